@@ -1,0 +1,95 @@
+"""Typed, frozen configuration: YAML in, unknown keys refused, dotted overrides, JSON schema out.
+
+A room that needs settings subclasses `Config`; nothing in a file is ever evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from heart2heart.errors import ConfigError, MissingInputError
+from heart2heart.files import sha256_json, write_text
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, and strict about keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """Read a YAML file and apply dotted overrides such as `optimiser.lr=0.03`.
+
+        Args:
+            path: The YAML file.
+            overrides: `key=value` texts; the value is read as YAML.
+
+        Raises:
+            MissingInputError: no such file.
+            ConfigError: not YAML, an unknown key, or a value of the wrong type.
+        """
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise MissingInputError("no configuration file here", where=path) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError("this configuration is not readable YAML", where=path) from error
+        if content is None:
+            content = {}
+        if not isinstance(content, dict):
+            raise ConfigError("a configuration must be a mapping of keys to values", where=path)
+        for override in overrides:
+            _apply(content, override)
+        return cls.parse(content, where=path)
+
+    @classmethod
+    def parse(cls, content: dict[str, Any], *, where: str | Path) -> Self:
+        """Validate a mapping; `where` names its origin in errors."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ConfigError(_explain(error), where=where, remedy=_KEYS_HELP) from error
+
+    def save(self, path: Path) -> None:
+        """Write every resolved value as YAML."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+    def digest(self) -> str:
+        """Return the hash of all resolved values, whatever file or override they came from."""
+        return sha256_json(self.model_dump(mode="json"))
+
+
+_KEYS_HELP = "docs/configuration.md lists every key"
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override {override!r} is not of the form key=value", remedy="Example: optimiser.lr=0.03")
+    *parents, leaf = key.split(".")
+    node = content
+    for parent in parents:
+        child = node.get(parent)
+        if child is None:
+            child = node[parent] = {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"override {override!r} goes into {parent!r}, which has no keys of its own")
+        node = child
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the value of override {override!r} is not readable YAML") from error
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        parts.append(f"{key}: {message}")
+    return "; ".join(parts)

@@ -1,0 +1,109 @@
+"""Every error a user can meet: what happened, where, and the remedy.
+
+Each kind also inherits the standard error it is, so a caller may catch either. Messages never carry a
+patient's name, an identifier from outside, or the contents of a DICOM tag.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Heart2HeartError(Exception):
+    """Root of all errors raised on purpose.
+
+    Args:
+        what: What went wrong, one clause.
+        where: The file, folder, key or pseudonym it concerns.
+        remedy: What the user can do about it.
+    """
+
+    exit_code = 2  # the user's to mend; kinds that are ours override it with 1
+
+    def __init__(self, what: str, *, where: str | Path | None = None, remedy: str | None = None) -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        text = what if where is None else f"{what}: {where}"
+        super().__init__(text if remedy is None else f"{text}. {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by fields, so an error survives the way home from a worker process."""
+        return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def _rebuild(kind: type[Heart2HeartError], what: str, where: str | Path | None, remedy: str | None) -> Heart2HeartError:
+    return kind(what, where=where, remedy=remedy)
+
+
+class ConfigError(Heart2HeartError, ValueError):
+    """A configuration key or value is not acceptable."""
+
+
+class MissingInputError(Heart2HeartError, FileNotFoundError):
+    """A file or folder that the user named does not exist or holds nothing usable."""
+
+
+class ExistsError(Heart2HeartError, FileExistsError):
+    """A frozen artefact would be overwritten."""
+
+
+class StoreError(Heart2HeartError, ValueError):
+    """A frame store is damaged, of another version, or of another geometry."""
+
+
+class LabelError(Heart2HeartError, ValueError):
+    """A label names an unknown clip, frame or view."""
+
+
+class SplitError(Heart2HeartError, ValueError):
+    """A split cannot be made, or its data changed after it was frozen."""
+
+
+class LeakageError(SplitError):
+    """A split is not certified as free of leakage."""
+
+
+class RunError(Heart2HeartError, ValueError):
+    """A training run cannot start, go on, or be read."""
+
+
+class DivergedError(Heart2HeartError, ArithmeticError):
+    """The training loss became non-finite."""
+
+
+class UnknownNameError(Heart2HeartError, LookupError):
+    """A network, method, geometry or view name that does not exist; the message lists those that do."""
+
+    @classmethod
+    def among(cls, kind: str, name: str, known: list[str]) -> UnknownNameError:
+        """Build the error for `name`, listing the `known` names of that `kind`."""
+        return cls(f"unknown {kind} {name!r}", remedy=f"Known: {', '.join(sorted(known))}")
+
+
+class EvaluationError(Heart2HeartError, ValueError):
+    """Predictions cannot be scored: a view without frames, too few clusters, an unknown label."""
+
+
+class DicomError(Heart2HeartError, ValueError):
+    """One file cannot become frames; `code` is its documented status, such as `failed:truncated`."""
+
+    def __init__(self, what: str, *, code: str, where: str | Path | None = None, remedy: str | None = None) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by fields, the code included."""
+        return _rebuild_dicom, (self.what, self.code, self.where, self.remedy)
+
+
+def _rebuild_dicom(what: str, code: str, where: str | Path | None, remedy: str | None) -> DicomError:
+    return DicomError(what, code=code, where=where, remedy=remedy)
+
+
+class NoSpaceError(Heart2HeartError, OSError):
+    """The disk is full; what was published before stays whole."""
+
+
+class InternalError(Heart2HeartError, RuntimeError):
+    """A promise of our own code is broken; please report it."""
+
+    exit_code = 1

@@ -1,0 +1,1 @@
+"""Frames: sector geometry, frame quality, and the store that every later room reads."""

@@ -1,0 +1,49 @@
+"""Named, versioned geometries: how a decoded picture becomes one square frame.
+
+`tmed2` repeats the manner of the TMED-2 data set (fix_a_step, section "TMED-2 on disk"): grayscale, longest side N,
+zero-padding at the bottom and the right only. `centred` pads on all sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from heart2heart.errors import StoreError, UnknownNameError
+
+VERSIONS = {"tmed2": 1, "centred": 1}
+"""Current version of each geometry. A change of pixels is a new version, and so another store."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How frames were made.
+
+    Attributes:
+        name: `tmed2` or `centred`.
+        size: Side N of the square frame, pixels.
+        version: Version of the procedure of that name.
+    """
+
+    name: str = "tmed2"
+    size: int = 112
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.name not in VERSIONS:
+            raise UnknownNameError.among("geometry", self.name, list(VERSIONS))
+        if not 8 <= self.size <= 1024:
+            raise StoreError(f"frame size {self.size} is out of range", remedy="Choose 8 to 1024 pixels")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form kept in `store.json`."""
+        return {"name": self.name, "size": self.size, "version": self.version}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Geometry:
+        """Read the form kept in `store.json`."""
+        return cls(str(content["name"]), int(content["size"]), int(content["version"]))
+
+    def __str__(self) -> str:
+        """Return e.g. `tmed2-112 (version 1)`."""
+        return f"{self.name}-{self.size} (version {self.version})"

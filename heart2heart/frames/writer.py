@@ -1,0 +1,88 @@
+"""Append clips to a store: one writer, its own shards, each published whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from heart2heart.errors import StoreError
+from heart2heart.files import atomic_path, sha256_file
+from heart2heart.frames.schema import CLIPS, FRAMES, frame_id, table
+
+
+class ShardWriter:
+    """Collects clips and publishes them as shards.
+
+    Many writers, in any number of processes, may append to one store without a lock. A shard is three files; the
+    clips table is renamed last, and a shard without it does not exist for a reader.
+
+    Args:
+        root: The store's folder.
+        size: Side of the frames, pixels.
+        max_frames: A shard is published once it holds this many frames.
+    """
+
+    def __init__(self, root: Path, size: int, *, max_frames: int = 8192) -> None:
+        self.root, self.size, self.max_frames = root, size, max_frames
+        self._pixels: list[npt.NDArray[np.uint8]] = []
+        self._clips: list[dict[str, Any]] = []
+        self._frames: list[dict[str, Any]] = []
+
+    def add(self, clip: dict[str, Any], pixels: npt.NDArray[np.uint8], frames: Sequence[dict[str, Any]]) -> bool:
+        """Add one clip.
+
+        Args:
+            clip: A row of the clips table, less `n_frames` and `pixel_hash`, which are computed here.
+            pixels: uint8 `(n, size, size)`, in the order of `frames`.
+            frames: Per frame `index`, `time_ms`, `quality`, `dhash`; the rest is taken from the clip.
+
+        Returns:
+            Whether a shard was published, and with it every clip added before.
+        """
+        if pixels.dtype != np.uint8 or pixels.shape != (len(frames), self.size, self.size) or not len(frames):
+            what = f"a clip of this store needs uint8 frames of {self.size} x {self.size}, got {pixels.shape}"
+            raise StoreError(what, where=self.root)
+        pixels = np.ascontiguousarray(pixels)
+        self._clips.append(clip | {"n_frames": len(frames), "pixel_hash": hashlib.sha256(pixels.data).hexdigest()})
+        shared = {name: clip.get(name) for name in ("clip", "site", "patient", "study", "mode", "maker")}
+        self._frames += [shared | frame | {"frame": frame_id(clip["clip"], frame["index"])} for frame in frames]
+        self._pixels.append(pixels)
+        if len(self._frames) >= self.max_frames:
+            self.publish()
+            return True
+        return False
+
+    def publish(self) -> str | None:
+        """Write what was added as one shard and return its name, or None if nothing was added."""
+        if not self._clips:
+            return None
+        shard = uuid4().hex[:16]
+        with atomic_path(self.root / "frames" / f"{shard}.npy") as path, path.open("wb") as handle:
+            np.lib.format.write_array(handle, np.concatenate(self._pixels), allow_pickle=False)
+        digest = sha256_file(self.root / "frames" / f"{shard}.npy")
+        with atomic_path(self.root / "frames" / f"{shard}.parquet") as path:
+            pq.write_table(table(self._frames, FRAMES), path, compression="zstd")
+        clips = table(self._clips, CLIPS).replace_schema_metadata({"sha256": digest, "frames": str(len(self._frames))})
+        with atomic_path(self.root / "clips" / f"{shard}.parquet") as path:
+            pq.write_table(clips, path, compression="zstd")
+        self._pixels, self._clips, self._frames = [], [], []
+        return shard
+
+    def __enter__(self) -> Self:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Publish the rest, unless an error is on its way."""
+        if kind is None:
+            self.publish()

@@ -1,0 +1,199 @@
+"""`predictions.parquet`: the one artefact that evaluation and report are recomputed from.
+
+One row a frame and run; what was tested, by whom and on whom travels in the file's metadata as `Provenance`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from heart2heart.config import Config
+from heart2heart.errors import ConfigError, EvaluationError, MissingInputError
+from heart2heart.files import atomic_path
+
+SCHEMA_VERSION = 1
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("run", pa.string(), nullable=False),
+        pa.field("site", pa.string(), nullable=False),
+        pa.field("patient", pa.string(), nullable=False),
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("clip", pa.string(), nullable=False),
+        pa.field("frame", pa.string(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("mode", pa.string(), nullable=False),
+        pa.field("maker", pa.string()),
+        pa.field("quality", pa.float32(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),  # validation or test
+        pa.field("truth", pa.string()),  # view name; one outside `classes` serves the open-set scores; null: unlabeled
+        pa.field("logits", pa.list_(pa.float32()), nullable=False),  # one a class, in the order of `classes`
+        pa.field("image", pa.binary()),  # PNG of the frame, kept for the few that a gallery may show
+    ]
+)
+
+
+class Check(Config):
+    """One check of the leakage certificate."""
+
+    name: str
+    """Which check, e.g. `patient_disjoint`."""
+    status: str
+    """`pass`, `warn` or `fail`."""
+    detail: str
+    """What was found, in one sentence."""
+
+
+class SplitInfo(Config):
+    """The frozen split that was trained and tested on."""
+
+    name: str
+    sha256: str
+    certificate_sha256: str
+    unit: str = "patient"
+    source_sites: tuple[str, ...]
+    held_out_sites: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+class SiteInfo(Config):
+    """One hospital: who is in it, and how its files became scored frames."""
+
+    site: str
+    held_out: bool
+    synthetic: bool
+    files: dict[str, int]
+    """Files by final status of the ingest ledger, e.g. `accepted`, `excluded:not_ultrasound`. Empty: not from files."""
+    patients: int
+    studies: int
+    clips: int
+    frames: int
+    roles: dict[str, int]
+    """Frames by role of the split: train, validation, test, unlabeled, excluded."""
+    labels: dict[str, int]
+    """Labeled frames by view."""
+    raters: tuple[str, ...]
+    makers: tuple[str, ...]
+    modes: dict[str, int]
+    """Clips by mode."""
+    date_from: str | None
+    date_to: str | None
+
+
+class RunInfo(Config):
+    """One training run."""
+
+    run: str
+    method: str
+    """What a reader calls it, e.g. `fixmatch + Fix-A-Step`."""
+    network: str
+    seed: int
+    config_sha256: str
+    config: dict[str, Any]
+    parameters: int
+    steps: int
+    selected_step: int
+    selection: str
+    """The rule that chose the weights, e.g. `best source-validation balanced accuracy, EMA weights`."""
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    history: tuple[dict[str, float], ...]
+    """Evaluations during training: `step`, `validation_balanced_accuracy`, `loss_labeled`, `conflict_rate` ..."""
+
+
+class Provenance(Config):
+    """Everything a report needs beside the rows."""
+
+    schema_version: int = SCHEMA_VERSION
+    code_version: str
+    created: str
+    """UTC, ISO 8601."""
+    command: str
+    classes: tuple[str, ...]
+    geometry: str
+    split: SplitInfo
+    sites: tuple[SiteInfo, ...]
+    runs: tuple[RunInfo, ...]
+
+
+_KEY = b"heart2heart"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows of `PREDICTIONS` with their provenance."""
+
+    table: pa.Table
+    provenance: Provenance
+
+    @property
+    def logits(self) -> npt.NDArray[np.float64]:
+        """All logits as float64 `(n, classes)`."""
+        flat = pc.list_flatten(self.table["logits"]).to_numpy(zero_copy_only=False).astype(np.float64)
+        shaped: npt.NDArray[np.float64] = flat.reshape(len(self.table), len(self.provenance.classes))
+        return shaped
+
+    def write(self, path: Path) -> None:
+        """Write under a temporary name, then rename."""
+        table = self.table.cast(PREDICTIONS).replace_schema_metadata({_KEY: self.provenance.model_dump_json()})
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        """Read a predictions file.
+
+        Raises:
+            MissingInputError: no such file.
+            EvaluationError: not a predictions file, of another schema version, or logits of another width.
+        """
+        try:
+            table = pq.read_table(path)
+        except FileNotFoundError as error:
+            raise MissingInputError("no predictions here", where=path) from error
+        except (OSError, pa.ArrowInvalid) as error:
+            raise EvaluationError("this file is not readable Parquet", where=path) from error
+        raw = (table.schema.metadata or {}).get(_KEY)
+        if raw is None:
+            raise EvaluationError("this Parquet file holds no heart2heart predictions", where=path)
+        content = json.loads(raw)
+        if content.get("schema_version") != SCHEMA_VERSION:
+            remedy = f"This version reads schema {SCHEMA_VERSION}; run `heart2heart evaluate` again"
+            raise EvaluationError("these predictions have another schema version", where=path, remedy=remedy)
+        try:
+            found = cls(table.replace_schema_metadata(None).cast(PREDICTIONS), Provenance.parse(content, where=path))
+        except (ConfigError, pa.ArrowInvalid, ValueError) as error:
+            raise EvaluationError("these predictions are damaged", where=path) from error
+        widths = pc.unique(pc.list_value_length(found.table["logits"])).to_pylist()
+        if widths not in ([], [len(found.provenance.classes)]):
+            raise EvaluationError(f"logits of width {widths} for {len(found.provenance.classes)} classes", where=path)
+        return found
+
+    @classmethod
+    def concat(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Join the predictions of several runs on one split.
+
+        Raises:
+            EvaluationError: they are of different splits, classes or geometries, or a run occurs twice.
+        """
+        first = parts[0].provenance
+        for other in parts[1:]:
+            for name in ("classes", "geometry", "split"):
+                if getattr(other.provenance, name) != getattr(first, name):
+                    raise EvaluationError(f"runs with a different {name} cannot be compared")
+        runs = tuple(run for part in parts for run in part.provenance.runs)
+        names = [run.run for run in runs]
+        if len(set(names)) != len(names):
+            raise EvaluationError(f"a run occurs twice: {', '.join(names)}", remedy="Name each run once")
+        return cls(pa.concat_tables([part.table for part in parts]), first.model_copy(update={"runs": runs}))

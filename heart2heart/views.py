@@ -1,0 +1,121 @@
+"""The view taxonomy: names, CID 12226 codes, and how other data sets and hospitals call the same views.
+
+Source of the codes: DICOM PS3.16 CID 12226 "Echocardiography Image View". A5C has no code there and is carried
+under this project's private scheme (PS3.3 section 8.2 allows one whose designator begins with 99).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from heart2heart.errors import UnknownNameError
+
+TAXONOMY_VERSION = "1"
+PRIVATE_SCHEME = "99HEART2HEART"
+
+
+@dataclass(frozen=True)
+class View:
+    """One echocardiographic view.
+
+    Attributes:
+        name: Short upper-case name used everywhere in this project.
+        title: What a clinician reads.
+        scheme: Coding scheme designator, `SCT` for SNOMED CT.
+        code: Code value in that scheme.
+        older: The retired SNOMED-RT (`SRT`) code, if it had one.
+        key: The key that labels it on the curation page.
+    """
+
+    name: str
+    title: str
+    scheme: str
+    code: str
+    older: str | None
+    key: str
+
+
+VIEWS: Mapping[str, View] = {
+    view.name: view
+    for view in (
+        View("PLAX", "Parasternal long axis", "SCT", "399139001", "G-0396", "1"),
+        View("PSAX", "Parasternal short axis", "SCT", "399306005", "G-0397", "2"),
+        View("A4C", "Apical four chamber", "SCT", "399214001", "G-A19C", "4"),
+        View("A2C", "Apical two chamber", "SCT", "399232001", "G-A19B", "3"),
+        View("A3C", "Apical long axis", "SCT", "399339008", "G-0395", "5"),
+        View("A5C", "Apical five chamber", PRIVATE_SCHEME, "A5C", None, "6"),
+        View("SUBCOSTAL", "Subcostal long axis", "SCT", "399310008", "G-039E", "7"),
+        View("SUBCOSTAL_SAX", "Subcostal short axis", "SCT", "399200001", "G-039F", "8"),
+        View("SUPRASTERNAL", "Suprasternal long axis", "SCT", "399106004", "G-03A0", "9"),
+        View("RV_INFLOW", "Right ventricular inflow", "SCT", "398998003", "G-039C", "i"),
+        View("RV_OUTFLOW", "Right ventricular outflow", "SCT", "399195005", "G-039D", "o"),
+        View("OTHER", "Another view, or no heart", PRIVATE_SCHEME, "OTHER", None, "0"),
+    )
+}
+
+SCORED: tuple[str, ...] = ("PLAX", "PSAX", "A4C", "A2C")
+"""The four views of the Heart2Heart benchmark, in its class order 0 to 3."""
+
+_PSAX_LEVELS = {
+    "399239005": "PSAX", "399371001": "PSAX", "399036006": "PSAX", "399271003": "PSAX",
+    "G-0398": "PSAX", "G-0399": "PSAX", "G-039A": "PSAX", "G-039B": "PSAX",
+}  # fmt: skip
+
+_BY_CODE = (
+    {v.code: v.name for v in VIEWS.values()} | {v.older: v.name for v in VIEWS.values() if v.older} | _PSAX_LEVELS
+)
+
+MAPPINGS: Mapping[str, Mapping[str, str | None]] = {
+    "heart2heart": {name: name for name in VIEWS},
+    # None: the row carries no usable view label, and stays unlabeled.
+    "tmed2": {
+        "PLAX": "PLAX", "PSAX": "PSAX", "A4C": "A4C", "A2C": "A2C",
+        "A4CorA2CorOther": "OTHER", "Not_Provided": None,
+    },
+    "unity": {"PLAX": "PLAX", "A4C": "A4C", "A2C": "A2C"},
+    "camus": {"2CH": "A2C", "4CH": "A4C"},
+    "echonet": {"A4C": "A4C"},
+    "echocv": {
+        "plax": "PLAX", "psax": "PSAX", "a2c": "A2C", "a3c": "A3C", "a4c": "A4C", "a5c": "A5C",
+        "subcostal": "SUBCOSTAL", "suprasternal": "SUPRASTERNAL", "other": "OTHER",
+    },
+    "clinical": {
+        "parasternal long axis": "PLAX", "parasternal short axis": "PSAX", "apical 4 chamber": "A4C",
+        "apical four chamber": "A4C", "apical 2 chamber": "A2C", "apical two chamber": "A2C",
+        "apical long axis": "A3C", "apical 3 chamber": "A3C", "apical 5 chamber": "A5C",
+        "subcostal": "SUBCOSTAL", "other": "OTHER",
+    },
+}  # fmt: skip
+"""How each vocabulary calls the views; `None` means the word says nothing about the view."""
+
+
+def get_view(name: str) -> View:
+    """Return the view called `name`, or raise `UnknownNameError` listing all names."""
+    if name not in VIEWS:
+        raise UnknownNameError.among("view", name, list(VIEWS))
+    return VIEWS[name]
+
+
+def from_code(code: str) -> str | None:
+    """Return the view name for a CID 12226 code value (SCT or the older SRT), or None if it has none."""
+    return _BY_CODE.get(code)
+
+
+def translate(label: str, mapping: str) -> str | None:
+    """Translate one hospital's `label` by the vocabulary called `mapping`.
+
+    Returns:
+        A view name, or None when the vocabulary says that the label carries no view.
+
+    Raises:
+        UnknownNameError: the mapping does not exist, or it does not contain the label.
+    """
+    if mapping not in MAPPINGS:
+        raise UnknownNameError.among("label vocabulary", mapping, list(MAPPINGS))
+    words = MAPPINGS[mapping]
+    folded = {word.casefold(): view for word, view in words.items()}
+    key = " ".join(label.split()).casefold()
+    if key not in folded:
+        raise UnknownNameError.among(f"view label of vocabulary {mapping}", label, list(words))
+    return folded[key]
