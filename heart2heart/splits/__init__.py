@@ -1,0 +1,7 @@
+"""Splits: propose by patient and hospital, freeze, and certify as free of leakage."""
+
+from heart2heart.splits.certify import Certificate, certify
+from heart2heart.splits.manifest import ROLES, Selection, SplitManifest
+from heart2heart.splits.propose import SplitSettings, propose
+
+__all__ = ["ROLES", "Certificate", "Selection", "SplitManifest", "SplitSettings", "certify", "propose"]

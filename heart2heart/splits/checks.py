@@ -1,0 +1,130 @@
+"""The certificate's checks on tables: no pixels are read here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.frames.store import Frames
+from heart2heart.predictions import Check
+
+GROUPS = {"train": "development", "unlabeled": "development", "validation": "validation", "test": "test"}
+"""Roles that must not share a patient are in different groups; excluded frames are never read."""
+
+FEW_CLUSTERS = 30
+"""Below this many patients an interval is flagged (evaluation plan, table of coverage)."""
+
+
+def _verdict(name: str, faults: str, fine: str, *, status: str = "fail") -> Check:
+    return Check(name=name, status=status if faults else "pass", detail=faults or fine)
+
+
+def shared(groups: pa.ChunkedArray, values: pa.ChunkedArray) -> list[str]:
+    """Return the non-null values that occur in more than one group, sorted."""
+    pairs = pa.table({"group": groups, "value": values}).filter(pc.is_valid(values))
+    counts = pairs.group_by("value").aggregate([("group", "count_distinct")])
+    return sorted(counts.filter(pc.greater(counts["group_count_distinct"], 1))["value"].to_pylist())
+
+
+def grouped(members: pa.Table) -> pa.Table:
+    """Return the members that are read at all, with their `group`."""
+    used = members.filter(pc.not_equal(members["role"], "excluded"))
+    names = [GROUPS[role] for role in used["role"].to_pylist()]
+    return used.append_column("group", pa.array(names, pa.string()))
+
+
+def disjoint(members: pa.Table, stores: Frames) -> list[Check]:
+    """Check that no patient, study, series, instance or clip content stands in two groups."""
+    used = grouped(members)
+    clips = used.group_by(["clip", "group"]).aggregate([])
+    facts = clips.join(stores.clips.select(["clip", "patient", "study", "series", "instance", "pixel_hash"]), "clip")
+    found = []
+    for column in ("patient", "study", "series", "instance", "pixel_hash"):
+        both = shared(facts["group"], facts[column])
+        word = "clip with the same pixels" if column == "pixel_hash" else column
+        faults = f"{len(both)} x {word} in more than one group, e.g. {both[0][:16]}" if both else ""
+        known = len(facts) - facts[column].null_count
+        found.append(_verdict(f"{column}_disjoint", faults, f"{known} clips checked, none shared"))
+    return found
+
+
+def pool(members: pa.Table) -> Check:
+    """Check that no validation or test patient is in the unlabeled pool, whatever the group table says."""
+    role = members["role"]
+    evaluated = members.filter(pc.is_in(role, pa.array(["validation", "test"])))["patient"]
+    unlabeled = members.filter(pc.equal(role, "unlabeled"))["patient"]
+    both = sorted(set(evaluated.to_pylist()) & set(unlabeled.to_pylist()))
+    faults = f"{len(both)} validation or test patients are in the pool, e.g. {both[0][:16]}" if both else ""
+    return _verdict("pool_without_evaluated_patients", faults, f"{len(unlabeled)} pool frames checked")
+
+
+def views_present(members: pa.Table, classes: Sequence[str]) -> Check:
+    """Check that training and validation hold every view, and that something is tested."""
+    faults = []
+    for role in ("train", "validation"):
+        views = set(members.filter(pc.equal(members["role"], role))["view"].to_pylist())
+        missing = [view for view in classes if view not in views]
+        if missing:
+            faults.append(f"{role} lacks {', '.join(missing)}")
+    tested = members.filter(pc.equal(members["role"], "test"))["view"].to_pylist()
+    if not any(view in classes for view in tested):
+        faults.append("no scored view is tested")
+    return _verdict("views_present", "; ".join(faults), f"all of {', '.join(classes)} in train and validation")
+
+
+def clusters(members: pa.Table) -> Check:
+    """Warn where a hospital is tested on so few patients that its interval is too narrow."""
+    tested = members.filter(pc.equal(members["role"], "test"))
+    counts = tested.group_by("site").aggregate([("patient", "count_distinct")]).sort_by("site").to_pylist()
+    few = [f"{row['site']} ({row['patient_count_distinct']})" for row in counts]
+    small = [text for text, row in zip(few, counts, strict=True) if row["patient_count_distinct"] < FEW_CLUSTERS]
+    faults = f"fewer than {FEW_CLUSTERS} test patients at {', '.join(small)}" if small else ""
+    return _verdict("test_patients", faults, f"test patients: {', '.join(few)}", status="warn")
+
+
+def confounding(members: pa.Table, classes: Sequence[str]) -> Check:
+    """Warn where a view is trained from one hospital only, so that hospital and view are confounded."""
+    train = members.filter(pc.equal(members["role"], "train"))
+    sites = sorted(set(train["site"].to_pylist()))
+    faults = []
+    for view in classes:
+        where = set(train.filter(pc.equal(train["view"], view))["site"].to_pylist())
+        if len(sites) > 1 and len(where) == 1:
+            faults.append(f"{view} only from {min(where)}")
+    fine = "one source hospital" if len(sites) == 1 else "every view comes from more than one source hospital"
+    return _verdict("view_by_site", "; ".join(faults), fine, status="warn")
+
+
+def metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[str]) -> Check:
+    """Warn when maker, model and picture size alone predict the view of validation and test frames.
+
+    The probe is the most frequent training view of each metadata combination; its balanced accuracy is compared with
+    chance, and more than chance + 0.2 is a warning: a network could learn the machine instead of the heart.
+    """
+    clips = stores.clips.select(["clip", "maker", "model", "rows", "columns", "mode"]).to_pylist()
+    facts = {row["clip"]: (row["maker"], row["model"], row["rows"], row["columns"], row["mode"]) for row in clips}
+    per_clip = members.group_by(["clip", "role", "view"]).aggregate([]).to_pylist()
+    votes: dict[tuple[object, ...], dict[str, int]] = {}
+    for row in per_clip:
+        if row["role"] == "train" and row["view"] in classes:
+            cell = votes.setdefault(facts[row["clip"]], {})
+            cell[row["view"]] = cell.get(row["view"], 0) + 1
+    overall: dict[str, int] = {}
+    for cell in votes.values():
+        for view, count in cell.items():
+            overall[view] = overall.get(view, 0) + count
+    hits: dict[str, list[bool]] = {}
+    for row in per_clip:
+        if row["role"] in ("validation", "test") and row["view"] in classes and overall:
+            cell = votes.get(facts[row["clip"]], overall)
+            guess = max(sorted(cell), key=lambda view: cell[view])
+            hits.setdefault(row["view"], []).append(guess == row["view"])
+    if not hits:
+        return Check(name="metadata_probe", status="warn", detail="not estimable: nothing to probe")
+    score = float(np.mean([np.mean(values) for values in hits.values()]))
+    chance = 1 / len(hits)
+    text = f"maker, model and size alone reach a balanced accuracy of {score:.2f} (chance {chance:.2f})"
+    return _verdict("metadata_probe", text if score > chance + 0.2 else "", text, status="warn")

@@ -1,0 +1,239 @@
+"""SplitManifest: who trains, validates, tests; written once, hashed, never recomputed.
+
+A split is a folder: `split.json` (what and how), `members.parquet` (one row a frame), `certificate.json` (what the
+leakage checks found). Training and evaluation take it by path and refuse it when it was edited, is not certified, or
+when the store's pixels are no longer those that were split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from heart2heart.errors import ExistsError, LeakageError, MissingInputError, SplitError
+from heart2heart.files import atomic_path, read_json, sha256_json, write_json
+from heart2heart.frames.store import Frames
+from heart2heart.predictions import SplitInfo
+from heart2heart.splits.certify import Certificate
+
+SCHEMA_VERSION = 1
+
+ROLES = ("train", "validation", "test", "unlabeled", "excluded")
+"""`unlabeled` is the training pool; `excluded` frames belong to validation or test patients, or to held-out sites,
+and carry no label."""
+
+MEMBERS = pa.schema(
+    [
+        pa.field("frame", pa.string(), nullable=False),
+        pa.field("clip", pa.string(), nullable=False),
+        pa.field("site", pa.string(), nullable=False),
+        pa.field("patient", pa.string(), nullable=False),
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("view", pa.string()),  # null: unlabeled; a view outside the classes serves the open-set scores
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The frames of some roles, found in a store.
+
+    Attributes:
+        rows: int64 `(n,)`, for `Frames.read`.
+        targets: int64 `(n,)`, class index; -1 where the view is unknown or outside the classes.
+        members: The rows of the manifest, aligned.
+    """
+
+    rows: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    members: pa.Table
+
+
+@dataclass(frozen=True)
+class SplitManifest:
+    """A frozen split.
+
+    Attributes:
+        path: Its folder.
+        name: What a reader calls it.
+        classes: The scored views, in class order.
+        seed: Seed of the proposal.
+        source_sites: Hospitals whose patients may train and validate.
+        held_out_sites: Hospitals that are only tested on.
+        settings: The settings that proposed it.
+        data_sha256: Hash over the clips' pixel hashes.
+        members: Rows of `MEMBERS`, sorted by frame.
+        sha256: Hash of all of the above.
+    """
+
+    path: Path
+    name: str
+    classes: tuple[str, ...]
+    seed: int
+    source_sites: tuple[str, ...]
+    held_out_sites: tuple[str, ...]
+    settings: dict[str, Any]
+    data_sha256: str
+    members: pa.Table
+    sha256: str
+
+    @classmethod
+    def load(cls, path: Path) -> SplitManifest:
+        """Read a split and check that nobody edited it.
+
+        Raises:
+            MissingInputError: no split here.
+            SplitError: another schema, or a hash that does not fit.
+        """
+        content = read_json(path / "split.json", what="split manifest")
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
+            raise SplitError("this split has another schema", where=path, remedy="Propose it again with this version")
+        try:
+            members = pq.read_table(path / "members.parquet").replace_schema_metadata(None).cast(MEMBERS)
+        except FileNotFoundError as error:
+            raise MissingInputError("the split's members are missing", where=path) from error
+        except (OSError, pa.ArrowInvalid, ValueError) as error:
+            raise SplitError("the split's members cannot be read", where=path) from error
+        stated = content.pop("sha256", None)
+        content["members"] = members_digest(members)
+        if stated != sha256_json(content):
+            remedy = "A frozen split is never edited: propose a new one"
+            raise SplitError("this split was changed after it was frozen", where=path, remedy=remedy)
+        return cls(
+            path=path,
+            name=content["name"],
+            classes=tuple(content["classes"]),
+            seed=content["seed"],
+            source_sites=tuple(content["source_sites"]),
+            held_out_sites=tuple(content["held_out_sites"]),
+            settings=content["settings"],
+            data_sha256=content["data"],
+            members=members,
+            sha256=stated,
+        )
+
+    @classmethod
+    def freeze(
+        cls,
+        path: Path,
+        *,
+        name: str,
+        classes: Sequence[str],
+        seed: int,
+        source_sites: Sequence[str],
+        held_out_sites: Sequence[str],
+        settings: dict[str, Any],
+        members: pa.Table,
+        stores: Frames,
+    ) -> SplitManifest:
+        """Write a split that does not exist yet and read it back.
+
+        Raises:
+            ExistsError: a split is already here.
+        """
+        if (path / "split.json").exists():
+            raise ExistsError("a split is already frozen here", where=path, remedy="Name another folder")
+        members = members.cast(MEMBERS).sort_by("frame")
+        content: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "name": name,
+            "classes": list(classes),
+            "seed": seed,
+            "source_sites": list(source_sites),
+            "held_out_sites": list(held_out_sites),
+            "settings": settings,
+            "data": data_digest(stores, members),
+        }
+        content["sha256"] = sha256_json(content | {"members": members_digest(members)})
+        with atomic_path(path / "members.parquet") as temporary:
+            pq.write_table(members, temporary, compression="zstd")
+        write_json(path / "split.json", content)
+        return cls.load(path)
+
+    def certificate(self) -> Certificate:
+        """Return what the leakage checks found.
+
+        Raises:
+            LeakageError: there is no certificate, or it is of another split.
+        """
+        remedy = "Run `heart2heart split` to certify it"
+        if not (self.path / "certificate.json").exists():
+            raise LeakageError("this split has no leakage certificate", where=self.path, remedy=remedy)
+        certificate = Certificate.read(self.path / "certificate.json")
+        if certificate.split_sha256 != self.sha256:
+            raise LeakageError("the certificate is of another split", where=self.path, remedy=remedy)
+        return certificate
+
+    def require_certified(self) -> Certificate:
+        """Return the certificate, or refuse a split that failed a check.
+
+        Raises:
+            LeakageError: no certificate, of another split, or a check failed.
+        """
+        certificate = self.certificate()
+        failed = [check for check in certificate.checks if check.status == "fail"]
+        if failed:
+            found = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+            remedy = "Propose a split without the leak"
+            raise LeakageError(f"this split leaks ({found})", where=self.path, remedy=remedy)
+        return certificate
+
+    def check_data(self, stores: Frames) -> None:
+        """Refuse stores whose pixels are no longer those that were split.
+
+        Raises:
+            SplitError: a clip is missing or has other pixels.
+        """
+        if data_digest(stores, self.members) != self.data_sha256:
+            what = "the stores no longer hold the clips and pixels that this split was frozen over"
+            raise SplitError(what, where=self.path, remedy="Name the same stores, or propose a new split")
+
+    def select(self, stores: Frames, role: str | Sequence[str]) -> Selection:
+        """Find the frames of one or more roles in `stores`."""
+        roles = [role] if isinstance(role, str) else list(role)
+        members = self.members.filter(pc.is_in(self.members["role"], pa.array(roles, pa.string())))
+        index = pc.index_in(members["frame"], stores.frames["frame"])
+        if index.null_count:
+            what = f"{index.null_count} frames of this split are not in the stores"
+            raise SplitError(what, where=self.path, remedy="Name every store that the split was made over")
+        rows = stores.frames["row"].take(index).to_numpy().astype(np.int64)
+        targets = pc.fill_null(pc.index_in(members["view"], pa.array(self.classes, pa.string())), -1)
+        return Selection(rows, targets.to_numpy().astype(np.int64), members)
+
+    def info(self) -> SplitInfo:
+        """Return what a report says of this split."""
+        certificate = self.certificate()
+        return SplitInfo(
+            name=self.name,
+            sha256=self.sha256,
+            certificate_sha256=certificate.digest(),
+            source_sites=self.source_sites,
+            held_out_sites=self.held_out_sites,
+            checks=certificate.checks,
+        )
+
+
+def members_digest(members: pa.Table) -> str:
+    """Return the hash of all members, independent of Parquet's encoding."""
+    total = hashlib.sha256()
+    for column in members.column_names:
+        total.update("\x1f".join("" if value is None else value for value in members[column].to_pylist()).encode())
+        total.update(b"\x1e")
+    return total.hexdigest()
+
+
+def data_digest(stores: Frames, members: pa.Table) -> str:
+    """Return the hash over clip names and pixel hashes of all clips that have a member."""
+    clips = stores.clips
+    mine = clips.filter(pc.is_in(clips["clip"], pc.unique(members["clip"]))).select(["clip", "pixel_hash"])
+    return sha256_json(sorted(zip(mine["clip"].to_pylist(), mine["pixel_hash"].to_pylist(), strict=True)))
