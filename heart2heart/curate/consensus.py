@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from heart2heart.curate.events import LabelEvent
 from heart2heart.errors import UnknownNameError
+from heart2heart.frames.store import Frames
 
 
 def _latest(said: Mapping[str, str]) -> str | None:
@@ -62,3 +63,18 @@ def resolve(events: Sequence[LabelEvent], frames: pa.Table, rule: str = "latest"
         if view is not None:
             found[frame] = view
     return found
+
+
+def count_labels(
+    events: Sequence[LabelEvent], stores: Frames, rule: str = "latest"
+) -> list[tuple[str, str, int, int, int]]:
+    """Return hospital, view and the number of labeled patients, clips and frames, sorted."""
+    agreed = resolve(events, stores.frames, rule)
+    seen: dict[tuple[str, str], tuple[set[str], set[str], set[str]]] = {}
+    for row in stores.frames.select(["frame", "clip", "patient", "site"]).to_pylist():
+        view = agreed.get(row["frame"])
+        if view is not None:
+            sets = seen.setdefault((row["site"], view), (set(), set(), set()))
+            for found, name in zip(sets, ("patient", "clip", "frame"), strict=True):
+                found.add(row[name])
+    return [(site, view, *(len(found) for found in sets)) for (site, view), sets in sorted(seen.items())]

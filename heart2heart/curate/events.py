@@ -58,8 +58,10 @@ CREATE TABLE IF NOT EXISTS events (
   recorded TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
 );
 CREATE INDEX IF NOT EXISTS events_clip ON events (clip);
-CREATE TRIGGER IF NOT EXISTS events_keep BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
-CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
+CREATE TRIGGER IF NOT EXISTS events_keep BEFORE UPDATE ON events
+  BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
+CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
+  BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 

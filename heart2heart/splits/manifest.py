@@ -210,6 +210,13 @@ class SplitManifest:
         targets = pc.fill_null(pc.index_in(members["view"], pa.array(self.classes, pa.string())), -1)
         return Selection(rows, targets.to_numpy().astype(np.int64), members)
 
+    def counts(self) -> list[tuple[str, str, int, int]]:
+        """Return hospital, role, patients and frames, in the split's order of hospitals."""
+        rows = self.members.group_by(["site", "role"]).aggregate([("patient", "count_distinct"), ("frame", "count")])
+        order = {site: place for place, site in enumerate((*self.source_sites, *self.held_out_sites))}
+        found = [(r["site"], r["role"], r["patient_count_distinct"], r["frame_count"]) for r in rows.to_pylist()]
+        return sorted(found, key=lambda row: (order[row[0]], ROLES.index(row[1])))
+
     def info(self) -> SplitInfo:
         """Return what a report says of this split."""
         certificate = self.certificate()

@@ -64,8 +64,8 @@ def propose(stores: Frames, labels: Mapping[str, str], settings: SplitSettings, 
     Raises:
         SplitError: a hospital has no frame, or too few labeled patients to put every view into every part.
     """
-    for view in settings.classes:
-        get_view(view)
+    for name in settings.classes:
+        get_view(name)
     frames = stores.frames
     sites = sorted(set(frames["site"].to_pylist()))
     others = tuple(site for site in sites if site not in settings.source)

@@ -1,0 +1,36 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both make .venv first, from exact versions.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: demo test test-slow lint format clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e '.[codecs,onnx]' --group dev
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python -m pipelines.demo --out demo_output
+
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+test-slow: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf demo_output .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,61 @@
+"""One executable, `heart2heart`; a verb is a few lines that call the library.
+
+Exit codes: 0 done, 1 a fault of ours, 2 something for the user to mend, 130 stopped by the user. Nothing heavy is
+imported here, so `heart2heart --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import typer
+
+from heart2heart.cli import data, model
+from heart2heart.errors import Heart2HeartError
+
+app = typer.Typer(
+    name="heart2heart",
+    help="From a hospital's echo DICOM to a view classifier that can be trusted at another hospital.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data.register(app)
+model.register(app)
+
+
+def main() -> None:
+    """Run the command line and end with the documented exit code."""
+    sys.excepthook = _internal_error
+    try:
+        app()
+    except Heart2HeartError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be printed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _internal_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report a fault of ours by kind and place; its message could carry a patient's identity, so it is not printed."""
+    if os.environ.get("HEART2HEART_DEBUG") == "1":
+        sys.__excepthook__(kind, error, trace)
+        return
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    print(
+        f"internal error: {kind.__name__}{place}. This is a fault of heart2heart, please report it; "
+        "HEART2HEART_DEBUG=1 shows the whole trace (it may hold identifying text)",
+        file=sys.stderr,
+    )

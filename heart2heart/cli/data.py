@@ -1,0 +1,214 @@
+"""Verbs up to labeled frames: simulate, ingest, store, labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; give it once for each store.")]
+LabelsOption = Annotated[Path, typer.Option("--labels", help="Label book (SQLite).")]
+
+store = typer.Typer(help="List, count, check and query a frame store.", no_args_is_help=True)
+labels = typer.Typer(help="Import, export and count view labels.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs to `app`."""
+    app.command("simulate")(simulate)
+    app.command("ingest")(ingest)
+    app.add_typer(store, name="store")
+    app.add_typer(labels, name="labels")
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the hospitals; made if missing.")],
+    scale: Annotated[float, typer.Option(min=0.05, max=20, help="Number of patients, relative to the demo's.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Write four SYNTHETIC hospitals as DICOM folders, so that everything can be tried without a patient.
+
+    Example: heart2heart simulate hospitals --scale 0.2
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.progress import stage
+    from heart2heart.simulate import four_hospitals, simulate_hospital
+
+    rows = []
+    for hospital in four_hospitals(scale):
+        with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
+            made = simulate_hospital(hospital, out, seed, workers=workers, progress=progress)
+        rows.append((hospital.name, hospital.patients, made.clips, made.frames, hospital.maker))
+    print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "maker"), rows))
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    site: Annotated[str, typer.Option(help="Name of the hospital, as it may appear in a report.")],
+    store: Annotated[Path, typer.Option(help="Frame store; made on first use.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Key of the pseudonyms, made on first use (mode 0600). Default: STORE.key")
+    ] = None,
+    geometry: Annotated[str, typer.Option(help="tmed2 or centred.")] = "tmed2",
+    size: Annotated[int, typer.Option(help="Side of the square frames, pixels.")] = 112,
+    frames: Annotated[str, typer.Option(help="Frames to keep: all, every:N or even:K.")] = "all",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """De-identify echo DICOM and turn it into frames; every file ends with one status.
+
+    Example: heart2heart ingest /archive/2024 --site tufts --store store
+    """
+    from heart2heart.errors import MissingInputError
+    from heart2heart.ingest import IngestSettings, ingest, status_table
+    from heart2heart.progress import stage
+
+    settings = IngestSettings(geometry=geometry, size=size, frames=frames)
+    key_file = key or store.with_name(f"{store.name}.key")
+    with stage(f"ingest {site}", 1) as progress:
+        summary = ingest(
+            paths, site=site, store=store, key=key_file, settings=settings, workers=workers, progress=progress
+        )
+    print(status_table(summary))
+    if summary.accepted == 0:
+        remedy = "docs/status-codes.md explains each status"
+        raise MissingInputError("no file of this hospital became frames", where=site, remedy=remedy)
+
+
+@store.command("show")
+def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")]) -> None:
+    """Count patients, clips and frames by hospital and mode.
+
+    Example: heart2heart store show store
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.frames.store import FrameStore
+
+    opened = FrameStore.open(root)
+    counts = opened.sql(
+        "SELECT site, mode, maker, count(DISTINCT patient) AS patients, count(DISTINCT clip) AS clips,"
+        " count(*) AS frames, round(avg(quality), 3) AS quality FROM frames GROUP BY ALL ORDER BY ALL"
+    )
+    print(f"{root}: frames of {opened.geometry}")
+    print(text_table(counts.column_names, [tuple(row.values()) for row in counts.to_pylist()]))
+
+
+@store.command("verify")
+def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")]) -> None:
+    """Re-hash every shard; exit code 2 and a line for each fault if anything differs.
+
+    Example: heart2heart store verify store
+    """
+    from heart2heart.errors import StoreError
+    from heart2heart.frames.store import FrameStore
+
+    faults = FrameStore.open(root).verify()
+    for fault in faults:
+        print(fault)
+    if faults:
+        remedy = "Restore those shards from a copy, or ingest again into a new store"
+        raise StoreError(f"{len(faults)} faults in this store", where=root, remedy=remedy)
+    print(f"{root}: every shard matches its checksum")
+
+
+@store.command("digest")
+def store_digest(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")]) -> None:
+    """Print one hash over all clips, frames and pixels, whatever the order of the shards.
+
+    Example: heart2heart store digest store
+    """
+    from heart2heart.frames.store import FrameStore
+
+    print(FrameStore.open(root).digest())
+
+
+@store.command("sql")
+def store_sql(
+    root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")],
+    query: Annotated[str, typer.Argument(help="DuckDB SQL over the tables clips and frames.")],
+) -> None:
+    """Answer one SQL query.
+
+    Example: heart2heart store sql store "SELECT mode, count(*) FROM clips GROUP BY mode"
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.frames.store import FrameStore
+
+    answer = FrameStore.open(root).sql(query)
+    print(text_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()]))
+
+
+@store.command("ledger")
+def store_ledger(
+    root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")],
+    find: Annotated[list[Path] | None, typer.Option(help="Folders in which to find the files of --code.")] = None,
+    code: Annotated[list[str] | None, typer.Option(help="Status code, e.g. failed:truncated.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
+) -> None:
+    """Count files by status; with --find and --code, print which files have that status (paths may identify patients).
+
+    Example: heart2heart store ledger store --find /archive/2024 --code failed:decode
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.ingest import Ledger, locate
+
+    if find and code:
+        for path in locate(find, store=root, key=key or root.with_name(f"{root.name}.key"), codes=code):
+            print(path)
+        return
+    counts = Ledger(root).counts()
+    print(text_table(("hospital", "status", "files"), [(s, c, n) for s, by in counts.items() for c, n in by.items()]))
+
+
+@labels.command("import")
+def labels_import(
+    path: Annotated[Path, typer.Argument(metavar="CSV", help="Columns: view; clip, sop_instance_uid or file.")],
+    labels: LabelsOption,
+    store: StoreOption,
+    key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
+    vocabulary: Annotated[str, typer.Option(help="Whose words for the views the file uses.")] = "heart2heart",
+    skip_unknown: Annotated[bool, typer.Option(help="Count labels of clips not in the store, do not refuse.")] = False,
+) -> None:
+    """Append a hospital's labels to the label book, all or none.
+
+    Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
+    """
+    from heart2heart.curate import LabelBook, import_csv
+    from heart2heart.frames.store import FrameStores
+
+    made = import_csv(
+        path, LabelBook(labels), FrameStores.open(store), vocabulary=vocabulary, key=key, skip_unknown=skip_unknown
+    )
+    print(
+        f"{made.rows} rows: {made.new} new labels, {made.without_view} without a view, "
+        f"{made.unknown_clip} of clips not in the store"
+    )
+
+
+@labels.command("export")
+def labels_export(
+    out: Annotated[Path, typer.Argument(metavar="CSV", help="File to write.")],
+    labels: LabelsOption,
+) -> None:
+    """Write every label event as CSV, in the order in which they were recorded.
+
+    Example: heart2heart labels export events.csv --labels labels.db
+    """
+    from heart2heart.curate import LabelBook, export_csv
+
+    print(f"{export_csv(LabelBook(labels), out)} label events written to {out}")
+
+
+@labels.command("show")
+def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") -> None:
+    """Count labeled patients, clips and frames by hospital and view.
+
+    Example: heart2heart labels show --labels labels.db --store store
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.curate import LabelBook, count_labels
+    from heart2heart.frames.store import FrameStores
+
+    counts = count_labels(LabelBook(labels).events(), FrameStores.open(store), rule)
+    print(text_table(("hospital", "view", "patients", "clips", "frames"), counts))

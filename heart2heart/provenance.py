@@ -1,0 +1,74 @@
+"""Who is in each hospital, and how its files became scored frames: the facts that predictions carry along."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.curate.events import LabelEvent
+from heart2heart.frames.store import Frames
+from heart2heart.predictions import SiteInfo
+from heart2heart.splits.manifest import SplitManifest
+
+
+def site_infos(
+    stores: Frames,
+    split: SplitManifest,
+    *,
+    files: Mapping[str, Mapping[str, int]],
+    events: Sequence[LabelEvent] = (),
+) -> tuple[SiteInfo, ...]:
+    """Describe every hospital of a split.
+
+    Args:
+        stores: The stores that the split was made over.
+        split: The frozen split.
+        files: Hospital -> status code -> number of files, from the ingest ledgers.
+        events: Label events, for the names of the raters.
+
+    Returns:
+        Source hospitals first, in the split's order.
+    """
+    return tuple(
+        _site(site, stores, split, dict(files.get(site, {})), events)
+        for site in (*split.source_sites, *split.held_out_sites)
+    )
+
+
+def _site(
+    site: str, stores: Frames, split: SplitManifest, files: dict[str, int], events: Sequence[LabelEvent]
+) -> SiteInfo:
+    clips = stores.clips.filter(pc.equal(stores.clips["site"], site))
+    members = split.members.filter(pc.equal(split.members["site"], site))
+    labeled = members.filter(pc.is_valid(members["view"]))
+    names = set(clips["clip"].to_pylist())
+    dates = [day for day in clips["date"].to_pylist() if day is not None]
+    return SiteInfo(
+        site=site,
+        held_out=site in split.held_out_sites,
+        synthetic=bool(pc.any(clips["synthetic"]).as_py()),
+        files=files,
+        patients=_distinct(clips["patient"]),
+        studies=_distinct(clips["study"]),
+        clips=len(clips),
+        frames=int(pc.sum(clips["n_frames"]).as_py() or 0),
+        roles=_count(members["role"]),
+        labels=_count(labeled["view"]),
+        raters=tuple(sorted({event.rater for event in events if event.clip in names})),
+        makers=tuple(sorted({maker for maker in clips["maker"].to_pylist() if maker})),
+        modes=_count(clips["mode"]),
+        # Shifted per patient: the span is of pseudonymous dates, and a report says so.
+        date_from=min(dates).isoformat() if dates else None,
+        date_to=max(dates).isoformat() if dates else None,
+    )
+
+
+def _distinct(column: pa.ChunkedArray) -> int:
+    return int(pc.count_distinct(column).as_py())
+
+
+def _count(column: pa.ChunkedArray) -> dict[str, int]:
+    return dict(sorted(Counter(column.to_pylist()).items()))

@@ -1,0 +1,141 @@
+"""Joins of several rooms that both the command line and the studies in `pipelines/` need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.errors import RunError
+from heart2heart.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from heart2heart.evaluate import Metrics
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """One frame: its index in the file, the likeliest view, one probability a class."""
+
+    index: int
+    view: str
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """One file: the view of the clip (mean of its frames' log-probabilities) and of each frame."""
+
+    file: str
+    mode: str
+    flags: tuple[str, ...]
+    classes: tuple[str, ...]
+    view: str
+    probabilities: tuple[float, ...]
+    frames: tuple[FramePrediction, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that `predict --format json` prints."""
+        plain = asdict(self)
+        for item in (plain, *plain["frames"]):
+            item["probabilities"] = dict(zip(self.classes, item["probabilities"], strict=True))
+        del plain["classes"]
+        return plain
+
+
+def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> list[ClipPrediction]:
+    """Name the view of DICOM clips with a trained run.
+
+    Args:
+        run: Run folder.
+        files: DICOM files; nothing of their identity is kept.
+        rule: Frames to read: `all`, `every:N` or `even:K`.
+
+    Raises:
+        DicomError: a file is not a clip; the message carries its status code.
+    """
+    from heart2heart.dicom import load_clip
+    from heart2heart.learn import Run
+
+    trained = Run.load(run)
+    found = []
+    for file in files:
+        clip = load_clip(file, geometry=trained.geometry, rule=rule)
+        log_p = _log_softmax(trained.predict(clip.pixels).astype(np.float64))
+        mean = _log_softmax(log_p.mean(axis=0, keepdims=True))[0]
+        classes = trained.classes
+        frames = tuple(
+            FramePrediction(int(frame["index"]), classes[int(row.argmax())], tuple(np.exp(row).tolist()))
+            for frame, row in zip(clip.frames, log_p, strict=True)
+        )
+        view = classes[int(mean.argmax())]
+        flags = tuple(clip.facts.flags)
+        probabilities = tuple(np.exp(mean).tolist())
+        found.append(ClipPrediction(file.name, clip.facts.mode, flags, classes, view, probabilities, frames))
+    return found
+
+
+def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def evaluate_runs(
+    runs: Sequence[Path],
+    stores: Sequence[Path],
+    out: Path,
+    *,
+    command: str,
+    labels: Path | None = None,
+    replicates: int = 10_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Metrics:
+    """Predict with every run, score every hospital, and write `predictions.parquet` and `metrics.json`.
+
+    Args:
+        runs: Run folders, all trained on one split.
+        stores: The stores of that split.
+        out: Folder for the two files.
+        command: What a reader can run to get the same.
+        labels: Label book, for the names of the raters.
+        replicates: Bootstrap replicates.
+        seed: Seed of the bootstrap.
+        progress: Told the share of frames predicted.
+
+    Raises:
+        RunError: the runs were trained on different splits.
+    """
+    from heart2heart.curate import LabelBook
+    from heart2heart.evaluate import evaluate_predictions, write_metrics
+    from heart2heart.frames.store import FrameStores
+    from heart2heart.ingest import Ledger
+    from heart2heart.learn import Run
+    from heart2heart.learn.predict import predict_split
+    from heart2heart.predictions import Predictions
+    from heart2heart.provenance import site_infos
+    from heart2heart.splits import SplitManifest
+
+    opened = FrameStores.open(stores)
+    loaded = [Run.load(run) for run in runs]
+    splits = {run.config.data.split for run in loaded}
+    if len(splits) != 1:
+        raise RunError("these runs were trained on different splits", remedy="Evaluate runs of one split together")
+    split = SplitManifest.load(splits.pop())
+    split.require_certified()
+    split.check_data(opened)
+    files: dict[str, dict[str, int]] = {}
+    for root in stores:
+        files |= Ledger(root).counts()
+    events = LabelBook(labels).events() if labels else []
+    sites = site_infos(opened, split, files=files, events=events)
+    parts = [predict_split(run, opened, split, sites, command=command, progress=progress or Silent()) for run in loaded]
+    predictions = Predictions.concat(parts)
+    predictions.write(out / "predictions.parquet")
+    metrics = evaluate_predictions(predictions, replicates=replicates, seed=seed)
+    write_metrics(metrics, out / "metrics.json")
+    return metrics

@@ -1,0 +1,64 @@
+"""The consensus rules, by hand and by property."""
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heart2heart.curate import LabelEvent, count_labels, resolve
+from heart2heart.errors import UnknownNameError
+from tests.support import make_store
+
+FRAMES = pa.table({"frame": ["c1:0000", "c1:0001", "c2:0000"], "clip": ["c1", "c1", "c2"]})
+
+
+def _say(clip: str, view: str, rater: str = "r1", frame: str = "") -> LabelEvent:
+    return LabelEvent(clip, frame, view, rater, "", "test")
+
+
+def test_clip_label_holds_for_its_frames_and_a_frame_label_overrides() -> None:
+    events = [_say("c1", "A4C"), _say("c1", "A2C", frame="c1:0001")]
+    assert resolve(events, FRAMES) == {"c1:0000": "A4C", "c1:0001": "A2C"}
+
+
+def test_latest_takes_the_last_word_even_of_a_rater_who_spoke_before() -> None:
+    events = [_say("c1", "A4C", "r1"), _say("c1", "A2C", "r2"), _say("c1", "PLAX", "r1")]
+    assert resolve(events, FRAMES, "latest")["c1:0000"] == "PLAX"
+
+
+@pytest.mark.parametrize(
+    ("said", "unanimous", "majority"),
+    [
+        (["A4C", "A4C"], "A4C", "A4C"),
+        (["A4C", "A2C"], None, None),
+        (["A4C", "A2C", "A4C"], None, "A4C"),
+        (["A4C", "A2C", "PLAX", "A4C"], None, None),
+    ],
+)
+def test_rules_by_hand(said: list[str], unanimous: str | None, majority: str | None) -> None:
+    events = [_say("c1", view, f"r{at}") for at, view in enumerate(said)]
+    assert resolve(events, FRAMES, "unanimous").get("c1:0000") == unanimous
+    assert resolve(events, FRAMES, "majority").get("c1:0000") == majority
+
+
+@given(st.lists(st.tuples(st.sampled_from(["r1", "r2", "r3"]), st.sampled_from(["PLAX", "A4C"])), max_size=12))
+def test_majority_equals_a_count_of_last_words(said: list[tuple[str, str]]) -> None:
+    votes = Counter(dict(said).values())
+    expected = next((view for view, count in votes.items() if 2 * count > sum(votes.values())), None)
+    events = [_say("c2", view, rater) for rater, view in said]
+    assert resolve(events, FRAMES, "majority").get("c2:0000") == expected
+
+
+def test_unknown_rule_lists_the_known() -> None:
+    with pytest.raises(UnknownNameError, match="Known: latest, majority, unanimous"):
+        resolve([], FRAMES, "loudest")
+
+
+def test_count_labels(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", patients=2, frames_each=3)
+    clips = store.clips["clip"].to_pylist()
+    events = [_say(clips[0], "PLAX"), _say(clips[1], "PLAX"), _say(clips[5], "A4C")]
+    assert count_labels(events, store) == [("A", "A4C", 1, 1, 3), ("A", "PLAX", 1, 2, 6)]

@@ -1,0 +1,163 @@
+"""The certificate passes a clean split and catches each planted leak."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from heart2heart.errors import LeakageError
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.store import FrameStore
+from heart2heart.predictions import Check
+from heart2heart.splits import Certificate, SplitManifest, SplitSettings, certify, propose
+from heart2heart.splits.duplicates import candidates
+from heart2heart.splits.manifest import MEMBERS
+from heart2heart.views import SCORED
+from tests.support import make_store, view_labels
+
+
+def _freeze(store: FrameStore, rows: list[dict[str, Any]], path: Path) -> SplitManifest:
+    return SplitManifest.freeze(
+        path, name="planted", classes=SCORED, seed=0, source_sites=("A",), held_out_sites=("B",), settings={},
+        members=pa.Table.from_pylist(rows, schema=MEMBERS), stores=store,
+    )  # fmt: skip
+
+
+def _found(certificate: Certificate, name: str) -> Check:
+    return next(check for check in certificate.checks if check.name == name)
+
+
+def test_a_clean_split_passes(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    split = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "split")
+    certificate = certify(split, store)
+    assert certificate.passed
+    assert Certificate.read(split.path / "certificate.json") == certificate
+    assert {check.name for check in certificate.checks} >= {"patient_disjoint", "near_duplicates", "metadata_probe"}
+    few = _found(certificate, "test_patients")
+    assert few.status == "warn"
+    assert "B (10)" in few.detail
+
+
+Plant = Callable[[list[dict[str, Any]]], None]
+
+
+def _patient_in_two_groups(rows: list[dict[str, Any]]) -> None:
+    clips = sorted({row["clip"] for row in rows if row["role"] == "train"})
+    for row in rows:
+        if row["clip"] == clips[0]:
+            row["role"] = "validation"
+
+
+def _evaluated_patient_in_pool(rows: list[dict[str, Any]]) -> None:
+    mine = next(row["patient"] for row in rows if row["role"] == "validation")
+    for row in rows:
+        if row["patient"] == mine and row["role"] == "excluded":
+            row.update(role="unlabeled", view=None)
+
+
+def _view_missing(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["role"] == "validation" and row["view"] == "A2C":
+            row["role"] = "excluded"
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "text"),
+    [
+        (_patient_in_two_groups, "patient_disjoint", "patient in more than one group"),
+        (_patient_in_two_groups, "study_disjoint", "study in more than one group"),
+        (_evaluated_patient_in_pool, "pool_without_evaluated_patients", "in the pool"),
+        (_view_missing, "views_present", "validation lacks A2C"),
+    ],
+)
+def test_planted_leak_is_caught_and_refused(tmp_path: Path, plant: Plant, check: str, text: str) -> None:
+    store = make_store(tmp_path / "store")
+    rows = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "clean").members.to_pylist()
+    plant(rows)
+    split = _freeze(store, rows, tmp_path / "split")
+    caught = _found(certify(split, store), check)
+    assert caught.status == "fail"
+    assert text in caught.detail
+    with pytest.raises(LeakageError, match=check):
+        split.require_certified()
+
+
+def _twins(root: Path, noise: int, bits: int) -> FrameStore:
+    """Two patients whose clips show the same picture, up to noise in pixels and bits in the hash."""
+    rng = np.random.default_rng(0)
+    store = FrameStore.create(root, Geometry("tmed2", 16))
+    picture = rng.integers(0, 200, (1, 16, 16), dtype=np.uint8)
+    with store.writer() as writer:
+        for number, site in enumerate(("A", "A", "B")):
+            pixels = (
+                picture + rng.integers(0, noise + 1, picture.shape, dtype=np.uint8) if number != 1 else 255 - picture
+            )
+            row = {
+                "clip": f"{number:016x}", "site": site, "patient": f"p{number}", "study": f"s{number}",
+                "content": f"c{number}", "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 16,
+                "columns": 16, "n_source": 1, "quality": 0.5, "flags": [],
+            }  # fmt: skip
+            code = (1 << 40) - 1 if number == 1 else (1 << 20) ^ (((1 << bits) - 1) << 30 if number == 2 else 0)
+            writer.add(row, pixels, [{"index": 0, "quality": 0.5, "dhash": code}])
+    return FrameStore.open(root)
+
+
+@pytest.mark.parametrize(
+    ("noise", "bits", "status"), [(0, 0, "fail"), (3, 3, "fail"), (0, 4, "pass"), (250, 1, "pass")]
+)
+def test_near_duplicate_across_hospitals(tmp_path: Path, noise: int, bits: int, status: str) -> None:
+    store = _twins(tmp_path / "store", noise, bits)
+    roles = {"p0": "train", "p1": "unlabeled", "p2": "test"}
+    rows = [
+        {name: row[name] for name in ("frame", "clip", "site", "patient", "study")} | {"role": roles[row["patient"]]}
+        for row in store.frames.to_pylist()
+    ]
+    certificate = certify(_freeze(store, rows, tmp_path / "split"), store)
+    assert _found(certificate, "near_duplicates").status == status
+    assert _found(certificate, "pixel_hash_disjoint").status == ("fail" if noise == 0 else "pass")
+
+
+def test_candidates_equal_all_pairs() -> None:
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 2**63, 60, dtype=np.uint64)
+    flips = np.array([sum(1 << int(bit) for bit in rng.choice(64, rng.integers(0, 6), False)) for _ in base], np.uint64)
+    hashes = np.concatenate([base, base ^ flips])
+    groups = rng.integers(0, 3, len(hashes))
+    expected = {
+        (min(i, j), max(i, j))
+        for i in range(len(hashes))
+        for j in range(i)
+        if groups[i] != groups[j] and int(hashes[i] ^ hashes[j]).bit_count() <= 3
+    }
+    found = candidates(hashes, groups)
+    assert {(min(i, j), max(i, j)) for i, j in found.tolist()} == expected
+    assert len(expected) > 5
+
+
+def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
+    store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
+    rng = np.random.default_rng(0)
+    rows = []
+    with store.writer() as writer:
+        for patient in range(6):
+            for number, view in enumerate(SCORED):
+                clip = f"{patient:08x}{number:08x}"
+                role = ("train", "validation", "test")[patient % 3]
+                row = {
+                    "clip": clip, "site": "A", "patient": f"p{patient}", "study": f"s{patient}", "content": clip,
+                    "source": "dicom", "synthetic": True, "mode": "b_mode", "maker": view, "rows": 16, "columns": 16,
+                    "n_source": 1, "quality": 0.5, "flags": [],
+                }  # fmt: skip
+                pixels = rng.integers(0, 256, (1, 16, 16), dtype=np.uint8)
+                code = int(rng.integers(0, 2**63))
+                writer.add(row, pixels, [{"index": 0, "quality": 0.5, "dhash": code}])
+                member = {name: row[name] for name in ("clip", "site", "patient", "study")}
+                rows.append(member | {"frame": f"{clip}:0000", "role": role, "view": view})
+    opened = FrameStore.open(store.root)
+    probe = _found(certify(_freeze(opened, rows, tmp_path / "split"), opened), "metadata_probe")
+    assert probe.status == "warn"
+    assert "1.00 (chance 0.25)" in probe.detail

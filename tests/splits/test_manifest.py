@@ -1,0 +1,107 @@
+"""A frozen split notices an edit, another store, and a missing certificate."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from heart2heart.errors import LeakageError, MissingInputError, SplitError
+from heart2heart.frames.store import FrameStore, FrameStores
+from heart2heart.splits import SplitManifest, SplitSettings, certify, propose
+from tests.support import make_store, view_labels
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> tuple[FrameStore, SplitManifest]:
+    store = make_store(tmp_path / "store", frames_each=2)
+    return store, propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "split")
+
+
+def test_select_reads_the_right_pixels(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    store, split = frozen
+    chosen = split.select(store, ["train", "validation"])
+    place = {frame: at for at, frame in enumerate(store.frames["frame"].to_pylist())}
+    assert len(chosen.rows) == len(chosen.members) > 0
+    for row, target, member in zip(chosen.rows, chosen.targets, chosen.members.to_pylist(), strict=True):
+        assert row == place[member["frame"]]
+        assert split.classes[target] == member["view"]
+    assert store.read(chosen.rows).shape == (len(chosen.rows), 16, 16)
+
+
+def test_targets_are_minus_one_without_a_class(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    store, split = frozen
+    assert set(split.select(store, "unlabeled").targets) == {-1}
+
+
+def test_select_over_two_stores_equals_one(tmp_path: Path) -> None:
+    whole = make_store(tmp_path / "whole")
+    parts = [make_store(tmp_path / site, sites=[site], seed=1) for site in ("A", "B")]
+    union = FrameStores(parts)
+    split = propose(union, view_labels(union), SplitSettings(source=("A",)), tmp_path / "split")
+    chosen = split.select(union, "test")
+    assert set(chosen.members["site"].to_pylist()) == {"A", "B"}
+    np.testing.assert_array_equal(
+        union.read(chosen.rows)[-1], parts[1].read(chosen.rows[-1:] - len(parts[0].frames))[0]
+    )
+    with pytest.raises(SplitError, match="no longer hold"):
+        split.check_data(whole)
+
+
+def test_an_edited_member_is_noticed(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    _, split = frozen
+    roles = ["train" if role == "test" else role for role in split.members["role"].to_pylist()]
+    place = split.members.schema.get_field_index("role")
+    pq.write_table(split.members.set_column(place, "role", pa.array(roles)), split.path / "members.parquet")
+    with pytest.raises(SplitError, match="changed after it was frozen"):
+        SplitManifest.load(split.path)
+
+
+def test_an_edited_header_is_noticed(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    _, split = frozen
+    content = json.loads((split.path / "split.json").read_text())
+    content["held_out_sites"] = []
+    (split.path / "split.json").write_text(json.dumps(content))
+    with pytest.raises(SplitError, match="changed after it was frozen"):
+        SplitManifest.load(split.path)
+
+
+def test_changed_pixels_and_missing_clips_are_noticed(frozen: tuple[FrameStore, SplitManifest], tmp_path: Path) -> None:
+    store, split = frozen
+    split.check_data(store)
+    with pytest.raises(SplitError, match="no longer hold"):
+        split.check_data(make_store(tmp_path / "other", frames_each=2, seed=9))
+    one = make_store(tmp_path / "one", sites=["A"], frames_each=2)
+    with pytest.raises(SplitError, match="not in the stores"):
+        split.select(one, "test")
+
+
+def test_uncertified_is_refused(frozen: tuple[FrameStore, SplitManifest], tmp_path: Path) -> None:
+    store, split = frozen
+    with pytest.raises(LeakageError, match="no leakage certificate"):
+        split.require_certified()
+    certify(split, store)
+    assert split.require_certified().split_sha256 == split.sha256
+    other = propose(store, view_labels(store), SplitSettings(source=("A",), seed=5), tmp_path / "other")
+    shutil.copy(split.path / "certificate.json", other.path)
+    with pytest.raises(LeakageError, match="of another split"):
+        other.require_certified()
+
+
+def test_info_names_sites_and_checks(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    store, split = frozen
+    certificate = certify(split, store)
+    info = split.info()
+    assert (info.source_sites, info.held_out_sites, info.sha256) == (("A",), ("B",), split.sha256)
+    assert info.checks == certificate.checks
+
+
+def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="split manifest"):
+        SplitManifest.load(tmp_path / "none")
+    (tmp_path / "split.json").write_text("{}")
+    with pytest.raises(SplitError, match="another schema"):
+        SplitManifest.load(tmp_path)

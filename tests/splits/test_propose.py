@@ -1,0 +1,100 @@
+"""Proposals keep patients apart, put every view into every part, and never train on a held-out hospital."""
+
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from heart2heart.errors import ConfigError, ExistsError, SplitError, UnknownNameError
+from heart2heart.splits import SplitManifest, SplitSettings, propose
+from heart2heart.views import SCORED
+from tests.support import make_store, view_labels
+
+
+def _patients(split: SplitManifest, *roles: str) -> set[str]:
+    members = split.members
+    return {row["patient"] for row in members.to_pylist() if row["role"] in roles}
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1000), validation=st.sampled_from([0.2, 0.3, 0.4]), labeled=st.integers(6, 10))
+def test_patients_are_apart_and_views_present(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, validation: float, labeled: int
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("split")
+    store = make_store(tmp_path / "store", frames_each=1)
+    labels = view_labels(store, patients=range(labeled))
+    chosen = SplitSettings(source=("A",), validation=validation, test=0.2, seed=seed)
+    split = propose(store, labels, chosen, tmp_path / "split")
+
+    parts = [_patients(split, "train", "unlabeled"), _patients(split, "validation")]
+    source_test = {p for p in _patients(split, "test") if p.startswith("A")}
+    assert parts[0]
+    assert parts[1]
+    assert source_test
+    assert not parts[0] & parts[1]
+    assert not (parts[0] | parts[1]) & source_test
+    for role in ("train", "validation", "test"):
+        views = set(split.members.filter(pc.equal(split.members["role"], role))["view"].to_pylist())
+        assert set(SCORED) <= views
+    held_out = split.members.filter(pc.equal(split.members["site"], "B"))
+    assert set(held_out["role"].to_pylist()) <= {"test", "excluded"}
+    assert split.held_out_sites == ("B",)
+
+
+def test_same_seed_same_split(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", frames_each=1)
+    labels = view_labels(store)
+    one, two, other = (
+        propose(store, labels, SplitSettings(source=("A",), seed=seed), tmp_path / name)
+        for seed, name in ((3, "one"), (3, "two"), (4, "other"))
+    )
+    assert one.sha256 == two.sha256
+    assert one.members.equals(two.members)
+    assert other.sha256 != one.sha256
+
+
+def test_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", frames_each=1)
+    chosen = SplitSettings(source=("A",), label_budget=2)
+    split = propose(store, view_labels(store), chosen, tmp_path / "split")
+    assert len(_patients(split, "train")) == 2
+    hidden = split.members.filter(pc.equal(split.members["role"], "unlabeled"))
+    assert hidden["view"].null_count == len(hidden) > 0
+
+
+def test_label_outside_the_classes_joins_the_pool_or_serves_open_set(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", frames_each=1)
+    labels = view_labels(store) | {f: "A3C" for f in store.frames["frame"].to_pylist() if f[4:6] == "04"}
+    split = propose(store, labels, SplitSettings(source=("A",)), tmp_path / "split")
+    for row in split.members.to_pylist():
+        if row["frame"][4:6] == "04":
+            assert (row["role"], row["view"]) in {("unlabeled", None), ("validation", "A3C"), ("test", "A3C")}
+
+
+def test_unusable_mode_is_excluded(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", frames_each=1)
+    with pytest.raises(SplitError, match="0 labeled patients"):
+        propose(store, view_labels(store), SplitSettings(source=("A",), modes=("colour",)), tmp_path / "split")
+
+
+def test_refusals_say_what_and_where(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", frames_each=1)
+    labels = view_labels(store)
+    with pytest.raises(SplitError, match=r"no frame of hospital .*There are: A, B"):
+        propose(store, labels, SplitSettings(source=("Z",)), tmp_path / "x")
+    with pytest.raises(SplitError, match="both source and held out"):
+        propose(store, labels, SplitSettings(source=("A",), held_out=("A",)), tmp_path / "x")
+    with pytest.raises(UnknownNameError, match="unknown view 'A9C'"):
+        propose(store, labels, SplitSettings(source=("A",), classes=("A9C",)), tmp_path / "x")
+    only_plax = {frame: view for frame, view in labels.items() if view == "PLAX"}
+    with pytest.raises(SplitError, match="lacks PSAX"):
+        propose(store, only_plax, SplitSettings(source=("A",)), tmp_path / "x")
+    with pytest.raises(ConfigError, match="validation"):
+        SplitSettings.parse({"source": ["A"], "validation": 0}, where="test")
+    assert not (tmp_path / "x").exists()
+    propose(store, labels, SplitSettings(source=("A",)), tmp_path / "x")
+    with pytest.raises(ExistsError):
+        propose(store, labels, SplitSettings(source=("A",)), tmp_path / "x")

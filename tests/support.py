@@ -1,0 +1,61 @@
+"""Small stores and labels that several rooms' tests share. Everything here is synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.store import FrameStore, FrameStores
+from heart2heart.views import SCORED
+
+SIZE = 16
+
+
+def make_store(
+    root: Path,
+    *,
+    sites: Sequence[str] = ("A", "B"),
+    patients: int = 10,
+    clips_each: int = 5,
+    frames_each: int = 3,
+    seed: int = 0,
+    max_frames: int = 8192,
+) -> FrameStore:
+    """Write a store of random frames; clip number k of a patient shows view k of the taxonomy's four, then none."""
+    rng = np.random.default_rng(seed)
+    store = FrameStore.create(root, Geometry("tmed2", SIZE))
+    with store.writer(max_frames=max_frames) as writer:
+        for site in sites:
+            for patient in range(patients):
+                for number in range(clips_each):
+                    clip = f"{site}{patient:03d}{number:02d}".lower().ljust(16, "0")
+                    pixels = rng.integers(0, 256, (frames_each, SIZE, SIZE), dtype=np.uint8)
+                    row = {
+                        "clip": clip, "site": site, "patient": f"{site}-p{patient}", "study": f"{site}-p{patient}-s0",
+                        "instance": f"2.25.{ord(site)}.{patient}.{number}", "content": f"c{clip}",
+                        "source": "dicom", "synthetic": True, "mode": "b_mode", "maker": f"maker {site}",
+                        "rows": 100, "columns": 120, "n_source": frames_each, "quality": 0.5, "flags": [],
+                    }  # fmt: skip
+                    hashes = rng.integers(0, 2**63, frames_each, dtype=np.uint64)
+                    writer.add(
+                        row,
+                        pixels,
+                        [
+                            {"index": index, "time_ms": 33.0 * index, "quality": 0.5, "dhash": int(hashes[index])}
+                            for index in range(frames_each)
+                        ],
+                    )
+    return FrameStore.open(root)
+
+
+def view_labels(store: FrameStore | FrameStores, *, patients: Sequence[int] | None = None) -> dict[str, str]:
+    """Return the true view of every frame of `make_store` that shows one, for some patients or all."""
+    found = {}
+    for row in store.frames.select(["frame", "clip", "patient"]).to_pylist():
+        number = int(row["clip"][4:6])
+        if number < len(SCORED) and (patients is None or int(row["patient"].rsplit("p", 1)[1]) in patients):
+            found[row["frame"]] = SCORED[number]
+    return found

@@ -1,0 +1,61 @@
+"""Atomic writing: whole or not at all, also on a full disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import MissingInputError, NoSpaceError, StoreError
+from heart2heart.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+
+
+def test_write_replaces_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    write_text(target, "one")
+    write_text(target, "two")
+    assert target.read_text() == "two"
+    assert [path.name for path in target.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, NoSpaceError), (errno.EACCES, PermissionError)])
+def test_failure_leaves_the_old_file(tmp_path: Path, number: int, kind: type[OSError]) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(kind):
+        write()
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_secret_mode_holds_from_the_first_byte(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "key", mode=0o600) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600
+        temporary.write_text("secret")
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"b": 1, "a": [None, "é"]})
+    assert read_json(path, what="thing") == {"a": [None, "é"], "b": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path, what="thing")["b"] == 1
+    with pytest.raises(MissingInputError, match="no thing here"):
+        read_json(tmp_path / "none", what="thing")
+    path.write_text("{")
+    with pytest.raises(StoreError, match="this thing is not readable JSON"):
+        read_json(path, what="thing")
+
+
+def test_hashes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
+    assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1}) != sha256_json({"a": 1, "b": 3})

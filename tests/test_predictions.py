@@ -1,0 +1,85 @@
+"""predictions.parquet: round trip, joins, and refusal of what it is not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from heart2heart.errors import EvaluationError, MissingInputError
+from heart2heart.predictions import PREDICTIONS, Check, Predictions, Provenance, RunInfo, SplitInfo
+
+
+def make(
+    run: str = "r1", classes: tuple[str, ...] = ("PLAX", "A4C"), width: int = 2, geometry: str = "g"
+) -> Predictions:
+    rows: list[dict[str, Any]] = [
+        {
+            "run": run, "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{at:04d}", "index": at,
+            "mode": "b_mode", "quality": 0.5, "role": "test", "truth": "PLAX",
+            "logits": [float(at + k) for k in range(width)], "image": b"png" if at == 0 else None,
+        }
+        for at in range(3)
+    ]  # fmt: skip
+    info = RunInfo(
+        run=run, method="labels only", network="wrn", seed=0, config_sha256="0", config={}, parameters=1, steps=1,
+        selected_step=1, selection="best", seconds=1.0, device="cpu", versions={}, history=({"step": 1.0},),
+    )  # fmt: skip
+    split = SplitInfo(
+        name="s", sha256="1", certificate_sha256="2", source_sites=("A",), held_out_sites=(),
+        checks=(Check(name="patient_disjoint", status="pass", detail="fine"),),
+    )  # fmt: skip
+    provenance = Provenance(
+        code_version="0", created="2020-01-01T00:00:00Z", command="x", classes=classes, geometry=geometry, split=split,
+        sites=(), runs=(info,),
+    )  # fmt: skip
+    return Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), provenance)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    before = make()
+    before.write(tmp_path / "p.parquet")
+    after = Predictions.read(tmp_path / "p.parquet")
+    assert after.table.equals(before.table)
+    assert after.provenance == before.provenance
+    np.testing.assert_array_equal(after.logits, [[0, 1], [1, 2], [2, 3]])
+
+
+def test_concat_joins_runs_of_one_split() -> None:
+    joined = Predictions.concat([make("r1"), make("r2")])
+    assert [run.run for run in joined.provenance.runs] == ["r1", "r2"]
+    assert len(joined.table) == 6
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (make("r1"), "occurs twice"),
+        (make("r2", classes=("A4C", "PLAX")), "different classes"),
+        (make("r2", geometry="h"), "different geometry"),
+    ],
+)
+def test_concat_refuses(other: Predictions, message: str) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        Predictions.concat([make("r1"), other])
+
+
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    with pytest.raises(MissingInputError, match="no predictions here"):
+        Predictions.read(path)
+    path.write_text("text")
+    with pytest.raises(EvaluationError, match="not readable Parquet"):
+        Predictions.read(path)
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(EvaluationError, match="no heart2heart predictions"):
+        Predictions.read(path)
+    for metadata, message in (('{"schema_version": 99}', "another schema version"), ("[]", "damaged")):
+        pq.write_table(make().table.replace_schema_metadata({b"heart2heart": metadata}), path)
+        with pytest.raises(EvaluationError, match=message):
+            Predictions.read(path)
+    make(width=3).write(path)
+    with pytest.raises(EvaluationError, match=r"logits of width \[3\] for 2 classes"):
+        Predictions.read(path)

@@ -1,0 +1,129 @@
+"""The walls of the house: which room may import which, and what is never loaded early.
+
+docs/architecture.md draws the same walls.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "heart2heart"
+
+FREE = {"errors", "files", "config", "seeds", "progress", "views", "predictions"}
+"""Top-level modules that every room may use; they use only each other."""
+
+DICOM, FRAMES = {"dicom", "frames"}, {"frames"}
+ALLOWED: dict[str, set[str]] = {
+    "dicom": FRAMES,
+    "frames": set(),
+    "simulate": DICOM,
+    "ingest": DICOM,
+    "sources": DICOM | {"ingest"},
+    "curate": DICOM,
+    "splits": FRAMES | {"curate"},
+    "augment": set(),
+    "networks": set(),
+    "learn": FRAMES | {"splits", "augment", "networks"},
+    "export": {"learn", "networks"},
+    "evaluate": set(),
+    "report": {"evaluate"},
+    "provenance": FRAMES | {"splits", "curate"},
+}
+"""Room -> rooms upstream of it. `workflow` and `cli` join them and are imported by none of them."""
+
+HEAVY = {"torch", "monai", "albumentations", "SimpleITK", "matplotlib", "sklearn", "duckdb", "cv2", "onnx"}
+TORCH_ROOMS = {"augment", "networks", "learn", "export"}
+
+
+def _modules(room: str) -> list[Path]:
+    folder = PACKAGE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+
+
+def _imports(path: Path, *, top_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = _executed(tree) if top_only else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _executed(tree: ast.Module) -> list[ast.stmt]:
+    """Return the statements that run on import: not function bodies, not `if TYPE_CHECKING`."""
+    found: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        found.append(node)
+    return found
+
+
+def _rooms(imports: set[str]) -> set[str]:
+    parts = [name.split(".") for name in imports if name.startswith("heart2heart.")]
+    return {part[1] for part in parts} - {"__version__"}
+
+
+def test_every_room_has_its_walls() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))} - {"cli"}
+    assert rooms <= set(ALLOWED)
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert modules == FREE | {"provenance", "workflow"}
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_imports_run_upstream_only(room: str) -> None:
+    for path in _modules(room):
+        used = _rooms(_imports(path)) - FREE - {room}
+        assert used <= ALLOWED[room], f"{path.relative_to(PACKAGE)} imports {sorted(used - ALLOWED[room])}"
+
+
+@pytest.mark.parametrize("module", sorted(FREE))
+def test_free_modules_use_only_each_other(module: str) -> None:
+    assert _rooms(_imports(PACKAGE / f"{module}.py")) <= FREE
+
+
+@pytest.mark.parametrize("room", sorted(set(ALLOWED) - TORCH_ROOMS))
+def test_no_torch_outside_its_rooms(room: str) -> None:
+    for path in _modules(room):
+        assert not {name.split(".")[0] for name in _imports(path)} & {"torch", "monai"}, path
+
+
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        early = {name.split(".")[0] for name in _imports(path, top_only=True)} & HEAVY
+        inside = path.relative_to(PACKAGE).parts[0] in TORCH_ROOMS
+        assert early <= ({"torch"} if inside else set()), f"{path.relative_to(PACKAGE)} loads {sorted(early)} on import"
+
+
+def test_nothing_imports_the_command_line_or_the_studies() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        imports = _imports(path)
+        assert not any(name.split(".")[0] in ("pipelines", "benchmarks", "tests") for name in imports), path
+        if "cli" not in path.relative_to(PACKAGE).parts:
+            assert "cli" not in _rooms(imports), path
+
+
+def test_help_and_ingest_workers_stay_light() -> None:
+    code = (
+        "import sys, heart2heart.cli, heart2heart.ingest, heart2heart.dicom, heart2heart.frames.store\n"
+        f"print(sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY!r}))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_nothing_unpickles_or_evaluates() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        assert not {name.split(".")[0] for name in _imports(path)} & {"pickle", "dill", "joblib", "shelve"}, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("eval", "exec"), path
