@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heart2heart.config import Config
-from heart2heart.errors import ConfigError, EvaluationError, MissingInputError
+from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.files import atomic_path
 
 SCHEMA_VERSION = 1
@@ -167,13 +167,18 @@ class Predictions:
         raw = (table.schema.metadata or {}).get(_KEY)
         if raw is None:
             raise EvaluationError("this Parquet file holds no heart2heart predictions", where=path)
-        content = json.loads(raw)
-        if content.get("schema_version") != SCHEMA_VERSION:
+        try:
+            content = json.loads(raw)
+            version = content["schema_version"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise EvaluationError("these predictions are damaged", where=path) from error
+        if version != SCHEMA_VERSION:
             remedy = f"This version reads schema {SCHEMA_VERSION}; run `heart2heart evaluate` again"
             raise EvaluationError("these predictions have another schema version", where=path, remedy=remedy)
         try:
-            found = cls(table.replace_schema_metadata(None).cast(PREDICTIONS), Provenance.parse(content, where=path))
-        except (ConfigError, pa.ArrowInvalid, ValueError) as error:
+            provenance = Provenance.parse(content, where=path)
+            found = cls(table.replace_schema_metadata(None).cast(PREDICTIONS), provenance)
+        except (pa.ArrowInvalid, ValueError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
         widths = pc.unique(pc.list_value_length(found.table["logits"])).to_pylist()
         if widths not in ([], [len(found.provenance.classes)]):
