@@ -1,0 +1,116 @@
+"""Recompute every metric from `predictions.parquet` alone, and keep them as `metrics.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heart2heart.errors import ConfigError, EvaluationError
+from heart2heart.evaluate.bootstrap import CONFIDENCE, FEW_CLUSTERS
+from heart2heart.evaluate.checks import check_predictions
+from heart2heart.evaluate.methods import NOTHING, compare, group_runs, summarise
+from heart2heart.evaluate.probabilities import fit_temperature
+from heart2heart.evaluate.samples import ValidationSample, digest, read_samples
+from heart2heart.evaluate.schema import SCHEMA_VERSION, Metrics, RunMetrics, Temperature
+from heart2heart.evaluate.scores import ECE_BINS, Setting, empty_site, score_site
+from heart2heart.evaluate.sites import arrange, empty_summary
+from heart2heart.files import read_json, write_json
+from heart2heart.predictions import Predictions
+from heart2heart.progress import Progress, Silent
+
+
+def evaluate_predictions(
+    predictions: Predictions, *, replicates: int = 10_000, seed: int = 0, progress: Progress | None = None
+) -> Metrics:
+    """Score every run at every site.
+
+    Args:
+        predictions: Rows and provenance; nothing else is consulted.
+        replicates: Bootstrap replicates, at least 100.
+        seed: Seed of the bootstrap; the same seed and predictions give the same numbers.
+        progress: Told of each finished site; its total is `len(predictions.provenance.sites)`.
+
+    Raises:
+        EvaluationError: the predictions cannot give an honest number (see `checks`), or too few replicates.
+    """
+    if replicates < 100:
+        raise EvaluationError(f"{replicates} bootstrap replicates are too few", remedy="Use 10000, or at least 100")
+    progress = progress or Silent()
+    check_predictions(predictions)
+    about = predictions.provenance
+    samples, validation = read_samples(predictions)
+    sites = []
+    for done, (info, sample) in enumerate(zip(about.sites, samples, strict=True), start=1):
+        sites.append(arrange(info, sample, replicates=replicates, seed=seed))
+        progress.update(done, info.site)
+    scored = [site for site in sites if site is not None]
+    common = tuple(label for label in scored[0].present if all(label in site.present for site in scored))
+    setting = Setting(about.classes, common, about.split.unit, seed, replicates)
+    methods = group_runs(about.runs)
+    label_of = {place: method.label for method in methods for place in method.runs}
+    temperatures = [_temperature(sample) for sample in validation]
+    runs = tuple(
+        RunMetrics(
+            run=run.run,
+            method=label_of[place],
+            seed=run.seed,
+            temperature=temperature,
+            sites=tuple(
+                empty_site(sample, place, setting, NOTHING)
+                if site is None
+                else score_site(site, place, setting, temperature.value)
+                for site, sample in zip(sites, samples, strict=True)
+            ),
+        )
+        for place, (run, temperature) in enumerate(zip(about.runs, temperatures, strict=True))
+    )
+    names = [info.site for info in about.sites]
+    return Metrics(
+        predictions_sha256=digest(predictions),
+        split_sha256=about.split.sha256,
+        synthetic=any(info.synthetic for info in about.sites),
+        classes=about.classes,
+        common_views=tuple(about.classes[label] for label in common),
+        unit=about.split.unit,
+        confidence=CONFIDENCE,
+        interval=f"percentile bootstrap over whole {about.split.unit}s, views present at the site",
+        replicates=replicates,
+        seed=seed,
+        few_clusters_below=FEW_CLUSTERS,
+        ece_bins=ECE_BINS,
+        sites=tuple(
+            site.summary(about.classes) if site is not None else empty_summary(info, sample, NOTHING)
+            for info, site, sample in zip(about.sites, sites, samples, strict=True)
+        ),
+        runs=runs,
+        methods=tuple(summarise(method, names, sites, setting) for method in methods),
+        comparisons=tuple(compare(methods[0], other, names, sites, setting) for other in methods[1:]),
+    )
+
+
+def _temperature(sample: ValidationSample) -> Temperature:
+    if not len(sample.truth):
+        return Temperature(value=None, n=0, reason="no source validation frame of a scored view")
+    return Temperature(value=fit_temperature(sample.logits, sample.truth), n=len(sample.truth))
+
+
+def write_metrics(metrics: Metrics, path: Path) -> None:
+    """Write `metrics.json`, whole or not at all."""
+    write_json(path, metrics.to_json())
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read a `metrics.json`.
+
+    Raises:
+        MissingInputError: no such file.
+        StoreError: not JSON.
+        EvaluationError: of another schema version, or not as docs/metrics.md describes it.
+    """
+    content = read_json(path, what="metrics file")
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        remedy = f"This version reads schema {SCHEMA_VERSION}; run `heart2heart evaluate` again"
+        raise EvaluationError("these metrics have another schema version", where=path, remedy=remedy)
+    try:
+        return Metrics.parse(content, where=path)
+    except ConfigError as error:
+        raise EvaluationError("these metrics are damaged", where=path, remedy="Evaluate again") from error

@@ -1,0 +1,185 @@
+"""Runs that differ only in their seed form a method; methods are summarised over sites and compared in pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heart2heart.evaluate.bootstrap import FEW_CLUSTERS, bootstrap_p, holm
+from heart2heart.evaluate.classification import Floats
+from heart2heart.evaluate.estimates import estimate, missing
+from heart2heart.evaluate.schema import (
+    Comparison,
+    Estimate,
+    Generalisation,
+    MethodMetrics,
+    MethodSite,
+    SeedSpread,
+    SiteDifference,
+    SiteGap,
+)
+from heart2heart.evaluate.scores import Setting
+from heart2heart.evaluate.sites import Site
+from heart2heart.predictions import RunInfo
+
+NOTHING = "no test frame of a scored view here"
+
+
+@dataclass(frozen=True)
+class Method:
+    """Runs of one training recipe.
+
+    Attributes:
+        label: What a reader calls it.
+        runs: Positions of its runs.
+        names: Their names.
+        seeds: Their seeds.
+    """
+
+    label: str
+    runs: tuple[int, ...]
+    names: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def group_runs(runs: Sequence[RunInfo]) -> list[Method]:
+    """Group runs of one method and network over their seeds.
+
+    A seed that occurs twice means that something else differs too: then every run of that group stands alone.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        groups.setdefault((run.method, run.network), []).append(place)
+    networks = Counter(method for method, _ in groups)
+    methods = []
+    for (name, network), places in groups.items():
+        label = name if networks[name] == 1 else f"{name}, {network}"
+        if len({runs[place].seed for place in places}) == len(places):
+            methods.append(_method(label, places, runs))
+        else:
+            methods += [_method(f"{label} ({runs[place].run})", [place], runs) for place in places]
+    return methods
+
+
+def _method(label: str, places: Sequence[int], runs: Sequence[RunInfo]) -> Method:
+    members = [runs[place] for place in places]
+    return Method(label, tuple(places), tuple(run.run for run in members), tuple(run.seed for run in members))
+
+
+def seed_spread(values: Sequence[float]) -> SeedSpread:
+    """Describe the spread of one statistic over the seeds; values are never NaN."""
+    if not values:
+        return SeedSpread(n=0, standard_deviation=None, low=None, high=None)
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return SeedSpread(n=len(values), standard_deviation=deviation, low=min(values), high=max(values))
+
+
+def _over_views(site: Site, runs: Sequence[int], labels: Sequence[int]) -> tuple[Floats, Floats]:
+    """Balanced accuracy over `labels`: of each run `(runs,)`, and the replicates of their mean `(replicates,)`."""
+    chosen = list(labels)
+    points: Floats = site.frames.point[list(runs)][:, chosen].mean(1)
+    replicates: Floats = site.frames.replicates[list(runs)][:, :, chosen].mean((0, 2))
+    return points, replicates
+
+
+def summarise(method: Method, names: Sequence[str], sites: Sequence[Site | None], setting: Setting) -> MethodMetrics:
+    """Summarise a method at each site and over the held-out ones; `sites` holds None where nothing is scored."""
+    rows = []
+    for name, site in zip(names, sites, strict=True):
+        if site is None:
+            rows.append(MethodSite(site=name, balanced_accuracy=missing(NOTHING), seeds=seed_spread([])))
+            continue
+        points, replicates = _over_views(site, method.runs, site.present)
+        blocked = setting.blocked(site.frames, site.present)
+        value = estimate(float(points.mean()), replicates, n=len(site.truth), clusters=site.clusters, blocked=blocked)
+        rows.append(MethodSite(site=name, balanced_accuracy=value, seeds=seed_spread(points.tolist())))
+    scored = [site for site in sites if site is not None]
+    return MethodMetrics(
+        method=method.label,
+        runs=method.names,
+        sites=tuple(rows),
+        generalisation=_generalise(method, scored, setting),
+    )
+
+
+def _generalise(method: Method, sites: Sequence[Site], setting: Setting) -> Generalisation:
+    held_out = [site for site in sites if site.info.held_out]
+    source = [site for site in sites if not site.info.held_out]
+    means = {site.info.site: float(_over_views(site, method.runs, site.present)[0].mean()) for site in held_out}
+    worst = min(means, key=means.__getitem__) if means else None
+    return Generalisation(
+        gaps=tuple(_gap(method, source, site, setting) for site in held_out),
+        mean=_unweighted_mean(method, held_out, setting),
+        lowest=min(means.values()) if means else None,
+        highest=max(means.values()) if means else None,
+        worst_site=worst,
+    )
+
+
+def _unweighted_mean(method: Method, sites: Sequence[Site], setting: Setting) -> Estimate:
+    if not sites:
+        return missing("no held-out site has scored frames")
+    parts = [_over_views(site, method.runs, site.present) for site in sites]
+    reasons = [setting.blocked(site.frames, site.present) for site in sites]
+    return estimate(
+        float(np.mean([points.mean() for points, _ in parts])),
+        np.mean([replicates for _, replicates in parts], axis=0),
+        n=sum(len(site.truth) for site in sites),
+        clusters=sum(site.clusters for site in sites),
+        blocked=next((f"{site.info.site}: {why}" for site, why in zip(sites, reasons, strict=True) if why), None),
+    )
+
+
+def _gap(method: Method, source: Sequence[Site], target: Site, setting: Setting) -> SiteGap:
+    """Take the gap over the views that the target and every source site have, so that a missing view is no gap."""
+    shared = [label for label in target.present if all(label in site.present for site in source)]
+    views = tuple(setting.classes[label] for label in shared)
+    n, clusters = len(target.truth), target.clusters
+    if not source or not shared:
+        reason = "no test frames at the source" if not source else "no view in common with the source"
+        return SiteGap(site=target.info.site, views=views, gap=missing(reason, n=n, clusters=clusters))
+    points, replicates = _over_views(target, method.runs, shared)
+    sources = [_over_views(site, method.runs, shared) for site in source]
+    reasons = [setting.blocked(site.frames, shared) for site in (*source, target)]
+    gap = estimate(
+        float(np.mean([mine.mean() for mine, _ in sources]) - points.mean()),
+        np.mean([mine for _, mine in sources], axis=0) - replicates,
+        n=n,
+        clusters=clusters,
+        blocked=next((reason for reason in reasons if reason), None),
+    )
+    few = gap.few_clusters or any(site.clusters < FEW_CLUSTERS for site in source)
+    return SiteGap(site=target.info.site, views=views, gap=gap.model_copy(update={"few_clusters": few}))
+
+
+def compare(
+    reference: Method, candidate: Method, names: Sequence[str], sites: Sequence[Site | None], setting: Setting
+) -> Comparison:
+    """Compare two methods at each site with the same cluster weights for both, and correct over the sites (Holm)."""
+    rows, tests = [], {}
+    for name, site in zip(names, sites, strict=True):
+        if site is None:
+            empty = missing(NOTHING)
+            rows.append(SiteDifference(site=name, difference=empty, p=None, p_holm=None, seeds=seed_spread([])))
+            continue
+        ours, ours_replicates = _over_views(site, candidate.runs, site.present)
+        theirs, theirs_replicates = _over_views(site, reference.runs, site.present)
+        replicates = ours_replicates - theirs_replicates
+        blocked = setting.blocked(site.frames, site.present)
+        value = float(ours.mean() - theirs.mean())
+        difference = estimate(value, replicates, n=len(site.truth), clusters=site.clusters, blocked=blocked)
+        by_seed = dict(zip(reference.seeds, theirs.tolist(), strict=True))
+        paired = [
+            value - by_seed[seed] for seed, value in zip(candidate.seeds, ours.tolist(), strict=True) if seed in by_seed
+        ]
+        if blocked is None:
+            tests[name] = bootstrap_p(replicates)
+        rows.append(
+            SiteDifference(site=name, difference=difference, p=tests.get(name), p_holm=None, seeds=seed_spread(paired))
+        )
+    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+    corrected = tuple(row.model_copy(update={"p_holm": adjusted.get(row.site)}) for row in rows)
+    return Comparison(reference=reference.label, candidate=candidate.label, sites=corrected)

@@ -1,0 +1,96 @@
+"""The cluster bootstrap against explicit resampling, its invariants, and its coverage."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heart2heart.evaluate.bootstrap import bootstrap_p, cluster_weights, holm, percentile_interval, replicate
+from heart2heart.evaluate.classification import Floats, balanced_accuracy, clustered_confusion
+
+
+def test_weights_are_multinomial_seeded_and_named() -> None:
+    weights = cluster_weights(12, 4000, 3, "east")
+    assert (weights.sum(1) == 12).all()
+    np.testing.assert_allclose(weights.mean(0), 1, atol=0.08)
+    np.testing.assert_allclose(weights.var(0), 1 - 1 / 12, atol=0.1)
+    np.testing.assert_array_equal(weights, cluster_weights(12, 4000, 3, "east"))
+    assert not np.array_equal(weights, cluster_weights(12, 4000, 3, "west"))
+    assert not np.array_equal(weights, cluster_weights(12, 4000, 4, "east"))
+
+
+def test_a_replicate_is_the_statistic_of_repeated_clusters() -> None:
+    rng = np.random.default_rng(1)
+    truth, predicted = rng.integers(0, 3, 80), rng.integers(0, 3, 80)
+    cluster = np.arange(80) % 9
+    statistics = clustered_confusion(truth, predicted, cluster, 9, 3)
+    weights = cluster_weights(9, 20, 0)
+    found = replicate(weights, statistics, lambda sums: balanced_accuracy(sums, [0, 1, 2]))
+    for counts, value in zip(weights, found, strict=True):
+        rows = np.concatenate([np.flatnonzero(cluster == c) for c, k in enumerate(counts) for _ in range(int(k))])
+        by_class = [(predicted[rows] == label)[truth[rows] == label].mean() for label in range(3)]
+        assert value == pytest.approx(np.mean(by_class))
+
+
+@given(st.integers(2, 40), st.integers(0, 1000))
+@settings(max_examples=25)
+def test_identical_clusters_have_no_width(clusters: int, seed: int) -> None:
+    statistics = np.repeat(np.array([[3.0, 4.0]]), clusters, axis=0)
+    found = replicate(cluster_weights(clusters, 50, seed), statistics, lambda sums: sums[:, 0] / sums[:, 1])
+    low, high = percentile_interval(found)
+    assert low == pytest.approx(0.75)
+    assert high == pytest.approx(0.75)
+
+
+def test_interval_leaves_out_undefined_replicates() -> None:
+    values = np.concatenate([np.linspace(0, 1, 1001), [np.nan] * 50])
+    assert percentile_interval(values) == pytest.approx((0.025, 0.975))
+
+
+def test_p_value_by_hand() -> None:
+    assert bootstrap_p(np.array([0.1] * 97 + [-0.1] * 2)) == pytest.approx(2 * (1 + 2) / 100)
+    assert bootstrap_p(np.array([0.1] * 99)) == pytest.approx(2 / 100)
+    assert bootstrap_p(np.zeros(99)) == 1.0
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, then made monotone
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0.0001, 1), min_size=1, max_size=8))
+def test_holm_never_lowers_and_keeps_the_order(values: list[float]) -> None:
+    adjusted = holm(values)
+    assert all(new >= old for old, new in zip(values, adjusted, strict=True))
+    order = sorted(range(len(values)), key=values.__getitem__)
+    assert all(adjusted[a] <= adjusted[b] for a, b in pairwise(order))
+
+
+def coverage(clusters: int, runs: int) -> tuple[float, float]:
+    """Share of runs whose interval holds the true accuracy: by cluster, and by frame as it should not be done."""
+    rng = np.random.default_rng(5)
+    chances, frames = rng.beta(1.4, 0.6, (runs, clusters)), 10
+    held: Floats = np.zeros(2)
+    for number, chance in enumerate(chances):
+        right = rng.random((clusters, frames)) < chance[:, None]
+        sums = np.stack([right.sum(1), np.full(clusters, frames)], axis=1).astype(float)
+        weights = cluster_weights(clusters, 400, number)
+        by_cluster = percentile_interval(replicate(weights, sums, lambda total: total[:, 0] / total[:, 1]))
+        by_frame = percentile_interval(rng.binomial(right.size, right.mean(), 400) / right.size)
+        for place, (low, high) in enumerate((by_cluster, by_frame)):
+            held[place] += low <= 0.7 <= high
+    return float(held[0] / runs), float(held[1] / runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("clusters", "least"), [(15, 0.86), (30, 0.90), (150, 0.92)])
+def test_interval_covers_the_truth_as_often_as_it_says(clusters: int, least: float) -> None:
+    by_cluster, by_frame = coverage(clusters, 500)
+    assert least <= by_cluster <= 0.98
+    assert by_frame < 0.8
