@@ -1,0 +1,82 @@
+"""The next batch: two pools, two samplers, one stream of augmentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from heart2heart import seeds
+from heart2heart.errors import RunError
+from heart2heart.learn.config import TrainConfig
+from heart2heart.learn.data import TrainData
+from heart2heart.learn.learner import Learner, Views
+from heart2heart.learn.pool import Pool
+from heart2heart.learn.sampler import Sampler
+
+
+def generator(seed: int, name: str, device: torch.device) -> torch.Generator:
+    """Return the run's stream called `name`, on `device`."""
+    return torch.Generator(device).manual_seed(int(seeds.stream(seed, "learn", name).integers(2**63)))
+
+
+class Batches:
+    """Yields batches, and knows where it stands.
+
+    Args:
+        config: The run's configuration.
+        data: What is learned from.
+        learner: Says which views are needed.
+        device: Where batches are wanted.
+
+    Raises:
+        RunError: the method needs unlabeled frames and the pool is empty.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainData, learner: Learner, device: torch.device) -> None:
+        self.config, self.learner, self.device = config, learner, device
+        placement = config.pool.placement
+        cpu = torch.device("cpu")
+        self.labeled = Pool(data.frames, data.train.rows, device, placement)
+        self.targets = torch.from_numpy(data.train.targets).to(device)
+        self.classes = len(data.classes)
+        self.chance = generator(config.seed, "augmentation", device)
+        stream = generator(config.seed, "labeled order", cpu)
+        self.samplers = {"labeled": Sampler(len(self.labeled), stream, self.labeled.index_device)}
+        self.unlabeled: Pool | None = None
+        if learner.needs_pool:
+            if not len(data.unlabeled):
+                what = f"{learner.method.title} needs unlabeled frames, and the pool is empty"
+                remedy = "Ingest unlabeled clips, widen pool.modes, or train with method.name=labels_only alone"
+                raise RunError(what, where=config.data.split, remedy=remedy)
+            self.unlabeled = Pool(data.frames, data.unlabeled, device, placement)
+            stream = generator(config.seed, "unlabeled order", cpu)
+            self.samplers["unlabeled"] = Sampler(len(self.unlabeled), stream, self.unlabeled.index_device)
+
+    @property
+    def size(self) -> int:
+        """Frames a batch."""
+        return self.config.batch.labeled + (self.config.batch.unlabeled if self.unlabeled is not None else 0)
+
+    def next(self) -> Views:
+        """Return the next batch, augmented."""
+        index = self.samplers["labeled"].take(self.config.batch.labeled)
+        targets = functional.one_hot(self.targets[index.to(self.device)], self.classes).float()
+        labeled = self.labeled.take(index)
+        unlabeled: Tensor = labeled[:0]
+        if self.unlabeled is not None:
+            unlabeled = self.unlabeled.take(self.samplers["unlabeled"].take(self.config.batch.unlabeled))
+        return self.learner.augment(labeled, targets, unlabeled, self.chance)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where every sampler and stream stands."""
+        states = {name: sampler.state_dict() for name, sampler in self.samplers.items()}
+        return {"samplers": states, "augmentation": self.chance.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for name, sampler in self.samplers.items():
+            sampler.load_state_dict(state["samplers"][name])
+        self.chance.set_state(state["augmentation"])

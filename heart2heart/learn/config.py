@@ -1,0 +1,140 @@
+"""The configuration of one training run; docs/configuration.md is rendered from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from heart2heart.augment import STRONG, WEAK, Policy
+from heart2heart.config import Config
+from heart2heart.frames.schema import POOL_MODES
+from heart2heart.learn.forward import Precision
+from heart2heart.learn.losses import LossScale
+from heart2heart.learn.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
+
+
+class DataConfig(Config):
+    """What is learned from."""
+
+    stores: tuple[Path, ...] = Field(min_length=1)
+    """Folders of the frame stores that the split was made over."""
+    split: Path
+    """Folder of the frozen, certified split."""
+
+
+class NetworkConfig(Config):
+    """The network."""
+
+    name: str = "WideResNet"
+    """`WideResNet`, or a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the network; for WideResNet `variant` (canonical, paper), `depth`, `widen`, `blocks`."""
+
+
+class MethodConfig(Config):
+    """The method."""
+
+    name: str = "labels_only"
+    """`labels_only` or `fixmatch`."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Its settings; `fixmatch` has `threshold` (0.95)."""
+
+
+class FixAStepConfig(Config):
+    """Fix-A-Step, in its two halves; each works with any method, and alone."""
+
+    mixing: bool = False
+    """Mix the labeled batch with unlabeled frames and their soft guesses."""
+    gradient: str = "sum"
+    """The gradient rule: `sum` adds both gradients, `fix_a_step` drops the unlabeled one where they conflict."""
+    temperature: float = Field(0.5, gt=0)
+    """Sharpening of the soft guesses; below 1 sharpens."""
+    alpha: float = Field(0.5, gt=0)
+    """Both parameters of the Beta distribution that the mixing share is drawn from."""
+
+
+class LossConfig(Config):
+    """The loss of labeled frames."""
+
+    class_weights: bool = True
+    """Weight classes by inverse frequency, summing to 1."""
+    scale: LossScale = "sum_of_weights"
+    """What the sum over frames is divided by: `sum_of_weights`, or as in the authors' code `official`, which differs
+    between runs with and without mixing."""
+
+
+class BatchConfig(Config):
+    """Frames a step."""
+
+    labeled: int = Field(64, ge=1)
+    """Labeled frames; where fewer exist, frames repeat within a batch."""
+    unlabeled: int = Field(64, ge=1)
+    """Unlabeled frames; the paper's FixMatch takes 320."""
+
+
+class AugmentationConfig(Config):
+    """How frames are augmented."""
+
+    weak: Policy = WEAK
+    """The weak view: of labeled frames, of guesses, of mixing."""
+    strong: Policy = STRONG
+    """The strong view."""
+    driver: Literal["batched", "albumentations"] = "batched"
+    """`batched` works on batches on the device; `albumentations` frame by frame on the CPU, with the same result."""
+
+
+class PoolConfig(Config):
+    """The unlabeled pool."""
+
+    modes: tuple[str, ...] = POOL_MODES
+    """Modes that it takes: b_mode, colour, tissue_doppler, m_mode, spectral, other."""
+    placement: Literal["auto", "device", "memory_map"] = "auto"
+    """Where pixels lie: `auto` puts them on an accelerator when they fill at most half of its free memory."""
+
+
+class TrainConfig(Config):
+    """One training run."""
+
+    data: DataConfig
+    """What is learned from."""
+    network: NetworkConfig = NetworkConfig()
+    """The network."""
+    method: MethodConfig = MethodConfig()
+    """The method."""
+    fix_a_step: FixAStepConfig = FixAStepConfig()
+    """Fix-A-Step, around the method."""
+    loss: LossConfig = LossConfig()
+    """The loss of labeled frames."""
+    unlabeled_weight: UnlabeledWeightConfig = UnlabeledWeightConfig()
+    """The weight of the unlabeled loss (lambda_u)."""
+    optimiser: OptimiserConfig = OptimiserConfig()
+    """The optimiser."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """The learning rate over the run."""
+    batch: BatchConfig = BatchConfig()
+    """Frames a step."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """How frames are augmented."""
+    pool: PoolConfig = PoolConfig()
+    """The unlabeled pool."""
+    batch_norm: Literal["separate", "joint"] = "separate"
+    """`separate` passes labeled and unlabeled frames apart, in two graphs; `joint` passes them as one batch, as the
+    authors' code does, at a higher cost."""
+    ema: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are validated, selected and shipped."""
+    steps: int = Field(25_000, ge=1)
+    """Length of the run."""
+    evaluate_every: int = Field(200, ge=1)
+    """Steps between validations; the last step is always validated."""
+    checkpoint_every: int = Field(200, ge=1)
+    """Steps between checkpoints."""
+    log_every: int = Field(50, ge=1)
+    """Steps between lines of metrics; only then the host waits for the device."""
+    seed: int = Field(0, ge=0)
+    """Root seed of every random stream."""
+    device: str = "auto"
+    """`auto` (an NVIDIA GPU if there is one), `cpu`, `cuda` or `cuda:1`."""
+    precision: Precision = "auto"
+    """`auto` (bfloat16 on an accelerator that has it), `float32` or `bfloat16`."""

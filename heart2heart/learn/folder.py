@@ -1,0 +1,150 @@
+"""The run's folder: what is in it, and that a resumed run is the run that was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from heart2heart.config import Config
+from heart2heart.errors import ExistsError, RunError
+from heart2heart.files import read_json, write_json
+from heart2heart.frames.geometry import Geometry
+from heart2heart.learn.config import TrainConfig
+from heart2heart.learn.metrics import MetricsLog
+from heart2heart.splits import SplitManifest
+
+PACKAGES = ("heart2heart", "torch", "monai", "numpy", "albumentations")
+
+# Where data lies and where a run computes may change between two sittings; what it computes may not. The data are held
+# by the split's hash, which covers the pixels.
+MOVABLE = ("data.stores", "data.split", "device")
+
+
+class RunRecord(Config):
+    """`run.json`."""
+
+    schema_version: int = 1
+    classes: tuple[str, ...]
+    """Class names, in the order of the logits."""
+    geometry: dict[str, Any]
+    """Geometry of the frames that the network takes."""
+    split_sha256: str
+    """Hash of the split; it covers members, settings and the clips' pixel hashes."""
+    data_sha256: str
+    """Hash over the clips' pixel hashes."""
+    config_sha256: str
+    """Hash of the resolved configuration."""
+    versions: dict[str, str]
+    """Versions of the packages that trained it."""
+    finished: bool = False
+    """Whether the last step was reached."""
+    device: str = ""
+    """What it was trained on."""
+    parameters: int = 0
+    """Parameters of the network."""
+    seconds: float = 0.0
+    """Time spent training, over all sittings."""
+    selected_step: int = 0
+    """Step whose averaged weights were selected."""
+    selected_score: float = 0.0
+    """Their balanced accuracy on the source validation frames, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk.
+
+    Attributes:
+        path: Its folder.
+        config: The resolved configuration.
+        record: What `run.json` says.
+    """
+
+    path: Path
+    config: TrainConfig
+    record: RunRecord
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that a stopped run goes on from."""
+        return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The selected weights; there once the run is finished."""
+        return self.path / "checkpoints" / "best.pt"
+
+    @property
+    def metrics(self) -> MetricsLog:
+        """The log of metrics."""
+        return MetricsLog(self.path / "metrics.jsonl")
+
+    @classmethod
+    def read(cls, path: Path) -> RunFolder:
+        """Read the folder of a run.
+
+        Raises:
+            MissingInputError: no run here.
+        """
+        record = RunRecord.parse(read_json(path / "run.json", what="training run"), where=path / "run.json")
+        return cls(path, TrainConfig.load(path / "config.yaml"), record)
+
+    @classmethod
+    def open(cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> RunFolder:
+        """Make the folder of a run, or open it if it is the same run's.
+
+        Raises:
+            ExistsError: the folder holds something else.
+            RunError: it holds a run of another configuration, split or geometry.
+        """
+        if (path / "run.json").exists():
+            folder = cls.read(path)
+            folder._refuse_other(config, split, geometry)
+            return folder
+        if path.exists() and (not path.is_dir() or {entry.name for entry in path.iterdir()} - {"config.yaml"}):
+            raise ExistsError("this is not a training run, and not empty", where=path, remedy="Name another folder")
+        record = RunRecord(
+            classes=split.classes,
+            geometry=geometry.to_json(),
+            split_sha256=split.sha256,
+            data_sha256=split.data_sha256,
+            config_sha256=config.digest(),
+            versions={name: version(name) for name in PACKAGES},
+        )
+        config.save(path / "config.yaml")
+        folder = cls(path, config, record)
+        folder.update()
+        return folder
+
+    def update(self, **changes: Any) -> None:
+        """Write `run.json` with some changes."""
+        write_json(self.path / "run.json", self.record.model_copy(update=changes).model_dump(mode="json"))
+
+    def _refuse_other(self, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> None:
+        mine, other = (dict(_leaves(each.model_dump(mode="json"))) for each in (self.config, config))
+        differing = sorted(key for key in mine.keys() | other.keys() if mine.get(key) != other.get(key))
+        differing = [key for key in differing if not any(_is_under(key, movable) for movable in MOVABLE)]
+        remedy = "Give the same settings, or name another folder for the new run"
+        if differing:
+            what = f"this folder holds a run of another configuration; differing: {', '.join(differing)}"
+            raise RunError(what, where=self.path, remedy=remedy)
+        if self.record.geometry != geometry.to_json():
+            what = f"this run takes frames of {Geometry.from_json(self.record.geometry)}, the stores hold {geometry}"
+            raise RunError(what, where=self.path, remedy=remedy)
+        if self.record.split_sha256 != split.sha256:
+            raise RunError("this folder holds a run of another split", where=self.path, remedy=remedy)
+
+
+def _leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict) and content:
+        for name, value in content.items():
+            yield from _leaves(value, f"{key}.{name}" if key else name)
+    else:
+        yield key, content
+
+
+def _is_under(key: str, parent: str) -> bool:
+    return key == parent or key.startswith(f"{parent}.")

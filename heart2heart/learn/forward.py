@@ -1,0 +1,62 @@
+"""How the network in training is called: precision, memory format, and one joint batch or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Forward(nn.Module):
+    """Calls a network in the run's precision and gives back logits of full precision.
+
+    Args:
+        network: The network; its own parameters stay as they are.
+        precision: `auto` is bfloat16 on an accelerator that has it, and float32 elsewhere.
+    """
+
+    def __init__(self, network: nn.Module, precision: Precision = "auto") -> None:
+        super().__init__()
+        self.network = network
+        device = next(network.parameters()).device
+        self.channels_last = device.type == "cuda"
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.low = precision == "bfloat16" or (precision == "auto" and capable)
+        self.device_type = device.type
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return logits `(n, classes)` of frames `(n, channels, size, size)`."""
+        if self.channels_last:
+            frames = frames.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device_type, torch.bfloat16, enabled=self.low):
+            logits: Tensor = self.network(frames)
+        return logits.float() if self.low else logits
+
+
+class JointForward:
+    """Passes several batches through the network as one, so that batch normalisation sees them together.
+
+    Called with one of those very tensors it answers from the joint pass; any other tensor gets a pass of its own. The
+    answers share one graph.
+
+    Args:
+        model: What is called.
+        batches: The tensors that are passed together.
+    """
+
+    def __init__(self, model: nn.Module, batches: Sequence[Tensor]) -> None:
+        self.model, self.batches = model, batches
+        logits: Tensor = model(torch.cat(list(batches)))
+        self.logits = torch.split(logits, [len(batch) for batch in batches])
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Return logits `(n, classes)`."""
+        for batch, logits in zip(self.batches, self.logits, strict=True):
+            if batch is frames:
+                return logits
+        own: Tensor = self.model(frames)
+        return own

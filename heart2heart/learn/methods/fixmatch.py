@@ -1,0 +1,44 @@
+"""FixMatch (Sohn et al., NeurIPS 2020): a confident guess on the weak view is the label of the strong view."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from heart2heart.learn.methods.base import Loss, Method, Step, ViewName
+
+
+class FixMatch(Method):
+    """Hard pseudo-labels above a threshold; cross-entropy on the strong view."""
+
+    title: ClassVar[str] = "FixMatch"
+    views: ClassVar[tuple[ViewName, ...]] = ("weak", "strong")
+
+    threshold: float = Field(0.95, ge=0, le=1)
+    """Confidence of the weak view's guess from which it counts as a label."""
+
+    def unlabeled_loss(self, step: Step) -> Loss:
+        """Return the cross-entropy on the strong views, averaged over the whole unlabeled batch (equation 4)."""
+        weak, strong = step.unlabeled
+        with torch.no_grad():
+            guess = step.model(weak).softmax(-1)
+        value, confident = pseudo_label_loss(step.model(strong), guess, self.threshold)
+        return Loss(value, {"pseudo_label_rate": confident})
+
+
+def pseudo_label_loss(logits: Tensor, guess: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy against hard guesses, and the share of confident ones.
+
+    Args:
+        logits: `(u, classes)` of the view that learns.
+        guess: Probabilities `(u, classes)`, without gradient.
+        threshold: Guesses below it add nothing to the sum, but count in the mean.
+    """
+    confidence, label = guess.max(-1)
+    confident = (confidence >= threshold).to(logits.dtype)
+    each = functional.cross_entropy(logits, label, reduction="none")
+    return (each * confident).mean(), confident.mean()

@@ -1,0 +1,78 @@
+"""Metrics: kept on the device between readings, and written one JSON line at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from heart2heart.errors import DivergedError
+from heart2heart.files import write_text
+
+Line = dict[str, float]
+
+
+class Meter:
+    """Collects the scalars of every step; reading them is the only time the host waits for the device."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._steps: list[Tensor] = []
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        """Add one step's scalars; every step has the same names."""
+        self._names = list(metrics)
+        self._steps.append(torch.stack([metrics[name].detach().float() for name in self._names]))
+
+    def read(self, done: int) -> Line:
+        """Return the means since the last reading, and start anew.
+
+        Args:
+            done: Steps finished in all.
+
+        Raises:
+            DivergedError: a loss was not finite; names the first such step.
+        """
+        rows = torch.stack(self._steps).cpu().double()
+        self._steps = []
+        losses = [place for place, name in enumerate(self._names) if name.startswith("loss")]
+        bad = (~rows[:, losses].isfinite()).any(1).nonzero()
+        if len(bad):
+            step = done - len(rows) + int(bad[0]) + 1
+            remedy = "The last checkpoint is from before; lower optimiser.lr or unlabeled_weight.value and train anew"
+            raise DivergedError(f"the loss of step {step} is not finite", remedy=remedy)
+        return dict(zip(self._names, rows.mean(0).tolist(), strict=True))
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one line a reading or a validation.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, step: int, line: Mapping[str, float]) -> None:
+        """Append one line."""
+        assert all(math.isfinite(value) for value in line.values())
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps({"step": step, **line}) + "\n")
+
+    def truncate(self, step: int) -> None:
+        """Drop what was written after `step`, and a line that was being written when the process died."""
+        kept = [line for line in self.read() if line["step"] <= step]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def read(self) -> list[Line]:
+        """Return all whole lines."""
+        if not self.path.exists():
+            return []
+        # Only the last line can be torn: it lacks its newline.
+        whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]

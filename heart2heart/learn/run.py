@@ -1,0 +1,126 @@
+"""A finished run: its selected network, ready to predict, and what a report says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from heart2heart.errors import RunError
+from heart2heart.frames.geometry import Geometry
+from heart2heart.learn import checkpoint
+from heart2heart.learn.config import TrainConfig
+from heart2heart.learn.folder import RunFolder
+from heart2heart.learn.inference import BATCH, infer
+from heart2heart.learn.methods import build_method
+from heart2heart.networks import build_network
+from heart2heart.predictions import RunInfo
+
+SELECTION = "best source-validation balanced accuracy, EMA weights"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: Where it lies.
+        device: Where it predicts.
+    """
+
+    folder: RunFolder
+    device: torch.device
+
+    @classmethod
+    def load(cls, path: Path, *, device: str = "cpu") -> Run:
+        """Open a finished run.
+
+        Raises:
+            MissingInputError: no run here.
+            RunError: the run was stopped before its end.
+        """
+        folder = RunFolder.read(path)
+        if not folder.record.finished:
+            raise RunError("this run is not finished", where=path, remedy="Run the same `heart2heart train` again")
+        return cls(folder, torch.device(device))
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.folder.path
+
+    @property
+    def config(self) -> TrainConfig:
+        """The resolved configuration."""
+        return self.folder.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the logits."""
+        return self.folder.record.classes
+
+    @property
+    def geometry(self) -> Geometry:
+        """Geometry of the frames that the network takes."""
+        return Geometry.from_json(self.folder.record.geometry)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network with the selected weights, in evaluation mode."""
+        settings = self.config.network
+        size = self.geometry.size
+        network = build_network(settings.name, classes=len(self.classes), size=size, **settings.options)
+        network.load_state_dict(checkpoint.load(self.folder.best)["weights"])
+        return network.to(self.device).eval()
+
+    def predict(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return float32 logits `(n, classes)` of uint8 frames `(n, size, size)`.
+
+        Raises:
+            RunError: frames of another shape or type than the network was trained on.
+        """
+        size = self.geometry.size
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1:] != (size, size):
+            what = f"this run takes uint8 frames (n, {size}, {size}), got {pixels.dtype} {pixels.shape}"
+            raise RunError(what, where=self.path, remedy=f"Ingest with the geometry {self.geometry}")
+        out = np.empty((len(pixels), len(self.classes)), np.float32)
+        for start in range(0, len(pixels), BATCH):
+            batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH]))
+            out[start : start + BATCH] = infer(self.network, batch.to(self.device)).cpu().numpy()
+        return out
+
+    def info(self) -> RunInfo:
+        """Return what a report says of this run; where the data lay is left out."""
+        record = self.folder.record
+        history = [line for line in self.folder.metrics.read() if "validation_balanced_accuracy" in line]
+        return RunInfo(
+            run=self.path.resolve().name,
+            method=method_title(self.config),
+            network=self.config.network.name,
+            seed=self.config.seed,
+            config_sha256=record.config_sha256,
+            config=self.config.model_dump(mode="json", exclude={"data"}),
+            parameters=record.parameters,
+            steps=self.config.steps,
+            selected_step=record.selected_step,
+            selection=SELECTION,
+            seconds=record.seconds,
+            device=record.device,
+            versions=record.versions,
+            history=tuple(history),
+        )
+
+
+def method_title(config: TrainConfig) -> str:
+    """Return what a reader calls a run's method, such as `FixMatch + Fix-A-Step`."""
+    title = build_method(config.method.name, config.method.params).title
+    mixing, rule = config.fix_a_step.mixing, config.fix_a_step.gradient
+    if mixing and rule == "fix_a_step":
+        return f"{title} + Fix-A-Step"
+    halves = (["mixing"] if mixing else []) + ([f"gradient rule {rule}"] if rule != "sum" else [])
+    return " + ".join([title, *halves])
