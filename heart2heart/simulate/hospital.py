@@ -1,0 +1,144 @@
+"""Writing a whole synthetic hospital: patients in parallel, then labels and truth, published by one rename."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from heart2heart.config import Config
+from heart2heart.errors import ExistsError, NoSpaceError
+from heart2heart.files import read_json, write_json
+from heart2heart.progress import Progress, Silent
+from heart2heart.simulate.config import HospitalConfig
+from heart2heart.simulate.strays import write_strays
+from heart2heart.simulate.study import Written, first_study, write_patient
+
+VERSION = 1
+"""Version of the simulator's pictures; a change of pixels under the same seed is a new version."""
+
+SUMMARY = "simulation.json"
+
+_SILENT = Silent()
+
+
+class SimulationSummary(Config):
+    """What one synthetic hospital holds; kept as `simulation.json` in its folder."""
+
+    hospital: str
+    """Its name."""
+    synthetic: bool = True
+    """Always true."""
+    version: int
+    """Version of the simulator."""
+    seed: int
+    """Root seed."""
+    config_sha256: str
+    """Hash of its configuration."""
+    patients: int
+    """Patients."""
+    labeled_patients: int
+    """Patients with labels."""
+    files: int
+    """Files: recordings and strays, not counting the lists beside them."""
+    clips: int
+    """Multi-frame files."""
+    stills: int
+    """Single-frame ultrasound files."""
+    frames: int
+    """Frames in all."""
+    labels: int
+    """Rows of `labels.csv`."""
+
+
+def simulate_hospital(
+    config: HospitalConfig, out: Path, seed: int, *, workers: int = 1, progress: Progress = _SILENT
+) -> SimulationSummary:
+    """Write one synthetic hospital as `<out>/<name>/<study>/IMxxxx`, with `labels.csv` and `truth.csv`.
+
+    The same configuration and seed give the same bytes, whatever the number of workers. The folder gets its name only
+    when it is whole: what a stopped run left behind is removed first, and a finished hospital of the same configuration
+    and seed is left as it is. `truth.csv` names the view of every recording: known only because it is synthetic.
+
+    Args:
+        config: The hospital.
+        out: Folder to put it in.
+        seed: Root seed.
+        workers: Processes.
+        progress: Told the number of finished patients.
+
+    Raises:
+        ExistsError: the folder holds something else.
+        NoSpaceError: the disk is full; nothing stays behind.
+    """
+    final, partial = out / config.name, out / f".{config.name}.part"
+    if final.exists():
+        return _finished(final, config, seed)
+    if partial.exists():
+        shutil.rmtree(partial)
+    try:
+        partial.mkdir(parents=True)
+        summary = _write(config, partial, seed, workers, progress)
+        write_json(partial / SUMMARY, summary.model_dump(mode="json"))
+        partial.rename(final)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "no space left on the disk"
+            raise NoSpaceError(what, where=out, remedy="Free some space and run the same command again") from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return summary
+
+
+def _finished(folder: Path, config: HospitalConfig, seed: int) -> SimulationSummary:
+    remedy = "Choose another output folder, or remove this one"
+    if not (folder / SUMMARY).is_file():
+        raise ExistsError("this folder is not a synthetic hospital", where=folder, remedy=remedy)
+    found = SimulationSummary.parse(read_json(folder / SUMMARY, what="simulation summary"), where=folder)
+    if (found.version, found.seed, found.config_sha256) != (VERSION, seed, config.digest()):
+        raise ExistsError("this hospital was simulated with another seed or configuration", where=folder, remedy=remedy)
+    return found
+
+
+def _patients(config: HospitalConfig, folder: Path, seed: int, workers: int) -> Iterator[list[Written]]:
+    if workers <= 1:
+        for index in range(config.patients):
+            yield write_patient(config, folder, seed, index)
+        return
+    with ProcessPoolExecutor(min(workers, config.patients), mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(write_patient, config, folder, seed, index) for index in range(config.patients)]
+        try:
+            for job in jobs:
+                yield job.result()
+        finally:  # after an error or an interrupt, patients not yet begun are not begun
+            pool.shutdown(cancel_futures=True)
+
+
+def _write(config: HospitalConfig, folder: Path, seed: int, workers: int, progress: Progress) -> SimulationSummary:
+    written: list[Written] = []
+    for done, files in enumerate(_patients(config, folder, seed, workers), start=1):
+        written += files
+        progress.update(done, f"hospital {config.name}")
+    clips = [folder / file.path for file in written if file.frames > 1]
+    strays = write_strays(folder, clips, first_study(config, seed), config, seed)
+    labels = [(file.uid, file.label, file.rater, file.labeled_at) for file in written if file.label]
+    _write_table(folder / "labels.csv", ("sop_instance_uid", "view", "rater", "labeled_at"), labels)
+    truth = [(file.uid, file.view, file.mode) for file in written]
+    _write_table(folder / "truth.csv", ("sop_instance_uid", "view", "mode"), truth)
+    return SimulationSummary(
+        hospital=config.name, version=VERSION, seed=seed, config_sha256=config.digest(), patients=config.patients,
+        labeled_patients=config.labeled_patients, files=len(written) + strays, clips=len(clips),
+        stills=len(written) - len(clips), frames=sum(file.frames for file in written), labels=len(labels),
+    )  # fmt: skip
+
+
+def _write_table(path: Path, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
