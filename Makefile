@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow lint format docs clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,3 +34,6 @@ format: $(VENV)/installed
 
 clean:
 	rm -rf demo_output .mypy_cache .ruff_cache .pytest_cache
+
+docs: $(VENV)/installed
+	$(BIN)/python -m heart2heart.cli.reference > docs/cli.md

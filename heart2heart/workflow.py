@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from heart2heart.errors import RunError
 from heart2heart.progress import Progress, Silent
@@ -58,6 +57,8 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
     Raises:
         DicomError: a file is not a clip; the message carries its status code.
     """
+    from scipy.special import log_softmax
+
     from heart2heart.dicom import load_clip
     from heart2heart.learn import Run
 
@@ -65,8 +66,8 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
     found = []
     for file in files:
         clip = load_clip(file, geometry=trained.geometry, rule=rule)
-        log_p = _log_softmax(trained.predict(clip.pixels).astype(np.float64))
-        mean = _log_softmax(log_p.mean(axis=0, keepdims=True))[0]
+        log_p = log_softmax(trained.predict(clip.pixels).astype(np.float64), axis=1)
+        mean = log_softmax(log_p.mean(axis=0))
         classes = trained.classes
         frames = tuple(
             FramePrediction(int(frame["index"]), classes[int(row.argmax())], tuple(np.exp(row).tolist()))
@@ -77,11 +78,6 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
         probabilities = tuple(np.exp(mean).tolist())
         found.append(ClipPrediction(file.name, clip.facts.mode, flags, classes, view, probabilities, frames))
     return found
-
-
-def _log_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def evaluate_runs(

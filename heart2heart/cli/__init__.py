@@ -12,9 +12,13 @@ from pathlib import Path
 from types import TracebackType
 
 import typer
+import typer.main
 
 from heart2heart.cli import data, model
 from heart2heart.errors import Heart2HeartError
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as Typer sets it."""
 
 app = typer.Typer(
     name="heart2heart",
@@ -31,14 +35,17 @@ model.register(app)
 def main() -> None:
     """Run the command line and end with the documented exit code."""
     sys.excepthook = _internal_error
+    # Not `app()`: Typer would put its own hook, which prints the trace, in the place of ours.
+    command = typer.main.get_command(app)
     try:
-        app()
+        command()
     except Heart2HeartError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == STOPPED:
+            print("stopped; run the same command again to go on", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -115,9 +115,9 @@ def evaluate(
 
     Example: heart2heart evaluate runs/labels_only runs/fixmatch --store store --out evaluation
     """
-    from heart2heart.workflow import evaluate_runs
     from heart2heart.progress import stage
     from heart2heart.report import summary_table
+    from heart2heart.workflow import evaluate_runs
 
     command = f"heart2heart evaluate {' '.join(run.name for run in runs)}"
     with stage("evaluate", 1) as progress:

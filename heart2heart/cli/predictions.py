@@ -31,7 +31,7 @@ def _csv(clips: Sequence[ClipPrediction]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("file", "frame", "view", *clips[0].classes))
     for clip in clips:
-        rows = [("", clip.view, clip.probabilities)]
+        rows: list[tuple[object, str, tuple[float, ...]]] = [("", clip.view, clip.probabilities)]
         rows += [(f.index, f.view, f.probabilities) for f in clip.frames]
         for index, view, probabilities in rows:
             writer.writerow((clip.file, index, view, *(f"{p:.6f}" for p in probabilities)))

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import MissingInputError, StoreError
-from heart2heart.frames.dhash import dhash
+from heart2heart.frames.quality import difference_hash
 from heart2heart.frames.store import FrameStore
 
 PARTS = {"train": "train", "test": "t10k"}
@@ -90,7 +90,7 @@ def add_image_set(folder: Path, store: FrameStore, *, site: str, part: str = "tr
     present = set(store.clips["clip"].to_pylist())
     frames = np.zeros((count, size, size), np.uint8)
     frames[:, :rows, :columns] = images
-    hashes = dhash(frames)
+    hashes = difference_hash(frames)
     classes: dict[str, int] = {}
     added = 0
     with store.writer() as writer:
