@@ -16,6 +16,25 @@ VERSIONS = {"tmed2": 1, "centred": 1}
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where the content of a picture lies inside its square frame.
+
+    Attributes:
+        height: Rows of content, frame pixels.
+        width: Columns of content, frame pixels.
+        top: First row of content.
+        left: First column of content.
+        step: Side of one frame pixel, in the unit that the picture's extent was given in.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    step: float
+
+
+@dataclass(frozen=True)
 class Geometry:
     """How frames were made.
 
@@ -34,6 +53,20 @@ class Geometry:
             raise UnknownNameError.among("geometry", self.name, list(VERSIONS))
         if not 8 <= self.size <= 1024:
             raise StoreError(f"frame size {self.size} is out of range", remedy="Choose 8 to 1024 pixels")
+
+    def place(self, height: float, width: float) -> Placement:
+        """Return where a picture of the given physical extent goes: the longest side becomes N, the rest is padding.
+
+        Args:
+            height: Extent down the rows, any unit, above zero.
+            width: Extent along the columns, the same unit.
+        """
+        step = max(height, width) / self.size
+        rows = min(self.size, max(1, round(height / step)))
+        columns = min(self.size, max(1, round(width / step)))
+        if self.name == "tmed2":
+            return Placement(rows, columns, 0, 0, step)
+        return Placement(rows, columns, (self.size - rows) // 2, (self.size - columns) // 2, step)
 
     def to_json(self) -> dict[str, Any]:
         """Return the form kept in `store.json`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,9 @@ from heart2heart.files import read_json, sha256_file, write_json
 from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.schema import CLIPS, FRAMES, SCHEMA_VERSION
 from heart2heart.frames.writer import ShardWriter
+
+_TEMPORARY = ".*.tmp"  # the names of `files.atomic_path`
+_SHARD_BYTES = 2**27
 
 
 class Frames(Protocol):
@@ -72,7 +76,7 @@ class FrameStore:
                 what = f"this store holds frames of {store.geometry}, not {geometry}"
                 raise StoreError(what, where=root, remedy="A store keeps one geometry; name another folder")
             return store
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if root.exists() and not (root.is_dir() and all(path.match(_TEMPORARY) for path in root.iterdir())):
             raise ExistsError("this is not a frame store, and not empty", where=root, remedy="Name another folder")
         write_json(
             root / "store.json",
@@ -89,9 +93,28 @@ class FrameStore:
             raise StoreError("this store has another schema", where=root, remedy=remedy)
         return cls(root, Geometry.from_json(content["geometry"]))
 
-    def writer(self, *, max_frames: int = 8192) -> ShardWriter:
-        """Return a writer that appends to this store."""
-        return ShardWriter(self.root, self.geometry.size, max_frames=max_frames)
+    def writer(self, *, max_frames: int | None = None) -> ShardWriter:
+        """Return a writer that appends to this store; by default a shard holds about 100 MB of frames."""
+        default = max(64, min(8192, _SHARD_BYTES // self.geometry.size**2))
+        return ShardWriter(self.root, self.geometry.size, max_frames=max_frames or default)
+
+    def sweep(self, *, older_than_s: float = 3600.0) -> int:
+        """Remove what writers that were killed left behind: temporary files, and frames without a clips table.
+
+        Args:
+            older_than_s: Age that spares the half-written shard of a writer that is alive.
+
+        Returns:
+            The number of files removed.
+        """
+        whole = {path.stem for path in (self.root / "clips").glob("[0-9a-f]*.parquet")}
+        left = [path for path in self.root.rglob(_TEMPORARY) if path.is_file()]
+        left += [path for path in (self.root / "frames").glob("[0-9a-f]*.*") if path.stem not in whole]
+        oldest = time.time() - older_than_s
+        stale = [path for path in left if path.stat().st_mtime < oldest]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
 
     @cached_property
     def _shards(self) -> list[str]:
@@ -101,7 +124,7 @@ class FrameStore:
     def _metadata(self) -> dict[str, dict[str, str]]:
         found = {}
         for shard in self._shards:
-            raw = pq.read_schema(self.root / "clips" / f"{shard}.parquet").metadata or {}
+            raw = _parquet(pq.read_schema, self.root / "clips" / f"{shard}.parquet").metadata or {}
             found[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
         return found
 
@@ -115,7 +138,7 @@ class FrameStore:
         """One row a clip: the columns of `schema.CLIPS` and `shard`."""
         parts = []
         for shard in self._shards:
-            part = pq.read_table(self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None)
+            part = _parquet(pq.read_table, self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None)
             parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
         if not parts:
             return CLIPS.append(pa.field("shard", pa.string())).empty_table()
@@ -129,7 +152,7 @@ class FrameStore:
         """One row a frame: the columns of `schema.FRAMES` and `row`, the number that `read` takes."""
         parts = []
         for shard, start in zip(self._shards, self._starts, strict=False):
-            part = pq.read_table(self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None)
+            part = _parquet(pq.read_table, self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None)
             kept = self.clips.filter(pc.equal(self.clips["shard"], shard))["clip"]
             part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
             whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
@@ -170,10 +193,12 @@ class FrameStore:
             connection.register("frames", self.frames)
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
             try:
-                answer: pa.Table = connection.execute(query).to_arrow_table()
+                answer = connection.sql(query)
+                if answer is None:
+                    raise ConfigError("this statement asks nothing", remedy="Write a query, such as SELECT ...")
+                return answer.to_arrow_table()
             except duckdb.Error as error:
                 raise ConfigError(f"the query failed: {str(error).splitlines()[0]}") from error
-            return answer
 
     def verify(self) -> list[str]:
         """Re-hash every shard and return a line for each fault; an empty list means whole."""
@@ -200,6 +225,14 @@ class FrameStore:
             for row in part.to_pylist():
                 total.update(json.dumps(row, sort_keys=True, default=_plain).encode())
         return total.hexdigest()
+
+
+def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
+    try:
+        return read(path)
+    except (OSError, pa.ArrowException) as error:
+        remedy = "Run `heart2heart store verify`, then ingest the missing files again"
+        raise StoreError("a table of this store cannot be read", where=path, remedy=remedy) from error
 
 
 def _plain(value: Any) -> str:

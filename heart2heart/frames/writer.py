@@ -65,6 +65,16 @@ class ShardWriter:
         if not self._clips:
             return None
         shard = uuid4().hex[:16]
+        try:
+            self._write(shard)
+        except BaseException:
+            for path in (self.root / "frames").glob(f"{shard}.*"):  # without its clips table no reader sees them
+                path.unlink(missing_ok=True)
+            raise
+        self._pixels, self._clips, self._frames = [], [], []
+        return shard
+
+    def _write(self, shard: str) -> None:
         with atomic_path(self.root / "frames" / f"{shard}.npy") as path, path.open("wb") as handle:
             np.lib.format.write_array(handle, np.concatenate(self._pixels), allow_pickle=False)
         digest = sha256_file(self.root / "frames" / f"{shard}.npy")
@@ -73,8 +83,6 @@ class ShardWriter:
         clips = table(self._clips, CLIPS).replace_schema_metadata({"sha256": digest, "frames": str(len(self._frames))})
         with atomic_path(self.root / "clips" / f"{shard}.parquet") as path:
             pq.write_table(clips, path, compression="zstd")
-        self._pixels, self._clips, self._frames = [], [], []
-        return shard
 
     def __enter__(self) -> Self:
         """Return the writer itself."""

@@ -1,0 +1,195 @@
+"""From one file to frames: the whole way of one clip, with or without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.dicom.decode import pinned_decoder
+from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
+from heart2heart.dicom.film import Film
+from heart2heart.dicom.layout import read_layout
+from heart2heart.dicom.pixels import find_frames
+from heart2heart.dicom.reader import open_dicom
+from heart2heart.dicom.regions import Box, Scan, read_scan
+from heart2heart.dicom.sight import Sight, look
+from heart2heart.dicom.timing import frame_times
+from heart2heart.dicom.triage import require_ultrasound
+from heart2heart.dicom.values import number, text
+from heart2heart.errors import DicomError
+from heart2heart.frames.choice import FrameRule
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.quality import difference_hash, frame_quality
+from heart2heart.frames.resample import square_frames
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What is known of a clip without knowing whose it is; the meaning and units are those of `frames.schema.CLIPS`."""
+
+    mode: str
+    maker: str | None
+    model: str | None
+    synthetic: bool
+    transfer_syntax: str
+    rows: int
+    columns: int
+    n_source: int
+    box: Box
+    spacing_mm: tuple[float, float] | None
+    frame_time_ms: float | None
+    heart_rate: float | None
+    stage: str | None
+    view_code: str | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """One clip, ready to be stored or classified; it holds no identity.
+
+    Attributes:
+        pixels: uint8 `(n, N, N)`.
+        frames: Per kept frame `index`, `time_ms`, `quality`, `dhash`.
+        facts: Technical facts.
+        who: Pseudonyms; empty without a key.
+        content: Keyed hash of the file's bytes; empty without a key.
+    """
+
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+    frames: list[dict[str, Any]] = field(repr=False)
+    facts: ClipFacts
+    who: Pseudonyms
+    content: str
+
+    def row(self, site: str, clip: str) -> dict[str, Any]:
+        """Return the clip's row for `ShardWriter.add`."""
+        known = {name: getattr(self.facts, name) for name in self.facts.__dataclass_fields__}
+        known |= {name: getattr(self.who, name) for name in self.who.__dataclass_fields__}
+        return known | {
+            "clip": clip,
+            "site": site,
+            "content": self.content,
+            "source": "dicom",
+            "box": list(self.facts.box),
+            "spacing_mm": None if self.facts.spacing_mm is None else list(self.facts.spacing_mm),
+            "flags": sorted({*self.facts.flags, *self.who.flags}),
+            "quality": float(np.mean([frame["quality"] for frame in self.frames])),
+        }
+
+
+class KnownContentError(DicomError):
+    """The same bytes were seen before; `content` is their keyed hash."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__("this content is in the store already", code="excluded:duplicate")
+        self.content = content
+
+
+def load_clip(
+    path: Path,
+    *,
+    geometry: Geometry,
+    rule: str | FrameRule = "all",
+    pseudonymizer: Pseudonymizer | None = None,
+    site: str = "",
+    salvage: bool = True,
+    known: Collection[str] = (),
+) -> PreparedClip:
+    """Read, check, decode, de-identify, crop and resample one file.
+
+    Pixels outside the main region and outside the estimated sector are black before anything is resampled.
+
+    Args:
+        path: A DICOM file.
+        geometry: Geometry of the frames.
+        rule: Which frames to keep: `all`, `every:N` or `even:K`.
+        pseudonymizer: The key's; without one the pseudonyms are empty.
+        site: Name of the hospital, to which patient identifiers belong.
+        salvage: Keep the whole frames of a cut file, and the sound ones of a damaged file; else such a file fails.
+        known: Content hashes that need not be done again.
+
+    Raises:
+        KnownContentError: the file's content is among `known`.
+        DicomError: the file becomes no frames; `code` says why. The message never quotes the file.
+    """
+    rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
+    with open_dicom(path) as opened:
+        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        content = "" if pseudonymizer is None else pseudonymizer.content(path)
+        if content in known:
+            raise KnownContentError(content)
+        who = pseudonyms(opened.header, pseudonymizer, site=site, content=content)
+        facts = technical(opened.header)
+        layout = read_layout(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, layout)
+        if "salvaged" in source.flags and not salvage:
+            raise DicomError("the file is cut short", code="failed:truncated")
+        scan = read_scan(facts, rows=layout.rows, columns=layout.columns)
+        film = Film(source, pinned_decoder(opened.syntax), layout, strict=not salvage)
+        seen = look(film, scan)
+        times = frame_times(facts, len(source))
+        pixels, frames = _frames(film, seen, scan, rule.choose(len(source)), geometry, times)
+        flags = (*opened.flags, *source.flags, *scan.flags, *seen.flags)
+        return PreparedClip(
+            pixels=pixels,
+            frames=frames,
+            facts=ClipFacts(
+                mode=seen.mode,
+                maker=text(facts, "Manufacturer") or None,
+                model=text(facts, "ManufacturerModelName") or None,
+                synthetic=text(facts, "SyntheticData").upper() == "YES",
+                transfer_syntax=opened.syntax,
+                rows=layout.rows,
+                columns=layout.columns,
+                n_source=len(source),
+                box=seen.box,
+                spacing_mm=scan.spacing_mm,
+                frame_time_ms=None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1)),
+                heart_rate=number(facts, "HeartRate"),
+                stage=text(facts, "StageName") or None,
+                view_code=text(facts, "ViewName") or None,
+                flags=(*flags, "corrupt_frames") if film.damaged else flags,
+            ),
+            who=who,
+            content=content,
+        )
+
+
+def _frames(
+    film: Film,
+    seen: Sight,
+    scan: Scan,
+    chosen: npt.NDArray[np.int64],
+    geometry: Geometry,
+    times: npt.NDArray[np.float64] | None,
+) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
+    """Return uint8 `(n, N, N)` and a row a frame."""
+    x0, y0, x1, y1 = seen.box
+    spacing = scan.spacing_mm or (1.0, 1.0)
+    numbers, parts = [], []
+    for sound, gray in film.batches(chosen):
+        parts.append(square_frames(np.where(seen.mask, gray[:, y0:y1, x0:x1], 0), geometry, spacing))
+        numbers.append(sound)
+    pixels, kept = np.concatenate(parts), np.concatenate(numbers)
+    if not len(kept):
+        raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
+    inside = square_frames(255 * seen.mask[None].astype(np.uint8), geometry, spacing)[0] > 127
+    spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
+    quality = frame_quality(pixels, inside)
+    hashes = difference_hash(pixels[:, spot.top : spot.top + spot.height, spot.left : spot.left + spot.width])
+    rows = [
+        {
+            "index": int(index),
+            "time_ms": None if times is None else float(times[index]),
+            "quality": float(quality[place]),
+            "dhash": int(hashes[place]),
+        }
+        for place, index in enumerate(kept)
+    ]
+    return pixels, rows

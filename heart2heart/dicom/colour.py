@@ -1,0 +1,58 @@
+"""From decoded samples to 8-bit gray or RGB (PS3.3 section C.7.6.3.1.2; weights of ITU-R BT.601)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.dicom.layout import Layout
+
+
+def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the luma of RGB `(..., 3)` in libjpeg's fixed-point arithmetic, so all paths to gray agree."""
+    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
+
+
+def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: bool) -> npt.NDArray[np.uint8]:
+    """Turn one decoded frame into a picture.
+
+    Args:
+        values: `(rows, columns)` or `(rows, columns, 3)` as decoded, before any colour conversion.
+        photometric: What the values are now; a codec may have converted already.
+        layout: The declared layout, for bits, sign and palette.
+        gray: Whether gray is wanted.
+
+    Returns:
+        uint8 `(rows, columns)` if `gray`, else `(rows, columns, 3)`.
+    """
+    if layout.palette is not None:
+        table = luma(layout.palette.rgb) if gray else layout.palette.rgb
+        picked: npt.NDArray[np.uint8] = table[layout.palette.places(values)]
+        return picked
+    if values.ndim == 2:
+        single = _eight_bits(values, layout)
+        single = np.subtract(255, single, dtype=np.uint8) if photometric == "MONOCHROME1" else single
+        return single if gray else np.repeat(single[..., None], 3, axis=2)
+    if photometric.startswith("YBR_FULL"):
+        return values[..., 0].astype(np.uint8) if gray else _from_ybr(values)
+    rgb = values.astype(np.uint8)
+    return luma(rgb) if gray else rgb
+
+
+def _eight_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
+    wide: npt.NDArray[np.int64] = values.astype(np.int64) + (1 << (layout.bits_stored - 1) if layout.signed else 0)
+    shift = layout.bits_stored - 8
+    scaled = np.right_shift(wide, shift) if shift >= 0 else np.left_shift(wide, -shift)
+    return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
+def _from_ybr(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    y, cb, cr = (values[..., channel].astype(np.float32) for channel in range(3))
+    cb, cr = cb - 128, cr - 128
+    rgb: npt.NDArray[np.float32] = np.stack(
+        [y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1
+    )
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)

@@ -1,0 +1,144 @@
+"""One pinned decoder a transfer syntax, and no other in its place.
+
+JPEG baseline goes straight from the fragment to libjpeg-turbo. Everything else goes through pydicom with a plugin by
+name. A decoder that is not installed is `failed:no_decoder` with the remedy: a silent fallback was seen to return a
+picture for a corrupt frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.uid import UID
+
+from heart2heart.dicom import colour
+from heart2heart.dicom.codestream import codestream_size
+from heart2heart.dicom.faults import DAMAGE
+from heart2heart.dicom.layout import Layout
+from heart2heart.errors import DicomError
+
+Picture = npt.NDArray[np.uint8]
+
+
+class Decoder(Protocol):
+    """Turns the encoded bytes of one frame into a picture."""
+
+    def decode(self, frame: bytes, layout: Layout, *, gray: bool) -> Picture:
+        """Return uint8 `(rows, columns)` if `gray`, else RGB `(rows, columns, 3)`.
+
+        Raises:
+            DicomError: `failed:decode` when the bytes are not one whole frame of the declared size.
+        """
+
+
+@dataclass(frozen=True)
+class TurboJpeg:
+    """JPEG baseline by libjpeg-turbo. The codestream's own colour is trusted over the header's.
+
+    Gray is the luma plane itself: no colour is ever computed for it.
+    """
+
+    def decode(self, frame: bytes, layout: Layout, *, gray: bool) -> Picture:
+        """See `Decoder.decode`."""
+        import simplejpeg
+
+        _check_size(frame, layout)
+        try:
+            picture: Picture = simplejpeg.decode_jpeg(frame, colorspace="GRAY" if gray else "RGB")
+        except DAMAGE as error:
+            raise _corrupt(error) from None
+        return picture[..., 0] if gray else picture
+
+
+@dataclass(frozen=True)
+class ThroughPydicom:
+    """Any other syntax, by the pydicom plugin of that name.
+
+    Attributes:
+        syntax: Transfer syntax UID.
+        plugin: Name of pydicom's plugin; empty for native pixels.
+    """
+
+    syntax: str
+    plugin: str
+
+    def decode(self, frame: bytes, layout: Layout, *, gray: bool) -> Picture:
+        """See `Decoder.decode`."""
+        from pydicom.encaps import encapsulate
+        from pydicom.pixels.decoders.base import get_decoder
+
+        if self.plugin not in ("", "pydicom"):
+            _check_size(frame, layout)
+        options: Any = {
+            "number_of_frames": 1,
+            "rows": layout.rows,
+            "columns": layout.columns,
+            "samples_per_pixel": layout.samples,
+            "bits_allocated": layout.bits_allocated,
+            "bits_stored": layout.bits_stored,
+            "pixel_representation": int(layout.signed),
+            "photometric_interpretation": layout.photometric,
+            "planar_configuration": layout.planar,
+            "pixel_keyword": "PixelData",
+        }
+        encoded = encapsulate([frame], has_bot=False) if self.plugin else frame
+        try:
+            values, properties = get_decoder(UID(self.syntax)).as_array(
+                encoded, index=0, raw=True, decoding_plugin=self.plugin, **options
+            )
+            return colour.finish(values, str(properties["photometric_interpretation"]), layout, gray=gray)
+        except DAMAGE as error:
+            raise _corrupt(error) from None
+
+
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+_JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+_PLUGINS = {
+    "1.2.840.10008.1.2.5": "pydicom",  # RLE
+    "1.2.840.10008.1.2.4.51": "gdcm",  # JPEG extended, 12 bit
+    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
+    "1.2.840.10008.1.2.4.70": "gdcm",
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000, by OpenJPEG
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg",  # High-throughput JPEG 2000, by OpenJPEG
+    "1.2.840.10008.1.2.4.202": "pylibjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg",
+}
+
+
+def pinned_decoder(syntax: str) -> Decoder:
+    """Return the decoder of a transfer syntax.
+
+    Raises:
+        DicomError: `failed:unsupported_syntax`, or `failed:no_decoder` with what to install.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    if syntax == _JPEG_BASELINE:
+        return TurboJpeg()
+    if syntax in _NATIVE:
+        return ThroughPydicom("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax, "")
+    if syntax not in _PLUGINS:
+        raise DicomError("no decoder is known for this transfer syntax", code="failed:unsupported_syntax")
+    plugin = _PLUGINS[syntax]
+    if plugin not in get_decoder(UID(syntax)).available_plugins:
+        remedy = "Run: pip install 'heart2heart[codecs]'"
+        raise DicomError(f"the decoder {plugin} is not installed", code="failed:no_decoder", remedy=remedy)
+    return ThroughPydicom(syntax, plugin)
+
+
+def _check_size(frame: bytes, layout: Layout) -> None:
+    size = codestream_size(frame)
+    if size is None:
+        raise DicomError("a frame is not a codestream of its transfer syntax", code="failed:decode")
+    if size != (layout.rows, layout.columns):
+        raise DicomError("a frame states another size than the header", code="failed:decode")
+
+
+def _corrupt(error: Exception) -> DicomError:
+    return DicomError(f"a frame cannot be decoded ({type(error).__name__})", code="failed:decode")

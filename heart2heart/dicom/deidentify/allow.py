@@ -1,0 +1,77 @@
+"""The allow-list: a new dataset of technical tags; what is not named here does not get through."""
+
+from __future__ import annotations
+
+from pydicom import Dataset
+from pydicom.tag import Tag
+
+from heart2heart.dicom.deidentify.vocabulary import model, stage, vendor, view
+from heart2heart.dicom.faults import DAMAGE
+from heart2heart.dicom.values import number
+
+_PICTURE = (
+    "SOPClassUID", "Modality", "SyntheticData", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+    "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
+    "PixelAspectRatio", "PixelSpacing", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
+)  # fmt: skip
+
+_TIMING = (
+    "FrameIncrementPointer", "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate", "HeartRate",
+)  # fmt: skip
+
+_REGION = (
+    "RegionSpatialFormat", "RegionDataType", "RegionFlags", "RegionLocationMinX0", "RegionLocationMinY0",
+    "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
+    "PhysicalDeltaX", "PhysicalDeltaY",
+)  # fmt: skip
+
+_PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames a second
+
+
+def technical(header: Dataset) -> Dataset:
+    """Return a new dataset of allow-listed tags.
+
+    Numbers and codes are copied; text passes only as a word of a closed vocabulary (`deidentify.vocabulary`) or, for
+    maker and model, when it reads like a product name. Region items are rebuilt from their own list.
+
+    Args:
+        header: The file's dataset as read; it is not changed.
+    """
+    kept = Dataset()
+    for name in _PICTURE + _TIMING:
+        _copy(header, kept, name)
+    try:
+        regions = list(header.get("SequenceOfUltrasoundRegions") or ())
+    except DAMAGE:
+        regions = []
+    items = []
+    for region in regions:
+        item = Dataset()
+        for name in _REGION:
+            _copy(region, item, name)
+        items.append(item)
+    if items:
+        kept.SequenceOfUltrasoundRegions = items
+    for name, value in (("Manufacturer", vendor(header)), ("ManufacturerModelName", model(header))):
+        if value is not None:
+            setattr(kept, name, value)
+    rate = number(header, _PHILIPS_FRAME_RATE) if kept.get("Manufacturer") == "Philips" else None
+    if rate and not any(name in kept for name in _TIMING[:-1]):
+        kept.FrameTime = f"{1000 / rate:.4f}"
+    if (found := stage(header)) is not None:
+        kept.StageName = found
+    if (named := view(header)) is not None:
+        kept.ViewName = named  # a name of `heart2heart.views`, never the file's own text
+    return kept
+
+
+def _copy(source: Dataset, target: Dataset, name: str) -> None:
+    try:
+        if name in source:
+            target[name] = source[name]
+    except DAMAGE:
+        return  # a value that cannot be read is a value that is not there

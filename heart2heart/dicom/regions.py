@@ -1,0 +1,158 @@
+"""Ultrasound regions (PS3.3 section C.8.5.5): where on the picture which kind of data is, and at what scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from pydicom import Dataset
+
+from heart2heart.dicom.values import integer, number, numbers
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 (exclusive), pixels."""
+
+_KINDS = {2: "m_mode", 3: "spectral"}  # by spatial format (0018,6012); 4 is a waveform, 5 graphics
+_CENTIMETRES = 3
+_OVERSHOOT = 0.05  # a box may leave the picture by this share of it before that means anything
+_SMALL = 0.05  # share of the picture below which a Doppler or M-mode region is an inset, not the picture
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region.
+
+    Attributes:
+        kind: `b_mode`, `colour`, `m_mode`, `spectral`, or `other` for traces, bars and graphics.
+        box: Clipped to the picture.
+        spacing_mm: Row and column spacing, where both axes are lengths.
+    """
+
+    kind: str
+    box: Box
+    spacing_mm: tuple[float, float] | None
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What the regions together say about the picture.
+
+    Attributes:
+        kind: Kind of the main region, or None when no region says anything.
+        box: The main region; the whole picture when there is none, or when its box belongs to another size.
+        spacing_mm: Row and column spacing of the main region.
+        flags: `no_region`, `region_mismatch`, `split_screen`.
+    """
+
+    kind: str | None
+    box: Box
+    spacing_mm: tuple[float, float] | None
+    flags: tuple[str, ...]
+
+
+def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box | None:
+    """Clip a box given by its first and last pixels to the picture; None if nothing is left of it."""
+    left, top = max(x0, 0), max(y0, 0)
+    right, bottom = min(x1 + 1, columns), min(y1 + 1, rows)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def read_scan(technical: Dataset, *, rows: int, columns: int) -> Scan:
+    """Choose the region that the picture is about.
+
+    A spectral region outranks an M-mode region, which outranks the 2D picture that was kept beside it to show where
+    the line was; among equals the largest is taken.
+
+    Args:
+        technical: The technical dataset.
+        rows: Height of the picture.
+        columns: Width of the picture.
+    """
+    whole = (0, 0, columns, rows)
+    items = list(technical.get("SequenceOfUltrasoundRegions") or ())
+    regions = [region for item in items if (region := _read(item, rows, columns)) is not None]
+    shown = [r for r in regions if r.kind in ("b_mode", "colour")]
+    traces = [r for r in regions if r.kind in ("m_mode", "spectral") and r.area >= _SMALL * rows * columns]
+    for kind in ("spectral", "m_mode"):
+        of_kind = [region for region in traces if region.kind == kind]
+        if of_kind:
+            main = max(of_kind, key=lambda region: region.area)
+            break
+    else:
+        if not shown:
+            return Scan("other" if regions else None, whole, _spacing_without_region(technical), ("no_region",))
+        main = max(shown, key=lambda region: region.area)
+        if main.kind == "b_mode" and any(region.kind == "colour" for region in shown):
+            main = Region("colour", main.box, main.spacing_mm)
+    if any(_leaves(item, rows, columns) for item in items):
+        return Scan(main.kind, whole, main.spacing_mm, ("region_mismatch",))
+    return Scan(main.kind, main.box, main.spacing_mm, ("split_screen",) if _side_by_side(shown) else ())
+
+
+def _read(item: Dataset, rows: int, columns: int) -> Region | None:
+    corners = _corners(item)
+    box = None if corners is None else clip_box(*corners, columns, rows)
+    if box is None:
+        return None
+    form, data = integer(item, "RegionSpatialFormat"), integer(item, "RegionDataType")
+    kind = _KINDS.get(form or 0, "other")
+    if form == 1:
+        kind = {1: "b_mode", 2: "colour"}.get(data or 0, "other")
+    elif form == 3 and data not in (3, 4):  # traces drawn over a spectrum (5 to 7) are not the spectrum
+        kind = "other"
+    return Region(kind, box, _spacing(item))
+
+
+def _corners(item: Dataset) -> Box | None:
+    names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
+    found = [integer(item, f"RegionLocation{name}") for name in names]
+    x0, y0, x1, y1 = found
+    return None if x0 is None or y0 is None or x1 is None or y1 is None else (x0, y0, x1, y1)
+
+
+def _leaves(item: Dataset, rows: int, columns: int) -> bool:
+    """Tell whether a box leaves the picture along both axes: then the picture was scaled and the box was not.
+
+    One that leaves along a single axis belongs to a picture that was cut, and is clipped.
+    """
+    corners = _corners(item)
+    if corners is None:
+        return False
+    return corners[2] > columns * (1 + _OVERSHOOT) and corners[3] > rows * (1 + _OVERSHOOT)
+
+
+def _spacing(item: Dataset) -> tuple[float, float] | None:
+    units = {integer(item, "PhysicalUnitsXDirection"), integer(item, "PhysicalUnitsYDirection")}
+    along, down = number(item, "PhysicalDeltaX"), number(item, "PhysicalDeltaY")
+    if units != {_CENTIMETRES} or not along or not down:
+        return None
+    return _plausible(10 * abs(down), 10 * abs(along))
+
+
+def _spacing_without_region(technical: Dataset) -> tuple[float, float] | None:
+    stated = numbers(technical, "PixelSpacing")
+    return _plausible(*stated) if len(stated) == 2 else None
+
+
+def _plausible(down: float, along: float) -> tuple[float, float] | None:
+    """Return the spacing in millimetres unless no scanner has it: pixels of 0.001 to 10 mm, at most 4 : 1."""
+    sound = all(0.001 <= side <= 10 for side in (down, along)) and 0.25 <= down / along <= 4
+    return (down, along) if sound else None
+
+
+def _side_by_side(shown: Sequence[Region]) -> bool:
+    if not shown:
+        return False
+    largest = max(region.area for region in shown)
+    big = [region for region in shown if region.area >= 0.25 * largest]
+    return any(_overlap(a.box, b.box) < 0.2 * min(a.area, b.area) for a, b in combinations(big, 2))
+
+
+def _overlap(a: Box, b: Box) -> int:
+    return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -1,0 +1,57 @@
+"""Which frames of a clip are kept: a rule with a name, so that it can be written down and repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.errors import ConfigError
+
+_REMEDY = "Write all, every:N (each N-th frame from the first), or even:K (K frames evenly spaced), e.g. even:8"
+
+
+@dataclass(frozen=True)
+class FrameRule:
+    """One rule.
+
+    Attributes:
+        name: `all`, `every` or `even`.
+        number: The N of `every:N` or the K of `even:K`; 1 for `all`.
+    """
+
+    name: str
+    number: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> FrameRule:
+        """Read `all`, `every:N` or `even:K`.
+
+        Raises:
+            ConfigError: anything else, or a number below 1.
+        """
+        if text == "all":
+            return cls("all")
+        name, _, number = text.partition(":")
+        if name not in ("every", "even") or not (number.isascii() and number.isdecimal()) or len(number) > 9:
+            raise ConfigError(f"frame rule {text!r} is not known", remedy=_REMEDY)
+        if int(number) < 1:
+            raise ConfigError(f"frame rule {text!r} keeps no frame", remedy=_REMEDY)
+        return cls(name, int(number))
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        return "all" if self.name == "all" else f"{self.name}:{self.number}"
+
+    def choose(self, n: int) -> npt.NDArray[np.int64]:
+        """Return the kept positions of a clip of `n` frames, ascending, at least one when `n` is above zero.
+
+        `even:K` cuts the clip in K equal parts and takes the middle of each, so the first and last frames, which are
+        often frozen or doubled, are no more likely than others; a clip of at most K frames is kept whole.
+        """
+        if self.name == "every":
+            return np.arange(0, n, self.number, dtype=np.int64)
+        if self.name == "all" or n <= self.number:
+            return np.arange(n, dtype=np.int64)
+        return ((2 * np.arange(self.number, dtype=np.int64) + 1) * n) // (2 * self.number)

@@ -1,0 +1,63 @@
+"""What a single frame says about itself: a quality from 0 to 1 and a hash that near-duplicates share."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_FULL_CONTRAST = 160.0  # gray levels between the 5th and 95th percentile that count as full contrast
+_HALF_SHARPNESS = 8.0  # mean gradient, gray levels a pixel, that scores one half
+
+
+def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Score contrast and sharpness inside the sector; the scale is technical, not diagnostic.
+
+    The score is `sqrt(c * s)`: `c` is the spread between the 5th and 95th percentile of gray over 160 levels, at most
+    1; `s = g / (g + 8)` with `g` the mean gradient magnitude in gray levels a pixel (the gradient family of focus
+    measures: Pertuz et al., Pattern Recognition 2013, 46(5):1415). A black or uniform frame scores 0.
+
+    Args:
+        frames: uint8 `(n, N, N)`.
+        inside: bool `(N, N)`, the sector; when nothing is inside, all scores are 0.
+
+    Returns:
+        float32 `(n,)`, each 0 to 1.
+    """
+    scores = np.zeros(len(frames), np.float32)
+    if not inside.any():
+        return scores
+    # A gradient across the sector's edge measures the edge, not the picture.
+    core = inside.copy()
+    core[1:] &= inside[:-1]
+    core[:, 1:] &= inside[:, :-1]
+    core[0], core[:, 0] = False, False
+    for number, frame in enumerate(frames):
+        low, high = np.percentile(frame[inside], (5, 95))
+        contrast = min(1.0, float(high - low) / _FULL_CONTRAST)
+        values = frame.astype(np.float32)
+        down = np.diff(values, axis=0, prepend=values[:1])
+        along = np.diff(values, axis=1, prepend=values[:, :1])
+        gradient = float(np.hypot(down, along)[core].mean()) if core.any() else 0.0
+        scores[number] = np.sqrt(contrast * gradient / (gradient + _HALF_SHARPNESS))
+    return scores
+
+
+def difference_hash(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Hash each frame to 64 bits: is a cell of an 8 x 9 grid of means darker than its right neighbour?
+
+    Frames that differ by gain, slight noise or recompression differ in few bits (count them with XOR).
+
+    Args:
+        frames: uint8 `(n, N, N)`, or any `(n, height, width)` of at least 8 x 9 pixels; crop the padding first.
+
+    Returns:
+        uint64 `(n,)`; the first cell of the first row is the highest bit.
+    """
+    n, height, width = frames.shape
+    rows = np.arange(8) * height // 8
+    columns = np.arange(9) * width // 9
+    sums = np.add.reduceat(np.add.reduceat(frames.astype(np.int64), rows, axis=1), columns, axis=2)
+    sizes = np.diff(columns, append=width)
+    darker = sums[:, :, :-1] * sizes[1:] < sums[:, :, 1:] * sizes[:-1]
+    packed = np.packbits(darker.reshape(n, 64), axis=1)
+    return packed.view(">u8").astype(np.uint64).reshape(n)

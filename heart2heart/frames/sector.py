@@ -1,0 +1,96 @@
+"""Where in the picture the scan is: a mask estimated from intensity and motion over the clip.
+
+Text, scales, bars and banners around a scan neither move nor fill an area; the scan does one or both. The estimate is
+the convex hull of what does, so that nothing of the scan is cut; it may keep an empty corner.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_CELLS = 128  # the estimate is made on a grid of at most this many cells a side
+_LIT = 8  # gray levels from the background that count as lit
+_MOVING = 1.5  # standard deviation over time, gray levels
+_DENSE = 0.55  # share of a cell that is lit or moving
+_LEAST = 0.12  # share of the picture below which the estimate is not believed
+_BAND = 5.0  # a part longer than this many times its breadth is a banner or a bar
+
+
+def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None:
+    """Estimate the area of the scan.
+
+    Args:
+        pictures: uint8 `(n, height, width)`: gray frames spread over one clip, cropped to the scan's region if known.
+
+    Returns:
+        bool `(height, width)`, or None when nothing that could be a scan stands out.
+    """
+    n, height, width = pictures.shape
+    cell = max(1, -(-max(height, width) // _CELLS))
+    evidence = None
+    if n >= 4:
+        moving = _pool(pictures.astype(np.float32).std(axis=0) > _MOVING, cell)
+        evidence = _hull(moving > 0.3)
+    if evidence is None:
+        brightest = pictures.max(axis=0)
+        level = _background(brightest)
+        evidence = _hull(_pool(np.abs(brightest.astype(np.int16) - level) > _LIT, cell) > _DENSE)
+    if evidence is None:
+        return None
+    return np.repeat(np.repeat(evidence, cell, axis=0), cell, axis=1)[:height, :width]
+
+
+def _background(picture: npt.NDArray[np.uint8]) -> int:
+    """Return the gray level that most of the picture's border has, or 0 when it has no common one."""
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    counts = np.bincount(border, minlength=256)
+    level = int(counts.argmax())
+    return level if counts[max(0, level - 2) : level + 3].sum() > len(border) / 2 else 0
+
+
+def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 (exclusive) of a mask that holds at least one pixel."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _pool(mask: npt.NDArray[np.bool_], cell: int) -> npt.NDArray[np.float32]:
+    """Return the share of true pixels a cell; the cells at the right and bottom edge may be narrower."""
+    height, width = mask.shape
+    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
+    sums = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), rows, axis=0), columns, axis=1)
+    area = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    shares: npt.NDArray[np.float32] = (sums / area).astype(np.float32)
+    return shares
+
+
+def _hull(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return the convex hull of the large parts of `cells`, grown by one cell, or None if they cover too little."""
+    from scipy import ndimage
+    from scipy.spatial import ConvexHull, QhullError
+
+    block = np.ones((3, 3), bool)
+    solid = ndimage.binary_opening(ndimage.binary_closing(np.pad(cells, 1), block)[1:-1, 1:-1], block, iterations=2)
+    parts, count = ndimage.label(solid, block)
+    if count == 0:
+        return None
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        if max(tall, wide) > _BAND * min(tall, wide):
+            sizes[number] = 0
+    if sizes.max() == 0:
+        return None
+    kept = np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()))
+    ys, xs = np.nonzero(kept)
+    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)])
+    try:
+        edges = ConvexHull(corners).equations
+    except QhullError:
+        return None
+    down, along = np.indices(cells.shape)
+    distance = edges[:, 0, None, None] * along + edges[:, 1, None, None] * down + edges[:, 2, None, None]
+    hull: npt.NDArray[np.bool_] = np.all(distance <= 1.0, axis=0)
+    return hull if hull.mean() >= _LEAST else None

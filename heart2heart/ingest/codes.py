@@ -1,0 +1,131 @@
+"""Every status a file can end with: what it means and what to do. `docs/status-codes.md` is this table as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Code:
+    """One status.
+
+    Attributes:
+        code: `accepted`, `excluded:<why>` (rightly left out) or `failed:<why>` (wanted, but could not be had).
+        meaning: What it says of the file, one sentence.
+        remedy: What an engineer can do.
+        retried: Whether a later run tries such a file again though its bytes are the same.
+    """
+
+    code: str
+    meaning: str
+    remedy: str
+    retried: bool = False
+
+
+CODES: Mapping[str, Code] = {
+    code.code: code
+    for code in (
+        Code("accepted", "The file's frames are in the store.", "None needed."),
+        Code("excluded:dicomdir", "A DICOMDIR, an index of other files.", "None needed; those files are read."),
+        Code(
+            "excluded:duplicate",
+            "The same bytes are in the store already, from another path or site.",
+            "None needed: one content is one clip.",
+        ),
+        Code(
+            "excluded:no_scan_area",
+            "Neither a region nor the pixels say where the scan is, so text burned in beside it cannot be blanked.",
+            "Export the study again with ultrasound regions (0018,6011).",
+        ),
+        Code("excluded:not_dicom", "Not a DICOM file, whatever its name.", "None needed; unpack archives first."),
+        Code("excluded:not_ultrasound", "An image of another modality.", "None needed."),
+        Code(
+            "excluded:secondary_capture",
+            "A secondary capture: a screen copy, a scanned sheet or a report page.",
+            "None needed; such pages often show names.",
+        ),
+        Code("excluded:structured_report", "A structured report.", "None needed; it holds no picture."),
+        Code(
+            "excluded:volume",
+            "A 3D volume (Enhanced US Volume, or a maker's private format).",
+            "Export 2D clips of the study if they are wanted.",
+        ),
+        Code(
+            "failed:bounds",
+            "The header declares a size that no scanner writes: over 8,192 pixels a side, 16,777,216 a frame, or "
+            "20,000 frames.",
+            "Export the file again; the header is damaged.",
+        ),
+        Code(
+            "failed:crashed",
+            "The process that worked on the file died (a crash inside a codec, or out of memory).",
+            "Run again; if it stays, keep the file aside and report it.",
+            retried=True,
+        ),
+        Code(
+            "failed:decode",
+            "No frame could be decoded, or one could not and salvage is off.",
+            "Export the file again, or in another transfer syntax.",
+        ),
+        Code("failed:empty", "The file has no bytes.", "Copy the file again."),
+        Code("failed:header", "The header cannot be parsed.", "Export the file again."),
+        Code(
+            "failed:internal",
+            "An unforeseen error of this software on this file.",
+            "Please report it, with the transfer syntax and maker but without the file.",
+            retried=True,
+        ),
+        Code(
+            "failed:layout",
+            "The header contradicts itself or the pixel data: rows, columns, samples, bits, photometric "
+            "interpretation, palette or encapsulation.",
+            "Export the file again.",
+        ),
+        Code(
+            "failed:no_decoder",
+            "The decoder pinned for this transfer syntax is not installed.",
+            "Run: pip install 'heart2heart[codecs]', then the same ingest again.",
+            retried=True,
+        ),
+        Code("failed:no_pixels", "An ultrasound object without pixel data.", "Export the file again with its pixels."),
+        Code(
+            "failed:truncated",
+            "The file ends before its first frame is whole, or is cut short and salvage is off.",
+            "Copy the file again.",
+        ),
+        Code(
+            "failed:unreadable",
+            "The file or folder cannot be opened or read: permissions, a broken link, a disk error.",
+            "Grant read permission, then run the same ingest again.",
+            retried=True,
+        ),
+        Code(
+            "failed:unsupported_syntax",
+            "No decoder is known for the transfer syntax (MPEG-2, H.264, HEVC, JPEG XL, JPIP).",
+            "Export the clips as JPEG baseline, RLE or uncompressed.",
+        ),
+    )
+}
+
+FLAGS: Mapping[str, str] = {
+    "corrupt_frames": "Some frames could not be decoded and were left out.",
+    "frame_count": "The header's number of frames was missing or wrong; the frames were counted.",
+    "no_patient_id": "The file names no patient; its study stands for one.",
+    "no_preamble": "The file lacks the DICOM preamble.",
+    "no_region": "No ultrasound region with a picture; the scan was found by its pixels.",
+    "no_sector": "The sector could not be told from its surroundings; the whole region was taken.",
+    "region_mismatch": "The regions belong to a picture of another size; the scan was found by its pixels.",
+    "salvaged": "The file is cut short; its whole frames were kept.",
+    "split_screen": "Two pictures side by side; the larger was taken.",
+}
+"""What the `flags` of an accepted clip mean."""
+
+
+def markdown() -> str:
+    """Return the two tables as they stand in `docs/status-codes.md`."""
+    lines = ["| code | meaning | remedy |", "|---|---|---|"]
+    lines += [f"| `{code.code}` | {code.meaning} | {code.remedy} |" for code in CODES.values()]
+    lines += ["", "| flag | meaning |", "|---|---|"]
+    lines += [f"| {flag} | {meaning} |" for flag, meaning in FLAGS.items()]
+    return "\n".join(lines) + "\n"

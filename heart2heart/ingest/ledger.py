@@ -1,0 +1,184 @@
+"""The book of files: SQLite, one line a file, without a path or an identifier that means anything outside.
+
+A file is known by the keyed hash of its path, a content by the keyed hash of its bytes. Lines are written only after
+the frames they speak of are published, so the book never promises what the store does not hold.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
+
+_FILE = "ledger.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sites (
+    site TEXT PRIMARY KEY, key_check TEXT NOT NULL, settings TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (
+    file TEXT PRIMARY KEY, site TEXT NOT NULL, status TEXT NOT NULL, stamp TEXT NOT NULL, content TEXT, clip TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_site ON files (site, status);
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One file's line.
+
+    Attributes:
+        file: Keyed hash of site and path.
+        site: Name of the hospital.
+        status: A code of `ingest.codes`.
+        stamp: Keyed hash of size and time of change; a file with the same stamp is not read again.
+        content: Keyed hash of the bytes, for an accepted file and its duplicates.
+        clip: The clip that the file became, if accepted.
+    """
+
+    file: str
+    site: str
+    status: str
+    stamp: str
+    content: str | None = None
+    clip: str | None = None
+
+
+class Ledger:
+    """Reads a store's ledger, also while an ingest is writing it.
+
+    Args:
+        store: The store's folder.
+
+    Raises:
+        MissingInputError: the store has no ledger.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.path = store / _FILE
+        if not self.path.is_file():
+            remedy = "A ledger is made by `heart2heart ingest`"
+            raise MissingInputError("this store has no ledger", where=store, remedy=remedy)
+
+    def counts(self, site: str | None = None) -> dict[str, dict[str, int]]:
+        """Return the files by site and status code, of one site or of all."""
+        query = (
+            "SELECT site, status, count(*) FROM files WHERE ?1 IS NULL OR site = ?1 GROUP BY site, status ORDER BY 1, 2"
+        )
+        found: dict[str, dict[str, int]] = {}
+        for name, status, files in self._ask(query, (site,)):
+            found.setdefault(name, {})[status] = files
+        return found
+
+    def sites(self) -> list[str]:
+        """Return the names of all sites."""
+        return [name for (name,) in self._ask("SELECT site FROM sites ORDER BY site", ())]
+
+    def files_with(self, codes: Sequence[str]) -> set[str]:
+        """Return the keyed hashes of the files that ended with one of `codes`."""
+        wanted = set(codes)
+        return {file for file, status in self._ask("SELECT file, status FROM files", ()) if status in wanted}
+
+    def _address(self) -> str:
+        # Beside a write-ahead log SQLite needs a shared-memory file, which a read-only folder cannot take.
+        asleep = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{_FILE}-wal").exists()
+        return f"{self.path.absolute().as_uri()}?{'immutable=1' if asleep else 'mode=ro'}"
+
+    def _ask(self, query: str, values: tuple[str | None, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with closing(sqlite3.connect(self._address(), uri=True)) as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError("this ledger cannot be read", where=self.path) from error
+
+
+class Book:
+    """The one writer of a store's ledger; get it from `write_book`."""
+
+    def __init__(self, connection: sqlite3.Connection, store: Path) -> None:
+        self._connection, self._store = connection, store
+
+    def enter_site(self, site: str, key_check: str, settings: str) -> None:
+        """Open a site's pages.
+
+        Raises:
+            ConfigError: the site was ingested with another key or other settings.
+        """
+        row = self._connection.execute("SELECT key_check, settings FROM sites WHERE site = ?", (site,)).fetchone()
+        if row is None:
+            self._write("INSERT INTO sites VALUES (?, ?, ?)", [(site, key_check, settings)])
+        elif row[0] != key_check:
+            remedy = "Give --key with the key of the first ingest; another key would give every patient a second name"
+            raise ConfigError(f"site {site} was ingested with another key", where=self._store, remedy=remedy)
+        elif row[1] != settings:
+            remedy = f"It was made with {row[1]}; use the same, or ingest into another store"
+            raise ConfigError(f"site {site} was ingested with other settings", where=self._store, remedy=remedy)
+
+    def reconcile(self, clips: set[str]) -> int:
+        """Strike accepted lines whose clip is not among the store's `clips`, so that those files are done again.
+
+        Lines of duplicates go with them: a duplicate may have to become the accepted one.
+
+        Returns:
+            The number of accepted lines struck.
+        """
+        rows = self._connection.execute("SELECT file, clip FROM files WHERE status = 'accepted'").fetchall()
+        lost = [(file,) for file, clip in rows if clip not in clips]
+        if lost:
+            self._write("DELETE FROM files WHERE file = ?", lost)
+            self._write("DELETE FROM files WHERE status = ?", [("excluded:duplicate",)])
+        return len(lost)
+
+    def lines(self, site: str) -> dict[str, tuple[str, str]]:
+        """Return the status and stamp of every file of a site."""
+        rows = self._connection.execute("SELECT file, status, stamp FROM files WHERE site = ?", (site,))
+        return {file: (status, stamp) for file, status, stamp in rows}
+
+    def accepted(self) -> dict[str, str]:
+        """Return the file that stands for each accepted content, of all sites."""
+        rows = self._connection.execute("SELECT content, file FROM files WHERE status = 'accepted'")
+        return dict(rows.fetchall())
+
+    def add(self, lines: Sequence[Line]) -> None:
+        """Write lines in one transaction, replacing those of the same files."""
+        values = [(line.file, line.site, line.status, line.stamp, line.content, line.clip) for line in lines]
+        self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def _write(self, statement: str, rows: Sequence[tuple[str | None, ...]]) -> None:
+        try:
+            with self._connection:
+                self._connection.executemany(statement, rows)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                remedy = "Free some space and run the same command again"
+                raise NoSpaceError("no space left on the disk", where=self._store, remedy=remedy) from error
+            raise StoreError("the ledger cannot be written", where=self._store) from error
+
+
+@contextmanager
+def write_book(store: Path) -> Iterator[Book]:
+    """Open a store's ledger for writing; one process at a time.
+
+    Raises:
+        StoreError: another ingest is writing to this store, or the ledger is damaged.
+    """
+    with (store / "ledger.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            remedy = "Wait until it is done, or ingest into another store"
+            raise StoreError("another ingest is writing to this store", where=store, remedy=remedy) from error
+        with closing(sqlite3.connect(store / _FILE)) as connection:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_SCHEMA)
+            except sqlite3.Error as error:
+                raise StoreError("this ledger is damaged", where=store, remedy="Restore it from a copy") from error
+            yield Book(connection, store)

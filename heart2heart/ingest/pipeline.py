@@ -1,0 +1,137 @@
+"""From folders of DICOM to a store: discover, prepare in parallel, publish in order, and only then write the ledger."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from heart2heart.dicom.deidentify import Key, Pseudonymizer
+from heart2heart.errors import ConfigError
+from heart2heart.frames.store import FrameStore
+from heart2heart.ingest.codes import CODES
+from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.executors import run_ordered
+from heart2heart.ingest.identity import file_id, file_stamp, key_check
+from heart2heart.ingest.ledger import Book, Ledger, Line, write_book
+from heart2heart.ingest.settings import IngestSettings, IngestSummary
+from heart2heart.ingest.worker import Outcome, Worker
+from heart2heart.progress import Progress, Silent
+
+_LINES_AHEAD = 1000  # files after which a shard is published though it is not full, so that a stop costs little
+
+
+def ingest(
+    paths: Sequence[Path],
+    *,
+    site: str,
+    store: Path,
+    key: Path,
+    settings: IngestSettings | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> IngestSummary:
+    """De-identify DICOM files and append their frames to a store; every file ends with one code in the ledger.
+
+    It may be stopped at any point, also by `kill -9`, and run again: what was published stays, the rest is done, and
+    the store's digest and the ledger's counts are those of a run that was never stopped, whatever the number of
+    workers.
+
+    Args:
+        paths: Files or folders.
+        site: Name of the hospital, as it may appear in a report.
+        store: The frame store; made on first use.
+        key: The key file; made on first use with mode 0600. It may not lie inside the store.
+        settings: How files become frames.
+        workers: Processes; 1 works in this process. A program that asks for more must be importable (spawn).
+        progress: Told the number of files that are finished, of `len(find_files(paths))`.
+
+    Raises:
+        MissingInputError: a path does not exist, or there is no file.
+        ConfigError: a key or settings other than those the site was first ingested with; a key others can read.
+        StoreError: the store has another geometry, or another ingest is writing to it.
+        NoSpaceError: the disk is full; run the same again when it is not.
+    """
+    started = time.monotonic()
+    settings, progress = settings or IngestSettings(), progress or Silent()
+    if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 1:
+        remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 1"
+        raise ConfigError("a site or number of workers that cannot be", remedy=remedy)
+    files = find_files(paths, outside=store)
+    secret = Key.open(key, outside=store)
+    frames = FrameStore.create(store, settings.build_geometry())
+    with write_book(store) as book:
+        frames.sweep()
+        book.enter_site(site, key_check(secret), settings.model_dump_json())
+        clips = frames.clips
+        book.reconcile(set(clips["clip"].to_pylist()))
+        known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
+        todo = _unfinished(book, secret, site, files)
+        unchanged = len(files) - len(todo)
+        run = _Run(book, frames, secret, site, known)
+        worker = Worker(secret, site, settings, frozenset(known))
+        outcomes = run_ordered(worker, [entry.path for entry in todo], workers)
+        for number, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
+            run.take(entry, outcome)
+            progress.update(unchanged + number, f"{run.clips} clips")
+        run.publish()
+    total = Ledger(store).counts(site).get(site, {})
+    seconds = time.monotonic() - started
+    return IngestSummary(site, dict(sorted(run.codes.items())), total, unchanged, run.clips, run.frames, seconds)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file to be done, and how the ledger calls it."""
+
+    path: Path
+    file: str
+    stamp: str
+
+
+def _unfinished(book: Book, key: Key, site: str, files: Sequence[Path]) -> list[_Entry]:
+    """Return the files without a line that stands: new, changed since, or of a kind that is worth another try."""
+    lines = book.lines(site)
+    entries = [_Entry(path, file_id(key, site, path), file_stamp(key, path)) for path in files]
+    standing = {file: stamp for file, (status, stamp) in lines.items() if status in CODES and not CODES[status].retried}
+    return [entry for entry in entries if standing.get(entry.file) != entry.stamp]
+
+
+class _Run:
+    """The parent's side: one writer, and the lines that wait for its next shard."""
+
+    def __init__(self, book: Book, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
+        self.book, self.site, self.known = book, site, known
+        self.writer = store.writer()
+        self.owners = book.accepted()
+        self.pseudonymizer = Pseudonymizer(key)
+        self.waiting: list[Line] = []
+        self.codes: Counter[str] = Counter()
+        self.clips = self.frames = 0
+
+    def take(self, entry: _Entry, outcome: Outcome) -> None:
+        """Account for one file, in the order of files."""
+        code, content, clip = outcome.code, outcome.content, None
+        published = False
+        if content is not None:
+            clip = self.known.get(content)
+            code = "accepted" if self.owners.setdefault(content, entry.file) == entry.file else "excluded:duplicate"
+            if clip is None and outcome.clip is not None:
+                clip = self.known[content] = self.pseudonymizer.clip(content)
+                published = self.writer.add(outcome.clip.row(self.site, clip), outcome.clip.pixels, outcome.clip.frames)
+                self.clips += 1
+                self.frames += len(outcome.clip.frames)
+        self.codes[code] += 1
+        owned = clip if code == "accepted" else None
+        self.waiting.append(Line(entry.file, self.site, code, entry.stamp, content, owned))
+        if published or len(self.waiting) >= _LINES_AHEAD:
+            self.publish()
+
+    def publish(self) -> None:
+        """Publish the frames, then write the lines that speak of them."""
+        self.writer.publish()
+        self.book.add(self.waiting)
+        self.waiting = []
