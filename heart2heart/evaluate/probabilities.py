@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from heart2heart.evaluate.classification import Floats, Ints
 
@@ -15,7 +13,9 @@ _SMALLEST, _LARGEST = 0.05, 20.0  # temperatures beyond these would only say tha
 
 def log_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
     """Return `log softmax(logits / temperature)` over the last axis, same shape."""
-    result: Floats = log_softmax(logits / temperature, axis=-1)
+    scaled = logits / temperature
+    shifted: Floats = scaled - scaled.max(-1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return result
 
 
@@ -108,6 +108,7 @@ def fit_temperature(logits: Floats, truth: Ints, weights: Floats | None = None) 
         truth: `(n,)`.
         weights: `(n,)`; one each when omitted.
     """
+    from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         rows = nll_rows(log_probabilities(logits, float(np.exp(log_temperature))), truth)

@@ -87,7 +87,7 @@ class SiteMetrics(Config):
     sensitivity: dict[str, Estimate]
     """By view: share of its frames that are called so."""
     ppv: dict[str, Estimate]
-    """By view: share of the frames called so that are it, among frames of scored views."""
+    """By view: share of the frames called so that are it, among frames of scored views; null for an absent view."""
     confusion: tuple[tuple[int, ...], ...]
     """Frames by true view (row) and predicted view (column), in the order of `Metrics.classes`."""
     clip_confusion: tuple[tuple[int, ...], ...]
@@ -97,7 +97,7 @@ class SiteMetrics(Config):
     calibration_scaled: Calibration | None
     """After division of the logits by the run's temperature; null without one."""
     reliability: tuple[ReliabilityBin, ...]
-    """Reliability diagram of the raw probabilities."""
+    """Reliability diagram of the raw probabilities: 2 to 15 equal-mass bins, about 25 frames or more in each."""
     open_set: OpenSet
     """Frames outside the taxonomy."""
 
@@ -274,7 +274,7 @@ class Metrics(Config):
     few_clusters_below: int
     """An estimate on fewer clusters than this is flagged."""
     ece_bins: int
-    """Equal-mass bins of the calibration error and the reliability diagram."""
+    """Equal-mass bins of the calibration error."""
     sites: tuple[SiteSummary, ...]
     """What was scored, by site."""
     runs: tuple[RunMetrics, ...]

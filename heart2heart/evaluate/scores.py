@@ -17,6 +17,7 @@ from heart2heart.evaluate.schema import Calibration, Estimate, OpenSet, Reliabil
 from heart2heart.evaluate.sites import Level, Site
 
 ECE_BINS = 15
+_FRAMES_A_POINT = 25  # fewer frames a point make the reliability diagram jump about
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,12 @@ def _sensitivity(level: Level, run: int, label: int, setting: Setting) -> Estima
 
 
 def _ppv(level: Level, run: int, label: int, setting: Setting) -> Estimate:
-    called = level.confusion[run].sum(1)[:, label]
+    called, name = level.confusion[run].sum(1)[:, label], setting.classes[label]
     n, holders = int(called.sum()), int((called > 0).sum())
     if not n:
-        return missing(f"no frame is called {setting.classes[label]} here")
+        return missing(f"no frame is called {name} here")
+    if not level.view_counts[label]:  # it would be 0 by the hospital's case mix, whatever the model does
+        return missing(f"no frame of {name} here", n=n, clusters=holders)
     blocked = None if holders > 1 else f"frames of only one {setting.unit} are called so; an interval needs two"
     replicates = replicate(level.weights, level.confusion[run], positive_predictive_value)[:, label]
     value = float(positive_predictive_value(level.confusion[run].sum(0))[label])
@@ -150,7 +153,8 @@ def _calibration(site: Site, log_p: Floats, setting: Setting) -> Calibration:
 
 def _reliability(site: Site, log_p: Floats) -> tuple[ReliabilityBin, ...]:
     right = (log_p.argmax(1) == site.truth).astype(np.float64)
-    bins = reliability(np.exp(log_p.max(1)), right, ECE_BINS)
+    number = min(ECE_BINS, max(2, len(right) // _FRAMES_A_POINT))
+    bins = reliability(np.exp(log_p.max(1)), right, number)
     return tuple(
         ReliabilityBin(confidence=float(confidence), accuracy=float(accuracy), n=int(count))
         for confidence, accuracy, count in zip(bins.confidence, bins.frequency, bins.count, strict=True)

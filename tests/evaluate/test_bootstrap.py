@@ -73,24 +73,39 @@ def test_holm_never_lowers_and_keeps_the_order(values: list[float]) -> None:
 
 
 def coverage(clusters: int, runs: int) -> tuple[float, float]:
-    """Share of runs whose interval holds the true accuracy: by cluster, and by frame as it should not be done."""
+    """Simulate studies whose patients differ in how hard they are, and in which of three views they have.
+
+    Returns:
+        The share of runs whose interval of balanced accuracy holds the truth, 70 %: resampling clusters as it is done
+        here, and resampling frames as it should not be done.
+    """
     rng = np.random.default_rng(5)
-    chances, frames = rng.beta(1.4, 0.6, (runs, clusters)), 10
+    views, most, draws = 3, 12, 400
     held: Floats = np.zeros(2)
-    for number, chance in enumerate(chances):
-        right = rng.random((clusters, frames)) < chance[:, None]
-        sums = np.stack([right.sum(1), np.full(clusters, frames)], axis=1).astype(float)
-        weights = cluster_weights(clusters, 400, number)
-        by_cluster = percentile_interval(replicate(weights, sums, lambda total: total[:, 0] / total[:, 1]))
-        by_frame = percentile_interval(rng.binomial(right.size, right.mean(), 400) / right.size)
+
+    def balanced(total: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):  # a replicate without any frame of a view is NaN, and left out
+            mean: Floats = (total[:, 0] / total[:, 1]).mean(1)
+        return mean
+
+    for number in range(runs):
+        chance = rng.beta(1.4, 0.6, (clusters, 1))
+        frames = rng.integers(1, most, (clusters, views)) * (rng.random((clusters, views)) < 0.7)
+        frames[:2] += 1  # every view is there, from two patients at least
+        right = rng.binomial(frames, chance)
+        sums = np.stack([right, frames], axis=1).astype(float)
+        weights = cluster_weights(clusters, draws, number)
+        by_cluster = percentile_interval(replicate(weights, sums, balanced))
+        total, hits = frames.sum(0), right.sum(0)
+        by_frame = percentile_interval((rng.binomial(total, hits / total, (draws, views)) / total).mean(1))
         for place, (low, high) in enumerate((by_cluster, by_frame)):
             held[place] += low <= 0.7 <= high
     return float(held[0] / runs), float(held[1] / runs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clusters", "least"), [(15, 0.86), (30, 0.90), (150, 0.92)])
+@pytest.mark.parametrize(("clusters", "least"), [(9, 0.81), (15, 0.84), (30, 0.89), (150, 0.91)])
 def test_interval_covers_the_truth_as_often_as_it_says(clusters: int, least: float) -> None:
     by_cluster, by_frame = coverage(clusters, 500)
     assert least <= by_cluster <= 0.98
-    assert by_frame < 0.8
+    assert by_frame < 0.65

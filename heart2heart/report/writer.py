@@ -1,0 +1,80 @@
+"""Writes the report: one HTML file without script or network, and a model card beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from heart2heart.errors import EvaluationError
+from heart2heart.evaluate.samples import digest
+from heart2heart.evaluate.schema import Metrics
+from heart2heart.files import write_text
+from heart2heart.predictions import Predictions
+from heart2heart.report import flow, numbers
+from heart2heart.report.page import gather
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_report(predictions: Predictions, metrics: Metrics, out: Path) -> Path:
+    """Write the report and its model card.
+
+    The same predictions and metrics give the same bytes.
+
+    Args:
+        predictions: What was predicted, with its provenance.
+        metrics: `evaluate_predictions(predictions)`.
+        out: Where the HTML goes, e.g. `report.html`; `MODEL_CARD.md` is written into the same folder.
+
+    Returns:
+        `out`.
+
+    Raises:
+        EvaluationError: the metrics were computed from other predictions.
+    """
+    if digest(predictions) != metrics.predictions_sha256:
+        remedy = "Run `heart2heart evaluate` again, then the report"
+        raise EvaluationError("these metrics belong to other predictions", remedy=remedy)
+    content = gather(predictions, metrics)
+    html = _render("report.html.j2", content, escape=True)
+    card = _render("model_card.md.j2", content | {"md": _markdown}, escape=False)
+    write_text(out, html)
+    write_text(out.with_name("MODEL_CARD.md"), card)
+    return out
+
+
+def _render(name: str, content: dict[str, Any], *, escape: bool) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for function in (
+        numbers.count,
+        numbers.points,
+        numbers.percent,
+        numbers.signed,
+        numbers.interval,
+        numbers.decimal,
+        numbers.p_value,
+        numbers.listed,
+        flow.readable,
+        flow.dates,
+        flow.words,
+    ):
+        environment.filters[function.__name__] = function
+    environment.globals["plural"] = numbers.plural
+    return environment.get_template(name).render(content)
+
+
+def _markdown(value: object) -> str:
+    """Keep a text from outside on one line of a table, and its signs from being read as Markdown or HTML."""
+    text = " ".join(str(value).split())
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, "\\" + sign)
+    return text

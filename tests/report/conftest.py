@@ -1,0 +1,27 @@
+"""One set of invented predictions, evaluated and reported once for the whole room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.evaluate import Metrics, evaluate_predictions
+from heart2heart.predictions import Predictions
+from heart2heart.report import write_report
+from tests.evaluate.factory import make_predictions
+
+
+@pytest.fixture(scope="session")
+def predictions() -> Predictions:
+    return make_predictions()
+
+
+@pytest.fixture(scope="session")
+def metrics(predictions: Predictions) -> Metrics:
+    return evaluate_predictions(predictions, replicates=400)
+
+
+@pytest.fixture(scope="session")
+def report(predictions: Predictions, metrics: Metrics, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(predictions, metrics, tmp_path_factory.mktemp("report") / "report.html")

@@ -1,0 +1,79 @@
+"""The report in a real browser: its numbers are in the page, its console is silent, it asks the network for nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from heart2heart.evaluate import Metrics
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a browser made of a page: its document, its console, the addresses it asked for."""
+
+    document: str
+    console: list[str]
+    requests: list[str]
+
+
+def visit(page: Path, folder: Path) -> Visit:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    browser = next((found for name in names if (found := shutil.which(name))), None)
+    if browser is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have Chromium: the report has not been opened in a browser")
+        pytest.skip("Chromium is not installed: the report has not been opened in a browser")
+    log = folder / "net.json"
+    command = [
+        browser,
+        *FLAGS,
+        f"--user-data-dir={folder / 'profile'}",
+        f"--log-net-log={log}",
+        "--dump-dom",
+        page.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    content = json.loads(log.read_text(encoding="utf-8"))
+    starts = [event["params"] for event in content["events"] if "initiator" in event.get("params", {})]
+    # the browser's own errands (its clock, its updates) have no page as their initiator
+    asked = [str(params["url"]) for params in starts if params["initiator"] != "not an origin" and "url" in params]
+    return Visit(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], asked)
+
+
+def test_the_report_opens_silently_and_shows_its_numbers(report: Path, metrics: Metrics, tmp_path: Path) -> None:
+    found = visit(report, tmp_path)
+    assert found.console == []
+    assert found.requests == []
+    text = unescape(found.document).replace("\xa0", " ")
+    for method in metrics.methods:
+        for site in method.sites:
+            estimate = site.balanced_accuracy
+            assert estimate.value is not None
+            assert estimate.low is not None
+            assert estimate.high is not None
+            shown = f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+            assert shown in text
+
+
+def test_the_check_itself_would_notice(tmp_path: Path) -> None:
+    page = tmp_path / "noisy.html"
+    page.write_text(
+        '<img src="http://127.0.0.1:9/picture.png"><script>console.error("loud")</script>', encoding="utf-8"
+    )
+    found = visit(page, tmp_path)
+    assert any("loud" in line for line in found.console)
+    assert any("picture.png" in address for address in found.requests)

@@ -1,0 +1,40 @@
+"""Text keeps a contrast of at least 4.5 to 1 in light and in dark (WCAG 2.2, 1.4.3)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from heart2heart.report.writer import TEMPLATES
+
+PAIRS = (
+    *(("ink", back) for back in ("paper", "card")),
+    *(("muted", back) for back in ("paper", "card")),
+    *(("accent", back) for back in ("paper", "card")),
+    *((kind, f"{kind}-back") for kind in ("bad", "open", "good", "none", "banner")),
+)
+SERIES = tuple((f"series-{number}", "card") for number in range(1, 7))
+
+
+def palette(block: int) -> dict[str, str]:
+    blocks = re.findall(r":root \{(.*?)\}", (TEMPLATES / "style.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[block]))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(("front", "back"), [*PAIRS, *SERIES])
+def test_contrast(block: int, front: str, back: str) -> None:
+    colours = palette(block)
+    assert contrast(colours[front], colours[back]) >= 4.5

@@ -1,0 +1,83 @@
+"""Sentences follow from intervals by rule, and never call an interval that includes zero "no difference"."""
+
+from __future__ import annotations
+
+import pytest
+
+from heart2heart.evaluate import Metrics
+from heart2heart.evaluate.estimates import missing
+from heart2heart.evaluate.schema import Estimate
+from heart2heart.report import words
+
+
+def est(value: float, low: float | None, high: float | None, clusters: int = 40) -> Estimate:
+    reason = None if low is not None else "only one patient"
+    return Estimate(
+        value=value, low=low, high=high, n=100, clusters=clusters, few_clusters=clusters < 30, reason=reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "kind", "said"),
+    [
+        (est(0.2, 0.1, 0.3), "worse", "20.0 points below the source hospital (loss of 10.0 to 30.0): the interval exc"),
+        (est(0.05, -0.1, 0.2), "open", "includes zero and allows a loss of up to 20.0."),
+        (est(-0.1, -0.2, -0.05), "better", "10.0 points above the source hospital"),
+        (est(0.1, None, None), "unknown", "no interval can be given: only one patient."),
+        (missing("no view in common with the source"), "unknown", "cannot be estimated: no view in common"),
+    ],
+)
+def test_carry_over(gap: Estimate, kind: str, said: str) -> None:
+    assert words.carry_over(gap).kind == kind
+    assert said in words.describe_gap(gap).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("found", "p_holm", "kind", "said"),
+    [
+        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, and it still stands after correction for 3 hospitals."),
+        (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but it does not stand after correction"),
+        (est(-0.1, -0.2, -0.05), 0.01, "worse", "excludes zero"),
+        (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero; it allows anything from"),
+        (est(0.1, None, None), None, "unknown", "no interval can be given"),
+        (missing("nothing there"), None, "unknown", "Not estimable: nothing there."),
+    ],
+)
+def test_differences(found: Estimate, p_holm: float | None, kind: str, said: str) -> None:
+    assert words.difference_verdict(found).kind == kind
+    sentence = words.describe_difference(found, p_holm, 3)
+    assert said in sentence.replace("\xa0", " ")
+    assert "no difference" not in sentence
+
+
+def test_one_hospital_needs_no_correction() -> None:
+    assert words.describe_difference(est(0.1, 0.05, 0.15), 0.01, 1).endswith("the interval excludes zero.")
+
+
+def test_failures_name_the_worst_view(metrics: Metrics) -> None:
+    site = metrics.runs[1].sites[2]
+    views = {view: found.value for view, found in site.sensitivity.items() if found.value is not None}
+    worst = min(views, key=lambda view: views[view] or 0)
+    assert words.describe_failures(site, metrics.classes).startswith(f"Weakest view: {worst}, ")
+
+
+def test_caution_is_given_for_few_patients_only(metrics: Metrics) -> None:
+    assert words.caution(est(0.5, 0.4, 0.6), metrics) is None
+    assert "Fewer than 30 patients" in (words.caution(est(0.5, 0.4, 0.6, clusters=9), metrics) or "")
+
+
+def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> None:
+    method = metrics.methods[-1]
+    text = " ".join(words.headline(method, metrics))
+    assert "trained at north, was tested at 3\xa0hospitals" in text
+    for gap in method.generalisation.gaps:
+        place = text.index(gap.site, text.index("At "))
+        kind = words.carry_over(gap.gap).kind
+        after = {"worse": "less accurate", "open": "no loss is shown", "better": "more accurate", "unknown": "judged"}
+        assert after[kind] in text[place:]
+
+
+def test_comparison_shows_where_it_does_not_help(metrics: Metrics) -> None:
+    text = words.compare_headline(metrics.comparisons[0])
+    assert "not shown to differ at" in text
+    assert "south" in text[text.index("not shown to differ") :]
