@@ -14,26 +14,22 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def confusion_matrix(truth: Ints, predicted: Ints, classes: int, weights: Floats | None = None) -> Floats:
-    """Sum the weights by true class (row) and predicted class (column).
+def clustered_confusion(
+    truth: Ints, predicted: Ints, cluster: Ints, clusters: int, classes: int, weights: Floats | None = None
+) -> Floats:
+    """Sum the weights by cluster, true class (row) and predicted class (column).
 
     Args:
         truth: True class `(n,)`, 0 to `classes - 1`.
         predicted: Predicted class `(n,)`.
+        cluster: Cluster of each row `(n,)`, 0 to `clusters - 1`.
+        clusters: Number of clusters.
         classes: Number of classes.
         weights: Weight of each row `(n,)`; one each when omitted.
 
     Returns:
-        The matrix `(classes, classes)`.
+        One confusion matrix a cluster, `(clusters, classes, classes)`; their sum is that of all rows.
     """
-    matrix: Floats = clustered_confusion(truth, predicted, np.zeros_like(truth), 1, classes, weights)[0]
-    return matrix
-
-
-def clustered_confusion(
-    truth: Ints, predicted: Ints, cluster: Ints, clusters: int, classes: int, weights: Floats | None = None
-) -> Floats:
-    """Return one confusion matrix a cluster, `(clusters, classes, classes)`; `cluster` is `(n,)`, from 0."""
     cell = (cluster * classes + truth) * classes + predicted
     sums = np.bincount(cell, weights=weights, minlength=clusters * classes * classes)
     return sums.astype(np.float64).reshape(clusters, classes, classes)

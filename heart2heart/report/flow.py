@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from heart2heart.evaluate.schema import SiteSummary
 from heart2heart.predictions import SiteInfo
-from heart2heart.report.numbers import listed
+from heart2heart.report.numbers import NOT_REPORTED, listed
 
 _WORDS = {
     "b_mode": "B-mode",
@@ -60,9 +60,9 @@ def readable(code: str) -> str:
 def dates(info: SiteInfo) -> str:
     """Write the span of the (shifted) study dates."""
     known = [date for date in (info.date_from, info.date_to) if date]
-    return " to ".join(dict.fromkeys(known)) or "not reported"
+    return " to ".join(dict.fromkeys(known)) or NOT_REPORTED
 
 
 def words(values: tuple[str, ...]) -> str:
     """Join names, or say that there are none."""
-    return listed(values) or "not reported"
+    return listed(values) or NOT_REPORTED

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Stand-ins for the page's colours: no plot uses them otherwise, and each is replaced by a CSS variable.
-INK, MUTED, LINE, PAPER = "#010101", "#010102", "#010103", "#010104"
+INK, MUTED, LINE = "#010101", "#010102", "#010103"
 SERIES = tuple(f"#0102{number:02x}" for number in range(1, 7))
 MARKERS = ("s", "o", "D", "^", "v", "P")
 MARKER_SIGNS = ("■", "●", "◆", "▲", "▼", "✚")
-_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", PAPER: "--card"} | {
+_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)
 }
 _FONT = re.compile(r"font: (?:(\d+|bold) )?([\d.]+)px [^;\"]*")
