@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from heart2heart.dicom.layout import Layout
 
 
 def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the luma of RGB `(..., 3)` in libjpeg's fixed-point arithmetic, so all paths to gray agree."""
-    red, green, blue = (rgb[..., channel].astype(np.uint32) for channel in range(3))
-    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).astype(np.uint8)
+    """Return the luma of uint8 RGB `(..., 3)` in Pillow's and libjpeg's fixed-point arithmetic, so all paths agree."""
+    flat = np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)
+    return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])
 
 
 def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: bool) -> npt.NDArray[np.uint8]:
@@ -29,8 +30,9 @@ def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: 
         uint8 `(rows, columns)` if `gray`, else `(rows, columns, 3)`.
     """
     if layout.palette is not None:
-        table = luma(layout.palette.rgb) if gray else layout.palette.rgb
-        picked: npt.NDArray[np.uint8] = table[layout.palette.places(values)]
+        table = luma(layout.palette[None])[0] if gray else layout.palette
+        patterns = values.view(f"{values.dtype.byteorder}u{values.dtype.itemsize}")
+        picked: npt.NDArray[np.uint8] = np.take(table, patterns, axis=0)
         return picked
     if values.ndim == 2:
         single = _eight_bits(values, layout)
@@ -43,6 +45,8 @@ def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: 
 
 
 def _eight_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
+    if layout.bits_stored == 8 and values.dtype == np.uint8:
+        return values
     wide: npt.NDArray[np.int64] = values.astype(np.int64) + (1 << (layout.bits_stored - 1) if layout.signed else 0)
     shift = layout.bits_stored - 8
     scaled = np.right_shift(wide, shift) if shift >= 0 else np.left_shift(wide, -shift)

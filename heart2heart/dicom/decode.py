@@ -18,6 +18,7 @@ from heart2heart.dicom import colour
 from heart2heart.dicom.codestream import codestream_size
 from heart2heart.dicom.faults import DAMAGE
 from heart2heart.dicom.layout import Layout
+from heart2heart.dicom.rle import decode_rle
 from heart2heart.errors import DicomError
 
 Picture = npt.NDArray[np.uint8]
@@ -54,6 +55,19 @@ class TurboJpeg:
 
 
 @dataclass(frozen=True)
+class RunLength:
+    """RLE by `dicom.rle`."""
+
+    def decode(self, frame: bytes, layout: Layout, *, gray: bool) -> Picture:
+        """See `Decoder.decode`."""
+        try:
+            values = decode_rle(frame, layout.rows, layout.columns, layout.samples, layout.bits_allocated)
+        except DAMAGE as error:
+            raise _corrupt(error) from None
+        return colour.finish(values, layout.photometric, layout, gray=gray)
+
+
+@dataclass(frozen=True)
 class ThroughPydicom:
     """Any other syntax, by the pydicom plugin of that name.
 
@@ -70,7 +84,7 @@ class ThroughPydicom:
         from pydicom.encaps import encapsulate
         from pydicom.pixels.decoders.base import get_decoder
 
-        if self.plugin not in ("", "pydicom"):
+        if self.plugin:
             _check_size(frame, layout)
         options: Any = {
             "number_of_frames": 1,
@@ -96,8 +110,8 @@ class ThroughPydicom:
 
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
 _JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+_RLE = "1.2.840.10008.1.2.5"
 _PLUGINS = {
-    "1.2.840.10008.1.2.5": "pydicom",  # RLE
     "1.2.840.10008.1.2.4.51": "gdcm",  # JPEG extended, 12 bit
     "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
     "1.2.840.10008.1.2.4.70": "gdcm",
@@ -121,6 +135,8 @@ def pinned_decoder(syntax: str) -> Decoder:
 
     if syntax == _JPEG_BASELINE:
         return TurboJpeg()
+    if syntax == _RLE:
+        return RunLength()
     if syntax in _NATIVE:
         return ThroughPydicom("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax, "")
     if syntax not in _PLUGINS:

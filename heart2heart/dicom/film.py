@@ -30,6 +30,11 @@ class Film:
         self._strict = strict
         self.damaged = False
 
+    @property
+    def coloured(self) -> bool:
+        """Whether the pictures can hold colour at all."""
+        return self._layout.coloured
+
     def __len__(self) -> int:
         """Return the number of frames in the file."""
         return len(self._source)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from pydicom import Dataset
 
-from heart2heart.dicom.palette import Palette, read_palette
+from heart2heart.dicom.palette import read_palette
 from heart2heart.dicom.values import integer, text
 from heart2heart.errors import DicomError
 
@@ -37,7 +39,7 @@ class Layout:
         photometric: Photometric interpretation as declared.
         planar: Planar configuration, 0 or 1.
         declared_frames: Number of frames as declared, or None when the header does not say.
-        palette: The palette of PALETTE COLOR.
+        palette: uint8 `(2**bits_allocated, 3)`, for PALETTE COLOR.
     """
 
     rows: int
@@ -49,7 +51,12 @@ class Layout:
     photometric: str
     planar: int
     declared_frames: int | None
-    palette: Palette | None = None
+    palette: npt.NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def coloured(self) -> bool:
+        """Whether a picture can hold colour at all."""
+        return self.samples == 3 or self.palette is not None
 
     @property
     def frame_bytes(self) -> int:
@@ -80,6 +87,7 @@ def read_layout(dataset: Dataset, *, big_endian: bool) -> Layout:
         and allocated in (8, 16, 32)
         and 1 <= stored <= allocated
         and (samples == 1 or allocated == 8)
+        and (photometric != "PALETTE COLOR" or allocated <= 16)
     )
     if not sound:
         what = "the header's rows, columns, samples, bits and photometric interpretation contradict each other"
@@ -87,5 +95,7 @@ def read_layout(dataset: Dataset, *, big_endian: bool) -> Layout:
     signed = integer(dataset, "PixelRepresentation") == 1
     planar = 1 if integer(dataset, "PlanarConfiguration") == 1 else 0
     frames = declared if declared is not None and declared > 0 else None
-    palette = read_palette(dataset, big_endian=big_endian, signed=signed) if photometric == "PALETTE COLOR" else None
+    palette = None
+    if photometric == "PALETTE COLOR":
+        palette = read_palette(dataset, bits=allocated, signed=signed, big_endian=big_endian)
     return Layout(rows, columns, samples, allocated, stored, signed, photometric, planar, frames, palette)

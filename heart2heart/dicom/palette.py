@@ -5,9 +5,6 @@ Read here rather than by pydicom 3.0, which takes the tables of a big-endian fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
@@ -18,26 +15,17 @@ from heart2heart.errors import DicomError
 _COLOURS = ("Red", "Green", "Blue")
 
 
-@dataclass(frozen=True)
-class Palette:
-    """A colour for every stored value.
-
-    Attributes:
-        first: The stored value of the first entry.
-        rgb: uint8 `(entries, 3)`.
-    """
-
-    first: int
-    rgb: npt.NDArray[np.uint8]
-
-    def places(self, values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return the entry of each stored value; values outside the table take its first or last entry."""
-        clipped: npt.NDArray[np.int64] = np.clip(values.astype(np.int64) - self.first, 0, len(self.rgb) - 1)
-        return clipped
-
-
-def read_palette(technical: Dataset, *, big_endian: bool, signed: bool) -> Palette:
+def read_palette(technical: Dataset, *, bits: int, signed: bool, big_endian: bool) -> npt.NDArray[np.uint8]:
     """Read the palette of a technical dataset.
+
+    Args:
+        technical: The dataset.
+        bits: Bits allocated to a pixel, 8 or 16.
+        signed: Whether pixels are two's complement.
+        big_endian: Byte order of the file.
+
+    Returns:
+        uint8 `(2**bits, 3)`: the colour of every stored bit pattern. Values beyond the table take its first or last.
 
     Raises:
         DicomError: `failed:layout` when a table is missing or contradicts its descriptor.
@@ -47,9 +35,11 @@ def read_palette(technical: Dataset, *, big_endian: bool, signed: bool) -> Palet
         tables = [_table(technical, colour, descriptor, big_endian=big_endian) for colour in _COLOURS]
     except DAMAGE:
         raise DicomError("the colour palette is missing or damaged", code="failed:layout") from None
-    first = descriptor[1]
-    first = first - 65536 if signed and first >= 32768 else first
-    return Palette(first, np.stack(tables, axis=1))
+    first = descriptor[1] - 65536 if signed and descriptor[1] >= 32768 else descriptor[1]
+    values = np.arange(2**bits)
+    values = np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if signed else values
+    whole: npt.NDArray[np.uint8] = np.stack(tables, axis=1)
+    return np.take(whole, np.clip(values - first, 0, len(whole) - 1), axis=0)
 
 
 def _table(technical: Dataset, colour: str, descriptor: list[int], *, big_endian: bool) -> npt.NDArray[np.uint8]:
