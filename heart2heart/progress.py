@@ -23,6 +23,24 @@ class Silent:
         """Do nothing."""
 
 
+class Part:
+    """Reports one part of a larger job to the larger job's progress.
+
+    Args:
+        whole: Progress of the larger job.
+        start: Where this part begins, in the larger job's units.
+        span: How many of the larger job's units this part takes.
+        total: Units of this part.
+    """
+
+    def __init__(self, whole: Progress, *, start: float, span: float, total: int) -> None:
+        self.whole, self.start, self.span, self.total = whole, start, span, total
+
+    def update(self, done: int, note: str = "") -> None:
+        """Report `done` of this part's units as the larger job's."""
+        self.whole.update(int(self.start + self.span * done / max(self.total, 1)), note)
+
+
 class _Lines:
     """A line at most every `every` seconds, for logs and pipes."""
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heart2heart.errors import RunError
-from heart2heart.progress import Progress, Silent
+from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
     from heart2heart.evaluate import Metrics
@@ -86,6 +85,7 @@ def evaluate_runs(
     out: Path,
     *,
     command: str,
+    split: Path | None = None,
     labels: Path | None = None,
     replicates: int = 10_000,
     seed: int = 0,
@@ -98,13 +98,14 @@ def evaluate_runs(
         stores: The stores of that split.
         out: Folder for the two files.
         command: What a reader can run to get the same.
+        split: The runs' split, if it is not where the first run's configuration says.
         labels: Label book, for the names of the raters.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
-        progress: Told the share of frames predicted.
+        progress: Told percent done.
 
     Raises:
-        RunError: the runs were trained on different splits.
+        RunError: a run was trained on another split or geometry.
     """
     from heart2heart.curate import LabelBook
     from heart2heart.evaluate import evaluate_predictions, write_metrics
@@ -118,20 +119,20 @@ def evaluate_runs(
 
     opened = FrameStores.open(stores)
     loaded = [Run.load(run) for run in runs]
-    splits = {run.config.data.split for run in loaded}
-    if len(splits) != 1:
-        raise RunError("these runs were trained on different splits", remedy="Evaluate runs of one split together")
-    split = SplitManifest.load(splits.pop())
-    split.require_certified()
-    split.check_data(opened)
+    manifest = SplitManifest.load(split or loaded[0].config.data.split)
     files: dict[str, dict[str, int]] = {}
     for root in stores:
         files |= Ledger(root).counts()
     events = LabelBook(labels).events() if labels else []
-    sites = site_infos(opened, split, files=files, events=events)
-    parts = [predict_split(run, opened, split, sites, command=command, progress=progress or Silent()) for run in loaded]
+    sites = site_infos(opened, manifest, files=files, events=events)
+    progress = progress or Silent()
+    parts = []
+    for number, run in enumerate(loaded):
+        part = Part(progress, start=90 * number / len(loaded), span=90 / len(loaded), total=len(manifest.members))
+        parts.append(predict_split(run, opened, manifest, sites, command=command, progress=part))
     predictions = Predictions.concat(parts)
     predictions.write(out / "predictions.parquet")
     metrics = evaluate_predictions(predictions, replicates=replicates, seed=seed)
     write_metrics(metrics, out / "metrics.json")
+    progress.update(100)
     return metrics

@@ -44,14 +44,14 @@ def ingest(out: Path, sites: tuple[str, ...], workers: int) -> None:
     """De-identify each hospital into its own store, with its own key, and import its labels."""
     from heart2heart.curate import LabelBook, import_csv
     from heart2heart.frames.store import FrameStores
-    from heart2heart.ingest import IngestSettings
+    from heart2heart.ingest import IngestSettings, find_files
     from heart2heart.ingest import ingest as ingest_folder
     from heart2heart.simulate import four_hospitals
 
     vocabulary = {hospital.name: hospital.vocabulary for hospital in four_hospitals()}
     for site in sites:
         folder, store, key = out / "hospitals" / site, out / "stores" / site, out / "keys" / f"{site}.key"
-        with stage(f"ingest hospital {site}", 1) as progress:
+        with stage(f"ingest hospital {site}", len(find_files([folder]))) as progress:
             ingest_folder(
                 [folder],
                 site=site,
@@ -110,7 +110,7 @@ def evaluate(out: Path, sites: tuple[str, ...]) -> str:
     from heart2heart.report import summary_table, write_report
     from heart2heart.workflow import evaluate_runs
 
-    with stage("evaluate and report", 1) as progress:
+    with stage("evaluate and report", 100) as progress:
         metrics = evaluate_runs(
             [out / "runs" / name for name in CONFIGS],
             [out / "stores" / site for site in sites],

@@ -123,7 +123,11 @@ def test_help_and_ingest_workers_stay_light() -> None:
 
 def test_nothing_unpickles_or_evaluates() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
-        assert not {name.split(".")[0] for name in _imports(path)} & {"pickle", "dill", "joblib", "shelve"}, path
+        imports = _imports(path)
+        assert not {name.split(".")[0] for name in imports} & {"dill", "joblib", "shelve", "marshal"}, path
+        # torch raises pickle's error for a file that is no checkpoint: the error's name is all that may be imported.
+        assert {name for name in imports if name.startswith("pickle")} <= {"pickle", "pickle.UnpicklingError"}, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Import) and any(alias.name == "pickle" for alias in node.names)), path
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("eval", "exec"), path

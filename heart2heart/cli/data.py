@@ -40,8 +40,8 @@ def simulate(
     for hospital in four_hospitals(scale):
         with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             made = simulate_hospital(hospital, out, seed, workers=workers, progress=progress)
-        rows.append((hospital.name, hospital.patients, made.clips, made.frames, hospital.maker))
-    print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "maker"), rows))
+        rows.append((hospital.name, hospital.patients, made.clips, made.frames, hospital.model))
+    print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "machine"), rows))
 
 
 def ingest(
@@ -61,12 +61,12 @@ def ingest(
     Example: heart2heart ingest /archive/2024 --site tufts --store store
     """
     from heart2heart.errors import MissingInputError
-    from heart2heart.ingest import IngestSettings, ingest, status_table
+    from heart2heart.ingest import IngestSettings, find_files, ingest, status_table
     from heart2heart.progress import stage
 
     settings = IngestSettings(geometry=geometry, size=size, frames=frames)
     key_file = key or store.with_name(f"{store.name}.key")
-    with stage(f"ingest {site}", 1) as progress:
+    with stage(f"ingest {site}", len(find_files(paths, outside=store))) as progress:
         summary = ingest(
             paths, site=site, store=store, key=key_file, settings=settings, workers=workers, progress=progress
         )

@@ -107,6 +107,7 @@ def evaluate(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, all of one split.")],
     store: StoreOption,
     out: Annotated[Path, typer.Option(help="Folder for predictions.parquet and metrics.json.")],
+    split: Annotated[Path | None, typer.Option(help="The runs' split, if it has moved.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Label book, for the names of the raters.")] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -120,9 +121,17 @@ def evaluate(
     from heart2heart.workflow import evaluate_runs
 
     command = f"heart2heart evaluate {' '.join(run.name for run in runs)}"
-    with stage("evaluate", 1) as progress:
+    with stage("evaluate", 100) as progress:
         metrics = evaluate_runs(
-            runs, store, out, labels=labels, replicates=replicates, seed=seed, command=command, progress=progress
+            runs,
+            store,
+            out,
+            command=command,
+            split=split,
+            labels=labels,
+            replicates=replicates,
+            seed=seed,
+            progress=progress,
         )
     print(summary_table(metrics))
     print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")

@@ -77,4 +77,7 @@ def count_labels(
             sets = seen.setdefault((row["site"], view), (set(), set(), set()))
             for found, name in zip(sets, ("patient", "clip", "frame"), strict=True):
                 found.add(row[name])
-    return [(site, view, *(len(found) for found in sets)) for (site, view), sets in sorted(seen.items())]
+    return [
+        (site, view, len(patients), len(clips), len(frames))
+        for (site, view), (patients, clips, frames) in sorted(seen.items())
+    ]

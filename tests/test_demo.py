@@ -1,0 +1,55 @@
+"""The demo at a small size: the whole way, stopped by kill -9 and run again, and done within seconds when finished."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heart2heart.predictions import Predictions
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("--scale", "0.3", "--override", "steps=12", "--override", "evaluate_every=6", "--override", "log_every=3",
+         "--override", "checkpoint_every=3")  # fmt: skip
+
+
+def _demo(out: Path) -> list[str]:
+    return [sys.executable, "-m", "pipelines.demo", "--out", str(out), *SMALL]
+
+
+@pytest.mark.timeout(280)
+def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch_fix_a_step" / "checkpoints" / "last.pt")
+    for milestone in milestones:
+        process = subprocess.Popen(
+            _demo(out), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while not milestone.exists():
+            assert process.poll() is None, f"the demo ended before it made {milestone.name}"
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (out / "report.html").exists()
+
+    done = subprocess.run(_demo(out), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith(f"Report: {out / 'report.html'}")
+    assert "SYNTHETIC" in done.stdout
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert re.search("synthetic", page, re.IGNORECASE)
+    predictions = Predictions.read(out / "evaluation" / "predictions.parquet")
+    assert [site.site for site in predictions.provenance.sites] == ["A", "B", "C", "D"]
+    assert all(site.synthetic and site.files["accepted"] > 0 for site in predictions.provenance.sites)
+    assert {run.run for run in predictions.provenance.runs} == {"labels_only", "fixmatch_fix_a_step"}
+    leftovers = [path for path in out.rglob("*") if path.name.endswith(".tmp") or path.name.endswith(".part")]
+    assert not leftovers
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    again = subprocess.run(_demo(out), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "The demo is finished" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
