@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from PIL import Image
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter
 
 from heart2heart.simulate.anatomy.scene import CM_PER_CELL, HALF_WIDTH_CM, Scene
 from heart2heart.simulate.machine import MachineConfig
@@ -20,6 +21,8 @@ Field = npt.NDArray[np.complex64]
 
 FINER = 2
 """The material grid is finer than the imaged one by this, so that a scatterer may be looked up in its nearest cell."""
+
+_PATCHES = ((7, 15), (17, 31))  # beams by samples, 0.5 to 2 cm each: places where tissue scatters more or less
 
 _PREBLUR = 0.55
 """Share of the point spread's variance that is put into the material field before it moves."""
@@ -79,10 +82,11 @@ def build_material(
     labels = _labels(scene, patient, fine)
     spread = point_spread(machine, grid)
     echo = _facing(amplitude_table()[labels], labels, fine, patient)
-    patchy = gaussian_filter1d(
-        gaussian_filter1d(rng.standard_normal(echo.shape, dtype=np.float32), 9.0, axis=0), 14.0, axis=1
-    )
-    patchy *= np.float32(5.0 + 2.5 * (1.0 - patient.quality)) / patchy.std()
+    patchy = np.zeros_like(echo)
+    for shape in _PATCHES:
+        coarse = Image.fromarray(rng.standard_normal(shape, dtype=np.float32))
+        patchy += np.asarray(coarse.resize((echo.shape[1], echo.shape[0]), Image.Resampling.BICUBIC))
+    patchy *= np.float32(4.5 + 2.0 * (1.0 - patient.quality)) / patchy.std()
     layers = gaussian_filter1d(rng.standard_normal(echo.shape[1], dtype=np.float32), 3.0)
     patchy += 7.0 * layers / layers.std() * np.exp(-(((fine.radii - fine.face) / np.float32(patient.chest)) ** 2))
     echo = echo * np.power(np.float32(10.0), patchy / 20.0)
@@ -110,7 +114,9 @@ def _facing(echo: Floats, labels: npt.NDArray[np.uint8], fine: PolarGrid, patien
     A surface's direction is the gradient of the blurred blood pool; its mirror part the axial gradient of the echo.
     """
     millimetre = 0.1 / fine.sample_step
-    blood = gaussian_filter((labels == Tissue.BLOOD).astype(np.float32), (2.5, 3.5 * millimetre))
+    blood = (labels == Tissue.BLOOD).astype(np.float32)
+    for _ in range(2):  # two boxes come near a Gaussian of 3.5 mm, at a fraction of its cost
+        blood = uniform_filter(blood, (6, round(8.6 * millimetre)))
     axial = np.gradient(blood, axis=1) / np.float32(fine.sample_step)
     across = np.gradient(blood, axis=0) / (np.float32(fine.beam_step) * np.maximum(fine.radii, 1.0))
     facing = axial**2 / (axial**2 + across**2 + np.float32(1e-4))

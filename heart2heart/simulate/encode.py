@@ -16,7 +16,7 @@ from heart2heart.simulate.rle import encode_frame
 
 Bytes = npt.NDArray[np.uint8]
 
-JPEG_QUALITY = 88
+JPEG_QUALITY = 82
 SYNTAX_UIDS = {
     "jpeg": JPEGBaseline8Bit,
     "rle": RLELossless,
@@ -52,15 +52,18 @@ def put_pixels(dataset: Dataset, frames: Bytes, syntax: str) -> None:
         _put_fragments(dataset, [encode_frame(frame) for frame in frames])
     else:
         dataset.PhotometricInterpretation = "YBR_FULL_422"
-        rgb = np.repeat(frames[..., None], 3, axis=3) if gray else frames
-        encoded = [
-            simplejpeg.encode_jpeg(np.ascontiguousarray(frame), JPEG_QUALITY, "RGB", "422", fastdct=False)
-            for frame in rgb
-        ]
+        encoded = [_jpeg(frame) for frame in frames]
         dataset.LossyImageCompression = "01"
-        dataset.LossyImageCompressionRatio = f"{rgb.nbytes / sum(map(len, encoded)):.1f}"
+        dataset.LossyImageCompressionRatio = f"{frames.size * (3 if gray else 1) / sum(map(len, encoded)):.1f}"
         dataset.LossyImageCompressionMethod = "ISO_10918_1"
         _put_fragments(dataset, encoded)
+
+
+def _jpeg(frame: Bytes) -> bytes:
+    """Encode a gray or RGB frame with three components, chroma halved along rows."""
+    rgb = np.repeat(frame[..., None], 3, axis=2) if frame.ndim == 2 else frame
+    encoded: bytes = simplejpeg.encode_jpeg(rgb, JPEG_QUALITY, "RGB", "422")
+    return encoded
 
 
 def _put_fragments(dataset: Dataset, encoded: list[bytes]) -> None:

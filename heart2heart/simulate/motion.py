@@ -81,7 +81,8 @@ class Squeeze:
         """See `Motion.field`."""
         along, across, (ex, ez) = _axial(x, z, self.apex, self.base)
         window = _ramp(along, -0.12, 0.3) * (1.0 - _ramp(along, 0.85, 1.2))
-        amount = _pull(np.abs(across) / np.float32(self.radius), self.fraction, 1.0 + self.wall / self.radius)
+        away = (np.abs(across) / self.radius).astype(np.float32)
+        amount = _pull(away, self.fraction, 1.0 + self.wall / self.radius)
         size = amount * window * self.radius * np.sign(across)
         return (size * -ez).astype(np.float32), (size * ex).astype(np.float32)
 

@@ -69,11 +69,12 @@ class Layer:
         """
         drawn = np.asarray(self._image)
         gray = bool((drawn[..., 0] == drawn[..., 1]).all() and (drawn[..., 0] == drawn[..., 2]).all())
-        if frames.ndim == 3 and gray:
-            drawn = drawn[..., 0]
-        elif frames.ndim == 3:
-            frames = np.repeat(frames[..., None], 3, axis=3)
-        covered: Bytes = np.maximum(frames, drawn)
+        if frames.ndim == 3 and not gray:
+            rgb = np.empty((*frames.shape, 3), dtype=np.uint8)
+            for channel in range(3):  # several times as fast as repeating the gray value first
+                np.maximum(frames, drawn[..., channel], out=rgb[..., channel])
+            return rgb
+        covered: Bytes = np.maximum(frames, drawn[..., 0] if frames.ndim == 3 else drawn)
         return covered
 
 

@@ -18,17 +18,17 @@ def four_hospitals(scale: float = 1.0) -> tuple[HospitalConfig, ...]:
     """
     if not scale > 0:
         raise ConfigError(f"the scale of the simulation must be above 0, not {scale}")
-    held_out = max(1, round(18 * scale))
-    return (_source(max(2, round(56 * scale)), max(1, round(11 * scale))), _b(held_out), _c(held_out), _d(held_out))
+    held_out = max(1, round(16 * scale))
+    return (_source(max(2, round(48 * scale)), max(1, round(10 * scale))), _b(held_out), _c(held_out), _d(held_out))
 
 
 def _source(patients: int, labeled: int) -> HospitalConfig:
     return HospitalConfig(
         name="A", patients=patients, labeled_patients=labeled,
         manufacturer="Northwind Imaging (synthetic)", model="NW-7", station="ECHO1", transducer="S4-2",
-        machine=MachineConfig(rows=434, columns=636, sector_degrees=80, top=36, bottom=42),
-        frame_rate=28.0, syntax="jpeg", suffix=".dcm", vocabulary="tmed2",
-        overlays=Overlays(banner="top", ticks="right", ecg_tint=(90, 220, 110)),
+        machine=MachineConfig(rows=400, columns=560, sector_degrees=80, top=34, bottom=38),
+        frame_rate=26.0, frames=(15, 18), syntax="jpeg", suffix=".dcm", vocabulary="tmed2",
+        overlays=Overlays(banner="top", ticks="right", ecg_tint=(210, 210, 210)),
         mix=CaseMix(a3c=0.35, a5c=0.25, subcostal=0.35, colour=0.14, m_mode=0.05, spectral=0.07),
         strays=Strays(text_files=2, captures=2, reports=1, truncated=2, copies=2),
     )  # fmt: skip
@@ -75,6 +75,6 @@ def _d(patients: int) -> HospitalConfig:
         name="D", patients=patients, labeled_patients=patients, manufacturer="Corvid Ultrasound (synthetic)",
         model="Corvid Q", station="WARD 4", transducer="M5S", machine=machine, frame_rate=27.0, syntax="palette",
         frames=(14, 18), vocabulary="echocv",
-        overlays=Overlays(banner="bottom", ticks="right", tint=(230, 200, 90), ecg_tint=(230, 200, 90), ecg=False),
+        overlays=Overlays(banner="bottom", ticks="right", tint=(230, 200, 90), ecg_tint=(90, 220, 110)),
         mix=CaseMix(a2c=0.8, a3c=0.3, a5c=0.2, subcostal=0.4, colour=0.12, m_mode=0.04, spectral=0.05),
     )  # fmt: skip

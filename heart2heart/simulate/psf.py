@@ -34,7 +34,14 @@ class PointSpread:
         Returns:
             complex64 of the same shape; beyond the borders nothing scatters.
         """
-        return _along(_across(field, self.lateral), self.axial)
+        reach = int(np.ceil(2.2 * float(self.lateral.max())))
+        across = _kernel(self.lateral, reach)
+        along = _kernel(np.array([self.axial], dtype=np.float32), max(1, int(np.ceil(2.2 * self.axial))))[:, 0]
+        blurred, half, scratch = np.empty_like(field), np.empty_like(field[0]), np.empty_like(field[0])
+        for frame, out in zip(field, blurred, strict=True):  # one frame at a time stays in the cache
+            _across(frame, across, half, scratch)
+            _along(half, along, out, scratch)
+        return blurred
 
 
 def _kernel(sigma: Floats, reach: int) -> Floats:
@@ -45,23 +52,19 @@ def _kernel(sigma: Floats, reach: int) -> Floats:
     return normal
 
 
-def _across(field: Field, sigma: Floats) -> Field:
-    reach = int(np.ceil(2.2 * float(sigma.max())))
-    taps = _kernel(sigma, reach)
-    out: Field = field * taps[reach]
+def _across(frame: Field, taps: Floats, out: Field, scratch: Field) -> None:
+    reach = len(taps) // 2
+    np.multiply(frame, taps[reach], out=out)
     for step in range(1, reach + 1):
-        weight = taps[reach + step]
-        out[:, step:] += field[:, :-step] * weight
-        out[:, :-step] += field[:, step:] * weight
-    return out
+        np.multiply(frame, taps[reach + step], out=scratch)
+        out[step:] += scratch[:-step]
+        out[:-step] += scratch[step:]
 
 
-def _along(field: Field, sigma: float) -> Field:
-    reach = max(1, int(np.ceil(2.2 * sigma)))
-    taps = _kernel(np.array([sigma], dtype=np.float32), reach)[:, 0]
-    out: Field = field * taps[reach]
+def _along(frame: Field, taps: Floats, out: Field, scratch: Field) -> None:
+    reach = len(taps) // 2
+    np.multiply(frame, taps[reach], out=out)
     for step in range(1, reach + 1):
-        weight = taps[reach + step]
-        out[..., step:] += field[..., :-step] * weight
-        out[..., :-step] += field[..., step:] * weight
-    return out
+        np.multiply(frame, taps[reach + step], out=scratch)
+        out[:, step:] += scratch[:, :-step]
+        out[:, :-step] += scratch[:, step:]

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 
 _LONGEST = 128
+_SHORTEST = 16
+_FULL_RUN = bytes((257 - _LONGEST,))
 
 
 def encode_frame(frame: Bytes) -> bytes:
@@ -33,8 +35,8 @@ def encode_plane(plane: Bytes) -> bytes:
     starts[::columns] = True
     first = np.flatnonzero(starts)
     length = np.diff(np.append(first, flat.size))
-    # Only runs of three and more save anything; what lies between two of them in one row is one literal stretch.
-    runs = np.flatnonzero(length >= 3)
+    # Shorter runs save little and cost a loop each; what lies between two long ones of a row is one literal stretch.
+    runs = np.flatnonzero(length >= _SHORTEST)
     raw = flat.tobytes()
     out = bytearray()
     done = 0
@@ -42,13 +44,10 @@ def encode_plane(plane: Bytes) -> bytes:
         _literal(out, raw, done, start, columns)
         value = raw[start : start + 1]
         done = start + count
-        while count > 1:
-            part = min(count, _LONGEST)
-            out.append(257 - part)
-            out += value
-            count -= part
-        if count:
-            out += b"\0" + value
+        whole, rest = divmod(count, _LONGEST)
+        out += (_FULL_RUN + value) * whole
+        if rest:
+            out += bytes(((257 - rest) % 256,)) + value  # a rest of one is a literal of one byte, code 0
     _literal(out, raw, done, flat.size, columns)
     if len(out) % 2:
         out.append(0)
