@@ -1,4 +1,4 @@
-"""Renders docs/configuration.md from the configuration itself, so that no key goes undocumented."""
+"""Renders the training section of docs/configuration.md from the configuration itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from heart2heart.config import Config
 
-HEAD = """# Configuration of `heart2heart train`
+HEAD = """## `heart2heart train`
 
 A run takes one YAML file and any number of dotted overrides (`optimiser.lr=0.01`). An unknown key is refused. Every
 resolved value is written to `config.yaml` in the run's folder.
@@ -18,8 +18,8 @@ resolved value is written to `config.yaml` in the run's folder.
 """
 
 
-def configuration_page(kind: type[Config]) -> str:
-    """Return the Markdown page that lists every key of `kind` with its default and meaning."""
+def configuration_section(kind: type[Config]) -> str:
+    """Return the Markdown section that lists every key of `kind` with its default and meaning."""
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for key, default, meaning in keys(kind):
         lines.append(f"| `{key}` | {default} | {meaning} |")
@@ -38,7 +38,7 @@ def keys(kind: type[Config], prefix: str = "") -> Iterator[tuple[str, str, str]]
             yield from keys(inner, f"{key}.")
         else:
             yield key, "see the code" if field.default is not None else "null", meaning
-            yield from keys(inner, f"{key}[].")
+            yield from keys(inner, f"{key}.")
 
 
 def _nested(annotation: Any) -> type[Config] | None:

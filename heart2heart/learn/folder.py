@@ -93,8 +93,8 @@ class RunFolder:
         return cls(path, TrainConfig.load(path / "config.yaml"), record)
 
     @classmethod
-    def open(cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> RunFolder:
-        """Make the folder of a run, or open it if it is the same run's.
+    def find(cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> RunFolder | None:
+        """Return the folder of this very run if it was begun, or None if the path is free for it.
 
         Raises:
             ExistsError: the folder holds something else.
@@ -104,8 +104,14 @@ class RunFolder:
             folder = cls.read(path)
             folder._refuse_other(config, split, geometry)
             return folder
-        if path.exists() and (not path.is_dir() or {entry.name for entry in path.iterdir()} - {"config.yaml"}):
+        # A run killed while its folder was being made leaves no more than its configuration and a hidden temporary.
+        if path.exists() and not (path.is_dir() and all(_is_beginning(entry.name) for entry in path.iterdir())):
             raise ExistsError("this is not a training run, and not empty", where=path, remedy="Name another folder")
+        return None
+
+    @classmethod
+    def create(cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> RunFolder:
+        """Begin the folder of a run."""
         record = RunRecord(
             classes=split.classes,
             geometry=geometry.to_json(),
@@ -144,6 +150,10 @@ def _leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{key}.{name}" if key else name)
     else:
         yield key, content
+
+
+def _is_beginning(name: str) -> bool:
+    return name == "config.yaml" or name.startswith(".")
 
 
 def _is_under(key: str, parent: str) -> bool:

@@ -1,4 +1,4 @@
-"""How the network in training is called: precision, memory format, and one joint batch or several."""
+"""How the network is placed and called: memory format, precision, and one joint batch or several."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import torch
 from torch import Tensor, nn
 
 Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to its device, with convolution weights in channels-last order, which is faster on both kinds."""
+    network = network.to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 class Forward(nn.Module):
@@ -23,15 +32,12 @@ class Forward(nn.Module):
         super().__init__()
         self.network = network
         device = next(network.parameters()).device
-        self.channels_last = device.type == "cuda"
         capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.low = precision == "bfloat16" or (precision == "auto" and capable)
         self.device_type = device.type
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return logits `(n, classes)` of frames `(n, channels, size, size)`."""
-        if self.channels_last:
-            frames = frames.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device_type, torch.bfloat16, enabled=self.low):
             logits: Tensor = self.network(frames)
         return logits.float() if self.low else logits

@@ -23,14 +23,24 @@ def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], *, retain_gr
     gradients = torch.autograd.grad(
         loss, parameters, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
     )
-    return torch.cat([gradient.reshape(-1) for gradient in gradients])
+    flat = torch.empty(sum(parameter.numel() for parameter in parameters), device=loss.device, dtype=parameters[0].dtype)
+    torch._foreach_copy_(_views(flat, parameters), list(gradients))
+    return flat
 
 
 def assign_gradient(parameters: Sequence[nn.Parameter], flat: Tensor) -> None:
     """Make `flat` the `.grad` of the parameters, for the optimiser; nothing is copied."""
-    parts = torch.split(flat, [parameter.numel() for parameter in parameters])
-    for parameter, part in zip(parameters, parts, strict=True):
-        parameter.grad = part.view_as(parameter)
+    for parameter, view in zip(parameters, _views(flat, parameters), strict=True):
+        parameter.grad = view
+
+
+def _views(flat: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Return a view of `flat` for each parameter, of its shape and in its memory order (foreach optimisers want that)."""
+    views, start = [], 0
+    for parameter in parameters:
+        views.append(flat.as_strided(parameter.size(), parameter.stride(), start))
+        start += parameter.numel()
+    return views
 
 
 def conflict(labeled: Tensor, unlabeled: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from heart2heart.learn.batches import Batches, generator
 from heart2heart.learn.config import TrainConfig
 from heart2heart.learn.data import TrainData
 from heart2heart.learn.folder import RunFolder
+from heart2heart.learn.forward import place
 from heart2heart.learn.inference import BATCH, balanced_accuracy, infer
 from heart2heart.learn.learner import Learner
 from heart2heart.learn.losses import inverse_frequency
@@ -50,31 +51,33 @@ def train(config: TrainConfig, out: Path, *, progress: Progress | None = None) -
     """
     split = SplitManifest.load(config.data.split)
     frames = FrameStores.open(config.data.stores)
-    folder = RunFolder.open(out, config, split, frames.geometry)
-    if folder.record.finished:
+    begun = RunFolder.find(out, config, split, frames.geometry)
+    if begun is not None and begun.record.finished:
         return Run.load(out)
     device = _device(config.device)
     data = TrainData.open(split, frames, config)
     try:
         with _surroundings(config, device):
-            _train(config, data, folder, device, progress or Silent())
+            _train(config, data, out, device, progress or Silent())
     except torch.OutOfMemoryError as error:
         remedy = "Lower batch.unlabeled or batch.labeled, or set pool.placement=memory_map, in a new run folder"
         raise RunError("the device has too little memory for this run", where=out, remedy=remedy) from error
     return Run.load(out)
 
 
-def _train(config: TrainConfig, data: TrainData, folder: RunFolder, device: torch.device, progress: Progress) -> None:
-    # Build everything.
+def _train(config: TrainConfig, data: TrainData, out: Path, device: torch.device, progress: Progress) -> None:
+    # Build everything; a setting that cannot be used shows here, before a folder is made.
     settings = config.network
     network = build_network(settings.name, classes=len(data.classes), size=data.geometry.size, **settings.options)
-    network = _place(network, device)
+    network = place(network, device)
     targets = torch.from_numpy(data.train.targets)
     weights = inverse_frequency(targets, len(data.classes)).to(device) if config.loss.class_weights else None
     learner = Learner(network, config, weights=weights, generator=generator(config.seed, "mixing", device))
     batches = Batches(config, data, learner, device)
     validation = Pool(data.frames, data.validation.rows, device, config.pool.placement)
     validation_targets = torch.from_numpy(data.validation.targets)
+    folder = RunFolder.find(out, config, data.split, data.geometry)
+    folder = folder or RunFolder.create(out, config, data.split, data.geometry)
 
     # Go on where the last checkpoint stands, if there is one.
     first, seconds, best = 0, 0.0, _Best()
@@ -162,15 +165,6 @@ def _restore(saved: dict[str, Any], learner: Learner, batches: Batches, device: 
     batches.load_state_dict(saved["batches"])
     learner.generator.set_state(saved["mixing"])
     checkpoint.set_random_state(saved["random"], device)
-
-
-def _place(network: nn.Module, device: torch.device) -> nn.Module:
-    network = network.to(device)
-    if device.type == "cuda":
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return network
 
 
 def _device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ from heart2heart.frames.geometry import Geometry
 from heart2heart.learn import checkpoint
 from heart2heart.learn.config import TrainConfig
 from heart2heart.learn.folder import RunFolder
+from heart2heart.learn.forward import place
 from heart2heart.learn.inference import BATCH, infer
 from heart2heart.learn.methods import build_method
 from heart2heart.networks import build_network
@@ -76,7 +77,7 @@ class Run:
         size = self.geometry.size
         network = build_network(settings.name, classes=len(self.classes), size=size, **settings.options)
         network.load_state_dict(checkpoint.load(self.folder.best)["weights"])
-        return network.to(self.device).eval()
+        return place(network, self.device).eval()
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 logits `(n, classes)` of uint8 frames `(n, size, size)`.

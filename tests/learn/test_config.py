@@ -1,0 +1,63 @@
+"""The configuration is documented key by key, and the studies in `configs/` can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import ConfigError
+from heart2heart.learn import TrainConfig
+from heart2heart.learn.describe import configuration_section, keys
+from heart2heart.learn.methods import build_method
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def test_every_key_has_a_meaning() -> None:
+    rows = list(keys(TrainConfig))
+    assert not [key for key, _, meaning in rows if not meaning]
+    defaults = {key: default for key, default, _ in rows}
+    assert defaults["optimiser.lr"] == "`0.03`"
+    assert defaults["data.split"] == "required"
+    assert "augmentation.strong.operations.low" in defaults
+
+
+def test_the_page_holds_the_section_as_rendered() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert configuration_section(TrainConfig) in page, "paste configuration_section(TrainConfig) into the page"
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_studies_can_be_read_and_say_their_command(path: Path) -> None:
+    config = TrainConfig.load(path, ["data.stores=[store]", "data.split=split"])
+    build_method(config.method.name, config.method.params)
+    comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    for word in ("heart2heart train", "Cost:", "Expected:"):
+        assert any(word in line for line in comments), f"{path.name} does not say: {word}"
+
+
+def test_the_demo_compares_with_the_same_budget() -> None:
+    alone, with_pool = (
+        TrainConfig.load(ROOT / "configs" / name, ["data.stores=[store]", "data.split=split"])
+        for name in ("demo_labels_only.yaml", "demo_fixmatch_fix_a_step.yaml")
+    )
+    assert alone.steps == with_pool.steps
+    assert alone.network == with_pool.network
+    assert alone.batch.labeled == with_pool.batch.labeled
+    assert alone.optimiser == with_pool.optimiser
+    assert alone.seed == with_pool.seed
+
+
+def test_unknown_keys_and_values_are_refused_by_name() -> None:
+    data = {"data": {"stores": ["s"], "split": "p"}}
+    for content, message in (
+        ({}, "data: Field required"),
+        (data | {"leraning_rate": 1}, "leraning_rate: unknown key"),
+        (data | {"batch": {"labeled": 0}}, r"batch\.labeled"),
+        (data | {"loss": {"scale": "other"}}, r"loss\.scale"),
+        (data | {"optimiser": {"lr": float("nan")}}, r"optimiser\.lr"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            TrainConfig.parse(content, where="study.yaml")

@@ -1,0 +1,102 @@
+"""The two halves of Fix-A-Step by themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from heart2heart.errors import UnknownNameError
+from heart2heart.learn.fix_a_step import Mix, draw_mix, mix_labeled, soft_guesses
+from heart2heart.learn.gradients import assign_gradient, conflict, fix_a_step, flat_gradient, get_rule, summed
+
+
+def test_share_is_the_larger_part_of_a_beta_draw() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shares = np.array([float(draw_mix(0.5, 6, generator).share) for _ in range(2000)])
+    assert shares.min() >= 0.5
+    beta = stats.beta(0.5, 0.5)
+    folded = stats.kstest(shares, lambda x: beta.cdf(x) - beta.cdf(1 - x))
+    assert folded.pvalue > 0.01
+
+
+def test_order_is_a_permutation_of_all_rows() -> None:
+    generator = torch.Generator().manual_seed(0)
+    orders = [draw_mix(0.5, 9, generator).order.tolist() for _ in range(20)]
+    assert all(sorted(order) == list(range(9)) for order in orders)
+    assert len({tuple(order) for order in orders}) > 15
+
+
+def test_a_tiny_alpha_stays_finite() -> None:
+    generator = torch.Generator().manual_seed(0)
+    assert all(0.5 <= float(draw_mix(1e-3, 3, generator).share) <= 1 for _ in range(200))
+
+
+def test_only_the_labeled_rows_are_kept_and_they_meet_their_partners() -> None:
+    labeled, first, second = (torch.full((2, 1), float(value)) for value in (0, 10, 20))
+    targets, guesses = torch.tensor([[1.0, 0.0]] * 2), torch.tensor([[0.0, 1.0], [0.5, 0.5]])
+    mix = Mix(torch.tensor(0.75, dtype=torch.float64), torch.tensor([2, 5, 0, 1, 3, 4]))
+    frames, labels = mix_labeled(labeled, targets, first, second, guesses, mix)
+    assert frames.flatten().tolist() == [2.5, 5.0]
+    assert labels.tolist() == [[0.75, 0.25], [0.875, 0.125]]
+
+
+def test_guesses_sharpen_the_mean_and_leave_running_statistics_alone() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    first, second = torch.randn(5, 4), torch.randn(5, 4)
+    guesses = soft_guesses(network, first, second, 0.5)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    norm, linear = network
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.track_running_stats
+    parts = []
+    for x in (first, second):
+        x = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+        parts.append(linear(x).softmax(1))
+    mean = (parts[0] + parts[1]) / 2
+    torch.testing.assert_close(guesses, mean**2 / (mean**2).sum(1, keepdim=True))
+    assert not guesses.requires_grad
+
+
+def test_rules() -> None:
+    labeled = torch.tensor([1.0, 2.0])
+    for unlabeled, kept in (([1.0, 1.0], True), ([-1.0, -1.0], False), ([2.0, -1.0], True), ([0.0, 0.0], True)):
+        other = torch.tensor(unlabeled)
+        both = labeled + 0.5 * other
+        assert torch.equal(summed(labeled, other, 0.5), both)
+        assert torch.equal(fix_a_step(labeled, other, 0.5), both if kept else labeled)
+        assert bool(conflict(labeled, other)) is not kept
+
+
+def test_the_decision_does_not_depend_on_the_weight() -> None:
+    labeled, unlabeled = torch.tensor([1.0]), torch.tensor([-1e-3])
+    assert torch.equal(fix_a_step(labeled, unlabeled, 0.0), labeled)
+    assert torch.equal(fix_a_step(labeled, unlabeled, 1000.0), labeled)
+
+
+def test_the_decision_never_waits_for_the_device() -> None:
+    """A tensor without data cannot be read: any `.item()` or branch on the host would raise here."""
+    labeled, unlabeled = torch.empty(10, device="meta"), torch.empty(10, device="meta")
+    assert fix_a_step(labeled, unlabeled, 1.0).shape == (10,)
+    with pytest.raises(RuntimeError):
+        bool(conflict(labeled, unlabeled))
+
+
+def test_gradients_are_flat_and_zero_where_a_parameter_has_no_part() -> None:
+    used, unused = nn.Parameter(torch.tensor([[1.0, 2.0]])), nn.Parameter(torch.ones(3))
+    flat = flat_gradient((used**2).sum(), [used, unused])
+    assert flat.tolist() == [2, 4, 0, 0, 0]
+    assign_gradient([used, unused], flat)
+    assert used.grad is not None
+    assert used.grad.tolist() == [[2, 4]]
+    assert unused.grad is not None
+    assert unused.grad.tolist() == [0, 0, 0]
+
+
+def test_an_unknown_rule_lists_those_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="fix_a_step, sum"):
+        get_rule("projection")

@@ -1,0 +1,41 @@
+"""Metrics: means, the first step that diverged, and a log that survives a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from heart2heart.errors import DivergedError
+from heart2heart.learn.metrics import Meter, MetricsLog
+
+
+def test_means_since_the_last_reading() -> None:
+    meter = Meter()
+    for value in (1.0, 2.0, 6.0):
+        meter.add({"loss_labeled": torch.tensor(value), "conflict_rate": torch.tensor(value > 1.5)})
+    assert meter.read(3) == {"loss_labeled": 3.0, "conflict_rate": pytest.approx(2 / 3)}
+    meter.add({"loss_labeled": torch.tensor(5.0)})
+    assert meter.read(4) == {"loss_labeled": 5.0}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_names_its_step(bad: float) -> None:
+    meter = Meter()
+    for value in (1.0, bad, bad):
+        meter.add({"loss_unlabeled": torch.tensor(value), "other": torch.tensor(float("nan"))})
+    with pytest.raises(DivergedError, match="loss of step 19 is not finite"):
+        meter.read(20)
+
+
+def test_log_drops_what_came_after_the_checkpoint_and_a_torn_line(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    assert log.read() == []
+    for step in (2, 4, 6):
+        log.append(step, {"loss_labeled": step / 10})
+    with log.path.open("a") as handle:
+        handle.write('{"step": 8, "loss_la')
+    assert [line["step"] for line in log.read()] == [2, 4, 6]
+    log.truncate(4)
+    assert log.path.read_text() == '{"step": 2, "loss_labeled": 0.2}\n{"step": 4, "loss_labeled": 0.4}\n'

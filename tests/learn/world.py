@@ -1,0 +1,107 @@
+"""A tiny synthetic world that can be learned in seconds: four patterns, two hospitals, a frozen and certified split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from heart2heart.files import write_json
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.schema import frame_id
+from heart2heart.frames.store import FrameStore
+from heart2heart.learn import TrainConfig
+from heart2heart.splits import SplitManifest
+from heart2heart.splits.certify import Certificate
+from heart2heart.splits.manifest import MEMBERS
+from heart2heart.views import SCORED
+
+SIZE = 16
+FRAMES_A_CLIP = 3
+PARTS = {"train": 3, "validation": 3, "test": 3, "unlabeled": 12}
+"""Patients of the source hospital by role; each has one clip of every view."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Where the store and the split lie."""
+
+    store: Path
+    split: Path
+
+    def config(self, **changes: Any) -> TrainConfig:
+        """Return a configuration that trains a small network on this world for a few steps."""
+        content: dict[str, Any] = {
+            "data": {"stores": [str(self.store)], "split": str(self.split)},
+            "network": {"options": {"depth": 10, "widen": 1, "blocks": 2}},
+            "optimiser": {"lr": 0.05},
+            "batch": {"labeled": 8, "unlabeled": 8},
+            "steps": 12,
+            "evaluate_every": 6,
+            "checkpoint_every": 4,
+            "log_every": 2,
+            "ema": 0.9,
+            "device": "cpu",
+        }
+        return TrainConfig.parse(content | changes, where="test")
+
+
+def picture(view: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Return one noisy picture of a pattern that survives flips and small shifts."""
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    phase = rng.uniform(0, 6)
+    patterns = (np.sin(y * 1.6 + phase), np.sin(x * 1.6 + phase), 1.5 - np.hypot(x, y) / 4, np.hypot(x, y) / 4 - 1.5)
+    noisy = 127 + 70 * patterns[view] + rng.normal(0, 25, (SIZE, SIZE))
+    return np.asarray(noisy.clip(0, 255), np.uint8)
+
+
+def make_world(root: Path, *, parts: dict[str, int] = PARTS, views: tuple[int, ...] = (0, 1, 2, 3)) -> World:
+    """Write store, split and certificate."""
+    rng = np.random.default_rng(0)
+    store = FrameStore.create(root / "store", Geometry(size=SIZE))
+    members: list[dict[str, Any]] = []
+    roles = [(role, "A") for role, count in parts.items() for _ in range(count)] + [("test", "B")] * 2
+    with store.writer() as writer:
+        for number, (role, site) in enumerate(roles):
+            for view in (0, 1, 2, 3):
+                clip = f"c{number:03d}v{view}"
+                names = {"clip": clip, "site": site, "patient": f"p{number}", "study": f"s{number}"}
+                _add_clip(writer, names, np.stack([picture(view, rng) for _ in range(FRAMES_A_CLIP)]))
+                label = SCORED[view] if role != "unlabeled" else None
+                if label is not None and view not in views:
+                    label = None
+                mine = role if label is not None or role == "unlabeled" else "excluded"
+                members += [
+                    names | {"frame": frame_id(clip, index), "role": mine, "view": label}
+                    for index in range(FRAMES_A_CLIP)
+                ]
+            names = {"clip": f"c{number:03d}x", "site": site, "patient": f"p{number}", "study": f"s{number}"}
+            _add_clip(writer, names, rng.integers(0, 255, (1, SIZE, SIZE)).astype(np.uint8))
+            other = {"role": role, "view": "SUBCOSTAL"} if role == "test" else {"role": "excluded", "view": None}
+            members.append(names | other | {"frame": frame_id(names["clip"], 0)})
+    split = SplitManifest.freeze(
+        root / "split",
+        name="synthetic",
+        classes=SCORED,
+        seed=0,
+        source_sites=["A"],
+        held_out_sites=["B"],
+        settings={},
+        members=pa.Table.from_pylist(members, schema=MEMBERS),
+        stores=FrameStore.open(root / "store"),
+    )
+    write_json(root / "split" / "certificate.json", Certificate(split_sha256=split.sha256, checks=()).model_dump())
+    return World(root / "store", root / "split")
+
+
+def _add_clip(writer: Any, names: dict[str, str], pixels: npt.NDArray[np.uint8]) -> None:
+    clip = names | {
+        "content": names["clip"], "source": "synthetic", "synthetic": True, "mode": "b_mode", "maker": "M",
+        "rows": SIZE, "columns": SIZE, "n_source": len(pixels), "quality": 1.0, "flags": [],
+    }  # fmt: skip
+    frames = [{"index": index, "quality": 1.0, "dhash": 0} for index in range(len(pixels))]
+    writer.add(clip, pixels, frames)
