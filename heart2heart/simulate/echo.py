@@ -25,7 +25,8 @@ FINER = 2
 _PATCHES = ((7, 15), (17, 31))  # beams by samples, 0.5 to 2 cm each: places where tissue scatters more or less
 
 _PREBLUR = 0.55
-"""Share of the point spread's variance that is put into the material field before it moves."""
+"""Variance, in units of the point spread's, by which scatterers are smoothed before they move: a look-up of the nearest
+cell would otherwise make them jump. Speckle is a quarter wider for it than a leaflet's point spread."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,10 @@ class Material:
     Attributes:
         field: Complex echo of each cell, complex64 `(beams', samples')`, `FINER` times finer than the grid.
         labels: Tissue of each cell, uint8 of that shape.
-        transmission: Amplitude that gets to each cell and back after time-gain compensation, float32 of that shape.
     """
 
     field: Field
     labels: npt.NDArray[np.uint8]
-    transmission: Floats
 
 
 def point_spread(machine: MachineConfig, grid: PolarGrid) -> PointSpread:
@@ -58,7 +57,7 @@ def scatterers(shape: tuple[int, int], spread: PointSpread, rng: np.random.Gener
 
     Args:
         shape: Beams and samples of the material grid.
-        spread: Point spread on the imaged grid; a share of it goes in here.
+        spread: Point spread on the imaged grid, in whose units the field is smoothed.
         rng: Source of randomness.
     """
     noise = rng.standard_normal((2, *shape), dtype=np.float32)
@@ -92,7 +91,7 @@ def build_material(
     echo = echo * np.power(np.float32(10.0), patchy / 20.0)
     transmission = _transmission(labels, patient, machine, fine, rng)
     field = scatterers((len(fine.angles), len(fine.radii)), spread, rng) * (echo * transmission)
-    return Material(field.astype(np.complex64), labels, transmission)
+    return Material(field.astype(np.complex64), labels)
 
 
 def _labels(scene: Scene, patient: Patient, fine: PolarGrid) -> npt.NDArray[np.uint8]:

@@ -77,22 +77,26 @@ def record_clip(
     else:
         frames = render(taken, phase, rng)
     regions += _bars(layer, hospital, colour=colour)
-    if not hospital.overlays.ecg:
-        return Recording(layer.over(frames), "colour" if colour else "b_mode", view, tuple(regions), times)
-    low = machine.rows - max(machine.bottom, 24)
-    strip = EcgStrip(
-        (machine.columns // 8, low + 4, machine.columns - machine.columns // 5, machine.rows - 5),
-        float(times[-1]) + 0.05,
-    )
-    strip.draw(layer, patient.heart_rate, start, hospital.overlays.ecg_tint)
-    if hospital.ecg_region:
-        second = strip.seconds / (strip.box[2] - strip.box[0])
-        regions.append(
-            Region(SpatialFormat.WAVEFORM, DataType.ECG, strip.box, (Unit.SECONDS, Unit.NONE), (second, 0.0))
-        )
+    strip = _ecg_strip(hospital, float(times[-1]) + 0.05) if hospital.overlays.ecg else None
+    if strip is not None:
+        strip.draw(layer, patient.heart_rate, start, hospital.overlays.ecg_tint)
     frames = layer.over(frames)
-    strip.mark(frames, times)
+    if strip is not None:
+        strip.mark(frames, times)
+        regions += [_ecg_region(strip)] if hospital.ecg_region else []
     return Recording(frames, "colour" if colour else "b_mode", view, tuple(regions), times)
+
+
+def _ecg_strip(hospital: HospitalConfig, seconds: float) -> EcgStrip:
+    rows, columns = hospital.machine.rows, hospital.machine.columns
+    # Above a banner at the bottom there is room only from the end of the sector to the banner.
+    last = rows - 5 - (rows // 20 if hospital.overlays.banner == "bottom" else 0)
+    return EcgStrip((columns // 8, rows - max(hospital.machine.bottom, 24) + 4, columns - columns // 5, last), seconds)
+
+
+def _ecg_region(strip: EcgStrip) -> Region:
+    second = strip.seconds / (strip.box[2] - strip.box[0])
+    return Region(SpatialFormat.WAVEFORM, DataType.ECG, strip.box, (Unit.SECONDS, Unit.NONE), (second, 0.0))
 
 
 def annotate(

@@ -38,8 +38,9 @@ def test_a_long_row_of_one_value_is_short() -> None:
 
 
 def test_rows_are_packed_apart() -> None:
-    rows = [encode_plane(np.full((1, 10), 3, dtype=np.uint8)) for _ in range(2)]
-    assert encode_plane(np.full((2, 10), 3, dtype=np.uint8)) == b"".join(rows)
+    for width in (9, 40):  # a literal stretch, a run
+        row = encode_plane(np.full((1, width), 3, dtype=np.uint8))
+        assert encode_plane(np.full((2, width), 3, dtype=np.uint8)) == row + row
 
 
 def test_a_colour_frame_has_three_segments() -> None:

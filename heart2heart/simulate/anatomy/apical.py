@@ -6,7 +6,7 @@ import numpy as np
 
 from heart2heart.simulate.anatomy.canvas import Canvas, bow, ellipse, tube, ventricle
 from heart2heart.simulate.anatomy.scene import Jet, Leaflet, Points, Pose, Scene
-from heart2heart.simulate.motion import Motion, Shorten, Squeeze
+from heart2heart.simulate.motion import Motion, Shorten, Shrink, Squeeze
 from heart2heart.simulate.patient import Patient
 from heart2heart.simulate.tissue import Tissue
 
@@ -59,13 +59,14 @@ class _Left:
             found.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -20.0 + fibrosis))
         return found
 
-    def motions(self, pose: Pose, patient: Patient, reach: float) -> list[Motion]:
-        """Contraction of the cavity and descent of the base."""
+    def motions(self, pose: Pose, patient: Patient, reach: float, atrium: Points) -> list[Motion]:
+        """Contraction of the cavity, descent of the base, and the kick of the left atrium centred at `atrium`."""
         apex, base = pose.point(*self.apex), pose.point(*self.base)
         radius, wall = self.radius * pose.scale, self.wall * pose.scale
         return [
             Squeeze(apex, base, radius, wall, 0.52 * patient.ejection),
             Shorten(apex, base, reach * pose.scale, self.excursion * pose.scale),
+            Shrink(pose.point(*atrium), 2.1 * patient.atrium * pose.scale, 0.25, 0.1, "atrial"),
         ]
 
     def flow(self, pose: Pose, patient: Patient) -> list[Jet]:
@@ -142,7 +143,7 @@ def four_chamber(canvas: Canvas, patient: Patient, *, aorta: bool = False) -> Sc
         opened = bow(hinge, (hinge[0] - side * 0.1, 8.8), (hinge[0] - side * 0.35, 8.0))
         leaflets.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -22.0))
     motions = [
-        *lv.motions(pose, patient, 6.2),
+        *lv.motions(pose, patient, 6.2, la),
         Squeeze(pose.point(*rv_apex), pose.point(*rv_base), rv_radius * pose.scale, 0.45, 0.33 * patient.ejection),
     ]
     jets = lv.flow(pose, patient)
@@ -193,7 +194,7 @@ def two_chamber(canvas: Canvas, patient: Patient) -> Scene:
              "wall": pose.point(*lv.at(0.6, -lv.radius - 0.5 * lv.wall))}  # fmt: skip
     return Scene(
         canvas.labels(),
-        lv.motions(pose, patient, 4.5),
+        lv.motions(pose, patient, 4.5, la),
         lv.mitral(pose, patient.fibrosis),
         lv.flow(pose, patient),
         marks,
@@ -252,4 +253,4 @@ def long_axis(canvas: Canvas, patient: Patient) -> Scene:
         "aorta": pose.point(*(0.5 * (root[0] + root[1]))),
         "wall": pose.point(*lv.at(0.6, -r - 0.5 * lv.wall)),
     }
-    return Scene(canvas.labels(), lv.motions(pose, patient, 4.8), leaflets, jets, marks)
+    return Scene(canvas.labels(), lv.motions(pose, patient, 4.8, la), leaflets, jets, marks)
