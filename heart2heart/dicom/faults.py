@@ -13,9 +13,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
 DAMAGE: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
-    RuntimeError, TypeError, ValueError, struct.error, zlib.error,
+    RuntimeError, TypeError, ValueError, struct.error, zlib.error, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
 """Every kind of error that reading or decoding a damaged file was seen to raise, or reasonably may."""
 

@@ -45,7 +45,7 @@ def decide_mode(
 
 
 def coloured_shares(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the coloured share of the sector and of its lit pixels, means over the frames.
+    """Return the coloured share of the sector and of its lit pixels, over all frames.
 
     Args:
         pictures: uint8 RGB `(n, height, width, 3)`.
@@ -53,29 +53,47 @@ def coloured_shares(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool
     """
     step = -(-max(inside.shape) // _GRID)
     inside = inside[::step, ::step]
-    counts = np.asarray([_count(picture, inside) for picture in pictures[:, ::step, ::step]], np.float64)
-    lit, coloured = counts.T
-    return float(np.mean(coloured) / max(1, np.count_nonzero(inside))), float(np.mean(coloured / np.maximum(lit, 1)))
+    levels, chromas = zip(*(_lit_chroma(picture, inside) for picture in pictures[:, ::step, ::step]), strict=True)
+    tinted = [_mostly_coloured(chroma) for chroma in chromas]
+    if _one_hue([chroma for chroma, tint in zip(chromas, tinted, strict=True) if tint]):
+        for level, chroma, tint in zip(levels, chromas, tinted, strict=True):
+            if tint:
+                _subtract_tint(level, chroma)
+    coloured = sum(int(np.count_nonzero(np.hypot(*chroma.T) > _COLOURED)) for chroma in chromas)
+    area = len(pictures) * max(1, int(np.count_nonzero(inside)))
+    return coloured / area, coloured / max(1, sum(map(len, chromas)))
 
 
-def _count(picture: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the number of lit pixels and of those that are coloured.
-
-    A tint (sepia, blue) gives every gray level one hue, so the hue that most pixels of a level have is subtracted
-    first: what remains is colour that gray does not explain. Blue-tinted B-mode is B-mode.
-    """
+def _lit_chroma(
+    picture: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Return gray level `(m,)` and Cb, Cr `(m, 2)` of the lit pixels."""
     gray = luma(picture)
     chosen = inside & (gray >= _LIT)
     level, values = gray[chosen], picture[chosen].astype(np.float32)
-    if not len(level):
-        return 0, 0
-    chroma = np.stack([0.564 * (values[:, 2] - level), 0.713 * (values[:, 0] - level)], axis=1)
-    if np.abs(chroma).max() < _COLOURED / 4:  # gray; subtracting a tint could not raise this to a colour
-        return len(level), 0
+    return level, np.stack([0.564 * (values[:, 2] - level), 0.713 * (values[:, 0] - level)], axis=1)
+
+
+def _mostly_coloured(chroma: npt.NDArray[np.float32]) -> bool:
+    return len(chroma) > 0 and float(np.mean(np.hypot(*chroma.T) > _COLOURED / 4)) > 0.5
+
+
+def _one_hue(chromas: list[npt.NDArray[np.float32]]) -> bool:
+    """Tell whether mostly coloured frames share one hue: sepia or blue-tinted B-mode, which is B-mode all the same.
+
+    Tissue Doppler colours most pixels too, but in opposite hues, over the sector or over the cardiac cycle.
+    """
+    if not chromas:
+        return False
+    whole = np.concatenate(chromas)
+    return float(np.hypot(*whole.mean(axis=0))) > 0.8 * float(np.hypot(*whole.T).mean())
+
+
+def _subtract_tint(level: npt.NDArray[np.uint8], chroma: npt.NDArray[np.float32]) -> None:
+    """Take from every pixel the hue that most pixels of its gray level have; what remains gray does not explain."""
     bands = level >> 4
     for band in np.unique(bands):
         chroma[bands == band] -= np.median(chroma[bands == band], axis=0)
-    return len(level), int(np.count_nonzero(np.hypot(chroma[:, 0], chroma[:, 1]) > _COLOURED))
 
 
 def _by_texture(gray: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> str:

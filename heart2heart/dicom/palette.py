@@ -39,7 +39,8 @@ def read_palette(technical: Dataset, *, bits: int, signed: bool, big_endian: boo
     values = np.arange(2**bits)
     values = np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if signed else values
     whole: npt.NDArray[np.uint8] = np.stack(tables, axis=1)
-    return np.take(whole, np.clip(values - first, 0, len(whole) - 1), axis=0)
+    palette: npt.NDArray[np.uint8] = whole[np.clip(values - first, 0, len(whole) - 1)]
+    return palette
 
 
 def _table(technical: Dataset, colour: str, descriptor: list[int], *, big_endian: bool) -> npt.NDArray[np.uint8]:

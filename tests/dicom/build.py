@@ -1,0 +1,105 @@
+"""Small ultrasound files, written in every syntax and with every fault the tests need. All pictures are synthetic."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
+
+ROWS, COLUMNS = 96, 128
+BOX = (16, 8, 111, 87)  # x0, y0, x1, y1 of the region, last pixels included
+NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
+
+
+def film(n: int = 6, *, seed: int = 0, colour: bool = False) -> npt.NDArray[np.uint8]:
+    """Return uint8 RGB `(n, ROWS, COLUMNS, 3)`: a fan of moving speckle in the region, and a caption beside it."""
+    draw = np.random.default_rng(seed)
+    y, x = np.indices((ROWS, COLUMNS))
+    fan = (np.abs(x - 64) < 0.6 * (y - 8)) & (np.hypot(x - 64, y - 8) < 76)
+    gray = np.zeros((n, ROWS, COLUMNS), np.uint8)
+    for number in range(n):
+        gray[number][fan] = np.clip(draw.gamma(2.0, 40.0, int(fan.sum())), 20, 255)
+    pictures = np.repeat(gray[..., None], 3, axis=-1)
+    if colour:
+        jet = fan & (np.hypot(x - 64, y - 50) < 14)
+        pictures[:, jet] = (230, 30, 20)
+        pictures[:, jet & (x > 64)] = (20, 40, 230)
+    pictures[:, 2:6, 4:60:2] = 255  # outside the region, as a name would be
+    return pictures
+
+
+def region(box: tuple[int, int, int, int] = BOX, *, form: int = 1, data: int = 1, delta: float = 0.05) -> Dataset:
+    """Return one item of the Sequence of Ultrasound Regions; `delta` is in centimetres a pixel."""
+    item = Dataset()
+    item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = form, data, 0
+    names = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
+    for name, value in zip(names, box, strict=True):
+        setattr(item, name, value)
+    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = 3
+    item.PhysicalDeltaX = item.PhysicalDeltaY = delta
+    return item
+
+
+def dataset(pictures: npt.NDArray[np.uint8], syntax: str = ExplicitVRLittleEndian, **tags: Any) -> Dataset:
+    """Return a whole clip; a tag given as None is left out."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = UID(syntax)
+    n, rows, columns = pictures.shape[:3]
+    made.SOPClassUID = UltrasoundMultiFrameImageStorage if n > 1 else UltrasoundImageStorage
+    made.SOPInstanceUID, made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"
+    made.Modality, made.PatientID, made.StudyDate = "US", "TEST-1", "20200229"
+    made.Manufacturer, made.FrameTime = "Philips Medical Systems", "25.0"
+    made.Rows, made.Columns, made.NumberOfFrames = rows, columns, n
+    made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
+    made.SequenceOfUltrasoundRegions = [region()]
+    raw = pictures.tobytes()
+    made.PixelData = raw + b"\0" * (len(raw) % 2)
+    made["PixelData"].VR = "OB"
+    if syntax == JPEGBaseline8Bit:
+        frames = [simplejpeg.encode_jpeg(np.ascontiguousarray(p), quality=95, colorsubsampling="422") for p in pictures]
+        made.PixelData, made.PhotometricInterpretation = encapsulate(frames), "YBR_FULL_422"
+        made["PixelData"].is_undefined_length = True
+    elif syntax not in NATIVE:
+        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        made.compress(UID(syntax), generate_instance_uid=False)
+    for name, value in tags.items():
+        if value is None:
+            delattr(made, name)
+        else:
+            setattr(made, name, value)
+    return made
+
+
+def encoded(made: Dataset, *, preamble: bool = True) -> bytes:
+    """Return the file's bytes."""
+    buffer = BytesIO()
+    dcmwrite(buffer, made, enforce_file_format=True)
+    raw = buffer.getvalue()
+    return raw if preamble else raw[132:]
+
+
+def write(
+    path: Path, pictures: npt.NDArray[np.uint8] | None = None, syntax: str = ExplicitVRLittleEndian, **tags: Any
+) -> Path:
+    """Write one clip and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded(dataset(film() if pictures is None else pictures, syntax, **tags)))
+    return path

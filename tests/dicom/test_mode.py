@@ -1,0 +1,59 @@
+"""Mode by region, by chroma inside the sector, by texture."""
+
+import numpy as np
+import pytest
+
+from heart2heart.dicom.colour import luma
+from heart2heart.dicom.mode import coloured_shares, decide_mode
+from tests.dicom.build import film
+
+INSIDE = np.ones((96, 128), bool)
+
+
+def test_region_kinds_decide_first() -> None:
+    pictures = film(2)
+    for kind in ("spectral", "m_mode", "other"):
+        assert decide_mode(kind, luma(pictures), pictures, INSIDE, moving=True) == kind
+    assert decide_mode("colour", luma(pictures), pictures, INSIDE, moving=True) == "colour"
+
+
+def test_chroma_decides_what_a_tissue_region_leaves_open() -> None:
+    plain, jet = film(3), film(3, colour=True)
+    assert decide_mode("b_mode", luma(plain), plain, INSIDE, moving=True) == "b_mode"
+    assert decide_mode("b_mode", luma(jet), jet, INSIDE, moving=True) == "colour"
+    assert decide_mode("b_mode", luma(plain), None, INSIDE, moving=True) == "b_mode"
+
+
+@pytest.mark.parametrize("tint", [(0.75, 0.9, 1.0), (1.0, 0.85, 0.6)])
+def test_a_tint_is_not_colour(tint: tuple[float, float, float]) -> None:
+    tinted = (film(3) * np.asarray(tint)).astype(np.uint8)
+    assert decide_mode("b_mode", luma(tinted), tinted, INSIDE, moving=True) == "b_mode"
+
+
+def test_tissue_coded_in_colour() -> None:
+    pictures = np.minimum(2.0 * film(3), 255)
+    side = np.where(np.arange(128) % 16 < 8, 1.0, 0.0)
+    pictures[..., 0] *= side
+    pictures[..., 2] *= 1 - side
+    painted = pictures.astype(np.uint8)
+    assert decide_mode("colour", luma(painted), painted, INSIDE, moving=True) == "tissue_doppler"
+
+
+def test_colour_outside_the_sector_does_not_count() -> None:
+    pictures = film(2)
+    pictures[:, :20] = (0, 0, 255)
+    inside = INSIDE.copy()
+    inside[:24] = False
+    assert coloured_shares(pictures, inside) == (0.0, 0.0)
+    assert coloured_shares(pictures, INSIDE)[0] > 0.1
+
+
+def test_texture_tells_a_sweep_from_a_picture() -> None:
+    draw = np.random.default_rng(0)
+    sweep = np.repeat(draw.integers(0, 255, (96, 1)), 128, axis=1) + draw.integers(0, 8, (96, 128))
+    sweep = np.clip(sweep, 0, 255).astype(np.uint8)[None]
+    speckle = draw.integers(0, 255, (1, 96, 128)).astype(np.uint8)
+    assert decide_mode(None, sweep, None, INSIDE, moving=False) == "m_mode"
+    assert decide_mode(None, speckle, None, INSIDE, moving=False) == "b_mode"
+    assert decide_mode(None, np.zeros_like(speckle), None, INSIDE, moving=False) == "other"
+    assert decide_mode(None, sweep, None, INSIDE, moving=True) == "b_mode"

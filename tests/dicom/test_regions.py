@@ -1,0 +1,83 @@
+"""Regions: clipped, classified, and the one that the picture is about."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from heart2heart.dicom.regions import clip_box, read_scan
+from tests.dicom.build import region
+
+SIDE = st.integers(-50, 300)
+
+
+def scan_of(*items: Dataset) -> tuple[str | None, tuple[int, int, int, int], tuple[str, ...]]:
+    made = Dataset()
+    made.SequenceOfUltrasoundRegions = list(items)
+    scan = read_scan(made, rows=200, columns=300)
+    return scan.kind, scan.box, scan.flags
+
+
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(1, 200), st.integers(1, 200))
+def test_a_clipped_box_is_the_intersection(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> None:
+    box = clip_box(x0, y0, x1, y1, columns, rows)
+    inside = {x for x in range(columns) if x0 <= x <= x1}, {y for y in range(rows) if y0 <= y <= y1}
+    if not all(inside):
+        assert box is None
+    else:
+        assert box == (min(inside[0]), min(inside[1]), max(inside[0]) + 1, max(inside[1]) + 1)
+
+
+def test_one_2d_region_that_ends_at_columns() -> None:
+    assert scan_of(region((20, 10, 300, 199))) == ("b_mode", (20, 10, 300, 200), ())
+
+
+def test_a_colour_region_inside_makes_the_whole_picture_colour() -> None:
+    whole, jet = region((0, 0, 299, 199)), region((100, 50, 150, 90), data=2)
+    assert scan_of(whole, jet) == ("colour", (0, 0, 300, 200), ())
+
+
+def test_traces_outrank_the_picture_beside_them() -> None:
+    picture, trace = region((0, 0, 299, 79)), region((0, 80, 299, 199), form=3, data=4)
+    assert scan_of(picture, trace)[:2] == ("spectral", (0, 80, 300, 200))
+    assert scan_of(picture, region((0, 80, 299, 199), form=2))[0] == "m_mode"
+    assert scan_of(picture, region((0, 190, 60, 199), form=3, data=3))[0] == "b_mode"
+    assert scan_of(picture, region((0, 80, 299, 199), form=3, data=5))[0] == "b_mode"
+    assert scan_of(picture, region((0, 80, 299, 199), form=4, data=10))[0] == "b_mode"
+
+
+def test_split_screen_takes_the_larger() -> None:
+    found = scan_of(region((0, 0, 140, 199)), region((141, 0, 299, 199)))
+    assert found == ("b_mode", (141, 0, 300, 200), ("split_screen",))
+
+
+def test_no_picture_among_the_regions() -> None:
+    assert scan_of(region((0, 0, 20, 100), form=5, data=13)) == ("other", (0, 0, 300, 200), ("no_region",))
+    bare = read_scan(Dataset(), rows=200, columns=300)
+    assert (bare.kind, bare.flags, bare.spacing_mm) == (None, ("no_region",), None)
+
+
+def test_a_box_of_a_larger_picture_is_not_believed_but_its_kind_is() -> None:
+    assert scan_of(region((100, 60, 500, 390))) == ("b_mode", (0, 0, 300, 200), ("region_mismatch",))
+    assert scan_of(region((100, 60, 299, 390)))[1:] == ((100, 60, 300, 200), ())
+
+
+def test_spacing_only_where_both_axes_are_lengths_and_plausible() -> None:
+    made = Dataset()
+    for change, wanted in (
+        ({}, (0.5, 0.5)),
+        ({"PhysicalDeltaX": -0.025}, (0.5, 0.25)),
+        ({"PhysicalUnitsXDirection": 4}, None),
+        ({"PhysicalDeltaY": 0.0}, None),
+        ({"PhysicalDeltaY": 50.0}, None),
+    ):
+        item = region((0, 0, 299, 199))
+        for name, value in change.items():
+            setattr(item, name, value)
+        made.SequenceOfUltrasoundRegions = [item]
+        assert read_scan(made, rows=200, columns=300).spacing_mm == wanted
+
+
+def test_regions_without_corners_are_passed_over() -> None:
+    item = region()
+    del item.RegionLocationMaxX1
+    assert scan_of(item)[2] == ("no_region",)

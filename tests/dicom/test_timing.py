@@ -1,0 +1,31 @@
+"""Frame times: the order of sources, and values no clip has."""
+
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+
+from heart2heart.dicom.timing import frame_times
+
+
+@pytest.mark.parametrize(
+    ("tags", "wanted"),
+    [
+        ({"FrameTimeVector": ["0", "10", "30"], "FrameTime": "50"}, [0, 10, 40]),
+        ({"FrameTimeVector": ["0", "10"], "FrameTime": "50"}, [0, 50, 100]),
+        ({"FrameTimeVector": ["0", "10", "0"], "FrameTime": "50"}, [0, 50, 100]),
+        ({"FrameTime": "40", "CineRate": "50"}, [0, 40, 80]),
+        ({"FrameTime": "0", "CineRate": "50"}, [0, 20, 40]),
+        ({"CineRate": "50", "RecommendedDisplayFrameRate": "25"}, [0, 20, 40]),
+        ({"RecommendedDisplayFrameRate": "25"}, [0, 40, 80]),
+        ({"FrameTime": "99999"}, None),
+        ({"CineRate": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_the_first_plausible_source_is_taken(tags: dict[str, Any], wanted: list[float] | None) -> None:
+    made = Dataset()
+    for name, value in tags.items():
+        setattr(made, name, value)
+    times = frame_times(made, 3)
+    assert (None if times is None else times.tolist()) == wanted
