@@ -63,7 +63,7 @@ def base_dataset(
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.SyntheticData = "YES"
     dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, UID(instance_uid)
-    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = dataset.AcquisitionDateTime = day
+    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = day
     dataset.AcquisitionDateTime = day + time
     dataset.StudyTime = dataset.SeriesTime = time
     dataset.ContentTime = (study.time + datetime.timedelta(seconds=40 * number)).strftime("%H%M%S")

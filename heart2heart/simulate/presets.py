@@ -68,8 +68,8 @@ def _c(patients: int) -> HospitalConfig:
 def _d(patients: int) -> HospitalConfig:
     machine = MachineConfig(
         rows=320, columns=440, sector_degrees=84, top=16, bottom=44, face=0.05, depth_factor=1.15, megahertz=2.2,
-        beam_width_degrees=2.3, pulse_mm=1.1, gain_db=1.5, dynamic_range_db=62, gamma=1.1, persistence=0.25,
-        noise_db=-70, clutter_db=-25, tgc_db=-5.0,
+        beam_width_degrees=2.3, pulse_mm=1.1, gain_db=1.0, dynamic_range_db=62, gamma=1.2, persistence=0.25,
+        noise_db=-74, clutter_db=-26, tgc_db=-4.0,
     )  # fmt: skip
     return HospitalConfig(
         name="D", patients=patients, labeled_patients=patients, manufacturer="Corvid Ultrasound (synthetic)",

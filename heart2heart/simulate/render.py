@@ -88,10 +88,13 @@ def form(taken: Acquisition, phase: Floats, grid: PolarGrid, rng: np.random.Gene
     echo: Field = taken.material.field.ravel()[look_up(taken, phase, grid)]
     echo += _leaflet_echo(taken, phase, grid, rng)
     depth = (grid.radii - grid.face) / taken.depth_cm
-    _add_noise(echo, (10.0 ** ((machine.noise_db + 14.0 * depth) / 20.0)).astype(np.float32), rng)
+    noise = 10.0 ** ((machine.noise_db + 14.0 * depth) / 20.0)
+    haze = 10.0 ** ((machine.clutter_db - 34.0 * depth + 8.0 * (0.5 - taken.patient.quality)) / 20.0)
+    _add_noise(
+        echo, np.hypot(noise, 0.4 * haze).astype(np.float32), rng
+    )  # part of the haze flickers, most stands still
     spread = point_spread(machine, grid)
     formed = spread.apply(echo)
-    haze = 10.0 ** ((machine.clutter_db - 34.0 * depth + 8.0 * (0.5 - taken.patient.quality)) / 20.0)
     steady = scatterers((len(grid.angles), len(grid.radii)), spread, rng) * haze.astype(np.float32)
     return formed + steady.astype(np.complex64)
 

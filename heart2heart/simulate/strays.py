@@ -72,7 +72,7 @@ def _report(study: Study, hospital: HospitalConfig, uid: str, number: int) -> Da
     dataset.Modality = "SR"
     dataset.ValueType, dataset.ContinuityOfContent = "CONTAINER", "SEPARATE"
     dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
-    dataset.ConceptNameCodeSequence = Sequence([_code("18745-0", "LN", "Cardiac catheterization report")])
+    dataset.ConceptNameCodeSequence = Sequence([_code("125200", "DCM", "Adult Echocardiography Procedure Report")])
     item = Dataset()
     item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
     item.ConceptNameCodeSequence = Sequence([_code("121071", "DCM", "Finding")])

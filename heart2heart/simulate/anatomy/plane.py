@@ -10,6 +10,7 @@ from heart2heart.errors import UnknownNameError
 from heart2heart.simulate.anatomy import apical, parasternal
 from heart2heart.simulate.anatomy.canvas import Canvas
 from heart2heart.simulate.anatomy.scene import CM_PER_CELL, Points, Pose, Scene
+from heart2heart.simulate.motion import Shift
 from heart2heart.simulate.patient import Patient
 from heart2heart.simulate.tissue import Tissue
 
@@ -36,6 +37,14 @@ def draw_scene(view: str, patient: Patient, rng: np.random.Generator) -> Scene:
     """
     if view not in SIMULATED_VIEWS:
         raise UnknownNameError.among("simulated view", view, list(SIMULATED_VIEWS))
+    scene = _plane(view, patient, rng)
+    # Each beat pushes the chest wall: nothing under a hand-held probe stands quite still.
+    push = float(rng.uniform(0.03, 0.08))
+    scene.motions.append(Shift((0.0, 2.0), 8.0, (float(rng.normal(0.0, 0.03)), -push)))
+    return scene
+
+
+def _plane(view: str, patient: Patient, rng: np.random.Generator) -> Scene:
     tilt = patient.tilt + float(rng.normal(0.0, 5.5))
     shift = (float(rng.normal(0.0, 0.65)), float(rng.normal(0.0, 0.3)) + 0.55 * (patient.chest - 1.6))
     if view == "SUBCOSTAL":
