@@ -23,7 +23,7 @@ def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], *, retain_gr
     gradients = torch.autograd.grad(
         loss, parameters, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
     )
-    flat = torch.empty(sum(parameter.numel() for parameter in parameters), device=loss.device, dtype=parameters[0].dtype)
+    flat = parameters[0].new_empty(sum(parameter.numel() for parameter in parameters))
     torch._foreach_copy_(_views(flat, parameters), list(gradients))
     return flat
 
@@ -35,7 +35,7 @@ def assign_gradient(parameters: Sequence[nn.Parameter], flat: Tensor) -> None:
 
 
 def _views(flat: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Return a view of `flat` for each parameter, of its shape and in its memory order (foreach optimisers want that)."""
+    """Return a view of `flat` for each parameter, of its shape and memory order: foreach optimisers want them alike."""
     views, start = [], 0
     for parameter in parameters:
         views.append(flat.as_strided(parameter.size(), parameter.stride(), start))

@@ -11,11 +11,24 @@ BATCH = 256
 """Frames a pass; fixed, so that the same frames give the same logits."""
 
 
+class Classifier(nn.Module):
+    """A network with what comes before it: uint8 `(n, size, size)` to float32 logits `(n, classes)`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the logits of uint8 frames."""
+        logits: Tensor = self.network(normalise(pixels)[:, None])
+        return logits.float()
+
+
 @torch.no_grad()
 def infer(network: nn.Module, pixels: Tensor) -> Tensor:
-    """Return float32 logits `(n, classes)` of uint8 `(n, size, size)`, in one pass, as evaluated."""
-    logits: Tensor = network(normalise(pixels)[:, None])
-    return logits.float()
+    """Return float32 logits `(n, classes)` of uint8 `(n, size, size)`, in one pass, without gradient."""
+    logits: Tensor = Classifier(network)(pixels)
+    return logits
 
 
 def balanced_accuracy(logits: Tensor, targets: Tensor) -> float:

@@ -1,0 +1,133 @@
+"""What a Fix-A-Step step costs beside its base method's, and beside the way of the authors' code, in one run.
+
+    python -m benchmarks.train_step --labeled 16 --unlabeled 80 --size 64 --depth 10 --widen 1
+    python -m benchmarks.train_step --device cuda --labeled 64 --unlabeled 320 --size 112 --variant paper
+
+Rows: FixMatch alone; FixMatch with Fix-A-Step in separate graphs (the default); the same with the joint batch; and one
+joint graph walked backwards three times (labeled, unlabeled, and their weighted sum), as the authors' code does. Frames
+are augmented beforehand, so that only the steps are compared. The rows take turns, and the median of each is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from heart2heart.learn.config import TrainConfig
+from heart2heart.learn.forward import JointForward, place
+from heart2heart.learn.gradients import conflict, flat_gradient
+from heart2heart.learn.learner import Learner, Views
+from heart2heart.learn.methods import Step
+from heart2heart.networks import build_network
+
+CLASSES = 4
+BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint", "+ Fix-A-Step, three backwards"
+
+
+class ThreeBackwards(Learner):
+    """The authors' way: one retained graph, three walks, and the host asked for the decision."""
+
+    def step(self, views: Views, number: int) -> dict[str, Tensor]:
+        """Take one step."""
+        labeled, targets = self._mix(views)
+        model = JointForward(self.model, (labeled, *views.unlabeled))
+        step = Step(model, labeled, targets, views.unlabeled, self.criterion)
+        first, second = self.method.labeled_loss(step).value, self.method.unlabeled_loss(step)
+        assert second is not None
+        g_labeled = flat_gradient(first, self.parameters, retain_graph=True)
+        g_unlabeled = flat_gradient(second.value, self.parameters, retain_graph=True)
+        both = flat_gradient(first + second.value, self.parameters)
+        opposed = bool(conflict(g_labeled, g_unlabeled).item())
+        self._update(g_labeled if opposed else both, number)
+        return {"loss_labeled": first.detach()}
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labeled", type=int, default=16)
+    parser.add_argument("--unlabeled", type=int, default=80)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--variant", default="canonical")
+    parser.add_argument("--depth", type=int, default=10)
+    parser.add_argument("--widen", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    print(table(measure(arguments), arguments.labeled + arguments.unlabeled))
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, float]:
+    """Return the median seconds a step of each way."""
+    device = torch.device(arguments.device)
+    options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
+    both = {"mixing": True, "gradient": "fix_a_step"}
+    ways: dict[str, tuple[type[Learner], dict[str, Any]]] = {
+        BASE: (Learner, {}),
+        SEPARATE: (Learner, {"fix_a_step": both}),
+        JOINT: (Learner, {"fix_a_step": both, "batch_norm": "joint"}),
+        THREE: (ThreeBackwards, {"fix_a_step": both}),
+    }
+    steps: dict[str, Callable[[int], None]] = {}
+    for name, (kind, changes) in ways.items():
+        config = TrainConfig.parse(
+            {"data": {"stores": ["none"], "split": "none"}, "method": {"name": "fixmatch"}} | changes, where=name
+        )
+        torch.manual_seed(0)
+        network = build_network("WideResNet", classes=CLASSES, size=arguments.size, **options)
+        generator = torch.Generator(device).manual_seed(0)
+        learner = kind(place(network, device), config, weights=None, generator=generator)
+        steps[name] = _stepper(learner, _views(learner, arguments, device), device)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(-3, arguments.steps):  # the first three warm up
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step(max(number, 0))
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _stepper(learner: Learner, views: Views, device: torch.device) -> Callable[[int], None]:
+    def step(number: int) -> None:
+        learner.step(views, number)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return step
+
+
+def _views(learner: Learner, arguments: argparse.Namespace, device: torch.device) -> Views:
+    generator = torch.Generator(device).manual_seed(0)
+
+    def frames(n: int) -> Tensor:
+        shape = (n, arguments.size, arguments.size)
+        return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8, device=device)
+
+    targets = torch.eye(CLASSES, device=device)[torch.arange(arguments.labeled, device=device) % CLASSES]
+    return learner.augment(frames(arguments.labeled), targets, frames(arguments.unlabeled), generator)
+
+
+def table(seconds: dict[str, float], images: int) -> str:
+    """Return the measurements as a Markdown table.
+
+    Args:
+        seconds: Seconds a step by way.
+        images: Labeled and unlabeled frames a step.
+    """
+    lines = ["| step | ms | images/s | cost over FixMatch |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {1e3 * value:.0f} | {images / value:.0f} | {value / seconds[BASE]:.2f} |"
+        for name, value in seconds.items()
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Exports a run for use without this package: uint8 frames in, logits out, any number of frames at a time.
+
+What is written is read again and compared with the run on frames of the real shape; only then does it get its name.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
+from heart2heart.files import atomic_path, sha256_json
+from heart2heart.learn.inference import Classifier
+from heart2heart.learn.run import Run
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit, relative to the largest logit, that counts as the same."""
+
+Pixels = npt.NDArray[np.uint8]
+Logits = npt.NDArray[np.float32]
+
+
+def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) -> dict[str, Path]:
+    """Write a run's network in other forms.
+
+    Each file takes `pixels`, uint8 `(n, size, size)` of the run's geometry with any n, and gives `logits`, float32
+    `(n, classes)`. It carries the class names, the geometry and the run's hashes.
+
+    Args:
+        run: A finished run.
+        out: Folder for `model.pt2` and `model.onnx`.
+        formats: Names of `FORMATS`.
+
+    Returns:
+        The files by format.
+
+    Raises:
+        UnknownNameError: a format that does not exist.
+        MissingInputError: ONNX without the extra `onnx`.
+        InternalError: an exported file does not give the run's logits; nothing is published.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise UnknownNameError.among("export format", name, list(FORMATS))
+    if "onnx" in formats:
+        _require_onnx()
+    model = _portable(run.network)
+    size = run.geometry.size
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size)).astype(np.uint8)
+    expected = run.predict(pixels)
+    written = {}
+    for name in formats:
+        write, read = FORMATS[name]
+        path = out / f"model.{name}"
+        with atomic_path(path) as temporary:
+            write(model, torch.from_numpy(pixels), _facts(run), temporary)
+            for part in (pixels, pixels[:1]):  # another number of frames than it was traced with
+                apart = float(np.abs(read(temporary, part) - expected[: len(part)]).max())
+                if apart > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+                    what = f"the exported {name} differs from the run by {apart:.2g} in a logit"
+                    raise InternalError(what, where=path, remedy="Please report it with the name of the network")
+        written[name] = path
+    return written
+
+
+def _portable(network: nn.Module) -> nn.Module:
+    """Return a copy on the CPU with weights in plain order, which every reader expects."""
+    network = deepcopy(network).cpu().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous()
+    return Classifier(network).eval()
+
+
+def _facts(run: Run) -> dict[str, str]:
+    """Return what an exported file says of itself."""
+    record = run.folder.record
+    return {
+        "classes": json.dumps(list(run.classes)),
+        "geometry": json.dumps(run.geometry.to_json()),
+        "run_sha256": sha256_json([record.config_sha256, record.split_sha256, record.selected_step]),
+    }
+
+
+def _write_pt2(model: nn.Module, pixels: Tensor, facts: dict[str, str], path: Path) -> None:
+    program = torch.export.export(model, (pixels,), dynamic_shapes=({0: torch.export.Dim("frames", min=1)},))
+    # `torch.export.save` insists on the ending .pt2, which a temporary name lacks; a file object has no name.
+    with path.open("wb") as handle:
+        torch.export.save(program, handle, extra_files=dict(facts))
+
+
+def _read_pt2(path: Path, pixels: Pixels) -> Logits:
+    with path.open("rb") as handle:
+        program = torch.export.load(handle)
+    logits: Tensor = program.module()(torch.from_numpy(pixels))
+    return np.asarray(logits.detach().numpy(), np.float32)
+
+
+def _write_onnx(model: nn.Module, pixels: Tensor, facts: dict[str, str], path: Path) -> None:
+    with warnings.catch_warnings():
+        # PyTorch's exporter warns of its own use of a retired class.
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        program = torch.onnx.export(
+            model,
+            (pixels,),
+            dynamo=True,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("frames", min=1)},),
+            verbose=False,
+        )
+    assert program is not None
+    program.model.metadata_props.update(facts)
+    program.save(path, external_data=False)
+
+
+def _read_onnx(path: Path, pixels: Pixels) -> Logits:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(["logits"], {"pixels": pixels})[0], np.float32)
+
+
+def _require_onnx() -> None:
+    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
+    if missing:
+        what = f"exporting ONNX needs {', '.join(missing)}"
+        raise MissingInputError(what, remedy="Install the extra: pip install 'heart2heart[onnx]'")
+
+
+Write = Callable[[nn.Module, Tensor, dict[str, str], Path], None]
+Read = Callable[[Path, Pixels], Any]
+
+FORMATS: Mapping[str, tuple[Write, Read]] = {"pt2": (_write_pt2, _read_pt2), "onnx": (_write_onnx, _read_onnx)}
+"""Every format: how it is written, and how it is read back to be compared."""
