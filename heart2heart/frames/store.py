@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from heart2heart.errors import ConfigError, ExistsError, MissingInputError, StoreError
-from heart2heart.files import read_json, sha256_file, write_json
+from heart2heart.files import read_json, write_json
 from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.schema import CLIPS, FRAMES, SCHEMA_VERSION
+from heart2heart.frames.shards import TEMPORARY, faults, read_metadata, read_table, sweep, unreadable
 from heart2heart.frames.writer import ShardWriter
 
-_TEMPORARY = ".*.tmp"  # the names of `files.atomic_path`
 _SHARD_BYTES = 2**27
 
 
@@ -76,7 +74,7 @@ class FrameStore:
                 what = f"this store holds frames of {store.geometry}, not {geometry}"
                 raise StoreError(what, where=root, remedy="A store keeps one geometry; name another folder")
             return store
-        if root.exists() and not (root.is_dir() and all(path.match(_TEMPORARY) for path in root.iterdir())):
+        if root.exists() and not (root.is_dir() and all(path.match(TEMPORARY) for path in root.iterdir())):
             raise ExistsError("this is not a frame store, and not empty", where=root, remedy="Name another folder")
         write_json(
             root / "store.json",
@@ -107,14 +105,7 @@ class FrameStore:
         Returns:
             The number of files removed.
         """
-        whole = {path.stem for path in (self.root / "clips").glob("[0-9a-f]*.parquet")}
-        left = [path for path in self.root.rglob(_TEMPORARY) if path.is_file()]
-        left += [path for path in (self.root / "frames").glob("[0-9a-f]*.*") if path.stem not in whole]
-        oldest = time.time() - older_than_s
-        stale = [path for path in left if path.stat().st_mtime < oldest]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
+        return sweep(self.root, older_than_s)
 
     @cached_property
     def _shards(self) -> list[str]:
@@ -124,7 +115,7 @@ class FrameStore:
     def _metadata(self) -> dict[str, dict[str, str]]:
         found = {}
         for shard in self._shards:
-            raw = _parquet(pq.read_schema, self.root / "clips" / f"{shard}.parquet").metadata or {}
+            raw = read_metadata(self.root / "clips" / f"{shard}.parquet")
             found[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
         return found
 
@@ -138,7 +129,7 @@ class FrameStore:
         """One row a clip: the columns of `schema.CLIPS` and `shard`."""
         parts = []
         for shard in self._shards:
-            part = _parquet(pq.read_table, self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None)
+            part = read_table(self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None)
             parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
         if not parts:
             return CLIPS.append(pa.field("shard", pa.string())).empty_table()
@@ -152,7 +143,7 @@ class FrameStore:
         """One row a frame: the columns of `schema.FRAMES` and `row`, the number that `read` takes."""
         parts = []
         for shard, start in zip(self._shards, self._starts, strict=False):
-            part = _parquet(pq.read_table, self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None)
+            part = read_table(self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None)
             kept = self.clips.filter(pc.equal(self.clips["shard"], shard))["clip"]
             part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
             whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
@@ -180,8 +171,7 @@ class FrameStore:
             try:
                 self._maps[shard] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError) as error:
-                remedy = "Run `heart2heart store verify`, then ingest the missing files again"
-                raise StoreError("a shard of this store cannot be read", where=path, remedy=remedy) from error
+                raise unreadable(path) from error
         return self._maps[shard]
 
     def sql(self, query: str) -> pa.Table:
@@ -202,19 +192,7 @@ class FrameStore:
 
     def verify(self) -> list[str]:
         """Re-hash every shard and return a line for each fault; an empty list means whole."""
-        faults = []
-        for shard in self._shards:
-            path = self.root / "frames" / f"{shard}.npy"
-            if not path.exists():
-                faults.append(f"{shard}: the frames are missing")
-            elif sha256_file(path) != self._metadata[shard]["sha256"]:
-                faults.append(f"{shard}: the frames differ from their checksum")
-            index = self.root / "frames" / f"{shard}.parquet"
-            if not index.exists():
-                faults.append(f"{shard}: the index of frames is missing")
-            elif pq.read_metadata(index).num_rows != int(self._metadata[shard]["frames"]):
-                faults.append(f"{shard}: the index counts other frames than the shard")
-        return faults
+        return [f"{shard}: {fault}" for shard in self._shards for fault in faults(self.root, shard)]
 
     def digest(self) -> str:
         """Return one hash of all clips, frame rows and pixels, whatever the order or cut of the shards."""
@@ -225,14 +203,6 @@ class FrameStore:
             for row in part.to_pylist():
                 total.update(json.dumps(row, sort_keys=True, default=_plain).encode())
         return total.hexdigest()
-
-
-def _parquet(read: Callable[[Path], Any], path: Path) -> Any:
-    try:
-        return read(path)
-    except (OSError, pa.ArrowException) as error:
-        remedy = "Run `heart2heart store verify`, then ingest the missing files again"
-        raise StoreError("a table of this store cannot be read", where=path, remedy=remedy) from error
 
 
 def _plain(value: Any) -> str:

@@ -75,14 +75,15 @@ class ShardWriter:
         return shard
 
     def _write(self, shard: str) -> None:
-        with atomic_path(self.root / "frames" / f"{shard}.npy") as path, path.open("wb") as handle:
+        pixels, index = (self.root / "frames" / f"{shard}.{suffix}" for suffix in ("npy", "parquet"))
+        with atomic_path(pixels) as path, path.open("wb") as handle:
             np.lib.format.write_array(handle, np.concatenate(self._pixels), allow_pickle=False)
-        digest = sha256_file(self.root / "frames" / f"{shard}.npy")
-        with atomic_path(self.root / "frames" / f"{shard}.parquet") as path:
-            pq.write_table(table(self._frames, FRAMES), path, compression="zstd")
-        clips = table(self._clips, CLIPS).replace_schema_metadata({"sha256": digest, "frames": str(len(self._frames))})
+        with atomic_path(index) as path:
+            pq.write_table(table(self._frames, FRAMES), path, compression="zstd", write_page_checksum=True)
+        sums = {"sha256": sha256_file(pixels), "index_sha256": sha256_file(index), "frames": str(len(self._frames))}
+        clips = table(self._clips, CLIPS).replace_schema_metadata(sums)
         with atomic_path(self.root / "clips" / f"{shard}.parquet") as path:
-            pq.write_table(clips, path, compression="zstd")
+            pq.write_table(clips, path, compression="zstd", write_page_checksum=True)
 
     def __enter__(self) -> Self:
         """Return the writer itself."""
