@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from heart2heart.augment.policy import NAMES, Policy
+from heart2heart.augment.policy import NAMES, Operation, Policy
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,7 @@ def sample(policy: Policy, n: int, size: int, generator: torch.Generator) -> Par
     pad = round(policy.crop * size)
     flip = uniform(n) < policy.flip
     shift = integers(-pad, pad + 1, n, 2).float()
-    table = torch.tensor(
-        [[NAMES.index(op.name), op.low, op.high, op.signed] for op in policy.operations], device=device
-    )
-    drawn = table[integers(0, len(policy.operations), n, policy.draws)]
+    drawn = _ranges(policy.operations, device)[integers(0, len(policy.operations), n, policy.draws)]
     strength = integers(1, policy.magnitude, n, policy.draws) / 10
     sign = torch.where((uniform(n, policy.draws) < 0.5) & (drawn[..., 3] > 0), -1.0, 1.0)
     applied = uniform(n, policy.draws) < policy.probability
@@ -74,6 +72,12 @@ def sample(policy: Policy, n: int, size: int, generator: torch.Generator) -> Par
     side = cutout_side(policy, size)
     cutout = (integers(0, size, n, 2).float() - side // 2).clamp_min(0)
     return Parameters(flip, shift, operations, values, cutout)
+
+
+@lru_cache
+def _ranges(operations: tuple[Operation, ...], device: torch.device) -> Tensor:
+    """Return number, low, high and sign of each operation; kept, since sending it makes the host wait."""
+    return torch.tensor([[NAMES.index(op.name), op.low, op.high, op.signed] for op in operations], device=device)
 
 
 def cutout_side(policy: Policy, size: int) -> int:

@@ -61,7 +61,8 @@ def _warp(policy: Policy, levels: Tensor, parameters: Parameters) -> Tensor:
 
 def _sharpen(levels: Tensor, parameters: Parameters) -> Tensor:
     """Blend with the smoothed frame (3 x 3, weights 1 around 5): factor 0 is smooth, 1 is unchanged."""
-    kernel = torch.tensor([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]], device=levels.device) / 13
+    kernel = torch.full((3, 3), 1 / 13, device=levels.device)
+    kernel[1, 1] = 5 / 13
     for slot in range(parameters.operations.shape[1]):
         mine = parameters.operations[:, slot] == NAMES.index("sharpness")
         factor = torch.where(mine, parameters.values[:, slot], 1.0)[:, None, None]

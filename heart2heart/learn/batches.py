@@ -13,7 +13,7 @@ from heart2heart.errors import RunError
 from heart2heart.learn.config import TrainConfig
 from heart2heart.learn.data import TrainData
 from heart2heart.learn.learner import Learner, Views
-from heart2heart.learn.pool import Pool
+from heart2heart.learn.pool import Pool, send
 from heart2heart.learn.sampler import Sampler
 
 
@@ -40,8 +40,8 @@ class Batches:
         placement = config.pool.placement
         cpu = torch.device("cpu")
         self.labeled = Pool(data.frames, data.train.rows, device, placement)
-        self.targets = torch.from_numpy(data.train.targets).to(device)
-        self.classes = len(data.classes)
+        targets = torch.from_numpy(data.train.targets)
+        self.targets = functional.one_hot(targets, len(data.classes)).float().to(device)
         self.chance = generator(config.seed, "augmentation", device)
         stream = generator(config.seed, "labeled order", cpu)
         self.samplers = {"labeled": Sampler(len(self.labeled), stream, self.labeled.index_device)}
@@ -63,7 +63,7 @@ class Batches:
     def next(self) -> Views:
         """Return the next batch, augmented."""
         index = self.samplers["labeled"].take(self.config.batch.labeled)
-        targets = functional.one_hot(self.targets[index.to(self.device)], self.classes).float()
+        targets = self.targets[send(index, self.device)]
         labeled = self.labeled.take(index)
         unlabeled: Tensor = labeled[:0]
         if self.unlabeled is not None:

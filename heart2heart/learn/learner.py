@@ -117,6 +117,11 @@ class Learner:
         self._update(direction, number)
         return metrics
 
+    def finite(self) -> bool:
+        """Return whether all weights and running statistics are finite; the host waits for the answer."""
+        state = [value for value in self.network.state_dict().values() if value.is_floating_point()]
+        return bool(torch.stack([value.isfinite().all() for value in state]).all())
+
     def _mix(self, views: Views) -> tuple[Tensor, Tensor]:
         settings = self.config.fix_a_step
         if not settings.mixing:

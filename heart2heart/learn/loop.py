@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from heart2heart.errors import ConfigError, RunError
+from heart2heart.errors import ConfigError, DivergedError, RunError
 from heart2heart.frames.store import FrameStores
 from heart2heart.learn import checkpoint
 from heart2heart.learn.batches import Batches, generator
@@ -98,6 +98,9 @@ def _train(config: TrainConfig, data: TrainData, out: Path, device: torch.device
         if not (validating or saving or done % config.log_every == 0):
             continue
         line = meter.read(done)
+        if not learner.finite():
+            remedy = "The last checkpoint is from before; lower optimiser.lr and train anew"
+            raise DivergedError(f"the weights after step {done} are not finite", where=out, remedy=remedy)
         now = time.monotonic()
         seconds += now - since
         line["images_per_second"] = (done - read) * batches.size / max(now - since, 1e-9)

@@ -56,10 +56,14 @@ class Pool:
         """Return uint8 `(n, size, size)` on the device for int64 `(n,)` places in the pool."""
         if self.pixels is not None:
             return self.pixels[index]
-        read = torch.from_numpy(self.frames.read(self.rows[index.numpy()]))
-        if self.device.type != "cuda":
-            return read.to(self.device)
-        return read.pin_memory().to(self.device, non_blocking=True)
+        return send(torch.from_numpy(self.frames.read(self.rows[index.numpy()])), self.device)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to the device without making the host wait for it."""
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _fits(count: int, device: torch.device) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from heart2heart.learn.pool import send
+
 
 class Sampler:
     """Endless passes over `size` items, each in a new order.
@@ -28,7 +30,7 @@ class Sampler:
         """Return the next `n` indices, int64 `(n,)`."""
         while len(self.order) < n:
             # The order is drawn on the CPU: one pass costs little, and is the same whatever the device.
-            more = torch.randperm(self.size, generator=self.generator).to(self.device)
+            more = send(torch.randperm(self.size, generator=self.generator), self.device)
             self.order = torch.cat([self.order, more])
         taken, self.order = self.order[:n], self.order[n:]
         return taken
