@@ -31,15 +31,16 @@ def run_ordered(work: Work, paths: Sequence[Path], workers: int) -> Iterator[Out
     if workers == 1 or not paths:
         yield from map(work, paths)
         return
-    _require_pool(work)
-    start = 0
-    while start < len(paths):
-        for outcome in _until_broken(work, paths[start:], workers):
+    done = 0
+    while done < len(paths):
+        for outcome in _until_broken(work, paths[done:], workers):
             yield outcome
-            start += 1
-        for path in paths[start : start + workers * _AHEAD]:
-            yield _alone(work, path)
-            start += 1
+            done += 1
+        if done == 0:
+            _require_processes(work)
+        for outcome in _one_at_a_time(work, paths[done : done + workers * _AHEAD]):
+            yield outcome
+            done += 1
 
 
 def _until_broken(work: Work, paths: Sequence[Path], workers: int) -> Iterator[Outcome]:
@@ -60,21 +61,29 @@ def _until_broken(work: Work, paths: Sequence[Path], workers: int) -> Iterator[O
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _require_pool(work: Work) -> None:
+def _one_at_a_time(work: Work, paths: Sequence[Path]) -> Iterator[Outcome]:
+    """Yield outcomes in order; a file that breaks its process is `failed:crashed`, and a new process goes on."""
+    done = 0
+    while done < len(paths):
+        with _pool(work, 1) as pool:
+            try:
+                for path in paths[done:]:
+                    outcome = pool.submit(_work, path).result()
+                    yield outcome
+                    done += 1
+            except BrokenProcessPool:
+                yield Outcome("failed:crashed")
+                done += 1
+
+
+def _require_processes(work: Work) -> None:
+    """Tell a file that kills from processes that cannot start at all."""
     with _pool(work, 1) as pool:
         try:
             pool.submit(len, ()).result()
         except BrokenProcessPool as error:
             remedy = "Call it under `if __name__ == '__main__':` in a script that can be imported, or use workers=1"
             raise ConfigError("worker processes cannot start", remedy=remedy) from error
-
-
-def _alone(work: Work, path: Path) -> Outcome:
-    with _pool(work, 1) as pool:
-        try:
-            return pool.submit(_work, path).result()
-        except BrokenProcessPool:
-            return Outcome("failed:crashed")
 
 
 def _pool(work: Work, workers: int) -> ProcessPoolExecutor:

@@ -96,6 +96,8 @@ class Ledger:
             with closing(sqlite3.connect(self._address(), uri=True)) as connection:
                 return connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
+            if str(error).startswith("no such table"):  # the first ingest has just begun
+                return []
             raise StoreError("this ledger cannot be read", where=self.path) from error
 
 

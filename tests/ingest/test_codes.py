@@ -1,0 +1,30 @@
+"""The table of codes, its page, and the codes that the source raises."""
+
+import re
+from pathlib import Path
+
+from heart2heart.frames.schema import CLIPS
+from heart2heart.ingest import CODES, FLAGS
+from heart2heart.ingest.codes import markdown
+
+ROOT = Path(__file__).parents[2]
+SOURCE = "\n".join(
+    path.read_text(encoding="utf-8")
+    for room in ("dicom", "ingest")
+    for path in sorted((ROOT / "heart2heart" / room).rglob("*.py"))
+    if path.name != "codes.py"
+)
+
+
+def test_the_page_is_the_table() -> None:
+    assert markdown() in (ROOT / "docs" / "status-codes.md").read_text(encoding="utf-8")
+
+
+def test_every_code_raised_is_in_the_table_and_every_code_is_raised() -> None:
+    raised = set(re.findall(r'"((?:excluded|failed):[a-z0-9_]+)"', SOURCE)) | {"accepted"}
+    assert raised == set(CODES)
+
+
+def test_every_flag_is_set_somewhere() -> None:
+    assert all(f'"{flag}"' in SOURCE for flag in FLAGS)
+    assert "flags" in CLIPS.names

@@ -1,0 +1,81 @@
+"""kill -9 in the middle of an ingest, then the same command: the same store and the same counts."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heart2heart.frames.store import FrameStore
+from heart2heart.frames.writer import ShardWriter
+from heart2heart.ingest import Ledger
+from heart2heart.ingest.ledger import Book
+from tests.ingest.archive import make_archive, run
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from heart2heart.ingest import pipeline
+from heart2heart.ingest.worker import Worker
+from tests.ingest.archive import run
+plain = Worker.__call__
+def slow(self, path):
+    time.sleep(0.15)
+    return plain(self, path)
+Worker.__call__ = slow
+pipeline._LINES_AHEAD = 3
+run(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("after", [2, 5])
+def test_killed_and_resumed(tmp_path: Path, after: int) -> None:
+    root = make_archive(tmp_path / "in", clips=8)
+    undisturbed, store = tmp_path / "whole", tmp_path / "store"
+    wanted = run(root, undisturbed)
+    (tmp_path / "store.key").write_text((tmp_path / "whole.key").read_text())
+    (tmp_path / "store.key").chmod(0o600)
+    with subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(store)]) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            done = Ledger(store).counts() if (store / "ledger.sqlite").exists() else {}
+            if sum(done.get("a", {}).values()) >= after:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert FrameStore.open(store).digest() != FrameStore.open(undisturbed).digest()
+    resumed = run(root, store)
+    assert resumed.unchanged >= after
+    assert resumed.total == wanted.total
+    assert FrameStore.open(store).digest() == FrameStore.open(undisturbed).digest()
+    assert FrameStore.open(store).verify() == []
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at one exact place."""
+
+
+@pytest.mark.parametrize("place", ["before the frames", "between frames and ledger"])
+def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    root = make_archive(tmp_path / "in")
+    whole = run(root, tmp_path / "store")
+    digest = FrameStore.open(tmp_path / "store").digest()
+    (tmp_path / "again.key").write_text((tmp_path / "store.key").read_text())
+    (tmp_path / "again.key").chmod(0o600)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        owner = ShardWriter if place == "before the frames" else Book
+        patch.setattr(owner, "publish" if owner is ShardWriter else "add", die)
+        with pytest.raises(Killed):
+            run(root, tmp_path / "again")
+    published = len(FrameStore.open(tmp_path / "again").clips)
+    assert published == (0 if place == "before the frames" else 6)
+    assert Ledger(tmp_path / "again").counts() == {}
+    assert run(root, tmp_path / "again").total == whole.total
+    assert FrameStore.open(tmp_path / "again").digest() == digest

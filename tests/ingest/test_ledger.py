@@ -1,0 +1,72 @@
+"""The book of files: one writer, readable while it writes."""
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
+from heart2heart.ingest.ledger import Ledger, Line, write_book
+
+
+def line(number: int, status: str = "accepted", site: str = "a") -> Line:
+    return Line(f"f{number}", site, status, "stamp", f"c{number}", f"k{number}" if status == "accepted" else None)
+
+
+def test_lines_are_counted_replaced_and_found(tmp_path: Path) -> None:
+    with write_book(tmp_path) as book:
+        book.add([line(1), line(2), line(3, "failed:empty"), line(4, site="b")])
+        assert Ledger(tmp_path).counts()["a"] == {"accepted": 2, "failed:empty": 1}  # while the book is open
+        book.add([line(2, "failed:decode")])
+        assert book.lines("b") == {"f4": ("accepted", "stamp")}
+        assert book.accepted() == {"c1": "f1", "c4": "f4"}
+    ledger = Ledger(tmp_path)
+    assert ledger.counts() == {"a": {"accepted": 1, "failed:decode": 1, "failed:empty": 1}, "b": {"accepted": 1}}
+    assert ledger.counts("b") == {"b": {"accepted": 1}}
+    assert ledger.counts("c") == {}
+    assert ledger.files_with(["failed:empty", "failed:decode"]) == {"f2", "f3"}
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    with write_book(tmp_path), pytest.raises(StoreError, match="another ingest"), write_book(tmp_path):
+        pass
+    with write_book(tmp_path) as book:
+        book.add([line(1)])
+
+
+def test_lines_of_lost_clips_and_duplicates_are_struck(tmp_path: Path) -> None:
+    with write_book(tmp_path) as book:
+        book.add([line(1), line(2), line(3, "excluded:duplicate"), line(4, "failed:empty")])
+        assert book.reconcile({"k1", "k2"}) == 0
+        assert book.reconcile({"k1"}) == 1
+    assert Ledger(tmp_path).counts() == {"a": {"accepted": 1, "failed:empty": 1}}
+
+
+def test_a_site_keeps_its_key_and_settings(tmp_path: Path) -> None:
+    with write_book(tmp_path) as book:
+        book.enter_site("a", "k", "s")
+        book.enter_site("a", "k", "s")
+        with pytest.raises(ConfigError, match="another key"):
+            book.enter_site("a", "x", "s")
+        with pytest.raises(ConfigError, match="other settings"):
+            book.enter_site("a", "k", "x")
+        book.enter_site("b", "x", "x")
+    assert Ledger(tmp_path).sites() == ["a", "b"]
+
+
+def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
+    with write_book(tmp_path) as book:
+        book.add([line(0)])
+        book._connection.execute("PRAGMA max_page_count = 10")
+        with pytest.raises(NoSpaceError):
+            book.add([line(number) for number in range(2000)])
+    assert Ledger(tmp_path).counts() == {"a": {"accepted": 1}}
+
+
+def test_no_ledger_and_a_damaged_one(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no ledger"):
+        Ledger(tmp_path)
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError, match="cannot be read"):
+        Ledger(tmp_path).counts()
+    with pytest.raises(StoreError, match="damaged"), write_book(tmp_path):
+        pass

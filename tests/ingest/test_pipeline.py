@@ -1,0 +1,208 @@
+"""From an archive to a store: every file one code, nothing twice, the same store whatever the way."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
+from heart2heart.frames.store import FrameStore
+from heart2heart.ingest import CODES, IngestSettings, Ledger, find_files, ingest, locate, status_table
+from tests.dicom.build import film, write
+from tests.ingest.archive import EXPECTED, SMALL, make_archive, run
+
+
+class Counter:
+    """Collects what progress is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def update(self, done: int, note: str = "") -> None:
+        """Remember `done`."""
+        self.seen.append(done)
+
+
+def test_every_file_ends_with_one_code(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    summary = run(root, store)
+    assert summary.run == summary.total == EXPECTED
+    assert Ledger(store).counts() == {"a": EXPECTED}
+    assert sum(EXPECTED.values()) == len(find_files([root]))
+    assert (summary.clips, summary.frames, summary.unchanged, summary.accepted) == (6, 18, 0, 6)
+    opened = FrameStore.open(store)
+    assert (len(opened.clips), len(opened.frames)) == (6, 18)
+    assert opened.verify() == []
+    assert len(set(opened.clips["patient"].to_pylist())) == 2
+    assert set(EXPECTED) < set(CODES)
+
+
+def test_again_does_nothing_and_new_files_are_added(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    before = FrameStore.open(store).digest()
+    again = run(root, store)
+    assert (again.run, again.unchanged, again.clips, again.total) == ({}, 12, 0, EXPECTED)
+    assert FrameStore.open(store).digest() == before
+    write(root / "later", film(4, seed=99))
+    later = run(root, store)
+    assert (later.run, later.clips, later.unchanged) == ({"accepted": 1}, 1, 12)
+
+
+def test_a_renamed_archive_adds_no_clip(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    before = FrameStore.open(store).digest()
+    moved = root.rename(tmp_path / "moved")
+    summary = run(moved, store)
+    assert summary.run["excluded:duplicate"] == 7
+    assert summary.clips == 0
+    other = run(moved, store, site="b")
+    assert (other.clips, other.total["excluded:duplicate"]) == (0, 7)
+    assert FrameStore.open(store).digest() == before
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    root = make_archive(tmp_path / "in")
+    (tmp_path / "one.key").write_text("ab" * 32)
+    (tmp_path / "one.key").chmod(0o600)
+    results = []
+    for name, workers in (("x", 1), ("y", 3)):
+        store = tmp_path / name
+        ingest([root], site="a", store=store, key=tmp_path / "one.key", settings=SMALL, workers=workers)
+        results.append((FrameStore.open(store).digest(), Ledger(store).counts()))
+    assert results[0] == results[1]
+
+
+def test_a_store_that_lost_a_shard_is_filled_again(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    before = FrameStore.open(store).digest()
+    for path in (store / "clips").iterdir():
+        path.unlink()
+    again = run(root, store)
+    assert (again.clips, again.total) == (6, EXPECTED)
+    assert FrameStore.open(store).digest() == before
+
+
+def test_a_ledger_that_is_behind_its_store_is_caught_up(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    before = FrameStore.open(store).digest()
+    (store / "ledger.sqlite").unlink()
+    again = run(root, store)
+    assert (again.clips, again.total) == (0, EXPECTED)
+    assert FrameStore.open(store).digest() == before
+
+
+def test_another_key_or_other_settings_are_refused(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in", clips=1), tmp_path / "store"
+    run(root, store)
+    with pytest.raises(ConfigError, match="another key"):
+        ingest([root], site="a", store=store, key=tmp_path / "other.key", settings=SMALL)
+    with pytest.raises(ConfigError, match="other settings"):
+        ingest([root], site="a", store=store, key=tmp_path / "store.key", settings=IngestSettings(size=32))
+    with pytest.raises(StoreError, match="tmed2-112"):
+        ingest([root], site="a", store=store, key=tmp_path / "store.key")
+    with pytest.raises(ConfigError, match="inside the store"):
+        ingest([root], site="a", store=store, key=store / "a.key", settings=SMALL)
+    for site in ("", "../x", "a" * 65, "a\nb"):
+        with pytest.raises(ConfigError, match="site"):
+            ingest([root], site=site, store=store, key=tmp_path / "store.key", settings=SMALL)
+    with pytest.raises(ConfigError, match="frame rule"):
+        IngestSettings.parse({"frames": "even:0"}, where="test")
+
+
+def test_no_file_and_no_dicom(tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    with pytest.raises(MissingInputError, match="no file found"):
+        run(tmp_path / "in", tmp_path / "store")
+    with pytest.raises(MissingInputError, match="no such file"):
+        run(tmp_path / "nowhere", tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    (tmp_path / "in" / "deep" / "a.txt").write_text("words")
+    summary = run(tmp_path / "in", tmp_path / "store")
+    assert (summary.total, summary.accepted) == ({"excluded:not_dicom": 1}, 0)
+
+
+def test_a_full_disk_stops_cleanly_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyarrow import parquet
+
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "write_table", full)
+        with pytest.raises(NoSpaceError, match="run the same command again"):
+            run(root, store)
+    assert len(FrameStore.open(store).clips) == 0
+    assert Ledger(store).counts() == {}
+    assert run(root, store).total == EXPECTED
+
+
+def test_files_worth_another_try_are_tried_again(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    write(root / "clip", film(4))
+    (root / "link").symlink_to(tmp_path / "outside")
+    first = run(root, tmp_path / "store")
+    assert first.total == {"accepted": 1, "failed:unreadable": 1}
+    write(tmp_path / "outside", film(4, seed=3))
+    assert run(root, tmp_path / "store").total == {"accepted": 2}
+
+
+def test_an_unreadable_file_among_good_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, plain = make_archive(tmp_path / "in", clips=2), Path.open
+
+    def guarded(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.name == "clip1":
+            raise PermissionError(errno.EACCES, "denied")
+        return plain(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", guarded)
+        total = run(root, tmp_path / "store").total
+    assert (total["failed:unreadable"], total["accepted"]) == (1, 1)
+    assert run(root, tmp_path / "store").total["accepted"] == 2
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "clip", film(4))
+    run(tmp_path / "in", tmp_path / "store")
+    write(path, film(5, seed=1))
+    summary = run(tmp_path / "in", tmp_path / "store")
+    assert (summary.run, summary.total, summary.clips) == ({"accepted": 1}, {"accepted": 1}, 1)
+
+
+def test_progress_and_table(tmp_path: Path) -> None:
+    root, told = make_archive(tmp_path / "in"), Counter()
+    summary = ingest([root], site="a", store=tmp_path / "s", key=tmp_path / "s.key", settings=SMALL, progress=told)
+    assert told.seen == list(range(1, 13))
+    text = status_table(summary)
+    assert all(code in text for code in EXPECTED)
+    assert "6 clips and 18 frames added" in text
+    assert "12" in text.splitlines()[-2]
+
+
+def test_files_are_located_by_code(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    found = list(locate([root], store=store, key=tmp_path / "store.key", codes=["failed:truncated", "failed:empty"]))
+    assert [path.name for path in found] == ["cut", "empty.dcm"]
+    assert list(locate([root / "study 0"], store=store, key=tmp_path / "store.key", codes=["failed:empty"])) == []
+    with pytest.raises(LookupError, match="unknown status code"):
+        list(locate([root], store=store, key=tmp_path / "store.key", codes=["failed:sadly"]))
+
+
+def test_labels_can_be_joined_by_uid_and_by_content(tmp_path: Path) -> None:
+    from heart2heart.dicom.deidentify import Key, Pseudonymizer
+
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    run(root, store)
+    make = Pseudonymizer(Key.load(tmp_path / "store.key"))
+    clips = {row["instance"]: row for row in FrameStore.open(store).clips.to_pylist()}
+    row = clips[make.uid("1.2.3.4")]
+    assert row["content"] == make.content(root / "study 1" / "clip4")
+    assert row["clip"] == make.clip(row["content"])
