@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heart2heart.errors import DicomError
 from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
     trained = Run.load(run)
     found = []
     for file in files:
-        clip = load_clip(file, geometry=trained.geometry, rule=rule)
+        try:
+            clip = load_clip(file, geometry=trained.geometry, rule=rule)
+        except DicomError as error:
+            remedy = f"Status {error.code}; docs/status-codes.md explains it"
+            raise DicomError(error.what, code=error.code, where=file, remedy=remedy) from error
         log_p = log_softmax(trained.predict(clip.pixels).astype(np.float64), axis=1)
         mean = log_softmax(log_p.mean(axis=0))
         classes = trained.classes
