@@ -5,6 +5,7 @@ Read with `weights_only=True`: tensors, numbers and texts, never code.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -23,8 +24,10 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises:
         NoSpaceError: the disk filled up; the checkpoint before is as it was.
     """
+    buffer = io.BytesIO()  # torch.save itself would report a full disk as something else
+    torch.save({"format": FORMAT, **content}, buffer)
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path) -> dict[str, Any]:

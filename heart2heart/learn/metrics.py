@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from heart2heart.errors import DivergedError
+from heart2heart.errors import DivergedError, NoSpaceError
 from heart2heart.files import write_text
 
 Line = dict[str, float]
@@ -59,10 +60,20 @@ class MetricsLog:
         self.path = path
 
     def append(self, step: int, line: Mapping[str, float]) -> None:
-        """Append one line."""
+        """Append one line.
+
+        Raises:
+            NoSpaceError: the disk filled up; a line that was cut is dropped when the run goes on.
+        """
         assert all(math.isfinite(value) for value in line.values())
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps({"step": step, **line}) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as handle:
+                handle.write(json.dumps({"step": step, **line}) + "\n")
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            remedy = "Free some space and run the same command again"
+            raise NoSpaceError("no space left on the disk", where=self.path, remedy=remedy) from error
 
     def truncate(self, step: int) -> None:
         """Drop what was written after `step`, and a line that was being written when the process died."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 import torch
 
-from heart2heart.errors import DivergedError
+from heart2heart.errors import DivergedError, NoSpaceError
+from heart2heart.learn import checkpoint
 from heart2heart.learn.metrics import Meter, MetricsLog
 
 
@@ -39,3 +41,20 @@ def test_log_drops_what_came_after_the_checkpoint_and_a_torn_line(tmp_path: Path
     assert [line["step"] for line in log.read()] == [2, 4, 6]
     log.truncate(4)
     assert log.path.read_text() == '{"step": 2, "loss_labeled": 0.2}\n{"step": 4, "loss_labeled": 0.4}\n'
+
+
+def test_a_full_disk_is_a_clear_error_and_the_old_checkpoint_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NoSpaceError, match="no space left"):
+        MetricsLog(Path("/dev/full")).append(1, {"loss_labeled": 1.0})
+    checkpoint.save(tmp_path / "last.pt", {"step": 1})
+
+    def full(self: Path, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(NoSpaceError, match="no space left"):
+        checkpoint.save(tmp_path / "last.pt", {"step": 2})
+    assert checkpoint.load(tmp_path / "last.pt")["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
