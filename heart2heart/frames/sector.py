@@ -12,7 +12,7 @@ import numpy.typing as npt
 _CELLS = 128  # the estimate is made on a grid of at most this many cells a side
 _LIT = 8  # gray levels from the background that count as lit
 _MOVING = 1.5  # standard deviation over time, gray levels
-_DENSE = 0.55  # share of a cell that is lit or moving
+_DENSE_MOVING, _DENSE_LIT = 0.3, 0.45  # share of a cell that must be
 _LEAST = 0.12  # share of the picture below which the estimate is not believed
 _BAND = 5.0  # a part longer than this many times its breadth is a banner or a bar
 
@@ -31,11 +31,12 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     evidence = None
     if n >= 4:
         moving = _pool(pictures.astype(np.float32).std(axis=0) > _MOVING, cell)
-        evidence = _hull(moving > 0.3)
+        evidence = _hull(_closed(moving > _DENSE_MOVING))
     if evidence is None:
         brightest = pictures.max(axis=0)
         level = _background(brightest)
-        evidence = _hull(_pool(np.abs(brightest.astype(np.int16) - level) > _LIT, cell) > _DENSE)
+        # Gaps are not closed here: between lines of text they are what tells text from tissue.
+        evidence = _hull(_pool(np.abs(brightest.astype(np.int16) - level) > _LIT, cell) > _DENSE_LIT)
     if evidence is None:
         return None
     return np.repeat(np.repeat(evidence, cell, axis=0), cell, axis=1)[:height, :width]
@@ -65,13 +66,20 @@ def _pool(mask: npt.NDArray[np.bool_], cell: int) -> npt.NDArray[np.float32]:
     return shares
 
 
+def _closed(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    from scipy import ndimage
+
+    closed: npt.NDArray[np.bool_] = ndimage.binary_closing(np.pad(cells, 1), np.ones((3, 3), bool))[1:-1, 1:-1]
+    return closed
+
+
 def _hull(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """Return the convex hull of the large parts of `cells`, grown by one cell, or None if they cover too little."""
     from scipy import ndimage
     from scipy.spatial import ConvexHull, QhullError
 
     block = np.ones((3, 3), bool)
-    solid = ndimage.binary_opening(ndimage.binary_closing(np.pad(cells, 1), block)[1:-1, 1:-1], block, iterations=2)
+    solid = ndimage.binary_opening(cells, block, iterations=2)
     parts, count = ndimage.label(solid, block)
     if count == 0:
         return None
