@@ -81,10 +81,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
         yield data
     finally:
-        try:
-            data.close()
-        except BufferError:
-            return  # a view of it is still held by an error on its way up; it closes with the last view
+        data.close()
 
 
 def _parse(data: mmap.mmap) -> OpenFile:

@@ -77,7 +77,10 @@ class ShardWriter:
     def _write(self, shard: str) -> None:
         pixels, index = (self.root / "frames" / f"{shard}.{suffix}" for suffix in ("npy", "parquet"))
         with atomic_path(pixels) as path, path.open("wb") as handle:
-            np.lib.format.write_array(handle, np.concatenate(self._pixels), allow_pickle=False)
+            shape = (len(self._frames), self.size, self.size)
+            np.lib.format.write_array_header_1_0(handle, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            for part in self._pixels:
+                handle.write(part.data)  # not numpy's `tofile`, whose error on a full disk carries no number
         with atomic_path(index) as path:
             pq.write_table(table(self._frames, FRAMES), path, compression="zstd", write_page_checksum=True)
         sums = {"sha256": sha256_file(pixels), "index_sha256": sha256_file(index), "frames": str(len(self._frames))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
 
 _FILE = "ledger.sqlite"
+_LEAST_SPACE = 2**18  # bytes; with less SQLite cannot even open its log
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sites (
@@ -157,11 +159,17 @@ class Book:
         try:
             with self._connection:
                 self._connection.executemany(statement, rows)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                remedy = "Free some space and run the same command again"
-                raise NoSpaceError("no space left on the disk", where=self._store, remedy=remedy) from error
-            raise StoreError("the ledger cannot be written", where=self._store) from error
+        except sqlite3.Error as error:
+            raise _fault(error, self._store) from error
+
+
+def _fault(error: sqlite3.Error, store: Path) -> NoSpaceError | StoreError:
+    """Tell a full disk, which SQLite also reports as an input or output error, from a ledger that is damaged."""
+    if error.sqlite_errorcode == sqlite3.SQLITE_FULL or shutil.disk_usage(store).free < _LEAST_SPACE:
+        remedy = "Free some space and run the same command again"
+        return NoSpaceError("no space left on the disk", where=store, remedy=remedy)
+    remedy = "Check that the folder can be written; if the file is damaged, restore it from a copy"
+    return StoreError("the ledger is damaged or cannot be written", where=store, remedy=remedy)
 
 
 @contextmanager
@@ -182,5 +190,5 @@ def write_book(store: Path) -> Iterator[Book]:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
             except sqlite3.Error as error:
-                raise StoreError("this ledger is damaged", where=store, remedy="Restore it from a copy") from error
+                raise _fault(error, store) from error
             yield Book(connection, store)

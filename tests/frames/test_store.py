@@ -226,3 +226,22 @@ def test_an_empty_store(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "s", GEOMETRY)
     assert (len(store.clips), len(store.frames), store.verify()) == (0, 0, [])
     assert store.sql("SELECT count(*) AS n FROM clips").to_pylist() == [{"n": 0}]
+
+
+def test_a_full_disk_is_known_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+
+    from heart2heart.frames import writer as module
+
+    @contextmanager
+    def full(_: Path) -> Iterator[Path]:
+        yield Path("/dev/full")
+
+    monkeypatch.setattr(module, "atomic_path", full)
+    writer = FrameStore.create(tmp_path / "s", GEOMETRY).writer()
+    writer.add(*clip(1))
+    with pytest.raises(OSError, match="No space") as raised:
+        writer.publish()
+    assert raised.value.errno == errno.ENOSPC

@@ -12,7 +12,7 @@ from heart2heart.dicom.values import number
 _PICTURE = (
     "SOPClassUID", "Modality", "SyntheticData", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
-    "PixelAspectRatio", "PixelSpacing", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "HeartRate", "PixelSpacing", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
     "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
@@ -20,7 +20,7 @@ _PICTURE = (
 )  # fmt: skip
 
 _TIMING = (
-    "FrameIncrementPointer", "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate", "HeartRate",
+    "FrameIncrementPointer", "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate",
 )  # fmt: skip
 
 _REGION = (
@@ -60,7 +60,7 @@ def technical(header: Dataset) -> Dataset:
         if value is not None:
             setattr(kept, name, value)
     rate = number(header, _PHILIPS_FRAME_RATE) if kept.get("Manufacturer") == "Philips" else None
-    if rate and not any(name in kept for name in _TIMING[:-1]):
+    if rate and not any(name in kept for name in _TIMING):
         kept.FrameTime = f"{1000 / rate:.4f}"
     if (found := stage(header)) is not None:
         kept.StageName = found

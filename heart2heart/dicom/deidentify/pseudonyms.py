@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import mmap
 import re
 import uuid
 from dataclasses import dataclass
@@ -68,7 +67,7 @@ class Pseudonymizer:
         raw = self.key.digest("uid", uid.strip().rstrip("\0"))[:16]
         return f"2.25.{uuid.UUID(bytes=raw, version=4).int}"
 
-    def content(self, source: bytes | Path | mmap.mmap) -> str:
+    def content(self, source: bytes | Path) -> str:
         """Return the keyed hash of a file's bytes, 64 hexadecimal digits: what makes two files one clip."""
         if isinstance(source, Path):
             with source.open("rb") as handle:
