@@ -37,3 +37,4 @@ clean:
 
 docs: $(VENV)/installed
 	$(BIN)/python -m heart2heart.cli.reference > docs/cli.md
+	$(BIN)/python -m heart2heart.cli.configuration > docs/configuration.md

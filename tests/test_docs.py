@@ -4,12 +4,14 @@ import ast
 import re
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from heart2heart.cli import configuration
 from heart2heart.cli.reference import render, verbs
 from heart2heart.config import Config
+from heart2heart.learn import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -30,33 +32,22 @@ def test_every_verbs_example_is_a_valid_line(name: str, command: Any) -> None:
     assert all(given[param.name] is not None for param in command.params if param.required)
 
 
-def _keys(config: type[Config], prefix: str = "") -> list[str]:
-    found = []
-    for name, field in config.model_fields.items():
-        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-        nested = [kind for kind in inner if issubclass(kind, Config)]
-        if nested:
-            found += [key for kind in nested for key in _keys(kind, f"{prefix}{name}.")]
-        else:
-            found.append(f"{prefix}{name}")
-            assert field.description, f"{config.__name__}.{name} has no description"
-    return found
+def test_configuration_page_is_the_configuration() -> None:
+    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == configuration.render(), "run `make docs`"
 
 
-def _settings() -> list[tuple[str, str]]:
-    from heart2heart.ingest import IngestSettings
-    from heart2heart.learn import TrainConfig
-    from heart2heart.simulate import HospitalConfig
-    from heart2heart.splits import SplitSettings
-
-    kinds: tuple[type[Config], ...] = (TrainConfig, IngestSettings, SplitSettings, HospitalConfig)
-    return [(kind.__name__, key) for kind in kinds for key in _keys(kind)]
+@pytest.mark.parametrize(("title", "kind"), [(title, kind) for title, _, kind in configuration.sections()])
+def test_every_configuration_key_is_documented(title: str, kind: type[Config]) -> None:
+    found = list(configuration.keys(kind))
+    assert found, title
+    assert not [key for key, _, meaning in found if not meaning]
 
 
-def test_every_configuration_key_is_documented() -> None:
-    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
-    missing = [f"{kind}: {key}" for kind, key in _settings() if f"`{key}`" not in page]
-    assert not missing
+def test_configuration_page_shows_the_defaults_in_force() -> None:
+    defaults = {key: default for key, default, _ in configuration.keys(TrainConfig)}
+    assert defaults["data.split"] == "required"
+    assert defaults["optimiser.lr"] == "`0.03`"
+    assert (defaults["augmentation.weak.draws"], defaults["augmentation.strong.draws"]) == ("`0`", "`2`")
 
 
 def test_status_codes_page_is_the_table_of_codes() -> None:

@@ -185,5 +185,6 @@ def export(
     from heart2heart.export import export_run
     from heart2heart.learn import Run
 
-    for path in export_run(Run.load(run), out, formats=[item.value for item in form or [ExportFormat.PT2]]):
+    formats = tuple(item.value for item in form or [ExportFormat.PT2])
+    for path in export_run(Run.load(run), out, formats).values():
         print(path)

@@ -122,7 +122,7 @@ def build_network(name: str, *, classes: int, channels: int = 1, size: int, **op
         return NETWORKS[name](Shape(classes, channels, size), **options)
     except ImportError as error:
         what = f"{name} needs a package that MONAI leaves optional ({str(error).splitlines()[0]})"
-        raise ConfigError(what, where="network.name", remedy="Install it, e.g. `pip install einops` for ViT") from error
+        raise ConfigError(what, where="network.name", remedy="Install the package that it names") from error
     except (TypeError, ValueError) as error:
         if isinstance(error, ConfigError | UnknownNameError):
             raise

@@ -32,12 +32,19 @@ class CaseMix(Config):
     """Relative frequency of views, and shares of clips that are not B-mode."""
 
     plax: float = Field(default=1.0, ge=0)
+    """Weight of PLAX clips."""
     psax: float = Field(default=1.0, ge=0)
+    """Weight of PSAX clips."""
     a4c: float = Field(default=1.0, ge=0)
+    """Weight of A4C clips."""
     a2c: float = Field(default=1.0, ge=0)
+    """Weight of A2C clips."""
     a3c: float = Field(default=0.3, ge=0)
+    """Weight of A3C clips."""
     a5c: float = Field(default=0.2, ge=0)
+    """Weight of A5C clips."""
     subcostal: float = Field(default=0.3, ge=0)
+    """Weight of SUBCOSTAL clips."""
     colour: float = Field(default=0.12, ge=0, le=1)
     """Share of colour Doppler clips."""
     m_mode: float = Field(default=0.05, ge=0, le=1)

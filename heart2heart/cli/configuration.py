@@ -1,0 +1,91 @@
+"""Render docs/configuration.md from the configuration classes: `python -m heart2heart.cli.configuration > FILE`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic_core import PydanticUndefined
+
+from heart2heart.config import Config
+
+_HEAD = """# Configuration
+
+Made from the code by `make docs`; a test fails when it is out of date. An unknown key is refused, values are checked,
+nothing is evaluated.
+"""
+
+
+def sections() -> tuple[tuple[str, str, type[Config]], ...]:
+    """Return title, explanation and class of each configuration."""
+    from heart2heart.ingest import IngestSettings
+    from heart2heart.learn import TrainConfig
+    from heart2heart.simulate import HospitalConfig
+    from heart2heart.splits import SplitSettings
+
+    train = (
+        "`heart2heart train` takes one YAML file and any number of dotted overrides such as `optimiser.lr=0.01`. Every\n"
+        "resolved value is written to `config.yaml` in the run's folder."
+    )
+    return (
+        ("Training", train, TrainConfig),
+        ("Ingest", "Options of `heart2heart ingest`, and `IngestSettings` in Python.", IngestSettings),
+        ("Split", "Options of `heart2heart split`, and `SplitSettings` in Python.", SplitSettings),
+        (
+            "Synthetic hospitals",
+            "`HospitalConfig` in Python; `heart2heart simulate` uses four presets.",
+            HospitalConfig,
+        ),
+    )
+
+
+def render() -> str:
+    """Return the whole page."""
+    parts = [_HEAD]
+    for title, text, kind in sections():
+        rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in keys(kind)]
+        parts.append(
+            "\n".join([f"## {title}\n", f"{text}\n", "| key | default | meaning |", "|---|---|---|", *rows, ""])
+        )
+    return "\n".join(parts)
+
+
+def keys(kind: type[Config], prefix: str = "", filled: Config | None = None) -> Iterator[tuple[str, str, str]]:
+    """Yield dotted key, default as shown, and meaning of every leaf.
+
+    Args:
+        kind: The configuration.
+        prefix: Put before every key.
+        filled: An instance whose values are the defaults here, where `kind` is the default of a larger configuration.
+    """
+    for name, field in kind.model_fields.items():
+        default = field.get_default(call_default_factory=True) if filled is None else getattr(filled, name)
+        inner, key = _nested(field.annotation), f"{prefix}{name}"
+        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+        if inner is None:
+            yield key, _shown(default), meaning
+        elif isinstance(field.annotation, type):
+            yield from keys(inner, f"{key}.", default if isinstance(default, Config) else None)
+        else:
+            count = len(default) if isinstance(default, tuple) else 0
+            yield key, f"{count} entries" if count else _shown(default), meaning
+            yield from keys(inner, f"{key}.")
+
+
+def _nested(annotation: Any) -> type[Config] | None:
+    """Return the configuration that a field holds, itself or in a tuple."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, Config):
+            return candidate
+    return None
+
+
+def _shown(default: Any) -> str:
+    if default is PydanticUndefined:
+        return "required"
+    return f"`{json.dumps(default, default=str)}`"
+
+
+if __name__ == "__main__":
+    print(render(), end="")
