@@ -6,7 +6,6 @@ Every stage leaves finished work alone, so a demo that was stopped goes on where
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated
 import typer
 
 from heart2heart import __version__
+from heart2heart.cli import yield_cores
 from heart2heart.errors import Heart2HeartError
 from heart2heart.files import read_json, sha256_file, sha256_json, write_json
 from heart2heart.progress import stage
@@ -83,7 +83,7 @@ def split(out: Path, sites: tuple[str, ...]) -> None:
             manifest = SplitManifest.load(out / "split")
         else:
             labels = resolve(LabelBook(out / "labels.db").events(), stores.frames)
-            settings = SplitSettings(name="demo", source=(SOURCE,), validation=0.3, test=0.25)
+            settings = SplitSettings(name="demo", source=(SOURCE,), validation=0.3, test=0.4, label_budget=4)
             manifest = propose(stores, labels, settings, out / "split")
         if not (out / "split" / "certificate.json").exists():
             certify(manifest, stores)
@@ -155,7 +155,7 @@ def main(
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    yield_cores()
     try:
         typer.run(main)
     except Heart2HeartError as error:

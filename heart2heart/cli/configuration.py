@@ -25,7 +25,7 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
     from heart2heart.splits import SplitSettings
 
     train = (
-        "`heart2heart train` takes one YAML file and any number of dotted overrides such as `optimiser.lr=0.01`. Every\n"
+        "`heart2heart train` takes one YAML file and any number of dotted overrides (`optimiser.lr=0.01`). Every\n"
         "resolved value is written to `config.yaml` in the run's folder."
     )
     return (

@@ -30,7 +30,8 @@ class NetworkConfig(Config):
     name: str = "WideResNet"
     """`WideResNet`, or a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the network; for WideResNet `variant` (canonical, paper), `depth`, `widen`, `blocks`."""
+    """Passed to the network; WideResNet takes `variant` (canonical, paper), `depth`, `widen`, `blocks` and
+    `norm_momentum`."""
 
 
 class MethodConfig(Config):

@@ -5,7 +5,7 @@ MONAI's own `ResNet` cannot express it: four stages, activation after the sum, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -91,10 +91,12 @@ class WideResNet(nn.Module):
         depth: Layers as if there were three groups: 4 + 6 x units a group, e.g. 10, 16, 22, 28.
         widen: Width of the first group, in units of 16 channels.
         blocks: Groups; null takes the variant's (3, or 4 for `paper`).
+        norm_momentum: Share of the newest batch in the running statistics; null takes the variant's (0.1, or 0.001 for
+            `paper`). A run of a few hundred small batches needs something between.
 
     Raises:
         UnknownNameError: no such variant.
-        ConfigError: a depth, width or number of groups that does not exist.
+        ConfigError: a depth, width, number of groups or momentum that cannot be.
     """
 
     def __init__(
@@ -106,11 +108,16 @@ class WideResNet(nn.Module):
         depth: int = 28,
         widen: int = 2,
         blocks: int | None = None,
+        norm_momentum: float | None = None,
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
             raise UnknownNameError.among("WideResNet variant", variant, list(VARIANTS))
         form = VARIANTS[variant]
+        if norm_momentum is not None:
+            if not 0 < norm_momentum <= 1:
+                raise ConfigError(f"a batch-norm momentum of {norm_momentum} is not above 0 and at most 1")
+            form = replace(form, norm=("batch", {"momentum": norm_momentum}))
         groups = form.blocks if blocks is None else blocks
         if depth < 10 or (depth - 4) % 6:
             raise ConfigError(f"a WideResNet cannot have depth {depth}", remedy="Choose 10, 16, 22, 28 ...")

@@ -19,7 +19,7 @@ def four_hospitals(scale: float = 1.0) -> tuple[HospitalConfig, ...]:
     if not scale > 0:
         raise ConfigError(f"the scale of the simulation must be above 0, not {scale}")
     held_out = max(1, round(16 * scale))
-    return (_source(max(2, round(48 * scale)), max(1, round(10 * scale))), _b(held_out), _c(held_out), _d(held_out))
+    return (_source(max(2, round(48 * scale)), max(1, round(15 * scale))), _b(held_out), _c(held_out), _d(held_out))
 
 
 def _source(patients: int, labeled: int) -> HospitalConfig:

@@ -74,6 +74,14 @@ def test_resnet_has_a_stem_of_stride_two() -> None:
     assert first.stride == (2, 2)
 
 
+def test_norm_momentum_reaches_every_norm() -> None:
+    for options, expected in (({}, 0.1), ({"variant": "paper"}, 0.001), ({"norm_momentum": 0.02}, 0.02)):
+        network = build_network("WideResNet", classes=4, size=32, depth=10, **options)
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert norms
+        assert {norm.momentum for norm in norms} == {expected}
+
+
 def test_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(UnknownNameError, match=r"'ResNot'.*DenseNet121.*WideResNet"):
         build_network("ResNot", classes=4, size=64)
@@ -84,6 +92,7 @@ def test_unknown_name_lists_those_there_are() -> None:
     [
         ("WideResNet", {"depth": 11}),
         ("WideResNet", {"widen": 0}),
+        ("WideResNet", {"norm_momentum": 0.0}),
         ("WideResNet", {"colour": True}),
         ("ViT", {"num_heads": 5}),
         ("DenseNet121", {"depth": 3}),
