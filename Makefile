@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m pipelines.demo --out demo_output
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" --nbmake tests notebooks
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS) -m slow

@@ -13,7 +13,7 @@ import pytest
 from heart2heart.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
-SMALL = ("--scale", "0.3", "--override", "steps=12", "--override", "evaluate_every=6", "--override", "log_every=3",
+SMALL = ("--scale", "0.25", "--override", "steps=12", "--override", "evaluate_every=6", "--override", "log_every=3",
          "--override", "checkpoint_every=3")  # fmt: skip
 
 
