@@ -118,6 +118,7 @@ FLAGS: Mapping[str, str] = {
     "region_mismatch": "The regions belong to a picture of another size; the scan was found by its pixels.",
     "salvaged": "The file is cut short; its whole frames were kept.",
     "split_screen": "Two pictures side by side; the larger was taken.",
+    "text_suspected": "Writing seems to be burned into the scan itself, which is not blanked; look before sharing.",
 }
 """What the `flags` of an accepted clip mean."""
 

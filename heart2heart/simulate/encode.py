@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
+from heart2heart.dicom.rle_encode import encode_frame
 from heart2heart.simulate.colour import palette
-from heart2heart.simulate.rle import encode_frame
 
 Bytes = npt.NDArray[np.uint8]
 

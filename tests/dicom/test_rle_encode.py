@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from heart2heart.simulate.rle import encode_frame, encode_plane
+from heart2heart.dicom.rle_encode import encode_frame, encode_plane
 
 Bytes = npt.NDArray[np.uint8]
 
