@@ -12,20 +12,20 @@ import numpy.typing as npt
 
 from heart2heart.dicom.decode import pinned_decoder
 from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
+from heart2heart.dicom.develop import develop
 from heart2heart.dicom.film import Film
 from heart2heart.dicom.layout import read_layout
 from heart2heart.dicom.pixels import find_frames
 from heart2heart.dicom.reader import open_dicom
-from heart2heart.dicom.regions import Box, Scan, read_scan
-from heart2heart.dicom.sight import Sight, look
+from heart2heart.dicom.regions import Box, read_scan
+from heart2heart.dicom.sight import look
 from heart2heart.dicom.timing import frame_times
 from heart2heart.dicom.triage import require_ultrasound
 from heart2heart.dicom.values import number, text
 from heart2heart.errors import DicomError
 from heart2heart.frames.choice import FrameRule
-from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.geometry import Geometry, Placement
 from heart2heart.frames.quality import difference_hash, frame_quality
-from heart2heart.frames.resample import square_frames
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,14 @@ def load_clip(
         film = Film(source, pinned_decoder(opened.syntax), layout, strict=not salvage)
         seen = look(film, scan)
         times = frame_times(facts, len(source))
-        pixels, frames = _frames(film, seen, scan, rule.choose(len(source)), geometry, times)
+        spacing = scan.spacing_mm or (1.0, 1.0)
+        numbers, pixels, inside = develop(film, seen, spacing, rule.choose(len(source)), geometry)
+        x0, y0, x1, y1 = seen.box
+        spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
         flags = (*opened.flags, *source.flags, *scan.flags, *seen.flags)
         return PreparedClip(
             pixels=pixels,
-            frames=frames,
+            frames=_rows(pixels, numbers, inside, spot, times),
             facts=ClipFacts(
                 mode=seen.mode,
                 maker=text(facts, "Manufacturer") or None,
@@ -161,35 +164,16 @@ def load_clip(
         )
 
 
-def _frames(
-    film: Film,
-    seen: Sight,
-    scan: Scan,
-    chosen: npt.NDArray[np.int64],
-    geometry: Geometry,
+def _rows(
+    pixels: npt.NDArray[np.uint8],
+    numbers: npt.NDArray[np.int64],
+    inside: npt.NDArray[np.bool_],
+    spot: Placement,
     times: npt.NDArray[np.float64] | None,
-) -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
-    """Return uint8 `(n, N, N)` and a row a frame."""
-    x0, y0, x1, y1 = seen.box
-    spacing = scan.spacing_mm or (1.0, 1.0)
-    numbers, parts = [], []
-    for sound, gray in film.batches(chosen):
-        parts.append(square_frames(np.where(seen.mask, gray[:, y0:y1, x0:x1], 0), geometry, spacing))
-        numbers.append(sound)
-    pixels, kept = np.concatenate(parts), np.concatenate(numbers)
-    if not len(kept):
-        raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
-    inside = square_frames(255 * seen.mask[None].astype(np.uint8), geometry, spacing)[0] > 127
-    spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
+) -> list[dict[str, Any]]:
+    """Return a row a kept frame."""
     quality = frame_quality(pixels, inside)
     hashes = difference_hash(pixels[:, spot.top : spot.top + spot.height, spot.left : spot.left + spot.width])
-    rows = [
-        {
-            "index": int(index),
-            "time_ms": None if times is None else float(times[index]),
-            "quality": float(quality[place]),
-            "dhash": int(hashes[place]),
-        }
-        for place, index in enumerate(kept)
-    ]
-    return pixels, rows
+    when = [None] * len(numbers) if times is None else times[numbers].tolist()
+    columns = (numbers.tolist(), when, quality.tolist(), hashes.tolist())
+    return [dict(zip(("index", "time_ms", "quality", "dhash"), row, strict=True)) for row in zip(*columns, strict=True)]

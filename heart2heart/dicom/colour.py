@@ -17,6 +17,16 @@ def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])
 
 
+def block_mean(picture: npt.NDArray[np.uint8], shrink: int) -> npt.NDArray[np.uint8]:
+    """Return a picture of `ceil(side / shrink)` pixels, each the mean of its block; at the far edges of what is left.
+
+    Args:
+        picture: uint8 `(height, width)` or `(height, width, 3)`.
+        shrink: Side of a block, pixels.
+    """
+    return picture if shrink == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(picture)).reduce(shrink))
+
+
 def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: bool) -> npt.NDArray[np.uint8]:
     """Turn one decoded frame into a picture.
 

@@ -12,8 +12,6 @@ from heart2heart.dicom.layout import Layout
 from heart2heart.dicom.pixels import PixelSource
 from heart2heart.errors import DicomError
 
-_BATCH_PIXELS = 2**25  # decoded pixels held at a time, so that memory does not grow with the clip
-
 
 class Film:
     """Decodes frames when they are asked for.
@@ -39,34 +37,43 @@ class Film:
         """Return the number of frames in the file."""
         return len(self._source)
 
+    def stream(
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """Yield the number and the picture of each sound frame among `numbers`, one at a time.
+
+        Args:
+            numbers: Frames in ascending order.
+            gray: Whether pictures are uint8 `(rows, columns)`, else RGB `(rows, columns, 3)`.
+            shrink: Both sides are divided by this, see `decode.Decoder`.
+
+        Raises:
+            DicomError: `failed:decode` when a frame is damaged and that is not tolerated.
+        """
+        for number in numbers.tolist():
+            try:
+                frame = self._source.frame(number)
+                picture = self._decoder.decode(frame, self._layout, gray=gray, shrink=shrink)
+            except DicomError:
+                if self._strict:
+                    raise
+                self.damaged = True
+                continue
+            yield number, picture
+
     def decode(
-        self, numbers: npt.NDArray[np.int64], *, gray: bool
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-        """Return the numbers of the sound frames among `numbers`, and their pictures.
+        """Return the numbers of the sound frames among `numbers`, and their pictures, stacked; see `stream`.
 
         Returns:
             int64 `(n,)`, and uint8 `(n, rows, columns)` if `gray`, else RGB `(n, rows, columns, 3)`.
 
         Raises:
-            DicomError: `failed:decode` when a frame is damaged and that is not tolerated.
+            DicomError: see `stream`.
         """
-        sound, pictures = [], []
-        for number in numbers.tolist():
-            try:
-                frame = self._source.frame(number)
-                pictures.append(self._decoder.decode(frame, self._layout, gray=gray))
-                sound.append(number)
-            except DicomError:
-                if self._strict:
-                    raise
-                self.damaged = True
-        if not pictures:
-            size = (self._layout.rows, self._layout.columns)
+        found = list(self.stream(numbers, gray=gray, shrink=shrink))
+        if not found:
+            size = (-(-self._layout.rows // shrink), -(-self._layout.columns // shrink))
             return np.zeros(0, np.int64), np.zeros((0, *size) if gray else (0, *size, 3), np.uint8)
-        return np.asarray(sound, np.int64), np.stack(pictures)
-
-    def batches(self, numbers: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
-        """Yield gray pictures of `numbers` in batches of bounded size, as `decode` returns them."""
-        step = max(1, _BATCH_PIXELS // (self._layout.rows * self._layout.columns))
-        for start in range(0, len(numbers), step):
-            yield self.decode(numbers[start : start + step], gray=True)
+        return np.array([number for number, _ in found], np.int64), np.stack([picture for _, picture in found])

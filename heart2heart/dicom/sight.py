@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.dicom.colour import luma
 from heart2heart.dicom.film import Film
 from heart2heart.dicom.mode import decide_mode
 from heart2heart.dicom.regions import Box, Scan
@@ -15,7 +14,9 @@ from heart2heart.errors import DicomError
 from heart2heart.frames.choice import FrameRule
 from heart2heart.frames.sector import bounding_box, sector_mask
 
-_SAMPLE = FrameRule("even", 12)  # the same whatever frames are kept, so a kept frame's pixels depend on the clip alone
+_SAMPLE = FrameRule("even", 8)  # the same whatever frames are kept, so a kept frame's pixels depend on the clip alone
+_COLOURS = 4  # frames of the sample in which colour is looked for
+_DETAIL = 160  # pixels along the longer side of the region that are enough to tell colour
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,20 @@ class Sight:
 
 
 def look(film: Film, scan: Scan) -> Sight:
-    """Estimate the sector and decide the mode from up to twelve frames spread over the clip.
+    """Estimate the sector and decide the mode from a few frames spread over the clip.
+
+    The sector takes whole gray pictures, in which faint noise still moves; colour takes fewer and smaller ones.
 
     Raises:
         DicomError: `excluded:no_scan_area` when neither a region nor the pixels say where the scan is, so that what
             was burned in around it cannot be blanked; `failed:decode` when none of the frames can be decoded.
     """
-    numbers, pictures = film.decode(_SAMPLE.choose(len(film)), gray=not film.coloured)
+    sample = _SAMPLE.choose(len(film))
+    numbers, pictures = film.decode(sample, gray=True)
     if not len(numbers):
         raise DicomError("the frames cannot be decoded", code="failed:decode")
     x0, y0, x1, y1 = scan.box
-    pictures = pictures[:, y0:y1, x0:x1]
-    colour, gray = (pictures, luma(pictures)) if film.coloured else (None, pictures)
+    gray = pictures[:, y0:y1, x0:x1]
     trusted = not {"no_region", "region_mismatch"} & set(scan.flags)
     whole = np.ones((y1 - y0, x1 - x0), bool)
     mask = whole if trusted and scan.kind in ("m_mode", "spectral") else sector_mask(gray)
@@ -56,7 +59,29 @@ def look(film: Film, scan: Scan) -> Sight:
         raise DicomError(what, code="excluded:no_scan_area")
     flags = ("no_sector",) if mask is None else ()
     mask = whole if mask is None else mask
-    mode = decide_mode(scan.kind, gray, colour, mask, moving=len(film) > 1)
+    mode = _mode(film, scan, numbers, gray, mask)
     left, top, right, bottom = bounding_box(mask)
     box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
     return Sight(mode, box, mask[top:bottom, left:right], flags)
+
+
+def _mode(
+    film: Film,
+    scan: Scan,
+    numbers: npt.NDArray[np.int64],
+    gray: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+) -> str:
+    """Decide the mode; of frames that cannot hold colour, or whose regions have said it all, none is decoded again."""
+    moving = len(film) > 1
+    if not film.coloured or scan.kind in ("m_mode", "spectral", "other"):
+        return decide_mode(scan.kind, gray, None, mask, moving=moving)
+    x0, y0, x1, y1 = scan.box
+    shrink = next((s for s in (8, 4, 2) if moving and max(mask.shape) >= s * _DETAIL), 1)
+    found, colour = film.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
+    if not len(found):
+        raise DicomError("the colour of the frames cannot be decoded", code="failed:decode")
+    # Blocks wholly inside the region, so that nothing beside it is judged.
+    left, top, right, bottom = -(-x0 // shrink), -(-y0 // shrink), x1 // shrink, y1 // shrink
+    inside = mask[shrink * top - y0 :: shrink, shrink * left - x0 :: shrink][: bottom - top, : right - left]
+    return decide_mode(scan.kind, gray, colour[:, top:bottom, left:right], inside, moving=moving)

@@ -11,8 +11,11 @@ from typing import Any
 
 from heart2heart.errors import StoreError, UnknownNameError
 
-VERSIONS = {"tmed2": 1, "centred": 1}
-"""Current version of each geometry. A change of pixels is a new version, and so another store."""
+VERSIONS = {"tmed2": 2, "centred": 2}
+"""Current version of each geometry. A change of pixels is a new version, and so another store.
+
+Version 1 averaged whole blocks and interpolated; version 2 reduces by 1, 2, 4 or 8 and resamples with a triangle.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Geometry:
 
     name: str = "tmed2"
     size: int = 112
-    version: int = 1
+    version: int = 2
 
     def __post_init__(self) -> None:
         if self.name not in VERSIONS:

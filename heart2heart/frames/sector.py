@@ -30,7 +30,7 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     cell = max(1, -(-max(height, width) // _CELLS))
     evidence = None
     if n >= 4:
-        moving = _pool(pictures.astype(np.float32).std(axis=0) > _MOVING, cell)
+        moving = _pool(_variance(pictures) > _MOVING**2, cell)
         evidence = _hull(_closed(moving > _DENSE_MOVING))
     if evidence is None:
         brightest = pictures.max(axis=0)
@@ -40,6 +40,16 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     if evidence is None:
         return None
     return np.repeat(np.repeat(evidence, cell, axis=0), cell, axis=1)[:height, :width]
+
+
+def _variance(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the variance over time of each pixel, from whole numbers: several times faster than `numpy.std`."""
+    total = np.zeros(pictures.shape[1:], np.uint32)
+    squares = np.zeros_like(total)
+    for picture in pictures:
+        total += picture
+        squares += np.square(picture, dtype=np.uint16)
+    return (squares / np.float32(len(pictures)) - np.square(total / np.float32(len(pictures)))).astype(np.float32)
 
 
 def _background(picture: npt.NDArray[np.uint8]) -> int:

@@ -1,0 +1,81 @@
+"""From the film to square frames: only the chosen frames, decoded as small as the frame size allows, one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.dicom.film import Film
+from heart2heart.dicom.sight import Sight
+from heart2heart.errors import DicomError
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.resample import square_frames
+
+_SHRINKS = (8, 4, 2, 1)
+_MOST_BYTES = 2**30  # of the kept frames of one clip, which a worker holds and sends to the writer
+
+
+def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometry: Geometry) -> int:
+    """Return the largest of 1, 2, 4 and 8 at which the content still has at least as many pixels as its frame.
+
+    It depends on the clip and the geometry alone, never on the transfer syntax, so every syntax gives the same frames.
+
+    Args:
+        height: Rows of the content, source pixels.
+        width: Columns of the content, source pixels.
+        spacing: Row and column spacing, any unit.
+        geometry: Geometry of the frames.
+    """
+    spot = geometry.place(height * spacing[0], width * spacing[1])
+    return next((s for s in _SHRINKS if height >= s * spot.height and width >= s * spot.width), 1)
+
+
+def develop(
+    film: Film, seen: Sight, spacing: tuple[float, float], chosen: npt.NDArray[np.int64], geometry: Geometry
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Decode the chosen frames, blank what lies outside the sector, and resample.
+
+    Blanking happens before anything is resampled. Of a reduced picture a pixel is kept only if its whole block lies
+    inside the sector.
+
+    Args:
+        film: The clip.
+        seen: Where the sector is.
+        spacing: Row and column spacing of a source pixel, any unit.
+        chosen: Frames in ascending order.
+        geometry: Geometry of the frames.
+
+    Returns:
+        The numbers of the sound frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; bool `(N, N)`, the sector.
+
+    Raises:
+        DicomError: `failed:bounds` for more frames than a worker may hold, `failed:decode` when none is sound.
+    """
+    if len(chosen) * geometry.size**2 > _MOST_BYTES:
+        remedy = "Keep fewer frames (--frames even:K) or choose a smaller size"
+        raise DicomError("the chosen frames take more than 1 GiB", code="failed:bounds", remedy=remedy)
+    x0, y0, x1, y1 = seen.box
+    shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
+    left, top, right, bottom = x0 // shrink, y0 // shrink, -(-x1 // shrink), -(-y1 // shrink)
+    window = (x0 / shrink - left, y0 / shrink - top, x1 / shrink - left, y1 / shrink - top)
+    mask = _reduced(seen, shrink)
+    scale = (spacing[0] * shrink, spacing[1] * shrink)
+    pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
+    numbers: list[int] = []
+    for number, picture in film.stream(chosen, gray=True, shrink=shrink):
+        shown = picture[top:bottom, left:right] * mask
+        pixels[len(numbers)] = square_frames(shown[None], geometry, scale, window)[0]
+        numbers.append(number)
+    if not numbers:
+        raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
+    inside = square_frames(255 * mask[None], geometry, scale, window)[0] > 127
+    return np.array(numbers, np.int64), pixels[: len(numbers)], inside
+
+
+def _reduced(seen: Sight, shrink: int) -> npt.NDArray[np.uint8]:
+    """Return 1 where a whole block lies inside the sector, else 0, over the blocks that the box touches."""
+    x0, y0, x1, y1 = seen.box
+    whole = np.pad(seen.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
+    height, width = whole.shape
+    blocks = whole.reshape(height // shrink, shrink, width // shrink, shrink)
+    return np.asarray(blocks.all(axis=(1, 3)), np.uint8)
