@@ -47,6 +47,11 @@ CODES: Mapping[str, Code] = {
         ),
         Code("excluded:structured_report", "A structured report.", "None needed; it holds no picture."),
         Code(
+            "excluded:text_in_scan",
+            "Writing is burned into the scan itself (only with `heart2heart deidentify --text refuse`).",
+            "Look at the clip; `--text blank` makes a copy with the writing blanked.",
+        ),
+        Code(
             "excluded:volume",
             "A 3D volume (Enhanced US Volume, or a maker's private format).",
             "Export 2D clips of the study if they are wanted.",
@@ -59,7 +64,7 @@ CODES: Mapping[str, Code] = {
         ),
         Code(
             "failed:crashed",
-            "The process that worked on the file died (a crash inside a codec, or out of memory).",
+            "The process that worked on the file died (a crash inside a codec, or killed from outside).",
             "Run again; if it stays, keep the file aside and report it.",
             retried=True,
         ),
@@ -83,12 +88,24 @@ CODES: Mapping[str, Code] = {
             "Export the file again.",
         ),
         Code(
+            "failed:memory",
+            "The file needs more memory than one worker may take (2,048 MiB on top of the libraries).",
+            "Keep fewer frames or smaller ones, or convert the file.",
+            retried=True,
+        ),
+        Code(
             "failed:no_decoder",
             "The decoder pinned for this transfer syntax is not installed.",
             "Run: pip install 'heart2heart[codecs]', then the same ingest again.",
             retried=True,
         ),
         Code("failed:no_pixels", "An ultrasound object without pixel data.", "Export the file again with its pixels."),
+        Code(
+            "failed:timeout",
+            "The file was still in work after the time that one file may take (600 seconds), and was given up.",
+            "Run again when the disk and the machine are less busy; if it stays, export the file again.",
+            retried=True,
+        ),
         Code(
             "failed:truncated",
             "The file ends before its first frame is whole, or is cut short and salvage is off.",

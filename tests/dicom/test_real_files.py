@@ -20,11 +20,11 @@ DEID = Path(deid_data.__file__).parent / "data"
 CLIPS = [
     # file, mode, maker, frames, box of the crop, flags
     (STORE / "JPGLosslessP14SV1_1s_1f_8b.dcm", "b_mode", "Philips", 1, ()),
-    (STORE / "OBXXXX1A.dcm", "b_mode", "Philips", 1, ("no_sector",)),
+    (STORE / "OBXXXX1A.dcm", "b_mode", "Philips", 1, ("no_sector", "text_suspected")),
     (STORE / "OBXXXX1A_2frame.dcm", "b_mode", "Philips", 2, ()),
-    (STORE / "OBXXXX1A_expb.dcm", "b_mode", "Philips", 1, ("no_sector",)),
+    (STORE / "OBXXXX1A_expb.dcm", "b_mode", "Philips", 1, ("no_sector", "text_suspected")),
     (STORE / "OBXXXX1A_expb_2frame.dcm", "b_mode", "Philips", 2, ()),
-    (STORE / "OBXXXX1A_rle.dcm", "b_mode", "Philips", 1, ("no_sector",)),
+    (STORE / "OBXXXX1A_rle.dcm", "b_mode", "Philips", 1, ("no_sector", "text_suspected")),
     (STORE / "OBXXXX1A_rle_2frame.dcm", "b_mode", "Philips", 2, ()),
     (STORE / "US1_J2KI.dcm", "colour", "GE", 1, ("no_region",)),
     (STORE / "US1_J2KR.dcm", "colour", "GE", 1, ("no_region",)),
@@ -37,11 +37,11 @@ CLIPS = [
     (STORE / "gdcm-US-ALOKA-16_big.dcm", "b_mode", "Hitachi", 1, ("split_screen",)),
     (BUNDLED / "ExplVR_BigEnd.dcm", "colour", "GE", 1, ("no_region",)),
     (BUNDLED / "examples_jpeg2k.dcm", "colour", "GE", 1, ("no_region",)),
-    (BUNDLED / "examples_palette.dcm", "b_mode", "Philips", 1, ("no_sector",)),
+    (BUNDLED / "examples_palette.dcm", "b_mode", "Philips", 1, ("no_sector", "text_suspected")),
     (BUNDLED / "examples_rgb_color.dcm", "colour", "GE", 1, ("no_region",)),
     (BUNDLED / "examples_ybr_color.dcm", "b_mode", "SonoSite", 30, ("region_mismatch",)),
-    (DEID / "ultrasounds" / "GREYSCALE_IMAGE.dcm", "b_mode", "Philips", 1, ()),
-    (DEID / "ultrasounds" / "RGB_IMAGE.dcm", "b_mode", "Siemens", 1, ("no_sector",)),
+    (DEID / "ultrasounds" / "GREYSCALE_IMAGE.dcm", "b_mode", "Philips", 1, ("text_suspected",)),
+    (DEID / "ultrasounds" / "RGB_IMAGE.dcm", "b_mode", "Siemens", 1, ("no_sector", "text_suspected")),
     (DEID / "ultrasounds" / "ultrasound-multiframe.dcm", "colour", "Philips", 30, ()),
 ]
 

@@ -1,0 +1,153 @@
+"""One clip as clean DICOM for sharing: a new header, and pixels of the scan alone.
+
+JPEG baseline stays JPEG baseline (quality 95, one more generation of loss); everything else becomes RLE Lossless, which
+every reader decodes. With the same settings `ingest` makes the same frames of the copy as of the original: byte for
+byte, or within a mean of one gray level for JPEG. Where the original has no region to trust, the sector is estimated
+anew and its box may move by four pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+
+from heart2heart.dicom.burned_in import find_text
+from heart2heart.dicom.clip import KnownContentError
+from heart2heart.dicom.decode import pinned_decoder
+from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
+from heart2heart.dicom.deidentify.shared import put_times, shared_header
+from heart2heart.dicom.film import Film
+from heart2heart.dicom.layout import read_layout
+from heart2heart.dicom.pixels import find_frames
+from heart2heart.dicom.reader import open_dicom
+from heart2heart.dicom.regions import read_scan
+from heart2heart.dicom.rle_encode import encode_frame
+from heart2heart.dicom.sight import Sight, look
+from heart2heart.dicom.timing import frame_times
+from heart2heart.dicom.triage import require_ultrasound
+from heart2heart.errors import DicomError
+
+TextPolicy = Literal["blank", "refuse"]
+
+_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CleanCopy:
+    """A clip that may leave the hospital.
+
+    Attributes:
+        dataset: Header and pixels, ready to be written.
+        who: Its pseudonyms.
+        content: Keyed hash of the original's bytes.
+        n_frames: Frames in it.
+        text_blanked: Whether writing inside the scan was found and blanked.
+    """
+
+    dataset: Dataset = field(repr=False)
+    who: Pseudonyms
+    content: str
+    n_frames: int
+    text_blanked: bool
+
+
+def clean_copy(
+    path: Path,
+    *,
+    pseudonymizer: Pseudonymizer,
+    site: str,
+    text: TextPolicy = "blank",
+    known: Collection[str] = (),
+) -> CleanCopy:
+    """Make the clean copy of one file.
+
+    The visible part is the part that `ingest` takes: the main region, inside it the sector. What is cut short or
+    partly damaged gives its whole, sound frames.
+
+    Args:
+        path: A DICOM file.
+        pseudonymizer: The key's.
+        site: Name of the hospital, to which patient identifiers belong.
+        text: What to do with writing inside the scan: blank it, or refuse the file.
+        known: Content hashes that need not be done again.
+
+    Raises:
+        KnownContentError: the file's content is among `known`.
+        DicomError: no clean copy can be made; `code` says why. The message never quotes the file.
+    """
+    with open_dicom(path) as opened:
+        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        content = pseudonymizer.content(path)
+        if content in known:
+            raise KnownContentError(content)
+        who = pseudonyms(opened.header, pseudonymizer, site=site, content=content)
+        facts = technical(opened.header)
+        layout = read_layout(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, layout)
+        film = Film(source, pinned_decoder(opened.syntax), layout, strict=False)
+        seen = look(film, read_scan(facts, rows=layout.rows, columns=layout.columns))
+        writing = find_text(film, seen)
+        if writing is not None and text == "refuse":
+            raise DicomError("writing is burned into the scan itself", code="excluded:text_in_scan")
+        shown = seen.mask if writing is None else seen.mask & ~writing
+        jpeg = opened.syntax == JPEGBaseline8Bit
+        kept, encoded = _encode(film, seen, shown, jpeg=jpeg)
+        instance = who.instance or pseudonymizer.uid(f"content {content}")
+        made = shared_header(facts, who, instance=instance, n_frames=len(encoded))
+        times = frame_times(facts, len(source))
+        put_times(made, None if times is None or len(encoded) == len(source) else times[kept] - times[kept[0]])
+        made.Rows, made.Columns = layout.rows, layout.columns
+    _put_pixels(made, encoded, coloured=layout.coloured, jpeg=jpeg)
+    return CleanCopy(made, who, content, len(encoded), writing is not None)
+
+
+def _encode(
+    film: Film, seen: Sight, shown: npt.NDArray[np.bool_], *, jpeg: bool
+) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+    """Return the numbers of the sound frames and their bytes, everything but `shown` black."""
+    import simplejpeg
+
+    x0, y0, x1, y1 = seen.box
+    mask = shown[..., None] if film.coloured else shown
+    kept, encoded = [], []
+    for number in range(len(film)):  # one at a time, so that memory does not grow with the clip
+        sound, pictures = film.decode(np.array([number], np.int64), gray=not film.coloured)
+        if not len(sound):
+            continue
+        clean = np.zeros_like(pictures[0])
+        clean[y0:y1, x0:x1] = np.where(mask, pictures[0, y0:y1, x0:x1], 0)
+        if not jpeg:
+            encoded.append(encode_frame(clean))
+        elif film.coloured:
+            encoded.append(simplejpeg.encode_jpeg(clean, _QUALITY, "RGB", "422"))
+        else:
+            encoded.append(simplejpeg.encode_jpeg(clean[..., None], _QUALITY, "GRAY", "Gray"))
+        kept.append(number)
+    if not kept:
+        raise DicomError("no frame can be decoded", code="failed:decode")
+    return np.array(kept, np.int64), encoded
+
+
+def _put_pixels(made: Dataset, encoded: list[bytes], *, coloured: bool, jpeg: bool) -> None:
+    made.SamplesPerPixel = 3 if coloured else 1
+    made.PhotometricInterpretation = ("YBR_FULL_422" if jpeg else "RGB") if coloured else "MONOCHROME2"
+    if coloured:
+        made.PlanarConfiguration = 0
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    if jpeg:
+        plain = len(encoded) * made.Rows * made.Columns * made.SamplesPerPixel
+        made.LossyImageCompression, made.LossyImageCompressionMethod = "01", "ISO_10918_1"
+        made.LossyImageCompressionRatio = f"{plain / sum(map(len, encoded)):.1f}"
+    made.PixelData = encapsulate(encoded, has_bot=True)
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = True
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else RLELossless
