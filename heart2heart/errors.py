@@ -103,6 +103,10 @@ class NoSpaceError(Heart2HeartError, OSError):
     """The disk is full; what was published before stays whole."""
 
 
+class RemoteError(Heart2HeartError, ConnectionError):
+    """A server or a cluster cannot be reached, refuses, or broke off."""
+
+
 class InternalError(Heart2HeartError, RuntimeError):
     """A promise of our own code is broken; please report it."""
 

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "frames": set(),
     "simulate": DICOM,
     "ingest": DICOM,
+    "reach": DICOM,
     "sources": DICOM | {"ingest"},
     "curate": DICOM,
     "splits": FRAMES | {"curate"},

@@ -21,6 +21,7 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
     """Return title, explanation and class of each configuration."""
     from heart2heart.ingest import IngestSettings
     from heart2heart.learn import TrainConfig
+    from heart2heart.reach import Credentials, Query, ReceiveSettings
     from heart2heart.simulate import HospitalConfig
     from heart2heart.splits import SplitSettings
 
@@ -31,6 +32,17 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
     return (
         ("Training", train, TrainConfig),
         ("Ingest", "Options of `heart2heart ingest`, and `IngestSettings` in Python.", IngestSettings),
+        (
+            "Query of a PACS",
+            "The file of `heart2heart pull --query`, and `Query` in Python. See [reach.md](reach.md).",
+            Query,
+        ),
+        ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
+        (
+            "Credentials of a DICOMweb server",
+            "The file of `heart2heart pull --credentials`, which must have mode 0600, and `Credentials` in Python.",
+            Credentials,
+        ),
         ("Split", "Options of `heart2heart split`, and `SplitSettings` in Python.", SplitSettings),
         (
             "Synthetic hospitals",

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from heart2heart.errors import MissingInputError
+from heart2heart.files import is_temporary
 
 
 def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Path]:
     """List the files at and below `paths`, hidden ones included, sorted.
 
     Links are followed; a folder reached twice (a loop, or two names) is entered once. A folder that cannot be listed
-    stands in the list itself, so that it ends with a status as a file does.
+    stands in the list itself, so that it ends with a status as a file does. What `pull` or `receive` are still writing
+    is left out.
 
     Args:
         paths: Files or folders.
@@ -47,7 +49,8 @@ def _below(top: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
         path = waiting.pop()
         try:
             if not path.is_dir():
-                yield path
+                if not is_temporary(path.name):
+                    yield path
             elif (place := _place(path)) not in entered:
                 entered.add(place)
                 waiting.extend(path.iterdir())

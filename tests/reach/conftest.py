@@ -1,0 +1,121 @@
+"""A real Orthanc on loopback, with a configuration of these tests, and a few synthetic clips in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import pytest
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+
+from tests.dicom.build import film, write
+
+USER, PASSWORD = "engineer", "not-a-secret-é"
+PLUGINS = Path("/usr/share/orthanc/plugins")
+
+
+def needs(program: str) -> str:
+    """Return the path of a system program; skip without it, but fail in CI."""
+    found = shutil.which(program)
+    if found is None:
+        reason = f"{program} is not installed; .ci/run names the packages"
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
+    return found
+
+
+def free_port() -> int:
+    """Return a TCP port that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """A running server: its DICOMweb address, its DICOM port, and the files that it was given."""
+
+    root: str
+    dicom_port: int
+    files: list[Path]
+
+    @property
+    def url(self) -> str:
+        """Base of its DICOMweb service."""
+        return f"{self.root}/dicom-web"
+
+    def ask(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
+        """Speak to its own interface."""
+        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        request = Request(f"{self.root}{path}", body, {"Authorization": f"Basic {token}"}, method=method)
+        with urlopen(request, timeout=20) as answer:
+            return bytes(answer.read())
+
+
+def make_clips(folder: Path, count: int = 6) -> list[Path]:
+    """Write synthetic clips of three studies, in three transfer syntaxes."""
+    files = []
+    for number in range(count):
+        syntax = (JPEGBaseline8Bit, RLELossless, "1.2.840.10008.1.2.1")[number % 3]
+        study = f"1.2.3.7.{number % 3}"
+        tags = {
+            "PatientID": f"TEST-{number % 3}",
+            "SOPInstanceUID": f"1.2.3.9.{number}",
+            "StudyInstanceUID": study,
+            "SeriesInstanceUID": f"{study}.1",
+            "StudyDate": f"2020010{1 + number % 3}",
+        }
+        files.append(write(folder / f"clip{number}", film(4, seed=number), syntax, **tags))
+    return files
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """Start Orthanc, fill it, and stop it when the session ends."""
+    program, home = needs("Orthanc"), tmp_path_factory.mktemp("orthanc")
+    plugin = PLUGINS / "libOrthancDicomWeb.so"
+    assert plugin.exists() or not os.environ.get("CI"), "the package orthanc-dicomweb is missing"
+    if not plugin.exists():
+        pytest.skip("the package orthanc-dicomweb is missing")
+    http, dicom = free_port(), free_port()
+    made = Orthanc(f"http://127.0.0.1:{http}", dicom, make_clips(home / "clips"))
+    settings = {
+        "Name": "TEST", "StorageDirectory": str(home / "storage"), "IndexDirectory": str(home / "storage"),
+        "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC", "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD}, "Plugins": [str(plugin)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}, "HttpBindAddresses": ["127.0.0.1"],
+        "ConcurrentJobs": 1, "HttpThreadsCount": 4, "DicomModalities": {},
+    }  # fmt: skip
+    config = home / "orthanc.json"
+    config.write_text(json.dumps(settings))
+    with (home / "log").open("wb") as log, subprocess.Popen([program, str(config)], stdout=log, stderr=log) as process:
+        try:
+            _wait(made, process, home / "log")
+            for path in made.files:
+                made.ask("/instances", path.read_bytes())
+            yield made
+        finally:
+            process.kill()  # a clean end takes seconds, and the folder is thrown away
+
+
+def _wait(made: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        try:
+            made.ask("/system")
+        except (URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(log.read_text(errors="replace")[-2000:])
