@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 DAMAGE: tuple[type[Exception], ...] = (
-    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
-    RuntimeError, TypeError, ValueError, struct.error, zlib.error, BytesLengthException, InvalidDicomError,
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
+    TypeError, ValueError, struct.error, zlib.error, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
-"""Every kind of error that reading or decoding a damaged file was seen to raise, or reasonably may."""
+"""Every kind of error that reading or decoding a damaged file was seen to raise, or reasonably may.
+
+Not MemoryError: that is a fault of the limit, not of the bytes.
+"""
 
 
 @contextmanager

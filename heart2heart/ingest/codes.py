@@ -59,8 +59,8 @@ CODES: Mapping[str, Code] = {
         Code(
             "failed:bounds",
             "The header declares a size that no scanner writes: over 8,192 pixels a side, 16,777,216 a frame, or "
-            "20,000 frames.",
-            "Export the file again; the header is damaged.",
+            "20,000 frames; or the frames to keep take over 1 GiB.",
+            "Export the file again, for the header is damaged; or keep fewer or smaller frames.",
         ),
         Code(
             "failed:crashed",

@@ -1,19 +1,21 @@
 """Run the worker over many files, in this process or in several, with the outcomes in the order of the files.
 
 The order makes the result independent of the number of processes: of two files with the same content the first is
-the accepted one, always.
+the accepted one, always. A process has one file in work and at most one waiting, so the file that a death, a timeout or
+a lack of memory is owed to is known, and it alone pays; the waiting one goes to another process.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from heart2heart.errors import ConfigError
+from heart2heart.errors import ConfigError, Heart2HeartError
+from heart2heart.ingest.child import Child
+from heart2heart.ingest.limits import Limits
 from heart2heart.ingest.worker import Outcome
 
 Work = Callable[[Path], Outcome]
@@ -21,83 +23,89 @@ Work = Callable[[Path], Outcome]
 _AHEAD = 4  # files a process that may be in work or waiting to be collected; bounds the memory of waiting clips
 
 
-def run_ordered(work: Work, paths: Sequence[Path], workers: int) -> Iterator[Outcome]:
+def run_ordered(work: Work, paths: Sequence[Path], workers: int, limits: Limits | None = None) -> Iterator[Outcome]:
     """Yield the outcome of each path, in order.
 
-    With one worker everything happens in this process. With more, a process that dies costs the file that killed it
-    one `failed:crashed`: the files that were in work are tried again one at a time, and only one that kills again is
-    the culprit.
+    Args:
+        work: Picklable; called with a path in whichever process.
+        paths: The files.
+        workers: Processes. With 0 everything happens in this process, where `limits` do not hold and a codec that
+            crashes ends the run.
+        limits: What one file may cost; by default `Limits()`.
+
+    Raises:
+        ConfigError: worker processes cannot start.
     """
-    if workers == 1 or not paths:
+    if workers == 0 or not paths:
         yield from map(work, paths)
         return
-    done = 0
-    while done < len(paths):
-        for outcome in _until_broken(work, paths[done:], workers):
-            yield outcome
-            done += 1
-        if done == 0:
-            _require_processes(work)
-        for outcome in _one_at_a_time(work, paths[done : done + workers * _AHEAD]):
-            yield outcome
-            done += 1
+    crew = _Crew(work, paths, min(workers, len(paths)), limits or Limits())
+    try:
+        yield from crew.outcomes()
+    finally:
+        crew.dismiss()
 
 
-def _until_broken(work: Work, paths: Sequence[Path], workers: int) -> Iterator[Outcome]:
-    """Yield outcomes in order until all are done or the pool breaks."""
-    waiting: deque[Future[Outcome]] = deque()
-    ahead = iter(paths)
-    with _pool(work, min(workers, len(paths))) as pool:
+class _Crew:
+    """The processes, the files not yet handed out, and the outcomes not yet due."""
+
+    def __init__(self, work: Work, paths: Sequence[Path], workers: int, limits: Limits) -> None:
+        self.work, self.paths, self.limits = work, paths, limits
+        self.waiting = deque(range(len(paths)))
+        self.done: dict[int, Outcome] = {}
+        self.window = workers * _AHEAD
+        self.children: list[Child] = []
         try:
-            for path in ahead:
-                waiting.append(pool.submit(_work, path))
-                if len(waiting) >= workers * _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            return
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for _ in range(workers):
+                self.children.append(Child(work, limits))
+        except BaseException:
+            self.dismiss()
+            raise
 
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield the outcomes in order."""
+        for due in range(len(self.paths)):
+            while due not in self.done:
+                self._hand_out(due)
+                self._collect()
+            yield self.done.pop(due)
 
-def _one_at_a_time(work: Work, paths: Sequence[Path]) -> Iterator[Outcome]:
-    """Yield outcomes in order; a file that breaks its process is `failed:crashed`, and a new process goes on."""
-    done = 0
-    while done < len(paths):
-        with _pool(work, 1) as pool:
-            try:
-                for path in paths[done:]:
-                    outcome = pool.submit(_work, path).result()
-                    yield outcome
-                    done += 1
-            except BrokenProcessPool:
-                yield Outcome("failed:crashed")
-                done += 1
+    def dismiss(self) -> None:
+        """End all processes at once."""
+        for child in self.children:
+            child.kill()
 
+    def _hand_out(self, due: int) -> None:
+        for places in (1, 2):  # the idle first, so that no file waits behind another while a process has nothing to do
+            for child in self.children:
+                if self.waiting and self.waiting[0] < due + self.window and len(child.files) < places:
+                    child.give(self.waiting[0], self.paths[self.waiting.popleft()])
 
-def _require_processes(work: Work) -> None:
-    """Tell a file that kills from processes that cannot start at all."""
-    with _pool(work, 1) as pool:
-        try:
-            pool.submit(len, ()).result()
-        except BrokenProcessPool as error:
-            remedy = "Call it under `if __name__ == '__main__':` in a script that can be imported, or use workers=1"
-            raise ConfigError("worker processes cannot start", remedy=remedy) from error
+    def _collect(self) -> None:
+        """Wait until something has happened, and note it."""
+        left = min(child.deadline for child in self.children) - time.monotonic()
+        ready = wait([child.pipe for child in self.children], max(0.0, left))
+        for place, child in enumerate(self.children):
+            if child.pipe in ready:
+                try:
+                    message = child.receive()
+                except Heart2HeartError:
+                    raise
+                except (EOFError, OSError):
+                    self._bury(place, "failed:crashed")
+                else:
+                    self.done.update([] if message is None else [message])
+            elif child.deadline <= time.monotonic() and not child.pipe.poll():
+                self._bury(place, "failed:timeout")
 
-
-def _pool(work: Work, workers: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: the parent holds an open ledger and threads of its libraries.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_settle, initargs=(work,))
-
-
-_settled: list[Work] = []
-
-
-def _settle(work: Work) -> None:
-    _settled[:] = [work]
-
-
-def _work(path: Path) -> Outcome:
-    return _settled[0](path)
+    def _bury(self, place: int, code: str) -> None:
+        """Give the file that was in work its code, the one that waited to another, and start another process."""
+        child = self.children[place]
+        child.kill()
+        if not child.ready:
+            remedy = "Call it under `if __name__ == '__main__':` in a script that can be imported, or use workers=0"
+            raise ConfigError("worker processes cannot start", remedy=remedy)
+        if child.files:
+            self.done[child.files.popleft()] = Outcome(code)
+        self.waiting.extendleft(reversed(child.files))
+        self.children[place] = Child(self.work, self.limits)

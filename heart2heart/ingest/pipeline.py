@@ -17,6 +17,7 @@ from heart2heart.ingest.discover import find_files
 from heart2heart.ingest.executors import run_ordered
 from heart2heart.ingest.identity import file_id, file_stamp, key_check
 from heart2heart.ingest.ledger import Book, Ledger, Line, write_book
+from heart2heart.ingest.limits import Limits
 from heart2heart.ingest.settings import IngestSettings, IngestSummary
 from heart2heart.ingest.worker import Outcome, Worker
 from heart2heart.progress import Progress, Silent
@@ -31,7 +32,8 @@ def ingest(
     store: Path,
     key: Path,
     settings: IngestSettings | None = None,
-    workers: int = 1,
+    workers: int = 0,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
     """De-identify DICOM files and append their frames to a store; every file ends with one code in the ledger.
@@ -46,7 +48,9 @@ def ingest(
         store: The frame store; made on first use.
         key: The key file; made on first use with mode 0600. It may not lie inside the store.
         settings: How files become frames.
-        workers: Processes; 1 works in this process. A program that asks for more must be importable (spawn).
+        workers: Processes; a program that asks for any must be importable (spawn). 0 works in this process, where
+            `limits` do not hold and a codec that crashes ends the run.
+        limits: What one file may cost a process in time and memory; by default `Limits()`.
         progress: Told the number of files that are finished, of `len(find_files(paths))`.
 
     Raises:
@@ -57,8 +61,8 @@ def ingest(
     """
     started = time.monotonic()
     settings, progress = settings or IngestSettings(), progress or Silent()
-    if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 1:
-        remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 1"
+    if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 0:
+        remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 0"
         raise ConfigError("a site or number of workers that cannot be", remedy=remedy)
     files = find_files(paths, outside=store)
     secret = Key.open(key, outside=store)
@@ -73,7 +77,7 @@ def ingest(
         unchanged = len(files) - len(todo)
         run = _Run(book, frames, secret, site, known)
         worker = Worker(secret, site, settings, frozenset(known))
-        outcomes = run_ordered(worker, [entry.path for entry in todo], workers)
+        outcomes = run_ordered(worker, [entry.path for entry in todo], workers, limits)
         for number, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             run.take(entry, outcome)
             progress.update(unchanged + number, f"{run.clips} clips")

@@ -60,6 +60,8 @@ class Worker:
             return Outcome(error.code, content=error.content)
         except DicomError as error:
             return Outcome(error.code)
+        except MemoryError:
+            return Outcome("failed:memory")
         except DAMAGE:
             return Outcome("failed:internal")
         return Outcome("accepted", clip, clip.content)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
+from heart2heart.errors import NoSpaceError
 from heart2heart.ingest import IngestSettings, IngestSummary, ingest
 from heart2heart.ingest.worker import Outcome, Worker
 from tests.dicom.build import film, write
@@ -40,7 +42,7 @@ def make_archive(root: Path, clips: int = 6) -> Path:
     return root
 
 
-def run(root: Path, store: Path, *, workers: int = 1, site: str = "a") -> IngestSummary:
+def run(root: Path, store: Path, *, workers: int = 0, site: str = "a") -> IngestSummary:
     """Ingest an archive with the settings of these tests; the key lies beside the store."""
     return ingest([root], site=site, store=store, key=store.with_suffix(".key"), settings=SMALL, workers=workers)
 
@@ -56,6 +58,27 @@ class Deadly:
         if path.name.startswith("deadly"):
             os._exit(9)
         return Outcome(f"excluded:{path.name}") if self.worker is None else self.worker(path)
+
+
+class Greedy(Deadly):
+    """A worker whose file names also ask for too much time, memory or disk."""
+
+    def __call__(self, path: Path) -> Outcome:
+        """Do what the name says."""
+        if path.name.startswith("endless"):
+            time.sleep(3600)
+        if path.name == "pause":
+            time.sleep(1)
+        if path.name == "full":
+            raise NoSpaceError("no space left on the disk")
+        if path.name == "huge":
+            try:
+                assert bytearray(2**30)
+            except MemoryError:
+                return Outcome("failed:memory")
+        if path.name == "pid":
+            return Outcome("excluded:pid", content=str(os.getpid()))
+        return super().__call__(path)
 
 
 class Stillborn(Deadly):

@@ -1,28 +1,94 @@
-"""Order, and what a dying process costs."""
+"""Order, and what a process that dies, hangs or takes too much memory costs."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from heart2heart.errors import ConfigError
+from heart2heart.errors import ConfigError, NoSpaceError
 from heart2heart.ingest.executors import run_ordered
-from tests.ingest.archive import Deadly, Stillborn
+from heart2heart.ingest.limits import Limits
+from tests.ingest.archive import Deadly, Greedy, Stillborn
+
+SHORT = Limits(seconds=1.0, memory_mib=256)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+def codes(names: list[str], workers: int, limits: Limits | None = None) -> list[str]:
+    return [outcome.code for outcome in run_ordered(Greedy(), [Path(name) for name in names], workers, limits)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
 def test_outcomes_come_in_order(workers: int) -> None:
     paths = [Path(f"f{number}") for number in range(25)]
-    codes = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
-    assert codes == [f"excluded:f{number}" for number in range(25)]
+    found = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
+    assert found == [f"excluded:f{number}" for number in range(25)]
     assert list(run_ordered(Deadly(), [], workers)) == []
 
 
-def test_a_dying_process_costs_only_the_file_that_killed_it() -> None:
-    paths = [Path(name) for name in ("a", "deadly1", "b", "c", "deadly2")]
-    codes = [outcome.code for outcome in run_ordered(Deadly(), paths, 2)]
-    assert codes == ["excluded:a", "failed:crashed", "excluded:b", "excluded:c", "failed:crashed"]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_dying_process_costs_only_the_file_that_killed_it(workers: int) -> None:
+    found = codes(["a", "deadly1", "b", "c", "deadly2"], workers)
+    assert found == ["excluded:a", "failed:crashed", "excluded:b", "excluded:c", "failed:crashed"]
+
+
+def test_a_file_that_never_ends_is_given_up_and_the_others_are_not() -> None:
+    start = time.monotonic()
+    found = codes(["endless", "a", "b", "endless again", "c"], 2, SHORT)
+    assert found == ["failed:timeout", "excluded:a", "excluded:b", "failed:timeout", "excluded:c"]
+    assert time.monotonic() - start < 30
+
+
+def test_waiting_for_the_reader_is_not_held_against_a_file() -> None:
+    outcomes = run_ordered(Greedy(), [Path(name) for name in "abcdef"], 1, SHORT)
+    first = next(outcomes)
+    time.sleep(1.5)
+    assert [first.code, *(outcome.code for outcome in outcomes)] == [f"excluded:{name}" for name in "abcdef"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA bounds memory on Linux only")
+def test_a_file_that_needs_too_much_memory_is_given_up_and_the_process_goes_on() -> None:
+    assert codes(["a", "huge", "b"], 1, SHORT) == ["excluded:a", "failed:memory", "excluded:b"]
 
 
 def test_processes_that_cannot_start_are_not_blamed_on_files() -> None:
     with pytest.raises(ConfigError, match="__main__"):
         list(run_ordered(Stillborn(), [Path("a"), Path("b")], 2))
+
+
+def test_an_error_meant_for_the_user_comes_home() -> None:
+    with pytest.raises(NoSpaceError, match="no space left"):
+        codes(["a", "full", "b"], 1)
+
+
+def test_processes_end_with_their_parent() -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from heart2heart.ingest.executors import run_ordered\n"
+        "from tests.ingest.archive import Greedy\n"
+        "if __name__ == '__main__':\n"
+        "    for outcome in run_ordered(Greedy(), [Path('pid'), Path('pause')] * 9, 1):\n"
+        "        print(outcome.content, flush=True)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the worker outlived its parent")
+
+
+@pytest.mark.parametrize(("seconds", "memory"), [(0.0, 2048), (-1.0, 2048), (1.0, 63)])
+def test_limits_that_no_file_can_keep_are_refused(seconds: float, memory: int) -> None:
+    with pytest.raises(ConfigError, match="limits"):
+        Limits(seconds, memory)

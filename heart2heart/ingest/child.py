@@ -1,0 +1,99 @@
+"""One worker process and the pipe to it."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from heart2heart.errors import Heart2HeartError
+from heart2heart.ingest.limits import Limits
+from heart2heart.ingest.worker import Outcome
+
+_START_S = 120.0  # to start a process and import what it needs, on a machine under load
+_GRACE_S = 5.0  # for a killed process to go; one that hangs in the kernel is left behind
+
+
+class Child:
+    """A process that works on one file at a time.
+
+    Args:
+        work: What to call with each path.
+        limits: What one file may cost.
+
+    Attributes:
+        pipe: Becomes readable when the process has something to say, or is gone.
+        files: Numbers of the files it was given, the one in work first.
+        ready: Whether the process has started.
+        deadline: When the file in work, or the start, is overdue, by `time.monotonic`.
+    """
+
+    def __init__(self, work: Callable[[Path], Outcome], limits: Limits) -> None:
+        self.files: deque[int] = deque()
+        self.ready = False
+        self.deadline = time.monotonic() + _START_S
+        self._seconds = limits.seconds
+        # Spawned, not forked: the parent holds an open ledger and threads of its libraries.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, work, limits), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def give(self, number: int, path: Path) -> None:
+        """Hand over a file; the process takes it up when those before are done. A dead one is noticed on `receive`."""
+        self.files.append(number)
+        with suppress(OSError):
+            self.pipe.send(path)
+        if len(self.files) == 1:
+            self._start_clock()
+
+    def receive(self) -> tuple[int, Outcome] | None:
+        """Return a file's number and outcome, or None when the process says that it has started.
+
+        Raises:
+            EOFError: the process is gone; `OSError` if it went in the middle of a message.
+            Heart2HeartError: what `work` raised, such as a full disk.
+        """
+        message = self.pipe.recv()
+        number = self.files.popleft() if self.ready else None
+        self.ready = True
+        self._start_clock()
+        if isinstance(message, Heart2HeartError):
+            raise message
+        return None if number is None else (number, message)
+
+    def _start_clock(self) -> None:
+        if self.ready:
+            self.deadline = time.monotonic() + self._seconds if self.files else math.inf
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.join(_GRACE_S)
+        self.pipe.close()
+
+
+def _serve(pipe: Connection, work: Callable[[Path], Outcome], limits: Limits) -> None:
+    """Work on what comes through the pipe until the parent is gone; an interrupt is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limits.restrain()
+    try:
+        pipe.send(None)
+        while True:
+            path = pipe.recv()
+            try:
+                reply: Outcome | Heart2HeartError = work(path)
+            except MemoryError:
+                reply = Outcome("failed:memory")
+            except Heart2HeartError as error:
+                reply = error
+            pipe.send(reply)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
