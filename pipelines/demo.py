@@ -20,7 +20,7 @@ from heart2heart.files import read_json, sha256_file, sha256_json, write_json
 from heart2heart.progress import stage
 
 SOURCE = "A"
-SIZE = 64
+SIZE = 48
 FRAMES = "even:8"
 CONFIGS = {
     "labels_only": Path("configs/demo_labels_only.yaml"),

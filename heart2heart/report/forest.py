@@ -123,8 +123,11 @@ def _draw(axes: Axes, line: Line, y: float, beside: float, *, signs: bool) -> No
         axes.text(0.0, y, "not estimable", fontsize=11, color=MUTED, va="center", transform=transform)
         return
     if found.low is not None and found.high is not None:
-        axes.plot([100 * found.low, 100 * found.high], [y, y], color=colour, linewidth=2.4, solid_capstyle="butt")
-    axes.plot([100 * found.value], [y], marker=MARKERS[place], markersize=8, color=colour, linestyle="none")
+        ends = [100 * found.low, 100 * found.high]
+        axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="butt", clip_on=False)
+    # Not clipped: a marker at 100 % would be cut in half by the axis.
+    point = ([100 * found.value], [y])
+    axes.plot(*point, marker=MARKERS[place], markersize=8, color=colour, linestyle="none", clip_on=False)
     write = signed if signs else points
     rest = f" ({interval(found, sign=signs)})" if found.low is not None else " (no interval)"
     axes.text(beside, y, write(found.value) + rest, fontsize=12, color=INK, va="center", transform=transform)

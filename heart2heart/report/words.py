@@ -144,11 +144,12 @@ def compare_headline(comparison: Comparison) -> str:
         by_kind.setdefault(difference_verdict(site.difference).kind, []).append(site.site)
     parts = []
     for kind, words in (
-        ("better", "more accurate at {} (each interval excludes zero)"),
-        ("worse", "less accurate at {} (each interval excludes zero)"),
-        ("open", "not shown to differ at {} (each interval includes zero)"),
+        ("better", "more accurate at {} ({} excludes zero)"),
+        ("worse", "less accurate at {} ({} excludes zero)"),
+        ("open", "not shown to differ at {} ({} includes zero)"),
         ("unknown", "not comparable at {}"),
     ):
         if kind in by_kind:
-            parts.append(words.format(listed(by_kind[kind])))
+            sites = by_kind[kind]
+            parts.append(words.format(listed(sites), "the interval" if len(sites) == 1 else "each interval"))
     return f"Against “{comparison.reference}”, “{comparison.candidate}” is {'; '.join(parts)}."

@@ -81,3 +81,12 @@ def test_comparison_shows_where_it_does_not_help(metrics: Metrics) -> None:
     text = words.compare_headline(metrics.comparisons[0])
     assert "not shown to differ at" in text
     assert "south" in text[text.index("not shown to differ") :]
+
+
+def test_comparison_speaks_of_one_interval_or_of_each(metrics: Metrics) -> None:
+    shared = metrics.comparisons[0].sites[0]
+    differences = {"a": est(0.2, 0.1, 0.3), "b": est(-0.2, -0.3, -0.1), "c": est(0.3, 0.2, 0.4)}
+    sites = tuple(shared.model_copy(update={"site": site, "difference": d}) for site, d in differences.items())
+    text = words.compare_headline(metrics.comparisons[0].model_copy(update={"sites": sites}))
+    assert "more accurate at a and c (each interval excludes zero)" in text
+    assert "less accurate at b (the interval excludes zero)" in text
