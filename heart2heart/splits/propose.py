@@ -125,6 +125,10 @@ def _parts(stores: Frames, labels: Mapping[str, str], settings: SplitSettings) -
         what = f"{len(np.unique(patients))} labeled patients with a scored view at {', '.join(settings.source)}"
         raise SplitError(what, remedy=f"At least {need} are needed; import more labels")
     views = np.array([row[2] for row in scored], object)
+    for view in settings.classes:
+        if (owners := len(np.unique(patients[views == view]))) < need:
+            what = f"{view} is labeled in {owners} patients of {', '.join(settings.source)}"
+            raise SplitError(what, remedy=f"At least {need} are needed, one for each part; label more of that view")
     for attempt in range(ATTEMPTS):
         rng = seeds.stream(settings.seed, "split", attempt)
         parts = _draw(patients, strata, settings, rng)

@@ -78,7 +78,7 @@ def test_store_verbs(tmp_path: Path) -> None:
     shard = next((store.root / "frames").glob("*.npy"))
     shard.write_bytes(shard.read_bytes()[:-1] + b"\x00")
     broken = runner.invoke(app, ["store", "verify", str(store.root)])
-    assert "the frames differ from their checksum" in broken.output
+    assert "differs from its checksum: the frames" in broken.output
     assert broken.exit_code == 1  # main() turns the error itself into exit code 2
 
 

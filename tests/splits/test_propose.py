@@ -1,5 +1,6 @@
 """Proposals keep patients apart, put every view into every part, and never train on a held-out hospital."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -90,7 +91,7 @@ def test_refusals_say_what_and_where(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown view 'A9C'"):
         propose(store, labels, SplitSettings(source=("A",), classes=("A9C",)), tmp_path / "x")
     only_plax = {frame: view for frame, view in labels.items() if view == "PLAX"}
-    with pytest.raises(SplitError, match="lacks PSAX"):
+    with pytest.raises(SplitError, match="PSAX is labeled in 0 patients of A"):
         propose(store, only_plax, SplitSettings(source=("A",)), tmp_path / "x")
     with pytest.raises(ConfigError, match="validation"):
         SplitSettings.parse({"source": ["A"], "validation": 0}, where="test")
@@ -98,3 +99,16 @@ def test_refusals_say_what_and_where(tmp_path: Path) -> None:
     propose(store, labels, SplitSettings(source=("A",)), tmp_path / "x")
     with pytest.raises(ExistsError):
         propose(store, labels, SplitSettings(source=("A",)), tmp_path / "x")
+
+
+def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store(tmp_path / "store", frames_each=1, patients=6)
+    # Three patients show PLAX and PSAX, three others A4C and A2C: no patient can be alone in a part.
+    labels = {
+        frame: view for frame, view in view_labels(store).items() if (int(frame[3]) < 3) == (view in ("PLAX", "PSAX"))
+    }
+    monkeypatch.setattr(import_module("heart2heart.splits.propose"), "ATTEMPTS", 3)
+    chosen = SplitSettings(source=("A",), validation=0.17, test=0.17)
+    with pytest.raises(SplitError, match=r"no way found to give every part every view; for example .* lacks"):
+        propose(store, labels, chosen, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
