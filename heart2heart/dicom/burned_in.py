@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.dicom.film import Film
 from heart2heart.dicom.sight import Sight
-from heart2heart.frames.choice import FrameRule
+from heart2heart.frames.sector import bounding_box
 
-_SAMPLE = FrameRule("even", 6)
 _BRIGHT = 100  # gray level that a stroke keeps in every frame
 _CONTRAST = 50  # gray levels that a stroke stands above what is left when thin bright things are removed
 _STILL = 40  # most gray levels that a stroke may change over the clip; codecs disturb the pixels around moving tissue
@@ -45,19 +43,16 @@ class _Mark:
         return self.bottom - self.top
 
 
-def find_text(film: Film, seen: Sight) -> npt.NDArray[np.bool_] | None:
-    """Look for text in up to six whole frames spread over the clip; see `text_mask`.
+def find_text(seen: Sight) -> npt.NDArray[np.bool_] | None:
+    """Look for text in the frames that the sector was estimated from; see `text_mask`.
 
     Args:
-        film: The clip.
         seen: Where the sector is; text outside is blanked anyway.
 
     Returns:
         bool, of the box of `seen`, or None when there is no text.
     """
-    x0, y0, x1, y1 = seen.box
-    _, pictures = film.decode(_SAMPLE.choose(len(film)), gray=True)
-    return text_mask(pictures[:, y0:y1, x0:x1], seen.mask) if len(pictures) else None
+    return text_mask(seen.sample, seen.mask)
 
 
 def text_mask(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
@@ -86,9 +81,14 @@ def _marks(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> li
     from scipy import ndimage
 
     darkest = pictures.min(axis=0)
-    strokes = (darkest >= _BRIGHT) & inside
-    strokes &= darkest.astype(np.int16) - ndimage.grey_opening(darkest, (_STROKE, _STROKE)) >= _CONTRAST
-    strokes &= pictures.max(axis=0) - darkest <= _STILL
+    strokes = (darkest >= _BRIGHT) & inside & (pictures.max(axis=0) - darkest <= _STILL)
+    if not strokes.any():
+        return []
+    x0, y0, x1, y1 = bounding_box(strokes)
+    near = (slice(max(0, y0 - 2 * _STROKE), y1 + 2 * _STROKE), slice(max(0, x0 - 2 * _STROKE), x1 + 2 * _STROKE))
+    opened = np.zeros_like(darkest)
+    opened[near] = ndimage.grey_opening(darkest[near], (_STROKE, _STROKE))  # elsewhere there is nothing to judge
+    strokes &= darkest.astype(np.int16) - opened >= _CONTRAST
     parts, _ = ndimage.label(strokes, np.ones((3, 3), bool))
     tallest = max(12, round(_TALLEST * inside.shape[0]))
     marks = []

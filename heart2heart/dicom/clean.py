@@ -94,7 +94,7 @@ def clean_copy(
         source = find_frames(opened, layout)
         film = Film(source, pinned_decoder(opened.syntax), layout, strict=False)
         seen = look(film, read_scan(facts, rows=layout.rows, columns=layout.columns))
-        writing = find_text(film, seen)
+        writing = find_text(seen)
         if writing is not None and text == "refuse":
             raise DicomError("writing is burned into the scan itself", code="excluded:text_in_scan")
         shown = seen.mask if writing is None else seen.mask & ~writing

@@ -140,7 +140,7 @@ def load_clip(
         x0, y0, x1, y1 = seen.box
         spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
         flags = (*opened.flags, *source.flags, *scan.flags, *seen.flags)
-        flags = flags if find_text(film, seen) is None else (*flags, "text_suspected")
+        flags = flags if find_text(seen) is None else (*flags, "text_suspected")
         return PreparedClip(
             pixels=pixels,
             frames=_rows(pixels, numbers, inside, spot, times),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,14 @@ class Sight:
         box: Bounding box of the sector, source pixels.
         mask: bool, of the box: inside the sector.
         flags: `no_sector` when the whole region had to be taken for it.
+        sample: uint8 `(n, height, width)` of the box: the gray frames that were looked at.
     """
 
     mode: str
     box: Box
     mask: npt.NDArray[np.bool_]
     flags: tuple[str, ...]
+    sample: npt.NDArray[np.uint8] = field(repr=False)
 
 
 def look(film: Film, scan: Scan) -> Sight:
@@ -62,7 +64,7 @@ def look(film: Film, scan: Scan) -> Sight:
     mode = _mode(film, scan, numbers, gray, mask)
     left, top, right, bottom = bounding_box(mask)
     box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
-    return Sight(mode, box, mask[top:bottom, left:right], flags)
+    return Sight(mode, box, mask[top:bottom, left:right], flags, gray[:, top:bottom, left:right])
 
 
 def _mode(

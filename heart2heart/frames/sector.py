@@ -102,13 +102,16 @@ def _hull(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     if sizes.max() == 0:
         return None
     kept = np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()))
-    ys, xs = np.nonzero(kept)
-    corners = np.concatenate([np.stack([xs + dx, ys + dy], axis=1) for dx in (-0.5, 0.5) for dy in (-0.5, 0.5)])
+    ys = np.flatnonzero(kept.any(axis=1))
+    first, last = kept[ys].argmax(axis=1), kept.shape[1] - 1 - kept[ys, ::-1].argmax(axis=1)
+    # The ends of each row have the same hull as all of it.
+    corners = np.concatenate([np.stack([xs, ys + dy], 1) for xs in (first - 0.5, last + 0.5) for dy in (-0.5, 0.5)])
     try:
         edges = ConvexHull(corners).equations
     except QhullError:
         return None
-    down, along = np.indices(cells.shape)
-    distance = edges[:, 0, None, None] * along + edges[:, 1, None, None] * down + edges[:, 2, None, None]
-    hull: npt.NDArray[np.bool_] = np.all(distance <= 1.0, axis=0)
+    down, along = np.ogrid[: cells.shape[0], : cells.shape[1]]
+    hull = np.ones(cells.shape, bool)
+    for across, up, offset in edges:
+        hull &= across * along + (up * down + offset) <= 1.0
     return hull if hull.mean() >= _LEAST else None
