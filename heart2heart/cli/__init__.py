@@ -14,7 +14,7 @@ from types import TracebackType
 import typer
 import typer.main
 
-from heart2heart.cli import data, model, reach
+from heart2heart.cli import data, model, reach, share
 from heart2heart.errors import Heart2HeartError
 
 STOPPED = 130
@@ -31,6 +31,7 @@ app = typer.Typer(
 data.register(app)
 model.register(app)
 reach.register(app)
+share.register(app)
 
 
 def main() -> None:

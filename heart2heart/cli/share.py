@@ -11,6 +11,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
     app.command("deidentify")(deidentify)
+    app.command("verify-deid")(verify_deid)
 
 
 def deidentify(
@@ -26,17 +27,55 @@ def deidentify(
     Example: heart2heart deidentify /archive/2024 --out clean --key tufts.key --site tufts
     """
     from heart2heart.cli.tables import text_table
+    from heart2heart.dicom.clean import TextPolicy
     from heart2heart.errors import MissingInputError, UnknownNameError
     from heart2heart.ingest import CODES, find_files
     from heart2heart.ingest.share import share
     from heart2heart.progress import stage
 
-    if text != "blank" and text != "refuse":
-        raise UnknownNameError.among("way with writing inside the scan", text, ["blank", "refuse"])
+    policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse"}
+    if text not in policies:
+        raise UnknownNameError.among("way with writing inside the scan", text, list(policies))
     with stage(f"deidentify {site}", len(find_files(paths, outside=out))) as progress:
-        done = share(paths, out=out, key=key, site=site, text=text, workers=workers, progress=progress)
+        done = share(paths, out=out, key=key, site=site, text=policies[text], workers=workers, progress=progress)
     print(text_table(("status", "files", "meaning"), [(c, n, CODES[c].meaning) for c, n in done.codes.items()]))
     print(f"{done.copies} clean copies in {out}")
     if not done.copies:
         remedy = "docs/status-codes.md explains each status"
         raise MissingInputError("no file of this hospital became a clean copy", where=site, remedy=remedy)
+
+
+def verify_deid(
+    outputs: Annotated[list[Path], typer.Argument(help="Stores, label books, runs, reports, logs, clean DICOM.")],
+    planted: Annotated[Path | None, typer.Option(help="CSV of identities to look for: kind, value.")] = None,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="The original DICOM, whose headers say what to look for.")
+    ] = None,
+    ocr: Annotated[bool, typer.Option("--ocr", help="Read the margins of DICOM files with tesseract.")] = False,
+) -> None:
+    """Search every byte for identities; exit code 2 and a table of places if any is found, never the identity itself.
+
+    Example: heart2heart verify-deid stores/A labels.db --archive /archive/2024
+    """
+    from heart2heart.cli.tables import text_table
+    from heart2heart.errors import ConfigError
+    from heart2heart.progress import stage
+    from heart2heart.verify import Identities, IdentityFoundError, collect, load_planted, verify
+
+    if planted is None and not archive:
+        raise ConfigError("nothing to look for", remedy="Give --archive with the originals, or --planted FILE")
+    wanted = collect(archive) if archive else Identities()
+    if planted is not None:
+        wanted.exact |= load_planted(planted).exact
+    with stage("search for identities", sum(1 for root in outputs for _ in root.rglob("*")) or 1) as progress:
+        verdict = verify(outputs, wanted, read_margins=ocr, progress=progress)
+    print(f"{verdict.files} files, {verdict.size / 1e6:.1f} MB searched for {len(wanted.exact)} identities")
+    print("done: " + "; ".join(verdict.done))
+    if verdict.left_out:
+        print("not done: " + "; ".join(verdict.left_out))
+    if verdict.findings:
+        rows = [(found.file, found.place, found.kind, found.times) for found in verdict.findings]
+        print(text_table(("file", "place", "identity", "times"), rows))
+        remedy = "Do not pass these files on; see SECURITY.md for how to report it"
+        raise IdentityFoundError(f"identities found in {len({row[0] for row in rows})} places", remedy=remedy)
+    print("clean: none of them was found")

@@ -1,0 +1,146 @@
+"""The whole check over stores, books, runs, reports, logs and clean copies."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from heart2heart.errors import Heart2HeartError, MissingInputError
+from heart2heart.progress import Progress, Silent
+from heart2heart.verify import headers, ocr
+from heart2heart.verify.contents import Content, contents
+from heart2heart.verify.days import agree, days_in
+from heart2heart.verify.identities import Identities
+from heart2heart.verify.patterns import Searcher, patterns
+
+
+class IdentityFoundError(Heart2HeartError, ValueError):
+    """Something that left the door still says who a patient was."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of identity in one place; never the identity itself.
+
+    Attributes:
+        file: The output file; where its name is itself a finding, its number in the order of the search.
+        place: Where in it.
+        kind: Kind of identity.
+        times: How often.
+    """
+
+    file: str
+    place: str
+    kind: str
+    times: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was searched, and what was found.
+
+    Attributes:
+        files: Number of files.
+        size: Their bytes.
+        findings: Empty when clean.
+        done: Checks that were made.
+        left_out: Checks that were not made, and why.
+    """
+
+    files: int
+    size: int
+    findings: tuple[Finding, ...]
+    done: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def verify(
+    outputs: Sequence[Path], wanted: Identities, *, read_margins: bool = False, progress: Progress | None = None
+) -> Verdict:
+    """Search every byte of `outputs` for identities.
+
+    Args:
+        outputs: Files or folders: stores, label books, splits, runs, predictions, reports, logs, clean DICOM.
+        wanted: What to look for.
+        read_margins: Read the margins of DICOM files with tesseract.
+        progress: Told the number of files that are finished.
+
+    Raises:
+        MissingInputError: an output does not exist, or there is no file.
+        ConfigError: `read_margins` without tesseract.
+    """
+    progress = progress or Silent()
+    files = list(_files(outputs))
+    if not files:
+        raise MissingInputError("no file to search", where=", ".join(map(str, outputs)))
+    compare = bool(wanted.headers) and headers.available()
+    searcher, findings = Searcher(patterns(wanted)), list[Finding]()
+    size, copies = 0, 0
+    days: set[datetime.date] = set()
+    for number, (path, name) in enumerate(files, start=1):
+        size += path.stat().st_size
+        shown = _shown(searcher, name, number)
+        for content in contents(path, name):
+            findings += _search(searcher, content, shown)
+            if wanted.days and not content.binary:
+                days.update(days_in(content.data))
+        if _is_dicom(path):
+            copies += 1
+            kept = Counter(headers.unchanged(path, wanted.headers)) if compare else Counter[str]()
+            findings += [Finding(shown, tag, "unchanged header value", times) for tag, times in kept.items()]
+            seen = Counter(ocr.identities_read(path, wanted)) if read_margins else Counter[str]()
+            findings += [Finding(shown, "margin of the picture", f"{kind}, legible", n) for kind, n in seen.items()]
+        progress.update(number, f"{len(findings)} findings")
+    if same := agree(days, wanted.days):
+        findings.append(Finding("(all files together)", "dates", "study dates, not moved", same))
+    done, left_out = _account(wanted, copies, compare=compare, read_margins=read_margins)
+    return Verdict(len(files), size, tuple(findings), done, left_out)
+
+
+def _account(
+    wanted: Identities, copies: int, *, compare: bool, read_margins: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    done, left_out = ["every byte and every decoded value"], []
+    if wanted.days:
+        done.append("study dates")
+    for made, name, why in (
+        (compare, "headers against PS3.15 table E.1-1", "needs --archive and pip install 'heart2heart[verify]'"),
+        (read_margins, "margins by tesseract", "needs --ocr"),
+    ):
+        if made and copies:
+            done.append(f"{name} ({copies} DICOM files)")
+        else:
+            left_out.append(f"{name}: {why if copies else 'no DICOM file among the outputs'}")
+    return tuple(done), tuple(left_out)
+
+
+def _files(outputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    for root in outputs:
+        if not root.exists():
+            raise MissingInputError("no such file or folder", where=root)
+        if root.is_file():
+            yield root, root.name
+        else:
+            found = sorted(path for path in root.rglob("*") if path.is_file())
+            yield from ((path, f"{root.name}/{path.relative_to(root)}") for path in found)
+
+
+def _search(searcher: Searcher, content: Content, shown: str) -> Iterator[Finding]:
+    found = searcher.search(content.data, binary=content.binary)
+    if found:
+        hidden = searcher.search(content.place.encode(), binary=False)
+        place = "(name withheld)" if hidden else content.place
+        yield from (Finding(shown, place, kind, times) for kind, times in sorted(found.items()))
+
+
+def _shown(searcher: Searcher, name: str, number: int) -> str:
+    raw = name.encode("utf-8", "surrogateescape")
+    return f"file {number} (name withheld)" if searcher.search(raw, binary=False) else name
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(132)[128:] == b"DICM"

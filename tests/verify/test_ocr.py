@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from heart2heart.ingest.share import share
+from heart2heart.verify import Identities, collect, ocr, verify
+from tests.dicom.build import region, write
+
+WORD = "ZQXPLANT"
+
+
+def captioned(words: str = f"{WORD}, VORNAME  1943") -> npt.NDArray[np.uint8]:
+    """Return uint8 RGB `(4, 360, 480, 3)`: moving speckle in the middle and a banner above it."""
+    layer = Image.new("L", (480, 360))
+    ImageDraw.Draw(layer).text((20, 8), words, fill=235, font=ImageFont.load_default(size=17))
+    draw = np.random.default_rng(0)
+    frames = np.repeat(np.asarray(layer)[None], 4, axis=0).copy()
+    frames[:, 60:330, 80:400] = np.clip(draw.gamma(2.0, 30.0, (4, 270, 320)), 0, 255)
+    return np.repeat(frames[..., None], 3, axis=-1)
+
+
+def edits(a: str, b: str) -> int:
+    """Levenshtein's distance as the recurrence says it."""
+    last = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        row = [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y)))
+        last = row
+    return last[-1]
+
+
+@given(st.text("ABC", min_size=6, max_size=8), st.text("ABC", min_size=4, max_size=9))
+def test_one_misread_letter_is_allowed(word: str, read: str) -> None:
+    assert bool(ocr.match({read}, {word: "name"})) == (edits(word, read) <= 1)
+
+
+def test_short_words_must_be_read_exactly() -> None:
+    assert ocr.match({"LEEE"}, {"LEE1": "name"}) == set()
+    assert ocr.match({"LEE1"}, {"LEE1": "name"}) == {"name"}
+
+
+def test_only_margins_that_hold_something_are_read() -> None:
+    picture = np.zeros((360, 480), np.uint8)
+    assert list(ocr.strips(picture)) == []
+    picture[8:24, 20:200] = 200
+    found = list(ocr.strips(picture))
+    assert found
+    assert all(strip.max() == 200 for strip in found)
+    assert all(min(strip.shape) <= 48 for strip in found)
+
+
+def test_every_margin_pixel_lies_in_a_strip() -> None:
+    for top, left in ((2, 240), (355, 240), (180, 3), (180, 475)):
+        picture = np.zeros((360, 480), np.uint8)
+        picture[top, left] = 255
+        assert list(ocr.strips(picture)), (top, left)
+
+
+def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path) -> None:
+    if not ocr.available():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have tesseract: no margin has been read")
+        pytest.skip("tesseract is not installed: no margin has been read")
+    items = [region((80, 60, 399, 329))]
+    path = write(tmp_path / "in" / "a.dcm", captioned(), PatientName="NOBODY^ELSE", SequenceOfUltrasoundRegions=items)
+    wanted = Identities()
+    wanted.add("name", WORD)
+    found = verify([path], wanted, read_margins=True).findings
+    assert {one.kind for one in found} == {"name, legible"}
+    assert WORD not in str(found)
+    share([tmp_path / "in"], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    wanted.exact |= collect([tmp_path / "in"]).exact
+    verdict = verify([tmp_path / "out"], wanted, read_margins=True)
+    assert verdict.findings == ()
+    assert "margins by tesseract (1 DICOM files)" in verdict.done
