@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from heart2heart.errors import DicomError
+from heart2heart.errors import DicomError, MissingInputError
 from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def evaluate_runs(
     manifest = SplitManifest.load(split or loaded[0].config.data.split)
     files: dict[str, dict[str, int]] = {}
     for root in stores:
-        files |= Ledger(root).counts()
+        with suppress(MissingInputError):  # a store that a public data set filled has no ledger
+            files |= Ledger(root).counts()
     events = LabelBook(labels).events() if labels else []
     sites = site_infos(opened, manifest, files=files, events=events)
     progress = progress or Silent()
