@@ -1,0 +1,192 @@
+"""How fast files become frames, beside pydicom, a common converter's manner, and the bare decoder, in one run.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.ingest
+    OMP_NUM_THREADS=1 python -m benchmarks.ingest --flat 100 1000 10000 --repeats 3
+
+Needs the `dev` group (pydicom-data holds the real clip). Simulated clips are synthetic. The ways take turns within each
+repeat and the median is shown, so that a machine under load slows all of them alike; read the ratios, not the rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import data_store
+import numpy as np
+import simplejpeg
+from pydicom import dcmread
+from pydicom.encaps import generate_frames
+
+from benchmarks.ingest_clips import SYNTAXES, many_small, renamed, simulated_clip, structured_report
+from heart2heart.dicom import load_clip
+from heart2heart.errors import DicomError
+from heart2heart.frames.geometry import Geometry
+from heart2heart.ingest import ingest
+
+REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
+SIZE = 112
+Way = Callable[[Path], int]
+
+
+def ours(path: Path) -> int:
+    """From file to published store; return the frames."""
+    return to_store([path], 0)
+
+
+def to_store(paths: Sequence[Path], workers: int) -> int:
+    """Ingest `paths` into a store that is thrown away; return its frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        return ingest(paths, site="bench", store=root / "store", key=root / "key", workers=workers).frames
+
+
+def pydicom_default(path: Path) -> int:
+    """Decode with `pixel_array`, as it comes, and resize each frame to gray."""
+    pictures = _pictures(path)
+    for picture in pictures:
+        gray = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return len(pictures)
+
+
+def echonet_manner(path: Path) -> int:
+    """Convert as published pipelines do: `pixel_array`, crop to a square, mask, resize each frame with OpenCV."""
+    pictures = _pictures(path)
+    first = pictures[0] if pictures[0].ndim == 2 else pictures[0][..., 0]
+    side = min(first.shape)
+    top, left = (first.shape[0] - side) // 2, (first.shape[1] - side) // 2
+    y, x = np.indices((side, side))
+    outside = (y < x - side / 2) | (y < side / 2 - x)
+    for picture in pictures:
+        gray = (picture if picture.ndim == 2 else picture[..., 0])[top : top + side, left : left + side].copy()
+        gray[outside] = 0
+        cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    return len(pictures)
+
+
+def bare_decoder(path: Path) -> int:
+    """Decode every fragment to whole gray pictures with libjpeg-turbo and keep nothing: the limit."""
+    frames = FRAGMENTS.setdefault(path, list(generate_frames(dcmread(path).PixelData, number_of_frames=120)))
+    for frame in frames:
+        simplejpeg.decode_jpeg(frame, colorspace="GRAY")
+    return len(frames)
+
+
+FRAGMENTS: dict[Path, list[bytes]] = {}
+
+
+def _pictures(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    found = dcmread(path)
+    several = int(found.get("NumberOfFrames") or 1) > 1
+    return found.pixel_array if several else found.pixel_array[None]
+
+
+def rates(ways: dict[str, Way], path: Path, repeats: int) -> dict[str, float]:
+    """Return the median frames a second of each way; they take turns."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(repeats + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            frames = way(path)
+            if number:  # the first round warms up
+                found[name].append(frames / (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def real_clip(repeats: int) -> list[str]:
+    """Return the table of the real clip."""
+    ways: dict[str, Way] = {
+        "file to published store": ours, "pydicom `pixel_array` + resize": pydicom_default,
+        "echonet/dynamic manner": echonet_manner, "bare libjpeg-turbo gray": bare_decoder,
+    }  # fmt: skip
+    found = rates(ways, REAL, repeats)
+    mine = found["file to published store"]
+    lines = ["| way (real clip, 120 x 480 x 640, JPEG baseline) | frames/s | ours is |", "|---|---|---|"]
+    return lines + [f"| {name} | {rate:.0f} | {mine / rate:.2f} x |" for name, rate in found.items()]
+
+
+def every_syntax(folder: Path, repeats: int) -> list[str]:
+    """Return the table of one simulated clip in every transfer syntax."""
+    lines = ["| simulated clip, 40 x 480 x 640 | ours, frames/s | pydicom + resize | ratio |", "|---|---|---|---|"]
+    for name in SYNTAXES:
+        path = simulated_clip(folder / name, name)
+        found = rates({"ours": ours, "pydicom": pydicom_default}, path, repeats)
+        ratio = found["ours"] / found["pydicom"]
+        lines.append(f"| {name} | {found['ours']:.0f} | {found['pydicom']:.0f} | {ratio:.1f} x |")
+    return lines
+
+
+def two_cores(folder: Path, repeats: int) -> str:
+    """Return a line on one worker confined to one core against two workers on two."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    files = renamed(REAL, folder, 24)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(repeats):
+        for workers in seconds:
+            os.sched_setaffinity(0, cores[:workers])
+            start = time.perf_counter()
+            to_store(files, workers)
+            seconds[workers].append(time.perf_counter() - start)
+    os.sched_setaffinity(0, cores[:1])
+    one, two = (statistics.median(values) for values in seconds.values())
+    return f"24 real clips: {one:.1f} s with one worker on one core, {two:.1f} s with two on two: {one / two:.2f} x"
+
+
+def triage(folder: Path) -> str:
+    """Return a line on how long it takes to leave a file out by its header."""
+    path = structured_report(folder / "report.dcm")
+    taken = []
+    for _ in range(200):
+        start = time.perf_counter()
+        with suppress(DicomError):
+            load_clip(path, geometry=Geometry())
+        taken.append(time.perf_counter() - start)
+    return f"An excluded file costs {1e3 * statistics.median(taken):.2f} ms (a structured report of 40 elements)"
+
+
+def flat(folder: Path, counts: Sequence[int]) -> list[str]:
+    """Return the table of cost against the number of small simulated clips."""
+    lines = ["| small simulated clips (2 x 96 x 128) | seconds | ms a clip |", "|---|---|---|"]
+    for count in counts:
+        root = many_small(folder / f"{count}", count)
+        start = time.perf_counter()
+        assert to_store([root], 0) == 2 * count
+        seconds = time.perf_counter() - start
+        lines.append(f"| {count:,} | {seconds:.1f} | {1e3 * seconds / count:.2f} |")
+    return lines
+
+
+def main() -> None:
+    """Measure everything on one core and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--flat", type=int, nargs="*", default=[100, 1000, 10_000])
+    arguments = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        print("note: set OMP_NUM_THREADS=1 to measure one core")
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(every)[:1])
+    cv2.setNumThreads(1)
+    print(f"Python {platform.python_version()}, {len(every)} cores, load {os.getloadavg()[0]:.1f}\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        print("\n".join(real_clip(arguments.repeats)), "\n", flush=True)
+        print("\n".join(every_syntax(folder / "syntaxes", arguments.repeats)), "\n", flush=True)
+        print(triage(folder), "\n", flush=True)
+        print("\n".join(flat(folder / "flat", arguments.flat)), "\n", flush=True)
+        os.sched_setaffinity(0, every)
+        if len(every) > 1:
+            print(two_cores(folder / "cores", max(1, arguments.repeats // 2)))
+
+
+if __name__ == "__main__":
+    main()
