@@ -19,6 +19,22 @@ if TYPE_CHECKING:
     from heart2heart.splits.manifest import SplitManifest
 
 
+REQUIRED = (
+    "patient_disjoint",
+    "study_disjoint",
+    "series_disjoint",
+    "instance_disjoint",
+    "pixel_hash_disjoint",
+    "pool_without_evaluated_patients",
+    "near_duplicates",
+    "views_present",
+    "test_patients",
+    "view_by_site",
+    "metadata_probe",
+)
+"""Checks without which a certificate certifies nothing."""
+
+
 class Certificate(Config):
     """What the checks found in one split."""
 
@@ -63,6 +79,7 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
         checks.confounding(split.members, split.classes),
         checks.metadata_probe(split.members, stores, split.classes),
     ]
+    assert {check.name for check in found} == set(REQUIRED)
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(found))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate

@@ -23,7 +23,7 @@ from heart2heart.errors import ExistsError, LeakageError, MissingInputError, Spl
 from heart2heart.files import atomic_path, read_json, sha256_json, write_json
 from heart2heart.frames.store import Frames
 from heart2heart.predictions import SplitInfo
-from heart2heart.splits.certify import Certificate
+from heart2heart.splits.certify import REQUIRED, Certificate
 
 SCHEMA_VERSION = 1
 
@@ -178,9 +178,13 @@ class SplitManifest:
         """Return the certificate, or refuse a split that failed a check.
 
         Raises:
-            LeakageError: no certificate, of another split, or a check failed.
+            LeakageError: no certificate, of another split, or a check is missing or failed.
         """
         certificate = self.certificate()
+        made = {check.name for check in certificate.checks}
+        if lacking := [name for name in REQUIRED if name not in made]:
+            what = f"the certificate lacks checks ({', '.join(lacking)})"
+            raise LeakageError(what, where=self.path, remedy="Run `heart2heart split` to certify it")
         failed = [check for check in certificate.checks if check.status == "fail"]
         if failed:
             found = "; ".join(f"{check.name}: {check.detail}" for check in failed)

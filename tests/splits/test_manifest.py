@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from heart2heart.errors import LeakageError, MissingInputError, SplitError
+from heart2heart.files import write_json
 from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.splits import SplitManifest, SplitSettings, certify, propose
+from heart2heart.splits import Certificate, SplitManifest, SplitSettings, certify, propose
 from tests.support import make_store, view_labels
 
 
@@ -89,6 +90,15 @@ def test_uncertified_is_refused(frozen: tuple[FrameStore, SplitManifest], tmp_pa
     shutil.copy(split.path / "certificate.json", other.path)
     with pytest.raises(LeakageError, match="of another split"):
         other.require_certified()
+
+
+def test_a_certificate_without_its_checks_certifies_nothing(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    store, split = frozen
+    kept = [check for check in certify(split, store).checks if check.name != "near_duplicates"]
+    thinned = Certificate(split_sha256=split.sha256, checks=tuple(kept))
+    write_json(split.path / "certificate.json", thinned.model_dump(mode="json"))
+    with pytest.raises(LeakageError, match=r"lacks checks \(near_duplicates\)"):
+        split.require_certified()
 
 
 def test_info_names_sites_and_checks(frozen: tuple[FrameStore, SplitManifest]) -> None:
