@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from heart2heart.errors import DicomError, MissingInputError
 from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
     from heart2heart.evaluate import Metrics
+    from heart2heart.frames.store import FrameStore
+    from heart2heart.report.ingest_page import Sheet
 
 
 @dataclass(frozen=True)
@@ -143,3 +148,86 @@ def evaluate_runs(
     write_metrics(metrics, out / "metrics.json")
     progress.update(100)
     return metrics
+
+
+def ingest_report(store: Path, out: Path) -> Path:
+    """Write the page about everything that was ingested into a store.
+
+    Args:
+        store: A store with a ledger.
+        out: Where the HTML goes.
+
+    Raises:
+        MissingInputError: the store has no ledger.
+    """
+    from heart2heart import __version__
+    from heart2heart.frames.store import FrameStore
+    from heart2heart.ingest import CODES, FLAGS, Ledger
+    from heart2heart.report.ingest_page import IngestContent, Reason, SiteIngest, write_ingest_page
+
+    opened, counts = FrameStore.open(store), Ledger(store).counts()
+    about = opened.sql(
+        "SELECT site, count(DISTINCT patient) AS patients, count(DISTINCT study) AS studies,"
+        " count(DISTINCT clip) AS clips FROM clips GROUP BY site"
+    ).to_pylist()
+    modes: dict[str, dict[str, int]] = {}
+    for row in opened.sql("SELECT site, mode, count(*) AS n FROM frames GROUP BY ALL ORDER BY ALL").to_pylist():
+        modes.setdefault(row["site"], {})[row["mode"]] = row["n"]
+    known = {row.pop("site"): row for row in about}
+    nothing = {"patients": 0, "studies": 0, "clips": 0}
+    sites = [
+        SiteIngest(site, files, modes=modes.get(site, {}), **known.get(site, nothing)) for site, files in counts.items()
+    ]
+    codes = sorted({code for files in counts.values() for code in files} - {"accepted"})
+    flags = Counter(flag for found in opened.clips["flags"].to_pylist() for flag in found)
+    kinds = set(opened.clips["synthetic"].to_pylist())
+    content = IngestContent(
+        store=store.name,
+        geometry=str(opened.geometry),
+        synthetic=None if len(kinds) > 1 else kinds == {True},
+        sites=tuple(sites),
+        reasons=tuple(
+            Reason(
+                code,
+                CODES[code].meaning,
+                CODES[code].remedy,
+                {site: n[code] for site, n in counts.items() if code in n},
+            )
+            for code in codes
+        ),
+        flags=tuple((flag, FLAGS[flag], number) for flag, number in sorted(flags.items())),
+        sheets=tuple(_sheets(opened)),
+        code_version=__version__,
+    )
+    return write_ingest_page(content, out)
+
+
+def _sheets(store: FrameStore) -> Iterator[Sheet]:
+    """Yield sample frames by mode and maker, most frequent first; `report.ingest_page.SHEET_RULE` is the rule."""
+    from heart2heart.report.ingest_page import Sheet
+
+    kinds = store.sql(
+        "SELECT mode, maker, count(DISTINCT clip) AS clips, count(*) AS frames FROM frames GROUP BY ALL"
+        " ORDER BY frames DESC, mode, maker"
+    )
+    middles = store.sql(
+        "SELECT mode, maker, patient, clip, list(row ORDER BY index)[(count(*) + 1) // 2] AS row FROM frames"
+        " GROUP BY ALL ORDER BY clip"
+    ).to_pylist()
+    for kind in kinds.to_pylist():
+        rows: dict[str, int] = {}
+        for clip in middles:
+            if (clip["mode"], clip["maker"]) == (kind["mode"], kind["maker"]):
+                rows.setdefault(clip["patient"], clip["row"])
+        frames = store.read(np.array(list(rows.values())[:12], np.int64))
+        yield Sheet(
+            kind["mode"], kind["maker"] or "maker unknown", kind["clips"], kind["frames"], tuple(map(_png, frames))
+        )
+
+
+def _png(frame: npt.NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

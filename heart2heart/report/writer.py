@@ -36,14 +36,21 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path) -> Path:
         remedy = "Run `heart2heart evaluate` again, then the report"
         raise EvaluationError("these metrics belong to other predictions", remedy=remedy)
     content = gather(predictions, metrics)
-    html = _render("report.html.j2", content, escape=True)
-    card = _render("model_card.md.j2", content | {"md": _markdown}, escape=False)
+    html = render("report.html.j2", content, escape=True)
+    card = render("model_card.md.j2", content | {"md": _markdown}, escape=False)
     write_text(out, html)
     write_text(out.with_name("MODEL_CARD.md"), card)
     return out
 
 
-def _render(name: str, content: dict[str, Any], *, escape: bool) -> str:
+def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
+    """Render one template of this room.
+
+    Args:
+        name: File name of the template.
+        content: What it needs, by name.
+        escape: Whether texts are escaped for HTML.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
