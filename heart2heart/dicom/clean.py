@@ -21,10 +21,9 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from heart2heart.dicom.burned_in import find_text
 from heart2heart.dicom.clip import KnownContentError
-from heart2heart.dicom.decode import pinned_decoder
 from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
 from heart2heart.dicom.deidentify.shared import put_times, shared_header
-from heart2heart.dicom.film import Film
+from heart2heart.dicom.film import Film, open_film
 from heart2heart.dicom.layout import read_layout
 from heart2heart.dicom.pixels import find_frames
 from heart2heart.dicom.reader import open_dicom
@@ -92,7 +91,7 @@ def clean_copy(
         facts = technical(opened.header)
         layout = read_layout(facts, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
-        film = Film(source, pinned_decoder(opened.syntax), layout, strict=False)
+        film = open_film(source, layout, strict=False)
         seen = look(film, read_scan(facts, rows=layout.rows, columns=layout.columns))
         writing = find_text(seen)
         if writing is not None and text == "refuse":
@@ -102,8 +101,8 @@ def clean_copy(
         kept, encoded = _encode(film, seen, shown, jpeg=jpeg)
         instance = who.instance or pseudonymizer.uid(f"content {content}")
         made = shared_header(facts, who, instance=instance, n_frames=len(encoded))
-        times = frame_times(facts, len(source))
-        put_times(made, None if times is None or len(encoded) == len(source) else times[kept] - times[kept[0]])
+        times = frame_times(facts, len(film))
+        put_times(made, None if times is None or len(encoded) == len(film) else times[kept] - times[kept[0]])
         made.Rows, made.Columns = layout.rows, layout.columns
     _put_pixels(made, encoded, coloured=layout.coloured, jpeg=jpeg)
     return CleanCopy(made, who, content, len(encoded), writing is not None)
@@ -118,12 +117,10 @@ def _encode(
     x0, y0, x1, y1 = seen.box
     mask = shown[..., None] if film.coloured else shown
     kept, encoded = [], []
-    for number in range(len(film)):  # one at a time, so that memory does not grow with the clip
-        sound, pictures = film.decode(np.array([number], np.int64), gray=not film.coloured)
-        if not len(sound):
-            continue
-        clean = np.zeros_like(pictures[0])
-        clean[y0:y1, x0:x1] = np.where(mask, pictures[0, y0:y1, x0:x1], 0)
+    # One at a time, so that memory does not grow with the clip.
+    for number, picture in film.stream(np.arange(len(film)), gray=not film.coloured):
+        clean = np.zeros_like(picture)
+        clean[y0:y1, x0:x1] = np.where(mask, picture[y0:y1, x0:x1], 0)
         if not jpeg:
             encoded.append(encode_frame(clean))
         elif film.coloured:

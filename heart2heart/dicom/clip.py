@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.dicom.burned_in import find_text
-from heart2heart.dicom.decode import pinned_decoder
 from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
 from heart2heart.dicom.develop import develop
-from heart2heart.dicom.film import Film
+from heart2heart.dicom.film import open_film
 from heart2heart.dicom.layout import read_layout
 from heart2heart.dicom.pixels import find_frames
 from heart2heart.dicom.reader import open_dicom
@@ -132,14 +131,14 @@ def load_clip(
         if "salvaged" in source.flags and not salvage:
             raise DicomError("the file is cut short", code="failed:truncated")
         scan = read_scan(facts, rows=layout.rows, columns=layout.columns)
-        film = Film(source, pinned_decoder(opened.syntax), layout, strict=not salvage)
+        film = open_film(source, layout, strict=not salvage)
         seen = look(film, scan)
-        times = frame_times(facts, len(source))
+        times = frame_times(facts, len(film))
         spacing = scan.spacing_mm or (1.0, 1.0)
-        numbers, pixels, inside = develop(film, seen, spacing, rule.choose(len(source)), geometry)
+        numbers, pixels, inside = develop(film, seen, spacing, rule.choose(len(film)), geometry)
         x0, y0, x1, y1 = seen.box
         spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
-        flags = (*opened.flags, *source.flags, *scan.flags, *seen.flags)
+        flags = (*opened.flags, *film.flags, *scan.flags, *seen.flags)
         flags = flags if find_text(seen) is None else (*flags, "text_suspected")
         return PreparedClip(
             pixels=pixels,
@@ -152,14 +151,14 @@ def load_clip(
                 transfer_syntax=opened.syntax,
                 rows=layout.rows,
                 columns=layout.columns,
-                n_source=len(source),
+                n_source=len(film),
                 box=seen.box,
                 spacing_mm=scan.spacing_mm,
                 frame_time_ms=None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1)),
                 heart_rate=number(facts, "HeartRate"),
                 stage=text(facts, "StageName") or None,
                 view_code=text(facts, "ViewName") or None,
-                flags=(*flags, "corrupt_frames") if film.damaged else flags,
+                flags=flags,
             ),
             who=who,
             content=content,

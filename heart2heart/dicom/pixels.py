@@ -13,6 +13,11 @@ from heart2heart.dicom.reader import OpenFile
 from heart2heart.errors import DicomError
 
 _UNDEFINED = 0xFFFFFFFF
+_VIDEO = frozenset(
+    f"1.2.840.10008.1.2.4.{kind}{suffix}"
+    for kind in range(100, 109)  # MPEG-2, H.264 and HEVC
+    for suffix in ("", ".1")  # `.1`: in several fragments
+)
 _LONG_VR = (b"OB", b"OW", b"UN", b"OV", b"OL", b"OD", b"OF")
 
 
@@ -31,8 +36,13 @@ class PixelSource:
     spans: tuple[tuple[Span, ...], ...]
     flags: tuple[str, ...]
 
+    @property
+    def video(self) -> bool:
+        """Whether all frames are one stream, the only entry of `spans`."""
+        return self.opened.syntax in _VIDEO
+
     def __len__(self) -> int:
-        """Return the number of whole frames."""
+        """Return the number of whole frames; 1 for a video stream."""
         return len(self.spans)
 
     def frame(self, index: int) -> bytes:
@@ -54,6 +64,8 @@ def find_frames(opened: OpenFile, layout: Layout) -> PixelSource:
         if length != _UNDEFINED:
             raise DicomError("compressed pixel data is not encapsulated", code="failed:layout")
         found = walk(opened.data, start)
+        if opened.syntax in _VIDEO and found.fragments:
+            return PixelSource(opened, (found.fragments,), ("salvaged",) if found.cut else ())
         spans = group(opened.data, found, layout.declared_frames, single=known == RLELossless)
         cut = found.cut
         if cut and spans and not _ends(opened, spans[-1]):

@@ -96,7 +96,7 @@ CODES: Mapping[str, Code] = {
         Code(
             "failed:no_decoder",
             "The decoder pinned for this transfer syntax is not installed.",
-            "Run: pip install 'heart2heart[codecs]', then the same ingest again.",
+            "Run: pip install 'heart2heart[codecs,video]', then the same ingest again.",
             retried=True,
         ),
         Code("failed:no_pixels", "An ultrasound object without pixel data.", "Export the file again with its pixels."),
@@ -119,7 +119,7 @@ CODES: Mapping[str, Code] = {
         ),
         Code(
             "failed:unsupported_syntax",
-            "No decoder is known for the transfer syntax (MPEG-2, H.264, HEVC, JPEG XL, JPIP).",
+            "No decoder is known for the transfer syntax (JPEG XL, JPIP, private ones).",
             "Export the clips as JPEG baseline, RLE or uncompressed.",
         ),
     )

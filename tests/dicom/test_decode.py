@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from heart2heart.dicom.colour import luma
 from heart2heart.dicom.decode import pinned_decoder
-from heart2heart.dicom.film import Film
+from heart2heart.dicom.film import open_film
 from heart2heart.dicom.layout import read_layout
 from heart2heart.dicom.pixels import find_frames
 from heart2heart.dicom.reader import open_dicom
@@ -32,7 +32,7 @@ def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np
     with open_dicom(path) as opened:
         layout = read_layout(opened.header, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
-        found = Film(source, pinned_decoder(opened.syntax), layout, strict=True)
+        found = open_film(source, layout, strict=True)
         return found.decode(np.arange(len(source)), gray=gray)[1]
 
 
@@ -125,7 +125,7 @@ def test_a_damaged_frame_raises_and_never_returns_a_picture(tmp_path: Path) -> N
         decode(path, gray=True)
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.110"])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.112"])
 def test_a_syntax_without_decoder_is_named(syntax: str) -> None:
     with pytest.raises(DicomError) as error:
         pinned_decoder(syntax)

@@ -15,7 +15,7 @@ from heart2heart.dicom import load_clip
 from heart2heart.dicom.colour import block_mean
 from heart2heart.dicom.decode import Decoder, Picture, TurboJpeg, pinned_decoder
 from heart2heart.dicom.develop import choose_shrink, develop
-from heart2heart.dicom.film import Film
+from heart2heart.dicom.film import FrameFilm
 from heart2heart.dicom.layout import Layout, read_layout
 from heart2heart.dicom.pixels import find_frames
 from heart2heart.dicom.reader import open_dicom
@@ -42,7 +42,7 @@ def developed(path: Path, decoder: Decoder | None, geometry: Geometry) -> npt.ND
         source = find_frames(opened, layout)
         whole = (0, 0, layout.columns, layout.rows)
         seen = Sight("b_mode", whole, np.ones((layout.rows, layout.columns), bool), (), NOTHING)
-        reel = Film(source, decoder or pinned_decoder(opened.syntax), layout, strict=True)
+        reel = FrameFilm(source, decoder or pinned_decoder(opened.syntax), layout, strict=True)
         chosen = np.arange(0, len(source), 10)
         return develop(reel, seen, (1.0, 1.0), chosen, geometry)[1]
 
@@ -88,7 +88,7 @@ def test_a_reduced_pixel_is_kept_only_if_its_whole_block_lies_in_the_sector(tmp_
     seen = Sight("b_mode", (2, 2, 66, 66), mask, (), NOTHING)
     with open_dicom(path) as opened:
         layout = read_layout(opened.header, big_endian=False)
-        reel = Film(find_frames(opened, layout), TurboJpeg(), layout, strict=True)
+        reel = FrameFilm(find_frames(opened, layout), TurboJpeg(), layout, strict=True)
         numbers, pixels, inside = develop(reel, seen, (1.0, 1.0), np.arange(2), Geometry("tmed2", 16))
     assert numbers.tolist() == [0, 1]
     assert pixels[:, :, 0].max() < 60  # the first block holds blanked columns, so it is blank
@@ -119,7 +119,7 @@ def test_more_frames_than_a_worker_may_hold_are_refused_before_they_are_decoded(
     path = write(tmp_path / "a.dcm", film(2))
     with open_dicom(path) as opened:
         layout = replace(read_layout(opened.header, big_endian=False), declared_frames=2000)
-        reel = Film(find_frames(opened, layout), pinned_decoder(opened.syntax), layout, strict=True)
+        reel = FrameFilm(find_frames(opened, layout), pinned_decoder(opened.syntax), layout, strict=True)
         seen = Sight("b_mode", (0, 0, COLUMNS, ROWS), np.ones((ROWS, COLUMNS), bool), (), NOTHING)
         with pytest.raises(DicomError, match="1 GiB") as error:
             develop(reel, seen, (1.0, 1.0), np.arange(1025), Geometry("tmed2", 1024))
