@@ -55,6 +55,12 @@ def ingest(
     size: Annotated[int, typer.Option(help="Side of the square frames, pixels.")] = 112,
     frames: Annotated[str, typer.Option(help="Frames to keep: all, every:N or even:K.")] = "all",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    dask: Annotated[
+        str | None, typer.Option(help="Dask scheduler, address or scheduler file; its workers take the place of ours.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML page about all that is in the store. Default: STORE/ingest_report.html")
+    ] = None,
 ) -> None:
     """De-identify echo DICOM and turn it into frames; every file ends with one status.
 
@@ -63,14 +69,23 @@ def ingest(
     from heart2heart.errors import MissingInputError
     from heart2heart.ingest import IngestSettings, find_files, ingest, status_table
     from heart2heart.progress import stage
+    from heart2heart.workflow import ingest_report
 
     settings = IngestSettings(geometry=geometry, size=size, frames=frames)
     key_file = key or store.with_name(f"{store.name}.key")
     with stage(f"ingest {site}", len(find_files(paths, outside=store))) as progress:
         summary = ingest(
-            paths, site=site, store=store, key=key_file, settings=settings, workers=workers, progress=progress
+            paths,
+            site=site,
+            store=store,
+            key=key_file,
+            settings=settings,
+            workers=workers,
+            dask=dask,
+            progress=progress,
         )
     print(status_table(summary))
+    print(f"Report: {ingest_report(store, report or store / 'ingest_report.html')}")
     if summary.accepted == 0:
         remedy = "docs/status-codes.md explains each status"
         raise MissingInputError("no file of this hospital became frames", where=site, remedy=remedy)

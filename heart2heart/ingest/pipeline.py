@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from heart2heart.ingest.executors import run_ordered
 from heart2heart.ingest.identity import file_id, file_stamp, key_check
 from heart2heart.ingest.ledger import Book, Ledger, Line, write_book
 from heart2heart.ingest.limits import Limits
+from heart2heart.ingest.pace import Pace
 from heart2heart.ingest.settings import IngestSettings, IngestSummary
 from heart2heart.ingest.worker import Outcome, Worker
 from heart2heart.progress import Progress, Silent
@@ -34,6 +35,7 @@ def ingest(
     settings: IngestSettings | None = None,
     workers: int = 0,
     limits: Limits | None = None,
+    dask: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
     """De-identify DICOM files and append their frames to a store; every file ends with one code in the ledger.
@@ -51,6 +53,7 @@ def ingest(
         workers: Processes; a program that asks for any must be importable (spawn). 0 works in this process, where
             `limits` do not hold and a codec that crashes ends the run.
         limits: What one file may cost a process in time and memory; by default `Limits()`.
+        dask: Address of a Dask scheduler, or its scheduler file, whose workers take the place of `workers`.
         progress: Told the number of files that are finished, of `len(find_files(paths))`.
 
     Raises:
@@ -58,6 +61,7 @@ def ingest(
         ConfigError: a key or settings other than those the site was first ingested with; a key others can read.
         StoreError: the store has another geometry, or another ingest is writing to it.
         NoSpaceError: the disk is full; run the same again when it is not.
+        RemoteError: the Dask cluster cannot be reached or went away; run the same again when it is back.
     """
     started = time.monotonic()
     settings, progress = settings or IngestSettings(), progress or Silent()
@@ -76,15 +80,28 @@ def ingest(
         todo = _unfinished(book, secret, site, files)
         unchanged = len(files) - len(todo)
         run = _Run(book, frames, secret, site, known)
-        worker = Worker(secret, site, settings, frozenset(known))
-        outcomes = run_ordered(worker, [entry.path for entry in todo], workers, limits)
+        worker, pace = Worker(secret, site, settings, frozenset(known)), Pace(len(todo))
+        outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
         for number, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             run.take(entry, outcome)
-            progress.update(unchanged + number, f"{run.clips} clips")
+            progress.update(unchanged + number, pace.note(number, run.frames, run.codes))
         run.publish()
     total = Ledger(store).counts(site).get(site, {})
     seconds = time.monotonic() - started
     return IngestSummary(site, dict(sorted(run.codes.items())), total, unchanged, run.clips, run.frames, seconds)
+
+
+def _outcomes(
+    worker: Worker, paths: Sequence[Path], workers: int, dask: str | None, limits: Limits | None
+) -> Iterator[Outcome]:
+    if dask is None:
+        return run_ordered(worker, paths, workers, limits)
+    try:
+        from heart2heart.ingest.cluster import run_on_dask
+    except ModuleNotFoundError as error:
+        remedy = "Run: pip install 'heart2heart[dask]'"
+        raise ConfigError("distributed is not installed", remedy=remedy) from error
+    return run_on_dask(worker, paths, dask, limits)
 
 
 @dataclass(frozen=True)
