@@ -38,7 +38,11 @@ def deidentify(
         raise UnknownNameError.among("way with writing inside the scan", text, list(policies))
     with stage(f"deidentify {site}", len(find_files(paths, outside=out))) as progress:
         done = share(paths, out=out, key=key, site=site, text=policies[text], workers=workers, progress=progress)
-    print(text_table(("status", "files", "meaning"), [(c, n, CODES[c].meaning) for c, n in done.codes.items()]))
+    said = {code: CODES[code].meaning for code in done.codes} | {
+        "accepted": "A clean copy was written.",
+        "excluded:duplicate": "The same bytes were copied already, from another path.",
+    }
+    print(text_table(("status", "files", "meaning"), [(code, n, said[code]) for code, n in done.codes.items()]))
     print(f"{done.copies} clean copies in {out}")
     if not done.copies:
         remedy = "docs/status-codes.md explains each status"

@@ -23,6 +23,7 @@ _SMALLEST, _TALLEST = 5, 0.08  # height of a letter: pixels, and share of the pi
 _LETTERS = 4  # side by side that make a line
 _FEW = 2  # that do where the picture is known to hold writing: `cm`, a unit, an initial
 _INK = 16  # gray levels around the middle letter's brightest, within which a letter was drawn in the same ink
+_SHORT = 6  # letters below which a line must be twice as even, since a few specks may look alike
 _MOST = 0.8  # share of a line's letters that are in one ink, and that stand on one base line
 _BASE = 1.5  # pixels around the middle letter's foot that are the same base line
 _MARGIN = 3  # pixels around a line that belong to it
@@ -124,7 +125,8 @@ def _follows(last: _Mark, mark: _Mark) -> bool:
 def _even(chain: list[_Mark]) -> bool:
     """Tell whether the marks have one brightness and one base line, as letters have and speckle has not."""
     levels, feet = np.asarray([mark.level for mark in chain]), np.asarray([mark.bottom for mark in chain])
-    return _close(levels, _INK) >= _MOST and _close(feet, _BASE) >= _MOST
+    ink = _INK if len(chain) >= _SHORT else _INK / 2
+    return _close(levels, ink) >= _MOST and _close(feet, _BASE) >= _MOST
 
 
 def _close(values: npt.NDArray[np.int_], distance: float) -> float:
