@@ -14,8 +14,8 @@ from heart2heart.errors import DicomError
 from heart2heart.frames.choice import FrameRule
 from heart2heart.frames.sector import bounding_box, sector_mask
 
-_SAMPLE = FrameRule("even", 8)  # the same whatever frames are kept, so a kept frame's pixels depend on the clip alone
-_COLOURS = 4  # frames of the sample in which colour is looked for
+_SAMPLE = FrameRule("even", 6)  # the same whatever frames are kept, so a kept frame's pixels depend on the clip alone
+_COLOURS = 3  # frames of the sample in which colour is looked for
 _DETAIL = 160  # pixels along the longer side of the region that are enough to tell colour
 
 

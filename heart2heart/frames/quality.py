@@ -9,6 +9,7 @@ from heart2heart.frames.sector import bounding_box
 
 _FULL_CONTRAST = 160.0  # gray levels between the 5th and 95th percentile that count as full contrast
 _HALF_SHARPNESS = 8.0  # mean gradient, gray levels a pixel, that scores one half
+_TOGETHER = 16  # frames scored at a time, so that they stay in the cache
 
 
 def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
@@ -31,16 +32,17 @@ def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) 
     x0, y0, x1, y1 = bounding_box(inside)
     inside, frames = inside[y0:y1, x0:x1], frames[:, y0:y1, x0:x1]
     # A gradient across the sector's edge measures the edge, not the picture.
-    core = np.flatnonzero(inside[1:, 1:] & inside[:-1, 1:] & inside[1:, :-1])
+    core = inside[1:, 1:] & inside[:-1, 1:] & inside[1:, :-1]
     places = np.flatnonzero(inside)
-    for number, frame in enumerate(frames):
-        low, high = _percentiles(frame.ravel()[places])
-        contrast = min(1.0, (high - low) / _FULL_CONTRAST)
-        values = frame.astype(np.float32)
-        here = values[1:, 1:]
-        slope = np.sqrt((here - values[:-1, 1:]) ** 2 + (here - values[1:, :-1]) ** 2)
-        gradient = float(slope.ravel()[core].mean()) if len(core) else 0.0
-        scores[number] = np.sqrt(contrast * gradient / (gradient + _HALF_SHARPNESS))
+    for start in range(0, len(frames), _TOGETHER):
+        batch = frames[start : start + _TOGETHER]
+        ends = np.array([_percentiles(frame.ravel()[places]) for frame in batch])
+        contrast = np.minimum(1.0, (ends[:, 1] - ends[:, 0]) / _FULL_CONTRAST)
+        values = batch.astype(np.float32)
+        here = values[:, 1:, 1:]
+        slope = np.sqrt(np.square(here - values[:, :-1, 1:]) + np.square(here - values[:, 1:, :-1])) * core
+        gradient = slope.sum(axis=(1, 2), dtype=np.float64) / max(1, int(core.sum()))
+        scores[start : start + _TOGETHER] = np.sqrt(contrast * gradient / (gradient + _HALF_SHARPNESS))
     return scores
 
 
