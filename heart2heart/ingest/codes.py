@@ -38,7 +38,11 @@ CODES: Mapping[str, Code] = {
             "Neither a region nor the pixels say where the scan is, so text burned in beside it cannot be blanked.",
             "Export the study again with ultrasound regions (0018,6011).",
         ),
-        Code("excluded:not_dicom", "Not a DICOM file, whatever its name.", "None needed; unpack archives first."),
+        Code(
+            "excluded:not_dicom",
+            "Not a DICOM file, whatever its name.",
+            "None needed; zip files are opened, unpack others.",
+        ),
         Code("excluded:not_ultrasound", "An image of another modality.", "None needed."),
         Code(
             "excluded:secondary_capture",
@@ -55,6 +59,22 @@ CODES: Mapping[str, Code] = {
             "excluded:volume",
             "A 3D volume (Enhanced US Volume, or a maker's private format).",
             "Export 2D clips of the study if they are wanted.",
+        ),
+        Code(
+            "failed:archive",
+            "The zip file is damaged, or packed in another manner than stored or deflated.",
+            "Copy it again, or unpack it and ingest the folder.",
+        ),
+        Code(
+            "failed:archive_bounds",
+            "The zip file would unpack to over 200 times its size, a member to over 4 GiB, or it holds over 1,000,000 "
+            "members or zip files more than three deep.",
+            "Unpack it where it can do no harm, look what it is, and ingest the folder.",
+        ),
+        Code(
+            "failed:archive_encrypted",
+            "A member of a zip file is locked by a password.",
+            "Unpack it with the password and ingest the folder.",
         ),
         Code(
             "failed:bounds",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from heart2heart.errors import MissingInputError
 from heart2heart.files import is_temporary
+from heart2heart.ingest.archives import close_archives, members
 
 
 def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Path]:
@@ -15,7 +16,7 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
 
     Links are followed; a folder reached twice (a loop, or two names) is entered once. A folder that cannot be listed
     stands in the list itself, so that it ends with a status as a file does. What `pull` or `receive` are still writing
-    is left out.
+    is left out. The members of a zip file stand in its place (`archives`).
 
     Args:
         paths: Files or folders.
@@ -33,6 +34,7 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
         if not os.path.lexists(path):
             raise MissingInputError("no such file or folder", where=path)
         found.update(_below(Path(os.path.normpath(path.absolute())), entered))
+    close_archives()
     if not found:
         raise MissingInputError("no file found", where=", ".join(str(path) for path in paths))
     return sorted(found)
@@ -50,7 +52,7 @@ def _below(top: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
         try:
             if not path.is_dir():
                 if not is_temporary(path.name):
-                    yield path
+                    yield from members(path)
             elif (place := _place(path)) not in entered:
                 entered.add(place)
                 waiting.extend(path.iterdir())

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from heart2heart.dicom.deidentify import Key
+from heart2heart.ingest.archives import container
 
 
 def file_id(key: Key, site: str, path: Path) -> str:
@@ -16,7 +17,7 @@ def file_id(key: Key, site: str, path: Path) -> str:
 def file_stamp(key: Key, path: Path) -> str:
     """Return the keyed hash of size and time of change; empty for a file that cannot be asked."""
     try:
-        found = path.stat()
+        found = container(path).stat()
     except OSError:
         return ""
     return key.digest("stamp", str(found.st_size), str(found.st_mtime_ns)).hex()[:32]

@@ -12,6 +12,7 @@ from pathlib import Path
 from heart2heart.dicom.deidentify import Key, Pseudonymizer
 from heart2heart.errors import ConfigError
 from heart2heart.frames.store import FrameStore
+from heart2heart.ingest.archives import close_archives
 from heart2heart.ingest.codes import CODES
 from heart2heart.ingest.discover import find_files
 from heart2heart.ingest.executors import run_ordered
@@ -86,6 +87,7 @@ def ingest(
             run.take(entry, outcome)
             progress.update(unchanged + number, pace.note(number, run.frames, run.codes))
         run.publish()
+    close_archives()
     total = Ledger(store).counts(site).get(site, {})
     seconds = time.monotonic() - started
     return IngestSummary(site, dict(sorted(run.codes.items())), total, unchanged, run.clips, run.frames, seconds)

@@ -14,6 +14,7 @@ from heart2heart.dicom.deidentify import Key, Pseudonymizer
 from heart2heart.dicom.faults import DAMAGE, hushed
 from heart2heart.errors import ConfigError, DicomError, ExistsError, NoSpaceError
 from heart2heart.files import atomic_path, read_json, write_json
+from heart2heart.ingest.archives import unpacked
 from heart2heart.ingest.discover import find_files
 from heart2heart.ingest.executors import run_ordered
 from heart2heart.ingest.identity import key_check
@@ -43,7 +44,8 @@ class _Copier:
     def __call__(self, path: Path) -> Outcome:
         """Copy one file and say how it ended; it never raises for a file's sake."""
         try:
-            made = clean_copy(path, pseudonymizer=Pseudonymizer(self.key), site=self.site, text=self.text)
+            with unpacked(path) as place:
+                made = clean_copy(place, pseudonymizer=Pseudonymizer(self.key), site=self.site, text=self.text)
             target = self.out / made.who.patient / f"{made.content[:24]}.dcm"
             with hushed(), atomic_path(target) as temporary:
                 made.dataset.save_as(temporary, enforce_file_format=True)

@@ -9,7 +9,8 @@ from heart2heart.dicom import PreparedClip, load_clip
 from heart2heart.dicom.clip import KnownContentError
 from heart2heart.dicom.deidentify import Key, Pseudonymizer
 from heart2heart.dicom.faults import DAMAGE
-from heart2heart.errors import DicomError
+from heart2heart.errors import DicomError, NoSpaceError
+from heart2heart.ingest.archives import unpacked
 from heart2heart.ingest.settings import IngestSettings
 
 
@@ -47,19 +48,22 @@ class Worker:
     def __call__(self, path: Path) -> Outcome:
         """Prepare one file."""
         try:
-            clip = load_clip(
-                path,
-                geometry=self.settings.build_geometry(),
-                rule=self.settings.frames,
-                pseudonymizer=Pseudonymizer(self.key),
-                site=self.site,
-                salvage=self.settings.salvage,
-                known=self.known,
-            )
+            with unpacked(path) as place:
+                clip = load_clip(
+                    place,
+                    geometry=self.settings.build_geometry(),
+                    rule=self.settings.frames,
+                    pseudonymizer=Pseudonymizer(self.key),
+                    site=self.site,
+                    salvage=self.settings.salvage,
+                    known=self.known,
+                )
         except KnownContentError as error:
             return Outcome(error.code, content=error.content)
         except DicomError as error:
             return Outcome(error.code)
+        except NoSpaceError:
+            raise
         except MemoryError:
             return Outcome("failed:memory")
         except DAMAGE:

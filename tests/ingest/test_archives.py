@@ -1,0 +1,157 @@
+"""Zip files: the same store as from the folder, and a code for whatever is wrong with one."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import DicomError
+from heart2heart.frames.store import FrameStore
+from heart2heart.ingest import Ledger, find_files, ingest, locate
+from heart2heart.ingest.archives import close_archives, unpacked
+from tests.dicom.build import film, write
+from tests.ingest.archive import EXPECTED, SMALL, make_archive, run
+
+
+def pack(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def statuses(root: Path, tmp_path: Path) -> dict[str, int]:
+    """Ingest a folder and return its files by code."""
+    store = tmp_path / "store"
+    return ingest([root], site="a", store=store, key=tmp_path / "k", settings=SMALL).total
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> bytes:
+    """Return a synthetic clip."""
+    return write(tmp_path / "made", film(3)).read_bytes()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None:
+    root, packed = make_archive(tmp_path / "in"), tmp_path / "packed"
+    wanted = run(root, tmp_path / "one")
+    packed.mkdir()
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    inner = pack({path.name: path.read_bytes() for path in files[:5]})
+    outer = {f"study/{path.name}": path.read_bytes() for path in files[5:]} | {"inner": inner}
+    (packed / "export.ZIP").write_bytes(pack(outer))
+    (tmp_path / "two.key").write_bytes((tmp_path / "one.key").read_bytes())
+    (tmp_path / "two.key").chmod(0o600)
+    summary = run(packed, tmp_path / "two", workers=workers)
+    assert summary.total == wanted.total == EXPECTED
+    assert FrameStore.open(tmp_path / "two").digest() == FrameStore.open(tmp_path / "one").digest()
+    assert run(packed, tmp_path / "two").unchanged == 12
+    found = list(locate([packed], store=tmp_path / "two", key=tmp_path / "two.key", codes=["failed:empty"]))
+    assert [path.name for path in found] == ["empty.dcm"]
+
+
+def test_a_changed_archive_is_read_again(tmp_path: Path, clip: bytes) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    (root / "a").write_bytes(pack({"clip": clip}))
+    assert statuses(root, tmp_path) == {"accepted": 1}
+    other = write(tmp_path / "other", film(3, seed=5)).read_bytes()
+    (root / "a").write_bytes(pack({"clip": clip, "other": other}))
+    assert statuses(root, tmp_path) == {"accepted": 2}
+
+
+def deep(clip: bytes, times: int) -> bytes:
+    """Return zip files in one another."""
+    for _ in range(times):
+        clip = pack({"x": clip})
+    return clip
+
+
+def locked(clip: bytes) -> bytes:
+    """Return a zip file whose first member says that it is encrypted."""
+    raw = bytearray(pack({"a": clip, "b": b"text"}))
+    raw[6] |= 1
+    raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(raw)
+
+
+def damaged(clip: bytes) -> bytes:
+    """Return a zip file whose first member fails its checksum."""
+    raw = bytearray(pack({"a": clip, "b": b"text"}, zipfile.ZIP_STORED))
+    raw[2000] ^= 255
+    return bytes(raw)
+
+
+CASES: dict[str, tuple[Callable[[bytes], bytes], dict[str, int]]] = {
+    "three deep": (lambda clip: deep(clip, 3), {"accepted": 1}),
+    "four deep": (lambda clip: deep(clip, 4), {"failed:archive_bounds": 1}),
+    "cut": (lambda clip: pack({"a": clip})[:-30], {"failed:archive": 1}),
+    "cut within": (lambda clip: pack({"a": pack({"x": clip})[:-30]}), {"failed:archive": 1}),
+    "checksum": (damaged, {"failed:archive": 1, "excluded:not_dicom": 1}),
+    "locked": (locked, {"failed:archive_encrypted": 1, "excluded:not_dicom": 1}),
+    "manner": (lambda clip: pack({"a": clip}, zipfile.ZIP_LZMA), {"failed:archive": 1}),
+    "bomb": (lambda _: pack({"a": bytes(2**24 + 1), "b": b"text"}), {"failed:archive_bounds": 1}),
+    "bomb beside clips": (
+        lambda clip: pack({"a": bytes(2**24 + 1), "b": bytes(range(256)) * 2, "c": clip + clip}, zipfile.ZIP_STORED),
+        {"excluded:not_dicom": 2, "accepted": 1},
+    ),
+    "document": (lambda clip: pack({"[Content_Types].xml": b"", "a": clip}), {"excluded:not_dicom": 1}),
+    "empty": (lambda _: pack({}), {"excluded:not_dicom": 1}),
+    "folders": (lambda _: pack({"a/": b""}), {"excluded:not_dicom": 1}),
+    "no name": (lambda clip: pack({"..": clip}), {"accepted": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_fault_has_its_code(tmp_path: Path, clip: bytes, case: str) -> None:
+    make, wanted = CASES[case]
+    root = tmp_path / "in"
+    root.mkdir()
+    (root / "archive").write_bytes(make(clip))
+    assert statuses(root, tmp_path) == wanted
+    assert Ledger(tmp_path / "store").counts() == {"a": wanted}
+
+
+def test_no_name_leads_out_of_the_archive(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"outside")
+    (tmp_path / "a").write_bytes(pack({str(outside): b"one", "../../outside": b"two", "d\\..\\e": b"three"}))
+    read = []
+    for path in find_files([tmp_path / "a"]):
+        assert path.is_relative_to(tmp_path / "a")
+        with unpacked(path) as place:
+            read.append(place.read_bytes())
+    close_archives()
+    assert read == [b"one", b"two", b"three"]
+
+
+def test_what_is_unpacked_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "a").write_bytes(pack({"inner.zip": pack({"Doe^Jane.dcm": b"pixels"})}))
+    (path,) = find_files([tmp_path / "a"])
+    with unpacked(path) as place:
+        assert place.read_bytes() == b"pixels"
+        assert list((tmp_path / "scratch").iterdir()) == []
+    close_archives()
+
+
+def test_an_archive_that_went_away_or_shrank(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(pack({"x": b"one", "y": b"two"}))
+    paths = find_files([tmp_path / "a"])
+    (tmp_path / "a").write_bytes(pack({"x": b"other"}))
+    with pytest.raises(DicomError) as caught, unpacked(paths[1]):
+        pass
+    assert caught.value.code == "failed:archive"
+    close_archives()
+    (tmp_path / "a").unlink()
+    with unpacked(paths[0]) as place:
+        assert place == paths[0]
