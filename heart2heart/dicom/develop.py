@@ -1,6 +1,9 @@
-"""From the film to square frames: only the chosen frames, decoded as small as the frame size allows, one at a time."""
+"""From the film to square frames: only the chosen frames, decoded as small as the frame size allows."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +15,7 @@ from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.resample import square_frames
 
 _SHRINKS = (8, 4, 2, 1)
+_AT_ONCE = 16  # pictures a call of the resampling, whose own cost would else show; they are reduced already
 _MOST_BYTES = 2**30  # of the kept frames of one clip, which a worker holds and sends to the writer
 
 
@@ -62,14 +66,22 @@ def develop(
     scale = (spacing[0] * shrink, spacing[1] * shrink)
     pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
     numbers: list[int] = []
-    for number, picture in film.stream(chosen, gray=True, shrink=shrink):
-        shown = picture[top:bottom, left:right] * mask
-        pixels[len(numbers)] = square_frames(shown[None], geometry, scale, window)[0]
-        numbers.append(number)
+    for part in batched(film.stream(chosen, gray=True, shrink=shrink), _AT_ONCE):
+        shown = np.stack([picture[top:bottom, left:right] * mask for _, picture in part])
+        pixels[len(numbers) : len(numbers) + len(part)] = square_frames(shown, geometry, scale, window)
+        numbers += [number for number, _ in part]
     if not numbers:
         raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
     inside = square_frames(255 * mask[None], geometry, scale, window)[0] > 127
     return np.array(numbers, np.int64), pixels[: len(numbers)], inside
+
+
+def batched(
+    stream: Iterator[tuple[int, npt.NDArray[np.uint8]]], size: int
+) -> Iterator[list[tuple[int, npt.NDArray[np.uint8]]]]:
+    """Yield the items of `stream` in lists of at most `size`."""
+    while part := list(islice(stream, size)):
+        yield part
 
 
 def _reduced(seen: Sight, shrink: int) -> npt.NDArray[np.uint8]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from heart2heart.errors import StoreError, UnknownNameError
 
-VERSIONS = {"tmed2": 2, "centred": 2}
+VERSIONS = {"tmed2": 1, "centred": 1}
 """Current version of each geometry. A change of pixels is a new version, and so another store.
 
-Version 1 averaged whole blocks and interpolated; version 2 reduces by 1, 2, 4 or 8 and resamples with a triangle.
+Version 1 reduces by 1, 2, 4 or 8 while decoding, averages whole blocks where two and more still meet in a frame pixel,
+and interpolates once.
 """
 
 
@@ -49,7 +50,7 @@ class Geometry:
 
     name: str = "tmed2"
     size: int = 112
-    version: int = 2
+    version: int = 1
 
     def __post_init__(self) -> None:
         if self.name not in VERSIONS:

@@ -31,7 +31,7 @@ def test_the_longest_side_fills_the_frame_and_the_rest_is_padding(
 def test_names_sizes_and_json() -> None:
     geometry = Geometry("centred", 96)
     assert Geometry.from_json(geometry.to_json()) == geometry
-    assert str(geometry) == "centred-96 (version 2)"
+    assert str(geometry) == "centred-96 (version 1)"
     with pytest.raises(UnknownNameError, match="tmed2"):
         Geometry("round", 112)
     for size in (7, 1025):
