@@ -16,7 +16,7 @@ import typer
 from heart2heart import __version__
 from heart2heart.cli import yield_cores
 from heart2heart.errors import Heart2HeartError
-from heart2heart.files import read_json, sha256_file, sha256_json, write_json
+from heart2heart.files import read_json, sha256_file, sha256_json, write_json, write_text
 from heart2heart.progress import stage
 
 SOURCE = "A"
@@ -40,8 +40,12 @@ def simulate(out: Path, scale: float, seed: int, workers: int) -> tuple[str, ...
     return tuple(hospital.name for hospital in hospitals)
 
 
-def ingest(out: Path, sites: tuple[str, ...], workers: int) -> None:
-    """De-identify each hospital into its own store, with its own key, and import its labels."""
+def ingest(out: Path, sites: tuple[str, ...], seed: int, workers: int) -> None:
+    """De-identify each hospital into its own store, with its own key, and import its labels.
+
+    A real key is random. These hospitals are synthetic and hide nobody, so their keys follow from the seed: pseudonyms,
+    and with them the split, are the same in every run.
+    """
     from heart2heart.curate import LabelBook, import_csv
     from heart2heart.frames.store import FrameStores
     from heart2heart.ingest import IngestSettings, find_files
@@ -51,6 +55,8 @@ def ingest(out: Path, sites: tuple[str, ...], workers: int) -> None:
     vocabulary = {hospital.name: hospital.vocabulary for hospital in four_hospitals()}
     for site in sites:
         folder, store, key = out / "hospitals" / site, out / "stores" / site, out / "keys" / f"{site}.key"
+        if not key.exists():
+            write_text(key, sha256_json(["demo key", seed, site]) + "\n", mode=0o600)
         with stage(f"ingest hospital {site}", len(find_files([folder]))) as progress:
             ingest_folder(
                 [folder],
@@ -145,7 +151,7 @@ def main(
             return
     start = time.monotonic()
     sites = simulate(out, scale, seed, workers)
-    ingest(out, sites, workers)
+    ingest(out, sites, seed, workers)
     split(out, sites)
     train(out, sites, overrides)
     summary = evaluate(out, sites)
