@@ -54,6 +54,14 @@ class LabelError(Heart2HeartError, ValueError):
     """A label names an unknown clip, frame or view."""
 
 
+class LabelConflictError(LabelError):
+    """A clip got another label after the writer last looked; nothing was written."""
+
+
+class LabelBookBusyError(LabelError):
+    """Another program holds the label book; nothing was written, and the same can be tried again."""
+
+
 class SplitError(Heart2HeartError, ValueError):
     """A split cannot be made, or its data changed after it was frozen."""
 

@@ -3,43 +3,123 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
-from heart2heart.curate.events import LabelEvent
+from heart2heart.curate.events import LabelEvent, standing
 from heart2heart.errors import UnknownNameError
 from heart2heart.frames.store import Frames
+from heart2heart.views import VIEWS
 
 
-def _latest(said: Mapping[str, str]) -> str | None:
-    """The last word, whoever said it."""
-    return list(said.values())[-1]
+@dataclass(frozen=True)
+class Opinions:
+    """What stands about one clip or frame, after what was taken back.
+
+    Attributes:
+        readings: The last word of each rater in order of time: a view or `unusable`. Unsure is no opinion.
+        first: The rater who read first.
+        adjudicated: The last word of an adjudicator: a view or `unusable`; None when nobody adjudicated.
+        last: The last opinion, whoever gave it and in whatever role.
+    """
+
+    readings: Mapping[str, str]
+    first: str | None
+    adjudicated: str | None
+    last: str
 
 
-def _unanimous(said: Mapping[str, str]) -> str | None:
-    """The view on which all raters agree, else none."""
-    return next(iter(said.values())) if len(set(said.values())) == 1 else None
+def opinions(events: Iterable[LabelEvent]) -> dict[str, Opinions]:
+    """Return what stands, by frame or clip; a target of which nobody has an opinion is absent.
+
+    Args:
+        events: In the order in which they were recorded.
+    """
+    held: dict[str, dict[tuple[str, str], str]] = {}
+    order: dict[str, list[str]] = {}
+    for event in standing(events):
+        of_target = held.setdefault(event.target, {})
+        of_target.pop((event.kind, event.rater), None)  # the rater's last word takes the last place
+        if event.answer != "unsure":
+            of_target[event.kind, event.rater] = event.said
+        if event.kind == "label":
+            order.setdefault(event.target, []).append(event.rater)
+    found = {}
+    for target, words in held.items():
+        readings = {rater: word for (kind, rater), word in words.items() if kind == "label"}
+        rulings = [word for (kind, _), word in words.items() if kind == "adjudication"]
+        first = next((rater for rater in order.get(target, ()) if rater in readings), None)
+        if words:
+            last = list(words.values())[-1]
+            found[target] = Opinions(readings, first, rulings[-1] if rulings else None, last)
+    return found
 
 
-def _majority(said: Mapping[str, str]) -> str | None:
-    """The view that more than half of the raters gave, else none."""
-    view, count = Counter(said.values()).most_common(1)[0]
-    return view if 2 * count > len(said) else None
+Rule = Callable[[Mapping[str, Opinions]], Mapping[str, str]]
+"""Takes what stands of every target, and returns what is agreed, a view or `unusable`, where something is."""
 
 
-RULES: Mapping[str, Callable[[Mapping[str, str]], str | None]] = {
-    "latest": _latest,
-    "unanimous": _unanimous,
-    "majority": _majority,
+def _each(rule: Callable[[Opinions], str | None]) -> Rule:
+    """Make a rule of what is said of one target alone."""
+
+    def over_all(said: Mapping[str, Opinions]) -> dict[str, str]:
+        found = {target: rule(opinion) for target, opinion in said.items()}
+        return {target: view for target, view in found.items() if view is not None}
+
+    return over_all
+
+
+def _latest(said: Opinions) -> str | None:
+    return said.last
+
+
+def _single(said: Opinions) -> str | None:
+    return None if said.first is None else said.readings[said.first]
+
+
+def _unanimous(said: Opinions) -> str | None:
+    return next(iter(said.readings.values())) if len(set(said.readings.values())) == 1 else None
+
+
+def _majority(said: Opinions) -> str | None:
+    if not said.readings:
+        return None
+    view, count = Counter(said.readings.values()).most_common(1)[0]
+    return view if 2 * count > len(said.readings) else None
+
+
+def _adjudicated(said: Opinions) -> str | None:
+    return _unanimous(said) if said.adjudicated is None else said.adjudicated
+
+
+RULES: Mapping[str, Rule] = {
+    "latest": _each(_latest),
+    "single": _each(_single),
+    "unanimous": _each(_unanimous),
+    "majority": _each(_majority),
+    "adjudicated": _each(_adjudicated),
 }
-"""Each rule takes the last view of each rater, in order of time, and returns the agreed view or None."""
+"""`latest`: the last word, whoever said it. `single`: the last word of whoever read first. `unanimous`: what all say
+who read it. `majority`: what more than half of them say. `adjudicated`: the adjudicator's word, else the unanimous."""
+
+
+def agree(events: Iterable[LabelEvent], rule: str = "latest") -> dict[str, str]:
+    """Return the agreed view, or `unusable`, by frame or clip that was labeled.
+
+    Raises:
+        UnknownNameError: `rule` is no name of `RULES`.
+    """
+    if rule not in RULES:
+        raise UnknownNameError.among("consensus rule", rule, list(RULES))
+    return dict(RULES[rule](opinions(events)))
 
 
 def resolve(events: Sequence[LabelEvent], frames: pa.Table, rule: str = "latest") -> dict[str, str]:
     """Return the view of every labeled frame.
 
-    A label of a clip holds for all its frames; a label of a frame overrides its clip's.
+    A label of a clip holds for all its frames; a label of a frame overrides its clip's, one that calls it unusable too.
 
     Args:
         events: In the order in which they were recorded.
@@ -47,20 +127,13 @@ def resolve(events: Sequence[LabelEvent], frames: pa.Table, rule: str = "latest"
         rule: A name of `RULES`.
 
     Returns:
-        View name by frame identifier; frames without an agreed label are absent.
+        View name by frame identifier; frames without an agreed view are absent.
     """
-    if rule not in RULES:
-        raise UnknownNameError.among("consensus rule", rule, list(RULES))
-    said: dict[str, dict[str, str]] = {}
-    for event in events:
-        of_rater = said.setdefault(event.frame or event.clip, {})
-        of_rater.pop(event.rater, None)  # the rater's last word takes the last place
-        of_rater[event.rater] = event.view
-    agreed = {target: RULES[rule](views) for target, views in said.items()}
+    agreed = agree(events, rule)
     found: dict[str, str] = {}
     for frame, clip in zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True):
-        view = agreed[frame] if frame in agreed else agreed.get(clip)
-        if view is not None:
+        view = agreed[frame] if frame in agreed else agreed.get(clip, "")
+        if view in VIEWS:
             found[frame] = view
     return found
 

@@ -1,22 +1,19 @@
-"""The label book: an append-only SQLite file of label events.
-
-SQLite in WAL mode lets several raters write at once; triggers refuse to change or delete an event, so a correction is
-a later event.
-"""
+"""What a rater says, as an event that is never changed: a later event corrects, adjudicates or takes back."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
-from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.views import TAXONOMY_VERSION, VIEWS
 
-SCHEMA_VERSION = 1
+KINDS = ("label", "adjudication", "retraction")
+"""A rater's reading; the last word on a disagreement; the taking back of one's own earlier event."""
+
+ANSWERS = ("view", "unusable", "unsure", "")
+"""It shows `view`; no view can be told from it by anybody; this rater cannot tell; nothing, in a retraction."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,20 @@ class LabelEvent:
     Attributes:
         clip: Pseudonym of the clip.
         frame: Identifier of the frame, or empty when the label is of the whole clip.
-        view: A name of `views.VIEWS`.
+        view: A name of `views.VIEWS`; empty unless `answer` is `view`.
         rater: Who said so.
         at: When, ISO 8601; empty when unknown.
-        source: Where the event came from, e.g. `csv:clinical`.
+        source: Where the event came from, e.g. `csv:clinical` or `page`.
         taxonomy: Version of the view taxonomy.
+        kind: One of `KINDS`.
+        answer: One of `ANSWERS`.
+        confidence: The rater's own, 0 to 1; None when not asked.
+        frame_hash: SHA-256 of the pixels that were judged: `pixel_hash` of the clip; empty when unknown.
+        seconds: From the clip's appearance to the answer; None when unknown.
+        suggestion: The view that a model had suggested; empty when there was none.
+        suggested_by: The run whose model that was.
+        suggestion_shown: Whether the rater saw the suggestion before answering.
+        retracts: Identifier of the event that a retraction takes back.
     """
 
     clip: str
@@ -40,86 +46,78 @@ class LabelEvent:
     at: str
     source: str
     taxonomy: str = TAXONOMY_VERSION
+    kind: str = "label"
+    answer: str = "view"
+    confidence: float | None = None
+    frame_hash: str = ""
+    seconds: float | None = None
+    suggestion: str = ""
+    suggested_by: str = ""
+    suggestion_shown: bool = False
+    retracts: str = ""
 
     @property
     def identifier(self) -> str:
-        """Hash of the statement: the same statement imported twice is one event."""
-        said = (self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy)
+        """Hash of the statement: the same statement imported twice is one event.
+
+        A plain label of a view hashes as it did in books of schema 1, so that an old file imports into a new book
+        without doubles.
+        """
+        said = [self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy]
+        if (self.kind, self.answer) != ("label", "view"):
+            said += [self.kind, self.answer, self.retracts]
         return hashlib.sha256("\x1f".join(said).encode()).hexdigest()
 
+    @property
+    def target(self) -> str:
+        """What the event is about: the frame, or else the clip."""
+        return self.frame or self.clip
 
-_COLUMNS = tuple(field.name for field in fields(LabelEvent))
+    @property
+    def said(self) -> str:
+        """The view, or `unusable`, `unsure`; empty in a retraction."""
+        return self.view if self.answer == "view" else self.answer
 
-_DDL = f"""
-CREATE TABLE IF NOT EXISTS events (
-  number INTEGER PRIMARY KEY AUTOINCREMENT,
-  identifier TEXT NOT NULL UNIQUE,
-  {", ".join(f"{name} TEXT NOT NULL" for name in _COLUMNS)},
-  recorded TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
-);
-CREATE INDEX IF NOT EXISTS events_clip ON events (clip);
-CREATE TRIGGER IF NOT EXISTS events_keep BEFORE UPDATE ON events
-  BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
-CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events
-  BEGIN SELECT RAISE(ABORT, 'label events are kept'); END;
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
+    def taken_back(self, at: str) -> LabelEvent:
+        """Return the event by which the same rater takes this one back."""
+        return LabelEvent(
+            self.clip, self.frame, "", self.rater, at, self.source, self.taxonomy,
+            kind="retraction", answer="", frame_hash=self.frame_hash, retracts=self.identifier,
+        )  # fmt: skip
 
-
-class LabelBook:
-    """The label events of one project.
-
-    Args:
-        path: The SQLite file; made on the first `append`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @contextmanager
-    def _open(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
-        if not make and not self.path.exists():
-            remedy = "Import labels first: heart2heart labels import labels.csv --labels FILE --store STORE"
-            raise MissingInputError("no label book here", where=self.path, remedy=remedy)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=30)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                remedy = "Update heart2heart"
-                raise LabelError("this label book was written by a newer version", where=self.path, remedy=remedy)
-            if make and version == 0:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_DDL)
-            yield connection
-        except sqlite3.DatabaseError as error:
-            remedy = "Name a label book, or wait if another program holds it"
-            raise LabelError(f"this label book cannot be used ({error})", where=self.path, remedy=remedy) from error
-        finally:
-            connection.close()
-
-    def append(self, events: Sequence[LabelEvent]) -> int:
-        """Write events, all or none, and return how many were new.
+    def check(self) -> None:
+        """Refuse an event that says nothing, or contradicts itself.
 
         Raises:
-            UnknownNameError: a view that the taxonomy does not have.
-            LabelError: the file is not a label book, or is locked.
+            UnknownNameError: a view, kind or answer that does not exist.
+            LabelError: the parts do not fit each other.
         """
-        for event in events:
-            if event.view not in VIEWS:
-                raise UnknownNameError.among("view", event.view, list(VIEWS))
-        names = ", ".join(("identifier", *_COLUMNS))
-        marks = ", ".join("?" * (1 + len(_COLUMNS)))
-        with self._open(make=True) as connection, connection:
-            before = connection.total_changes
-            connection.executemany(
-                f"INSERT OR IGNORE INTO events ({names}) VALUES ({marks})",
-                [(event.identifier, *astuple(event)) for event in events],
-            )
-            return connection.total_changes - before
+        if self.kind not in KINDS:
+            raise UnknownNameError.among("kind of label event", self.kind, list(KINDS))
+        if self.answer not in ANSWERS:
+            raise UnknownNameError.among("answer", self.answer, list(ANSWERS))
+        if (self.answer == "view") != bool(self.view):
+            raise LabelError("a label event names a view exactly when its answer is `view`", where=self.clip)
+        if self.view and self.view not in VIEWS:
+            raise UnknownNameError.among("view", self.view, list(VIEWS))
+        retraction = self.kind == "retraction"
+        if retraction != (self.answer == "") or retraction != bool(self.retracts):
+            raise LabelError("a retraction names the event it takes back, and nothing else does", where=self.clip)
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise LabelError("a confidence lies between 0 and 1", where=self.clip)
+        if self.seconds is not None and not 0 <= self.seconds < float("inf"):
+            raise LabelError("the seconds taken are no span of time", where=self.clip)
 
-    def events(self) -> list[LabelEvent]:
-        """Return all events in the order in which they were recorded."""
-        with self._open() as connection:
-            rows = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM events ORDER BY number").fetchall()
-        return [LabelEvent(*row) for row in rows]
+
+COLUMNS = tuple(field.name for field in fields(LabelEvent))
+"""Names of the fields, in order: the columns of the book and of an export."""
+
+
+def standing(events: Iterable[LabelEvent]) -> list[LabelEvent]:
+    """Return the readings and adjudications that were not taken back, in their order.
+
+    A rater can take back only what the same rater said; any other retraction has no effect.
+    """
+    events = list(events)
+    back = {(event.rater, event.retracts) for event in events if event.kind == "retraction"}
+    return [event for event in events if event.kind != "retraction" and (event.rater, event.identifier) not in back]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from heart2heart.curate.events import LabelBook, LabelEvent
+from heart2heart.curate.book import LabelBook
+from heart2heart.curate.events import LabelEvent
 from heart2heart.dicom.deidentify import Key, Pseudonymizer
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
 from heart2heart.frames.store import Frames

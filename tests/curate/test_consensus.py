@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heart2heart.curate import LabelEvent, count_labels, resolve
+from heart2heart.curate import LabelEvent, agree, count_labels, resolve
 from heart2heart.errors import UnknownNameError
 from tests.support import make_store
 
@@ -52,8 +52,49 @@ def test_majority_equals_a_count_of_last_words(said: list[tuple[str, str]]) -> N
     assert resolve(events, FRAMES, "majority").get("c2:0000") == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        # kind, rater, word; expected under single, majority, adjudicated, latest
+        ([("label", "a", "A4C")], ("A4C", "A4C", "A4C", "A4C")),
+        ([("label", "a", "A4C"), ("label", "b", "A2C")], ("A4C", None, None, "A2C")),
+        (
+            [("label", "a", "A4C"), ("label", "b", "A2C"), ("adjudication", "c", "A3C")],
+            ("A4C", None, "A3C", "A3C"),
+        ),
+        ([("label", "a", "A4C"), ("label", "b", "unsure")], ("A4C", "A4C", "A4C", "A4C")),
+        ([("label", "a", "A4C"), ("label", "a", "unsure")], (None, None, None, None)),
+        ([("label", "a", "unsure"), ("label", "b", "unusable")], ("unusable",) * 4),
+        ([("label", "a", "A4C"), ("label", "b", "unusable"), ("label", "c", "unusable")],
+         ("A4C", "unusable", None, "unusable")),
+        ([("label", "a", "A4C"), ("label", "b", "A2C"), ("adjudication", "c", "unsure")], ("A4C", None, None, "A2C")),
+        ([("adjudication", "c", "A3C")], (None, None, "A3C", "A3C")),
+    ],
+)  # fmt: skip
+def test_rules_over_readings_and_rulings(said: list[tuple[str, str, str]], expected: tuple[str | None, ...]) -> None:
+    events = [
+        LabelEvent("c1", "", "", rater, "", "test", kind=kind, answer=word)
+        if word in ("unsure", "unusable")
+        else LabelEvent("c1", "", word, rater, "", "test", kind=kind)
+        for kind, rater, word in said
+    ]
+    rules = ("single", "majority", "adjudicated", "latest")
+    assert tuple(agree(events, rule).get("c1") for rule in rules) == expected
+
+
+def test_what_was_taken_back_does_not_count() -> None:
+    events = [_say("c1", "A4C"), _say("c1", "A2C", "r2")]
+    assert agree([*events, events[1].taken_back("later")], "unanimous") == {"c1": "A4C"}
+    assert agree([events[0], events[0].taken_back("later")], "latest") == {}
+
+
+def test_a_frame_called_unusable_has_no_view_though_its_clip_has() -> None:
+    events = [_say("c1", "A4C"), LabelEvent("c1", "c1:0001", "", "r1", "", "test", answer="unusable")]
+    assert resolve(events, FRAMES) == {"c1:0000": "A4C"}
+
+
 def test_unknown_rule_lists_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="Known: latest, majority, unanimous"):
+    with pytest.raises(UnknownNameError, match="Known: adjudicated, latest, majority, single, unanimous"):
         resolve([], FRAMES, "loudest")
 
 

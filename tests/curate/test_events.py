@@ -1,71 +1,64 @@
-"""The label book keeps every event, in order, once, and refuses to change one."""
+"""Label events refuse contradictions; a rater takes back only what the same rater said."""
 
-import sqlite3
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from heart2heart.curate import LabelBook, LabelEvent, export_csv
-from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.curate import LabelEvent, standing
+from heart2heart.errors import LabelError, UnknownNameError
 
-
-def _event(number: int, view: str = "A4C", rater: str = "rater 1") -> LabelEvent:
-    return LabelEvent(f"{number:016x}", "", view, rater, f"2020-01-01T00:00:{number % 60:02d}Z", "csv:heart2heart")
-
-
-def test_events_come_back_in_order_and_only_once(tmp_path: Path) -> None:
-    book = LabelBook(tmp_path / "labels.db")
-    events = [_event(number) for number in range(5)]
-    assert book.append(events) == 5
-    assert book.append([*events, _event(9)]) == 1
-    assert book.events() == [*events, _event(9)]
+SAID = LabelEvent("c1", "", "A4C", "r1", "2020-01-01T00:00:00Z", "page")
 
 
-def test_an_event_is_never_changed(tmp_path: Path) -> None:
-    book = LabelBook(tmp_path / "labels.db")
-    book.append([_event(1)])
-    with sqlite3.connect(book.path) as connection:
-        for statement in ("UPDATE events SET view = 'PLAX'", "DELETE FROM events"):
-            with pytest.raises(sqlite3.IntegrityError, match="label events are kept"):
-                connection.execute(statement)
-    connection.close()
-    assert book.events() == [_event(1)]
+def test_a_plain_label_hashes_as_it_did_in_books_of_schema_1() -> None:
+    # computed with the code of schema 1
+    assert SAID.identifier == "5a62842b06604c3cf9506e4ca3a975d5c20615bcf1274572f8b07f824e346d5e"
+    assert replace(SAID, seconds=3.5, confidence=1.0, frame_hash="f", suggestion="A2C").identifier == SAID.identifier
+    assert replace(SAID, kind="adjudication").identifier != SAID.identifier
 
 
-def test_all_or_none(tmp_path: Path) -> None:
-    book = LabelBook(tmp_path / "labels.db")
-    with pytest.raises(UnknownNameError, match="unknown view 'A9C'"):
-        book.append([_event(1), _event(2, view="A9C")])
-    assert not book.path.exists()
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"kind": "rumour"}, "unknown kind of label event 'rumour'"),
+        ({"answer": "perhaps"}, "unknown answer 'perhaps'"),
+        ({"view": "A9C"}, "unknown view 'A9C'"),
+        ({"answer": "unusable"}, "names a view exactly when"),
+        ({"view": ""}, "names a view exactly when"),
+        ({"kind": "retraction", "view": "", "answer": ""}, "retraction names the event"),
+        ({"retracts": "x"}, "retraction names the event"),
+        ({"confidence": 1.1}, "between 0 and 1"),
+        ({"confidence": float("nan")}, "between 0 and 1"),
+        ({"seconds": -1.0}, "no span of time"),
+        ({"seconds": float("inf")}, "no span of time"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, Any], match: str) -> None:
+    with pytest.raises((LabelError, UnknownNameError), match=match):
+        replace(SAID, **changes).check()
 
 
-def test_many_writers_lose_nothing(tmp_path: Path) -> None:
-    book = LabelBook(tmp_path / "labels.db")
-    book.append([_event(0)])
-    with ThreadPoolExecutor(8) as pool:
-        written = list(pool.map(lambda at: LabelBook(book.path).append([_event(at)]), range(1, 41)))
-    assert sum(written) == 40
-    assert len(book.events()) == 41
+@pytest.mark.parametrize("changes", [{}, {"view": "", "answer": "unusable"}, {"view": "", "answer": "unsure"}])
+def test_what_may_be_said(changes: dict[str, Any]) -> None:
+    said = replace(SAID, **changes)
+    said.check()
+    said.taken_back("2020-01-01T00:00:01Z").check()
+    assert said.said == (changes.get("answer") or "A4C")
 
 
-def test_bad_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="no label book here"):
-        LabelBook(tmp_path / "none.db").events()
-    (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one" * 40)
-    with pytest.raises(LabelError, match="cannot be used"):
-        LabelBook(tmp_path / "text.db").events()
-    newer = sqlite3.connect(tmp_path / "newer.db")
-    newer.execute("PRAGMA user_version = 99")
-    newer.close()
-    with pytest.raises(LabelError, match="newer version"):
-        LabelBook(tmp_path / "newer.db").append([_event(1)])
+def test_taking_back_uncovers_what_was_said_before_and_only_the_rater_can() -> None:
+    second = replace(SAID, view="A2C", at="2020-01-01T00:00:01Z")
+    other = replace(SAID, rater="r2")
+    back = second.taken_back("2020-01-01T00:00:02Z")
+    assert standing([SAID, second, other, back]) == [SAID, other]
+    assert standing([SAID, other, replace(back, retracts=other.identifier)]) == [SAID, other]
 
 
-def test_export_holds_every_event(tmp_path: Path) -> None:
-    book = LabelBook(tmp_path / "labels.db")
-    book.append([_event(1), _event(1, view="A2C"), _event(2, rater="Émile, MD")])
-    assert export_csv(book, tmp_path / "events.csv") == 3
-    lines = (tmp_path / "events.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "clip,frame,view,rater,at,source,taxonomy"
-    assert lines[3].startswith('0000000000000002,,A4C,"Émile, MD",')
+@given(st.lists(st.booleans(), max_size=12))
+def test_what_stands_is_what_was_not_taken_back(keep: list[bool]) -> None:
+    said = [replace(SAID, at=f"{number}") for number in range(len(keep))]
+    back = [event.taken_back("later") for event, kept in zip(said, keep, strict=True) if not kept]
+    assert standing(said + back) == [event for event, kept in zip(said, keep, strict=True) if kept]

@@ -1,0 +1,149 @@
+"""The label book: an append-only SQLite file of label events.
+
+SQLite in WAL mode lets several raters write at once; triggers refuse to change or delete an event, so a correction is
+a later event. What `append` returned from is on the disk: the write-ahead log is flushed with each transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from heart2heart.curate import schema
+from heart2heart.curate.events import COLUMNS, LabelEvent
+from heart2heart.errors import LabelBookBusyError, LabelError, MissingInputError
+
+Check = Callable[[Sequence[LabelEvent]], None]
+"""Sees the events of the clips to be written, nobody else writing, and raises to refuse."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event with its place in the book.
+
+    Attributes:
+        number: Grows with each event of the book; it may skip.
+        version: Position among the events of its clip, from 1. A clip's version is that of its last event.
+        event: What was said.
+    """
+
+    number: int
+    version: int
+    event: LabelEvent
+
+
+class LabelBook:
+    """The label events of one project.
+
+    Args:
+        path: The SQLite file; made on the first `append`.
+        patience: Seconds to wait for another program that writes.
+    """
+
+    def __init__(self, path: Path, *, patience: float = 30.0) -> None:
+        self.path, self._patience = path, patience
+
+    @contextmanager
+    def _open(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
+        if not make and not self.path.exists():
+            remedy = "Import labels first: heart2heart labels import labels.csv --labels FILE --store STORE"
+            raise MissingInputError("no label book here", where=self.path, remedy=remedy)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)
+            try:
+                if schema.version_of(connection) > schema.VERSION:
+                    remedy = "Update heart2heart"
+                    raise LabelError("this label book was written by a newer version", where=self.path, remedy=remedy)
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.DatabaseError) -> LabelError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the low byte is the primary code
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            remedy = "Wait until it is done, then do the same again; nothing was written"
+            return LabelBookBusyError("another program holds this label book", where=self.path, remedy=remedy)
+        remedy = "Name a label book; a damaged one is restored from a copy"
+        return LabelError(f"this label book cannot be used ({error})", where=self.path, remedy=remedy)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the book alone until the block ends; write all of it or none."""
+        with self._open(make=True) as connection:
+            if schema.version_of(connection) == 0:
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if schema.version_of(connection) < schema.VERSION:
+                    schema.make(connection)
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def create(self) -> None:
+        """Make an empty book if there is none, and bring an older one to today's version."""
+        with self._writing():
+            pass
+
+    def append(self, events: Sequence[LabelEvent], *, check: Check | None = None) -> int:
+        """Write events, all or none, and return how many were new.
+
+        Args:
+            events: What was said.
+            check: Called with the recorded events of the same clips while nobody else can write. This is how two
+                raters, or two windows of one, never write over what they have not seen.
+
+        Raises:
+            UnknownNameError: a view that the taxonomy does not have.
+            LabelError: an event contradicts itself; the file is not a label book.
+            LabelBookBusyError: another program held the book for longer than `patience`.
+        """
+        for event in events:
+            event.check()
+        names = ", ".join(("identifier", *COLUMNS))
+        marks = ", ".join("?" * (1 + len(COLUMNS)))
+        statement = (
+            f"INSERT OR IGNORE INTO events ({names}, version) "
+            f"VALUES ({marks}, (SELECT coalesce(max(version), 0) + 1 FROM events WHERE clip = ?))"
+        )
+        with self._writing() as connection:
+            if check is not None:
+                clips = sorted({event.clip for event in events})
+                check([entry.event for clip in clips for entry in _select(connection, "clip = ?", clip)])
+            before = connection.total_changes
+            connection.executemany(statement, [(event.identifier, *astuple(event), event.clip) for event in events])
+            return connection.total_changes - before
+
+    def events(self) -> list[LabelEvent]:
+        """Return all events in the order in which they were recorded."""
+        return [entry.event for entry in self.entries()]
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        """Return the events behind number `after` with their numbers, in order."""
+        with self._open() as connection:
+            return _select(connection, "number > ?", after)
+
+
+def _select(connection: sqlite3.Connection, where: str, value: str | int) -> list[Entry]:
+    """Return the entries for which `where` holds; a book of version 1 is read as it is."""
+    version = schema.version_of(connection)
+    if version == 0:
+        return []
+    columns = schema.V1_COLUMNS if version == 1 else COLUMNS
+    place = "row_number() OVER (PARTITION BY clip ORDER BY number)" if version == 1 else "version"
+    query = f"SELECT number, {place}, {', '.join(columns)} FROM events WHERE {where} ORDER BY number"
+    found = []
+    for number, position, *values in connection.execute(query, (value,)):
+        said = dict(zip(columns, values, strict=True))
+        if "suggestion_shown" in said:
+            said["suggestion_shown"] = bool(said["suggestion_shown"])
+        found.append(Entry(number, position, LabelEvent(**said)))
+    return found
