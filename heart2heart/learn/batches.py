@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -12,17 +13,22 @@ from torch.nn import functional
 
 from heart2heart import seeds
 from heart2heart.errors import ConfigError, RunError
+from heart2heart.learn.balance import groups
 from heart2heart.learn.config import TrainConfig
-from heart2heart.learn.data import TrainData
+from heart2heart.learn.data import Rows, TrainData
 from heart2heart.learn.learner import Learner, Views
 from heart2heart.learn.metrics import Drawn
 from heart2heart.learn.pool import Pool, send
-from heart2heart.learn.sampler import Sampler
+from heart2heart.learn.sampler import BalancedSampler, Sampler
 
 
 def generator(seed: int, name: str, device: torch.device) -> torch.Generator:
     """Return the run's stream called `name`, on `device`."""
     return torch.Generator(device).manual_seed(int(seeds.stream(seed, "learn", name).integers(2**63)))
+
+
+def _sampler(size: int, group: Rows | None, stream: torch.Generator, device: torch.device) -> Sampler:
+    return Sampler(size, stream, device) if group is None else BalancedSampler(group, stream, device)
 
 
 class Batches:
@@ -53,7 +59,10 @@ class Batches:
         self.targets = functional.one_hot(targets, len(data.classes)).float().to(device)
         self.chance = generator(config.seed, "augmentation", device)
         stream = generator(config.seed, "labeled order", cpu)
-        self.samplers = {"labeled": Sampler(len(self.labeled), stream, self.labeled.index_device)}
+        by = config.batch.balance
+        mine = None if by == "none" else groups(data.frames, data.train.rows, by, data.train.targets)
+        self._groups = {"labeled": mine, "unlabeled": None}
+        self.samplers = {"labeled": _sampler(len(self.labeled), mine, stream, self.labeled.index_device)}
         self.unlabeled: Pool | None = None
         self.parts: list[Tensor] = []  # places in the pool
         if learner.needs_pool:
@@ -67,9 +76,13 @@ class Batches:
             if count < parts:
                 what = f"{learner.method.title} needs at least {parts} unlabeled frames, the pool has {count}"
                 raise RunError(what, where=config.data.split, remedy="Ingest more unlabeled clips")
+            if config.batch.balance_unlabeled != "none":
+                self._groups["unlabeled"] = groups(data.frames, data.unlabeled, config.batch.balance_unlabeled)
+            theirs = self._groups["unlabeled"]
             shuffled = torch.randperm(count, generator=stream) if parts > 1 else torch.arange(count)
             for part, members in enumerate(shuffled.tensor_split(parts)):
-                sampler = Sampler(len(members), stream, self.unlabeled.index_device)
+                inside = None if theirs is None else np.unique(theirs[members.numpy()], return_inverse=True)[1]
+                sampler = _sampler(len(members), inside, stream, self.unlabeled.index_device)
                 self.samplers[f"unlabeled {part}"] = sampler
                 self.parts.append(members.to(self.unlabeled.index_device))
 
@@ -91,11 +104,17 @@ class Batches:
         asked = {"labeled": (self.labeled, self.config.batch.labeled)}
         if self.unlabeled is not None:
             asked["unlabeled"] = (self.unlabeled, self.config.batch.unlabeled)
-        return [
+        found = [
             f"only {len(pool)} {name} frames, fewer than batch.{name}={count}: frames repeat within a batch"
             for name, (pool, count) in asked.items()
             if len(pool) < count
         ]
+        for name, group in self._groups.items():
+            sizes = np.ones(1, np.int64) if group is None else np.bincount(group)
+            if (often := sizes.max() / sizes.min()) > 1:
+                how = f"{name} frames of the smallest of {len(sizes)} balanced groups ({sizes.min()} frames)"
+                found.append(f"{how} are drawn {often:.1f} times as often as those of the largest")
+        return found
 
     @property
     def size(self) -> int:

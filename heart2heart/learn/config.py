@@ -14,6 +14,7 @@ from heart2heart.learn.forward import Compile, Precision
 from heart2heart.learn.losses import LossScale
 from heart2heart.learn.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
 
+Balance = Literal["none", "site", "view", "site_and_view"]
 TrackerName = Literal["tensorboard", "mlflow"]
 
 
@@ -79,6 +80,11 @@ class BatchConfig(Config):
     """Labeled frames; where fewer exist, frames repeat within a batch."""
     unlabeled: int = Field(64, ge=1)
     """Unlabeled frames; the paper's FixMatch takes 320."""
+    balance: Balance = "none"
+    """Draw labeled frames in equal numbers from each hospital (`site`), `view`, or view of a hospital
+    (`site_and_view`); `none` draws every frame equally often. Class weights follow what is drawn."""
+    balance_unlabeled: Literal["none", "site"] = "none"
+    """Draw unlabeled frames in equal numbers from each hospital (`site`); `none` draws every frame equally often."""
 
 
 class AugmentationConfig(Config):

@@ -12,6 +12,7 @@ import torch
 from heart2heart.errors import DivergedError, RunError
 from heart2heart.frames.store import FrameStores
 from heart2heart.learn import checkpoint
+from heart2heart.learn.balance import rates
 from heart2heart.learn.batches import Batches, generator
 from heart2heart.learn.blame import blame
 from heart2heart.learn.config import TrainConfig
@@ -107,7 +108,8 @@ def _train(
     network = build_network(settings.name, classes=outputs, size=data.geometry.size, **settings.options)
     network = place(network, device)
     targets = torch.from_numpy(data.train.targets)
-    weights = inverse_frequency(targets, classes).to(device) if config.loss.class_weights else None
+    drawn = None if config.batch.balance == "none" else torch.from_numpy(rates(data, config.batch.balance))
+    weights = inverse_frequency(targets, classes, drawn).to(device) if config.loss.class_weights else None
     world.share(network.state_dict().values())
     learner = Learner(
         network,

@@ -13,17 +13,18 @@ from heart2heart.learn.world import ALONE, World
 LossScale = Literal["sum_of_weights", "official"]
 
 
-def inverse_frequency(targets: Tensor, classes: int) -> Tensor:
+def inverse_frequency(targets: Tensor, classes: int, rates: Tensor | None = None) -> Tensor:
     """Return weights proportional to 1 / count that sum to 1 (Fix-A-Step, Heart2Heart settings).
 
     Args:
         targets: int64 `(n,)`, each class at least once.
         classes: Number of classes.
+        rates: How often each frame is drawn `(n,)`, so that what is drawn is counted; None counts each frame once.
 
     Returns:
         float32 `(classes,)`.
     """
-    inverse = 1 / torch.bincount(targets, minlength=classes).double()
+    inverse = 1 / torch.bincount(targets, rates, minlength=classes).double()
     return (inverse / inverse.sum()).float()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from heart2heart.learn.pool import send
+
+_AT_ONCE = 4096  # items that a balanced order is drawn for at a time
 
 
 class Sampler:
@@ -30,10 +34,13 @@ class Sampler:
         """Return the next `n` indices, int64 `(n,)`."""
         while len(self.order) < n:
             # The order is drawn on the CPU: one pass costs little, and is the same whatever the device.
-            more = send(torch.randperm(self.size, generator=self.generator), self.device)
-            self.order = torch.cat([self.order, more])
+            self.order = torch.cat([self.order, send(self._more(), self.device)])
         taken, self.order = self.order[:n], self.order[n:]
         return taken
+
+    def _more(self) -> Tensor:
+        """Draw what follows the present order, int64 on the CPU."""
+        return torch.randperm(self.size, generator=self.generator)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rest of the present pass and the state of the stream."""
@@ -43,3 +50,38 @@ class Sampler:
         """Go on where `state` was taken."""
         self.order = state["order"].to(self.device)
         self.generator.set_state(state["generator"])
+
+
+class BalancedSampler(Sampler):
+    """Endless rounds over the groups of items, each round one item of every group, in a new order.
+
+    Within a group the items come in endless shuffled passes, so a small group repeats and a large one does not. With G
+    groups, of any n items in a row each group has n / G, give or take 2.
+
+    Args:
+        groups: Group of each item `(size,)`, 0 to the number of groups less one, each with an item.
+        generator: Its own stream of chance.
+        device: Where the indices are wanted.
+    """
+
+    def __init__(self, groups: npt.NDArray[np.int64], generator: torch.Generator, device: torch.device) -> None:
+        super().__init__(len(groups), generator, device)
+        cpu = torch.device("cpu")
+        self.members = [torch.from_numpy(np.flatnonzero(groups == group)) for group in range(int(groups.max()) + 1)]
+        self.passes = [Sampler(len(members), generator, cpu) for members in self.members]
+
+    def _more(self) -> Tensor:
+        rounds = -(-_AT_ONCE // len(self.members))
+        taken = [members[each.take(rounds)] for members, each in zip(self.members, self.passes, strict=True)]
+        shuffled = torch.rand(rounds, len(taken), generator=self.generator).argsort(dim=1, stable=True)
+        return torch.stack(taken, dim=1).gather(1, shuffled).flatten()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rest of the present order, of each group's pass, and the state of the stream."""
+        return super().state_dict() | {"passes": [each.order for each in self.passes]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        super().load_state_dict(state)
+        for each, order in zip(self.passes, state["passes"], strict=True):
+            each.order = order

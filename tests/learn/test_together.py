@@ -49,10 +49,12 @@ def train_and_end(config: TrainConfig, out: Path) -> None:
     "settings",
     [
         DECIDING,
-        DECIDING | {"batch_norm": "joint", "loss": {"scale": "official"}, "batch": {"labeled": 8, "unlabeled": 4}},
+        DECIDING
+        | {"batch_norm": "joint", "loss": {"scale": "official"}}
+        | {"batch": {"labeled": 8, "unlabeled": 4, "balance": "site_and_view", "balance_unlabeled": "site"}},
         {"optimiser": {"name": "adam", "lr": 0.002}, "fix_a_step": {"mixing": True}},
     ],
-    ids=["separate", "joint", "labels_only_mixed"],
+    ids=["separate", "joint_balanced", "labels_only_mixed"],
 )
 def test_two_processes_take_the_steps_of_one(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
     config = world.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)

@@ -83,7 +83,12 @@ def alien(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
 
 
 def make_world(
-    root: Path, *, parts: dict[str, int] = PARTS, views: tuple[int, ...] = (0, 1, 2, 3), aliens: int = 0
+    root: Path,
+    *,
+    parts: dict[str, int] = PARTS,
+    views: tuple[int, ...] = (0, 1, 2, 3),
+    aliens: int = 0,
+    second_source: bool = False,
 ) -> World:
     """Write store, split and certificate.
 
@@ -92,11 +97,14 @@ def make_world(
         parts: Patients of the source hospital by role.
         views: Views that are labeled.
         aliens: Clips of each unlabeled patient that belong to no class.
+        second_source: The first patient of every role is of another source hospital, C.
     """
     rng = np.random.default_rng(0)
     store = FrameStore.create(root / "store", Geometry(size=SIZE))
     members: list[dict[str, Any]] = []
-    roles = [(role, "A") for role, count in parts.items() for _ in range(count)] + [("test", "B")] * 2
+    first = "C" if second_source else "A"
+    roles = [(role, first if not place else "A") for role, count in parts.items() for place in range(count)]
+    roles += [("test", "B")] * 2
     with store.writer() as writer:
         for number, (role, site) in enumerate(roles):
             for view in (0, 1, 2, 3):
@@ -132,7 +140,7 @@ def make_world(
         name="synthetic",
         classes=SCORED,
         seed=0,
-        source_sites=["A"],
+        source_sites=sorted({"A", first}),
         held_out_sites=["B"],
         settings={},
         members=pa.Table.from_pylist(members, schema=MEMBERS),
