@@ -19,8 +19,10 @@ from heart2heart.progress import Part, Progress, Silent
 if TYPE_CHECKING:
     from heart2heart.evaluate import Metrics
     from heart2heart.frames.store import FrameStore
+    from heart2heart.predictions import SiteInfo
     from heart2heart.report.ingest_page import Sheet
     from heart2heart.sources.report import SourceReport
+    from heart2heart.splits import SplitManifest
 
 
 @dataclass(frozen=True)
@@ -123,26 +125,19 @@ def evaluate_runs(
     Raises:
         RunError: a run was trained on another split or geometry.
     """
-    from heart2heart.curate import LabelBook
     from heart2heart.evaluate import evaluate_predictions, write_metrics
     from heart2heart.frames.store import FrameStores
-    from heart2heart.ingest import Ledger
     from heart2heart.learn import Run
     from heart2heart.learn.predict import predict_split
     from heart2heart.predictions import Predictions
     from heart2heart.probing import add_probes
-    from heart2heart.provenance import site_infos, with_opening, with_person
+    from heart2heart.provenance import with_opening, with_person
     from heart2heart.splits import SplitManifest
 
     opened = FrameStores.open(stores)
     loaded = [Run.load(run) for run in runs]
     manifest = SplitManifest.load(split or loaded[0].config.data.split)
-    files: dict[str, dict[str, int]] = {}
-    for root in stores:
-        with suppress(MissingInputError):  # a store that a public data set filled has no ledger
-            files |= Ledger(root).counts()
-    events = LabelBook(labels).events() if labels else []
-    sites = site_infos(opened, manifest, files=files, events=events)
+    sites = describe_sites(stores, manifest, labels)
     progress = progress or Silent()
     parts = []
     for number, run in enumerate(loaded):
@@ -155,6 +150,27 @@ def evaluate_runs(
     write_metrics(metrics, out / "metrics.json")
     progress.update(100)
     return metrics
+
+
+def describe_sites(stores: Sequence[Path], manifest: SplitManifest, labels: Path | None = None) -> tuple[SiteInfo, ...]:
+    """Describe every hospital of a split: who is in it, its files by status, and who labeled it.
+
+    Args:
+        stores: The stores of the split.
+        manifest: The split.
+        labels: Label book, for the names of the raters.
+    """
+    from heart2heart.curate import LabelBook
+    from heart2heart.frames.store import FrameStores
+    from heart2heart.ingest import Ledger
+    from heart2heart.provenance import site_infos
+
+    files: dict[str, dict[str, int]] = {}
+    for root in stores:
+        with suppress(MissingInputError):  # a store that a plain image set filled has no ledger
+            files |= Ledger(root).counts()
+    events = LabelBook(labels).events() if labels else []
+    return site_infos(FrameStores.open(stores), manifest, files=files, events=events)
 
 
 def label_source(report: SourceReport, book: Path) -> int:

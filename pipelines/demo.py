@@ -14,11 +14,11 @@ import typer
 
 from heart2heart import __version__
 from heart2heart.cli import yield_cores
-from heart2heart.files import read_json, sha256_file, sha256_json, write_json, write_text
+from heart2heart.files import read_json, sha256_file, sha256_json, write_json
 from heart2heart.progress import stage
 from pipelines.entry import run
+from pipelines.synthetic import SOURCE, ingest, simulate
 
-SOURCE = "A"
 SIZE = 48
 FRAMES = "even:8"
 CONFIGS = {
@@ -26,54 +26,6 @@ CONFIGS = {
     "fixmatch_fix_a_step": Path("configs/demo_fixmatch_fix_a_step.yaml"),
 }
 """Two runs of the same network, budget of steps and seed."""
-
-
-def simulate(out: Path, scale: float, seed: int, workers: int) -> tuple[str, ...]:
-    """Write the hospitals' DICOM folders and return their names."""
-    from heart2heart.simulate import four_hospitals, simulate_hospital
-
-    hospitals = four_hospitals(scale)
-    for hospital in hospitals:
-        with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
-            simulate_hospital(hospital, out / "hospitals", seed, workers=workers, progress=progress)
-    return tuple(hospital.name for hospital in hospitals)
-
-
-def ingest(out: Path, sites: tuple[str, ...], seed: int, workers: int) -> None:
-    """De-identify each hospital into its own store, with its own key, and import its labels.
-
-    A real key is random. These hospitals are synthetic and hide nobody, so their keys follow from the seed: pseudonyms,
-    and with them the split, are the same in every run.
-    """
-    from heart2heart.curate import LabelBook, import_csv
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.ingest import IngestSettings, find_files
-    from heart2heart.ingest import ingest as ingest_folder
-    from heart2heart.simulate import four_hospitals
-
-    vocabulary = {hospital.name: hospital.vocabulary for hospital in four_hospitals()}
-    for site in sites:
-        folder, store, key = out / "hospitals" / site, out / "stores" / site, out / "keys" / f"{site}.key"
-        if not key.exists():
-            write_text(key, sha256_json(["demo key", seed, site]) + "\n", mode=0o600)
-        with stage(f"ingest hospital {site}", len(find_files([folder]))) as progress:
-            ingest_folder(
-                [folder],
-                site=site,
-                store=store,
-                key=key,
-                settings=IngestSettings(size=SIZE, frames=FRAMES),
-                workers=workers,
-                progress=progress,
-            )
-        import_csv(
-            folder / "labels.csv",
-            LabelBook(out / "labels.db"),
-            FrameStores.open([store]),
-            vocabulary=vocabulary[site],
-            key=key,
-            skip_unknown=True,  # a labeled file that was cut short in the archive is not in the store
-        )
 
 
 def split(out: Path, sites: tuple[str, ...]) -> None:
@@ -150,7 +102,7 @@ def main(
             return
     start = time.monotonic()
     sites = simulate(out, scale, seed, workers)
-    ingest(out, sites, seed, workers)
+    ingest(out, sites, seed, workers, size=SIZE, frames=FRAMES)
     split(out, sites)
     train(out, sites, overrides)
     summary = evaluate(out, sites)

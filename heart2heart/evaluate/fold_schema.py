@@ -60,7 +60,7 @@ class FoldComparison(Config):
     """Two methods over all splits."""
 
     reference: str
-    """The method compared against: the first in the first file."""
+    """The method compared against."""
     candidate: str
     """The method compared."""
     sites: tuple[FoldDifference, ...]
@@ -93,6 +93,7 @@ class FoldMetrics(Config):
     methods: tuple[FoldMethod, ...]
     """Every method that every split has."""
     comparisons: tuple[FoldComparison, ...]
-    """Each later method against the first."""
+    """Each later method against the first; each against what it stands around, as `VAT + Fix-A-Step` against `VAT`; the
+    two with the highest means over the held-out hospitals. No pair twice."""
     left_out: tuple[str, ...]
     """Methods that some split does not have, and that are therefore not summarised."""

@@ -103,6 +103,9 @@ def evaluate_folds(
         for label in labels
     }
     seeds = {label: {name: m[label].seeds for name, m in zip(splits, by_split, strict=True)} for label in labels}
+    methods = tuple(
+        _method(label, sum(len(m[label].runs) for m in by_split), hospitals, measured[label]) for label in labels
+    )
     return FoldMetrics(
         splits=splits,
         synthetic=any(info.synthetic for each in predictions for info in each.provenance.sites),
@@ -112,17 +115,30 @@ def evaluate_folds(
         replicates=replicates,
         seed=seed,
         few_clusters_below=FEW_CLUSTERS,
-        methods=tuple(
-            _method(label, sum(len(m[label].runs) for m in by_split), hospitals, measured[label]) for label in labels
-        ),
+        methods=methods,
         comparisons=tuple(
-            _compare(
-                (labels[0], label), hospitals, (measured[labels[0]], measured[label]), (seeds[labels[0]], seeds[label])
-            )
-            for label in labels[1:]
+            _compare((one, two), hospitals, (measured[one], measured[two]), (seeds[one], seeds[two]))
+            for one, two in pairs(methods)
         ),
         left_out=tuple(sorted({label for methods in by_split for label in methods} - set(labels))),
     )
+
+
+def pairs(methods: Sequence[FoldMethod]) -> list[tuple[str, str]]:
+    """Return who is compared with whom, each pair once: reference, then candidate.
+
+    Every later method with the first; each with what it stands around (`VAT + Fix-A-Step` with `VAT`); and the two
+    with the highest means over the held-out hospitals, where such a mean exists.
+    """
+    labels = [method.method for method in methods]
+    found = [(labels[0], label) for label in labels[1:]]
+    found += [(base, label) for label in labels for base in labels if label.startswith(f"{base} + ")]
+    means = {method.method: method.held_out.value for method in methods if method.held_out.value is not None}
+    if len(means) > 1:
+        best, second = sorted(means, key=lambda label: -means[label])[:2]
+        if (best, second) not in found:
+            found.append((second, best))
+    return list(dict.fromkeys(found))
 
 
 def _check(predictions: Sequence[Predictions]) -> dict[str, str]:

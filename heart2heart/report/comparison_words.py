@@ -1,0 +1,160 @@
+"""Sentences of the comparison report; they follow from the numbers by rule, as in `words`."""
+
+from __future__ import annotations
+
+from heart2heart.evaluate.fold_schema import FoldComparison, FoldMethod, FoldMetrics
+from heart2heart.evaluate.schema import Estimate
+from heart2heart.report.numbers import NBSP, interval, listed, percent, plural, points, signed
+from heart2heart.report.words import Verdict, difference_verdict
+
+SYNTHETIC = (
+    "The hospitals in this comparison are simulated. No patient was involved; the numbers show that the methods run, "
+    "not how they perform in care."
+)
+
+
+def around(metrics: FoldMetrics) -> list[FoldComparison]:
+    """Return the comparisons of a method that stands around another with that other: with and without Fix-A-Step."""
+    return [each for each in metrics.comparisons if each.candidate.startswith(f"{each.reference} + ")]
+
+
+def ranked(metrics: FoldMetrics) -> list[FoldMethod]:
+    """Return the methods with a mean over the held-out hospitals, highest first."""
+    known = [method for method in metrics.methods if method.held_out.value is not None]
+    return sorted(known, key=lambda method: -(method.held_out.value or 0.0))
+
+
+def answer(metrics: FoldMetrics) -> str:
+    """Say which method carried over best, and whether its lead is shown."""
+    order = ranked(metrics)
+    if not order:
+        return f"No method can be ranked over the held-out hospitals: {metrics.methods[0].held_out.reason}."
+    best, sites = order[0], [site.site for site in order[0].sites if site.held_out]
+    mean = f"{percent(best.held_out.value)} ({interval(best.held_out)})"
+    where = f"on average over {listed(sites)}" if len(sites) > 1 else f"at {listed(sites)}"
+    text = f"“{best.method}” carried over best: {mean} balanced accuracy {where}, which it had never seen."
+    if len(order) < 2:
+        return f"{text} No other method was run."
+    second = order[1]
+    found = _compared(metrics, second.method, best.method)
+    if found is None:
+        return f"{text} “{second.method}” is second with {percent(second.held_out.value)}."
+    return f"{text} Its lead over the second, “{second.method}”, is {_shown(found)}."
+
+
+def findings(metrics: FoldMetrics) -> list[str]:
+    """Say what the reference reaches, and what each method gains by what stands around it."""
+    found = []
+    order, reference = ranked(metrics), metrics.methods[0]
+    if order and order[0].method != reference.method:
+        lead = _compared(metrics, reference.method, order[0].method)
+        if lead is not None:
+            mean = percent(reference.held_out.value)
+            found.append(f"Over “{reference.method}” ({mean}), the best method's lead is {_shown(lead)}.")
+    for each in around(metrics):
+        added = each.candidate.removeprefix(f"{each.reference} + ")
+        found.append(f"“{each.reference}” with {added}: {_mean(each.held_out)} {describe(each)}")
+    return found
+
+
+def describe(comparison: FoldComparison) -> str:
+    """Say at which hospitals the candidate is better or worse after Holm's correction, and where nothing is shown."""
+    by_kind: dict[str, list[str]] = {}
+    for site in comparison.sites:
+        name = site.site if site.held_out else f"{site.site} (source)"
+        by_kind.setdefault(verdict(site.difference, site.p_holm).kind, []).append(name)
+    parts = [
+        words.format(listed(by_kind[kind]))
+        for kind, words in (
+            ("better", "better at {}"),
+            ("worse", "worse at {}"),
+            ("open", "no difference shown at {}"),
+            ("unknown", "not comparable at {}"),
+        )
+        if kind in by_kind
+    ]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}, after correction for {plural(len(comparison.sites), 'hospital')}."
+
+
+def verdict(found: Estimate, p_holm: float | None) -> Verdict:
+    """Judge a paired difference: shown only where it stands after Holm's correction."""
+    judged = difference_verdict(found)
+    if judged.kind in ("better", "worse") and (p_holm is None or p_holm >= 0.05):
+        return Verdict("open", "●", "Not shown after correction")
+    return judged
+
+
+def highest(metrics: FoldMetrics) -> list[str]:
+    """Return the method with the highest value at each hospital, then over the held-out ones; empty for none."""
+    best = []
+    for place in range(len(metrics.methods[0].sites)):
+        values = {each.method: each.sites[place].balanced_accuracy.value for each in metrics.methods}
+        best.append(_top(values))
+    return [*best, _top({each.method: each.held_out.value for each in metrics.methods})]
+
+
+def limits(metrics: FoldMetrics) -> list[str]:
+    """Say what these numbers cannot tell."""
+    unit, folds = metrics.unit, len(metrics.splits)
+    sampling = (
+        f"An interval says how much a result would move had other {unit}s of the same hospital come in, with folds and "
+        "trained networks fixed. It says nothing about another training run, and nothing about hospitals not tested."
+    )
+    spread = "There is one fold: how much the result depends on the split and on training is not known."
+    if folds > 1:
+        spread = (
+            f"The spread over {plural(folds, 'fold')} stands beside it: other labeled {unit}s, other {unit}s at the "
+            "source, other settings where a fold has its own, and other random draws of training together."
+        )
+    picked = (
+        "The best method and the second were picked by these same results, which makes the lead between them look "
+        "larger than it is; its interval does not know of the picking."
+    )
+    holm = "Holm's correction is over the hospitals of one comparison, not over all comparisons on this page."
+    found = [sampling, spread, picked, holm]
+    few = [site.site for site in metrics.methods[0].sites if site.balanced_accuracy.few_clusters]
+    if few:
+        below = metrics.few_clusters_below
+        found.append(f"Fewer than {below} {unit}s at {listed(few)}: intervals there are probably too narrow.")
+    if metrics.left_out:
+        found.append(f"Not on every fold, and left out: {listed(metrics.left_out)}.")
+    return found
+
+
+def _compared(metrics: FoldMetrics, reference: str, candidate: str) -> Estimate | None:
+    pair = {reference, candidate}
+    for each in metrics.comparisons:
+        if {each.reference, each.candidate} == pair:
+            return each.held_out if each.candidate == candidate else _turned(each.held_out)
+    return None
+
+
+def _turned(found: Estimate) -> Estimate:
+    """Return the difference seen from the other side."""
+    low, high = (None, None) if found.low is None or found.high is None else (-found.high, -found.low)
+    value = None if found.value is None else -found.value
+    return found.model_copy(update={"value": value, "low": low, "high": high})
+
+
+def _shown(found: Estimate) -> str:
+    if found.value is None:
+        return f"not estimable: {found.reason}"
+    if found.low is None or found.high is None:
+        return f"{signed(found.value)} points, without an interval ({found.reason})"
+    size = f"{points(found.value)}{NBSP}points ({interval(found, sign=True)})"
+    if found.low > 0:
+        return f"{size}: shown, the interval excludes zero"
+    return f"{size}: not shown, the interval includes zero"
+
+
+def _mean(found: Estimate) -> str:
+    if found.value is None:
+        return ""
+    size = f"{signed(found.value)} points on average over the held-out hospitals"
+    return f"{size} ({interval(found, sign=True)})." if found.low is not None else f"{size}."
+
+
+def _top(values: dict[str, float | None]) -> str:
+    known = {name: value for name, value in values.items() if value is not None}
+    return max(known, key=known.__getitem__) if known else ""
