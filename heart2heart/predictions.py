@@ -96,6 +96,9 @@ class SiteInfo(Config):
     """Clips by mode."""
     date_from: str | None
     date_to: str | None
+    vocabularies: tuple[str, ...] = ()
+    """Where its labels' words come from, as the label events say: `csv:NAME` or `source:NAME` for a vocabulary of
+    `views.MAPPINGS`, else the version of this project's own taxonomy. Empty: not reported."""
 
 
 class RunInfo(Config):

@@ -87,6 +87,7 @@ def _site(
         # Shifted per patient: the span is of pseudonymous dates, and a report says so.
         date_from=min(dates).isoformat() if dates else None,
         date_to=max(dates).isoformat() if dates else None,
+        vocabularies=tuple(sorted({event.taxonomy for event in events if event.clip in names})),
     )
 
 

@@ -113,21 +113,26 @@ def evaluate(
 
 def report(
     predictions: Annotated[Path, typer.Argument(help="predictions.parquet of an evaluation.")],
-    out: Annotated[Path, typer.Option(help="HTML file to write; MODEL_CARD.md goes beside it.")] = Path("report.html"),
+    out: Annotated[Path, typer.Option(help="HTML file to write; the model card and checklists go beside it.")] = Path(
+        "report.html"
+    ),
+    folds: Annotated[Path | None, typer.Option(help="folds.json of several splits, shown as well.")] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
 ) -> None:
     """Write the cross-hospital report, recomputed from the predictions alone.
 
     Example: heart2heart report evaluation/predictions.parquet --out report.html
     """
-    from heart2heart.evaluate import evaluate_predictions
+    from heart2heart.evaluate import evaluate_predictions, read_folds
     from heart2heart.predictions import Predictions
     from heart2heart.report import summary_table, write_report
 
     read = Predictions.read(predictions)
-    metrics = evaluate_predictions(read, replicates=replicates, seed=seed)
-    path = write_report(read, metrics, out)
+    several = read_folds(folds) if folds else None
+    metrics = evaluate_predictions(read, replicates=replicates, seed=seed, bca=bca)
+    path = write_report(read, metrics, out, folds=several)
     print(f"{summary_table(metrics)}\n{path}")
 
 

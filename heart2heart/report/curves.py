@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heart2heart.evaluate.schema import Metrics, SiteMetrics
+from heart2heart.evaluate.schema import Metrics, ReliabilityBin, SiteMetrics
 from heart2heart.predictions import RunInfo
+from heart2heart.report.numbers import percent
 from heart2heart.report.svg import LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 
 
 def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], description: str) -> str | None:
     """Draw how often frames of similar confidence are right; None when there is nothing to draw.
 
+    Solid lines are of the raw probabilities; dotted lines with open markers are after temperature scaling.
+
     Args:
         name: Unique in the page.
         series: Series number and the site's metrics, one a method.
-        description: For screen readers.
+        description: For screen readers; the points are appended to it.
     """
     if not any(site.reliability for _, site in series):
         return None
@@ -33,6 +36,16 @@ def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], des
                 markersize=5,
                 linewidth=1.6,
             )
+            axes.plot(
+                [100 * point.confidence for point in site.reliability_scaled],
+                [100 * point.accuracy for point in site.reliability_scaled],
+                color=SERIES[place],
+                marker=MARKERS[place],
+                markersize=5,
+                markerfacecolor="none",
+                linewidth=1.1,
+                linestyle=(0, (1, 2)),
+            )
         axes.set_xlim(0, 102)
         axes.set_ylim(0, 102)
         axes.set_xticks(range(0, 101, 25))
@@ -41,7 +54,15 @@ def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], des
         axes.tick_params(length=0, labelsize=11)
         axes.set_xlabel("Confidence, %", fontsize=11)
         axes.set_ylabel("Right, %", fontsize=11)
-        return to_svg(figure, name, description)
+        spoken = " ".join(
+            f"Line {place}, confidence to share right: {_say(site.reliability)}."
+            for place, (_, site) in enumerate(series, start=1)
+        )
+        return to_svg(figure, name, f"{description} {spoken}")
+
+
+def _say(points: Sequence[ReliabilityBin]) -> str:
+    return ", ".join(f"{percent(point.confidence)} to {percent(point.accuracy)}" for point in points) or "none"
 
 
 CURVES = (

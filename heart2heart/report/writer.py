@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file without script or network, and a model card beside it."""
+"""Writes the report: one HTML file without script or network; a model card and reporting checklists beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import EvaluationError
+from heart2heart.evaluate import FoldMetrics
 from heart2heart.evaluate.samples import digest
 from heart2heart.evaluate.schema import Metrics
 from heart2heart.files import write_text
@@ -16,30 +17,40 @@ from heart2heart.report.page import gather
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_report(predictions: Predictions, metrics: Metrics, out: Path) -> Path:
-    """Write the report and its model card.
+def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds: FoldMetrics | None = None) -> Path:
+    """Write the report, its model card and the filled reporting checklists.
 
     The same predictions and metrics give the same bytes.
 
     Args:
         predictions: What was predicted, with its provenance.
         metrics: `evaluate_predictions(predictions)`.
-        out: Where the HTML goes, e.g. `report.html`; `MODEL_CARD.md` is written into the same folder.
+        out: Where the HTML goes, e.g. `report.html`; `MODEL_CARD.md`, `checklist_tripod_cluster.md` and
+            `checklist_claim.md` are written into the same folder.
+        folds: Several splits taken together, if these predictions are of one of them.
 
     Returns:
         `out`.
 
     Raises:
-        EvaluationError: the metrics were computed from other predictions.
+        EvaluationError: the metrics were computed from other predictions, or the folds do not hold their split.
     """
     if digest(predictions) != metrics.predictions_sha256:
         remedy = "Run `heart2heart evaluate` again, then the report"
         raise EvaluationError("these metrics belong to other predictions", remedy=remedy)
-    content = gather(predictions, metrics)
+    if folds and metrics.split_sha256 not in folds.splits.values():
+        remedy = "Name the folds.json that was made from these predictions and others"
+        raise EvaluationError("these folds do not hold the split of the predictions", remedy=remedy)
+    content = gather(predictions, metrics, folds)
     html = render("report.html.j2", content, escape=True)
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False)
+    written = {"MODEL_CARD.md": card}
+    for checklist in content["checklists"]:
+        table = render("checklist.md.j2", content | {"md": _markdown, "checklist": checklist}, escape=False)
+        written[checklist.file] = table
     write_text(out, html)
-    write_text(out.with_name("MODEL_CARD.md"), card)
+    for name, text in written.items():
+        write_text(out.with_name(name), text)
     return out
 
 

@@ -1,0 +1,189 @@
+"""The first screen in plain words: does the model carry over, how sure is that, where does it fail.
+
+Each sentence follows from an interval or a count by rule, as in `words`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from heart2heart.evaluate.between import FEWEST_SITES
+from heart2heart.evaluate.schema import Comparison, MethodMetrics, Metrics, RunMetrics, SiteMetrics
+from heart2heart.report.numbers import interval, listed, percent, plural, points
+from heart2heart.report.words import Verdict, carry_over, compare_headline, describe_failures, headline
+
+_NAMED = 4
+"""Up to so many hospitals are named with their numbers in one sentence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question of the first screen and what is said to it."""
+
+    question: str
+    verdict: Verdict
+    sentences: tuple[str, ...]
+
+
+def answers(method: MethodMetrics, run: RunMetrics, final: Comparison | None, metrics: Metrics) -> tuple[Answer, ...]:
+    """Answer the questions of a reader who must decide.
+
+    Args:
+        method: The method that is judged.
+        run: Its run that is looked at closely.
+        final: Its comparison with the first method, if there is one.
+        metrics: Everything.
+    """
+    found = [
+        Answer("Does it carry over?", _overall(method), tuple(_carries(method, metrics))),
+        Answer("How sure are we?", _certainty(method, metrics), tuple(_sure(method, metrics))),
+        Answer("Where does it fail?", Verdict("unknown", "✗", "Look here first"), tuple(_fails(method, run, metrics))),
+    ]
+    if final:
+        kinds = {site.difference.low is not None and site.difference.low > 0 for site in final.sites}
+        better = Verdict("better", "▲", "Somewhere") if True in kinds else Verdict("open", "●", "Not shown")
+        if kinds == {True}:
+            better = Verdict("better", "▲", "At every hospital")
+        found.append(Answer(f"Is it better than “{final.reference}”?", better, (compare_headline(final),)))
+    return tuple(found)
+
+
+def _carries(method: MethodMetrics, metrics: Metrics) -> list[str]:
+    """Say the number of each hospital while they are few; then the sentences of the headline."""
+    gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
+    said = headline(method, metrics)[1:] or headline(method, metrics)
+    if not 0 < len(gaps) <= _NAMED:
+        return said
+    numbers = [
+        f"{site.site}: {percent(site.balanced_accuracy.value)} ({interval(site.balanced_accuracy)})"
+        for site in method.sites
+        if site.site in gaps
+    ]
+    return [f"Balanced accuracy at {'; at '.join(numbers)}.", *said]
+
+
+def _overall(method: MethodMetrics) -> Verdict:
+    kinds = [carry_over(gap.gap).kind for gap in method.generalisation.gaps]
+    worse = kinds.count("worse")
+    if not kinds or set(kinds) == {"unknown"}:
+        return Verdict("unknown", "?", "Cannot be judged")
+    if worse == len(kinds):
+        return Verdict("worse", "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
+    if worse:
+        return Verdict("worse", "▼", f"Loses accuracy at {worse} of {len(kinds)}")
+    return Verdict("open", "●", "No loss shown")
+
+
+def _certainty(method: MethodMetrics, metrics: Metrics) -> Verdict:
+    if metrics.synthetic:
+        return Verdict("worse", "!", "Synthetic data")
+    scored = [site for site in metrics.sites if site.held_out and site.frames]
+    if any(site.clusters < metrics.few_clusters_below for site in scored):
+        return Verdict("open", "!", f"Few {metrics.unit}s")
+    if len(method.runs) == 1:
+        return Verdict("open", "!", "Trained once")
+    return Verdict("better", "✓", "As sure as the intervals say")
+
+
+def _sure(method: MethodMetrics, metrics: Metrics) -> list[str]:
+    said = []
+    if metrics.synthetic:
+        said.append(
+            "Synthetic data, not patients: whatever the intervals say, it is not known how the model does in care."
+        )
+    held = {site.site: site for site in metrics.sites if site.held_out and site.frames}
+    if held:
+        numbers = [f"{plural(site.clusters, metrics.unit)} at {name}" for name, site in held.items()]
+        said.append(f"It was scored on {listed(numbers)}.")
+    few = [name for name, site in held.items() if site.clusters < metrics.few_clusters_below]
+    if few:
+        said.append(
+            f"That is few at {listed(few)} (below {metrics.few_clusters_below}): "
+            "intervals there are probably too narrow."
+        )
+    widths = {
+        found.site: found.balanced_accuracy.high - found.balanced_accuracy.low
+        for found in method.sites
+        if found.site in held and found.balanced_accuracy.low is not None and found.balanced_accuracy.high is not None
+    }
+    if widths:
+        widest = max(widths, key=widths.__getitem__)
+        said.append(f"The widest interval, at {widest}, spans {points(widths[widest])} points.")
+    once = len(method.runs) == 1
+    said.append(
+        "The model was trained once, so luck in training is not known."
+        if once
+        else f"It was trained {len(method.runs)} times."
+    )
+    effects = method.generalisation.random_effects
+    if effects.prediction_low is not None and effects.prediction_high is not None:
+        ends = f"{points(effects.prediction_low)} to {points(effects.prediction_high)} %"
+        said.append(f"For one more hospital like these {effects.sites}, balanced accuracy from {ends} is plausible.")
+    elif effects.sites < FEWEST_SITES:
+        said.append("Too few hospitals were tested to say anything about a hospital that is not named here.")
+    else:
+        said.append(f"What a hospital not named here would do is not estimable: {effects.reason}.")
+    return said
+
+
+def _fails(method: MethodMetrics, run: RunMetrics, metrics: Metrics) -> list[str]:
+    general, said = method.generalisation, []
+    if general.worst_cell:
+        cell = general.worst_cell
+        seen = f"{percent(cell.sensitivity.value)} of its frames recognised ({interval(cell.sensitivity)})"
+        among = f"of all views with {metrics.few_clusters_below} {metrics.unit}s or more"
+        said.append(f"Weakest {among}: {cell.view} at {cell.site}, {seen}.")
+    elif general.worst_site:
+        place = [site.site for site in metrics.sites].index(general.worst_site)
+        said.append(f"Lowest at {general.worst_site}. {describe_failures(run.sites[place], metrics.classes)}")
+    held = [site for site, about in zip(run.sites, metrics.sites, strict=True) if about.held_out]
+    said += [text for text in (_held_back(held, metrics), _shortcut(held), _outside(metrics)) if text]
+    return said or ["Nothing was scored at a held-out hospital."]
+
+
+def _held_back(held: list[SiteMetrics], metrics: Metrics) -> str | None:
+    found = [
+        (site.selective.risk.value, site.site, site.selective.coverage.value)
+        for site in held
+        if site.selective and site.selective.risk.value is not None and site.selective.coverage.value is not None
+    ]
+    if not found:
+        return None
+    risk, site, coverage = max(found)
+    return (
+        f"With unsure frames held back (the threshold that keeps {percent(metrics.kept_on_validation)} at the source), "
+        f"{percent(risk)} of the kept frames are still wrong at {site}, the worst hospital, where {percent(coverage)} "
+        "are kept."
+    )
+
+
+def _shortcut(held: list[SiteMetrics]) -> str | None:
+    reads = [
+        site.site
+        for site in held
+        for probe in site.probes
+        if probe.alteration == "sector_masked"
+        and probe.balanced_accuracy.low is not None
+        and probe.balanced_accuracy.low > probe.chance
+    ]
+    leans = [
+        site.site
+        for site in held
+        for probe in site.probes
+        if probe.alteration == "background_swapped" and probe.change.high is not None and probe.change.high < 0
+    ]
+    parts = []
+    if reads:
+        parts.append(f"with the scan blacked out it still beats guessing at {listed(reads)}")
+    if leans:
+        parts.append(f"with the surroundings exchanged it loses accuracy at {listed(leans)}")
+    return f"It reads what surrounds the heart: {'; '.join(parts)}." if parts else None
+
+
+def _outside(metrics: Metrics) -> str | None:
+    frames = sum(sum(site.outside.values()) for site in metrics.sites)
+    if not frames:
+        return None
+    return (
+        f"{plural(frames, 'test frame')} show views that it does not know; it must call each by one of its own names."
+    )
