@@ -14,7 +14,7 @@ from types import TracebackType
 import typer
 import typer.main
 
-from heart2heart.cli import data, folds, model, reach, share, source, splits, sweep
+from heart2heart.cli import compare, curate, data, folds, model, reach, share, source, splits, sweep
 from heart2heart.errors import Heart2HeartError
 
 STOPPED = 130
@@ -33,9 +33,11 @@ source.register(app)
 splits.register(app)
 model.register(app)
 folds.register(app)
+compare.register(app)
 sweep.register(app)
 reach.register(app)
 share.register(app)
+curate.register(app)
 
 
 def main() -> None:

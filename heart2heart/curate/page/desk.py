@@ -1,0 +1,279 @@
+"""Who is asked what, and what becomes of the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, Literal
+
+from pydantic import Field
+
+from heart2heart.config import Config
+from heart2heart.curate.book import LabelBook
+from heart2heart.curate.events import LabelEvent
+from heart2heart.curate.page.hints import Suggestion
+from heart2heart.curate.page.settings import PageSettings
+from heart2heart.curate.page.shelf import Shelf
+from heart2heart.curate.reading import ClipState, own_version, readings_wanted
+from heart2heart.errors import ConfigError, LabelConflictError, LabelError, UnknownNameError
+
+SOURCE = "page"
+"""The `source` of events that the page writes."""
+
+_HELD_S = 600.0  # a clip handed to one rater is kept from others for so long
+_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+class Answer(Config):
+    """What the page sends when a rater has answered."""
+
+    clip: str = Field(max_length=200)
+    """Which clip."""
+    kind: Literal["label", "adjudication"] = "label"
+    """A reading, or a ruling on a disagreement."""
+    answer: Literal["view", "unusable", "unsure"]
+    """What was said."""
+    view: str = Field(default="", max_length=40)
+    """Which view, if it was one."""
+    at: str = Field(pattern=_TIME)
+    """When; the same answer sent twice is one event."""
+    seconds: float | None = Field(default=None, ge=0)
+    """From the clip's appearance to the answer."""
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """The rater's own."""
+    frame_hash: str = Field(max_length=64)
+    """Of the frames that were shown."""
+    version: int = Field(ge=0)
+    """Of the clip, as it was shown."""
+    shown: bool = False
+    """Whether the model's suggestion was on the screen."""
+
+
+class TakeBack(Config):
+    """What the page sends for an undo."""
+
+    clip: str = Field(max_length=200)
+    """Which clip."""
+    event: str = Field(max_length=64)
+    """Identifier of the event to take back."""
+    at: str = Field(pattern=_TIME)
+    """When."""
+
+
+class Desk:
+    """The clips, the book, and who holds what.
+
+    Args:
+        book: The label book.
+        shelf: The clips.
+        settings: What is asked, of whom.
+        suggestions: What a model calls each clip.
+        queue: Reason by clip, in the order of asking; None asks for all clips of the shelf.
+    """
+
+    def __init__(
+        self,
+        book: LabelBook,
+        shelf: Shelf,
+        settings: PageSettings,
+        *,
+        suggestions: Mapping[str, Suggestion] | None = None,
+        queue: Mapping[str, str] | None = None,
+    ) -> None:
+        self.book, self.shelf, self.settings = book, shelf, settings
+        self.suggestions, self.queue = suggestions or {}, queue
+        self._events: dict[str, list[LabelEvent]] = {}
+        self._states: dict[str, ClipState] = {}
+        self._held: dict[str, tuple[str, float]] = {}
+        self._last = 0  # number of the last event taken in
+        self._lock = Lock()
+
+    def refresh(self) -> None:
+        """Take in what others wrote to the book, and what became of the stores."""
+        self.shelf.refresh()
+        with self._lock:
+            touched = set()
+            for entry in self.book.entries(self._last):
+                self._last = entry.number
+                self._events.setdefault(entry.event.clip, []).append(entry.event)
+                touched.add(entry.event.clip)
+            for clip in touched:
+                self._states[clip] = ClipState.of(self._events[clip])
+
+    def order(self) -> list[str]:
+        """Return the clips that are asked for, in order; one of the queue that no store holds is left out."""
+        asked = self.shelf.clips if self.queue is None else self.queue
+        return [clip for clip in asked if clip in self.shelf.clips]
+
+    def events(self) -> list[LabelEvent]:
+        """Return the events about the clips that are asked for, clip by clip."""
+        return [event for clip in self.order() for event in self._events.get(clip, ())]
+
+    def state(self, clip: str) -> ClipState:
+        """Return what is said of a clip."""
+        return self._states.get(clip, _UNREAD)
+
+    def wanted(self, clip: str) -> int:
+        """Return how many raters are to read a clip."""
+        return readings_wanted(clip, self.settings.double, self.settings.seed)
+
+    def status(self, clip: str) -> str:
+        """Return how far a clip is; see `ClipState.status`."""
+        return self.state(clip).status(self.wanted(clip))
+
+    def waits_for(self, clip: str, rater: str) -> bool:
+        """Return whether a reading of this clip by this rater is missing."""
+        state = self.state(clip)
+        return state.ruling is None and rater not in state.readings and len(state.readings) < self.wanted(clip)
+
+    def work(self, rater: str, count: int, *, without: Sequence[str] = (), first: Sequence[str] = ()) -> list[str]:
+        """Hand out the next clips for a rater; for a while, nobody else is given those that are read once.
+
+        Args:
+            rater: Who asks.
+            count: How many.
+            without: Clips that the rater has on the screen, or passed over.
+            first: Clips to be asked before all others.
+        """
+        self.refresh()
+        left_out = set(without)
+        found: list[str] = []
+        known = [clip for clip in first if clip in self.shelf.clips]
+        for clip in dict.fromkeys([*known, *self.order()]):
+            if len(found) == count:
+                break
+            if clip not in left_out and self.waits_for(clip, rater) and self._hold(clip, rater):
+                found.append(clip)
+        return found
+
+    def grid(self, rater: str, view: str, count: int) -> list[str]:
+        """Hand out unread clips that the model calls `view`, the surest first; none that is read twice."""
+        self.refresh()
+        called = [clip for clip in self.order() if self._in_grid(clip, view)]
+        called.sort(key=lambda clip: -self.suggestions[clip].probability)
+        found: list[str] = []
+        for clip in called:
+            if len(found) < count and self._hold(clip, rater):
+                found.append(clip)
+        return found
+
+    def grid_counts(self) -> dict[str, int]:
+        """Return how many clips are left for the grid, by suggested view."""
+        views = sorted({suggestion.view for suggestion in self.suggestions.values()})
+        order = self.order()
+        return {view: sum(self._in_grid(clip, view) for clip in order) for view in views}
+
+    def _in_grid(self, clip: str, view: str) -> bool:
+        suggestion = self.suggestions.get(clip)
+        called = suggestion is not None and suggestion.view == view
+        return called and self.wanted(clip) == 1 and self.status(clip) == "unread"
+
+    def _hold(self, clip: str, rater: str) -> bool:
+        if self.wanted(clip) > 1:
+            return True
+        now = time.monotonic()
+        with self._lock:
+            holder, until = self._held.get(clip, (rater, now))
+            if holder != rater and until > now:
+                return False
+            self._held[clip] = (rater, now + _HELD_S)
+            return True
+
+    def disagreements(self) -> list[str]:
+        """Return the clips that an adjudicator has to decide, in order."""
+        self.refresh()
+        return [clip for clip in self.order() if self.status(clip) == "disagreement"]
+
+    def present(self, clip: str, rater: str, *, ruling: bool = False) -> dict[str, Any]:
+        """Return what the page may show `rater` of a clip.
+
+        Of a clip that is read twice a reader learns neither what the other said nor what the model suggested. An
+        adjudicator sees what was said, not by whom.
+        """
+        about, state = self.shelf.find(clip), self.state(clip)
+        blind = self.wanted(clip) > 1 and not ruling
+        suggestion = None if blind or ruling or not self.settings.suggest else self.suggestions.get(clip)
+        return {
+            "clip": clip,
+            "site": about.site,
+            "study": about.study,
+            "synthetic": about.synthetic,
+            "frames": len(about.rows),
+            "frame_ms": about.frame_ms,
+            "frame_hash": about.frame_hash,
+            "version": self._version(self._events.get(clip, ()), rater, blind=blind),
+            "mine": state.readings.get(rater),
+            "said": None if blind else [word for _, word in sorted(state.readings.items())],
+            "ruling": None if blind else state.ruling,
+            "suggestion": None
+            if suggestion is None
+            else {"view": suggestion.view, "probability": suggestion.probability},
+            "why": "" if blind or self.queue is None else self.queue.get(clip, ""),
+        }
+
+    @staticmethod
+    def _version(events: Sequence[LabelEvent], rater: str, *, blind: bool) -> int:
+        return own_version(events, rater) if blind else len(events)
+
+    def save(self, rater: str, answer: Answer) -> LabelEvent:
+        """Record an answer, unless the clip is not what the rater saw.
+
+        Raises:
+            LabelConflictError: frames or labels of the clip changed since; nothing was written.
+            MissingInputError: the clip is gone.
+            ConfigError: the answer contradicts itself.
+            LabelBookBusyError: another program holds the book.
+        """
+        self.refresh()
+        event = self._event(rater, answer)
+        wanted = self.wanted(event.clip)
+
+        def check(events: Sequence[LabelEvent]) -> None:
+            if any(known.identifier == event.identifier for known in events):
+                return  # sent again, because the first reply did not arrive
+            about = self.shelf.find(event.clip)
+            if about.frame_hash != event.frame_hash:
+                raise LabelConflictError("the frames of this clip changed in the store while it was on the screen")
+            state = ClipState.of(events)
+            reading = event.kind == "label"
+            if self._version(events, rater, blind=reading and wanted > 1) != answer.version:
+                raise LabelConflictError("this clip got a label while it was on the screen")
+            full = rater not in state.readings and len(state.readings) >= wanted > 1
+            if reading and (state.ruling is not None or full):
+                raise LabelConflictError("the reading of this clip is complete without yours")
+
+        self.book.append([event], check=check)
+        self.refresh()
+        return event
+
+    def _event(self, rater: str, answer: Answer) -> LabelEvent:
+        suggestion = self.suggestions.get(answer.clip)
+        event = LabelEvent(
+            answer.clip, "", answer.view, rater, answer.at, SOURCE, kind=answer.kind, answer=answer.answer,
+            confidence=answer.confidence, frame_hash=answer.frame_hash, seconds=answer.seconds,
+            suggestion=suggestion.view if suggestion else "", suggested_by=suggestion.run if suggestion else "",
+            suggestion_shown=answer.shown and suggestion is not None,
+        )  # fmt: skip
+        try:
+            event.check()
+        except (LabelError, UnknownNameError) as error:
+            raise ConfigError(error.what) from error
+        return event
+
+    def take_back(self, rater: str, asked: TakeBack) -> None:
+        """Record that a rater takes back an answer.
+
+        Raises:
+            ConfigError: the rater never gave it.
+        """
+        self.refresh()
+        mine = (event for event in self._events.get(asked.clip, ()) if event.rater == rater)
+        event = next((event for event in mine if event.identifier == asked.event), None)
+        if event is None:
+            raise ConfigError("there is no such answer of yours to take back")
+        self.book.append([event.taken_back(asked.at)])
+        self.refresh()
+
+
+_UNREAD = ClipState(0, {}, None)

@@ -1,0 +1,89 @@
+"""What the page takes from files beside the stores: a model's suggestions, and the order in which clips are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from heart2heart.errors import ConfigError, LabelError, MissingInputError, UnknownNameError
+from heart2heart.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What a model calls a clip.
+
+    Attributes:
+        view: The view of the largest mean probability over the clip's frames.
+        probability: That probability.
+        run: The run that predicted.
+    """
+
+    view: str
+    probability: float
+    run: str
+
+
+def read_suggestions(path: Path, run: str | None = None) -> dict[str, Suggestion]:
+    """Return the suggestion for each clip of a predictions file.
+
+    Args:
+        path: `predictions.parquet` of an evaluation.
+        run: Which run; may be left out when there is only one.
+
+    Raises:
+        UnknownNameError: no such run.
+        ConfigError: several runs, and none named.
+    """
+    predictions = Predictions.read(path)
+    runs = [about.run for about in predictions.provenance.runs]
+    if run is None and len(runs) != 1:
+        raise ConfigError("these predictions are of several runs", where=path, remedy=f"--run: {', '.join(runs)}")
+    chosen = runs[0] if run is None else run
+    if chosen not in runs:
+        raise UnknownNameError.among("run", chosen, runs)
+    # Altered copies of a frame repeat its clip under another role; they are no evidence about it.
+    table = predictions.table
+    mine = pc.and_(pc.equal(table["run"], chosen), pc.is_in(table["role"], pa.array(["validation", "test"])))
+    kept = mine.to_numpy(zero_copy_only=False)
+    logits = predictions.logits[kept]
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
+    shares /= shares.sum(axis=1, keepdims=True)
+    names, member = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept], return_inverse=True)
+    sums = np.zeros((len(names), len(predictions.provenance.classes)))
+    np.add.at(sums, member, shares)
+    means = sums / np.bincount(member, minlength=len(names))[:, None]
+    classes = predictions.provenance.classes
+    return {
+        str(name): Suggestion(classes[int(mean.argmax())], float(mean.max()), chosen)
+        for name, mean in zip(names, means, strict=True)
+    }
+
+
+def read_queue(path: Path) -> Mapping[str, str]:
+    """Return the reason by clip, in the order of a Parquet or CSV file with the columns `clip` and `why`.
+
+    Raises:
+        MissingInputError: no such file, or an empty one.
+        LabelError: it is neither, or lacks the columns.
+    """
+    try:
+        table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    except FileNotFoundError as error:
+        raise MissingInputError("no queue here", where=path) from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LabelError("this queue is not readable as Parquet or CSV", where=path) from error
+    if not {"clip", "why"} <= set(table.column_names):
+        raise LabelError("this queue lacks a column", where=path, remedy="Needed: clip and why")
+    rows = zip(table["clip"].cast(pa.string()).to_pylist(), table["why"].cast(pa.string()).to_pylist(), strict=True)
+    found = {clip: why or "" for clip, why in rows if clip}
+    if not found:
+        raise MissingInputError("this queue names no clip", where=path)
+    return found

@@ -1,0 +1,211 @@
+// Who is here, which page is open, and what each key does.
+
+import { ask, setClock } from "./api.js";
+import { find, say, toggle } from "./dom.js";
+import { Grid } from "./grid.js";
+import { Outbox } from "./outbox.js";
+import { Player } from "./player.js";
+import { Reading, answerButtons } from "./read.js";
+import * as store from "./store.js";
+import { showTables } from "./tables.js";
+
+const READINGS = ["label", "review"];
+const player = new Player(find("clip"));
+const outbox = new Outbox(tellUnsaved, () => enter());
+let readings = null;
+let grid = null;
+let keys = new Map();
+let open = null;
+
+function tellUnsaved(waiting, error) {
+  const trouble = find("trouble");
+  const text = error ? `NOT SAVED: ${waiting} ${waiting === 1 ? "answer waits" : "answers wait"}. ${error.message}. Trying again …` : "";
+  if (trouble.textContent !== text) say(trouble, text);
+  toggle(trouble, Boolean(error));
+}
+
+addEventListener("beforeunload", (event) => {
+  if (outbox.items.length) event.preventDefault();
+});
+
+/** Ask who is here, and begin; or show the field for name or token. */
+async function enter() {
+  let me;
+  try {
+    me = await ask("me");
+  } catch (error) {
+    say(find("trouble"), `${error.message}. Trying again …`);
+    toggle(find("trouble"), true);
+    setTimeout(enter, 2000);
+    return;
+  }
+  if (me.enter) {
+    const named = me.by === "name";
+    find("enter").querySelector("label").textContent = named ? "Your name, as it is to stand in the label book" : "Your token";
+    find("secret").type = named ? "text" : "password";
+    find("refusal").textContent = me.enter;
+    choose(null);
+    toggle(find("enter"), true);
+    find("secret").focus();
+    return;
+  }
+  toggle(find("enter"), false);
+  toggle(find("trouble"), false);
+  begin(me);
+}
+
+find("enter").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("enter", { secret: find("secret").value });
+  } catch (error) {
+    say(find("refusal"), error.message);
+    return;
+  }
+  find("secret").value = "";
+  await enter();
+});
+
+find("leave").addEventListener("click", async () => {
+  if (outbox.items.length) {
+    say(find("trouble"), "NOT SAVED: wait until your answers are saved before you leave.");
+    return;
+  }
+  await ask("leave", {});
+  location.reload();
+});
+
+function begin(me) {
+  setClock(me.now);
+  const kept = outbox.resume(me.name);
+  if (kept) say(find("status"), `${kept} answers from before are being saved.`);
+  find("who").querySelector("span").textContent = me.name;
+  toggle(find("who"), true);
+  const nav = document.querySelector("nav");
+  toggle(nav, true);
+  toggle(nav.querySelector("[data-page=grid]"), me.grid);
+  toggle(nav.querySelector("[data-page=review]"), me.adjudicator);
+  if (!readings || readings.rater !== me.name) {
+    const page = { player, outbox, views: me.views, size: me.size, conflict };
+    const takeBack = (asked) => ask("taken-back", asked);
+    readings = {
+      rater: me.name,
+      label: new Reading(page, {
+        kind: "label", about: store.about, takeBack, empty: "No clip waits for you. Thank you.",
+        more: (count, without, first) => ask("work", { count, without, first }),
+      }),
+      review: new Reading(page, {
+        kind: "adjudication", takeBack, empty: "No disagreement waits.",
+        about: (clip) => ask(`review/${encodeURIComponent(clip)}`),
+        more: async (count, without) => {
+          const waiting = (await ask("review")).clips.filter((about) => !without.includes(about.clip));
+          return { clips: waiting.slice(0, count), left: waiting.length };
+        },
+      }),
+    };
+    keys = answerButtons(me.views, (word) => reading()?.answer(word));
+    grid ??= new Grid(outbox, (clips) => readings.label.first.push(...clips));
+  }
+  choose("label");
+}
+
+const reading = () => (READINGS.includes(open) ? readings[open] : null);
+
+async function choose(name) {
+  reading()?.close();
+  open = name;
+  for (const button of document.querySelectorAll("nav button")) {
+    if (button.dataset.page === name) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+  }
+  toggle(find("read"), READINGS.includes(name));
+  toggle(find("grid"), name === "grid");
+  toggle(find("tables"), name === "progress" || name === "agreement");
+  if (name === null) return;
+  say(find("status"), "");
+  try {
+    if (reading()) await reading().open();
+    else if (name === "grid") await grid.open();
+    else await showTables(name);
+  } catch (error) {
+    say(find("trouble"), `${error.message}.`);
+    toggle(find("trouble"), true);
+  }
+}
+
+for (const button of document.querySelectorAll("nav button")) {
+  button.addEventListener("click", () => choose(button.dataset.page));
+}
+
+const conflicts = [];
+
+/** Tell that an answer was not saved, and what stands now; the rater decides what to do. One after the other. */
+function conflict(result, again, accept) {
+  conflicts.push({ result, again, accept });
+  if (!find("conflict").open) showConflict();
+}
+
+function showConflict() {
+  const { result, again, accept } = conflicts.shift();
+  const now = result.now;
+  const parts = [];
+  if (now?.mine) parts.push(`You said ${now.mine}`);
+  if (now?.said?.length) parts.push(`Said so far: ${now.said.join(", ")}`);
+  if (now?.ruling) parts.push(`Decided: ${now.ruling}`);
+  find("conflict-what").textContent = `${result.error}.`;
+  find("conflict-now").textContent = parts.length ? `${parts.join(". ")}.` : "";
+  const dialog = find("conflict");
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    (dialog.returnValue === "again" ? again : accept)();
+    if (conflicts.length) showConflict();
+  };
+  dialog.showModal();
+}
+
+find("again").addEventListener("click", () => find("conflict").close("again"));
+find("accept").addEventListener("click", () => find("conflict").close(""));
+
+const ACTIONS = {
+  " ": () => play(), ArrowLeft: () => reading().back(), ArrowRight: () => reading().pass(),
+  z: () => reading().undo(), Backspace: () => reading().undo(), c: () => reading().nextSure(),
+  ",": () => speed(-1), ".": () => speed(1), "[": () => contrast(-1), "]": () => contrast(1),
+};
+
+function play() {
+  player.playing = !player.playing;
+  find("play").querySelector("span").textContent = player.playing ? "Pause" : "Play";
+}
+
+function speed(step) {
+  player.changeSpeed(step);
+  find("speed").textContent = `${player.speed}×`;
+}
+
+function contrast(step) {
+  player.changeContrast(step);
+  find("contrast").textContent = player.contrast.toFixed(1);
+}
+
+for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRight"], ["undo", "z"], ["sure", "c"],
+  ["slower", ","], ["faster", "."], ["softer", "["], ["harder", "]"]]) {
+  find(id).addEventListener("click", () => ACTIONS[key]());
+}
+
+addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, select, dialog");
+  if (!reading() || typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const onButton = event.target.closest?.("button") && key === " ";
+  if (onButton) return; // a button under the focus takes its own key
+  if (keys.has(key)) {
+    event.preventDefault();
+    if (!event.repeat) reading().answer(keys.get(key));
+  } else if (key in ACTIONS) {
+    event.preventDefault();
+    if (!event.repeat || ",.[]".includes(key)) ACTIONS[key]();
+  }
+});
+
+play(), play(); // the button says what it will do, also where motion is not wanted
+enter();

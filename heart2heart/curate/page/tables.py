@@ -1,0 +1,128 @@
+"""The tables of the page: how far the work is, and how far the raters agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+
+from heart2heart.curate.consensus import opinions
+from heart2heart.curate.events import LabelEvent, standing
+from heart2heart.curate.page.desk import Desk
+
+_LONGEST_S = 300.0  # longer than this over one clip is a pause, and counts as so much
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the page.
+
+    Attributes:
+        title: What it is about.
+        note: How its numbers are made, in one sentence.
+        columns: Headings.
+        rows: One text a column.
+    """
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def progress_tables(desk: Desk) -> list[Table]:
+    """Return what is done and left: in all, by hospital, by rater and by view."""
+    return [_overall(desk), _by_site(desk), _by_rater(desk.events()), _by_view(desk)]
+
+
+def _overall(desk: Desk) -> Table:
+    order = desk.order()
+    counts = Counter(desk.status(clip) for clip in order)
+    left = _readings_left(desk, order)
+    paces = [event.seconds for event in desk.events() if event.kind == "label" and event.seconds is not None]
+    pace = median(min(seconds, _LONGEST_S) for seconds in paces) if paces else None
+    hours = "not known yet" if pace is None else f"{left * pace / 3600:.1f} h"
+    rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
+            ("Disagreements to decide", str(counts["disagreement"])), ("Readings left", str(left)),
+            ("Median time of a reading", "not known yet" if pace is None else f"{pace:.1f} s"),
+            ("Time left, one person", hours)]  # fmt: skip
+    note = "Time left is the readings left at the median time of a reading; decisions on disagreements come on top."
+    return Table("All clips", note, ("", "now"), tuple(rows))
+
+
+def _readings_left(desk: Desk, clips: Iterable[str]) -> int:
+    open_ = (clip for clip in clips if desk.status(clip) in ("unread", "half"))
+    return sum(desk.wanted(clip) - len(desk.state(clip).readings) for clip in open_)
+
+
+def _by_site(desk: Desk) -> Table:
+    by_site: dict[str, list[str]] = {}
+    for clip in desk.order():
+        by_site.setdefault(desk.shelf.clips[clip].site, []).append(clip)
+    rows = []
+    for site, clips in sorted(by_site.items()):
+        counts = Counter(desk.status(clip) for clip in clips)
+        done = counts["agreed"] + counts["adjudicated"]
+        share = f"{100 * done / len(clips):.0f} %"
+        left = str(_readings_left(desk, clips))
+        rows.append((site, str(len(clips)), str(done), share, left, str(counts["disagreement"])))
+    columns = ("hospital", "clips", "done", "share", "readings left", "disagreements")
+    return Table(
+        "By hospital", "A clip is done when its readers agree or an adjudicator decided.", columns, tuple(rows)
+    )
+
+
+def _by_rater(events: Sequence[LabelEvent]) -> Table:
+    rows = []
+    said = [event for event in standing(events) if not event.frame]
+    for rater in sorted({event.rater for event in said}):
+        mine = [event for event in said if event.rater == rater]
+        readings = {event.clip: event for event in mine if event.kind == "label"}
+        rulings = len({event.clip for event in mine if event.kind == "adjudication"})
+        spent = [min(event.seconds, _LONGEST_S) for event in readings.values() if event.seconds is not None]
+        pace = f"{3600 * len(spent) / sum(spent):.0f}" if sum(spent) > 0 else "not known"
+        words = Counter(event.said for event in readings.values())
+        rows.append((rater, str(len(readings)), str(words["unsure"]), str(words["unusable"]), str(rulings), pace))
+    columns = ("rater", "clips read", "unsure", "unusable", "decided", "clips per hour")
+    note = f"Clips per hour over the time that clips were on the screen, at most {_LONGEST_S:.0f} s counted for one."
+    return Table("By rater", note, columns, tuple(rows))
+
+
+def _by_view(desk: Desk) -> Table:
+    words: Counter[str] = Counter()
+    for clip in desk.order():
+        state = desk.state(clip)
+        if desk.status(clip) in ("agreed", "adjudicated"):
+            words[state.ruling or next(iter(state.readings.values()))] += 1
+    rows = [(word, str(count)) for word, count in sorted(words.items())]
+    return Table("By view", "Clips that are done.", ("view", "clips"), tuple(rows))
+
+
+def pairwise_agreement(events: Sequence[LabelEvent]) -> Table:
+    """Return for each two raters how many clips both read and how many they called the same.
+
+    Unsure is no opinion and not counted; a ruling is not a reading.
+    """
+    both: Counter[tuple[str, str]] = Counter()
+    same: Counter[tuple[str, str]] = Counter()
+    for said in opinions(events).values():
+        for pair in combinations(sorted(said.readings), 2):
+            both[pair] += 1
+            same[pair] += said.readings[pair[0]] == said.readings[pair[1]]
+    rows = tuple(
+        (*pair, str(count), str(same[pair]), f"{100 * same[pair] / count:.0f} %")
+        for pair, count in sorted(both.items())
+    )
+    columns = ("rater", "rater", "both read", "same", "share")
+    return Table("Two raters, the same clip", "Before adjudication; not corrected for chance.", columns, rows)
+
+
+AGREEMENT: tuple[Callable[[Sequence[LabelEvent]], Table], ...] = (pairwise_agreement,)
+"""What the page shows under Agreement, in order; each takes the events of the clips that are asked for."""
+
+
+def agreement_tables(events: Sequence[LabelEvent]) -> list[Table]:
+    """Return every table of `AGREEMENT`."""
+    return [make(events) for make in AGREEMENT]
