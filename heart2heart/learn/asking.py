@@ -15,7 +15,7 @@ from heart2heart.learn.methods.base import Network, Networks
 _NETWORK = "network."  # what `Forward` puts before the names of the network's weights
 
 
-def ask(model: Forward, average: Forward, classes: int, joint: Sequence[Tensor]) -> Networks:
+def ask(model: Forward, average: Forward, classes: int, joint: Sequence[Tensor], *, recording: bool = True) -> Networks:
     """Return the network's faces for one step.
 
     Args:
@@ -23,13 +23,15 @@ def ask(model: Forward, average: Forward, classes: int, joint: Sequence[Tensor])
         average: Its average, in evaluation mode.
         classes: Number of classes; what lies behind them are the method's own outputs.
         joint: Batches that pass through the network as one; none for a pass each.
+        recording: Whether batch normalisation records what passes in training.
     """
-    outputs: Network = JointForward(model, joint) if joint else model
 
     def quiet(frames: Tensor) -> Tensor:
         with frozen_statistics(model):
             logits: Tensor = model(frames)
         return logits
+
+    outputs: Network = JointForward(model, joint) if joint else model if recording else quiet
 
     @torch.no_grad()
     def averaged(frames: Tensor) -> Tensor:

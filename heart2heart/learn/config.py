@@ -135,9 +135,10 @@ class TrainConfig(Config):
     alignment_batches: int = Field(0, ge=0)
     """Distribution alignment: guesses are matched to the shares of the labels by their mean over this many recent
     batches (ReMixMatch: 128). 0 leaves them alone. It assumes a pool as balanced as the labels."""
-    batch_norm: Literal["separate", "joint"] = "separate"
-    """`separate` passes labeled and unlabeled frames apart, in two graphs; `joint` passes them as one batch, as the
-    authors' code does, at a higher cost."""
+    batch_norm: Literal["labeled", "separate", "joint"] = "labeled"
+    """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
+    statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
+    code does, at a higher cost. See docs/decisions/0003."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, selected and shipped."""
     steps: int = Field(25_000, ge=1)

@@ -189,6 +189,8 @@ class Learner:
         labeled = self.world.mean(flat_gradient(labeled_loss.value, self.parameters, retain_graph=joint))
         metrics = {"loss_labeled": labeled_loss.value.detach(), **labeled_loss.metrics}
         direction = labeled
+        if self.config.batch_norm == "labeled":
+            step = replace(step, networks=ask(self.model, self.average, self.classes, (), recording=False))
         unlabeled_loss = self.method.unlabeled_loss(step)
         if unlabeled_loss is not None:
             term = UnlabeledTerm(unlabeled_loss, self.method, step, self.parameters, self.world.mean)

@@ -59,13 +59,15 @@ def views(seed: int) -> Views:
 class Reference:
     """The formulas."""
 
-    def __init__(self, network: nn.Sequential, *, joint: bool, mixing: bool, gradient: bool, weights: Tensor) -> None:
+    def __init__(
+        self, network: nn.Sequential, *, batch_norm: str, mixing: bool, gradient: bool, weights: Tensor
+    ) -> None:
         state = {name: value.clone() for name, value in network.state_dict().items()}
         self.p: Params = {name: state[name] for name in ("0.weight", "1.weight", "1.bias", "4.weight", "4.bias")}
         self.mean, self.var = state["1.running_mean"], state["1.running_var"]
         self.velocity: Params = {}
         self.average = {name: value.clone() for name, value in self.p.items()}
-        self.joint, self.mixing, self.gradient, self.weights = joint, mixing, gradient, weights
+        self.batch_norm, self.mixing, self.gradient, self.weights = batch_norm, mixing, gradient, weights
         self.products: list[float] = []
 
     def forward(self, p: Params, x: Tensor, *, record: bool) -> Tensor:
@@ -98,13 +100,14 @@ class Reference:
         x, y = self.mixed(v, share, order)
         weak, strong = v.unlabeled
         p = {name: value.clone().requires_grad_() for name, value in self.p.items()}
-        if self.joint:
+        if self.batch_norm == "joint":
             logits = self.forward(p, torch.cat([x, weak, strong]), record=True)
             l_x, l_w, l_s = logits[:B], logits[B : B + U].detach(), logits[B + U :]
         else:
             l_x = self.forward(p, x, record=True)
-            l_w = self.forward(self.p, weak, record=True)
-            l_s = self.forward(p, strong, record=True)
+            both = self.batch_norm == "separate"
+            l_w = self.forward(self.p, weak, record=both)
+            l_s = self.forward(p, strong, record=both)
         weighted = y * self.weights
         loss_l = -(weighted * torch.log_softmax(l_x, 1)).sum() / weighted.sum()
         loss_u = torch.zeros((), dtype=torch.float64)
@@ -126,7 +129,7 @@ class Reference:
             self.average[name] = EMA * self.average[name] + (1 - EMA) * self.p[name]
 
 
-@pytest.mark.parametrize("batch_norm", ["separate", "joint"])
+@pytest.mark.parametrize("batch_norm", ["labeled", "separate", "joint"])
 @pytest.mark.parametrize(("mixing", "gradient"), [(True, "fix_a_step"), (True, "sum"), (False, "fix_a_step")])
 @pytest.mark.parametrize("seed", range(6))
 def test_steps_equal_the_formulas(seed: int, mixing: bool, gradient: str, batch_norm: str) -> None:
@@ -134,7 +137,7 @@ def test_steps_equal_the_formulas(seed: int, mixing: bool, gradient: str, batch_
     weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
     settings = config(batch_norm, mixing=mixing, gradient=gradient)
     reference = Reference(
-        copy.deepcopy(network), joint=batch_norm == "joint", mixing=mixing, gradient=gradient != "sum", weights=weights
+        copy.deepcopy(network), batch_norm=batch_norm, mixing=mixing, gradient=gradient != "sum", weights=weights
     )
     learner = Learner(network, settings, classes=K, weights=weights, generator=torch.Generator().manual_seed(seed))
     recorded = torch.Generator().manual_seed(seed)

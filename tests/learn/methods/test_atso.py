@@ -99,7 +99,7 @@ def test_no_model_labels_the_half_that_it_learned_from(
 
 def test_it_learns(world: World, tmp_path: Path) -> None:
     method = {"name": "atso", "params": {"rounds": 1}}
-    assert score(world, tmp_path, method, steps=75, evaluate_every=75, **QUICK) > 0.6  # chance is 0.25
+    assert score(world, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
 
 
 def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every method with every rule, with and without Fix-A-Step's mixing, with separate and joint batch normalisation."""
+"""Every method with every rule, with and without Fix-A-Step's mixing, with apart and joint batch normalisation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.learn.test_step import config
 
 
 def learner(name: str, **settings: Any) -> Learner:
-    content = config("separate").model_dump() | {"method": {"name": name}} | settings
+    content = config("labeled").model_dump() | {"method": {"name": name}} | settings
     network = tiny_network(outputs=K + build_method(name, {}).extra_outputs(K))
     generator = torch.Generator().manual_seed(0)
     return Learner(
@@ -35,7 +35,7 @@ def batch(learner: Learner, seed: int = 0) -> Views:
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("batch_norm", ["separate", "joint"])
+@pytest.mark.parametrize("batch_norm", ["labeled", "joint"])
 def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str) -> None:
     mixes = METHODS[name].mixes
     for rule in RULES:
@@ -76,3 +76,16 @@ def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
     torch.testing.assert_close(metrics["loss_unlabeled"], brier.detach())
     recorded = made.network.state_dict()["1.num_batches_tracked"]
     assert int(recorded) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if not METHODS[name].mixes])
+def test_running_statistics_are_those_of_labeled_frames_alone(name: str) -> None:
+    made = learner(name, fix_a_step={"mixing": False})
+    views, reference = batch(made), copy.deepcopy(made.network)
+    reference(views.labeled)
+    made.step(views, 0)
+    state, expected = made.network.state_dict(), reference.state_dict()
+    recorded = [key for key in state if "running" in key]
+    assert recorded
+    for key in recorded:
+        torch.testing.assert_close(state[key], expected[key])
