@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from heart2heart.evaluate.between import FEWEST_SITES
 from heart2heart.evaluate.schema import Comparison, MethodMetrics, Metrics, RunMetrics, SiteMetrics
 from heart2heart.report.numbers import interval, listed, percent, plural, points
-from heart2heart.report.words import Verdict, carry_over, compare_headline, describe_failures, headline
+from heart2heart.report.words import (
+    Verdict,
+    carry_over,
+    compare_headline,
+    describe_failures,
+    difference_verdict,
+    headline,
+)
 
 _NAMED = 4
 """Up to so many hospitals are named with their numbers in one sentence."""
@@ -40,11 +47,10 @@ def answers(method: MethodMetrics, run: RunMetrics, final: Comparison | None, me
         Answer("Where does it fail?", Verdict("unknown", "✗", "Look here first"), tuple(_fails(method, run, metrics))),
     ]
     if final:
-        kinds = {site.difference.low is not None and site.difference.low > 0 for site in final.sites}
-        better = Verdict("better", "▲", "Somewhere") if True in kinds else Verdict("open", "●", "Not shown")
-        if kinds == {True}:
-            better = Verdict("better", "▲", "At every hospital")
-        found.append(Answer(f"Is it better than “{final.reference}”?", better, (compare_headline(final),)))
+        better = [difference_verdict(site.difference).kind for site in final.sites].count("better")
+        shown = f"At {better} of {plural(len(final.sites), 'hospital')}"
+        verdict = Verdict("better", "▲", shown) if better else Verdict("open", "●", "Not shown")
+        found.append(Answer(f"Is it better than “{final.reference}”?", verdict, (compare_headline(final),)))
     return tuple(found)
 
 

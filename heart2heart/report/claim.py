@@ -77,8 +77,10 @@ def _reference(facts: Facts) -> tuple[Item, ...]:
 def _model(facts: Facts) -> tuple[Item, ...]:
     about = facts.about
     versions = listed(sorted({f"{name} {version}" for run in about.runs for name, version in run.versions.items()}))
-    failed = [check.name.replace("_", " ") for check in about.split.checks if check.status != "pass"]
-    certificate = f"not passed: {listed(failed)}" if failed else "all checks passed"
+    warned = [
+        f"{check.name.replace('_', ' ')} {check.status}" for check in about.split.checks if check.status != "pass"
+    ]
+    certificate = f"not a plain pass: {listed(warned)}" if warned else "all checks passed"
     level = f"By {about.split.unit} (leakage certificate, {certificate})"
     assigned = f"Frozen split “{about.split.name}”; hospitals held out whole: {facts.held_out}"
     training = f"{facts.training}; the full configuration is in the run, by its hash"

@@ -100,8 +100,11 @@ def learning_figures(runs: Sequence[RunInfo], metrics: Metrics) -> list[tuple[st
             axes.grid(True, color=LINE, linewidth=0.8)
             axes.tick_params(length=0, labelsize=11)
             axes.set_xlabel("Training step", fontsize=11)
-            names = ", ".join(run.run for run, (points, _) in zip(runs, curves, strict=True) if points)
-            figures.append(
-                (title, to_svg(figure, f"curve-{key.replace('_', '-')}", f"{title} by training step: {names}"))
+            said = "; ".join(
+                f"{run.run} {points[0][1]:.3g} at step {points[0][0]:g}, {points[-1][1]:.3g} at {points[-1][0]:g}"
+                for run, (points, _) in zip(runs, curves, strict=True)
+                if points
             )
+            name = f"curve-{key.replace('_', '-')}"
+            figures.append((title, to_svg(figure, name, f"{title} by training step: {said}.")))
     return figures

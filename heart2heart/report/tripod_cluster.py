@@ -9,7 +9,7 @@ from heart2heart.report.numbers import NOT_REPORTED, count, listed, plural
 
 
 def tripod_cluster(about: Provenance, metrics: Metrics) -> Checklist:
-    """Fill the 19 items (39 with their parts) for a study that validates across hospitals."""
+    """Fill the 19 items (37 with their parts) for a study that validates across hospitals."""
     facts = Facts(about, metrics)
     return Checklist(
         name="TRIPOD-Cluster",

@@ -10,6 +10,8 @@ from heart2heart.evaluate import Metrics, evaluate_predictions
 from heart2heart.predictions import Predictions
 from heart2heart.report import write_report
 from tests.evaluate.factory import make_predictions
+from tests.report.page import Page
+from tests.report.rich import make_rich
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,23 @@ def metrics(predictions: Predictions) -> Metrics:
 @pytest.fixture(scope="session")
 def report(predictions: Predictions, metrics: Metrics, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(predictions, metrics, tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def rich() -> Predictions:
+    return make_rich()
+
+
+@pytest.fixture(scope="session")
+def rich_metrics(rich: Predictions) -> Metrics:
+    return evaluate_predictions(rich, replicates=200)
+
+
+@pytest.fixture(scope="session")
+def rich_report(rich: Predictions, rich_metrics: Metrics, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(rich, rich_metrics, tmp_path_factory.mktemp("rich") / "report.html")
+
+
+@pytest.fixture(scope="session")
+def rich_page(rich_report: Path) -> Page:
+    return Page.read(rich_report)

@@ -30,7 +30,7 @@ class Visit:
     requests: list[str]
 
 
-def visit(page: Path, folder: Path) -> Visit:
+def visit(page: Path, folder: Path, *flags: str) -> Visit:
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     browser = next((found for name in names if (found := shutil.which(name))), None)
     if browser is None:
@@ -41,6 +41,7 @@ def visit(page: Path, folder: Path) -> Visit:
     command = [
         browser,
         *FLAGS,
+        *flags,
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={log}",
         "--dump-dom",
@@ -54,12 +55,14 @@ def visit(page: Path, folder: Path) -> Visit:
     return Visit(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], asked)
 
 
-def test_the_report_opens_silently_and_shows_its_numbers(report: Path, metrics: Metrics, tmp_path: Path) -> None:
-    found = visit(report, tmp_path)
+def test_the_report_opens_silently_and_shows_its_numbers(
+    rich_report: Path, rich_metrics: Metrics, tmp_path: Path
+) -> None:
+    found = visit(rich_report, tmp_path)
     assert found.console == []
     assert found.requests == []
     text = unescape(found.document).replace("\xa0", " ")
-    for method in metrics.methods:
+    for method in rich_metrics.methods:
         for site in method.sites:
             estimate = site.balanced_accuracy
             assert estimate.value is not None
@@ -77,3 +80,43 @@ def test_the_check_itself_would_notice(tmp_path: Path) -> None:
     found = visit(page, tmp_path)
     assert any("loud" in line for line in found.console)
     assert any("picture.png" in address for address in found.requests)
+
+
+PROBE = """<iframe id="f" src="{page}" width="390" height="800"></iframe><pre id="o"></pre><script>
+f.onload = () => {{
+  const page = f.contentDocument, view = f.contentWindow, main = page.documentElement;
+  const skip = page.querySelector("a[href]"), before = skip.getBoundingClientRect().left;
+  f.contentWindow.focus(); skip.focus();
+  const shown = skip.getBoundingClientRect(), drawn = view.getComputedStyle(skip);
+  const wide = [...page.querySelectorAll("body *")].filter(
+    e => e.getBoundingClientRect().right > main.clientWidth + 1 && !e.closest(".scroll"));
+  o.textContent = JSON.stringify({{
+    overflow: main.scrollWidth - main.clientWidth, wide: wide.length, before, left: shown.left,
+    skip: skip.className, outline: drawn.outlineStyle, width: drawn.outlineWidth,
+    regions: [...page.querySelectorAll(".scroll")].every(e => e.tabIndex === 0),
+    narrow: [...page.querySelectorAll(".wide")].every(e => view.getComputedStyle(e).display === "none"),
+  }});
+}};
+</script>"""
+
+
+def test_a_phone_and_a_keyboard_can_read_it(rich_report: Path, tmp_path: Path) -> None:
+    wrapper = tmp_path / "phone.html"
+    wrapper.write_text(PROBE.format(page=rich_report.as_uri()), encoding="utf-8")
+    found = visit(wrapper, tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000")
+    measured = json.loads(unescape(found.document.split('<pre id="o">')[1].split("</pre>")[0]))
+    assert measured["overflow"] == 0
+    assert measured["wide"] == 0
+    assert measured["narrow"]
+    assert measured["regions"]
+    assert measured["skip"] == "skip"
+    assert measured["before"] < 0 <= measured["left"]
+    assert measured["outline"] == "solid"
+    assert float(measured["width"].removesuffix("px")) >= 2
+
+
+def test_it_prints_to_pages(rich_report: Path, tmp_path: Path) -> None:
+    pdf = tmp_path / "report.pdf"
+    visit(rich_report, tmp_path, f"--print-to-pdf={pdf}")
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert pdf.read_bytes().count(b"/Type /Page\n") >= 10

@@ -38,3 +38,18 @@ def contrast(one: str, other: str) -> float:
 def test_contrast(block: int, front: str, back: str) -> None:
     colours = palette(block)
     assert contrast(colours[front], colours[back]) >= 4.5
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    parts = [round(share * int(one[at : at + 2], 16) + (1 - share) * int(other[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_contrast_on_the_darkest_shading_of_a_matrix(block: int, number: int) -> None:
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    most = re.findall(r"--shade: (\d+)%", css)[block]
+    colours = palette(block)
+    back = mixed(colours[f"series-{number}"], colours["card"], int(most) / 100)
+    assert contrast(colours["ink"], back) >= 4.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,29 +13,7 @@ from heart2heart.evaluate import Metrics, evaluate_predictions
 from heart2heart.predictions import Predictions
 from heart2heart.report import write_report
 from tests.evaluate.factory import HOSPITALS, Hospital, make_predictions
-
-
-class Page(HTMLParser):
-    """Collects what the checks need: elements with their attributes, and the text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).replace("\xa0", " ").split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
+from tests.report.page import Page
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +24,8 @@ def page(report: Path) -> Page:
 def test_same_predictions_same_bytes(predictions: Predictions, metrics: Metrics, report: Path, tmp_path: Path) -> None:
     again = write_report(predictions, metrics, tmp_path / "again.html")
     assert again.read_bytes() == report.read_bytes()
-    assert (tmp_path / "MODEL_CARD.md").read_bytes() == report.with_name("MODEL_CARD.md").read_bytes()
+    for name in ("MODEL_CARD.md", "checklist_tripod_cluster.md", "checklist_claim.md"):
+        assert (tmp_path / name).read_bytes() == report.with_name(name).read_bytes()
 
 
 def test_nothing_is_fetched_and_nothing_runs(report: Path, page: Page) -> None:
