@@ -92,9 +92,9 @@ def test_the_running_mean_outlives_a_noisy_batch() -> None:
     for _ in range(5):
         rule.decide(torch.tensor([1.0, 0.0]), Given(other), 1.0, memory)
     noisy = torch.tensor([-0.5, 0.0])
-    mean = 1 - 0.9**5  # of the gradients before
+    mean = 1 - 0.99**5  # of the gradients before
     assert rule.decide(noisy, Given(other), 1.0, memory).direction.tolist() == [0.5, 0.0]
-    torch.testing.assert_close(memory["labeled"], torch.tensor([0.9 * mean - 0.05, 0.0]))
+    torch.testing.assert_close(memory["labeled"], torch.tensor([0.99 * mean - 0.005, 0.0]))
     assert torch.equal(decide("fix_a_step", noisy, other, 1.0).direction, noisy)
 
 

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from heart2heart.learn.rules.base import Decision, Memory, Rule, Unlabeled, opposed
 
-_DECAY = 0.9
+_DECAY = 0.99
+"""One batch's labeled gradient is mostly noise, and the sign of its inner product with another close to a coin's: the
+conflict rate of Fix-A-Step's rule is near a half whatever is in the pool (docs/results/mismatch.md). Hence a long mean."""
 
 
 class RunningMean(Rule):
-    """The unlabeled gradient is dropped where it opposes the mean of the last ten or so labeled gradients.
+    """The unlabeled gradient is dropped where it opposes the mean of the last hundred or so labeled gradients.
 
     What is followed is still the labeled gradient of this step. The mean needs no bias correction, since only the sign
     of an inner product is taken.
