@@ -33,14 +33,16 @@ from pipelines.mismatch_ways import Budget, Job, configure, parse_way, run_job
 BASES = ("pi_model", "temporal_ensembling", "pseudo_label", "mean_teacher", "vat", "mixmatch", "fixmatch", "uda",
          "noisy_student", "atso", "self_meta_pseudo_labels")  # fmt: skip
 REMEDIES = ("uasd", "ds3l", "openmatch", "mtcf")
-RULES = ("pcgrad", "per_layer", "running_mean", "per_frame", "per_frame_mean")
+RULES = ("running_mean", "per_layer", "pcgrad", "per_frame")
 STUDY = (
     "labels_only", "labels_only+mixing",
     *(way for base in BASES for way in (base, f"{base}+fix_a_step")),
-    "fixmatch+mixing", "fixmatch+gradient", "mean_teacher+mixing", "mean_teacher+gradient",
-    *(f"fixmatch+mixing+{rule}" for rule in RULES), *REMEDIES,
+    *(f"{base}+{half}" for base in ("fixmatch", "mean_teacher") for half in ("mixing", "gradient")),
+    *(f"fixmatch+{rule}" for rule in RULES), "mean_teacher+running_mean", "mixmatch+running_mean",
+    "fixmatch+separate", "fixmatch+joint", "mean_teacher+separate", *REMEDIES,
 )  # fmt: skip
-"""Every method, every method with Fix-A-Step, the halves alone, the other gradient rules, the remedies."""
+"""Every method, every method with Fix-A-Step, the halves alone, the other gradient rules alone, other batch
+normalisation, the remedies."""
 
 
 def plan(

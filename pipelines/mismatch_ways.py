@@ -1,7 +1,8 @@
 """Ways to learn, by name, and the run of one way on one task.
 
 A way is a method with what stands around it: `fixmatch`, `fixmatch+fix_a_step` (both halves), `fixmatch+mixing`,
-`fixmatch+gradient` (the rule alone), `fixmatch+mixing+per_frame` (mixing and another rule).
+`fixmatch+gradient` (the rule alone), `fixmatch+mixing+per_frame` (mixing and another rule), `fixmatch+separate`
+(running statistics of every pass, not of labeled frames alone), `fixmatch+joint` (one batch of all frames).
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Where a method departs from SGD .03, a cosine rate and a weight of 1 without ramp: Fix-A-Step's CIFAR table. A ramp
 is given as a share of the run, 419,430 of 1,048,576 steps there."""
+
+
+BATCH_NORMS = ("separate", "joint")
+"""What `batch_norm` may be other than by default."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,14 @@ class Job:
 
 
 def parse_way(way: str) -> tuple[str, dict[str, Any]]:
-    """Return the method's name and the `fix_a_step` settings of a way.
+    """Return the method's name and the settings around it of a way, as a configuration names them.
 
     Raises:
         ConfigError: an unknown part, with all there are.
     """
     method, *around = way.split("+")
     halves: dict[str, Any] = {"temperature": 0.5, "alpha": 0.5}
+    settings: dict[str, Any] = {"fix_a_step": halves}
     for part in around:
         if part == "fix_a_step":
             halves |= {"mixing": not METHODS[method].mixes if method in METHODS else True, "gradient": "fix_a_step"}
@@ -98,17 +104,19 @@ def parse_way(way: str) -> tuple[str, dict[str, Any]]:
             halves["gradient"] = "fix_a_step"
         elif part in RULES:
             halves["gradient"] = part
+        elif part in BATCH_NORMS:
+            settings["batch_norm"] = part
         else:
-            remedy = f"After the method may stand fix_a_step, mixing, gradient, {', '.join(sorted(RULES))}"
+            remedy = f"Choose of fix_a_step, mixing, gradient, {', '.join((*BATCH_NORMS, *sorted(RULES)))}"
             raise ConfigError(f"no part of a way is called {part!r}", where=way, remedy=remedy)
     if method not in METHODS:
         raise ConfigError(f"no method is called {method!r}", where=way, remedy=f"Choose {', '.join(sorted(METHODS))}")
-    return method, halves
+    return method, settings
 
 
 def configure(job: Job) -> TrainConfig:
     """Return the training configuration of a job."""
-    method, halves = parse_way(job.key["way"])
+    method, around = parse_way(job.key["way"])
     budget, settings = job.budget, dict(SETTINGS.get(method, {}))
     weight = dict(settings.pop("unlabeled_weight", {"value": 1.0, "ramp": 0.0}))
     weight["ramp"] = round(weight["ramp"] * budget.steps)
@@ -122,7 +130,6 @@ def configure(job: Job) -> TrainConfig:
             }
         },
         "method": {"name": method},
-        "fix_a_step": halves,
         "unlabeled_weight": weight,
         "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4},
         "batch": {"labeled": budget.labeled, "unlabeled": budget.unlabeled},
@@ -135,7 +142,7 @@ def configure(job: Job) -> TrainConfig:
         "seed": job.key["seed"],
         "device": "auto",
     }  # fmt: skip
-    return TrainConfig.parse(content | settings, where=job.key["way"])
+    return TrainConfig.parse(content | around | settings, where=job.key["way"])
 
 
 def run_job(job: Job) -> dict[str, Any]:

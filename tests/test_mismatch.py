@@ -82,6 +82,9 @@ def test_every_way_of_the_study_can_be_configured() -> None:
     assert {config.method.name for config in made.values()} == set(METHODS)
     assert made["mixmatch+fix_a_step"].fix_a_step.mixing is False
     assert made["mean_teacher"].unlabeled_weight.ramp == 16
+    assert made["fixmatch"].batch_norm == "labeled"
+    assert made["fixmatch+joint"].batch_norm == "joint"
+    assert made["fixmatch+running_mean"].fix_a_step.gradient == "running_mean"
     for wrong in ("fixmatch+nothing", "nothing+mixing"):
         with pytest.raises(ConfigError):
             parse_way(wrong)

@@ -10,8 +10,8 @@ from torch import Tensor
 from heart2heart.learn.rules.base import Decision, Memory, Rule, Unlabeled, opposed
 
 _DECAY = 0.99
-"""One batch's labeled gradient is mostly noise, and the sign of its inner product with another close to a coin's: the
-conflict rate of Fix-A-Step's rule is near a half whatever is in the pool (docs/results/mismatch.md). Hence a long mean."""
+"""A long mean, since one batch's labeled gradient is mostly noise: the sign of its inner product with another is close
+to a coin's, so that Fix-A-Step's rule drops near a half whatever the pool holds (docs/results/mismatch.md)."""
 
 
 class RunningMean(Rule):
