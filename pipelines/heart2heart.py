@@ -120,6 +120,7 @@ def main(
     scale: Annotated[float, typer.Option(help="With --synthetic: number of patients, relative to the demo's.")] = 1.0,
     seed: Annotated[int, typer.Option(help="With --synthetic: seed of the simulation.")] = 7,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    run_reports: Annotated[bool, typer.Option(help="Write a report a run beside the comparison.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read or simulate data.")] = 2,
 ) -> None:
     """Run what is missing of the benchmark, then write folds.json and the reports."""
@@ -168,11 +169,11 @@ def main(
     if len(found) < len(study.jobs()):
         print(f"{len(found)} of {len(study.jobs())} runs are done. Once all are, the same command writes the reports.")
         return
-    report = publish(study, replicates=replicates, seed=0)
+    report = publish(study, replicates=replicates, seed=0, each=run_reports)
     for each in data:
         for problem in look(each.name, None, out, folds).problems:
             print(f"Not the published data: {SOURCES[each.name].title}: {problem}")
-    if not synthetic:
+    if run_reports and not synthetic:
         print("The reports below reports/ show frames of licensed data: do not pass them on")
     print(
         f"{'All hospitals are SYNTHETIC. ' if synthetic else ''}{len(todo)} runs in {time.monotonic() - started:.0f} s"

@@ -41,7 +41,7 @@ def hours(jobs: Sequence[Job], images_per_second: float | None = None) -> dict[s
         rate = images_per_second * (64 * 3 + 320 * PASSES["fixmatch"]) / (64 + 320)
     found = {}
     for job in jobs:
-        config = job.config()
+        config = job.config
         found[job.name] = config.steps * passes(config) / rate / 3600
     return found
 

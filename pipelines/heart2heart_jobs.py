@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +96,9 @@ class Job:
         """Where its predictions go."""
         return self.path / "predictions.parquet"
 
+    @cached_property
     def config(self) -> TrainConfig:
-        """Return its configuration: the study's file, what the fold changes, and the overrides."""
+        """Its configuration: the study's file, what the fold changes, and the overrides."""
         from heart2heart.learn import TrainConfig
 
         changes = yaml.safe_load((CONFIGS / "folds.yaml").read_text(encoding="utf-8"))[self.way].get(self.fold, {})
@@ -110,9 +112,10 @@ class Job:
         )
         return (shrink(config) if self.study.synthetic else config).changed(self.study.overrides)
 
+    @cached_property
     def digest(self) -> str:
-        """Return the hash of what it computes, wherever its data lie and whatever device computes it."""
-        return sha256_json(self.config().model_dump(mode="json", exclude={"data", "device"}))
+        """Hash of what it computes, wherever its data lie and whatever device computes it."""
+        return sha256_json(self.config.model_dump(mode="json", exclude={"data", "device"}))
 
     def result(self) -> dict[str, Any] | None:
         """Return its line of results once it is done.
@@ -124,7 +127,7 @@ class Job:
         if not path.exists():
             return None
         line: dict[str, Any] = read_json(path, what="result of a run")
-        if line["config_sha256"] != self.digest():
+        if line["config_sha256"] != self.digest:
             remedy = "Give the options of then, or another --out"
             raise RunError("this run was made with other settings", where=self.path, remedy=remedy)
         return line
@@ -178,8 +181,8 @@ def run_job(job: Job, device: str, progress: Progress | None = None) -> dict[str
     line = job.result()
     if line is not None:
         return line
-    config = job.config().changed([f"device={device}"])
-    line = {"fold": job.fold, "way": job.way, "config_sha256": job.digest(), "diverged": False}
+    config = job.config.changed([f"device={device}"])
+    line = {"fold": job.fold, "way": job.way, "config_sha256": job.digest, "diverged": False}
     try:
         train(config, job.path, progress=progress)
     except DivergedError:
@@ -246,7 +249,7 @@ def run_jobs(jobs: Sequence[Job], devices: Sequence[str], progress: Progress) ->
     """
     if len(devices) == 1:
         for place, job in enumerate(jobs):
-            part = Part(progress, start=100 * place, span=100, total=job.config().steps)
+            part = Part(progress, start=100 * place, span=100, total=job.config.steps)
             yield job, run_job(job, devices[0], part)
         return
     context = multiprocessing.get_context("spawn")

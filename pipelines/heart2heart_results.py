@@ -33,8 +33,14 @@ def write_lines(study: Study) -> list[dict[str, Any]]:
     return found
 
 
-def publish(study: Study, *, replicates: int, seed: int) -> Path:
+def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> Path:
     """Score every fold, take the folds together, and write all reports; what is up to date is left alone.
+
+    Args:
+        study: A study whose runs are all done.
+        replicates: Bootstrap replicates.
+        seed: Seed of the bootstrap.
+        each: Write a report a run too.
 
     Returns:
         The comparison report.
@@ -45,17 +51,17 @@ def publish(study: Study, *, replicates: int, seed: int) -> Path:
     out = study.out / "evaluation"
     report = study.out / "comparison.html"
     results = lines(study.jobs())
-    made_of = sha256_json([__version__, replicates, seed, results])
+    made_of = sha256_json([__version__, replicates, seed, each, results])
     marker = out / "finished.json"
     if marker.exists() and read_json(marker, what="evaluation")["made_of"] == made_of and report.exists():
         return report
     with stage("evaluate and report", 100) as progress:
-        _publish(study, report, replicates, seed, progress)
+        _publish(study, report, replicates, seed, each, progress)
     write_json(marker, {"made_of": made_of})
     return report
 
 
-def _publish(study: Study, report: Path, replicates: int, seed: int, progress: Progress) -> None:
+def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool, progress: Progress) -> None:
     from heart2heart.evaluate import evaluate_folds, evaluate_predictions, write_folds, write_metrics
     from heart2heart.predictions import Predictions
     from heart2heart.provenance import with_opening
@@ -72,7 +78,7 @@ def _publish(study: Study, report: Path, replicates: int, seed: int, progress: P
         write_metrics(evaluate_predictions(found, replicates=replicates, seed=seed), folder / "metrics.json")
         whole.append(found)
         reference = found.provenance.runs[0].run
-        for run in found.provenance.runs:
+        for run in found.provenance.runs if each else ():
             mine = only(found, [reference] if run.run == reference else [reference, run.run])
             metrics = evaluate_predictions(mine, replicates=replicates, seed=seed)
             write_report(mine, metrics, study.out / "reports" / f"fold{fold}" / run.run / "report.html")

@@ -88,9 +88,7 @@ def difference_blocks(metrics: FoldMetrics, comparisons: Sequence[FoldComparison
         return []
     blocks = []
     for place, site in enumerate(comparisons[0].sites):
-        rows = tuple(
-            Row(each.reference, each.sites[place].difference, AROUND, signs=True) for each in comparisons
-        )  # fmt: skip
+        rows = tuple(Row(each.reference, each.sites[place].difference, AROUND, signs=True) for each in comparisons)
         role = "held out" if site.held_out else "source"
         blocks.append(Block(site.site, f"{role}, {plural(site.difference.clusters, metrics.unit)}", rows))
     if sum(site.held_out for site in comparisons[0].sites) > 1:
@@ -121,7 +119,6 @@ def draw(blocks: Sequence[Block], name: str, description: str, *, width: float, 
         axes.set_ylim(plot_height, 0)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.axvline(chance or 0.0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.xaxis.grid(True, color=LINE, linewidth=0.8)
         axes.tick_params(length=0, labelsize=11)
         axes.set_axisbelow(True)
@@ -140,6 +137,9 @@ def draw(blocks: Sequence[Block], name: str, description: str, *, width: float, 
                 middle = y + row_height - 14
                 label_at = middle if beside else middle - 17
                 axes.text(start, label_at, row.label, fontsize=12, color=INK, va="center", transform=transform)
+                # Row by row, so that it does not cross a name.
+                axes.plot([chance or 0.0] * 2, [middle - 9, middle + 9], color=MUTED, linewidth=1, zorder=1,
+                          linestyle=(0, (4, 3)))  # fmt: skip
                 _draw_row(axes, row, middle, 1 + 10 / plot_width)
                 y += row_height
         return to_svg(figure, name, description)

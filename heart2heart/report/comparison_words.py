@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heart2heart.evaluate.fold_schema import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.evaluate.schema import Estimate
-from heart2heart.report.numbers import NBSP, interval, listed, percent, plural, points, signed
+from heart2heart.report.numbers import NBSP, interval, listed, percent, plural, signed
 from heart2heart.report.words import Verdict, difference_verdict
 
 SYNTHETIC = (
@@ -32,28 +32,32 @@ def answer(metrics: FoldMetrics) -> str:
     best, sites = order[0], [site.site for site in order[0].sites if site.held_out]
     mean = f"{percent(best.held_out.value)} ({interval(best.held_out)})"
     where = f"on average over {listed(sites)}" if len(sites) > 1 else f"at {listed(sites)}"
-    text = f"“{best.method}” carried over best: {mean} balanced accuracy {where}, which it had never seen."
+    reached = f"{mean} balanced accuracy {where}, where nothing was trained"
     if len(order) < 2:
-        return f"{text} No other method was run."
+        return f"“{best.method}” reaches {reached}. No other method was run."
     second = order[1]
-    found = _compared(metrics, second.method, best.method)
-    if found is None:
-        return f"{text} “{second.method}” is second with {percent(second.held_out.value)}."
-    return f"{text} Its lead over the second, “{second.method}”, is {_shown(found)}."
+    lead = compared(metrics, second.method, best.method)
+    if lead is None or lead.low is None or lead.low <= 0:
+        size = "" if lead is None else f", {shown(lead)}"
+        text = f"No method is shown to carry over best. “{best.method}” has the highest mean, {reached}"
+        return f"{text}; “{second.method}” is second with {percent(second.held_out.value)}{size}."
+    return (
+        f"“{best.method}” carried over best: {reached}. Its lead over the second, “{second.method}”, is {shown(lead)}."
+    )
 
 
 def findings(metrics: FoldMetrics) -> list[str]:
-    """Say what the reference reaches, and what each method gains by what stands around it."""
+    """Say what the best gains over the reference, and each method by what stands around it."""
     found = []
-    order, reference = ranked(metrics), metrics.methods[0]
-    if order and order[0].method != reference.method:
-        lead = _compared(metrics, reference.method, order[0].method)
+    order, reference = ranked(metrics), metrics.methods[0].method
+    if len(order) > 1 and reference not in (order[0].method, order[1].method):
+        lead = compared(metrics, reference, order[0].method)
         if lead is not None:
-            mean = percent(reference.held_out.value)
-            found.append(f"Over “{reference.method}” ({mean}), the best method's lead is {_shown(lead)}.")
+            mean = percent(metrics.methods[0].held_out.value)
+            found.append(f"Over “{reference}” ({mean}), the lead of “{order[0].method}” is {shown(lead)}.")
     for each in around(metrics):
         added = each.candidate.removeprefix(f"{each.reference} + ")
-        found.append(f"“{each.reference}” with {added}: {_mean(each.held_out)} {describe(each)}")
+        found.append(f"“{each.reference}” with {added}: {_mean(each.held_out)} {describe(each)}".replace("  ", " "))
     return found
 
 
@@ -122,7 +126,8 @@ def limits(metrics: FoldMetrics) -> list[str]:
     return found
 
 
-def _compared(metrics: FoldMetrics, reference: str, candidate: str) -> Estimate | None:
+def compared(metrics: FoldMetrics, reference: str, candidate: str) -> Estimate | None:
+    """Return the difference of two methods over the held-out hospitals; None where they were not compared."""
     pair = {reference, candidate}
     for each in metrics.comparisons:
         if {each.reference, each.candidate} == pair:
@@ -137,14 +142,17 @@ def _turned(found: Estimate) -> Estimate:
     return found.model_copy(update={"value": value, "low": low, "high": high})
 
 
-def _shown(found: Estimate) -> str:
+def shown(found: Estimate) -> str:
+    """Say how large a lead is, and whether its interval shows it."""
     if found.value is None:
         return f"not estimable: {found.reason}"
     if found.low is None or found.high is None:
         return f"{signed(found.value)} points, without an interval ({found.reason})"
-    size = f"{points(found.value)}{NBSP}points ({interval(found, sign=True)})"
+    size = f"{signed(found.value)}{NBSP}points ({interval(found, sign=True)})"
     if found.low > 0:
         return f"{size}: shown, the interval excludes zero"
+    if found.high < 0:
+        return f"{size}: a loss, the interval excludes zero"
     return f"{size}: not shown, the interval includes zero"
 
 

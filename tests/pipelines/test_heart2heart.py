@@ -1,0 +1,269 @@
+"""The benchmark in miniature: its plan, its whole way on byte-true data sets and on synthetic ones, its refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heart2heart.curate import LabelBook, LabelEvent
+from heart2heart.errors import ConfigError, RunError
+from heart2heart.evaluate import read_folds
+from heart2heart.learn import TrainConfig
+from heart2heart.predictions import Predictions
+from pipelines import entry, heart2heart, heart2heart_data
+from pipelines.heart2heart import choose_devices, choose_shard
+from pipelines.heart2heart_cost import LIMIT, REACHED, hours, passes
+from pipelines.heart2heart_data import SITES, bind
+from pipelines.heart2heart_jobs import CONFIGS, FOLDS, SHORT, WAYS, Job, Study
+from pipelines.heart2heart_results import only
+from tests.sources import miniature
+from tests.support import make_store, view_labels
+
+TOY = tuple(
+    f"--override={each}"
+    for each in (
+        "network.options={depth: 10, widen: 1, blocks: 1}", "steps=2", "evaluate_every=2", "checkpoint_every=1",
+        "log_every=1", "batch.labeled=2", "batch.unlabeled=2", "unlabeled_weight.ramp=0", "ema=0.5",
+    )
+)  # fmt: skip
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the pipeline as from the command line and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["heart2heart", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        entry.run(heart2heart.main)
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    for name in SITES:
+        getattr(miniature, name)(root / name)
+    return root
+
+
+def test_the_table_has_the_papers_settings() -> None:
+    study = Study(Path("out"), SITES)
+    found = {(job.fold, job.way): job.config for job in study.jobs()}
+    assert len(found) == len(FOLDS) * len(WAYS)
+    rates = [(found[fold, "labels_only"].optimiser.lr, found[fold, "labels_only"].schedule.name) for fold in FOLDS]
+    assert rates == [(0.01, "cosine"), (0.003, "cosine"), (0.003, "fixed")]
+    vat = [found[fold, "vat_fix_a_step"] for fold in FOLDS]
+    assert [(each.unlabeled_weight.value, each.unlabeled_weight.ramp) for each in vat] == [
+        (0.1, 17000), (3, 34000), (0.1, 0),
+    ]  # fmt: skip
+    assert [each.optimiser.lr for each in vat] == [0.002, 0.002, 0.006]
+    mixed = [found[fold, "fixmatch_fix_a_step"].fix_a_step for fold in FOLDS]
+    assert [(each.temperature, each.alpha) for each in mixed] == [(0.95, 0.75), (0.95, 0.75), (0.5, 0.5)]
+    assert [found[fold, "pi_model"].unlabeled_weight.ramp for fold in FOLDS] == [0, 17000, 34000]
+    for (fold, way), config in found.items():
+        assert config.steps == 1000 * round(config.steps / 1000)
+        if way.endswith("_fix_a_step"):
+            base = found[fold, way.removesuffix("_fix_a_step")]
+            assert config.fix_a_step.mixing
+            assert config.fix_a_step.gradient == "fix_a_step"
+            assert base == config.model_copy(update={"fix_a_step": base.fix_a_step})
+            assert not base.fix_a_step.mixing
+            assert base.fix_a_step.gradient == "sum"
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*WAYS, "folds"}
+    assert set(yaml.safe_load((CONFIGS / "folds.yaml").read_text())) == set(WAYS)
+
+
+def test_a_synthetic_run_keeps_method_and_ramp_and_is_short() -> None:
+    study = Study(Path("out"), SITES, synthetic=True)
+    config = Job(study, 0, "vat").config
+    assert config.steps == SHORT
+    assert config.unlabeled_weight.ramp == round(17000 / 24000 * SHORT)
+    assert config.method == TrainConfig.load(CONFIGS / "vat.yaml", ["data.stores=[s]", "data.split=s"]).method
+
+
+def test_the_cost_counts_passes() -> None:
+    job = Job(Study(Path("out"), SITES), 0, "fixmatch_fix_a_step")
+    # The two guesses of 64 rows, one view of 320 without and one with gradient: 533 frames trained a step.
+    assert passes(job.config) / 3 == pytest.approx(533.33, abs=0.01)
+    assert hours([job])[job.name] == pytest.approx(24000 * 533.333 / (LIMIT * REACHED) / 3600, rel=1e-4)
+    plain = Job(job.study, 0, "fixmatch")
+    assert hours([plain], 384.0)[plain.name] == pytest.approx(24000 / 3600)
+
+
+def test_shards_share_the_jobs_and_each_is_checked() -> None:
+    jobs = Study(Path("out"), SITES).jobs()
+    parts = [choose_shard(jobs, f"{place}/4") for place in (1, 2, 3, 4)]
+    assert sorted(job.name for part in parts for job in part) == sorted(job.name for job in jobs)
+    for wrong in ("0/2", "3/2", "one", "1"):
+        with pytest.raises(ConfigError):
+            choose_shard(jobs, wrong)
+    assert choose_devices("cuda:0, cuda:1") == ["cuda:0", "cuda:1"]
+
+
+def test_the_plan_names_what_is_missing_and_does_nothing(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(monkeypatch, "--dry-run", "--out", out, "--camus", folders / "camus") == 0
+    text = capsys.readouterr().out
+    assert text.count("blocked: TMED-2 is not given") == 21
+    assert "https://tmed.cs.tufts.edu" in text
+    assert "CC BY-NC-ND 4.0" in text
+    assert "creatis" not in text
+    assert "nothing was measured" in text
+    assert run(monkeypatch, "--dry-run", "--out", out, "--tmed2", folders / "tmed2", "--images-per-second", "5000") == 0
+    text = capsys.readouterr().out
+    assert text.count("blocked: the tables of DEV56 fold") == 14
+    assert "fold0/vat_fix_a_step       to do" in text
+    assert "1 of 23 files are missing" in text
+    assert "frames of the unlabeled set: 3 instead of 353500" in text
+    assert "from 5000 images/s" in text
+    assert run(monkeypatch, "--dry-run", "--out", out, "--tmed2", folders) == 0
+    assert "not readable" in capsys.readouterr().out
+    assert not out.exists()
+
+
+def test_half_a_download_is_refused_in_one_line(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    for arguments, said in (
+        (("--tmed2", folders / "tmed2"), "TMED-2 is not whole, or of another version (1 of 23 files are missing"),
+        (("--tmed2", folders / "camus"), "no labels_per_image.csv here"),
+        (("--camus", folders / "camus"), "TMED-2 is needed to train"),
+        (("--fold", 3), "there is no 3"),
+        (("--method", "mixmatch"), "there is no mixmatch"),
+        (("--synthetic", "--tmed2", folders / "tmed2"), "--synthetic takes no data set"),
+        (("--tmed2", folders / "tmed2", "--accept-incomplete", "--fold", 0), "--clean-pool"),
+    ):
+        assert run(monkeypatch, *arguments, "--out", out) == 2
+        error = capsys.readouterr().err
+        assert said in error.splitlines()[-1]
+        assert "Traceback" not in error
+
+
+def test_the_whole_way_on_miniatures_goes_on_after_a_kill(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("--tmed2", folders / "tmed2", "--camus", folders / "camus", "--out", out, "--accept-incomplete",
+                 "--clean-pool", "--fold", 0, "--method", "labels_only", "--method", "fixmatch_fix_a_step",
+                 "--devices", "cpu", "--replicates", 100, "--no-run-reports", *TOY)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.heart2heart", *map(str, arguments)], stderr=subprocess.DEVNULL
+    )
+    first = out / "runs" / "fold0" / "labels_only" / "checkpoints" / "last.pt"
+    while not first.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run(monkeypatch, *arguments, "--dry-run") == 0
+    text = capsys.readouterr().out
+    assert "in the store" in text
+    assert "fold0/fixmatch_fix_a_step  to do" in text
+
+    assert run(monkeypatch, *arguments) == 0
+    text = capsys.readouterr().out
+    assert "Not tested on, since they are not there: Unity Imaging" in text
+    assert "Not the published data: TMED-2: 1 of 23 files are missing" in text
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [line["way"] for line in lines] == ["labels_only", "fixmatch_fix_a_step"]
+    assert all(set(line["test"]) == {"tmed2", "camus"} for line in lines)
+    folds = read_folds(out / "folds.json")
+    assert not folds.synthetic
+    for method, line in zip(folds.methods, lines, strict=True):
+        for site in method.sites:
+            assert site.balanced_accuracy.value == pytest.approx(line["test"][site.site])
+    assert (out / "comparison.html").exists()
+    assert not (out / "reports").exists()
+    assert not [path for path in out.rglob("*") if path.name.endswith((".tmp", ".part"))]
+
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
+    report = (out / "comparison.html").stat().st_mtime_ns
+    assert run(monkeypatch, *arguments) == 0
+    assert "0 runs in" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == before
+    assert (out / "comparison.html").stat().st_mtime_ns == report
+
+    # Other settings, other hospitals, and predictions of another split are refused, not mixed.
+    for changed, said in (
+        ((*arguments, "--override=seed=5"), "other settings"),
+        ((*arguments, "--unity", folders / "unity"), "begun with sites"),
+    ):
+        assert run(monkeypatch, *changed) == 2
+        assert said in capsys.readouterr().err
+    path = out / "runs" / "fold0" / "labels_only" / "predictions.parquet"
+    found = Predictions.read(path)
+    split = found.provenance.split.model_copy(update={"sha256": "0" * 64})
+    Predictions(found.table, found.provenance.model_copy(update={"split": split})).write(path)
+    assert run(monkeypatch, *arguments, "--replicates", 101) == 2
+    assert "predictions are of another split" in capsys.readouterr().err
+
+
+def _stores(out: Path, sites: tuple[str, ...], *_: object, **__: object) -> None:
+    """Stand in for the ingest: stores of noise, labels in the book; SYNTHETIC."""
+    for seed, site in enumerate(sites):
+        if (out / "stores" / site).exists():
+            continue
+        store = make_store(out / "stores" / site, sites=[site], patients=9 if site == "A" else 2, seed=seed)
+        views = {frame.rpartition(":")[0]: view for frame, view in view_labels(store).items()}
+        events = [LabelEvent(clip, "", view, "rater", "", "test") for clip, view in sorted(views.items())]
+        LabelBook(out / "labels.db").append(events)
+
+
+def test_the_synthetic_way_takes_folds_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(heart2heart_data, "simulate", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "ingest", _stores)
+    out = tmp_path / "out"
+    arguments: tuple[object, ...] = ("--synthetic", "--out", out, "--devices", "cpu", "--replicates", 100, *TOY)
+    arguments += ("--fold", 0, "--fold", 1, "--no-run-reports")
+    ways: tuple[object, ...] = ("--method", "labels_only", "--method", "vat", "--method", "vat_fix_a_step")
+    assert run(monkeypatch, *arguments, *ways, "--shard", "1/2") == 0
+    assert "3 of 6 runs are done" in capsys.readouterr().out
+    assert run(monkeypatch, *arguments, *ways) == 0
+    assert "All hospitals are SYNTHETIC. 3 runs" in capsys.readouterr().out
+    folds = read_folds(out / "folds.json")
+    assert folds.synthetic
+    assert len(folds.splits) == 2
+    assert ("VAT", "VAT + Fix-A-Step") in [(each.reference, each.candidate) for each in folds.comparisons]
+    assert [site.site for site in folds.methods[0].sites] == ["A", "B", "C", "D"]
+    assert "SYNTHETIC DATA" in (out / "comparison.html").read_text()
+    evaluated = Predictions.read(out / "evaluation" / "fold0" / "predictions.parquet")
+    one = only(evaluated, ["vat"])
+    assert set(one.table["run"].to_pylist()) == {"vat"}
+    assert [each.run for each in one.provenance.runs] == ["vat"]
+
+    study = Study(out, ("A", "B", "C", "D"), synthetic=True)
+    with pytest.raises(ConfigError, match="begun with seed 7"):
+        bind(study, {"scale": 1.0, "seed": 8})
+    # With a report a run, in which each stands beside the reference.
+    assert run(monkeypatch, *arguments[:-5], "--method", "labels_only", "--fold", 0) == 0
+    capsys.readouterr()
+    assert (out / "reports" / "fold0" / "labels_only" / "MODEL_CARD.md").exists()
+    # A run that diverged is a result, and is left out of the table.
+    line = json.loads((out / "runs" / "fold1" / "vat" / "result.json").read_text())
+    (out / "runs" / "fold1" / "vat" / "result.json").write_text(json.dumps(line | {"diverged": True}))
+    assert run(monkeypatch, *arguments, *ways) == 0
+    assert read_folds(out / "folds.json").left_out == ("VAT",)
+    assert run(monkeypatch, *arguments, *ways, "--dry-run") == 0
+    assert "diverged" in capsys.readouterr().out
+
+
+def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:
+    job = Job(Study(tmp_path, SITES), 0, "vat")
+    assert job.result() is None
+    assert job.state() == "to do"
+    job.path.mkdir(parents=True)
+    (job.path / "result.json").write_text(json.dumps({"config_sha256": "0", "diverged": False}))
+    with pytest.raises(RunError, match="other settings"):
+        job.result()
+    shutil.rmtree(job.path)
