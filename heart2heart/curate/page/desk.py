@@ -88,6 +88,7 @@ class Desk:
         self._held: dict[str, tuple[str, float]] = {}
         self._last = 0  # number of the last event taken in
         self._lock = Lock()
+        self._writing = Lock()  # raters of this page take turns; SQLite's own waiting is by chance, and may starve one
 
     def refresh(self) -> None:
         """Take in what others wrote to the book, and what became of the stores."""
@@ -204,7 +205,7 @@ class Desk:
             "frame_hash": about.frame_hash,
             "version": self._version(self._events.get(clip, ()), rater, blind=blind),
             "mine": state.readings.get(rater),
-            "said": None if blind else [word for _, word in sorted(state.readings.items())],
+            "said": None if blind else sorted(state.readings.values()),
             "ruling": None if blind else state.ruling,
             "suggestion": None
             if suggestion is None
@@ -243,7 +244,8 @@ class Desk:
             if reading and (state.ruling is not None or full):
                 raise LabelConflictError("the reading of this clip is complete without yours")
 
-        self.book.append([event], check=check)
+        with self._writing:
+            self.book.append([event], check=check)
         self.refresh()
         return event
 
@@ -272,7 +274,8 @@ class Desk:
         event = next((event for event in mine if event.identifier == asked.event), None)
         if event is None:
             raise ConfigError("there is no such answer of yours to take back")
-        self.book.append([event.taken_back(asked.at)])
+        with self._writing:
+            self.book.append([event.taken_back(asked.at)])
         self.refresh()
 
 

@@ -29,6 +29,7 @@ class PageServer:
     def __init__(self, desk: Desk) -> None:
         settings = desk.settings
         entrance = Entrance(settings.raters)
+        self._book = desk.book
         desk.book.create()
         desk.refresh()
         self._socket = _listen(settings.bind, settings.port)
@@ -57,7 +58,8 @@ class PageServer:
         """
         ready(self.address)
         try:
-            self._server.run(sockets=[self._socket])
+            with self._book.held_open():
+                self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
 

@@ -51,11 +51,11 @@ class Shelf:
 
     def __init__(self, roots: Sequence[Path], modes: Sequence[str]) -> None:
         self._roots, self._modes, self._lock = list(roots), frozenset(modes), Lock()
-        self._mark = _fingerprint(self._roots)
         self._read_tables()
 
     def _read_tables(self) -> None:
         self._stores = FrameStores.open(self._roots)
+        self._mark = _fingerprint(self._roots)
         self.size = self._stores.geometry.size
         self.clips = _clips(self._stores, self._modes)
         self.studies: dict[str, list[str]] = {}
@@ -65,11 +65,9 @@ class Shelf:
     def refresh(self) -> bool:
         """Read the stores again if their files differ from those last seen, and return whether they did."""
         with self._lock:
-            mark = _fingerprint(self._roots)
-            if mark == self._mark:
+            if _fingerprint(self._roots) == self._mark:
                 return False
             self._read_tables()
-            self._mark = mark
             return True
 
     def find(self, clip: str) -> Clip:

@@ -65,6 +65,7 @@ export class Reading {
   async next(pressed = null) {
     this.current = null;
     if (!this.queue.length) {
+      find("read").setAttribute("aria-busy", "true");
       try {
         await this.fill();
       } catch (error) {
@@ -82,6 +83,7 @@ export class Reading {
   async show(about, pressed = null) {
     this.current = about;
     this.shown = null;
+    find("read").setAttribute("aria-busy", "true");
     let pixels;
     try {
       pixels = await store.clips.get(about.clip);
@@ -98,6 +100,7 @@ export class Reading {
     toggle(find("nothing"), false);
     this.player.show(pixels, this.size, about.frames, about.frame_ms);
     this.shown = performance.now();
+    find("read").setAttribute("aria-busy", "false");
     this.describe();
     // What runs after the next frame was drawn runs when the clip is on the screen.
     if (pressed !== null) requestAnimationFrame(() => setTimeout(() => performance.measure("clip shown", { start: pressed })));
@@ -105,6 +108,7 @@ export class Reading {
   }
 
   nothing(text) {
+    find("read").setAttribute("aria-busy", "false");
     this.player.clear();
     const place = find("nothing");
     toggle(place, true);

@@ -1,0 +1,157 @@
+"""Who is asked what: blindness, holding, order, and answers that come too late."""
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.curate import LabelEvent
+from heart2heart.curate.page.desk import Answer, Desk, TakeBack
+from heart2heart.curate.page.hints import Suggestion
+from heart2heart.errors import ConfigError, LabelConflictError, MissingInputError
+from tests.curate.page.support import AT, make_desk, said
+
+
+def _answer(desk: Desk, rater: str, clip: str, word: str, number: int = 0, **more: object) -> LabelEvent:
+    ruling = more.get("kind") == "adjudication"
+    about = desk.present(clip, rater, ruling=ruling)
+    return desk.save(rater, Answer.parse(said(about, word, number, **more), where="test"))
+
+
+def test_clips_are_asked_in_order_and_held_for_who_got_them(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    order = desk.order()
+    assert desk.work("a", 3) == order[:3]
+    assert desk.work("b", 3) == order[3:6]
+    assert desk.work("a", 4, without=order[:2]) == [order[2], *order[6:9]]
+    assert desk.work("a", 2, first=[order[5], order[8], "unknown"]) == [order[8], order[0]]
+
+
+def test_an_answered_clip_is_not_asked_again(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    first, second = desk.order()[:2]
+    _answer(desk, "a", first, "A4C")
+    assert desk.work("a", 1) == [second]
+    assert desk.work("b", 1) != [first]
+
+
+def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
+    suggestions = {clip: Suggestion("A2C", 0.9, "r") for clip in make_desk(tmp_path).order()}
+    desk = make_desk(tmp_path, double=1.0, suggest=True, suggestions=suggestions, queue=dict.fromkeys(suggestions, "w"))
+    clip = desk.order()[0]
+    before = desk.present(clip, "b")
+    _answer(desk, "a", clip, "A4C", confidence=0.75)
+    assert desk.present(clip, "b") == before
+    assert (before["said"], before["suggestion"], before["why"], before["ruling"]) == (None, None, "", None)
+    assert desk.work("b", 1) == [clip]
+    assert desk.grid("b", "A2C", 30) == []
+    event = _answer(desk, "b", clip, "A2C", shown=False)
+    assert (event.suggestion, event.suggested_by, event.suggestion_shown) == ("A2C", "r", False)
+    assert desk.disagreements() == [clip]
+    assert desk.present(clip, "z", ruling=True)["said"] == ["A2C", "A4C"]
+    assert clip not in desk.work("c", 50)
+    with pytest.raises(LabelConflictError, match="complete without yours"):
+        _answer(desk, "c", clip, "A4C")
+    _answer(desk, "z", clip, "A4C", kind="adjudication")
+    assert desk.disagreements() == []
+    with pytest.raises(LabelConflictError, match="complete without yours"):
+        _answer(desk, "a", clip, "A3C", 1)
+
+
+def test_the_suggestion_and_the_reason_are_shown_when_asked_for(tmp_path: Path) -> None:
+    clips = make_desk(tmp_path).order()
+    suggestions = {clips[1]: Suggestion("A2C", 0.9, "r")}
+    queue = {clips[1]: "margin 0.1", clips[0]: "random", "gone": "x"}
+    desk = make_desk(tmp_path, suggest=True, suggestions=suggestions, queue=queue)
+    assert desk.work("a", 9) == [clips[1], clips[0]]
+    shown = desk.present(clips[1], "a")
+    assert (shown["suggestion"], shown["why"]) == ({"view": "A2C", "probability": 0.9}, "margin 0.1")
+    assert desk.present(clips[0], "a")["suggestion"] is None
+    event = _answer(desk, "a", clips[1], "A4C", shown=True)
+    assert (event.suggestion, event.suggestion_shown, event.source, event.seconds) == ("A2C", True, "page", 1.5)
+    assert event.frame_hash == desk.shelf.clips[clips[1]].frame_hash
+    assert not _answer(desk, "a", clips[0], "A4C", shown=True).suggestion_shown
+    hidden = make_desk(tmp_path, suggestions=suggestions)
+    assert hidden.present(clips[1], "b")["suggestion"] is None
+
+
+def test_two_who_saw_the_same_clip_do_not_write_over_each_other(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    clip = desk.order()[0]
+    seen = desk.present(clip, "b")
+    _answer(desk, "a", clip, "A4C")
+    with pytest.raises(LabelConflictError, match="got a label while it was on the screen"):
+        desk.save("b", Answer.parse(said(seen, "A2C"), where="test"))
+    now = desk.present(clip, "b")
+    assert (now["said"], now["version"]) == (["A4C"], 1)
+    desk.save("b", Answer.parse(said(now, "A2C", 1), where="test"))
+    assert desk.disagreements() == [clip]
+
+
+@pytest.mark.parametrize("double", [0.0, 1.0])
+def test_two_windows_of_one_rater_do_not_write_over_each_other(tmp_path: Path, double: float) -> None:
+    desk = make_desk(tmp_path, double=double)
+    clip = desk.order()[0]
+    seen = desk.present(clip, "a")
+    desk.save("a", Answer.parse(said(seen, "A4C"), where="test"))
+    with pytest.raises(LabelConflictError):
+        desk.save("a", Answer.parse(said(seen, "A2C", 1), where="test"))
+    assert desk.present(clip, "a")["mine"] == "A4C"
+
+
+def test_the_same_answer_sent_twice_is_one_event(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    answer = Answer.parse(said(desk.present(desk.order()[0], "a"), "A4C"), where="test")
+    assert desk.save("a", answer) == desk.save("a", answer)
+    assert len(desk.book.events()) == 1
+
+
+def test_an_answer_is_taken_back_by_who_gave_it(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    clip = desk.order()[0]
+    event = _answer(desk, "a", clip, "A4C")
+    asked = TakeBack(clip=clip, event=event.identifier, at=AT.format(9, 0))
+    with pytest.raises(ConfigError, match="no such answer of yours"):
+        desk.take_back("b", asked)
+    desk.take_back("a", asked)
+    assert (desk.status(clip), desk.present(clip, "a")["mine"]) == ("unread", None)
+    assert [kept.kind for kept in desk.book.events()] == ["label", "retraction"]
+
+
+def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:
+    clips = make_desk(tmp_path).order()
+    suggestions = {clip: Suggestion("A4C" if at % 2 else "PLAX", 0.5 + at / 100, "r") for at, clip in enumerate(clips)}
+    desk = make_desk(tmp_path, suggestions=suggestions)
+    assert desk.grid_counts() == {"A4C": 5, "PLAX": 5}
+    assert desk.grid("a", "A4C", 3) == [clips[9], clips[7], clips[5]]
+    assert desk.grid("b", "A4C", 30) == [clips[3], clips[1]]
+    _answer(desk, "a", clips[9], "A4C", shown=True)
+    assert desk.grid_counts()["A4C"] == 4
+    assert desk.present(clips[9], "a")["mine"] == "A4C"
+
+
+@pytest.mark.parametrize("changes", [{"answer": "unusable"}, {"view": ""}, {"view": "A9C"}])
+def test_answers_that_contradict_themselves(tmp_path: Path, changes: dict[str, str]) -> None:
+    desk = make_desk(tmp_path)
+    about = desk.present(desk.order()[0], "a")
+    with pytest.raises(ConfigError):
+        desk.save("a", Answer.parse(said(about, "A4C") | changes, where="test"))
+    assert desk.book.events() == []
+
+
+def test_a_clip_that_nobody_has(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    about = desk.present(desk.order()[0], "a") | {"clip": "../../etc/passwd"}
+    with pytest.raises(MissingInputError, match="not in the store"):
+        desk.save("a", Answer.parse(said(about, "A4C"), where="test"))
+    assert desk.book.events() == []
+
+
+def test_what_another_program_writes_is_seen(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, double=1.0)
+    first, second, third = desk.order()[:3]
+    desk.book.append(
+        [LabelEvent(first, "", "A4C", "csv 1", "", "csv:x"), LabelEvent(first, "", "A2C", "csv 2", "", "x")]
+    )
+    desk.book.append([LabelEvent(second, "", "A4C", "csv 1", "", "csv:x")])
+    assert desk.work("a", 2) == [second, third]
+    assert desk.disagreements() == [first]
