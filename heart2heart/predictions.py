@@ -159,7 +159,7 @@ class Predictions:
         """Write under a temporary name, then rename."""
         table = _complete(self.table).replace_schema_metadata({_KEY: self.provenance.model_dump_json()})
         with atomic_path(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
     @classmethod
     def read(cls, path: Path) -> Predictions:
@@ -170,11 +170,14 @@ class Predictions:
             EvaluationError: not a predictions file, of another schema version, or logits of another width.
         """
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, page_checksum_verification=True)
         except FileNotFoundError as error:
             raise MissingInputError("no predictions here", where=path) from error
         except (OSError, pa.ArrowInvalid) as error:
-            raise EvaluationError("this file is not readable Parquet", where=path) from error
+            remedy = "Copy it again, or run `heart2heart evaluate` again"
+            raise EvaluationError(
+                "this file is cut short, damaged, or not Parquet", where=path, remedy=remedy
+            ) from error
         raw = (table.schema.metadata or {}).get(_KEY)
         if raw is None:
             raise EvaluationError("this Parquet file holds no heart2heart predictions", where=path)

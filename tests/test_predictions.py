@@ -82,7 +82,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no predictions here"):
         Predictions.read(path)
     path.write_text("text")
-    with pytest.raises(EvaluationError, match="not readable Parquet"):
+    with pytest.raises(EvaluationError, match="cut short, damaged, or not Parquet"):
         Predictions.read(path)
     pq.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(EvaluationError, match="no heart2heart predictions"):
@@ -93,4 +93,21 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
             Predictions.read(path)
     make(width=3).write(path)
     with pytest.raises(EvaluationError, match=r"logits of width \[3\] for 2 classes"):
+        Predictions.read(path)
+
+
+def test_a_damaged_file_gives_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    make().write(path)
+    whole, raw = Predictions.read(path), path.read_bytes()
+    for place in range(0, len(raw), max(1, len(raw) // 60)):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :])
+        try:
+            read = Predictions.read(path)
+        except EvaluationError:
+            continue
+        assert read.table.equals(whole.table)
+        assert read.provenance == whole.provenance
+    path.write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(EvaluationError, match="cut short"):
         Predictions.read(path)

@@ -17,7 +17,11 @@ FEWEST_SITES = 5
 
 
 def worst_cell(runs: Sequence[int], sites: Sequence[Site], setting: Setting) -> WorstCell | None:
-    """Find the view and held-out site with the lowest sensitivity, mean over runs, among cells of enough clusters."""
+    """Find the view and held-out site with the lowest sensitivity, mean over runs, among cells of enough clusters.
+
+    The cell is chosen for being low: its own 95 % interval held the truth in 80 % of simulated studies of six cells.
+    The interval given holds for all cells together (Bonferroni, each at one less .05 over their number).
+    """
     cells = [
         (float(site.frames.point[list(runs), label].mean()), place, label)
         for place, site in enumerate(sites)
@@ -34,8 +38,9 @@ def worst_cell(runs: Sequence[int], sites: Sequence[Site], setting: Setting) -> 
         combine(draws, [1 / len(runs)] * len(runs), paired=True),
         n=int(site.frames.view_counts[label]),
         clusters=int(site.frames.view_clusters[label]),
+        confidence=1 - (1 - CONFIDENCE) / len(cells),
     )
-    return WorstCell(site=site.info.site, view=setting.classes[label], sensitivity=found)
+    return WorstCell(site=site.info.site, view=setting.classes[label], sensitivity=found, cells=len(cells))
 
 
 def random_effects(values: Floats, variances: Floats) -> RandomEffects:

@@ -11,7 +11,7 @@ from heart2heart.evaluate.bootstrap import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluate.calibration import ECE_BINS
 from heart2heart.evaluate.checks import check_predictions
 from heart2heart.evaluate.methods import NOTHING, compare, group_runs, summarise
-from heart2heart.evaluate.probabilities import fit_temperature, log_probabilities
+from heart2heart.evaluate.probabilities import TEMPERATURES, fit_temperature, log_probabilities
 from heart2heart.evaluate.reading import read_versioned
 from heart2heart.evaluate.samples import ValidationSample, digest, read_samples
 from heart2heart.evaluate.schema import SCHEMA_VERSION, Metrics, RunMetrics, Temperature
@@ -115,6 +115,9 @@ def _fit(sample: ValidationSample, classes: int) -> Fitted:
 
 def _temperature(fitted: Fitted, n: int) -> Temperature:
     reason = None if n else "no source validation frame of a scored view"
+    smallest, largest = TEMPERATURES
+    if fitted.temperature is not None and not smallest * 1.01 < fitted.temperature < largest / 1.01:
+        reason = "at the end of the range that is searched: the logits say too little, or validation is all right"
     return Temperature(value=fitted.temperature, n=n, reason=reason)
 
 

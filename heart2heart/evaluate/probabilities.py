@@ -8,7 +8,8 @@ import numpy as np
 
 from heart2heart.evaluate.classification import Floats, Ints
 
-_SMALLEST, _LARGEST = 0.05, 20.0  # temperatures beyond these would only say that validation is all right or all wrong
+TEMPERATURES = 0.05, 20.0
+"""The range searched: a temperature beyond it would only say that validation is all right or all wrong."""
 
 
 def log_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
@@ -114,5 +115,5 @@ def fit_temperature(logits: Floats, truth: Ints, weights: Floats | None = None) 
         rows = nll_rows(log_probabilities(logits, float(np.exp(log_temperature))), truth)
         return float(np.average(rows, weights=weights))
 
-    found = minimize_scalar(loss, bounds=(np.log(_SMALLEST), np.log(_LARGEST)), method="bounded")
+    found = minimize_scalar(loss, bounds=(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1])), method="bounded")
     return float(np.exp(found.x))

@@ -56,7 +56,10 @@ class WorstCell(Config):
     view: str
     """The view."""
     sensitivity: Estimate
-    """Mean over the method's runs."""
+    """Mean over the method's runs. Since the cell is chosen for being low, the interval is one that holds for all
+    `cells` at once (Bonferroni)."""
+    cells: int = 1
+    """Cells that it was chosen among."""
 
 
 class RandomEffects(Config):
@@ -107,7 +110,7 @@ class Temperature(Config):
     n: int
     """Frames it was fitted on."""
     reason: str | None = None
-    """Why it is missing."""
+    """Why it is missing, or what weakens it."""
 
 
 class RunMetrics(Config):

@@ -36,7 +36,8 @@ def read_csv(path: Path, columns: Sequence[str], *, remedy: str) -> dict[str, li
         what = f"this table lacks a column; needed: {', '.join(columns)}"
         raise LabelError(what, where=path, remedy=remedy) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise LabelError("this table is not readable CSV in UTF-8", where=path, remedy=remedy) from error
+        again = "It may be cut short: get it again from the data set's home"
+        raise LabelError("this table is not readable CSV in UTF-8", where=path, remedy=again) from error
     return {name: [value.strip() for value in table[name].to_pylist()] for name in columns}
 
 

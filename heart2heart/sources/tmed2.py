@@ -63,6 +63,9 @@ def scan(folder: Path) -> Plan:
                 else:
                     notes.append(f"{budget}/{path.name} is missing, so that split is not whole")
     named = set(labels)
+    if elsewhere := sum(key.partition("/")[0] not in _TOPS for key in named):
+        where = ", ".join(_TOPS)
+        notes.append(f"{elsewhere} rows name a folder that is none of {where}: a table may be cut short")
     merge(labels, _labels_per_image(root, [key for key in paths if _is_labeled(key)], words), where=root)
     items = tuple(_item(key, paths[key], labels.get(key)) for key in sorted(paths))
     pool = [clip_id(NAME, key) for key in paths if key.startswith("unlabeled_set")]
@@ -160,6 +163,7 @@ def _expectations(items: tuple[Item, ...], official: pa.Table) -> Iterator[Expec
     yield Expectation("patients with view and diagnosis", 576, {clip: item.patient for clip, item in both.items()})
     yield Expectation("studies with view and diagnosis", 598, {clip: item.study for clip, item in both.items()})
     yield Expectation("frames with a view only", 7694, views)
+    yield Expectation("labeled frames in all", 24964, {clip: clip for clip in both} | views)
     yield Expectation("frames of the unlabeled set", 353500, pool)
     by_cell: dict[tuple[str, str, str | None], dict[str, str]] = {}
     counted = official.filter(pc.starts_with(official["split"], "DEV56/"))

@@ -21,6 +21,7 @@ from heart2heart.evaluate.bootstrap import (
     resample,
 )
 from heart2heart.evaluate.classification import Floats, balanced_accuracy, clustered_confusion
+from tests.evaluate.small_studies import by_patients
 
 
 def test_weights_are_multinomial_seeded_and_named() -> None:
@@ -82,41 +83,10 @@ def test_holm_never_lowers_and_keeps_the_order(values: list[float]) -> None:
     assert all(adjusted[a] <= adjusted[b] for a, b in pairwise(order))
 
 
-def coverage(clusters: int, runs: int) -> tuple[float, float]:
-    """Simulate studies whose patients differ in how hard they are, and in which of three views they have.
-
-    Returns:
-        The share of runs whose interval of balanced accuracy holds the truth, 70 %: resampling clusters as it is done
-        here, and resampling frames as it should not be done.
-    """
-    rng = np.random.default_rng(5)
-    views, most, draws = 3, 12, 400
-    held: Floats = np.zeros(2)
-
-    def balanced(total: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):  # a replicate without any frame of a view is NaN, and left out
-            mean: Floats = (total[:, 0] / total[:, 1]).mean(1)
-        return mean
-
-    for number in range(runs):
-        chance = rng.beta(1.4, 0.6, (clusters, 1))
-        frames = rng.integers(1, most, (clusters, views)) * (rng.random((clusters, views)) < 0.7)
-        frames[:2] += 1  # every view is there, from two patients at least
-        right = rng.binomial(frames, chance)
-        sums = np.stack([right, frames], axis=1).astype(float)
-        weights = cluster_weights(clusters, draws, number)
-        by_cluster = percentile_interval(replicate(weights, sums, balanced))
-        total, hits = frames.sum(0), right.sum(0)
-        by_frame = percentile_interval((rng.binomial(total, hits / total, (draws, views)) / total).mean(1))
-        for place, (low, high) in enumerate((by_cluster, by_frame)):
-            held[place] += low <= 0.7 <= high
-    return float(held[0] / runs), float(held[1] / runs)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("clusters", "least"), [(9, 0.81), (15, 0.84), (30, 0.89), (150, 0.91)])
 def test_interval_covers_the_truth_as_often_as_it_says(clusters: int, least: float) -> None:
-    by_cluster, by_frame = coverage(clusters, 500)
+    by_cluster, by_frame = by_patients(clusters, 500)
     assert least <= by_cluster <= 0.98
     assert by_frame < 0.65
 

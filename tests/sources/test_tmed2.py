@@ -11,6 +11,7 @@ from heart2heart.frames.store import FrameStore
 from heart2heart.sources import tmed2
 from heart2heart.sources.add import add_plan
 from heart2heart.sources.plan import clip_id
+from heart2heart.views import SCORED
 from tests.sources import miniature
 
 
@@ -78,6 +79,50 @@ def test_known_counts_say_what_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_published_train_counts_are_the_totals_of_the_paper(fold: int) -> None:
     assert sum(tmed2.TRAIN_COUNTS[fold]) == {0: 1561, 1: 1660, 2: 1427}[fold]
+
+
+def test_folders_of_the_published_size_agree_with_every_published_count(tmp_path: Path) -> None:
+    top = tmp_path / "approved_users_only"
+    folder = top / miniature.BOTH / "labeled"
+    folder.mkdir(parents=True)
+    for fold, counts in tmed2.TRAIN_COUNTS.items():
+        views = [view for view, count in zip(SCORED, counts, strict=True) for _ in range(count)]
+        names = [f"{1 + fold}s1_{place}.png" for place in range(len(views))]
+        for name in names:
+            (folder / name).touch()  # a scan reads no picture
+        rows = [
+            f"{name},{view},x,train,train,{miniature.BOTH}/labeled" for name, view in zip(names, views, strict=True)
+        ]
+        miniature.table(top / "DEV56" / f"TMED2_fold{fold}_labeledpart.csv", miniature.SPLIT_HEAD, rows)
+    miniature.table(top / "labels_per_image.csv", "query_key,view_label,diagnosis_label", ["1s1_0.png,PLAX,x"])
+    found = {each.what: (each.number, len(set(each.names.values()))) for each in tmed2.scan(tmp_path).expectations}
+    train = {what: numbers for what, numbers in found.items() if " train " in what}
+    assert len(train) == 12
+    assert all(published == there for published, there in train.values())
+    assert found["labeled frames in all"] == (24964, 1561 + 1660 + 1427)
+    assert found["frames of the unlabeled set"] == (353500, 0)
+
+
+def test_half_a_download_is_told_or_refused(tmp_path: Path) -> None:
+    root = miniature.tmed2(tmp_path / "in")
+    table = root / "approved_users_only" / "DEV56" / "TMED2_fold0_labeledpart.csv"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:-10])  # the last row's folder is cut
+    assert any("1 rows name a folder that is none of view_and" in note for note in tmed2.scan(root).notes)
+    table.write_bytes(whole[:-50])  # the last row has too few columns
+    with pytest.raises(LabelError, match="It may be cut short: get it again"):
+        tmed2.scan(root)
+    table.write_bytes(whole)
+    first = next(root.rglob("1s1_0.png"))
+    first.write_bytes(first.read_bytes()[:500])
+    next(root.rglob("1s1_1.png")).unlink()
+    report = add_plan(tmed2.scan(root), tmp_path / "store")
+    labeled = f"{miniature.BOTH}/labeled"
+    assert set(report.refused) >= {
+        (f"{labeled}/1s1_0.png", "failed:decode"),
+        (f"{labeled}/1s1_1.png", "failed:missing"),
+    }
+    assert f"{labeled}/1s1_0.png" not in report.labels
 
 
 def test_tables_that_contradict_are_refused(tmp_path: Path) -> None:
