@@ -1,4 +1,4 @@
-"""Calibration errors: the plain one against torchmetrics, the debiased one where the truth is known."""
+"""Calibration errors: the plain and the debiased one where the truth is known."""
 
 from __future__ import annotations
 

@@ -128,6 +128,32 @@ def test_near_duplicate_across_hospitals(tmp_path: Path, noise: int, bits: int, 
     assert _found(certificate, "pixel_hash_disjoint").status == ("fail" if noise == 0 else "pass")
 
 
+@pytest.mark.parametrize("name", ["series", "instance"])
+def test_one_series_or_instance_under_two_patients(tmp_path: Path, name: str) -> None:
+    store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
+    rng = np.random.default_rng(0)
+    with store.writer() as writer:
+        for number, site in enumerate(("A", "B")):
+            row = {
+                "clip": f"{number:016x}", "site": site, "patient": f"p{number}", "study": f"s{number}",
+                "series": f"e{number}", "instance": f"i{number}", "content": f"c{number}", "source": "dicom",
+                "synthetic": True, "mode": "b_mode", "rows": 16, "columns": 16, "n_source": 1, "quality": 0.5,
+                "flags": [],
+            }  # fmt: skip
+            pixels = rng.integers(0, 256, (1, 16, 16), dtype=np.uint8)
+            writer.add(row | {name: "same"}, pixels, [{"index": 0, "quality": 0.5, "dhash": number << 20}])
+    opened = FrameStore.open(store.root)
+    rows = [
+        {column: row[column] for column in ("frame", "clip", "site", "patient", "study")}
+        | {"role": "train" if row["site"] == "A" else "test"}
+        for row in opened.frames.to_pylist()
+    ]
+    certificate = certify(_freeze(opened, rows, tmp_path / "split"), opened)
+    failed = {check.name for check in certificate.checks if check.status == "fail"}
+    assert failed - {"views_present"} == {f"{name}_disjoint"}
+    assert f"1 x {name} in more than one group" in _found(certificate, f"{name}_disjoint").detail
+
+
 def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
     rng = np.random.default_rng(0)
