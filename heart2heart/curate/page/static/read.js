@@ -104,7 +104,11 @@ export class Reading {
     this.describe();
     // What runs after the next frame was drawn runs when the clip is on the screen.
     if (pressed !== null) requestAnimationFrame(() => setTimeout(() => performance.measure("clip shown", { start: pressed })));
-    showSheet(about, this.views, (clip) => this.jump(clip));
+    this.sheet();
+  }
+
+  sheet() {
+    showSheet(this.current, (clip) => this.jump(clip));
   }
 
   nothing(text) {
@@ -181,6 +185,7 @@ export class Reading {
     if (!result.error) {
       entry.event = result.event;
       say(find("status"), `Saved: ${word}.`);
+      if (this.active && this.shown !== null && this.current?.study === entry.about.study) this.sheet();
       return;
     }
     this.done.splice(this.done.indexOf(entry), 1);

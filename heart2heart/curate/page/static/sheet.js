@@ -6,14 +6,15 @@ import * as store from "./store.js";
 
 let wanted = null;
 
-export async function showSheet(about, views, jump) {
+export async function showSheet(about, jump) {
   const key = {};
   wanted = key;
   let pixels, said;
   try {
     [pixels, said] = await Promise.all([store.thumbs.get(about.study, about.clip), store.sheet(about.clip)]);
   } catch {
-    return; // the clip itself tells what is wrong
+    if (wanted === key) find("sheet").replaceChildren(); // what is wrong is told where the clip or the answer is
+    return;
   }
   if (wanted !== key) return;
   const side = Math.sqrt(pixels.length / said.clips.length);
