@@ -37,13 +37,25 @@ def answer(metrics: FoldMetrics) -> str:
         return f"“{best.method}” reaches {reached}. No other method was run."
     second = order[1]
     lead = compared(metrics, second.method, best.method)
-    if lead is None or lead.low is None or lead.low <= 0:
-        size = "" if lead is None else f", {shown(lead)}"
+    ahead, folds = _ahead(best, second)
+    times = f"; it leads in {ahead} of {folds} folds"
+    if folds < 2:
+        times = "; how that depends on the split and on training is not known"
+    if lead is None or lead.low is None or lead.low <= 0 or ahead < folds:
+        size = "" if lead is None else f". The difference is {shown(lead)}"
         text = f"No method is shown to carry over best. “{best.method}” has the highest mean, {reached}"
-        return f"{text}; “{second.method}” is second with {percent(second.held_out.value)}{size}."
-    return (
-        f"“{best.method}” carried over best: {reached}. Its lead over the second, “{second.method}”, is {shown(lead)}."
-    )
+        return f"{text}; “{second.method}” is second with {percent(second.held_out.value)}{size}{times}."
+    text = f"“{best.method}” carried over best: {reached}"
+    return f"{text}. Its lead over the second, “{second.method}”, is {shown(lead)}{times}."
+
+
+def _ahead(best: FoldMethod, second: FoldMethod) -> tuple[int, int]:
+    """Return in how many folds the first is ahead, averaged over that fold's held-out hospitals, and of how many."""
+    apart: dict[str, list[float]] = {}
+    for ours, theirs in zip(best.sites, second.sites, strict=True):
+        for fold in ours.by_fold if ours.held_out else ():
+            apart.setdefault(fold, []).append(ours.by_fold[fold] - theirs.by_fold[fold])
+    return sum(sum(each) > 0 for each in apart.values()), len(apart)
 
 
 def findings(metrics: FoldMetrics) -> list[str]:
@@ -150,10 +162,10 @@ def shown(found: Estimate) -> str:
         return f"{signed(found.value)} points, without an interval ({found.reason})"
     size = f"{signed(found.value)}{NBSP}points ({interval(found, sign=True)})"
     if found.low > 0:
-        return f"{size}: shown, the interval excludes zero"
+        return f"{size}: the interval excludes zero"
     if found.high < 0:
         return f"{size}: a loss, the interval excludes zero"
-    return f"{size}: not shown, the interval includes zero"
+    return f"{size}: the interval includes zero"
 
 
 def _mean(found: Estimate) -> str:

@@ -87,6 +87,18 @@ def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(found: Fol
         text = words.answer(found.model_copy(update={"comparisons": tuple(changed)}))
         assert said in text
         assert best.method in text
+    # A lead that not every fold shares is not called shown, whatever its interval.
+    lead = Estimate(value=0.02, low=0.01, high=0.05, n=1, clusters=40, few_clusters=False)
+    fold = next(iter(found.splits))
+    behind = tuple(
+        site.model_copy(update={"by_fold": site.by_fold | {fold: 0.0}}) if site.held_out else site
+        for site in best.sites
+    )
+    changed = [each.model_copy(update={"held_out": lead}) for each in found.comparisons]
+    methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in found.methods]
+    text = words.answer(found.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)}))
+    assert "No method is shown" in text
+    assert "it leads in 1 of 2 folds" in text
     # Seen from the other side the sign turns, and so do the ends.
     forth = words.compared(found, NAMES[0], NAMES[2])
     back = words.compared(found, NAMES[2], NAMES[0])
