@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from heart2heart.evaluate import FoldMetrics
@@ -27,6 +28,19 @@ from heart2heart.report.vocabulary import translations
 from heart2heart.report.words import headline
 
 
+def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
+    """Return the held-out hospitals of which some of these runs had unlabeled frames in their pool."""
+    about = predictions.provenance
+    configs = [run.config for run in about.runs if run.run in runs]
+    labels_only = [
+        each.get("method", {}).get("name") == "labels_only" and not each.get("fix_a_step", {}).get("mixing")
+        for each in configs
+    ]
+    if all(labels_only):
+        return []
+    return [info.site for info in about.sites if info.held_out and info.roles.get("unlabeled")]
+
+
 def gather(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:
     """Return what the templates need, by name."""
     about = predictions.provenance
@@ -47,7 +61,7 @@ def gather(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None
         "tested": tested,
         "details": details,
         "inspected": inspected,
-        "lead": headline(tested, metrics),
+        "lead": headline(tested, metrics, pooled(predictions, tested.runs)),
         "answers": answers(tested, inspected.run, final, metrics),
         "cards": cards(tested, final, inspected.run, metrics),
         "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(metrics.methods))],

@@ -6,6 +6,7 @@ The rules look at intervals only. An interval that excludes zero is said to; one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heart2heart.evaluate.schema import Comparison, Estimate, MethodMetrics, Metrics, SiteMetrics
@@ -109,15 +110,27 @@ def caution(found: Estimate, metrics: Metrics) -> str | None:
     return f"Note: {found.reason}." if found.reason else None
 
 
-def headline(method: MethodMetrics, metrics: Metrics) -> list[str]:
-    """Answer in a few sentences whether the model carries over."""
+def headline(method: MethodMetrics, metrics: Metrics, pooled: Sequence[str] = ()) -> list[str]:
+    """Answer in a few sentences whether the model carries over.
+
+    Args:
+        method: The method that is judged.
+        metrics: Everything.
+        pooled: Held-out hospitals whose unlabeled frames it was trained with.
+    """
     source = [site.site for site in metrics.sites if not site.held_out]
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
     unscored = [site.site for site in metrics.sites if site.held_out and site.site not in gaps]
     if not gaps:
         return ["No held-out hospital has scored frames, so nothing can be said about carrying over."]
     origin = f"trained at {listed(source)}" if source else "trained elsewhere"
-    text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} that it had never seen."]
+    seen = (
+        f"that gave it no label. Unlabeled frames of other patients of {listed(pooled)} were in its training pool, so "
+        "a hospital that gives it none may fare otherwise."
+        if pooled
+        else "that it had never seen."
+    )
+    text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} {seen}"]
     kinds = {name: carry_over(gap).kind for name, gap in gaps.items()}
     for kind, sentence in (
         ("worse", "At {} it is less accurate than at the source, and the interval excludes zero."),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from heart2heart.evaluate import Metrics
 from heart2heart.evaluate.estimates import missing
 from heart2heart.evaluate.schema import Estimate
+from heart2heart.predictions import Predictions
 from heart2heart.report import words
+from heart2heart.report.page import pooled
 
 
 def est(value: float, low: float | None, high: float | None, clusters: int = 40) -> Estimate:
@@ -90,3 +94,24 @@ def test_comparison_speaks_of_one_interval_or_of_each(metrics: Metrics) -> None:
     text = words.compare_headline(metrics.comparisons[0].model_copy(update={"sites": sites}))
     assert "more accurate at a and c (each interval excludes zero)" in text
     assert "less accurate at b (the interval excludes zero)" in text
+
+
+def test_a_pool_from_held_out_hospitals_is_said_first(predictions: Predictions, metrics: Metrics) -> None:
+    method = metrics.methods[-1]
+    assert words.headline(method, metrics)[0].endswith("that it had never seen.")
+    assert pooled(predictions, method.runs) == []
+    about = predictions.provenance
+    sites = [
+        site.model_copy(update={"roles": site.roles | {"unlabeled": 9}}) if site.held_out else site
+        for site in about.sites
+    ]
+    taken = replace(predictions, provenance=about.model_copy(update={"sites": tuple(sites)}))
+    held = [site.site for site in sites if site.held_out]
+    assert pooled(taken, method.runs) == held
+    first = words.headline(method, metrics, held)[0]
+    assert "never seen" not in first
+    assert all(name in first for name in held)
+    config = {"method": {"name": "labels_only"}, "fix_a_step": {"mixing": False}}
+    runs = tuple(run.model_copy(update={"config": config}) for run in about.runs)
+    without = replace(taken, provenance=taken.provenance.model_copy(update={"runs": runs}))
+    assert pooled(without, method.runs) == []
