@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
+from heart2heart.curate.dawid_skene import DawidSkene, fit
 from heart2heart.curate.events import LabelEvent, standing
-from heart2heart.errors import UnknownNameError
+from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.frames.store import Frames
 from heart2heart.views import VIEWS
 
@@ -94,15 +96,65 @@ def _adjudicated(said: Opinions) -> str | None:
     return _unanimous(said) if said.adjudicated is None else said.adjudicated
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What Dawid and Skene's model makes of all readings.
+
+    Attributes:
+        targets: Clips and frames that were read, in the order of `model.posterior`.
+        raters: In the order of `model.errors`.
+        words: Views, and `unusable`, in the order of the model's classes.
+        model: The fit.
+    """
+
+    targets: tuple[str, ...]
+    raters: tuple[str, ...]
+    words: tuple[str, ...]
+    model: DawidSkene
+
+
+def weigh(said: Mapping[str, Opinions]) -> Weighed:
+    """Fit Dawid and Skene's model to the readings; rulings are not readings, and unsure is a missing one.
+
+    Raises:
+        LabelError: the fit does not come to an end.
+    """
+    read = {target: said[target].readings for target in sorted(said) if said[target].readings}
+    raters = sorted({rater for words in read.values() for rater in words})
+    words = sorted({word for readings in read.values() for word in readings.values()})
+    counts = np.zeros((len(read), len(raters), len(words)))
+    for item, readings in enumerate(read.values()):
+        for rater, word in readings.items():
+            counts[item, raters.index(rater), words.index(word)] = 1
+    model = fit(counts)
+    if not model.converged:
+        remedy = "Name another rule, such as majority; the raters contradict each other too much for this one"
+        raise LabelError(f"Dawid and Skene's model has not settled after {model.iterations} steps", remedy=remedy)
+    return Weighed(tuple(read), tuple(raters), tuple(words), model)
+
+
+def _dawid_skene(said: Mapping[str, Opinions]) -> dict[str, str]:
+    if not any(opinion.readings for opinion in said.values()):
+        return {}
+    weighed = weigh(said)
+    best = weighed.model.posterior.argmax(1)
+    sure = weighed.model.posterior.max(1) > 0.5
+    return {
+        target: weighed.words[place] for target, place, kept in zip(weighed.targets, best, sure, strict=True) if kept
+    }
+
+
 RULES: Mapping[str, Rule] = {
     "latest": _each(_latest),
     "single": _each(_single),
     "unanimous": _each(_unanimous),
     "majority": _each(_majority),
     "adjudicated": _each(_adjudicated),
+    "dawid_skene": _dawid_skene,
 }
 """`latest`: the last word, whoever said it. `single`: the last word of whoever read first. `unanimous`: what all say
-who read it. `majority`: what more than half of them say. `adjudicated`: the adjudicator's word, else the unanimous."""
+who read it. `majority`: what more than half of them say. `adjudicated`: the adjudicator's word, else the unanimous.
+`dawid_skene`: what is more likely than not once each rater's errors are estimated from all readings."""
 
 
 def agree(events: Iterable[LabelEvent], rule: str = "latest") -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The verbs of labeling: raters, and what `curate` refuses before it serves."""
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,11 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LabelError, match="newer version"):
         _run(*serve)
+
+
+def test_a_missing_library_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = str(make_store(tmp_path / "store", patients=1).root)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "heart2heart.curate.page.serve", raising=False)
+    with pytest.raises(ConfigError, match=r"pip install 'heart2heart\[curate\]'"):
+        _run("curate", store, "--labels", str(tmp_path / "labels.db"))

@@ -191,3 +191,15 @@ def test_a_book_held_by_another_process_is_busy_not_broken(tmp_path: Path) -> No
     other.execute("ROLLBACK")
     other.close()
     assert book.append([_event(2)]) == 1
+
+
+def test_a_book_that_is_held_open_keeps_its_log(tmp_path: Path) -> None:
+    book = LabelBook(tmp_path / "labels.db")
+    log = tmp_path / "labels.db-wal"
+    book.append([_event(1)])
+    assert not log.exists()
+    with book.held_open():
+        book.append([_event(2)])
+        assert log.stat().st_size > 0
+    assert not log.exists()
+    assert len(book.events()) == 2

@@ -94,7 +94,7 @@ def test_a_frame_called_unusable_has_no_view_though_its_clip_has() -> None:
 
 
 def test_unknown_rule_lists_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="Known: adjudicated, latest, majority, single, unanimous"):
+    with pytest.raises(UnknownNameError, match="Known: adjudicated, dawid_skene, latest, majority, single, unanimous"):
         resolve([], FRAMES, "loudest")
 
 

@@ -69,6 +69,7 @@ find("enter").addEventListener("submit", async (event) => {
 find("leave").addEventListener("click", async () => {
   if (outbox.items.length) {
     say(find("trouble"), "NOT SAVED: wait until your answers are saved before you leave.");
+    toggle(find("trouble"), true);
     return;
   }
   await ask("leave", {});

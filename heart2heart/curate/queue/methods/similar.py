@@ -1,0 +1,84 @@
+"""SIMILAR: clips like those labeled with rare views, by submodular mutual information (FLQMI).
+
+The function of a set A of clips and queries Q, with similarities s between 0 and 1, is
+
+    f(A) = sum over q of max over a of s(q, a)  +  ETA x sum over a of max over q of s(q, a):
+
+every query is to have a like clip, and every clip a like query. It is submodular, so the greedy choice is near the best,
+and a gain that was computed earlier bounds today's from above: few are computed anew (Minoux 1978).
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from heart2heart.curate.queue.distances import sample
+from heart2heart.curate.queue.methods.base import Method
+from heart2heart.curate.queue.pool import Ints, Pool, Table
+from heart2heart.curate.queue.shortlist import Shortlist
+from heart2heart.errors import ConfigError
+
+ETA = 1.0
+"""Weight of the clips' likeness to the queries beside the queries' being covered."""
+MOST_QUERIES = 500
+
+
+def rare_classes(pool: Pool) -> Ints:
+    """Return the classes that are looked for: those named, or else those with fewer labels than their equal share."""
+    if pool.rare:
+        return np.array(pool.rare, np.int64)
+    counts = np.bincount(pool.target[pool.labeled], minlength=len(pool.classes))
+    present = counts > 0
+    fewer = present & (counts < counts.sum() / len(counts))
+    return np.flatnonzero(fewer) if fewer.any() else np.flatnonzero(present)
+
+
+def similarities(points: Table, queries: Table) -> Table:
+    """Return (1 + cosine) / 2 of each point `(n, d)` and query `(m, d)`, `(n, m)`."""
+    ones, others = (each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (points, queries))
+    found: Table = np.clip((1 + ones @ others.T) / 2, 0, 1, dtype=np.float32)
+    return found
+
+
+def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
+    """Pick greedily by the gain of f for what a clip costs.
+
+    Raises:
+        ConfigError: no clip is labeled with any of the rare views.
+    """
+    rare = rare_classes(pool)
+    queries = pool.labeled[np.isin(pool.target[pool.labeled], rare)]
+    if not len(queries):
+        names = ", ".join(pool.classes[number] for number in rare)
+        raise ConfigError(f"no clip is labeled {names} yet", remedy="Label some first, e.g. by --by typiclust")
+    queries = sample(queries, MOST_QUERIES, rng)
+    embeddings = pool.table("embeddings")
+    like = similarities(embeddings, embeddings[queries])
+    own = like.max(1)
+    best = np.zeros(len(queries), np.float32)
+    bounds = (like.sum(1, dtype=np.float64) + ETA * own) / pool.cost
+    while not shortlist.full:  # once, and again where the limit of a patient was raised
+        heap = [(-bounds[place], place) for place in np.flatnonzero(shortlist.open).tolist()]
+        heapq.heapify(heap)
+        while heap and not shortlist.full:
+            _, place = heapq.heappop(heap)
+            if not shortlist.open[place]:
+                continue
+            gain = float(np.maximum(like[place] - best, 0).sum(dtype=np.float64) + ETA * own[place])
+            bounds[place] = gain / pool.cost[place]
+            if heap and bounds[place] < -heap[0][0]:
+                heapq.heappush(heap, (-bounds[place], place))
+                continue
+            shortlist.take(place, gain, f"like a clip labeled with a rare view: similarity {own[place]:.2f} of 1")
+            np.maximum(best, like[place], out=best)
+
+
+METHOD = Method(
+    "clips like those labeled with rare views (submodular mutual information)",
+    "Kothawade et al., SIMILAR, NeurIPS 2021, arXiv 2107.00717",
+    frozenset({"embeddings"}),
+    pick,
+    labels=True,
+)

@@ -1,0 +1,76 @@
+"""TypiClust: the most typical clip of each cluster that holds no label yet; made for the first few labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heart2heart.curate.queue.distances import blocks, centred, sample
+from heart2heart.curate.queue.methods.base import Method
+from heart2heart.curate.queue.pool import Floats, Ints, Pool, Table
+from heart2heart.curate.queue.shortlist import Shortlist
+
+NEIGHBOURS = 20
+"""Neighbours whose mean distance tells how typical a clip is."""
+MOST_CLUSTERS = 500
+SMALLEST = 5
+"""Clusters below this size come last: they hold what is odd, not what is typical."""
+_FITTED = 20_000  # clips that the clusters are fitted on
+_EXACT = 50  # clusters from which k-means works by batches, as in the authors' code
+
+
+def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
+    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    kind = KMeans if count <= _EXACT else MiniBatchKMeans
+    extra = {} if kind is KMeans else {"batch_size": 1024}
+    model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra)
+    model.fit(points[sample(np.arange(len(points)), max(_FITTED, 10 * count), rng)])
+    centres = model.cluster_centers_.astype(np.float32)
+    found = np.empty(len(points), np.int64)
+    for rows, apart in blocks(points, centres):
+        found[rows] = apart.argmin(1)
+    return found
+
+
+def typicality(points: Table) -> Floats:
+    """Return one over the mean distance to the nearest `NEIGHBOURS` of the same cluster, `(n,)`; 1 for a lone point."""
+    count = min(NEIGHBOURS, len(points) - 1)
+    if count < 1:
+        return np.ones(len(points))
+    found = np.empty(len(points))
+    for rows, apart in blocks(points, points):
+        apart[np.arange(len(apart)), np.arange(len(points))[rows]] = 0
+        near = np.partition(apart, count, axis=1)[:, : count + 1]
+        found[rows] = np.sqrt(near).sum(1) / count
+    return np.asarray(1 / (found + 1e-7), np.float64)
+
+
+def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
+    """Pick from the cluster with the fewest labels, of these the largest, the clip most typical for its cost."""
+    points = centred(pool.table("embeddings"))
+    count = min(int(pool.asked.sum()) + shortlist.wanted, MOST_CLUSTERS, len(np.unique(points, axis=0)))
+    member = cluster(points, count, rng)
+    sizes = np.bincount(member, minlength=count)
+    covered = np.bincount(member[pool.asked], minlength=count)
+    order: dict[int, list[int]] = {}
+    typical = np.zeros(len(pool))
+    while not shortlist.full:
+        waiting = np.bincount(member[shortlist.open], minlength=count) > 0
+        chosen = int(np.lexsort((-sizes, covered, sizes < SMALLEST, ~waiting))[0])
+        if chosen not in order:
+            mine = np.flatnonzero(member == chosen)
+            typical[mine] = typicality(points[mine])
+            order[chosen] = mine[np.argsort(-typical[mine] / pool.cost[mine], kind="stable")].tolist()
+        place = next(place for place in order[chosen] if shortlist.open[place])
+        why = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or picked"
+        shortlist.take(place, float(typical[place]), why)
+        covered[chosen] += 1
+
+
+METHOD = Method(
+    "the most typical clip of each group of like clips without a label",
+    "Hacohen, Dekel and Weinshall, ICML 2022, arXiv 2202.02794",
+    frozenset({"embeddings"}),
+    pick,
+)
