@@ -43,9 +43,7 @@ class DawidSkene:
         return len(self.log_likelihood)
 
 
-def fit(
-    counts: npt.ArrayLike, *, prior: float = PRIOR, tolerance: float = 1e-8, iterations: int = 5000
-) -> DawidSkene:
+def fit(counts: npt.ArrayLike, *, prior: float = PRIOR, tolerance: float = 1e-8, iterations: int = 5000) -> DawidSkene:
     """Estimate the classes of items that several raters read.
 
     The first guess of an item's class is the share of its readings (3.1), so the answer does not depend on chance.

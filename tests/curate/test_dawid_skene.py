@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.curate import LabelEvent, agree
@@ -61,6 +61,7 @@ def test_the_papers_own_example() -> None:
 
 
 @given(st.data())
+@settings(max_examples=40)
 def test_the_likelihood_never_falls_and_probabilities_are_probabilities(data: st.DataObject) -> None:
     items, raters, classes = (data.draw(st.integers(1, most)) for most in (8, 4, 3))
     counts = np.zeros((items, raters, classes))
