@@ -25,7 +25,7 @@ from pipelines.entry import run
 from pipelines.heart2heart_cost import explain, hours
 from pipelines.heart2heart_data import SITES, DataSet, bind, fill, freeze, look, simulated
 from pipelines.heart2heart_jobs import FOLDS, WAYS, Job, Study, run_jobs
-from pipelines.heart2heart_results import publish, write_lines
+from pipelines.heart2heart_results import lines, publish, write_lines
 
 HOSPITALS = ("A", "B", "C", "D")
 """The SYNTHETIC ones, the source first."""
@@ -165,9 +165,10 @@ def main(
         for job, line in run_jobs(todo, choose_devices(devices), progress):
             write_lines(study)
             print(f"{job.name}: {'diverged' if line['diverged'] else _scores(line)}", flush=True)
-    found = write_lines(study)
-    if len(found) < len(study.jobs()):
-        print(f"{len(found)} of {len(study.jobs())} runs are done. Once all are, the same command writes the reports.")
+    write_lines(study)
+    ended = len(lines(study.jobs()))
+    if ended < len(study.jobs()):
+        print(f"{ended} of {len(study.jobs())} runs are done. Once all are, the same command writes the reports.")
         return
     report = publish(study, replicates=replicates, seed=0, each=run_reports)
     for each in data:

@@ -15,7 +15,7 @@ from heart2heart import __version__
 from heart2heart.errors import RunError
 from heart2heart.files import read_json, sha256_json, write_json, write_text
 from heart2heart.progress import Progress, stage
-from pipelines.heart2heart_jobs import Job, Study
+from pipelines.heart2heart_jobs import FOLDS, WAYS, Job, Study
 
 if TYPE_CHECKING:
     from heart2heart.predictions import Predictions
@@ -26,11 +26,10 @@ def lines(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [line for line in (job.result() for job in jobs) if line is not None]
 
 
-def write_lines(study: Study) -> list[dict[str, Any]]:
-    """Write `results.jsonl`, one line a run, from what the runs' folders hold."""
-    found = lines(study.jobs())
+def write_lines(study: Study) -> None:
+    """Write `results.jsonl`, one line a run, from what the folders of all runs hold, also of other folds and ways."""
+    found = lines(replace(study, folds=FOLDS, ways=WAYS).jobs())
     write_text(study.out / "results.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in found))
-    return found
 
 
 def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> Path:
@@ -46,7 +45,7 @@ def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> P
         The comparison report.
 
     Raises:
-        RunError: a run's predictions are of another split.
+        RunError: a run's predictions are of another split, or every run of a fold diverged.
     """
     out = study.out / "evaluation"
     report = study.out / "comparison.html"
@@ -72,6 +71,9 @@ def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool,
     for fold in study.folds:
         split = SplitManifest.load(study.split(fold))
         parts = [_read(job, split.sha256) for job in study.jobs() if job.fold == fold and not _diverged(job)]
+        if not parts:
+            remedy = "Lower optimiser.lr by --override, in another --out"
+            raise RunError(f"every run of fold {fold} diverged", where=study.out, remedy=remedy)
         found = with_opening(Predictions.concat(parts), split)
         folder = study.out / "evaluation" / f"fold{fold}"
         found.write(folder / "predictions.parquet")

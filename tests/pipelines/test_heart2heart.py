@@ -18,11 +18,12 @@ from heart2heart.errors import ConfigError, RunError
 from heart2heart.evaluate import read_folds
 from heart2heart.learn import TrainConfig
 from heart2heart.predictions import Predictions
+from heart2heart.progress import Silent
 from pipelines import entry, heart2heart, heart2heart_data
 from pipelines.heart2heart import choose_devices, choose_shard
 from pipelines.heart2heart_cost import LIMIT, REACHED, hours, passes
 from pipelines.heart2heart_data import SITES, bind
-from pipelines.heart2heart_jobs import CONFIGS, FOLDS, SHORT, WAYS, Job, Study
+from pipelines.heart2heart_jobs import CONFIGS, FOLDS, SHORT, WAYS, Job, Study, run_jobs
 from pipelines.heart2heart_results import only
 from tests.sources import miniature
 from tests.support import make_store, view_labels
@@ -245,10 +246,11 @@ def test_the_synthetic_way_takes_folds_together(
     study = Study(out, ("A", "B", "C", "D"), synthetic=True)
     with pytest.raises(ConfigError, match="begun with seed 7"):
         bind(study, {"scale": 1.0, "seed": 8})
-    # With a report a run, in which each stands beside the reference.
+    # Of one fold alone, with a report a run, in which each stands beside the reference.
     assert run(monkeypatch, *arguments[:-5], "--method", "labels_only", "--fold", 0) == 0
     capsys.readouterr()
     assert (out / "reports" / "fold0" / "labels_only" / "MODEL_CARD.md").exists()
+    assert len((out / "results.jsonl").read_text().splitlines()) == 6
     # A run that diverged is a result, and is left out of the table.
     line = json.loads((out / "runs" / "fold1" / "vat" / "result.json").read_text())
     (out / "runs" / "fold1" / "vat" / "result.json").write_text(json.dumps(line | {"diverged": True}))
@@ -256,6 +258,18 @@ def test_the_synthetic_way_takes_folds_together(
     assert read_folds(out / "folds.json").left_out == ("VAT",)
     assert run(monkeypatch, *arguments, *ways, "--dry-run") == 0
     assert "diverged" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heart2heart_data, "simulate", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "ingest", _stores)
+    assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
+    overrides = tuple(each.removeprefix("--override=") for each in TOY)
+    study = Study(tmp_path, ("A", "B", "C", "D"), (0,), WAYS[:3], synthetic=True, overrides=overrides)
+    found = dict(run_jobs(study.jobs(), ["cpu", "cpu"], Silent()))
+    assert {job.way for job in found} == set(WAYS[:3])
+    assert all(job.state() == "done" and line["device"] == "cpu" for job, line in found.items())
 
 
 def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:
