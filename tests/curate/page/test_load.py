@@ -32,7 +32,10 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED) -> dict[s
     while clips := client.ask("work", {"count": 4})["clips"]:
         for about in clips:
             word = words[len(saved) % len(words)]
-            status, content, _ = client.raw("/api/answers", said(about, word, len(saved)))
+            answer = said(about, word, len(saved))
+            status, content, _ = client.raw("/api/answers", answer)
+            while status == 503:  # another program held the book for long: sent again, as the page does
+                status, content, _ = client.raw("/api/answers", answer)
             assert status in (200, 409), content
             if status == 200:
                 saved[about["clip"]] = word
