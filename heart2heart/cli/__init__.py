@@ -14,7 +14,7 @@ from types import TracebackType
 import typer
 import typer.main
 
-from heart2heart.cli import compare, curate, data, folds, model, reach, share, source, splits, sweep
+from heart2heart.cli import compare, curate, data, folds, model, queue, reach, share, source, splits, sweep
 from heart2heart.errors import Heart2HeartError
 
 STOPPED = 130
@@ -38,6 +38,7 @@ sweep.register(app)
 reach.register(app)
 share.register(app)
 curate.register(app)
+queue.register(app)
 
 
 def main() -> None:

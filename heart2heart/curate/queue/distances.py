@@ -38,7 +38,7 @@ def nearest(points: Table, others: Table) -> Table:
 
 def to_one(points: Table, lengths: Table, place: int) -> Table:
     """Return the squared distances `(n,)` of all points to one of them, `lengths` being their `squares`."""
-    apart = lengths + lengths[place] - 2 * (points @ points[place])
+    apart: Table = lengths + lengths[place] - 2 * (points @ points[place])
     return np.maximum(apart, 0, out=apart)
 
 

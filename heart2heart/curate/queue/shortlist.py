@@ -64,14 +64,14 @@ class Shortlist:
         """How many more clips the budget has room for."""
         return self._budget - len(self.picks)
 
-    @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether nothing more is to be picked."""
         return self.wanted <= 0 or not self.open.any()
 
     def take(self, place: int, score: float, why: str) -> None:
         """Pick a clip that is open; it, its repeats and what no longer fits close."""
-        assert self.open[place] and not self.full
+        assert self.open[place]
+        assert not self.is_full()
         self.picks.append(Pick(place, float(score), why))
         patient = self._pool.patient[place]
         self._of_patient[patient] += 1
@@ -119,9 +119,9 @@ def take_best(pool: Pool, shortlist: Shortlist, scores: Floats, why: Callable[[i
         why: Gives the reason of a place.
     """
     order = np.argsort(-scores / pool.cost, kind="stable")
-    while not shortlist.full:  # once, and again where the limit of a patient was raised
+    while not shortlist.is_full():  # once, and again where the limit of a patient was raised
         for place in order[shortlist.open[order]].tolist():
-            if shortlist.full:
+            if shortlist.is_full():
                 break
             if shortlist.open[place]:
                 shortlist.take(place, float(scores[place]), why(place))

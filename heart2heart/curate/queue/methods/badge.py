@@ -26,16 +26,16 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     """Pick the longest gradient, then draw by the squared distance to the nearest gradient picked, for its cost."""
     errors, embeddings = factors(pool)
     lengths = squares(errors) * squares(embeddings)
-    nearest = lengths.copy()
-    while not shortlist.full:
-        worth = np.where(shortlist.open, nearest / pool.cost, 0)
-        if not shortlist.picks:
-            place = int(np.argmax(np.where(shortlist.open, worth, -1)))
+    nearest: Table | None = None
+    while not shortlist.is_full():
+        if nearest is None:
+            place, kind = int(np.argmax(np.where(shortlist.open, lengths / pool.cost, -1))), "the longest"
+            nearest = np.full(len(pool), np.inf, np.float32)
+            score = float(lengths[place])
         else:
-            place = draw(worth, shortlist, rng)
-        first = "longest" if not shortlist.picks else "unlike those picked before it"
-        why = f"would change the network: gradient of length {np.sqrt(lengths[place]):.2f}, {first}"
-        shortlist.take(place, float(nearest[place]), why)
+            place = draw(np.where(shortlist.open, nearest / pool.cost, 0), shortlist, rng)
+            kind, score = "unlike those picked before it", float(nearest[place])
+        shortlist.take(place, score, f"would change the network: gradient of {lengths[place] ** 0.5:.2f}, {kind}")
         inner = (errors @ errors[place]) * (embeddings @ embeddings[place])
         np.minimum(nearest, np.maximum(lengths + lengths[place] - 2 * inner, 0), out=nearest)
 

@@ -25,7 +25,8 @@ def mutual_information(draws: np.ndarray[tuple[int, ...], np.dtype[np.floating]]
     Args:
         draws: Probabilities `(draws, n, classes)`.
     """
-    return np.maximum(entropies(draws.mean(0)) - entropies(draws).mean(0), 0)
+    found: Floats = entropies(draws.mean(0)) - entropies(draws).mean(0)
+    return np.maximum(found, 0)
 
 
 def thinned(pool: Pool, rng: np.random.Generator) -> Table:

@@ -35,7 +35,7 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     apart = boundary_distances(pool) * pool.cost[:, None]
     orders = np.argsort(apart, axis=0, kind="stable").T
     turn = 0
-    while not shortlist.full:
+    while not shortlist.is_full():
         order = orders[turn % len(orders)]
         place = int(order[np.argmax(shortlist.open[order])])
         gap = float(apart[place, turn % len(orders)] / pool.cost[place])

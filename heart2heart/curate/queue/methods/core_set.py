@@ -15,7 +15,7 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     points = centred(pool.table("embeddings"))
     lengths = squares(points)
     apart = nearest(points, points[pool.asked])
-    while not shortlist.full:
+    while not shortlist.is_full():
         if np.isinf(apart[0]):
             place = int(np.argmin(np.where(shortlist.open, lengths, np.inf)))
             shortlist.take(place, float("inf"), "the most central clip: nothing is labeled yet")

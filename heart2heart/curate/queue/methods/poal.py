@@ -6,7 +6,7 @@ which needs no search and, unlike it, gives an order.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 
 import numpy as np
 
@@ -26,17 +26,12 @@ def fronts(first: Floats, second: Floats) -> Ints:
     dominates a point exactly when the best second measure met on it is at least the point's.
     """
     order = np.lexsort((-second, -first))
-    bests: list[float] = []  # negated best second measure of each front, ascending
+    bests: list[float] = []  # of each front the best second measure met, negated, so that they ascend
     found = np.empty(len(first), np.int64)
     for place in order.tolist():
         value = -float(second[place])
-        front = bisect_left(bests, value + 0.0, key=lambda best: best) if bests else 0
-        while front < len(bests) and bests[front] <= value:
-            front += 1
-        if front == len(bests):
-            bests.append(value)
-        else:
-            bests[front] = value
+        front = bisect_right(bests, value)
+        bests[front : front + 1] = [value]
         found[place] = front
     return found
 
@@ -70,9 +65,9 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     front[open_before] = fronts(unsure[open_before], known[open_before])
     ranks = np.argsort(np.argsort(unsure, kind="stable")) + np.argsort(np.argsort(known, kind="stable"))
     order = np.lexsort((-ranks / pool.cost, front))
-    while not shortlist.full:
+    while not shortlist.is_full():
         for place in order[shortlist.open[order]].tolist():
-            if shortlist.full:
+            if shortlist.is_full():
                 break
             if shortlist.open[place]:
                 why = f"unsure (entropy {unsure[place]:.2f} nats) and of a known kind; Pareto front {front[place] + 1}"

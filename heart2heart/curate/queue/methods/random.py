@@ -12,9 +12,9 @@ from heart2heart.curate.queue.shortlist import Shortlist
 def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     """Pick clips in an order drawn at random; what they cost does not matter."""
     order = rng.permutation(len(pool))
-    while not shortlist.full:
+    while not shortlist.is_full():
         for place in order[shortlist.open[order]].tolist():
-            if shortlist.open[place] and not shortlist.full:
+            if shortlist.open[place] and not shortlist.is_full():
                 shortlist.take(place, 0.0, "drawn at random")
 
 

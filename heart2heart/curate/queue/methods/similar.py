@@ -4,8 +4,8 @@ The function of a set A of clips and queries Q, with similarities s between 0 an
 
     f(A) = sum over q of max over a of s(q, a)  +  ETA x sum over a of max over q of s(q, a):
 
-every query is to have a like clip, and every clip a like query. It is submodular, so the greedy choice is near the best,
-and a gain that was computed earlier bounds today's from above: few are computed anew (Minoux 1978).
+every query is to have a like clip, and every clip a like query. It is submodular, so the greedy choice is near the
+best, and a gain that was computed earlier bounds today's from above: few are computed anew (Minoux 1978).
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     own = like.max(1)
     best = np.zeros(len(queries), np.float32)
     bounds = (like.sum(1, dtype=np.float64) + ETA * own) / pool.cost
-    while not shortlist.full:  # once, and again where the limit of a patient was raised
+    while not shortlist.is_full():  # once, and again where the limit of a patient was raised
         heap = [(-bounds[place], place) for place in np.flatnonzero(shortlist.open).tolist()]
         heapq.heapify(heap)
-        while heap and not shortlist.full:
+        while heap and not shortlist.is_full():
             _, place = heapq.heappop(heap)
             if not shortlist.open[place]:
                 continue

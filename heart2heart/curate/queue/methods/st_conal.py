@@ -22,7 +22,8 @@ def divergence(teacher: Table, student: Table) -> Floats:
     powered = np.maximum(teacher.astype(np.float64), _LEAST) ** (1 / TEMPERATURE)
     sharp = powered / powered.sum(1, keepdims=True)
     apart = np.log(sharp) - np.log(np.maximum(student.astype(np.float64), _LEAST))
-    return np.maximum((sharp * apart).sum(1), 0)
+    found: Floats = (sharp * apart).sum(1)
+    return np.maximum(found, 0)
 
 
 def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:

@@ -1,7 +1,7 @@
 """TOD: how far the output for a clip moved between two moments of training; it moves most where the loss is large.
 
-With the run of the labeling round before (`--earlier`), the two moments are those of the paper. Without one they are the
-run's selected averaged weights, which lag behind, and its raw weights at the last step.
+With the run of the labeling round before (`--earlier`), the two moments are those of the paper. Without one they are
+the run's selected averaged weights, which lag behind, and its raw weights at the last step.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     covered = np.bincount(member[pool.asked], minlength=count)
     order: dict[int, list[int]] = {}
     typical = np.zeros(len(pool))
-    while not shortlist.full:
+    while not shortlist.is_full():
         waiting = np.bincount(member[shortlist.open], minlength=count) > 0
         chosen = int(np.lexsort((-sizes, covered, sizes < SMALLEST, ~waiting))[0])
         if chosen not in order:
