@@ -54,6 +54,9 @@ VIEWS: Mapping[str, View] = {
     )
 }
 
+TAXONOMIES: Mapping[str, Mapping[str, str]] = {TAXONOMY_VERSION: {name: name for name in VIEWS}}
+"""Every version of the taxonomy so far -> its names -> today's. Whoever renames a view adds the version before."""
+
 SCORED: tuple[str, ...] = ("PLAX", "PSAX", "A4C", "A2C")
 """The four views of the Heart2Heart benchmark, in its class order 0 to 3."""
 

@@ -36,7 +36,7 @@ def ingest(out: Path, sites: tuple[str, ...], seed: int, workers: int, *, size: 
         size: Side of the frames, pixels.
         frames: Frames to keep of a clip, such as `even:8`.
     """
-    from heart2heart.curate import LabelBook, import_csv
+    from heart2heart.curate import LabelBook, import_labels
     from heart2heart.frames.store import FrameStores
     from heart2heart.ingest import IngestSettings, find_files
     from heart2heart.ingest import ingest as ingest_folder
@@ -57,7 +57,7 @@ def ingest(out: Path, sites: tuple[str, ...], seed: int, workers: int, *, size: 
                 workers=workers,
                 progress=progress,
             )
-        import_csv(
+        import_labels(
             folder / "labels.csv",
             LabelBook(out / "labels.db"),
             FrameStores.open([store]),

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "ingest": DICOM,
     "reach": DICOM,
     "sources": DICOM | {"ingest"},
-    "curate": DICOM,
+    "curate": DICOM | {"ingest"},
     "splits": FRAMES | {"curate"},
     "augment": set(),
     "networks": set(),

@@ -14,7 +14,7 @@ from types import TracebackType
 import typer
 import typer.main
 
-from heart2heart.cli import compare, curate, data, folds, model, queue, reach, share, source, splits, sweep
+from heart2heart.cli import compare, curate, data, folds, labels, model, queue, reach, share, source, splits, sweep
 from heart2heart.errors import Heart2HeartError
 
 STOPPED = 130
@@ -39,6 +39,7 @@ reach.register(app)
 share.register(app)
 curate.register(app)
 queue.register(app)
+labels.register(app)
 
 
 def main() -> None:

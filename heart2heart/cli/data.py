@@ -1,4 +1,4 @@
-"""Verbs up to labeled frames: simulate, ingest, store, labels."""
+"""Verbs up to labeled frames: simulate, ingest, store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; g
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label book (SQLite).")]
 
 store = typer.Typer(help="List, count, check and query a frame store.", no_args_is_help=True)
-labels = typer.Typer(help="Import, export and count view labels.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +18,6 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
     app.command("ingest")(ingest)
     app.add_typer(store, name="store")
-    app.add_typer(labels, name="labels")
 
 
 def simulate(
@@ -183,56 +181,3 @@ def store_ledger(
         return
     counts = Ledger(root).counts()
     print(text_table(("hospital", "status", "files"), [(s, c, n) for s, by in counts.items() for c, n in by.items()]))
-
-
-@labels.command("import")
-def labels_import(
-    path: Annotated[Path, typer.Argument(metavar="CSV", help="Columns: view; clip, sop_instance_uid or file.")],
-    labels: LabelsOption,
-    store: StoreOption,
-    key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
-    vocabulary: Annotated[str, typer.Option(help="Whose words for the views the file uses.")] = "heart2heart",
-    skip_unknown: Annotated[bool, typer.Option(help="Count labels of clips not in the store, do not refuse.")] = False,
-) -> None:
-    """Append a hospital's labels to the label book, all or none.
-
-    Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
-    """
-    from heart2heart.curate import LabelBook, import_csv
-    from heart2heart.frames.store import FrameStores
-
-    made = import_csv(
-        path, LabelBook(labels), FrameStores.open(store), vocabulary=vocabulary, key=key, skip_unknown=skip_unknown
-    )
-    print(
-        f"{made.rows} rows: {made.new} new labels, {made.without_view} without a view, "
-        f"{made.unknown_clip} of clips not in the store"
-    )
-
-
-@labels.command("export")
-def labels_export(
-    out: Annotated[Path, typer.Argument(metavar="CSV", help="File to write.")],
-    labels: LabelsOption,
-) -> None:
-    """Write every label event as CSV, in the order in which they were recorded.
-
-    Example: heart2heart labels export events.csv --labels labels.db
-    """
-    from heart2heart.curate import LabelBook, export_csv
-
-    print(f"{export_csv(LabelBook(labels), out)} label events written to {out}")
-
-
-@labels.command("show")
-def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") -> None:
-    """Count labeled patients, clips and frames by hospital and view.
-
-    Example: heart2heart labels show --labels labels.db --store store
-    """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.curate import LabelBook, count_labels
-    from heart2heart.frames.store import FrameStores
-
-    counts = count_labels(LabelBook(labels).events(), FrameStores.open(store), rule)
-    print(text_table(("hospital", "view", "patients", "clips", "frames"), counts))

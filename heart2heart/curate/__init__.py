@@ -3,8 +3,7 @@
 from heart2heart.curate.book import Entry, LabelBook
 from heart2heart.curate.consensus import RULES, Opinions, agree, count_labels, opinions, resolve
 from heart2heart.curate.events import LabelEvent, standing
-from heart2heart.curate.exporting import export_csv
-from heart2heart.curate.importing import ImportSummary, import_csv
+from heart2heart.curate.exchange import ImportSummary, export_events, export_labels, import_labels
 
 __all__ = [
     "RULES",
@@ -15,8 +14,9 @@ __all__ = [
     "Opinions",
     "agree",
     "count_labels",
-    "export_csv",
-    "import_csv",
+    "export_events",
+    "export_labels",
+    "import_labels",
     "opinions",
     "resolve",
     "standing",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.curate import Entry, LabelBook, LabelEvent, export_csv
+from heart2heart.curate import Entry, LabelBook, LabelEvent, export_events
 from heart2heart.errors import LabelBookBusyError, LabelConflictError, LabelError, MissingInputError, UnknownNameError
 
 
@@ -67,7 +67,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
 def test_export_holds_every_event(tmp_path: Path) -> None:
     book = LabelBook(tmp_path / "labels.db")
     book.append([_event(1), _event(1, view="A2C"), _event(2, rater="Émile, MD")])
-    assert export_csv(book, tmp_path / "events.csv") == 3
+    assert export_events(book, tmp_path / "events.csv").written == 3
     lines = (tmp_path / "events.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
         "clip,frame,view,rater,at,source,taxonomy,kind,answer,confidence,frame_hash,seconds,suggestion,suggested_by,"

@@ -24,7 +24,7 @@ from pydicom import Dataset, dcmread
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.curate import LabelBook, import_csv, resolve
+from heart2heart.curate import LabelBook, import_labels, resolve
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.frames.store import FrameStores
 from heart2heart.ingest import Ledger
@@ -166,7 +166,7 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
     share([archive], out=out / "clean", key=tmp_path / "key", site="a")
     stores, book = FrameStores.open([out / "store"]), LabelBook(out / "labels.db")
     (tmp_path / "labels.csv").write_text("sop_instance_uid,view\n" + "".join(f"1.2.9.{n},A4C\n" for n in range(4)))
-    import_csv(tmp_path / "labels.csv", book, stores, vocabulary="heart2heart", key=tmp_path / "key")
+    import_labels(tmp_path / "labels.csv", book, stores, vocabulary="heart2heart", key=tmp_path / "key")
     labels = resolve(book.events(), stores.frames)
     settings = SplitSettings(name="t", source=("a",), validation=0.25, test=0.25, classes=("A4C",))
     manifest = propose(stores, labels, settings, out / "split")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from heart2heart.curate import LabelBook, agree, export_csv
+from heart2heart.curate import LabelBook, agree, export_events
 from heart2heart.curate.page.hints import Suggestion
 from tests.curate.page.support import make_desk, served
 from tests.curate.page.test_load import free_port, running
@@ -122,7 +122,7 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Callable[[str, st
     assert agree(desk.book.events(), "adjudicated") == truth
     assert agree(desk.book.events(), "unanimous") == {clip: word for clip, word in truth.items() if word != "PSAX"}
     events = desk.book.events()
-    assert export_csv(desk.book, tmp_path / "events.csv") == len(events) == 13
+    assert export_events(desk.book, tmp_path / "events.csv").written == len(events) == 13
     assert [event.kind for event in events].count("retraction") == 1
     assert [event.confidence for event in events if event.clip == clips[1]] == [1.0, None, None]
     assert all(event.frame_hash == desk.shelf.clips[event.clip].frame_hash for event in events)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from heart2heart.curate import LabelBook, import_csv
+from heart2heart.curate import LabelBook, import_labels
 from heart2heart.dicom.deidentify import Key, Pseudonymizer
 from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.frames.geometry import Geometry
@@ -29,13 +29,13 @@ def test_labels_of_clips_and_frames(tmp_path: Path, store: FrameStore) -> None:
     one, two, *_ = store.clips["clip"].to_pylist()
     path = _csv(tmp_path, "clip,frame,view,rater,labeled_at", f"{one},,PLAX,r1,2020-01-01", f"{two},1,A4C,r2,")
     book = LabelBook(tmp_path / "labels.db")
-    summary = import_csv(path, book, store)
+    summary = import_labels(path, book, store)
     assert (summary.rows, summary.new) == (2, 2)
     assert [(e.clip, e.frame, e.view, e.rater, e.at) for e in book.events()] == [
         (one, "", "PLAX", "r1", "2020-01-01"),
         (two, f"{two}:0001", "A4C", "r2", ""),
     ]
-    assert import_csv(path, book, store).new == 0
+    assert import_labels(path, book, store).new == 0
 
 
 def test_labels_by_uid_and_by_file_need_the_key_and_keep_no_identity(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_labels_by_uid_and_by_file_need_the_key_and_keep_no_identity(tmp_path: P
         book = LabelBook(tmp_path / f"{column}.db")
         path = _csv(tmp_path, f"{column},view", f"{value},Apical two chamber")
         with pytest.raises(LabelError, match="need the hospital's key"):
-            import_csv(path, book, opened, vocabulary="clinical")
-        assert import_csv(path, book, opened, vocabulary="clinical", key=key).new == 1
+            import_labels(path, book, opened, vocabulary="clinical")
+        assert import_labels(path, book, opened, vocabulary="clinical", key=key).new == 1
         assert [(event.clip, event.view) for event in book.events()] == [("f" * 16, "A2C")]
         assert uid.encode() not in book.path.read_bytes()
         assert b"clip.dcm" not in book.path.read_bytes()
@@ -72,7 +72,7 @@ def test_unknown_words_refuse_the_whole_file(tmp_path: Path, store: FrameStore) 
     path = _csv(tmp_path, "clip,view", f"{clip},PLAX", f"{clip},sideways")
     book = LabelBook(tmp_path / "labels.db")
     with pytest.raises(LabelError, match=r"'sideways' \(line 3\).*nothing was imported"):
-        import_csv(path, book, store)
+        import_labels(path, book, store)
     assert not book.path.exists()
 
 
@@ -81,29 +81,29 @@ def test_unknown_clips_refuse_the_file_or_are_counted(tmp_path: Path, store: Fra
     path = _csv(tmp_path, "clip,frame,view", f"{clip},,PLAX", "nobody,,A4C", f"{clip},99,A4C")
     book = LabelBook(tmp_path / "labels.db")
     with pytest.raises(LabelError, match=r"2 labels of clips not in the store \(lines 3, 4\)") as raised:
-        import_csv(path, book, store)
+        import_labels(path, book, store)
     assert "nobody" not in str(raised.value)
     assert not book.path.exists()
-    summary = import_csv(path, book, store, skip_unknown=True)
+    summary = import_labels(path, book, store, skip_unknown=True)
     assert (summary.new, summary.unknown_clip) == (1, 2)
 
 
 def test_words_without_a_view_are_counted(tmp_path: Path, store: FrameStore) -> None:
     clip = store.clips["clip"].to_pylist()[0]
     path = _csv(tmp_path, "clip,view", f"{clip},Not_Provided", f"{clip},A4CorA2CorOther")
-    summary = import_csv(path, LabelBook(tmp_path / "labels.db"), store, vocabulary="tmed2")
+    summary = import_labels(path, LabelBook(tmp_path / "labels.db"), store, vocabulary="tmed2")
     assert (summary.new, summary.without_view) == (1, 1)
 
 
 @pytest.mark.parametrize("header", ["clip,label", "patient,view", ""])
 def test_missing_columns_are_named(tmp_path: Path, store: FrameStore, header: str) -> None:
     with pytest.raises(LabelError, match="Needed: view, and one of clip, sop_instance_uid, file"):
-        import_csv(_csv(tmp_path, header, "a,b"), LabelBook(tmp_path / "l.db"), store)
+        import_labels(_csv(tmp_path, header, "a,b"), LabelBook(tmp_path / "l.db"), store)
 
 
 def test_files_that_are_not_label_files(tmp_path: Path, store: FrameStore) -> None:
     with pytest.raises(MissingInputError, match="no label file here"):
-        import_csv(tmp_path / "none.csv", LabelBook(tmp_path / "l.db"), store)
+        import_labels(tmp_path / "none.csv", LabelBook(tmp_path / "l.db"), store)
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(LabelError, match="not readable CSV"):
-        import_csv(tmp_path / "binary.csv", LabelBook(tmp_path / "l.db"), store)
+        import_labels(tmp_path / "binary.csv", LabelBook(tmp_path / "l.db"), store)

@@ -1,0 +1,196 @@
+"""Labels that are probably wrong: confident learning on predictions of clips that the model was not trained on.
+
+C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", Journal of
+Artificial Intelligence Research 70 (2021) 1373-1411; the numbers of equations below are theirs. A label is suspect
+where the confident joint counts it beside its diagonal; the suspects are ranked by the normalised margin.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.curate.consensus import opinions, resolve
+from heart2heart.curate.events import LabelEvent
+from heart2heart.curate.exchange.tables import write_rows
+from heart2heart.errors import EvaluationError
+from heart2heart.predictions import ROLES, Predictions
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+UNSEEN = ("validation", "test")
+"""Roles whose frames a run was not trained on; the altered copies of probes repeat test frames and say nothing new."""
+_FEWEST = 2  # classes with labels
+
+
+def confident_classes(labels: Integers, probabilities: Floats) -> Integers:
+    """Return the class that each example is confidently of, or -1.
+
+    That is the likeliest of the classes whose probability reaches the class's threshold: its mean over the examples
+    that carry its label (1), (2).
+
+    Args:
+        labels: Given labels, `(n,)`.
+        probabilities: Out of sample, `(n, classes)`. A class without labels is nobody's.
+    """
+    classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    sums = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    above = np.where(probabilities >= thresholds - 1e-9, probabilities, -1.0)
+    return np.where(above.max(1) >= 0, above.argmax(1), -1).astype(np.int64)
+
+
+def joint(labels: Integers, confident: Integers, classes: int) -> Floats:
+    """Return the estimated number of examples by given label and true class, `(classes, classes)`.
+
+    The confident joint, with each row brought to the number of its labels (3). A label that is never confidently of
+    any class is taken to be right.
+    """
+    kept = confident >= 0
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (labels[kept], confident[kept]), 1)
+    given = np.bincount(labels, minlength=classes).astype(np.float64)
+    lonely = counts.sum(1) == 0
+    counts[lonely, lonely] = 1
+    scaled: Floats = counts / counts.sum(1, keepdims=True) * given[:, None]
+    return scaled
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One label in doubt.
+
+    Attributes:
+        clip: Pseudonym.
+        label: Its view.
+        model: The view that it is confidently of.
+        margin: Probability of the label less that of the likeliest other view, -1 to 1; the lowest come first.
+        readers: Raters who read the clip already.
+    """
+
+    clip: str
+    label: str
+    model: str
+    margin: float
+    readers: int
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What was found.
+
+    Attributes:
+        suspects: The most suspect first.
+        judged: Labeled clips that were judged.
+        errors: Wrong labels that the joint leads to expect among them.
+        left_out: Labeled clips that were not judged or not queued, by reason.
+    """
+
+    suspects: tuple[Suspect, ...]
+    judged: int
+    errors: float
+    left_out: dict[str, int]
+
+
+def find_suspects(parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str = "latest") -> Suspicion:
+    """Judge the labels of a book by predictions of clips that were not trained on.
+
+    Args:
+        parts: Predictions of one split or of several, such as the folds; a clip in several is judged by their mean.
+        events: The label book's events.
+        rule: A name of `consensus.RULES`.
+
+    Raises:
+        EvaluationError: predictions of training frames, of different classes, or labels of fewer than two views.
+    """
+    classes = parts[0].provenance.classes
+    for part in parts:
+        if part.provenance.classes != classes:
+            raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
+        strange = Counter(part.table["role"].to_pylist()).keys() - set(ROLES)
+        if strange:
+            remedy = "Give predictions of validation and test frames, such as those of all folds"
+            raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)
+    clips, probabilities = _by_clip(parts)
+    labels, left_out = _labels(parts, events, rule)
+    kept = [at for at, clip in enumerate(clips) if labels.get(clip) in classes]
+    left_out["a view that the model does not know"] = sum(clip in labels for clip in clips) - len(kept)
+    given = np.array([classes.index(labels[clips[at]]) for at in kept], dtype=np.int64)
+    if len(np.unique(given)) < _FEWEST:
+        remedy = "Give the label book of these clips, and predictions of all folds"
+        raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
+    chances = probabilities[kept]
+    confident = confident_classes(given, chances)
+    expected = joint(given, confident, len(classes))
+    own = chances[np.arange(len(given)), given]
+    rest = chances.copy()
+    rest[np.arange(len(given)), given] = -np.inf
+    margins = own - rest.max(1)
+    said = opinions(events)
+    suspects = []
+    for at in sorted(
+        np.flatnonzero((confident >= 0) & (confident != given)), key=lambda at: (margins[at], clips[kept[at]])
+    ):
+        clip = clips[kept[at]]
+        read = said.get(clip)
+        if read is not None and read.adjudicated is not None:
+            left_out["decided by an adjudicator"] = left_out.get("decided by an adjudicator", 0) + 1
+            continue
+        readers = 0 if read is None else len(read.readings)
+        suspects.append(Suspect(clip, classes[given[at]], classes[confident[at]], float(margins[at]), readers))
+    errors = float(expected.sum() - np.trace(expected))
+    return Suspicion(tuple(suspects), len(given), errors, {why: count for why, count in left_out.items() if count})
+
+
+def _by_clip(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
+    """Return the clips and the mean of their frames' probabilities over frames and runs, `(clips, classes)`."""
+    names, shares = [], []
+    for part in parts:
+        kept = pc.is_in(part.table["role"], pa.array(UNSEEN)).to_numpy(zero_copy_only=False)
+        logits = part.logits[kept]
+        powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+        shares.append(powers / powers.sum(1, keepdims=True))
+        names.append(part.table["clip"].to_numpy(zero_copy_only=False)[kept].astype(str))
+    clips, member = np.unique(np.concatenate(names), return_inverse=True)
+    whole = np.concatenate(shares)
+    sums = np.zeros((len(clips), whole.shape[1]))
+    np.add.at(sums, member, whole)
+    return [str(clip) for clip in clips], sums / np.bincount(member, minlength=len(clips))[:, None]
+
+
+def _labels(
+    parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the view of each labeled clip, and how many have none because their frames were given several."""
+    views: dict[str, set[str]] = {}
+    for part in parts:
+        frames = part.table.filter(pc.is_in(part.table["role"], pa.array(UNSEEN))).select(["frame", "clip"])
+        owner = dict(zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True))
+        for frame, view in resolve(events, frames, rule).items():
+            views.setdefault(owner[frame], set()).add(view)
+    mixed = sum(len(several) > 1 for several in views.values())
+    return {clip: next(iter(one)) for clip, one in views.items() if len(one) == 1}, {"frames of several views": mixed}
+
+
+def write_queue(suspects: Sequence[Suspect], out: Path) -> int:
+    """Write a queue for the page, and return the number of clips.
+
+    `why` names neither label nor model's view: the rater reads the clip blind. `readings` asks for one rater more than
+    have read it; the page shows both words to the adjudicator if they differ.
+    """
+    columns = ("clip", "why", "readings", "label", "model", "margin")
+    rows = (
+        (one.clip, f"label in doubt, {place} of {len(suspects)}", one.readers + 1, one.label, one.model, one.margin)
+        for place, one in enumerate(suspects, start=1)
+    )
+    write_rows(out, columns, rows, parquet=out.suffix == ".parquet")
+    return len(suspects)
