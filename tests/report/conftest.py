@@ -36,7 +36,10 @@ def rich() -> Predictions:
 
 @pytest.fixture(scope="session")
 def rich_metrics(rich: Predictions) -> Metrics:
-    return evaluate_predictions(rich, replicates=200)
+    made = evaluate_predictions(rich, replicates=200)
+    edge = made.runs[-1].temperature.model_copy(update={"reason": "at the end of the search"})
+    last = made.runs[-1].model_copy(update={"temperature": edge})
+    return made.model_copy(update={"runs": (*made.runs[:-1], last)})
 
 
 @pytest.fixture(scope="session")

@@ -167,3 +167,9 @@ def test_it_can_be_read_without_eyes(rich_page: Page) -> None:
     assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
     ids = [attributes["id"] for _, attributes in rich_page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_what_weakens_a_temperature_stands_beside_it(rich_report: Path, rich_metrics: Metrics) -> None:
+    value = rich_metrics.runs[-1].temperature.value
+    assert value is not None
+    assert f"{value:.2f} (at the end of the search)" in rich_report.read_text(encoding="utf-8")
