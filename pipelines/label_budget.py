@@ -1,0 +1,125 @@
+"""What does a label buy? Labeling replayed by every method of the queue, on real images and on SYNTHETIC hospitals.
+
+    python -m pipelines.label_budget --data /usr/share/datasets/fashion-mnist --out label_budget_output
+
+The clips' views are known and are given out only when a method asks for them. Every round is one line of
+`results.jsonl`; a study that was stopped goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from heart2heart.cli import yield_cores
+from heart2heart.curate.queue import METHODS, get_method
+from heart2heart.errors import ConfigError
+from heart2heart.files import write_text
+from heart2heart.frames.store import FrameStores
+from heart2heart.progress import stage
+from pipelines.entry import run
+from pipelines.label_budget_data import Archive, draw_parts, fashion, hospitals
+from pipelines.label_budget_report import plot, tables
+from pipelines.label_budget_round import Effort, Plan, Replay
+from pipelines.mismatch_ways import parse_way
+
+DATA = ("fashion", "hospitals")
+LABELS_ONLY = "labels_only"
+
+
+def plans(data: list[str], methods: list[str], ways: list[str], with_pool: list[str], seeds: int) -> list[Plan]:
+    """Return every replay, seed by seed, so that a study that is stopped is balanced."""
+    found = []
+    for seed, name in product(range(seeds), data):
+        found += [Plan(name, seed, LABELS_ONLY, by) for by in methods]
+        found += [Plan(name, seed, way, by) for way in ways for by in with_pool]
+    return found
+
+
+def finished(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of `results.jsonl`."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is played again
+    return [json.loads(line) for line in whole.splitlines() if line.endswith("}")]
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of Fashion-MNIST's files.")],
+    out: Annotated[Path, typer.Option(help="Folder for stores, runs and results.")] = Path("label_budget_output"),
+    on: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(DATA)}; repeatable. Both by default.")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="Methods of the queue; repeatable. All by default.")] = None,
+    way: Annotated[
+        list[str] | None, typer.Option(help="Ways that learn from the rest of the pool. Fix-A-Step by default.")
+    ] = None,
+    with_pool: Annotated[
+        list[str] | None, typer.Option(help="Methods replayed by these ways too. random and margin by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, of data, training and choosing alike.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Trainings of each replay.")] = 4,
+    first: Annotated[int, typer.Option(min=1, help="Clips asked at random before the first training.")] = 40,
+    more: Annotated[int, typer.Option(min=1, help="Clips asked in each later round.")] = 40,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each training.")] = 150,
+    images: Annotated[int, typer.Option(min=1, help="Images in Fashion-MNIST's pool.")] = 3000,
+    validation: Annotated[int, typer.Option(min=1, help="Validation images a class.")] = 20,
+    shrink: Annotated[int, typer.Option(min=1, help="Side of the blocks of pixels averaged into one.")] = 2,
+    size: Annotated[int, typer.Option(min=8, help="Side of the synthetic hospitals' frames, pixels.")] = 24,
+    scale: Annotated[float, typer.Option(help="Synthetic patients, relative to the demo's.")] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate and ingest.")] = 2,
+) -> None:
+    """Play what is missing of the study, then write `results.md` and `results.png`."""
+    import torch
+
+    torch.set_num_threads(1)
+    names, methods, ways = on or list(DATA), by or list(METHODS), way or ["fixmatch+fix_a_step"]
+    for name in (*methods, *(with_pool or [])):
+        get_method(name)
+    for name in ways:
+        parse_way(name)
+    if unknown := sorted(set(names) - set(DATA)):
+        raise ConfigError(f"no data set is called {unknown[0]!r}", where="--on", remedy=f"Choose {', '.join(DATA)}")
+    effort = Effort(first, more, rounds, steps)
+    started = time.monotonic()
+    archives: dict[str, Archive] = {}
+    if "fashion" in names:
+        archives["fashion"] = fashion(data, out, shrink)
+    if "hospitals" in names:
+        archives["hospitals"] = hospitals(out, scale, size, workers)
+    results = out / "results.jsonl"
+    lines = finished(results)
+    write_text(results, "".join(json.dumps(line) + "\n" for line in lines))
+    done = {_key(line) for line in lines}
+    todo = plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
+    with stage("replay labeling", len(todo) * rounds) as progress, results.open("a", encoding="utf-8") as log:
+        for number, plan in enumerate(todo):
+            missing = [each for each in range(rounds) if (*vars(plan).values(), each) not in done]
+            if missing:
+                archive = archives[plan.data]
+                part = draw_parts(archive, plan.seed, FrameStores.open(archive.roots), images, validation)
+                replay = Replay(archive, part, plan, effort, out)
+            for each in missing:
+                line = replay.play(each)
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                lines.append(line)
+                score = f"{100 * line['balanced_accuracy']:.1f} from {line['asked']} labels"
+                progress.update(number * rounds + each + 1, f"{plan.data}, {plan.by}: {score}")
+    mine = {(*vars(plan).values(), each) for plan in todo for each in range(rounds)}
+    lines = [line for line in lines if _key(line) in mine]
+    write_text(out / "results.md", tables(lines) + "\n")
+    plot(lines, out / "results.png")
+    print(f"{tables(lines)}\n{len(lines)} rounds in {results}; {time.monotonic() - started:.0f} s")
+
+
+def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(line[name] for name in ("data", "seed", "way", "by", "round"))
+
+
+if __name__ == "__main__":
+    yield_cores()
+    run(main)

@@ -1,0 +1,143 @@
+"""What labeling is replayed on: clips whose views are known, and who of them is asked, validates and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart import seeds
+from heart2heart.curate import LabelBook, agree
+from heart2heart.curate.queue.pool import Ints
+from heart2heart.frames.geometry import Geometry
+from heart2heart.frames.schema import POOL_MODES
+from heart2heart.frames.store import FrameStore, FrameStores
+from heart2heart.progress import stage
+from heart2heart.simulate import four_hospitals, simulate_hospital
+from heart2heart.sources.image_set import add_image_set
+from heart2heart.splits.duplicates import same_pictures
+from heart2heart.views import SCORED
+from pipelines.synthetic import ingest
+
+PARTS = {"pool": 0, "validation": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Clips with their frames and true views.
+
+    Attributes:
+        name: What a reader calls it.
+        roots: Its stores.
+        classes: Views that are told apart.
+        modes: Modes of its clips.
+        clips: One row a clip: clip, site, patient, view.
+        frames: One row a frame, by clip: frame, clip, site, patient, study, dhash, row.
+        owner: Place in `clips` of each frame, int64.
+    """
+
+    name: str
+    roots: tuple[Path, ...]
+    classes: tuple[str, ...]
+    modes: tuple[str, ...]
+    clips: pa.Table
+    frames: pa.Table
+    owner: Ints
+
+    @classmethod
+    def of(cls, name: str, roots: Sequence[Path], classes: Sequence[str], truth: dict[str, str]) -> Archive:
+        """Open stores, and keep the clips of a training pool's modes whose view is known."""
+        stores = FrameStores.open(roots)
+        modes = POOL_MODES if classes == SCORED else ("other",)
+        clips = stores.clips.select(["clip", "site", "patient", "mode"])
+        known = pc.and_(pc.is_in(clips["clip"], pa.array(sorted(truth))), pc.is_in(clips["mode"], pa.array(modes)))
+        clips = clips.filter(known).sort_by("clip")
+        clips = clips.append_column("view", pa.array([truth[clip] for clip in clips["clip"].to_pylist()]))
+        frames = stores.frames.select(["frame", "clip", "site", "patient", "study", "dhash", "row"]).sort_by("frame")
+        place = pc.index_in(frames["clip"], clips["clip"].combine_chunks())
+        frames, owner = frames.filter(pc.is_valid(place)), pc.drop_null(place).to_numpy().astype(np.int64)
+        order = pa.array(np.argsort(owner, kind="stable"))
+        return cls(name, tuple(roots), tuple(classes), modes, clips, frames.take(order), np.sort(owner))
+
+    def target(self) -> Ints:
+        """Return the class of each clip, int64; -1 for a view outside the classes."""
+        number = pc.fill_null(pc.index_in(self.clips["view"], pa.array(self.classes)), -1)
+        return number.to_numpy().astype(np.int64)
+
+    def patients(self) -> Ints:
+        """Return a number for the patient of each clip, int64."""
+        names = pc.binary_join_element_wise(self.clips["site"], self.clips["patient"], "/")
+        found = np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1]
+        return found.astype(np.int64)
+
+    def rows(self) -> Ints:
+        """Return the rows of the frames, int64."""
+        return np.asarray(self.frames["row"].to_numpy(), np.int64)
+
+    def without_repeats(self, part: npt.NDArray[np.str_], stores: FrameStores) -> npt.NDArray[np.str_]:
+        """Exclude clips of the pool that show a picture of validation or test, and of validation one of test."""
+        used = np.flatnonzero(np.isin(part, list(PARTS))[self.owner])
+        group = np.array([PARTS[each] for each in part[self.owner[used]]], np.int64)
+        hashes = self.frames["dhash"].to_numpy().astype(np.uint64)[used]
+        pairs = same_pictures(hashes, group, self.rows()[used], stores)[0]
+        left = part.copy()
+        left[self.owner[used[pairs[:, 0]]]] = "excluded"
+        return left
+
+
+def fashion(folder: Path, out: Path, shrink: int) -> Archive:
+    """Open Fashion-MNIST: real images, each a clip and a patient of its own; the test part is named `test`."""
+    with stage("images of Fashion-MNIST", 2) as progress:
+        store = FrameStore.create(out / "fashion", Geometry("tmed2", 28 // shrink))
+        truth: dict[str, str] = {}
+        for number, part in enumerate(("train", "test"), start=1):
+            added = add_image_set(folder, store, site="fashion-mnist", part=part, shrink=shrink)
+            truth |= {clip: str(each) for clip, each in added.classes.items()}
+            store = FrameStore.open(store.root)
+            progress.update(number)
+    return Archive.of("fashion", [store.root], [str(each) for each in range(10)], truth)
+
+
+def hospitals(out: Path, scale: float, size: int, workers: int) -> Archive:
+    """Make and open the four SYNTHETIC hospitals, every patient of them labeled."""
+    made = [each.model_copy(update={"labeled_patients": each.patients}) for each in four_hospitals(scale)]
+    folder = out / "synthetic"
+    for hospital in made:
+        with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
+            simulate_hospital(hospital, folder / "hospitals", 7, workers=workers, progress=progress)
+    names = tuple(hospital.name for hospital in made)
+    ingest(folder, names, 7, workers, size=size, frames="even:8")
+    truth = {clip: view for clip, view in agree(LabelBook(folder / "labels.db").events()).items() if ":" not in clip}
+    return Archive.of("hospitals", [folder / "stores" / name for name in names], SCORED, truth)
+
+
+def draw_parts(archive: Archive, seed: int, stores: FrameStores, images: int, validation: int) -> npt.NDArray[np.str_]:
+    """Draw the part of each clip: `pool`, `validation`, `test` or `excluded`.
+
+    Hospitals: whole patients of every hospital, about 60, 15 and 25 per cent. Images: `images` of the pool,
+    `validation` of each class and 2,000 to test, the rest excluded.
+    """
+    rng = seeds.stream(seed, "label budget", archive.name)
+    part = np.full(len(archive.clips), "excluded", dtype="<U10")
+    if archive.name == "hospitals":
+        site = archive.clips["site"].to_numpy(zero_copy_only=False)
+        patient = archive.patients()
+        for each in sorted(set(site)):
+            mine = rng.permutation(np.unique(patient[site == each]))
+            tests, validates = round(0.25 * len(mine)), max(1, round(0.15 * len(mine)))
+            for name, group in zip(
+                ("test", "validation", "pool"), np.split(mine, [tests, tests + validates]), strict=True
+            ):
+                part[np.isin(patient, group)] = name
+    else:
+        target, order = archive.target(), rng.permutation(len(part))
+        for number in range(len(archive.classes)):
+            part[order[target[order] == number][:validation]] = "validation"
+        free = order[part[order] == "excluded"]
+        part[free[:images]], part[free[images : images + 2000]] = "pool", "test"
+    return archive.without_repeats(part, stores)

@@ -1,0 +1,190 @@
+"""One round of replayed labeling: train on what was asked so far, test, and choose what to ask next."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from heart2heart import seeds
+from heart2heart.curate.queue import METHODS, Pool, QueueSettings, choose
+from heart2heart.curate.queue.evidence import read_tables
+from heart2heart.curate.queue.pool import Bools, Ints
+from heart2heart.files import read_json, write_json
+from heart2heart.frames.store import FrameStores
+from heart2heart.learn import Run, TrainConfig, train
+from heart2heart.learn.evidence import RunEvidence
+from heart2heart.splits import SplitManifest, certify
+from heart2heart.splits.manifest import MEMBERS
+from pipelines.label_budget_data import Archive
+from pipelines.mismatch_ways import parse_way
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One replay: a data set, a seed, a way to learn and a method to choose.
+
+    Attributes:
+        data: Name of the archive.
+        seed: Of the draw, of training and of choosing.
+        way: Such as `labels_only` or `fixmatch+fix_a_step`.
+        by: A name of `METHODS`.
+    """
+
+    data: str
+    seed: int
+    way: str
+    by: str
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What every replay is given.
+
+    Attributes:
+        first: Clips asked at random before the first training.
+        more: Clips asked in each later round.
+        rounds: Trainings.
+        steps: Optimiser steps of each.
+        labeled: Labeled frames a step.
+        unlabeled: Unlabeled frames a step.
+    """
+
+    first: int
+    more: int
+    rounds: int
+    steps: int
+    labeled: int = 32
+    unlabeled: int = 32
+
+
+class Replay:
+    """Plays the rounds of one plan; a round that was played before is read back.
+
+    Args:
+        archive: The clips.
+        part: Part of each clip.
+        plan: What is replayed.
+        effort: What it is given.
+        out: Folder of the study.
+    """
+
+    def __init__(self, archive: Archive, part: npt.NDArray[np.str_], plan: Plan, effort: Effort, out: Path) -> None:
+        self.archive, self.part, self.plan, self.effort, self.out = archive, part, plan, effort, out
+        self.stores = FrameStores.open(archive.roots)
+
+    def asked(self, number: int) -> Bools:
+        """Return which clips are asked before round `number`, bool over the archive's clips."""
+        if number == 0:
+            rng = seeds.stream(self.plan.seed, "label budget", self.archive.name, "first")
+            asked = np.zeros(len(self.part), bool)
+            asked[rng.permutation(np.flatnonzero(self.part == "pool"))[: self.effort.first]] = True
+            return asked
+        before = self.asked(number - 1)
+        kept = self.out / "asked" / "-".join(map(str, vars(self.plan).values())) / f"{number}.json"
+        names = self.archive.clips["clip"].to_numpy(zero_copy_only=False)
+        if not kept.exists():
+            run = self._train(before)
+            write_json(kept, {"clips": sorted(names[self._choose(run, before, number)].tolist())})
+        return np.asarray(before | np.isin(names, read_json(kept, what="round")["clips"]))
+
+    def play(self, number: int) -> dict[str, Any]:
+        """Train on what is asked before round `number` and test it; return a line of results."""
+        started = time.monotonic()
+        asked = self.asked(number)
+        run = self._train(asked)
+        target = self.archive.target()
+        tested = np.flatnonzero((self.part == "test") & (target >= 0))
+        frames = np.isin(self.archive.owner, tested)
+        owner = np.searchsorted(tested, self.archive.owner[frames])
+        shares = read_tables(
+            RunEvidence(run), self.stores, self.archive.rows()[frames], owner, len(tested), {"probabilities"}
+        )
+        right = shares["probabilities"].argmax(1) == target[tested]
+        recalls = [right[target[tested] == each].mean() for each in np.unique(target[tested])]
+        counts = np.bincount(target[asked & (target >= 0)], minlength=len(self.archive.classes))
+        line: dict[str, Any] = vars(self.plan) | {
+            "round": number, "asked": int(asked.sum()), "with_a_class": int(counts.sum()),
+            "fewest_of_a_class": int(counts.min()),
+            "balanced_accuracy": float(np.mean(recalls)), "validation": run.folder.record.selected_score,
+            "seconds": round(time.monotonic() - started, 1),
+        }  # fmt: skip
+        return line
+
+    def _train(self, asked: Bools) -> Run:
+        """Train on the clips asked so far, or find that done: plans that ask for the same clips share a run."""
+        digest = hashlib.sha256(asked.tobytes()).hexdigest()[:12]
+        name = f"{self.plan.data}-{self.plan.seed}-{digest}"
+        split = self._split(asked, self.out / "splits" / name)
+        method, around = parse_way(self.plan.way)
+        effort = self.effort
+        content: dict[str, Any] = {
+            "data": {"stores": [str(root) for root in self.archive.roots], "split": str(split.path)},
+            "network": {"options": {"depth": 10, "widen": 1, "blocks": 2, "norm_momentum": 0.05}},
+            "method": {"name": method},
+            "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4},
+            "batch": {"labeled": effort.labeled, "unlabeled": effort.unlabeled},
+            "pool": {"modes": list(self.archive.modes)},
+            "ema": 0.97, "steps": effort.steps, "evaluate_every": max(1, effort.steps // 4),
+            "checkpoint_every": effort.steps, "log_every": max(1, effort.steps // 4),
+            "seed": self.plan.seed, "device": "auto",
+        }  # fmt: skip
+        config = TrainConfig.parse(content | around, where=self.plan.way)
+        return train(config, self.out / "runs" / self.plan.way.replace("+", "-") / name)
+
+    def _split(self, asked: Bools, path: Path) -> SplitManifest:
+        """Freeze and certify: what was asked trains, the rest of the pool is unlabeled."""
+        if not (path / "split.json").exists():
+            role = np.where(self.part == "pool", np.where(asked, "train", "unlabeled"), self.part)
+            view = self.archive.clips["view"].to_numpy(zero_copy_only=False)
+            mine = role[self.archive.owner]
+            told = np.where(np.isin(mine, ["unlabeled", "excluded"]), None, view[self.archive.owner])
+            members = self.archive.frames.select(["frame", "clip", "site", "patient", "study"])
+            members = members.append_column("role", pa.array(mine.tolist())).append_column(
+                "view", pa.array(told.tolist())
+            )
+            SplitManifest.freeze(
+                path,
+                name=f"labels replayed on {self.archive.name}",
+                classes=self.archive.classes,
+                seed=self.plan.seed,
+                source_sites=sorted(set(self.archive.clips["site"].to_pylist())),
+                held_out_sites=[],
+                settings={},
+                members=members.filter(pa.array(mine != "excluded")).select(MEMBERS.names),
+                stores=self.stores,
+            )
+        split = SplitManifest.load(path)
+        if not (path / "certificate.json").exists():
+            certify(split, self.stores)
+        split.require_certified()
+        return split
+
+    def _choose(self, run: Run, asked: Bools, number: int) -> Ints:
+        """Return the places of the clips that are asked next."""
+        plan = self.plan
+        places = np.flatnonzero(self.part == "pool")
+        frames = np.isin(self.archive.owner, places)
+        owner = np.searchsorted(places, self.archive.owner[frames])
+        pool = Pool(
+            patient=self.archive.patients()[places],
+            asked=asked[places],
+            target=np.where(asked, self.archive.target(), -1)[places],
+            cost=np.ones(len(places)),
+            picture=np.arange(len(places)),
+            classes=self.archive.classes,
+        )
+        evidence, needs = RunEvidence(run), METHODS[plan.by].needs
+        wanted = (needs | ({"embeddings"} if "unlike" in needs else set())) - {"unlike"}
+        tables = read_tables(evidence, self.stores, self.archive.rows()[frames], owner, len(places), wanted)
+        if "unlike" in needs:
+            tables["unlike"] = evidence.unlike_labeled(tables["embeddings"], pool.asked, plan.seed)
+        pool = Pool(**(vars(pool) | {"tables": tables}))
+        settings = QueueSettings(by=plan.by, budget=self.effort.more, seed=100 * plan.seed + number)
+        return places[[pick.place for pick in choose(pool, settings)]]
