@@ -28,7 +28,7 @@ def curate(
     ] = None,
     run: Annotated[str | None, typer.Option(help="Which run of the predictions, if there are several.")] = None,
     queue: Annotated[
-        Path | None, typer.Option(help="Clips to ask for, in order (Parquet or CSV: clip, why). Default: all.")
+        Path | None, typer.Option(help="Clips to ask for, in order (Parquet or CSV: clip, why, readings). Default: all.")
     ] = None,
     double: Annotated[float, typer.Option(help="Share of clips that two raters read, blind to each other.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Chooses which clips are read twice.")] = 0,
@@ -62,7 +62,7 @@ def curate(
     with needed():
         from heart2heart.curate.page.serve import PageServer
     from heart2heart.curate.page.desk import Desk
-    from heart2heart.curate.page.hints import read_queue, read_suggestions
+    from heart2heart.curate.page.hints import read_queue, read_suggestions, read_wanted
     from heart2heart.curate.page.shelf import Shelf
 
     desk = Desk(
@@ -71,6 +71,7 @@ def curate(
         settings,
         suggestions=None if predictions is None else read_suggestions(predictions, run),
         queue=None if queue is None else read_queue(queue),
+        readings=None if queue is None else read_wanted(queue),
     )
     PageServer(desk).run(lambda address: print(f"Label at {address}", file=sys.stderr, flush=True))
 

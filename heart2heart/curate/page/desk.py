@@ -70,6 +70,7 @@ class Desk:
         settings: What is asked, of whom.
         suggestions: What a model calls each clip.
         queue: Reason by clip, in the order of asking; None asks for all clips of the shelf.
+        readings: Raters who are to read a clip, where more are wanted than the settings say.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Desk:
         *,
         suggestions: Mapping[str, Suggestion] | None = None,
         queue: Mapping[str, str] | None = None,
+        readings: Mapping[str, int] | None = None,
     ) -> None:
         self.book, self.shelf, self.settings = book, shelf, settings
-        self.suggestions, self.queue = suggestions or {}, queue
+        self.suggestions, self.queue, self.readings = suggestions or {}, queue, readings or {}
         self._events: dict[str, list[LabelEvent]] = {}
         self._states: dict[str, ClipState] = {}
         self._held: dict[str, tuple[str, float]] = {}
@@ -117,7 +119,7 @@ class Desk:
 
     def wanted(self, clip: str) -> int:
         """Return how many raters are to read a clip."""
-        return readings_wanted(clip, self.settings.double, self.settings.seed)
+        return max(readings_wanted(clip, self.settings.double, self.settings.seed), self.readings.get(clip, 1))
 
     def status(self, clip: str) -> str:
         """Return how far a clip is; see `ClipState.status`."""

@@ -74,6 +74,30 @@ def read_queue(path: Path) -> Mapping[str, str]:
         MissingInputError: no such file, or an empty one.
         LabelError: it is neither, or lacks the columns.
     """
+    table = _queue(path)
+    rows = zip(table["clip"].cast(pa.string()).to_pylist(), table["why"].cast(pa.string()).to_pylist(), strict=True)
+    found = {clip: why or "" for clip, why in rows if clip}
+    if not found:
+        raise MissingInputError("this queue names no clip", where=path)
+    return found
+
+
+def read_wanted(path: Path) -> Mapping[str, int]:
+    """Return how many raters are to read each clip, where the queue has the column `readings`; see `read_queue`.
+
+    Raises:
+        LabelError: `readings` holds something else than numbers from 1 on.
+    """
+    table = _queue(path)
+    if "readings" not in table.column_names:
+        return {}
+    counts = table["readings"].to_pylist()
+    if not all(isinstance(count, int) and count > 0 for count in counts):
+        raise LabelError("the column readings of this queue holds no numbers of raters", where=path)
+    return dict(zip(table["clip"].cast(pa.string()).to_pylist(), counts, strict=True))
+
+
+def _queue(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
     except FileNotFoundError as error:
@@ -82,8 +106,4 @@ def read_queue(path: Path) -> Mapping[str, str]:
         raise LabelError("this queue is not readable as Parquet or CSV", where=path) from error
     if not {"clip", "why"} <= set(table.column_names):
         raise LabelError("this queue lacks a column", where=path, remedy="Needed: clip and why")
-    rows = zip(table["clip"].cast(pa.string()).to_pylist(), table["why"].cast(pa.string()).to_pylist(), strict=True)
-    found = {clip: why or "" for clip, why in rows if clip}
-    if not found:
-        raise MissingInputError("this queue names no clip", where=path)
-    return found
+    return table

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
+from heart2heart.curate.agreement_study import ALL, Readings, measure_agreement
 from heart2heart.curate.consensus import opinions
 from heart2heart.curate.events import LabelEvent, standing
 from heart2heart.curate.page.desk import Desk
@@ -119,7 +120,24 @@ def pairwise_agreement(events: Sequence[LabelEvent]) -> Table:
     return Table("Two raters, the same clip", "Before adjudication; not corrected for chance.", columns, rows)
 
 
-AGREEMENT: tuple[Callable[[Sequence[LabelEvent]], Table], ...] = (pairwise_agreement,)
+def chance_corrected(events: Sequence[LabelEvent]) -> Table:
+    """Return Krippendorff's alpha of all views and of each, and Cohen's kappa of each two raters.
+
+    Unsure is a missing reading, unusable a word like a view; intervals need the patients: `labels agree`.
+    """
+    found = [one for one in measure_agreement(Readings.of(events)) if one.measure == "krippendorff" or one.view == ALL]
+    names = {"krippendorff": "Krippendorff's alpha", "cohen": "Cohen's kappa", "fleiss": "Fleiss' kappa"}
+    rows = tuple(
+        (names[one.measure], one.view, ", ".join(one.raters), str(one.units),
+         one.note if one.value is None else f"{one.value:.2f}")
+        for one in found
+        if one.units
+    )  # fmt: skip
+    note = "Before adjudication; 0 is chance, 1 is full agreement. A view is held against all others."
+    return Table("Corrected for chance", note, ("measure", "view", "raters", "clips", "value"), rows)
+
+
+AGREEMENT: tuple[Callable[[Sequence[LabelEvent]], Table], ...] = (pairwise_agreement, chance_corrected)
 """What the page shows under Agreement, in order; each takes the events of the clips that are asked for."""
 
 

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 from heart2heart.curate import LabelEvent
-from heart2heart.curate.page.tables import Table, agreement_tables, pairwise_agreement, progress_tables
+from heart2heart.curate.page.tables import (
+    Table,
+    agreement_tables,
+    chance_corrected,
+    pairwise_agreement,
+    progress_tables,
+)
 from tests.curate.page.support import make_desk
 
 
@@ -49,7 +55,7 @@ def test_nothing_yet(tmp_path: Path) -> None:
     overall, _, rater, view = progress_tables(desk)
     assert _facts(overall)["Time left, one person"] == "not known yet"
     assert (rater.rows, view.rows) == ((), ())
-    assert [table.rows for table in agreement_tables(desk.events())] == [()]
+    assert [table.rows for table in agreement_tables(desk.events())] == [(), ()]
 
 
 def test_two_raters_agree_where_they_say_the_same() -> None:
@@ -59,3 +65,13 @@ def test_two_raters_agree_where_they_say_the_same() -> None:
         _say("c2", "z", "A4C", "adjudication"),
     ]  # fmt: skip
     assert pairwise_agreement(events).rows == (("a", "b", "2", "1", "50 %"), ("a", "c", "1", "1", "100 %"))
+
+
+def test_agreement_beyond_chance() -> None:
+    events = [_say(f"c{at}", rater, view) for at, view in enumerate(("A4C", "A2C")) for rater in "ab"]
+    assert chance_corrected(events).rows == (
+        ("Krippendorff's alpha", "all", "", "2", "1.00"), ("Krippendorff's alpha", "A2C", "", "2", "1.00"),
+        ("Krippendorff's alpha", "A4C", "", "2", "1.00"), ("Fleiss' kappa", "all", "", "2", "1.00"),
+        ("Cohen's kappa", "all", "a, b", "2", "1.00"),
+    )  # fmt: skip
+    assert chance_corrected(events[:2]).rows[0][-1] == "not estimable: all readings say the same"

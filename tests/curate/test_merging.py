@@ -1,0 +1,130 @@
+"""Two sites' labels as one book: nothing lost or doubled, whatever comes first; other taxonomies mapped or refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heart2heart.curate import LabelBook, LabelEvent, agree, export_events
+from heart2heart.curate.merging import merge, merge_files
+from heart2heart.curate.taxonomy import carried, read_maps
+from heart2heart.errors import ExistsError, LabelError, MissingInputError, UnknownNameError
+
+_EVENT = st.builds(
+    LabelEvent, st.sampled_from(["c1", "c2"]), st.just(""), st.sampled_from(["A4C", "A2C"]), st.sampled_from("ab"),
+    st.sampled_from(["", "1", "2"]), st.just("test"), confidence=st.sampled_from([None, 0.5, 0.9]),
+)  # fmt: skip
+_BOOK = st.lists(_EVENT, max_size=7, unique_by=lambda event: event.identifier)
+
+
+@given(_BOOK, _BOOK)
+@settings(max_examples=60)
+def test_merging_loses_nothing_doubles_nothing_and_does_not_mind_the_order(
+    one: list[LabelEvent], other: list[LabelEvent]
+) -> None:
+    both = merge([one, other])
+    assert both == merge([other, one])
+    assert {event.identifier for event in both.events} == {event.identifier for event in [*one, *other]}
+    assert len({event.identifier for event in both.events}) == len(both.events)
+    assert merge([one]).events == merge([one, one]).events
+    assert set(merge([one]).events) == set(one)
+    assert {event.identifier for event in merge([both.events, other]).events} == {e.identifier for e in both.events}
+
+
+@given(_BOOK)
+@settings(max_examples=60)
+def test_each_clips_events_keep_their_order(one: list[LabelEvent]) -> None:
+    merged = merge([one, one[::2]]).events
+    for clip in ("c1", "c2"):
+        assert [event for event in merged if event.clip == clip] == [event for event in one if event.clip == clip]
+    assert agree(merged) == agree(one)
+
+
+def test_of_two_tellings_the_fuller_is_kept() -> None:
+    plain = LabelEvent("c1", "", "A4C", "a", "1", "csv:clinical")
+    full = replace(plain, source="page", confidence=0.9, seconds=2.0)
+    for order in ([plain], [full]), ([full], [plain]):
+        found = merge(order)
+        assert (found.events, found.shared, found.differing) == ([full], 1, 1)
+
+
+def test_contradicting_orders_are_settled_by_time() -> None:
+    early, late = (LabelEvent("c1", "", view, "a", at, "t") for view, at in (("A4C", "1"), ("A2C", "2")))
+    assert merge([[late, early], [early, late]]).events == [early, late]
+    assert merge([[late, early]]).events == [late, early]  # one book's own order is kept
+
+
+def _books(tmp_path: Path) -> tuple[LabelBook, LabelBook]:
+    one, other = LabelBook(tmp_path / "one.db"), LabelBook(tmp_path / "other.db")
+    shared = LabelEvent("c0", "", "A4C", "a", "1", "page", confidence=0.5)
+    one.append([shared, LabelEvent("c1", "", "A2C", "a", "2", "page")])
+    other.append([shared, shared.taken_back("3"), LabelEvent("c9", "", "", "b", "4", "page", answer="unsure")])
+    return one, other
+
+
+def test_books_and_exports_become_a_book(tmp_path: Path) -> None:
+    one, other = _books(tmp_path)
+    export_events(other, tmp_path / "other.csv")
+    export_events(other, tmp_path / "other.parquet")
+    for name in ("other.db", "other.csv", "other.parquet"):
+        made = merge_files([one.path, tmp_path / name], tmp_path / f"all-{name}.db")
+        assert (len(made.events), made.shared, made.differing) == (4, 1, 0)
+        assert LabelBook(tmp_path / f"all-{name}.db").events() == made.events
+        assert agree(made.events) == {"c1": "A2C"}
+    assert [path.name for path in tmp_path.glob("*-wal")] == []
+
+
+def test_what_merging_refuses(tmp_path: Path) -> None:
+    one, other = _books(tmp_path)
+    with pytest.raises(ExistsError, match="would be overwritten"):
+        merge_files([one.path], other.path)
+    with pytest.raises(MissingInputError, match="no label book and no export here"):
+        merge_files([tmp_path / "none.db"], tmp_path / "all.db")
+    (tmp_path / "labels.csv").write_text("clip,view\nc0,A4C\n")
+    with pytest.raises(LabelError, match="no export of label events"):
+        merge_files([one.path, tmp_path / "labels.csv"], tmp_path / "all.db")
+    assert not (tmp_path / "all.db").exists()
+
+
+def _old() -> list[LabelEvent]:
+    first = LabelEvent("c0", "", "4CH", "a", "1", "page", taxonomy="0", suggestion="2CH", suggested_by="run")
+    return [first, first.taken_back("2"), LabelEvent("c1", "", "2CH", "a", "1", "page", taxonomy="0")]
+
+
+def test_another_taxonomy_is_refused_with_what_has_no_mapping(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"2CH of version 0 \(2\), 4CH of version 0 \(1\)"):
+        carried(_old())
+    with pytest.raises(LabelError, match=r"without a mapping: 2CH of version 0 \(2\)\."):
+        carried(_old(), {"0": {"4CH": "A4C"}})
+
+
+def test_another_taxonomy_is_mapped_with_its_retractions(tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text('"0": {4CH: A4C, 2CH: A2C}\n')
+    found = carried(_old(), read_maps(tmp_path / "map.yaml"))
+    assert [(event.view, event.suggestion, event.taxonomy) for event in found] == [
+        ("A4C", "A2C", "1"), ("", "", "1"), ("A2C", "", "1"),
+    ]  # fmt: skip
+    assert found[1].retracts == found[0].identifier
+    assert found[0].source == "page taxonomy:0"
+    assert agree(found) == {"c1": "A2C"}
+    book = LabelBook(tmp_path / "labels.db")
+    assert book.append(found) == 3
+    today = LabelEvent("c0", "", "A4C", "a", "1", "page")
+    assert carried([today]) == [today]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("[1, 2]", LabelError, "has the form"), ("a: b", LabelError, "has the form"), ("{", LabelError, "not readable"),
+        ("0: {4CH: A9C}", UnknownNameError, "unknown view 'A9C'"),
+    ],
+)  # fmt: skip
+def test_bad_maps(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
+    (tmp_path / "map.yaml").write_text(text)
+    with pytest.raises(error, match=message):
+        read_maps(tmp_path / "map.yaml")
+    with pytest.raises(MissingInputError):
+        read_maps(tmp_path / "none.yaml")
