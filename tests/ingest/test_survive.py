@@ -102,7 +102,8 @@ def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         command = (sys.executable, "-c", "from heart2heart.cli import main; main()", *line)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    said = [line for line in done.stderr.splitlines() if not line.startswith("  ingest")]  # a slow machine tells how far
+    # A slow machine tells how far it is before.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("  ingest")]
     assert len(said) == 1
     assert said[0].startswith("error: no space left on the disk")
 
