@@ -162,7 +162,7 @@ def export_reports(
         events, "sr", written=len(views), rule=rule, agreed=agreed, left_out={k: n for k, n in reasons.items() if n}
     )
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
-    temporary.mkdir(parents=True)
+    temporary.mkdir(mode=0o700, parents=True)
     try:
         for number, headers in enumerate(studies.values(), start=1):
             report = make_report(headers, views, rule)

@@ -40,6 +40,13 @@ class Found:
     words: dict[str, int] = field(default_factory=dict)
     silent: int = 0
     exact: bool = False
+    _once: set[LabelEvent] = field(default_factory=set)
+
+    def say_once(self, number: int, event: LabelEvent) -> None:
+        """Take in an event unless it is there already: archives hold copies of files."""
+        if event not in self._once:
+            self._once.add(event)
+            self.said.append((number, event))
 
 
 class Clips:

@@ -79,7 +79,7 @@ def read_headers(folder: Path, clips: Clips, *, reports: bool) -> Found:
         if clip is None:
             found.unknown.append(number)
         else:
-            found.said.append((number, LabelEvent(clip, "", view, "view_code", "", "dicom:view_code")))
+            found.say_once(number, LabelEvent(clip, "", view, "view_code", "", "dicom:view_code"))
     return found
 
 
@@ -101,7 +101,7 @@ def _reports(folder: Path, clips: Clips, pseudonyms: Pseudonymizer) -> Found:
             elif clip is None:
                 found.unknown.append(found.rows)
             else:
-                found.said.append((found.rows, LabelEvent(clip, "", view, rater, "", "dicom:sr")))
+                found.say_once(found.rows, LabelEvent(clip, "", view, rater, "", "dicom:sr"))
     return found
 
 

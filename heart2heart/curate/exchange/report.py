@@ -40,7 +40,7 @@ def make_report(headers: Sequence[Dataset], views: Mapping[str, str], rule: str)
         views: View by SOP Instance UID of those clips.
         rule: Consensus rule that the views follow.
     """
-    now = datetime.now(UTC)
+    now = datetime.now(UTC).astimezone()  # local, as the study's own times are
     report = Dataset()
     report.file_meta = FileMetaDataset()
     report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = ComprehensiveSRStorage
@@ -61,7 +61,6 @@ def make_report(headers: Sequence[Dataset], views: Mapping[str, str], rule: str)
     report.ReferencedPerformedProcedureStepSequence, report.PerformedProcedureCodeSequence = [], []
     report.InstanceNumber, report.CompletionFlag, report.VerificationFlag = 1, "COMPLETE", "UNVERIFIED"
     report.ContentDate, report.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    report.TimezoneOffsetFromUTC = "+0000"
     report.CurrentRequestedProcedureEvidenceSequence = [_evidence(headers)]
     if any(get_view(view).scheme == PRIVATE_SCHEME for view in views.values()):
         scheme = Dataset()

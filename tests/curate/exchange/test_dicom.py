@@ -32,8 +32,9 @@ def test_view_codes_of_headers_become_labels_of_the_clips(tmp_path: Path) -> Non
     codes = {0: ("399214001", "SCT"), 1: ("G-0396", "SRT"), 2: ("399371001", "SCT"), 3: ("NONSENSE", "99X")}
     hospital, book = make_hospital(tmp_path, codes), LabelBook(tmp_path / "labels.db")
     (hospital.files / "note.txt").write_text("no DICOM")
+    shutil.copy(hospital.files / "0.dcm", hospital.files / "copy.dcm")
     made = import_labels(hospital.files, book, hospital.store, form="view_code", key=hospital.key)
-    assert (made.rows, made.new, made.without_view, made.unknown_clip) == (5, 3, 2, 0)
+    assert (made.rows, made.new, made.without_view, made.unknown_clip) == (6, 3, 2, 0)
     assert [(e.clip, e.view, e.rater, e.source) for e in book.events()] == [
         ("c0", "A4C", "view_code", "dicom:view_code"), ("c1", "PLAX", "view_code", "dicom:view_code"),
         ("c2", "PSAX", "view_code", "dicom:view_code"),
@@ -66,6 +67,7 @@ def test_reports_go_out_one_a_study_and_come_back_as_the_same_labels(tmp_path: P
     assert (first.SOPClassUID, first.Modality, first.SyntheticData) == (ComprehensiveSRStorage, "SR", "YES")
     assert (str(first.PatientName), first.PatientID, first.StudyInstanceUID) == (NAME, "PLANTED0", "1.2.98.0")
     assert second.StudyInstanceUID == "1.2.98.1"
+    assert (tmp_path / "sr").stat().st_mode & 0o077 == 0  # names are in it
     evidence = first.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     assert [item.ReferencedSOPInstanceUID for item in evidence.ReferencedSOPSequence] == ["1.2.99.0", "1.2.99.1"]
     assert first.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99HEART2HEART"  # of A5C

@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_events_are_named(tmp_path: Path, store: FrameStore)
 
 def test_files_of_another_form_are_told(tmp_path: Path, store: FrameStore) -> None:
     book = _book(tmp_path)
-    with pytest.raises(LabelError, match="no file of labels, but a label book.*labels merge"):
+    with pytest.raises(LabelError, match=r"no file of labels, but a label book.*labels merge"):
         import_labels(book.path, LabelBook(tmp_path / "l.db"), store)
     export_labels(book, tmp_path / "labels.parquet", "latest")
     shutil.copy(tmp_path / "labels.parquet", tmp_path / "named.csv")
