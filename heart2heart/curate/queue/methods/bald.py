@@ -6,6 +6,8 @@ last linear layer: an approximation of that layer's posterior at most, not of th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from heart2heart.curate.queue.methods.base import Method
@@ -19,37 +21,37 @@ RATE = 0.5
 """Share of the embedding's numbers that a thinning leaves out."""
 
 
-def mutual_information(draws: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
+def mutual_information(draws: Iterable[Table]) -> Floats:
     """Return the information in nats `(n,)` that a label holds about the weights: H(mean p) - mean H(p).
 
     Args:
-        draws: Probabilities `(draws, n, classes)`.
+        draws: Probabilities `(n, classes)`, one table a draw, at least one.
     """
-    found: Floats = entropies(draws.mean(0)) - entropies(draws).mean(0)
-    return np.maximum(found, 0)
+    mean: Floats | float = 0.0
+    doubt: Floats | float = 0.0
+    count = 0
+    for draw in draws:
+        mean, doubt, count = mean + draw.astype(np.float64), doubt + entropies(draw), count + 1
+    return np.maximum(entropies(np.asarray(mean) / count) - doubt / count, 0)
 
 
-def thinned(pool: Pool, rng: np.random.Generator) -> Table:
-    """Return the probabilities `(DRAWS, n, classes)` under dropout, one mask for all clips in each draw.
+def thinned(pool: Pool, rng: np.random.Generator) -> Iterator[Table]:
+    """Yield the probabilities `(n, classes)` of `DRAWS` thinnings, each with one mask for all clips.
 
     A mean of embeddings is thinned in the place of its frames: the layer is linear.
     """
     embeddings, weights, bias = (pool.table(name) for name in ("embeddings", "weights", "bias"))
-    found = np.empty((DRAWS, len(pool), len(bias)), np.float32)
-    for draw in found:
+    for _ in range(DRAWS):
         kept = (rng.random(len(weights)) >= RATE) / (1 - RATE)
         logits = embeddings @ (kept[:, None] * weights).astype(np.float32) + bias
         share = np.exp(logits - logits.max(1, keepdims=True))
-        draw[:] = share / share.sum(1, keepdims=True)
-    return found
+        yield share / share.sum(1, keepdims=True)
 
 
 def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     """Pick by mutual information."""
     scores = mutual_information(thinned(pool, rng))
-    take_best(
-        pool, shortlist, scores, lambda place: f"thinned networks disagree: {scores[place]:.3f} nats to be learned"
-    )
+    take_best(pool, shortlist, scores, lambda place: f"thinned networks disagree: {scores[place]:.3f} nats to learn")
 
 
 METHOD = Method(

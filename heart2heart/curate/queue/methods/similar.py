@@ -22,7 +22,8 @@ from heart2heart.errors import ConfigError
 
 ETA = 1.0
 """Weight of the clips' likeness to the queries beside the queries' being covered."""
-MOST_QUERIES = 500
+MOST_QUERIES = 200
+"""Labeled clips of rare views that are looked at, drawn at random where there are more."""
 
 
 def rare_classes(pool: Pool) -> Ints:

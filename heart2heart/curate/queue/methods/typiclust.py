@@ -19,13 +19,14 @@ _EXACT = 50  # clusters from which k-means works by batches, as in the authors' 
 
 
 def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
-    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`."""
+    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`; fewer where fewer points differ."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
+    fitted = points[sample(np.arange(len(points)), max(_FITTED, 10 * count), rng)]
+    count = min(count, len(np.unique(fitted, axis=0)))
     kind = KMeans if count <= _EXACT else MiniBatchKMeans
     extra = {} if kind is KMeans else {"batch_size": 1024}
-    model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra)
-    model.fit(points[sample(np.arange(len(points)), max(_FITTED, 10 * count), rng)])
+    model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra).fit(fitted)
     centres = model.cluster_centers_.astype(np.float32)
     found = np.empty(len(points), np.int64)
     for rows, apart in blocks(points, centres):
@@ -49,7 +50,7 @@ def typicality(points: Table) -> Floats:
 def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     """Pick from the cluster with the fewest labels, of these the largest, the clip most typical for its cost."""
     points = centred(pool.table("embeddings"))
-    count = min(int(pool.asked.sum()) + shortlist.wanted, MOST_CLUSTERS, len(np.unique(points, axis=0)))
+    count = min(int(pool.asked.sum()) + shortlist.wanted, MOST_CLUSTERS)
     member = cluster(points, count, rng)
     sizes = np.bincount(member, minlength=count)
     covered = np.bincount(member[pool.asked], minlength=count)
