@@ -7,7 +7,6 @@ where the confident joint counts it beside its diagonal; the suspects are ranked
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.curate.consensus import opinions, resolve
+from heart2heart.curate.consensus import resolve
 from heart2heart.curate.events import LabelEvent
 from heart2heart.curate.exchange.tables import write_rows
+from heart2heart.curate.reading import ClipState
 from heart2heart.errors import EvaluationError
 from heart2heart.predictions import ROLES, Predictions
 
@@ -74,7 +74,7 @@ class Suspect:
         label: Its view.
         model: The view that it is confidently of.
         margin: Probability of the label less that of the likeliest other view, -1 to 1; the lowest come first.
-        readers: Raters who read the clip already.
+        readers: Raters who read the clip already, those who were unsure among them.
     """
 
     clip: str
@@ -112,14 +112,7 @@ def find_suspects(parts: Sequence[Predictions], events: Sequence[LabelEvent], ru
     Raises:
         EvaluationError: predictions of training frames, of different classes, or labels of fewer than two views.
     """
-    classes = parts[0].provenance.classes
-    for part in parts:
-        if part.provenance.classes != classes:
-            raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
-        strange = Counter(part.table["role"].to_pylist()).keys() - set(ROLES)
-        if strange:
-            remedy = "Give predictions of validation and test frames, such as those of all folds"
-            raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)
+    classes = _classes(parts)
     clips, probabilities = _by_clip(parts)
     labels, left_out = _labels(parts, events, rule)
     kept = [at for at, clip in enumerate(clips) if labels.get(clip) in classes]
@@ -128,27 +121,52 @@ def find_suspects(parts: Sequence[Predictions], events: Sequence[LabelEvent], ru
     if len(np.unique(given)) < _FEWEST:
         remedy = "Give the label book of these clips, and predictions of all folds"
         raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
-    chances = probabilities[kept]
-    confident = confident_classes(given, chances)
-    expected = joint(given, confident, len(classes))
-    own = chances[np.arange(len(given)), given]
-    rest = chances.copy()
-    rest[np.arange(len(given)), given] = -np.inf
-    margins = own - rest.max(1)
-    said = opinions(events)
+    confident = confident_classes(given, probabilities[kept])
+    margins = _margins(given, probabilities[kept])
+    states = _states(events)
     suspects = []
-    for at in sorted(
-        np.flatnonzero((confident >= 0) & (confident != given)), key=lambda at: (margins[at], clips[kept[at]])
-    ):
+    for at in np.flatnonzero((confident >= 0) & (confident != given)):
         clip = clips[kept[at]]
-        read = said.get(clip)
-        if read is not None and read.adjudicated is not None:
+        state = states.get(clip, _UNREAD)
+        if state.ruling is not None:
             left_out["decided by an adjudicator"] = left_out.get("decided by an adjudicator", 0) + 1
             continue
-        readers = 0 if read is None else len(read.readings)
-        suspects.append(Suspect(clip, classes[given[at]], classes[confident[at]], float(margins[at]), readers))
+        words = classes[given[at]], classes[confident[at]]
+        suspects.append(Suspect(clip, *words, float(margins[at]), len(state.readings)))
+    suspects.sort(key=lambda one: (one.margin, one.clip))
+    expected = joint(given, confident, len(classes))
     errors = float(expected.sum() - np.trace(expected))
     return Suspicion(tuple(suspects), len(given), errors, {why: count for why, count in left_out.items() if count})
+
+
+_UNREAD = ClipState(0, {}, None)
+
+
+def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
+    """Return the classes that all predictions share, none of which is of a training frame."""
+    classes = parts[0].provenance.classes
+    for part in parts:
+        if part.provenance.classes != classes:
+            raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
+        strange = set(part.table["role"].to_pylist()) - set(ROLES)
+        if strange:
+            remedy = "Give predictions of validation and test frames, such as those of all folds"
+            raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)
+    return classes
+
+
+def _margins(labels: Integers, probabilities: Floats) -> Floats:
+    rest = probabilities.copy()
+    rest[np.arange(len(labels)), labels] = -np.inf
+    margins: Floats = probabilities[np.arange(len(labels)), labels] - rest.max(1)
+    return margins
+
+
+def _states(events: Sequence[LabelEvent]) -> dict[str, ClipState]:
+    by_clip: dict[str, list[LabelEvent]] = {}
+    for event in events:
+        by_clip.setdefault(event.clip, []).append(event)
+    return {clip: ClipState.of(mine) for clip, mine in by_clip.items()}
 
 
 def _by_clip(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:

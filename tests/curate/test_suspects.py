@@ -102,7 +102,13 @@ def _folds() -> list[Predictions]:
 
 
 def test_folds_are_joined_and_what_cannot_be_judged_is_counted() -> None:
-    events = [_say("c1", "PLAX"), _say("c2", "A4C"), _say("c3", "PLAX"), _say("c3", "PLAX", "b"), _say("c4", "A3C")]
+    events = [
+        _say("c1", "PLAX"),
+        _say("c2", "A4C"),
+        _say("c3", "PLAX"),
+        LabelEvent("c3", "", "", "b", "", "test", answer="unsure"),
+    ]
+    events += [_say("c4", "A3C")]
     events += [_say("c5", "A4C"), LabelEvent("c5", "c5:0001", "PLAX", "a", "", "test"), _say("c9", "PLAX")]
     found = find_suspects(_folds(), events)
     assert [(one.clip, one.label, one.model, one.readers) for one in found.suspects] == [("c3", "PLAX", "A4C", 2)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -129,7 +129,6 @@ def export_reports(
         ExistsError: `out` is there already.
         LabelError: none of the files is a labeled clip of the stores: another key, or another folder.
     """
-    from heart2heart.curate.exchange.headers import dicom_headers
     from heart2heart.curate.exchange.report import make_report
 
     if out.exists():
@@ -137,38 +136,48 @@ def export_reports(
     events = book.events()
     agreed = agree(events, rule)
     clips = Clips(stores, key)
-    pseudonyms = clips.need_key("structured reports", out)
     known = set(clips.table["clip"].to_pylist())
     wanted = {clip: view for clip, view in agreed.items() if clip in known and view in VIEWS}
-    studies: dict[tuple[str, ...], list[Dataset]] = {}
+    studies, views = _originals(originals, clips, wanted)
+    left_out = Counter(_cannot_carry(target, word, known) for target, word in agreed.items() if target not in wanted)
+    if len(views) < len(wanted):
+        left_out["no original file"] = len(wanted) - len(views)
+    temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
+    temporary.mkdir(mode=0o700, parents=True)
+    try:
+        for number, headers in enumerate(studies, start=1):
+            make_report(headers, views, rule).save_as(temporary / f"{number:06d}.dcm", enforce_file_format=True)
+        temporary.replace(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    made = record(events, "sr", written=len(views), rule=rule, agreed=agreed, left_out=left_out)
+    made.write(out)
+    return made
+
+
+def _originals(folder: Path, clips: Clips, wanted: Mapping[str, str]) -> tuple[list[list[Dataset]], dict[str, str]]:
+    """Return the headers of the wanted clips, study by study, and the view by SOP Instance UID."""
+    from heart2heart.curate.exchange.headers import dicom_headers
+
+    pseudonyms = clips.need_key("structured reports", folder)
+    # One study under two patients, a fault that archives hold, is not made one report.
+    studies: dict[tuple[str, str], list[Dataset]] = {}
     views: dict[str, str] = {}
-    for header in dicom_headers(originals):
+    for header in dicom_headers(folder):
         if header is None or not all(text(header, name) for name in _NEEDED):
             continue
         uid = text(header, "SOPInstanceUID")
         clip = clips.by_instance(pseudonyms, uid)
-        if clip in wanted and uid not in views:
+        if clip is not None and clip in wanted and uid not in views:
             views[uid] = wanted[clip]
             studies.setdefault((text(header, "StudyInstanceUID"), text(header, "PatientID")), []).append(header)
     if not studies:
         remedy = "Name the folder and the key of the ingest"
-        raise LabelError("no file here is a labeled clip of the store", where=originals, remedy=remedy)
-    reasons = Counter("a single frame" if target not in known and ":" in target else
-                      "unusable" if word not in VIEWS else "in no store" if target not in known else "kept"
-                      for target, word in agreed.items())  # fmt: skip
-    del reasons["kept"]
-    reasons["no original file"] = len(wanted) - len(views)
-    made = record(
-        events, "sr", written=len(views), rule=rule, agreed=agreed, left_out={k: n for k, n in reasons.items() if n}
-    )
-    temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
-    temporary.mkdir(mode=0o700, parents=True)
-    try:
-        for number, headers in enumerate(studies.values(), start=1):
-            report = make_report(headers, views, rule)
-            report.save_as(temporary / f"{number:06d}.dcm", enforce_file_format=True)
-        temporary.replace(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    made.write(out)
-    return made
+        raise LabelError("no file here is a labeled clip of the store", where=folder, remedy=remedy)
+    return list(studies.values()), views
+
+
+def _cannot_carry(target: str, word: str, known: set[str]) -> str:
+    if target in known or word not in VIEWS:
+        return "unusable"
+    return "a single frame" if ":" in target else "in no store"
