@@ -62,7 +62,10 @@ def main(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds, of data, training and choosing alike.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Trainings of each replay.")] = 4,
-    first: Annotated[int, typer.Option(min=1, help="Clips asked at random before the first training.")] = 40,
+    first: Annotated[
+        int,
+        typer.Option(min=1, help="Clips asked before the first training, one of every class and the rest at random."),
+    ] = 40,
     more: Annotated[int, typer.Option(min=1, help="Clips asked in each later round.")] = 40,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each training.")] = 150,
     images: Annotated[int, typer.Option(min=1, help="Images in Fashion-MNIST's pool.")] = 3000,

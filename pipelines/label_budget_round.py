@@ -48,7 +48,7 @@ class Effort:
     """What every replay is given.
 
     Attributes:
-        first: Clips asked at random before the first training.
+        first: Clips asked before the first training: one of every class, the rest at random.
         more: Clips asked in each later round.
         rounds: Trainings.
         steps: Optimiser steps of each.
@@ -82,10 +82,7 @@ class Replay:
     def asked(self, number: int) -> Bools:
         """Return which clips are asked before round `number`, bool over the archive's clips."""
         if number == 0:
-            rng = seeds.stream(self.plan.seed, "label budget", self.archive.name, "first")
-            asked = np.zeros(len(self.part), bool)
-            asked[rng.permutation(np.flatnonzero(self.part == "pool"))[: self.effort.first]] = True
-            return asked
+            return self._first()
         before = self.asked(number - 1)
         kept = self.out / "asked" / "-".join(map(str, vars(self.plan).values())) / f"{number}.json"
         names = self.archive.clips["clip"].to_numpy(zero_copy_only=False)
@@ -93,6 +90,17 @@ class Replay:
             run = self._train(before)
             write_json(kept, {"clips": sorted(names[self._choose(run, before, number)].tolist())})
         return np.asarray(before | np.isin(names, read_json(kept, what="round")["clips"]))
+
+    def _first(self) -> Bools:
+        """Return the clips asked at first: at random, but one of every class, since no split lacks one in training."""
+        rng = seeds.stream(self.plan.seed, "label budget", self.archive.name, "first")
+        order = rng.permutation(np.flatnonzero(self.part == "pool"))
+        target = self.archive.target()[order]
+        seen = [int(np.argmax(target == each)) for each in range(len(self.archive.classes))]
+        places = list(dict.fromkeys([*seen, *range(len(order))]))[: self.effort.first]
+        asked = np.zeros(len(self.part), bool)
+        asked[order[places]] = True
+        return asked
 
     def play(self, number: int) -> dict[str, Any]:
         """Train on what is asked before round `number` and test it; return a line of results."""

@@ -22,6 +22,7 @@ nothing is evaluated.
 def sections() -> tuple[tuple[str, str, type[Config]], ...]:
     """Return title, explanation and class of each configuration."""
     from heart2heart.curate.page.settings import PageSettings
+    from heart2heart.curate.queue.settings import QueueSettings
     from heart2heart.ingest import IngestSettings, Limits
     from heart2heart.learn import TrainConfig
     from heart2heart.reach import Credentials, Query, ReceiveSettings
@@ -48,6 +49,7 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
         ),
         ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
         ("Page of labels", "Options of `heart2heart curate`, and `PageSettings` in Python.", PageSettings),
+        ("Queue of clips to label", "Options of `heart2heart queue`, and `QueueSettings` in Python.", QueueSettings),
         (
             "Credentials of a DICOMweb server",
             "The file of `heart2heart pull --credentials`, which must have mode 0600, and `Credentials` in Python.",

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart import seeds
 from heart2heart.curate.events import LabelEvent
 from heart2heart.curate.queue.evidence import Evidence, read_tables
 from heart2heart.curate.queue.labels import read_already, read_costs, seconds_by_class
-from heart2heart.curate.queue.methods import METHODS, get_method
+from heart2heart.curate.queue.methods import get_method
 from heart2heart.curate.queue.pool import Ints, Pool
 from heart2heart.curate.queue.repeats import FindSame, same_picture
 from heart2heart.curate.queue.settings import QueueSettings
@@ -123,8 +124,10 @@ def choose(pool: Pool, settings: QueueSettings) -> tuple[Pick, ...]:
     get_method(settings.by).pick(pool, shortlist, seeds.stream(settings.seed, "queue", settings.by))
     picked = len(shortlist.picks)
     if settings.spend is None and picked < settings.budget:
-        what = f"a budget of {settings.budget} clips, but at most {settings.per_patient} of a patient are {picked}"
-        raise ConfigError(what, where="--budget", remedy=f"Ask for {picked}, or raise --per-patient")
+        most = settings.per_patient
+        bound = f"only {picked} are left" if most is None else f"at most {most} of a patient are {picked}"
+        remedy = f"Ask for {picked}" + ("" if most is None else ", or raise --per-patient")
+        raise ConfigError(f"a budget of {settings.budget} clips, but {bound}", where="--budget", remedy=remedy)
     if not picked:
         raise ConfigError("no clip costs as little as may be spent", where="--spend", remedy="Raise it")
     return tuple(shortlist.picks)
@@ -146,8 +149,7 @@ def _class_of(view: str, classes: tuple[str, ...]) -> int:
 def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str], Ints, Ints, Ints]:
     """Return clips, hospitals, patients by number, and the frames looked at: rows and the clip that each is of."""
     table = stores.clips.select(["clip", "site", "patient", "mode"])
-    kept = pc.is_in(table["mode"], pc.cast(list(settings.modes), "string")) if len(table) else None
-    table = table.filter(kept).sort_by("clip") if kept is not None else table
+    table = table.filter(pc.is_in(table["mode"], pa.array(settings.modes, pa.string()))).sort_by("clip")
     if not len(table):
         what = f"the stores hold no clip of {', '.join(settings.modes)}"
         raise MissingInputError(what, remedy="Name other stores, or other modes with --mode")
@@ -182,6 +184,3 @@ def _refuse_more_than_left(pool: Pool, settings: QueueSettings, when: str) -> No
     if settings.budget > pool.left and settings.spend is None:
         what = f"a budget of {settings.budget} clips, but only {pool.left} are left ({when})"
         raise ConfigError(what, where="--budget", remedy=f"Ask for {pool.left} at most")
-
-
-__all__ = ["METHODS", "Queue", "build_queue", "choose"]

@@ -79,6 +79,8 @@ def test_what_cannot_be_picked_is_said() -> None:
         choose(pool, QueueSettings(by="best", budget=1))
     with pytest.raises(ConfigError, match="at most 1 of a patient are 10"):
         choose(pool, QueueSettings(by="random", budget=20, per_patient=1))
+    with pytest.raises(ConfigError, match="a budget of 49 clips, but only 48 are left"):
+        choose(pool, QueueSettings(by="random", budget=49))
     with pytest.raises(ConfigError, match="no clip costs as little"):
         choose(pool, QueueSettings(by="random", budget=20, spend=0.5))
     assert len(choose(pool, QueueSettings(by="random", budget=20, spend=3.5))) == 3

@@ -10,13 +10,11 @@ best, and a gain that was computed earlier bounds today's from above: few are co
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 
 from heart2heart.curate.queue.distances import sample
 from heart2heart.curate.queue.methods.base import Method
-from heart2heart.curate.queue.pool import Ints, Pool, Table
+from heart2heart.curate.queue.pool import Bools, Floats, Ints, Pool, Table
 from heart2heart.curate.queue.shortlist import Shortlist
 from heart2heart.errors import ConfigError
 
@@ -24,6 +22,8 @@ ETA = 1.0
 """Weight of the clips' likeness to the queries beside the queries' being covered."""
 MOST_QUERIES = 200
 """Labeled clips of rare views that are looked at, drawn at random where there are more."""
+
+_FIRST, _MOST = 1024, 65_536  # clips whose gain is computed at a time
 
 
 def rare_classes(pool: Pool) -> Ints:
@@ -60,20 +60,32 @@ def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:
     own = like.max(1)
     best = np.zeros(len(queries), np.float32)
     bounds = (like.sum(1, dtype=np.float64) + ETA * own) / pool.cost
-    while not shortlist.is_full():  # once, and again where the limit of a patient was raised
-        heap = [(-bounds[place], place) for place in np.flatnonzero(shortlist.open).tolist()]
-        heapq.heapify(heap)
-        while heap and not shortlist.is_full():
-            _, place = heapq.heappop(heap)
-            if not shortlist.open[place]:
-                continue
-            gain = float(np.maximum(like[place] - best, 0).sum(dtype=np.float64) + ETA * own[place])
-            bounds[place] = gain / pool.cost[place]
-            if heap and bounds[place] < -heap[0][0]:
-                heapq.heappush(heap, (-bounds[place], place))
-                continue
-            shortlist.take(place, gain, f"like a clip labeled with a rare view: similarity {own[place]:.2f} of 1")
-            np.maximum(best, like[place], out=best)
+    while not shortlist.is_full():
+        place = _largest(shortlist.open, bounds, like, best, own, pool)
+        gain = float(bounds[place] * pool.cost[place])
+        shortlist.take(place, gain, f"like a clip labeled with a rare view: similarity {own[place]:.2f} of 1")
+        np.maximum(best, like[place], out=best)
+
+
+def _largest(open_: Bools, bounds: Floats, like: Table, best: Table, own: Table, pool: Pool) -> int:
+    """Return the open clip of the largest gain for its cost; `bounds` become today's gains where they are computed.
+
+    Clips are computed anew from the highest bound down, more at a time, until no bound is above the largest gain.
+    """
+    stale, place, size = open_.copy(), -1, _FIRST
+    while True:
+        above = np.flatnonzero(stale if place < 0 else stale & (bounds > bounds[place]))
+        if not len(above):
+            return place
+        if len(above) > size:
+            above = above[np.argpartition(-bounds[above], size)[:size]]
+        gains = np.maximum(like[above] - best, 0).sum(1, dtype=np.float64) + ETA * own[above]
+        bounds[above] = gains / pool.cost[above]
+        stale[above] = False
+        first = int(above[np.argmax(bounds[above])])
+        if place < 0 or bounds[first] > bounds[place]:
+            place = first
+        size = min(2 * size, _MOST)
 
 
 METHOD = Method(

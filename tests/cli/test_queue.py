@@ -1,0 +1,100 @@
+"""The verb that says what to label next, by every method, on a run that was trained on a synthetic world."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from heart2heart.cli import app
+from heart2heart.cli.queue import queue as verb
+from heart2heart.curate import LabelBook, LabelEvent
+from heart2heart.curate.page.hints import read_queue
+from heart2heart.curate.queue import METHODS
+from heart2heart.errors import ConfigError, MissingInputError, RunError, UnknownNameError
+from heart2heart.frames.store import FrameStore
+from heart2heart.learn import train
+from heart2heart.views import SCORED
+from tests.learn.world import World, make_world
+from tests.support import make_store
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
+    folder = tmp_path_factory.mktemp("queue")
+    world = make_world(folder / "world")
+    train(world.config(steps=4, evaluate_every=2), folder / "run")
+    return world, folder / "run"
+
+
+@pytest.fixture(scope="module")
+def book(trained: tuple[World, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    clips = sorted(FrameStore.open(trained[0].store).clips["clip"].to_pylist())[:12]
+    path = tmp_path_factory.mktemp("book") / "labels.db"
+    said = [LabelEvent(clip, "", SCORED[place % 4], "reader", "", "page") for place, clip in enumerate(clips)]
+    LabelBook(path).append(said)
+    return path
+
+
+def _run(*words: str | Path) -> str:
+    result = CliRunner().invoke(app, ["queue", *map(str, words)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_every_method_writes_a_queue_that_the_page_reads(
+    trained: tuple[World, Path], book: Path, tmp_path: Path
+) -> None:
+    world, run = trained
+    read = {event.clip for event in LabelBook(book).events()}
+    for by in METHODS:
+        out = tmp_path / f"{by}.parquet"
+        words = ("--run", run, "--labels", book, "--budget", "6", "--by", by, "--spread", "--out", out)
+        shown = _run(world.store, *words)
+        asked = read_queue(out)
+        assert f"{out}: 6 of " in shown
+        assert "12 were read already" in shown
+        assert len(asked) == 6
+        assert not set(asked) & read
+        table = pq.read_table(out)
+        assert table["method"].to_pylist() == [by] * 6
+        _run(world.store, *words)
+        assert pq.read_table(out).equals(table)
+
+
+def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> None:
+    world, run = trained
+    out, asked = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
+    with pytest.raises(UnknownNameError, match=r"unknown method of the queue 'best'.*badge"):
+        _run(world.store, "--budget", "2", "--by", "best", "--out", out)
+    with pytest.raises(ConfigError, match="a Parquet or a CSV file"):
+        _run(world.store, *asked, tmp_path / "queue.txt")
+    with pytest.raises(ConfigError, match="frame rule"):
+        _run(world.store, *asked, out, "--frames", "some")
+    with pytest.raises(ConfigError, match="only the method tod"):
+        _run(world.store, *asked, out, "--earlier", run)
+    with pytest.raises(MissingInputError, match="no label book here"):
+        _run(world.store, *asked, out, "--labels", tmp_path / "none.db")
+    with pytest.raises(ConfigError, match=r"but only .* are left"):
+        _run(world.store, "--budget", "9999", "--by", "random", "--out", out)
+    other = make_store(tmp_path / "other", sites=("A",), patients=1)
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    with pytest.raises(MissingInputError, match="no training run here"):
+        _run(other.root, "--budget", "2", "--by", "margin", "--run", folder, "--out", out)
+    with pytest.raises((RunError, ConfigError)):
+        _run(other.root, "--budget", "2", "--by", "margin", "--out", out)
+    assert not out.exists()
+
+
+def test_help_and_documentation_list_every_method() -> None:
+    text = verb.__doc__ or ""
+    listed = re.findall(r"^    (\w+): (.+)\.$", text, re.MULTILINE)
+    assert listed == [(name, method.about) for name, method in METHODS.items()]
+    page = (DOCS / "queue.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(METHODS)
