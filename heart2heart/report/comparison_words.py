@@ -67,9 +67,14 @@ def findings(metrics: FoldMetrics) -> list[str]:
         if lead is not None:
             mean = percent(metrics.methods[0].held_out.value)
             found.append(f"Over “{reference}” ({mean}), the lead of “{order[0].method}” is {shown(lead)}.")
+    by_name = {method.method: method for method in metrics.methods}
     for each in around(metrics):
+        ahead, folds = _ahead(by_name[each.candidate], by_name[each.reference])
+        times = f" Ahead in {ahead} of {folds} folds." if folds > 1 else ""
         added = each.candidate.removeprefix(f"{each.reference} + ")
-        found.append(f"“{each.reference}” with {added}: {_mean(each.held_out)} {describe(each)}".replace("  ", " "))
+        found.append(
+            f"“{each.reference}” with {added}: {_mean(each.held_out)}{times} {describe(each)}".replace("  ", " ")
+        )
     return found
 
 

@@ -99,6 +99,7 @@ def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(found: Fol
     text = words.answer(found.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)}))
     assert "No method is shown" in text
     assert "it leads in 1 of 2 folds" in text
+    assert "Ahead in 2 of 2 folds." in words.findings(found)[-1]
     # Seen from the other side the sign turns, and so do the ends.
     forth = words.compared(found, NAMES[0], NAMES[2])
     back = words.compared(found, NAMES[2], NAMES[0])
