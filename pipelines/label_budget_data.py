@@ -67,7 +67,8 @@ class Archive:
     def target(self) -> Ints:
         """Return the class of each clip, int64; -1 for a view outside the classes."""
         number = pc.fill_null(pc.index_in(self.clips["view"], pa.array(self.classes)), -1)
-        return number.to_numpy().astype(np.int64)
+        found: Ints = number.to_numpy().astype(np.int64)
+        return found
 
     def patients(self) -> Ints:
         """Return a number for the patient of each clip, int64."""

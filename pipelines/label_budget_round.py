@@ -154,9 +154,7 @@ class Replay:
             mine = role[self.archive.owner]
             told = np.where(np.isin(mine, ["unlabeled", "excluded"]), None, view[self.archive.owner])
             members = self.archive.frames.select(["frame", "clip", "site", "patient", "study"])
-            members = members.append_column("role", pa.array(mine.tolist())).append_column(
-                "view", pa.array(told.tolist())
-            )
+            members = members.append_column("role", pa.array(list(mine))).append_column("view", pa.array(list(told)))
             SplitManifest.freeze(
                 path,
                 name=f"labels replayed on {self.archive.name}",

@@ -28,7 +28,8 @@ def curate(
     ] = None,
     run: Annotated[str | None, typer.Option(help="Which run of the predictions, if there are several.")] = None,
     queue: Annotated[
-        Path | None, typer.Option(help="Clips to ask for, in order (Parquet or CSV: clip, why, readings). Default: all.")
+        Path | None,
+        typer.Option(help="Clips to ask for, in order (Parquet or CSV: clip, why, readings). All by default."),
     ] = None,
     double: Annotated[float, typer.Option(help="Share of clips that two raters read, blind to each other.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Chooses which clips are read twice.")] = 0,
