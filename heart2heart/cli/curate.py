@@ -31,9 +31,17 @@ def curate(
         Path | None,
         typer.Option(help="Clips to ask for, in order (Parquet or CSV: clip, why, readings). All by default."),
     ] = None,
-    double: Annotated[float, typer.Option(help="Share of clips that two raters read, blind to each other.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Chooses which clips are read twice.")] = 0,
-    suggest: Annotated[bool, typer.Option("--suggest", help="Show the model's view of clips read once.")] = False,
+    double: Annotated[
+        float | None,
+        typer.Option(help="Share of clips that two raters read, blind to each other; kept in the book, 0.2 at first."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Chooses which clips are read twice; kept in the book, drawn at first.")
+    ] = None,
+    replan: Annotated[bool, typer.Option("--replan", help="Change the kept --double and --seed.")] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Show the model's view of most clips that are read once.")
+    ] = False,
     mode: Annotated[list[str] | None, typer.Option(help="Modes to ask for. Default: b_mode, colour.")] = None,
     bind: Annotated[str, typer.Option(help="Address to listen at; beyond loopback, --raters is needed.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8080,
@@ -57,8 +65,8 @@ def curate(
     from heart2heart.frames.schema import POOL_MODES
 
     asked = {"bind": bind, "port": port, "names": tuple(name or ()), "raters": raters, "certificate": certificate,
-             "private_key": private_key, "allow_http": allow_http, "double": double, "seed": seed, "suggest": suggest,
-             "modes": tuple(mode or POOL_MODES)}  # fmt: skip
+             "private_key": private_key, "allow_http": allow_http, "double": double, "seed": seed, "replan": replan,
+             "suggest": suggest, "modes": tuple(mode or POOL_MODES)}  # fmt: skip
     settings = PageSettings.parse(asked, where="heart2heart curate")
     with needed():
         from heart2heart.curate.page.serve import PageServer
@@ -74,7 +82,13 @@ def curate(
         queue=None if queue is None else read_queue(queue),
         readings=None if queue is None else read_wanted(queue),
     )
-    PageServer(desk).run(lambda address: print(f"Label at {address}", file=sys.stderr, flush=True))
+
+    def ready(address: str) -> None:
+        print(f"Label at {address}", file=sys.stderr)
+        plan = f"--double {desk.plan.share:g} --seed {desk.plan.seed}"
+        print(f"Read twice: {desk.plan.share:.0%} of the clips ({plan}, kept in the book)", file=sys.stderr, flush=True)
+
+    PageServer(desk).run(ready)
 
 
 @raters.command("add")

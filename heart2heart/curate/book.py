@@ -14,10 +14,8 @@ from pathlib import Path
 
 from heart2heart.curate import schema
 from heart2heart.curate.events import COLUMNS, LabelEvent
+from heart2heart.curate.plan import Plan
 from heart2heart.errors import LabelBookBusyError, LabelError, MissingInputError
-
-Check = Callable[[Sequence[LabelEvent]], None]
-"""Sees the events of the clips to be written, nobody else writing, and raises to refuse."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,10 @@ class Entry:
     number: int
     version: int
     event: LabelEvent
+
+
+Check = Callable[[Sequence[Entry]], None]
+"""Sees what is recorded of the clips to be written, nobody else writing, and raises to refuse."""
 
 
 class LabelBook:
@@ -88,11 +90,6 @@ class LabelBook:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def create(self) -> None:
-        """Make an empty book if there is none, and bring an older one to today's version."""
-        with self._writing():
-            pass
-
     @contextmanager
     def held_open(self) -> Iterator[None]:
         """Keep the book's log open for a time of many small writes.
@@ -108,8 +105,8 @@ class LabelBook:
 
         Args:
             events: What was said.
-            check: Called with the recorded events of the same clips while nobody else can write. This is how two
-                raters, or two windows of one, never write over what they have not seen.
+            check: Called with the entries of the same clips while nobody else can write. This is how two raters, or
+                two windows of one, never write over what they have not seen.
 
         Raises:
             UnknownNameError: a view that the taxonomy does not have.
@@ -127,7 +124,7 @@ class LabelBook:
         with self._writing() as connection:
             if check is not None:
                 clips = sorted({event.clip for event in events})
-                check([entry.event for clip in clips for entry in _select(connection, "clip = ?", clip)])
+                check([entry for clip in clips for entry in _select(connection, "clip = ?", clip)])
             before = connection.total_changes
             connection.executemany(statement, [(event.identifier, *astuple(event), event.clip) for event in events])
             return connection.total_changes - before
@@ -140,6 +137,20 @@ class LabelBook:
         """Return the events behind number `after` with their numbers, in order."""
         with self._open() as connection:
             return _select(connection, "number > ?", after)
+
+    def plan(self, decide: Callable[[Plan | None], Plan]) -> Plan:
+        """Return the plan of double reading after `decide`, and keep it; earlier plans stay in the book beside it.
+
+        Args:
+            decide: Given the plan that stands, None if there is none yet; it may raise to refuse.
+        """
+        with self._writing() as connection:
+            found = connection.execute("SELECT share, seed FROM plans ORDER BY number DESC LIMIT 1").fetchone()
+            kept = None if found is None else Plan(*found)
+            plan = decide(kept)
+            if plan != kept:
+                connection.execute("INSERT INTO plans (share, seed) VALUES (?, ?)", (plan.share, plan.seed))
+            return plan
 
 
 def _select(connection: sqlite3.Connection, where: str, value: str | int) -> list[Entry]:

@@ -66,8 +66,3 @@ class ClipState:
         if len(self.readings) < wanted:
             return "half" if self.readings else "unread"
         return "disagreement" if "unsure" in words else "agreed"
-
-
-def own_version(events: Iterable[LabelEvent], rater: str) -> int:
-    """Return how many events of a clip are by `rater`: all that a blind reader may know of its version."""
-    return sum(event.rater == rater for event in events)

@@ -1,14 +1,14 @@
 """The tables of the label book, and how a book of an older version becomes one of today's.
 
 Version 1 knew labels of views only. Version 2 adds what is said beside a view (kind, answer, confidence, pixels, time
-taken, what the model had suggested) and numbers the events of each clip, the ground of the page's version check.
+taken, what the model had suggested) and numbers the events of each clip. Version 3 keeps the plans of double reading.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 V1_COLUMNS = ("clip", "frame", "view", "rater", "at", "source", "taxonomy")
 """What a book of version 1 holds of an event; the rest of `LabelEvent` has its defaults."""
@@ -38,10 +38,20 @@ CREATE TABLE {name} (
   UNIQUE (clip, version)
 )"""
 
-_GUARDS = (
-    "CREATE TRIGGER events_keep BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'label events are kept'); END",
-    "CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'label events are kept'); END",
-)
+_PLANS = """
+CREATE TABLE plans (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  share REAL NOT NULL,
+  seed INTEGER NOT NULL,
+  recorded TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+)"""
+
+
+def _guard(connection: sqlite3.Connection, table: str, what: str) -> None:
+    """Let nobody change or delete what stands in a table."""
+    for name, action in (("keep", "UPDATE"), ("stay", "DELETE")):
+        refusal = f"SELECT RAISE(ABORT, '{what} are kept')"
+        connection.execute(f"CREATE TRIGGER {table}_{name} BEFORE {action} ON {table} BEGIN {refusal}; END")
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -56,10 +66,12 @@ def make(connection: sqlite3.Connection) -> None:
     version = version_of(connection)
     if version == 0:
         connection.execute(_EVENTS.format(name="events"))
-    else:
+    elif version == 1:
         _from_first(connection)
-    for guard in _GUARDS:
-        connection.execute(guard)
+    if version < 2:
+        _guard(connection, "events", "label events")
+    connection.execute(_PLANS)
+    _guard(connection, "plans", "plans")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

@@ -47,7 +47,7 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
     assert not labels.exists()
     LabelBook(labels).append([LabelEvent("c", "", "A4C", "r", "", "t")])
     with sqlite3.connect(labels) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(LabelError, match="newer version"):
         _run(*serve)

@@ -108,7 +108,7 @@ def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path:
     assert LabelBook(path).append([*events, more]) == 1
     assert [(entry.version, entry.event) for entry in LabelBook(path).entries(2)] == [(2, events[2]), (3, more)]
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT DISTINCT recorded FROM events WHERE number < 4").fetchall() == [
             ("2020-02-02T00:00:00Z",)
         ]
@@ -152,8 +152,8 @@ def test_a_check_sees_the_clips_events_and_can_refuse(tmp_path: Path) -> None:
     book = LabelBook(tmp_path / "labels.db")
     book.append([_event(1), _event(2)])
 
-    def refuse(events: Sequence[LabelEvent]) -> None:
-        assert list(events) == [_event(1)]
+    def refuse(entries: Sequence[Entry]) -> None:
+        assert list(entries) == [Entry(1, 1, _event(1))]
         raise LabelConflictError("somebody was faster")
 
     with pytest.raises(LabelConflictError, match="somebody was faster"):
@@ -163,11 +163,11 @@ def test_a_check_sees_the_clips_events_and_can_refuse(tmp_path: Path) -> None:
 
 def test_of_many_who_saw_the_same_version_one_writes(tmp_path: Path) -> None:
     book = LabelBook(tmp_path / "labels.db")
-    book.create()
+    book.append([])
 
     def once(rater: int) -> int:
-        def first(events: Sequence[LabelEvent]) -> None:
-            if events:
+        def first(entries: Sequence[Entry]) -> None:
+            if entries:
                 raise LabelConflictError("labeled meanwhile")
 
         try:

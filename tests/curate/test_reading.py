@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heart2heart.curate import LabelEvent
-from heart2heart.curate.reading import ClipState, own_version, readings_wanted
+from heart2heart.curate.reading import ClipState, readings_wanted
 
 
 def _say(rater: str, word: str, kind: str = "label", frame: str = "") -> LabelEvent:
@@ -41,11 +41,6 @@ def test_what_is_taken_back_opens_the_clip_again() -> None:
     assert (state.version, state.readings, state.status(2)) == (3, {"a": "A4C"}, "half")
     ruling = _say("z", "A3C", "adjudication")
     assert ClipState.of([first, second, ruling, ruling.taken_back("later")]).status(2) == "disagreement"
-
-
-def test_a_blind_reader_counts_only_own_events() -> None:
-    events = [_say("a", "A4C"), _say("b", "A2C"), _say("a", "A3C")]
-    assert [own_version(events, rater) for rater in ("a", "b", "c")] == [2, 1, 0]
 
 
 @given(st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))

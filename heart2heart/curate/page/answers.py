@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from heart2heart.config import Config
-from heart2heart.curate.page.desk import Answer, Desk, TakeBack
+from heart2heart.curate.page.desk import Desk
+from heart2heart.curate.page.messages import GRID_CLIPS, Answer, GridWish, Named, TakeBack, Wish
 from heart2heart.curate.page.raters import Rater
 from heart2heart.curate.page.tables import Table, agreement_tables, progress_tables
 from heart2heart.errors import ConfigError, LabelConflictError
@@ -19,32 +18,7 @@ from heart2heart.views import VIEWS
 
 THUMB = 64
 """Pixels; a thumbnail of the contact sheet is at most this wide."""
-GRID_FRAMES, GRID_SIDE, GRID_CLIPS = 6, 128, 30
-
-
-class _Wish(Config):
-    """Which clips the page asks for."""
-
-    count: int = Field(default=6, ge=1, le=50)
-    """How many."""
-    without: tuple[str, ...] = ()
-    """Clips that the page has, or that were passed over."""
-    first: tuple[str, ...] = ()
-    """Clips to be asked before all others."""
-
-
-class _GridWish(Config):
-    """Which clips the grid asks for."""
-
-    view: str
-    """Called so by the model."""
-
-
-class _Named(Config):
-    """Some clips."""
-
-    clips: tuple[str, ...] = Field(max_length=GRID_CLIPS)
-    """Their pseudonyms."""
+GRID_FRAMES, GRID_SIDE = 6, 128
 
 
 @dataclass(frozen=True)
@@ -88,7 +62,7 @@ def me(rater: Rater, desk: Desk) -> dict[str, Any]:
 
 def work(call: Call) -> Response:
     """The next clips for this rater, and how many wait in all."""
-    wish = _Wish.parse(call.content, where="request")
+    wish = Wish.parse(call.content, where="request")
     clips = call.desk.work(call.rater.name, wish.count, without=wish.without, first=wish.first)
     left = sum(call.desk.waits_for(clip, call.rater.name) for clip in call.desk.order())
     return JSONResponse({"clips": _present(call, clips), "left": left})
@@ -130,16 +104,16 @@ def save(call: Call) -> Response:
     try:
         event = call.desk.save(call.rater.name, answer)
     except LabelConflictError as error:
-        now = call.desk.present(answer.clip, call.rater.name, ruling=ruling)
+        now = call.desk.present(answer.clip, call.rater.name, ruling=ruling, told=True)
         return JSONResponse({"error": error.what, "now": now}, 409)
     return JSONResponse({"event": event.identifier, "now": _present(call, [event.clip], ruling=ruling)[0]})
 
 
 def take_back(call: Call) -> Response:
-    """Record that the rater takes an answer back."""
+    """Record that the rater takes answers back, all or none."""
     asked = TakeBack.parse(call.content, where="request")
     call.desk.take_back(call.rater.name, asked)
-    return JSONResponse({"now": _present(call, [asked.clip])[0]})
+    return JSONResponse({"now": _present(call, [given.clip for given in asked.answers])})
 
 
 def counts(call: Call) -> Response:
@@ -149,7 +123,7 @@ def counts(call: Call) -> Response:
 
 def grid(call: Call) -> Response:
     """Thirty unread clips that the model calls by one view."""
-    wish = _GridWish.parse(call.content, where="request")
+    wish = GridWish.parse(call.content, where="request")
     clips = call.desk.grid(call.rater.name, wish.view, GRID_CLIPS)
     about = {"clips": _present(call, clips), "frames": GRID_FRAMES, "counts": call.desk.grid_counts()}
     return JSONResponse(about)
@@ -157,15 +131,15 @@ def grid(call: Call) -> Response:
 
 def strips(call: Call) -> Response:
     """A few small frames of each of some clips."""
-    asked = _Named.parse(call.content, where="request")
+    asked = Named.parse(call.content, where="request")
     strips = call.desk.shelf.sheet(asked.clips, each=GRID_FRAMES, side=GRID_SIDE)
     return Response(strips.tobytes(), media_type="application/octet-stream")
 
 
 def review(call: Call) -> Response:
-    """Every clip on which readers disagree, for an adjudicator."""
+    """Every clip on which readers disagree, for an adjudicator; those that the adjudicator read come last."""
     _adjudicators_only(call)
-    return JSONResponse({"clips": _present(call, call.desk.disagreements(), ruling=True)})
+    return JSONResponse({"clips": _present(call, call.desk.disagreements(call.rater.name), ruling=True)})
 
 
 def review_one(call: Call) -> Response:
@@ -176,7 +150,7 @@ def review_one(call: Call) -> Response:
 
 def _adjudicators_only(call: Call) -> None:
     if not call.rater.adjudicator:
-        raise ConfigError("disagreements are decided by adjudicators")
+        raise ConfigError("this is for adjudicators: it tells what other readers said")
 
 
 def _tables(tables: Sequence[Table]) -> Response:
@@ -185,10 +159,14 @@ def _tables(tables: Sequence[Table]) -> Response:
 
 
 def progress(call: Call) -> Response:
-    """The tables of what is done and left."""
-    return _tables(progress_tables(_fresh(call.desk)))
+    """The tables of what is done and left; only an adjudicator learns how many clips are in dispute.
+
+    A reader who saw that number rise would know that the answer just given was not the other reader's.
+    """
+    return _tables(progress_tables(_fresh(call.desk), disputes=call.rater.adjudicator))
 
 
 def agreement(call: Call) -> Response:
-    """The tables of how far raters agree."""
+    """The tables of how far raters agree, for an adjudicator."""
+    _adjudicators_only(call)
     return _tables(agreement_tables(_fresh(call.desk).events()))

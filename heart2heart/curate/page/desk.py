@@ -5,60 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from heart2heart.config import Config
-from heart2heart.curate.book import LabelBook
+from heart2heart.curate.book import Entry, LabelBook
 from heart2heart.curate.events import LabelEvent
 from heart2heart.curate.page.hints import Suggestion
+from heart2heart.curate.page.messages import Answer, TakeBack
 from heart2heart.curate.page.settings import PageSettings
 from heart2heart.curate.page.shelf import Shelf
-from heart2heart.curate.reading import ClipState, own_version, readings_wanted
+from heart2heart.curate.plan import SHARE, Plan, settled
+from heart2heart.curate.reading import ClipState, readings_wanted
 from heart2heart.errors import ConfigError, LabelConflictError, LabelError, UnknownNameError
 
 SOURCE = "page"
 """The `source` of events that the page writes."""
 
 _HELD_S = 600.0  # a clip handed to one rater is kept from others for so long
-_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
-
-
-class Answer(Config):
-    """What the page sends when a rater has answered."""
-
-    clip: str = Field(max_length=200)
-    """Which clip."""
-    kind: Literal["label", "adjudication"] = "label"
-    """A reading, or a ruling on a disagreement."""
-    answer: Literal["view", "unusable", "unsure"]
-    """What was said."""
-    view: str = Field(default="", max_length=40)
-    """Which view, if it was one."""
-    at: str = Field(pattern=_TIME)
-    """When; the same answer sent twice is one event."""
-    seconds: float | None = Field(default=None, ge=0)
-    """From the clip's appearance to the answer."""
-    confidence: float | None = Field(default=None, ge=0, le=1)
-    """The rater's own."""
-    frame_hash: str = Field(max_length=64)
-    """Of the frames that were shown."""
-    version: int = Field(ge=0)
-    """Of the clip, as it was shown."""
-    shown: bool = False
-    """Whether the model's suggestion was on the screen."""
-
-
-class TakeBack(Config):
-    """What the page sends for an undo."""
-
-    clip: str = Field(max_length=200)
-    """Which clip."""
-    event: str = Field(max_length=64)
-    """Identifier of the event to take back."""
-    at: str = Field(pattern=_TIME)
-    """When."""
 
 
 class Desk:
@@ -85,12 +47,23 @@ class Desk:
     ) -> None:
         self.book, self.shelf, self.settings = book, shelf, settings
         self.suggestions, self.queue, self.readings = suggestions or {}, queue, readings or {}
+        self.plan = Plan(SHARE if settings.double is None else settings.double, settings.seed or 0)
+        self._queued_twice = sum(count > 1 for count in self.readings.values()) / max(1, len(self.readings))
         self._events: dict[str, list[LabelEvent]] = {}
         self._states: dict[str, ClipState] = {}
         self._held: dict[str, tuple[str, float]] = {}
         self._last = 0  # number of the last event taken in
         self._lock = Lock()
         self._writing = Lock()  # raters of this page take turns; SQLite's own waiting is by chance, and may starve one
+
+    def settle_plan(self) -> None:
+        """Choose the clips that are read twice as the book says, or write the settings' choice into a new one.
+
+        Raises:
+            ConfigError: the settings ask for another choice than the book holds, and not for a change.
+        """
+        asked = self.settings
+        self.plan = self.book.plan(lambda kept: settled(kept, asked.double, asked.seed, change=asked.replan))
 
     def refresh(self) -> None:
         """Take in what others wrote to the book, and what became of the stores."""
@@ -119,7 +92,16 @@ class Desk:
 
     def wanted(self, clip: str) -> int:
         """Return how many raters are to read a clip."""
-        return max(readings_wanted(clip, self.settings.double, self.settings.seed), self.readings.get(clip, 1))
+        return max(self.plan.wanted(clip), self.readings.get(clip, 1))
+
+    def _hinted(self, clip: str) -> bool:
+        """Return whether a reader may see what a model thinks of a clip, and why it is asked.
+
+        Never of a clip that is read twice; and not of a like share of the others, chosen apart, since a missing hint
+        would tell which clips are read twice.
+        """
+        share = max(self.plan.share, self._queued_twice)
+        return self.wanted(clip) == readings_wanted(f"no hint\x1f{clip}", share, self.plan.seed) == 1
 
     def status(self, clip: str) -> str:
         """Return how far a clip is; see `ClipState.status`."""
@@ -183,20 +165,30 @@ class Desk:
             self._held[clip] = (rater, now + _HELD_S)
             return True
 
-    def disagreements(self) -> list[str]:
-        """Return the clips that an adjudicator has to decide, in order."""
+    def disagreements(self, rater: str = "") -> list[str]:
+        """Return the clips that an adjudicator has to decide, in order; what `rater` has read comes last."""
         self.refresh()
-        return [clip for clip in self.order() if self.status(clip) == "disagreement"]
+        found = [clip for clip in self.order() if self.status(clip) == "disagreement"]
+        return sorted(found, key=lambda clip: rater in self.state(clip).readings)
 
-    def present(self, clip: str, rater: str, *, ruling: bool = False) -> dict[str, Any]:
+    def present(self, clip: str, rater: str, *, ruling: bool = False, told: bool = False) -> dict[str, Any]:
         """Return what the page may show `rater` of a clip.
 
-        Of a clip that is read twice a reader learns neither what the other said nor what the model suggested. An
-        adjudicator sees what was said, not by whom.
+        A reader learns nothing of what others said, nor whether the clip is read twice: the answer has the same form
+        for every clip. An adjudicator sees what was said, not by whom.
+
+        Args:
+            clip: Which clip.
+            rater: Who asks.
+            ruling: For an adjudicator who is to decide.
+            told: The rater knows already that the clip got a label: of one that is read once, say which.
         """
-        about, state = self.shelf.find(clip), self.state(clip)
-        blind = self.wanted(clip) > 1 and not ruling
-        suggestion = None if blind or ruling or not self.settings.suggest else self.suggestions.get(clip)
+        about = self.shelf.find(clip)
+        with self._lock:
+            state, seen = self.state(clip), self._last
+        hinted = self._hinted(clip) and not ruling
+        suggestion = self.suggestions.get(clip) if hinted and self.settings.suggest else None
+        opened = ruling or (told and self.wanted(clip) == 1)
         return {
             "clip": clip,
             "site": about.site,
@@ -205,19 +197,13 @@ class Desk:
             "frames": len(about.rows),
             "frame_ms": about.frame_ms,
             "frame_hash": about.frame_hash,
-            "version": self._version(self._events.get(clip, ()), rater, blind=blind),
+            "seen": seen,
             "mine": state.readings.get(rater),
-            "said": None if blind else sorted(state.readings.values()),
-            "ruling": None if blind else state.ruling,
             "suggestion": None
             if suggestion is None
             else {"view": suggestion.view, "probability": suggestion.probability},
-            "why": "" if blind or self.queue is None else self.queue.get(clip, ""),
-        }
-
-    @staticmethod
-    def _version(events: Sequence[LabelEvent], rater: str, *, blind: bool) -> int:
-        return own_version(events, rater) if blind else len(events)
+            "why": "" if self.queue is None or not (hinted or ruling) else self.queue.get(clip, ""),
+        } | ({"said": sorted(state.readings.values()), "ruling": state.ruling} if opened else {})
 
     def save(self, rater: str, answer: Answer) -> LabelEvent:
         """Record an answer, unless the clip is not what the rater saw.
@@ -232,15 +218,16 @@ class Desk:
         event = self._event(rater, answer)
         wanted = self.wanted(event.clip)
 
-        def check(events: Sequence[LabelEvent]) -> None:
-            if any(known.identifier == event.identifier for known in events):
+        def check(entries: Sequence[Entry]) -> None:
+            if any(entry.event.identifier == event.identifier for entry in entries):
                 return  # sent again, because the first reply did not arrive
             about = self.shelf.find(event.clip)
             if about.frame_hash != event.frame_hash:
                 raise LabelConflictError("the frames of this clip changed in the store while it was on the screen")
-            state = ClipState.of(events)
+            state = ClipState.of(entry.event for entry in entries)
             reading = event.kind == "label"
-            if self._version(events, rater, blind=reading and wanted > 1) != answer.version:
+            unseen = (entry.event for entry in entries if entry.number > answer.seen)
+            if any(later.rater == rater or not reading or wanted == 1 for later in unseen):
                 raise LabelConflictError("this clip got a label while it was on the screen")
             full = rater not in state.readings and len(state.readings) >= wanted > 1
             if reading and (state.ruling is not None or full):
@@ -266,18 +253,19 @@ class Desk:
         return event
 
     def take_back(self, rater: str, asked: TakeBack) -> None:
-        """Record that a rater takes back an answer.
+        """Record that a rater takes back answers, all or none.
 
         Raises:
-            ConfigError: the rater never gave it.
+            ConfigError: the rater never gave one of them.
         """
         self.refresh()
-        mine = (event for event in self._events.get(asked.clip, ()) if event.rater == rater)
-        event = next((event for event in mine if event.identifier == asked.event), None)
-        if event is None:
+        named = {given.event for given in asked.answers}
+        known = (event for given in asked.answers for event in self._events.get(given.clip, ()))
+        mine = {event.identifier: event for event in known if event.rater == rater and event.identifier in named}
+        if len(mine) < len(named):
             raise ConfigError("there is no such answer of yours to take back")
         with self._writing:
-            self.book.append([event.taken_back(asked.at)])
+            self.book.append([event.taken_back(asked.at) for event in mine.values()])
         self.refresh()
 
 

@@ -27,13 +27,13 @@ class Entrance:
     Args:
         raters: File of raters; read again with each request, so that a rater who is removed is out at once. None: a
             rater gives a name, and may adjudicate.
+        port: Where the page listens.
         today: Gives the day.
     """
 
-    cookie = "heart2heart_curate"
-
-    def __init__(self, raters: Path | None, today: Callable[[], date] = today_utc) -> None:
+    def __init__(self, raters: Path | None, port: int, today: Callable[[], date] = today_utc) -> None:
         self._path, self._today = raters, today
+        self.cookie = f"heart2heart_curate_{port}"  # cookies are per host: two pages of one machine share them
         if raters is not None:
             Raters.read(raters)  # tells a bad file at the start
 

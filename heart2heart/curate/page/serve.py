@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import uvicorn
 
@@ -23,17 +24,24 @@ class PageServer:
 
     Raises:
         RemoteError: the address is taken, or not of this machine.
-        ConfigError: the certificate cannot be used.
+        ConfigError: the certificate cannot be used; the label book has other clips read twice than is asked for.
     """
 
     def __init__(self, desk: Desk) -> None:
         settings = desk.settings
-        entrance = Entrance(settings.raters)
         self._book = desk.book
-        desk.book.create()
-        desk.refresh()
         self._socket = _listen(settings.bind, settings.port)
         self.port: int = self._socket.getsockname()[1]
+        with ExitStack() as stack:
+            stack.callback(self._socket.close)
+            entrance = Entrance(settings.raters, self.port)
+            self._server = uvicorn.Server(self._config(desk, entrance))
+            desk.settle_plan()
+            desk.refresh()
+            stack.pop_all()
+
+    def _config(self, desk: Desk, entrance: Entrance) -> uvicorn.Config:
+        settings = desk.settings
         hosts = settings.hosts(self.port)
         name = settings.names[0] if settings.names else settings.bind
         self.address = f"{settings.scheme}://{f'[{name}]' if ':' in name else name}:{self.port}/"
@@ -46,9 +54,8 @@ class PageServer:
         try:
             config.load()
         except OSError as error:  # ssl's own errors are of this kind
-            self._socket.close()
             raise ConfigError("this certificate or its key cannot be used", where=settings.certificate) from error
-        self._server = uvicorn.Server(config)
+        return config
 
     def run(self, ready: Callable[[str], None]) -> None:
         """Answer requests until SIGTERM, Ctrl-C or `stop`.

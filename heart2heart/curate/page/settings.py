@@ -29,12 +29,15 @@ class PageSettings(Config):
     """Private key of the certificate (PEM)."""
     allow_http: bool = False
     """Permit tokens and frames to go unencrypted over a network."""
-    double: float = Field(default=0.2, ge=0, le=1)
-    """Share of the clips that two raters read, each blind to the other and to the model."""
-    seed: int = 0
-    """Chooses which clips are read twice."""
+    double: float | None = Field(default=None, ge=0, le=1)
+    """Share of the clips that two raters read, each blind to the other and to the model. None: as the label book says,
+    0.2 for a new one."""
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    """Chooses which clips are read twice. None: as the label book says; drawn by chance for a new one."""
+    replan: bool = False
+    """Change what the label book says of `double` and `seed`."""
     suggest: bool = False
-    """Show the model's suggestion while labeling clips that are read once."""
+    """Show the model's suggestion of clips that are read once, but for a like share as are read twice."""
     modes: tuple[str, ...] = POOL_MODES
     """Modes whose clips are asked for."""
 

@@ -33,12 +33,17 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def progress_tables(desk: Desk) -> list[Table]:
-    """Return what is done and left: in all, by hospital, by rater and by view."""
-    return [_overall(desk), _by_site(desk), _by_rater(desk.events()), _by_view(desk)]
+def progress_tables(desk: Desk, *, disputes: bool = True) -> list[Table]:
+    """Return what is done and left: in all, by hospital, by rater and by view.
+
+    Args:
+        desk: Whose clips.
+        disputes: Whether to tell on how many clips readers disagree.
+    """
+    return [_overall(desk, disputes), _by_site(desk, disputes), _by_rater(desk.events()), _by_view(desk)]
 
 
-def _overall(desk: Desk) -> Table:
+def _overall(desk: Desk, disputes: bool) -> Table:
     order = desk.order()
     counts = Counter(desk.status(clip) for clip in order)
     left = _readings_left(desk, order)
@@ -46,7 +51,8 @@ def _overall(desk: Desk) -> Table:
     pace = median(min(seconds, _LONGEST_S) for seconds in paces) if paces else None
     hours = "not known yet" if pace is None else f"{left * pace / 3600:.1f} h"
     rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
-            ("Disagreements to decide", str(counts["disagreement"])), ("Readings left", str(left)),
+            *([("Disagreements to decide", str(counts["disagreement"]))] if disputes else []),
+            ("Readings left", str(left)),
             ("Median time of a reading", "not known yet" if pace is None else f"{pace:.1f} s"),
             ("Time left, one person", hours)]  # fmt: skip
     note = "Time left is the readings left at the median time of a reading; decisions on disagreements come on top."
@@ -58,7 +64,7 @@ def _readings_left(desk: Desk, clips: Iterable[str]) -> int:
     return sum(desk.wanted(clip) - len(desk.state(clip).readings) for clip in open_)
 
 
-def _by_site(desk: Desk) -> Table:
+def _by_site(desk: Desk, disputes: bool) -> Table:
     by_site: dict[str, list[str]] = {}
     for clip in desk.order():
         by_site.setdefault(desk.shelf.clips[clip].site, []).append(clip)
@@ -70,9 +76,9 @@ def _by_site(desk: Desk) -> Table:
         left = str(_readings_left(desk, clips))
         rows.append((site, str(len(clips)), str(done), share, left, str(counts["disagreement"])))
     columns = ("hospital", "clips", "done", "share", "readings left", "disagreements")
-    return Table(
-        "By hospital", "A clip is done when its readers agree or an adjudicator decided.", columns, tuple(rows)
-    )
+    kept = len(columns) if disputes else -1
+    note = "A clip is done when its readers agree or an adjudicator decided."
+    return Table("By hospital", note, columns[:kept], tuple(row[:kept] for row in rows))
 
 
 def _by_rater(events: Sequence[LabelEvent]) -> Table:
@@ -81,13 +87,17 @@ def _by_rater(events: Sequence[LabelEvent]) -> Table:
     for rater in sorted({event.rater for event in said}):
         mine = [event for event in said if event.rater == rater]
         readings = {event.clip: event for event in mine if event.kind == "label"}
-        rulings = len({event.clip for event in mine if event.kind == "adjudication"})
+        rulings = {event.clip for event in mine if event.kind == "adjudication"}
         spent = [min(event.seconds, _LONGEST_S) for event in readings.values() if event.seconds is not None]
         pace = f"{3600 * len(spent) / sum(spent):.0f}" if sum(spent) > 0 else "not known"
         words = Counter(event.said for event in readings.values())
-        rows.append((rater, str(len(readings)), str(words["unsure"]), str(words["unusable"]), str(rulings), pace))
-    columns = ("rater", "clips read", "unsure", "unusable", "decided", "clips per hour")
-    note = f"Clips per hour over the time that clips were on the screen, at most {_LONGEST_S:.0f} s counted for one."
+        counts = (len(readings), words["unsure"], words["unusable"], len(rulings), len(rulings & readings.keys()))
+        rows.append((rater, *map(str, counts), pace))
+    columns = ("rater", "clips read", "unsure", "unusable", "decided", "of them own", "clips per hour")
+    note = (
+        "Decided: disagreements; of them own: those that the adjudicator had read as well. "
+        f"Clips per hour over the time that clips were on the screen, at most {_LONGEST_S:.0f} s counted for one."
+    )
     return Table("By rater", note, columns, tuple(rows))
 
 

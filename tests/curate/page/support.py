@@ -28,6 +28,7 @@ def make_desk(
     patients: int = 2,
     suggestions: Mapping[str, Suggestion] | None = None,
     queue: Mapping[str, str] | None = None,
+    readings: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> Desk:
     """Return a desk over a store of `patients` studies of five clips; nothing is read twice unless told so."""
@@ -36,8 +37,8 @@ def make_desk(
         make_store(root, sites=["A"], patients=patients)
     asked = PageSettings.parse({"port": 0, "double": 0.0} | settings, where="test")
     book = LabelBook(folder / "labels.db", patience=0.2)
-    book.create()
-    return Desk(book, Shelf([root], asked.modes), asked, suggestions=suggestions, queue=queue)
+    book.append([])
+    return Desk(book, Shelf([root], asked.modes), asked, suggestions=suggestions, queue=queue, readings=readings)
 
 
 def said(about: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def said(about: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> d
     return {
         "clip": about["clip"], "answer": word if plain else "view", "view": "" if plain else word,
         "at": AT.format(number // 1000, number % 1000), "seconds": 1.5, "frame_hash": about["frame_hash"],
-        "version": about["version"],
+        "seen": about["seen"],
     } | more  # fmt: skip
 
 

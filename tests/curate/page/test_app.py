@@ -124,13 +124,13 @@ def test_an_answer_a_conflict_and_an_undo(port: int, desk: Desk) -> None:
     about = one.ask("work", {"count": 1})["clips"][0]
     seen = two.ask(f"clips/{about['clip']}")
     saved = one.ask("answers", said(about, "A4C", 1))
-    assert (saved["now"]["mine"], saved["now"]["version"]) == ("A4C", 1)
+    assert (saved["now"]["mine"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
     status, content, _ = two.raw("/api/answers", said(seen, "A2C", 2))
     assert status == 409
     assert json.loads(content)["now"]["said"] == ["A4C"]
-    back = {"clip": about["clip"], "event": saved["event"], "at": AT.format(3, 0)}
+    back = {"answers": [{"clip": about["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
     assert two.refused("taken-back", back)[0] == 400
-    assert one.ask("taken-back", back)["now"]["mine"] is None
+    assert [now["mine"] for now in one.ask("taken-back", back)["now"]] == [None]
     assert [event.kind for event in desk.book.events() if event.clip == about["clip"]] == ["label", "retraction"]
 
 
@@ -161,7 +161,7 @@ def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(
         status, error = client.refused("answers", said(about, "A4C"))
         assert (status, "newer version" in error) == (503, True)
         with sqlite3.connect(desk.book.path) as connection:
-            connection.execute("PRAGMA user_version = 2")
+            connection.execute("PRAGMA user_version = 3")
         connection.close()
         assert client.ask("answers", said(about, "A4C"))["now"]["mine"] == "A4C"
     with sqlite3.connect(desk.book.path) as connection:
@@ -202,14 +202,18 @@ def test_with_tokens(tmp_path: Path) -> None:
         assert client.refused("work", {}) == (401, "Enter with your token")
         assert client.refused("enter", {"secret": "forged"})[0] == 401
         assert "expired" in client.refused("enter", {"secret": old})[1]
-        client.cookie = "heart2heart_curate=forged"
+        client.cookie = f"heart2heart_curate_{server.port}=forged"
         assert client.refused("work", {})[0] == 401
         status, _, headers = client.raw("/api/enter", {"secret": reader})
         assert status == 200
         assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(re.split("; ?", headers["set-cookie"]))
         client.enter(reader)
         assert client.ask("me")["name"] == "reader"
-        assert client.refused("review") == (400, "disagreements are decided by adjudicators")
+        for told in ("review", "agreement"):
+            assert client.refused(told) == (400, "this is for adjudicators: it tells what other readers said")
+        tables = client.ask("progress")["tables"]
+        assert "Disagreements to decide" not in [row[0] for row in tables[0]["rows"]]
+        assert "disagreements" not in tables[1]["columns"]
         about = client.ask("work", {"count": 1})["clips"][0]
         assert client.refused("answers", said(about, "A4C", kind="adjudication"))[0] == 400
         assert Client(server.port).enter(judge).ask("review") == {"clips": []}

@@ -1,12 +1,15 @@
 """Who is asked what: blindness, holding, order, and answers that come too late."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from heart2heart.curate import LabelEvent
-from heart2heart.curate.page.desk import Answer, Desk, TakeBack
+from heart2heart.curate.page.desk import Desk
 from heart2heart.curate.page.hints import Suggestion
+from heart2heart.curate.page.messages import Answer, Given, TakeBack
+from heart2heart.curate.plan import Plan
 from heart2heart.errors import ConfigError, LabelConflictError, MissingInputError
 from tests.curate.page.support import AT, make_desk, said
 
@@ -40,8 +43,9 @@ def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
     clip = desk.order()[0]
     before = desk.present(clip, "b")
     _answer(desk, "a", clip, "A4C", confidence=0.75)
-    assert desk.present(clip, "b") == before
-    assert (before["said"], before["suggestion"], before["why"], before["ruling"]) == (None, None, "", None)
+    assert desk.present(clip, "b") | {"seen": 0} == before
+    assert desk.present(clip, "b", told=True) == desk.present(clip, "b")
+    assert (before["suggestion"], before["why"]) == (None, "")
     assert desk.work("b", 1) == [clip]
     assert desk.grid("b", "A2C", 30) == []
     event = _answer(desk, "b", clip, "A2C", shown=False)
@@ -55,6 +59,66 @@ def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
     assert desk.disagreements() == []
     with pytest.raises(LabelConflictError, match="complete without yours"):
         _answer(desk, "a", clip, "A3C", 1)
+
+
+def test_what_a_browser_is_told_does_not_say_which_clips_are_read_twice(tmp_path: Path) -> None:
+    clips = make_desk(tmp_path, patients=8).order()
+    suggestions = {clip: Suggestion("A2C", 0.9, "r") for clip in clips}
+    desk = make_desk(
+        tmp_path, double=0.4, seed=1, suggest=True, suggestions=suggestions, queue=dict.fromkeys(clips, "margin")
+    )
+    twice = {clip for clip in clips if desk.wanted(clip) == 2}
+    told = {clip: desk.present(clip, "b") for clip in clips}
+    assert len({tuple(about) for about in told.values()}) == 1
+    bare = {clip for clip, about in told.items() if about["suggestion"] is None}
+    assert bare == {clip for clip, about in told.items() if not about["why"]}
+    assert twice < bare < set(clips)
+    assert len(bare - twice) >= 0.2 * len(set(clips) - twice)
+    # Another's label changes nothing of either kind but how far the book is.
+    for clip in (min(twice), min(bare - twice)):
+        _answer(desk, "a", clip, "A4C")
+        assert desk.present(clip, "b") == told[clip] | {"seen": desk.present(clips[0], "b")["seen"]}
+
+
+def test_readings_that_a_queue_wants_hide_as_many_hints(tmp_path: Path) -> None:
+    clips = make_desk(tmp_path, patients=4).order()
+    queue, readings = dict.fromkeys(clips, "doubted"), {clip: 1 + at % 2 for at, clip in enumerate(clips)}
+    desk = make_desk(tmp_path, queue=queue, readings=readings)
+    once = [clip for clip in clips if readings[clip] == 1]
+    assert 0 < sum(bool(desk.present(clip, "a")["why"]) for clip in once) < len(once)
+
+
+def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> None:
+    first = make_desk(tmp_path, double=0.5, seed=None)
+    first.settle_plan()
+    drawn = first.plan.seed
+    again = make_desk(tmp_path, double=None)
+    again.settle_plan()
+    assert again.plan == first.plan
+    assert [again.wanted(clip) for clip in again.order()] == [first.wanted(clip) for clip in first.order()]
+    for share, seed in ((0.2, None), (0.5, drawn + 1)):
+        with pytest.raises(ConfigError, match=rf"0\.5 of its clips read twice \(seed {drawn}\).*--replan"):
+            make_desk(tmp_path, double=share, seed=seed).settle_plan()
+    changed = make_desk(tmp_path, double=0.2, replan=True)
+    changed.settle_plan()
+    assert changed.plan == Plan(0.2, drawn)
+    with sqlite3.connect(changed.book.path) as connection:
+        assert connection.execute("SELECT share, seed FROM plans").fetchall() == [(0.5, drawn), (0.2, drawn)]
+        with pytest.raises(sqlite3.IntegrityError, match="plans are kept"):
+            connection.execute("DELETE FROM plans")
+    connection.close()
+
+
+def test_an_adjudicator_is_asked_last_and_told_of_clips_of_their_own(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, double=1.0)
+    first, second, third = desk.order()[:3]
+    for clip, readers in ((first, "zb"), (second, "ab"), (third, "za")):
+        for reader, word in zip(readers, ("A4C", "A2C"), strict=True):
+            _answer(desk, reader, clip, word)
+    assert desk.disagreements("z") == [second, first, third]
+    assert [desk.present(clip, "z", ruling=True)["mine"] for clip in (first, second)] == ["A4C", None]
+    ruling = _answer(desk, "z", first, "A4C", kind="adjudication")
+    assert (ruling.rater, desk.disagreements("a")) == ("z", [second, third])
 
 
 def test_the_suggestion_and_the_reason_are_shown_when_asked_for(tmp_path: Path) -> None:
@@ -81,8 +145,8 @@ def test_two_who_saw_the_same_clip_do_not_write_over_each_other(tmp_path: Path) 
     _answer(desk, "a", clip, "A4C")
     with pytest.raises(LabelConflictError, match="got a label while it was on the screen"):
         desk.save("b", Answer.parse(said(seen, "A2C"), where="test"))
-    now = desk.present(clip, "b")
-    assert (now["said"], now["version"]) == (["A4C"], 1)
+    now = desk.present(clip, "b", told=True)
+    assert (now["said"], now["seen"] > seen["seen"]) == (["A4C"], True)
     desk.save("b", Answer.parse(said(now, "A2C", 1), where="test"))
     assert desk.disagreements() == [clip]
 
@@ -109,12 +173,26 @@ def test_an_answer_is_taken_back_by_who_gave_it(tmp_path: Path) -> None:
     desk = make_desk(tmp_path)
     clip = desk.order()[0]
     event = _answer(desk, "a", clip, "A4C")
-    asked = TakeBack(clip=clip, event=event.identifier, at=AT.format(9, 0))
+    asked = TakeBack(answers=(Given(clip=clip, event=event.identifier),), at=AT.format(9, 0))
     with pytest.raises(ConfigError, match="no such answer of yours"):
         desk.take_back("b", asked)
     desk.take_back("a", asked)
     assert (desk.status(clip), desk.present(clip, "a")["mine"]) == ("unread", None)
     assert [kept.kind for kept in desk.book.events()] == ["label", "retraction"]
+
+
+def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    clips = desk.order()[:3]
+    given = [Given(clip=clip, event=_answer(desk, "a", clip, "A4C").identifier) for clip in clips]
+    other = Given(clip=desk.order()[3], event=_answer(desk, "b", desk.order()[3], "A4C").identifier)
+    with pytest.raises(ConfigError, match="no such answer of yours"):
+        desk.take_back("a", TakeBack(answers=(*given, other), at=AT.format(9, 0)))
+    assert {desk.status(clip) for clip in clips} == {"agreed"}
+    for _ in range(2):  # sent again, because the first reply did not arrive
+        desk.take_back("a", TakeBack(answers=tuple(given), at=AT.format(9, 0)))
+    assert {desk.status(clip) for clip in clips} == {"unread"}
+    assert [event.kind for event in desk.book.events()].count("retraction") == 3
 
 
 def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_names(tmp_path: Path) -> None:
 def test_who_enters_with_a_token(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
     day = [TODAY]
-    entrance = Entrance(path, lambda: day[0])
+    entrance = Entrance(path, 8080, lambda: day[0])
     rater, secret = entrance.admit({"secret": f" {token}\n"})
     assert (rater.name, secret) == ("Reader 1", token)
     assert entrance.rater({entrance.cookie: token}).name == "Reader 1"
@@ -80,7 +80,7 @@ def test_who_enters_with_a_token(tmp_path: Path) -> None:
 
 def test_a_removed_rater_is_out_at_once(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
-    entrance = Entrance(path, lambda: TODAY)
+    entrance = Entrance(path, 8080, lambda: TODAY)
     entrance.admit({"secret": token})
     Raters.read(path).without("Reader 1").write(path)
     with pytest.raises(NotEnteredError, match="this token is not known"):
@@ -88,7 +88,7 @@ def test_a_removed_rater_is_out_at_once(tmp_path: Path) -> None:
 
 
 def test_where_only_this_machine_can_call_a_name_is_enough() -> None:
-    entrance = Entrance(None)
+    entrance = Entrance(None, 8080)
     rater, _ = entrance.admit({"secret": "  Dr.  Reader "})
     assert (rater.name, rater.adjudicator) == ("Dr. Reader", True)
     assert entrance.rater({entrance.cookie: "%C3%89mile"}).name == "Émile"

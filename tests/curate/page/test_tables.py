@@ -33,6 +33,7 @@ def test_progress(tmp_path: Path) -> None:
             _say(two, "a", "PLAX", seconds=9000.0),
             _say(three, "a", "A4C"), _say(three, "b", "unusable", seconds=6.0),
             _say(four, "a", "A4C"), _say(four, "b", "unsure"), _say(four, "z", "A2C", "adjudication"),
+            _say(four, "a", "A2C", "adjudication"),
         ]
     )  # fmt: skip
     desk.refresh()
@@ -43,10 +44,14 @@ def test_progress(tmp_path: Path) -> None:
         "Median time of a reading": "5.0 s", "Time left, one person": "0.0 h",
     }  # fmt: skip
     assert site.rows == (("A", "10", "2", "20 %", "13", "1"),)
-    # a: 2 s, and a pause that counts as 300 s; b: 4 s and 6 s
+    # a: 2 s, and a pause that counts as 300 s, and the decision on a clip that a had read; b: 4 s and 6 s
     assert rater.rows == (
-        ("a", "4", "0", "0", "0", "24"), ("b", "3", "1", "1", "0", "720"), ("z", "0", "0", "0", "1", "not known"),
+        ("a", "4", "0", "0", "1", "1", "24"), ("b", "3", "1", "1", "0", "0", "720"),
+        ("z", "0", "0", "0", "1", "0", "not known"),
     )  # fmt: skip
+    told = progress_tables(desk, disputes=False)
+    assert "Disagreements to decide" not in _facts(told[0])
+    assert (told[1].columns[-1], told[1].rows) == ("readings left", (("A", "10", "2", "20 %", "13"),))
     assert view.rows == (("A2C", "1"), ("A4C", "1"))
 
 

@@ -56,6 +56,9 @@ export function setClock(iso) {
   start = performance.now();
 }
 
+/** Take answers of one's own back, all or none: [{clip, event} ...]. */
+export const takeBack = (answers) => ask("taken-back", { answers, at: now() });
+
 /** The time by the server's clock, each time a later one: it tells answers apart. */
 export function now() {
   last = Math.max(last + 1, Math.round(base + performance.now() - start));

@@ -1,25 +1,48 @@
 // Thirty clips that the model calls by one view: pick out the wrong ones, confirm the rest.
 
-import { ask, frames, now } from "./api.js";
+import { ask, frames, now, takeBack } from "./api.js";
 import { find, make, say, toggle } from "./dom.js";
 import { draw } from "./player.js";
 
 const PACE = 160; // milliseconds a frame
 
 export class Grid {
-  /** @param wrong called with the clips that were picked out */
+  /** @param wrong {ask, leave} called with clips that were picked out, and with those that are so no longer */
   constructor(outbox, wrong) {
     this.outbox = outbox;
     this.wrong = wrong;
     this.tiles = [];
-    find("called").addEventListener("change", () => this.load());
-    find("confirm").addEventListener("click", () => this.confirm());
+    this.done = []; // {view, saved, wrong}: what was confirmed, in order
+    find("called").addEventListener("change", () => this.alone(() => this.load()));
+    find("confirm").addEventListener("click", () => this.alone(() => this.confirm()));
+    find("unconfirm").addEventListener("click", () => this.alone(() => this.undo()));
     setInterval(() => this.tick(), PACE);
+  }
+
+  /** Do one thing at a time; what is in its way is told. */
+  async alone(task) {
+    if (this.busy) return;
+    this.busy = true;
+    this.label();
+    try {
+      await task();
+    } catch (error) {
+      say(find("grid-status"), `${error.message}.`);
+    } finally {
+      this.busy = false;
+      this.label();
+    }
+  }
+
+  /** Another rater has come in: what was confirmed before is not theirs to take back. */
+  forget() {
+    this.done = [];
+    this.tiles = [];
   }
 
   async open() {
     this.count((await ask("grid")).counts);
-    if (!this.tiles.length) await this.load();
+    if (!this.tiles.length) await this.alone(() => this.load());
   }
 
   count(counts) {
@@ -30,7 +53,8 @@ export class Grid {
     if (chosen) find("called").value = chosen;
   }
 
-  async load() {
+  /** Show the next clips; those of `picked` are picked out already. */
+  async load(picked = []) {
     this.view = find("called").value;
     const found = await ask("grid", { view: this.view });
     const clips = found.clips.map((about) => about.clip);
@@ -39,6 +63,7 @@ export class Grid {
     this.shown = performance.now();
     this.frames = found.frames;
     this.tiles = found.clips.map((about, place) => this.tile(about, place, pixels, side));
+    for (const tile of this.tiles) if (picked.includes(tile.about.clip)) this.pick(tile);
     find("tiles").replaceChildren(...this.tiles.map((tile) => make("li", {}, tile.button)));
     toggle(find("synthetic"), found.clips.some((about) => about.synthetic));
     this.count(found.counts);
@@ -54,19 +79,22 @@ export class Grid {
     button.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-label", `Clip ${place + 1}: wrong`);
     const tile = { about, place, pixels, side, canvas, button, wrong: false };
-    button.addEventListener("click", () => {
-      tile.wrong = !tile.wrong;
-      button.setAttribute("aria-pressed", String(tile.wrong));
-      button.querySelector("span").textContent = tile.wrong ? "✗ wrong" : "";
-      this.label();
-    });
+    button.addEventListener("click", () => this.pick(tile));
     return tile;
+  }
+
+  pick(tile) {
+    tile.wrong = !tile.wrong;
+    tile.button.setAttribute("aria-pressed", String(tile.wrong));
+    tile.button.querySelector("span").textContent = tile.wrong ? "✗ wrong" : "";
+    this.label();
   }
 
   label() {
     const right = this.tiles.filter((tile) => !tile.wrong).length;
     find("confirm").textContent = `Confirm ${right} as ${this.view}`;
-    find("confirm").disabled = !this.tiles.length;
+    find("confirm").disabled = this.busy || !this.tiles.length;
+    find("unconfirm").disabled = this.busy || !this.done.length;
   }
 
   tick() {
@@ -76,19 +104,35 @@ export class Grid {
   }
 
   async confirm() {
-    find("confirm").disabled = true;
     const view = this.view;
     const right = this.tiles.filter((tile) => !tile.wrong);
     const seconds = (performance.now() - this.shown) / 1000 / this.tiles.length;
-    this.wrong(this.tiles.filter((tile) => tile.wrong).map((tile) => tile.about.clip));
+    const wrong = this.tiles.filter((tile) => tile.wrong).map((tile) => tile.about.clip);
+    this.wrong.ask(wrong);
     say(find("grid-status"), "Saving …");
     const results = await Promise.all(right.map(({ about }) => this.outbox.put({
       clip: about.clip, kind: "label", answer: "view", view, at: now(), seconds, confidence: null,
-      frame_hash: about.frame_hash, version: about.version, shown: true,
+      frame_hash: about.frame_hash, seen: about.seen, shown: true,
     })));
+    const saved = right.map(({ about }, place) => ({ clip: about.clip, event: results[place].event }));
+    this.done.push({ view, saved: saved.filter(({ event }) => event), wrong });
     const refused = results.filter((result) => result.error);
-    const kept = `${results.length - refused.length} saved as ${view}, ${this.tiles.length - right.length} sent to Label.`;
+    const kept = `${results.length - refused.length} saved as ${view}, ${wrong.length} sent to Label.`;
     await this.load();
     say(find("grid-status"), refused.length ? `${kept} ${refused.length} not saved: ${refused[0].error}.` : kept);
+  }
+  /** Take back the whole last confirmation, and show its clips as they were. */
+  async undo() {
+    const last = this.done.at(-1);
+    if (!last) {
+      say(find("grid-status"), "Nothing to undo.");
+      return;
+    }
+    if (last.saved.length) await takeBack(last.saved);
+    this.done.pop();
+    this.wrong.leave(last.wrong);
+    find("called").value = last.view;
+    await this.load(last.wrong);
+    say(find("grid-status"), `Taken back: ${last.saved.length} of ${last.view}.`);
   }
 }

@@ -85,18 +85,17 @@ function begin(me) {
   const nav = document.querySelector("nav");
   toggle(nav, true);
   toggle(nav.querySelector("[data-page=grid]"), me.grid);
-  toggle(nav.querySelector("[data-page=review]"), me.adjudicator);
+  for (const page of ["review", "agreement"]) toggle(nav.querySelector(`[data-page=${page}]`), me.adjudicator);
   if (!readings || readings.rater !== me.name) {
     const page = { player, outbox, views: me.views, size: me.size, conflict };
-    const takeBack = (asked) => ask("taken-back", asked);
     readings = {
       rater: me.name,
       label: new Reading(page, {
-        kind: "label", about: store.about, takeBack, empty: "No clip waits for you. Thank you.",
+        kind: "label", about: store.about, empty: "No clip waits for you. Thank you.",
         more: (count, without, first) => ask("work", { count, without, first }),
       }),
       review: new Reading(page, {
-        kind: "adjudication", takeBack, empty: "No disagreement waits.",
+        kind: "adjudication", empty: "No disagreement waits.",
         about: (clip) => ask(`review/${encodeURIComponent(clip)}`),
         more: async (count, without) => {
           const waiting = (await ask("review")).clips.filter((about) => !without.includes(about.clip));
@@ -105,7 +104,11 @@ function begin(me) {
       }),
     };
     keys = answerButtons(me.views, (word) => reading()?.answer(word));
-    grid ??= new Grid(outbox, (clips) => readings.label.first.push(...clips));
+    grid?.forget();
+    grid ??= new Grid(outbox, {
+      ask: (clips) => readings.label.first.push(...clips),
+      leave: (clips) => (readings.label.first = readings.label.first.filter((clip) => !clips.includes(clip))),
+    });
   }
   choose("label");
 }
@@ -194,9 +197,14 @@ for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRigh
 }
 
 addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, select, dialog");
-  if (!reading() || typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open) return;
+  const typing = event.target.closest?.("input, dialog");
+  if (typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (open === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
+    event.preventDefault();
+    grid.alone(() => grid.undo());
+  }
+  if (!reading()) return;
   const onButton = event.target.closest?.("button") && key === " ";
   if (onButton) return; // a button under the focus takes its own key
   if (keys.has(key)) {

@@ -1,6 +1,6 @@
 // Reading one clip after the other: for a label, or to decide a disagreement.
 
-import { now } from "./api.js";
+import { now, takeBack } from "./api.js";
 import { find, make, say, toggle } from "./dom.js";
 import * as store from "./store.js";
 import { showSheet } from "./sheet.js";
@@ -131,7 +131,10 @@ export class Reading {
     find("clip").setAttribute("aria-label", `Clip of ${place}, playing in a loop`);
     toggle(find("synthetic"), about.synthetic);
     const hints = [];
-    if (this.source.kind === "adjudication") hints.push(`Readers said: ${about.said.join(" / ")}`);
+    if (this.source.kind === "adjudication") {
+      hints.push(`Readers said: ${about.said.join(" / ")}`);
+      if (about.mine) hints.push(`You read this clip yourself and said ${about.mine}: better another adjudicator decides; → passes over it`);
+    }
     if (about.suggestion) {
       const share = Math.round(100 * about.suggestion.probability);
       hints.push(`Model: ${about.suggestion.view}, ${share} %`);
@@ -170,7 +173,7 @@ export class Reading {
       seconds: (time - this.shown) / 1000,
       confidence: SURE[this.sure][0],
       frame_hash: about.frame_hash,
-      version: about.version,
+      seen: about.seen,
       shown: about.suggestion !== null,
     });
     const entry = { about, saved };
@@ -229,7 +232,7 @@ export class Reading {
     const result = await entry.saved;
     if (result.error) return; // told where it was answered
     try {
-      await this.source.takeBack({ clip: entry.about.clip, event: result.event, at: now() });
+      await takeBack([{ clip: entry.about.clip, event: result.event }]);
       if (this.left !== undefined) this.left += 1;
       await this.jump(entry.about.clip);
       say(find("status"), "Taken back.");
