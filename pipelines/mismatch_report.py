@@ -12,9 +12,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from heart2heart.files import atomic_path
+from heart2heart.learn.rules import RULES
+from pipelines.mismatch_ways import parse_way
 
 Line = Mapping[str, Any]
 Floats = npt.NDArray[np.float64]
+Scores = dict[tuple[int, str, int], dict[int, float]]
+"""Balanced accuracy x 100 by labels, way and level, then seed."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,23 @@ def base_of(way: str) -> str | None:
     return method if around else None
 
 
-def scores(lines: Iterable[Line]) -> dict[tuple[int, str, int], dict[int, float]]:
+def rule_peer(way: str, ways: Iterable[str]) -> str | None:
+    """Return which of `ways` is as `way` but for Fix-A-Step's rule; None where `way` has no other rule."""
+    if not RULES.keys() & set(way.split("+")):
+        return None
+    method, around = parse_way(way)
+    around["fix_a_step"]["gradient"] = "fix_a_step"
+    same = (method, {"mixing": False} | around["fix_a_step"])
+    for other in ways:
+        name, settings = parse_way(other)
+        if other != way and (name, {"mixing": False} | settings["fix_a_step"]) == same and len(settings) == len(around):
+            return other
+    return None
+
+
+def scores(lines: Iterable[Line]) -> Scores:
     """Return balanced accuracy x 100 by labels, way and level, then seed; runs that diverged have none."""
-    found: dict[tuple[int, str, int], dict[int, float]] = {}
+    found: Scores = {}
     for line in lines:
         if line["balanced_accuracy"] is None:
             continue
@@ -57,7 +75,7 @@ def scores(lines: Iterable[Line]) -> dict[tuple[int, str, int], dict[int, float]
     return found
 
 
-def differences(found: dict[tuple[int, str, int], dict[int, float]], labels: int, way: str, base: str) -> list[float]:
+def differences(found: Scores, labels: int, way: str, base: str) -> list[float]:
     """Return, seed by seed, the mean over the levels of `way` less `base`; only pairs that both have."""
     by_seed: dict[int, list[float]] = {}
     for (count, name, level), values in found.items():
@@ -97,7 +115,7 @@ def tables(lines: Sequence[Line]) -> str:
         lost = [line for line in lines if line["labels"] == labels and line["balanced_accuracy"] is None]
         if lost:
             out += ["", f"Diverged, and left out: {', '.join(sorted(_name(line) for line in lost))}."]
-        out += ["", *_difference_table(found, labels, ways), ""]
+        out += ["", *_difference_table(found, labels, ways), *_level_table(found, labels, ways, levels), ""]
     return "\n".join(out)
 
 
@@ -105,24 +123,44 @@ def _name(line: Line) -> str:
     return f"{line['way']} at {line['level']} % with seed {line['seed']}"
 
 
-def _difference_table(
-    found: dict[tuple[int, str, int], dict[int, float]], labels: int, ways: Sequence[str]
-) -> list[str]:
+def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[str]:
+    rules = {way: peer for way in ways if (peer := rule_peer(way, ways))}
     out = [
         "Differences paired by seed and averaged over the levels; `helps` and `hurts` where the interval leaves out 0.",
         "",
-        "| way | less its base | | less labels only | |",
-        "|---|---|---|---|---|",
+        f"| way | less its base | | {'less the rule of Fix-A-Step | | ' if rules else ''}less labels only | |",
+        "|" + "---|" * (7 if rules else 5),
     ]
     for way in ways:
         cells = []
-        for base in (base_of(way), "labels_only"):
+        for base in (base_of(way), *([rules.get(way)] if rules else []), "labels_only"):
             values = differences(found, labels, way, base) if base not in (None, way) else []
             interval = Interval.of(values) if values else None
             cells += ["" if interval is None else str(interval), "" if interval is None else verdict(interval)]
         if any(cells):
             out.append(f"| {way} | {' | '.join(cells)} |")
     return out
+
+
+def _level_table(found: Scores, labels: int, ways: Sequence[str], levels: Sequence[int]) -> list[str]:
+    """Return what stands around a method less the method, level by level."""
+    around = [way for way in ways if base_of(way) in ways]
+    if len(levels) < 2 or not around:
+        return []
+    out = [
+        "The same differences from the base, level by level.",
+        "",
+        f"| way | {' | '.join(f'{level} %' for level in levels)} |",
+        "|" + "---|" * (len(levels) + 1),
+    ]
+    for way in around:
+        cells = []
+        for level in levels:
+            here = {key: values for key, values in found.items() if key[2] == level or key[1] == "labels_only"}
+            values = differences(here, labels, way, str(base_of(way)))
+            cells.append(str(Interval.of(values)) if values else "")
+        out.append(f"| {way} | {' | '.join(cells)} |")
+    return ["", *out]
 
 
 def verdict(interval: Interval) -> str:

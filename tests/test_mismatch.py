@@ -18,7 +18,7 @@ from scipy import stats
 from heart2heart.errors import ConfigError
 from heart2heart.learn.methods import METHODS
 from pipelines.mismatch import STUDY, plan
-from pipelines.mismatch_report import Interval, differences, scores, tables, verdict
+from pipelines.mismatch_report import Interval, differences, rule_peer, scores, tables, verdict
 from pipelines.mismatch_task import DATASETS, Task, draw_roles
 from pipelines.mismatch_ways import Budget, configure, parse_way
 
@@ -73,6 +73,22 @@ def test_differences_are_paired_by_seed_over_the_levels() -> None:
     assert "Diverged, and left out: fixmatch at 0 % with seed 2." in table
     assert "| fixmatch+mixing | 4.0 (4.0 to 4.0) | helps | 14.0 (14.0 to 14.0) | helps |" in table
     assert "| 25 % |" in table
+    assert "| fixmatch+mixing | 10.0 (10.0 to 10.0) | -2.0 (-2.0 to -2.0) |" in table  # level by level
+
+
+def test_another_rule_is_held_against_the_one_of_fix_a_step() -> None:
+    ways = ("mixmatch", "mixmatch+fix_a_step", "fixmatch+fix_a_step", "fixmatch+gradient", "fixmatch+running_mean")
+    peers = {way: rule_peer(way, ways) for way in (*ways, "mixmatch+per_layer", "fixmatch+mixing+per_frame", "uda+sum")}
+    assert peers == dict.fromkeys(ways) | {
+        "fixmatch+running_mean": "fixmatch+gradient",
+        "mixmatch+per_layer": "mixmatch+fix_a_step",  # MixMatch mixes by itself
+        "fixmatch+mixing+per_frame": "fixmatch+fix_a_step",
+        "uda+sum": None,
+    }
+    lines = [_line(way, 0, seed, 0.6) for way in ("fixmatch", "fixmatch+gradient") for seed in (0, 1)]
+    lines += [_line("fixmatch+running_mean", 0, seed, 0.62) for seed in (0, 1)]
+    row = "| fixmatch+running_mean | 2.0 (2.0 to 2.0) | helps | 2.0 (2.0 to 2.0) | helps |  |  |"
+    assert row in tables(lines)
 
 
 def test_every_way_of_the_study_can_be_configured() -> None:
