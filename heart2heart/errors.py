@@ -117,6 +117,10 @@ class NoSpaceError(Heart2HeartError, OSError):
     """The disk is full; what was published before stays whole."""
 
 
+class UnwritableError(Heart2HeartError, OSError):
+    """A file or folder cannot be made where it was to be."""
+
+
 class RemoteError(Heart2HeartError, ConnectionError):
     """A server or a cluster cannot be reached, refuses, or broke off."""
 

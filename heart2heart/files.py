@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from heart2heart.errors import MissingInputError, NoSpaceError, StoreError
+from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
 
 
 @contextmanager
@@ -25,24 +25,59 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         mode: File permissions to set before the rename, e.g. 0o600 for a secret.
 
     Raises:
+        UnwritableError: nothing can be written there; said before anything is computed within the block.
         NoSpaceError: the disk filled up; `path` is as it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    temporary = _temporary(path)
+    _make_empty(temporary, path, 0o666 if mode is None else mode)
     try:
-        if mode is not None:
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            what = "no space left on the disk"
-            raise NoSpaceError(what, where=path, remedy="Free some space and run the same command again") from error
+        if error.errno in _FULL:
+            raise _no_space(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a name that nothing can be written under, before hours are spent on what is to be written.
+
+    Raises:
+        UnwritableError: see `atomic_path`.
+        NoSpaceError: see `atomic_path`.
+    """
+    temporary = _temporary(path)
+    _make_empty(temporary, path, 0o666)
+    temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _no_space(path: Path) -> NoSpaceError:
+    remedy = "Free some space and run the same command again"
+    return NoSpaceError("no space left on the disk", where=path, remedy=remedy)
+
+
+def _make_empty(temporary: Path, path: Path, mode: int) -> None:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _no_space(path) from error
+        remedy = "Name a file in a folder that you may write to"
+        raise UnwritableError(f"nothing can be written here ({error.strerror})", where=path, remedy=remedy) from error
 
 
 def is_temporary(name: str) -> bool:

@@ -60,14 +60,27 @@ TAXONOMIES: Mapping[str, Mapping[str, str]] = {TAXONOMY_VERSION: {name: name for
 SCORED: tuple[str, ...] = ("PLAX", "PSAX", "A4C", "A2C")
 """The four views of the Heart2Heart benchmark, in its class order 0 to 3."""
 
-_PSAX_LEVELS = {
-    "399239005": "PSAX", "399371001": "PSAX", "399036006": "PSAX", "399271003": "PSAX",
-    "G-0398": "PSAX", "G-0399": "PSAX", "G-039A": "PSAX", "G-039B": "PSAX",
-}  # fmt: skip
+_FINER: Mapping[str, tuple[str, ...]] = {
+    # Levels of the short axes: aortic valve, mitral chords, mitral valve, papillary muscle, venous inflow.
+    "PSAX": ("399239005", "399371001", "399036006", "399271003", "G-0398", "G-0399", "G-039A", "G-039B"),
+    "SUBCOSTAL_SAX": ("443609003", "443499004", "443160001", "443500008", "G-057E", "G-057B", "G-0579", "G-057C"),
+    "SUPRASTERNAL": ("443562002", "G-057D"),  # long axis of the aortic arch
+    "RV_INFLOW": ("443082005", "G-0577"),  # parasternal long axis of the tract
+    "RV_OUTFLOW": ("443083000", "G-0578"),
+}
+"""Further codes of CID 12226, SNOMED CT and SNOMED-RT, of what a view here includes."""
 
-_BY_CODE = (
-    {v.code: v.name for v in VIEWS.values()} | {v.older: v.name for v in VIEWS.values() if v.older} | _PSAX_LEVELS
-)
+_SNOMED = ("SCT", "SRT", "SNM3", "99SDM")
+"""SNOMED CT, and the designators of SNOMED-RT in older files (PS3.16 section 8.1)."""
+
+_BY_CODE = {
+    code: view.name
+    for view in VIEWS.values()
+    if view.scheme != PRIVATE_SCHEME
+    for code in (view.code, view.older, *_FINER.get(view.name, ()))
+    if code is not None
+}
+_PRIVATE = {view.code: view.name for view in VIEWS.values() if view.scheme == PRIVATE_SCHEME}
 
 MAPPINGS: Mapping[str, Mapping[str, str | None]] = {
     "heart2heart": {name: name for name in VIEWS},
@@ -100,9 +113,16 @@ def get_view(name: str) -> View:
     return VIEWS[name]
 
 
-def from_code(code: str) -> str | None:
-    """Return the view name for a CID 12226 code value (SCT or the older SRT), or None if it has none."""
-    return _BY_CODE.get(code)
+def from_code(code: str, scheme: str = "SCT") -> str | None:
+    """Return the view that a code means, or None if it is none of ours.
+
+    Args:
+        code: A code value of CID 12226, SNOMED CT or the older SNOMED-RT, or one of `PRIVATE_SCHEME`.
+        scheme: Its coding scheme designator; the same value in a scheme of others means nothing.
+    """
+    if scheme == PRIVATE_SCHEME:
+        return _PRIVATE.get(code)
+    return _BY_CODE.get(code) if scheme in _SNOMED else None
 
 
 def translate(label: str, mapping: str) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.errors import MissingInputError, NoSpaceError, StoreError
-from heart2heart.files import atomic_path, read_json, sha256_file, sha256_json, write_json, write_text
+from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
+from heart2heart.files import atomic_path, check_writable, read_json, sha256_file, sha256_json, write_json, write_text
 
 
 def test_write_replaces_whole(tmp_path: Path) -> None:
@@ -32,6 +32,23 @@ def test_failure_leaves_the_old_file(tmp_path: Path, number: int, kind: type[OSE
         write()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["folder", "file/a.txt"])
+def test_where_nothing_can_be_written_is_said_before_anything_is_done(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    with (
+        pytest.raises(UnwritableError, match=r"nothing can be written here \(.*Name a file"),
+        atomic_path(tmp_path / name),
+    ):
+        pytest.fail("the block ran")
+    with pytest.raises(UnwritableError, match="nothing can be written here"):
+        check_writable(tmp_path / name)
+    check_writable(tmp_path / "file")
+    check_writable(tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_secret_mode_holds_from_the_first_byte(tmp_path: Path) -> None:

@@ -183,6 +183,9 @@ def labels_suspects(
     labels: LabelsOption,
     rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
     most: Annotated[int | None, typer.Option(min=1, help="Write no more than the first so many.")] = None,
+    judge: Annotated[
+        str, typer.Option(help="confident_learning, or cleanlab: an extra of its own, under AGPL-3.0.")
+    ] = "confident_learning",
 ) -> None:
     """Rank labels that a model contradicts on clips it did not train on, and queue them for another reading.
 
@@ -193,7 +196,7 @@ def labels_suspects(
     from heart2heart.predictions import Predictions
 
     events = LabelBook(labels).events()
-    found = find_suspects([Predictions.read(path) for path in predictions], events, rule)
+    found = find_suspects([Predictions.read(path) for path in predictions], events, rule, judge)
     written = write_queue(found.suspects[:most], out)
     print(
         f"{found.judged} labeled clips judged, about {found.errors:.0f} wrong labels expected, "

@@ -80,6 +80,7 @@ def queue(
     from heart2heart.curate.queue import QueueSettings, build_queue, get_method, write_queue
     from heart2heart.curate.queue.output import check_name
     from heart2heart.errors import ConfigError
+    from heart2heart.files import check_writable
     from heart2heart.frames.choice import FrameRule
     from heart2heart.frames.schema import POOL_MODES
     from heart2heart.frames.store import FrameStores
@@ -88,6 +89,7 @@ def queue(
 
     get_method(by)
     check_name(out)
+    check_writable(out)
     FrameRule.parse(frames)
     asked = {"by": by, "budget": budget, "spend": spend, "per_patient": per_patient, "spread": spread,
              "frames": frames, "modes": tuple(mode or POOL_MODES), "rare": tuple(rare or ()), "seed": seed}  # fmt: skip

@@ -117,6 +117,6 @@ def _events(path: Path) -> list[LabelEvent]:
     try:
         with path.open("rb") as handle:
             start = handle.read(len(_SQLITE))
-    except FileNotFoundError as error:
+    except OSError as error:
         raise MissingInputError("no label book and no export here", where=path) from error
     return LabelBook(path).events() if start == _SQLITE else read_events(path)

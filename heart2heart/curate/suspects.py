@@ -20,7 +20,7 @@ from heart2heart.curate.consensus import resolve
 from heart2heart.curate.events import LabelEvent
 from heart2heart.curate.exchange.tables import write_rows
 from heart2heart.curate.reading import ClipState
-from heart2heart.errors import EvaluationError
+from heart2heart.errors import EvaluationError, UnknownNameError
 from heart2heart.predictions import ROLES, Predictions
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +28,8 @@ Integers = npt.NDArray[np.int64]
 
 UNSEEN = ("validation", "test")
 """Roles whose frames a run was not trained on; the altered copies of probes repeat test frames and say nothing new."""
+JUDGES = ("confident_learning", "cleanlab")
+"""The formulas of this module, or the library of that name, see `cleanlab_judge`."""
 _FEWEST = 2  # classes with labels
 
 
@@ -72,7 +74,7 @@ class Suspect:
     Attributes:
         clip: Pseudonym.
         label: Its view.
-        model: The view that it is confidently of.
+        model: The view that it is confidently of; by `cleanlab`, the likeliest other view.
         margin: Probability of the label less that of the likeliest other view, -1 to 1; the lowest come first.
         readers: Raters who read the clip already, those who were unsure among them.
     """
@@ -91,7 +93,7 @@ class Suspicion:
     Attributes:
         suspects: The most suspect first.
         judged: Labeled clips that were judged.
-        errors: Wrong labels that the joint leads to expect among them.
+        errors: Wrong labels that the judge expects among them.
         left_out: Labeled clips that were not judged or not queued, by reason.
     """
 
@@ -101,17 +103,24 @@ class Suspicion:
     left_out: dict[str, int]
 
 
-def find_suspects(parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str = "latest") -> Suspicion:
+def find_suspects(
+    parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str = "latest", judge: str = JUDGES[0]
+) -> Suspicion:
     """Judge the labels of a book by predictions of clips that were not trained on.
 
     Args:
         parts: Predictions of one split or of several, such as the folds; a clip in several is judged by their mean.
         events: The label book's events.
         rule: A name of `consensus.RULES`.
+        judge: One of `JUDGES`.
 
     Raises:
+        UnknownNameError: no such rule or judge.
+        MissingInputError: cleanlab is not installed.
         EvaluationError: predictions of training frames, of different classes, or labels of fewer than two views.
     """
+    if judge not in JUDGES:
+        raise UnknownNameError.among("judge of labels", judge, list(JUDGES))
     classes = _classes(parts)
     clips, probabilities = _by_clip(parts)
     labels, left_out = _labels(parts, events, rule)
@@ -121,22 +130,33 @@ def find_suspects(parts: Sequence[Predictions], events: Sequence[LabelEvent], ru
     if len(np.unique(given)) < _FEWEST:
         remedy = "Give the label book of these clips, and predictions of all folds"
         raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
-    confident = confident_classes(given, probabilities[kept])
+    others, errors = _judged(judge, given, probabilities[kept])
     margins = _margins(given, probabilities[kept])
     states = _states(events)
     suspects = []
-    for at in np.flatnonzero((confident >= 0) & (confident != given)):
+    for at in np.flatnonzero(others >= 0):
         clip = clips[kept[at]]
         state = states.get(clip, _UNREAD)
         if state.ruling is not None:
             left_out["decided by an adjudicator"] = left_out.get("decided by an adjudicator", 0) + 1
             continue
-        words = classes[given[at]], classes[confident[at]]
+        words = classes[given[at]], classes[others[at]]
         suspects.append(Suspect(clip, *words, float(margins[at]), len(state.readings)))
     suspects.sort(key=lambda one: (one.margin, one.clip))
-    expected = joint(given, confident, len(classes))
-    errors = float(expected.sum() - np.trace(expected))
     return Suspicion(tuple(suspects), len(given), errors, {why: count for why, count in left_out.items() if count})
+
+
+def _judged(judge: str, given: Integers, probabilities: Floats) -> tuple[Integers, float]:
+    """Return the class that each suspect rather is of, -1 for those that are not suspect, and the errors expected."""
+    if judge == "cleanlab":
+        from heart2heart.curate.cleanlab_judge import judge as by_cleanlab
+
+        issues, errors = by_cleanlab(given, probabilities)
+        return np.where(issues, _without_given(given, probabilities).argmax(1), -1).astype(np.int64), errors
+    confident = confident_classes(given, probabilities)
+    expected = joint(given, confident, probabilities.shape[1])
+    others = np.where(confident != given, confident, -1).astype(np.int64)
+    return others, float(expected.sum() - np.trace(expected))
 
 
 _UNREAD = ClipState(0, {}, None)
@@ -156,10 +176,15 @@ def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
 
 
 def _margins(labels: Integers, probabilities: Floats) -> Floats:
+    own = probabilities[np.arange(len(labels)), labels]
+    margins: Floats = own - _without_given(labels, probabilities).max(1)
+    return margins
+
+
+def _without_given(labels: Integers, probabilities: Floats) -> Floats:
     rest = probabilities.copy()
     rest[np.arange(len(labels)), labels] = -np.inf
-    margins: Floats = probabilities[np.arange(len(labels)), labels] - rest.max(1)
-    return margins
+    return rest
 
 
 def _states(events: Sequence[LabelEvent]) -> dict[str, ClipState]:

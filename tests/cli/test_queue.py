@@ -14,7 +14,7 @@ from heart2heart.cli.queue import queue as verb
 from heart2heart.curate import LabelBook, LabelEvent
 from heart2heart.curate.page.hints import read_queue
 from heart2heart.curate.queue import METHODS
-from heart2heart.errors import ConfigError, MissingInputError, RunError, UnknownNameError
+from heart2heart.errors import ConfigError, MissingInputError, RunError, UnknownNameError, UnwritableError
 from heart2heart.frames.store import FrameStore
 from heart2heart.learn import train
 from heart2heart.views import SCORED
@@ -74,6 +74,9 @@ def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> N
         _run(world.store, "--budget", "2", "--by", "best", "--out", out)
     with pytest.raises(ConfigError, match="a Parquet or a CSV file"):
         _run(world.store, *asked, tmp_path / "queue.txt")
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UnwritableError, match="nothing can be written here"):
+        _run(world.store, *asked, tmp_path / "file" / "queue.csv")
     with pytest.raises(ConfigError, match="frame rule"):
         _run(world.store, *asked, out, "--frames", "some")
     with pytest.raises(ConfigError, match="only the method tod"):

@@ -82,6 +82,8 @@ def test_what_merging_refuses(tmp_path: Path) -> None:
         merge_files([one.path], other.path)
     with pytest.raises(MissingInputError, match="no label book and no export here"):
         merge_files([tmp_path / "none.db"], tmp_path / "all.db")
+    with pytest.raises(MissingInputError, match="no label book and no export here"):
+        merge_files([one.path, tmp_path], tmp_path / "all.db")
     (tmp_path / "labels.csv").write_text("clip,view\nc0,A4C\n")
     with pytest.raises(LabelError, match="no export of label events"):
         merge_files([one.path, tmp_path / "labels.csv"], tmp_path / "all.db")

@@ -26,7 +26,7 @@ from heart2heart.dicom.faults import DAMAGE
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.dicom.values import text
 from heart2heart.errors import DicomError
-from heart2heart.views import PRIVATE_SCHEME, from_code
+from heart2heart.views import from_code
 
 REPORTS = frozenset((BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage))
 IMAGE_VIEW, DEVICE_NAME, PERSON_NAME = "111031", "121013", "121008"
@@ -34,7 +34,6 @@ IMAGE_VIEW, DEVICE_NAME, PERSON_NAME = "111031", "121013", "121008"
 CONSENSUS = "heart2heart consensus "
 """Begins the Device Observer Name of our own reports; the rule follows."""
 
-_SCHEMES = ("SCT", "SRT", "SNM3", "99SDM", PRIVATE_SCHEME)
 _DEEPEST = 16
 
 
@@ -94,7 +93,7 @@ def _reports(folder: Path, clips: Clips, pseudonyms: Pseudonymizer) -> Found:
             continue
         for uid, code, scheme in entries:
             found.rows += 1
-            view = from_code(code) if scheme in _SCHEMES else None
+            view = from_code(code, scheme)
             clip = clips.by_instance(pseudonyms, uid)
             if view is None:
                 found.silent += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -130,7 +130,9 @@ def _refuse(path: Path, vocabulary: str, found: Found, raters: Collection[str] |
     if found.words:
         known = [*MAPPINGS[vocabulary], *WITHOUT_VIEW]
         listed = ", ".join(_hinted(word, number, found.unit, known) for word, number in _first(found.words.items()))
-        remedy = "Name another --vocabulary, or correct the file; nothing was imported"
+        fits = [name for name in MAPPINGS if _knows(name, found.words)]
+        other = f"Name another --vocabulary ({', '.join(fits)} has these)" if fits else "Name another --vocabulary"
+        remedy = f"{other}, or correct the file; nothing was imported"
         raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
     if found.unknown and not skip_unknown:
         what = f"{len(found.unknown)} labels of clips not in the store ({_numbers(found.unit, found.unknown)})"
@@ -162,6 +164,10 @@ def _refuse_doubles(path: Path, found: Found) -> None:
         if numbers:
             remedy = "Keep one of each, or say in columns rater and labeled_at who said what when; nothing was imported"
             raise LabelError(f"{len(numbers)} rows {what} ({_numbers(found.unit, numbers)})", where=path, remedy=remedy)
+
+
+def _knows(vocabulary: str, words: Iterable[str]) -> bool:
+    return {" ".join(word.split()).casefold() for word in words} <= {word.casefold() for word in MAPPINGS[vocabulary]}
 
 
 def _first(items: Collection[Any]) -> list[Any]:

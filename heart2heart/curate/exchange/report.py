@@ -93,7 +93,7 @@ def _reference(header: Dataset) -> Dataset:
 
 def _content(headers: Sequence[Dataset], views: Mapping[str, str], rule: str) -> Dataset:
     library = _container("111028", "Image Library", [_container("126200", "Image Library Group",
-        [_image(header) for header in headers])])  # fmt: skip
+        [_image(header) for header in headers])], template="1600")  # fmt: skip
     groups = []
     for at, header in enumerate(headers, start=1):
         view = get_view(views[str(header.SOPInstanceUID)])

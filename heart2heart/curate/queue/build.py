@@ -66,7 +66,7 @@ def build_queue(
 
     Raises:
         UnknownNameError: no such method or rare view.
-        ConfigError: the method needs a run, or labels; the budget is larger than what is left.
+        ConfigError: the method needs a run, or labels; the budget is larger than what is left; a clip is there twice.
         MissingInputError: no clip is left to be asked for.
         RunError: the run takes other frames, or does not hold what the method needs.
         LabelError: costs that cannot be told.
@@ -81,12 +81,16 @@ def build_queue(
         _check_taxonomy(evidence)
     classes = evidence.classes if evidence is not None else tuple(VIEWS)
     clips, sites, patient, rows, owner = _clips(stores, settings)
+    # What refuses the costs is said before the frames are read, which takes minutes.
+    told = None if cost in ("equal", "time") else read_costs(Path(cost), clips)
+    if cost == "time":
+        seconds_by_class(np.array([-1]), classes, events)
     asked, target = read_already(clips, classes, events)
     pool = Pool(
         patient=patient,
         asked=asked,
         target=target,
-        cost=np.ones(len(clips)),
+        cost=np.ones(len(clips)) if told is None else told,
         picture=np.arange(len(clips)),
         classes=classes,
         rare=tuple(_class_of(view, classes) for view in settings.rare),
@@ -106,8 +110,6 @@ def build_queue(
         pool = replace(pool, tables=tables)
     if cost == "time":
         pool = replace(pool, cost=seconds_by_class(pool.table("probabilities").argmax(1), classes, events))
-    elif cost != "equal":
-        pool = replace(pool, cost=read_costs(Path(cost), clips))
     return Queue(tuple(clips), tuple(sites), pool, choose(pool, settings))
 
 
@@ -154,6 +156,9 @@ def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str
         what = f"the stores hold no clip of {', '.join(settings.modes)}"
         raise MissingInputError(what, remedy="Name other stores, or other modes with --mode")
     clips = table["clip"].to_pylist()
+    if len(set(clips)) < len(clips):
+        what = f"{len(clips) - len(set(clips))} clips are in several of these stores"
+        raise ConfigError(what, remedy="Name each store once, and none that repeats another")
     frames = stores.frames.select(["clip", "index", "row"])
     place = pc.fill_null(pc.index_in(frames["clip"], table["clip"].combine_chunks()), -1).to_numpy().astype(np.int64)
     order = np.lexsort((frames["index"].to_numpy(), place))

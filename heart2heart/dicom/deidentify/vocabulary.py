@@ -91,7 +91,10 @@ def view_name(header: Dataset) -> str | None:
 def view(header: Dataset) -> str | None:
     """Return the view named by View Code Sequence (0054,0220) when it is a code of CID 12226: weak evidence."""
     try:
-        codes = [str(item.get("CodeValue", "")).strip() for item in header.get("ViewCodeSequence") or ()]
+        codes = [
+            (str(item.get("CodeValue", "")).strip(), str(item.get("CodingSchemeDesignator", "")).strip() or "SCT")
+            for item in header.get("ViewCodeSequence") or ()
+        ]
     except DAMAGE:
         return None
-    return next((found for found in map(from_code, codes) if found is not None), None)
+    return next((found for found in (from_code(*code) for code in codes) if found is not None), None)

@@ -95,6 +95,36 @@ def test_reports_stand_before_an_independent_reader(tmp_path: Path) -> None:
         assert "W:" not in shown.stderr
 
 
+def test_reports_are_measurement_reports_to_highdicom(tmp_path: Path) -> None:
+    from highdicom.sr import CodedConcept, ComprehensiveSR, MeasurementReport, srread
+
+    _reports(make_hospital(tmp_path), _book(tmp_path), tmp_path / "sr")
+    found = []
+    for file in sorted((tmp_path / "sr").iterdir()):
+        report = srread(file)  # parses the content by TID 1500
+        assert isinstance(report, ComprehensiveSR)
+        assert isinstance(report.content, MeasurementReport)
+        for group in report.content.get_image_measurement_groups():  # by TID 1501
+            said = group.get_qualitative_evaluations()
+            assert [(one.name.value, one.name.scheme_designator) for one in said] == [("111031", "DCM")]
+            (image,) = group.source_images
+            code = said[0].value
+            assert isinstance(code, CodedConcept)
+            found.append((image.referenced_sop_instance_uid, code.value, code.scheme_designator))
+    assert found == [
+        ("1.2.99.0", "399214001", "SCT"), ("1.2.99.1", "A5C", "99HEART2HEART"),
+        ("1.2.99.2", "OTHER", "99HEART2HEART"), ("1.2.99.3", "399306005", "SCT"),
+    ]  # fmt: skip
+
+
+def test_every_container_that_is_a_template_says_which(tmp_path: Path) -> None:
+    _reports(make_hospital(tmp_path), _book(tmp_path), tmp_path / "sr")
+    report = dcmread(tmp_path / "sr" / "000001.dcm")
+    library, measured = report.ContentSequence[-2:]
+    items = [report, library, *measured.ContentSequence]
+    assert [item.ContentTemplateSequence[0].TemplateIdentifier for item in items] == ["1500", "1600", "1501", "1501"]
+
+
 def test_what_reports_cannot_carry_is_counted(tmp_path: Path) -> None:
     hospital, book = make_hospital(tmp_path), _book(tmp_path)
     book.append([

@@ -114,6 +114,24 @@ def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
         build_queue(stores, QueueSettings(by="random", budget=1, modes=("spectral",)))
 
 
+def test_costs_are_refused_before_a_frame_is_read(stores: FrameStores, tmp_path: Path) -> None:
+    class Unasked(Known):
+        def of(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
+            pytest.fail("the run was asked")
+
+    settings = QueueSettings(by="margin", budget=3)
+    with pytest.raises(LabelError, match="says how long it took"):
+        build_queue(stores, settings, evidence=Unasked(), cost="time")
+    with pytest.raises(MissingInputError, match="no costs here"):
+        build_queue(stores, settings, evidence=Unasked(), cost=tmp_path / "none.csv")
+
+
+def test_a_store_named_twice_is_refused(stores: FrameStores) -> None:
+    twice = FrameStores([*stores.stores, *stores.stores])
+    with pytest.raises(ConfigError, match=r"40 clips are in several of these stores\. Name each store once"):
+        build_queue(twice, QueueSettings(by="random", budget=3))
+
+
 def test_a_run_of_another_kind_is_refused(stores: FrameStores) -> None:
     settings = QueueSettings(by="margin", budget=3)
     with pytest.raises(UnknownNameError, match="taxonomy 1 does not have: HEAD"):
