@@ -13,6 +13,7 @@ from heart2heart.curate.consensus import opinions
 from heart2heart.curate.events import LabelEvent, standing
 from heart2heart.curate.page.desk import Desk
 
+_LONG_MIN = 90.0  # from here on a time is told in hours
 _LONGEST_S = 300.0  # longer than this over one clip is a pause, and counts as so much
 
 
@@ -49,12 +50,13 @@ def _overall(desk: Desk, disputes: bool) -> Table:
     left = _readings_left(desk, order)
     paces = [event.seconds for event in desk.events() if event.kind == "label" and event.seconds is not None]
     pace = median(min(seconds, _LONGEST_S) for seconds in paces) if paces else None
-    hours = "not known yet" if pace is None else f"{left * pace / 3600:.1f} h"
+    minutes = 0.0 if pace is None else left * pace / 60
+    time = f"{minutes:.0f} min" if minutes < _LONG_MIN else f"{minutes / 60:.1f} h"
     rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
             *([("Disagreements to decide", str(counts["disagreement"]))] if disputes else []),
             ("Readings left", str(left)),
             ("Median time of a reading", "not known yet" if pace is None else f"{pace:.1f} s"),
-            ("Time left, one person", hours)]  # fmt: skip
+            ("Time left, one person", "not known yet" if pace is None else time)]  # fmt: skip
     note = "Time left is the readings left at the median time of a reading; decisions on disagreements come on top."
     return Table("All clips", note, ("", "now"), tuple(rows))
 
@@ -93,9 +95,9 @@ def _by_rater(events: Sequence[LabelEvent]) -> Table:
         words = Counter(event.said for event in readings.values())
         counts = (len(readings), words["unsure"], words["unusable"], len(rulings), len(rulings & readings.keys()))
         rows.append((rater, *map(str, counts), pace))
-    columns = ("rater", "clips read", "unsure", "unusable", "decided", "of them own", "clips per hour")
+    columns = ("rater", "clips read", "unsure", "unusable", "decided", "of own clips", "clips per hour")
     note = (
-        "Decided: disagreements; of them own: those that the adjudicator had read as well. "
+        "Decided: disagreements; of own clips: those that the adjudicator had read as well. "
         f"Clips per hour over the time that clips were on the screen, at most {_LONGEST_S:.0f} s counted for one."
     )
     return Table("By rater", note, columns, tuple(rows))
@@ -138,7 +140,7 @@ def chance_corrected(events: Sequence[LabelEvent]) -> Table:
     found = [one for one in measure_agreement(Readings.of(events)) if one.measure == "krippendorff" or one.view == ALL]
     names = {"krippendorff": "Krippendorff's alpha", "cohen": "Cohen's kappa", "fleiss": "Fleiss' kappa"}
     rows = tuple(
-        (names[one.measure], one.view, ", ".join(one.raters), str(one.units),
+        (names[one.measure], one.view, ", ".join(one.raters) or "all", str(one.units),
          one.note if one.value is None else f"{one.value:.2f}")
         for one in found
         if one.units

@@ -3,85 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import expect
 
-from heart2heart.curate import LabelBook, agree, export_events
+from heart2heart.curate import LabelBook, agree, export_events, standing
 from heart2heart.curate.page.hints import Suggestion
+from tests.curate.page.browsing import Enter, press, settled
 from tests.curate.page.support import make_desk, served
 from tests.curate.page.test_load import free_port, running
 from tests.support import make_store
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PATIENCE = 30_000  # milliseconds
-expect.set_options(timeout=PATIENCE)
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have Chromium: the page has not been opened in a browser")
-        pytest.skip("Chromium is not installed: the page has not been opened in a browser")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def enter(browser: Browser) -> Iterator[Callable[[str, str], Page]]:
-    """Open the page as a rater, each in a browser of its own, and hold its console and its requests to account."""
-    noise: list[str] = []
-    contexts = []
-
-    def heed(request: Request, address: str) -> None:
-        if not request.url.startswith(address):
-            noise.append(request.url)
-
-    def as_rater(address: str, rater: str) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.on("console", lambda message: noise.append(message.text))
-        page.on("pageerror", lambda error: noise.append(str(error)))
-        page.on("request", lambda request: heed(request, address))
-        page.goto(address)
-        page.get_by_label("Your name").fill(rater)
-        page.keyboard.press("Enter")
-        settled(page)
-        return page
-
-    yield as_rater
-    for context in contexts:
-        context.close()
-    # The browser itself logs every refusal and every lost connection; nothing else may stand there.
-    assert [line for line in noise if not line.startswith("Failed to load resource")] == []
-
-
-def settled(page: Page) -> None:
-    """Wait until a clip was on the screen for long enough to be answered, or none is left."""
-    page.locator("#read[aria-busy=false]").wait_for()
-    page.wait_for_timeout(180)
-
-
-def press(page: Page, key: str, word: str) -> None:
-    """Answer by key, and wait until the answer is told as saved."""
-    page.keyboard.press(key)
-    expect(page.locator("#status")).to_have_text(f"Saved: {word}.")
-    settled(page)
-
-
-def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Callable[[str, str], Page]) -> None:
+def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
     desk = make_desk(tmp_path, patients=1, double=1.0)
     with served(desk) as server:
         one = enter(server.address, "Reader 1")
@@ -107,6 +43,8 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Callable[[str, st
         for key, word in (("1", "PLAX"), ("3", "A2C"), ("4", "A4C"), ("3", "A2C"), ("x", "unusable")):
             expect(two.locator("#hint")).to_be_hidden()
             press(two, key, word)
+        two.get_by_role("button", name="Disagreements").click()
+        expect(two.locator("#hint")).to_contain_text("You read this clip yourself and said A2C")
         judge = enter(server.address, "Judge")
         judge.get_by_role("button", name="Disagreements").click()
         expect(judge.locator("#hint")).to_have_text("Readers said: A2C / PSAX")
@@ -130,7 +68,7 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Callable[[str, st
     assert not any(event.suggestion_shown for event in events)
 
 
-def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Callable[[str, str], Page]) -> None:
+def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
     desk = make_desk(tmp_path, patients=2)
     clip = desk.order()[0]
     with served(desk) as server:
@@ -140,8 +78,9 @@ def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Callable[
         settled(other)
         press(page, "1", "PLAX")
         other.keyboard.press("2")
-        expect(other.get_by_role("dialog")).to_contain_text("got a label while it was on the screen")
-        expect(other.get_by_role("dialog")).to_contain_text("You said PLAX.")
+        dialog = other.get_by_role("dialog")
+        expect(dialog).to_contain_text("You answered PSAX. This clip got a label while it was on the screen.")
+        expect(dialog).to_contain_text("In the book now: you said PLAX.")
         other.keyboard.press("3")  # a dialog is open: this is no answer
         other.get_by_role("button", name="Look at it again").click()
         expect(other.locator("[data-word=PLAX]")).to_have_attribute("aria-pressed", "true")
@@ -161,7 +100,7 @@ def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Callable[
     assert all(event.seconds is not None and event.seconds >= 0.15 for event in later)  # none that nobody saw
 
 
-def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Callable[[str, str], Page]) -> None:
+def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter) -> None:
     clips = make_desk(tmp_path, patients=1).order()
     suggestions = {clip: Suggestion("A4C", 0.9 - at / 100, "run 1") for at, clip in enumerate(clips)}
     desk = make_desk(tmp_path, suggestions=suggestions)
@@ -171,15 +110,27 @@ def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Callab
         expect(page.locator("#tiles li")).to_have_count(5)
         page.get_by_role("button", name="Clip 2: wrong").click()
         page.get_by_role("button", name="Confirm 4 as A4C").click()
-        expect(page.locator("#grid-status")).to_have_text("4 saved as A4C, 1 sent to Label.")
+        told = page.locator("#grid-status")
+        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
+        page.keyboard.press("z")
+        expect(told).to_have_text("Taken back: 4 of A4C.")
+        assert {desk.status(clip) for clip in clips} == {"unread"}
+        expect(page.locator("#tiles [aria-pressed=true]")).to_have_accessible_name("Clip 2: wrong")
+        page.keyboard.press("z")
+        expect(told).to_have_text("Nothing to undo.")
+        page.get_by_role("button", name="Confirm 4 as A4C").click()
+        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
         page.get_by_role("button", name="Label").click()
         settled(page)
-    events = desk.book.events()
+        expect(page.locator("#about")).to_contain_text("1 left")
+    taken_back = {event.retracts for event in desk.book.events()}
+    assert len(taken_back - {""}) == 4
+    events = standing(desk.book.events())
     assert sorted(event.clip for event in events) == sorted(set(clips) - {clips[1]})
     assert {(event.view, event.suggestion, event.suggestion_shown) for event in events} == {("A4C", "A4C", True)}
 
 
-def test_a_killed_server_is_told_and_nothing_is_lost(tmp_path: Path, enter: Callable[[str, str], Page]) -> None:
+def test_a_killed_server_is_told_and_nothing_is_lost(tmp_path: Path, enter: Enter) -> None:
     make_store(tmp_path / "store", sites=["A"], patients=2)
     port = free_port()
     with running(tmp_path, port) as process:

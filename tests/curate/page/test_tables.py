@@ -41,7 +41,7 @@ def test_progress(tmp_path: Path) -> None:
     # 10 clips, each read twice: 6 unread and one half read leave 13 readings at a median of 5 s
     assert _facts(overall) == {
         "Clips asked for": "10", "Done": "2", "Disagreements to decide": "1", "Readings left": "13",
-        "Median time of a reading": "5.0 s", "Time left, one person": "0.0 h",
+        "Median time of a reading": "5.0 s", "Time left, one person": "1 min",
     }  # fmt: skip
     assert site.rows == (("A", "10", "2", "20 %", "13", "1"),)
     # a: 2 s, and a pause that counts as 300 s, and the decision on a clip that a had read; b: 4 s and 6 s
@@ -75,8 +75,8 @@ def test_two_raters_agree_where_they_say_the_same() -> None:
 def test_agreement_beyond_chance() -> None:
     events = [_say(f"c{at}", rater, view) for at, view in enumerate(("A4C", "A2C")) for rater in "ab"]
     assert chance_corrected(events).rows == (
-        ("Krippendorff's alpha", "all", "", "2", "1.00"), ("Krippendorff's alpha", "A2C", "", "2", "1.00"),
-        ("Krippendorff's alpha", "A4C", "", "2", "1.00"), ("Fleiss' kappa", "all", "", "2", "1.00"),
+        ("Krippendorff's alpha", "all", "all", "2", "1.00"), ("Krippendorff's alpha", "A2C", "all", "2", "1.00"),
+        ("Krippendorff's alpha", "A4C", "all", "2", "1.00"), ("Fleiss' kappa", "all", "all", "2", "1.00"),
         ("Cohen's kappa", "all", "a, b", "2", "1.00"),
     )  # fmt: skip
     assert chance_corrected(events[:2]).rows[0][-1] == "not estimable: all readings say the same"

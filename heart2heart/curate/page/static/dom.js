@@ -15,6 +15,9 @@ export function say(element, text) {
   element.textContent = text;
 }
 
+/** A clause of the server as a sentence. */
+export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
 export function toggle(element, shown) {
   element.hidden = !shown;
 }

@@ -1,16 +1,17 @@
 // Thirty clips that the model calls by one view: pick out the wrong ones, confirm the rest.
 
 import { ask, frames, now, takeBack } from "./api.js";
-import { find, make, say, toggle } from "./dom.js";
+import { find, make, say, sentence, toggle } from "./dom.js";
 import { draw } from "./player.js";
 
 const PACE = 160; // milliseconds a frame
 
 export class Grid {
-  /** @param wrong {ask, leave} called with clips that were picked out, and with those that are so no longer */
-  constructor(outbox, wrong) {
+  /** @param label {ask, leave, restart} what Label learns: clips that were picked out, those that are so no longer, and
+   *  that clips which it may hold ahead were labeled here */
+  constructor(outbox, label) {
     this.outbox = outbox;
-    this.wrong = wrong;
+    this.readings = label;
     this.tiles = [];
     this.done = []; // {view, saved, wrong}: what was confirmed, in order
     find("called").addEventListener("change", () => this.alone(() => this.load()));
@@ -27,7 +28,7 @@ export class Grid {
     try {
       await task();
     } catch (error) {
-      say(find("grid-status"), `${error.message}.`);
+      say(find("grid-status"), sentence(error.message));
     } finally {
       this.busy = false;
       this.label();
@@ -108,7 +109,7 @@ export class Grid {
     const right = this.tiles.filter((tile) => !tile.wrong);
     const seconds = (performance.now() - this.shown) / 1000 / this.tiles.length;
     const wrong = this.tiles.filter((tile) => tile.wrong).map((tile) => tile.about.clip);
-    this.wrong.ask(wrong);
+    this.readings.ask(wrong);
     say(find("grid-status"), "Saving …");
     const results = await Promise.all(right.map(({ about }) => this.outbox.put({
       clip: about.clip, kind: "label", answer: "view", view, at: now(), seconds, confidence: null,
@@ -116,6 +117,7 @@ export class Grid {
     })));
     const saved = right.map(({ about }, place) => ({ clip: about.clip, event: results[place].event }));
     this.done.push({ view, saved: saved.filter(({ event }) => event), wrong });
+    this.readings.restart();
     const refused = results.filter((result) => result.error);
     const kept = `${results.length - refused.length} saved as ${view}, ${wrong.length} sent to Label.`;
     await this.load();
@@ -130,7 +132,8 @@ export class Grid {
     }
     if (last.saved.length) await takeBack(last.saved);
     this.done.pop();
-    this.wrong.leave(last.wrong);
+    this.readings.leave(last.wrong);
+    this.readings.restart();
     find("called").value = last.view;
     await this.load(last.wrong);
     say(find("grid-status"), `Taken back: ${last.saved.length} of ${last.view}.`);

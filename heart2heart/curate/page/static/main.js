@@ -1,7 +1,7 @@
 // Who is here, which page is open, and what each key does.
 
 import { ask, setClock } from "./api.js";
-import { find, say, toggle } from "./dom.js";
+import { find, say, sentence, toggle } from "./dom.js";
 import { Grid } from "./grid.js";
 import { Outbox } from "./outbox.js";
 import { Player } from "./player.js";
@@ -19,7 +19,7 @@ let open = null;
 
 function tellUnsaved(waiting, error) {
   const trouble = find("trouble");
-  const text = error ? `NOT SAVED: ${waiting} ${waiting === 1 ? "answer waits" : "answers wait"}. ${error.message}. Trying again …` : "";
+  const text = error ? `NOT SAVED: ${waiting} ${waiting === 1 ? "answer waits" : "answers wait"}. ${sentence(error.message)} Trying again …` : "";
   if (trouble.textContent !== text) say(trouble, text);
   toggle(trouble, Boolean(error));
 }
@@ -34,7 +34,7 @@ async function enter() {
   try {
     me = await ask("me");
   } catch (error) {
-    say(find("trouble"), `${error.message}. Trying again …`);
+    say(find("trouble"), `${sentence(error.message)} Trying again …`);
     toggle(find("trouble"), true);
     setTimeout(enter, 2000);
     return;
@@ -43,7 +43,7 @@ async function enter() {
     const named = me.by === "name";
     find("enter").querySelector("label").textContent = named ? "Your name, as it is to stand in the label book" : "Your token";
     find("secret").type = named ? "text" : "password";
-    find("refusal").textContent = me.enter;
+    find("refusal").textContent = sentence(me.enter);
     choose(null);
     toggle(find("enter"), true);
     find("secret").focus();
@@ -59,7 +59,7 @@ find("enter").addEventListener("submit", async (event) => {
   try {
     await ask("enter", { secret: find("secret").value });
   } catch (error) {
-    say(find("refusal"), error.message);
+    say(find("refusal"), sentence(error.message));
     return;
   }
   find("secret").value = "";
@@ -107,6 +107,7 @@ function begin(me) {
     grid?.forget();
     grid ??= new Grid(outbox, {
       ask: (clips) => readings.label.first.push(...clips),
+      restart: () => readings.label.restart(),
       leave: (clips) => (readings.label.first = readings.label.first.filter((clip) => !clips.includes(clip))),
     });
   }
@@ -132,7 +133,7 @@ async function choose(name) {
     else if (name === "grid") await grid.open();
     else await showTables(name);
   } catch (error) {
-    say(find("trouble"), `${error.message}.`);
+    say(find("trouble"), sentence(error.message));
     toggle(find("trouble"), true);
   }
 }
@@ -144,20 +145,22 @@ for (const button of document.querySelectorAll("nav button")) {
 const conflicts = [];
 
 /** Tell that an answer was not saved, and what stands now; the rater decides what to do. One after the other. */
-function conflict(result, again, accept) {
-  conflicts.push({ result, again, accept });
+function conflict(word, result, again, accept) {
+  conflicts.push({ word, result, again, accept });
   if (!find("conflict").open) showConflict();
 }
 
 function showConflict() {
-  const { result, again, accept } = conflicts.shift();
+  const { word, result, again, accept } = conflicts.shift();
   const now = result.now;
   const parts = [];
-  if (now?.mine) parts.push(`You said ${now.mine}`);
-  if (now?.said?.length) parts.push(`Said so far: ${now.said.join(", ")}`);
-  if (now?.ruling) parts.push(`Decided: ${now.ruling}`);
-  find("conflict-what").textContent = `${result.error}.`;
-  find("conflict-now").textContent = parts.length ? `${parts.join(". ")}.` : "";
+  const others = [...(now?.said ?? [])];
+  if (now?.mine) parts.push(`you said ${now.mine}`);
+  if (others.includes(now?.mine)) others.splice(others.indexOf(now.mine), 1);
+  if (others.length) parts.push(`another reader said ${others.join(", ")}`);
+  if (now?.ruling) parts.push(`decided as ${now.ruling}`);
+  find("conflict-what").textContent = `You answered ${word}. ${sentence(result.error)}`;
+  find("conflict-now").textContent = parts.length ? `In the book now: ${parts.join("; ")}.` : "";
   const dialog = find("conflict");
   dialog.returnValue = "";
   dialog.onclose = () => {

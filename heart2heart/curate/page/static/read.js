@@ -1,7 +1,7 @@
 // Reading one clip after the other: for a label, or to decide a disagreement.
 
 import { now, takeBack } from "./api.js";
-import { find, make, say, toggle } from "./dom.js";
+import { find, make, say, sentence, toggle } from "./dom.js";
 import * as store from "./store.js";
 import { showSheet } from "./sheet.js";
 
@@ -22,12 +22,20 @@ export class Reading {
     this.sure = 0;
     this.active = false;
     this.first = [];
+    this.round = 0;
   }
 
   async open() {
     this.active = true;
     if (this.current) this.show(this.current);
     else await this.next();
+  }
+
+  /** Ask for the clips ahead again: some of them got labels elsewhere on the page. */
+  restart() {
+    this.round += 1;
+    this.queue = [];
+    this.current = null;
   }
 
   close() {
@@ -47,7 +55,12 @@ export class Reading {
     const have = [...this.queue.map((about) => about.clip), ...this.passed, ...this.outbox.clips];
     if (this.current) have.push(this.current.clip);
     const first = this.first.splice(0);
+    const round = this.round;
     const found = await this.source.more(Math.max(0, wanted) + first.length, have, first);
+    if (round !== this.round) {
+      this.first.unshift(...first);
+      return;
+    }
     this.left = found.left;
     if (first.length) this.queue = [...found.clips, ...this.queue];
     else this.queue.push(...found.clips);
@@ -69,7 +82,7 @@ export class Reading {
       try {
         await this.fill();
       } catch (error) {
-        this.nothing(`${error.message}.`);
+        this.nothing(sentence(error.message));
         setTimeout(() => this.active && !this.current && this.next(), 2000);
         return;
       }
@@ -133,7 +146,7 @@ export class Reading {
     const hints = [];
     if (this.source.kind === "adjudication") {
       hints.push(`Readers said: ${about.said.join(" / ")}`);
-      if (about.mine) hints.push(`You read this clip yourself and said ${about.mine}: better another adjudicator decides; → passes over it`);
+      if (about.mine) hints.push(`You read this clip yourself and said ${about.mine}: better let another adjudicator decide, and pass over it`);
     }
     if (about.suggestion) {
       const share = Math.round(100 * about.suggestion.probability);
@@ -194,18 +207,23 @@ export class Reading {
     this.done.splice(this.done.indexOf(entry), 1);
     say(find("status"), `Not saved: ${word}.`);
     store.clips.drop(entry.about.clip);
-    this.conflict(result, () => this.jump(entry.about.clip), () => this.passed.add(entry.about.clip));
+    const again = async () => {
+      if (await this.jump(entry.about.clip)) say(find("status"), `Not saved: ${word}. Look again.`);
+    };
+    this.conflict(word, result, again, () => this.passed.add(entry.about.clip));
   }
 
-  /** Go to a clip: one of the sheet, or one that was answered. The clip on the screen waits. */
+  /** Go to a clip: one of the sheet, or one that was answered. The clip on the screen waits. Returns whether it is there. */
   async jump(clip) {
     try {
       const about = await this.source.about(clip);
       if (this.current && this.current.clip !== clip) this.queue.unshift(this.current);
       this.queue = this.queue.filter((one) => one.clip !== clip);
       await this.show(about);
+      return true;
     } catch (error) {
-      say(find("status"), `${error.message}.`);
+      say(find("status"), sentence(error.message));
+      return false;
     }
   }
 

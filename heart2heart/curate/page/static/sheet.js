@@ -33,5 +33,5 @@ export async function showSheet(about, jump) {
   find("sheet").replaceChildren(...items);
   // Within the sheet only: the page itself stays where it is.
   const here = items.find((item) => item.querySelector("[aria-current]"));
-  find("sheet").scrollTo(here ? { left: here.offsetLeft - 100, top: here.offsetTop - 100 } : {});
+  find("sheet").scrollTo(here ? { left: here.offsetLeft - 100, top: here.offsetTop - 40 } : {});
 }

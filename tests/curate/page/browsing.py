@@ -1,0 +1,30 @@
+"""What a rater does in a browser, and how long the tests wait for it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from playwright.sync_api import Page, expect
+
+PATIENCE = 30_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
+
+
+class Enter(Protocol):
+    """Opens the page as a rater, in a browser of its own."""
+
+    def __call__(self, address: str, secret: str, *, tablet: bool = False) -> Page:
+        """Return the page with the first clip on the screen."""
+
+
+def settled(page: Page) -> None:
+    """Wait until a clip was on the screen for long enough to be answered, or none is left."""
+    page.locator("#read[aria-busy=false]").wait_for()
+    page.wait_for_timeout(180)
+
+
+def press(page: Page, key: str, word: str) -> None:
+    """Answer by key, and wait until the answer is told as saved."""
+    page.keyboard.press(key)
+    expect(page.locator("#status")).to_have_text(f"Saved: {word}.")
+    settled(page)
