@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.curate import LabelBook, LabelEvent, agree, export_events
+from heart2heart.curate.agreement_study import Readings
 from heart2heart.curate.merging import merge, merge_files
 from heart2heart.curate.taxonomy import carried, read_maps
 from heart2heart.errors import ExistsError, LabelError, MissingInputError, UnknownNameError
@@ -31,6 +32,43 @@ def test_merging_loses_nothing_doubles_nothing_and_does_not_mind_the_order(
     assert merge([one]).events == merge([one, one]).events
     assert set(merge([one]).events) == set(one)
     assert {event.identifier for event in merge([both.events, other]).events} == {e.identifier for e in both.events}
+
+
+_WITH_RETRACTIONS = st.tuples(_BOOK, st.sets(st.integers(0, 6))).map(
+    lambda drawn: [*drawn[0], *(event.taken_back("3") for at, event in enumerate(drawn[0]) if at in drawn[1])]
+)
+
+
+@given(_WITH_RETRACTIONS, _WITH_RETRACTIONS, _WITH_RETRACTIONS)
+@settings(max_examples=60)
+def test_merging_at_once_or_one_after_another_tells_the_same(
+    one: list[LabelEvent], two: list[LabelEvent], three: list[LabelEvent]
+) -> None:
+    whole = merge([one, two, three]).events
+    for other in (
+        merge([merge([one, two]).events, three]),
+        merge([three, merge([two, one]).events]),
+        merge([one, merge([two, three]).events]),
+        merge([whole, two]),
+        merge([whole, whole]),
+    ):
+        assert len(other.events) == len(whole)
+        assert set(other.events) == set(whole)  # with their details
+    again = merge([whole]).events
+    for clip in ("c1", "c2"):  # the order of two clips says nothing
+        assert [event for event in again if event.clip == clip] == [event for event in whole if event.clip == clip]
+
+
+def test_a_clock_that_runs_ahead_or_back_changes_no_last_word() -> None:
+    """At one hospital the clock was set back between two readings; the other's is an hour ahead."""
+    first, corrected = (
+        LabelEvent("c1", "", view, "a", at, "page") for view, at in (("A4C", "10:30"), ("A2C", "09:30"))
+    )
+    ahead = LabelEvent("c1", "", "PLAX", "b", "11:00", "page")
+    for parts in ([[first, corrected], [ahead]], [[ahead], [first, corrected]], [[ahead, first], [first, corrected]]):
+        merged = merge(parts).events
+        assert merged.index(first) < merged.index(corrected)
+        assert Readings.of(merged).words == ("A2C", "PLAX")
 
 
 @given(_BOOK)

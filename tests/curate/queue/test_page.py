@@ -1,0 +1,44 @@
+"""A queue from the command line, asked by the page over HTTP: the same clips, in that order, with their reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from typer.testing import CliRunner
+
+from heart2heart.cli import app
+from heart2heart.curate import LabelBook, LabelEvent
+from heart2heart.curate.page.desk import Desk
+from heart2heart.curate.page.hints import read_queue, read_wanted
+from heart2heart.curate.page.settings import PageSettings
+from heart2heart.curate.page.shelf import Shelf
+from tests.curate.page.support import Client, said, served
+from tests.support import make_store
+
+
+def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", sites=["A"], patients=3)
+    read, *_ = sorted(store.clips["clip"].to_pylist())
+    labels, out = tmp_path / "labels.db", tmp_path / "queue.parquet"
+    LabelBook(labels).append([LabelEvent(read, "", "A4C", "before", "", "test")])
+    words = ["queue", store.root, "--labels", labels, "--budget", 6, "--by", "random", "--spread", "--out", out]
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    wanted = pq.read_table(out)["clip"].to_pylist()
+    assert wanted != sorted(wanted)
+    asked = PageSettings.parse({"port": 0, "double": 0.0}, where="test")
+    desk = Desk(
+        LabelBook(labels, patience=1), Shelf([store.root], asked.modes), asked,
+        queue=read_queue(out), readings=read_wanted(out),
+    )  # fmt: skip
+    with served(desk) as server:
+        client = Client(server.port).enter("a")
+        number = 0
+        while found := client.ask("work", {"without": []})["clips"]:
+            assert [about["clip"] for about in found] == wanted[number : number + len(found)]
+            for about in found:
+                assert about["why"] == "drawn at random"
+                client.ask("answers", said(about, "PLAX", number))
+                number += 1
+    assert [event.clip for event in LabelBook(labels).events()] == [read, *wanted]
