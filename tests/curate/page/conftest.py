@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect, sync_playwright
 
 from tests.curate.page.browsing import PATIENCE, Enter, settled
 
@@ -49,6 +49,7 @@ def enter(browser: Browser) -> Iterator[Enter]:
         page.on("request", lambda request: heed(request, address))
         page.goto(address)
         page.get_by_role("textbox", name="Your").fill(secret)
+        expect(page.locator("#refusal")).to_be_empty()
         page.keyboard.press("Enter")
         settled(page)
         return page

@@ -78,6 +78,10 @@ def test_who_enters_with_a_token(tmp_path: Path) -> None:
         entrance.rater({entrance.cookie: token})
 
 
+def test_two_pages_of_one_machine_do_not_share_a_cookie() -> None:
+    assert Entrance(None, 8080).cookie != Entrance(None, 8081).cookie
+
+
 def test_a_removed_rater_is_out_at_once(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
     entrance = Entrance(path, 8080, lambda: TODAY)

@@ -43,7 +43,8 @@ async function enter() {
     const named = me.by === "name";
     find("enter").querySelector("label").textContent = named ? "Your name, as it is to stand in the label book" : "Your token";
     find("secret").type = named ? "text" : "password";
-    find("refusal").textContent = sentence(me.enter);
+    const first = me.enter === `Enter with your ${me.by}`; // nothing was refused
+    find("refusal").textContent = first ? "" : sentence(me.enter);
     choose(null);
     toggle(find("enter"), true);
     find("secret").focus();
