@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heart2heart.curate import Entry, LabelBook, LabelEvent, export_events
+from heart2heart.curate.plan import Plan
 from heart2heart.errors import LabelBookBusyError, LabelConflictError, LabelError, MissingInputError, UnknownNameError
 
 
@@ -126,6 +127,22 @@ def test_an_upgrade_that_fails_leaves_the_old_book(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="renewed already exists"):
         LabelBook(path).append([_event(7)])
     assert LabelBook(path).events() == events
+
+
+def test_a_book_of_schema_2_gets_a_plan_and_keeps_its_events(tmp_path: Path) -> None:
+    book = LabelBook(tmp_path / "labels.db")
+    book.append([_event(1), _event(2)])
+    with sqlite3.connect(book.path) as connection:
+        connection.execute("DROP TABLE plans")
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    assert book.events() == [_event(1), _event(2)]
+    assert book.plan(lambda kept: Plan(0.5, 3) if kept is None else kept) == Plan(0.5, 3)
+    assert book.plan(lambda kept: kept or Plan(1.0, 1)) == Plan(0.5, 3)
+    with sqlite3.connect(book.path) as connection, pytest.raises(sqlite3.IntegrityError, match="label events are kept"):
+        connection.execute("DELETE FROM events")
+    connection.close()
+    assert book.events() == [_event(1), _event(2)]
 
 
 def test_what_was_said_beside_the_view_comes_back(tmp_path: Path) -> None:

@@ -106,14 +106,16 @@ def save(call: Call) -> Response:
     except LabelConflictError as error:
         now = call.desk.present(answer.clip, call.rater.name, ruling=ruling, told=True)
         return JSONResponse({"error": error.what, "now": now}, 409)
-    return JSONResponse({"event": event.identifier, "now": _present(call, [event.clip], ruling=ruling)[0]})
+    # An answer that was saved before and is sent again counts as saved, though its clip may be gone by now.
+    there = [event.clip] if event.clip in call.desk.shelf.clips else []
+    return JSONResponse({"event": event.identifier, "now": next(iter(_present(call, there, ruling=ruling)), None)})
 
 
 def take_back(call: Call) -> Response:
     """Record that the rater takes answers back, all or none."""
     asked = TakeBack.parse(call.content, where="request")
     call.desk.take_back(call.rater.name, asked)
-    return JSONResponse({"now": _present(call, [given.clip for given in asked.answers])})
+    return JSONResponse({})
 
 
 def counts(call: Call) -> Response:
