@@ -135,7 +135,7 @@ def labels_agree(
 
     from heart2heart.cli.tables import text_table
     from heart2heart.curate import LabelBook
-    from heart2heart.curate.agreement_study import ALL, Agreement, Readings, measure_agreement, places
+    from heart2heart.curate.agreement_study import ALL, FEW_PATIENTS, Agreement, Readings, measure_agreement, places
     from heart2heart.curate.exchange.tables import write_rows
     from heart2heart.frames.store import FrameStores
 
@@ -144,14 +144,19 @@ def labels_agree(
     shown = [one for one in found if by_view or one.view == ALL]
     header = ("measure", "hospital", "view", "raters", "clips", "patients", "value", "95 % interval", "note")
     print(text_table(header, [_agreement_row(one) for one in shown]))
-    print(f"unsure: {unsure}, unusable: {unusable}; intervals of fewer than 30 patients are too narrow")
+    print(f"unsure: {unsure}, unusable: {unusable}")
+    if any(one.low is not None and one.patients < FEW_PATIENTS for one in shown):
+        print(f"* fewer than {FEW_PATIENTS} patients: the interval is probably too narrow")
     if out is not None:
         rows = ([", ".join(cell) if isinstance(cell, tuple) else cell for cell in astuple(one)] for one in found)
         write_rows(out, [field.name for field in fields(Agreement)], rows, parquet=out.suffix == ".parquet")
 
 
 def _agreement_row(one: Agreement) -> tuple[object, ...]:
-    interval = "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}"
+    from heart2heart.curate.agreement_study import FEW_PATIENTS
+
+    mark = "*" if one.patients < FEW_PATIENTS else ""
+    interval = "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}{mark}"
     value = "" if one.value is None else f"{one.value:.3f}"
     return (one.measure, one.site, one.view, ", ".join(one.raters), one.units, one.patients, value, interval, one.note)
 

@@ -119,6 +119,6 @@ def queue(
           ("rank", "clip", "site", "why")), strict=True))))  # fmt: skip
     pool = found.pool
     patients = len({int(pool.patient[pick.place]) for pick in found.picks})
-    print(
-        f"{out}: {len(table)} of {pool.left} clips, of {patients} patients; {int(pool.asked.sum())} were read already"
-    )
+    paid = "" if cost == "equal" else f", cost {sum(table['cost'].to_pylist()):.1f} in all"
+    left = f"{len(table)} of {pool.left} clips, of {patients} patients{paid}"
+    print(f"{out}: {left}; {int(pool.asked.sum())} were read already")

@@ -47,6 +47,16 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
     assert "A4C" in _run("show", "--labels", tmp_path / "all.db", "--store", store, "--rule", "dawid_skene")
 
 
+def test_an_interval_of_few_patients_is_marked(tmp_path: Path, hospital: Hospital) -> None:
+    book = LabelBook(tmp_path / "labels.db")
+    book.append([
+        LabelEvent(f"c{at}", "", ("A4C", "A2C")[at % 2], rater, "", "t") for at in range(4) for rater in "ab"
+    ])  # fmt: skip
+    shown = _run("agree", "--labels", book.path, "--store", hospital.store.root, "--replicates", "100")
+    assert shown.count("1.00 to 1.00*") == 3
+    assert shown.endswith("* fewer than 30 patients: the interval is probably too narrow\n")
+
+
 def test_raters_who_are_not_known_and_maps(tmp_path: Path, hospital: Hospital) -> None:
     raters = tmp_path / "raters.json"
     CliRunner().invoke(app, ["raters", "add", "Reader 1", "--raters", str(raters)])

@@ -67,6 +67,15 @@ def test_every_method_writes_a_queue_that_the_page_reads(
         assert pq.read_table(out).equals(table)
 
 
+def test_the_queue_says_what_it_costs(trained: tuple[World, Path], tmp_path: Path) -> None:
+    world, _ = trained
+    clips = FrameStore.open(world.store).clips["clip"].to_pylist()
+    (tmp_path / "costs.csv").write_text("clip,cost\n" + "".join(f"{clip},2.5\n" for clip in clips))
+    words = ("--by", "random", "--cost", tmp_path / "costs.csv", "--out", tmp_path / "queue.csv")
+    assert "patients, cost 10.0 in all; 0 were read already" in _run(world.store, "--budget", "4", *words)
+    assert "2 of " in _run(world.store, "--budget", "4", "--spend", "6", *words)
+
+
 def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> None:
     world, run = trained
     out, asked = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
