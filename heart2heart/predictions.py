@@ -172,7 +172,8 @@ class Predictions:
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except FileNotFoundError as error:
-            raise MissingInputError("no predictions here", where=path) from error
+            remedy = "Make them with: heart2heart evaluate"
+            raise MissingInputError("no predictions here", where=path, remedy=remedy) from error
         except (OSError, pa.ArrowInvalid) as error:
             remedy = "Copy it again, or run `heart2heart evaluate` again"
             raise EvaluationError(

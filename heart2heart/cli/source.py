@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from heart2heart.sources.catalogue import SOURCES
 
@@ -21,8 +22,19 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 
 _SHOWN = 10  # refused files printed; the report in the store names all
 
+
+class _HelpOfName(TyperGroup):
+    """A group that understands `--help NAME` as `NAME --help`; `ctx` is of a class that typer does not export."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in self.commands:
+            args = [args[1], args[0], *args[2:]]
+        return super().parse_args(ctx, args)
+
+
 source = typer.Typer(
-    help="Add a public data set, which you have on disk, to a frame store. `source NAME --help` says where and under "
+    cls=_HelpOfName,
+    help="Add a public data set, which you have on disk, to a frame store. `source --help NAME` says where and under "
     "which licence it is had; nothing is ever downloaded.",
     no_args_is_help=True,
 )

@@ -33,9 +33,13 @@ def split(
         bool, typer.Option("--leave-one-out", help="One split a source hospital, which is held out, in OUT/HOSPITAL.")
     ] = False,
     folds: Annotated[int, typer.Option(min=1, help="Splits in OUT/fold0 ...; each patient tests in one.")] = 1,
-    validation: Annotated[float, typer.Option(help="Share of labeled source patients that validate.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Share of labeled source patients that test; 1/folds with folds.")] = 0.2,
-    label_budget: Annotated[int | None, typer.Option(help="Labeled training patients to keep.")] = None,
+    validation: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of labeled source patients that validate.")
+    ] = 0.2,
+    test: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of labeled source patients that test; 1/folds with folds.")
+    ] = 0.2,
+    label_budget: Annotated[int | None, typer.Option(min=1, help="Labeled training patients to keep.")] = None,
     official: Annotated[
         str | None, typer.Option(help="Freeze a data set's official split, SITE:SPLIT, such as tmed2:DEV56/fold0.")
     ] = None,
@@ -52,7 +56,7 @@ def split(
     Example: heart2heart split split --store store --labels labels.db --source A
     """
     from heart2heart.curate import LabelBook, resolve
-    from heart2heart.errors import ConfigError
+    from heart2heart.errors import ConfigError, MissingInputError
     from heart2heart.frames.store import FrameStores
     from heart2heart.splits import SplitSettings, freeze_official, propose, propose_folds, propose_leave_one_out
 
@@ -61,20 +65,25 @@ def split(
     if official and (source or leave_one_out or folds > 1 or label_budget):
         raise ConfigError("--official says already who trains", remedy="Give only --held-out and --clean-pool with it")
     stores = FrameStores.open(store)
+    sites = sorted(set(stores.frames["site"].to_pylist()))
+    if not sites:
+        remedy = "Fill them first: heart2heart ingest, or heart2heart source"
+        raise MissingInputError("the stores hold no frame", where=", ".join(map(str, store)), remedy=remedy)
     if official:
         views = resolve(LabelBook(labels).events(), stores.frames, rule)
         made = [freeze_official(stores, views, official, out, held_out=held_out, clean_pool=clean_pool)]
         _certify(made, stores)
         return
-    settings = SplitSettings(
-        name=out.name,
-        source=tuple(source or sorted(set(stores.frames["site"].to_pylist()))),
-        held_out=None if held_out is None else tuple(held_out),
-        validation=validation,
-        test=test,
-        label_budget=label_budget,
-        seed=seed,
-    )
+    asked = {
+        "name": out.name,
+        "source": source or sites,
+        "held_out": held_out,
+        "validation": validation,
+        "test": test,
+        "label_budget": label_budget,
+        "seed": seed,
+    }
+    settings = SplitSettings.parse(asked, where="options of heart2heart split")
     views = resolve(LabelBook(labels).events(), stores.frames, rule)
     if leave_one_out:
         made = propose_leave_one_out(stores, views, settings, out)

@@ -283,5 +283,5 @@ def read_folds(path: Path) -> FoldMetrics:
         MissingInputError: no such file.
         EvaluationError: of another schema version, or not as docs/metrics.md describes it.
     """
-    what = "metrics of several splits"
+    what = "folds.json"
     return read_versioned(path, FoldMetrics, version=FOLD_SCHEMA_VERSION, what=what, verb="folds")

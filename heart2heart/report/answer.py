@@ -5,10 +5,11 @@ Each sentence follows from an interval or a count by rule, as in `words`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heart2heart.evaluate.between import FEWEST_SITES
 from heart2heart.evaluate.schema import Comparison, MethodMetrics, Metrics, RunMetrics, SiteMetrics
+from heart2heart.report.guessing import GUESSING, at_chance
 from heart2heart.report.numbers import interval, listed, percent, plural, points
 from heart2heart.report.words import (
     Verdict,
@@ -42,22 +43,30 @@ def answers(method: MethodMetrics, run: RunMetrics, final: Comparison | None, me
         metrics: Everything.
     """
     found = [
-        Answer("Does it carry over?", _overall(method), tuple(_carries(method, metrics))),
+        Answer("Does it carry over?", _overall(method, metrics), tuple(_carries(method, metrics))),
         Answer("How sure are we?", _certainty(method, metrics), tuple(_sure(method, metrics))),
         Answer("Where does it fail?", Verdict("unknown", "✗", "Look here first"), tuple(_fails(method, run, metrics))),
     ]
     if final:
-        better = [difference_verdict(site.difference).kind for site in final.sites].count("better")
-        shown = f"At {better} of {plural(len(final.sites), 'hospital')}"
-        verdict = Verdict("better", "▲", shown) if better else Verdict("open", "●", "Not shown")
-        found.append(Answer(f"Is it better than “{final.reference}”?", verdict, (compare_headline(final),)))
+        found.append(Answer(f"Is it better than “{final.reference}”?", _better(final), (compare_headline(final),)))
     return tuple(found)
+
+
+def _better(final: Comparison) -> Verdict:
+    kinds = [difference_verdict(site.difference).kind for site in final.sites]
+    better, worse, of = kinds.count("better"), kinds.count("worse"), plural(len(kinds), "hospital")
+    if better and worse:
+        return Verdict("open", "●", f"Better at {better}, worse at {worse} of {of}")
+    if better:
+        return Verdict("better", "▲", f"At {better} of {of}")
+    return Verdict("worse", "▼", f"No: worse at {worse} of {of}") if worse else Verdict("open", "●", "Not shown")
 
 
 def _carries(method: MethodMetrics, metrics: Metrics) -> list[str]:
     """Say the number of each hospital while they are few; then the sentences of the headline."""
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
-    said = headline(method, metrics)[1:] or headline(method, metrics)
+    text = headline(method, metrics, weak=at_chance(method, metrics))
+    said = text[1:] or text
     if not 0 < len(gaps) <= _NAMED:
         return said
     numbers = [
@@ -68,8 +77,14 @@ def _carries(method: MethodMetrics, metrics: Metrics) -> list[str]:
     return [f"Balanced accuracy at {'; at '.join(numbers)}.", *said]
 
 
-def _overall(method: MethodMetrics) -> Verdict:
+def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
     kinds = [carry_over(gap.gap).kind for gap in method.generalisation.gaps]
+    weak = at_chance(method, metrics)
+    chance = sum(gap.site in weak for gap in method.generalisation.gaps)
+    if chance:
+        return (
+            GUESSING if chance == len(kinds) else replace(GUESSING, text=f"{GUESSING.text} at {chance} of {len(kinds)}")
+        )
     worse = kinds.count("worse")
     if not kinds or set(kinds) == {"unknown"}:
         return Verdict("unknown", "?", "Cannot be judged")
@@ -124,7 +139,10 @@ def _sure(method: MethodMetrics, metrics: Metrics) -> list[str]:
     effects = method.generalisation.random_effects
     if effects.prediction_low is not None and effects.prediction_high is not None:
         ends = f"{points(effects.prediction_low)} to {points(effects.prediction_high)} %"
-        said.append(f"For one more hospital like these {effects.sites}, balanced accuracy from {ends} is plausible.")
+        said.append(
+            f"For one more hospital like these {effects.sites}, balanced accuracy from {ends} is plausible; in "
+            "simulations one hospital in ten lay outside such a range, not one in twenty."
+        )
     elif effects.sites < FEWEST_SITES:
         said.append("Too few hospitals were tested to say anything about a hospital that is not named here.")
     else:

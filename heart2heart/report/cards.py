@@ -7,6 +7,7 @@ from typing import Any
 
 from heart2heart.evaluate.schema import Comparison, MethodMetrics, Metrics, RunMetrics
 from heart2heart.report.forest import NARROW, WIDE, Block, difference_blocks, forest
+from heart2heart.report.guessing import GUESSING, at_chance
 from heart2heart.report.numbers import interval, percent
 from heart2heart.report.words import (
     Verdict,
@@ -35,6 +36,7 @@ class Card:
 def cards(tested: MethodMetrics, final: Comparison | None, run: RunMetrics, metrics: Metrics) -> list[Card]:
     """Make a card of every held-out hospital that has scored frames."""
     gaps = {gap.site: gap for gap in tested.generalisation.gaps}
+    weak = at_chance(tested, metrics)
     found = []
     for place, site in enumerate(metrics.sites):
         if site.site not in gaps:
@@ -47,9 +49,11 @@ def cards(tested: MethodMetrics, final: Comparison | None, run: RunMetrics, metr
             sentences.append(f"Against “{final.reference}”: {said}")
         sentences.append(describe_failures(run.sites[place], metrics.classes))
         sentences += [text for text in [caution(value, metrics)] if text]
-        found.append(
-            Card(site.site, carry_over(gap), percent(value.value), interval(value), site.clusters, tuple(sentences))
-        )
+        verdict = carry_over(gap)
+        if site.site in weak:
+            verdict = GUESSING
+            sentences.insert(0, f"Calling every frame one view would reach {percent(weak[site.site])}.")
+        found.append(Card(site.site, verdict, percent(value.value), interval(value), site.clusters, tuple(sentences)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heart2heart.evaluate.schema import Estimate, Metrics
+from heart2heart.evaluate.schema import Estimate, MethodMetrics, Metrics
 from heart2heart.report.numbers import MINUS, NBSP, interval, points, signed
 
 
@@ -11,7 +11,7 @@ def summary_table(metrics: Metrics) -> str:
 
     The text is ASCII apart from the names, has no trailing newline, and fits a terminal as far as the names do.
     """
-    header = ["hospital", "", f"{metrics.unit}s", *(method.method for method in metrics.methods)]
+    header = ["hospital", "", f"{metrics.unit}s", *(_name(method) for method in metrics.methods)]
     header += ["difference" if len(metrics.comparisons) == 1 else f"{c.candidate} - first" for c in metrics.comparisons]
     rows = [header]
     for place, site in enumerate(metrics.sites):
@@ -29,6 +29,10 @@ def summary_table(metrics: Metrics) -> str:
         names = [site.site for site in metrics.sites if site.synthetic]
         lines.append(f"SYNTHETIC data: {', '.join(names)}. No patient was involved.")
     return "\n".join(lines)
+
+
+def _name(method: MethodMetrics) -> str:
+    return method.method if len(method.runs) == 1 else f"{method.method} (mean of {len(method.runs)} seeds)"
 
 
 def _cell(found: Estimate, metrics: Metrics, *, sign: bool = False) -> str:

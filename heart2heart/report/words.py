@@ -6,8 +6,9 @@ The rules look at intervals only. An interval that excludes zero is said to; one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from heart2heart.evaluate.schema import Comparison, Estimate, MethodMetrics, Metrics, SiteMetrics
 from heart2heart.report.numbers import NBSP, interval, listed, percent, plural, points, signed
@@ -110,13 +111,19 @@ def caution(found: Estimate, metrics: Metrics) -> str | None:
     return f"Note: {found.reason}." if found.reason else None
 
 
-def headline(method: MethodMetrics, metrics: Metrics, pooled: Sequence[str] = ()) -> list[str]:
+def headline(
+    method: MethodMetrics,
+    metrics: Metrics,
+    pooled: Sequence[str] = (),
+    weak: Mapping[str, float] = MappingProxyType({}),
+) -> list[str]:
     """Answer in a few sentences whether the model carries over.
 
     Args:
         method: The method that is judged.
         metrics: Everything.
         pooled: Held-out hospitals whose unlabeled frames it was trained with.
+        weak: Hospitals where it is not shown to beat an answer without a picture (`guessing.at_chance`).
     """
     source = [site.site for site in metrics.sites if not site.held_out]
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
@@ -132,6 +139,9 @@ def headline(method: MethodMetrics, metrics: Metrics, pooled: Sequence[str] = ()
     )
     text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} {seen}"]
     kinds = {name: carry_over(gap).kind for name, gap in gaps.items()}
+    if weak:
+        text.append(_no_better_than_guessing(weak, source))
+        kinds |= {name: "guessing" for name in weak if kinds.get(name) != "worse"}
     for kind, sentence in (
         ("worse", "At {} it is less accurate than at the source, and the interval excludes zero."),
         ("open", "At {} no loss is shown, and none is ruled out."),
@@ -148,6 +158,13 @@ def headline(method: MethodMetrics, metrics: Metrics, pooled: Sequence[str] = ()
         average = f"Unweighted mean over these hospitals: {percent(mean.value)} ({interval(mean)})"
         text.append(f"{average}; lowest at {worst}: {percent(method.generalisation.lowest)}.")
     return text
+
+
+def _no_better_than_guessing(weak: Mapping[str, float], source: Sequence[str]) -> str:
+    reached = listed(sorted({percent(share) for share in weak.values()}))
+    said = f"At {listed([*weak])} it is not shown to beat guessing: calling every frame one view reaches {reached}."
+    own = [name for name in source if name in weak]
+    return f"{said} That holds for its source {listed(own)} too, so there is nothing to carry over." if own else said
 
 
 def compare_headline(comparison: Comparison) -> str:

@@ -14,8 +14,10 @@ from tests.sources import miniature
 
 
 @pytest.mark.parametrize("name", list(SOURCES))
-def test_help_says_where_and_under_which_licence(name: str) -> None:
-    done = CliRunner().invoke(app, ["source", name, "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"})
+@pytest.mark.parametrize("help_first", [True, False])
+def test_help_says_where_and_under_which_licence(name: str, help_first: bool) -> None:
+    words = ["--help", name] if help_first else [name, "--help"]
+    done = CliRunner().invoke(app, ["source", *words], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"})
     assert done.exit_code == 0
     text = " ".join(done.output.split())
     assert SOURCES[name].home in text

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from heart2heart.evaluate import Metrics
+from heart2heart.evaluate import Metrics, evaluate_predictions
 from heart2heart.evaluate.schema import RandomEffects
 from heart2heart.report.answer import Answer, answers
+from heart2heart.report.cards import cards
+from heart2heart.report.guessing import at_chance
+from tests.evaluate.factory import HOSPITALS, make_predictions, with_rows
 
 
 def ask(metrics: Metrics) -> list[Answer]:
@@ -46,7 +49,7 @@ def test_another_hospital_only_with_a_prediction_interval(real: Metrics) -> None
     assert any("Too few hospitals" in sentence for sentence in ask(real)[1].sentences)
     known = {"mean": 0.8, "low": 0.75, "high": 0.85, "between": 0.05, "prediction_low": 0.64, "prediction_high": 0.96}
     for effects, said in (
-        (RandomEffects(**known, sites=6), "For one more hospital like these 6, balanced accuracy from 64.0 to 96.0 %"),
+        (RandomEffects(**known, sites=6), "from 64.0 to 96.0 % is plausible; in simulations one hospital in ten lay"),
         (RandomEffects(**dict.fromkeys(known), sites=6, reason="no spread"), "is not estimable: no spread."),
     ):
         general = real.methods[-1].generalisation.model_copy(update={"random_effects": effects})
@@ -64,3 +67,55 @@ def test_failures_name_the_worst_cell_the_threshold_and_the_surroundings(rich_me
     assert f"of the kept frames are still wrong at {worst}, the worst hospital" in text
     assert "with the scan blacked out it still beats guessing at" in text
     assert "views that it does not know" in text
+
+
+def test_a_model_that_says_one_thing_does_not_carry_over() -> None:
+    made = make_predictions(hospitals=HOSPITALS[:2])
+    blind = with_rows(made, [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in made.table.to_pylist()])
+    metrics = evaluate_predictions(blind, replicates=100)
+    assert metrics.methods[-1].generalisation.gaps[0].gap.value == 0.0  # no loss, since there was nothing to lose
+    carry = ask(metrics)[0]
+    assert (carry.verdict.kind, carry.verdict.text) == ("worse", "Not shown to beat guessing")
+    text = " ".join(carry.sentences).replace("\xa0", " ")
+    assert "calling every frame one view reaches 25.0 %. That holds for its source north too" in text
+    assert "no loss is shown" not in text
+    (card,) = cards(metrics.methods[-1], None, metrics.runs[-1], metrics)
+    assert card.verdict.text == "Not shown to beat guessing"
+    assert card.sentences[0].replace("\xa0", " ") == "Calling every frame one view would reach 25.0 %."
+
+
+def test_guessing_is_judged_by_the_views_that_are_there(rich_metrics: Metrics) -> None:
+    method = rich_metrics.methods[-1]
+    row = method.sites[1]
+    found = row.balanced_accuracy.model_copy(update={"low": 0.45})
+    changed = method.model_copy(
+        update={"sites": (method.sites[0], row.model_copy(update={"balanced_accuracy": found}), *method.sites[2:])}
+    )
+    east = rich_metrics.sites[1]
+    for views, weak in (({"A2C": 9, "A4C": 9}, {east.site: 0.5}), ({"A4C": 9}, {}), (dict(east.views), {})):
+        sites = (rich_metrics.sites[0], east.model_copy(update={"views": views}), *rich_metrics.sites[2:])
+        assert at_chance(changed, rich_metrics.model_copy(update={"sites": sites})) == weak
+    assert ask(rich_metrics)[0].verdict.text != "Not shown to beat guessing"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "text"),
+    [
+        ((0.1, -0.3), (0.2, -0.1), "open", "Better at 1, worse at 1 of 2 hospitals"),
+        ((-0.2, -0.3), (-0.1, -0.1), "worse", "No: worse at 2 of 2 hospitals"),
+        ((-0.2, -0.3), (0.1, -0.1), "worse", "No: worse at 1 of 2 hospitals"),
+        ((-0.2, 0.1), (0.1, 0.3), "better", "At 1 of 2 hospitals"),
+        ((-0.2, -0.1), (0.1, 0.3), "open", "Not shown"),
+    ],
+)
+def test_harm_is_said_as_plainly_as_help(
+    rich_metrics: Metrics, low: tuple[float, ...], high: tuple[float, ...], kind: str, text: str
+) -> None:
+    final = rich_metrics.comparisons[-1]
+    rows = [
+        row.model_copy(update={"difference": row.difference.model_copy(update={"low": least, "high": most})})
+        for row, least, most in zip(final.sites, low, high, strict=False)
+    ]
+    changed = final.model_copy(update={"sites": tuple(rows)})
+    verdict = answers(rich_metrics.methods[-1], rich_metrics.runs[-1], changed, rich_metrics)[-1].verdict
+    assert (verdict.kind, verdict.text.replace("\xa0", " ")) == (kind, text)

@@ -24,3 +24,12 @@ def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
 
 def test_nothing_synthetic_is_not_called_so(metrics: Metrics) -> None:
     assert "SYNTHETIC" not in summary_table(metrics.model_copy(update={"synthetic": False}))
+
+
+def test_a_mean_over_seeds_is_called_so(metrics: Metrics) -> None:
+    first = metrics.methods[0]
+    several = metrics.model_copy(
+        update={"methods": (first.model_copy(update={"runs": ("a", "b")}), *metrics.methods[1:])}
+    )
+    assert f"{first.method} (mean of 2 seeds)" in summary_table(several).splitlines()[0]
+    assert "seeds" not in summary_table(metrics)
