@@ -62,6 +62,7 @@ def curate(
     from heart2heart.curate import LabelBook
     from heart2heart.curate.page import needed
     from heart2heart.curate.page.settings import PageSettings
+    from heart2heart.errors import MissingInputError
     from heart2heart.frames.schema import POOL_MODES
 
     asked = {"bind": bind, "port": port, "names": tuple(name or ()), "raters": raters, "certificate": certificate,
@@ -74,16 +75,26 @@ def curate(
     from heart2heart.curate.page.hints import read_queue, read_suggestions, read_wanted
     from heart2heart.curate.page.shelf import Shelf
 
+    shelf = Shelf(stores, settings.modes)
+    order = None if queue is None else read_queue(queue)
+    strange = [clip for clip in order or () if clip not in shelf.clips]
+    if order is not None and len(strange) == len(order):
+        remedy = "Name the stores that it was made of, and the same --mode"
+        raise MissingInputError("no clip of this queue is in these stores", where=queue, remedy=remedy)
     desk = Desk(
         LabelBook(labels, patience=5),
-        Shelf(stores, settings.modes),
+        shelf,
         settings,
         suggestions=None if predictions is None else read_suggestions(predictions, run),
-        queue=None if queue is None else read_queue(queue),
+        queue=order,
         readings=None if queue is None else read_wanted(queue),
     )
 
     def ready(address: str) -> None:
+        if strange:
+            print(
+                f"{len(strange)} of {len(order or ())} clips of the queue are in none of these stores", file=sys.stderr
+            )
         print(f"Label at {address}", file=sys.stderr)
         plan = f"--double {desk.plan.share:g} --seed {desk.plan.seed}"
         print(f"Read twice: {desk.plan.share:.0%} of the clips ({plan}, kept in the book)", file=sys.stderr, flush=True)

@@ -42,6 +42,9 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
         _run(*serve, "--raters", str(tmp_path / "none.json"))
     with pytest.raises(MissingInputError, match="no queue here"):
         _run(*serve, "--queue", str(tmp_path / "none.csv"))
+    (tmp_path / "other.csv").write_text("clip,why\nfar,w\n")
+    with pytest.raises(MissingInputError, match=r"no clip of this queue is in these stores.*Name the stores that it"):
+        _run(*serve, "--queue", str(tmp_path / "other.csv"))
     with pytest.raises(MissingInputError, match="no frame store here"):
         _run("curate", str(tmp_path / "nothing"), "--labels", str(labels))
     assert not labels.exists()
