@@ -65,8 +65,13 @@ def show_plan(study: Study, data: list[DataSet], rate: float | None) -> str:
     if study.synthetic:
         parts.append("SYNTHETIC hospitals, made here; nothing is missing.")
     else:
-        rows = [(SOURCES[each.name].title, each.state, "; ".join(each.problems)) for each in data]
-        parts.append(text_table(("data set", "state", "differs from the published one in"), rows))
+        states_of_data = [(SOURCES[each.name].title, each.state) for each in data]
+        parts.append(text_table(("data set", "state"), states_of_data))
+        parts += [
+            "\n  ".join([f"{SOURCES[each.name].title} is {each.state}:", *each.problems])
+            for each in data
+            if each.problems
+        ]
         for each in data:
             if each.state in ("not given", "not readable"):
                 source = SOURCES[each.name]

@@ -33,6 +33,10 @@ def answer(metrics: FoldMetrics) -> str:
     mean = f"{percent(best.held_out.value)} ({interval(best.held_out)})"
     where = f"on average over {listed(sites)}" if len(sites) > 1 else f"at {listed(sites)}"
     reached = f"{mean} balanced accuracy {where}, where nothing was trained"
+    least = best.held_out.value if best.held_out.low is None else best.held_out.low
+    if least is not None and least <= 1 / len(metrics.classes) + 1e-9:
+        guess = percent(1 / len(metrics.classes))
+        return f"No method is shown to beat blind guessing ({guess}). The highest, “{best.method}”, reaches {reached}."
     if len(order) < 2:
         return f"“{best.method}” reaches {reached}. No other method was run."
     second = order[1]

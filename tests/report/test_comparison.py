@@ -127,6 +127,15 @@ def test_one_method_and_no_held_out_hospital_are_said(found: FoldMetrics, tmp_pa
     assert "No method can be ranked" in text
 
 
+def test_methods_that_guess_are_not_ranked(found: FoldMetrics) -> None:
+    chance = Estimate(value=0.3, low=0.25, high=0.4, n=9, clusters=40, few_clusters=False)
+    guessing = [method.model_copy(update={"held_out": chance}) for method in found.methods]
+    text = words.answer(found.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
+    assert text.startswith("No method is shown to beat blind guessing (25.0 %). The highest, ")
+    assert "reaches 30.0 % (25.0 to 40.0) balanced accuracy" in text
+    assert "blind guessing" not in words.answer(found)
+
+
 def test_the_page_is_whole_offline_and_small(page: Path, found: FoldMetrics) -> None:
     text = page.read_text(encoding="utf-8")
     assert len(text) < 1_500_000
