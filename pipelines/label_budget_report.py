@@ -53,23 +53,20 @@ def tables(lines: Sequence[Line]) -> str:
         out += [
             f"### {TITLES[data]}",
             "",
-            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). The gain is over `random` by the",
-            "same way, paired by seed and averaged over the rounds after the first.",
+            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are over `random` by the",
+            "same way and over labels only by the same method, paired by seed, averaged over the rounds after the first.",
             "",
-            f"| way | method | {heads} | gain over random | |",
-            "|" + "---|" * (len(counts) + 4),
+            f"| way | method | {heads} | gain over random | | gain over labels only | |",
+            "|" + "---|" * (len(counts) + 6),
         ]
         for _, way, by in sorted(
             keys, key=lambda key: (key[1] != "labels_only", key[2] != "random", -_last(found[key]))
         ):
             cells = (found[data, way, by].get(count) for count in counts)
-            shown = " | ".join("" if cell is None else str(Interval.of(list(cell.values()))) for cell in cells)
-            out.append(f"| {way} | {by} | {shown} | {_gain(gains(found, data, way, by), by == 'random')} |")
-        for _, way, by in keys:
-            values = gains(found, data, way, by, ("labels_only", by)) if way != "labels_only" else []
-            if values:
-                interval = Interval.of(values)
-                out += ["", f"{way} less labels only, both by {by}: {interval}, {verdict(interval)}."]
+            shown = " | ".join("" if cell is None else Interval.of(list(cell.values())).per_cent() for cell in cells)
+            over_random = [] if by == "random" else gains(found, data, way, by)
+            over_labels = [] if way == "labels_only" else gains(found, data, way, by, ("labels_only", by))
+            out.append(f"| {way} | {by} | {shown} | {_gain(over_random)} | {_gain(over_labels)} |")
         out.append("")
     return "\n".join(out)
 
@@ -78,8 +75,8 @@ def _last(of: Mapping[int, Mapping[int, float]]) -> float:
     return float(np.mean(list(of[max(of)].values())))
 
 
-def _gain(values: list[float], base: bool) -> str:
-    if base or not values:
+def _gain(values: list[float]) -> str:
+    if not values:
         return " | "
     interval = Interval.of(values)
     return f"{interval} | {verdict(interval)}"

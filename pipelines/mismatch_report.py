@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ class Interval:
     def __str__(self) -> str:
         """Return `87.1 (85.0 to 89.2)`."""
         return f"{self.mean:.1f}" if np.isnan(self.low) else f"{self.mean:.1f} ({self.low:.1f} to {self.high:.1f})"
+
+    def per_cent(self) -> str:
+        """Return the same for a value between 0 and 100, which an interval over few seeds may leave."""
+        return str(replace(self, low=max(self.low, 0.0), high=min(self.high, 100.0)))
 
 
 def base_of(way: str) -> str | None:
@@ -110,7 +114,7 @@ def tables(lines: Sequence[Line]) -> str:
         ]
         for way in ways:
             cells = [found.get((labels, way, level)) for level in levels]
-            shown = " | ".join("" if cell is None else str(Interval.of(list(cell.values()))) for cell in cells)
+            shown = " | ".join("" if cell is None else Interval.of(list(cell.values())).per_cent() for cell in cells)
             out.append(f"| {way} | {shown} | {_conflict(lines, labels, way)} |")
         lost = [line for line in lines if line["labels"] == labels and line["balanced_accuracy"] is None]
         if lost:

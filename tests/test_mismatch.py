@@ -48,7 +48,8 @@ def test_intervals_are_students() -> None:
     values = [80.0, 83.0, 87.5]
     interval, known = Interval.of(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx((known.low, known.high))
-    assert str(Interval.of([80.0])) == "80.0"
+    assert str(Interval.of([80.0])) == Interval.of([80.0]).per_cent() == "80.0"
+    assert Interval(60.0, -5.0, 125.0).per_cent() == "60.0 (0.0 to 100.0)"
     assert [verdict(Interval(0.0, *ends)) for ends in ((0.1, 1), (-1, -0.1), (-1, 1))] == [
         "helps",
         "hurts",
