@@ -54,7 +54,7 @@ def tables(lines: Sequence[Line]) -> str:
             f"### {TITLES[data]}",
             "",
             "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are over `random` by the",
-            "same way and over labels only by the same method, paired by seed, averaged over the rounds after the first.",
+            "same way and over labels only by the same method, by seed, averaged over the rounds after the first.",
             "",
             f"| way | method | {heads} | gain over random | | gain over labels only | |",
             "|" + "---|" * (len(counts) + 6),

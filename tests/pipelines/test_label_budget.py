@@ -36,10 +36,7 @@ def test_gains_are_paired_by_seed_over_the_rounds_after_the_first() -> None:
     table = tables(lines)
     assert "| labels_only | margin | 45.0 (0.0 to 100.0) |" in table
     assert "3.0 (3.0 to 3.0) | helps |" in table
-    assert (
-        "| 54.0 (54.0 to 54.0) |  |  | 5.0 (-58.5 to 68.5) | not shown |"
-        in table
-    )
+    assert "| 54.0 (54.0 to 54.0) |  |  | 5.0 (-58.5 to 68.5) | not shown |" in table
 
 
 def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
