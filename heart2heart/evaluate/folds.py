@@ -170,7 +170,9 @@ def _hospitals(
             if sample.scored.any():
                 groups.setdefault((info.site, info.held_out), []).append((name, sample))
     found = []
-    for done, ((site, held_out), members) in enumerate(groups.items(), start=1):
+    # Where each hospital is left out in turn, all sources stand first, then all that are held out.
+    ordered = sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
+    for done, ((site, held_out), members) in enumerate(ordered, start=1):
         owners = [sample.unit_names[sample.cluster[sample.scored]] for _, sample in members]
         union = np.unique(np.concatenate(owners))
         weights = cluster_weights(len(union), setting.replicates, setting.seed, site, "folds")
