@@ -128,7 +128,7 @@ def evaluate_runs(
     from heart2heart.evaluate import evaluate_predictions, write_metrics
     from heart2heart.frames.store import FrameStores
     from heart2heart.learn import Run
-    from heart2heart.learn.predict import predict_split
+    from heart2heart.learn.predict import check_run, predict_split
     from heart2heart.predictions import Predictions
     from heart2heart.probing import add_probes
     from heart2heart.provenance import with_opening, with_person
@@ -137,6 +137,8 @@ def evaluate_runs(
     opened = FrameStores.open(stores)
     loaded = [Run.load(run) for run in runs]
     manifest = SplitManifest.load(split or loaded[0].config.data.split)
+    for run in loaded:  # all of them before the first predicts for an hour
+        check_run(run, opened, manifest)
     sites = describe_sites(stores, manifest, labels)
     progress = progress or Silent()
     parts = []

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import data_store
@@ -17,6 +18,7 @@ from heart2heart.errors import DicomError, RunError
 from heart2heart.evaluate import evaluate_predictions, read_metrics
 from heart2heart.learn import Run, train
 from heart2heart.predictions import ROLES, Predictions
+from heart2heart.splits import SplitManifest
 from heart2heart.splits.openings import read_openings
 from heart2heart.workflow import evaluate_runs, predict_files
 from tests.learn.world import World, make_world
@@ -89,6 +91,22 @@ def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: W
     assert [opening.run for opening in read_openings(world.split)] == [run.path.name]
     assert set(predictions.table["role"].to_pylist()) <= set(ROLES)
     assert read_metrics(tmp_path / "e" / "metrics.json") == metrics
+
+
+def test_every_run_is_checked_before_the_first_predicts(run: Run, world: World, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "second")
+    record = tmp_path / "second" / "run.json"
+    record.write_text(record.read_text().replace(SplitManifest.load(world.split).sha256, "0" * 64))
+    seen: list[int] = []
+
+    class Kept:
+        def update(self, done: int, note: str = "") -> None:
+            seen.append(done)
+
+    with pytest.raises(RunError, match="trained on another split") as raised:
+        evaluate_runs([run.path, tmp_path / "second"], [world.store], tmp_path / "e", command="test", progress=Kept())
+    assert str(raised.value.where).endswith("second")
+    assert seen == []
 
 
 def test_a_run_of_another_split_is_refused(run: Run, tmp_path: Path) -> None:

@@ -27,6 +27,19 @@ SHOWN_WRONG = 6
 CARRIED = ("frame", "site", "patient", "study", "clip", "index", "mode", "maker", "quality")
 
 
+def check_run(run: Run, stores: Frames, split: SplitManifest) -> None:
+    """Raise unless a run was trained on this split and takes these stores' frames.
+
+    Raises:
+        RunError: the run was trained on another split or geometry.
+    """
+    if run.folder.record.split_sha256 != split.sha256:
+        raise RunError("this run was trained on another split", where=run.path, remedy="Name the run's own split")
+    if run.geometry != stores.geometry:
+        what = f"this run takes frames of {run.geometry}, the stores hold {stores.geometry}"
+        raise RunError(what, where=run.path, remedy="Name the stores that it was trained on")
+
+
 def predict_split(
     run: Run,
     stores: Frames,
@@ -55,11 +68,7 @@ def predict_split(
     """
     split.require_certified()
     split.check_data(stores)
-    if run.folder.record.split_sha256 != split.sha256:
-        raise RunError("this run was trained on another split", where=run.path, remedy="Name the run's own split")
-    if run.geometry != stores.geometry:
-        what = f"this run takes frames of {run.geometry}, the stores hold {stores.geometry}"
-        raise RunError(what, where=run.path, remedy="Name the stores that it was trained on")
+    check_run(run, stores, split)
     found = split.select(stores, ("validation", "test"))
     labeled = np.flatnonzero(pc.is_valid(found.members["view"]).to_numpy())
     members, rows = found.members.take(pa.array(labeled)), found.rows[labeled]

@@ -99,7 +99,10 @@ def describe(comparison: FoldComparison) -> str:
         if kind in by_kind
     ]
     text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}, after correction for {plural(len(comparison.sites), 'hospital')}."
+    # Where each hospital is left out in turn, one may stand there twice: once as a source, once held out.
+    twice = len({site.site for site in comparison.sites}) < len(comparison.sites)
+    counted = plural(len(comparison.sites), "comparison" if twice else "hospital")
+    return f"{text[:1].upper()}{text[1:]}, after correction for {counted}."
 
 
 def verdict(found: Estimate, p_holm: float | None) -> Verdict:

@@ -178,3 +178,11 @@ def test_the_verb_reads_folds_json_alone(found: FoldMetrics, tmp_path: Path) -> 
     failed = CliRunner().invoke(app, ["compare", str(tmp_path / "other.json")])
     assert isinstance(failed.exception, EvaluationError)
     assert failed.exception.exit_code == 2
+
+
+def test_hospitals_that_stand_twice_are_counted_as_comparisons(found: FoldMetrics) -> None:
+    once = found.comparisons[0]
+    assert words.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
+    turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)
+    twice = once.model_copy(update={"sites": once.sites + turned})
+    assert words.describe(twice).endswith("after correction for 6\N{NO-BREAK SPACE}comparisons.")
