@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 # Stand-ins for the page's colours: no plot uses them otherwise, and each is replaced by a CSS variable.
 INK, MUTED, LINE = "#010101", "#010102", "#010103"
-SERIES = tuple(f"#0102{number:02x}" for number in range(1, 7))
-MARKERS = ("s", "o", "D", "^", "v", "P")
-MARKER_SIGNS = ("■", "●", "◆", "▲", "▼", "✚")
+SERIES = tuple(f"#0102{number:02x}" for number in range(1, 9))
+MARKERS = ("s", "o", "D", "^", "v", "P", "X", "*")
+MARKER_SIGNS = ("■", "●", "◆", "▲", "▼", "✚", "✖", "★")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)
 }

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from heart2heart.report.svg import MARKER_SIGNS, MARKERS
+from heart2heart.report.svg import SERIES as DRAWN
 from heart2heart.report.writer import TEMPLATES
 
 PAIRS = (
@@ -14,7 +16,7 @@ PAIRS = (
     *(("accent", back) for back in ("paper", "card")),
     *((kind, f"{kind}-back") for kind in ("bad", "open", "good", "none", "banner")),
 )
-SERIES = tuple((f"series-{number}", "card") for number in range(1, 7))
+SERIES = tuple((f"series-{number}", "card") for number in range(1, len(DRAWN) + 1))
 
 
 def palette(block: int) -> dict[str, str]:
@@ -40,13 +42,23 @@ def test_contrast(block: int, front: str, back: str) -> None:
     assert contrast(colours[front], colours[back]) >= 4.5
 
 
+def test_eight_models_look_unlike_each_other() -> None:
+    assert all(len(set(each)) == len(each) == 8 for each in (DRAWN, MARKERS, MARKER_SIGNS))
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    for number in range(1, len(DRAWN) + 1):
+        assert f".s{number} {{ color: var(--series-{number}); }}" in css
+    for block in (0, 1):
+        colours = [palette(block)[f"series-{number}"] for number in range(1, len(DRAWN) + 1)]
+        assert len(set(colours)) == len(colours)
+
+
 def mixed(one: str, other: str, share: float) -> str:
     parts = [round(share * int(one[at : at + 2], 16) + (1 - share) * int(other[at : at + 2], 16)) for at in (1, 3, 5)]
     return "#" + "".join(f"{part:02x}" for part in parts)
 
 
 @pytest.mark.parametrize("block", [0, 1], ids=["light", "dark"])
-@pytest.mark.parametrize("number", range(1, 7))
+@pytest.mark.parametrize("number", range(1, len(DRAWN) + 1))
 def test_contrast_on_the_darkest_shading_of_a_matrix(block: int, number: int) -> None:
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     most = re.findall(r"--shade: (\d+)%", css)[block]
