@@ -200,7 +200,7 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
     across = min(4, len(methods))
     down = -(-len(methods) // across)
     figure = Figure(figsize=(3.6 * across, 2.9 * down + 0.6), dpi=100, layout="constrained")
-    axes = np.atleast_1d(figure.subplots(down, across, sharey=True, squeeze=False)).ravel()
+    axes = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
     floor = [
         value
         for (count, way, _), values in found.items()
@@ -210,10 +210,12 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
     for axis, method in zip(axes, methods, strict=False):
         if floor:
             axis.axhline(float(np.mean(floor)), color="0.55", linestyle=":", linewidth=1.4, label="labels only")
+        drawn = [float(np.mean(floor))] if floor else []
         for place, way in enumerate(way for way in ways if way.split("+")[0] == method):
             levels = sorted(key[2] for key in found if key[:2] == (labels, way))
             means = [Interval.of(list(found[labels, way, level].values())) for level in levels]
             half = [each.high - each.mean if not np.isnan(each.high) else 0.0 for each in means]
+            drawn += [each.mean for each in means]
             axis.errorbar(
                 np.array(levels) + 1.5 * place, [each.mean for each in means], yerr=half, capsize=2,
                 marker="osD^vPX"[place % 7], markersize=4, linewidth=1.2,
@@ -221,7 +223,10 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
             )  # fmt: skip
         axis.set_title(method, fontsize=10)
         axis.set_xticks(sorted({key[2] for key in found}))
-        axis.legend(fontsize=7, frameon=False, loc="lower left")
+        # The means set the limits, since an interval of two seeds may be wider than all scores; room for the legend.
+        reach = max(6.0, max(drawn) - min(drawn))
+        axis.set_ylim(min(drawn) - 1.2 * reach, max(drawn) + 0.6 * reach)
+        axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2)
     for axis in axes[len(methods) :]:
         axis.set_axis_off()
     figure.suptitle(title, fontsize=11)
