@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from heart2heart.files import atomic_path
-from pipelines.mismatch_report import Interval, verdict
+from pipelines.mismatch_scores import Interval, verdict
 
 Line = Mapping[str, Any]
 Scores = dict[tuple[str, str, str], dict[int, dict[int, float]]]

@@ -1,97 +1,23 @@
-"""The study's table and plot: means over seeds with intervals, and differences paired by seed."""
+"""The study's tables and plot: means over seeds with intervals, and differences paired by seed.
+
+python -m pipelines.mismatch_report docs/results/mismatch_rules.jsonl --from-seed 10
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
-from scipy import stats
+import typer
 
+from heart2heart.errors import MissingInputError
 from heart2heart.files import atomic_path
-from heart2heart.learn.rules import RULES
-from pipelines.mismatch_ways import parse_way
-
-Line = Mapping[str, Any]
-Floats = npt.NDArray[np.float64]
-Scores = dict[tuple[int, str, int], dict[int, float]]
-"""Balanced accuracy x 100 by labels, way and level, then seed."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % interval of Student's t over seeds; NaN bounds for a single value."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Interval:
-        """Return the mean of `values`, at least one, and its interval."""
-        numbers: Floats = np.asarray(values, np.float64)
-        mean = float(numbers.mean())
-        if len(numbers) < 2:
-            return cls(mean, float("nan"), float("nan"))
-        half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
-        return cls(mean, mean - half, mean + half)
-
-    def __str__(self) -> str:
-        """Return `87.1 (85.0 to 89.2)`."""
-        return f"{self.mean:.1f}" if np.isnan(self.low) else f"{self.mean:.1f} ({self.low:.1f} to {self.high:.1f})"
-
-    def per_cent(self) -> str:
-        """Return the same for a value between 0 and 100, which an interval over few seeds may leave."""
-        return str(replace(self, low=max(self.low, 0.0), high=min(self.high, 100.0)))
-
-
-def base_of(way: str) -> str | None:
-    """Return the way that one with something around it is held against; None for a bare method."""
-    method, *around = way.split("+")
-    return method if around else None
-
-
-def rule_peer(way: str, ways: Iterable[str]) -> str | None:
-    """Return which of `ways` is as `way` but for Fix-A-Step's rule; None where `way` has no other rule."""
-    if not RULES.keys() & set(way.split("+")):
-        return None
-    method, around = parse_way(way)
-    around["fix_a_step"]["gradient"] = "fix_a_step"
-    same = (method, {"mixing": False} | around["fix_a_step"])
-    for other in ways:
-        name, settings = parse_way(other)
-        if other != way and (name, {"mixing": False} | settings["fix_a_step"]) == same and len(settings) == len(around):
-            return other
-    return None
-
-
-def scores(lines: Iterable[Line]) -> Scores:
-    """Return balanced accuracy x 100 by labels, way and level, then seed; runs that diverged have none."""
-    found: Scores = {}
-    for line in lines:
-        if line["balanced_accuracy"] is None:
-            continue
-        key = (line["labels"], line["way"], line["level"])
-        found.setdefault(key, {})[line["seed"]] = 100 * line["balanced_accuracy"]
-    return found
-
-
-def differences(found: Scores, labels: int, way: str, base: str) -> list[float]:
-    """Return, seed by seed, the mean over the levels of `way` less `base`; only pairs that both have."""
-    by_seed: dict[int, list[float]] = {}
-    for (count, name, level), values in found.items():
-        if count == labels and name == way:
-            # Labels only reads no pool, so its one run a seed stands beside every level.
-            other = next(
-                (there for key, there in found.items() if key[:2] == (labels, base) and base == "labels_only"),
-                found.get((labels, base, level), {}),
-            )
-            for seed in values.keys() & other.keys():
-                by_seed.setdefault(seed, []).append(values[seed] - other[seed])
-    return [float(np.mean(by_seed[seed])) for seed in sorted(by_seed)]
+from pipelines.entry import run
+from pipelines.mismatch_levels import level_tables
+from pipelines.mismatch_scores import Interval, Line, Scores, base_of, differences, rule_peer, scores, verdict
 
 
 def tables(lines: Sequence[Line]) -> str:
@@ -119,7 +45,7 @@ def tables(lines: Sequence[Line]) -> str:
         lost = [line for line in lines if line["labels"] == labels and line["balanced_accuracy"] is None]
         if lost:
             out += ["", f"Diverged, and left out: {', '.join(sorted(_name(line) for line in lost))}."]
-        out += ["", *_difference_table(found, labels, ways), *_level_table(found, labels, ways, levels), ""]
+        out += ["", *_difference_table(found, labels, ways), *level_tables(lines, found, labels, ways), ""]
     return "\n".join(out)
 
 
@@ -144,34 +70,6 @@ def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[s
         if any(cells):
             out.append(f"| {way} | {' | '.join(cells)} |")
     return out
-
-
-def _level_table(found: Scores, labels: int, ways: Sequence[str], levels: Sequence[int]) -> list[str]:
-    """Return what stands around a method less the method, level by level."""
-    around = [way for way in ways if base_of(way) in ways]
-    if len(levels) < 2 or not around:
-        return []
-    out = [
-        "The same differences from the base, level by level.",
-        "",
-        f"| way | {' | '.join(f'{level} %' for level in levels)} |",
-        "|" + "---|" * (len(levels) + 1),
-    ]
-    for way in around:
-        cells = []
-        for level in levels:
-            here = {key: values for key, values in found.items() if key[2] == level or key[1] == "labels_only"}
-            values = differences(here, labels, way, str(base_of(way)))
-            cells.append(str(Interval.of(values)) if values else "")
-        out.append(f"| {way} | {' | '.join(cells)} |")
-    return ["", *out]
-
-
-def verdict(interval: Interval) -> str:
-    """Return `helps`, `hurts` or `not shown`."""
-    if interval.low > 0:
-        return "helps"
-    return "hurts" if interval.high < 0 else "not shown"
 
 
 def _conflict(lines: Sequence[Line], labels: int, way: str) -> str:
@@ -234,3 +132,19 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
     figure.supylabel("balanced accuracy x 100, 95 % interval over seeds", fontsize=9)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def main(
+    results: Annotated[Path, typer.Argument(help="results.jsonl of a study.")],
+    from_seed: Annotated[int, typer.Option(help="First seed to count.")] = 0,
+    to_seed: Annotated[int | None, typer.Option(help="Last seed to count. All that follow by default.")] = None,
+) -> None:
+    """Print the tables of a study that was run before, or of some of its seeds."""
+    if not results.is_file():
+        raise MissingInputError("no such file", where=results, remedy="Name the results.jsonl of pipelines.mismatch")
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    print(tables([line for line in lines if from_seed <= line["seed"] <= (to_seed if to_seed is not None else 2**31)]))
+
+
+if __name__ == "__main__":
+    run(main)

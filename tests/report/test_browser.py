@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
-import pytest
-
 from heart2heart.evaluate import Metrics
+from tests.browser import FLAGS, chromium
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+ALONE = (
+    *FLAGS, "--headless", "--disable-extensions", "--disable-component-update", "--disable-sync",
+    "--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
 
 
@@ -31,16 +27,11 @@ class Visit:
 
 
 def visit(page: Path, folder: Path, *flags: str) -> Visit:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    browser = next((found for name in names if (found := shutil.which(name))), None)
-    if browser is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have Chromium: the report has not been opened in a browser")
-        pytest.skip("Chromium is not installed: the report has not been opened in a browser")
+    browser = chromium("the report")
     log = folder / "net.json"
     command = [
         browser,
-        *FLAGS,
+        *ALONE,
         *flags,
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={log}",
