@@ -1,15 +1,46 @@
-"""One progress bar a stage: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress of each stage on standard error: a live bar on a terminal, a line now and then elsewhere.
+
+The command line's `--quiet` and `--verbose` set how much is written; results and errors are always written.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from enum import IntEnum
 from typing import Protocol
 
 _EVERY_S = 10.0  # between two lines of a log at first
 _RAREST_S = 600.0  # between two lines of a log at last
+
+
+class Verbosity(IntEnum):
+    """How much is written to standard error besides errors."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+_verbosity = Verbosity.NORMAL
+
+
+def set_verbosity(level: Verbosity) -> None:
+    """Set how much this process writes: nothing, the progress of each stage, or details too."""
+    global _verbosity
+    _verbosity = level
+
+
+def detail(text: str) -> None:
+    """Write one line to standard error if the user asked for details.
+
+    Args:
+        text: What is being done. It must hold no identity and no path of a patient's file.
+    """
+    if _verbosity is Verbosity.VERBOSE:
+        print(text, file=sys.stderr, flush=True)
 
 
 class Progress(Protocol):
@@ -73,9 +104,18 @@ def stage(title: str, total: int, *, timed: bool = True) -> Iterator[Progress]:
     Yields:
         The object to report to.
     """
-    if not sys.stderr.isatty():
-        yield _Lines(title, total)
+    if _verbosity is Verbosity.QUIET:
+        yield Silent()
         return
+    detail(f"begin: {title} ({total} units)")
+    start = time.monotonic()
+    with _bars(title, total, timed) if sys.stderr.isatty() else nullcontext(_Lines(title, total)) as progress:
+        yield progress
+    detail(f"end: {title}, {time.monotonic() - start:.1f} s")
+
+
+@contextmanager
+def _bars(title: str, total: int, timed: bool) -> Iterator[Progress]:
     from rich.console import Console, RenderableType
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars

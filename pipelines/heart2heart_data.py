@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from heart2heart.demo import SOURCE, ingest_hospitals, simulate_hospitals
 from heart2heart.errors import ConfigError, Heart2HeartError, LeakageError, MissingInputError
 from heart2heart.files import read_json, write_json
 from heart2heart.progress import stage
@@ -13,7 +14,6 @@ from heart2heart.sources.catalogue import SOURCES
 from heart2heart.sources.open import SCANNED, add_source
 from heart2heart.sources.plan import Plan, clip_id
 from pipelines.heart2heart_jobs import FOLDS, Study
-from pipelines.synthetic import SOURCE, ingest, simulate
 
 SITES = ("tmed2", "unity", "camus")
 """The data sets of the benchmark; the first trains."""
@@ -146,8 +146,8 @@ def simulated(study: Study, *, scale: float, seed: int, workers: int) -> None:
 
     made = study.out / "data" / "synthetic.json"
     if not made.exists():
-        simulate(study.out, scale, seed, workers)
-        ingest(study.out, study.sites, seed, workers, size=SIZE, frames=FRAMES)
+        simulate_hospitals(study.out, scale, seed, workers, stage=stage)
+        ingest_hospitals(study.out, study.sites, seed, workers, size=SIZE, frames=FRAMES, stage=stage)
         write_json(made, {"scale": scale, "seed": seed})
     stores = FrameStores.open(study.stores)
     with stage("freeze and certify the splits", len(study.folds)) as progress:

@@ -18,13 +18,14 @@ import yaml
 
 from heart2heart.errors import DivergedError, RunError
 from heart2heart.files import read_json, sha256_json, write_json
+from heart2heart.named_configs import configs_folder
 from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
     from heart2heart.learn import TrainConfig
     from heart2heart.predictions import Predictions
 
-CONFIGS = Path("configs/heart2heart")
+CONFIGS = configs_folder() / "heart2heart"
 WAYS = ("labels_only", "pi_model", "pi_model_fix_a_step", "vat", "vat_fix_a_step", "fixmatch", "fixmatch_fix_a_step")
 """The studies of `CONFIGS`, in the order of the table; the first is what the others are compared with."""
 FOLDS = (0, 1, 2)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from heart2heart import seeds
 from heart2heart.curate import LabelBook, agree
 from heart2heart.curate.queue.pool import Ints
+from heart2heart.demo import ingest_hospitals
 from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.schema import POOL_MODES
 from heart2heart.frames.store import FrameStore, FrameStores
@@ -22,7 +23,6 @@ from heart2heart.simulate import four_hospitals, simulate_hospital
 from heart2heart.sources.image_set import add_image_set
 from heart2heart.splits.duplicates import same_pictures
 from heart2heart.views import SCORED
-from pipelines.synthetic import ingest
 
 PARTS = {"pool": 0, "validation": 1, "test": 2}
 
@@ -112,7 +112,7 @@ def hospitals(out: Path, scale: float, size: int, workers: int) -> Archive:
         with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             simulate_hospital(hospital, folder / "hospitals", 7, workers=workers, progress=progress)
     names = tuple(hospital.name for hospital in made)
-    ingest(folder, names, 7, workers, size=size, frames="even:8")
+    ingest_hospitals(folder, names, 7, workers, size=size, frames="even:8", stage=stage)
     truth = {clip: view for clip, view in agree(LabelBook(folder / "labels.db").events()).items() if ":" not in clip}
     return Archive.of("hospitals", [folder / "stores" / name for name in names], SCORED, truth)
 

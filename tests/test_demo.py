@@ -18,16 +18,18 @@ SMALL = ("--scale", "0.25", "--override", "steps=12", "--override", "evaluate_ev
 
 
 def _demo(out: Path) -> list[str]:
-    return [sys.executable, "-m", "pipelines.demo", "--out", str(out), *SMALL]
+    return [sys.executable, "-m", "heart2heart", "demo", "--out", str(out), *SMALL]
 
 
 @pytest.mark.timeout(280)
 def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     out = tmp_path / "demo"
+    empty = tmp_path / "empty"  # the demo needs nothing from the folder where it is started
+    empty.mkdir()
     milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch_fix_a_step" / "checkpoints" / "last.pt")
     for milestone in milestones:
         process = subprocess.Popen(
-            _demo(out), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            _demo(out), cwd=empty, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         while not milestone.exists():
             assert process.poll() is None, f"the demo ended before it made {milestone.name}"
@@ -36,7 +38,7 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
         process.wait()
         assert not (out / "report.html").exists()
 
-    done = subprocess.run(_demo(out), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(_demo(out), cwd=empty, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"Report: {out / 'report.html'}")
     assert "SYNTHETIC" in done.stdout
@@ -50,6 +52,7 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     assert not leftovers
 
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    again = subprocess.run(_demo(out), cwd=ROOT, capture_output=True, text=True, check=True)
+    study = [sys.executable, "-m", "pipelines.demo", "--out", str(out), *SMALL]
+    again = subprocess.run(study, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "The demo is finished" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before

@@ -1,5 +1,7 @@
 """One executable, `heart2heart`; a verb is a few lines that call the library.
 
+`PANELS` groups the verbs by their users. The options `--version`, `--verbose` and `--quiet` come before the verb.
+
 Exit codes: 0 done, 1 a fault of ours, 2 something for the user to mend, 130 stopped by the user. Nothing heavy is
 imported here, so `heart2heart --help` answers at once.
 """
@@ -10,21 +12,51 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 import typer
 import typer.main
 
-from heart2heart.cli import compare, curate, data, folds, labels, model, queue, reach, share, source, splits, sweep
-from heart2heart.errors import Heart2HeartError
+from heart2heart.cli import (
+    compare,
+    configs,
+    curate,
+    data,
+    demo,
+    folds,
+    labels,
+    model,
+    queue,
+    reach,
+    share,
+    source,
+    splits,
+    sweep,
+)
+from heart2heart.errors import ConfigError, Heart2HeartError
+from heart2heart.progress import Verbosity, detail, set_verbosity
 
 STOPPED = 130
 """Exit code after Ctrl-C, as Typer sets it."""
+
+PANELS = {
+    "First steps": ("demo", "configs"),
+    "Data: from files to frames": ("simulate", "ingest", "source", "store"),
+    "Labels: views of clips": ("labels", "curate", "raters", "queue"),
+    "Training: splits and models": ("split", "certify", "train", "sweep", "export"),
+    "Evidence: scores and reports": ("evaluate", "report", "folds", "compare"),
+    "Hospital: clips in, clean copies and predictions out": ("pull", "receive", "deidentify", "verify-deid", "predict"),
+}
+"""Panel of `--help` -> its verbs, in the order shown."""
+
+VERSIONS_SHOWN = ("torch", "monai", "pydicom", "SimpleITK", "albumentations", "numpy", "pyarrow")
+"""Libraries whose versions `--verbose` tells: those that can change a result."""
 
 app = typer.Typer(
     name="heart2heart",
     help="From a hospital's echo DICOM to a view classifier that can be trusted at another hospital.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,6 +72,61 @@ share.register(app)
 curate.register(app)
 queue.register(app)
 labels.register(app)
+demo.register(app)
+configs.register(app)
+
+
+def _assign_panels() -> None:
+    """Put every verb into its panel of `--help`, panels and verbs in the order of `PANELS`."""
+    place = {verb: (panel, at) for at, (panel, verb) in enumerate((p, v) for p, vs in PANELS.items() for v in vs)}
+    for info in (*app.registered_commands, *app.registered_groups):
+        info.rich_help_panel = place[str(info.name)][0]
+    app.registered_commands.sort(key=lambda info: place[str(info.name)][1])
+    app.registered_groups.sort(key=lambda info: place[str(info.name)][1])
+
+
+_assign_panels()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from heart2heart import __version__
+
+        print(f"heart2heart {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Write what is being done, with versions and times; no identities.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors only, no progress.")] = False,
+) -> None:
+    del version
+    if verbose and quiet:
+        raise ConfigError("--verbose and --quiet exclude each other", remedy="Give one of them")
+    set_verbosity(Verbosity.VERBOSE if verbose else Verbosity.QUIET if quiet else Verbosity.NORMAL)
+    if verbose:
+        detail(f"heart2heart {context.invoked_subcommand}: {_versions()}")
+
+
+def _versions() -> str:
+    """Return the versions of Python, of heart2heart and of the libraries that can change a result."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    known = [f"Python {platform.python_version()}"]
+    for name in ("heart2heart", *VERSIONS_SHOWN):
+        try:
+            known.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            known.append(f"{name} missing")
+    return ", ".join(known)
 
 
 def main() -> None:

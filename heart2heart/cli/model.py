@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML configuration; docs/configuration.md lists its keys.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a packaged name as `heart2heart configs` lists them.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
     override: Annotated[list[str] | None, typer.Argument(help="Overrides such as optimiser.lr=0.03.")] = None,
     store: Annotated[list[Path] | None, typer.Option(help="Frame store; repeatable. Overrides data.stores.")] = None,
@@ -44,12 +44,13 @@ def train(
 
     Started by torchrun, several processes train one run together: torchrun --nproc-per-node 2 -m heart2heart train ...
 
-    Example: heart2heart train configs/demo_labels_only.yaml --store store --split split --out runs/labels_only
+    Example: heart2heart train demo/labels_only --store store --split split --out runs/labels_only
     """
     from heart2heart.learn import TrainConfig, train
+    from heart2heart.named_configs import find_config
     from heart2heart.progress import stage
 
-    settings = TrainConfig.load(config, [*(override or ()), *data_overrides(store, split)])
+    settings = TrainConfig.load(find_config(config), [*(override or ()), *data_overrides(store, split)])
     if os.environ.get("RANK", "0") != "0":  # torchrun started several of us, and the first one speaks
         train(settings, out)
         return

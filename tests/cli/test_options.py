@@ -1,0 +1,102 @@
+"""What holds for all verbs: version, verbosity, panels of the help, completion, and configurations by name."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from heart2heart import __version__, progress
+from heart2heart.cli import PANELS, app
+from heart2heart.named_configs import config_names, find_config
+from heart2heart.progress import Verbosity
+from tests.support import make_store
+
+EXECUTABLE = Path(sys.executable).with_name("heart2heart")
+
+
+@pytest.fixture(autouse=True)
+def _verbosity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_verbosity", Verbosity.NORMAL)
+
+
+def test_version_is_printed_at_once() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"heart2heart {__version__}\n")
+
+
+def test_verbose_tells_verb_versions_and_stages_but_no_path(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["--verbose", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
+    lines = shown.stderr.splitlines()
+    assert lines[0].startswith("heart2heart simulate: Python 3.")
+    assert "pydicom" in lines[0]
+    assert any(line.startswith("begin: simulate hospital A (") for line in lines)
+    assert any(line.startswith("end: simulate hospital D, ") for line in lines)
+    assert str(tmp_path) not in shown.stderr
+
+
+def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
+    runner = CliRunner()
+    shown = runner.invoke(app, ["-q", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
+    assert shown.exit_code == 0
+    assert shown.stderr == ""
+    assert shown.stdout.startswith("hospital (synthetic)")
+    refused = subprocess.run(
+        [EXECUTABLE, "-q", "store", "show", tmp_path / "none"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: no frame store here")
+
+
+def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", patients=2)
+    done = subprocess.run(
+        [EXECUTABLE, "-v", "-q", "store", "digest", store.root], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --verbose and --quiet exclude each other. Give one of them\n"
+
+
+def test_every_verb_is_in_one_panel_of_the_help() -> None:
+    verbs = [str(info.name) for info in (*app.registered_commands, *app.registered_groups)]
+    assert sorted(verbs) == sorted(verb for panel in PANELS.values() for verb in panel)
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
+    places = [text.index(panel) for panel in PANELS]
+    assert places == sorted(places)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(("words", "offered"), [("heart2heart tra", "train"), ("heart2heart store sh", "show")])
+def test_completion_in_bash(words: str, offered: str) -> None:
+    """Sources the script that `--show-completion` prints, and asks bash for the words after the cursor."""
+    environment = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    environment["PATH"] = f"{EXECUTABLE.parent}{os.pathsep}{environment['PATH']}"
+    script = subprocess.run(
+        [EXECUTABLE, "--show-completion", "bash"], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "complete -o default -F" in script
+    function = script.split("-F")[1].split()[0]
+    count = len(words.split())
+    line = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD={count - 1}; {function} heart2heart; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, check=True)
+    assert offered in done.stdout.split()
+
+
+def test_configs_lists_every_name() -> None:
+    lines = CliRunner().invoke(app, ["configs"]).output.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == list(config_names())
+
+
+def test_configs_copies_one_and_overwrites_nothing(tmp_path: Path) -> None:
+    runner, out = CliRunner(), tmp_path / "mine.yaml"
+    assert runner.invoke(app, ["configs", "demo/fixmatch"]).output == find_config("demo/fixmatch").read_text()
+    copied = runner.invoke(app, ["configs", "demo/fixmatch", "--out", str(out)])
+    assert copied.exit_code == 0
+    assert out.read_text() == find_config("demo/fixmatch").read_text()
+    for refused in (["configs", "demo/fixmatch", "--out", str(out)], ["configs", "--out", str(tmp_path / "new.yaml")]):
+        assert runner.invoke(app, refused).exit_code == 1  # main() turns the error itself into exit code 2
+    assert out.read_text() == find_config("demo/fixmatch").read_text()
+    assert not (tmp_path / "new.yaml").exists()
