@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+LOCKED_EXTRAS ?= codecs,curate,network,verify
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test test-slow lint format docs clean
+.PHONY: demo test test-slow lint format docs clean lock
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/python -m pipelines.demo --out demo_output
+	$(BIN)/heart2heart demo --out demo_output
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" --nbmake tests notebooks
@@ -38,3 +39,7 @@ clean:
 docs: $(VENV)/installed
 	$(BIN)/python -m heart2heart.cli.reference > docs/cli.md
 	$(BIN)/python -m heart2heart.cli.configuration > docs/configuration.md
+
+# Requirements with hashes and the SBOM of a release, for this Python and platform.
+lock: $(VENV)/installed
+	$(BIN)/python -m tools.lock --out dist --constraints constraints.txt '.[$(LOCKED_EXTRAS)]'

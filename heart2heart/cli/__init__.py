@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 import typer.main
+from typer.models import CommandInfo, TyperInfo
 
 from heart2heart.cli import (
     compare,
@@ -79,7 +80,8 @@ configs.register(app)
 def _assign_panels() -> None:
     """Put every verb into its panel of `--help`, panels and verbs in the order of `PANELS`."""
     place = {verb: (panel, at) for at, (panel, verb) in enumerate((p, v) for p, vs in PANELS.items() for v in vs)}
-    for info in (*app.registered_commands, *app.registered_groups):
+    verbs: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+    for info in verbs:
         info.rich_help_panel = place[str(info.name)][0]
     app.registered_commands.sort(key=lambda info: place[str(info.name)][1])
     app.registered_groups.sort(key=lambda info: place[str(info.name)][1])

@@ -61,7 +61,7 @@ def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_every_verb_is_in_one_panel_of_the_help() -> None:
-    verbs = [str(info.name) for info in (*app.registered_commands, *app.registered_groups)]
+    verbs = [str(info.name) for info in app.registered_commands] + [str(info.name) for info in app.registered_groups]
     assert sorted(verbs) == sorted(verb for panel in PANELS.values() for verb in panel)
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
     places = [text.index(panel) for panel in PANELS]

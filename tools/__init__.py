@@ -1,0 +1,1 @@
+"""Tools of the repository, for those who make a release; no part of the package."""
