@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.aggregation import clip_log_probabilities, log_softmax
 from heart2heart.errors import DicomError, MissingInputError
 from heart2heart.progress import Part, Progress, Silent
 
@@ -66,8 +67,6 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
     Raises:
         DicomError: a file is not a clip; the message carries its status code.
     """
-    from scipy.special import log_softmax
-
     from heart2heart.dicom import load_clip
     from heart2heart.learn import Run
 
@@ -79,8 +78,8 @@ def predict_files(run: Path, files: Sequence[Path], *, rule: str = "all") -> lis
         except DicomError as error:
             remedy = f"Status {error.code}; docs/status-codes.md explains it"
             raise DicomError(error.what, code=error.code, where=file, remedy=remedy) from error
-        log_p = log_softmax(trained.predict(clip.pixels).astype(np.float64), axis=1)
-        mean = log_softmax(log_p.mean(axis=0))
+        log_p = log_softmax(trained.predict(clip.pixels))
+        (mean,) = clip_log_probabilities(log_p, np.zeros(len(log_p), np.int64), 1)
         classes = trained.classes
         frames = tuple(
             FramePrediction(int(frame["index"]), classes[int(row.argmax())], tuple(np.exp(row).tolist()))

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from heart2heart.aggregation import clip_log_probabilities, log_softmax
+from heart2heart.curate import cleanlab_judge
 from heart2heart.curate.consensus import resolve
 from heart2heart.curate.events import LabelEvent
 from heart2heart.curate.exchange.tables import write_rows
@@ -109,7 +111,8 @@ def find_suspects(
     """Judge the labels of a book by predictions of clips that were not trained on.
 
     Args:
-        parts: Predictions of one split or of several, such as the folds; a clip in several is judged by their mean.
+        parts: Predictions of one split or of several, such as the folds; a clip with several runs is judged by the
+            mean of their probabilities.
         events: The label book's events.
         rule: A name of `consensus.RULES`.
         judge: One of `JUDGES`.
@@ -149,9 +152,7 @@ def find_suspects(
 def _judged(judge: str, given: Integers, probabilities: Floats) -> tuple[Integers, float]:
     """Return the class that each suspect rather is of, -1 for those that are not suspect, and the errors expected."""
     if judge == "cleanlab":
-        from heart2heart.curate.cleanlab_judge import judge as by_cleanlab
-
-        issues, errors = by_cleanlab(given, probabilities)
+        issues, errors = cleanlab_judge.judge(given, probabilities)
         return np.where(issues, _without_given(given, probabilities).argmax(1), -1).astype(np.int64), errors
     confident = confident_classes(given, probabilities)
     expected = joint(given, confident, probabilities.shape[1])
@@ -195,16 +196,19 @@ def _states(events: Sequence[LabelEvent]) -> dict[str, ClipState]:
 
 
 def _by_clip(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
-    """Return the clips and the mean of their frames' probabilities over frames and runs, `(clips, classes)`."""
-    names, shares = [], []
+    """Return the clips and their probabilities, the mean over the runs that predicted them, `(clips, classes)`."""
+    names, probabilities = [np.empty(0, str)], [np.empty((0, len(parts[0].provenance.classes)))]
     for part in parts:
-        kept = pc.is_in(part.table["role"], pa.array(UNSEEN)).to_numpy(zero_copy_only=False)
-        logits = part.logits[kept]
-        powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
-        shares.append(powers / powers.sum(1, keepdims=True))
-        names.append(part.table["clip"].to_numpy(zero_copy_only=False)[kept].astype(str))
+        table = part.table.select(["run", "clip"])
+        unseen = pc.is_in(part.table["role"], pa.array(UNSEEN))
+        for run in pc.unique(table["run"]).to_pylist():
+            kept = pc.and_(unseen, pc.equal(table["run"], run)).to_numpy(zero_copy_only=False)
+            clips, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept].astype(str), return_inverse=True)
+            names.append(clips)
+            log_p = log_softmax(part.logits[kept])
+            probabilities.append(np.exp(clip_log_probabilities(log_p, clip, len(clips))))
     clips, member = np.unique(np.concatenate(names), return_inverse=True)
-    whole = np.concatenate(shares)
+    whole = np.concatenate(probabilities)
     sums = np.zeros((len(clips), whole.shape[1]))
     np.add.at(sums, member, whole)
     return [str(clip) for clip in clips], sums / np.bincount(member, minlength=len(clips))[:, None]

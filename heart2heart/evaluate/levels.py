@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heart2heart.aggregation import clip_log_probabilities
 from heart2heart.evaluate.bootstrap import Draws, Weights, resample
 from heart2heart.evaluate.classification import Floats, Ints, clustered_confusion, sensitivity
 
@@ -40,7 +41,7 @@ class Level:
 
 
 def group_votes(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> tuple[Floats, Ints, Ints, int]:
-    """Let the frames of each group, such as a clip, vote: the mean of their log-probabilities.
+    """Let the frames of each group, such as a clip, vote: the rule of `aggregation`.
 
     Args:
         log_p: `(runs, n, classes)`.
@@ -49,13 +50,12 @@ def group_votes(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> tuple
         cluster: Cluster of each frame `(n,)`.
 
     Returns:
-        Scores `(runs, groups, classes)`, truth and cluster `(groups,)` of the groups whose frames share one truth, and
-        the number of groups whose frames do not.
+        Log-probabilities `(runs, groups, classes)`, truth and cluster `(groups,)` of the groups whose frames share one
+        truth, and the number of groups whose frames do not.
     """
     _, first, member = np.unique(group, return_index=True, return_inverse=True)
     mixed = np.bincount(member, weights=truth != truth[first][member]) > 0
-    sums = np.stack([[np.bincount(member, weights=column) for column in run.T] for run in log_p])
-    scores = sums.transpose(0, 2, 1) / np.bincount(member)[None, :, None]
+    scores = np.stack([clip_log_probabilities(run, member, len(first)) for run in log_p])
     return scores[:, ~mixed], truth[first][~mixed], cluster[first][~mixed], int(mixed.sum())
 
 

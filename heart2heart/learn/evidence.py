@@ -57,7 +57,7 @@ class RunEvidence:
                 `teacher` (averaged weights at the last step), `earlier`.
 
         Returns:
-            float32 `(n, classes)`, and `(n, d)` for `embeddings`.
+            float32 `(n, classes)`, natural logarithms of probabilities, and `(n, d)` for `embeddings`.
 
         Raises:
             RunError: the run kept no last checkpoint, does not end in a linear layer, or the earlier run tells other
@@ -72,9 +72,9 @@ class RunEvidence:
             else:
                 logits = infer(self.run.network, batch)
             if "probabilities" in tables:
-                found["probabilities"].append(logits.softmax(-1))
+                found["probabilities"].append(logits.log_softmax(-1))
             for name in tables & {"student", "teacher", "earlier"}:
-                found[name].append(infer(self._other(name), batch).softmax(-1))
+                found[name].append(infer(self._other(name), batch).log_softmax(-1))
         return {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
 
     def last_layer(self) -> tuple[Table, Table]:

@@ -13,7 +13,8 @@ def test_a_clip_is_called_by_its_mean_log_probability() -> None:
     scores, truth, cluster, mixed = group_votes(
         np.log(p)[None], np.array([1, 1, 1, 0]), np.array([5, 5, 5, 8]), np.array([2, 2, 2, 1])
     )
-    np.testing.assert_allclose(scores[0, 0], np.log(p[:3]).mean(0))
+    mean = np.exp(np.log(p[:3]).mean(0))
+    np.testing.assert_allclose(np.exp(scores[0, 0]), mean / mean.sum())
     assert scores[0].argmax(1).tolist() == [1, 0]
     assert truth.tolist() == [1, 0]
     assert cluster.tolist() == [2, 1]

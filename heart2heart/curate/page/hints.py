@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from heart2heart.aggregation import clip_log_probabilities, log_softmax
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.predictions import Predictions
 
@@ -21,7 +22,7 @@ class Suggestion:
     """What a model calls a clip.
 
     Attributes:
-        view: The view of the largest mean probability over the clip's frames.
+        view: The likeliest view of the clip, by the mean of its frames' log-probabilities.
         probability: That probability.
         run: The run that predicted.
     """
@@ -53,17 +54,12 @@ def read_suggestions(path: Path, run: str | None = None) -> dict[str, Suggestion
     table = predictions.table
     mine = pc.and_(pc.equal(table["run"], chosen), pc.is_in(table["role"], pa.array(["validation", "test"])))
     kept = mine.to_numpy(zero_copy_only=False)
-    logits = predictions.logits[kept]
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
-    shares /= shares.sum(axis=1, keepdims=True)
-    names, member = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept], return_inverse=True)
-    sums = np.zeros((len(names), len(predictions.provenance.classes)))
-    np.add.at(sums, member, shares)
-    means = sums / np.bincount(member, minlength=len(names))[:, None]
+    names, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept], return_inverse=True)
+    probabilities = np.exp(clip_log_probabilities(log_softmax(predictions.logits[kept]), clip, len(names)))
     classes = predictions.provenance.classes
     return {
-        str(name): Suggestion(classes[int(mean.argmax())], float(mean.max()), chosen)
-        for name, mean in zip(names, means, strict=True)
+        str(name): Suggestion(classes[int(of_clip.argmax())], float(of_clip.max()), chosen)
+        for name, of_clip in zip(names, probabilities, strict=True)
     }
 
 

@@ -1,4 +1,4 @@
-"""From frames to clips: what a run says of every frame, averaged over each clip before anything is chosen."""
+"""From frames to clips: what a run says of every frame, brought together for each clip before anything is chosen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.aggregation import clip_log_probabilities_of_sums
 from heart2heart.curate.queue.pool import Bools, Ints, Table
 from heart2heart.errors import RunError
 from heart2heart.frames.geometry import Geometry
@@ -15,7 +16,7 @@ from heart2heart.frames.store import Frames
 from heart2heart.progress import Progress, Silent
 
 PER_FRAME = ("probabilities", "embeddings", "earlier", "student", "teacher")
-"""The tables of `pool.TABLES` that come from frames."""
+"""The tables of `pool.TABLES` that come from frames; all but `embeddings` are probabilities."""
 _BATCH = 2048  # frames read at a time
 
 
@@ -31,7 +32,10 @@ class Evidence(Protocol):
         """Geometry of the frames that it takes."""
 
     def of(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> Mapping[str, Table]:
-        """Return the tables, of `PER_FRAME`, of frames uint8 `(n, size, size)`."""
+        """Return tables, of `PER_FRAME`, of frames uint8 `(n, size, size)`.
+
+        Probabilities are given as their natural logarithms, float32 `(n, classes)`; embeddings as they are.
+        """
 
     def last_layer(self) -> tuple[Table, Table]:
         """Return weights `(d, classes)` and bias `(classes,)` of the last linear layer."""
@@ -49,7 +53,7 @@ def read_tables(
     tables: Set[str],
     progress: Progress | None = None,
 ) -> dict[str, Table]:
-    """Return tables of clips: means over their frames.
+    """Return tables of clips: the mean of their frames' embeddings, and probabilities by the rule of `aggregation`.
 
     Args:
         evidence: The run.
@@ -75,8 +79,13 @@ def read_tables(
             total = sums.setdefault(name, np.zeros((count, values.shape[1]), np.float32))
             np.add.at(total, owner[part], values)
         progress.update(min(start + _BATCH, len(rows)))
-    frames = np.bincount(owner, minlength=count)[:, None].astype(np.float32)
-    found = {name: total / frames for name, total in sums.items()}
+    frames = np.bincount(owner, minlength=count)
+    found: dict[str, Table] = {}
+    for name, total in sums.items():
+        if name == "embeddings":
+            found[name] = total / frames[:, None].astype(np.float32)
+        else:
+            found[name] = np.exp(clip_log_probabilities_of_sums(total, frames)).astype(np.float32)
     if tables & {"weights", "bias"}:
         found["weights"], found["bias"] = evidence.last_layer()
     return found

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Table = npt.NDArray[np.float32]
 
 TABLES: Mapping[str, str] = {
-    "probabilities": "(n, classes): mean over the clip's frames of the selected weights' probabilities",
+    "probabilities": "(n, classes): probabilities of the clip by the selected weights, by the rule of `aggregation`",
     "embeddings": "(n, d): mean over the clip's frames of what enters the network's last linear layer",
     "weights": "(d, classes): weights of that layer",
     "bias": "(classes,): its bias",

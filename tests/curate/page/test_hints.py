@@ -32,7 +32,7 @@ def _predictions(clips: int, frames: int) -> Predictions:
     return Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), provenance)
 
 
-def test_a_clips_suggestion_is_the_largest_mean_probability(tmp_path: Path) -> None:
+def test_read_suggestions_takes_the_mean_of_log_probabilities(tmp_path: Path) -> None:
     predictions = _predictions(clips=6, frames=3)
     predictions.write(tmp_path / "p.parquet")
     found = read_suggestions(tmp_path / "p.parquet", "r2")
@@ -44,7 +44,8 @@ def test_a_clips_suggestion_is_the_largest_mean_probability(tmp_path: Path) -> N
             if (row["clip"], row["run"], row["role"]) == (clip, "r2", "test")
         ]
         shares = [np.exp(logits) / np.exp(logits).sum() for logits in np.array(mine, np.float64)]
-        mean = np.mean(shares, axis=0)
+        mean = np.exp(np.mean(np.log(shares), axis=0))
+        mean /= mean.sum()
         assert suggestion.view == ("PLAX", "A4C")[int(mean.argmax())]
         assert suggestion.probability == pytest.approx(mean.max())
         assert suggestion.run == "r2"

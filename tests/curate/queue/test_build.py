@@ -41,7 +41,7 @@ class Known:
 
     def of(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
         flat = pixels.reshape(len(pixels), -1).astype(np.float32)
-        found = {name: softmax(flat[:, at : at + 4] / 64) for at, name in enumerate(sorted(tables))}
+        found = {name: np.log(softmax(flat[:, at : at + 4] / 64)) for at, name in enumerate(sorted(tables))}
         return {name: flat[:, :5] if name == "embeddings" else table for name, table in found.items()}
 
     def last_layer(self) -> tuple[Table, Table]:
@@ -84,14 +84,15 @@ def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: F
         write_queue(queue, settings, tmp_path / "queue.txt")
 
 
-def test_tables_of_clips_are_means_over_their_frames(stores: FrameStores) -> None:
+def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -> None:
     queue = build_queue(stores, QueueSettings(by="core_set", budget=1, frames="all"), evidence=Known())
     frames = stores.frames.to_pylist()
     for place in (0, 17):
         rows = np.array([frame["row"] for frame in frames if frame["clip"] == queue.clips[place]])
         own = Known().of(stores.read(rows), {"embeddings", "probabilities"})
-        for name in ("embeddings", "probabilities"):
-            assert queue.pool.table(name)[place] == pytest.approx(own[name].mean(0), rel=1e-5)
+        assert queue.pool.table("embeddings")[place] == pytest.approx(own["embeddings"].mean(0), rel=1e-5)
+        powers = np.exp(own["probabilities"].mean(0))
+        assert queue.pool.table("probabilities")[place] == pytest.approx(powers / powers.sum(), rel=1e-5)
 
 
 def test_random_needs_no_run_and_others_say_so(stores: FrameStores) -> None:
