@@ -45,8 +45,8 @@ class LabelBook:
         patience: Seconds to wait for another program that writes.
     """
 
-    def __init__(self, path: Path, *, patience: float = 30.0) -> None:
-        self.path, self._patience = path, patience
+    def __init__(self, path: str | Path, *, patience: float = 30.0) -> None:
+        self.path, self._patience = Path(path), patience
 
     @contextmanager
     def _open(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:

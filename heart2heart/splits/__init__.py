@@ -1,6 +1,7 @@
 """Splits: propose by patient and hospital, freeze, and certify as free of leakage."""
 
-from heart2heart.splits.certify import Certificate, certify
+from heart2heart.splits.certificate import Certificate
+from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import ROLES, Selection, SplitManifest
 from heart2heart.splits.official import freeze_official
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out

@@ -8,57 +8,11 @@ what metadata alone gives away and how labels and hospitals are confounded.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from heart2heart.config import Config
-from heart2heart.files import read_json, sha256_json, write_json
+from heart2heart.files import write_json
 from heart2heart.frames.store import Frames
-from heart2heart.predictions import Check
-
-if TYPE_CHECKING:
-    from heart2heart.splits.manifest import SplitManifest
-
-
-REQUIRED = (
-    "patient_disjoint",
-    "study_disjoint",
-    "series_disjoint",
-    "instance_disjoint",
-    "pixel_hash_disjoint",
-    "pool_without_evaluated_patients",
-    "held_out_untouched",
-    "near_duplicates",
-    "views_present",
-    "test_patients",
-    "view_by_site",
-    "metadata_probe",
-)
-"""Checks without which a certificate certifies nothing."""
-
-
-class Certificate(Config):
-    """What the checks found in one split."""
-
-    schema_version: int = 1
-    split_sha256: str
-    """Hash of the split that was checked."""
-    checks: tuple[Check, ...]
-    """One entry a check."""
-
-    @classmethod
-    def read(cls, path: Path) -> Certificate:
-        """Read a certificate."""
-        return cls.parse(read_json(path, what="leakage certificate"), where=path)
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed; warnings do not count."""
-        return all(check.status != "fail" for check in self.checks)
-
-    def digest(self) -> str:
-        """Return the hash of the certificate."""
-        return sha256_json(self.model_dump(mode="json"))
+from heart2heart.splits import checks, duplicates
+from heart2heart.splits.certificate import REQUIRED, Certificate
+from heart2heart.splits.manifest import SplitManifest
 
 
 def certify(split: SplitManifest, stores: Frames) -> Certificate:
@@ -69,14 +23,12 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
     Raises:
         SplitError: the stores do not hold the split's data.
     """
-    from heart2heart.splits import checks, duplicates
-
     split.check_data(stores)
     found = [
         *checks.disjoint(split.members, stores),
         checks.pool(split.members),
         checks.held_out(split.members, split.held_out_sites),
-        duplicates.check(split, stores),
+        duplicates.check(split.members, stores),
         checks.views_present(split.members, split.classes),
         checks.clusters(split.members),
         checks.confounding(split.members, split.classes),

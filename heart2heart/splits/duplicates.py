@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from heart2heart.frames.store import Frames
 from heart2heart.predictions import Check
 from heart2heart.splits.checks import GROUPS, grouped
 from heart2heart.splits.sketch import MIN_CORRELATION, Sketches, correlate
-
-if TYPE_CHECKING:
-    from heart2heart.splits.manifest import SplitManifest
 
 Ints = npt.NDArray[np.int64]
 
@@ -107,9 +104,9 @@ def same_pictures(
     return (np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)), compared
 
 
-def check(split: SplitManifest, stores: Frames) -> Check:
+def check(members: pa.Table, stores: Frames) -> Check:
     """Fail when a validation or test frame shows the same picture as a frame of another group."""
-    used = grouped(split.members)
+    used = grouped(members)
     if len(used) == 0:
         return Check(name="near_duplicates", status="fail", detail="no frame is used")
     where = used["frame"].to_pylist()

@@ -23,7 +23,7 @@ from heart2heart.errors import ExistsError, LeakageError, MissingInputError, Spl
 from heart2heart.files import atomic_path, read_json, sha256_json, write_json
 from heart2heart.frames.store import Frames
 from heart2heart.predictions import SplitInfo
-from heart2heart.splits.certify import REQUIRED, Certificate
+from heart2heart.splits.certificate import REQUIRED, Certificate
 
 SCHEMA_VERSION = 1
 
@@ -94,13 +94,14 @@ class SplitManifest:
     sha256: str
 
     @classmethod
-    def load(cls, path: Path) -> SplitManifest:
+    def load(cls, path: str | Path) -> SplitManifest:
         """Read a split and check that nobody edited it.
 
         Raises:
             MissingInputError: no split here.
             SplitError: another schema, or a hash that does not fit.
         """
+        path = Path(path)
         content = read_json(path / "split.json", what="split manifest")
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             raise SplitError("this split has another schema", where=path, remedy="Propose it again with this version")
@@ -131,7 +132,7 @@ class SplitManifest:
     @classmethod
     def freeze(
         cls,
-        path: Path,
+        path: str | Path,
         *,
         name: str,
         classes: Sequence[str],
@@ -147,6 +148,7 @@ class SplitManifest:
         Raises:
             ExistsError: a split is already here.
         """
+        path = Path(path)
         if (path / "split.json").exists():
             raise ExistsError("a split is already frozen here", where=path, remedy="Name another folder")
         members = members.cast(MEMBERS).sort_by("frame")

@@ -31,13 +31,13 @@ class Opening(Config):
     """Version of heart2heart that tested it."""
 
 
-def read_openings(split: Path) -> list[Opening]:
+def read_openings(split: str | Path) -> list[Opening]:
     """Return the openings of the split at `split`, oldest first.
 
     Raises:
         SplitError: the log is damaged.
     """
-    path = split / FILE
+    path = Path(split) / FILE
     if not path.exists():
         return []
     try:

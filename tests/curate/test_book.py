@@ -25,6 +25,11 @@ def test_events_come_back_in_order_and_only_once(tmp_path: Path) -> None:
     assert book.events() == [*events, _event(9)]
 
 
+def test_label_book_opens_a_path_given_as_text(tmp_path: Path) -> None:
+    assert LabelBook(str(tmp_path / "labels.db")).append([_event(1)]) == 1
+    assert LabelBook(str(tmp_path / "labels.db")).events() == LabelBook(tmp_path / "labels.db").events()
+
+
 def test_an_event_is_never_changed(tmp_path: Path) -> None:
     book = LabelBook(tmp_path / "labels.db")
     book.append([_event(1)])

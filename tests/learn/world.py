@@ -18,7 +18,7 @@ from heart2heart.learn import TrainConfig
 from heart2heart.learn.data import TrainData
 from heart2heart.predictions import Check
 from heart2heart.splits import SplitManifest
-from heart2heart.splits.certify import REQUIRED, Certificate
+from heart2heart.splits.certificate import REQUIRED, Certificate
 from heart2heart.splits.manifest import MEMBERS
 from heart2heart.views import SCORED
 

@@ -33,6 +33,14 @@ def test_select_reads_the_right_pixels(frozen: tuple[FrameStore, SplitManifest])
     assert store.read(chosen.rows).shape == (len(chosen.rows), 16, 16)
 
 
+def test_load_opens_a_path_given_as_text(frozen: tuple[FrameStore, SplitManifest]) -> None:
+    store, split = frozen
+    loaded = SplitManifest.load(str(split.path))
+    assert (loaded.path, loaded.sha256) == (split.path, split.sha256)
+    certificate = certify(loaded, store)
+    assert Certificate.read(str(split.path / "certificate.json")) == certificate
+
+
 def test_targets_are_minus_one_without_a_class(frozen: tuple[FrameStore, SplitManifest]) -> None:
     store, split = frozen
     assert set(split.select(store, "unlabeled").targets) == {-1}

@@ -1,0 +1,49 @@
+"""The leakage certificate as it is written beside a split: one entry a check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heart2heart.config import Config
+from heart2heart.files import read_json, sha256_json
+from heart2heart.predictions import Check
+
+REQUIRED = (
+    "patient_disjoint",
+    "study_disjoint",
+    "series_disjoint",
+    "instance_disjoint",
+    "pixel_hash_disjoint",
+    "pool_without_evaluated_patients",
+    "held_out_untouched",
+    "near_duplicates",
+    "views_present",
+    "test_patients",
+    "view_by_site",
+    "metadata_probe",
+)
+"""Checks without which a certificate certifies nothing."""
+
+
+class Certificate(Config):
+    """What the checks found in one split."""
+
+    schema_version: int = 1
+    split_sha256: str
+    """Hash of the split that was checked."""
+    checks: tuple[Check, ...]
+    """One entry a check."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> Certificate:
+        """Read a certificate."""
+        return cls.parse(read_json(Path(path), what="leakage certificate"), where=path)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; warnings do not count."""
+        return all(check.status != "fail" for check in self.checks)
+
+    def digest(self) -> str:
+        """Return the hash of the certificate."""
+        return sha256_json(self.model_dump(mode="json"))
