@@ -12,12 +12,9 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d, uniform_filter
 from heart2heart.simulate.anatomy.scene import CM_PER_CELL, HALF_WIDTH_CM, Scene
 from heart2heart.simulate.machine import MachineConfig
 from heart2heart.simulate.patient import Patient
-from heart2heart.simulate.psf import FWHM_PER_SIGMA, PointSpread
+from heart2heart.simulate.psf import FWHM_PER_SIGMA, Field, Floats, PointSpread
 from heart2heart.simulate.sector import PolarGrid
 from heart2heart.simulate.tissue import Tissue, amplitude_table, attenuation_table
-
-Floats = npt.NDArray[np.float32]
-Field = npt.NDArray[np.complex64]
 
 FINER = 2
 """The material grid is finer than the imaged one by this, so that a scatterer may be looked up in its nearest cell."""
