@@ -24,7 +24,7 @@ from heart2heart.learn.losses import inverse_frequency
 from heart2heart.learn.sampler import BalancedSampler
 from heart2heart.networks import build_network
 from heart2heart.splits import SplitManifest
-from tests.learn.test_together import train_and_end
+from tests.learn.double import assert_same_weights, train_in_double
 from tests.learn.test_train import BOTH, StopAt, StoppedError, final, lines, same
 from tests.learn.together import together
 from tests.learn.world import SIZE, World, make_world
@@ -145,9 +145,8 @@ def test_a_balanced_run_resumes_to_the_same_bits(hospitals: World, tmp_path: Pat
 @pytest.mark.slow  # tests/learn/test_together.py has a quicker one, of one hospital
 def test_two_processes_draw_the_balanced_batches_of_one(hospitals: World, tmp_path: Path) -> None:
     config = hospitals.config(**BALANCED | {"steps": 4, "log_every": 1, "evaluate_every": 4})
-    alone = train(config, tmp_path / "alone")
-    assert together(2, train_and_end, config, tmp_path / "two", folder=tmp_path) == ["", ""]
-    one, two = final(alone.path), final(tmp_path / "two")
+    train_in_double(config, tmp_path / "alone")
+    assert together(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
+    one, two = final(tmp_path / "alone"), final(tmp_path / "two")
     assert same(one["batches"]["samplers"], two["batches"]["samplers"])
-    for name, value in one["network"].items():
-        torch.testing.assert_close(two["network"][name], value, atol=1e-5, rtol=1e-4)
+    assert_same_weights(one, two)

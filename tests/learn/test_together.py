@@ -21,6 +21,7 @@ from heart2heart.learn import world as learn_world
 from heart2heart.learn.loop import advance
 from heart2heart.learn.processes import join
 from heart2heart.learn.sync_norm import synchronise
+from tests.learn.double import assert_same_weights, train_in_double
 from tests.learn.test_train import BOTH, final, lines, same
 from tests.learn.together import together
 from tests.learn.world import World
@@ -58,15 +59,13 @@ def train_and_end(config: TrainConfig, out: Path) -> None:
 )
 def test_two_processes_take_the_steps_of_one(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
     config = world.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)
-    alone = train(config, tmp_path / "alone")
-    assert together(2, train_and_end, config, tmp_path / "two", folder=tmp_path) == ["", ""]
-    assert checkpoint.load(tmp_path / "two" / "checkpoints" / "best.pt")["step"] == alone.folder.record.selected_step
-    one, two = final(tmp_path / "alone"), final(tmp_path / "two")
-    for part in ("network", "ema"):
-        for name, value in one[part].items():
-            torch.testing.assert_close(two[part][name], value, atol=1e-5, rtol=1e-4)
+    train_in_double(config, tmp_path / "alone")
+    assert together(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
+    selected = [checkpoint.load(tmp_path / run / "checkpoints" / "best.pt")["step"] for run in ("alone", "two")]
+    assert selected[0] == selected[1]
+    assert_same_weights(final(tmp_path / "alone"), final(tmp_path / "two"))
     for mine, theirs in zip(lines(tmp_path / "alone"), lines(tmp_path / "two"), strict=True):
-        assert mine == pytest.approx(theirs, abs=1e-4)
+        assert mine == pytest.approx(theirs, abs=1e-6)
         assert mine.get("conflict_rate") == theirs.get("conflict_rate")
     if settings is DECIDING:
         assert {line["conflict_rate"] for line in lines(tmp_path / "two")} == {0.0, 1.0}
@@ -208,4 +207,4 @@ def test_torchrun_starts_the_command(world: World, tmp_path: Path) -> None:
     assert Run.load(tmp_path / "two").folder.record.processes == 2
     one, two = final(alone.path)["network"], final(tmp_path / "two")["network"]
     for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3)  # float32: sums differ by processor

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from heart2heart.learn import TrainConfig, checkpoint, train
+from heart2heart.learn import TrainConfig, checkpoint
+from tests.learn.double import assert_same_weights, train_in_double
 from tests.learn.together import together
 from tests.learn.world import World
 
@@ -20,7 +21,7 @@ METHODS = {
 
 def train_each(configs: dict[str, TrainConfig], folder: Path) -> None:
     for name, config in configs.items():
-        train(config, folder / name)
+        train_in_double(config, folder / name)
 
 
 def test_two_processes_remember_what_one_does(world: World, tmp_path: Path) -> None:
@@ -32,9 +33,7 @@ def test_two_processes_remember_what_one_does(world: World, tmp_path: Path) -> N
     assert together(2, train_each, configs, tmp_path / "two", folder=tmp_path) == ["", ""]
     for name in METHODS:
         one, two = (checkpoint.load(tmp_path / kind / name / "checkpoints" / "last.pt") for kind in ("alone", "two"))
-        for part in ("network", "ema"):
-            for weight, value in one[part].items():
-                torch.testing.assert_close(two[part][weight], value, atol=1e-4, rtol=1e-3, msg=f"{name}: {weight}")
+        assert_same_weights(one, two, tolerance=1e-6)  # what methods remember is float32
         for kept, value in one["memory"]["method"].items():
             torch.testing.assert_close(
                 two["memory"]["method"][kept], value, atol=1e-4, rtol=1e-3, msg=f"{name}: {kept}"
