@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from heart2heart.augment import per_sample, tensors
+from heart2heart.augment.extra import ExtraPipeline
+from heart2heart.augment.per_sample import apply as apply_per_sample
 from heart2heart.augment.policy import Policy
 from heart2heart.augment.sample import Parameters, sample
+from heart2heart.augment.tensors import apply as apply_batched
+from heart2heart.augment.tensors import normalise
 
 DRIVERS: Mapping[str, Callable[[Policy, Tensor, Parameters], Tensor]] = {
-    "batched": tensors.apply,
-    "albumentations": per_sample.apply,
+    "batched": apply_batched,
+    "albumentations": apply_per_sample,
 }
 """Each maps policy, uint8 `(n, size, size)` and parameters to float32 grey levels of the same shape."""
 
@@ -27,6 +30,7 @@ def augment(
     driver: str = "batched",
     total: int | None = None,
     rows: slice = slice(None),
+    extra: ExtraPipeline | None = None,
 ) -> Tensor:
     """Augment a batch into what networks take.
 
@@ -38,10 +42,14 @@ def augment(
         total: Frames of the whole batch where `pixels` are a part of it: what is drawn for a frame does not depend on
             the part that it is in.
         rows: Which of them `pixels` are.
+        extra: A pipeline that is applied to the frames first, on the CPU.
 
     Returns:
         float32 `(n, 1, size, size)`, from -1 to 1.
     """
     whole = sample(policy, len(pixels) if total is None else total, pixels.shape[-1], generator)
     parameters = whole.take(rows)
-    return tensors.normalise(DRIVERS[driver](policy, pixels, parameters))[:, None]
+    if extra is not None:
+        seeds = torch.randint(2**62, (len(whole),), generator=generator, device=generator.device)
+        pixels = extra(pixels, seeds[rows])
+    return normalise(DRIVERS[driver](policy, pixels, parameters))[:, None]

@@ -55,7 +55,7 @@ def compose(policy: Policy, parameters: Parameters, place: int, size: int) -> An
     Returns:
         An `albumentations.Compose` of uint8 `(size, size)` images; it draws nothing itself.
     """
-    albumentations = _albumentations()
+    albumentations = load_albumentations()
     from cv2 import BORDER_REFLECT_101
 
     mine = parameters.take(slice(place, place + 1))
@@ -81,17 +81,18 @@ def compose(policy: Policy, parameters: Parameters, place: int, size: int) -> An
     return albumentations.Compose(steps)
 
 
-def _albumentations() -> Any:
+def load_albumentations() -> Any:
+    """Return albumentations, which is slow to import, without its look for updates on the network."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # before the first import
     return import_module("albumentations")
 
 
 def _step(function: Callable[..., Image]) -> Any:
-    return _albumentations().Lambda(image=function, name="heart2heart")
+    return load_albumentations().Lambda(image=function, name="heart2heart")
 
 
 def _tone(name: str, value: float) -> Any:
-    albumentations = _albumentations()
+    albumentations = load_albumentations()
     if name == "autocontrast":
         return albumentations.AutoContrast(method="pil", p=1)
     if name == "equalize":

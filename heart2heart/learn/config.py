@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from heart2heart.augment import STRONG, WEAK, Policy
+from heart2heart.augment import STRONG, WEAK, Policy, check_pipeline, read_pipeline
 from heart2heart.config import Config
 from heart2heart.frames.schema import POOL_MODES
 from heart2heart.learn.forward import Compile, Precision
@@ -96,6 +96,18 @@ class AugmentationConfig(Config):
     """The strong view."""
     driver: Literal["batched", "albumentations"] = "batched"
     """`batched` works on batches on the device; `albumentations` frame by frame on the CPU, with the same result."""
+    extra: dict[str, Any] | None = None
+    """A pipeline of your own, applied to the frames of every view before its policy: the file that
+    `albumentations.save` writes, as YAML or JSON. It runs frame by frame on the CPU. The resolved configuration
+    holds its content."""
+
+    @field_validator("extra", mode="before")
+    @classmethod
+    def _read_extra(cls, value: Any) -> Any:
+        """Read a file that is named; the digest of a run then covers the content, wherever the file lies."""
+        if value is None:
+            return None
+        return read_pipeline(value) if isinstance(value, str | Path) else check_pipeline(value)
 
 
 class PoolConfig(Config):

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 
+# Not torch.optim.swa_utils.AveragedModel: it reads its counter from the device at every step, so the host waits,
+# and it copies the weights at its first update, so the numbers of a run would change.
 class Ema:
     """Average of a network: parameters are averaged, buffers (running statistics) copied.
 

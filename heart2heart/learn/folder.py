@@ -91,13 +91,14 @@ class RunFolder:
         return MetricsLog(self.path / "metrics.jsonl")
 
     @classmethod
-    def read(cls, path: Path) -> RunFolder:
+    def read(cls, path: str | Path) -> RunFolder:
         """Read the folder of a run.
 
         Raises:
             MissingInputError: no run here.
             RunError: it was made by another version of heart2heart.
         """
+        path = Path(path)
         content = read_json(path / "run.json", what="training run")
         made = dict(content.get("versions", {})).get("heart2heart", "another version")
         remedy = f"Read it with heart2heart {made}, or train anew in another folder"

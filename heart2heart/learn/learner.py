@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from heart2heart.augment import augment
+from heart2heart.augment import ExtraPipeline, augment
 from heart2heart.errors import ConfigError
 from heart2heart.learn.alignment import Alignment
 from heart2heart.learn.asking import ask
@@ -63,6 +63,7 @@ class Learner:
         world: The processes that train together.
 
     Attributes:
+        extra: The researcher's own augmentation pipeline, or None.
         memory: What the method remembers.
         rule_memory: What the gradient rule remembers.
     """
@@ -100,6 +101,8 @@ class Learner:
         self.parameters = list(network.parameters())
         self.optimiser = build_optimiser(network, config.optimiser)
         self.ema = Ema(network, config.ema)
+        extra = config.augmentation.extra
+        self.extra = None if extra is None else ExtraPipeline(extra)
         self.average = Forward(self.ema.network, config.precision, compiled=compiled).eval()
         self._stages = self.method.stages(config.steps)
         self._initial = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
@@ -149,7 +152,7 @@ class Learner:
             policy = settings.weak if name == "weak" else settings.strong
             total = len(pixels) * self.world.size
             rows = self.world.rows(total)
-            return augment(policy, pixels, generator, driver=settings.driver, total=total, rows=rows)
+            return augment(policy, pixels, generator, driver=settings.driver, total=total, rows=rows, extra=self.extra)
 
         first = view("weak", labeled)
         views = tuple(view(name, unlabeled) for name in self.method.views)

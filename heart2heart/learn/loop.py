@@ -34,7 +34,7 @@ from heart2heart.progress import Progress, Silent
 from heart2heart.splits import SplitManifest
 
 
-def train(config: TrainConfig, out: Path, *, progress: Progress | None = None) -> Run:
+def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = None) -> Run:
     """Train a run to its end: begin it, go on with it, or find it finished.
 
     Under torchrun every process calls this; they train one run together and share each batch.
@@ -59,7 +59,9 @@ def train(config: TrainConfig, out: Path, *, progress: Progress | None = None) -
     return Run.load(out)
 
 
-def advance(config: TrainConfig, out: Path, *, until: int | None = None, progress: Progress | None = None) -> RunFolder:
+def advance(
+    config: TrainConfig, out: str | Path, *, until: int | None = None, progress: Progress | None = None
+) -> RunFolder:
     """Train a run up to a step; a later call goes on from there as if there had been no pause.
 
     Args:
@@ -71,6 +73,7 @@ def advance(config: TrainConfig, out: Path, *, until: int | None = None, progres
     Returns:
         The run's folder.
     """
+    out = Path(out)
     world = join()
     device = choose_device(config.device, world)
     split = SplitManifest.load(config.data.split)
@@ -121,6 +124,8 @@ def _train(
         generator=generator(config.seed, "mixing", device),
         world=world,
     )
+    if learner.extra is not None:
+        learner.extra.check(data.geometry.size)
     batches = Batches(config, data, learner, device)
     validation = Validation(data, learner, device)
     world.wait()  # until all have looked for a folder

@@ -21,7 +21,7 @@ from heart2heart.learn.forward import place
 from heart2heart.learn.inference import BATCH, infer
 from heart2heart.learn.methods import build_method
 from heart2heart.networks import build_network
-from heart2heart.predictions import RunInfo
+from heart2heart.predictions import MethodFacts, RunInfo
 
 SELECTION = "best source-validation balanced accuracy, EMA weights"
 
@@ -39,7 +39,7 @@ class Run:
     device: torch.device
 
     @classmethod
-    def load(cls, path: Path, *, device: str = "cpu") -> Run:
+    def load(cls, path: str | Path, *, device: str = "cpu") -> Run:
         """Open a finished run.
 
         Raises:
@@ -48,7 +48,9 @@ class Run:
         """
         folder = RunFolder.read(path)
         if not folder.record.finished:
-            raise RunError("this run is not finished", where=path, remedy="Run the same `heart2heart train` again")
+            raise RunError(
+                "this run is not finished", where=folder.path, remedy="Run the same `heart2heart train` again"
+            )
         return cls(folder, torch.device(device))
 
     @property
@@ -106,6 +108,7 @@ class Run:
         return RunInfo(
             run=self.path.resolve().name,
             method=method_title(self.config),
+            facts=method_facts(self.config),
             network=self.config.network.name,
             seed=self.config.seed,
             config_sha256=record.config_sha256,
@@ -122,10 +125,18 @@ class Run:
 
 
 def method_title(config: TrainConfig) -> str:
-    """Return what a reader calls a run's method, such as `FixMatch + Fix-A-Step`."""
-    title = build_method(config.method.name, config.method.params).title
-    mixing, rule = config.fix_a_step.mixing, config.fix_a_step.gradient
-    if mixing and rule == "fix_a_step":
-        return f"{title} + Fix-A-Step"
-    halves = (["mixing"] if mixing else []) + ([f"gradient rule {rule}"] if rule != "sum" else [])
-    return " + ".join([title, *halves])
+    """Return the title of a run's method for readers, such as `FixMatch + Fix-A-Step`."""
+    facts = method_facts(config)
+    return f"{facts.title} + {facts.addition}" if facts.addition else facts.title
+
+
+def method_facts(config: TrainConfig) -> MethodFacts:
+    """Return the facts of a run's method that predictions carry."""
+    name, mixing = config.method.name, config.fix_a_step.mixing
+    return MethodFacts(
+        base=name,
+        title=build_method(name, config.method.params).title,
+        mixing=mixing,
+        rule=config.fix_a_step.gradient,
+        unlabeled=name != "labels_only" or mixing,
+    )

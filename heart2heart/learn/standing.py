@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from heart2heart.errors import RunError
-from heart2heart.learn import checkpoint
 from heart2heart.learn.batches import Batches
+from heart2heart.learn.checkpoint import random_state, set_random_state
 from heart2heart.learn.learner import Learner
 from heart2heart.learn.selection import Best
 
@@ -39,7 +39,7 @@ def state(standing: Standing, learner: Learner, batches: Batches, device: torch.
         "batches": batches.state_dict(),
         "mixing": learner.generator.get_state(),
         "memory": {"method": learner.memory, "rule": learner.rule_memory},
-        "random": {name: learner.world.gather(value[None]) for name, value in checkpoint.random_state(device).items()},
+        "random": {name: learner.world.gather(value[None]) for name, value in random_state(device).items()},
         "step": standing.step,
         "seconds": standing.seconds,
         "best": vars(standing.best),
@@ -67,5 +67,5 @@ def restore(saved: dict[str, Any], learner: Learner, batches: Batches, device: t
     # Copies, since torch reads a part of a tensor from the wrong place. A process that joined later has no state to go
     # on from; what it draws is as it was seeded.
     streams = {name: every[rank].clone() for name, every in saved["random"].items() if rank < len(every)}
-    checkpoint.set_random_state(streams, device)
+    set_random_state(streams, device)
     return Standing(saved["step"], saved["seconds"], Best(**saved["best"]))
