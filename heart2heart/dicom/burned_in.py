@@ -26,16 +26,16 @@ _STEP = 24  # gray levels between neighbours at the edge of a letter, in the fra
 _EDGES = 6  # such neighbours in a tile, or it holds no letter
 
 
-def find_text(seen: Sight) -> npt.NDArray[np.bool_] | None:
+def find_text(inspection: Sight) -> npt.NDArray[np.bool_] | None:
     """Look for text in the frames that the sector was estimated from; see `text_mask`.
 
     Args:
-        seen: Where the sector is; text outside is blanked anyway.
+        inspection: Where the sector is; text outside is blanked anyway.
 
     Returns:
         bool, of the box of `seen`, or None when there is no text.
     """
-    return text_mask(seen.sample, seen.mask)
+    return text_mask(inspection.sample, inspection.mask)
 
 
 def text_mask(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:

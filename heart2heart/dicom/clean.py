@@ -21,7 +21,9 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from heart2heart.dicom.burned_in import find_text
 from heart2heart.dicom.clip import KnownContentError
-from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
+from heart2heart.dicom.deidentify.allow import technical
+from heart2heart.dicom.deidentify.maker import naming_maker
+from heart2heart.dicom.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonyms
 from heart2heart.dicom.deidentify.shared import put_times, shared_header
 from heart2heart.dicom.film import Film, open_film
 from heart2heart.dicom.layout import read_layout
@@ -83,7 +85,7 @@ def clean_copy(
         KnownContentError: the file's content is among `known`.
         DicomError: no clean copy can be made; `code` says why. The message never quotes the file.
     """
-    with open_dicom(path) as opened:
+    with open_dicom(path) as opened, naming_maker(opened.header):
         require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
         content = pseudonymizer.content(path)
         if content in known:
@@ -92,19 +94,19 @@ def clean_copy(
         facts = technical(opened.header, pseudonymizer.key)
         layout = read_layout(facts, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
-        film = open_film(source, layout, strict=False)
-        seen = look(film, read_scan(facts, rows=layout.rows, columns=layout.columns))
-        writing = find_text(seen)
+        reader = open_film(source, layout, strict=False)
+        inspection = look(reader, read_scan(facts, rows=layout.rows, columns=layout.columns))
+        writing = find_text(inspection)
         if writing is not None and text == "refuse":
             raise DicomError("writing is burned into the scan itself", code="excluded:text_in_scan")
-        shown = seen.mask if writing is None else seen.mask & ~writing
+        shown = inspection.mask if writing is None else inspection.mask & ~writing
         jpeg = opened.syntax == JPEGBaseline8Bit
-        kept, encoded = _encode(film, seen, shown, jpeg=jpeg)
+        kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
         instance = who.instance or pseudonymizer.uid(f"content {content}")
         made = shared_header(facts, who, instance=instance, n_frames=len(encoded))
-        times = frame_times(facts, len(film))
-        put_times(made, None if times is None or len(encoded) == len(film) else times[kept] - times[kept[0]])
-        phases = tagged_phases(facts, times, len(film))
+        times = frame_times(facts, len(reader))
+        put_times(made, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]])
+        phases = tagged_phases(facts, times, len(reader))
         put_phases(made, {place: phases[i] for place, i in enumerate(kept.tolist()) if i in phases})
         made.Rows, made.Columns = layout.rows, layout.columns
     _put_pixels(made, encoded, coloured=layout.coloured, jpeg=jpeg)
@@ -112,21 +114,21 @@ def clean_copy(
 
 
 def _encode(
-    film: Film, seen: Sight, shown: npt.NDArray[np.bool_], *, jpeg: bool
+    reader: Film, inspection: Sight, shown: npt.NDArray[np.bool_], *, jpeg: bool
 ) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Return the numbers of the sound frames and their bytes, everything but `shown` black."""
     import simplejpeg
 
-    x0, y0, x1, y1 = seen.box
-    mask = shown[..., None] if film.coloured else shown
+    x0, y0, x1, y1 = inspection.box
+    mask = shown[..., None] if reader.coloured else shown
     kept, encoded = [], []
     # One at a time, so that memory does not grow with the clip.
-    for number, picture in film.stream(np.arange(len(film)), gray=not film.coloured):
+    for number, picture in reader.stream(np.arange(len(reader)), gray=not reader.coloured):
         clean = np.zeros_like(picture)
         clean[y0:y1, x0:x1] = np.where(mask, picture[y0:y1, x0:x1], 0)
         if not jpeg:
             encoded.append(encode_frame(clean))
-        elif film.coloured:
+        elif reader.coloured:
             encoded.append(simplejpeg.encode_jpeg(clean, _QUALITY, "RGB", "422"))
         else:
             encoded.append(simplejpeg.encode_jpeg(clean[..., None], _QUALITY, "GRAY", "Gray"))

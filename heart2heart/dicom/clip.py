@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.dicom.burned_in import find_text
-from heart2heart.dicom.deidentify import Pseudonymizer, Pseudonyms, pseudonyms, technical
+from heart2heart.dicom.deidentify.allow import technical
+from heart2heart.dicom.deidentify.maker import naming_maker
 from heart2heart.dicom.deidentify.preset import not_a_heart
+from heart2heart.dicom.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonyms
 from heart2heart.dicom.deidentify.vocabulary import protocol_number, view
 from heart2heart.dicom.develop import develop
 from heart2heart.dicom.film import open_film
@@ -92,7 +94,7 @@ class PreparedClip:
 
 
 class KnownContentError(DicomError):
-    """The same bytes were seen before; `content` is their keyed hash."""
+    """The same bytes were read before; `content` is their keyed hash."""
 
     def __init__(self, content: str) -> None:
         super().__init__("this content is in the store already", code="excluded:duplicate")
@@ -127,7 +129,7 @@ def load_clip(
         DicomError: the file becomes no frames; `code` says why. The message never quotes the file.
     """
     rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
-    with open_dicom(path) as opened:
+    with open_dicom(path) as opened, naming_maker(opened.header):
         require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
         content = "" if pseudonymizer is None else pseudonymizer.content(path)
         if content in known:
@@ -139,31 +141,31 @@ def load_clip(
         if "salvaged" in source.flags and not salvage:
             raise DicomError("the file is cut short", code="failed:truncated")
         scan = read_scan(facts, rows=layout.rows, columns=layout.columns)
-        film = open_film(source, layout, strict=not salvage)
-        seen = look(film, scan)
-        times = frame_times(facts, len(film))
+        reader = open_film(source, layout, strict=not salvage)
+        inspection = look(reader, scan)
+        times = frame_times(facts, len(reader))
         spacing = scan.spacing_mm or (1.0, 1.0)
-        phases = tagged_phases(facts, times, len(film))
-        numbers, pixels, inside = develop(film, seen, spacing, rule.choose(len(film), phases), geometry)
-        x0, y0, x1, y1 = seen.box
-        spot = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
-        flags = (*opened.flags, *film.flags, *scan.flags, *seen.flags)
-        flags = flags if find_text(seen) is None else (*flags, "text_suspected")
+        phases = tagged_phases(facts, times, len(reader))
+        numbers, pixels, inside = develop(reader, inspection, spacing, rule.choose(len(reader), phases), geometry)
+        x0, y0, x1, y1 = inspection.box
+        content_rect = geometry.place((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
+        flags = (*opened.flags, *reader.flags, *scan.flags, *inspection.flags)
+        flags = flags if find_text(inspection) is None else (*flags, "text_suspected")
         flags = (*flags, "not_a_heart_preset") if not_a_heart(opened.header) else flags
         flags = (*flags, "no_phase_tags") if rule.name == "ed_es" and not phases else flags
         return PreparedClip(
             pixels=pixels,
-            frames=_rows(pixels, numbers, inside, spot, times, phases),
+            frames=_rows(pixels, numbers, inside, content_rect, times, phases),
             facts=ClipFacts(
-                mode=seen.mode,
+                mode=inspection.mode,
                 maker=text(facts, "Manufacturer") or None,
                 model=text(facts, "ManufacturerModelName") or None,
                 synthetic=text(facts, "SyntheticData").upper() == "YES",
                 transfer_syntax=opened.syntax,
                 rows=layout.rows,
                 columns=layout.columns,
-                n_source=len(film),
-                box=seen.box,
+                n_source=len(reader),
+                box=inspection.box,
                 spacing_mm=scan.spacing_mm,
                 frame_time_ms=None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1)),
                 heart_rate=number(facts, "HeartRate"),
@@ -185,13 +187,14 @@ def _rows(
     pixels: npt.NDArray[np.uint8],
     numbers: npt.NDArray[np.int64],
     inside: npt.NDArray[np.bool_],
-    spot: Placement,
+    content_rect: Placement,
     times: npt.NDArray[np.float64] | None,
     phases: Mapping[int, str],
 ) -> list[dict[str, Any]]:
     """Return a row a kept frame."""
     quality = frame_quality(pixels, inside)
-    hashes = difference_hash(pixels[:, spot.top : spot.top + spot.height, spot.left : spot.left + spot.width])
+    top, left = content_rect.top, content_rect.left
+    hashes = difference_hash(pixels[:, top : top + content_rect.height, left : left + content_rect.width])
     when = [None] * len(numbers) if times is None else times[numbers].tolist()
     named = [phases.get(number) for number in numbers.tolist()]
     columns = (numbers.tolist(), when, named, quality.tolist(), hashes.tolist())

@@ -1,4 +1,4 @@
-"""From the film to square frames: only the chosen frames, decoded as small as the frame size allows."""
+"""Extract square frames from a clip: only the chosen frames, decoded as small as the frame size allows."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometr
         spacing: Row and column spacing, any unit.
         geometry: Geometry of the frames.
     """
-    spot = geometry.place(height * spacing[0], width * spacing[1])
-    return next((s for s in _SHRINKS if height >= s * spot.height and width >= s * spot.width), 1)
+    content_rect = geometry.place(height * spacing[0], width * spacing[1])
+    return next((s for s in _SHRINKS if height >= s * content_rect.height and width >= s * content_rect.width), 1)
 
 
 def develop(
-    film: Film, seen: Sight, spacing: tuple[float, float], chosen: npt.NDArray[np.int64], geometry: Geometry
+    reader: Film, inspection: Sight, spacing: tuple[float, float], chosen: npt.NDArray[np.int64], geometry: Geometry
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Decode the chosen frames, blank what lies outside the sector, and resample.
 
@@ -43,8 +43,8 @@ def develop(
     inside the sector.
 
     Args:
-        film: The clip.
-        seen: Where the sector is.
+        reader: The clip.
+        inspection: Where the sector is.
         spacing: Row and column spacing of a source pixel, any unit.
         chosen: Frames in ascending order.
         geometry: Geometry of the frames.
@@ -58,16 +58,16 @@ def develop(
     if len(chosen) * geometry.size**2 > _MOST_BYTES:
         remedy = "Keep fewer frames (--frames even:K) or choose a smaller size"
         raise DicomError("the chosen frames take more than 1 GiB", code="failed:bounds", remedy=remedy)
-    x0, y0, x1, y1 = seen.box
+    x0, y0, x1, y1 = inspection.box
     shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
     left, top, right, bottom = x0 // shrink, y0 // shrink, -(-x1 // shrink), -(-y1 // shrink)
     window = (x0 / shrink - left, y0 / shrink - top, x1 / shrink - left, y1 / shrink - top)
-    mask = _reduced(seen, shrink)
+    mask = _reduced(inspection, shrink)
     scale = (spacing[0] * shrink, spacing[1] * shrink)
     resample = Resampler(bottom - top, right - left, geometry, scale, window)
     pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
     numbers: list[int] = []
-    for part in batched(film.stream(chosen, gray=True, shrink=shrink), _AT_ONCE):
+    for part in batched(reader.stream(chosen, gray=True, shrink=shrink), _AT_ONCE):
         shown = np.stack([picture[top:bottom, left:right] * mask for _, picture in part])
         pixels[len(numbers) : len(numbers) + len(part)] = resample(shown)
         numbers += [number for number, _ in part]
@@ -85,10 +85,10 @@ def batched(
         yield part
 
 
-def _reduced(seen: Sight, shrink: int) -> npt.NDArray[np.uint8]:
+def _reduced(inspection: Sight, shrink: int) -> npt.NDArray[np.uint8]:
     """Return 1 where a whole block lies inside the sector, else 0, over the blocks that the box touches."""
-    x0, y0, x1, y1 = seen.box
-    whole = np.pad(seen.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
+    x0, y0, x1, y1 = inspection.box
+    whole = np.pad(inspection.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
     height, width = whole.shape
     blocks = whole.reshape(height // shrink, shrink, width // shrink, shrink)
     return np.asarray(blocks.all(axis=(1, 3)), np.uint8)

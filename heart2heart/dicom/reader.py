@@ -25,7 +25,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from heart2heart.dicom.deidentify.maker import naming_maker
 from heart2heart.dicom.faults import DAMAGE, hushed
 from heart2heart.errors import DicomError
 
@@ -60,13 +59,10 @@ def open_dicom(path: Path) -> Iterator[OpenFile]:
     """Open the file at `path`.
 
     Raises:
-        DicomError: `failed:unreadable`, `failed:empty`, `excluded:not_dicom` or `failed:header`. One that leaves the
-            block is given the file's maker.
+        DicomError: `failed:unreadable`, `failed:empty`, `excluded:not_dicom` or `failed:header`.
     """
     with _mapped(path) as data, hushed():
-        opened = _parse(data)
-        with naming_maker(opened.header):
-            yield opened
+        yield _parse(data)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _DETAIL = 160  # pixels along the longer side of the region that are enough to t
 
 @dataclass(frozen=True)
 class Sight:
-    """What was seen.
+    """Where the scan is and what kind of clip this is.
 
     Attributes:
         mode: One of `frames.schema.MODES`.
@@ -38,7 +38,7 @@ class Sight:
     sample: npt.NDArray[np.uint8] = field(repr=False)
 
 
-def look(film: Film, scan: Scan) -> Sight:
+def look(reader: Film, scan: Scan) -> Sight:
     """Estimate the sector and decide the mode from a few frames spread over the clip.
 
     The sector takes whole gray pictures, in which faint noise still moves; colour takes fewer and smaller ones.
@@ -47,8 +47,8 @@ def look(film: Film, scan: Scan) -> Sight:
         DicomError: `excluded:no_scan_area` when neither a region nor the pixels say where the scan is, so that what
             was burned in around it cannot be blanked; `failed:decode` when none of the frames can be decoded.
     """
-    sample = _SAMPLE.choose(len(film))
-    numbers, pictures = film.decode(sample, gray=True)
+    sample = _SAMPLE.choose(len(reader))
+    numbers, pictures = reader.decode(sample, gray=True)
     if not len(numbers):
         raise DicomError("the frames cannot be decoded", code="failed:decode")
     x0, y0, x1, y1 = scan.box
@@ -61,26 +61,26 @@ def look(film: Film, scan: Scan) -> Sight:
         raise DicomError(what, code="excluded:no_scan_area")
     flags = ("no_sector",) if mask is None else ()
     mask = whole if mask is None else mask
-    mode = _mode(film, scan, numbers, gray, mask)
+    mode = _mode(reader, scan, numbers, gray, mask)
     left, top, right, bottom = bounding_box(mask)
     box = (x0 + left, y0 + top, x0 + right, y0 + bottom)
     return Sight(mode, box, mask[top:bottom, left:right], flags, gray[:, top:bottom, left:right])
 
 
 def _mode(
-    film: Film,
+    reader: Film,
     scan: Scan,
     numbers: npt.NDArray[np.int64],
     gray: npt.NDArray[np.uint8],
     mask: npt.NDArray[np.bool_],
 ) -> str:
     """Decide the mode; of frames that cannot hold colour, or whose regions have said it all, none is decoded again."""
-    moving = len(film) > 1
-    if not film.coloured or scan.kind in ("m_mode", "spectral", "other"):
+    moving = len(reader) > 1
+    if not reader.coloured or scan.kind in ("m_mode", "spectral", "other"):
         return decide_mode(scan.kind, gray, None, mask, moving=moving)
     x0, y0, x1, y1 = scan.box
     shrink = next((s for s in (8, 4, 2) if moving and max(mask.shape) >= s * _DETAIL), 1)
-    found, colour = film.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
+    found, colour = reader.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
     if not len(found):
         raise DicomError("the colour of the frames cannot be decoded", code="failed:decode")
     # Blocks wholly inside the region, so that nothing beside it is judged.

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
 from uuid import uuid4
 
 from distributed import Client, Future, KilledWorker, Worker, WorkerPlugin
@@ -29,8 +28,6 @@ _LEAST_AHEAD = 64  # files in work or waiting to be collected, whatever the size
 _AHEAD = 4  # the same, for each thread of a larger one
 _LOOK_S = 1.0  # between two looks whether a file was given up
 _PARTING_S = 1.0  # for a worker's last message to leave it
-
-_Future: TypeAlias = "Future[Outcome | Heart2HeartError]"
 
 _one_at_a_time = threading.Lock()
 
@@ -169,7 +166,7 @@ class _Crew:
     def outcomes(self, paths: Sequence[Path]) -> Iterator[Outcome]:
         """Yield the outcomes in order."""
         ahead = max(_LEAST_AHEAD, _AHEAD * sum(self.client.nthreads().values()))
-        waiting: deque[tuple[Path, _Future]] = deque()
+        waiting: deque[tuple[Path, Future[Outcome | Heart2HeartError]]] = deque()
         for number, path in enumerate(paths):
             waiting.append((path, self._submit(path, f"{self.name}-{number}")))
             if len(waiting) >= ahead:
@@ -177,10 +174,10 @@ class _Crew:
         while waiting:
             yield self._result(*waiting.popleft())
 
-    def _submit(self, path: Path, key: str) -> _Future:
+    def _submit(self, path: Path, key: str) -> Future[Outcome | Heart2HeartError]:
         return self.client.submit(_work, self.name, path, key, key=key, pure=False)
 
-    def _result(self, path: Path, future: _Future) -> Outcome:
+    def _result(self, path: Path, future: Future[Outcome | Heart2HeartError]) -> Outcome:
         """Wait for one file. Dask blames all files that were with a lost worker: the blamed has a second chance."""
         try:
             return self._wait(future)
@@ -191,7 +188,7 @@ class _Crew:
         except KilledWorker:
             return Outcome("failed:crashed")
 
-    def _wait(self, future: _Future) -> Outcome:
+    def _wait(self, future: Future[Outcome | Heart2HeartError]) -> Outcome:
         alone_since = None
         while True:
             found = None

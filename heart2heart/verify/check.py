@@ -10,10 +10,12 @@ from pathlib import Path
 
 from heart2heart.errors import Heart2HeartError, MissingInputError
 from heart2heart.progress import Progress, Silent
-from heart2heart.verify import headers, ocr, ocr_store
 from heart2heart.verify.contents import Content, contents
 from heart2heart.verify.days import agree, noting
+from heart2heart.verify.headers import available, unchanged
 from heart2heart.verify.identities import Identities
+from heart2heart.verify.ocr import identities_read
+from heart2heart.verify.ocr_store import count_clips, identities_in_store, stores_in
 from heart2heart.verify.patterns import Searcher, patterns
 
 
@@ -76,7 +78,7 @@ def verify(
     files = list(_files(outputs))
     if not files:
         raise MissingInputError("no file to search", where=", ".join(map(str, outputs)))
-    compare = bool(wanted.headers) and headers.available()
+    compare = bool(wanted.headers) and available()
     searcher, findings = Searcher(patterns(wanted)), list[Finding]()
     size, copies = 0, 0
     days: set[datetime.date] = set()
@@ -88,20 +90,20 @@ def verify(
             findings += _search(searcher, content, parts, shown)
         if _is_dicom(path):
             copies += 1
-            kept = Counter(headers.unchanged(path, wanted.headers)) if compare else Counter[str]()
+            kept = Counter(unchanged(path, wanted.headers)) if compare else Counter[str]()
             findings += [Finding(shown, tag, "unchanged header value", times) for tag, times in kept.items()]
-            seen = Counter(ocr.identities_read(path, wanted)) if read_margins else Counter[str]()
+            seen = Counter(identities_read(path, wanted)) if read_margins else Counter[str]()
             findings += [Finding(shown, "margin of the picture", f"{kind}, legible", n) for kind, n in seen.items()]
         progress.update(number, f"{len(findings)} findings")
-    stores = ocr_store.stores_in(outputs) if read_margins else []
-    pictures = [read for root in stores for read in ocr_store.identities_read(root, wanted)]
+    stores = stores_in(outputs) if read_margins else []
+    pictures = [read for root in stores for read in identities_in_store(root, wanted)]
     for shard, kinds in pictures:
         findings += [Finding(shard, "a kept picture", f"{kind}, legible", 1) for kind in kinds]
     if same := agree(days, wanted.days):
         findings.append(Finding("(all files together)", "dates", "study dates, not moved", same))
     done, left_out = _account(wanted, copies, compare=compare, read_margins=read_margins)
     if stores:
-        done = (*done, f"kept pictures by tesseract ({len(pictures)} of {sum(map(ocr_store.count, stores))} clips)")
+        done = (*done, f"kept pictures by tesseract ({len(pictures)} of {sum(map(count_clips, stores))} clips)")
     return Verdict(len(files), size, tuple(findings), done, left_out)
 
 

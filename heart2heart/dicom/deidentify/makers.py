@@ -41,7 +41,7 @@ _MODELS = {
 _LABEL = re.compile(r"unknown (?:maker|model)(?: [0-9a-f]{4})?")
 
 
-def known_maker(written: str) -> str | None:
+def known_manufacturer(written: str) -> str | None:
     """Return a maker's common name, or None when none of the vocabulary is in `written`."""
     tidy = " ".join(written.casefold().split())
     words = re.sub(r"[^a-z.]+", " ", tidy)
@@ -51,12 +51,12 @@ def known_maker(written: str) -> str | None:
     return None
 
 
-def maker(written: str, key: Key | None) -> str:
+def manufacturer_name(written: str, key: Key | None) -> str:
     """Return a maker's common name, or the label of an unknown one."""
-    return known_maker(written) or _label("maker", written, key)
+    return known_manufacturer(written) or _label("maker", written, key)
 
 
-def model(written: str, key: Key | None) -> str:
+def model_name(written: str, key: Key | None) -> str:
     """Return the part of `written` that is a known model, or the label of an unknown one.
 
     Args:

@@ -6,8 +6,8 @@ import re
 
 from pydicom import Dataset
 
-from heart2heart.dicom.deidentify import makers
 from heart2heart.dicom.deidentify.key import Key
+from heart2heart.dicom.deidentify.makers import known_manufacturer, manufacturer_name, model_name
 from heart2heart.dicom.faults import DAMAGE
 from heart2heart.dicom.values import integer, text, texts
 from heart2heart.views import MAPPINGS, VIEWS, from_code
@@ -48,15 +48,15 @@ def vendor(header: Dataset, key: Key | None = None) -> str | None:
     An unknown maker becomes a label; see `deidentify.makers`.
     """
     if stated := text(header, "Manufacturer").strip():
-        return makers.maker(stated, key)
+        return manufacturer_name(stated, key)
     creators = (text(header, tag) for tag in sorted(header.keys()) if tag.is_private_creator)
-    return next((found for found in map(makers.known_maker, creators) if found is not None), None)
+    return next((found for found in map(known_manufacturer, creators) if found is not None), None)
 
 
 def model(header: Dataset, key: Key | None = None) -> str | None:
     """Return the model's name as the vocabulary has it, or a label for an unknown one."""
     stated = text(header, "ManufacturerModelName").strip()
-    return makers.model(stated, key) if stated else None
+    return model_name(stated, key) if stated else None
 
 
 def stage(header: Dataset) -> str | None:
