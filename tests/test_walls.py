@@ -6,13 +6,25 @@ docs/architecture.md draws the same walls.
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "heart2heart"
 
-FREE = {"aggregation", "errors", "files", "config", "seeds", "progress", "views", "predictions", "named_configs"}
+FREE = {
+    "aggregation",
+    "parallel",
+    "errors",
+    "files",
+    "config",
+    "seeds",
+    "progress",
+    "views",
+    "predictions",
+    "named_configs",
+}
 """Top-level modules that every room may use; they use only each other."""
 
 DICOM, FRAMES = {"dicom", "frames"}, {"frames"}
@@ -107,12 +119,71 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
         assert early <= ({"torch"} if inside else set()), f"{path.relative_to(PACKAGE)} loads {sorted(early)} on import"
 
 
+@pytest.mark.parametrize("room", ["curate", "splits"])
+def test_imports_have_no_circle_even_inside_functions(room: str) -> None:
+    paths = {_dotted(path): path for path in _modules(room)}
+    graph = {module: (_imports(path) & set(paths)) - {module} for module, path in paths.items()}
+    # A package's __init__ gathers what its modules give; naming the package on the way to a module is no circle.
+    packages = {module for module, path in paths.items() if path.name == "__init__.py"}
+    TopologicalSorter({module: used - packages for module, used in graph.items()}).prepare()
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def test_nothing_imports_the_command_line_or_the_studies() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         imports = _imports(path)
         assert not any(name.split(".")[0] in ("pipelines", "benchmarks", "tests") for name in imports), path
         if "cli" not in path.relative_to(PACKAGE).parts and path.name != "__main__.py":
             assert "cli" not in _rooms(imports), path
+
+
+def _module_graph() -> dict[str, set[str]]:
+    """Return each module of the package and those that it imports, inside functions as well."""
+    paths = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        used: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                used |= {module if module in modules else node.module for module in inner}
+        graph[name] = used & set(modules) - {name}
+    return graph
+
+
+def _circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other: what is left when modules at an end are taken off."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            module = waiting.pop()
+            if module not in seen:
+                seen.add(module)
+                waiting += graph[module]
+        return seen
+
+    reach = {module: reached(module) for module in graph}
+    groups = {
+        frozenset({module, *(other for other in seen if module in reach[other])}) for module, seen in reach.items()
+    }
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def test_circles_are_found() -> None:
+    assert _circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [["b", "c"]]
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert _circles(_module_graph()) == []
 
 
 def test_help_and_ingest_workers_stay_light() -> None:

@@ -79,11 +79,12 @@ def read_tables(
             total = sums.setdefault(name, np.zeros((count, values.shape[1]), np.float32))
             np.add.at(total, owner[part], values)
         progress.update(min(start + _BATCH, len(rows)))
-    frames = np.bincount(owner, minlength=count)
+    frames: Ints = np.bincount(owner, minlength=count).astype(np.int64)
     found: dict[str, Table] = {}
     for name, total in sums.items():
         if name == "embeddings":
-            found[name] = total / frames[:, None].astype(np.float32)
+            divisor: Table = frames[:, None].astype(np.float32)
+            found[name] = total / divisor
         else:
             found[name] = np.exp(clip_log_probabilities_of_sums(total, frames)).astype(np.float32)
     if tables & {"weights", "bias"}:
