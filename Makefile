@@ -37,8 +37,8 @@ clean:
 	rm -rf demo_output .mypy_cache .ruff_cache .pytest_cache
 
 docs: $(VENV)/installed
-	$(BIN)/python -m heart2heart.cli.reference > docs/cli.md
-	$(BIN)/python -m heart2heart.cli.configuration > docs/configuration.md
+	$(BIN)/python -m tools.docs_pages
+	$(BIN)/zensical build --strict --clean
 
 # Requirements with hashes and the SBOM of a release, for this Python and platform.
 lock: $(VENV)/installed

@@ -1,4 +1,4 @@
-"""Render docs/configuration.md from the configuration classes: `python -m heart2heart.cli.configuration > FILE`."""
+"""Renders the page of all configuration keys from the configuration classes; tools/docs_pages.py writes it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from heart2heart.config import Config
 
 _HEAD = """# Configuration
 
-Made from the code by `make docs`; a test fails when it is out of date. An unknown key is refused, values are checked,
-nothing is evaluated.
+Made from the code at each build. An unknown key is an error, values are checked, and nothing is evaluated.
 """
 
 
@@ -44,7 +43,7 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
         ),
         (
             "Query of a PACS",
-            "The file of `heart2heart pull --query`, and `Query` in Python. See [reach.md](reach.md).",
+            "The file of `heart2heart pull --query`, and `Query` in Python. See [From a PACS](../reach.md).",
             Query,
         ),
         ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
@@ -120,6 +119,3 @@ def _shown(default: Any) -> str:
         return "required"
     return f"`{json.dumps(default, default=str)}`"
 
-
-if __name__ == "__main__":
-    print(render(), end="")

@@ -1,4 +1,4 @@
-"""Render docs/cli.md from the command line itself: `python -m heart2heart.cli.reference > docs/cli.md`."""
+"""Renders the page of all commands from the command line itself; tools/docs_pages.py writes it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import typer.main
 
 _HEAD = """# Command line
 
-Made from the command line itself by `make docs`; a test fails when it is out of date.
+Made from the command line at each build.
 
-Exit codes: 0 done; 1 a fault of heart2heart (`HEART2HEART_DEBUG=1` shows the trace); 2 something to mend, said in one
-line; 130 stopped by you.
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | a fault of heart2heart (`HEART2HEART_DEBUG=1` shows the trace) |
+| 2 | something that you can fix; one line says what |
+| 130 | stopped by you |
 """
 
 
@@ -55,6 +59,3 @@ def _row(param: Any) -> str | None:
     text = " ".join((param.help or "").split()).replace("|", "\\|")
     return f"| `{shown}` | {default} | {text} |"
 
-
-if __name__ == "__main__":
-    print(render(), end="")

@@ -1,4 +1,4 @@
-"""Every status a file can end with: what it means and what to do. `docs/status-codes.md` is this table as a page."""
+"""Every status a file can end with: what it means and what to do. tools/docs_pages.py makes a page of it."""
 
 from __future__ import annotations
 
@@ -180,12 +180,3 @@ FLAGS: Mapping[str, str] = {
     "text_suspected": "Writing seems to be burned into the scan itself, which is not blanked; look before sharing.",
 }
 """What the `flags` of an accepted clip mean."""
-
-
-def markdown() -> str:
-    """Return the two tables as they stand in `docs/status-codes.md`."""
-    lines = ["| code | meaning | remedy |", "|---|---|---|"]
-    lines += [f"| `{code.code}` | {code.meaning} | {code.remedy} |" for code in CODES.values()]
-    lines += ["", "| flag | meaning |", "|---|---|"]
-    lines += [f"| {flag} | {meaning} |" for flag, meaning in FLAGS.items()]
-    return "\n".join(lines) + "\n"

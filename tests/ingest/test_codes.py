@@ -1,11 +1,10 @@
-"""The table of codes, its page, and the codes that the source raises."""
+"""The table of codes, and the codes that the source raises."""
 
 import re
 from pathlib import Path
 
 from heart2heart.frames.schema import CLIPS
 from heart2heart.ingest import CODES, FLAGS
-from heart2heart.ingest.codes import markdown
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "\n".join(
@@ -14,10 +13,6 @@ SOURCE = "\n".join(
     for path in sorted((ROOT / "heart2heart" / room).rglob("*.py"))
     if path.name != "codes.py"
 )
-
-
-def test_the_page_is_the_table() -> None:
-    assert markdown() in (ROOT / "docs" / "status-codes.md").read_text(encoding="utf-8")
 
 
 def test_every_code_raised_is_in_the_table_and_every_code_is_raised() -> None:
