@@ -62,7 +62,7 @@ class CleanCopy:
 
 
 def clean_copy(
-    path: Path,
+    path: str | Path,
     *,
     pseudonymizer: Pseudonymizer,
     site: str,
@@ -85,6 +85,7 @@ def clean_copy(
         KnownContentError: the file's content is among `known`.
         DicomError: no clean copy can be made; `code` says why. The message never quotes the file.
     """
+    path = Path(path)
     with open_dicom(path) as opened, naming_maker(opened.header):
         require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
         content = pseudonymizer.content(path)

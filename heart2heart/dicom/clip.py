@@ -102,7 +102,7 @@ class KnownContentError(DicomError):
 
 
 def load_clip(
-    path: Path,
+    path: str | Path,
     *,
     geometry: Geometry,
     rule: str | FrameRule = "all",
@@ -129,6 +129,7 @@ def load_clip(
         DicomError: the file becomes no frames; `code` says why. The message never quotes the file.
     """
     rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
+    path = Path(path)
     with open_dicom(path) as opened, naming_maker(opened.header):
         require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
         content = "" if pseudonymizer is None else pseudonymizer.content(path)

@@ -61,13 +61,14 @@ class FrameStore:
         return self._geometry
 
     @classmethod
-    def create(cls, root: Path, geometry: Geometry) -> FrameStore:
+    def create(cls, root: str | Path, geometry: Geometry) -> FrameStore:
         """Make an empty store, or open the one that is there if it has the same geometry.
 
         Raises:
             StoreError: the store there has another geometry or schema.
             ExistsError: the folder holds something else.
         """
+        root = Path(root)
         if (root / "store.json").exists():
             store = cls.open(root)
             if store.geometry != geometry:
@@ -83,8 +84,9 @@ class FrameStore:
         return cls.open(root)
 
     @classmethod
-    def open(cls, root: Path) -> FrameStore:
+    def open(cls, root: str | Path) -> FrameStore:
         """Open a store for reading and appending."""
+        root = Path(root)
         content = read_json(root / "store.json", what="frame store")
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             remedy = f"This version reads schema {SCHEMA_VERSION}; ingest again into a new store"
@@ -232,8 +234,9 @@ class FrameStores:
         self._starts = np.concatenate([[0], np.cumsum(totals, dtype=np.int64)])
 
     @classmethod
-    def open(cls, roots: Sequence[Path]) -> FrameStores:
-        """Open the stores at `roots`."""
+    def open(cls, roots: str | Path | Sequence[str | Path]) -> FrameStores:
+        """Open the stores at `roots`; one path stands for one store."""
+        roots = [roots] if isinstance(roots, (str, Path)) else roots
         return cls([FrameStore.open(root) for root in roots])
 
     @property

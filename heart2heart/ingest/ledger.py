@@ -69,7 +69,8 @@ class Ledger:
         MissingInputError: the store has no ledger.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: str | Path) -> None:
+        store = Path(store)
         self.path = store / _FILE
         if not self.path.is_file():
             remedy = "A ledger is made by `heart2heart ingest`"

@@ -36,6 +36,21 @@ def test_the_score_is_its_formula() -> None:
     assert frame_quality(ramp[None], INSIDE)[0] == pytest.approx(wanted, rel=1e-6)
 
 
+def test_frame_quality_interpolates_percentiles_between_gray_levels() -> None:
+    # Ranks 7.95 and 151.05 of 160 pixels: each percentile lies between two gray levels.
+    frame = np.zeros((10, 16), np.uint8)
+    frame.flat[8:151] = 40
+    frame.flat[151:] = np.arange(151, 160)
+    ranked = np.sort(frame.ravel()).astype(float)
+    low = ranked[7] + 0.95 * (ranked[8] - ranked[7])
+    high = ranked[151] + 0.05 * (ranked[152] - ranked[151])
+    assert (low, high) == (pytest.approx(38.0), pytest.approx(151.05))
+    values = frame.astype(float)
+    gradient = np.hypot(values[1:, 1:] - values[:-1, 1:], values[1:, 1:] - values[1:, :-1]).mean()
+    wanted = np.sqrt((high - low) / 160 * gradient / (gradient + 8))
+    assert frame_quality(frame[None], np.ones((10, 16), bool))[0] == pytest.approx(wanted, rel=1e-6)
+
+
 def test_only_the_sector_counts() -> None:
     frame = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
     inside = INSIDE.copy()

@@ -265,3 +265,11 @@ def test_a_full_disk_is_known_by_its_number(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="No space") as raised:
         writer.publish()
     assert raised.value.errno == errno.ENOSPC
+
+
+def test_frame_store_open_takes_text_paths(tmp_path: Path) -> None:
+    FrameStore.create(str(tmp_path / "store"), GEOMETRY)
+    root = str(tmp_path / "store")
+    assert FrameStore.open(root).root == tmp_path / "store"
+    assert [store.root for store in FrameStores.open(root).stores] == [tmp_path / "store"]
+    assert [store.root for store in FrameStores.open([root]).stores] == [tmp_path / "store"]
