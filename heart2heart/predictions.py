@@ -21,7 +21,9 @@ from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.files import atomic_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READ_VERSIONS = (1, 2)
+"""Version 1 lacks `RunInfo.facts`: they are derived from the title and the configuration when the file is read."""
 
 PREDICTIONS = pa.schema(
     [
@@ -101,12 +103,45 @@ class SiteInfo(Config):
     `views.MAPPINGS`, else the version of this project's own taxonomy. Empty: not reported."""
 
 
+class MethodFacts(Config):
+    """The method of a run, as facts that code may read; `RunInfo.method` is text for readers only."""
+
+    base: str
+    """Name of the algorithm as in the configuration, e.g. `fixmatch`."""
+    title: str
+    """Title of the algorithm alone, e.g. `FixMatch`."""
+    mixing: bool = False
+    """The labeled batch was mixed with unlabeled frames."""
+    rule: str = "sum"
+    """The gradient rule."""
+    initialisation: str | None = None
+    """What the weights began from, e.g. `pretrained`; None: random."""
+    adaptation: str | None = None
+    """How the run was adapted to the tested hospital; None: it was not."""
+    unlabeled: bool = True
+    """Unlabeled frames were used in training."""
+
+    @property
+    def addition(self) -> str | None:
+        """What was added to the algorithm, for readers; None: nothing."""
+        if self.mixing and self.rule == "fix_a_step":
+            return "Fix-A-Step"
+        parts = (["mixing"] if self.mixing else []) + ([f"gradient rule {self.rule}"] if self.rule != "sum" else [])
+        return " + ".join(parts) or None
+
+    def without_addition(self) -> MethodFacts:
+        """Return the facts of the same algorithm without mixing and with the sum of both gradients."""
+        return self.model_copy(update={"mixing": False, "rule": "sum", "unlabeled": self.base != "labels_only"})
+
+
 class RunInfo(Config):
     """One training run."""
 
     run: str
     method: str
-    """What a reader calls it, e.g. `fixmatch + Fix-A-Step`."""
+    """Title for readers, e.g. `FixMatch + Fix-A-Step`; nothing is read back from it."""
+    facts: MethodFacts
+    """The same as facts."""
     network: str
     seed: int
     config_sha256: str
@@ -187,13 +222,15 @@ class Predictions:
             version = content["schema_version"]
         except (ValueError, TypeError, KeyError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
-        if version != SCHEMA_VERSION:
-            remedy = f"This version reads schema {SCHEMA_VERSION}; run `heart2heart evaluate` again"
+        if version not in READ_VERSIONS:
+            remedy = (
+                f"This version reads schemas {', '.join(map(str, READ_VERSIONS))}; run `heart2heart evaluate` again"
+            )
             raise EvaluationError("these predictions have another schema version", where=path, remedy=remedy)
         try:
-            provenance = Provenance.parse(content, where=path)
+            provenance = Provenance.parse(_upgrade(content) if version == 1 else content, where=path)
             found = cls(_complete(table.replace_schema_metadata(None)), provenance)
-        except (pa.ArrowInvalid, ValueError) as error:
+        except (pa.ArrowInvalid, ValueError, TypeError, KeyError, AttributeError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
         widths = pc.unique(pc.list_value_length(found.table["logits"])).to_pylist()
         if widths not in ([], [len(found.provenance.classes)]):
@@ -225,3 +262,21 @@ def _complete(table: pa.Table) -> pa.Table:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
     return table.cast(pa.schema([*PREDICTIONS, *PERSON]))
+
+
+def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a version 1 file in the layout of version 2."""
+    runs = [{**run, "facts": _facts_of_version_1(run["method"], run["config"])} for run in content["runs"]]
+    return {**content, "schema_version": SCHEMA_VERSION, "runs": runs}
+
+
+def _facts_of_version_1(method: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Derive the facts of a version 1 run, which holds no more than a title and a configuration."""
+    added = config.get("fix_a_step") or {}
+    titled = method.endswith(" + Fix-A-Step")
+    mixing = bool(added.get("mixing", titled))
+    rule = str(added.get("gradient", "fix_a_step" if titled else "sum"))
+    base = str((config.get("method") or {}).get("name") or method.partition(" + ")[0].lower().replace(" ", "_"))
+    facts = MethodFacts(base=base, title="", mixing=mixing, rule=rule, unlabeled=base != "labels_only" or mixing)
+    title = method.removesuffix(f" + {facts.addition}")
+    return {**facts.model_dump(), "title": title}

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from heart2heart.curate.events import LabelEvent
 from heart2heart.frames.store import Frames
-from heart2heart.predictions import PERSON, Predictions, SiteInfo
+from heart2heart.predictions import PERSON, Check, Predictions, Provenance, SiteInfo
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.openings import Opening, record_openings
 
@@ -50,16 +50,28 @@ def with_person(predictions: Predictions, stores: Frames) -> Predictions:
     return replace(predictions, table=table)
 
 
-def with_opening(predictions: Predictions, split: SplitManifest) -> Predictions:
-    """Log that these runs opened the split's test frames, and add what was found to the split's checks."""
-    about = predictions.provenance
-    openings = [
+def record_test_access(predictions: Predictions, split: SplitManifest) -> Predictions:
+    """Append these runs to the split's log of test access, and return the predictions with the check of that log.
+
+    Writes `openings.jsonl` in the folder of the split.
+    """
+    check = record_openings(split.path, access_entries(predictions.provenance))
+    return with_check(predictions, check)
+
+
+def access_entries(about: Provenance) -> list[Opening]:
+    """Return one entry a run for the log of test access; writes nothing."""
+    return [
         Opening(when=about.created, run=run.run, config_sha256=run.config_sha256, code_version=about.code_version)
         for run in about.runs
     ]
-    checks = (*about.split.checks, record_openings(split.path, openings))
-    told = about.split.model_copy(update={"checks": checks})
-    return replace(predictions, provenance=about.model_copy(update={"split": told}))
+
+
+def with_check(predictions: Predictions, check: Check) -> Predictions:
+    """Return the predictions with one more check of their split; writes nothing."""
+    about = predictions.provenance
+    split = about.split.model_copy(update={"checks": (*about.split.checks, check)})
+    return replace(predictions, provenance=about.model_copy(update={"split": split}))
 
 
 def _site(

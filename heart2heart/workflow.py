@@ -130,7 +130,7 @@ def evaluate_runs(
     from heart2heart.learn.predict import check_run, predict_split
     from heart2heart.predictions import Predictions
     from heart2heart.probing import add_probes
-    from heart2heart.provenance import with_opening, with_person
+    from heart2heart.provenance import record_test_access, with_person
     from heart2heart.splits import SplitManifest
 
     opened = FrameStores.open(stores)
@@ -145,7 +145,7 @@ def evaluate_runs(
         part = Part(progress, start=90 * number / len(loaded), span=90 / len(loaded), total=len(manifest.members))
         found = predict_split(run, opened, manifest, sites, command=command, progress=part)
         parts.append(add_probes(found, opened, run.predict) if probes else found)
-    predictions = with_opening(with_person(Predictions.concat(parts), opened), manifest)
+    predictions = record_test_access(with_person(Predictions.concat(parts), opened), manifest)
     predictions.write(out / "predictions.parquet")
     metrics = evaluate_predictions(predictions, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, out / "metrics.json")

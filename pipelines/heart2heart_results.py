@@ -63,7 +63,7 @@ def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> P
 def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool, progress: Progress) -> None:
     from heart2heart.evaluate import evaluate_folds, evaluate_predictions, write_folds, write_metrics
     from heart2heart.predictions import Predictions
-    from heart2heart.provenance import with_opening
+    from heart2heart.provenance import record_test_access
     from heart2heart.report import write_comparison, write_report
     from heart2heart.splits import SplitManifest
 
@@ -74,7 +74,7 @@ def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool,
         if not parts:
             remedy = "Lower optimiser.lr by --override, in another --out"
             raise RunError(f"every run of fold {fold} diverged", where=study.out, remedy=remedy)
-        found = with_opening(Predictions.concat(parts), split)
+        found = record_test_access(Predictions.concat(parts), split)
         folder = study.out / "evaluation" / f"fold{fold}"
         found.write(folder / "predictions.parquet")
         write_metrics(evaluate_predictions(found, replicates=replicates, seed=seed), folder / "metrics.json")

@@ -1,5 +1,6 @@
 """predictions.parquet: round trip, joins, and refusal of what it is not."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from heart2heart.errors import EvaluationError, MissingInputError
-from heart2heart.predictions import PERSON, PREDICTIONS, Check, Predictions, Provenance, RunInfo, SplitInfo
+from heart2heart.predictions import PERSON, PREDICTIONS, Check, MethodFacts, Predictions, Provenance, RunInfo, SplitInfo
 
 
 def make(
@@ -24,7 +25,8 @@ def make(
         for at in range(3)
     ]  # fmt: skip
     info = RunInfo(
-        run=run, method="labels only", network="wrn", seed=0, config_sha256="0", config={}, parameters=1, steps=1,
+        run=run, method="labels only", facts=MethodFacts(base="labels_only", title="labels only"),
+        network="wrn", seed=0, config_sha256="0", config={}, parameters=1, steps=1,
         selected_step=1, selection="best", seconds=1.0, device="cpu", versions={}, history=({"step": 1.0},),
     )  # fmt: skip
     split = SplitInfo(
@@ -111,3 +113,41 @@ def test_a_damaged_file_gives_no_number(tmp_path: Path) -> None:
     path.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(EvaluationError, match="cut short"):
         Predictions.read(path)
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "expected"),
+    [
+        ("labels only", {"method": {"name": "labels_only"}, "fix_a_step": {"mixing": False, "gradient": "sum"}},
+         MethodFacts(base="labels_only", title="labels only", unlabeled=False)),
+        ("VAT + Fix-A-Step", {"method": {"name": "vat"}, "fix_a_step": {"mixing": True, "gradient": "fix_a_step"}},
+         MethodFacts(base="vat", title="VAT", mixing=True, rule="fix_a_step")),
+        ("UDA + gradient rule pcgrad", {"method": {"name": "uda"}, "fix_a_step": {"gradient": "pcgrad"}},
+         MethodFacts(base="uda", title="UDA", rule="pcgrad")),
+        ("Pi-model + Fix-A-Step", {},
+         MethodFacts(base="pi-model", title="Pi-model", mixing=True, rule="fix_a_step")),
+    ],
+)  # fmt: skip
+def test_read_derives_the_facts_of_version_1(
+    method: str, config: dict[str, Any], expected: MethodFacts, tmp_path: Path
+) -> None:
+    made = make()
+    content = json.loads(made.provenance.model_dump_json())
+    content["schema_version"] = 1
+    for run in content["runs"]:
+        del run["facts"]
+        run |= {"method": method, "config": config}
+    path = tmp_path / "old.parquet"
+    pq.write_table(made.table.replace_schema_metadata({b"heart2heart": json.dumps(content)}), path)
+    about = Predictions.read(path).provenance
+    assert about.runs[0].facts == expected
+    assert about.runs[0].method == method
+    assert about.schema_version == 2
+
+
+def test_method_facts_name_what_was_added() -> None:
+    both = MethodFacts(base="vat", title="VAT", mixing=True, rule="fix_a_step")
+    assert both.addition == "Fix-A-Step"
+    assert both.without_addition() == MethodFacts(base="vat", title="VAT")
+    assert MethodFacts(base="vat", title="VAT", mixing=True, rule="pcgrad").addition == "mixing + gradient rule pcgrad"
+    assert both.without_addition().addition is None

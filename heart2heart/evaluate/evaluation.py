@@ -10,14 +10,16 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluate.bootstrap import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluate.calibration import ECE_BINS
 from heart2heart.evaluate.checks import check_predictions
-from heart2heart.evaluate.methods import NOTHING, compare, group_runs, summarise
+from heart2heart.evaluate.methods import NOTHING, compare, summarise
 from heart2heart.evaluate.probabilities import TEMPERATURES, fit_temperature, log_probabilities
 from heart2heart.evaluate.reading import read_versioned
+from heart2heart.evaluate.run_groups import group_runs
 from heart2heart.evaluate.samples import ValidationSample, digest, read_samples
 from heart2heart.evaluate.schema import SCHEMA_VERSION, Metrics, RunMetrics, Temperature
 from heart2heart.evaluate.scores import Fitted, empty_site, score_site
 from heart2heart.evaluate.selective import frozen_threshold
 from heart2heart.evaluate.setting import KEPT_ON_VALIDATION, Setting
+from heart2heart.evaluate.shift import class_rates
 from heart2heart.evaluate.sites import arrange, empty_summary
 from heart2heart.evaluate.strata import factor_levels
 from heart2heart.files import write_json
@@ -105,11 +107,13 @@ def evaluate_predictions(
 
 def _fit(sample: ValidationSample, classes: int) -> Fitted:
     if not len(sample.truth):
-        return Fitted(None, None, None)
+        return Fitted(None, None, None, None)
+    temperature = fit_temperature(sample.logits, sample.truth)
     return Fitted(
-        temperature=fit_temperature(sample.logits, sample.truth),
+        temperature=temperature,
         threshold=frozen_threshold(log_probabilities(sample.logits)),
         shares=np.bincount(sample.truth, minlength=classes) / len(sample.truth),
+        rates=class_rates(log_probabilities(sample.logits, temperature), sample.truth),
     )
 
 

@@ -6,7 +6,7 @@ from heart2heart.config import Config
 from heart2heart.evaluate.schema import SeedSpread
 from heart2heart.evaluate.site_schema import Estimate
 
-FOLD_SCHEMA_VERSION = 1
+FOLD_SCHEMA_VERSION = 2
 
 
 class FoldSite(Config):
@@ -30,7 +30,11 @@ class FoldMethod(Config):
     """One method over all splits."""
 
     method: str
-    """What a reader calls it."""
+    """Title for readers."""
+    extends: str | None = None
+    """The method that this one adds something to, e.g. `VAT` for `VAT + Fix-A-Step`; null: none that was run."""
+    addition: str | None = None
+    """What it adds, e.g. `Fix-A-Step`."""
     runs: int
     """Runs over all splits."""
     sites: tuple[FoldSite, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,9 @@ from heart2heart.evaluate.fold_schema import (
     FoldSite,
 )
 from heart2heart.evaluate.levels import Level, make_level
-from heart2heart.evaluate.methods import Method, group_runs, over_views, seed_spread
+from heart2heart.evaluate.methods import over_views, seed_spread
 from heart2heart.evaluate.reading import read_versioned
+from heart2heart.evaluate.run_groups import RunGroup, extended, group_runs
 from heart2heart.evaluate.samples import SiteSample, read_samples
 from heart2heart.evaluate.schema import SeedSpread
 from heart2heart.evaluate.setting import Setting
@@ -56,7 +58,7 @@ class _Hospital:
     clusters: int
     blocked: str | None
 
-    def measure(self, methods: dict[str, Method]) -> tuple[list[Floats], Draws]:
+    def measure(self, methods: dict[str, RunGroup]) -> tuple[list[Floats], Draws]:
         """Return by split the value of each run, and the draws of the mean over splits of the mean over runs."""
         found = [over_views(part.level, methods[part.split].runs, part.present) for part in self.parts]
         share = [1 / len(found)] * len(found)
@@ -95,6 +97,7 @@ def evaluate_folds(
     setting = Setting(first.classes, (), first.split.unit, seed, replicates, bca)
     by_split = [{m.label: m for m in group_runs(each.provenance.runs)} for each in predictions]
     labels = [label for label in by_split[0] if all(label in methods for methods in by_split)]
+    bases = extended([by_split[0][label] for label in labels])
     if not labels:
         raise EvaluationError("no method was run on every split", remedy="Name evaluations of the same methods")
     hospitals = _hospitals(predictions, list(splits), setting, progress or Silent())
@@ -104,7 +107,10 @@ def evaluate_folds(
     }
     seeds = {label: {name: m[label].seeds for name, m in zip(splits, by_split, strict=True)} for label in labels}
     methods = tuple(
-        _method(label, sum(len(m[label].runs) for m in by_split), hospitals, measured[label]) for label in labels
+        _method(label, sum(len(m[label].runs) for m in by_split), hospitals, measured[label]).model_copy(
+            update={"extends": bases.get(label), "addition": by_split[0][label].facts.addition}
+        )
+        for label in labels
     )
     return FoldMetrics(
         splits=splits,
@@ -127,12 +133,13 @@ def evaluate_folds(
 def pairs(methods: Sequence[FoldMethod]) -> list[tuple[str, str]]:
     """Return who is compared with whom, each pair once: reference, then candidate.
 
-    Every later method with the first; each with what it stands around (`VAT + Fix-A-Step` with `VAT`); and the two
+    Every later method with the first; each with the method that it extends (`VAT + Fix-A-Step` with `VAT`); and the two
     with the highest means over the held-out hospitals, where such a mean exists.
     """
     labels = [method.method for method in methods]
+    extends = {method.method: method.extends for method in methods}
     found = [(labels[0], label) for label in labels[1:]]
-    found += [(base, label) for label in labels for base in labels if label.startswith(f"{base} + ")]
+    found += [(base, label) for label in labels for base in labels if base == extends.get(label)]
     means = {method.method: method.held_out.value for method in methods if method.held_out.value is not None}
     if len(means) > 1:
         best, second = sorted(means, key=lambda label: -means[label])[:2]
@@ -286,4 +293,17 @@ def read_folds(path: Path) -> FoldMetrics:
         EvaluationError: of another schema version, or not as docs/metrics.md describes it.
     """
     what = "folds.json"
-    return read_versioned(path, FoldMetrics, version=FOLD_SCHEMA_VERSION, what=what, verb="folds")
+    return read_versioned(path, FoldMetrics, version=FOLD_SCHEMA_VERSION, what=what, verb="folds", upgrade=_upgrade)
+
+
+def _upgrade(content: dict[str, Any]) -> dict[str, Any] | None:
+    """Return version 1 in the layout of version 2: its titles alone say which method extends which."""
+    if content.get("schema_version") != 1:
+        return None
+    titles = [method["method"] for method in content["methods"]]
+    methods = []
+    for method in content["methods"]:
+        base = max((title for title in titles if method["method"].startswith(f"{title} + ")), key=len, default=None)
+        addition = method["method"].removeprefix(f"{base} + ") if base else None
+        methods.append({**method, "extends": base, "addition": addition})
+    return {**content, "schema_version": FOLD_SCHEMA_VERSION, "methods": methods}

@@ -1,10 +1,8 @@
-"""Runs that differ only in their seed form a method; methods are summarised over sites and compared in pairs."""
+"""Summarises groups of runs over sites, and compares them in pairs."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from heart2heart.evaluate.bootstrap import FEW_CLUSTERS, Draws, bootstrap_p, com
 from heart2heart.evaluate.classification import Floats
 from heart2heart.evaluate.estimates import estimate, missing
 from heart2heart.evaluate.levels import Level
+from heart2heart.evaluate.run_groups import RunGroup
 from heart2heart.evaluate.schema import (
     Comparison,
     Estimate,
@@ -26,50 +25,8 @@ from heart2heart.evaluate.schema import (
 )
 from heart2heart.evaluate.setting import Setting
 from heart2heart.evaluate.sites import Site
-from heart2heart.predictions import RunInfo
 
 NOTHING = "no test frame of a scored view here"
-
-
-@dataclass(frozen=True)
-class Method:
-    """Runs of one training recipe.
-
-    Attributes:
-        label: What a reader calls it.
-        runs: Positions of its runs.
-        names: Their names.
-        seeds: Their seeds.
-    """
-
-    label: str
-    runs: tuple[int, ...]
-    names: tuple[str, ...]
-    seeds: tuple[int, ...]
-
-
-def group_runs(runs: Sequence[RunInfo]) -> list[Method]:
-    """Group runs of one method and network over their seeds.
-
-    A seed that occurs twice means that something else differs too: then every run of that group stands alone.
-    """
-    groups: dict[tuple[str, str], list[int]] = {}
-    for place, run in enumerate(runs):
-        groups.setdefault((run.method, run.network), []).append(place)
-    networks = Counter(method for method, _ in groups)
-    methods = []
-    for (name, network), places in groups.items():
-        label = name if networks[name] == 1 else f"{name}, {network}"
-        if len({runs[place].seed for place in places}) == len(places):
-            methods.append(_method(label, places, runs))
-        else:
-            methods += [_method(f"{label} ({runs[place].run})", [place], runs) for place in places]
-    return methods
-
-
-def _method(label: str, places: Sequence[int], runs: Sequence[RunInfo]) -> Method:
-    members = [runs[place] for place in places]
-    return Method(label, tuple(places), tuple(run.run for run in members), tuple(run.seed for run in members))
 
 
 def seed_spread(values: Sequence[float]) -> SeedSpread:
@@ -88,7 +45,7 @@ def over_views(level: Level, runs: Sequence[int], labels: Sequence[int]) -> tupl
     return points, combine(draws, [1 / len(runs)] * len(runs), paired=True)
 
 
-def summarise(method: Method, names: Sequence[str], sites: Sequence[Site | None], setting: Setting) -> MethodMetrics:
+def summarise(method: RunGroup, names: Sequence[str], sites: Sequence[Site | None], setting: Setting) -> MethodMetrics:
     """Summarise a method at each site and over the held-out ones; `sites` holds None where nothing is scored."""
     rows = []
     for name, site in zip(names, sites, strict=True):
@@ -108,7 +65,7 @@ def summarise(method: Method, names: Sequence[str], sites: Sequence[Site | None]
     )
 
 
-def _generalise(method: Method, sites: Sequence[Site], setting: Setting) -> Generalisation:
+def _generalise(method: RunGroup, sites: Sequence[Site], setting: Setting) -> Generalisation:
     held_out = [site for site in sites if site.info.held_out]
     source = [site for site in sites if not site.info.held_out]
     means = {site.info.site: float(over_views(site.frames, method.runs, site.present)[0].mean()) for site in held_out}
@@ -124,14 +81,14 @@ def _generalise(method: Method, sites: Sequence[Site], setting: Setting) -> Gene
     )
 
 
-def _spread(method: Method, sites: Sequence[Site], setting: Setting) -> RandomEffects:
+def _spread(method: RunGroup, sites: Sequence[Site], setting: Setting) -> RandomEffects:
     usable = [site for site in sites if setting.blocked(site.frames, site.present) is None]
     found = [over_views(site.frames, method.runs, site.present) for site in usable]
     values = np.array([points.mean() for points, _ in found])
     return random_effects(values, np.array([np.nanvar(draws.replicates) for _, draws in found]))
 
 
-def _unweighted_mean(method: Method, sites: Sequence[Site], setting: Setting) -> Estimate:
+def _unweighted_mean(method: RunGroup, sites: Sequence[Site], setting: Setting) -> Estimate:
     if not sites:
         return missing("no held-out site has scored frames")
     parts = [over_views(site.frames, method.runs, site.present) for site in sites]
@@ -145,7 +102,7 @@ def _unweighted_mean(method: Method, sites: Sequence[Site], setting: Setting) ->
     )
 
 
-def _gap(method: Method, source: Sequence[Site], target: Site, setting: Setting) -> SiteGap:
+def _gap(method: RunGroup, source: Sequence[Site], target: Site, setting: Setting) -> SiteGap:
     """Take the gap over the views that the target and every source site have, so that a missing view is no gap."""
     shared = [label for label in target.present if all(label in site.present for site in source)]
     views = tuple(setting.classes[label] for label in shared)
@@ -168,7 +125,7 @@ def _gap(method: Method, source: Sequence[Site], target: Site, setting: Setting)
 
 
 def compare(
-    reference: Method, candidate: Method, names: Sequence[str], sites: Sequence[Site | None], setting: Setting
+    reference: RunGroup, candidate: RunGroup, names: Sequence[str], sites: Sequence[Site | None], setting: Setting
 ) -> Comparison:
     """Compare two methods at each site with the same cluster weights for both, and correct over the sites (Holm)."""
     rows, tests = [], {}

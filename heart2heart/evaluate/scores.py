@@ -33,11 +33,13 @@ class Fitted:
         temperature: Divides the logits.
         threshold: Confidence below which a frame is held back.
         shares: Share of each class `(classes,)`.
+        rates: Mean scaled probabilities by true class `(classes, classes)`; NaN where a class has no frame.
     """
 
     temperature: float | None
     threshold: float | None
     shares: Floats | None
+    rates: Floats | None
 
 
 def score_site(
@@ -76,7 +78,7 @@ def score_site(
         reliability_scaled=() if scaled is None else reliability_diagram(site, scaled),
         selective=score_selective(site, log_p, fitted.threshold, setting),
         open_set=score_open_set(site.sample, run, setting),
-        label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, setting.classes),
+        label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, fitted.rates, setting.classes),
         strata=score_strata(site, log_p, levels, setting),
         probes=score_probes(site, run, setting),
     )

@@ -120,7 +120,7 @@ class LabelShift(Config):
     distance: float
     """Total variation distance of the two, 0 to 1."""
     estimated_shares: dict[str, float]
-    """Shares here as estimated without a label of this site, by expectation maximisation on temperature-scaled
+    """Shares here as estimated without a label of this site, by adjusted counting on temperature-scaled
     probabilities; right only if the views look as they do at the source."""
     nll_adjusted: float
     """Mean negative log-likelihood with probabilities moved to the estimated shares. No interval: the shares would have

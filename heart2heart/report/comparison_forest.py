@@ -54,11 +54,10 @@ class Block:
 
 
 def series_of(metrics: FoldMetrics, method: str) -> int:
-    """Return the series of a method: the reference's, that of one around another, or that of the rest."""
-    names = [each.method for each in metrics.methods]
-    if method == names[0]:
+    """Return the series of a method: the reference's, that of one that extends another, or that of the rest."""
+    if method == metrics.methods[0].method:
         return REFERENCE
-    return AROUND if any(method.startswith(f"{name} + ") for name in names) else PLAIN
+    return AROUND if any(each.extends for each in metrics.methods if each.method == method) else PLAIN
 
 
 def score_blocks(metrics: FoldMetrics) -> list[Block]:

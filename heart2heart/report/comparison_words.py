@@ -14,8 +14,9 @@ SYNTHETIC = (
 
 
 def around(metrics: FoldMetrics) -> list[FoldComparison]:
-    """Return the comparisons of a method that stands around another with that other: with and without Fix-A-Step."""
-    return [each for each in metrics.comparisons if each.candidate.startswith(f"{each.reference} + ")]
+    """Return the comparisons of a method with the one that it extends: with and without Fix-A-Step."""
+    extends = {method.method: method.extends for method in metrics.methods}
+    return [each for each in metrics.comparisons if extends[each.candidate] == each.reference]
 
 
 def ranked(metrics: FoldMetrics) -> list[FoldMethod]:
@@ -75,7 +76,7 @@ def findings(metrics: FoldMetrics) -> list[str]:
     for each in around(metrics):
         ahead, folds = _ahead(by_name[each.candidate], by_name[each.reference])
         times = f" Ahead in {ahead} of {folds} folds." if folds > 1 else ""
-        added = each.candidate.removeprefix(f"{each.reference} + ")
+        added = by_name[each.candidate].addition
         found.append(
             f"“{each.reference}” with {added}: {_mean(each.held_out)}{times} {describe(each)}".replace("  ", " ")
         )

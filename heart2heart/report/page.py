@@ -31,12 +31,7 @@ from heart2heart.report.words import headline
 def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
     """Return the held-out hospitals of which some of these runs had unlabeled frames in their pool."""
     about = predictions.provenance
-    configs = [run.config for run in about.runs if run.run in runs]
-    labels_only = [
-        each.get("method", {}).get("name") == "labels_only" and not each.get("fix_a_step", {}).get("mixing")
-        for each in configs
-    ]
-    if all(labels_only):
+    if not any(run.facts.unlabeled for run in about.runs if run.run in runs):
         return []
     return [info.site for info in about.sites if info.held_out and info.roles.get("unlabeled")]
 

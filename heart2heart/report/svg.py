@@ -19,6 +19,7 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
     colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)
 }
 _FONT = re.compile(r"font: (?:(\d+|bold) )?([\d.]+)px [^;\"]*")
+_FAMILY = re.compile(r"font-family: [^;\"]*(?:; )?")  # newer Matplotlib writes the font property by property
 _IDS = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -71,6 +72,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
     text = _FONT.sub(lambda found: f"font-size: {found[2]}px; font-weight: {found[1] or 400}", text)
+    text = _FAMILY.sub("", text)
     text = _IDS.sub(lambda found: f"{found[1]}{name}-", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")

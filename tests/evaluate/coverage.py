@@ -13,17 +13,19 @@ from dataclasses import replace
 import numpy as np
 
 from heart2heart.evaluate.classification import Floats, Ints
-from heart2heart.evaluate.methods import Method, compare, summarise
+from heart2heart.evaluate.methods import compare, summarise
+from heart2heart.evaluate.run_groups import RunGroup
 from heart2heart.evaluate.samples import Altered
 from heart2heart.evaluate.scores import Fitted, score_site
 from heart2heart.evaluate.site_schema import Estimate, SiteMetrics
 from heart2heart.evaluate.sites import Site
+from heart2heart.predictions import MethodFacts
 from tests.evaluate.fold_study import measure_folds
 from tests.evaluate.small_studies import between_hospitals, by_patients
 from tests.evaluate.world import INFO, Texts, draw_frames, make_site, setting
 
 TRUTH_PATIENTS = 20_000
-FITTED = Fitted(temperature=1.3, threshold=0.6, shares=np.full(3, 1 / 3))
+FITTED = Fitted(temperature=1.3, threshold=0.6, shares=np.full(3, 1 / 3), rates=np.full((3, 3), 1 / 3))
 
 STATISTICS: dict[str, Callable[[SiteMetrics], Estimate]] = {
     "balanced accuracy": lambda site: site.balanced_accuracy,
@@ -47,7 +49,10 @@ STATISTICS: dict[str, Callable[[SiteMetrics], Estimate]] = {
     "probe": lambda site: site.probes[0].balanced_accuracy,
     "change by a probe": lambda site: site.probes[0].change,
 }
-METHODS = (Method("reference", (0, 1), ("a", "b"), (0, 1)), Method("candidate", (2, 3), ("c", "d"), (0, 1)))
+METHODS = tuple(
+    RunGroup(name, runs, names, (0, 1), MethodFacts(base=name, title=name))
+    for name, runs, names in (("reference", (0, 1), ("a", "b")), ("candidate", (2, 3), ("c", "d")))
+)
 """Two of two seeds each; as good as each other, so that a p-value should be below .05 in 5 % of the studies."""
 
 

@@ -11,7 +11,16 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from heart2heart.predictions import PREDICTIONS, Check, Predictions, Provenance, RunInfo, SiteInfo, SplitInfo
+from heart2heart.predictions import (
+    PREDICTIONS,
+    Check,
+    MethodFacts,
+    Predictions,
+    Provenance,
+    RunInfo,
+    SiteInfo,
+    SplitInfo,
+)
 from heart2heart.seeds import stream
 from heart2heart.views import SCORED
 
@@ -130,6 +139,13 @@ def _run_info(run: str, method: int, seed: int) -> RunInfo:
     return RunInfo(
         run=run,
         method=METHODS[method],
+        facts=MethodFacts(
+            base="fixmatch" if method else "labels_only",
+            title="fixmatch" if method else "labels only",
+            mixing=bool(method),
+            rule="fix_a_step" if method else "sum",
+            unlabeled=bool(method),
+        ),
         network="wideresnet_canonical",
         seed=seed,
         config_sha256=f"{method}{seed}" * 32,

@@ -129,3 +129,18 @@ def test_file_and_verb(both: list[Predictions], found: FoldMetrics, tmp_path: Pa
     assert done.exit_code == 0, done.output
     assert done.output.startswith("SYNTHETIC")
     assert read_folds(tmp_path / "out.json") == found
+
+
+def test_read_folds_takes_version_1(found: FoldMetrics, tmp_path: Path) -> None:
+    content = found.model_dump(mode="json") | {"schema_version": 1}
+    for method, title in zip(content["methods"], ("VAT", "VAT + Fix-A-Step"), strict=True):
+        del method["extends"], method["addition"]
+        method["method"] = title
+    path = tmp_path / "folds.json"
+    path.write_text(json.dumps(content))
+    first, second = read_folds(path).methods
+    assert (first.extends, first.addition) == (None, None)
+    assert (second.extends, second.addition) == ("VAT", "Fix-A-Step")
+    path.write_text(json.dumps({"schema_version": 1, "methods": 3}))
+    with pytest.raises(EvaluationError, match="damaged"):
+        read_folds(path)

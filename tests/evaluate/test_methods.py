@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from heart2heart.evaluate import Metrics, evaluate_predictions
-from heart2heart.evaluate.methods import group_runs, seed_spread
-from tests.evaluate.factory import HOSPITALS, METHODS, make_predictions
+from heart2heart.evaluate.methods import seed_spread
+from tests.evaluate.factory import METHODS, make_predictions
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,6 @@ def values(metrics: Metrics, run: int) -> dict[str, float]:
         assert site.balanced_accuracy.value is not None
         found[site.site] = site.balanced_accuracy.value
     return found
-
-
-def test_runs_of_one_recipe_form_a_method() -> None:
-    runs = make_predictions(seeds=(0, 1), hospitals=HOSPITALS[:1]).provenance.runs
-    assert [(method.label, method.runs) for method in group_runs(runs)] == [(METHODS[0], (0, 1)), (METHODS[1], (2, 3))]
-    other = runs[1].model_copy(update={"network": "densenet121"})
-    assert [method.label for method in group_runs([runs[0], other])] == [
-        "labels only, wideresnet_canonical",
-        "labels only, densenet121",
-    ]
-    repeated = runs[1].model_copy(update={"seed": 0})
-    assert [method.label for method in group_runs([runs[0], repeated])] == [
-        "labels only (ref-0)",
-        "labels only (ref-1)",
-    ]
 
 
 def test_seed_spread_is_apart_from_sampling() -> None:

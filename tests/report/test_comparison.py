@@ -15,7 +15,7 @@ from heart2heart.evaluate import FoldMetrics, evaluate_folds, write_folds
 from heart2heart.evaluate.fold_schema import FoldMethod
 from heart2heart.evaluate.folds import pairs
 from heart2heart.evaluate.schema import Estimate
-from heart2heart.predictions import Predictions
+from heart2heart.predictions import MethodFacts, Predictions
 from heart2heart.report import comparison_words as words
 from heart2heart.report import write_comparison
 from heart2heart.report.comparison_forest import AROUND, PLAIN, REFERENCE, series_of
@@ -24,6 +24,11 @@ from tests.evaluate.test_folds import noisy, split_of
 from tests.report.test_browser import visit
 
 NAMES = ("labels only", "FixMatch", "FixMatch + Fix-A-Step")
+FACTS = {
+    NAMES[0]: MethodFacts(base="labels_only", title="labels only", unlabeled=False),
+    NAMES[1]: MethodFacts(base="fixmatch", title="FixMatch"),
+    NAMES[2]: MethodFacts(base="fixmatch", title="FixMatch", mixing=True, rule="fix_a_step"),
+}
 
 
 def _three(seed: int) -> Predictions:
@@ -36,7 +41,7 @@ def _three(seed: int) -> Predictions:
         table = predictions.table.to_pylist()
         rows = [row | {"run": name} for row in table if row["run"] == run.run]
         about = predictions.provenance.model_copy(
-            update={"runs": (run.model_copy(update={"run": name, "method": name}),)}
+            update={"runs": (run.model_copy(update={"run": name, "method": name, "facts": FACTS[name]}),)}
         )
         renamed.append(Predictions(type(predictions.table).from_pylist(rows, schema=predictions.table.schema), about))
     return Predictions.concat(renamed)
@@ -68,6 +73,8 @@ def test_each_pair_is_compared_once(found: FoldMetrics) -> None:
         (NAMES[0], NAMES[1]), (NAMES[0], NAMES[2]), (NAMES[1], NAMES[2]),
     ]  # fmt: skip
     methods = _means({"a": 0.5, "b": 0.7, "c": 0.6, "b + x": 0.4}, found)
+    assert pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("c", "b")]  # a title says nothing
+    methods[-1] = methods[-1].model_copy(update={"extends": "b", "addition": "x"})
     assert pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("b", "b + x"), ("c", "b")]
     assert words.around(found) == [found.comparisons[2]]
     assert [series_of(found, name) for name in NAMES] == [REFERENCE, PLAIN, AROUND]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from xml.etree import ElementTree
+
+import pytest
 
 from heart2heart.evaluate import Metrics
 from heart2heart.predictions import Predictions
 from heart2heart.report.curves import learning_figures, reliability_figure
 from heart2heart.report.forest import NARROW, WIDE, Block, Line, accuracy_blocks, difference_blocks, forest
+from heart2heart.report.svg import new_figure, style, to_svg
 
 
 def figures(predictions: Predictions, metrics: Metrics) -> list[str]:
@@ -61,3 +65,30 @@ def test_a_long_name_is_shortened(metrics: Metrics) -> None:
     )
     assert "…" in forest([block], "x", "words", width=NARROW, reference=0.25)
     assert "Far North" in forest([block], "x", "words", width=WIDE, reference=0.25)
+
+
+def test_to_svg_keeps_the_weight_of_each_text() -> None:
+    with style():
+        figure = new_figure(200, 100)
+        for height, weight in ((0.2, "normal"), (0.5, "bold"), (0.8, 700)):
+            figure.text(0.1, height, f"text {weight}", fontweight=weight, fontsize=13)
+        drawn = to_svg(figure, "x", "words")
+    parts = drawn.split("</text>")[:3]
+    assert [re.findall(r"font-weight: (\w+)", part) for part in parts] in (
+        [[], ["700"], ["700"]],  # Matplotlib from 3.11 on names no weight that is normal
+        [["400"], ["bold"], ["700"]],
+    )
+    assert "font-family" not in drawn
+
+
+def test_to_svg_keeps_the_weight_of_the_short_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older Matplotlib writes `font: bold 13px ...`; the weight is kept, and a missing one is 400."""
+
+    def savefig(_: object, buffer: io.StringIO, **__: object) -> None:
+        buffer.write("<svg><text style=\"font: bold 13px 'A', serif\"/><text style=\"font: 12px 'A'\"/></svg>")
+
+    figure = new_figure(10, 10)
+    monkeypatch.setattr(type(figure), "savefig", savefig)
+    drawn = to_svg(figure, "x", "words")
+    assert "font-size: 13px; font-weight: bold" in drawn
+    assert "font-size: 12px; font-weight: 400" in drawn

@@ -2,14 +2,17 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from heart2heart.curate.page.shelf import Shelf
+from heart2heart.curate.page.shelf import Shelf, _clips
 from heart2heart.errors import MissingInputError, StoreError
 from heart2heart.frames.schema import POOL_MODES
-from heart2heart.frames.store import FrameStore
+from heart2heart.frames.store import FrameStore, FrameStores
 from tests.support import SIZE, make_store
 
 
@@ -82,3 +85,17 @@ def test_frames_that_are_not_those_that_were_ingested_are_not_shown(tmp_path: Pa
     other = Shelf([store.root], POOL_MODES)
     with pytest.raises(StoreError):
         other.pixels(other.find(changed))
+
+
+def test_clips_follow_the_stress_stages_and_then_the_views_of_a_stage(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", sites=["A"], patients=1)
+    table = store.clips
+    studies = table["study"].to_pylist()
+    chosen = [position for position, study in enumerate(studies) if study == studies[0]][:4]
+    table = table.take(chosen)
+    for name, numbers in (("stage_number", [2, 1, None, 2]), ("view_number", [1, 3, 5, 0])):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(name), [pa.array(numbers, table.schema.field(name).type)])
+    stores = cast("FrameStores", SimpleNamespace(frames=store.frames, clips=table))
+    names = table["clip"].to_pylist()
+    assert list(_clips(stores, frozenset(POOL_MODES))) == [names[place] for place in (2, 1, 3, 0)]
