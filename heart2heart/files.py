@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @contextmanager
@@ -125,3 +130,12 @@ def sha256_json(content: Any) -> str:
     """Return the hex SHA-256 of the canonical JSON form of `content`."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return uint8 `(height, width)` or RGB `(height, width, 3)` as the bytes of a PNG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

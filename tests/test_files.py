@@ -1,13 +1,25 @@
 """Atomic writing: whole or not at all, also on a full disk."""
 
 import errno
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
-from heart2heart.files import atomic_path, check_writable, read_json, sha256_file, sha256_json, write_json, write_text
+from heart2heart.files import (
+    atomic_path,
+    check_writable,
+    encode_png,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_text,
+)
 
 
 def test_write_replaces_whole(tmp_path: Path) -> None:
@@ -70,6 +82,13 @@ def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(StoreError, match="this thing is not readable JSON"):
         read_json(path, what="thing")
+
+
+def test_encode_png_keeps_every_pixel() -> None:
+    pixels = np.arange(12 * 7, dtype=np.uint8).reshape(12, 7)
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert image.format == "PNG"
+        assert np.array_equal(np.asarray(image), pixels)
 
 
 def test_hashes(tmp_path: Path) -> None:

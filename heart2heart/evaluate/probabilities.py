@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heart2heart.aggregation import log_softmax
 from heart2heart.evaluate.classification import Floats, Ints
 
 TEMPERATURES = 0.05, 20.0
@@ -14,10 +15,7 @@ TEMPERATURES = 0.05, 20.0
 
 def log_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
     """Return `log softmax(logits / temperature)` over the last axis, same shape."""
-    scaled = logits / temperature
-    shifted: Floats = scaled - scaled.max(-1, keepdims=True)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return result
+    return log_softmax(logits / temperature)
 
 
 def nll_rows(log_p: Floats, truth: Ints) -> Floats:

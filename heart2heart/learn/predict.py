@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 import heart2heart
 from heart2heart.errors import RunError
+from heart2heart.files import encode_png
 from heart2heart.frames.store import Frames
 from heart2heart.learn.inference import BATCH
 from heart2heart.learn.run import Run
@@ -76,7 +76,7 @@ def predict_split(
     chosen = gallery(members, found.targets[labeled], logits)
     images: list[bytes | None] = [None] * len(rows)
     for place in chosen.tolist():
-        images[place] = _png(stores.read(rows[place : place + 1])[0])
+        images[place] = encode_png(stores.read(rows[place : place + 1])[0])
     mine = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
     columns = {name: mine[name] for name in CARRIED} | {
         "run": pa.array([run.path.resolve().name] * len(rows), pa.string()),
@@ -142,11 +142,3 @@ def _predict(run: Run, stores: Frames, rows: npt.NDArray[np.int64], progress: Pr
         logits[part] = run.predict(stores.read(rows[part]))
         progress.update(min(start + BATCH, len(rows)))
     return logits
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", optimize=True)
-    return out.getvalue()

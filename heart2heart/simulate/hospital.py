@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from heart2heart.config import Config
 from heart2heart.errors import ExistsError, NoSpaceError
 from heart2heart.files import read_json, write_json
+from heart2heart.parallel import map_ordered
 from heart2heart.progress import Progress, Silent
 from heart2heart.simulate.config import HospitalConfig
 from heart2heart.simulate.strays import write_strays
@@ -105,23 +105,10 @@ def _finished(folder: Path, config: HospitalConfig, seed: int) -> SimulationSumm
     return found
 
 
-def _patients(config: HospitalConfig, folder: Path, seed: int, workers: int) -> Iterator[list[Written]]:
-    if workers <= 1:
-        for index in range(config.patients):
-            yield write_patient(config, folder, seed, index)
-        return
-    with ProcessPoolExecutor(min(workers, config.patients), mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(write_patient, config, folder, seed, index) for index in range(config.patients)]
-        try:
-            for job in jobs:
-                yield job.result()
-        finally:  # after an error or an interrupt, patients not yet begun are not begun
-            pool.shutdown(cancel_futures=True)
-
-
 def _write(config: HospitalConfig, folder: Path, seed: int, workers: int, progress: Progress) -> SimulationSummary:
     written: list[Written] = []
-    for done, files in enumerate(_patients(config, folder, seed, workers), start=1):
+    write = partial(write_patient, config, folder, seed)
+    for done, files in enumerate(map_ordered(write, range(config.patients), workers), start=1):
         written += files
         progress.update(done, f"hospital {config.name}")
     clips = [folder / file.path for file in written if file.frames > 1]

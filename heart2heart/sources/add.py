@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.errors import StoreError
 from heart2heart.frames.choice import FrameRule
 from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.official import write_official
 from heart2heart.frames.store import FrameStore
 from heart2heart.ingest.ledger import Book, Ledger, Line, write_book
 from heart2heart.ingest.pending import Pending
+from heart2heart.parallel import map_ordered
 from heart2heart.progress import Progress, Silent
 from heart2heart.sources.plan import Item, Plan, clip_id
 from heart2heart.sources.prepare import Prepared, Preparer
@@ -31,8 +28,6 @@ from heart2heart.sources.report import Known, SourceReport
 
 _NO_KEY = "public data set"  # stands where a hospital's key is noted: its pseudonyms are already public
 _CHUNK = 64  # files that travel to a process together
-
-Work = tuple[Item, str | None]
 
 
 def add_plan(
@@ -64,7 +59,7 @@ def add_plan(
         pending = Pending(book, store)
         done = len(plan.items) - len(todo)
         work = [(item, known.get(clip_id(plan.source, item.key))) for item in todo]
-        prepared = run_ordered(Preparer(plan.source, geometry, rule), work, workers)
+        prepared = map_ordered(Preparer(plan.source, geometry, rule), work, workers, chunk=_CHUNK)
         for number, (item, outcome) in enumerate(zip(todo, prepared, strict=True), start=1):
             _take(pending, plan.source, item, outcome)
             progress.update(done + number, f"{pending.frames} frames")
@@ -76,29 +71,6 @@ def add_plan(
         pending.publish()
         refused = _refused(book, plan)
     return _account(plan, root, pending, refused)
-
-
-def run_ordered(prepare: Preparer, work: Sequence[Work], workers: int) -> Iterator[Prepared]:
-    """Yield one outcome a file, in order; only a few chunks are under way, so memory stays bounded."""
-    if workers <= 1 or len(work) <= _CHUNK:
-        yield from map(prepare, work)
-        return
-    try:
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            under_way: deque[Future[list[Prepared]]] = deque()
-            for start in range(0, len(work), _CHUNK):
-                under_way.append(pool.submit(_chunk, prepare, work[start : start + _CHUNK]))
-                if len(under_way) >= 4 * workers:
-                    yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
-    except BrokenProcessPool as error:
-        remedy = "Run the same command again, with fewer --workers if memory ran out; what was published stays"
-        raise StoreError("a process that read files died", where=prepare.source, remedy=remedy) from error
-
-
-def _chunk(prepare: Preparer, work: Sequence[Work]) -> list[Prepared]:
-    return [prepare(each) for each in work]
 
 
 def _take(pending: Pending, source: str, item: Item, outcome: Prepared) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -8,7 +10,7 @@ from heart2heart.errors import UnknownNameError
 from heart2heart.simulate.anatomy.plane import SIMULATED_VIEWS
 from heart2heart.simulate.machine import MachineConfig
 from heart2heart.simulate.patient import Patient, draw_patient
-from heart2heart.simulate.render import Acquisition, acquire, compress, look_up, phases, render, render_clip
+from heart2heart.simulate.render import Acquisition, acquire, compress, form, look_up, phases, render, render_clip
 from heart2heart.simulate.sector import scan_map
 from heart2heart.simulate.tissue import Tissue
 
@@ -115,3 +117,17 @@ def test_persistence_mixes_frames(machine: MachineConfig) -> None:
     flash[1] = 1.0
     gray = compress(flash, machine.model_copy(update={"persistence": 0.5}))[:, 0, 0]
     assert gray[0] == 0.0 < gray[2] < gray[1]
+
+
+def test_form_raises_the_haze_as_the_acoustic_window_gets_worse(machine: MachineConfig) -> None:
+    """Without tissue, leaflets and receiver noise only haze is left: 8 dB from the best window to the worst."""
+    quiet = machine.model_copy(update={"noise_db": -120.0})
+    taken = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))
+    empty = replace(taken.material, field=np.zeros_like(taken.material.field))
+    bare = replace(taken, material=empty, scene=replace(taken.scene, leaflets=[]))
+    level = {}
+    for quality in (0.1, 0.5, 0.9):
+        shown = replace(bare, patient=replace(PATIENT, quality=quality))
+        level[quality] = float(np.abs(form(shown, phases(1, 30.0, 70.0), shown.grid, np.random.default_rng(1))).mean())
+    assert 20 * np.log10(level[0.1] / level[0.5]) == pytest.approx(8.0 * 0.4, abs=0.05)
+    assert 20 * np.log10(level[0.5] / level[0.9]) == pytest.approx(8.0 * 0.4, abs=0.05)

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heart2heart.errors import ConfigError, StoreError
+from heart2heart.errors import ConfigError, RunError, StoreError
 from heart2heart.files import read_json
 from heart2heart.frames.geometry import Geometry
 from heart2heart.frames.store import FrameStore
 from heart2heart.ingest import Ledger
+from heart2heart.parallel import map_ordered
 from heart2heart.sources import tmed2, unity
-from heart2heart.sources.add import Work, add_plan, run_ordered
+from heart2heart.sources.add import add_plan
+from heart2heart.sources.plan import Item
 from heart2heart.sources.prepare import Prepared, Preparer
 from tests.sources import miniature
 
@@ -107,15 +109,15 @@ def test_processes_change_nothing(tmp_path: Path) -> None:
 class Deadly(Preparer):
     """Dies with its process."""
 
-    def __call__(self, work: Work) -> Prepared:
+    def __call__(self, work: tuple[Item, str | None]) -> Prepared:
         os._exit(3)
 
 
 def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
     plan = tmed2.scan(_pool(tmp_path / "in", 60))
     deadly = Deadly("tmed2", Geometry("tmed2", 112), "all")
-    with pytest.raises(StoreError, match="a process that read files died"):
-        list(run_ordered(deadly, [(item, None) for item in plan.items], 2))
+    with pytest.raises(RunError, match="a worker process died"):
+        list(map_ordered(deadly, [(item, None) for item in plan.items], 2, chunk=64))
 
 
 SLOW = """

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from heart2heart.aggregation import log_softmax
 from heart2heart.curate.queue.methods.base import Method
 from heart2heart.curate.queue.methods.uncertainty import entropies
 from heart2heart.curate.queue.pool import Floats, Pool, Table
@@ -44,8 +45,7 @@ def thinned(pool: Pool, rng: np.random.Generator) -> Iterator[Table]:
     for _ in range(DRAWS):
         kept = (rng.random(len(weights)) >= RATE) / (1 - RATE)
         logits = embeddings @ (kept[:, None] * weights).astype(np.float32) + bias
-        share = np.exp(logits - logits.max(1, keepdims=True))
-        yield share / share.sum(1, keepdims=True)
+        yield np.exp(log_softmax(logits)).astype(np.float32)
 
 
 def pick(pool: Pool, shortlist: Shortlist, rng: np.random.Generator) -> None:

@@ -1,0 +1,60 @@
+"""Maps a function over many items in several processes, with the results in the order of the items."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from heart2heart.errors import RunError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CHUNKS_AHEAD = 4  # chunks a process that are in work or wait to be collected; bounds the memory of waiting results
+
+
+def map_ordered(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, *, chunk: int = 1
+) -> Iterator[Result]:
+    """Yield `function(item)` for each item, in order, whatever the number of processes.
+
+    Args:
+        function: Picklable; a program that asks for more than one process must be importable (spawn).
+        items: Picklable items.
+        workers: Processes. With one, or with no more items than fit into one chunk, everything happens in this process.
+        chunk: Items that travel to a process together.
+
+    Raises:
+        RunError: a process died; what was yielded before stays valid.
+
+    Example:
+        >>> list(map_ordered(abs, [-2, 1, -3], workers=1))
+        [2, 1, 3]
+    """
+    if workers <= 1 or len(items) <= chunk:
+        yield from map(function, items)
+        return
+    # Spawned, not forked: the parent may hold open files and threads of its libraries.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
+        pending: deque[Future[list[Result]]] = deque()
+        try:
+            for start in range(0, len(items), chunk):
+                pending.append(pool.submit(_map_chunk, function, items[start : start + chunk]))
+                if len(pending) >= _CHUNKS_AHEAD * workers:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
+        except BrokenProcessPool as error:
+            remedy = "Run the same command again, with fewer --workers if memory ran out; finished work stays"
+            raise RunError("a worker process died", remedy=remedy) from error
+        finally:  # after an error or an interrupt, items not yet begun are not begun
+            pool.shutdown(cancel_futures=True)
+
+
+def _map_chunk(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    return [function(item) for item in items]
