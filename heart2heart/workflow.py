@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from heart2heart.aggregation import clip_log_probabilities, log_softmax
 from heart2heart.errors import DicomError, MissingInputError
+from heart2heart.files import encode_png
 from heart2heart.progress import Part, Progress, Silent
 
 if TYPE_CHECKING:
@@ -268,13 +267,7 @@ def _sheets(store: FrameStore) -> Iterator[Sheet]:
                 chosen.setdefault(clip["patient"], (clip["row"], clip["clip"]))
         shown = list(chosen.values())[:12]
         frames = store.read(np.array([row for row, _ in shown], np.int64))
-        pictures = (Picture(_png(frame), tuple(flags[clip])) for frame, (_, clip) in zip(frames, shown, strict=True))
+        pictures = (
+            Picture(encode_png(frame), tuple(flags[clip])) for frame, (_, clip) in zip(frames, shown, strict=True)
+        )
         yield Sheet(kind["mode"], kind["maker"] or "maker unknown", kind["clips"], kind["frames"], tuple(pictures))
-
-
-def _png(frame: npt.NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
