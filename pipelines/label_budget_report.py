@@ -53,10 +53,11 @@ def tables(lines: Sequence[Line]) -> str:
         out += [
             f"### {TITLES[data]}",
             "",
-            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are over `random` by the",
-            "same way and over labels only by the same method, by seed, averaged over the rounds after the first.",
+            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are paired by seed and averaged",
+            "over the rounds after the first: over `random` with the same training, and over labels only with the same",
+            "queue method.",
             "",
-            f"| way | method | {heads} | gain over random | | gain over labels only | |",
+            f"| training | method | {heads} | gain over random | | gain over labels only | |",
             "|" + "---|" * (len(counts) + 6),
         ]
         for _, way, by in sorted(

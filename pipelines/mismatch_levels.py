@@ -1,4 +1,4 @@
-"""The mismatch study level by level: what stands around a method, what foreign frames cost, how many frames pass."""
+"""The mismatch study at each level: effect of additions, cost of foreign frames, share of frames that pass."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def level_tables(lines: Sequence[Line], found: Scores, labels: int, ways: Sequen
     around = [(way, str(base_of(way))) for way in ways if base_of(way) in ways]
     other = [(way, "labels_only") for way in ways if "labels_only" in ways and way != "labels_only"]
     return [
-        *_differences(found, labels, around, levels, "The same differences from the base, level by level."),
-        *_differences(found, labels, other, levels, "Less labels only, level by level."),
+        *_differences(found, labels, around, levels, "The same differences from the base, at each level."),
+        *_differences(found, labels, other, levels, "Minus labels only, at each level."),
         *_cost(lines, found, labels, ways, levels),
     ]
 
@@ -40,12 +40,12 @@ def _differences(
 
 
 def _cost(lines: Sequence[Line], found: Scores, labels: int, ways: Sequence[str], levels: Sequence[int]) -> list[str]:
-    """Return each way's score at the highest level less that at the lowest, and the share of frames that pass."""
+    """Return each way's score at the highest level minus the score at the lowest, and the share of frames that pass."""
     low, high = levels[0], levels[-1]
     out = [
-        "", f"What foreign frames cost: the score at {high} % less that at {low} %; and the share of the pool's frames",
-        "whose guess passed the threshold, mean over steps and seeds.", "",
-        f"| way | {high} % less {low} % | passed at {low} % | passed at {high} % |", "|---|---|---|---|",
+        "", f"Cost of foreign frames: the score at {high} % minus the score at {low} %. The last two columns show the share",
+        "of the pool's frames that passed the threshold, mean over steps and seeds.", "",
+        f"| way | {high} % minus {low} % | passed at {low} % | passed at {high} % |", "|---|---|---|---|",
     ]  # fmt: skip
     for way in ways:
         one, other = found.get((labels, way, high), {}), found.get((labels, way, low), {})

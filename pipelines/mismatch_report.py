@@ -33,7 +33,7 @@ def tables(lines: Sequence[Line]) -> str:
         out += [
             f"### {labels} labels a class, {seeds} seeds",
             "",
-            "Balanced accuracy x 100 on the test images, mean over seeds (95 % interval), by per cent of mismatch.",
+            "Balanced accuracy x 100 on the test images, mean over seeds (95 % interval), by mismatch.",
             "",
             f"| way | {heads} | conflict |",
             "|" + "---|" * (len(levels) + 2),
@@ -56,9 +56,9 @@ def _name(line: Line) -> str:
 def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[str]:
     rules = {way: peer for way in ways if (peer := rule_peer(way, ways))}
     out = [
-        "Differences paired by seed and averaged over the levels; `helps` and `hurts` where the interval leaves out 0.",
+        'Differences paired by seed and averaged over the levels; "helps" and "hurts" if the interval excludes 0.',
         "",
-        f"| way | less its base | | {'less the rule of Fix-A-Step | | ' if rules else ''}less labels only | |",
+        f"| way | minus its base | | {'minus the rule of Fix-A-Step | | ' if rules else ''}minus labels only | |",
         "|" + "---|" * (7 if rules else 5),
     ]
     for way in ways:
