@@ -53,9 +53,9 @@ def tables(lines: Sequence[Line]) -> str:
         out += [
             f"### {TITLES[data]}",
             "",
-            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are paired by seed and averaged",
-            "over the rounds after the first: over `random` with the same training, and over labels only with the same",
-            "queue method.",
+            "Balanced accuracy x 100 of test clips, mean over seeds (95 % interval). Gains are paired by seed and",
+            "averaged over the rounds after the first: over `random` with the same training, and over labels only with the",
+            "same queue method.",
             "",
             f"| training | method | {heads} | gain over random | | gain over labels only | |",
             "|" + "---|" * (len(counts) + 6),

@@ -43,8 +43,8 @@ def _cost(lines: Sequence[Line], found: Scores, labels: int, ways: Sequence[str]
     """Return each way's score at the highest level minus the score at the lowest, and the share of frames that pass."""
     low, high = levels[0], levels[-1]
     out = [
-        "", f"Cost of foreign frames: the score at {high} % minus the score at {low} %. The last two columns show the share",
-        "of the pool's frames that passed the threshold, mean over steps and seeds.", "",
+        "", f"Cost of foreign frames: the score at {high} % minus the score at {low} %. The last two columns show the",
+        "share of the pool's frames that passed the threshold, mean over steps and seeds.", "",
         f"| way | {high} % minus {low} % | passed at {low} % | passed at {high} % |", "|---|---|---|---|",
     ]  # fmt: skip
     for way in ways:

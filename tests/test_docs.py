@@ -1,6 +1,7 @@
 """A verb, a setting, a status code or a public name that is not documented fails here."""
 
 import ast
+import json
 import re
 import shlex
 import shutil
@@ -17,6 +18,7 @@ from heart2heart.cli.reference import verbs
 from heart2heart.config import Config
 from heart2heart.ingest.codes import CODES, FLAGS
 from heart2heart.learn import TrainConfig
+from pipelines import label_budget_report, mismatch_report
 from tools import docs_pages
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +110,19 @@ def test_paragraphs_are_short() -> None:
     pages = [ROOT / "README.md", *(path for path in DOCS.rglob("*.md") if "reference" not in path.parts)]
     long = [(page.name, text[:80]) for page in pages for text in paragraphs(page.read_text()) if len(text) > 500]
     assert not long
+
+
+@pytest.mark.parametrize("name", ["mismatch", "mismatch_rules", "mismatch_footwear"])
+def test_tables_of_the_mismatch_study_are_on_its_page(name: str) -> None:
+    lines = [json.loads(line) for line in (DOCS / "results" / f"{name}.jsonl").read_text().splitlines()]
+    page = set((DOCS / "results" / "mismatch.md").read_text(encoding="utf-8").splitlines())
+    assert set(mismatch_report.tables(lines).splitlines()) <= page | {""}
+
+
+def test_tables_of_the_labeling_study_are_on_its_page() -> None:
+    lines = [json.loads(line) for line in (DOCS / "results" / "label_budget.jsonl").read_text().splitlines()]
+    page = set((DOCS / "results" / "label_budget.md").read_text(encoding="utf-8").splitlines())
+    assert set(label_budget_report.tables(lines).splitlines()) <= page | {""}
 
 
 def test_every_public_name_has_a_docstring() -> None:
