@@ -1,6 +1,6 @@
 """RLE Lossless (PS3.5 annex G): a header of segment offsets, then one PackBits segment a byte plane.
 
-Pillow's PackBits decoder does the work; pydicom's is written in Python and a hundred times slower.
+Pillow's PackBits decoder reads the segments; docs/decisions/0006-rle.md gives its speed beside other decoders.
 """
 
 from __future__ import annotations
