@@ -22,13 +22,14 @@ if (location.protocol === "file:") {
       scope.document.body.appendChild(script);
     }
     deliver(data) {
-      const event = new MessageEvent("message", { data });
+      const event = new MessageEvent("message", { data: structuredClone(data) });
       if (this.onmessage) this.onmessage(event);
       this.dispatchEvent(event);
     }
     postMessage(data) {
       if (!this.ready) return void this.waiting.push(data);
-      setTimeout(() => this.frame.contentWindow.onmessage(new MessageEvent("message", { data })));
+      const event = new MessageEvent("message", { data: structuredClone(data) });
+      setTimeout(() => this.frame.contentWindow && this.frame.contentWindow.onmessage(event));
     }
     terminate() {
       this.frame.remove();
