@@ -34,7 +34,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf demo_output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf demo_output site docs/reference .mypy_cache .ruff_cache .pytest_cache
 
 docs: $(VENV)/installed
 	$(BIN)/python -m tools.docs_pages
