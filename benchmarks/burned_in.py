@@ -14,10 +14,10 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant
-from benchmarks.scans import scans
-from heart2heart.cli.tables import text_table
-from heart2heart.dicom.burned_in import text_mask
+from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant_text
+from benchmarks.scan_regions import scans
+from heart2heart.cli.output import text_table
+from heart2heart.deidentify.burned_in_text import text_mask
 
 COVERED = 0.8  # share of the ink without which a line may still be read
 CLASSES = ((8, 11), (12, 16), (17, 24))  # px
@@ -38,7 +38,7 @@ def main(folders: list[Path], *, seed: int, lines: int) -> None:
         blanked[kind].append(0.0 if suspected is None else float(suspected[seen.mask].mean()))
         for _ in range(lines):
             size = draw.randint(*SIZES)
-            written = plant(seen.sample, seen.mask, draw, size=size)
+            written = plant_text(seen.sample, seen.mask, draw, size=size)
             if written is None:
                 continue
             judged = text_mask(compressed(written.frames, draw.choice(QUALITIES)), seen.mask)

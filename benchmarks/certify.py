@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.schema import CLIPS, FRAMES
-from heart2heart.splits import SplitManifest, certify
-from heart2heart.splits.manifest import MEMBERS
-from heart2heart.views import SCORED
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.schema.store import CLIPS, FRAMES
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.geometry import Geometry
 
 LIMIT = 60.0  # seconds, for 350,000 frames
 CLIP, STUDY = 50, 4  # frames a clip, clips a patient
@@ -117,11 +118,11 @@ def members(store: SyntheticStore) -> pa.Table:
     role = np.select(
         [patient % 3 == 2, part < 0.1, part < 0.2, part < 0.3], ["test", "validation", "test", "train"], "unlabeled"
     )
-    view = np.array(SCORED, object)[number // CLIP % len(SCORED)]
+    view = np.array(SCORED_VIEWS, object)[number // CLIP % len(SCORED_VIEWS)]
     view[role == "unlabeled"] = None
     names = ["frame", "clip", "site", "patient", "study"]
     columns = [store.frames[name] for name in names] + [pa.array(role.tolist()), pa.array(view.tolist(), pa.string())]
-    return pa.table(columns, schema=MEMBERS)
+    return pa.table(columns, schema=SPLIT_MEMBERS)
 
 
 def brute_force(hashes: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64], seconds: float = 2.0) -> float:
@@ -149,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         rows = members(store)
         with TemporaryDirectory() as folder:
             split = SplitManifest.freeze(
-                Path(folder) / "split", name="synthetic", classes=SCORED, seed=0, source_sites=("A", "B"),
+                Path(folder) / "split", name="synthetic", classes=SCORED_VIEWS, seed=0, source_sites=("A", "B"),
                 held_out_sites=("C",), settings={}, members=rows, stores=store,
             )  # fmt: skip
             start = time.perf_counter()

@@ -21,10 +21,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from heart2heart.learn.config import TrainConfig
-from heart2heart.learn.forward import place
-from heart2heart.learn.learner import Learner
-from heart2heart.networks import build_network
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.model_access import place_network
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.train_step import Trainer
 
 CLASSES = 4
 
@@ -75,7 +75,7 @@ def table(arguments: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def _stepper(learner: Learner, arguments: argparse.Namespace) -> Callable[[int], None]:
+def _stepper(learner: Trainer, arguments: argparse.Namespace) -> Callable[[int], None]:
     """Return what takes a step on frames that were augmented beforehand, and waits for its end."""
     device = torch.device(arguments.device)
     chance = torch.Generator(device).manual_seed(0)
@@ -96,7 +96,7 @@ def _stepper(learner: Learner, arguments: argparse.Namespace) -> Callable[[int],
     return step
 
 
-def _learner(arguments: argparse.Namespace, compiled: str) -> Learner:
+def _learner(arguments: argparse.Namespace, compiled: str) -> Trainer:
     content = {
         "data": {"stores": ["none"], "split": "none"},
         "method": {"name": "fixmatch"},
@@ -106,11 +106,11 @@ def _learner(arguments: argparse.Namespace, compiled: str) -> Learner:
     config = TrainConfig.parse(content, where="benchmark")
     torch.manual_seed(0)
     options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
-    network = place(
+    network = place_network(
         build_network("WideResNet", classes=CLASSES, size=arguments.size, **options), torch.device(arguments.device)
     )
     generator = torch.Generator(arguments.device).manual_seed(0)
-    return Learner(network, config, classes=CLASSES, weights=None, generator=generator)
+    return Trainer(network, config, classes=CLASSES, weights=None, generator=generator)
 
 
 if __name__ == "__main__":

@@ -27,18 +27,18 @@ from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
 from benchmarks.ingest_clips import SYNTAXES, many_small, renamed, simulated_clip, structured_report
-from heart2heart.dicom import load_clip
+from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
-from heart2heart.frames.geometry import Geometry
-from heart2heart.ingest import ingest
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.store.geometry import Geometry
 
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 SIZE = 112
 _TWO_CORE_CLIPS = 288  # half a minute for two processes, beside which their start hardly counts
-Way = Callable[[Path], int]
+Decode = Callable[[Path], int]
 
 
-def ours(path: Path) -> int:
+def heart2heart_decode(path: Path) -> int:
     """From file to published store; return the frames."""
     return to_store([path], 0)
 
@@ -59,7 +59,7 @@ def pydicom_default(path: Path) -> int:
     return len(pictures)
 
 
-def echonet_manner(path: Path) -> int:
+def echonet_conversion(path: Path) -> int:
     """Convert as published pipelines do: `pixel_array`, crop to a square, mask, resize each frame with OpenCV."""
     pictures = _pictures(path)
     first = pictures[0] if pictures[0].ndim == 2 else pictures[0][..., 0]
@@ -91,7 +91,7 @@ def _pictures(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return found.pixel_array if several else found.pixel_array[None]
 
 
-def rates(ways: dict[str, Way], path: Path, repeats: int) -> dict[str, float]:
+def rates(ways: dict[str, Decode], path: Path, repeats: int) -> dict[str, float]:
     """Return the median frames a second of each way; they take turns."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(repeats + 1):
@@ -105,9 +105,9 @@ def rates(ways: dict[str, Way], path: Path, repeats: int) -> dict[str, float]:
 
 def real_clip(repeats: int) -> list[str]:
     """Return the table of the real clip."""
-    ways: dict[str, Way] = {
-        "file to published store": ours, "pydicom `pixel_array` + resize": pydicom_default,
-        "echonet/dynamic manner": echonet_manner, "bare libjpeg-turbo gray": bare_decoder,
+    ways: dict[str, Decode] = {
+        "file to published store": heart2heart_decode, "pydicom `pixel_array` + resize": pydicom_default,
+        "echonet/dynamic manner": echonet_conversion, "bare libjpeg-turbo gray": bare_decoder,
     }  # fmt: skip
     found = rates(ways, REAL, repeats)
     mine = found["file to published store"]
@@ -120,7 +120,7 @@ def every_syntax(folder: Path, repeats: int) -> list[str]:
     lines = ["| simulated clip, 40 x 480 x 640 | ours, frames/s | pydicom + resize | ratio |", "|---|---|---|---|"]
     for name in SYNTAXES:
         path = simulated_clip(folder / name, name)
-        found = rates({"ours": ours, "pydicom": pydicom_default}, path, repeats)
+        found = rates({"ours": heart2heart_decode, "pydicom": pydicom_default}, path, repeats)
         ratio = found["ours"] / found["pydicom"]
         lines.append(f"| {name} | {found['ours']:.0f} | {found['pydicom']:.0f} | {ratio:.1f} x |")
     return lines

@@ -20,10 +20,10 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
-from heart2heart.simulate.encode import put_pixels
-from heart2heart.simulate.patient import Patient
-from heart2heart.simulate.presets import four_hospitals
-from heart2heart.simulate.render import render_clip
+from heart2heart.synthetic.image_formation import render_clip
+from heart2heart.synthetic.patient import SyntheticPatient
+from heart2heart.synthetic.pixel_data import set_pixel_data
+from heart2heart.synthetic.presets import four_hospitals
 
 SYNTAXES = {
     "JPEG baseline": JPEGBaseline8Bit,
@@ -43,7 +43,7 @@ def simulated_clip(path: Path, name: str, *, n: int = 40, rows: int = 480, colum
     """Write one synthetic clip in the syntax called `name` and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     machine = four_hospitals()[0].machine.model_copy(update={"rows": rows, "columns": columns})
-    gray = render_clip("A4C", Patient(), machine, n, np.random.default_rng(0))
+    gray = render_clip("A4C", SyntheticPatient(), machine, n, np.random.default_rng(0))
     _write(path, gray, SYNTAXES[name], _PUT.get(name, "native"))
     return path
 
@@ -62,7 +62,7 @@ def _write(path: Path, gray: npt.NDArray[np.uint8], syntax: UID, put: str) -> No
     made.SequenceOfUltrasoundRegions = [region]
     compressed = syntax in (JPEGBaseline8Bit, RLELossless)
     made.file_meta.TransferSyntaxUID = syntax if compressed else ExplicitVRLittleEndian
-    put_pixels(made, gray, put)
+    set_pixel_data(made, gray, put)
     if syntax in (JPEGLSLossless, JPEG2000Lossless):
         made.compress(syntax, generate_instance_uid=False)
     made.file_meta.TransferSyntaxUID = syntax

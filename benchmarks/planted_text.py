@@ -31,7 +31,7 @@ _SYLLABLES = ("ka", "mor", "eli", "tan", "vos", "ber", "din", "ula", "ser", "pov
 
 
 @dataclass(frozen=True)
-class Written:
+class PlantedText:
     """Frames with a line of text in them.
 
     Attributes:
@@ -47,7 +47,7 @@ class Written:
     style: str
 
 
-def words(draw: random.Random) -> str:
+def random_text(draw: random.Random) -> str:
     """Return a name as `FAMILY^GIVEN` or in another common order, or a number, or a name with a date."""
     names = ["".join(draw.choices(_SYLLABLES, k=draw.choice((2, 3)))) for _ in range(2)]
     change = draw.choice((str.upper, str.upper, str.capitalize))
@@ -69,7 +69,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", size)
 
 
-def plant(pictures: Bytes, inside: npt.NDArray[np.bool_], draw: random.Random, *, size: int) -> Written | None:
+def plant_text(pictures: Bytes, inside: npt.NDArray[np.bool_], draw: random.Random, *, size: int) -> PlantedText | None:
     """Write one line at one random place into every frame; None when there is no place where it could be read.
 
     Args:
@@ -78,7 +78,7 @@ def plant(pictures: Bytes, inside: npt.NDArray[np.bool_], draw: random.Random, *
         draw: Source of every choice.
         size: Of the font, pixels.
     """
-    text, style, ink = words(draw), draw.choice(STYLES), draw.choice(INKS)
+    text, style, ink = random_text(draw), draw.choice(STYLES), draw.choice(INKS)
     font, smooth, alpha = _font(draw.choice(FONTS), size), draw.random() < 0.7, draw.choice((1.0, 1.0, 1.0, 0.8))
     height, width = inside.shape
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
@@ -110,7 +110,7 @@ def plant(pictures: Bytes, inside: npt.NDArray[np.bool_], draw: random.Random, *
         if under is not None:
             base = np.where(under[0], np.float32(under[1]), base)
         written = base + alpha * cover * (level - base)
-        return Written(written.round().astype(np.uint8), strokes, size, style)
+        return PlantedText(written.round().astype(np.uint8), strokes, size, style)
     return None
 
 

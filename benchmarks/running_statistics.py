@@ -23,13 +23,14 @@ import typer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from heart2heart.augment import Policy, augment
 from heart2heart.errors import RunError
-from heart2heart.frames.store import FrameStores
-from heart2heart.learn import Run
-from heart2heart.learn.inference import balanced_accuracy, infer
-from heart2heart.splits import SplitManifest
-from pipelines.entry import run as enter
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.training.augment.drivers import augment
+from heart2heart.training.augment.policy import Policy
+from heart2heart.training.run import Run
+from heart2heart.training.validation import balanced_accuracy, infer
+from pipelines.command_line import run as enter
 
 Batch = Callable[[], Tensor]
 MOMENTUM, ROUNDS = 0.05, 100

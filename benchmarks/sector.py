@@ -13,16 +13,16 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.cli.tables import text_table
+from heart2heart.cli.output import text_table
 from heart2heart.dicom.colour import luma
-from heart2heart.frames.choice import FrameRule
-from heart2heart.frames.sector import sector_mask
-from heart2heart.simulate.config import HospitalConfig
-from heart2heart.simulate.exam import Recording
-from heart2heart.simulate.patient import draw_patient
-from heart2heart.simulate.presets import four_hospitals
-from heart2heart.simulate.sector import scan_map
-from heart2heart.simulate.study import record
+from heart2heart.store.frame_sampling import FrameRule
+from heart2heart.store.sector import sector_mask
+from heart2heart.synthetic.config import HospitalConfig
+from heart2heart.synthetic.patient import draw_patient
+from heart2heart.synthetic.presets import four_hospitals
+from heart2heart.synthetic.recording import Recording
+from heart2heart.synthetic.scan_conversion import scan_converter
+from heart2heart.synthetic.study import record_mode
 
 FROZEN = (0.0, 0.15, 0.3)  # shares of the depth
 VIEWS = ("PLAX", "A4C", "SUBCOSTAL")
@@ -34,12 +34,12 @@ def recordings(hospital: HospitalConfig, clips: int) -> Iterator[Recording]:
     """Yield `clips` B-mode clips of one machine."""
     for seed in range(clips):
         draw = np.random.default_rng(seed)
-        yield record(VIEWS[seed % len(VIEWS)], "b_mode", draw_patient(draw), hospital, CAPTION, draw)
+        yield record_mode(VIEWS[seed % len(VIEWS)], "b_mode", draw_patient(draw), hospital, CAPTION, draw)
 
 
 def true_sector(hospital: HospitalConfig) -> tuple[Mask, npt.NDArray[np.float64]]:
     """Return the true sector, bool `(rows, columns)`, and the depth of each pixel as a share of the whole."""
-    machine, sector = hospital.machine, scan_map(hospital.machine)
+    machine, sector = hospital.machine, scan_converter(hospital.machine)
     inside = np.zeros(machine.rows * machine.columns, bool)
     inside[sector.inside] = True
     y, x = np.mgrid[0 : machine.rows, 0 : machine.columns]

@@ -1,4 +1,4 @@
-"""Fit the weights of the text detector, `heart2heart/dicom/burned_in.npz`, to invented text on synthetic tissue.
+"""Fit the weights of the text detector, `heart2heart/deidentify/burned_in.npz`, to invented text on synthetic tissue.
 
 Command: python -m benchmarks.train_burned_in FOLDER OUT.npz (FOLDER of `heart2heart simulate --seed 5`; needs torch)
 No real file is used. Half of the crops come from simulated clips, half from speckle of many grains that moves or stands
@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from torch import nn
 
-from benchmarks.planted_text import QUALITIES, compressed, plant
-from benchmarks.scans import scans
-from heart2heart.dicom.text_net import CELL, LAYERS, NARROWEST
+from benchmarks.planted_text import QUALITIES, compressed, plant_text
+from benchmarks.scan_regions import scans
+from heart2heart.deidentify.burned_in_text import CELL, LAYERS, MIN_SIDE
 
 Bytes = npt.NDArray[np.uint8]
 SIDE = (128, 192)  # rows, columns of a crop
@@ -103,7 +103,7 @@ def example(draw: random.Random, noise: np.random.Generator, clips: list[Bytes])
         frames = decoy(draw, frames)
     ink, free = np.zeros(SIDE, bool), np.ones(SIDE, bool)
     for _ in range(draw.choice((1, 1, 2, 3)) if draw.random() < LIKELY else 0):
-        if (written := plant(frames, free, draw, size=draw.randrange(7, 27))) is not None:
+        if (written := plant_text(frames, free, draw, size=draw.randrange(7, 27))) is not None:
             frames, ink = written.frames, ink | written.ink
             free &= ~ndimage.binary_dilation(written.ink, np.ones((9, 25), bool))
     if draw.random() < 0.8:
@@ -119,7 +119,7 @@ def example(draw: random.Random, noise: np.random.Generator, clips: list[Bytes])
 
 
 class Net(nn.Module):
-    """The layers of `heart2heart.dicom.text_net`, in torch."""
+    """The layers of `heart2heart.deidentify.burned_in_text`, in torch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ def main(folder: Path, out: Path) -> None:
     """Make the crops, fit, and write the weights as float16."""
     draw, noise = random.Random(5), np.random.default_rng(5)
     torch.manual_seed(5)
-    clips = [seen.sample for _, seen in scans([folder], every=3) if min(seen.sample.shape[1:]) >= NARROWEST]
+    clips = [seen.sample for _, seen in scans([folder], every=3) if min(seen.sample.shape[1:]) >= MIN_SIDE]
     made = [example(draw, noise, clips) for _ in range(CROPS)]
     pairs, cells = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
     net = Net()

@@ -19,23 +19,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heart2heart.learn.config import TrainConfig
-from heart2heart.learn.forward import place
-from heart2heart.learn.gradients import flat_gradient
-from heart2heart.learn.learner import Learner, Views
-from heart2heart.networks import build_network
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.gradients import flat_gradient
+from heart2heart.training.model_access import place_network
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.train_step import AugmentedBatch, Trainer
 
 CLASSES = 4
 BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint", "+ Fix-A-Step, three backwards"
 
 
-class ThreeBackwards(Learner):
+class ThreeBackwards(Trainer):
     """The authors' way: one retained graph, three walks, and the host asked for the decision."""
 
-    def step(self, views: Views, number: int) -> dict[str, Tensor]:
+    def step(self, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
         """Take one step."""
-        step = self._step(views, number, self.config.steps, self.config.optimiser.lr)
-        first, second = self.method.labeled_loss(step).value, self.method.unlabeled_loss(step)
+        step = self._step_context(views, number, self.config.steps, self.config.optimiser.lr)
+        first, second = self.algorithm.labeled_loss(step).value, self.algorithm.unlabeled_loss(step)
         assert second is not None
         g_labeled = flat_gradient(first, self.parameters, retain_graph=True)
         g_unlabeled = flat_gradient(second.value, self.parameters, retain_graph=True)
@@ -65,10 +65,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     device = torch.device(arguments.device)
     options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
     both = {"mixing": True, "gradient": "fix_a_step"}
-    ways: dict[str, tuple[type[Learner], dict[str, Any]]] = {
-        BASE: (Learner, {}),
-        SEPARATE: (Learner, {"fix_a_step": both}),
-        JOINT: (Learner, {"fix_a_step": both, "batch_norm": "joint"}),
+    ways: dict[str, tuple[type[Trainer], dict[str, Any]]] = {
+        BASE: (Trainer, {}),
+        SEPARATE: (Trainer, {"fix_a_step": both}),
+        JOINT: (Trainer, {"fix_a_step": both, "batch_norm": "joint"}),
         THREE: (ThreeBackwards, {"fix_a_step": both, "batch_norm": "joint"}),
     }
     steps: dict[str, Callable[[int], None]] = {}
@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
         torch.manual_seed(0)
         network = build_network("WideResNet", classes=CLASSES, size=arguments.size, **options)
         generator = torch.Generator(device).manual_seed(0)
-        learner = kind(place(network, device), config, classes=CLASSES, weights=None, generator=generator)
+        learner = kind(place_network(network, device), config, classes=CLASSES, weights=None, generator=generator)
         steps[name] = _stepper(learner, _views(learner, arguments, device), device)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(-3, arguments.steps):  # the first three warm up
@@ -91,7 +91,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _stepper(learner: Learner, views: Views, device: torch.device) -> Callable[[int], None]:
+def _stepper(learner: Trainer, views: AugmentedBatch, device: torch.device) -> Callable[[int], None]:
     def step(number: int) -> None:
         learner.step(views, number)
         if device.type == "cuda":
@@ -100,7 +100,7 @@ def _stepper(learner: Learner, views: Views, device: torch.device) -> Callable[[
     return step
 
 
-def _views(learner: Learner, arguments: argparse.Namespace, device: torch.device) -> Views:
+def _views(learner: Trainer, arguments: argparse.Namespace, device: torch.device) -> AugmentedBatch:
     generator = torch.Generator(device).manual_seed(0)
 
     def frames(n: int) -> Tensor:

@@ -30,16 +30,16 @@ import pyarrow as pa
 import torch
 
 from benchmarks import train_step
-from heart2heart.frames.geometry import Geometry
-from heart2heart.learn.batches import Batches
-from heart2heart.learn.config import TrainConfig
-from heart2heart.learn.data import Labeled, TrainData
-from heart2heart.learn.forward import place
-from heart2heart.learn.inference import BATCH, infer
-from heart2heart.learn.learner import Learner
-from heart2heart.networks import build_network
-from heart2heart.splits import SplitManifest
-from heart2heart.splits.manifest import MEMBERS
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.geometry import Geometry
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.data import LabeledFrames, TrainData
+from heart2heart.training.loader import TrainLoader
+from heart2heart.training.model_access import place_network
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.train_step import Trainer
+from heart2heart.training.validation import INFERENCE_BATCH, infer
 
 _LABELED = 1500
 _LIMITS = {"canonical": 31_000, "paper": 24_000}
@@ -47,7 +47,7 @@ _LIMITS = {"canonical": 31_000, "paper": 24_000}
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseStore:
     """Frames of noise in memory, read as those of a store are."""
 
     pixels: npt.NDArray[np.uint8]
@@ -131,10 +131,10 @@ def measure_peer(arguments: argparse.Namespace) -> dict[str, float]:
 
 def inference(arguments: argparse.Namespace, device: torch.device) -> float:
     """Return frames a second from uint8 on the host to logits on the host."""
-    network = place(_network(arguments), device).eval()
-    pixels = torch.randint(0, 256, (BATCH, arguments.size, arguments.size), dtype=torch.uint8)
+    network = place_network(_network(arguments), device).eval()
+    pixels = torch.randint(0, 256, (INFERENCE_BATCH, arguments.size, arguments.size), dtype=torch.uint8)
     seconds = _take_turns({"infer": lambda: infer(network, pixels.to(device)).cpu()}, arguments.steps, device)
-    return BATCH / seconds["infer"]
+    return INFERENCE_BATCH / seconds["infer"]
 
 
 def roofline(arguments: argparse.Namespace, rate: float) -> str:
@@ -181,7 +181,7 @@ def _network(arguments: argparse.Namespace) -> torch.nn.Module:
     return build_network("WideResNet", classes=train_step.CLASSES, size=arguments.size, **options)
 
 
-def _build(arguments: argparse.Namespace, device: torch.device, changes: dict[str, Any]) -> tuple[Learner, Batches]:
+def _build(arguments: argparse.Namespace, device: torch.device, changes: dict[str, Any]) -> tuple[Trainer, TrainLoader]:
     content: dict[str, Any] = {
         "data": {"stores": ["none"], "split": "none"},
         "method": {"name": "fixmatch"},
@@ -190,21 +190,21 @@ def _build(arguments: argparse.Namespace, device: torch.device, changes: dict[st
     config = TrainConfig.parse(content | changes, where="benchmark")
     rng = np.random.default_rng(0)
     count = _LABELED + arguments.pool
-    frames = Noise(rng.integers(0, 256, (count, arguments.size, arguments.size), np.uint8))
-    labeled = Labeled(np.arange(_LABELED), np.arange(_LABELED) % train_step.CLASSES)
+    frames = NoiseStore(rng.integers(0, 256, (count, arguments.size, arguments.size), np.uint8))
+    labeled = LabeledFrames(np.arange(_LABELED), np.arange(_LABELED) % train_step.CLASSES)
     classes = tuple(str(each) for each in range(train_step.CLASSES))
-    split = SplitManifest(Path("none"), "noise", classes, 0, (), (), {}, "", MEMBERS.empty_table(), "")
+    split = SplitManifest(Path("none"), "noise", classes, 0, (), (), {}, "", SPLIT_MEMBERS.empty_table(), "")
     data = TrainData(frames, split, labeled, labeled, np.arange(_LABELED, count))
     torch.manual_seed(0)
-    learner = Learner(
-        place(_network(arguments), device),
+    learner = Trainer(
+        place_network(_network(arguments), device),
         config,
         classes=train_step.CLASSES,
-        pool=arguments.pool,
+        pool_size=arguments.pool,
         weights=None,
         generator=torch.Generator(device).manual_seed(0),
     )
-    return learner, Batches(config, data, learner, device)
+    return learner, TrainLoader(config, data, learner, device)
 
 
 if __name__ == "__main__":

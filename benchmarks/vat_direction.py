@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heart2heart.learn.fix_a_step import frozen_statistics
-from heart2heart.learn.forward import Forward
-from heart2heart.learn.methods.vat import difference_iteration, exact_iteration, unit
-from heart2heart.networks import build_network
+from heart2heart.training.algorithms.vat import difference_iteration, exact_iteration, normalise_rows
+from heart2heart.training.batch_norm import no_bn_update
+from heart2heart.training.model_access import Forward
+from heart2heart.training.networks.build import build_network
 
 CLASSES, FRAMES = 4, 8
 LENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -45,7 +45,7 @@ def main() -> None:
     fit(network, frames, arguments.steps)
     double = build().double()
     double.load_state_dict(network.state_dict())
-    print("\n".join(rows(network, double, frames, unit(torch.randn_like(frames)))))
+    print("\n".join(rows(network, double, frames, normalise_rows(torch.randn_like(frames)))))
 
 
 def pictures(size: int) -> Tensor:
@@ -66,7 +66,7 @@ def fit(network: nn.Module, frames: Tensor, steps: int) -> None:
 def rows(network: nn.Module, double: nn.Module, frames: Tensor, noise: Tensor) -> list[str]:
     """Return the lines of the table."""
     single, low = Forward(network, "float32"), Forward(network, "bfloat16")
-    with frozen_statistics(network), frozen_statistics(double):
+    with no_bn_update(network), no_bn_update(double):
         truth = exact_iteration(double, frames.double(), noise.double())
 
         def cosine(find: Callable[[], Tensor]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.files import sha256_json, write_text
+from heart2heart.utils import sha256_json, write_text
 
 
 class Config(BaseModel):
@@ -44,7 +44,7 @@ class Config(BaseModel):
         if not isinstance(content, dict):
             raise ConfigError("a configuration must be a mapping of keys to values", where=path)
         for override in overrides:
-            _apply(content, override)
+            _apply_override(content, override)
         return cls.parse(content, where=path)
 
     @classmethod
@@ -53,9 +53,9 @@ class Config(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(_explain(error), where=where, remedy=_KEYS_HELP) from error
+            raise ConfigError(_validation_message(error), where=where, remedy=_KEYS_HELP) from error
 
-    def changed(self, overrides: Sequence[str]) -> Self:
+    def with_overrides(self, overrides: Sequence[str]) -> Self:
         """Return a copy with dotted overrides, as `load` takes them.
 
         Raises:
@@ -63,7 +63,7 @@ class Config(BaseModel):
         """
         content = self.model_dump(mode="json")
         for override in overrides:
-            _apply(content, override)
+            _apply_override(content, override)
         return self.parse(content, where=", ".join(overrides))
 
     def save(self, path: Path) -> None:
@@ -75,10 +75,10 @@ class Config(BaseModel):
         return sha256_json(self.model_dump(mode="json"))
 
 
-_KEYS_HELP = "docs/configuration.md lists every key"
+_KEYS_HELP = "The page Configuration of the documentation lists every key"
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def _apply_override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"override {override!r} is not of the form key=value", remedy="Example: optimiser.lr=0.03")
@@ -97,7 +97,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of override {override!r} is not readable YAML") from error
 
 
-def _explain(error: ValidationError) -> str:
+def _validation_message(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False, include_input=False):
         key = ".".join(str(part) for part in item["loc"])

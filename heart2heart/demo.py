@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heart2heart import __version__
-from heart2heart.files import read_json, sha256_file, sha256_json, write_json, write_text
 from heart2heart.named_configs import find_config
-from heart2heart.progress import Progress, Silent
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.utils import read_json, sha256_file, sha256_json, write_json, write_text
 
 SOURCE = "A"
 """The hospital whose patients train."""
@@ -28,13 +28,13 @@ CONFIGS = {"labels_only": "demo/labels_only", "fixmatch_fix_a_step": "demo/fixma
 """Run -> packaged configuration: the same network, number of steps and seed."""
 
 Stage = Callable[[str, int], AbstractContextManager[Progress]]
-"""Opens the progress of one stage from its title and number of units, as `heart2heart.progress.stage` does."""
+"""Opens the progress of one stage from its title and number of units, as `heart2heart.progress.progress_bar` does."""
 
 
 def silent_stage(title: str, total: int) -> AbstractContextManager[Progress]:
     """Open a stage that reports to nobody."""
     del title, total
-    return nullcontext(Silent())
+    return nullcontext(NoProgress())
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ def simulate_hospitals(
     out: Path, scale: float, seed: int, workers: int, *, stage: Stage = silent_stage
 ) -> tuple[str, ...]:
     """Write four SYNTHETIC hospitals as DICOM folders in `out/hospitals`, and return their names."""
-    from heart2heart.simulate import four_hospitals, simulate_hospital
+    from heart2heart.synthetic.hospital import simulate_hospital
+    from heart2heart.synthetic.presets import four_hospitals
 
     hospitals = four_hospitals(scale)
     for hospital in hospitals:
@@ -128,10 +129,13 @@ def ingest_hospitals(
         frames: Frames to keep of a clip, such as `even:8`.
         stage: Opens the progress of each stage.
     """
-    from heart2heart.curate import LabelBook, import_labels
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.ingest import IngestSettings, find_files, ingest
-    from heart2heart.simulate import four_hospitals
+    from heart2heart.ingest.discover import find_files
+    from heart2heart.ingest.pipeline import ingest
+    from heart2heart.ingest.settings import IngestSettings
+    from heart2heart.labels.importing import import_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.synthetic.presets import four_hospitals
 
     vocabulary = {hospital.name: hospital.vocabulary for hospital in four_hospitals()}
     for site in sites:
@@ -143,7 +147,7 @@ def ingest_hospitals(
             ingest([folder], site=site, store=store, key=key, settings=settings, workers=workers, progress=progress)
         import_labels(
             folder / "labels.csv",
-            LabelBook(out / "labels.db"),
+            LabelStore(out / "labels.db"),
             FrameStores.open([store]),
             vocabulary=vocabulary[site],
             key=key,
@@ -153,16 +157,20 @@ def ingest_hospitals(
 
 def _freeze_split(out: Path, sites: Sequence[str], stage: Stage) -> None:
     """Freeze and certify one split: patients of hospital A train, validate and test; the others are held out."""
-    from heart2heart.curate import LabelBook, resolve
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.splits import SplitManifest, SplitSettings, certify, propose
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.certify import certify
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.splits.propose import propose
+    from heart2heart.splits.settings import SplitSettings
+    from heart2heart.store.frame_store import FrameStores
 
     stores = FrameStores.open([out / "stores" / site for site in sites])
     with stage("freeze and certify the split", 1) as progress:
         if (out / "split" / "split.json").exists():
             manifest = SplitManifest.load(out / "split")
         else:
-            labels = resolve(LabelBook(out / "labels.db").events(), stores.frames)
+            labels = frame_labels(LabelStore(out / "labels.db").events(), stores.frames)
             settings = SplitSettings(name="demo", source=(SOURCE,), validation=0.3, test=0.4, label_budget=4)
             manifest = propose(stores, labels, settings, out / "split")
         if not (out / "split" / "certificate.json").exists():
@@ -173,7 +181,8 @@ def _freeze_split(out: Path, sites: Sequence[str], stage: Stage) -> None:
 
 def _train_runs(out: Path, sites: Sequence[str], overrides: Sequence[str], stage: Stage) -> None:
     """Train both runs; a stopped run continues from its last checkpoint."""
-    from heart2heart.learn import TrainConfig, train
+    from heart2heart.training.config import TrainConfig
+    from heart2heart.training.train import train
 
     stores = ", ".join(f"'{out / 'stores' / site}'" for site in sites)
     data = (f"data.stores=[{stores}]", f"data.split='{out / 'split'}'")
@@ -185,9 +194,10 @@ def _train_runs(out: Path, sites: Sequence[str], overrides: Sequence[str], stage
 
 def _evaluate_and_report(out: Path, sites: Sequence[str], report: Path, stage: Stage) -> str:
     """Score both runs at every hospital, write the report, and return its summary table."""
-    from heart2heart.predictions import Predictions
-    from heart2heart.report import summary_table, write_report
-    from heart2heart.workflow import evaluate_runs
+    from heart2heart.api import evaluate_runs
+    from heart2heart.reporting.terminal_table import summary_table
+    from heart2heart.reporting.writer import write_report
+    from heart2heart.schema.predictions import Predictions
 
     with stage("evaluate and report", 100) as progress:
         metrics = evaluate_runs(

@@ -12,8 +12,8 @@ from contextlib import contextmanager, nullcontext
 from enum import IntEnum
 from typing import Protocol
 
-_EVERY_S = 10.0  # between two lines of a log at first
-_RAREST_S = 600.0  # between two lines of a log at last
+_FIRST_INTERVAL_S = 10.0  # between two lines of a log at first
+_LAST_INTERVAL_S = 600.0  # between two lines of a log at last
 
 
 class Verbosity(IntEnum):
@@ -50,14 +50,14 @@ class Progress(Protocol):
         """Say that `done` units are finished in all; `note` is shown behind the bar."""
 
 
-class Silent:
+class NoProgress:
     """Reports to nobody; the default of every library call."""
 
     def update(self, done: int, note: str = "") -> None:
         """Do nothing."""
 
 
-class Part:
+class SubProgress:
     """Reports one part of a larger job to the larger job's progress.
 
     Args:
@@ -75,7 +75,7 @@ class Part:
         self.whole.update(int(self.start + self.span * done / max(self.total, 1)), note)
 
 
-class _Lines:
+class _LogLines:
     """A line every ten seconds at first, later every ten minutes, for logs and pipes: some hundred lines a night."""
 
     def __init__(self, title: str, total: int) -> None:
@@ -84,7 +84,7 @@ class _Lines:
 
     def update(self, done: int, note: str = "") -> None:
         now = time.monotonic()
-        if now - self.last >= min(max(_EVERY_S, (now - self.start) / 20), _RAREST_S):
+        if now - self.last >= min(max(_FIRST_INTERVAL_S, (now - self.start) / 20), _LAST_INTERVAL_S):
             self.last = now
             share = 100 * done / max(self.total, 1)
             elapsed = now - self.start
@@ -93,7 +93,7 @@ class _Lines:
 
 
 @contextmanager
-def stage(title: str, total: int, *, timed: bool = True) -> Iterator[Progress]:
+def progress_bar(title: str, total: int, *, timed: bool = True) -> Iterator[Progress]:
     """Show the progress of one stage on standard error.
 
     Args:
@@ -105,11 +105,11 @@ def stage(title: str, total: int, *, timed: bool = True) -> Iterator[Progress]:
         The object to report to.
     """
     if _verbosity is Verbosity.QUIET:
-        yield Silent()
+        yield NoProgress()
         return
     detail(f"begin: {title} ({total} units)")
     start = time.monotonic()
-    with _bars(title, total, timed) if sys.stderr.isatty() else nullcontext(_Lines(title, total)) as progress:
+    with _bars(title, total, timed) if sys.stderr.isatty() else nullcontext(_LogLines(title, total)) as progress:
         yield progress
     detail(f"end: {title}, {time.monotonic() - start:.1f} s")
 

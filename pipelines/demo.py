@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from heart2heart.cli import yield_cores
 from heart2heart.cli.demo import demo
-from pipelines.entry import run
+from pipelines.command_line import run
 
 if __name__ == "__main__":
     yield_cores()

@@ -17,17 +17,25 @@ from typing import Annotated, Any
 import typer
 
 from heart2heart.cli import yield_cores
-from heart2heart.cli.tables import text_table
+from heart2heart.cli.output import text_table
+from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.progress import stage
-from heart2heart.sources.catalogue import SOURCES
-from pipelines.entry import run
-from pipelines.heart2heart_cost import explain, hours
-from pipelines.heart2heart_data import SITES, DataSet, bind, fill, freeze, look, simulated
-from pipelines.heart2heart_jobs import FOLDS, WAYS, Job, Study, run_jobs
-from pipelines.heart2heart_results import lines, publish, write_lines
+from heart2heart.progress import progress_bar
+from pipelines.command_line import run
+from pipelines.heart2heart_cost import explain_estimate, gpu_hours
+from pipelines.heart2heart_data import (
+    SITES,
+    DatasetState,
+    bind_settings,
+    fill_stores,
+    freeze_official_splits,
+    inspect_dataset,
+    prepare_synthetic,
+)
+from pipelines.heart2heart_results import finished_results, write_reports, write_results
+from pipelines.heart2heart_runs import FOLDS, VARIANTS, BenchmarkRun, BenchmarkStudy, train_and_test_all
 
-HOSPITALS = ("A", "B", "C", "D")
+SYNTHETIC_HOSPITALS = ("A", "B", "C", "D")
 """The SYNTHETIC ones, the source first."""
 
 
@@ -40,7 +48,7 @@ def choose_devices(text: str) -> list[str]:
     return [f"cuda:{place}" for place in range(torch.cuda.device_count())] or ["cpu"]
 
 
-def choose_shard(jobs: list[Job], text: str) -> list[Job]:
+def choose_shard(jobs: list[BenchmarkRun], text: str) -> list[BenchmarkRun]:
     """Return every n-th job, from the i-th on, of `i/n`.
 
     Raises:
@@ -52,37 +60,37 @@ def choose_shard(jobs: list[Job], text: str) -> list[Job]:
     return jobs[int(first) - 1 :: int(count)]
 
 
-def show_plan(study: Study, data: list[DataSet], rate: float | None) -> str:
+def show_plan(study: BenchmarkStudy, data: list[DatasetState], rate: float | None) -> str:
     """Return the plan as text: data sets, runs and their state, cost."""
     blocked = {}
     if not study.synthetic and data[0].state in ("not given", "not readable"):
-        blocked = dict.fromkeys(study.folds, f"blocked: {SOURCES[SITES[0]].title} is {data[0].state}")
+        blocked = dict.fromkeys(study.folds, f"blocked: {CATALOGUE[SITES[0]].title} is {data[0].state}")
     elif not study.synthetic and data[0].splits is not None:
         lacking = [fold for fold in study.folds if f"DEV56/fold{fold}" not in data[0].splits]
         blocked = {fold: f"blocked: the tables of DEV56 fold {fold} are missing" for fold in lacking}
-    states = {job.name: blocked.get(job.fold) or job.state() for job in study.jobs()}
+    states = {job.name: blocked.get(job.fold) or job.state() for job in study.runs()}
     parts = []
     if study.synthetic:
         parts.append("SYNTHETIC hospitals, made here; nothing is missing.")
     else:
-        states_of_data = [(SOURCES[each.name].title, each.state) for each in data]
+        states_of_data = [(CATALOGUE[each.name].title, each.state) for each in data]
         parts.append(text_table(("data set", "state"), states_of_data))
         parts += [
-            "\n  ".join([f"{SOURCES[each.name].title} is {each.state}:", *each.problems])
+            "\n  ".join([f"{CATALOGUE[each.name].title} is {each.state}:", *each.problems])
             for each in data
             if each.problems
         ]
         for each in data:
             if each.state in ("not given", "not readable"):
-                source = SOURCES[each.name]
+                source = CATALOGUE[each.name]
                 use = "needed by every run" if each.name == SITES[0] else "without it this hospital is not tested on"
                 parts.append(
                     f"missing: {source.title} ({use}). --{each.name} names a folder with {source.layout}. "
-                    f"Had from {source.home}. Licence: {source.licence}."
+                    f"Had from {source.url}. Licence: {source.licence}."
                 )
         if any(each.state == "not given" for each in data[1:]):
             parts.append("A hospital cannot be added once runs have begun: they are bound to their split.")
-    cost = {} if study.synthetic else hours(study.jobs(), rate)
+    cost = {} if study.synthetic else gpu_hours(study.runs(), rate)
     rows = [(name, state, f"{cost[name]:.2f}" if name in cost else "-") for name, state in states.items()]
     parts.append(text_table(("run", "state", "GPU hours"), rows))
     ended = sum(state in ("done", "diverged") for state in states.values())
@@ -90,7 +98,7 @@ def show_plan(study: Study, data: list[DataSet], rate: float | None) -> str:
     parts.append(f"{ended} of {len(states)} runs are done; evaluation and reports: {score}.")
     if cost:
         left = sum(value for name, value in cost.items() if states[name] not in ("done", "diverged"))
-        parts.append(f"{sum(cost.values()):.1f} GPU hours in all, {left:.1f} to do: {explain(rate)}.")
+        parts.append(f"{sum(cost.values()):.1f} GPU hours in all, {left:.1f} to do: {explain_estimate(rate)}.")
     return "\n\n".join(parts)
 
 
@@ -131,54 +139,54 @@ def main(
     """Run what is missing of the benchmark, then write folds.json and the reports."""
     given = {"tmed2": tmed2, "unity": unity, "camus": camus}
     folders = {name: path for name, path in given.items() if path is not None}
-    folds, ways = tuple(sorted(set(fold or FOLDS))), tuple(way for way in WAYS if way in (method or WAYS))
-    for value, known in ((set(folds), FOLDS), (set(method or ()), WAYS)):
+    folds, ways = tuple(sorted(set(fold or FOLDS))), tuple(way for way in VARIANTS if way in (method or VARIANTS))
+    for value, known in ((set(folds), FOLDS), (set(method or ()), VARIANTS)):
         if unknown := sorted(str(each) for each in value - set(known)):
             raise ConfigError(f"there is no {unknown[0]}", remedy=f"Choose {', '.join(map(str, known))}")
     if synthetic and folders:
         raise ConfigError("--synthetic takes no data set", remedy="Leave out --tmed2, --unity and --camus")
-    data = [] if synthetic else [look(name, given[name], out, folds) for name in SITES]
+    data = [] if synthetic else [inspect_dataset(name, given[name], out, folds) for name in SITES]
     there = tuple(each.name for each in data if each.state != "not given")
-    sites = HOSPITALS if synthetic else there or SITES
-    study = Study(out, sites, folds, ways, synthetic, clean_pool, tuple(override or ()))
-    jobs = choose_shard(study.jobs(), shard)
+    sites = SYNTHETIC_HOSPITALS if synthetic else there or SITES
+    study = BenchmarkStudy(out, sites, folds, ways, synthetic, clean_pool, tuple(override or ()))
+    jobs = choose_shard(study.runs(), shard)
     if dry_run:
         print(show_plan(study, data, images_per_second))
         return
     if not synthetic and SITES[0] not in there:
-        source = SOURCES[SITES[0]]
-        remedy = f"Name its folder with --tmed2; it is had from {source.home}. --synthetic needs no data"
+        source = CATALOGUE[SITES[0]]
+        remedy = f"Name its folder with --tmed2; it is had from {source.url}. --synthetic needs no data"
         raise MissingInputError(f"{source.title} is needed to train", remedy=remedy)
     started = time.monotonic()
     settings: dict[str, Any] = {"scale": scale, "seed": seed} if synthetic else {}
     if (out / "benchmark.json").exists():
-        bind(study, settings)
+        bind_settings(study, settings)
     if synthetic:
-        simulated(study, scale=scale, seed=seed, workers=workers)
+        prepare_synthetic(study, scale=scale, seed=seed, workers=workers)
     else:
-        fill(study, folders, incomplete=accept_incomplete, workers=workers)
-        freeze(study)
-    bind(study, settings)
+        fill_stores(study, folders, incomplete=accept_incomplete, workers=workers)
+        freeze_official_splits(study)
+    bind_settings(study, settings)
     if not synthetic and len(there) < len(SITES):
-        absent = [SOURCES[name].title for name in SITES if name not in there]
+        absent = [CATALOGUE[name].title for name in SITES if name not in there]
         print(f"Not tested on, since they are not there: {', '.join(absent)}")
     if prepare_only:
         print(f"Stores and splits are ready in {out}")
         return
     todo = [job for job in jobs if job.result() is None]
-    with stage("train and test", 100 * len(todo)) as progress:
-        for job, line in run_jobs(todo, choose_devices(devices), progress):
-            write_lines(study)
+    with progress_bar("train and test", 100 * len(todo)) as progress:
+        for job, line in train_and_test_all(todo, choose_devices(devices), progress):
+            write_results(study)
             print(f"{job.name}: {'diverged' if line['diverged'] else _scores(line)}", flush=True)
-    write_lines(study)
-    ended = len(lines(study.jobs()))
-    if ended < len(study.jobs()):
-        print(f"{ended} of {len(study.jobs())} runs are done. Once all are, the same command writes the reports.")
+    write_results(study)
+    ended = len(finished_results(study.runs()))
+    if ended < len(study.runs()):
+        print(f"{ended} of {len(study.runs())} runs are done. Once all are, the same command writes the reports.")
         return
-    report = publish(study, replicates=replicates, seed=0, each=run_reports)
+    report = write_reports(study, replicates=replicates, seed=0, each=run_reports)
     for each in data:
-        for problem in look(each.name, None, out, folds).problems:
-            print(f"Not the published data: {SOURCES[each.name].title}: {problem}")
+        for problem in inspect_dataset(each.name, None, out, folds).problems:
+            print(f"Not the published data: {CATALOGUE[each.name].title}: {problem}")
     if run_reports and not synthetic:
         print("The reports below reports/ show frames of licensed data: do not pass them on")
     print(

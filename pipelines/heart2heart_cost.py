@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipelines.heart2heart_jobs import Job
+from pipelines.heart2heart_runs import BenchmarkRun
 
 if TYPE_CHECKING:
-    from heart2heart.learn import TrainConfig
+    from heart2heart.training.config import TrainConfig
 
-LIMIT = 24_000
+ROOFLINE_FRAMES = 24_000
 """Frames of 112 px that an H200 can train on in a second with the paper's network, by its roofline (bfloat16)."""
-REACHED = 0.25
+REACHED_SHARE = 0.25
 """Share of that limit which the estimate supposes is reached. An assumption: nothing was measured."""
 PASSES: Mapping[str, float] = {"labels_only": 0, "pi_model": 4, "vat": 7, "fixmatch": 4}
 """Passes over the network an unlabeled frame costs; a forward pass is 1, one with its backward pass 3."""
 
 
-def passes(config: TrainConfig) -> float:
+def passes_per_step(config: TrainConfig) -> float:
     """Return the forward passes a step costs: a labeled frame 3, mixing two more for its guesses.
 
     The Pi-model and FixMatch look at one view without gradient (1) and learn from another (3); VAT looks at the clean
@@ -28,7 +28,7 @@ def passes(config: TrainConfig) -> float:
     return config.batch.labeled * (3 + guesses) + config.batch.unlabeled * PASSES[config.method.name]
 
 
-def hours(jobs: Sequence[Job], images_per_second: float | None = None) -> dict[str, float]:
+def gpu_hours(jobs: Sequence[BenchmarkRun], images_per_second: float | None = None) -> dict[str, float]:
     """Return the estimated GPU hours by run.
 
     Args:
@@ -36,17 +36,17 @@ def hours(jobs: Sequence[Job], images_per_second: float | None = None) -> dict[s
         images_per_second: What FixMatch reaches at the paper's size, 64 + 320 frames a step, as its `metrics.jsonl`
             or `benchmarks.training` says it; None estimates.
     """
-    rate = 3.0 * LIMIT * REACHED  # passes a second
+    rate = 3.0 * ROOFLINE_FRAMES * REACHED_SHARE  # passes a second
     if images_per_second is not None:
         rate = images_per_second * (64 * 3 + 320 * PASSES["fixmatch"]) / (64 + 320)
     found = {}
     for job in jobs:
         config = job.config
-        found[job.name] = config.steps * passes(config) / rate / 3600
+        found[job.name] = config.steps * passes_per_step(config) / rate / 3600
     return found
 
 
-def explain(images_per_second: float | None) -> str:
+def explain_estimate(images_per_second: float | None) -> str:
     """Say how the hours were computed."""
     if images_per_second is not None:
         return (
@@ -55,6 +55,6 @@ def explain(images_per_second: float | None) -> str:
         )
     return (
         f"an estimate, nothing was measured: passes over the network a step (a forward pass 1, with its backward pass "
-        f"3) at {REACHED:.0%} of what an H200 can do with this network by its roofline, {LIMIT:,} trained frames of "
+        f"3) at {REACHED_SHARE:.0%} of what an H200 can do with this network by its roofline, {ROOFLINE_FRAMES:,} trained frames of "
         "112 px a second. --images-per-second takes a measured rate instead"
     )

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from heart2heart.datasets.add_dataset import SCANNERS, add_dataset
+from heart2heart.datasets.catalogue import CATALOGUE
+from heart2heart.datasets.manifest import DatasetManifest, clip_id
 from heart2heart.demo import SOURCE, ingest_hospitals, simulate_hospitals
 from heart2heart.errors import ConfigError, Heart2HeartError, LeakageError, MissingInputError
-from heart2heart.files import read_json, write_json
-from heart2heart.progress import stage
-from heart2heart.sources.catalogue import SOURCES
-from heart2heart.sources.open import SCANNED, add_source
-from heart2heart.sources.plan import Plan, clip_id
-from pipelines.heart2heart_jobs import FOLDS, Study
+from heart2heart.progress import progress_bar
+from heart2heart.utils import read_json, write_json
+from pipelines.heart2heart_runs import FOLDS, BenchmarkStudy
 
 SITES = ("tmed2", "unity", "camus")
 """The data sets of the benchmark; the first trains."""
@@ -22,7 +22,7 @@ SIZE, FRAMES = 32, "even:8"
 
 
 @dataclass(frozen=True)
-class DataSet:
+class DatasetState:
     """One data set as it was found.
 
     Attributes:
@@ -38,65 +38,65 @@ class DataSet:
     splits: frozenset[str] | None = None
 
 
-def look(name: str, folder: Path | None, out: Path, folds: Sequence[int]) -> DataSet:
+def inspect_dataset(name: str, folder: Path | None, out: Path, folds: Sequence[int]) -> DatasetState:
     """Find out how much of a data set is there, without reading a picture."""
-    marker = _marker(out, name)
+    marker = _record_path(out, name)
     if marker.exists():
         content = read_json(marker, what="record of a data set")
-        return DataSet(name, "in the store", tuple(content["problems"]))
+        return DatasetState(name, "in the store", tuple(content["problems"]))
     if folder is None:
-        return DataSet(name, "not given")
+        return DatasetState(name, "not given")
     try:
-        plan = SCANNED[name](folder)
+        plan = SCANNERS[name](folder)
     except Heart2HeartError as error:
-        return DataSet(name, "not readable", (str(error),))
-    found = differences(plan, folds)
-    splits = frozenset(plan.official["split"].unique().to_pylist())
-    return DataSet(name, "not whole" if found else "there", tuple(found), splits)
+        return DatasetState(name, "not readable", (str(error),))
+    found = published_differences(plan, folds)
+    splits = frozenset(plan.official_split["split"].unique().to_pylist())
+    return DatasetState(name, "not whole" if found else "there", tuple(found), splits)
 
 
-def differences(plan: Plan, folds: Sequence[int]) -> list[str]:
+def published_differences(plan: DatasetManifest, folds: Sequence[int]) -> list[str]:
     """Say in what the files of a data set differ from the published ones, as far as these folds need them."""
-    there = {clip_id(plan.source, item.key) for item in plan.items}
+    there = {clip_id(plan.source, item.key) for item in plan.files}
     found = []
     if plan.missing:
-        found.append(f"{len(plan.missing)} of {len(plan.items) + len(plan.missing)} files are missing")
-    for each in plan.expectations:
+        found.append(f"{len(plan.missing)} of {len(plan.files) + len(plan.missing)} files are missing")
+    for each in plan.published_counts:
         fold = each.what.partition("fold")[2][:1]
         number = len({name for clip, name in each.names.items() if clip in there})
-        if number != each.number and (not fold or int(fold) in folds):
-            found.append(f"{each.what}: {number} instead of {each.number}")
+        if number != each.expected and (not fold or int(fold) in folds):
+            found.append(f"{each.what}: {number} instead of {each.expected}")
     return found
 
 
-def fill(study: Study, folders: dict[str, Path], *, incomplete: bool, workers: int) -> None:
+def fill_stores(study: BenchmarkStudy, folders: dict[str, Path], *, incomplete: bool, workers: int) -> None:
     """Fill a store a data set, or find them filled.
 
     Raises:
         MissingInputError: a data set is not there, not whole or of another version, and that was not accepted.
     """
-    from heart2heart.workflow import label_source
+    from heart2heart.api import record_dataset_labels
 
     for name in study.sites:
-        marker, title = _marker(study.out, name), SOURCES[name].title
+        marker, title = _record_path(study.out, name), CATALOGUE[name].title
         if marker.exists():
             continue
         folder = folders[name]
-        problems = differences(SCANNED[name](folder), study.folds)
+        problems = published_differences(SCANNERS[name](folder), study.folds)
         if problems and not incomplete:
-            raise _not_whole(title, name, folder, problems)
-        with stage(f"add {title}", 100) as progress:
-            report = add_source(name, folder, study.out / "stores" / name, workers=workers, progress=progress)
-        unread = sum(not code.startswith("failed:missing") for _, code in report.refused)
+            raise _incomplete_error(title, name, folder, problems)
+        with progress_bar(f"add {title}", 100) as progress:
+            report = add_dataset(name, folder, study.out / "stores" / name, workers=workers, progress=progress)
+        unread = sum(not code.startswith("failed:missing") for _, code in report.files_not_in_store)
         if unread:
             problems.append(f"{unread} files cannot be read or are there twice")
             if not incomplete:
-                raise _not_whole(title, name, folder, problems)
-        label_source(report, study.labels)
+                raise _incomplete_error(title, name, folder, problems)
+        record_dataset_labels(report, study.labels)
         write_json(marker, {"accepted": report.accepted, "problems": problems})
 
 
-def _not_whole(title: str, name: str, folder: Path, problems: Sequence[str]) -> MissingInputError:
+def _incomplete_error(title: str, name: str, folder: Path, problems: Sequence[str]) -> MissingInputError:
     shown = "; ".join(problems[:4]) + (f"; and {len(problems) - 4} more" if len(problems) > 4 else "")
     remedy = (
         f"Finish the download (`heart2heart source {name}` lists each file), or go on with what is there by "
@@ -105,25 +105,28 @@ def _not_whole(title: str, name: str, folder: Path, problems: Sequence[str]) -> 
     return MissingInputError(f"{title} is not whole, or of another version ({shown})", where=folder, remedy=remedy)
 
 
-def freeze(study: Study) -> None:
+def freeze_official_splits(study: BenchmarkStudy) -> None:
     """Freeze and certify the official split of every fold, or find them certified.
 
     Raises:
         SplitError: TMED-2 lacks the tables of a fold.
         LeakageError: a split leaks; where only its pool does, the option that cleans it is named.
     """
-    from heart2heart.curate import LabelBook, resolve
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.splits import SplitManifest, certify, freeze_official
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.certify import certify
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.splits.official import freeze_official
+    from heart2heart.store.frame_store import FrameStores
 
     stores = FrameStores.open(study.stores)
-    with stage("freeze and certify the splits", len(study.folds)) as progress:
+    with progress_bar("freeze and certify the splits", len(study.folds)) as progress:
         for done, fold in enumerate(study.folds, start=1):
             path = study.split(fold)
             if (path / "split.json").exists():
                 split = SplitManifest.load(path)
             else:
-                views = resolve(LabelBook(study.labels).events(), stores.frames)
+                views = frame_labels(LabelStore(study.labels).events(), stores.frames)
                 name = f"{SITES[0]}:DEV56/fold{fold}"
                 split = freeze_official(stores, views, name, path, clean_pool=study.clean_pool)
             if not (path / "certificate.json").exists():
@@ -138,25 +141,29 @@ def freeze(study: Study) -> None:
             progress.update(done)
 
 
-def simulated(study: Study, *, scale: float, seed: int, workers: int) -> None:
+def prepare_synthetic(study: BenchmarkStudy, *, scale: float, seed: int, workers: int) -> None:
     """Make the SYNTHETIC hospitals and their splits, or find them made."""
-    from heart2heart.curate import LabelBook, resolve
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.splits import SplitManifest, SplitSettings, certify, propose
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.certify import certify
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.splits.propose import propose
+    from heart2heart.splits.settings import SplitSettings
+    from heart2heart.store.frame_store import FrameStores
 
     made = study.out / "data" / "synthetic.json"
     if not made.exists():
-        simulate_hospitals(study.out, scale, seed, workers, stage=stage)
-        ingest_hospitals(study.out, study.sites, seed, workers, size=SIZE, frames=FRAMES, stage=stage)
+        simulate_hospitals(study.out, scale, seed, workers, stage=progress_bar)
+        ingest_hospitals(study.out, study.sites, seed, workers, size=SIZE, frames=FRAMES, stage=progress_bar)
         write_json(made, {"scale": scale, "seed": seed})
     stores = FrameStores.open(study.stores)
-    with stage("freeze and certify the splits", len(study.folds)) as progress:
+    with progress_bar("freeze and certify the splits", len(study.folds)) as progress:
         for done, fold in enumerate(study.folds, start=1):
             path = study.split(fold)
             if (path / "split.json").exists():
                 split = SplitManifest.load(path)
             else:
-                views = resolve(LabelBook(study.labels).events(), stores.frames)
+                views = frame_labels(LabelStore(study.labels).events(), stores.frames)
                 settings = SplitSettings(
                     name=f"synthetic-fold{fold}", source=(SOURCE,), validation=0.3, test=1 / len(FOLDS), label_budget=4,
                     folds=len(FOLDS), fold=fold,
@@ -168,7 +175,7 @@ def simulated(study: Study, *, scale: float, seed: int, workers: int) -> None:
             progress.update(done)
 
 
-def bind(study: Study, settings: dict[str, object]) -> None:
+def bind_settings(study: BenchmarkStudy, settings: dict[str, object]) -> None:
     """Note what every run of this folder is bound to, or refuse what differs from it.
 
     Raises:
@@ -186,5 +193,5 @@ def bind(study: Study, settings: dict[str, object]) -> None:
         raise ConfigError(f"this folder was begun with {what}", where=study.out, remedy=remedy)
 
 
-def _marker(out: Path, name: str) -> Path:
+def _record_path(out: Path, name: str) -> Path:
     return out / "data" / f"{name}.json"

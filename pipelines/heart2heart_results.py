@@ -13,26 +13,26 @@ import pyarrow.compute as pc
 
 from heart2heart import __version__
 from heart2heart.errors import RunError
-from heart2heart.files import read_json, sha256_json, write_json, write_text
-from heart2heart.progress import Progress, stage
-from pipelines.heart2heart_jobs import FOLDS, WAYS, Job, Study
+from heart2heart.progress import Progress, progress_bar
+from heart2heart.utils import read_json, sha256_json, write_json, write_text
+from pipelines.heart2heart_runs import FOLDS, VARIANTS, BenchmarkRun, BenchmarkStudy
 
 if TYPE_CHECKING:
-    from heart2heart.predictions import Predictions
+    from heart2heart.schema.predictions import Predictions
 
 
-def lines(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+def finished_results(jobs: Sequence[BenchmarkRun]) -> list[dict[str, Any]]:
     """Return the results that are there, in the order of the jobs."""
     return [line for line in (job.result() for job in jobs) if line is not None]
 
 
-def write_lines(study: Study) -> None:
+def write_results(study: BenchmarkStudy) -> None:
     """Write `results.jsonl`, one line a run, from what the folders of all runs hold, also of other folds and ways."""
-    found = lines(replace(study, folds=FOLDS, ways=WAYS).jobs())
+    found = finished_results(replace(study, folds=FOLDS, variants=VARIANTS).runs())
     write_text(study.out / "results.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in found))
 
 
-def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> Path:
+def write_reports(study: BenchmarkStudy, *, replicates: int, seed: int, each: bool = True) -> Path:
     """Score every fold, take the folds together, and write all reports; what is up to date is left alone.
 
     Args:
@@ -49,28 +49,34 @@ def publish(study: Study, *, replicates: int, seed: int, each: bool = True) -> P
     """
     out = study.out / "evaluation"
     report = study.out / "comparison.html"
-    results = lines(study.jobs())
+    results = finished_results(study.runs())
     made_of = sha256_json([__version__, replicates, seed, each, results])
     marker = out / "finished.json"
     if marker.exists() and read_json(marker, what="evaluation")["made_of"] == made_of and report.exists():
         return report
-    with stage("evaluate and report", 100) as progress:
-        _publish(study, report, replicates, seed, each, progress)
+    with progress_bar("evaluate and report", 100) as progress:
+        _write_reports(study, report, replicates, seed, each, progress)
     write_json(marker, {"made_of": made_of})
     return report
 
 
-def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool, progress: Progress) -> None:
-    from heart2heart.evaluate import evaluate_folds, evaluate_predictions, write_folds, write_metrics
-    from heart2heart.predictions import Predictions
-    from heart2heart.provenance import record_test_access
-    from heart2heart.report import write_comparison, write_report
-    from heart2heart.splits import SplitManifest
+def _write_reports(
+    study: BenchmarkStudy, report: Path, replicates: int, seed: int, each: bool, progress: Progress
+) -> None:
+    from heart2heart.evaluation.cross_split import evaluate_folds, write_folds
+    from heart2heart.evaluation.evaluate import evaluate_predictions, write_metrics
+    from heart2heart.reporting.comparison import write_comparison
+    from heart2heart.reporting.writer import write_report
+    from heart2heart.schema.predictions import Predictions
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.splits.provenance import record_test_access
 
-    whole, done, total = [], 0, len(study.jobs()) + len(study.folds)
+    whole, done, total = [], 0, len(study.runs()) + len(study.folds)
     for fold in study.folds:
         split = SplitManifest.load(study.split(fold))
-        parts = [_read(job, split.sha256) for job in study.jobs() if job.fold == fold and not _diverged(job)]
+        parts = [
+            _read_predictions(job, split.sha256) for job in study.runs() if job.fold == fold and not _diverged(job)
+        ]
         if not parts:
             remedy = "Lower optimiser.lr by --override, in another --out"
             raise RunError(f"every run of fold {fold} diverged", where=study.out, remedy=remedy)
@@ -81,7 +87,7 @@ def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool,
         whole.append(found)
         reference = found.provenance.runs[0].run
         for run in found.provenance.runs if each else ():
-            mine = only(found, [reference] if run.run == reference else [reference, run.run])
+            mine = select_runs(found, [reference] if run.run == reference else [reference, run.run])
             metrics = evaluate_predictions(mine, replicates=replicates, seed=seed)
             write_report(mine, metrics, study.out / "reports" / f"fold{fold}" / run.run / "report.html")
             done += 1
@@ -91,15 +97,15 @@ def _publish(study: Study, report: Path, replicates: int, seed: int, each: bool,
     write_comparison(folds, report)
 
 
-def only(found: Predictions, runs: Sequence[str]) -> Predictions:
+def select_runs(found: Predictions, runs: Sequence[str]) -> Predictions:
     """Return the predictions of some runs alone."""
     table = found.table.filter(pc.is_in(found.table["run"], pa.array(list(runs), pa.string())))
     kept = tuple(run for run in found.provenance.runs if run.run in runs)
     return replace(found, table=table, provenance=found.provenance.model_copy(update={"runs": kept}))
 
 
-def _read(job: Job, split: str) -> Predictions:
-    from heart2heart.predictions import Predictions
+def _read_predictions(job: BenchmarkRun, split: str) -> Predictions:
+    from heart2heart.schema.predictions import Predictions
 
     found = Predictions.read(job.predictions)
     if found.provenance.split.sha256 != split:
@@ -108,6 +114,6 @@ def _read(job: Job, split: str) -> Predictions:
     return found
 
 
-def _diverged(job: Job) -> bool:
+def _diverged(job: BenchmarkRun) -> bool:
     line = job.result()
     return line is not None and bool(line["diverged"])

@@ -16,32 +16,34 @@ from typing import Annotated, Any
 
 import typer
 
+from heart2heart.active_learning.strategies import STRATEGIES, get_strategy
 from heart2heart.cli import yield_cores
-from heart2heart.curate.queue import METHODS, get_method
 from heart2heart.errors import ConfigError
-from heart2heart.files import write_text
-from heart2heart.frames.store import FrameStores
-from heart2heart.progress import stage
-from pipelines.entry import run
-from pipelines.label_budget_data import Archive, draw_parts, fashion, hospitals
+from heart2heart.progress import progress_bar
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.utils import write_text
+from pipelines.command_line import run
+from pipelines.label_budget_data import LabeledClips, draw_parts, open_fashion_mnist, open_hospitals
 from pipelines.label_budget_report import plot, tables
-from pipelines.label_budget_round import Effort, Plan, Replay
-from pipelines.mismatch_ways import parse_way
+from pipelines.label_budget_round import Replay, ReplayBudget, ReplayPlan
+from pipelines.mismatch_variants import parse_variant
 
 DATA = ("fashion", "hospitals")
 LABELS_ONLY = "labels_only"
 
 
-def plans(data: list[str], methods: list[str], ways: list[str], with_pool: list[str], seeds: int) -> list[Plan]:
+def replay_plans(
+    data: list[str], methods: list[str], ways: list[str], with_pool: list[str], seeds: int
+) -> list[ReplayPlan]:
     """Return every replay, seed by seed, so that a study that is stopped is balanced."""
     found = []
     for seed, name in product(range(seeds), data):
-        found += [Plan(name, seed, LABELS_ONLY, by) for by in methods]
-        found += [Plan(name, seed, way, by) for way in ways for by in with_pool]
+        found += [ReplayPlan(name, seed, LABELS_ONLY, by) for by in methods]
+        found += [ReplayPlan(name, seed, way, by) for way in ways for by in with_pool]
     return found
 
 
-def finished(path: Path) -> list[dict[str, Any]]:
+def read_rounds(path: Path) -> list[dict[str, Any]]:
     """Return the whole lines of `results.jsonl`."""
     if not path.exists():
         return []
@@ -79,26 +81,26 @@ def main(
     import torch
 
     torch.set_num_threads(1)
-    names, methods, ways = on or list(DATA), by or list(METHODS), way or ["fixmatch+fix_a_step"]
+    names, methods, ways = on or list(DATA), by or list(STRATEGIES), way or ["fixmatch+fix_a_step"]
     for name in (*methods, *(with_pool or [])):
-        get_method(name)
+        get_strategy(name)
     for name in ways:
-        parse_way(name)
+        parse_variant(name)
     if unknown := sorted(set(names) - set(DATA)):
         raise ConfigError(f"no data set is called {unknown[0]!r}", where="--on", remedy=f"Choose {', '.join(DATA)}")
-    effort = Effort(first, more, rounds, steps)
+    effort = ReplayBudget(first, more, rounds, steps)
     started = time.monotonic()
-    archives: dict[str, Archive] = {}
+    archives: dict[str, LabeledClips] = {}
     if "fashion" in names:
-        archives["fashion"] = fashion(data, out, shrink)
+        archives["fashion"] = open_fashion_mnist(data, out, shrink)
     if "hospitals" in names:
-        archives["hospitals"] = hospitals(out, scale, size, workers)
+        archives["hospitals"] = open_hospitals(out, scale, size, workers)
     results = out / "results.jsonl"
-    lines = finished(results)
+    lines = read_rounds(results)
     write_text(results, "".join(json.dumps(line) + "\n" for line in lines))
-    done = {_key(line) for line in lines}
-    todo = plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
-    with stage("replay labeling", len(todo) * rounds) as progress, results.open("a", encoding="utf-8") as log:
+    done = {_round_key(line) for line in lines}
+    todo = replay_plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
+    with progress_bar("replay labeling", len(todo) * rounds) as progress, results.open("a", encoding="utf-8") as log:
         for number, plan in enumerate(todo):
             missing = [each for each in range(rounds) if (*vars(plan).values(), each) not in done]
             if missing:
@@ -113,13 +115,13 @@ def main(
                 score = f"{100 * line['balanced_accuracy']:.1f} from {line['asked']} labels"
                 progress.update(number * rounds + each + 1, f"{plan.data}, {plan.by}: {score}")
     mine = {(*vars(plan).values(), each) for plan in todo for each in range(rounds)}
-    lines = [line for line in lines if _key(line) in mine]
+    lines = [line for line in lines if _round_key(line) in mine]
     write_text(out / "results.md", tables(lines) + "\n")
     plot(lines, out / "results.png")
     print(f"{tables(lines)}\n{len(lines)} rounds in {results}; {time.monotonic() - started:.0f} s")
 
 
-def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+def _round_key(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in ("data", "seed", "way", "by", "round"))
 
 

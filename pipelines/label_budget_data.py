@@ -11,24 +11,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart import seeds
-from heart2heart.curate import LabelBook, agree
-from heart2heart.curate.queue.pool import Ints
+from heart2heart import utils
+from heart2heart.active_learning.pool import Ints
+from heart2heart.datasets.image_sets import add_idx_part
 from heart2heart.demo import ingest_hospitals
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.schema import POOL_MODES
-from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.progress import stage
-from heart2heart.simulate import four_hospitals, simulate_hospital
-from heart2heart.sources.image_set import add_image_set
-from heart2heart.splits.duplicates import same_pictures
-from heart2heart.views import SCORED
+from heart2heart.labels.consensus import consensus_labels
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.progress import progress_bar
+from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.store.geometry import Geometry
+from heart2heart.store.near_duplicates import find_near_duplicates
+from heart2heart.synthetic.hospital import simulate_hospital
+from heart2heart.synthetic.presets import four_hospitals
 
 PARTS = {"pool": 0, "validation": 1, "test": 2}
 
 
 @dataclass(frozen=True)
-class Archive:
+class LabeledClips:
     """Clips with their frames and true views.
 
     Attributes:
@@ -50,10 +52,10 @@ class Archive:
     owner: Ints
 
     @classmethod
-    def of(cls, name: str, roots: Sequence[Path], classes: Sequence[str], truth: dict[str, str]) -> Archive:
+    def of(cls, name: str, roots: Sequence[Path], classes: Sequence[str], truth: dict[str, str]) -> LabeledClips:
         """Open stores, and keep the clips of a training pool's modes whose view is known."""
         stores = FrameStores.open(roots)
-        modes = POOL_MODES if classes == SCORED else ("other",)
+        modes = POOL_MODES if classes == SCORED_VIEWS else ("other",)
         clips = stores.clips.select(["clip", "site", "patient", "mode"])
         known = pc.and_(pc.is_in(clips["clip"], pa.array(sorted(truth))), pc.is_in(clips["mode"], pa.array(modes)))
         clips = clips.filter(known).sort_by("clip")
@@ -80,50 +82,56 @@ class Archive:
         """Return the rows of the frames, int64."""
         return np.asarray(self.frames["row"].to_numpy(), np.int64)
 
-    def without_repeats(self, part: npt.NDArray[np.str_], stores: FrameStores) -> npt.NDArray[np.str_]:
+    def without_duplicates(self, part: npt.NDArray[np.str_], stores: FrameStores) -> npt.NDArray[np.str_]:
         """Exclude clips of the pool that show a picture of validation or test, and of validation one of test."""
         used = np.flatnonzero(np.isin(part, list(PARTS))[self.owner])
         group = np.array([PARTS[each] for each in part[self.owner[used]]], np.int64)
         hashes = self.frames["dhash"].to_numpy().astype(np.uint64)[used]
-        pairs = same_pictures(hashes, group, self.rows()[used], stores)[0]
+        pairs = find_near_duplicates(hashes, group, self.rows()[used], stores)[0]
         left = part.copy()
         left[self.owner[used[pairs[:, 0]]]] = "excluded"
         return left
 
 
-def fashion(folder: Path, out: Path, shrink: int) -> Archive:
+def open_fashion_mnist(folder: Path, out: Path, shrink: int) -> LabeledClips:
     """Open Fashion-MNIST: real images, each a clip and a patient of its own; the test part is named `test`."""
-    with stage("images of Fashion-MNIST", 2) as progress:
+    with progress_bar("images of Fashion-MNIST", 2) as progress:
         store = FrameStore.create(out / "fashion", Geometry("tmed2", 28 // shrink))
         truth: dict[str, str] = {}
         for number, part in enumerate(("train", "test"), start=1):
-            added = add_image_set(folder, store, site="fashion-mnist", part=part, shrink=shrink)
+            added = add_idx_part(folder, store, site="fashion-mnist", part=part, shrink=shrink)
             truth |= {clip: str(each) for clip, each in added.classes.items()}
             store = FrameStore.open(store.root)
             progress.update(number)
-    return Archive.of("fashion", [store.root], [str(each) for each in range(10)], truth)
+    return LabeledClips.of("fashion", [store.root], [str(each) for each in range(10)], truth)
 
 
-def hospitals(out: Path, scale: float, size: int, workers: int) -> Archive:
+def open_hospitals(out: Path, scale: float, size: int, workers: int) -> LabeledClips:
     """Make and open the four SYNTHETIC hospitals, every patient of them labeled."""
     made = [each.model_copy(update={"labeled_patients": each.patients}) for each in four_hospitals(scale)]
     folder = out / "synthetic"
     for hospital in made:
-        with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
+        with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             simulate_hospital(hospital, folder / "hospitals", 7, workers=workers, progress=progress)
     names = tuple(hospital.name for hospital in made)
-    ingest_hospitals(folder, names, 7, workers, size=size, frames="even:8", stage=stage)
-    truth = {clip: view for clip, view in agree(LabelBook(folder / "labels.db").events()).items() if ":" not in clip}
-    return Archive.of("hospitals", [folder / "stores" / name for name in names], SCORED, truth)
+    ingest_hospitals(folder, names, 7, workers, size=size, frames="even:8", stage=progress_bar)
+    truth = {
+        clip: view
+        for clip, view in consensus_labels(LabelStore(folder / "labels.db").events()).items()
+        if ":" not in clip
+    }
+    return LabeledClips.of("hospitals", [folder / "stores" / name for name in names], SCORED_VIEWS, truth)
 
 
-def draw_parts(archive: Archive, seed: int, stores: FrameStores, images: int, validation: int) -> npt.NDArray[np.str_]:
+def draw_parts(
+    archive: LabeledClips, seed: int, stores: FrameStores, images: int, validation: int
+) -> npt.NDArray[np.str_]:
     """Draw the part of each clip: `pool`, `validation`, `test` or `excluded`.
 
     Hospitals: whole patients of every hospital, about 60, 15 and 25 per cent. Images: `images` of the pool,
     `validation` of each class and 2,000 to test, the rest excluded.
     """
-    rng = seeds.stream(seed, "label budget", archive.name)
+    rng = utils.random_stream(seed, "label budget", archive.name)
     part = np.full(len(archive.clips), "excluded", dtype="<U10")
     if archive.name == "hospitals":
         site = archive.clips["site"].to_numpy(zero_copy_only=False)
@@ -141,4 +149,4 @@ def draw_parts(archive: Archive, seed: int, stores: FrameStores, images: int, va
             part[order[target[order] == number][:validation]] = "validation"
         free = order[part[order] == "excluded"]
         part[free[:images]], part[free[images : images + 2000]] = "pool", "test"
-    return archive.without_repeats(part, stores)
+    return archive.without_duplicates(part, stores)

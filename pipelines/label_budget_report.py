@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from heart2heart.files import atomic_path
-from pipelines.mismatch_scores import Interval, verdict
+from heart2heart.utils import atomic_path
+from pipelines.mismatch_scores import SeedInterval, conclusion
 
-Line = Mapping[str, Any]
+RoundLine = Mapping[str, Any]
 Scores = dict[tuple[str, str, str], dict[int, dict[int, float]]]
 """Balanced accuracy x 100 by data, way and method, then labels asked, then seed."""
 
 TITLES = {"fashion": "Fashion-MNIST (real images)", "hospitals": "Four hospitals (SYNTHETIC)"}
 
 
-def scores(lines: Iterable[Line]) -> Scores:
+def scores_by_round(lines: Iterable[RoundLine]) -> Scores:
     """Sort the lines of results."""
     found: Scores = {}
     for line in lines:
@@ -43,9 +43,9 @@ def gains(found: Scores, data: str, way: str, by: str, base: tuple[str, str] | N
     return [float(np.mean([mine[count][seed] - other[count][seed] for count in counts])) for seed in seeds if counts]
 
 
-def tables(lines: Sequence[Line]) -> str:
+def tables(lines: Sequence[RoundLine]) -> str:
     """Return the results as Markdown, a table a data set."""
-    found, out = scores(lines), list[str]()
+    found, out = scores_by_round(lines), list[str]()
     for data in dict.fromkeys(line["data"] for line in lines):
         keys = [key for key in found if key[0] == data]
         counts = sorted({count for key in keys for count in found[key]})
@@ -64,7 +64,9 @@ def tables(lines: Sequence[Line]) -> str:
             keys, key=lambda key: (key[1] != "labels_only", key[2] != "random", -_last(found[key]))
         ):
             cells = (found[data, way, by].get(count) for count in counts)
-            shown = " | ".join("" if cell is None else Interval.of(list(cell.values())).per_cent() for cell in cells)
+            shown = " | ".join(
+                "" if cell is None else SeedInterval.of(list(cell.values())).per_cent() for cell in cells
+            )
             over_random = [] if by == "random" else gains(found, data, way, by)
             over_labels = [] if way == "labels_only" else gains(found, data, way, by, ("labels_only", by))
             out.append(f"| {way} | {by} | {shown} | {_gain(over_random)} | {_gain(over_labels)} |")
@@ -79,11 +81,11 @@ def _last(of: Mapping[int, Mapping[int, float]]) -> float:
 def _gain(values: list[float]) -> str:
     if not values:
         return " | "
-    interval = Interval.of(values)
-    return f"{interval} | {verdict(interval)}"
+    interval = SeedInterval.of(values)
+    return f"{interval} | {conclusion(interval)}"
 
 
-def plot(lines: Sequence[Line], path: Path) -> None:
+def plot(lines: Sequence[RoundLine], path: Path) -> None:
     """Draw, for each data set, every method in its own panel beside random, as one PNG.
 
     Args:
@@ -92,7 +94,7 @@ def plot(lines: Sequence[Line], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    found = scores(lines)
+    found = scores_by_round(lines)
     data = list(dict.fromkeys(line["data"] for line in lines))
     methods = [by for by in dict.fromkeys(line["by"] for line in lines) if by != "random"] or ["random"]
     across = min(7, len(methods))

@@ -12,22 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heart2heart import seeds
-from heart2heart.curate.queue import METHODS, Pool, QueueSettings, choose
-from heart2heart.curate.queue.evidence import read_tables
-from heart2heart.curate.queue.pool import Bools, Ints
-from heart2heart.files import read_json, write_json
-from heart2heart.frames.store import FrameStores
-from heart2heart.learn import Run, TrainConfig, train
-from heart2heart.learn.evidence import RunEvidence
-from heart2heart.splits import SplitManifest, certify
-from heart2heart.splits.manifest import MEMBERS
-from pipelines.label_budget_data import Archive
-from pipelines.mismatch_ways import parse_way
+from heart2heart import utils
+from heart2heart.active_learning.model_outputs import read_tables
+from heart2heart.active_learning.pool import Bools, ClipPool, Ints
+from heart2heart.active_learning.queue import QueueSettings, select_clips
+from heart2heart.active_learning.strategies import STRATEGIES
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.model_outputs import ModelOutputs
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from heart2heart.utils import read_json, write_json
+from pipelines.label_budget_data import LabeledClips
+from pipelines.mismatch_variants import parse_variant
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReplayPlan:
     """One replay: a data set, a seed, a way to learn and a method to choose.
 
     Attributes:
@@ -44,7 +48,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Effort:
+class ReplayBudget:
     """What every replay is given.
 
     Attributes:
@@ -75,7 +79,9 @@ class Replay:
         out: Folder of the study.
     """
 
-    def __init__(self, archive: Archive, part: npt.NDArray[np.str_], plan: Plan, effort: Effort, out: Path) -> None:
+    def __init__(
+        self, archive: LabeledClips, part: npt.NDArray[np.str_], plan: ReplayPlan, effort: ReplayBudget, out: Path
+    ) -> None:
         self.archive, self.part, self.plan, self.effort, self.out = archive, part, plan, effort, out
         self.stores = FrameStores.open(archive.roots)
 
@@ -93,7 +99,7 @@ class Replay:
 
     def _first(self) -> Bools:
         """Return the clips asked at first: at random, but one of every class, since no split lacks one in training."""
-        rng = seeds.stream(self.plan.seed, "label budget", self.archive.name, "first")
+        rng = utils.random_stream(self.plan.seed, "label budget", self.archive.name, "first")
         order = rng.permutation(np.flatnonzero(self.part == "pool"))
         target = self.archive.target()[order]
         seen = [int(np.argmax(target == each)) for each in range(len(self.archive.classes))]
@@ -112,7 +118,7 @@ class Replay:
         frames = np.isin(self.archive.owner, tested)
         owner = np.searchsorted(tested, self.archive.owner[frames])
         shares = read_tables(
-            RunEvidence(run), self.stores, self.archive.rows()[frames], owner, len(tested), {"probabilities"}
+            ModelOutputs(run), self.stores, self.archive.rows()[frames], owner, len(tested), {"probabilities"}
         )
         right = shares["probabilities"].argmax(1) == target[tested]
         recalls = [right[target[tested] == each].mean() for each in np.unique(target[tested])]
@@ -120,7 +126,7 @@ class Replay:
         line: dict[str, Any] = vars(self.plan) | {
             "round": number, "asked": int(asked.sum()), "with_a_class": int(counts.sum()),
             "fewest_of_a_class": int(counts.min()),
-            "balanced_accuracy": float(np.mean(recalls)), "validation": run.folder.record.selected_score,
+            "balanced_accuracy": float(np.mean(recalls)), "validation": run.directory.record.selected_score,
             "seconds": round(time.monotonic() - started, 1),
         }  # fmt: skip
         return line
@@ -130,7 +136,7 @@ class Replay:
         digest = hashlib.sha256(asked.tobytes()).hexdigest()[:12]
         name = f"{self.plan.data}-{self.plan.seed}-{digest}"
         split = self._split(asked, self.out / "splits" / name)
-        method, around = parse_way(self.plan.way)
+        method, around = parse_variant(self.plan.way)
         effort = self.effort
         content: dict[str, Any] = {
             "data": {"stores": [str(root) for root in self.archive.roots], "split": str(split.path)},
@@ -163,7 +169,7 @@ class Replay:
                 source_sites=sorted(set(self.archive.clips["site"].to_pylist())),
                 held_out_sites=[],
                 settings={},
-                members=members.filter(pa.array(mine != "excluded")).select(MEMBERS.names),
+                members=members.filter(pa.array(mine != "excluded")).select(SPLIT_MEMBERS.names),
                 stores=self.stores,
             )
         split = SplitManifest.load(path)
@@ -178,19 +184,19 @@ class Replay:
         places = np.flatnonzero(self.part == "pool")
         frames = np.isin(self.archive.owner, places)
         owner = np.searchsorted(places, self.archive.owner[frames])
-        pool = Pool(
+        pool = ClipPool(
             patient=self.archive.patients()[places],
-            asked=asked[places],
+            labeled_mask=asked[places],
             target=np.where(asked, self.archive.target(), -1)[places],
             cost=np.ones(len(places)),
-            picture=np.arange(len(places)),
+            duplicate_group=np.arange(len(places)),
             classes=self.archive.classes,
         )
-        evidence, needs = RunEvidence(run), METHODS[plan.by].needs
-        wanted = (needs | ({"embeddings"} if "unlike" in needs else set())) - {"unlike"}
+        evidence, needs = ModelOutputs(run), STRATEGIES[plan.by].tables
+        wanted = (needs | ({"embeddings"} if "vaal" in needs else set())) - {"vaal"}
         tables = read_tables(evidence, self.stores, self.archive.rows()[frames], owner, len(places), wanted)
-        if "unlike" in needs:
-            tables["unlike"] = evidence.unlike_labeled(tables["embeddings"], pool.asked, plan.seed)
-        pool = Pool(**(vars(pool) | {"tables": tables}))
+        if "vaal" in needs:
+            tables["vaal"] = evidence.vaal_scores(tables["embeddings"], pool.labeled_mask, plan.seed)
+        pool = ClipPool(**(vars(pool) | {"tables": tables}))
         settings = QueueSettings(by=plan.by, budget=self.effort.more, seed=100 * plan.seed + number)
-        return places[[pick.place for pick in choose(pool, settings)]]
+        return places[[pick.index for pick in select_clips(pool, settings)]]

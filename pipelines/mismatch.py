@@ -23,18 +23,18 @@ from typing import Annotated, Any
 import typer
 
 from heart2heart.errors import ConfigError
-from heart2heart.files import sha256_json, write_text
-from heart2heart.progress import stage
-from pipelines.entry import run
+from heart2heart.progress import progress_bar
+from heart2heart.utils import sha256_json, write_text
+from pipelines.command_line import run
 from pipelines.mismatch_report import plot, tables
-from pipelines.mismatch_task import DATASETS, Images, Task, build_split
-from pipelines.mismatch_ways import Budget, Job, configure, parse_way, run_job
+from pipelines.mismatch_task import IMAGE_TASKS, ImageStore, MismatchSplit, build_split
+from pipelines.mismatch_variants import MismatchRun, RunBudget, parse_variant, run_config, train_and_test
 
 BASES = ("pi_model", "temporal_ensembling", "pseudo_label", "mean_teacher", "vat", "mixmatch", "fixmatch", "uda",
          "noisy_student", "atso", "self_meta_pseudo_labels")  # fmt: skip
 REMEDIES = ("uasd", "ds3l", "openmatch", "mtcf")
 RULES = ("running_mean", "per_layer", "pcgrad", "per_frame")
-STUDY = (
+STUDY_VARIANTS = (
     "labels_only", "labels_only+mixing",
     *(way for base in BASES for way in (base, f"{base}+fix_a_step")),
     *(f"{base}+{half}" for base in ("fixmatch", "mean_teacher") for half in ("mixing", "gradient")),
@@ -45,10 +45,10 @@ STUDY = (
 normalisation, the remedies."""
 
 
-def plan(
+def study_runs(
     out: Path, dataset: str, levels: Sequence[int], labels: Sequence[int], seeds: Sequence[int], ways: Sequence[str],
-    budget: Budget,
-) -> list[Job]:  # fmt: skip
+    budget: RunBudget,
+) -> list[MismatchRun]:  # fmt: skip
     """Return every job of the study, seed by seed, so that a study that is stopped is balanced.
 
     Without a pool the level of mismatch changes nothing: such a way runs at the first level alone.
@@ -59,32 +59,34 @@ def plan(
         if way == "labels_only" and level != levels[0]:
             continue
         key = {"dataset": dataset, "level": level, "labels": count, "seed": seed, "way": way}
-        split = out / "splits" / Task(dataset, level, count, seed, 0).name
-        jobs.append(Job(key, split, out / "store", out / "runs" / given / split.name / way.replace("+", "-"), budget))
+        split = out / "splits" / MismatchSplit(dataset, level, count, seed, 0).name
+        jobs.append(
+            MismatchRun(key, split, out / "store", out / "runs" / given / split.name / way.replace("+", "-"), budget)
+        )
     return jobs
 
 
-def finished(path: Path, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+def read_results(path: Path, jobs: Sequence[MismatchRun]) -> list[dict[str, Any]]:
     """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
     if not path.exists():
         return []
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is run again
     lines = [json.loads(line) for line in whole.splitlines()]
-    wanted = {_key(job.key): configure(job).model_copy(update={"data": None}).digest() for job in jobs}
-    return [line for line in lines if wanted.get(_key(line)) == line["config_sha256"]]
+    wanted = {_run_key(job.key): run_config(job).model_copy(update={"data": None}).digest() for job in jobs}
+    return [line for line in lines if wanted.get(_run_key(line)) == line["config_sha256"]]
 
 
-def _key(line: dict[str, Any]) -> tuple[Any, ...]:
+def _run_key(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in ("dataset", "level", "labels", "seed", "way"))
 
 
-def run_all(jobs: Sequence[Job], workers: int) -> Iterator[dict[str, Any]]:
+def run_all(jobs: Sequence[MismatchRun], workers: int) -> Iterator[dict[str, Any]]:
     """Yield the result of each job as it is finished."""
     if workers <= 1:
-        yield from map(run_job, jobs)
+        yield from map(train_and_test, jobs)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(run_job, job) for job in jobs]
+        waiting = [pool.submit(train_and_test, job) for job in jobs]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -95,7 +97,7 @@ def run_all(jobs: Sequence[Job], workers: int) -> Iterator[dict[str, Any]]:
 def main(
     data: Annotated[Path, typer.Option(help="Folder of the image set's files.")],
     out: Annotated[Path, typer.Option(help="Folder for store, splits, runs and results.")] = Path("mismatch_output"),
-    dataset: Annotated[str, typer.Option(help=f"One of {', '.join(DATASETS)}.")] = "fashion-mnist",
+    dataset: Annotated[str, typer.Option(help=f"One of {', '.join(IMAGE_TASKS)}.")] = "fashion-mnist",
     level: Annotated[
         list[int] | None, typer.Option(help="Per cent of mismatch; repeatable. All five by default.")
     ] = None,
@@ -116,29 +118,29 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, each on one core; 1 on a GPU.", min=1)] = 2,
 ) -> None:
     """Run what is missing of the study, then write `results.md` and `results.png`."""
-    if dataset not in DATASETS:
-        raise ConfigError(f"no image set is called {dataset!r}", remedy=f"Choose {', '.join(DATASETS)}")
-    levels, counts, ways = level or [0, 25, 50, 75, 100], labels or [10], way or list(STUDY)
-    if unknown := sorted(set(levels) - set(DATASETS[dataset].unlabeled)):
+    if dataset not in IMAGE_TASKS:
+        raise ConfigError(f"no image set is called {dataset!r}", remedy=f"Choose {', '.join(IMAGE_TASKS)}")
+    levels, counts, ways = level or [0, 25, 50, 75, 100], labels or [10], way or list(STUDY_VARIANTS)
+    if unknown := sorted(set(levels) - set(IMAGE_TASKS[dataset].unlabeled)):
         raise ConfigError(f"no level of mismatch is {unknown[0]} %", remedy="Choose 0, 25, 50, 75 or 100")
     for each in ways:
-        parse_way(each)
-    budget = Budget(steps, labeled, unlabeled, depth, widen, blocks, ema)
+        parse_variant(each)
+    budget = RunBudget(steps, labeled, unlabeled, depth, widen, blocks, ema)
     started = time.monotonic()
-    with stage(f"images of {DATASETS[dataset].title}", 1) as progress:
-        images = Images.build(dataset, data, out / "store", shrink)
+    with progress_bar(f"images of {IMAGE_TASKS[dataset].title}", 1) as progress:
+        images = ImageStore.build(dataset, data, out / "store", shrink)
         progress.update(1)
-    tasks = [Task(dataset, *each, validation) for each in product(levels, counts, range(seeds))]
-    with stage("freeze and certify the splits", len(tasks)) as progress:
+    tasks = [MismatchSplit(dataset, *each, validation) for each in product(levels, counts, range(seeds))]
+    with progress_bar("freeze and certify the splits", len(tasks)) as progress:
         for number, task in enumerate(tasks, start=1):
             build_split(task, images, out / "splits" / task.name)
             progress.update(number)
-    jobs = plan(out, dataset, levels, counts, range(seeds), ways, budget)
+    jobs = study_runs(out, dataset, levels, counts, range(seeds), ways, budget)
     results = out / "results.jsonl"
-    lines = finished(results, jobs)
-    done = {_key(line) for line in lines}
-    missing = [job for job in jobs if _key(job.key) not in done]
-    with stage("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
+    lines = read_results(results, jobs)
+    done = {_run_key(line) for line in lines}
+    missing = [job for job in jobs if _run_key(job.key) not in done]
+    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
         progress.update(len(lines))
         for line in run_all(missing, workers):
             log.write(json.dumps(line) + "\n")
@@ -147,10 +149,10 @@ def main(
             score = line["balanced_accuracy"]
             shown = "diverged" if score is None else f"{100 * score:.1f}"
             progress.update(len(lines), f"{line['way']} at {line['level']} %: {shown}")
-    order = {_key(job.key): place for place, job in enumerate(jobs)}
-    lines.sort(key=lambda line: order[_key(line)])
+    order = {_run_key(job.key): place for place, job in enumerate(jobs)}
+    lines.sort(key=lambda line: order[_run_key(line)])
     write_text(out / "results.md", tables(lines) + "\n")
-    plot(lines, out / "results.png", f"{DATASETS[dataset].title}, {counts[0]} labels a class")
+    plot(lines, out / "results.png", f"{IMAGE_TASKS[dataset].title}, {counts[0]} labels a class")
     print(f"{tables(lines)}\n{len(missing)} runs in {time.monotonic() - started:.0f} s; {len(lines)} in {results}")
 
 

@@ -14,15 +14,24 @@ import numpy as np
 import typer
 
 from heart2heart.errors import MissingInputError
-from heart2heart.files import atomic_path
-from pipelines.entry import run
-from pipelines.mismatch_levels import level_tables
-from pipelines.mismatch_scores import Interval, Line, Scores, base_of, differences, rule_peer, scores, verdict
+from heart2heart.utils import atomic_path
+from pipelines.command_line import run
+from pipelines.mismatch_scores import (
+    ResultLine,
+    Scores,
+    SeedInterval,
+    base_method,
+    conclusion,
+    fix_a_step_counterpart,
+    level_tables,
+    paired_differences,
+    scores_by_seed,
+)
 
 
-def tables(lines: Sequence[Line]) -> str:
+def tables(lines: Sequence[ResultLine]) -> str:
     """Return the results as Markdown: one table of scores and one of differences for each number of labels."""
-    found = scores(lines)
+    found = scores_by_seed(lines)
     out: list[str] = []
     for labels in sorted({key[0] for key in found}):
         levels = sorted({key[2] for key in found if key[0] == labels})
@@ -40,7 +49,9 @@ def tables(lines: Sequence[Line]) -> str:
         ]
         for way in ways:
             cells = [found.get((labels, way, level)) for level in levels]
-            shown = " | ".join("" if cell is None else Interval.of(list(cell.values())).per_cent() for cell in cells)
+            shown = " | ".join(
+                "" if cell is None else SeedInterval.of(list(cell.values())).per_cent() for cell in cells
+            )
             out.append(f"| {way} | {shown} | {_conflict(lines, labels, way)} |")
         lost = [line for line in lines if line["labels"] == labels and line["balanced_accuracy"] is None]
         if lost:
@@ -49,12 +60,12 @@ def tables(lines: Sequence[Line]) -> str:
     return "\n".join(out)
 
 
-def _name(line: Line) -> str:
+def _name(line: ResultLine) -> str:
     return f"{line['way']} at {line['level']} % with seed {line['seed']}"
 
 
 def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[str]:
-    rules = {way: peer for way in ways if (peer := rule_peer(way, ways))}
+    rules = {way: peer for way in ways if (peer := fix_a_step_counterpart(way, ways))}
     out = [
         'Differences paired by seed and averaged over the levels; "helps" and "hurts" if the interval excludes 0.',
         "",
@@ -63,16 +74,16 @@ def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[s
     ]
     for way in ways:
         cells = []
-        for base in (base_of(way), *([rules.get(way)] if rules else []), "labels_only"):
-            values = differences(found, labels, way, base) if base not in (None, way) else []
-            interval = Interval.of(values) if values else None
-            cells += ["" if interval is None else str(interval), "" if interval is None else verdict(interval)]
+        for base in (base_method(way), *([rules.get(way)] if rules else []), "labels_only"):
+            values = paired_differences(found, labels, way, base) if base not in (None, way) else []
+            interval = SeedInterval.of(values) if values else None
+            cells += ["" if interval is None else str(interval), "" if interval is None else conclusion(interval)]
         if any(cells):
             out.append(f"| {way} | {' | '.join(cells)} |")
     return out
 
 
-def _conflict(lines: Sequence[Line], labels: int, way: str) -> str:
+def _conflict(lines: Sequence[ResultLine], labels: int, way: str) -> str:
     rates = [
         line["conflict_rate"]
         for line in lines
@@ -81,7 +92,7 @@ def _conflict(lines: Sequence[Line], labels: int, way: str) -> str:
     return f"{100 * float(np.mean(rates)):.0f} %" if rates else ""
 
 
-def plot(lines: Sequence[Line], path: Path, title: str) -> None:
+def plot(lines: Sequence[ResultLine], path: Path, title: str) -> None:
     """Draw each base method and what stands around it against the level of mismatch, as one PNG.
 
     Args:
@@ -91,7 +102,7 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    found = scores(lines)
+    found = scores_by_seed(lines)
     labels = min(key[0] for key in found)
     ways = list(dict.fromkeys(line["way"] for line in lines if line["labels"] == labels))
     methods = list(dict.fromkeys(way.split("+")[0] for way in ways if way != "labels_only")) or ["labels_only"]
@@ -111,7 +122,7 @@ def plot(lines: Sequence[Line], path: Path, title: str) -> None:
         drawn = [float(np.mean(floor))] if floor else []
         for place, way in enumerate(way for way in ways if way.split("+")[0] == method):
             levels = sorted(key[2] for key in found if key[:2] == (labels, way))
-            means = [Interval.of(list(found[labels, way, level].values())) for level in levels]
+            means = [SeedInterval.of(list(found[labels, way, level].values())) for level in levels]
             half = [each.high - each.mean if not np.isnan(each.high) else 0.0 for each in means]
             drawn += [each.mean for each in means]
             axis.errorbar(

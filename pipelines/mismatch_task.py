@@ -14,20 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heart2heart import seeds
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.sources.cifar import add_cifar10
-from heart2heart.sources.image_set import add_image_set
-from heart2heart.splits import SplitManifest, certify
-from heart2heart.splits.duplicates import same_pictures
-from heart2heart.splits.manifest import MEMBERS
+from heart2heart import utils
+from heart2heart.datasets.image_sets import add_cifar10_part, add_idx_part
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.store.geometry import Geometry
+from heart2heart.store.near_duplicates import find_near_duplicates
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class ImageTask:
     """One image set with its task.
 
     Attributes:
@@ -43,23 +43,23 @@ class Dataset:
     unlabeled: dict[int, tuple[int, ...]]
 
 
-DATASETS = {
+IMAGE_TASKS = {
     # Six animals; aeroplane 0, car 1, ship 8, lorry 9 (Fix-A-Step, section "CIFAR tasks").
-    "cifar10": Dataset(
+    "cifar10": ImageTask(
         "CIFAR-10, gray",
         32,
         (2, 3, 4, 5, 6, 7),
         {0: (4, 5, 6, 7), 25: (0, 5, 6, 7), 50: (0, 1, 6, 7), 75: (0, 1, 8, 7), 100: (0, 1, 8, 9)},
     ),
     # The same protocol: six garments; sandal 5, sneaker 7, bag 8, ankle boot 9 are the other ones.
-    "fashion-mnist": Dataset(
+    "fashion-mnist": ImageTask(
         "Fashion-MNIST",
         28,
         (0, 1, 2, 3, 4, 6),
         {0: (2, 3, 4, 6), 25: (5, 3, 4, 6), 50: (5, 7, 4, 6), 75: (5, 7, 8, 6), 100: (5, 7, 8, 9)},
     ),
     # The other way round: trouser, dress, footwear and bag lie apart; the tops 0, 2, 4, 6 are the other ones.
-    "fashion-mnist-footwear": Dataset(
+    "fashion-mnist-footwear": ImageTask(
         "Fashion-MNIST, footwear",
         28,
         (1, 3, 5, 7, 8, 9),
@@ -69,11 +69,11 @@ DATASETS = {
 
 
 @dataclass(frozen=True)
-class Task:
+class MismatchSplit:
     """One split to be made.
 
     Attributes:
-        dataset: A name of `DATASETS`.
+        dataset: A name of `IMAGE_TASKS`.
         level: Per cent of mismatch.
         labels: Labeled images a class.
         seed: Seed of the draw.
@@ -93,41 +93,41 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageStore:
     """An image set in its store.
 
     Attributes:
         store: The store.
-        number: Class of each frame, int64 `(n,)`, in the store's order.
-        tested: Whether a frame is of the test part, bool `(n,)`.
-        repeats: Whether a frame of the development part shows the same picture as a test frame, bool `(n,)`.
+        class_numbers: Class of each frame, int64 `(n,)`, in the store's order.
+        in_test_part: Whether a frame is of the test part, bool `(n,)`.
+        duplicates_of_test: Whether a frame of the development part shows the same picture as a test frame, bool `(n,)`.
     """
 
     store: FrameStore
-    number: Integers
-    tested: npt.NDArray[np.bool_]
-    repeats: npt.NDArray[np.bool_]
+    class_numbers: Integers
+    in_test_part: npt.NDArray[np.bool_]
+    duplicates_of_test: npt.NDArray[np.bool_]
 
     @classmethod
-    def build(cls, dataset: str, folder: Path, path: Path, shrink: int) -> Images:
+    def build(cls, dataset: str, folder: Path, path: Path, shrink: int) -> ImageStore:
         """Fill the store of an image set, or find it filled."""
-        store = FrameStore.create(path, Geometry("tmed2", DATASETS[dataset].side // shrink))
+        store = FrameStore.create(path, Geometry("tmed2", IMAGE_TASKS[dataset].side // shrink))
         classes: dict[str, dict[str, int]] = {}
         for part in ("train", "test"):
-            add = add_cifar10 if dataset == "cifar10" else add_image_set
+            add = add_cifar10_part if dataset == "cifar10" else add_idx_part
             classes[part] = add(folder, FrameStore.open(path), site=dataset, part=part, shrink=shrink).classes
         store = FrameStore.open(path)
         known = classes["train"] | classes["test"]
         clips = store.frames["clip"].to_pylist()
         number = np.array([known[clip] for clip in clips], np.int64)
         tested = np.array([clip in classes["test"] for clip in clips])
-        pairs = _same(store, np.arange(len(clips)), tested.astype(np.int64))
+        pairs = _same_picture_pairs(store, np.arange(len(clips)), tested.astype(np.int64))
         repeats = np.zeros(len(clips), bool)
         repeats[pairs[:, 0]] = True
         return cls(store, number, tested, repeats)
 
 
-def build_split(task: Task, images: Images, path: Path) -> SplitManifest:
+def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitManifest:
     """Freeze and certify the split of one task, or find it frozen.
 
     Development images that show the same picture as a test image are left out beforehand, and so are pool images that
@@ -139,11 +139,11 @@ def build_split(task: Task, images: Images, path: Path) -> SplitManifest:
     if (path / "split.json").exists():
         split = SplitManifest.load(path)
     else:
-        dataset = DATASETS[task.dataset]
-        role = draw_roles(task, images.number, images.tested, images.repeats)
+        dataset = IMAGE_TASKS[task.dataset]
+        role = draw_roles(task, images.class_numbers, images.in_test_part, images.duplicates_of_test)
         pool, judged = (np.flatnonzero(np.isin(role, names)) for names in (("train", "unlabeled"), ("validation",)))
         places = np.concatenate([pool, judged])
-        pairs = places[_same(images.store, places, np.repeat([0, 1], [len(pool), len(judged)]))]
+        pairs = places[_same_picture_pairs(images.store, places, np.repeat([0, 1], [len(pool), len(judged)]))]
         labeled = role[pairs[:, 0]] == "train"
         role[np.where(labeled, pairs[:, 1], pairs[:, 0])] = "excluded"
         split = SplitManifest.freeze(
@@ -163,7 +163,7 @@ def build_split(task: Task, images: Images, path: Path) -> SplitManifest:
 
 
 def draw_roles(
-    task: Task, number: Integers, tested: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]
+    task: MismatchSplit, number: Integers, tested: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.str_]:
     """Draw who is labeled, validates and fills the pool; the first two are the same at every level of mismatch.
 
@@ -176,8 +176,8 @@ def draw_roles(
     Returns:
         A role of `splits.ROLES` for each image.
     """
-    dataset = DATASETS[task.dataset]
-    rng = seeds.stream(task.seed, "mismatch", task.dataset)
+    dataset = IMAGE_TASKS[task.dataset]
+    rng = utils.random_stream(task.seed, "mismatch", task.dataset)
     role = np.full(len(number), "excluded", dtype="<U10")
     role[tested & np.isin(number, dataset.labeled)] = "test"
     for each in sorted(set(number.tolist())):
@@ -192,22 +192,22 @@ def draw_roles(
     return role
 
 
-def _same(store: FrameStore, places: Integers, group: Integers) -> Integers:
+def _same_picture_pairs(store: FrameStore, places: Integers, group: Integers) -> Integers:
     """Return pairs of positions in `places`, int64 `(m, 2)`, of different groups that show the same picture."""
     table = store.frames
     hashes = table["dhash"].to_numpy().astype(np.uint64)[places]
     rows = table["row"].to_numpy().astype(np.int64)[places]
-    return same_pictures(hashes, group, rows, FrameStores.open([store.root]))[0]
+    return find_near_duplicates(hashes, group, rows, FrameStores.open([store.root]))[0]
 
 
-def _members(images: Images, role: npt.NDArray[np.str_]) -> pa.Table:
+def _members(images: ImageStore, role: npt.NDArray[np.str_]) -> pa.Table:
     facts = images.store.clips.select(["clip", "patient", "study", "site"]).to_pylist()
     by_clip: dict[str, dict[str, Any]] = {fact["clip"]: fact for fact in facts}
     frames = images.store.frames.select(["clip", "frame"]).to_pylist()
     rows = [
         by_clip[frame["clip"]]
         | {"frame": frame["frame"], "role": mine, "view": None if mine == "unlabeled" else str(each)}
-        for frame, mine, each in zip(frames, role.tolist(), images.number.tolist(), strict=True)
+        for frame, mine, each in zip(frames, role.tolist(), images.class_numbers.tolist(), strict=True)
         if mine != "excluded"
     ]
-    return pa.Table.from_pylist(rows, schema=MEMBERS)
+    return pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)

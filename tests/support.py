@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.views import SCORED
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.store.geometry import Geometry
 
 SIZE = 16
 
@@ -56,6 +56,6 @@ def view_labels(store: FrameStore | FrameStores, *, patients: Sequence[int] | No
     found = {}
     for row in store.frames.select(["frame", "clip", "patient"]).to_pylist():
         number = int(row["clip"][4:6])
-        if number < len(SCORED) and (patients is None or int(row["patient"].rsplit("p", 1)[1]) in patients):
-            found[row["frame"]] = SCORED[number]
+        if number < len(SCORED_VIEWS) and (patients is None or int(row["patient"].rsplit("p", 1)[1]) in patients):
+            found[row["frame"]] = SCORED_VIEWS[number]
     return found

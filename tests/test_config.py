@@ -37,10 +37,10 @@ def test_load_and_override(tmp_path: Path) -> None:
     assert loaded == Outer(steps=3, optimiser=Inner(lr=0.5), names=("a", "b"))
     with pytest.raises(ValidationError, match="frozen"):
         loaded.__setattr__("steps", 4)
-    changed = loaded.changed(["optimiser.lr=0.2", "steps=4"])
+    changed = loaded.with_overrides(["optimiser.lr=0.2", "steps=4"])
     assert (changed, loaded.steps) == (Outer(steps=4, optimiser=Inner(lr=0.2), names=("a", "b")), 3)
     with pytest.raises(ConfigError, match=r"optimiser\.warp: unknown key"):
-        loaded.changed(["optimiser.warp=1"])
+        loaded.with_overrides(["optimiser.warp=1"])
 
 
 @pytest.mark.parametrize(

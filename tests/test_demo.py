@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.predictions import Predictions
+from heart2heart.schema.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--scale", "0.25", "--override", "steps=12", "--override", "evaluate_every=6", "--override", "log_every=3",

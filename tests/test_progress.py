@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from heart2heart.progress import Part, Silent, stage
+from heart2heart.progress import NoProgress, SubProgress, progress_bar
 
 
 class _Kept:
@@ -25,12 +25,12 @@ class _Kept:
 
 def test_a_part_reports_in_the_units_of_the_whole() -> None:
     whole = _Kept()
-    part = Part(whole, start=50, span=40, total=8)
+    part = SubProgress(whole, start=50, span=40, total=8)
     part.update(0)
     part.update(4, "half")
     part.update(8)
     assert whole.seen == [(50, ""), (70, "half"), (90, "")]
-    Part(whole, start=0, span=1, total=0).update(0)
+    SubProgress(whole, start=0, span=1, total=0).update(0)
     assert whole.seen[-1] == (0, "")
 
 
@@ -39,7 +39,7 @@ def test_lines_are_rare_and_go_to_standard_error(
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr("heart2heart.progress.time.monotonic", lambda: clock[0])
-    with stage("count", 20) as progress:
+    with progress_bar("count", 20) as progress:
         for done in range(1, 21):
             clock[0] += 1.0
             progress.update(done, f"note {done}")
@@ -49,14 +49,14 @@ def test_lines_are_rare_and_go_to_standard_error(
 
 
 def test_silent_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    Silent().update(1, "x")
+    NoProgress().update(1, "x")
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_long_night_fills_no_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("heart2heart.progress.time.monotonic", lambda: clock[0])
-    with stage("night", 36_000) as progress:
+    with progress_bar("night", 36_000) as progress:
         for done in range(36_000):
             clock[0] += 1.0
             progress.update(done)
@@ -68,8 +68,8 @@ def test_a_long_night_fills_no_log(capsys: pytest.CaptureFixture[str], monkeypat
 @pytest.mark.parametrize("timed", [True, False])
 def test_a_terminal_of_80_columns_shows_bar_and_note_whole(timed: bool) -> None:
     code = (
-        "from heart2heart.progress import stage\n"
-        f"with stage('ingest somewhere', 9000, timed={timed}) as progress:\n"
+        "from heart2heart.progress import progress_bar\n"
+        f"with progress_bar('ingest somewhere', 9000, timed={timed}) as progress:\n"
         "    progress.update(4500, '10.5 files/s, 1120 frames/s; accepted 4189, excluded 310, failed 1; 0:42 left')\n"
     )
     ours, theirs = pty.openpty()

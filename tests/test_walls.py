@@ -1,4 +1,4 @@
-"""The walls of the house: which room may import which, and what is never loaded early.
+"""The walls: which package imports which, and what is never loaded early.
 
 docs/architecture.md draws the same walls.
 """
@@ -13,49 +13,39 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "heart2heart"
 
-FREE = {
-    "aggregation",
-    "parallel",
-    "errors",
-    "files",
-    "config",
-    "seeds",
-    "progress",
-    "views",
-    "predictions",
-    "named_configs",
-}
-"""Top-level modules that every room may use; they use only each other."""
+FREE = {"config", "errors", "parallel", "progress", "schema", "utils"}
+"""Packages and modules at the bottom: all others may use them, and they use only each other."""
 
-DICOM, FRAMES = {"dicom", "frames"}, {"frames"}
-ALLOWED: dict[str, set[str]] = {
-    "dicom": FRAMES,
-    "frames": set(),
-    "simulate": DICOM,
-    "ingest": DICOM,
-    "reach": DICOM,
-    "sources": DICOM | {"ingest"},
-    "curate": DICOM | {"ingest"},
-    "splits": FRAMES | {"curate"},
-    "augment": set(),
-    "networks": set(),
-    "learn": FRAMES | {"splits", "augment", "networks"},
-    "export": {"learn", "networks"},
-    "evaluate": set(),
-    "report": {"evaluate"},
+IMPORTS: dict[str, set[str]] = {
+    "store": set(),
+    "dicom": {"store"},
+    "deidentify": {"dicom", "store"},
+    "ingest": {"deidentify", "dicom", "store"},
+    "pacs": {"deidentify"},
+    "datasets": {"dicom", "ingest", "store"},
+    "synthetic": {"dicom"},
+    "labels": {"deidentify", "dicom", "ingest", "store"},
+    "annotate": {"labels", "store"},
+    "active_learning": {"labels", "store"},
+    "splits": {"labels", "store"},
+    "training": {"splits", "store"},
+    "export": {"training"},
+    "evaluation": set(),
+    "reporting": {"evaluation", "ingest", "store"},
     "verify": set(),
-    "probing": FRAMES | {"evaluate"},
-    "provenance": FRAMES | {"splits", "curate"},
+    "named_configs": set(),
 }
-"""Room -> rooms upstream of it. `workflow` and `cli` join them and are imported by none of them."""
+"""Package -> the packages that it imports, exactly. `api`, `demo` and `cli` join them; no package imports those."""
+
+JOINS = {"api", "cli", "demo"}
 
 HEAVY = {"torch", "monai", "albumentations", "SimpleITK", "matplotlib", "sklearn", "duckdb", "cv2", "onnx"}
-TORCH_ROOMS = {"augment", "networks", "learn", "export"}
+TORCH_PACKAGES = {"training", "export"}
 
 
-def _modules(room: str) -> list[Path]:
-    folder = PACKAGE / room
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+def _modules(package: str) -> list[Path]:
+    folder = PACKAGE / package
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{package}.py"]
 
 
 def _imports(path: Path, *, top_only: bool = False) -> set[str]:
@@ -82,55 +72,50 @@ def _executed(tree: ast.Module) -> list[ast.stmt]:
     return found
 
 
-def _rooms(imports: set[str]) -> set[str]:
+def _packages(imports: set[str]) -> set[str]:
     parts = [name.split(".") for name in imports if name.startswith("heart2heart.")]
     return {part[1] for part in parts} - {"__version__"}
 
 
-def test_every_room_has_its_walls() -> None:
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))} - {"cli"}
-    assert rooms <= set(ALLOWED)
+def _used(package: str) -> set[str]:
+    return set().union(*(_packages(_imports(path)) for path in _modules(package))) - {package}
+
+
+def test_every_package_and_module_is_in_the_table() -> None:
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
-    assert modules == FREE | {"demo", "probing", "provenance", "workflow"}
+    assert packages | modules == FREE | set(IMPORTS) | JOINS
 
 
-@pytest.mark.parametrize("room", sorted(ALLOWED))
-def test_imports_run_upstream_only(room: str) -> None:
-    for path in _modules(room):
-        used = _rooms(_imports(path)) - FREE - {room}
-        assert used <= ALLOWED[room], f"{path.relative_to(PACKAGE)} imports {sorted(used - ALLOWED[room])}"
+@pytest.mark.parametrize("package", sorted(IMPORTS))
+def test_each_package_imports_what_the_table_says_and_nothing_else(package: str) -> None:
+    assert _used(package) - FREE == IMPORTS[package]
 
 
-@pytest.mark.parametrize("module", sorted(FREE))
-def test_free_modules_use_only_each_other(module: str) -> None:
-    assert _rooms(_imports(PACKAGE / f"{module}.py")) <= FREE
+@pytest.mark.parametrize("package", sorted(FREE))
+def test_the_bottom_uses_only_itself(package: str) -> None:
+    assert _used(package) <= FREE
 
 
-@pytest.mark.parametrize("room", sorted(set(ALLOWED) - TORCH_ROOMS))
-def test_no_torch_outside_its_rooms(room: str) -> None:
-    for path in _modules(room):
+def test_the_table_has_no_circle() -> None:
+    TopologicalSorter(IMPORTS).prepare()
+
+
+def test_verify_shares_no_code_with_what_it_checks() -> None:
+    assert not _used("verify") & {"dicom", "deidentify", "ingest", "store"}
+
+
+@pytest.mark.parametrize("package", sorted(set(IMPORTS) - TORCH_PACKAGES))
+def test_no_torch_outside_its_packages(package: str) -> None:
+    for path in _modules(package):
         assert not {name.split(".")[0] for name in _imports(path)} & {"torch", "monai"}, path
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         early = {name.split(".")[0] for name in _imports(path, top_only=True)} & HEAVY
-        inside = path.relative_to(PACKAGE).parts[0] in TORCH_ROOMS
+        inside = path.relative_to(PACKAGE).parts[0] in TORCH_PACKAGES
         assert early <= ({"torch"} if inside else set()), f"{path.relative_to(PACKAGE)} loads {sorted(early)} on import"
-
-
-@pytest.mark.parametrize("room", ["curate", "splits"])
-def test_imports_have_no_circle_even_inside_functions(room: str) -> None:
-    paths = {_dotted(path): path for path in _modules(room)}
-    graph = {module: (_imports(path) & set(paths)) - {module} for module, path in paths.items()}
-    # A package's __init__ gathers what its modules give; naming the package on the way to a module is no circle.
-    packages = {module for module, path in paths.items() if path.name == "__init__.py"}
-    TopologicalSorter({module: used - packages for module, used in graph.items()}).prepare()
-
-
-def _dotted(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_nothing_imports_the_command_line_or_the_studies() -> None:
@@ -138,7 +123,7 @@ def test_nothing_imports_the_command_line_or_the_studies() -> None:
         imports = _imports(path)
         assert not any(name.split(".")[0] in ("pipelines", "benchmarks", "tests") for name in imports), path
         if "cli" not in path.relative_to(PACKAGE).parts and path.name != "__main__.py":
-            assert "cli" not in _rooms(imports), path
+            assert "cli" not in _packages(imports), path
 
 
 def _module_graph() -> dict[str, set[str]]:
@@ -183,13 +168,12 @@ def test_circles_are_found() -> None:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    one_module_soon = [["heart2heart.dicom.film", "heart2heart.dicom.video"]]  # they are merged by the move of `dicom`
-    assert [group for group in _circles(_module_graph()) if group not in one_module_soon] == []
+    assert _circles(_module_graph()) == []
 
 
 def test_help_and_ingest_workers_stay_light() -> None:
     code = (
-        "import sys, heart2heart.cli, heart2heart.ingest, heart2heart.dicom, heart2heart.frames.store\n"
+        "import sys, heart2heart.cli, heart2heart.ingest, heart2heart.dicom, heart2heart.store.frame_store\n"
         f"print(sorted({{name.split('.')[0] for name in sys.modules}} & {HEAVY!r}))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

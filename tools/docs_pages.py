@@ -15,9 +15,9 @@ from typing import get_args
 from pydantic import BaseModel
 
 from heart2heart.cli import configuration, reference
-from heart2heart.evaluate.fold_schema import FoldMetrics
-from heart2heart.evaluate.schema import Metrics
-from heart2heart.ingest.codes import CODES, FLAGS
+from heart2heart.schema.fold_metrics import FoldMetrics
+from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.status import CODES, FLAGS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "heart2heart"
@@ -43,9 +43,10 @@ _METRICS = """# Fields of metrics.json and folds.json
 
 Made from the code at each build. [Metrics](../metrics.md) explains the rules behind the numbers.
 
-- `heart2heart evaluate` writes `metrics.json` from `predictions.parquet`. `heart2heart.evaluate.read_metrics` reads it.
-- `heart2heart folds` writes `folds.json` from the predictions of several splits. `heart2heart.evaluate.read_folds`
-  reads it.
+- `heart2heart evaluate` writes `metrics.json` from `predictions.parquet`.
+  `heart2heart.evaluation.read_metrics` reads it.
+- `heart2heart folds` writes `folds.json` from the predictions of several splits.
+  `heart2heart.evaluation.read_folds` reads it.
 """
 
 
@@ -85,13 +86,18 @@ def metrics_fields() -> str:
 
 
 def api_pages() -> Iterator[tuple[str, str]]:
-    """Yield file name and text of the API pages: the front door, then one page for each package."""
-    modules = sorted(path.parent for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
-    rows = [(f"[`{PACKAGE.name}.{path.name}`]({path.name}.md)", _summary(path / "__init__.py")) for path in modules]
+    """Yield file name and text of the API pages: the front door, then one page for each package with its modules."""
+    packages = sorted(path.parent for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
+    rows = [(f"[`{PACKAGE.name}.{path.name}`]({path.name}.md)", _docstring(path / "__init__.py")) for path in packages]
     front = ["# Python API", f"::: {PACKAGE.name}", "## Packages", "\n".join(_table(("package", "purpose"), rows)), ""]
     yield "index.md", "\n\n".join(front)
-    for path in modules:
-        yield f"{path.name}.md", f"# {PACKAGE.name}.{path.name}\n\n::: {PACKAGE.name}.{path.name}\n"
+    for package in packages:
+        parts = [f"# {PACKAGE.name}.{package.name}", _docstring(package / "__init__.py")]
+        for path in sorted(package.rglob("*.py")):
+            if not path.name.startswith("_"):
+                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                parts += [f"## {module}", f"::: {module}\n    options:\n      heading_level: 3"]
+        yield f"{package.name}.md", "\n\n".join(parts) + "\n"
 
 
 def write(docs: Path) -> list[Path]:
@@ -120,9 +126,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
-def _summary(path: Path) -> str:
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return doc.split("\n", 1)[0]
+def _docstring(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n", 1)[0].replace("\n", " ")
 
 
 def _collect(model: type[BaseModel], models: dict[type[BaseModel], None]) -> None:

@@ -33,8 +33,8 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.files import write_text
-from pipelines.entry import run
+from heart2heart.utils import write_text
+from pipelines.command_line import run
 
 Report = Mapping[str, Any]
 """What `pip install --report` writes: the environment, and one entry for each distribution it would install."""

@@ -19,20 +19,18 @@ import typer.main
 from typer.models import CommandInfo, TyperInfo
 
 from heart2heart.cli import (
-    compare,
+    comparison,
     configs,
     curate,
     data,
+    deidentify,
     demo,
-    folds,
     labels,
-    model,
+    pacs,
     queue,
-    reach,
-    share,
     source,
     splits,
-    sweep,
+    training,
 )
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.progress import Verbosity, detail, set_verbosity
@@ -64,12 +62,12 @@ app = typer.Typer(
 data.register(app)
 source.register(app)
 splits.register(app)
-model.register(app)
-folds.register(app)
-compare.register(app)
-sweep.register(app)
-reach.register(app)
-share.register(app)
+training.register(app)
+comparison.register(app)
+comparison.register_compare(app)
+training.register_sweep(app)
+pacs.register(app)
+deidentify.register(app)
 curate.register(app)
 queue.register(app)
 labels.register(app)

@@ -21,10 +21,10 @@ def configs(
 
     Example: heart2heart configs demo/fixmatch --out my_study.yaml
     """
-    from heart2heart.cli.tables import text_table
+    from heart2heart.cli.output import text_table
     from heart2heart.errors import ConfigError, ExistsError
-    from heart2heart.files import write_text
     from heart2heart.named_configs import config_names, describe_config, find_config
+    from heart2heart.utils import write_text
 
     if name is None:
         if out is not None:

@@ -20,13 +20,15 @@ Made from the code at each build. An unknown key is an error, values are checked
 
 def sections() -> tuple[tuple[str, str, type[Config]], ...]:
     """Return title, explanation and class of each configuration."""
-    from heart2heart.curate.page.settings import PageSettings
-    from heart2heart.curate.queue.settings import QueueSettings
-    from heart2heart.ingest import IngestSettings, Limits
-    from heart2heart.learn import TrainConfig
-    from heart2heart.reach import Credentials, Query, ReceiveSettings
-    from heart2heart.simulate import HospitalConfig
-    from heart2heart.splits import SplitSettings
+    from heart2heart.active_learning.queue import QueueSettings
+    from heart2heart.annotate.settings import AnnotationSettings
+    from heart2heart.ingest.settings import IngestSettings, Limits
+    from heart2heart.pacs.connection import Credentials
+    from heart2heart.pacs.query import PacsQuery
+    from heart2heart.pacs.storage_scp import ReceiveSettings
+    from heart2heart.splits.settings import SplitSettings
+    from heart2heart.synthetic.config import HospitalConfig
+    from heart2heart.training.config import TrainConfig
 
     train = (
         "`heart2heart train` takes one YAML file and any number of dotted overrides (`optimiser.lr=0.01`). Every\n"
@@ -44,10 +46,10 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
         (
             "Query of a PACS",
             "The file of `heart2heart pull --query`, and `Query` in Python. See [From a PACS](../reach.md).",
-            Query,
+            PacsQuery,
         ),
         ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
-        ("Page of labels", "Options of `heart2heart curate`, and `PageSettings` in Python.", PageSettings),
+        ("Page of labels", "Options of `heart2heart curate`, and `AnnotationSettings` in Python.", AnnotationSettings),
         ("Queue of clips to label", "Options of `heart2heart queue`, and `QueueSettings` in Python.", QueueSettings),
         (
             "Credentials of a DICOMweb server",
@@ -65,9 +67,9 @@ def sections() -> tuple[tuple[str, str, type[Config]], ...]:
 
 def _methods() -> Iterator[tuple[str, str, type[Config]]]:
     """Yield a section for each method that has settings."""
-    from heart2heart.learn.methods import METHODS
+    from heart2heart.training.algorithms import ALGORITHMS
 
-    for name, kind in METHODS.items():
+    for name, kind in ALGORITHMS.items():
         if kind.model_fields:
             page = (inspect.getdoc(sys.modules[kind.__module__]) or "").splitlines()[0]
             yield f"Method {name}", f"{page} Given under `method.params`.", kind
@@ -118,4 +120,3 @@ def _shown(default: Any) -> str:
     if default is PydanticUndefined:
         return "required"
     return f"`{json.dumps(default, default=str)}`"
-

@@ -59,35 +59,35 @@ def curate(
     """
     import sys
 
-    from heart2heart.curate import LabelBook
-    from heart2heart.curate.page import needed
-    from heart2heart.curate.page.settings import PageSettings
+    from heart2heart.annotate import require_web_extra
+    from heart2heart.annotate.settings import AnnotationSettings
     from heart2heart.errors import MissingInputError
-    from heart2heart.frames.schema import POOL_MODES
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.store import POOL_MODES
 
     asked = {"bind": bind, "port": port, "names": tuple(name or ()), "raters": raters, "certificate": certificate,
              "private_key": private_key, "allow_http": allow_http, "double": double, "seed": seed, "replan": replan,
              "suggest": suggest, "modes": tuple(mode or POOL_MODES)}  # fmt: skip
-    settings = PageSettings.parse(asked, where="heart2heart curate")
-    with needed():
-        from heart2heart.curate.page.serve import PageServer
-    from heart2heart.curate.page.desk import Desk
-    from heart2heart.curate.page.hints import read_queue, read_suggestions, read_wanted
-    from heart2heart.curate.page.shelf import Shelf
+    settings = AnnotationSettings.parse(asked, where="heart2heart curate")
+    with require_web_extra():
+        from heart2heart.annotate.server import AnnotationServer
+    from heart2heart.annotate.assignments import Assignments
+    from heart2heart.annotate.catalog import ClipCatalog
+    from heart2heart.annotate.suggestions import read_queue, read_readings_wanted, read_suggestions
 
-    shelf = Shelf(stores, settings.modes)
+    shelf = ClipCatalog(stores, settings.modes)
     order = None if queue is None else read_queue(queue)
     strange = [clip for clip in order or () if clip not in shelf.clips]
     if order is not None and len(strange) == len(order):
         remedy = "Name the stores that it was made of, and the same --mode"
         raise MissingInputError("no clip of this queue is in these stores", where=queue, remedy=remedy)
-    desk = Desk(
-        LabelBook(labels, patience=5),
+    desk = Assignments(
+        LabelStore(labels, timeout=5),
         shelf,
         settings,
         suggestions=None if predictions is None else read_suggestions(predictions, run),
         queue=order,
-        readings=None if queue is None else read_wanted(queue),
+        readings=None if queue is None else read_readings_wanted(queue),
     )
 
     def ready(address: str) -> None:
@@ -99,7 +99,7 @@ def curate(
         plan = f"--double {desk.plan.share:g} --seed {desk.plan.seed}"
         print(f"Read twice: {desk.plan.share:.0%} of the clips ({plan}, kept in the book)", file=sys.stderr, flush=True)
 
-    PageServer(desk).run(ready)
+    AnnotationServer(desk).run(ready)
 
 
 @raters.command("add")
@@ -113,8 +113,7 @@ def raters_add(
 
     Example: heart2heart raters add "Reader 1" --raters raters.json
     """
-    from heart2heart.curate.page.entry import today_utc
-    from heart2heart.curate.page.raters import Raters
+    from heart2heart.annotate.auth import Raters, today_utc
 
     known = Raters.read(raters) if raters.exists() else Raters()
     more, token = known.with_added(name, adjudicator=adjudicator, days=days, today=today_utc())
@@ -131,7 +130,7 @@ def raters_remove(
 
     Example: heart2heart raters remove "Reader 1" --raters raters.json
     """
-    from heart2heart.curate.page.raters import Raters
+    from heart2heart.annotate.auth import Raters
 
     Raters.read(raters).without(name).write(raters)
 
@@ -142,8 +141,8 @@ def raters_show(raters: RatersOption) -> None:
 
     Example: heart2heart raters show --raters raters.json
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.curate.page.raters import Raters
+    from heart2heart.annotate.auth import Raters
+    from heart2heart.cli.output import text_table
 
     rows = [(r.name, "yes" if r.adjudicator else "no", r.expires.isoformat()) for r in Raters.read(raters).raters]
     print(text_table(("rater", "adjudicator", "last day"), rows))

@@ -30,13 +30,14 @@ def simulate(
 
     Example: heart2heart simulate hospitals --scale 0.2
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.progress import stage
-    from heart2heart.simulate import four_hospitals, simulate_hospital
+    from heart2heart.cli.output import text_table
+    from heart2heart.progress import progress_bar
+    from heart2heart.synthetic.hospital import simulate_hospital
+    from heart2heart.synthetic.presets import four_hospitals
 
     rows = []
     for hospital in four_hospitals(scale):
-        with stage(f"simulate hospital {hospital.name}", hospital.patients) as progress:
+        with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             made = simulate_hospital(hospital, out, seed, workers=workers, progress=progress)
         rows.append((hospital.name, hospital.patients, made.clips, made.frames, hospital.model))
     print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "machine"), rows))
@@ -71,15 +72,17 @@ def ingest(
     Example: heart2heart ingest /archive/2024 --site tufts --store store
     """
     from heart2heart.errors import MissingInputError
-    from heart2heart.ingest import IngestSettings, Limits, find_files, ingest, parse_memory, status_table
-    from heart2heart.progress import stage
-    from heart2heart.workflow import ingest_report
+    from heart2heart.ingest.discover import find_files
+    from heart2heart.ingest.pipeline import ingest
+    from heart2heart.ingest.settings import IngestSettings, Limits, parse_memory, status_table
+    from heart2heart.progress import progress_bar
+    from heart2heart.reporting.ingest_content import ingest_report
 
     settings = IngestSettings(geometry=geometry, size=size, frames=frames)
     bounds = {"seconds": file_seconds, "memory_mib": parse_memory(file_memory)}
     limits = Limits.parse(bounds, where="heart2heart ingest")
     key_file = key or store.with_name(f"{store.name}.key")
-    with stage(f"ingest {site}", len(find_files(paths, outside=store)), timed=False) as progress:
+    with progress_bar(f"ingest {site}", len(find_files(paths, outside=store)), timed=False) as progress:
         summary = ingest(
             paths,
             site=site,
@@ -94,7 +97,7 @@ def ingest(
     print(status_table(summary))
     print(f"Report: {ingest_report(store, report or store / 'ingest_report.html')}")
     if summary.accepted == 0:
-        remedy = "docs/status-codes.md explains each status"
+        remedy = "The page Status codes of the documentation explains each status"
         raise MissingInputError("no file of this hospital became frames", where=site, remedy=remedy)
 
 
@@ -104,8 +107,8 @@ def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame
 
     Example: heart2heart store show store
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.frames.store import FrameStore
+    from heart2heart.cli.output import text_table
+    from heart2heart.store.frame_store import FrameStore
 
     opened = FrameStore.open(root)
     counts = opened.sql(
@@ -123,7 +126,7 @@ def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
     Example: heart2heart store verify store
     """
     from heart2heart.errors import StoreError
-    from heart2heart.frames.store import FrameStore
+    from heart2heart.store.frame_store import FrameStore
 
     faults = FrameStore.open(root).verify()
     for fault in faults:
@@ -140,7 +143,7 @@ def store_digest(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
 
     Example: heart2heart store digest store
     """
-    from heart2heart.frames.store import FrameStore
+    from heart2heart.store.frame_store import FrameStore
 
     print(FrameStore.open(root).digest())
 
@@ -154,8 +157,8 @@ def store_sql(
 
     Example: heart2heart store sql store "SELECT mode, count(*) FROM clips GROUP BY mode"
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.frames.store import FrameStore
+    from heart2heart.cli.output import text_table
+    from heart2heart.store.frame_store import FrameStore
 
     answer = FrameStore.open(root).sql(query)
     print(text_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()]))
@@ -172,11 +175,12 @@ def store_ledger(
 
     Example: heart2heart store ledger store --find /archive/2024 --code failed:decode
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.ingest import Ledger, locate
+    from heart2heart.cli.output import text_table
+    from heart2heart.ingest.file_ids import locate_files
+    from heart2heart.ingest.ledger import Ledger
 
     if find and code:
-        for path in locate(find, store=root, key=key or root.with_name(f"{root.name}.key"), codes=code):
+        for path in locate_files(find, store=root, key=key or root.with_name(f"{root.name}.key"), codes=code):
             print(path)
         return
     counts = Ledger(root).counts()

@@ -29,10 +29,10 @@ def demo(
     import time
 
     from heart2heart.demo import run_demo
-    from heart2heart.progress import stage
+    from heart2heart.progress import progress_bar
 
     start = time.monotonic()
-    result = run_demo(out, scale=scale, seed=seed, workers=workers, overrides=tuple(override or ()), stage=stage)
+    result = run_demo(out, scale=scale, seed=seed, workers=workers, overrides=tuple(override or ()), stage=progress_bar)
     if result.was_finished:
         print(f"{result.summary}\n\nThe demo is finished (synthetic hospitals). Report: {result.report}")
         return

@@ -10,7 +10,7 @@ import typer
 from heart2heart.cli.data import LabelsOption, StoreOption
 
 if TYPE_CHECKING:
-    from heart2heart.curate.agreement_study import Agreement
+    from heart2heart.labels.agreement import Agreement
 
 labels = typer.Typer(help="Import, export, merge and count view labels, and measure agreement.", no_args_is_help=True)
 
@@ -45,14 +45,15 @@ def labels_import(
 
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
     """
-    from heart2heart.curate import LabelBook, import_labels
-    from heart2heart.curate.page.raters import Raters
-    from heart2heart.curate.taxonomy import read_maps
-    from heart2heart.frames.store import FrameStores
+    from heart2heart.annotate.auth import Raters
+    from heart2heart.labels.importing import import_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.taxonomy import read_taxonomy_maps
+    from heart2heart.store.frame_store import FrameStores
 
     made = import_labels(
-        path, LabelBook(labels), FrameStores.open(store), form=form, vocabulary=vocabulary, key=key,
-        skip_unknown=skip_unknown, maps=None if taxonomy_map is None else read_maps(taxonomy_map),
+        path, LabelStore(labels), FrameStores.open(store), form=form, vocabulary=vocabulary, key=key,
+        skip_unknown=skip_unknown, maps=None if taxonomy_map is None else read_taxonomy_maps(taxonomy_map),
         raters=None if raters is None else {rater.name for rater in Raters.read(raters).raters},
     )  # fmt: skip
     print(
@@ -79,12 +80,12 @@ def labels_export(
 
     Example: heart2heart labels export labels.csv --labels labels.db --rule adjudicated
     """
-    from heart2heart.curate import LabelBook, export_events, export_labels
-    from heart2heart.curate.exchange.exporting import export_reports
     from heart2heart.errors import ConfigError
-    from heart2heart.frames.store import FrameStores
+    from heart2heart.labels.exporting import export_events, export_labels, export_reports
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.store.frame_store import FrameStores
 
-    book = LabelBook(labels)
+    book = LabelStore(labels)
     if form == "sr":
         if rule is None or dicom is None or key is None or not store:
             remedy = "Give --rule, --store, --dicom and --key"
@@ -108,11 +109,12 @@ def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") 
 
     Example: heart2heart labels show --labels labels.db --store store
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.curate import LabelBook, count_labels
-    from heart2heart.frames.store import FrameStores
+    from heart2heart.cli.output import text_table
+    from heart2heart.labels.consensus import count_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.store.frame_store import FrameStores
 
-    counts = count_labels(LabelBook(labels).events(), FrameStores.open(store), rule)
+    counts = count_labels(LabelStore(labels).events(), FrameStores.open(store), rule)
     print(text_table(("hospital", "view", "patients", "clips", "frames"), counts))
 
 
@@ -133,15 +135,22 @@ def labels_agree(
     """
     from dataclasses import astuple, fields
 
-    from heart2heart.cli.tables import text_table
-    from heart2heart.curate import LabelBook
-    from heart2heart.curate.agreement_study import ALL, FEW_PATIENTS, Agreement, Readings, measure_agreement, places
-    from heart2heart.curate.exchange.tables import write_rows
-    from heart2heart.frames.store import FrameStores
+    from heart2heart.cli.output import text_table
+    from heart2heart.labels.agreement import (
+        ALL_VIEWS,
+        FEW_PATIENTS,
+        Agreement,
+        ReadingMatrix,
+        measure_agreement,
+        unit_locations,
+    )
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.table_files import write_rows
+    from heart2heart.store.frame_store import FrameStores
 
-    said = Readings.of(LabelBook(labels).events(), unsure=unsure, unusable=unusable)
-    found = measure_agreement(said, places(FrameStores.open(store)), replicates=replicates, seed=seed)
-    shown = [one for one in found if by_view or one.view == ALL]
+    said = ReadingMatrix.from_events(LabelStore(labels).events(), unsure=unsure, unusable=unusable)
+    found = measure_agreement(said, unit_locations(FrameStores.open(store)), replicates=replicates, seed=seed)
+    shown = [one for one in found if by_view or one.view == ALL_VIEWS]
     header = ("measure", "hospital", "view", "raters", "clips", "patients", "value", "95 % interval", "note")
     print(text_table(header, [_agreement_row(one) for one in shown]))
     print(f"unsure: {unsure}, unusable: {unusable}")
@@ -153,7 +162,7 @@ def labels_agree(
 
 
 def _agreement_row(one: Agreement) -> tuple[object, ...]:
-    from heart2heart.curate.agreement_study import FEW_PATIENTS
+    from heart2heart.labels.agreement import FEW_PATIENTS
 
     mark = "*" if one.patients < FEW_PATIENTS else ""
     interval = "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}{mark}"
@@ -171,10 +180,10 @@ def labels_merge(
 
     Example: heart2heart labels merge all.db site_a.db site_b.csv
     """
-    from heart2heart.curate.merging import merge_files
-    from heart2heart.curate.taxonomy import read_maps
+    from heart2heart.labels.merging import merge_files
+    from heart2heart.labels.taxonomy import read_taxonomy_maps
 
-    made = merge_files(parts, out, maps=None if taxonomy_map is None else read_maps(taxonomy_map))
+    made = merge_files(parts, out, maps=None if taxonomy_map is None else read_taxonomy_maps(taxonomy_map))
     print(
         f"{len(made.events)} events in {out}; {made.shared} of them in more than one part, "
         f"{made.differing} told with different details"
@@ -196,16 +205,16 @@ def labels_suspects(
 
     Example: heart2heart labels suspects queue.csv evaluation/predictions.parquet --labels labels.db
     """
-    from heart2heart.curate import LabelBook
-    from heart2heart.curate.suspects import find_suspects, write_queue
-    from heart2heart.predictions import Predictions
+    from heart2heart.labels.label_errors import find_label_errors, write_review_queue
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.predictions import Predictions
 
-    events = LabelBook(labels).events()
-    found = find_suspects([Predictions.read(path) for path in predictions], events, rule, judge)
-    written = write_queue(found.suspects[:most], out)
+    events = LabelStore(labels).events()
+    found = find_label_errors([Predictions.read(path) for path in predictions], events, rule, judge)
+    written = write_review_queue(found.issues[:most], out)
     print(
-        f"{found.judged} labeled clips judged, about {found.errors:.0f} wrong labels expected, "
-        f"{len(found.suspects)} suspect; {written} queued in {out}"
+        f"{found.clips} labeled clips judged, about {found.expected_errors:.0f} wrong labels expected, "
+        f"{len(found.issues)} suspect; {written} queued in {out}"
     )
-    for why, count in found.left_out.items():
+    for why, count in found.excluded.items():
         print(f"{count} clips left out: {why}")

@@ -75,20 +75,21 @@ def queue(
 
     Example: heart2heart queue store --run runs/fixmatch --budget 200 --by badge --out queue.parquet
     """
-    from heart2heart.cli.tables import text_table
-    from heart2heart.curate import LabelBook
-    from heart2heart.curate.queue import QueueSettings, build_queue, get_method, write_queue
-    from heart2heart.curate.queue.output import check_name
+    from heart2heart.active_learning.queue import QueueSettings, build_queue
+    from heart2heart.active_learning.queue_file import check_queue_suffix, write_queue
+    from heart2heart.active_learning.strategies import get_strategy
+    from heart2heart.cli.output import text_table
     from heart2heart.errors import ConfigError
-    from heart2heart.files import check_writable
-    from heart2heart.frames.choice import FrameRule
-    from heart2heart.frames.schema import POOL_MODES
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.progress import stage
-    from heart2heart.splits.duplicates import same_pictures
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.progress import progress_bar
+    from heart2heart.schema.store import POOL_MODES
+    from heart2heart.store.frame_sampling import FrameRule
+    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.store.near_duplicates import find_near_duplicates
+    from heart2heart.utils import check_writable
 
-    get_method(by)
-    check_name(out)
+    get_strategy(by)
+    check_queue_suffix(out)
     check_writable(out)
     FrameRule.parse(frames)
     asked = {"by": by, "budget": budget, "spend": spend, "per_patient": per_patient, "spread": spread,
@@ -97,28 +98,28 @@ def queue(
     if earlier is not None and by != "tod":
         raise ConfigError("only the method tod compares with an earlier run", where="--earlier", remedy="Leave it out")
     opened = FrameStores.open(stores)
-    events = LabelBook(labels).events() if labels is not None else []
+    events = LabelStore(labels).events() if labels is not None else []
     evidence = None
     if run is not None:
-        from heart2heart.learn import Run
-        from heart2heart.learn.evidence import RunEvidence
+        from heart2heart.training.model_outputs import ModelOutputs
+        from heart2heart.training.run import Run
 
-        evidence = RunEvidence(Run.load(run), None if earlier is None else Run.load(earlier))
-    with stage("look at the frames", len(opened.frames)) as progress:
+        evidence = ModelOutputs(Run.load(run), None if earlier is None else Run.load(earlier))
+    with progress_bar("look at the frames", len(opened.frames)) as progress:
         found = build_queue(
             opened,
             settings,
             events=events,
-            evidence=evidence,
+            model_outputs=evidence,
             cost=cost,
-            find_same=None if repeats else same_pictures,
+            find_duplicates=None if repeats else find_near_duplicates,
             progress=progress,
         )
     table = write_queue(found, settings, out, run=None if run is None else run.resolve().name)
     print(text_table(("rank", "clip", "site", "why"), list(zip(*(table[name].to_pylist()[:10] for name in
           ("rank", "clip", "site", "why")), strict=True))))  # fmt: skip
     pool = found.pool
-    patients = len({int(pool.patient[pick.place]) for pick in found.picks})
+    patients = len({int(pool.patient[pick.index]) for pick in found.selected})
     paid = "" if cost == "equal" else f", cost {sum(table['cost'].to_pylist()):.1f} in all"
-    left = f"{len(table)} of {pool.left} clips, of {patients} patients{paid}"
-    print(f"{out}: {left}; {int(pool.asked.sum())} were read already")
+    left = f"{len(table)} of {pool.available} clips, of {patients} patients{paid}"
+    print(f"{out}: {left}; {int(pool.labeled_mask.sum())} were read already")

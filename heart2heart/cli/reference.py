@@ -58,4 +58,3 @@ def _row(param: Any) -> str | None:
         default = ""
     text = " ".join((param.help or "").split()).replace("|", "\\|")
     return f"| `{shown}` | {default} | {text} |"
-

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from heart2heart.sources.catalogue import SOURCES
+from heart2heart.datasets.catalogue import CATALOGUE
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the data set lies.")]
 StoreOption = Annotated[Path, typer.Option(help="Frame store; made on first use.")]
@@ -20,10 +20,10 @@ SizeOption = Annotated[int, typer.Option(help="Side of the square frames, pixels
 FramesOption = Annotated[str, typer.Option(help="Frames to keep of a sequence: all, every:N, even:K or ed_es:K.")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 
-_SHOWN = 10  # refused files printed; the report in the store names all
+_MAX_REFUSED_SHOWN = 10  # refused files printed; the report in the store names all
 
 
-class _HelpOfName(TyperGroup):
+class HelpByNameGroup(TyperGroup):
     """A group that understands `--help NAME` as `NAME --help`; `ctx` is of a class that typer does not export."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -33,7 +33,7 @@ class _HelpOfName(TyperGroup):
 
 
 source = typer.Typer(
-    cls=_HelpOfName,
+    cls=HelpByNameGroup,
     help="Add a public data set, which you have on disk, to a frame store. `source --help NAME` says where and under "
     "which licence it is had; nothing is ever downloaded.",
     no_args_is_help=True,
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _help(name: str) -> str:
-    return f"{SOURCES[name].about}\n\nExample: heart2heart source {name} /data/{name} --store stores/{name}"
+    return f"{CATALOGUE[name].help_text}\n\nExample: heart2heart source {name} /data/{name} --store stores/{name}"
 
 
 def _frames_verb(name: str) -> Callable[..., None]:
@@ -136,35 +136,35 @@ def _add(
     sequences: bool = False,
     workers: int = 1,
 ) -> None:
-    from heart2heart.cli.tables import text_table
+    from heart2heart.api import record_dataset_labels
+    from heart2heart.cli.output import text_table
+    from heart2heart.datasets.add_dataset import add_dataset
     from heart2heart.errors import MissingInputError
-    from heart2heart.progress import stage
-    from heart2heart.sources.open import add_source
-    from heart2heart.workflow import label_source
+    from heart2heart.progress import progress_bar
 
-    with stage(f"add {SOURCES[name].title}", 100) as progress:
-        report = add_source(
+    with progress_bar(f"add {CATALOGUE[name].title}", 100) as progress:
+        report = add_dataset(
             name, folder, store, key=key, size=size, rule=rule, sequences=sequences, workers=workers, progress=progress
         )
     book = labels or store.with_name(f"{store.name}.labels.db")
-    new = label_source(report, book)
+    new = record_dataset_labels(report, book)
     print(text_table(("status", "files", "meaning"), report.status_rows()))
     print(
         f"{report.expected} files expected, {report.found} found, {report.accepted} in the store; "
         f"{report.clips} clips and {report.frames} frames added now; {report.patients} patients"
     )
-    if report.refused:
-        rows = report.refused[:_SHOWN]
-        print(text_table((f"refused ({len(rows)} of {len(report.refused)})", "status"), rows))
-    if report.knowns:
-        print(text_table(("published count", "published", "in the store", "verdict"), report.known_rows()))
+    if report.files_not_in_store:
+        rows = report.files_not_in_store[:_MAX_REFUSED_SHOWN]
+        print(text_table((f"refused ({len(rows)} of {len(report.files_not_in_store)})", "status"), rows))
+    if report.count_checks:
+        print(text_table(("published count", "published", "in the store", "verdict"), report.count_rows()))
     if report.splits:
         print(text_table(("official split", "role", "view", "clips"), report.split_rows()))
     for note in report.notes:
         print(f"note: {note}")
     if report.labels:
-        print(f"{len(report.labels)} labels by {SOURCES[name].rater} in {book}, {new} of them new")
+        print(f"{len(report.labels)} labels by {CATALOGUE[name].rater} in {book}, {new} of them new")
     print(f"Report: {store / 'sources' / f'{name}.json'}")
     if report.accepted == 0:
-        remedy = f"See `heart2heart source {name} --help`, and docs/status-codes.md for each status"
+        remedy = f"See `heart2heart source {name} --help`, and the page Status codes of the documentation"
         raise MissingInputError("no file of this data set became frames", where=folder, remedy=remedy)

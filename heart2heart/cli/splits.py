@@ -11,8 +11,8 @@ import typer
 from heart2heart.cli.data import LabelsOption, StoreOption
 
 if TYPE_CHECKING:
-    from heart2heart.frames.store import Frames
-    from heart2heart.splits import SplitManifest
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.store.frame_store import Frames
 
 
 def register(app: typer.Typer) -> None:
@@ -55,10 +55,13 @@ def split(
 
     Example: heart2heart split split --store store --labels labels.db --source A
     """
-    from heart2heart.curate import LabelBook, resolve
     from heart2heart.errors import ConfigError, MissingInputError
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.splits import SplitSettings, freeze_official, propose, propose_folds, propose_leave_one_out
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.official import freeze_official
+    from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
+    from heart2heart.splits.settings import SplitSettings
+    from heart2heart.store.frame_store import FrameStores
 
     if leave_one_out and (folds > 1 or held_out):
         raise ConfigError("--leave-one-out says already who tests", remedy="Leave out --folds and --held-out")
@@ -70,7 +73,7 @@ def split(
         remedy = "Fill them first: heart2heart ingest, or heart2heart source"
         raise MissingInputError("the stores hold no frame", where=", ".join(map(str, store)), remedy=remedy)
     if official:
-        views = resolve(LabelBook(labels).events(), stores.frames, rule)
+        views = frame_labels(LabelStore(labels).events(), stores.frames, rule)
         made = [freeze_official(stores, views, official, out, held_out=held_out, clean_pool=clean_pool)]
         _certify(made, stores)
         return
@@ -84,7 +87,7 @@ def split(
         "seed": seed,
     }
     settings = SplitSettings.parse(asked, where="options of heart2heart split")
-    views = resolve(LabelBook(labels).events(), stores.frames, rule)
+    views = frame_labels(LabelStore(labels).events(), stores.frames, rule)
     if leave_one_out:
         made = propose_leave_one_out(stores, views, settings, out)
     elif folds > 1:
@@ -102,17 +105,17 @@ def certify(
 
     Example: heart2heart certify split --store store
     """
-    from heart2heart.frames.store import FrameStores
-    from heart2heart.splits import SplitManifest
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.store.frame_store import FrameStores
 
     _certify([SplitManifest.load(path) for path in splits], FrameStores.open(store))
 
 
 def _certify(manifests: Sequence[SplitManifest], stores: Frames) -> None:
     """Certify each split, print what was found, and end with an error if one leaks."""
-    from heart2heart.cli.tables import text_table
+    from heart2heart.cli.output import text_table
     from heart2heart.errors import LeakageError
-    from heart2heart.splits import certify
+    from heart2heart.splits.certify import certify
 
     leaking = []
     for manifest in manifests:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from heart2heart.dicom.layout import Layout
+from heart2heart.dicom.image_pixel import ImagePixel
 
 
 def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -27,7 +27,7 @@ def block_mean(picture: npt.NDArray[np.uint8], shrink: int) -> npt.NDArray[np.ui
     return picture if shrink == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(picture)).reduce(shrink))
 
 
-def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: bool) -> npt.NDArray[np.uint8]:
+def to_picture(values: npt.NDArray[Any], photometric: str, layout: ImagePixel, *, gray: bool) -> npt.NDArray[np.uint8]:
     """Turn one decoded frame into a picture.
 
     Args:
@@ -54,7 +54,7 @@ def finish(values: npt.NDArray[Any], photometric: str, layout: Layout, *, gray: 
     return luma(rgb) if gray else rgb
 
 
-def _eight_bits(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[np.uint8]:
+def _eight_bits(values: npt.NDArray[Any], layout: ImagePixel) -> npt.NDArray[np.uint8]:
     if layout.bits_stored == 8 and values.dtype == np.uint8:
         return values
     wide: npt.NDArray[np.int64] = values.astype(np.int64) + (1 << (layout.bits_stored - 1) if layout.signed else 0)

@@ -27,7 +27,7 @@ def decide_mode(
     *,
     moving: bool,
 ) -> str:
-    """Decide among `b_mode`, `colour`, `tissue_doppler`, `m_mode`, `spectral` and `other`.
+    """Decide among `b_mode`, `colour`, `tissue_doppler`, `m_mode_trace`, `spectral` and `other`.
 
     Args:
         kind: Kind of the main region, or None when there are no regions.
@@ -38,13 +38,13 @@ def decide_mode(
     """
     if kind in ("spectral", "m_mode", "other"):
         return kind
-    sector, lit = (0.0, 0.0) if colour is None else coloured_shares(colour, inside)
+    sector, lit = (0.0, 0.0) if colour is None else coloured_fractions(colour, inside)
     if kind == "colour" or sector > _SOME:
         return "tissue_doppler" if lit > _MOST else "colour"
     return _by_texture(gray[0], inside) if kind is None and not moving else "b_mode"
 
 
-def coloured_shares(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def coloured_fractions(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return the coloured share of the sector and of its lit pixels, over all frames.
 
     Args:

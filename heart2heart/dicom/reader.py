@@ -1,4 +1,4 @@
-"""Open one file: its header, and where its pixels begin. Nothing is loaded that is not asked for.
+"""Opens one DICOM file: its header, where its pixel data begins, and whether its SOP class is ultrasound.
 
 A file without the 128-byte preamble is read all the same when its first elements are DICOM (PS3.10 section 7.1 asks
 for the preamble; archives hold files without it). The bytes stay on disk behind a memory map.
@@ -25,14 +25,14 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from heart2heart.dicom.faults import DAMAGE, hushed
+from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings, text
 from heart2heart.errors import DicomError
 
-_LARGEST_INFLATED = 2**31  # bytes; a deflated file that grows beyond is refused
+_MAX_INFLATED_BYTES = 2**31  # bytes; a deflated file that grows beyond is refused
 
 
 @dataclass(frozen=True)
-class OpenFile:
+class OpenDicom:
     """One DICOM file, open.
 
     Attributes:
@@ -55,13 +55,13 @@ class OpenFile:
 
 
 @contextmanager
-def open_dicom(path: Path) -> Iterator[OpenFile]:
+def open_dicom(path: Path) -> Iterator[OpenDicom]:
     """Open the file at `path`.
 
     Raises:
         DicomError: `failed:unreadable`, `failed:empty`, `excluded:not_dicom` or `failed:header`.
     """
-    with _mapped(path) as data, hushed():
+    with _mapped(path) as data, silence_warnings():
         yield _parse(data)
 
 
@@ -84,7 +84,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
         data.close()
 
 
-def _parse(data: mmap.mmap) -> OpenFile:
+def _parse(data: mmap.mmap) -> OpenDicom:
     flags: tuple[str, ...] = () if data[128:132] == b"DICM" else ("no_preamble",)
     if flags and data[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):  # groups 0002 and 0008, either byte order
         raise DicomError("this is not a DICOM file", code="excluded:not_dicom")
@@ -95,7 +95,7 @@ def _parse(data: mmap.mmap) -> OpenFile:
         syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
         if syntax == DeflatedExplicitVRLittleEndian:
             header, at, source = _inflate(data, header)
-    except DAMAGE as error:
+    except DECODE_ERRORS as error:
         what = f"the header cannot be read ({type(error).__name__})"
         raise DicomError(what, code="failed:header") from None
     if flags and "SOPClassUID" not in header and "Rows" not in header:
@@ -103,13 +103,66 @@ def _parse(data: mmap.mmap) -> OpenFile:
     implicit, little = header.original_encoding
     if not syntax:
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-    return OpenFile(header, syntax, source, at, not implicit, not little, flags)
+    return OpenDicom(header, syntax, source, at, not implicit, not little, flags)
 
 
 def _inflate(data: mmap.mmap, deflated: Dataset) -> tuple[Dataset, int, bytes]:
     """Read a deflated file (PS3.5 section A.5): inflate what follows the file meta, bounded, and read that."""
     length = int(deflated.file_meta.FileMetaInformationGroupLength)
     start = (132 if data[128:132] == b"DICM" else 0) + 12 + length
-    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _LARGEST_INFLATED)
+    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _MAX_INFLATED_BYTES)
     view = io.BytesIO(plain)
     return dcmread(view, force=True, stop_before_pixels=True), view.tell(), plain
+
+
+ULTRASOUND_SOP_CLASSES = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.3.1",  # US multi-frame
+        "1.2.840.10008.5.1.4.1.1.6.1",  # US
+        "1.2.840.10008.5.1.4.1.1.3",  # US multi-frame, retired
+        "1.2.840.10008.5.1.4.1.1.6",  # US, retired
+    }
+)
+
+_OTHER_SOP_CLASSES = {
+    "1.2.840.10008.1.3.10": ("excluded:dicomdir", "this is a DICOMDIR, an index of other files"),
+    "1.2.840.10008.5.1.4.1.1.6.2": ("excluded:volume", "this is an Enhanced US Volume"),
+    "1.2.840.113543.6.6.1.3.10002": ("excluded:volume", "this is a private 3D volume"),
+}
+
+_OTHER_SOP_FAMILIES = (
+    ("1.2.840.10008.5.1.4.1.1.7", "excluded:secondary_capture", "this is a secondary capture"),
+    ("1.2.840.10008.5.1.4.1.1.88.", "excluded:structured_report", "this is a structured report"),
+)
+
+_PRIVATE_VOLUMES = ("GEMS_ULTRASOUND_MOVIEGROUP", "KRETZ_US")
+
+
+def require_ultrasound(header: Dataset, *, has_pixels: bool) -> None:
+    """Pass a file that is a clip or a still of ultrasound.
+
+    Args:
+        header: The file's dataset as read.
+        has_pixels: Whether the element (7FE0,0010) is there.
+
+    Raises:
+        DicomError: `excluded:...` for what belongs elsewhere, `failed:no_pixels` for a clip without pixel data.
+    """
+    kind = text(header, "SOPClassUID") or text(header.file_meta, "MediaStorageSOPClassUID")  # a DICOMDIR has but this
+    if kind in _OTHER_SOP_CLASSES:
+        code, what = _OTHER_SOP_CLASSES[kind]
+        raise DicomError(what, code=code)
+    for family, code, what in _OTHER_SOP_FAMILIES:
+        if kind == family or kind.startswith(family if family.endswith(".") else family + "."):
+            raise DicomError(what, code=code)
+    if kind not in ULTRASOUND_SOP_CLASSES and not (kind == "" and text(header, "Modality") == "US"):
+        raise DicomError("this is not an ultrasound image", code="excluded:not_ultrasound")
+    if not has_pixels:
+        if _is_private_volume(header):
+            raise DicomError("this holds only a private 3D volume", code="excluded:volume")
+        raise DicomError("the file holds no pixel data", code="failed:no_pixels")
+
+
+def _is_private_volume(header: Dataset) -> bool:
+    creators = (text(header, tag).upper() for tag in sorted(header.keys()) if tag.is_private_creator)
+    return any(creator.startswith(_PRIVATE_VOLUMES) for creator in creators)

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from pydicom import Dataset
 
-from heart2heart.dicom.values import integer, number, numbers
+from heart2heart.dicom.header_values import integer, number, numbers
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 (exclusive), pixels."""
@@ -24,7 +24,7 @@ class Region:
     """One region.
 
     Attributes:
-        kind: `b_mode`, `colour`, `m_mode`, `spectral`, or `other` for traces, bars and graphics.
+        kind: `b_mode`, `colour`, `m_mode_trace`, `spectral`, or `other` for traces, bars and graphics.
         box: Clipped to the picture.
         spacing_mm: Row and column spacing, where both axes are lengths.
     """
@@ -40,7 +40,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanArea:
     """What the regions together say about the picture.
 
     Attributes:
@@ -63,7 +63,7 @@ def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def read_scan(technical: Dataset, *, rows: int, columns: int) -> Scan:
+def read_scan_area(technical: Dataset, *, rows: int, columns: int) -> ScanArea:
     """Choose the region that the picture is about.
 
     A spectral region outranks an M-mode region, which outranks the 2D picture that was kept beside it to show where
@@ -76,7 +76,7 @@ def read_scan(technical: Dataset, *, rows: int, columns: int) -> Scan:
     """
     whole = (0, 0, columns, rows)
     items = list(technical.get("SequenceOfUltrasoundRegions") or ())
-    regions = [region for item in items if (region := _read(item, rows, columns)) is not None]
+    regions = [region for item in items if (region := _read_region(item, rows, columns)) is not None]
     shown = [r for r in regions if r.kind in ("b_mode", "colour")]
     traces = [r for r in regions if r.kind in ("m_mode", "spectral") and r.area >= _SMALL * rows * columns]
     for kind in ("spectral", "m_mode"):
@@ -86,16 +86,16 @@ def read_scan(technical: Dataset, *, rows: int, columns: int) -> Scan:
             break
     else:
         if not shown:
-            return Scan("other" if regions else None, whole, _spacing_without_region(technical), ("no_region",))
+            return ScanArea("other" if regions else None, whole, _spacing_without_region(technical), ("no_region",))
         main = max(shown, key=lambda region: region.area)
         if main.kind == "b_mode" and any(region.kind == "colour" for region in shown):
             main = Region("colour", main.box, main.spacing_mm)
-    if any(_leaves(item, rows, columns) for item in items):
-        return Scan(main.kind, whole, main.spacing_mm, ("region_mismatch",))
-    return Scan(main.kind, main.box, main.spacing_mm, ("split_screen",) if _side_by_side(shown) else ())
+    if any(_exceeds_picture(item, rows, columns) for item in items):
+        return ScanArea(main.kind, whole, main.spacing_mm, ("region_mismatch",))
+    return ScanArea(main.kind, main.box, main.spacing_mm, ("split_screen",) if _side_by_side(shown) else ())
 
 
-def _read(item: Dataset, rows: int, columns: int) -> Region | None:
+def _read_region(item: Dataset, rows: int, columns: int) -> Region | None:
     corners = _corners(item)
     box = None if corners is None else clip_box(*corners, columns, rows)
     if box is None:
@@ -116,7 +116,7 @@ def _corners(item: Dataset) -> Box | None:
     return None if x0 is None or y0 is None or x1 is None or y1 is None else (x0, y0, x1, y1)
 
 
-def _leaves(item: Dataset, rows: int, columns: int) -> bool:
+def _exceeds_picture(item: Dataset, rows: int, columns: int) -> bool:
     """Tell whether a box leaves the picture along both axes: then the picture was scaled and the box was not.
 
     One that leaves along a single axis belongs to a picture that was cut, and is clipped.

@@ -1,14 +1,16 @@
-"""When each frame was taken, from the first source that says so plausibly."""
+"""Reads when each frame was taken, and which frames the file names end-diastolic (ED) or end-systolic (ES)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
-from heart2heart.dicom.values import number, numbers
+from heart2heart.dicom.header_values import number, numbers, texts
 
-_SHORTEST, _LONGEST = 0.5, 2000.0  # milliseconds a frame that an echo clip may have
+_MIN_FRAME_TIME_MS, _MAX_FRAME_TIME_MS = 0.5, 2000.0  # milliseconds a frame that an echo clip may have
 
 
 def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
@@ -23,13 +25,58 @@ def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
         n: Frames in the file, counted by hand.
     """
     vector = numbers(technical, "FrameTimeVector")
-    if 1 < n <= len(vector) and all(_SHORTEST <= step <= _LONGEST for step in vector[1:n]):
+    if 1 < n <= len(vector) and all(_MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS for step in vector[1:n]):
         return np.concatenate([[0.0], np.cumsum(vector[1:n])])
     step = number(technical, "FrameTime")
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         rate = number(technical, name)
-        if (step is None or not _SHORTEST <= step <= _LONGEST) and rate is not None and rate > 0:
+        if (step is None or not _MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS) and rate is not None and rate > 0:
             step = 1000.0 / rate
-    if step is None or not _SHORTEST <= step <= _LONGEST:
+    if step is None or not _MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS:
         return None
     return np.arange(n, dtype=np.float64) * step
+
+
+_PHASE_TERMS = {"ED": "RWAVE", "ES": "ENDSYSTOLE"}
+
+
+def tagged_phases(technical: Dataset, times: npt.NDArray[np.float64] | None, n: int) -> dict[int, str]:
+    """Return `ED` or `ES` by frame, for the frames that the file names.
+
+    Args:
+        technical: The technical dataset.
+        times: Milliseconds from the first frame, float64 `(n,)`, or None when unknown: then R waves say nothing.
+        n: Frames in the file, counted by hand.
+    """
+    found: dict[int, str] = {}
+    chosen, kinds = numbers(technical, "FrameNumbersOfInterest"), texts(technical, "FrameOfInterestType")
+    if len(chosen) == len(kinds):
+        for number, kind in zip(chosen, kinds, strict=True):
+            if kind and number == int(number) and 1 <= number <= n:
+                found.setdefault(int(number) - 1, kind)
+    labels = texts(technical, "FrameLabelVector")
+    if not found and len(labels) >= n:
+        found = {index: label for index, label in enumerate(labels[:n]) if label}
+    if "ED" not in found.values() and times is not None and n > 1:
+        for index in _nearest(np.asarray(numbers(technical, "RWaveTimeVector")), times):
+            found.setdefault(index, "ED")
+    return found
+
+
+def _nearest(moments: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> list[int]:
+    """Return the frame nearest to each moment that lies within the clip, or half a frame beside it."""
+    half = float(np.diff(times).mean()) / 2
+    within = moments[(moments >= -half) & (moments <= times[-1] + half)]
+    return [int(np.abs(times - moment).argmin()) for moment in within]
+
+
+def write_phases(made: Dataset, phases: Mapping[int, str]) -> None:
+    """Write the phases of a clip into a header that is being made, as frames of interest.
+
+    Args:
+        made: The header.
+        phases: `ED` or `ES` by frame, counted from 0 in the clip as it is written.
+    """
+    if phases:
+        made.FrameNumbersOfInterest = [index + 1 for index in sorted(phases)]
+        made.FrameOfInterestType = [_PHASE_TERMS[phases[index]] for index in sorted(phases)]

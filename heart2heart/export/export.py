@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
-from heart2heart.files import atomic_path, sha256_json
-from heart2heart.learn.inference import Classifier
-from heart2heart.learn.run import Run
+from heart2heart.training.run import Run
+from heart2heart.training.validation import PixelClassifier
+from heart2heart.utils import atomic_path, sha256_json
 
 TOLERANCE = 1e-4
 """Largest difference of a logit, relative to the largest logit, that counts as the same."""
@@ -63,7 +63,7 @@ def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) 
         write, read = FORMATS[name]
         path = out / f"model.{name}"
         with atomic_path(path) as temporary:
-            write(model, torch.from_numpy(pixels), _facts(run), temporary)
+            write(model, torch.from_numpy(pixels), _metadata(run), temporary)
             for part in (pixels, pixels[:1]):  # another number of frames than it was traced with
                 apart = float(np.abs(read(temporary, part) - expected[: len(part)]).max())
                 if apart > TOLERANCE * max(1.0, float(np.abs(expected).max())):
@@ -78,12 +78,12 @@ def _portable(network: nn.Module) -> nn.Module:
     network = deepcopy(network).cpu().requires_grad_(False)
     for parameter in network.parameters():
         parameter.data = parameter.data.contiguous()
-    return Classifier(network).eval()
+    return PixelClassifier(network).eval()
 
 
-def _facts(run: Run) -> dict[str, str]:
+def _metadata(run: Run) -> dict[str, str]:
     """Return what an exported file says of itself."""
-    record = run.folder.record
+    record = run.directory.record
     return {
         "classes": json.dumps(list(run.classes)),
         "geometry": json.dumps(run.geometry.to_json()),

@@ -1,14 +1,23 @@
-"""Many clips: the ledger, the pipeline, and the processes that do the work."""
+"""Ingest: many clips into a store, the ledger of every file, and the processes that do the work."""
 
-from heart2heart.ingest.codes import CODES, FLAGS, Code
 from heart2heart.ingest.discover import find_files
-from heart2heart.ingest.find import locate
+from heart2heart.ingest.file_ids import locate_files
 from heart2heart.ingest.ledger import Ledger
-from heart2heart.ingest.limits import Limits, parse_memory
 from heart2heart.ingest.pipeline import ingest
-from heart2heart.ingest.settings import IngestSettings, IngestSummary, status_table
+from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits, parse_memory, status_table
+from heart2heart.schema.status import CODES, FLAGS, StatusCode
 
 __all__ = [
-    "CODES", "FLAGS", "Code", "IngestSettings", "IngestSummary", "Ledger", "Limits", "find_files", "ingest", "locate",
-    "parse_memory", "status_table",
-]  # fmt: skip
+    "CODES",
+    "FLAGS",
+    "IngestSettings",
+    "IngestSummary",
+    "Ledger",
+    "Limits",
+    "StatusCode",
+    "find_files",
+    "ingest",
+    "locate_files",
+    "parse_memory",
+    "status_table",
+]

@@ -16,21 +16,21 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from heart2heart.errors import DicomError
-from heart2heart.ingest.unzip import MAGIC, Archive, excess
+from heart2heart.ingest.zip_archive import ZIP_MAGIC, ZipArchive, bounds_error
 
-DEEPEST = 3
+MAX_ZIP_DEPTH = 3
 """Zip files within one another that are opened."""
-MOST_MEMBERS = 1_000_000
+MAX_ZIP_MEMBERS = 1_000_000
 """Members of one zip file, those of the zip files in it included."""
 
-_shelf: list[Archive] = []
+_open_archives: list[ZipArchive] = []
 """The archive in work and, after it, those within it: members of one archive are asked for one after the other."""
 
 
 def close_archives() -> None:
     """Close what this process holds open."""
-    while _shelf:
-        _shelf.pop().close()
+    while _open_archives:
+        _open_archives.pop().close()
 
 
 def container(path: Path) -> Path:
@@ -45,7 +45,7 @@ def members(path: Path) -> list[Path]:
     member: `unpacked` says why.
     """
     try:
-        return _walk(path) if _is_zip(path) else [path]
+        return _list_members(path) if _is_zip(path) else [path]
     except (DicomError, OSError):
         return [path]
 
@@ -62,17 +62,17 @@ def unpacked(path: Path) -> Iterator[Path]:
     base, places = _parse(path)
     if not places:
         if _is_zip(path):
-            _walk(path)
+            _list_members(path)
         yield path
         return
     with tempfile.TemporaryFile() as file:
-        _reach(base, places[:-1]).extract(places[-1], file)
+        _open_nested(base, places[:-1]).extract(places[-1], file)
         file.flush()
         file.seek(0)
-        if file.read(len(MAGIC)) == MAGIC:
-            if len(places) >= DEEPEST:
-                raise excess("the zip files in one another")
-            _list(base, places, path, [])
+        if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+            if len(places) >= MAX_ZIP_DEPTH:
+                raise bounds_error("the zip files in one another")
+            _collect_members(base, places, path, [])
         file.seek(0)
         yield Path(f"/dev/fd/{file.fileno()}")
 
@@ -82,28 +82,28 @@ def _is_zip(path: Path) -> bool:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             return False
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
     except OSError:
         return False
 
 
-def _walk(path: Path) -> list[Path]:
+def _list_members(path: Path) -> list[Path]:
     found: list[Path] = []
-    _list(path, (), path, found)
+    _collect_members(path, (), path, found)
     return found or [path]
 
 
-def _list(base: Path, places: tuple[int, ...], path: Path, found: list[Path]) -> None:
+def _collect_members(base: Path, places: tuple[int, ...], path: Path, found: list[Path]) -> None:
     """Add the members of the archive at `places` within `base`, whose path is `path`, to `found`."""
-    archive = _reach(base, places)
+    archive = _open_nested(base, places)
     for place, name in archive.files():
-        if len(found) >= MOST_MEMBERS:
-            raise excess("the number of its members")
+        if len(found) >= MAX_ZIP_MEMBERS:
+            raise bounds_error("the number of its members")
         member = path / f"{place:06d}" / (PurePosixPath(name.replace("\0", "")).name.strip(".") or "member")
-        if archive.begins_with_magic(place) and len(places) + 1 < DEEPEST:
+        if archive.begins_with_magic(place) and len(places) + 1 < MAX_ZIP_DEPTH:
             before = len(found)
             try:
-                _list(base, (*places, place), member, found)
+                _collect_members(base, (*places, place), member, found)
             except DicomError:
                 del found[before:]
             if len(found) > before:
@@ -120,15 +120,17 @@ def _parse(path: Path) -> tuple[Path, tuple[int, ...]]:
     return base, tuple(int(part) for part in parts[::2])
 
 
-def _reach(base: Path, places: tuple[int, ...]) -> Archive:
+def _open_nested(base: Path, places: tuple[int, ...]) -> ZipArchive:
     """Return the archive at `places` within `base`; what is open on the way stays open."""
-    known = Archive.stamp(base)
+    known = ZipArchive.stamp(base)
     wanted = [(*known, *places[:depth]) for depth in range(len(places) + 1)]
-    while _shelf and (len(_shelf) > len(wanted) or _shelf[-1].known_as != wanted[len(_shelf) - 1]):
-        _shelf.pop().close()
-    if not _shelf:
-        _shelf.append(Archive.open(base))
-    while len(_shelf) < len(wanted):
-        depth = len(_shelf)
-        _shelf.append(_shelf[-1].within(places[depth - 1]))
-    return _shelf[-1]
+    while _open_archives and (
+        len(_open_archives) > len(wanted) or _open_archives[-1].known_as != wanted[len(_open_archives) - 1]
+    ):
+        _open_archives.pop().close()
+    if not _open_archives:
+        _open_archives.append(ZipArchive.open(base))
+    while len(_open_archives) < len(wanted):
+        depth = len(_open_archives)
+        _open_archives.append(_open_archives[-1].within(places[depth - 1]))
+    return _open_archives[-1]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from heart2heart.errors import MissingInputError
-from heart2heart.files import is_temporary
 from heart2heart.ingest.archives import close_archives, members
+from heart2heart.utils import is_temporary
 
 
 def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Path]:

@@ -14,16 +14,18 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from heart2heart.errors import ConfigError, Heart2HeartError
-from heart2heart.ingest.child import Child
-from heart2heart.ingest.limits import Limits
-from heart2heart.ingest.worker import Outcome
+from heart2heart.ingest.settings import Limits
+from heart2heart.ingest.worker import FileOutcome
+from heart2heart.ingest.worker_process import WorkerProcess
 
-Work = Callable[[Path], Outcome]
+FileTask = Callable[[Path], FileOutcome]
 
 _AHEAD = 4  # files a process that may be in work or waiting to be collected; bounds the memory of waiting clips
 
 
-def run_ordered(work: Work, paths: Sequence[Path], workers: int, limits: Limits | None = None) -> Iterator[Outcome]:
+def run_ordered(
+    work: FileTask, paths: Sequence[Path], workers: int, limits: Limits | None = None
+) -> Iterator[FileOutcome]:
     """Yield the outcome of each path, in order.
 
     Args:
@@ -39,30 +41,30 @@ def run_ordered(work: Work, paths: Sequence[Path], workers: int, limits: Limits 
     if workers == 0 or not paths:
         yield from map(work, paths)
         return
-    crew = _Crew(work, paths, min(workers, len(paths)), limits or Limits())
+    crew = _WorkerPool(work, paths, min(workers, len(paths)), limits or Limits())
     try:
         yield from crew.outcomes()
     finally:
-        crew.dismiss()
+        crew.shut_down()
 
 
-class _Crew:
+class _WorkerPool:
     """The processes, the files not yet handed out, and the outcomes not yet due."""
 
-    def __init__(self, work: Work, paths: Sequence[Path], workers: int, limits: Limits) -> None:
+    def __init__(self, work: FileTask, paths: Sequence[Path], workers: int, limits: Limits) -> None:
         self.work, self.paths, self.limits = work, paths, limits
         self.waiting = deque(range(len(paths)))
-        self.done: dict[int, Outcome] = {}
+        self.done: dict[int, FileOutcome] = {}
         self.window = workers * _AHEAD
-        self.children: list[Child] = []
+        self.children: list[WorkerProcess] = []
         try:
             for _ in range(workers):
-                self.children.append(Child(work, limits))
+                self.children.append(WorkerProcess(work, limits))
         except BaseException:
-            self.dismiss()
+            self.shut_down()
             raise
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[FileOutcome]:
         """Yield the outcomes in order."""
         for due in range(len(self.paths)):
             while due not in self.done:
@@ -70,7 +72,7 @@ class _Crew:
                 self._collect()
             yield self.done.pop(due)
 
-    def dismiss(self) -> None:
+    def shut_down(self) -> None:
         """End all processes at once."""
         for child in self.children:
             child.kill()
@@ -79,7 +81,7 @@ class _Crew:
         for places in (1, 2):  # the idle first, so that no file waits behind another while a process has nothing to do
             for child in self.children:
                 if self.waiting and self.waiting[0] < due + self.window and len(child.files) < places:
-                    child.give(self.waiting[0], self.paths[self.waiting.popleft()])
+                    child.submit(self.waiting[0], self.paths[self.waiting.popleft()])
 
     def _collect(self) -> None:
         """Wait until something has happened, and note it."""
@@ -92,13 +94,13 @@ class _Crew:
                 except Heart2HeartError:
                     raise
                 except (EOFError, OSError):
-                    self._bury(place, child.cause_of_death())
+                    self._replace_dead(place, child.exit_reason())
                 else:
                     self.done.update([] if message is None else [message])
             elif child.deadline <= time.monotonic() and not child.pipe.poll():
-                self._bury(place, "failed:timeout")
+                self._replace_dead(place, "failed:timeout")
 
-    def _bury(self, place: int, code: str) -> None:
+    def _replace_dead(self, place: int, code: str) -> None:
         """Give the file that was in work its code, the one that waited to another, and start another process."""
         child = self.children[place]
         child.kill()
@@ -106,6 +108,6 @@ class _Crew:
             remedy = "Call it under `if __name__ == '__main__':` in a script that can be imported, or use workers=0"
             raise ConfigError("worker processes cannot start", remedy=remedy)
         if child.files:
-            self.done[child.files.popleft()] = Outcome(code)
+            self.done[child.files.popleft()] = FileOutcome(code)
         self.waiting.extendleft(reversed(child.files))
-        self.children[place] = Child(self.work, self.limits)
+        self.children[place] = WorkerProcess(self.work, self.limits)

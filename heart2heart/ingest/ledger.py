@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.ingest.codes import CODES
+from heart2heart.schema.status import CODES
 
 _FILE = "ledger.sqlite"
-_LEAST_SPACE = 2**18  # bytes; with less SQLite cannot even open its log
+_MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sites (
@@ -37,7 +37,7 @@ CREATE INDEX IF NOT EXISTS files_by_site ON files (site, status);
 
 
 @dataclass(frozen=True)
-class Line:
+class LedgerEntry:
     """One file's line.
 
     Attributes:
@@ -82,33 +82,33 @@ class Ledger:
             "SELECT site, status, count(*) FROM files WHERE ?1 IS NULL OR site = ?1 GROUP BY site, status ORDER BY 1, 2"
         )
         found: dict[str, dict[str, int]] = {}
-        for name, status, files in self._ask(query, (site,)):
+        for name, status, files in self._query(query, (site,)):
             found.setdefault(name, {})[status] = files
         return found
 
-    def left_out(self) -> list[tuple[str, str | None, int]]:
+    def not_accepted(self) -> list[tuple[str, str | None, int]]:
         """Return status code, maker and number of the files of all sites that are not accepted, most frequent first."""
         query = (
             "SELECT status, maker, count(*) FROM files LEFT JOIN makers USING (file) WHERE status <> 'accepted'"
             " GROUP BY status, maker ORDER BY status, 3 DESC, maker"
         )
-        return [(status, maker, number) for status, maker, number in self._ask(query, ())]
+        return [(status, maker, number) for status, maker, number in self._query(query, ())]
 
     def sites(self) -> list[str]:
         """Return the names of all sites."""
-        return [name for (name,) in self._ask("SELECT site FROM sites ORDER BY site", ())]
+        return [name for (name,) in self._query("SELECT site FROM sites ORDER BY site", ())]
 
     def files_with(self, codes: Sequence[str]) -> set[str]:
         """Return the keyed hashes of the files that ended with one of `codes`."""
         wanted = set(codes)
-        return {file for file, status in self._ask("SELECT file, status FROM files", ()) if status in wanted}
+        return {file for file, status in self._query("SELECT file, status FROM files", ()) if status in wanted}
 
     def _address(self) -> str:
         # Beside a write-ahead log SQLite needs a shared-memory file, which a read-only folder cannot take.
         asleep = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{_FILE}-wal").exists()
         return f"{self.path.absolute().as_uri()}?{'immutable=1' if asleep else 'mode=ro'}"
 
-    def _ask(self, query: str, values: tuple[str | None, ...]) -> list[tuple[Any, ...]]:
+    def _query(self, query: str, values: tuple[str | None, ...]) -> list[tuple[Any, ...]]:
         try:
             with closing(sqlite3.connect(self._address(), uri=True)) as connection:
                 return connection.execute(query, values).fetchall()
@@ -118,13 +118,13 @@ class Ledger:
             raise StoreError("this ledger cannot be read", where=self.path) from error
 
 
-class Book:
-    """The one writer of a store's ledger; get it from `write_book`."""
+class LedgerWriter:
+    """The one writer of a store's ledger; get it from `open_ledger_writer`."""
 
     def __init__(self, connection: sqlite3.Connection, store: Path) -> None:
         self._connection, self._store = connection, store
 
-    def enter_site(self, site: str, key_check: str, settings: str) -> None:
+    def register_site(self, site: str, key_check: str, settings: str) -> None:
         """Open a site's pages.
 
         Raises:
@@ -157,14 +157,14 @@ class Book:
             )
         return len(lost)
 
-    def lines(self, site: str) -> dict[str, tuple[str, str]]:
+    def entries(self, site: str) -> dict[str, tuple[str, str]]:
         """Return the status and stamp of every file of a site."""
         rows = self._connection.execute("SELECT file, status, stamp FROM files WHERE site = ?", (site,))
         return {file: (status, stamp) for file, status, stamp in rows}
 
-    def standing(self, site: str) -> dict[str, str]:
+    def settled_stamps(self, site: str) -> dict[str, str]:
         """Return the stamp of every file of a site whose line stands: not of a kind that is worth another try."""
-        lines = self.lines(site)
+        lines = self.entries(site)
         return {file: stamp for file, (code, stamp) in lines.items() if code in CODES and not CODES[code].retried}
 
     def accepted(self) -> dict[str, str]:
@@ -172,7 +172,7 @@ class Book:
         rows = self._connection.execute("SELECT content, file FROM files WHERE status = 'accepted'")
         return dict(rows.fetchall())
 
-    def add(self, lines: Sequence[Line]) -> None:
+    def add(self, lines: Sequence[LedgerEntry]) -> None:
         """Write lines in one transaction, replacing those of the same files."""
         values = [(line.file, line.site, line.status, line.stamp, line.content, line.clip) for line in lines]
         makers = [(line.file, line.maker) for line in lines if line.maker is not None and line.status != "accepted"]
@@ -188,12 +188,12 @@ class Book:
                 for statement, rows in statements:
                     self._connection.executemany(statement, rows)
         except sqlite3.Error as error:
-            raise _fault(error, self._store) from error
+            raise _ledger_error(error, self._store) from error
 
 
-def _fault(error: sqlite3.Error, store: Path) -> NoSpaceError | StoreError:
+def _ledger_error(error: sqlite3.Error, store: Path) -> NoSpaceError | StoreError:
     """Tell a full disk, which SQLite also reports as an input or output error, from a ledger that is damaged."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_FULL or shutil.disk_usage(store).free < _LEAST_SPACE:
+    if error.sqlite_errorcode == sqlite3.SQLITE_FULL or shutil.disk_usage(store).free < _MIN_FREE_BYTES:
         remedy = "Free some space and run the same command again"
         return NoSpaceError("no space left on the disk", where=store, remedy=remedy)
     remedy = "Check that the folder can be written; if the file is damaged, restore it from a copy"
@@ -201,7 +201,7 @@ def _fault(error: sqlite3.Error, store: Path) -> NoSpaceError | StoreError:
 
 
 @contextmanager
-def write_book(store: Path) -> Iterator[Book]:
+def open_ledger_writer(store: Path) -> Iterator[LedgerWriter]:
     """Open a store's ledger for writing; one process at a time.
 
     Raises:
@@ -218,5 +218,5 @@ def write_book(store: Path) -> Iterator[Book]:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_SCHEMA)
             except sqlite3.Error as error:
-                raise _fault(error, store) from error
-            yield Book(connection, store)
+                raise _ledger_error(error, store) from error
+            yield LedgerWriter(connection, store)

@@ -9,20 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from heart2heart.dicom.deidentify import Key, Pseudonymizer
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.frames.store import FrameStore
 from heart2heart.ingest.archives import close_archives
 from heart2heart.ingest.discover import find_files
 from heart2heart.ingest.executors import run_ordered
-from heart2heart.ingest.identity import file_id, file_stamp, key_check
-from heart2heart.ingest.ledger import Book, Ledger, Line, write_book
-from heart2heart.ingest.limits import Limits
-from heart2heart.ingest.pace import Pace
-from heart2heart.ingest.pending import Pending
-from heart2heart.ingest.settings import IngestSettings, IngestSummary
-from heart2heart.ingest.worker import Outcome, Worker
-from heart2heart.progress import Progress, Silent
+from heart2heart.ingest.file_ids import file_id, file_stamp, key_fingerprint
+from heart2heart.ingest.ledger import Ledger, LedgerEntry, LedgerWriter, open_ledger_writer
+from heart2heart.ingest.publish_buffer import PublishBuffer
+from heart2heart.ingest.rate_meter import RateMeter
+from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits
+from heart2heart.ingest.worker import FileOutcome, IngestTask
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.store.frame_store import FrameStore
 
 
 def ingest(
@@ -63,7 +63,7 @@ def ingest(
         RemoteError: the Dask cluster cannot be reached or went away; run the same again when it is back.
     """
     started = time.monotonic()
-    settings, progress = settings or IngestSettings(), progress or Silent()
+    settings, progress = settings or IngestSettings(), progress or NoProgress()
     if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 0:
         remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 0"
         raise ConfigError("a site or number of workers that cannot be", remedy=remedy)
@@ -71,20 +71,20 @@ def ingest(
     _require_key(key, store, site)
     secret = Key.open(key, outside=store)
     frames = FrameStore.create(store, settings.build_geometry())
-    with write_book(store) as book:
-        frames.sweep()
-        book.enter_site(site, key_check(secret), settings.model_dump_json())
+    with open_ledger_writer(store) as book:
+        frames.remove_leftovers()
+        book.register_site(site, key_fingerprint(secret), settings.model_dump_json())
         clips = frames.clips
         book.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
         todo = _unfinished(book, secret, site, files)
         unchanged = len(files) - len(todo)
-        run = _Run(book, frames, secret, site, known)
-        worker, pace = Worker(secret, site, settings, frozenset(known)), Pace(len(todo))
+        run = _IngestRun(book, frames, secret, site, known)
+        worker, pace = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
         outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
         for number, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             run.take(entry, outcome)
-            progress.update(unchanged + number, pace.note(number, run.pending.frames, run.codes))
+            progress.update(unchanged + number, pace.update(number, run.pending.frames, run.codes))
         run.pending.publish()
     close_archives()
     total = Ledger(store).counts(site).get(site, {})
@@ -107,12 +107,12 @@ def _require_key(key: Path, store: Path, site: str) -> None:
 
 
 def _outcomes(
-    worker: Worker, paths: Sequence[Path], workers: int, dask: str | None, limits: Limits | None
-) -> Iterator[Outcome]:
+    worker: IngestTask, paths: Sequence[Path], workers: int, dask: str | None, limits: Limits | None
+) -> Iterator[FileOutcome]:
     if dask is None:
         return run_ordered(worker, paths, workers, limits)
     try:
-        from heart2heart.ingest.cluster import run_on_dask
+        from heart2heart.ingest.dask_executor import run_on_dask
     except ModuleNotFoundError as error:
         remedy = "Run: pip install 'heart2heart[dask]'"
         raise ConfigError("distributed is not installed", remedy=remedy) from error
@@ -120,7 +120,7 @@ def _outcomes(
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _PendingFile:
     """A file to be done, and how the ledger calls it."""
 
     path: Path
@@ -128,24 +128,24 @@ class _Entry:
     stamp: str
 
 
-def _unfinished(book: Book, key: Key, site: str, files: Sequence[Path]) -> list[_Entry]:
+def _unfinished(book: LedgerWriter, key: Key, site: str, files: Sequence[Path]) -> list[_PendingFile]:
     """Return the files without a line that stands: new, changed since, or of a kind that is worth another try."""
-    standing = book.standing(site)
-    entries = [_Entry(path, file_id(key, site, path), file_stamp(key, path)) for path in files]
+    standing = book.settled_stamps(site)
+    entries = [_PendingFile(path, file_id(key, site, path), file_stamp(key, path)) for path in files]
     return [entry for entry in entries if standing.get(entry.file) != entry.stamp]
 
 
-class _Run:
+class _IngestRun:
     """The parent's side: which file a content belongs to, and what waits to be published."""
 
-    def __init__(self, book: Book, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
+    def __init__(self, book: LedgerWriter, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
         self.site, self.known = site, known
-        self.pending = Pending(book, store)
+        self.pending = PublishBuffer(book, store)
         self.owners = book.accepted()
         self.pseudonymizer = Pseudonymizer(key)
         self.codes: Counter[str] = Counter()
 
-    def take(self, entry: _Entry, outcome: Outcome) -> None:
+    def take(self, entry: _PendingFile, outcome: FileOutcome) -> None:
         """Account for one file, in the order of files."""
         code, content, clip = outcome.code, outcome.content, None
         if content is not None:
@@ -156,4 +156,4 @@ class _Run:
                 self.pending.add_clip(outcome.clip.row(self.site, clip), outcome.clip.pixels, outcome.clip.frames)
         self.codes[code] += 1
         owned = clip if code == "accepted" else None
-        self.pending.add_line(Line(entry.file, self.site, code, entry.stamp, content, owned, outcome.maker))
+        self.pending.add_entry(LedgerEntry(entry.file, self.site, code, entry.stamp, content, owned, outcome.maker))

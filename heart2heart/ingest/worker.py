@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heart2heart.dicom import PreparedClip, load_clip
-from heart2heart.dicom.clip import KnownContentError
-from heart2heart.dicom.deidentify import Key, Pseudonymizer
-from heart2heart.dicom.faults import DAMAGE
+from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError, NoSpaceError
 from heart2heart.ingest.archives import unpacked
 from heart2heart.ingest.settings import IngestSettings
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileOutcome:
     """How one file ended.
 
     Attributes:
@@ -32,7 +32,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Worker:
+class IngestTask:
     """Turns a path into an outcome and never raises for a file's sake; picklable, so it can travel to a process.
 
     Attributes:
@@ -47,11 +47,11 @@ class Worker:
     settings: IngestSettings
     known: frozenset[str]
 
-    def __call__(self, path: Path) -> Outcome:
+    def __call__(self, path: Path) -> FileOutcome:
         """Prepare one file."""
         try:
             with unpacked(path) as place:
-                before = _state(place)
+                before = _file_state(place)
                 clip = load_clip(
                     place,
                     geometry=self.settings.build_geometry(),
@@ -61,22 +61,22 @@ class Worker:
                     salvage=self.settings.salvage,
                     known=self.known,
                 )
-                if _state(place) != before:  # still being copied: the hash may be of other bytes than the frames
-                    return Outcome("failed:unreadable", maker=clip.facts.maker)
+                if _file_state(place) != before:  # still being copied: the hash may be of other bytes than the frames
+                    return FileOutcome("failed:unreadable", maker=clip.facts.maker)
         except KnownContentError as error:
-            return Outcome(error.code, content=error.content, maker=error.maker)
+            return FileOutcome(error.code, content=error.content, maker=error.maker)
         except DicomError as error:
-            return Outcome(error.code, maker=error.maker)
+            return FileOutcome(error.code, maker=error.maker)
         except NoSpaceError:
             raise
         except MemoryError:
-            return Outcome("failed:memory")
-        except DAMAGE:
-            return Outcome("failed:internal")
-        return Outcome("accepted", clip, clip.content, clip.facts.maker)
+            return FileOutcome("failed:memory")
+        except DECODE_ERRORS:
+            return FileOutcome("failed:internal")
+        return FileOutcome("accepted", clip, clip.content, clip.facts.maker)
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def _file_state(path: Path) -> tuple[int, int] | None:
     """Return size and time of change; None for a file that cannot be asked, which `load_clip` says itself."""
     try:
         found = path.stat()

@@ -1,16 +1,16 @@
-"""Splits: propose by patient and hospital, freeze, and certify as free of leakage."""
+"""Splits by patient and hospital: proposed, frozen, hashed and certified against leakage."""
 
-from heart2heart.splits.certificate import Certificate
+from heart2heart.schema.split import SPLIT_ROLES, Certificate
 from heart2heart.splits.certify import certify
-from heart2heart.splits.manifest import ROLES, Selection, SplitManifest
+from heart2heart.splits.manifest import SelectedFrames, SplitManifest
 from heart2heart.splits.official import freeze_official
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
 from heart2heart.splits.settings import SplitSettings
 
 __all__ = [
-    "ROLES",
+    "SPLIT_ROLES",
     "Certificate",
-    "Selection",
+    "SelectedFrames",
     "SplitManifest",
     "SplitSettings",
     "certify",

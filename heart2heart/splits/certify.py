@@ -8,11 +8,11 @@ what metadata alone gives away and how labels and hospitals are confounded.
 
 from __future__ import annotations
 
-from heart2heart.files import write_json
-from heart2heart.frames.store import Frames
-from heart2heart.splits import checks, duplicates
-from heart2heart.splits.certificate import REQUIRED, Certificate
+from heart2heart.schema.split import REQUIRED_CHECKS, Certificate
+from heart2heart.splits import checks
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import Frames
+from heart2heart.utils import write_json
 
 
 def certify(split: SplitManifest, stores: Frames) -> Certificate:
@@ -25,16 +25,16 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
     """
     split.check_data(stores)
     found = [
-        *checks.disjoint(split.members, stores),
-        checks.pool(split.members),
-        checks.held_out(split.members, split.held_out_sites),
-        duplicates.check(split.members, stores),
-        checks.views_present(split.members, split.classes),
-        checks.clusters(split.members),
-        checks.confounding(split.members, split.classes),
-        checks.metadata_probe(split.members, stores, split.classes),
+        *checks.check_disjoint(split.members, stores),
+        checks.check_pool(split.members),
+        checks.check_held_out(split.members, split.held_out_sites),
+        checks.check_near_duplicates(split.members, stores),
+        checks.check_views_present(split.members, split.classes),
+        checks.check_test_patients(split.members),
+        checks.check_view_by_site(split.members, split.classes),
+        checks.check_metadata_probe(split.members, stores, split.classes),
     ]
-    assert {check.name for check in found} == set(REQUIRED)
+    assert {check.name for check in found} == set(REQUIRED_CHECKS)
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(found))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate

@@ -20,32 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heart2heart.errors import ExistsError, LeakageError, MissingInputError, SplitError
-from heart2heart.files import atomic_path, read_json, sha256_json, write_json
-from heart2heart.frames.store import Frames
-from heart2heart.predictions import SplitInfo
-from heart2heart.splits.certificate import REQUIRED, Certificate
-
-SCHEMA_VERSION = 1
-
-ROLES = ("train", "validation", "test", "unlabeled", "excluded")
-"""`unlabeled` is the training pool; `excluded` frames belong to validation or test patients, or to held-out sites,
-and carry no label."""
-
-MEMBERS = pa.schema(
-    [
-        pa.field("frame", pa.string(), nullable=False),
-        pa.field("clip", pa.string(), nullable=False),
-        pa.field("site", pa.string(), nullable=False),
-        pa.field("patient", pa.string(), nullable=False),
-        pa.field("study", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
-        pa.field("view", pa.string()),  # null: unlabeled; a view outside the classes serves the open-set scores
-    ]
-)
+from heart2heart.schema.predictions import SplitInfo
+from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_ROLES, SPLIT_SCHEMA_VERSION, Certificate
+from heart2heart.store.frame_store import Frames
+from heart2heart.utils import atomic_path, read_json, sha256_json, write_json
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedFrames:
     """The frames of some roles, found in a store.
 
     Attributes:
@@ -78,7 +60,7 @@ class SplitManifest:
         held_out_sites: Hospitals that are only tested on.
         settings: The settings that proposed it.
         data_sha256: Hash over the clips' pixel hashes.
-        members: Rows of `MEMBERS`, sorted by frame.
+        members: Rows of `SPLIT_MEMBERS`, sorted by frame.
         sha256: Hash of all of the above.
     """
 
@@ -103,10 +85,10 @@ class SplitManifest:
         """
         path = Path(path)
         content = read_json(path / "split.json", what="split manifest")
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
+        if not isinstance(content, dict) or content.get("schema") != SPLIT_SCHEMA_VERSION:
             raise SplitError("this split has another schema", where=path, remedy="Propose it again with this version")
         try:
-            members = pq.read_table(path / "members.parquet").replace_schema_metadata(None).cast(MEMBERS)
+            members = pq.read_table(path / "members.parquet").replace_schema_metadata(None).cast(SPLIT_MEMBERS)
         except FileNotFoundError as error:
             raise MissingInputError("the split's members are missing", where=path) from error
         except (OSError, pa.ArrowInvalid, ValueError) as error:
@@ -151,9 +133,9 @@ class SplitManifest:
         path = Path(path)
         if (path / "split.json").exists():
             raise ExistsError("a split is already frozen here", where=path, remedy="Name another folder")
-        members = members.cast(MEMBERS).sort_by("frame")
+        members = members.cast(SPLIT_MEMBERS).sort_by("frame")
         content: dict[str, Any] = {
-            "schema": SCHEMA_VERSION,
+            "schema": SPLIT_SCHEMA_VERSION,
             "name": name,
             "classes": list(classes),
             "seed": seed,
@@ -190,7 +172,7 @@ class SplitManifest:
         """
         certificate = self.certificate()
         made = {check.name for check in certificate.checks}
-        if lacking := [name for name in REQUIRED if name not in made]:
+        if lacking := [name for name in REQUIRED_CHECKS if name not in made]:
             what = f"the certificate lacks checks ({', '.join(lacking)})"
             raise LeakageError(what, where=self.path, remedy="Run `heart2heart certify` on it")
         failed = [check for check in certificate.checks if check.status == "fail"]
@@ -210,7 +192,7 @@ class SplitManifest:
             what = "the stores no longer hold the clips and pixels that this split was frozen over"
             raise SplitError(what, where=self.path, remedy="Name the same stores, or propose a new split")
 
-    def select(self, stores: Frames, role: str | Sequence[str]) -> Selection:
+    def select(self, stores: Frames, role: str | Sequence[str]) -> SelectedFrames:
         """Find the frames of one or more roles in `stores`."""
         roles = [role] if isinstance(role, str) else list(role)
         members = self.members.filter(pc.is_in(self.members["role"], pa.array(roles, pa.string())))
@@ -220,14 +202,14 @@ class SplitManifest:
             raise SplitError(what, where=self.path, remedy="Name every store that the split was made over")
         rows = stores.frames["row"].take(index).to_numpy().astype(np.int64)
         targets = pc.fill_null(pc.index_in(members["view"], pa.array(self.classes, pa.string())), -1)
-        return Selection(rows, targets.to_numpy().astype(np.int64), members)
+        return SelectedFrames(rows, targets.to_numpy().astype(np.int64), members)
 
     def counts(self) -> list[tuple[str, str, int, int]]:
         """Return hospital, role, patients and frames, in the split's order of hospitals."""
         rows = self.members.group_by(["site", "role"]).aggregate([("patient", "count_distinct"), ("frame", "count")])
         order = {site: place for place, site in enumerate((*self.source_sites, *self.held_out_sites))}
         found = [(r["site"], r["role"], r["patient_count_distinct"], r["frame_count"]) for r in rows.to_pylist()]
-        return sorted(found, key=lambda row: (order[row[0]], ROLES.index(row[1])))
+        return sorted(found, key=lambda row: (order[row[0]], SPLIT_ROLES.index(row[1])))
 
     def info(self) -> SplitInfo:
         """Return what a report says of this split."""

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import SplitError
-from heart2heart.frames.official import EVERY, official_names, read_official
-from heart2heart.frames.store import FrameStores
-from heart2heart.splits.manifest import MEMBERS, SplitManifest
-from heart2heart.views import SCORED
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.schema.store import EVERY_SPLIT
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.store.official_splits import official_split_names, read_official_splits
 
 _EVALUATED = ("validation", "test")
 
@@ -27,7 +29,7 @@ def freeze_official(
     name: str,
     out: Path,
     *,
-    classes: Sequence[str] = SCORED,
+    classes: Sequence[str] = SCORED_VIEWS,
     held_out: Sequence[str] | None = None,
     clean_pool: bool = False,
 ) -> SplitManifest:
@@ -54,7 +56,7 @@ def freeze_official(
         ExistsError: a split is frozen at `out` already.
     """
     site, _, split = name.partition(":")
-    roles = _roles(stores, site, split)
+    roles = _official_roles(stores, site, split)
     sites = sorted(set(stores.frames["site"].to_pylist()))
     others = tuple(each for each in sites if each != site) if held_out is None else tuple(held_out)
     for each in (site, *others):
@@ -67,7 +69,7 @@ def freeze_official(
     for row in taken.select(["frame", "clip", "site", "patient", "study"]).to_pylist():
         if row["site"] == site:
             said, view = roles.get(row["clip"], ("excluded", None))
-            role, kept = _member(said, view, classes)
+            role, kept = _member_role(said, view, classes)
         else:
             kept = labels.get(row["frame"])
             role = "excluded" if kept is None else "test"
@@ -85,12 +87,12 @@ def freeze_official(
         source_sites=[site],
         held_out_sites=others,
         settings={"official": name, "clean_pool": clean_pool},
-        members=pa.Table.from_pylist(rows, schema=MEMBERS),
+        members=pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS),
         stores=stores,
     )
 
 
-def _member(role: str, view: str | None, classes: Sequence[str]) -> tuple[str, str | None]:
+def _member_role(role: str, view: str | None, classes: Sequence[str]) -> tuple[str, str | None]:
     """Return role and view in a manifest of a clip's official role and view."""
     if role == "train":
         return ("train", view) if view in classes else ("excluded", None)
@@ -99,18 +101,18 @@ def _member(role: str, view: str | None, classes: Sequence[str]) -> tuple[str, s
     return role, None
 
 
-def _roles(stores: FrameStores, site: str, split: str) -> dict[str, tuple[str, str | None]]:
+def _official_roles(stores: FrameStores, site: str, split: str) -> dict[str, tuple[str, str | None]]:
     """Return official role and view by clip."""
     known = sorted(
-        {f"{each}:{one}" for s in stores.stores for each, ones in official_names(s.root).items() for one in ones}
+        {f"{each}:{one}" for s in stores.stores for each, ones in official_split_names(s.root).items() for one in ones}
     )
     if f"{site}:{split}" not in known:
         remedy = f"There are: {', '.join(known)}" if known else "Add a data set with: heart2heart source NAME FOLDER"
         raise SplitError(f"no official split {site}:{split} beside these stores", remedy=remedy)
     found: dict[str, tuple[str, str | None]] = {}
-    for table in (read_official(store.root, site) for store in stores.stores):
+    for table in (read_official_splits(store.root, site) for store in stores.stores):
         # The rows of all splits first: what the split itself says of a clip goes before them.
-        for name in (EVERY, split):
+        for name in (EVERY_SPLIT, split):
             mine = table.filter(pc.equal(table["split"], name))
             columns = (mine[column].to_pylist() for column in ("clip", "role", "view"))
             said: dict[str, tuple[str, str | None]] = {}

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import ExistsError, SplitError
-from heart2heart.frames.store import Frames
-from heart2heart.splits.manifest import MEMBERS, SplitManifest
-from heart2heart.splits.parts import parts_of
+from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.schema.views import get_view
+from heart2heart.splits.assignment import assign_patients
+from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.settings import SplitSettings
-from heart2heart.views import get_view
+from heart2heart.store.frame_store import Frames
 
 
 def propose(stores: Frames, labels: Mapping[str, str], settings: SplitSettings, out: Path) -> SplitManifest:
@@ -121,7 +122,7 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
             raise SplitError(f"no frame of hospital {site!r} in the stores", remedy=f"There are: {', '.join(sites)}")
     if overlap := sorted(set(settings.source) & set(held_out)):
         raise SplitError(f"hospital {overlap[0]!r} is both source and held out")
-    part_of = parts_of(stores, labels, settings)
+    part_of = assign_patients(stores, labels, settings)
     taken = frames.filter(pc.is_in(frames["site"], pa.array([*settings.source, *held_out], pa.string())))
     rows = []
     for row in taken.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
@@ -130,7 +131,7 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
         part = "test" if row["site"] in held_out else part_of.get(row["patient"], "pool")
         role, kept = _role(part, view, usable=usable, classes=settings.classes)
         rows.append(row | {"role": role, "view": kept})
-    return held_out, pa.Table.from_pylist(rows, schema=MEMBERS)
+    return held_out, pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)
 
 
 def _role(part: str, view: str | None, *, usable: bool, classes: tuple[str, ...]) -> tuple[str, str | None]:

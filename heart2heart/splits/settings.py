@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from heart2heart.config import Config
-from heart2heart.frames.schema import POOL_MODES
-from heart2heart.views import SCORED
+from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.views import SCORED_VIEWS
 
 
 class SplitSettings(Config):
@@ -14,7 +14,7 @@ class SplitSettings(Config):
 
     name: str = "split"
     """What a reader calls the split."""
-    classes: tuple[str, ...] = SCORED
+    classes: tuple[str, ...] = SCORED_VIEWS
     """Views that are scored, in class order."""
     source: tuple[str, ...] = Field(min_length=1)
     """Hospitals whose patients may train and validate."""

@@ -1,9 +1,15 @@
-"""The independent check: does anything that left the door still say who the patient was?
+"""Independent verification: does any output still contain an identity? It shares no code with what it checks."""
 
-Written apart from the de-identifier on purpose, with none of its code, so that a fault there is not repeated here.
-"""
-
-from heart2heart.verify.check import Finding, IdentityFoundError, Verdict, verify
+from heart2heart.verify.check import IdentityFinding, IdentityFoundError, VerificationResult, verify
 from heart2heart.verify.identities import KINDS, Identities, collect, load_planted
 
-__all__ = ["KINDS", "Finding", "Identities", "IdentityFoundError", "Verdict", "collect", "load_planted", "verify"]
+__all__ = [
+    "KINDS",
+    "Identities",
+    "IdentityFinding",
+    "IdentityFoundError",
+    "VerificationResult",
+    "collect",
+    "load_planted",
+    "verify",
+]

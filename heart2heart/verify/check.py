@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heart2heart.errors import Heart2HeartError, MissingInputError
-from heart2heart.progress import Progress, Silent
-from heart2heart.verify.contents import Content, contents
-from heart2heart.verify.days import agree, noting
-from heart2heart.verify.headers import available, unchanged
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.verify.artefacts import Artefact, read_artefacts
+from heart2heart.verify.confidentiality_profile import profile_available, unchanged_tags
 from heart2heart.verify.identities import Identities
-from heart2heart.verify.ocr import identities_read
-from heart2heart.verify.ocr_store import count_clips, identities_in_store, stores_in
-from heart2heart.verify.patterns import Searcher, patterns
+from heart2heart.verify.ocr import count_clips, identities_in_margins, identities_in_store, stores_in
+from heart2heart.verify.patterns import PatternSearcher, build_patterns, match_dates, scan_dates
 
 
 class IdentityFoundError(Heart2HeartError, ValueError):
@@ -24,44 +22,44 @@ class IdentityFoundError(Heart2HeartError, ValueError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class IdentityFinding:
     """One kind of identity in one place; never the identity itself.
 
     Attributes:
         file: The output file; where its name is itself a finding, its number in the order of the search.
         place: Where in it.
         kind: Kind of identity.
-        times: How often.
+        count: How often.
     """
 
     file: str
     place: str
     kind: str
-    times: int
+    count: int
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerificationResult:
     """What was searched, and what was found.
 
     Attributes:
         files: Number of files.
         size: Their bytes.
         findings: Empty when clean.
-        done: Checks that were made.
-        left_out: Checks that were not made, and why.
+        checks_made: Checks that were made.
+        checks_skipped: Checks that were not made, and why.
     """
 
     files: int
     size: int
-    findings: tuple[Finding, ...]
-    done: tuple[str, ...]
-    left_out: tuple[str, ...]
+    findings: tuple[IdentityFinding, ...]
+    checks_made: tuple[str, ...]
+    checks_skipped: tuple[str, ...]
 
 
 def verify(
     outputs: Sequence[Path], wanted: Identities, *, read_margins: bool = False, progress: Progress | None = None
-) -> Verdict:
+) -> VerificationResult:
     """Search every byte of `outputs` for identities.
 
     Args:
@@ -74,40 +72,42 @@ def verify(
         MissingInputError: an output does not exist, or there is no file.
         ConfigError: `read_margins` without tesseract.
     """
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     files = list(_files(outputs))
     if not files:
         raise MissingInputError("no file to search", where=", ".join(map(str, outputs)))
-    compare = bool(wanted.headers) and available()
-    searcher, findings = Searcher(patterns(wanted)), list[Finding]()
+    compare = bool(wanted.headers) and profile_available()
+    searcher, findings = PatternSearcher(build_patterns(wanted)), list[IdentityFinding]()
     size, copies = 0, 0
     days: set[datetime.date] = set()
     for number, (path, name) in enumerate(files, start=1):
         size += path.stat().st_size
-        shown = _shown(searcher, name, number)
-        for content in contents(path, name):
-            parts = noting(content.parts, days) if wanted.days and not content.binary else content.parts
+        shown = _displayed_name(searcher, name, number)
+        for content in read_artefacts(path, name):
+            parts = scan_dates(content.parts, days) if wanted.days and not content.binary else content.parts
             findings += _search(searcher, content, parts, shown)
         if _is_dicom(path):
             copies += 1
-            kept = Counter(unchanged(path, wanted.headers)) if compare else Counter[str]()
-            findings += [Finding(shown, tag, "unchanged header value", times) for tag, times in kept.items()]
-            seen = Counter(identities_read(path, wanted)) if read_margins else Counter[str]()
-            findings += [Finding(shown, "margin of the picture", f"{kind}, legible", n) for kind, n in seen.items()]
+            kept = Counter(unchanged_tags(path, wanted.headers)) if compare else Counter[str]()
+            findings += [IdentityFinding(shown, tag, "unchanged header value", times) for tag, times in kept.items()]
+            seen = Counter(identities_in_margins(path, wanted)) if read_margins else Counter[str]()
+            findings += [
+                IdentityFinding(shown, "margin of the picture", f"{kind}, legible", n) for kind, n in seen.items()
+            ]
         progress.update(number, f"{len(findings)} findings")
     stores = stores_in(outputs) if read_margins else []
     pictures = [read for root in stores for read in identities_in_store(root, wanted)]
     for shard, kinds in pictures:
-        findings += [Finding(shard, "a kept picture", f"{kind}, legible", 1) for kind in kinds]
-    if same := agree(days, wanted.days):
-        findings.append(Finding("(all files together)", "dates", "study dates, not moved", same))
-    done, left_out = _account(wanted, copies, compare=compare, read_margins=read_margins)
+        findings += [IdentityFinding(shard, "a kept picture", f"{kind}, legible", 1) for kind in kinds]
+    if same := match_dates(days, wanted.days):
+        findings.append(IdentityFinding("(all files together)", "dates", "study dates, not moved", same))
+    done, left_out = _list_checks(wanted, copies, compare=compare, read_margins=read_margins)
     if stores:
         done = (*done, f"kept pictures by tesseract ({len(pictures)} of {sum(map(count_clips, stores))} clips)")
-    return Verdict(len(files), size, tuple(findings), done, left_out)
+    return VerificationResult(len(files), size, tuple(findings), done, left_out)
 
 
-def _account(
+def _list_checks(
     wanted: Identities, copies: int, *, compare: bool, read_margins: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     done, left_out = ["every byte and every decoded value"], []
@@ -135,15 +135,17 @@ def _files(outputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
             yield from ((path, f"{root.name}/{path.relative_to(root)}") for path in found)
 
 
-def _search(searcher: Searcher, content: Content, parts: Iterable[bytes], shown: str) -> Iterator[Finding]:
+def _search(
+    searcher: PatternSearcher, content: Artefact, parts: Iterable[bytes], shown: str
+) -> Iterator[IdentityFinding]:
     found = searcher.search(parts, binary=content.binary)
     if found:
         hidden = searcher.search([content.place.encode()], binary=False)
         place = "(name withheld)" if hidden else content.place
-        yield from (Finding(shown, place, kind, times) for kind, times in sorted(found.items()))
+        yield from (IdentityFinding(shown, place, kind, times) for kind, times in sorted(found.items()))
 
 
-def _shown(searcher: Searcher, name: str, number: int) -> str:
+def _displayed_name(searcher: PatternSearcher, name: str, number: int) -> str:
     raw = name.encode("utf-8", "surrogateescape")
     return f"file {number} (name withheld)" if searcher.search([raw], binary=False) else name
 

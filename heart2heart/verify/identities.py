@@ -21,8 +21,8 @@ _TEXTS = (
     "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "PatientAddress", "PatientComments",
     "ImageComments", "AdditionalPatientHistory", "StudyComments", "EthnicGroup", "Occupation",
 )  # fmt: skip
-_DAMAGE = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-_LEAST = 4  # characters; shorter values occur everywhere by chance
+_READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+_MIN_LENGTH = 4  # characters; shorter values occur everywhere by chance
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Identities:
     def add(self, kind: str, value: str) -> None:
         """Add one value; a short one is passed over."""
         tidy = value.strip().strip("\0").strip()
-        if len(tidy) >= _LEAST:
+        if len(tidy) >= _MIN_LENGTH:
             self.exact.add((kind, tidy))
 
 
@@ -63,7 +63,7 @@ def load_planted(path: Path) -> Identities:
     found = Identities()
     for number, row in enumerate(rows, start=2):
         kind, value = row.get("kind") or "", (row.get("value") or "").strip()
-        if kind not in KINDS or len(value) < _LEAST or (kind == "date" and _day(value) is None):
+        if kind not in KINDS or len(value) < _MIN_LENGTH or (kind == "date" and _day(value) is None):
             remedy = f"Columns kind and value; kind is one of {', '.join(KINDS)}; a date is YYYY-MM-DD"
             raise ConfigError(f"line {number} is not an identity to look for", where=path, remedy=remedy)
         found.add(kind, value)
@@ -86,7 +86,7 @@ def collect(archives: Sequence[Path]) -> Identities:
         for path in [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file()):
             try:
                 files += _read(path, found)
-            except _DAMAGE:
+            except _READ_ERRORS:
                 continue  # not DICOM, or damaged beyond its first elements
             if path != root and path.parent != root:
                 found.add("path", str(path.relative_to(root)))
@@ -108,7 +108,7 @@ def _read(path: Path, found: Identities) -> int:
         for element in dataset.iterall():
             try:
                 values = [str(value) for value in _several(element.value)]
-            except _DAMAGE:
+            except _READ_ERRORS:
                 continue
             found.headers.setdefault(int(element.tag), set()).update(value for value in values if value)
             for value in values:

@@ -1,7 +1,7 @@
-"""Reading the margins of clean copies with tesseract, strip by strip.
+"""Reads the margins of clean copies, and a sample of a store's pictures, with tesseract.
 
-On a whole echo frame tesseract finds nothing; on a margin strip alone, enlarged, it reads what a machine writes there.
-So it can confirm that the margins are blank, and cannot replace blanking them.
+Stores are read straight from their shards, without the store's own code. The least level over a clip's frames is
+read: writing does not move, and tissue that moves is dark in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,33 +24,33 @@ from heart2heart.verify.identities import Identities
 _BANDS = 10  # a strip above or below is this part of the picture's height
 _SIDE = 4  # a strip at the side is this part of the picture's width
 _ENLARGED = 3
-_FRAMES = 5  # whose median shows what stands still
+_FRAMES_PER_FILE = 5  # whose median shows what stands still
 _LIT = 60  # gray level without which a strip holds no writing
 _LONG = 6  # letters from which a word may differ in one and still be the word
 
 
-def available() -> bool:
+def tesseract_available() -> bool:
     """Tell whether tesseract is installed."""
     return shutil.which("tesseract") is not None
 
 
-def require() -> None:
+def require_tesseract() -> None:
     """Raise ConfigError when tesseract is not installed."""
-    if not available():
+    if not tesseract_available():
         remedy = "Install it (Debian: apt-get install tesseract-ocr), or leave --ocr out"
         raise ConfigError("tesseract is not installed", remedy=remedy)
 
 
-def identities_read(path: Path, wanted: Identities) -> Iterator[str]:
+def identities_in_margins(path: Path, wanted: Identities) -> Iterator[str]:
     """Yield the kind of each identity that can be read in the margins of one DICOM file.
 
     Raises:
         ConfigError: tesseract is not installed.
     """
-    require()
-    words = words_of(wanted)
-    for strip in strips(still_picture(path)):
-        yield from sorted(match(read(strip), words))
+    require_tesseract()
+    words = identity_words(wanted)
+    for strip in margin_tiles(still_picture(path)):
+        yield from sorted(match_words(read_words(strip), words))
 
 
 def still_picture(path: Path) -> npt.NDArray[np.uint8]:
@@ -61,7 +61,7 @@ def still_picture(path: Path) -> npt.NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         count = int(dcmread(path, stop_before_pixels=True).get("NumberOfFrames", 1))
-        chosen = np.unique(np.linspace(0, count - 1, _FRAMES).astype(int)).tolist()
+        chosen = np.unique(np.linspace(0, count - 1, _FRAMES_PER_FILE).astype(int)).tolist()
         frames = np.stack([pixel_array(path, index=index) for index in chosen])
     still = np.median(frames, axis=0)
     if still.ndim == 3:
@@ -70,7 +70,7 @@ def still_picture(path: Path) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def strips(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+def margin_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield the margin strips that hold anything bright: above, below, left and right, each half over the last."""
     rows, columns = picture.shape
     tall, wide = max(24, rows // _BANDS), max(48, columns // _SIDE)
@@ -83,7 +83,7 @@ def strips(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
             yield strip
 
 
-def read(strip: npt.NDArray[np.uint8]) -> set[str]:
+def read_words(strip: npt.NDArray[np.uint8]) -> set[str]:
     """Return the words that tesseract reads in a strip, letters and digits only, in capitals."""
     from PIL import Image
 
@@ -95,30 +95,30 @@ def read(strip: npt.NDArray[np.uint8]) -> set[str]:
     # One thread: on strips this small tesseract's own threads only wait for each other.
     alone = os.environ | {"OMP_THREAD_LIMIT": "1"}
     done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True, env=alone)
-    return split(done.stdout.decode("utf-8", "replace"))
+    return split_words(done.stdout.decode("utf-8", "replace"))
 
 
-def words_of(wanted: Identities) -> dict[str, str]:
+def identity_words(wanted: Identities) -> dict[str, str]:
     """Return the words that would betray somebody, with the kind of identity they belong to."""
     return {
         word: kind
         for kind, value in wanted.exact
         if kind in ("name", "id", "date", "text")
-        for word in split(value) | {re.sub(r"[^0-9A-Z]", "", value.upper())}
+        for word in split_words(value) | {re.sub(r"[^0-9A-Z]", "", value.upper())}
     }
 
 
-def match(found: set[str], words: dict[str, str]) -> set[str]:
+def match_words(found: set[str], words: dict[str, str]) -> set[str]:
     """Return the kinds of the words that were read, one misread letter allowed in a long word."""
-    return {kind for word, kind in words.items() if any(_alike(word, other) for other in found)}
+    return {kind for word, kind in words.items() if any(_within_one_edit(word, other) for other in found)}
 
 
-def split(text: str) -> set[str]:
+def split_words(text: str) -> set[str]:
     """Return the words of four and more letters or digits, in capitals."""
     return set(re.findall(r"[0-9A-Z]{4,}", text.upper()))
 
 
-def _alike(word: str, other: str) -> bool:
+def _within_one_edit(word: str, other: str) -> bool:
     """Tell whether one letter replaced, added or lost makes the two words one."""
     if word == other:
         return True
@@ -127,3 +127,57 @@ def _alike(word: str, other: str) -> bool:
         return False
     at = next((place for place, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     return short[at + (len(short) == len(long)) :] == long[at + 1 :]
+
+
+_CLIPS = 60  # of one store, evenly spread; each strip takes tesseract about a fifth of a second
+_FRAMES_PER_CLIP = 5
+_TILE_HEIGHT = 28  # pixels, twice the height of the tallest letters that a picture of 112 pixels may hold
+_STEP, _STEPS = 40, 24  # gray levels between neighbours, and such neighbours that a strip with writing has
+
+
+def stores_in(outputs: Sequence[Path]) -> list[Path]:
+    """Return the stores among and below `outputs`."""
+    found = (about.parent for root in outputs if root.is_dir() for about in sorted(root.rglob("store.json")))
+    return [root for root in found if (root / "frames").is_dir()]
+
+
+def identities_in_store(root: Path, wanted: Identities) -> Iterator[tuple[str, list[str]]]:
+    """Yield, for each sampled clip of one store, its shard and the kinds of identity that can be read in it.
+
+    Raises:
+        ConfigError: tesseract is not installed.
+    """
+    require_tesseract()
+    words = identity_words(wanted)
+    clips = _clips(root)
+    chosen = np.unique(np.linspace(0, len(clips) - 1, min(_CLIPS, len(clips))).astype(int)).tolist()
+    for number in chosen:
+        shard, rows = clips[number]
+        pictures = np.load(shard, mmap_mode="r", allow_pickle=False)
+        kept = rows[np.unique(np.linspace(0, len(rows) - 1, _FRAMES_PER_CLIP).astype(int))]
+        found = {word for strip in text_tiles(pictures[kept].min(axis=0)) for word in read_words(strip)}
+        yield f"{root.name}/frames/{shard.name}", sorted(match_words(found, words))
+
+
+def count_clips(root: Path) -> int:
+    """Return the number of clips in a store."""
+    return len(_clips(root))
+
+
+def _clips(root: Path) -> list[tuple[Path, npt.NDArray[np.int64]]]:
+    """Return each clip's shard and rows in it."""
+    import pyarrow.parquet as pq
+
+    found = []
+    for table in sorted((root / "frames").glob("*.parquet")):
+        names = np.asarray(pq.read_table(table, columns=["clip"])["clip"].to_pylist())
+        found += [(table.with_suffix(".npy"), np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())]
+    return found
+
+
+def text_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield the strips with edges as sharp and as many as those of a word, each half over the last."""
+    for top in range(0, max(1, picture.shape[0] - _TILE_HEIGHT // 2), _TILE_HEIGHT // 2):
+        strip = picture[top : top + _TILE_HEIGHT]
+        if int((np.abs(np.diff(strip.astype(np.int16), axis=1)) >= _STEP).sum()) >= _STEPS:
+            yield strip

@@ -1,4 +1,7 @@
-"""How an identity may be written: spellings, encodings, plain hashes; and a search for all of them at once."""
+"""Searches bytes for every way to write an identity: spellings, encodings, plain hashes, and study dates.
+
+Dates are judged over all files together, since a shifted date may fall on another's true one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.verify.identities import Identities
-from heart2heart.verify.parts import blocks
+from heart2heart.verify.stream_blocks import stream_blocks
 
 _DATES = (
     "%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y_%m_%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y",
@@ -32,7 +35,7 @@ _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(frozen=True)
-class Pattern:
+class IdentityPattern:
     """One way to write one identity.
 
     Attributes:
@@ -46,7 +49,7 @@ class Pattern:
     alone: bool
 
 
-def patterns(identities: Identities) -> set[Pattern]:
+def build_patterns(identities: Identities) -> set[IdentityPattern]:
     """Return every pattern of every identity."""
     found = set()
     for kind, value in identities.exact:
@@ -58,7 +61,7 @@ def patterns(identities: Identities) -> set[Pattern]:
                     except UnicodeEncodeError:
                         continue
                     if len(raw) >= _ANCHOR:
-                        found.add(Pattern(raw, said, alone))
+                        found.add(IdentityPattern(raw, said, alone))
     return found
 
 
@@ -111,15 +114,15 @@ def _own_words() -> frozenset[str]:
     return frozenset(found)
 
 
-class Searcher:
+class PatternSearcher:
     """Searches bytes for all patterns in one pass, however many they are.
 
     Args:
         wanted: The patterns.
     """
 
-    def __init__(self, wanted: set[Pattern]) -> None:
-        self._by_anchor: dict[bytes, list[Pattern]] = defaultdict(list)
+    def __init__(self, wanted: set[IdentityPattern]) -> None:
+        self._by_anchor: dict[bytes, list[IdentityPattern]] = defaultdict(list)
         for pattern in sorted(wanted, key=lambda pattern: pattern.raw):
             self._by_anchor[pattern.raw[:_ANCHOR]].append(pattern)
         self._longest = max((len(pattern.raw) for pattern in wanted), default=_ANCHOR) + _BEFORE
@@ -136,7 +139,7 @@ class Searcher:
         """
         found: Counter[str] = Counter()
         held, first = b"", 0
-        for block in blocks(parts):
+        for block in stream_blocks(parts):
             held += block.lower()
             end = len(held) - self._longest
             if end > first:
@@ -173,3 +176,45 @@ def _touched(part: bytes, at: int, raw: bytes) -> bool:
     wide = b"\0" in raw
     before, after = part[max(0, at - (2 if wide else 1)) : at], part[at + len(raw) : at + len(raw) + (2 if wide else 1)]
     return bool(_ALNUM & (set(before) | set(after)))
+
+
+_DATE = re.compile(rb"(?<![0-9A-Za-z])((?:19|20)\d\d)([-./]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?![0-9A-Za-z])")
+_OVERLAP = 11  # bytes of a date, and of the sign before it
+_MAX_SHIFT_DAYS = 3652  # days over which a shift may move a date
+_SIGNIFICANCE = 1e-3  # probability below which the agreement is not chance
+
+
+def scan_dates(parts: Iterable[bytes], days: set[datetime.date]) -> Iterator[bytes]:
+    """Pass a text on, block by block, and add every date written in it with the year first to `days`."""
+    held, first = b"", True
+    for block in stream_blocks(parts):
+        held += block
+        days.update(_dates_in(held, first=first, last=False))
+        held, first = held[-_OVERLAP:], first and len(held) <= _OVERLAP
+        yield block
+    days.update(_dates_in(held, first=first, last=True))
+
+
+def _dates_in(text: bytes, *, first: bool, last: bool) -> Iterator[datetime.date]:
+    """Yield the dates in a part of a text; at its ends what stands beside it may be missing."""
+    for found in _DATE.finditer(text):
+        if (found.start() or first) and (found.end() < len(text) or last):
+            try:
+                yield datetime.date(int(found[1]), int(found[3]), int(found[4]))
+            except ValueError:
+                continue  # 31 February
+
+
+def match_dates(written: set[datetime.date], true: set[datetime.date]) -> int:
+    """Return how many of the `written` days are `true` study days, or 0 when that may be chance.
+
+    The probability of at least as many is binomial: each written day falls on a true one as often as true days fill
+    their own span and the range of a shift.
+    """
+    from scipy.stats import binom
+
+    same = len(written & true)
+    if not same:
+        return 0
+    share = len(true) / ((max(true) - min(true)).days + 1 + _MAX_SHIFT_DAYS)
+    return same if float(binom.sf(same - 1, len(written), share)) < _SIGNIFICANCE else 0

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.cli.tables import text_table
-from heart2heart.curate import LabelBook, LabelEvent
+from heart2heart.cli.output import text_table
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
 from tests.support import make_store
 
 
@@ -32,7 +33,7 @@ def test_wrong_use_is_exit_code_2() -> None:
 
 def test_a_fault_of_ours_is_exit_code_1_and_says_nothing_of_the_data() -> None:
     code = (
-        "import heart2heart.cli as c, heart2heart.frames.store as s\n"
+        "import heart2heart.cli as c, heart2heart.store.frame_store as s\n"
         "def broken(root): raise KeyError('Mustermann^Erika')\n"
         "s.FrameStore.open = broken\n"
         "c.main()"
@@ -46,7 +47,7 @@ def test_a_fault_of_ours_is_exit_code_1_and_says_nothing_of_the_data() -> None:
 
 def test_stopped_by_the_user_is_exit_code_130() -> None:
     code = (
-        "import heart2heart.cli as c, heart2heart.frames.store as s\n"
+        "import heart2heart.cli as c, heart2heart.store.frame_store as s\n"
         "def stopped(root): raise KeyboardInterrupt\n"
         "s.FrameStore.open = stopped\n"
         "c.main()"
@@ -91,7 +92,7 @@ def test_labels_verbs(tmp_path: Path) -> None:
     runner = CliRunner()
     made = runner.invoke(app, ["labels", "import", str(tmp_path / "in.csv"), *arguments])
     assert made.output == "1 rows: 1 new labels, 0 without a view, 0 of clips not in the store\n"
-    assert LabelBook(tmp_path / "labels.db").events() == [LabelEvent(clip, "", "A4C", "r1", "", "csv:clinical")]
+    assert LabelStore(tmp_path / "labels.db").events() == [LabelEvent(clip, "", "A4C", "r1", "", "csv:clinical")]
     shown = runner.invoke(app, ["labels", "show", *common, "--store", str(store.root)])
     assert shown.output.splitlines()[2].split() == ["A", "A4C", "1", "1", "3"]
     exported = runner.invoke(app, ["labels", "export", str(tmp_path / "out.csv"), *common])
@@ -100,7 +101,7 @@ def test_labels_verbs(tmp_path: Path) -> None:
 
 def test_split_verb_prints_what_it_froze(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
-    book = LabelBook(tmp_path / "labels.db")
+    book = LabelStore(tmp_path / "labels.db")
     views = ("PLAX", "PSAX", "A4C", "A2C")
     book.append(
         [

@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.curate import LabelBook, LabelEvent
 from heart2heart.errors import ConfigError, ExistsError, LabelError, MissingInputError
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
 from tests.support import make_store
 
 
@@ -48,7 +49,7 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no frame store here"):
         _run("curate", str(tmp_path / "nothing"), "--labels", str(labels))
     assert not labels.exists()
-    LabelBook(labels).append([LabelEvent("c", "", "A4C", "r", "", "t")])
+    LabelStore(labels).append([LabelEvent("c", "", "A4C", "r", "", "t")])
     with sqlite3.connect(labels) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -59,6 +60,6 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
 def test_a_missing_library_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = str(make_store(tmp_path / "store", patients=1).root)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "heart2heart.curate.page.serve", raising=False)
+    monkeypatch.delitem(sys.modules, "heart2heart.annotate.server", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'heart2heart\[curate\]'"):
         _run("curate", store, "--labels", str(tmp_path / "labels.db"))

@@ -7,9 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.curate import LabelBook, LabelEvent
 from heart2heart.errors import ConfigError, UnknownNameError
-from tests.curate.exchange.hospital import Hospital, make_hospital
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from tests.labels.hospital import Hospital, make_hospital
 
 
 def _run(*words: str | Path) -> str:
@@ -48,7 +49,7 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
 
 
 def test_an_interval_of_few_patients_is_marked(tmp_path: Path, hospital: Hospital) -> None:
-    book = LabelBook(tmp_path / "labels.db")
+    book = LabelStore(tmp_path / "labels.db")
     book.append([
         LabelEvent(f"c{at}", "", ("A4C", "A2C")[at % 2], rater, "", "t") for at in range(4) for rater in "ab"
     ])  # fmt: skip
@@ -69,7 +70,7 @@ def test_raters_who_are_not_known_and_maps(tmp_path: Path, hospital: Hospital) -
 
 
 def test_reports_and_pseudonyms_are_kept_apart(tmp_path: Path, hospital: Hospital) -> None:
-    LabelBook(tmp_path / "labels.db").append([LabelEvent("c0", "", "A4C", "r", "", "t")])
+    LabelStore(tmp_path / "labels.db").append([LabelEvent("c0", "", "A4C", "r", "", "t")])
     with pytest.raises(ConfigError, match="Give --rule, --store, --dicom and --key"):
         _run("export", tmp_path / "sr", "--labels", tmp_path / "labels.db", "--format", "sr")
     with pytest.raises(ConfigError, match="exports carry pseudonyms only"):

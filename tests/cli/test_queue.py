@@ -9,17 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from heart2heart.active_learning.strategies import STRATEGIES
+from heart2heart.annotate.suggestions import read_queue
 from heart2heart.cli import app
 from heart2heart.cli.queue import queue as verb
-from heart2heart.curate import LabelBook, LabelEvent
-from heart2heart.curate.page.hints import read_queue
-from heart2heart.curate.queue import METHODS
 from heart2heart.errors import ConfigError, MissingInputError, RunError, UnknownNameError, UnwritableError
-from heart2heart.frames.store import FrameStore
-from heart2heart.learn import train
-from heart2heart.views import SCORED
-from tests.learn.world import World, make_world
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.training.train import train
 from tests.support import make_store
+from tests.training.tiny_study import World, make_world
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -36,8 +37,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
 def book(trained: tuple[World, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = sorted(FrameStore.open(trained[0].store).clips["clip"].to_pylist())[:12]
     path = tmp_path_factory.mktemp("book") / "labels.db"
-    said = [LabelEvent(clip, "", SCORED[place % 4], "reader", "", "page") for place, clip in enumerate(clips)]
-    LabelBook(path).append(said)
+    said = [LabelEvent(clip, "", SCORED_VIEWS[place % 4], "reader", "", "page") for place, clip in enumerate(clips)]
+    LabelStore(path).append(said)
     return path
 
 
@@ -51,8 +52,8 @@ def test_every_method_writes_a_queue_that_the_page_reads(
     trained: tuple[World, Path], book: Path, tmp_path: Path
 ) -> None:
     world, run = trained
-    read = {event.clip for event in LabelBook(book).events()}
-    for by in METHODS:
+    read = {event.clip for event in LabelStore(book).events()}
+    for by in STRATEGIES:
         out = tmp_path / f"{by}.parquet"
         words = ("--run", run, "--labels", book, "--budget", "6", "--by", by, "--spread", "--out", out)
         shown = _run(world.store, *words)
@@ -107,6 +108,6 @@ def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> N
 def test_help_and_documentation_list_every_method() -> None:
     text = verb.__doc__ or ""
     listed = re.findall(r"^    (\w+): (.+)\.$", text, re.MULTILINE)
-    assert listed == [(name, method.about) for name, method in METHODS.items()]
+    assert listed == [(name, method.description) for name, method in STRATEGIES.items()]
     page = (DOCS / "queue.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(METHODS)
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(STRATEGIES)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from heart2heart import cli
-from heart2heart.curate import LabelBook, LabelEvent
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.store import FrameStore
-from heart2heart.predictions import Predictions
-from heart2heart.views import SCORED
-from tests.evaluate.factory import HOSPITALS, make_predictions, with_rows
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.geometry import Geometry
+from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 from tests.support import make_store
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,10 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("refusals")
     store = make_store(root / "store", frames_each=1)
     FrameStore.create(root / "empty", Geometry("tmed2", 16))
-    clips = [clip for clip in store.clips["clip"].to_pylist() if int(clip[4:6]) < len(SCORED)]
+    clips = [clip for clip in store.clips["clip"].to_pylist() if int(clip[4:6]) < len(SCORED_VIEWS)]
     for name, kept in (("labels", clips), ("plax", [clip for clip in clips if clip[4:6] == "00"]), ("none", [])):
-        book = LabelBook(root / f"{name}.db")
-        book.append([LabelEvent(clip, "", SCORED[int(clip[4:6])], "r1", "", "test") for clip in kept])
+        book = LabelStore(root / f"{name}.db")
+        book.append([LabelEvent(clip, "", SCORED_VIEWS[int(clip[4:6])], "r1", "", "test") for clip in kept])
     return root
 
 
@@ -81,9 +82,9 @@ def test_what_cannot_be_split(
 @pytest.mark.parametrize(
     ("patients", "views", "labeled", "said"),
     [
-        (1, SCORED, True, "PLAX comes from only one patient"),
+        (1, SCORED_VIEWS, True, "PLAX comes from only one patient"),
         (6, ("PLAX",), True, "no frame of a view other than PLAX"),
-        (4, SCORED, False, "no test frame of a scored view here"),
+        (4, SCORED_VIEWS, False, "no test frame of a scored view here"),
     ],
 )
 def test_a_hospital_that_gives_little_is_reported_as_not_estimable(

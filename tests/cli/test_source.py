@@ -6,29 +6,29 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.curate import LabelBook
+from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.errors import MissingInputError
-from heart2heart.sources.catalogue import SOURCES
-from heart2heart.splits import SplitManifest
-from tests.sources import miniature
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.splits.manifest import SplitManifest
+from tests.datasets import miniature
 
 
-@pytest.mark.parametrize("name", list(SOURCES))
+@pytest.mark.parametrize("name", list(CATALOGUE))
 @pytest.mark.parametrize("help_first", [True, False])
 def test_help_says_where_and_under_which_licence(name: str, help_first: bool) -> None:
     words = ["--help", name] if help_first else [name, "--help"]
     done = CliRunner().invoke(app, ["source", *words], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"})
     assert done.exit_code == 0
     text = " ".join(done.output.split())
-    assert SOURCES[name].home in text
-    assert f"Licence: {SOURCES[name].licence}" in text
+    assert CATALOGUE[name].url in text
+    assert f"Licence: {CATALOGUE[name].licence}" in text
     assert "Nothing is downloaded" in text
 
 
 def test_group_help_names_every_data_set() -> None:
     done = CliRunner().invoke(app, ["source", "--help"])
     assert done.exit_code == 0
-    assert all(f" {name} " in done.output for name in SOURCES)
+    assert all(f" {name} " in done.output for name in CATALOGUE)
 
 
 def test_three_hospitals_one_split(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_three_hospitals_one_split(tmp_path: Path) -> None:
         )
         assert done.exit_code == 0, done.output
         assert "labels by" in done.output
-    assert {event.rater for event in LabelBook(book).events()} == {"TMED-2", "Unity Imaging", "CAMUS"}
+    assert {event.rater for event in LabelStore(book).events()} == {"TMED-2", "Unity Imaging", "CAMUS"}
     common = ["--store", str(store), "--labels", str(book), "--official", "tmed2:DEV56/fold0"]
     leaking = CliRunner().invoke(app, ["split", str(tmp_path / "official"), *common])
     assert leaking.exit_code != 0  # the unlabeled part holds a test patient's frame
@@ -69,7 +69,7 @@ def test_labels_go_beside_the_store_and_only_once(tmp_path: Path) -> None:
     assert "4 files expected, 3 found, 3 in the store" in second.output
     assert "0X4D.avi" in second.output
     assert "train videos" in second.output
-    assert len(LabelBook(tmp_path / "s.labels.db").events()) == 3
+    assert len(LabelStore(tmp_path / "s.labels.db").events()) == 3
 
 
 def test_mimic_needs_no_label_book_and_makes_its_key(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heart2heart.dicom.colour import luma
-from heart2heart.dicom.mode import coloured_shares, decide_mode
+from heart2heart.dicom.mode import coloured_fractions, decide_mode
 from tests.dicom.build import film
 
 INSIDE = np.ones((96, 128), bool)
@@ -44,8 +44,8 @@ def test_colour_outside_the_sector_does_not_count() -> None:
     pictures[:, :20] = (0, 0, 255)
     inside = INSIDE.copy()
     inside[:24] = False
-    assert coloured_shares(pictures, inside) == (0.0, 0.0)
-    assert coloured_shares(pictures, INSIDE)[0] > 0.1
+    assert coloured_fractions(pictures, inside) == (0.0, 0.0)
+    assert coloured_fractions(pictures, INSIDE)[0] > 0.1
 
 
 def test_texture_tells_a_sweep_from_a_picture() -> None:

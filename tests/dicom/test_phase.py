@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from heart2heart.dicom import load_clip
-from heart2heart.dicom.clean import clean_copy
-from heart2heart.dicom.deidentify import Key, Pseudonymizer, technical
-from heart2heart.dicom.phase import put_phases, tagged_phases
-from heart2heart.frames.geometry import Geometry
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.clean_copy import clean_copy
+from heart2heart.deidentify.clip import load_clip
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.dicom.timing import tagged_phases, write_phases
+from heart2heart.store.geometry import Geometry
 from tests.dicom.build import film, write
 
 N = 10
@@ -25,7 +27,7 @@ def header(**tags: Any) -> Dataset:
     made = Dataset()
     for name, value in tags.items():
         setattr(made, name, value)
-    return technical(made)
+    return technical_dataset(made)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +88,8 @@ def test_any_tags_name_frames_of_the_clip(
 @given(st.dictionaries(st.integers(0, N - 1), st.sampled_from(["ED", "ES"])))
 def test_what_is_written_is_read_again(phases: dict[int, str]) -> None:
     made = Dataset()
-    put_phases(made, phases)
-    assert tagged_phases(technical(made), TIMES, N) == phases
+    write_phases(made, phases)
+    assert tagged_phases(technical_dataset(made), TIMES, N) == phases
 
 
 def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path) -> None:

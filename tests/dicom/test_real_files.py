@@ -9,9 +9,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from heart2heart.dicom import load_clip
+from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
-from heart2heart.frames.geometry import Geometry
+from heart2heart.store.geometry import Geometry
 
 STORE = Path(data_store.__file__).parent / "data"
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -67,7 +67,7 @@ def test_ultrasound_is_accepted_with_its_mode(
     assert clip.pixels.shape == (min(3, frames), 64, 64)
     assert all(frame["quality"] > 0.15 for frame in clip.frames)
     assert not clip.facts.synthetic
-    assert (clip.who.patient, clip.content) == ("", "")
+    assert (clip.pseudonyms.patient, clip.content) == ("", "")
 
 
 def test_every_other_file_has_a_code() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from heart2heart.dicom.regions import clip_box, read_scan
+from heart2heart.dicom.regions import clip_box, read_scan_area
 from tests.dicom.build import region
 
 SIDE = st.integers(-50, 300)
@@ -13,7 +13,7 @@ SIDE = st.integers(-50, 300)
 def scan_of(*items: Dataset) -> tuple[str | None, tuple[int, int, int, int], tuple[str, ...]]:
     made = Dataset()
     made.SequenceOfUltrasoundRegions = list(items)
-    scan = read_scan(made, rows=200, columns=300)
+    scan = read_scan_area(made, rows=200, columns=300)
     return scan.kind, scan.box, scan.flags
 
 
@@ -52,7 +52,7 @@ def test_split_screen_takes_the_larger() -> None:
 
 def test_no_picture_among_the_regions() -> None:
     assert scan_of(region((0, 0, 20, 100), form=5, data=13)) == ("other", (0, 0, 300, 200), ("no_region",))
-    bare = read_scan(Dataset(), rows=200, columns=300)
+    bare = read_scan_area(Dataset(), rows=200, columns=300)
     assert (bare.kind, bare.flags, bare.spacing_mm) == (None, ("no_region",), None)
 
 
@@ -74,7 +74,7 @@ def test_spacing_only_where_both_axes_are_lengths_and_plausible() -> None:
         for name, value in change.items():
             setattr(item, name, value)
         made.SequenceOfUltrasoundRegions = [item]
-        assert read_scan(made, rows=200, columns=300).spacing_mm == wanted
+        assert read_scan_area(made, rows=200, columns=300).spacing_mm == wanted
 
 
 def test_regions_without_corners_are_passed_over() -> None:

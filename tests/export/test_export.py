@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
-from heart2heart.export import FORMATS, export, export_run
-from heart2heart.learn import Run, train
-from tests.learn.world import SIZE, make_world
+from heart2heart.export import export
+from heart2heart.export.export import FORMATS, export_run
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from tests.training.tiny_study import SIZE, make_world
 
 
 @pytest.fixture(scope="module")

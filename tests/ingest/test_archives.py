@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import DicomError
-from heart2heart.frames.store import FrameStore
-from heart2heart.ingest import Ledger, find_files, ingest, locate
 from heart2heart.ingest.archives import close_archives, unpacked
+from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.file_ids import locate_files
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.store.frame_store import FrameStore
 from tests.dicom.build import film, write
-from tests.ingest.archive import EXPECTED, SMALL, make_archive, run
+from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 
 def pack(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -55,7 +58,7 @@ def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None
     assert summary.total == wanted.total == EXPECTED
     assert FrameStore.open(tmp_path / "two").digest() == FrameStore.open(tmp_path / "one").digest()
     assert run(packed, tmp_path / "two").unchanged == 12
-    found = list(locate([packed], store=tmp_path / "two", key=tmp_path / "two.key", codes=["failed:empty"]))
+    found = list(locate_files([packed], store=tmp_path / "two", key=tmp_path / "two.key", codes=["failed:empty"]))
     assert [path.name for path in found] == ["empty.dcm"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import MissingInputError
-from heart2heart.ingest import find_files
+from heart2heart.ingest.discover import find_files
 
 
 def test_files_hidden_nested_and_named_twice(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from heart2heart.errors import ConfigError, NoSpaceError
 from heart2heart.ingest.executors import run_ordered
-from heart2heart.ingest.limits import Limits, parse_memory
-from tests.ingest.archive import Deadly, Greedy, Stillborn
+from heart2heart.ingest.settings import Limits, parse_memory
+from tests.ingest.archive_kit import Deadly, Greedy, Stillborn
 
 SHORT = Limits(seconds=1.0, memory_mib=256)
 
@@ -68,7 +68,7 @@ def test_processes_end_with_their_parent() -> None:
     script = (
         "from pathlib import Path\n"
         "from heart2heart.ingest.executors import run_ordered\n"
-        "from tests.ingest.archive import Greedy\n"
+        "from tests.ingest.archive_kit import Greedy\n"
         "if __name__ == '__main__':\n"
         "    for outcome in run_ordered(Greedy(), [Path('pid'), Path('pause')] * 9, 1):\n"
         "        print(outcome.content, flush=True)\n"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.dicom.deidentify import Key
+from heart2heart.deidentify.key import Key
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.frames.store import FrameStore
-from heart2heart.ingest import ingest
-from heart2heart.ingest.share import share
-from tests.ingest.archive import SMALL, make_archive
+from heart2heart.ingest.deidentify_files import deidentify_files
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.store.frame_store import FrameStore
+from tests.ingest.archive_kit import SMALL, make_archive
 
 NAMES = ("clip", "patient", "study", "series", "instance", "date")
 
@@ -53,6 +53,6 @@ def test_another_key_is_refused_and_changes_nothing(tmp_path: Path) -> None:
         taken_in(root, store, another_key(tmp_path / "other.key"))
     assert FrameStore.open(store).digest() == digest
     assert len(FrameStore.open(store).clips) == len(before)
-    share([root], out=tmp_path / "clean", key=tmp_path / "other.key", site="a")
+    deidentify_files([root], out=tmp_path / "clean", key=tmp_path / "other.key", site="a")
     with pytest.raises(ConfigError, match="another key"):
-        share([root], out=tmp_path / "clean", key=tmp_path / "third.key", site="a")
+        deidentify_files([root], out=tmp_path / "clean", key=tmp_path / "third.key", site="a")

@@ -8,24 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.frames.store import FrameStore
-from heart2heart.frames.writer import ShardWriter
-from heart2heart.ingest import Ledger
-from heart2heart.ingest.ledger import Book
-from tests.ingest.archive import make_archive, run
+from heart2heart.ingest.ledger import Ledger, LedgerWriter
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.shards import ShardWriter
+from tests.ingest.archive_kit import make_archive, run
 
 SLOW = """
 import sys, time
 from pathlib import Path
-from heart2heart.ingest import pending
-from heart2heart.ingest.worker import Worker
-from tests.ingest.archive import run
-plain = Worker.__call__
+from heart2heart.ingest import publish_buffer
+from heart2heart.ingest.worker import IngestTask
+from tests.ingest.archive_kit import run
+plain = IngestTask.__call__
 def slow(self, path):
     time.sleep(0.15)
     return plain(self, path)
-Worker.__call__ = slow
-pending._LINES_AHEAD = 3
+IngestTask.__call__ = slow
+publish_buffer._MAX_WAITING_ENTRIES = 3
 run(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
@@ -70,7 +69,7 @@ def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise Killed
 
     with monkeypatch.context() as patch:
-        owner = ShardWriter if place == "before the frames" else Book
+        owner = ShardWriter if place == "before the frames" else LedgerWriter
         patch.setattr(owner, "publish" if owner is ShardWriter else "add", die)
         with pytest.raises(Killed):
             run(root, tmp_path / "again")

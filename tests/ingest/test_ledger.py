@@ -5,19 +5,21 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.ingest.ledger import Ledger, Line, write_book
+from heart2heart.ingest.ledger import Ledger, LedgerEntry, open_ledger_writer
 
 
-def line(number: int, status: str = "accepted", site: str = "a") -> Line:
-    return Line(f"f{number}", site, status, "stamp", f"c{number}", f"k{number}" if status == "accepted" else None)
+def line(number: int, status: str = "accepted", site: str = "a") -> LedgerEntry:
+    return LedgerEntry(
+        f"f{number}", site, status, "stamp", f"c{number}", f"k{number}" if status == "accepted" else None
+    )
 
 
 def test_lines_are_counted_replaced_and_found(tmp_path: Path) -> None:
-    with write_book(tmp_path) as book:
+    with open_ledger_writer(tmp_path) as book:
         book.add([line(1), line(2), line(3, "failed:empty"), line(4, site="b")])
         assert Ledger(tmp_path).counts()["a"] == {"accepted": 2, "failed:empty": 1}  # while the book is open
         book.add([line(2, "failed:decode")])
-        assert book.lines("b") == {"f4": ("accepted", "stamp")}
+        assert book.entries("b") == {"f4": ("accepted", "stamp")}
         assert book.accepted() == {"c1": "f1", "c4": "f4"}
     ledger = Ledger(tmp_path)
     assert ledger.counts() == {"a": {"accepted": 1, "failed:decode": 1, "failed:empty": 1}, "b": {"accepted": 1}}
@@ -27,14 +29,14 @@ def test_lines_are_counted_replaced_and_found(tmp_path: Path) -> None:
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
-    with write_book(tmp_path), pytest.raises(StoreError, match="another ingest"), write_book(tmp_path):
+    with open_ledger_writer(tmp_path), pytest.raises(StoreError, match="another ingest"), open_ledger_writer(tmp_path):
         pass
-    with write_book(tmp_path) as book:
+    with open_ledger_writer(tmp_path) as book:
         book.add([line(1)])
 
 
 def test_lines_of_lost_clips_and_duplicates_are_struck(tmp_path: Path) -> None:
-    with write_book(tmp_path) as book:
+    with open_ledger_writer(tmp_path) as book:
         book.add([line(1), line(2), line(3, "excluded:duplicate"), line(4, "failed:empty")])
         assert book.reconcile({"k1", "k2"}) == 0
         assert book.reconcile({"k1"}) == 1
@@ -42,19 +44,19 @@ def test_lines_of_lost_clips_and_duplicates_are_struck(tmp_path: Path) -> None:
 
 
 def test_a_site_keeps_its_key_and_settings(tmp_path: Path) -> None:
-    with write_book(tmp_path) as book:
-        book.enter_site("a", "k", "s")
-        book.enter_site("a", "k", "s")
+    with open_ledger_writer(tmp_path) as book:
+        book.register_site("a", "k", "s")
+        book.register_site("a", "k", "s")
         with pytest.raises(ConfigError, match="another key"):
-            book.enter_site("a", "x", "s")
+            book.register_site("a", "x", "s")
         with pytest.raises(ConfigError, match="other settings"):
-            book.enter_site("a", "k", "x")
-        book.enter_site("b", "x", "x")
+            book.register_site("a", "k", "x")
+        book.register_site("b", "x", "x")
     assert Ledger(tmp_path).sites() == ["a", "b"]
 
 
 def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
-    with write_book(tmp_path) as book:
+    with open_ledger_writer(tmp_path) as book:
         book.add([line(0)])
         book._connection.execute("PRAGMA max_page_count = 10")
         with pytest.raises(NoSpaceError):
@@ -68,20 +70,25 @@ def test_no_ledger_and_a_damaged_one(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreError, match="cannot be read"):
         Ledger(tmp_path).counts()
-    with pytest.raises(StoreError, match="damaged"), write_book(tmp_path):
+    with pytest.raises(StoreError, match="damaged"), open_ledger_writer(tmp_path):
         pass
 
 
 def test_the_makers_of_files_that_were_left_out(tmp_path: Path) -> None:
-    with write_book(tmp_path) as book:
-        book.enter_site("a", "check", "{}")
+    with open_ledger_writer(tmp_path) as book:
+        book.register_site("a", "check", "{}")
         makers = ("GE", "GE", None, "Philips")
-        book.add([Line(f"f{n}", "a", "failed:empty", "s", maker=maker) for n, maker in enumerate(makers)])
-        book.add([Line("x", "a", "accepted", "s", "c", "clip", maker="GE")])
-        assert Ledger(tmp_path).left_out() == [
+        book.add([LedgerEntry(f"f{n}", "a", "failed:empty", "s", maker=maker) for n, maker in enumerate(makers)])
+        book.add([LedgerEntry("x", "a", "accepted", "s", "c", "clip", maker="GE")])
+        assert Ledger(tmp_path).not_accepted() == [
             ("failed:empty", "GE", 2), ("failed:empty", None, 1), ("failed:empty", "Philips", 1),
         ]  # fmt: skip
-        book.add([Line("f0", "a", "accepted", "s", "d", "clip2", maker="GE"), Line("f1", "a", "failed:header", "s")])
-    assert Ledger(tmp_path).left_out() == [
+        book.add(
+            [
+                LedgerEntry("f0", "a", "accepted", "s", "d", "clip2", maker="GE"),
+                LedgerEntry("f1", "a", "failed:header", "s"),
+            ]
+        )
+    assert Ledger(tmp_path).not_accepted() == [
         ("failed:empty", None, 1), ("failed:empty", "Philips", 1), ("failed:header", None, 1),
     ]  # fmt: skip

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from heart2heart.dicom.deidentify import Key
+from heart2heart.deidentify.key import Key
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.frames.store import FrameStore
-from heart2heart.ingest import CODES, IngestSettings, Ledger, find_files, ingest, locate, status_table
+from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.file_ids import locate_files
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.ingest.settings import IngestSettings, status_table
+from heart2heart.schema.status import CODES
+from heart2heart.store.frame_store import FrameStore
 from tests.dicom.build import film, write
-from tests.ingest.archive import EXPECTED, SMALL, make_archive, run
+from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 
 class Counter:
@@ -191,15 +196,18 @@ def test_progress_and_table(tmp_path: Path) -> None:
 def test_files_are_located_by_code(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
-    found = list(locate([root], store=store, key=tmp_path / "store.key", codes=["failed:truncated", "failed:empty"]))
+    found = list(
+        locate_files([root], store=store, key=tmp_path / "store.key", codes=["failed:truncated", "failed:empty"])
+    )
     assert [path.name for path in found] == ["cut", "empty.dcm"]
-    assert list(locate([root / "study 0"], store=store, key=tmp_path / "store.key", codes=["failed:empty"])) == []
+    assert list(locate_files([root / "study 0"], store=store, key=tmp_path / "store.key", codes=["failed:empty"])) == []
     with pytest.raises(LookupError, match="unknown status code"):
-        list(locate([root], store=store, key=tmp_path / "store.key", codes=["failed:sadly"]))
+        list(locate_files([root], store=store, key=tmp_path / "store.key", codes=["failed:sadly"]))
 
 
 def test_labels_can_be_joined_by_uid_and_by_content(tmp_path: Path) -> None:
-    from heart2heart.dicom.deidentify import Key, Pseudonymizer
+    from heart2heart.deidentify.key import Key
+    from heart2heart.deidentify.pseudonyms import Pseudonymizer
 
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)

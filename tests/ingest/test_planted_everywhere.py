@@ -15,14 +15,16 @@ import pytest
 from pydicom import dcmread
 from pydicom._dicom_dict import DicomDictionary
 
-from heart2heart.dicom.faults import hushed
-from heart2heart.ingest import Ledger, ingest
-from heart2heart.ingest.share import share
-from heart2heart.verify import Identities, verify
+from heart2heart.dicom.header_values import silence_warnings
+from heart2heart.ingest.deidentify_files import deidentify_files
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.verify.check import verify
+from heart2heart.verify.identities import Identities
 from tests.dicom.build import film
-from tests.dicom.test_video import clip
-from tests.ingest.archive import SMALL
-from tests.ingest.plants import BY_VR, DAY, MARK, TIME, UID, plant_everywhere
+from tests.dicom.test_video_frame_reader import clip
+from tests.ingest.archive_kit import SMALL
+from tests.ingest.planted_header import BY_VR, DAY, MARK, TIME, UID, plant_everywhere
 from tests.ingest.test_planted_identity import every_byte
 
 SECRETS = (MARK, UID, DAY, TIME, "1943-11-22", "1943, 11, 22")  # a moved date may keep the month
@@ -33,7 +35,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write planted files, whole, damaged and zipped twice, under planted names."""
     root = tmp_path_factory.mktemp("everywhere") / f"{MARK}^FOLDER"
     root.mkdir()
-    with hushed():
+    with silence_warnings():
         native, jpeg = plant_everywhere(0, jpeg=False), plant_everywhere(1, jpeg=True)
         inner = io.BytesIO()
         with zipfile.ZipFile(inner, "w") as packed:
@@ -73,7 +75,7 @@ def assert_clean(out: Path, said: bytes) -> None:
 
 
 def test_every_text_element_is_planted(archive: Path) -> None:
-    with hushed():
+    with silence_warnings():
         found = dcmread(archive / f"{MARK} native.dcm").keys()
     kinds = Counter(DicomDictionary[tag][0] for tag in found if tag in DicomDictionary)
     assert all(kinds[vr] for vr in BY_VR)
@@ -108,7 +110,7 @@ def test_the_copies_are_dicom_to_another_reader(archive: Path, tmp_path: Path) -
         if os.environ.get("CI"):
             pytest.fail("CI must have dcmtk: no copy has been read by another reader")
         pytest.skip("dcmtk is not installed: no copy has been read by another reader")
-    done = share([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    done = deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
     for path in (tmp_path / "out").glob("*/*.dcm"):
         dumped = subprocess.run([dcmdump, "+L", path], capture_output=True, text=True, check=True)
         assert not dumped.stderr
@@ -132,7 +134,7 @@ def test_what_a_video_says_of_itself_stays_behind(tmp_path: Path) -> None:
     raw = buffer.getvalue()
     assert MARK.encode() in raw
     clip(tmp_path / "in" / "a.dcm", "1.2.840.10008.1.2.4.102", raw, n=6)
-    done = share([tmp_path / "in"], out=tmp_path / "out" / "clean", key=tmp_path / "key", site="a")
+    done = deidentify_files([tmp_path / "in"], out=tmp_path / "out" / "clean", key=tmp_path / "key", site="a")
     assert done.codes == {"accepted": 1}
     ingest([tmp_path / "in"], site="a", store=tmp_path / "out" / "store", key=tmp_path / "key", settings=SMALL)
     assert_clean(tmp_path / "out", b"")

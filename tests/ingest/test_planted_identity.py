@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydicom import Dataset
 
-from heart2heart.dicom import load_clip
-from heart2heart.dicom.faults import hushed
+from heart2heart.deidentify.clip import load_clip
+from heart2heart.dicom.header_values import silence_warnings
 from heart2heart.errors import DicomError
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.store import FrameStore
-from heart2heart.ingest import Ledger
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.geometry import Geometry
 from tests.dicom.build import dataset, encoded, film, region
 
 MARK = "ZQXPLANT"
@@ -44,7 +44,7 @@ print(status_table(ingest([root], site="a", store=store, key=store.with_suffix("
 def planted(number: int) -> Dataset:
     """Return a clip with a mark, a date or a UID in every identifying tag, nested and private ones included."""
     made = dataset(film(4, seed=number))
-    with hushed():
+    with silence_warnings():
         for name in TEXT_TAGS:
             setattr(made, name, f"{MARK}{number}")
         for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
@@ -69,7 +69,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write planted clips that are accepted, and planted files of many other ends, under planted paths."""
     root = tmp_path_factory.mktemp("planted") / "in" / f"{MARK}^FOLDER"
     root.mkdir(parents=True)
-    with hushed():
+    with silence_warnings():
         whole = [encoded(planted(number)) for number in range(3)]
         for number, raw in enumerate(whole):
             (root / f"{MARK} {number}.dcm").write_bytes(raw)

@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 
-from heart2heart.dicom import load_clip
+from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import NoSpaceError
-from heart2heart.frames.store import FrameStore
-from heart2heart.ingest import IngestSettings, Ledger, ingest
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.ingest.settings import IngestSettings
+from heart2heart.store.frame_store import FrameStore
 from tests.dicom.build import film, write
-from tests.ingest.archive import EXPECTED, SMALL, make_archive, run
+from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 ROOT = Path(__file__).parents[2]
 LARGE = IngestSettings(size=112, frames="all")
@@ -46,7 +48,7 @@ def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
     share_key(whole, store)
     draw = random.Random(seed)
     for _ in range(2):
-        command = (sys.executable, "-m", "tests.ingest.archive", str(root), str(store), "2")
+        command = (sys.executable, "-m", "tests.ingest.archive_kit", str(root), str(store), "2")
         with subprocess.Popen(command, cwd=ROOT) as process:
             time.sleep(draw.uniform(0.7, 3.0))
             process.send_signal(signal.SIGKILL)
@@ -179,7 +181,7 @@ def test_two_ingests_into_one_store(tmp_path: Path) -> None:
         def update(self, done: int, note: str = "") -> None:
             """Try another ingest into the store while the first is at work."""
             if done == 2:
-                line = (sys.executable, "-m", "tests.ingest.archive", str(root), str(store), "0")
+                line = (sys.executable, "-m", "tests.ingest.archive_kit", str(root), str(store), "0")
                 other = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
                 said.append(other.stderr.strip().splitlines()[-1])
 

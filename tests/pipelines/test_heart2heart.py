@@ -13,19 +13,28 @@ from pathlib import Path
 import pytest
 import yaml
 
-from heart2heart.curate import LabelBook, LabelEvent
 from heart2heart.errors import ConfigError, RunError
-from heart2heart.evaluate import read_folds
-from heart2heart.learn import TrainConfig
-from heart2heart.predictions import Predictions
-from heart2heart.progress import Silent
-from pipelines import entry, heart2heart, heart2heart_data
+from heart2heart.evaluation.cross_split import read_folds
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.progress import NoProgress
+from heart2heart.schema.predictions import Predictions
+from heart2heart.training.config import TrainConfig
+from pipelines import command_line, heart2heart, heart2heart_data
 from pipelines.heart2heart import choose_devices, choose_shard
-from pipelines.heart2heart_cost import LIMIT, REACHED, hours, passes
-from pipelines.heart2heart_data import SITES, bind
-from pipelines.heart2heart_jobs import CONFIGS, FOLDS, SHORT, WAYS, Job, Study, run_jobs
-from pipelines.heart2heart_results import only
-from tests.sources import miniature
+from pipelines.heart2heart_cost import REACHED_SHARE, ROOFLINE_FRAMES, gpu_hours, passes_per_step
+from pipelines.heart2heart_data import SITES, bind_settings
+from pipelines.heart2heart_results import select_runs
+from pipelines.heart2heart_runs import (
+    CONFIGS,
+    FOLDS,
+    SYNTHETIC_STEPS,
+    VARIANTS,
+    BenchmarkRun,
+    BenchmarkStudy,
+    train_and_test_all,
+)
+from tests.datasets import miniature
 from tests.support import make_store, view_labels
 
 TOY = tuple(
@@ -41,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     """Run the pipeline as from the command line and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["heart2heart", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
-        entry.run(heart2heart.main)
+        command_line.run(heart2heart.main)
     return int(ended.value.code or 0)
 
 
@@ -54,9 +63,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_table_has_the_papers_settings() -> None:
-    study = Study(Path("out"), SITES)
-    found = {(job.fold, job.way): job.config for job in study.jobs()}
-    assert len(found) == len(FOLDS) * len(WAYS)
+    study = BenchmarkStudy(Path("out"), SITES)
+    found = {(job.fold, job.variant): job.config for job in study.runs()}
+    assert len(found) == len(FOLDS) * len(VARIANTS)
     rates = [(found[fold, "labels_only"].optimiser.lr, found[fold, "labels_only"].schedule.name) for fold in FOLDS]
     assert rates == [(0.01, "cosine"), (0.003, "cosine"), (0.003, "fixed")]
     vat = [found[fold, "vat_fix_a_step"] for fold in FOLDS]
@@ -76,29 +85,31 @@ def test_the_table_has_the_papers_settings() -> None:
             assert base == config.model_copy(update={"fix_a_step": base.fix_a_step})
             assert not base.fix_a_step.mixing
             assert base.fix_a_step.gradient == "sum"
-    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*WAYS, "folds"}
-    assert set(yaml.safe_load((CONFIGS / "folds.yaml").read_text())) == set(WAYS)
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*VARIANTS, "folds"}
+    assert set(yaml.safe_load((CONFIGS / "folds.yaml").read_text())) == set(VARIANTS)
 
 
 def test_a_synthetic_run_keeps_method_and_ramp_and_is_short() -> None:
-    study = Study(Path("out"), SITES, synthetic=True)
-    config = Job(study, 0, "vat").config
-    assert config.steps == SHORT
-    assert config.unlabeled_weight.ramp == round(17000 / 24000 * SHORT)
+    study = BenchmarkStudy(Path("out"), SITES, synthetic=True)
+    config = BenchmarkRun(study, 0, "vat").config
+    assert config.steps == SYNTHETIC_STEPS
+    assert config.unlabeled_weight.ramp == round(17000 / 24000 * SYNTHETIC_STEPS)
     assert config.method == TrainConfig.load(CONFIGS / "vat.yaml", ["data.stores=[s]", "data.split=s"]).method
 
 
 def test_the_cost_counts_passes() -> None:
-    job = Job(Study(Path("out"), SITES), 0, "fixmatch_fix_a_step")
+    job = BenchmarkRun(BenchmarkStudy(Path("out"), SITES), 0, "fixmatch_fix_a_step")
     # The two guesses of 64 rows, one view of 320 without and one with gradient: 533 frames trained a step.
-    assert passes(job.config) / 3 == pytest.approx(533.33, abs=0.01)
-    assert hours([job])[job.name] == pytest.approx(24000 * 533.333 / (LIMIT * REACHED) / 3600, rel=1e-4)
-    plain = Job(job.study, 0, "fixmatch")
-    assert hours([plain], 384.0)[plain.name] == pytest.approx(24000 / 3600)
+    assert passes_per_step(job.config) / 3 == pytest.approx(533.33, abs=0.01)
+    assert gpu_hours([job])[job.name] == pytest.approx(
+        24000 * 533.333 / (ROOFLINE_FRAMES * REACHED_SHARE) / 3600, rel=1e-4
+    )
+    plain = BenchmarkRun(job.study, 0, "fixmatch")
+    assert gpu_hours([plain], 384.0)[plain.name] == pytest.approx(24000 / 3600)
 
 
 def test_shards_share_the_jobs_and_each_is_checked() -> None:
-    jobs = Study(Path("out"), SITES).jobs()
+    jobs = BenchmarkStudy(Path("out"), SITES).runs()
     parts = [choose_shard(jobs, f"{place}/4") for place in (1, 2, 3, 4)]
     assert sorted(job.name for part in parts for job in part) == sorted(job.name for job in jobs)
     for wrong in ("0/2", "3/2", "one", "1"):
@@ -217,14 +228,14 @@ def _stores(out: Path, sites: tuple[str, ...], *_: object, **__: object) -> None
         store = make_store(out / "stores" / site, sites=[site], patients=9 if site == "A" else 2, seed=seed)
         views = {frame.rpartition(":")[0]: view for frame, view in view_labels(store).items()}
         events = [LabelEvent(clip, "", view, "rater", "", "test") for clip, view in sorted(views.items())]
-        LabelBook(out / "labels.db").append(events)
+        LabelStore(out / "labels.db").append(events)
 
 
 def test_the_synthetic_way_takes_folds_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(heart2heart_data, "simulate", lambda *_: None)
-    monkeypatch.setattr(heart2heart_data, "ingest", _stores)
+    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     out = tmp_path / "out"
     arguments: tuple[object, ...] = ("--synthetic", "--out", out, "--devices", "cpu", "--replicates", 100, *TOY)
     arguments += ("--fold", 0, "--fold", 1, "--no-run-reports")
@@ -240,13 +251,13 @@ def test_the_synthetic_way_takes_folds_together(
     assert [site.site for site in folds.methods[0].sites] == ["A", "B", "C", "D"]
     assert "SYNTHETIC DATA" in (out / "comparison.html").read_text()
     evaluated = Predictions.read(out / "evaluation" / "fold0" / "predictions.parquet")
-    one = only(evaluated, ["vat"])
+    one = select_runs(evaluated, ["vat"])
     assert set(one.table["run"].to_pylist()) == {"vat"}
     assert [each.run for each in one.provenance.runs] == ["vat"]
 
-    study = Study(out, ("A", "B", "C", "D"), synthetic=True)
+    study = BenchmarkStudy(out, ("A", "B", "C", "D"), synthetic=True)
     with pytest.raises(ConfigError, match="begun with seed 7"):
-        bind(study, {"scale": 1.0, "seed": 8})
+        bind_settings(study, {"scale": 1.0, "seed": 8})
     # Of one fold alone, with a report a run, in which each stands beside the reference.
     assert run(monkeypatch, *arguments[:-5], "--method", "labels_only", "--fold", 0) == 0
     capsys.readouterr()
@@ -263,18 +274,18 @@ def test_the_synthetic_way_takes_folds_together(
 
 @pytest.mark.slow
 def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heart2heart_data, "simulate", lambda *_: None)
-    monkeypatch.setattr(heart2heart_data, "ingest", _stores)
+    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
     overrides = tuple(each.removeprefix("--override=") for each in TOY)
-    study = Study(tmp_path, ("A", "B", "C", "D"), (0,), WAYS[:3], synthetic=True, overrides=overrides)
-    found = dict(run_jobs(study.jobs(), ["cpu", "cpu"], Silent()))
-    assert {job.way for job in found} == set(WAYS[:3])
+    study = BenchmarkStudy(tmp_path, ("A", "B", "C", "D"), (0,), VARIANTS[:3], synthetic=True, overrides=overrides)
+    found = dict(train_and_test_all(study.runs(), ["cpu", "cpu"], NoProgress()))
+    assert {job.variant for job in found} == set(VARIANTS[:3])
     assert all(job.state() == "done" and line["device"] == "cpu" for job, line in found.items())
 
 
 def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:
-    job = Job(Study(tmp_path, SITES), 0, "vat")
+    job = BenchmarkRun(BenchmarkStudy(tmp_path, SITES), 0, "vat")
     assert job.result() is None
     assert job.state() == "to do"
     job.path.mkdir(parents=True)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heart2heart.curate.queue import METHODS
+from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.errors import UnknownNameError
-from heart2heart.frames.store import FrameStores
-from pipelines.label_budget import main, plans
-from pipelines.label_budget_data import Archive, draw_parts
-from pipelines.label_budget_report import gains, scores, tables
+from heart2heart.store.frame_store import FrameStores
+from pipelines.label_budget import main, replay_plans
+from pipelines.label_budget_data import LabeledClips, draw_parts
+from pipelines.label_budget_report import gains, scores_by_round, tables
+from tests.pipelines.test_mismatch import _images
 from tests.support import make_store, view_labels
-from tests.test_mismatch import _images
 
 
 def _line(by: str, asked: int, seed: int, score: float, way: str = "labels_only") -> dict[str, Any]:
@@ -29,7 +29,7 @@ def test_gains_are_paired_by_seed_over_the_rounds_after_the_first() -> None:
     for asked, gain in ((10, 0.0), (20, 0.02), (30, 0.04)):
         lines += [_line("margin", asked, seed, 0.4 + seed / 10 + gain) for seed in (0, 1)]
         lines += [_line("margin", asked, seed, 0.5 + gain, "fixmatch") for seed in (0, 1)]
-    found = scores(lines)
+    found = scores_by_round(lines)
     assert gains(found, "fashion", "labels_only", "margin") == pytest.approx([3, 3])
     assert gains(found, "fashion", "fixmatch", "margin", ("labels_only", "margin")) == pytest.approx([10, 0])
     assert gains(found, "fashion", "fixmatch", "margin") == []  # random was not replayed that way
@@ -42,7 +42,7 @@ def test_gains_are_paired_by_seed_over_the_rounds_after_the_first() -> None:
 def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store", patients=8)
     truth = {frame[:16]: view for frame, view in view_labels(store).items()}
-    archive = Archive.of("hospitals", [store.root], ("PLAX", "PSAX", "A4C", "A2C"), truth)
+    archive = LabeledClips.of("hospitals", [store.root], ("PLAX", "PSAX", "A4C", "A2C"), truth)
     part = draw_parts(archive, 0, FrameStores.open([store.root]), images=0, validation=0)
     assert len(part) == len(truth) == 64
     site = np.array(archive.clips["site"].to_pylist())
@@ -55,8 +55,8 @@ def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
 
 
 def test_every_method_is_replayed_seed_by_seed() -> None:
-    found = plans(["fashion"], list(METHODS), ["fixmatch+fix_a_step"], ["random", "margin"], 2)
-    assert len(found) == 2 * (len(METHODS) + 2)
+    found = replay_plans(["fashion"], list(STRATEGIES), ["fixmatch+fix_a_step"], ["random", "margin"], 2)
+    assert len(found) == 2 * (len(STRATEGIES) + 2)
     assert [plan.seed for plan in found] == sorted(plan.seed for plan in found)
 
 

@@ -9,19 +9,22 @@ import pyarrow as pa
 import pytest
 
 from heart2heart.errors import LeakageError
-from heart2heart.frames.geometry import Geometry
-from heart2heart.frames.store import FrameStore
-from heart2heart.predictions import Check
-from heart2heart.splits import Certificate, SplitManifest, SplitSettings, certify, propose
-from heart2heart.splits.manifest import MEMBERS
-from heart2heart.views import SCORED
+from heart2heart.schema.predictions import Check
+from heart2heart.schema.split import SPLIT_MEMBERS, Certificate
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.propose import propose
+from heart2heart.splits.settings import SplitSettings
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.geometry import Geometry
 from tests.support import make_store, view_labels
 
 
 def _freeze(store: FrameStore, rows: list[dict[str, Any]], path: Path) -> SplitManifest:
     return SplitManifest.freeze(
-        path, name="planted", classes=SCORED, seed=0, source_sites=("A",), held_out_sites=("B",), settings={},
-        members=pa.Table.from_pylist(rows, schema=MEMBERS), stores=store,
+        path, name="planted", classes=SCORED_VIEWS, seed=0, source_sites=("A",), held_out_sites=("B",), settings={},
+        members=pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS), stores=store,
     )  # fmt: skip
 
 
@@ -160,7 +163,7 @@ def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
     rows = []
     with store.writer() as writer:
         for patient in range(6):
-            for number, view in enumerate(SCORED):
+            for number, view in enumerate(SCORED_VIEWS):
                 clip = f"{patient:08x}{number:08x}"
                 role = ("train", "validation", "test")[patient % 3]
                 row = {

@@ -10,9 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from heart2heart.errors import LeakageError, MissingInputError, SplitError
-from heart2heart.files import write_json
-from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.splits import Certificate, SplitManifest, SplitSettings, certify, propose
+from heart2heart.schema.split import Certificate
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.propose import propose
+from heart2heart.splits.settings import SplitSettings
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.utils import write_json
 from tests.support import make_store, view_labels
 
 

@@ -7,10 +7,13 @@ import pyarrow.compute as pc
 import pytest
 
 from heart2heart.errors import LeakageError, SplitError
-from heart2heart.frames.official import EVERY, OFFICIAL, write_official
-from heart2heart.frames.store import FrameStore, FrameStores
-from heart2heart.splits import SplitManifest, certify, freeze_official
-from heart2heart.views import SCORED
+from heart2heart.schema.store import EVERY_SPLIT, OFFICIAL_SPLITS
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.certify import certify
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.official import freeze_official
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.store.official_splits import write_official_splits
 from tests.support import make_store, view_labels
 
 ROLES = {0: "train", 1: "train", 2: "validation", 3: "test"}
@@ -21,16 +24,16 @@ def _official(store: FrameStore, *, leaked: tuple[str, ...] = (), more: tuple[tu
     rows: list[tuple[str | None, ...]] = []
     for clip in store.clips.filter(pc.equal(store.clips["site"], "A"))["clip"].to_pylist():
         patient, number = int(clip[1:4]), int(clip[4:6])
-        view = SCORED[number] if number < 4 else "OTHER"
+        view = SCORED_VIEWS[number] if number < 4 else "OTHER"
         if clip.startswith(leaked or "none"):
             rows.append(("one", clip, "unlabeled", None))
         elif patient in ROLES:
             rows.append(("one", clip, ROLES[patient], view))
         if patient in (4, 5) and number == 4:
-            rows.append((EVERY, clip, "unlabeled", None))
+            rows.append((EVERY_SPLIT, clip, "unlabeled", None))
     rows += more
-    columns = dict(zip(OFFICIAL.names, map(list, zip(*rows, strict=True)), strict=True))
-    write_official(store.root, "A", pa.table(columns, schema=OFFICIAL))
+    columns = dict(zip(OFFICIAL_SPLITS.names, map(list, zip(*rows, strict=True)), strict=True))
+    write_official_splits(store.root, "A", pa.table(columns, schema=OFFICIAL_SPLITS))
 
 
 def _counts(split: SplitManifest) -> dict[tuple[str, str], int]:
@@ -47,7 +50,7 @@ def test_roles_are_the_sources_and_other_hospitals_are_tested_on(tmp_path: Path)
         ("A", "train"): 8, ("A", "validation"): 5, ("A", "test"): 5, ("A", "unlabeled"): 2, ("A", "excluded"): 30,
         ("B", "test"): 40, ("B", "excluded"): 10,
     }  # fmt: skip
-    assert (split.source_sites, split.held_out_sites, split.classes) == (("A",), ("B",), SCORED)
+    assert (split.source_sites, split.held_out_sites, split.classes) == (("A",), ("B",), SCORED_VIEWS)
     certificate = certify(split, stores)
     assert certificate.passed
     split.require_certified()
@@ -92,5 +95,5 @@ def test_what_cannot_be_frozen(tmp_path: Path) -> None:
 def test_splits_that_are_gone_leave_no_file(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store", frames_each=1)
     _official(store)
-    path = write_official(store.root, "A", OFFICIAL.empty_table())
+    path = write_official_splits(store.root, "A", OFFICIAL_SPLITS.empty_table())
     assert not path.exists()

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heart2heart import seeds
+from heart2heart import utils
 from heart2heart.errors import ConfigError, ExistsError, SplitError, UnknownNameError
-from heart2heart.frames.store import FrameStore
-from heart2heart.splits import SplitManifest, SplitSettings, propose, propose_folds, propose_leave_one_out
-from heart2heart.splits.strata import budget_patients
-from heart2heart.views import SCORED
+from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.assignment import budget_patients
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
+from heart2heart.splits.settings import SplitSettings
+from heart2heart.store.frame_store import FrameStore
 from tests.support import make_store, view_labels
 
 
@@ -52,7 +54,7 @@ def test_patients_are_apart_and_views_present(
     assert not (parts[0] | parts[1]) & source_test
     for role in ("train", "validation", "test"):
         views = set(split.members.filter(pc.equal(split.members["role"], role))["view"].to_pylist())
-        assert set(SCORED) <= views
+        assert set(SCORED_VIEWS) <= views
     held_out = split.members.filter(pc.equal(split.members["site"], "B"))
     assert set(held_out["role"].to_pylist()) <= {"test", "excluded"}
     assert split.held_out_sites == ("B",)
@@ -120,7 +122,7 @@ def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pyte
     labels = {
         frame: view for frame, view in view_labels(store).items() if (int(frame[3]) < 3) == (view in ("PLAX", "PSAX"))
     }
-    monkeypatch.setattr(import_module("heart2heart.splits.parts"), "ATTEMPTS", 3)
+    monkeypatch.setattr(import_module("heart2heart.splits.assignment"), "MAX_SHUFFLES", 3)
     chosen = SplitSettings(source=("A",), validation=0.17, test=0.17)
     with pytest.raises(SplitError, match=r"no way found to give every part every view; for example .* lacks"):
         propose(store, labels, chosen, tmp_path / "x")
@@ -141,7 +143,7 @@ def test_every_labeled_patient_tests_in_exactly_one_fold(tmp_path: Path) -> None
         assert not part & _patients(split, "train", "validation", "unlabeled")
         assert {p[0] for p in part} == {"A", "B"}  # stratified by hospital
         for role in ("train", "validation", "test"):
-            assert set(SCORED) <= set(_views(split, role))
+            assert set(SCORED_VIEWS) <= set(_views(split, role))
         again = propose(store, labels, SplitSettings.parse(split.settings, where="t"), tmp_path / f"again-{split.name}")
         assert again.members.equals(split.members)
 
@@ -188,8 +190,8 @@ def test_a_label_budget_keeps_the_mix_and_smaller_ones_are_inside(seed: int, bud
     strata = np.array([(number % 4 == 3) * 3 + (0, 0, 1, 2)[number // 10] for number in range(40)])
     patients = np.array([f"p{number:02d}" for number in range(40)], object)
     names = patients.tolist()
-    chosen = budget_patients(patients, strata, names, budget, seeds.stream(seed, "test"))
-    larger = budget_patients(patients, strata, names, budget + 5, seeds.stream(seed, "test"))
+    chosen = budget_patients(patients, strata, names, budget, utils.random_stream(seed, "test"))
+    larger = budget_patients(patients, strata, names, budget + 5, utils.random_stream(seed, "test"))
     assert len(set(chosen)) == budget
     assert larger[:budget] == chosen
     shares = np.bincount(strata, minlength=6) / 40

@@ -24,18 +24,23 @@ from pydicom import Dataset, dcmread
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.curate import LabelBook, import_labels, resolve
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.frames.store import FrameStores
-from heart2heart.ingest import Ledger
-from heart2heart.ingest.share import share
-from heart2heart.provenance import site_infos
-from heart2heart.splits import SplitSettings, certify, propose
-from heart2heart.verify import Identities, collect, load_planted, verify
-from heart2heart.verify.headers import available
+from heart2heart.ingest.deidentify_files import deidentify_files
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.labels.consensus import frame_labels
+from heart2heart.labels.importing import import_labels
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.splits.certify import certify
+from heart2heart.splits.propose import propose
+from heart2heart.splits.provenance import site_infos
+from heart2heart.splits.settings import SplitSettings
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.verify.check import verify
+from heart2heart.verify.confidentiality_profile import profile_available
+from heart2heart.verify.identities import Identities, collect, load_planted
 from tests.dicom.build import film, write
-from tests.evaluate.factory import make_predictions, with_rows
-from tests.ingest.archive import make_archive, run
+from tests.evaluation.factory import make_predictions, with_rows
+from tests.ingest.archive_kit import make_archive, run
 
 NAME, NUMBER, UID, BORN = "ZQXPLANT^VORNAME", "MRN-4711-ZQ", "1.2.826.0.1.77777.424242", "1943-11-22"
 
@@ -134,13 +139,13 @@ def test_a_number_within_a_longer_one_is_chance(tmp_path: Path) -> None:
 
 
 def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) -> None:
-    if not available():
+    if not profile_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have the extra `verify`: headers have not been held against the table")
         pytest.skip("the extra `verify` is not installed: headers have not been held against the table")
     archive = tmp_path / "in"
     write(archive / "a", film(2), StationName="ROOM-SEVEN", PatientSex="F")
-    share([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
     wanted = collect([archive])
     assert verify([tmp_path / "out"], wanted).findings == ()
     copy = next((tmp_path / "out").glob("*/*.dcm"))
@@ -163,11 +168,11 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
         write(archive / "more" / f"{number}", film(3, seed=90 + number), SOPInstanceUID=f"1.2.9.{number}", **who)
     run(archive, out / "store")
     (out / "store.key").rename(tmp_path / "key")
-    share([archive], out=out / "clean", key=tmp_path / "key", site="a")
-    stores, book = FrameStores.open([out / "store"]), LabelBook(out / "labels.db")
+    deidentify_files([archive], out=out / "clean", key=tmp_path / "key", site="a")
+    stores, book = FrameStores.open([out / "store"]), LabelStore(out / "labels.db")
     (tmp_path / "labels.csv").write_text("sop_instance_uid,view\n" + "".join(f"1.2.9.{n},A4C\n" for n in range(4)))
     import_labels(tmp_path / "labels.csv", book, stores, vocabulary="heart2heart", key=tmp_path / "key")
-    labels = resolve(book.events(), stores.frames)
+    labels = frame_labels(book.events(), stores.frames)
     settings = SplitSettings(name="t", source=("a",), validation=0.25, test=0.25, classes=("A4C",))
     manifest = propose(stores, labels, settings, out / "split")
     certify(manifest, stores)
@@ -220,8 +225,8 @@ def test_memory_does_not_grow_with_what_is_searched(
     wanted: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, size, out = 2**17, 8 * 2**20, tmp_path / "out"
-    monkeypatch.setattr("heart2heart.verify.parts.BLOCK", block)
-    monkeypatch.setattr("heart2heart.verify.contents._IN_MEMORY", block)
+    monkeypatch.setattr("heart2heart.verify.stream_blocks.BLOCK", block)
+    monkeypatch.setattr("heart2heart.verify.artefacts._IN_MEMORY", block)
     out.mkdir()
     with (out / "shard.npy").open("wb") as shard:
         shard.truncate(size)

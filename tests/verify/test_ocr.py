@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from heart2heart.ingest.share import share
-from heart2heart.verify import Identities, collect, ocr, verify
+from heart2heart.ingest.deidentify_files import deidentify_files
+from heart2heart.verify import ocr
+from heart2heart.verify.check import verify
+from heart2heart.verify.identities import Identities, collect
 from tests.dicom.build import region, write
 
 WORD = "ZQXPLANT"
@@ -42,19 +44,19 @@ def edits(a: str, b: str) -> int:
 
 @given(st.text("ABC", min_size=6, max_size=8), st.text("ABC", min_size=4, max_size=9))
 def test_one_misread_letter_is_allowed(word: str, read: str) -> None:
-    assert bool(ocr.match({read}, {word: "name"})) == (edits(word, read) <= 1)
+    assert bool(ocr.match_words({read}, {word: "name"})) == (edits(word, read) <= 1)
 
 
 def test_short_words_must_be_read_exactly() -> None:
-    assert ocr.match({"LEEE"}, {"LEE1": "name"}) == set()
-    assert ocr.match({"LEE1"}, {"LEE1": "name"}) == {"name"}
+    assert ocr.match_words({"LEEE"}, {"LEE1": "name"}) == set()
+    assert ocr.match_words({"LEE1"}, {"LEE1": "name"}) == {"name"}
 
 
 def test_only_margins_that_hold_something_are_read() -> None:
     picture = np.zeros((360, 480), np.uint8)
-    assert list(ocr.strips(picture)) == []
+    assert list(ocr.margin_tiles(picture)) == []
     picture[8:24, 20:200] = 200
-    found = list(ocr.strips(picture))
+    found = list(ocr.margin_tiles(picture))
     assert found
     assert all(strip.max() == 200 for strip in found)
     assert all(min(strip.shape) <= 48 for strip in found)
@@ -64,11 +66,11 @@ def test_every_margin_pixel_lies_in_a_strip() -> None:
     for top, left in ((2, 240), (355, 240), (180, 3), (180, 475)):
         picture = np.zeros((360, 480), np.uint8)
         picture[top, left] = 255
-        assert list(ocr.strips(picture)), (top, left)
+        assert list(ocr.margin_tiles(picture)), (top, left)
 
 
 def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path) -> None:
-    if not ocr.available():
+    if not ocr.tesseract_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have tesseract: no margin has been read")
         pytest.skip("tesseract is not installed: no margin has been read")
@@ -79,15 +81,15 @@ def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path)
     found = verify([path], wanted, read_margins=True).findings
     assert {one.kind for one in found} == {"name, legible"}
     assert WORD not in str(found)
-    share([tmp_path / "in"], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    deidentify_files([tmp_path / "in"], out=tmp_path / "out", key=tmp_path / "key", site="a")
     wanted.exact |= collect([tmp_path / "in"]).exact
     verdict = verify([tmp_path / "out"], wanted, read_margins=True)
     assert verdict.findings == ()
-    assert "margins by tesseract (1 DICOM files)" in verdict.done
+    assert "margins by tesseract (1 DICOM files)" in verdict.checks_made
 
 
 def test_tesseract_reads_what_stands_in_the_kept_pictures_of_a_store(tmp_path: Path) -> None:
-    if not ocr.available():
+    if not ocr.tesseract_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have tesseract: no kept picture has been read")
         pytest.skip("tesseract is not installed: no kept picture has been read")
@@ -104,8 +106,8 @@ def test_tesseract_reads_what_stands_in_the_kept_pictures_of_a_store(tmp_path: P
     np.save(tmp_path / "store" / "frames" / "0001.npy", clean)
     verdict = verify([tmp_path / "store"], wanted, read_margins=True)
     assert verdict.findings == ()
-    assert "kept pictures by tesseract (2 of 2 clips)" in verdict.done
+    assert "kept pictures by tesseract (2 of 2 clips)" in verdict.checks_made
     clean[3:] = np.maximum(clean[3:], np.asarray(layer))
     np.save(tmp_path / "store" / "frames" / "0001.npy", clean)
     found = verify([tmp_path / "store"], wanted, read_margins=True).findings
-    assert [(one.place, one.kind, one.times) for one in found] == [("a kept picture", "name, legible", 1)]
+    assert [(one.place, one.kind, one.count) for one in found] == [("a kept picture", "name, legible", 1)]

@@ -1,0 +1,89 @@
+"""How soon the next clip is on the screen after a key was pressed, in headless Chromium.
+
+    python -m benchmarks.annotation_page --clips 60 --frames 60
+
+Clips of random gray, 112 pixels wide, are labeled by one key after the other as on the page of `heart2heart curate`;
+the page itself measures from the key press to the moment after the next clip's first frame was drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import sync_playwright
+
+from heart2heart.annotate.assignments import Assignments
+from heart2heart.annotate.catalog import ClipCatalog
+from heart2heart.annotate.server import AnnotationServer
+from heart2heart.annotate.settings import AnnotationSettings
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.geometry import Geometry
+
+SIDE = 112
+PACE_MS = 400  # of a fast rater
+
+
+def make(root: Path, clips: int, frames: int) -> None:
+    """Write a store of random clips, ten to a study."""
+    rng = np.random.default_rng(0)
+    with FrameStore.create(root, Geometry("tmed2", SIDE)).writer() as writer:
+        for number in range(clips):
+            name = f"{number:016x}"
+            row = {"clip": name, "site": "A", "patient": f"p{number // 10}", "study": f"s{number // 10}",
+                   "content": name, "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": SIDE,
+                   "columns": SIDE, "n_source": frames, "quality": 0.5, "flags": []}  # fmt: skip
+            pixels = rng.integers(0, 256, (frames, SIDE, SIDE), dtype=np.uint8)
+            about = [{"index": at, "time_ms": 33.0 * at, "quality": 0.5, "dhash": at} for at in range(frames)]
+            writer.add(row, pixels, about)
+
+
+def measure(folder: Path, clips: int) -> list[float]:
+    """Label all clips but the last and return the milliseconds until each next one was shown."""
+    settings = AnnotationSettings(port=0, double=0.0)
+    server = AnnotationServer(
+        Assignments(LabelStore(folder / "labels.db"), ClipCatalog([folder / "store"], settings.modes), settings)
+    )
+    thread = threading.Thread(target=server.run, args=(lambda _: None,))
+    thread.start()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page()
+            page.goto(server.address)
+            page.get_by_label("Your name").fill("benchmark")
+            page.keyboard.press("Enter")
+            page.locator("#read[aria-busy=false]").wait_for()
+            page.wait_for_timeout(1000)
+            for _ in range(clips - 1):
+                page.keyboard.press("1")
+                page.wait_for_timeout(PACE_MS)
+            found = page.evaluate("performance.getEntriesByName('clip shown').map((entry) => entry.duration)")
+            browser.close()
+    finally:
+        server.stop()
+        thread.join()
+    return [float(value) for value in found]
+
+
+def main() -> None:
+    """Print the median, the 95th percentile and the largest."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--frames", type=int, default=60)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        make(Path(name) / "store", asked.clips, asked.frames)
+        times = measure(Path(name), asked.clips)
+    median, late = np.percentile(times, [50, 95])
+    print(f"{len(times)} clips of {asked.frames} frames: next clip on the screen after a median of {median:.0f} ms, "
+          f"95 % within {late:.0f} ms, the last after {max(times):.0f} ms")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What the text detector is shown of each clip in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.dicom.frame_reader import open_frames
+from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip
+from heart2heart.dicom.pixel_data import find_frames
+from heart2heart.dicom.reader import open_dicom, require_ultrasound
+from heart2heart.dicom.regions import read_scan_area
+from heart2heart.errors import DicomError
+from heart2heart.ingest.discover import find_files
+
+
+def scan_of(path: Path) -> ClipInspection:
+    """Return where the scan is, with the frames that the detector sees."""
+    with open_dicom(path) as opened:
+        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        facts = technical_dataset(opened.header)
+        layout = read_image_pixel(facts, big_endian=opened.big_endian)
+        film = open_frames(find_frames(opened, layout), layout, strict=False)
+        return inspect_clip(film, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
+
+
+def scans(folders: list[Path], *, every: int = 1) -> Iterator[tuple[Path, ClipInspection]]:
+    """Yield every `every`-th file of `folders` that is a clip or a still, with what is seen of it."""
+    for path in find_files(folders)[::every]:
+        try:
+            yield path, scan_of(path)
+        except DicomError:
+            continue

@@ -1,0 +1,53 @@
+"""Squared Euclidean distances in float32, by blocks of matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from heart2heart.active_learning.pool import Ints, Table
+
+_BLOCK = 2**24  # numbers of a block, 64 MiB
+
+
+def squared_norms(points: Table) -> Table:
+    """Return the squared lengths `(n,)` of the rows of `points` `(n, d)`."""
+    lengths: Table = np.einsum("ij,ij->i", points, points)
+    return lengths
+
+
+def distance_blocks(points: Table, others: Table) -> Iterator[tuple[slice, Table]]:
+    """Yield rows of `points` `(n, d)` and their squared distances `(rows, m)` to all `others` `(m, d)`."""
+    own, theirs = squared_norms(points), squared_norms(others)
+    step = max(1, _BLOCK // max(1, len(others)))
+    for start in range(0, len(points), step):
+        rows = slice(start, start + step)
+        apart = own[rows, None] + theirs - 2 * (points[rows] @ others.T)
+        yield rows, np.maximum(apart, 0, out=apart)
+
+
+def nearest(points: Table, others: Table) -> Table:
+    """Return the squared distance `(n,)` of each point to the nearest of `others`; infinite where there are none."""
+    found = np.full(len(points), np.inf, np.float32)
+    if len(others):
+        for rows, apart in distance_blocks(points, others):
+            found[rows] = apart.min(1)
+    return found
+
+
+def squared_distances_to(points: Table, lengths: Table, place: int) -> Table:
+    """Return the squared distances `(n,)` of all points to one of them, `lengths` being their `squares`."""
+    apart: Table = lengths + lengths[place] - 2 * (points @ points[place])
+    return np.maximum(apart, 0, out=apart)
+
+
+def centered(points: Table) -> Table:
+    """Return the points less their mean: distances stay, and float32 loses less of them."""
+    moved: Table = points - points.mean(0, dtype=np.float64).astype(np.float32)
+    return moved
+
+
+def subsample(places: Ints, most: int, rng: np.random.Generator) -> Ints:
+    """Return at most `most` of `places`, drawn without repetition, in order."""
+    return places if len(places) <= most else np.sort(rng.choice(places, most, replace=False))

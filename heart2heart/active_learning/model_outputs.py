@@ -1,0 +1,92 @@
+"""From frames to clips: what a run says of every frame, brought together for each clip before anything is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.active_learning.pool import Bools, Ints, Table
+from heart2heart.errors import RunError
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.clip_probabilities import clip_log_probabilities_of_sums
+from heart2heart.store.frame_store import Frames
+from heart2heart.store.geometry import Geometry
+
+PER_FRAME_TABLES = ("probabilities", "embeddings", "earlier", "student", "teacher")
+"""The tables of `pool.TABLES` that come from frames; all but `embeddings` are probabilities."""
+_BATCH = 2048  # frames read at a time
+
+
+class ModelOutputs(Protocol):
+    """What a run can tell; `heart2heart.training.model_outputs.ModelOutputs` is one."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Geometry of the frames that it takes."""
+
+    def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> Mapping[str, Table]:
+        """Return tables, of `PER_FRAME_TABLES`, of frames uint8 `(n, size, size)`.
+
+        Probabilities are given as their natural logarithms, float32 `(n, classes)`; embeddings as they are.
+        """
+
+    def last_layer(self) -> tuple[Table, Table]:
+        """Return weights `(d, classes)` and bias `(classes,)` of the last linear layer."""
+
+    def vaal_scores(self, embeddings: Table, labeled: Bools, seed: int) -> Table:
+        """Return how unlike the labeled clips an adversary calls each clip, 0 to 1, `(n,)`."""
+
+
+def read_tables(
+    evidence: ModelOutputs,
+    stores: Frames,
+    rows: Ints,
+    owner: Ints,
+    count: int,
+    tables: Set[str],
+    progress: Progress | None = None,
+) -> dict[str, Table]:
+    """Return tables of clips: the mean of their frames' embeddings, and probabilities by the rule of `aggregation`.
+
+    Args:
+        evidence: The run.
+        stores: Where the frames are.
+        rows: Their rows, int64 `(f,)`.
+        owner: The clip of each, int64 `(f,)`, from 0; every clip has at least one.
+        count: Number of clips.
+        tables: Which, of `pool.TABLES` without `unlike`.
+        progress: Told the frames done.
+
+    Raises:
+        RunError: the run takes frames of another geometry.
+    """
+    if evidence.geometry != stores.geometry:
+        what = f"this run takes frames of {evidence.geometry}, the stores hold {stores.geometry}"
+        raise RunError(what, remedy="Name stores of the geometry that it was trained on")
+    progress = progress or NoProgress()
+    wanted = tables & set(PER_FRAME_TABLES)
+    sums: dict[str, Table] = {}
+    for start in range(0, len(rows) if wanted else 0, _BATCH):
+        part = slice(start, start + _BATCH)
+        for name, values in evidence.frame_tables(stores.read(rows[part]), wanted).items():
+            total = sums.setdefault(name, np.zeros((count, values.shape[1]), np.float32))
+            np.add.at(total, owner[part], values)
+        progress.update(min(start + _BATCH, len(rows)))
+    frames: Ints = np.bincount(owner, minlength=count).astype(np.int64)
+    found: dict[str, Table] = {}
+    for name, total in sums.items():
+        if name == "embeddings":
+            divisor: Table = frames[:, None].astype(np.float32)
+            found[name] = total / divisor
+        else:
+            found[name] = np.exp(clip_log_probabilities_of_sums(total, frames)).astype(np.float32)
+    if tables & {"weights", "bias"}:
+        found["weights"], found["bias"] = evidence.last_layer()
+    return found

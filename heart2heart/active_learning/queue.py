@@ -1,0 +1,236 @@
+"""Builds the queue: from stores, a label store and a run to clips in order, each with the reason for its selection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator, model_validator
+
+from heart2heart import utils
+from heart2heart.active_learning.annotation_costs import expected_seconds, labeled_clips, read_annotation_costs
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, SelectedClip
+from heart2heart.active_learning.duplicates import FindDuplicates, duplicate_groups
+from heart2heart.active_learning.model_outputs import ModelOutputs, read_tables
+from heart2heart.active_learning.pool import ClipPool, Ints
+from heart2heart.active_learning.strategies import get_strategy
+from heart2heart.config import Config
+from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
+from heart2heart.labels.events import LabelEvent
+from heart2heart.progress import Progress
+from heart2heart.schema.store import MODES, POOL_MODES
+from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
+from heart2heart.store.frame_sampling import FrameRule
+from heart2heart.store.frame_store import Frames
+
+
+class QueueSettings(Config):
+    """How clips are chosen."""
+
+    by: str
+    """Method: a name of `METHODS`."""
+    budget: int = Field(ge=1)
+    """Most clips to be picked."""
+    spend: float | None = Field(None, gt=0)
+    """Most that the picks may cost together; null sets no limit."""
+    per_patient: int | None = Field(None, ge=1)
+    """Most clips of one patient; null sets no limit."""
+    spread: bool = False
+    """Take a second clip of a patient only when every patient has one, and so on."""
+    frames: str = "even:8"
+    """Frames of a clip that are looked at: `all`, `every:N` or `even:K`."""
+    modes: tuple[str, ...] = POOL_MODES
+    """Modes whose clips are asked for."""
+    rare: tuple[str, ...] = ()
+    """Views that `similar` looks for; empty takes those with fewer labels than their equal share."""
+    seed: int = Field(0, ge=0)
+    """Decides what is drawn."""
+
+    @field_validator("frames")
+    @classmethod
+    def _frames(cls, value: str) -> str:
+        FrameRule.parse(value)
+        return value
+
+    @field_validator("modes")
+    @classmethod
+    def _modes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or set(value) - set(MODES):
+            raise ValueError(f"name some of {', '.join(MODES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _rare_is_used(self) -> Self:
+        if self.rare and self.by != "similar":
+            raise ValueError("only the method similar looks for named views")
+        return self
+
+
+@dataclass(frozen=True)
+class LabelingQueue:
+    """Clips to be asked for.
+
+    Attributes:
+        clips: Pseudonyms of all clips that were looked at.
+        sites: Their hospitals.
+        pool: What was known of them.
+        selected: The picks, in order.
+    """
+
+    clips: tuple[str, ...]
+    sites: tuple[str, ...]
+    pool: ClipPool
+    selected: tuple[SelectedClip, ...]
+
+
+def build_queue(
+    stores: Frames,
+    settings: QueueSettings,
+    *,
+    events: Sequence[LabelEvent] = (),
+    model_outputs: ModelOutputs | None = None,
+    cost: str | Path = "equal",
+    find_duplicates: FindDuplicates | None = None,
+    progress: Progress | None = None,
+) -> LabelingQueue:
+    """Choose what to label next.
+
+    Args:
+        stores: The stores with the clips.
+        settings: How to choose.
+        events: Of the label book, in their order; clips that were read are left out.
+        model_outputs: The run; `random` alone does without.
+        cost: `equal`, `time` (seconds that readings of the view took so far), or a file (`labels.read_costs`).
+        find_duplicates: Finds frames of the same picture; None takes no clip for a repeat of another.
+        progress: Told the frames done.
+
+    Raises:
+        UnknownNameError: no such method or rare view.
+        ConfigError: the method needs a run, or labels; the budget is larger than what is left; a clip is there twice.
+        MissingInputError: no clip is left to be asked for.
+        RunError: the run takes other frames, or does not hold what the method needs.
+        LabelError: costs that cannot be told.
+    """
+    method = get_strategy(settings.by)
+    needs = set(method.tables) | ({"probabilities"} if cost == "time" else set())
+    if needs and model_outputs is None:
+        asks = "the method " + settings.by if method.tables else "the cost by time"
+        raise ConfigError(f"{asks} asks a model", remedy="Give a finished run: --run RUN")
+    if model_outputs is not None:
+        needs |= {"probabilities"}  # the queue says what the model thinks, for who looks at it later
+        _check_taxonomy(model_outputs)
+    classes = model_outputs.classes if model_outputs is not None else tuple(VIEWS)
+    clips, sites, patient, rows, owner = _clips(stores, settings)
+    # What refuses the costs is said before the frames are read, which takes minutes.
+    told = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
+    if cost == "time":
+        expected_seconds(np.array([-1]), classes, events)
+    asked, target = labeled_clips(clips, classes, events)
+    pool = ClipPool(
+        patient=patient,
+        labeled_mask=asked,
+        target=target,
+        cost=np.ones(len(clips)) if told is None else told,
+        duplicate_group=np.arange(len(clips)),
+        classes=classes,
+        rare=tuple(_class_of(view, classes) for view in settings.rare),
+    )
+    _check_budget(pool, settings, "before near-duplicates are looked for")
+    if method.needs_labels and not len(pool.labeled):
+        remedy = "Name the label book (--labels), or begin with --by typiclust or --by core_set"
+        raise ConfigError(f"the method {settings.by} needs clips labeled with a view of the run", remedy=remedy)
+    if find_duplicates is not None:
+        pool = replace(pool, duplicate_group=_pictures(stores, rows, owner, len(clips), find_duplicates))
+        _check_budget(pool, settings, "near-duplicates counted once")
+    if model_outputs is not None:
+        per_frame = needs | ({"embeddings"} if "vaal" in needs else set())
+        tables = read_tables(model_outputs, stores, rows, owner, len(clips), per_frame - {"vaal"}, progress)
+        if "vaal" in needs:
+            tables["vaal"] = model_outputs.vaal_scores(tables["embeddings"], asked, settings.seed)
+        pool = replace(pool, tables=tables)
+    if cost == "time":
+        pool = replace(pool, cost=expected_seconds(pool.table("probabilities").argmax(1), classes, events))
+    return LabelingQueue(tuple(clips), tuple(sites), pool, select_clips(pool, settings))
+
+
+def select_clips(pool: ClipPool, settings: QueueSettings) -> tuple[SelectedClip, ...]:
+    """Pick among the clips of a pool.
+
+    Raises:
+        UnknownNameError: no such method.
+        ConfigError: the limits do not let as many clips be picked as the budget says.
+    """
+    shortlist = BudgetedSelection(
+        pool, settings.budget, per_patient=settings.per_patient, spread=settings.spread, spend=settings.spend
+    )
+    get_strategy(settings.by).select(pool, shortlist, utils.random_stream(settings.seed, "queue", settings.by))
+    picked = len(shortlist.selected)
+    if settings.spend is None and picked < settings.budget:
+        most = settings.per_patient
+        bound = f"only {picked} are left" if most is None else f"at most {most} of a patient are {picked}"
+        remedy = f"Ask for {picked}" + ("" if most is None else ", or raise --per-patient")
+        raise ConfigError(f"a budget of {settings.budget} clips, but {bound}", where="--budget", remedy=remedy)
+    if not picked:
+        raise ConfigError("no clip costs as little as may be spent", where="--spend", remedy="Raise it")
+    return tuple(shortlist.selected)
+
+
+def _check_taxonomy(evidence: ModelOutputs) -> None:
+    foreign = sorted(set(evidence.classes) - set(VIEWS))
+    if foreign:
+        what = f"this run tells views that taxonomy {TAXONOMY_VERSION} does not have: {', '.join(foreign)}"
+        raise UnknownNameError(what, remedy="Name a run of this taxonomy")
+
+
+def _class_of(view: str, classes: tuple[str, ...]) -> int:
+    if view not in classes:
+        raise UnknownNameError.among("view of the run", view, list(classes))
+    return classes.index(view)
+
+
+def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str], Ints, Ints, Ints]:
+    """Return clips, hospitals, patients by number, and the frames looked at: rows and the clip that each is of."""
+    table = stores.clips.select(["clip", "site", "patient", "mode"])
+    table = table.filter(pc.is_in(table["mode"], pa.array(settings.modes, pa.string()))).sort_by("clip")
+    if not len(table):
+        what = f"the stores hold no clip of {', '.join(settings.modes)}"
+        raise MissingInputError(what, remedy="Name other stores, or other modes with --mode")
+    clips = table["clip"].to_pylist()
+    if len(set(clips)) < len(clips):
+        what = f"{len(clips) - len(set(clips))} clips are in several of these stores"
+        raise ConfigError(what, remedy="Name each store once, and none that repeats another")
+    frames = stores.frames.select(["clip", "index", "row"])
+    place = pc.fill_null(pc.index_in(frames["clip"], table["clip"].combine_chunks()), -1).to_numpy().astype(np.int64)
+    order = np.lexsort((frames["index"].to_numpy(), place))
+    order = order[place[order] >= 0]
+    owner, rows = place[order], frames["row"].to_numpy().astype(np.int64)[order]
+    counts = np.bincount(owner, minlength=len(clips))
+    rule = FrameRule.parse(settings.frames)
+    starts = np.cumsum(counts) - counts
+    chosen = np.concatenate([start + rule.choose(n) for start, n in zip(starts.tolist(), counts.tolist(), strict=True)])
+    _, patient = np.unique(
+        np.char.add(np.char.add(table["site"].to_pylist(), "\x1f"), table["patient"].to_pylist()), return_inverse=True
+    )
+    return clips, table["site"].to_pylist(), patient.astype(np.int64), rows[chosen], owner[chosen]
+
+
+def _pictures(stores: Frames, rows: Ints, owner: Ints, count: int, find_same: FindDuplicates) -> Ints:
+    table = stores.frames
+    place = np.empty(int(table["row"].to_numpy().max()) + 1, np.int64)
+    place[table["row"].to_numpy()] = np.arange(len(table))
+    hashes = table["dhash"].to_numpy().astype(np.uint64)[place[rows]]
+    return duplicate_groups(owner, find_same(hashes, owner, rows, stores)[0], count)
+
+
+def _check_budget(pool: ClipPool, settings: QueueSettings, when: str) -> None:
+    if pool.available == 0:
+        what = f"no clip is left to be asked for: {int(pool.labeled_mask.sum())} of {len(pool)} were read ({when})"
+        raise MissingInputError(what, remedy="Ingest more, or name other modes with --mode")
+    if settings.budget > pool.available and settings.spend is None:
+        what = f"a budget of {settings.budget} clips, but only {pool.available} are left ({when})"
+        raise ConfigError(what, where="--budget", remedy=f"Ask for {pool.available} at most")

@@ -1,0 +1,88 @@
+"""The queue as a file: the page's `clip` and `why`, and what else was known when the clip was picked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from heart2heart import __version__
+from heart2heart.active_learning.queue import LabelingQueue, QueueSettings
+from heart2heart.errors import ConfigError
+from heart2heart.schema.views import TAXONOMY_VERSION
+from heart2heart.utils import atomic_path
+
+QUEUE_METADATA_KEY = b"heart2heart.queue"
+
+QUEUE_SCHEMA = pa.schema(
+    [
+        pa.field("clip", pa.string(), nullable=False),
+        pa.field("why", pa.string(), nullable=False),  # shown to raters; names no view
+        pa.field("rank", pa.int32(), nullable=False),  # from 1
+        pa.field("score", pa.float64(), nullable=False),  # the method's own measure
+        pa.field("cost", pa.float64(), nullable=False),
+        pa.field("site", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("view", pa.string()),  # the likeliest by the run; null without one
+        pa.field("probability", pa.float32()),
+    ]
+)
+
+
+def queue_table(queue: LabelingQueue, settings: QueueSettings) -> pa.Table:
+    """Return the rows of `QUEUE_SCHEMA`, in order."""
+    places = np.array([pick.index for pick in queue.selected], np.int64)
+    shares = queue.pool.tables.get("probabilities")
+    views = None if shares is None else [queue.pool.classes[number] for number in shares[places].argmax(1)]
+    columns = {
+        "clip": [queue.clips[place] for place in places],
+        "why": [pick.reason for pick in queue.selected],
+        "rank": list(range(1, len(places) + 1)),
+        "score": [pick.score for pick in queue.selected],
+        "cost": queue.pool.cost[places],
+        "site": [queue.sites[place] for place in places],
+        "method": [settings.by] * len(places),
+        "view": views or [None] * len(places),
+        "probability": [None] * len(places) if shares is None else shares[places].max(1),
+    }
+    return pa.table(columns, schema=QUEUE_SCHEMA)
+
+
+def check_queue_suffix(path: Path) -> None:
+    """Refuse a name by which the page would not know the format.
+
+    Raises:
+        ConfigError: neither `.parquet` nor `.csv`.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise ConfigError("a queue is a Parquet or a CSV file", where=path, remedy="End its name by .parquet or .csv")
+
+
+def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, run: str | None = None) -> pa.Table:
+    """Write a queue whole or not at all, and return its rows.
+
+    A Parquet file also says how it was made; a CSV file holds the rows alone.
+
+    Args:
+        queue: What was picked.
+        settings: How.
+        path: `.parquet` or `.csv`.
+        run: Name of the run.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    check_queue_suffix(path)
+    table = queue_table(queue, settings)
+    about = settings.model_dump(mode="json") | {"run": run, "taxonomy": TAXONOMY_VERSION, "heart2heart": __version__}
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(table, temporary)
+        else:
+            told = {QUEUE_METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
+            pq.write_table(table.replace_schema_metadata(told), temporary, compression="zstd")
+    return table

@@ -1,0 +1,109 @@
+"""Coverage of the embeddings: core-set (k-center greedy) and TypiClust (the most typical clip of each cluster)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection
+from heart2heart.active_learning.distances import (
+    centered,
+    distance_blocks,
+    nearest,
+    squared_distances_to,
+    squared_norms,
+    subsample,
+)
+from heart2heart.active_learning.pool import ClipPool, Floats, Ints, Table
+from heart2heart.active_learning.strategies.base import QueryStrategy
+
+
+def select_core_set(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick by distance for its cost, in time n x picks; with nothing labeled, first the clip nearest the mean."""
+    points = centered(pool.table("embeddings"))
+    lengths = squared_norms(points)
+    apart = nearest(points, points[pool.labeled_mask])
+    while not shortlist.is_full():
+        if np.isinf(apart[0]):
+            place = int(np.argmin(np.where(shortlist.open, lengths, np.inf)))
+            shortlist.select(place, float("inf"), "the most central clip: nothing is labeled yet")
+        else:
+            place = int(np.argmax(np.where(shortlist.open, np.sqrt(apart) / pool.cost, -1)))
+            gap = float(np.sqrt(apart[place]))
+            shortlist.select(place, gap, f"far from every clip labeled or picked: {gap:.2f}")
+        np.minimum(apart, squared_distances_to(points, lengths, place), out=apart)
+
+
+CORE_SET = QueryStrategy(
+    "clips far from all that is labeled or picked (k-center greedy)",
+    "Sener and Savarese, ICLR 2018, arXiv 1708.00489",
+    frozenset({"embeddings"}),
+    select_core_set,
+)
+
+
+NEIGHBOURS = 20
+"""Neighbours whose mean distance tells how typical a clip is."""
+MAX_CLUSTERS = 500
+MIN_CLUSTER_SIZE = 5
+"""Clusters below this size come last: they hold what is odd, not what is typical."""
+_FITTED = 20_000  # clips that the clusters are fitted on
+_EXACT = 50  # clusters from which k-means works by batches, as in the authors' code
+
+
+def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
+    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`; fewer where fewer points differ."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    fitted = points[subsample(np.arange(len(points)), max(_FITTED, 10 * count), rng)]
+    count = min(count, len(np.unique(fitted, axis=0)))
+    kind = KMeans if count <= _EXACT else MiniBatchKMeans
+    extra = {} if kind is KMeans else {"batch_size": 1024}
+    model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra).fit(fitted)
+    centres = model.cluster_centers_.astype(np.float32)
+    found = np.empty(len(points), np.int64)
+    for rows, apart in distance_blocks(points, centres):
+        found[rows] = apart.argmin(1)
+    return found
+
+
+def typicality(points: Table) -> Floats:
+    """Return one over the mean distance to the nearest `NEIGHBOURS` of the same cluster, `(n,)`; 1 for a lone point."""
+    count = min(NEIGHBOURS, len(points) - 1)
+    if count < 1:
+        return np.ones(len(points))
+    found = np.empty(len(points))
+    for rows, apart in distance_blocks(points, points):
+        apart[np.arange(len(apart)), np.arange(len(points))[rows]] = 0
+        near = np.partition(apart, count, axis=1)[:, : count + 1]
+        found[rows] = np.sqrt(near).sum(1) / count
+    return np.asarray(1 / (found + 1e-7), np.float64)
+
+
+def select_typiclust(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick from the cluster with the fewest labels, of these the largest, the clip most typical for its cost."""
+    points = centered(pool.table("embeddings"))
+    count = min(int(pool.labeled_mask.sum()) + shortlist.remaining, MAX_CLUSTERS)
+    member = cluster(points, count, rng)
+    sizes = np.bincount(member, minlength=count)
+    covered = np.bincount(member[pool.labeled_mask], minlength=count)
+    order: dict[int, list[int]] = {}
+    typical = np.zeros(len(pool))
+    while not shortlist.is_full():
+        waiting = np.bincount(member[shortlist.open], minlength=count) > 0
+        chosen = int(np.lexsort((-sizes, covered, sizes < MIN_CLUSTER_SIZE, ~waiting))[0])
+        if chosen not in order:
+            mine = np.flatnonzero(member == chosen)
+            typical[mine] = typicality(points[mine])
+            order[chosen] = mine[np.argsort(-typical[mine] / pool.cost[mine], kind="stable")].tolist()
+        place = next(place for place in order[chosen] if shortlist.open[place])
+        why = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or picked"
+        shortlist.select(place, float(typical[place]), why)
+        covered[chosen] += 1
+
+
+TYPICLUST = QueryStrategy(
+    "the most typical clip of each group of like clips without a label",
+    "Hacohen, Dekel and Weinshall, ICML 2022, arXiv 2202.02794",
+    frozenset({"embeddings"}),
+    select_typiclust,
+)

@@ -1,0 +1,170 @@
+"""The clips that the page shows: their frames, blanked and cropped as the stores hold them, checked by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.errors import MissingInputError, StoreError
+from heart2heart.store.frame_store import FrameStores
+
+_COLUMNS = ["clip", "site", "study", "mode", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
+_DEFAULT_FRAME_MS = 40.0  # milliseconds a frame, where no time is known
+
+
+@dataclass(frozen=True)
+class CatalogClip:
+    """One clip of the shelf.
+
+    Attributes:
+        clip: Its pseudonym.
+        site: Hospital.
+        study: Pseudonym of its study.
+        frame_hash: SHA-256 of its frames.
+        rows: int64, the frames' numbers in the stores, in order of time.
+        frame_ms: Mean time from frame to frame, milliseconds.
+        synthetic: Whether it is simulated.
+    """
+
+    clip: str
+    site: str
+    study: str
+    frame_hash: str
+    rows: npt.NDArray[np.int64]
+    frame_ms: float
+    synthetic: bool
+
+
+class ClipCatalog:
+    """The clips of some stores, read again when a store grows or changes.
+
+    Args:
+        roots: The stores.
+        modes: Which clips, by mode.
+    """
+
+    def __init__(self, roots: Sequence[Path], modes: Sequence[str]) -> None:
+        self._roots, self._modes, self._lock = list(roots), frozenset(modes), Lock()
+        self._read_tables()
+
+    def _read_tables(self) -> None:
+        self._stores = FrameStores.open(self._roots)
+        self._mark = _fingerprint(self._roots)
+        self.size = self._stores.geometry.size
+        self.clips = _clips(self._stores, self._modes)
+        self.studies: dict[str, list[str]] = {}
+        for clip in self.clips.values():
+            self.studies.setdefault(clip.study, []).append(clip.clip)
+
+    def refresh(self) -> bool:
+        """Read the stores again if their files differ from those last seen, and return whether they did."""
+        with self._lock:
+            if _fingerprint(self._roots) == self._mark:
+                return False
+            self._read_tables()
+            return True
+
+    def find(self, clip: str) -> CatalogClip:
+        """Return a clip by its pseudonym.
+
+        Raises:
+            MissingInputError: it is not there, or no longer.
+        """
+        found = self.clips.get(clip)
+        if found is None:
+            raise MissingInputError("this clip is not in the store, or no longer", remedy="Go on to the next clip")
+        return found
+
+    def pixels(self, clip: CatalogClip) -> npt.NDArray[np.uint8]:
+        """Return the frames of a clip, uint8 `(n, size, size)`.
+
+        Raises:
+            StoreError: they cannot be read, or are not those that the clip was ingested with.
+        """
+        frames = self._stores.read(clip.rows)
+        if hashlib.sha256(frames.data).hexdigest() != clip.frame_hash:
+            remedy = "Run: heart2heart store verify STORE"
+            raise StoreError("the frames of this clip changed in the store", where=clip.clip, remedy=remedy)
+        return frames
+
+    def thumbnails(self, clips: Sequence[str], *, each: int, side: int) -> npt.NDArray[np.uint8]:
+        """Return frames spread over each clip, reduced by whole blocks of pixels.
+
+        Args:
+            clips: Which clips.
+            each: Frames of a clip; a shorter clip repeats some.
+            side: Largest width of a frame in the answer.
+
+        Returns:
+            uint8 `(clips * each, reduced, reduced)`.
+
+        Raises:
+            MissingInputError: one of them is not there.
+        """
+        spread = (np.arange(each) + 0.5) / each
+        rows = [found.rows[(spread * len(found.rows)).astype(int)] for found in map(self.find, clips)]
+        frames = self._stores.read(np.concatenate(rows) if rows else np.zeros(0, np.int64))
+        block = -(-self.size // side)
+        reduced = self.size // block
+        cut = frames[:, : reduced * block, : reduced * block].reshape(-1, reduced, block, reduced, block)
+        means: npt.NDArray[np.uint8] = np.rint(cut.mean(axis=(2, 4))).astype(np.uint8)
+        return means
+
+
+def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]:
+    """Return the clips by hospital, study and stress stage, in the order in which the tables list them."""
+    frames = stores.frames.select(["clip", "index", "time_ms", "row"])
+    names = frames["clip"].to_numpy(zero_copy_only=False)
+    order = np.lexsort((frames["index"].to_numpy(), names))
+    rows = frames["row"].to_numpy()[order]
+    times = frames["time_ms"].to_numpy(zero_copy_only=False).astype(np.float64)[order]
+    distinct, starts = np.unique(names[order], return_index=True)
+    ends = np.append(starts[1:], len(order))
+    place = {name: slice(start, end) for name, start, end in zip(distinct, starts, ends, strict=True)}
+    columns = [
+        "clip",
+        "site",
+        "study",
+        "mode",
+        "pixel_hash",
+        "synthetic",
+        "frame_time_ms",
+        "stage_number",
+        "view_number",
+    ]
+    found = []
+    for row in stores.clips.select(columns).to_pylist():
+        if row["mode"] in modes and row["clip"] in place:
+            mine = place[row["clip"]]
+            pace = _frame_time_ms(times[mine], row["frame_time_ms"])
+            clip = CatalogClip(
+                row["clip"], row["site"], row["study"], row["pixel_hash"], rows[mine], pace, bool(row["synthetic"])
+            )
+            found.append(((row["site"], row["study"], row["stage_number"] or 0, row["view_number"] or 0), clip))
+    return {clip.clip: clip for _, clip in sorted(found, key=lambda pair: pair[0])}
+
+
+def _frame_time_ms(times: npt.NDArray[np.float64], stated: float | None) -> float:
+    span = times[-1] - times[0]
+    if len(times) > 1 and np.isfinite(span) and span > 0:
+        return float(span / (len(times) - 1))
+    return float(stated) if stated and np.isfinite(stated) else _DEFAULT_FRAME_MS
+
+
+def _fingerprint(roots: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of every file of the stores' tables and frames."""
+    found = []
+    for root in roots:
+        if not (root / "store.json").is_file():
+            raise StoreError("this frame store is gone", where=root, remedy="Put it back; labels so far are kept")
+        for folder in ("clips", "frames"):
+            for path in (root / folder).glob("[0-9a-f]*"):
+                about = path.stat()
+                found.append((str(path), about.st_size, about.st_mtime_ns))
+    return tuple(sorted(found))

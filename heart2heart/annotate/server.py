@@ -1,0 +1,223 @@
+"""The web application of the annotation page (its routes and error responses) and the server that runs it.
+
+Whatever a client names (a clip, an event, a file of the page) is looked up in a table that the server made; no text
+from a client becomes part of a path.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from heart2heart.annotate import endpoints
+from heart2heart.annotate.assignments import Assignments
+from heart2heart.annotate.auth import Authenticator, NotAuthenticatedError
+from heart2heart.annotate.middleware import SecurityMiddleware
+from heart2heart.errors import (
+    ConfigError,
+    Heart2HeartError,
+    LabelConflictError,
+    MissingInputError,
+    RemoteError,
+    StoreError,
+)
+
+_CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_HTTP_STATUS: tuple[tuple[type[Heart2HeartError], int], ...] = (
+    (NotAuthenticatedError, 401), (LabelConflictError, 409), (MissingInputError, 404), (ConfigError, 400), (StoreError, 410),
+)  # fmt: skip
+"""Status by kind of error; any other is 503, upon which the page keeps the answer and tries again."""
+
+
+def build_app(desk: Assignments, entrance: Authenticator, hosts: Callable[[], frozenset[str]]) -> Starlette:
+    """Return the application.
+
+    Args:
+        desk: Who is asked what.
+        entrance: Who may come in.
+        hosts: Gives the values of the Host header that are answered.
+    """
+
+    def api(path: str, answer: Callable[[endpoints.ApiRequest], Response], method: str = "GET") -> Route:
+        async def endpoint(request: Request) -> Response:
+            content = await _json_body(request)
+            rater = await run_in_threadpool(entrance.rater, request.cookies)
+            call = endpoints.ApiRequest(rater, desk, request.path_params.get("clip", ""), content)
+            return await run_in_threadpool(answer, call)
+
+        return Route(f"/api/{path}", _with_error_responses(endpoint), methods=[method])
+
+    async def enter(request: Request) -> Response:
+        content = await _json_body(request)
+        rater, secret = await run_in_threadpool(entrance.log_in, content)
+        response = JSONResponse({"name": rater.name})
+        response.set_cookie(
+            entrance.cookie, quote(secret), httponly=True, samesite="strict", secure=desk.settings.scheme == "https",
+            max_age=365 * 86400,
+        )  # fmt: skip
+        return response
+
+    async def me(request: Request) -> Response:
+        try:
+            rater = await run_in_threadpool(entrance.rater, request.cookies)
+        except NotAuthenticatedError as error:  # nothing went wrong: this is how the page learns whom to ask
+            return JSONResponse({"enter": str(error), "by": entrance.credential})
+        return JSONResponse(endpoints.session(rater, desk))
+
+    async def leave(request: Request) -> Response:
+        response = JSONResponse({})
+        response.delete_cookie(entrance.cookie)
+        return response
+
+    routes = [
+        *(Route(path, _file(content, kind)) for path, content, kind in _files()),
+        Route("/api/enter", _with_error_responses(enter), methods=["POST"]),
+        Route("/api/leave", leave, methods=["POST"]),
+        Route("/api/me", me),
+        api("work", endpoints.next_clips, "POST"),
+        api("clips/{clip}", endpoints.clip_details),
+        api("clips/{clip}/frames", endpoints.clip_frames),
+        api("clips/{clip}/sheet", endpoints.study_clips),
+        api("clips/{clip}/thumbs", endpoints.study_thumbnails),
+        api("answers", endpoints.save_label, "POST"),
+        api("taken-back", endpoints.retract_labels, "POST"),
+        api("grid", endpoints.grid_counts),
+        api("grid", endpoints.grid_clips, "POST"),
+        api("strips", endpoints.grid_frames, "POST"),
+        api("review", endpoints.disagreements),
+        api("review/{clip}", endpoints.disagreement_details),
+        api("progress", endpoints.progress),
+        api("agreement", endpoints.agreement),
+    ]
+    return Starlette(
+        routes=routes, middleware=[Middleware(SecurityMiddleware, hosts=hosts, scheme=desk.settings.scheme)]
+    )
+
+
+def _files() -> list[tuple[str, bytes, str]]:
+    """Return address, content and type of every file of the page, read once."""
+    folder = resources.files("heart2heart.annotate") / "static"
+    found = []
+    for item in folder.iterdir():
+        kind = _CONTENT_TYPES[item.name[item.name.rindex(".") :]]
+        found.append(("/" if item.name == "index.html" else f"/{item.name}", item.read_bytes(), kind))
+    return found
+
+
+def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return endpoint
+
+
+async def _json_body(request: Request) -> dict[str, Any]:
+    if request.method == "GET":
+        return {}
+    try:
+        content = json.loads(await request.body())
+    except ValueError:
+        raise ConfigError("the request is not JSON") from None
+    if not isinstance(content, dict):
+        raise ConfigError("the request is no mapping")
+    return content
+
+
+def _with_error_responses(
+    endpoint: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Turn an error into an answer; the paths of the server's files stay out of it."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Heart2HeartError as error:
+            status = next((status for kind, status in _HTTP_STATUS if isinstance(error, kind)), 503)
+            text = error.what if error.remedy is None else f"{error.what}. {error.remedy}"
+            return JSONResponse({"error": text}, status)
+
+    return guarded
+
+
+_SHUTDOWN_TIMEOUT_S = 3  # for requests under way, when the page is stopped
+
+
+class AnnotationServer:
+    """One page, listening from its making on.
+
+    Args:
+        desk: Who is asked what; its settings say where to listen.
+
+    Raises:
+        RemoteError: the address is taken, or not of this machine.
+        ConfigError: the certificate cannot be used; the label book has other clips read twice than is asked for.
+    """
+
+    def __init__(self, desk: Assignments) -> None:
+        settings = desk.settings
+        self._book = desk.label_store
+        self._socket = _listen(settings.bind, settings.port)
+        self.port: int = self._socket.getsockname()[1]
+        with ExitStack() as stack:
+            stack.callback(self._socket.close)
+            entrance = Authenticator(settings.raters, self.port)
+            self._server = uvicorn.Server(self._config(desk, entrance))
+            desk.settle_plan()
+            desk.refresh()
+            stack.pop_all()
+
+    def _config(self, desk: Assignments, entrance: Authenticator) -> uvicorn.Config:
+        settings = desk.settings
+        hosts = settings.hosts(self.port)
+        name = settings.names[0] if settings.names else settings.bind
+        self.address = f"{settings.scheme}://{f'[{name}]' if ':' in name else name}:{self.port}/"
+        config = uvicorn.Config(
+            build_app(desk, entrance, lambda: hosts),
+            ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
+            log_level="error", access_log=False, server_header=False, lifespan="off",
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S, proxy_headers=False,
+        )  # fmt: skip
+        try:
+            config.load()
+        except OSError as error:  # ssl's own errors are of this kind
+            raise ConfigError("this certificate or its key cannot be used", where=settings.certificate) from error
+        return config
+
+    def run(self, ready: Callable[[str], None]) -> None:
+        """Answer requests until SIGTERM, Ctrl-C or `stop`.
+
+        Args:
+            ready: Told the address of the page.
+        """
+        ready(self.address)
+        try:
+            with self._book.keep_open():
+                self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Let `run` return soon; may be called from another thread."""
+        self._server.should_exit = True
+
+
+def _listen(bind: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    try:
+        return socket.create_server((bind, port), family=family, backlog=256)
+    except OSError as error:
+        remedy = "Give another --port, or an address of this machine with --bind"
+        raise RemoteError(f"cannot listen at port {port}", where=bind, remedy=remedy) from error

@@ -1,0 +1,86 @@
+"""How the page is served and what it asks for."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from heart2heart.config import Config
+from heart2heart.schema.store import MODES, POOL_MODES
+
+
+class AnnotationSettings(Config):
+    """Where the page listens, who may use it, and what it asks."""
+
+    bind: str = "127.0.0.1"
+    """Address to listen at. Beyond loopback, `raters` must be given, and `certificate` or `allow_http`."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """TCP port; 0 takes a free one."""
+    names: tuple[str, ...] = ()
+    """Host names by which browsers may call the page, beside its address; a request under another name is refused."""
+    raters: Path | None = None
+    """File of raters and their tokens; without one, on loopback only, a rater just gives a name."""
+    certificate: Path | None = None
+    """TLS certificate (PEM)."""
+    private_key: Path | None = None
+    """Private key of the certificate (PEM)."""
+    allow_http: bool = False
+    """Permit tokens and frames to go unencrypted over a network."""
+    double: float | None = Field(default=None, ge=0, le=1)
+    """Share of the clips that two raters read, each blind to the other and to the model. None: as the label book says,
+    0.2 for a new one."""
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    """Chooses which clips are read twice. None: as the label book says; drawn by chance for a new one."""
+    replan: bool = False
+    """Change what the label book says of `double` and `seed`."""
+    suggest: bool = False
+    """Show the model's suggestion of clips that are read once, but for a like share as are read twice."""
+    modes: tuple[str, ...] = POOL_MODES
+    """Modes whose clips are asked for."""
+
+    @field_validator("bind")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return "127.0.0.1" if value == "localhost" else str(ipaddress.ip_address(value))
+
+    @field_validator("modes")
+    @classmethod
+    def _modes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or set(value) - set(MODES):
+            raise ValueError(f"modes are among {', '.join(MODES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("a certificate and its private key are given together")
+        if self.is_local:
+            return self
+        if self.raters is None:
+            raise ValueError("beyond loopback each rater needs a token: give --raters")
+        if self.certificate is None and not self.allow_http:
+            raise ValueError("tokens would go over the network unencrypted: give --certificate, or --allow-http")
+        if ipaddress.ip_address(self.bind).is_unspecified and not self.names:
+            raise ValueError("say by which host name the page is called: give --name")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the page can be reached from this machine alone."""
+        return ipaddress.ip_address(self.bind).is_loopback
+
+    @property
+    def scheme(self) -> str:
+        """`https` with a certificate, else `http`."""
+        return "http" if self.certificate is None else "https"
+
+    def hosts(self, port: int) -> frozenset[str]:
+        """Return the values of the Host header that are answered, once the port is known."""
+        names = {f"[{self.bind}]" if ":" in self.bind else self.bind, *(name.lower() for name in self.names)}
+        if self.is_local:
+            names |= {"localhost", "127.0.0.1", "[::1]"}
+        usual = 443 if self.scheme == "https" else 80
+        return frozenset({f"{name}:{port}" for name in names} | (names if port == usual else set()))

@@ -1,0 +1,161 @@
+"""The file formats of public data sets, each read to gray frames.
+
+PNG by Pillow; NIfTI and MetaImage by SimpleITK, which also tells the spacing; AVI by PyAV, an extra.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.errors import DicomError
+
+MAX_SIDE = 8192
+MAX_FRAMES = 20_000
+
+
+@dataclass(frozen=True)
+class DecodedFile:
+    """The frames of one file.
+
+    Attributes:
+        pixels: uint8 `(n, height, width)`, at least one frame.
+        spacing_mm: Size of a pixel down the rows and along the columns, or None where the file says nothing.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    spacing_mm: tuple[float, float] | None = None
+
+
+def read_png(path: Path) -> DecodedFile:
+    """Read one PNG; colours become luma (ITU-R BT.601).
+
+    Raises:
+        DicomError: `failed:empty`, `failed:decode`, `failed:bounds` or `failed:layout` (16 bits).
+    """
+    from PIL import Image
+
+    raw = _read_bytes(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `failed:bounds` says it
+            with Image.open(io.BytesIO(raw), formats=("PNG",)) as image:
+                if max(image.size) > MAX_SIDE:
+                    raise DicomError(f"a side of over {MAX_SIDE} pixels", code="failed:bounds")
+                if image.mode.startswith("I"):
+                    raise DicomError("a PNG of 16 bits, where 8 were expected", code="failed:layout")
+                pixels = np.asarray(image if image.mode == "L" else image.convert("L"), np.uint8)
+    except DicomError:
+        raise
+    except Image.DecompressionBombError:
+        raise DicomError(f"a side of over {MAX_SIDE} pixels", code="failed:bounds") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
+        raise DicomError("this PNG cannot be decoded", code="failed:decode") from None
+    return DecodedFile(pixels[None])
+
+
+def read_volume(path: Path) -> DecodedFile:
+    """Read one NIfTI or MetaImage file of a picture or a sequence, with its spacing.
+
+    Raises:
+        DicomError: `failed:empty`, `failed:decode`, `failed:truncated`, `failed:bounds`, or `failed:layout` (colours,
+            gray levels outside 0 to 255, a spacing that cannot be).
+    """
+    import SimpleITK
+
+    if not path.stat().st_size:
+        raise DicomError("this file has no bytes", code="failed:empty")
+    sitk: Any = SimpleITK  # its functions carry no types
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        frames = int(np.prod(size[2:]))
+        if max(size[:2]) > MAX_SIDE or frames > MAX_FRAMES:
+            raise DicomError("a size beyond any echocardiogram's", code="failed:bounds")
+        image = reader.Execute()
+        values = np.asarray(sitk.GetArrayFromImage(image))
+        if _stored_bytes(path) < values.nbytes:  # the reader fills what is cut off with zeros and says nothing
+            raise DicomError("this image is cut short", code="failed:truncated")
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DicomError("this image is cut short or damaged", code="failed:truncated") from None
+    except RuntimeError:
+        raise DicomError("this image cannot be decoded", code="failed:decode") from None
+    if image.GetNumberOfComponentsPerPixel() != 1 or values.ndim not in (2, 3) or not values.size:
+        raise DicomError("not a gray picture or a sequence of such", code="failed:layout")
+    if values.dtype != np.uint8:
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+            raise DicomError("gray levels outside 0 to 255", code="failed:layout")
+        values = np.rint(values).astype(np.uint8)
+    along, down = image.GetSpacing()[:2]
+    if not (0 < down < 1e3 and 0 < along < 1e3 and 0.1 <= down / along <= 10):
+        raise DicomError("a spacing that cannot be", code="failed:layout")
+    return DecodedFile(values.reshape(-1, *values.shape[-2:]), (float(down), float(along)))
+
+
+def read_video(path: Path) -> DecodedFile:
+    """Read every frame of a video; colours become gray as the decoder's luma.
+
+    Raises:
+        DicomError: `failed:no_decoder` without PyAV, `failed:empty`, `failed:decode`, `failed:bounds`.
+    """
+    try:
+        import av
+        from av.error import FFmpegError
+    except ImportError:
+        remedy = "Run: pip install 'heart2heart[video]'"
+        raise DicomError("the decoder PyAV is not installed", code="failed:no_decoder", remedy=remedy) from None
+    av.logging.set_level(None)
+    raw = _read_bytes(path)
+    frames: list[npt.NDArray[np.uint8]] = []
+    try:
+        with av.open(io.BytesIO(raw), "r") as container:
+            if not container.streams.video:
+                raise DicomError("no video stream in this file", code="failed:decode")
+            container.streams.video[0].codec_context.thread_count = 1  # the processes are the parallelism
+            for frame in container.decode(video=0):
+                if max(frame.height, frame.width) > MAX_SIDE or len(frames) >= MAX_FRAMES:
+                    raise DicomError("a size beyond any echocardiogram's", code="failed:bounds")
+                frames.append(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
+    except DicomError:
+        raise
+    except (FFmpegError, ValueError):
+        raise DicomError("this video cannot be decoded", code="failed:decode") from None
+    if not frames or any(frame.shape != frames[0].shape for frame in frames):
+        raise DicomError("no frame, or frames of several sizes", code="failed:decode")
+    return DecodedFile(np.stack(frames))
+
+
+def _stored_bytes(path: Path) -> int:
+    """Return the bytes of a volume as stored, unpacked and checked if gzipped; a MetaImage's lie in its .raw."""
+    if path.suffix != ".gz":
+        return (path.with_suffix(".raw") if path.suffix == ".mhd" else path).stat().st_size
+    total = 0
+    with gzip.open(path) as handle:
+        while part := handle.read(2**20):
+            total += len(part)
+    return total
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return a file's bytes; an empty file has its own code."""
+    raw = path.read_bytes()
+    if not raw:
+        raise DicomError("this file has no bytes", code="failed:empty")
+    return raw
+
+
+READERS: Mapping[str, Callable[[Path], DecodedFile]] = {"png": read_png, "volume": read_volume, "video": read_video}
+"""How a file is read, by the name in its item."""

@@ -1,0 +1,142 @@
+"""One file of a data set into frames of the store's geometry, in whichever process."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.datasets.file_readers import READERS, DecodedFile
+from heart2heart.datasets.manifest import DatasetFile, clip_id
+from heart2heart.dicom.header_values import DECODE_ERRORS
+from heart2heart.errors import DicomError
+from heart2heart.store.frame_sampling import FrameRule
+from heart2heart.store.geometry import Geometry
+from heart2heart.store.quality import difference_hash, frame_quality
+from heart2heart.store.resample import Resampler
+from heart2heart.store.sector import bounding_box
+
+_BATCH_FRAMES = 8  # frames resampled at a time, so that they stay in the cache
+_MIN_HASH_SHAPE = (8, 9)  # rows and columns that a difference hash needs
+
+
+@dataclass(frozen=True)
+class PreparedFile:
+    """How one file ended.
+
+    Attributes:
+        code: A code of `ingest.codes`.
+        content: SHA-256 of the file's bytes, its companions' included, if they could be read.
+        clip: Row of the clips table; None when the clip is in the store already, or the file was refused.
+        pixels: uint8 `(n, N, N)`.
+        frames: Rows of the frames table.
+    """
+
+    code: str
+    content: str | None = None
+    clip: dict[str, Any] | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+    frames: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class FilePreparer:
+    """Turns a file into frames and never raises for a file's sake; picklable, so it can travel to a process.
+
+    Attributes:
+        source: Name of the data set, which is also the site's.
+        geometry: Of the store.
+        rule: Frames to keep of a sequence.
+    """
+
+    source: str
+    geometry: Geometry
+    rule: str
+
+    def __call__(self, work: tuple[DatasetFile, str | None]) -> PreparedFile:
+        """Prepare one file.
+
+        Args:
+            work: The item, and the content that its clip has in the store if it is there already.
+        """
+        item, known = work
+        try:
+            content = _content_sha256(item)
+            if known is not None:
+                return PreparedFile("accepted" if known == content else "failed:changed", content)
+            return self._prepare(item, content, READERS[item.reader](item.path))
+        except DicomError as error:
+            return PreparedFile(error.code)
+        except OSError:
+            return PreparedFile("failed:unreadable")
+        except MemoryError:
+            return PreparedFile("failed:memory")
+        except DECODE_ERRORS:
+            return PreparedFile("failed:internal")
+
+    def _prepare(self, item: DatasetFile, content: str, pictures: DecodedFile) -> PreparedFile:
+        count, height, width = pictures.pixels.shape
+        kept = FrameRule.parse(self.rule).choose(count, [place for place in item.phases if place < count])
+        pixels = resample_to_square(pictures.pixels[kept], self.geometry, pictures.spacing_mm)
+        inside = pixels.max(axis=0) > 0
+        quality, hashes = frame_quality(pixels, inside), difference_hash(_content_box(pixels, inside))
+        spacing = pictures.spacing_mm
+        row = {
+            "clip": clip_id(self.source, item.key), "site": self.source, "patient": item.patient, "study": item.study,
+            "content": content, "source": self.source, "synthetic": False, "mode": "b_mode", "rows": height,
+            "columns": width, "n_source": count, "spacing_mm": None if spacing is None else list(spacing),
+            "frame_time_ms": item.frame_time_ms, "age": item.age, "sex": item.sex, "quality": float(quality.mean()),
+            "flags": [],
+        }  # fmt: skip
+        step = item.frame_time_ms
+        frames = [
+            {
+                "index": item.index + place,
+                "time_ms": None if step is None else place * step,
+                "phase": item.phases.get(place),
+                "quality": float(score),
+                "dhash": int(code),
+            }
+            for place, score, code in zip(kept.tolist(), quality, hashes, strict=True)
+        ]
+        return PreparedFile("accepted", content, row, pixels, tuple(frames))
+
+
+def resample_to_square(
+    pictures: npt.NDArray[np.uint8], geometry: Geometry, spacing: tuple[float, float] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Return uint8 `(n, N, N)` for uint8 `(n, height, width)`: square pixels, longest side N, padded with zeros.
+
+    Square pictures of N pixels have the geometry already and are returned as they are.
+
+    Args:
+        pictures: The pictures.
+        geometry: Of the frames.
+        spacing: Size of a pixel down the rows and along the columns; None for square pixels.
+    """
+    down, along = spacing or (1.0, 1.0)
+    _, height, width = pictures.shape
+    if height == width == geometry.size and down == along:
+        return pictures
+    resample = Resampler(height, width, geometry, (down, along))
+    parts = [resample(pictures[start : start + _BATCH_FRAMES]) for start in range(0, len(pictures), _BATCH_FRAMES)]
+    return np.concatenate(parts)
+
+
+def _content_box(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Cut the padding off, which all frames share and which would make unlike pictures look alike."""
+    if not inside.any():
+        return frames
+    _, _, right, bottom = bounding_box(inside)
+    return frames[:, : max(bottom, _MIN_HASH_SHAPE[0]), : max(right, _MIN_HASH_SHAPE[1])]
+
+
+def _content_sha256(item: DatasetFile) -> str:
+    """Return the SHA-256 of the file's bytes and its companions'."""
+    total = hashlib.sha256()
+    for path in (item.path, *item.companions):
+        total.update(path.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,21 @@
+"""De-identification: the only code that sees a name, an identifier or a date from outside.
+
+`pseudonymize` turns identifiers and dates into keyed pseudonyms and shifted dates. `technical_dataset` builds a new
+dataset from an allow-list of technical tags; every other tag is dropped, private and free text included. `load_clip`
+turns one file into de-identified frames.
+"""
+
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.clip import PreparedClip, load_clip
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
+
+__all__ = [
+    "Key",
+    "PreparedClip",
+    "Pseudonymizer",
+    "Pseudonyms",
+    "load_clip",
+    "pseudonymize",
+    "technical_dataset",
+]

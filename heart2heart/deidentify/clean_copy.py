@@ -1,0 +1,154 @@
+"""One clip as clean DICOM for sharing: a new header, and pixels of the scan alone.
+
+JPEG baseline stays JPEG baseline (quality 95, one more generation of loss); everything else becomes RLE Lossless, which
+every reader decodes. With the same settings `ingest` makes the same frames of the copy as of the original: byte for
+byte, or within a mean of one gray level for JPEG. Where the original has no region to trust, the sector is estimated
+anew and its box may move by four pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.burned_in_text import find_text
+from heart2heart.deidentify.clean_header import clean_header, write_frame_times
+from heart2heart.deidentify.clip import KnownContentError
+from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
+from heart2heart.deidentify.vocabulary import attach_manufacturer
+from heart2heart.dicom.codecs.rle import encode_rle
+from heart2heart.dicom.frame_reader import FrameReader, open_frames
+from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip
+from heart2heart.dicom.pixel_data import find_frames
+from heart2heart.dicom.reader import open_dicom, require_ultrasound
+from heart2heart.dicom.regions import read_scan_area
+from heart2heart.dicom.timing import frame_times, tagged_phases, write_phases
+from heart2heart.errors import DicomError
+
+TextPolicy = Literal["blank", "refuse"]
+
+_JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CleanCopy:
+    """A clip that may leave the hospital.
+
+    Attributes:
+        dataset: Header and pixels, ready to be written.
+        pseudonyms: Its pseudonyms.
+        content: Keyed hash of the original's bytes.
+        n_frames: Frames in it.
+        text_blanked: Whether writing inside the scan was found and blanked.
+    """
+
+    dataset: Dataset = field(repr=False)
+    pseudonyms: Pseudonyms
+    content: str
+    n_frames: int
+    text_blanked: bool
+
+
+def clean_copy(
+    path: str | Path,
+    *,
+    pseudonymizer: Pseudonymizer,
+    site: str,
+    text: TextPolicy = "blank",
+    known: Collection[str] = (),
+) -> CleanCopy:
+    """Make the clean copy of one file.
+
+    The visible part is the part that `ingest` takes: the main region, inside it the sector. What is cut short or
+    partly damaged gives its whole, sound frames.
+
+    Args:
+        path: A DICOM file.
+        pseudonymizer: The key's.
+        site: Name of the hospital, to which patient identifiers belong.
+        text: What to do with writing inside the scan: blank it, or refuse the file.
+        known: Content hashes that need not be done again.
+
+    Raises:
+        KnownContentError: the file's content is among `known`.
+        DicomError: no clean copy can be made; `code` says why. The message never quotes the file.
+    """
+    path = Path(path)
+    with open_dicom(path) as opened, attach_manufacturer(opened.header):
+        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        content = pseudonymizer.content(path)
+        if content in known:
+            raise KnownContentError(content)
+        who = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
+        facts = technical_dataset(opened.header, pseudonymizer.key)
+        layout = read_image_pixel(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, layout)
+        reader = open_frames(source, layout, strict=False)
+        inspection = inspect_clip(reader, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
+        writing = find_text(inspection)
+        if writing is not None and text == "refuse":
+            raise DicomError("writing is burned into the scan itself", code="excluded:text_in_scan")
+        shown = inspection.mask if writing is None else inspection.mask & ~writing
+        jpeg = opened.syntax == JPEGBaseline8Bit
+        kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
+        instance = who.instance or pseudonymizer.uid(f"content {content}")
+        made = clean_header(facts, who, instance=instance, n_frames=len(encoded))
+        times = frame_times(facts, len(reader))
+        write_frame_times(made, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]])
+        phases = tagged_phases(facts, times, len(reader))
+        write_phases(made, {place: phases[i] for place, i in enumerate(kept.tolist()) if i in phases})
+        made.Rows, made.Columns = layout.rows, layout.columns
+    _write_pixels(made, encoded, coloured=layout.coloured, jpeg=jpeg)
+    return CleanCopy(made, who, content, len(encoded), writing is not None)
+
+
+def _encode(
+    reader: FrameReader, inspection: ClipInspection, shown: npt.NDArray[np.bool_], *, jpeg: bool
+) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+    """Return the numbers of the sound frames and their bytes, everything but `shown` black."""
+    import simplejpeg
+
+    x0, y0, x1, y1 = inspection.box
+    mask = shown[..., None] if reader.coloured else shown
+    kept, encoded = [], []
+    # One at a time, so that memory does not grow with the clip.
+    for number, picture in reader.stream(np.arange(len(reader)), gray=not reader.coloured):
+        clean = np.zeros_like(picture)
+        clean[y0:y1, x0:x1] = np.where(mask, picture[y0:y1, x0:x1], 0)
+        if not jpeg:
+            encoded.append(encode_rle(clean))
+        elif reader.coloured:
+            encoded.append(simplejpeg.encode_jpeg(clean, _JPEG_QUALITY, "RGB", "422"))
+        else:
+            encoded.append(simplejpeg.encode_jpeg(clean[..., None], _JPEG_QUALITY, "GRAY", "Gray"))
+        kept.append(number)
+    if not kept:
+        raise DicomError("no frame can be decoded", code="failed:decode")
+    return np.array(kept, np.int64), encoded
+
+
+def _write_pixels(made: Dataset, encoded: list[bytes], *, coloured: bool, jpeg: bool) -> None:
+    made.SamplesPerPixel = 3 if coloured else 1
+    made.PhotometricInterpretation = ("YBR_FULL_422" if jpeg else "RGB") if coloured else "MONOCHROME2"
+    if coloured:
+        made.PlanarConfiguration = 0
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    if jpeg:
+        plain = len(encoded) * made.Rows * made.Columns * made.SamplesPerPixel
+        made.LossyImageCompression, made.LossyImageCompressionMethod = "01", "ISO_10918_1"
+        made.LossyImageCompressionRatio = f"{plain / sum(map(len, encoded)):.1f}"
+    made.PixelData = encapsulate(encoded, has_bot=True)
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = True
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else RLELossless

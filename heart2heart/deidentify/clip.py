@@ -1,0 +1,202 @@
+"""From one file to frames: the whole way of one clip, with or without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.anatomy import is_not_cardiac
+from heart2heart.deidentify.burned_in_text import find_text
+from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
+from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, protocol_number
+from heart2heart.dicom.extract_frames import extract_frames
+from heart2heart.dicom.frame_reader import open_frames
+from heart2heart.dicom.header_values import number, text
+from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.inspect_clip import inspect_clip
+from heart2heart.dicom.pixel_data import find_frames
+from heart2heart.dicom.reader import open_dicom, require_ultrasound
+from heart2heart.dicom.regions import Box, read_scan_area
+from heart2heart.dicom.timing import frame_times, tagged_phases
+from heart2heart.errors import DicomError
+from heart2heart.store.frame_sampling import FrameRule
+from heart2heart.store.geometry import ContentRect, Geometry
+from heart2heart.store.quality import difference_hash, frame_quality
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What is known of a clip without knowing whose it is; the meaning and units are those of `frames.schema.CLIPS`."""
+
+    mode: str
+    maker: str | None
+    model: str | None
+    synthetic: bool
+    transfer_syntax: str
+    rows: int
+    columns: int
+    n_source: int
+    box: Box
+    spacing_mm: tuple[float, float] | None
+    frame_time_ms: float | None
+    heart_rate: float | None
+    stage: str | None
+    stage_number: int | None
+    n_stages: int | None
+    view_number: int | None
+    n_views: int | None
+    view_name: str | None
+    view_code: str | None
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """One clip, ready to be stored or classified; it holds no identity.
+
+    Attributes:
+        pixels: uint8 `(n, N, N)`.
+        frames: Per kept frame `index`, `time_ms`, `phase`, `quality`, `dhash`.
+        facts: Technical facts.
+        pseudonyms: Pseudonyms; empty without a key.
+        content: Keyed hash of the file's bytes; empty without a key.
+    """
+
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+    frames: list[dict[str, Any]] = field(repr=False)
+    facts: ClipFacts
+    pseudonyms: Pseudonyms
+    content: str
+
+    def row(self, site: str, clip: str) -> dict[str, Any]:
+        """Return the clip's row for `ShardWriter.add`."""
+        known = {name: getattr(self.facts, name) for name in self.facts.__dataclass_fields__}
+        known |= {name: getattr(self.pseudonyms, name) for name in self.pseudonyms.__dataclass_fields__}
+        return known | {
+            "clip": clip,
+            "site": site,
+            "content": self.content,
+            "source": "dicom",
+            "box": list(self.facts.box),
+            "spacing_mm": None if self.facts.spacing_mm is None else list(self.facts.spacing_mm),
+            "flags": sorted({*self.facts.flags, *self.pseudonyms.flags}),
+            "quality": float(np.mean([frame["quality"] for frame in self.frames])),
+        }
+
+
+class KnownContentError(DicomError):
+    """The same bytes were read before; `content` is their keyed hash."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__("this content is in the store already", code="excluded:duplicate")
+        self.content = content
+
+
+def load_clip(
+    path: str | Path,
+    *,
+    geometry: Geometry,
+    rule: str | FrameRule = "all",
+    pseudonymizer: Pseudonymizer | None = None,
+    site: str = "",
+    salvage: bool = True,
+    known: Collection[str] = (),
+) -> PreparedClip:
+    """Read, check, decode, de-identify, crop and resample one file.
+
+    Pixels outside the main region and outside the estimated sector are black before anything is resampled.
+
+    Args:
+        path: A DICOM file.
+        geometry: Geometry of the frames.
+        rule: Which frames to keep: `all`, `every:N`, `even:K` or `ed_es:K`.
+        pseudonymizer: The key's; without one the pseudonyms are empty.
+        site: Name of the hospital, to which patient identifiers belong.
+        salvage: Keep the whole frames of a cut file, and the sound ones of a damaged file; else such a file fails.
+        known: Content hashes that need not be done again.
+
+    Raises:
+        KnownContentError: the file's content is among `known`.
+        DicomError: the file becomes no frames; `code` says why. The message never quotes the file.
+    """
+    rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
+    path = Path(path)
+    with open_dicom(path) as opened, attach_manufacturer(opened.header):
+        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        content = "" if pseudonymizer is None else pseudonymizer.content(path)
+        if content in known:
+            raise KnownContentError(content)
+        who = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
+        facts = technical_dataset(opened.header, None if pseudonymizer is None else pseudonymizer.key)
+        layout = read_image_pixel(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, layout)
+        if "salvaged" in source.flags and not salvage:
+            raise DicomError("the file is cut short", code="failed:truncated")
+        scan = read_scan_area(facts, rows=layout.rows, columns=layout.columns)
+        reader = open_frames(source, layout, strict=not salvage)
+        inspection = inspect_clip(reader, scan)
+        times = frame_times(facts, len(reader))
+        spacing = scan.spacing_mm or (1.0, 1.0)
+        phases = tagged_phases(facts, times, len(reader))
+        numbers, pixels, inside = extract_frames(
+            reader, inspection, spacing, rule.choose(len(reader), phases), geometry
+        )
+        x0, y0, x1, y1 = inspection.box
+        content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
+        flags = (*opened.flags, *reader.flags, *scan.flags, *inspection.flags)
+        flags = flags if find_text(inspection) is None else (*flags, "text_suspected")
+        flags = (*flags, "not_a_heart_preset") if is_not_cardiac(opened.header) else flags
+        flags = (*flags, "no_phase_tags") if rule.name == "ed_es" and not phases else flags
+        return PreparedClip(
+            pixels=pixels,
+            frames=_frame_rows(pixels, numbers, inside, content_rect, times, phases),
+            facts=ClipFacts(
+                mode=inspection.mode,
+                maker=text(facts, "Manufacturer") or None,
+                model=text(facts, "ManufacturerModelName") or None,
+                synthetic=text(facts, "SyntheticData").upper() == "YES",
+                transfer_syntax=opened.syntax,
+                rows=layout.rows,
+                columns=layout.columns,
+                n_source=len(reader),
+                box=inspection.box,
+                spacing_mm=scan.spacing_mm,
+                frame_time_ms=None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1)),
+                heart_rate=number(facts, "HeartRate"),
+                stage=text(facts, "StageName") or None,
+                stage_number=protocol_number(facts, "StageNumber"),
+                n_stages=protocol_number(facts, "NumberOfStages"),
+                view_number=protocol_number(facts, "ViewNumber"),
+                n_views=protocol_number(facts, "NumberOfViewsInStage"),
+                view_name=text(facts, "ViewName") or None,
+                view_code=coded_view(facts),
+                flags=flags,
+            ),
+            pseudonyms=who,
+            content=content,
+        )
+
+
+def _frame_rows(
+    pixels: npt.NDArray[np.uint8],
+    numbers: npt.NDArray[np.int64],
+    inside: npt.NDArray[np.bool_],
+    content_rect: ContentRect,
+    times: npt.NDArray[np.float64] | None,
+    phases: Mapping[int, str],
+) -> list[dict[str, Any]]:
+    """Return a row a kept frame."""
+    quality = frame_quality(pixels, inside)
+    top, left = content_rect.top, content_rect.left
+    hashes = difference_hash(pixels[:, top : top + content_rect.height, left : left + content_rect.width])
+    when = [None] * len(numbers) if times is None else times[numbers].tolist()
+    named = [phases.get(number) for number in numbers.tolist()]
+    columns = (numbers.tolist(), when, named, quality.tolist(), hashes.tolist())
+    names = ("index", "time_ms", "phase", "quality", "dhash")
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

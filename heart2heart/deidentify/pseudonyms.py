@@ -1,0 +1,154 @@
+"""Who and when, as pseudonyms: keyed by HMAC-SHA256, so that nobody without the key can try names or numbers.
+
+PS3.15 table E.1-1 asks for replaced identifiers (actions D, U, Z); the date shift is its option "Retain Longitudinal
+Temporal Information With Modified Dates" (CID 7050 code 113107). Ages above 89 are capped (90 stands for 90 and over).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pydicom import Dataset
+
+from heart2heart.deidentify.key import Key
+from heart2heart.dicom.header_values import text
+
+_MAX_SHIFT_DAYS = 3652  # days, ten years
+_MAX_AGE = 90
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """One clip's place among patients and studies, without identity. Without a key every text is empty.
+
+    Attributes:
+        patient: Same for all clips of one patient of one site.
+        study: Pseudonym of the study UID.
+        series: Pseudonym of the series UID, or None if the file has none.
+        instance: Pseudonym of the SOP instance UID, or None if the file has none.
+        date: Study date, shifted by the patient's own number of days.
+        age: Years, at most 90.
+        sex: `F`, `M`, `O` or None.
+        flags: `no_patient_id` when the study had to stand in for the patient.
+    """
+
+    patient: str = ""
+    study: str = ""
+    series: str | None = None
+    instance: str | None = None
+    date: date | None = None
+    age: int | None = None
+    sex: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Pseudonymizer:
+    """Derives every pseudonym of one key.
+
+    Args:
+        key: The secret.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+    def patient(self, site: str, patient_id: str) -> str:
+        """Return the pseudonym of one patient of one site; case and surrounding blanks do not matter."""
+        return "p" + self.key.digest("patient", site, patient_id.strip().upper()).hex()[:20]
+
+    def uid(self, uid: str) -> str:
+        """Return the UID that stands for `uid`: 2.25 and a UUID (PS3.5 annex B.2) made from the keyed hash."""
+        raw = self.key.digest("uid", uid.strip().rstrip("\0"))[:16]
+        return f"2.25.{uuid.UUID(bytes=raw, version=4).int}"
+
+    def content(self, source: bytes | Path) -> str:
+        """Return the keyed hash of a file's bytes, 64 hexadecimal digits: what makes two files one clip."""
+        if isinstance(source, Path):
+            with source.open("rb") as handle:
+                plain = hashlib.file_digest(handle, "sha256").digest()
+        else:
+            plain = hashlib.sha256(source).digest()
+        return hmac.digest(self.key.secret, b"content" + plain, hashlib.sha256).hex()
+
+    def clip(self, content: str) -> str:
+        """Return the clip's pseudonym for the `content` hash."""
+        return content[:24]
+
+    def shift(self, patient: str) -> timedelta:
+        """Return how far this patient's dates move: 1 to 3652 days into the past, the same for all studies."""
+        return -timedelta(days=1 + int.from_bytes(self.key.digest("shift", patient)[:8], "big") % _MAX_SHIFT_DAYS)
+
+
+def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: str, content: str) -> Pseudonyms:
+    """Replace identity by pseudonyms.
+
+    A file without a patient identifier counts as a patient of its own study (without a study: of its own content), so
+    that it can never join two people; it is flagged.
+
+    Args:
+        header: The file's dataset as read.
+        pseudonymizer: None for a look without a key: all pseudonyms are empty, and the date is dropped.
+        site: Name of the hospital; patient identifiers are only unique within one.
+        content: The `Pseudonymizer.content` of the file; empty without a key.
+    """
+    born, studied = _date(header, "PatientBirthDate"), _first_date(header)
+    age = _age(header, born, studied)
+    sex = text(header, "PatientSex").upper()
+    known = sex if sex in ("F", "M", "O") else None
+    if pseudonymizer is None:
+        return Pseudonyms(age=age, sex=known)
+    uids = {name: text(header, f"{name}InstanceUID") for name in ("Study", "Series")}
+    study = pseudonymizer.uid(uids["Study"] or f"content {content}")
+    patient_id = text(header, "PatientID").strip()
+    patient = pseudonymizer.patient(site, patient_id or f"study {study}")
+    instance = text(header, "SOPInstanceUID")
+    return Pseudonyms(
+        patient=patient,
+        study=study,
+        series=pseudonymizer.uid(uids["Series"]) if uids["Series"] else None,
+        instance=pseudonymizer.uid(instance) if instance else None,
+        date=_shifted(studied, pseudonymizer.shift(patient)),
+        age=age,
+        sex=known,
+        flags=() if patient_id else ("no_patient_id",),
+    )
+
+
+def _date(header: Dataset, name: str) -> date | None:
+    found = re.match(r"(\d{4})\D?(\d{2})\D?(\d{2})", text(header, name))
+    if found is None:
+        return None
+    try:
+        return date(*(int(part) for part in found.groups()))
+    except ValueError:
+        return None
+
+
+def _first_date(header: Dataset) -> date | None:
+    names = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+    return next((found for found in (_date(header, name) for name in names) if found is not None), None)
+
+
+def _shifted(day: date | None, shift: timedelta) -> date | None:
+    try:
+        return None if day is None else day + shift
+    except OverflowError:
+        return None
+
+
+def _age(header: Dataset, born: date | None, studied: date | None) -> int | None:
+    """Return years by PatientAge, else by the birth date; months, weeks and days are 0 years."""
+    stated = re.fullmatch(r"(\d{1,3})([YMWD])", text(header, "PatientAge").upper())
+    years: int | None = None
+    if stated is not None:
+        number = int(stated[1])
+        years = {"Y": number, "M": number // 12, "W": number // 52, "D": number // 365}[stated[2]]
+    elif born is not None and studied is not None and born <= studied:
+        years = studied.year - born.year - ((studied.month, studied.day) < (born.month, born.day))
+    return None if years is None else min(years, _MAX_AGE)

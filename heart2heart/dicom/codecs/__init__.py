@@ -1,0 +1,1 @@
+"""Codecs: one pinned decoder a transfer syntax, and the RLE encoder."""

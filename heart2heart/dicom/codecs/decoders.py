@@ -1,0 +1,185 @@
+"""One pinned decoder a transfer syntax, and no other in its place.
+
+JPEG baseline goes straight from the fragment to libjpeg-turbo. Everything else goes through pydicom with a plugin by
+name. A decoder that is not installed is `failed:no_decoder` with the remedy: a silent fallback was seen to return a
+picture for a corrupt frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.uid import UID
+
+from heart2heart.dicom import colour
+from heart2heart.dicom.codecs.codestream import codestream_size, jpeg_precision
+from heart2heart.dicom.codecs.jpeg_extended import JPEG_EXTENDED, decode_12_bit
+from heart2heart.dicom.codecs.rle import decode_rle
+from heart2heart.dicom.header_values import DECODE_ERRORS
+from heart2heart.dicom.image_pixel import ImagePixel
+from heart2heart.errors import DicomError
+
+Picture = npt.NDArray[np.uint8]
+
+
+class Decoder(Protocol):
+    """Turns the encoded bytes of one frame into a picture."""
+
+    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """Return uint8 `(rows, columns)` if `gray`, else RGB `(rows, columns, 3)`.
+
+        Args:
+            frame: Encoded bytes.
+            layout: The declared layout.
+            gray: Whether gray is wanted.
+            shrink: 1, 2, 4 or 8: both sides are divided by it, rounded up, and a pixel is the mean of its block.
+
+        Raises:
+            DicomError: `failed:decode` when the bytes are not one whole frame of the declared size.
+        """
+
+
+@dataclass(frozen=True)
+class TurboJpegDecoder:
+    """JPEG baseline by libjpeg-turbo. The codestream's own colour is trusted over the header's.
+
+    Gray is the luma plane itself: no colour is ever computed for it. A smaller picture is made in the DCT domain, from
+    the low frequencies of each 8 x 8 block; it differs from the mean of decoded blocks by a gray level or two.
+    """
+
+    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        import simplejpeg
+
+        _check_size(frame, layout)
+        height, width = -(-layout.rows // shrink), -(-layout.columns // shrink)
+        try:
+            picture: Picture = simplejpeg.decode_jpeg(
+                frame, colorspace="GRAY" if gray else "RGB", min_height=height, min_width=width
+            )
+        except DECODE_ERRORS as error:
+            raise _decode_error(error) from None
+        assert picture.shape[:2] == (height, width)
+        return picture[..., 0] if gray else picture
+
+
+@dataclass(frozen=True)
+class ExtendedJpegDecoder:
+    """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `dicom.jpeg_extended`."""
+
+    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        if jpeg_precision(frame) != 12:
+            return TurboJpegDecoder().decode(frame, layout, gray=gray, shrink=shrink)
+        _check_size(frame, layout)
+        return decode_12_bit(frame, layout, gray=gray, shrink=shrink)
+
+
+@dataclass(frozen=True)
+class RleDecoder:
+    """RLE by `dicom.rle`."""
+
+    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        try:
+            values = decode_rle(frame, layout.rows, layout.columns, layout.samples, layout.bits_allocated)
+        except DECODE_ERRORS as error:
+            raise _decode_error(error) from None
+        return colour.block_mean(colour.to_picture(values, layout.photometric, layout, gray=gray), shrink)
+
+
+@dataclass(frozen=True)
+class PydicomDecoder:
+    """Any other syntax, by the pydicom plugin of that name.
+
+    Attributes:
+        syntax: Transfer syntax UID.
+        plugin: Name of pydicom's plugin; empty for native pixels.
+    """
+
+    syntax: str
+    plugin: str
+
+    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        from pydicom.encaps import encapsulate
+        from pydicom.pixels.decoders.base import get_decoder
+
+        if self.plugin:
+            _check_size(frame, layout)
+        options: Any = {
+            "number_of_frames": 1,
+            "rows": layout.rows,
+            "columns": layout.columns,
+            "samples_per_pixel": layout.samples,
+            "bits_allocated": layout.bits_allocated,
+            "bits_stored": layout.bits_stored,
+            "pixel_representation": int(layout.signed),
+            "photometric_interpretation": layout.photometric,
+            "planar_configuration": layout.planar,
+            "pixel_keyword": "PixelData",
+        }
+        encoded = encapsulate([frame], has_bot=False) if self.plugin else frame
+        try:
+            values, properties = get_decoder(UID(self.syntax)).as_array(
+                encoded, index=0, raw=True, decoding_plugin=self.plugin, **options
+            )
+        except DECODE_ERRORS as error:
+            raise _decode_error(error) from None
+        picture = colour.to_picture(values, str(properties["photometric_interpretation"]), layout, gray=gray)
+        return colour.block_mean(picture, shrink)
+
+
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+_JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+_RLE = "1.2.840.10008.1.2.5"
+_PLUGINS = {
+    JPEG_EXTENDED: "gdcm",
+    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
+    "1.2.840.10008.1.2.4.70": "gdcm",
+    "1.2.840.10008.1.2.4.80": "pyjpegls",
+    "1.2.840.10008.1.2.4.81": "pyjpegls",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000, by OpenJPEG
+    "1.2.840.10008.1.2.4.91": "pylibjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg",  # High-throughput JPEG 2000, by OpenJPEG
+    "1.2.840.10008.1.2.4.202": "pylibjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg",
+}
+
+
+def pinned_decoder(syntax: str) -> Decoder:
+    """Return the decoder of a transfer syntax.
+
+    Raises:
+        DicomError: `failed:unsupported_syntax`, or `failed:no_decoder` with what to install.
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    if syntax == _JPEG_BASELINE:
+        return TurboJpegDecoder()
+    if syntax == _RLE:
+        return RleDecoder()
+    if syntax in _NATIVE:
+        return PydicomDecoder("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax, "")
+    if syntax not in _PLUGINS:
+        raise DicomError("no decoder is known for this transfer syntax", code="failed:unsupported_syntax")
+    plugin = _PLUGINS[syntax]
+    if plugin not in get_decoder(UID(syntax)).available_plugins:
+        remedy = "Run: pip install 'heart2heart[codecs]'"
+        raise DicomError(f"the decoder {plugin} is not installed", code="failed:no_decoder", remedy=remedy)
+    return ExtendedJpegDecoder() if syntax == JPEG_EXTENDED else PydicomDecoder(syntax, plugin)
+
+
+def _check_size(frame: bytes, layout: ImagePixel) -> None:
+    size = codestream_size(frame)
+    if size is None:
+        raise DicomError("a frame is not a codestream of its transfer syntax", code="failed:decode")
+    if size != (layout.rows, layout.columns):
+        raise DicomError("a frame states another size than the header", code="failed:decode")
+
+
+def _decode_error(error: Exception) -> DicomError:
+    return DicomError(f"a frame cannot be decoded ({type(error).__name__})", code="failed:decode")

@@ -1,0 +1,98 @@
+"""Extract square frames from a clip: only the chosen frames, decoded as small as the frame size allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.dicom.frame_reader import FrameReader
+from heart2heart.dicom.inspect_clip import ClipInspection
+from heart2heart.errors import DicomError
+from heart2heart.store.geometry import Geometry
+from heart2heart.store.resample import Resampler
+
+_SHRINKS = (8, 4, 2, 1)
+_BATCH_FRAMES = 16  # pictures resampled at a time, so that they stay in the cache; they are reduced already
+_MAX_BYTES = 2**30  # of the kept frames of one clip, which a worker holds and sends to the writer
+
+
+def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometry: Geometry) -> int:
+    """Return the largest of 1, 2, 4 and 8 at which the content still has at least as many pixels as its frame.
+
+    It depends on the clip and the geometry alone, never on the transfer syntax, so every syntax gives the same frames.
+
+    Args:
+        height: Rows of the content, source pixels.
+        width: Columns of the content, source pixels.
+        spacing: Row and column spacing, any unit.
+        geometry: Geometry of the frames.
+    """
+    content_rect = geometry.letterbox(height * spacing[0], width * spacing[1])
+    return next((s for s in _SHRINKS if height >= s * content_rect.height and width >= s * content_rect.width), 1)
+
+
+def extract_frames(
+    reader: FrameReader,
+    inspection: ClipInspection,
+    spacing: tuple[float, float],
+    chosen: npt.NDArray[np.int64],
+    geometry: Geometry,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Decode the chosen frames, blank what lies outside the sector, and resample.
+
+    Blanking happens before anything is resampled. Of a reduced picture a pixel is kept only if its whole block lies
+    inside the sector.
+
+    Args:
+        reader: The clip.
+        inspection: Where the sector is.
+        spacing: Row and column spacing of a source pixel, any unit.
+        chosen: Frames in ascending order.
+        geometry: Geometry of the frames.
+
+    Returns:
+        The numbers of the sound frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; bool `(N, N)`, the sector.
+
+    Raises:
+        DicomError: `failed:bounds` for more frames than a worker may hold, `failed:decode` when none is sound.
+    """
+    if len(chosen) * geometry.size**2 > _MAX_BYTES:
+        remedy = "Keep fewer frames (--frames even:K) or choose a smaller size"
+        raise DicomError("the chosen frames take more than 1 GiB", code="failed:bounds", remedy=remedy)
+    x0, y0, x1, y1 = inspection.box
+    shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
+    left, top, right, bottom = x0 // shrink, y0 // shrink, -(-x1 // shrink), -(-y1 // shrink)
+    window = (x0 / shrink - left, y0 / shrink - top, x1 / shrink - left, y1 / shrink - top)
+    mask = _shrink_mask(inspection, shrink)
+    scale = (spacing[0] * shrink, spacing[1] * shrink)
+    resample = Resampler(bottom - top, right - left, geometry, scale, window)
+    pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
+    numbers: list[int] = []
+    for part in batched(reader.stream(chosen, gray=True, shrink=shrink), _BATCH_FRAMES):
+        shown = np.stack([picture[top:bottom, left:right] * mask for _, picture in part])
+        pixels[len(numbers) : len(numbers) + len(part)] = resample(shown)
+        numbers += [number for number, _ in part]
+    if not numbers:
+        raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
+    inside = resample(255 * mask[None])[0] > 127
+    return np.array(numbers, np.int64), pixels[: len(numbers)], inside
+
+
+def batched(
+    stream: Iterator[tuple[int, npt.NDArray[np.uint8]]], size: int
+) -> Iterator[list[tuple[int, npt.NDArray[np.uint8]]]]:
+    """Yield the items of `stream` in lists of at most `size`."""
+    while part := list(islice(stream, size)):
+        yield part
+
+
+def _shrink_mask(inspection: ClipInspection, shrink: int) -> npt.NDArray[np.uint8]:
+    """Return 1 where a whole block lies inside the sector, else 0, over the blocks that the box touches."""
+    x0, y0, x1, y1 = inspection.box
+    whole = np.pad(inspection.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
+    height, width = whole.shape
+    blocks = whole.reshape(height // shrink, shrink, width // shrink, shrink)
+    return np.asarray(blocks.all(axis=(1, 3)), np.uint8)

@@ -1,0 +1,244 @@
+"""Decodes the frames of one file by number and steps over damaged ones.
+
+MPEG-2, H.264 and HEVC (PS3.5 sections 8.2.5 to 8.2.7) are decoded by PyAV, an extra. Their fragments are one stream:
+every pass decodes from the start as far as the last frame that is asked for, and holds one frame at a time. Of a
+file that is cut short the last packet, which may be half a frame, is left out; a container whose index was cut off
+cannot be opened.
+"""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.dicom.codecs.decoders import Decoder, pinned_decoder
+from heart2heart.dicom.colour import block_mean
+from heart2heart.dicom.header_values import DECODE_ERRORS
+from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
+from heart2heart.dicom.pixel_data import EncodedFrames
+from heart2heart.errors import DicomError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+
+class FrameReader(ABC):
+    """Decodes frames when they are asked for.
+
+    Attributes:
+        damaged: Whether a frame had to be left out so far.
+    """
+
+    def __init__(self, source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> None:
+        self._source, self._layout, self._strict = source, layout, strict
+        self.damaged = False
+
+    @property
+    def coloured(self) -> bool:
+        """Whether the pictures can hold colour at all."""
+        return self._layout.coloured
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be said of the file's frames."""
+        return (*self._source.flags, "corrupt_frames") if self.damaged else self._source.flags
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of frames in the file."""
+
+    @abstractmethod
+    def stream(
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """Yield the number and the picture of each sound frame among `numbers`, one at a time.
+
+        Args:
+            numbers: Frames in ascending order.
+            gray: Whether pictures are uint8 `(rows, columns)`, else RGB `(rows, columns, 3)`.
+            shrink: Both sides are divided by this, see `decode.Decoder`.
+
+        Raises:
+            DicomError: `failed:decode` when a frame is damaged and that is not tolerated.
+        """
+
+    def decode(
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Return the numbers of the sound frames among `numbers`, and their pictures, stacked; see `stream`.
+
+        Returns:
+            int64 `(n,)`, and uint8 `(n, rows, columns)` if `gray`, else RGB `(n, rows, columns, 3)`.
+
+        Raises:
+            DicomError: see `stream`.
+        """
+        found = list(self.stream(numbers, gray=gray, shrink=shrink))
+        if not found:
+            size = (-(-self._layout.rows // shrink), -(-self._layout.columns // shrink))
+            return np.zeros(0, np.int64), np.zeros((0, *size) if gray else (0, *size, 3), np.uint8)
+        return np.array([number for number, _ in found], np.int64), np.stack([picture for _, picture in found])
+
+
+class PerFrameReader(FrameReader):
+    """A file whose frames are encoded each by itself.
+
+    Args:
+        source: The encoded frames.
+        decoder: The pinned decoder of the file's transfer syntax.
+        layout: The declared layout.
+        strict: Whether one damaged frame fails the clip; else it is left out and `damaged` says so.
+    """
+
+    def __init__(self, source: EncodedFrames, decoder: Decoder, layout: ImagePixel, *, strict: bool) -> None:
+        super().__init__(source, layout, strict=strict)
+        self._decoder = decoder
+
+    def __len__(self) -> int:
+        """Return the number of frames in the file."""
+        return len(self._source)
+
+    def stream(
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """See `Film.stream`."""
+        for number in numbers.tolist():
+            try:
+                frame = self._source.frame(number)
+                picture = self._decoder.decode(frame, self._layout, gray=gray, shrink=shrink)
+            except DicomError:
+                if self._strict:
+                    raise
+                self.damaged = True
+                continue
+            yield number, picture
+
+
+def open_frames(source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> FrameReader:
+    """Return the film of a file in its transfer syntax.
+
+    Raises:
+        DicomError: `failed:unsupported_syntax`, or `failed:no_decoder` with what to install.
+    """
+    if source.video:
+        return VideoFrameReader(source, layout, strict=strict)
+    return PerFrameReader(source, pinned_decoder(source.opened.syntax), layout, strict=strict)
+
+
+class VideoFrameReader(FrameReader):
+    """Decodes a stream; frames are numbered in the order they are shown.
+
+    Args:
+        source: The file's pixel data.
+        layout: The declared layout.
+        strict: Whether damage fails the clip; else what cannot be decoded is left out and `damaged` says so.
+
+    Raises:
+        DicomError: `failed:no_decoder` without PyAV, `failed:decode` when the stream cannot be opened or holds no
+            frame (`failed:truncated` if the file is cut short), `failed:bounds` when it holds too many.
+    """
+
+    def __init__(self, source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> None:
+        super().__init__(source, layout, strict=strict)
+        self._bytes = source.frame(0)
+        self._cut = "salvaged" in source.flags
+        with self._opened() as container:
+            self._frames = sum(1 for _ in self._packets(container)) - self._cut
+        if self._frames > MAX_FRAMES:
+            raise DicomError(f"the stream holds more than {MAX_FRAMES} frames", code="failed:bounds")
+        if self._frames < 1:
+            raise DicomError("the stream holds no whole frame", code=self._unreadable)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be said of the file's frames."""
+        miscounted = self._frames != self._layout.declared_frames and not self._cut
+        return (*super().flags, "frame_count") if miscounted else super().flags
+
+    def __len__(self) -> int:
+        """Return the number of frames in the file."""
+        return self._frames
+
+    def stream(
+        self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
+    ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+        """See `Film.stream`."""
+        wanted = frozenset(numbers.tolist())
+        last = max(wanted, default=-1)
+        with self._opened() as container:
+            for number, frame in enumerate(self._decoded(container)):
+                if number in wanted:
+                    picture = np.asarray(frame.to_ndarray(format="gray" if gray else "rgb24"), np.uint8)
+                    yield number, block_mean(picture, shrink)
+                if number >= last:
+                    return
+
+    @property
+    def _unreadable(self) -> str:
+        return "failed:truncated" if self._cut else "failed:decode"
+
+    def _packets(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets that hold a frame, as far as the stream can be read."""
+        from av.error import FFmpegError
+
+        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
+        try:
+            yield from (packet for packet in container.demux(video=0) if packet.size)
+        except faults:
+            self._damage()
+
+    def _decoded(self, container: InputContainer) -> Iterator[VideoFrame]:
+        """Yield every frame that can be decoded and has the declared size."""
+        from av import VideoFrame
+        from av.error import FFmpegError
+
+        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
+        decoder = container.streams.video[0].codec_context
+        for packet in chain(islice(self._packets(container), self._frames), [None]):  # None: what is held back
+            try:
+                frames = decoder.decode(packet)
+            except faults:
+                self._damage()
+                continue
+            for frame in frames:
+                assert isinstance(frame, VideoFrame)
+                if (frame.height, frame.width) == (self._layout.rows, self._layout.columns):
+                    yield frame
+                else:
+                    self._damage()
+
+    def _damage(self) -> None:
+        if self._strict:
+            raise DicomError("a part of the video stream cannot be decoded", code="failed:decode")
+        self.damaged = True
+
+    @contextmanager
+    def _opened(self) -> Iterator[InputContainer]:
+        try:
+            import av
+            from av.error import FFmpegError
+        except ImportError:
+            remedy = "Run: pip install 'heart2heart[video]'"
+            raise DicomError("the decoder PyAV is not installed", code="failed:no_decoder", remedy=remedy) from None
+        av.logging.set_level(None)
+        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
+        try:
+            container = av.open(io.BytesIO(self._bytes), "r")
+        except faults as error:
+            what = f"the video stream cannot be opened ({type(error).__name__})"
+            raise DicomError(what, code=self._unreadable) from None
+        with container:
+            if not container.streams.video:
+                raise DicomError("the pixel data holds no video stream", code=self._unreadable)
+            container.streams.video[0].codec_context.thread_count = 1  # the worker processes are the parallelism
+            yield container

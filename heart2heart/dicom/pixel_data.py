@@ -1,0 +1,207 @@
+"""Finds the encoded frames of one file: how many there are, and the bytes of each.
+
+The fragments of encapsulated pixel data (PS3.5 annex A.4) are scanned item by item, so that a cut file yields the
+frames that it holds.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from pydicom.uid import UID, RLELossless
+
+from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
+from heart2heart.dicom.reader import OpenDicom
+from heart2heart.errors import DicomError
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
+CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # JPEG and JPEG-LS; JPEG 2000
+
+Span = tuple[int, int]
+"""Start and end (exclusive) of one fragment's value, bytes from the start of the file."""
+
+
+@dataclass(frozen=True)
+class FragmentScan:
+    """What was found.
+
+    Attributes:
+        fragments: Whole fragments after the first item, in order.
+        offsets: The basic offset table; empty if the first item is.
+        cut: Whether the data ended, or turned to garbage, before the sequence delimiter.
+        rest: What is there of a fragment in which the file ends.
+    """
+
+    fragments: tuple[Span, ...]
+    offsets: tuple[int, ...]
+    cut: bool
+    rest: Span | None = None
+
+
+def scan_fragments(data: bytes | mmap.mmap, start: int) -> FragmentScan:
+    """Walk the items that begin at `start`, just behind the pixel data element's undefined length.
+
+    Args:
+        data: The file.
+        start: Offset of the first item tag.
+    """
+    spans: list[Span] = []
+    rest: Span | None = None
+    at, size = start, len(data)
+    whole = False
+    while at + 8 <= size:
+        tag = data[at : at + 4]
+        if tag == _SEQUENCE_DELIMITER:
+            whole = True
+            break
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if tag != _ITEM or end > size:
+            rest = (at + 8, size) if tag == _ITEM and spans else None
+            break
+        spans.append((at + 8, end))
+        at = end
+    if not spans:
+        return FragmentScan((), (), not whole)
+    first, last = spans[0]
+    table = data[first:last]
+    offsets = tuple(int.from_bytes(table[i : i + 4], "little") for i in range(0, len(table) - 3, 4))
+    return FragmentScan(tuple(spans[1:]), offsets, not whole, rest)
+
+
+def group_fragments(
+    data: bytes | mmap.mmap, found: FragmentScan, declared: int | None, *, single: bool
+) -> list[tuple[Span, ...]]:
+    """Return the fragments of each frame.
+
+    The offset table is believed only where each of its offsets is the start of a fragment. Without it, one fragment a
+    frame is assumed when the numbers agree; otherwise a frame starts where a codestream starts.
+
+    Args:
+        data: The file.
+        found: The walk over it.
+        declared: Number of frames the header declares, if it does.
+        single: Whether the transfer syntax demands one fragment a frame, as RLE does (PS3.5 annex G).
+    """
+    spans = found.fragments
+    if single or len(spans) == declared:
+        return [(span,) for span in spans]
+    if not spans:
+        return []
+    origin = spans[0][0] - 8
+    places = [start - 8 - origin for start, _ in spans]
+    marks = [bisect_left(places, offset) for offset in found.offsets]
+    exact = all(
+        mark < len(places) and places[mark] == offset for mark, offset in zip(marks, found.offsets, strict=True)
+    )
+    if not (marks and marks[0] == 0 and exact and all(a < b for a, b in pairwise(marks))):
+        heads = [data[start : start + 4].startswith(CODESTREAM_STARTS) for start, _ in spans]
+        marks = [number for number, head in enumerate(heads) if head or number == 0]
+    return [spans[a:b] for a, b in pairwise([*marks, len(spans)])]
+
+
+_UNDEFINED = 0xFFFFFFFF
+_VIDEO = frozenset(
+    f"1.2.840.10008.1.2.4.{kind}{suffix}"
+    for kind in range(100, 109)  # MPEG-2, H.264 and HEVC
+    for suffix in ("", ".1")  # `.1`: in several fragments
+)
+_LONG_VR = (b"OB", b"OW", b"UN", b"OV", b"OL", b"OD", b"OF")
+
+
+@dataclass(frozen=True)
+class EncodedFrames:
+    """Encoded frames, still on disk.
+
+    Attributes:
+        opened: The file.
+        spans: Per frame the fragments that make it.
+        flags: `salvaged` when the file was cut and its whole frames were kept; `frame_count` when the header's number
+            of frames was missing or wrong.
+    """
+
+    opened: OpenDicom
+    spans: tuple[tuple[Span, ...], ...]
+    flags: tuple[str, ...]
+
+    @property
+    def video(self) -> bool:
+        """Whether all frames are one stream, the only entry of `spans`."""
+        return self.opened.syntax in _VIDEO
+
+    def __len__(self) -> int:
+        """Return the number of whole frames; 1 for a video stream."""
+        return len(self.spans)
+
+    def frame(self, index: int) -> bytes:
+        """Return the encoded bytes of frame `index`."""
+        return b"".join(self.opened.data[start:end] for start, end in self.spans[index])
+
+
+def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
+    """Count the frames by hand, whatever the header says.
+
+    Raises:
+        DicomError: `failed:no_pixels`, `failed:truncated` when not one frame is whole, `failed:layout` when the pixel
+            data is shorter than one declared frame, `failed:bounds`.
+    """
+    start, length = _locate_value(opened)
+    known = UID(opened.syntax)
+    encapsulated = known.is_encapsulated if known.is_transfer_syntax else length == _UNDEFINED
+    if encapsulated:
+        if length != _UNDEFINED:
+            raise DicomError("compressed pixel data is not encapsulated", code="failed:layout")
+        found = scan_fragments(opened.data, start)
+        if opened.syntax in _VIDEO and (found.fragments or found.rest):
+            parts = found.fragments if found.rest is None else (*found.fragments, found.rest)
+            return EncodedFrames(opened, (parts,), ("salvaged",) if found.cut else ())
+        spans = group_fragments(opened.data, found, layout.declared_frames, single=known == RLELossless)
+        cut = found.cut
+        if cut and spans and not _last_frame_is_whole(opened, spans[-1]):
+            spans.pop()
+    else:
+        size, there = layout.frame_bytes, len(opened.data) - start
+        length = there if length == _UNDEFINED else length
+        cut = length > there
+        count = min(length, there) // size
+        if count > MAX_FRAMES:
+            raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code="failed:bounds")
+        if not count and not cut:
+            raise DicomError("the pixel data is shorter than one declared frame", code="failed:layout")
+        spans = [((start + size * i, start + size * (i + 1)),) for i in range(count)]
+    if not spans:
+        raise DicomError("the file ends before its first frame is whole", code="failed:truncated")
+    if len(spans) > MAX_FRAMES:
+        raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code="failed:bounds")
+    flags = []
+    if cut and len(spans) != layout.declared_frames:
+        flags.append("salvaged")
+    elif (layout.declared_frames or 1) != len(spans):
+        flags.append("frame_count")
+    return EncodedFrames(opened, tuple(spans), tuple(flags))
+
+
+def _locate_value(opened: OpenDicom) -> tuple[int, int]:
+    """Return where the value of (7FE0,0010) begins and its declared length."""
+    at, data = opened.pixels_at, opened.data
+    order: Literal["big", "little"] = "big" if opened.big_endian else "little"
+    tag = b"\x7f\xe0\x00\x10" if opened.big_endian else b"\xe0\x7f\x10\x00"
+    head = data[at : at + 12]
+    if head[:4] != tag:
+        raise DicomError("the file holds no pixel data", code="failed:no_pixels")
+    if opened.explicit and head[4:6] in _LONG_VR:
+        return at + 12, int.from_bytes(head[8:12], order)
+    return at + 8, int.from_bytes(head[4:8], order)
+
+
+def _last_frame_is_whole(opened: OpenDicom, spans: tuple[Span, ...]) -> bool:
+    """Tell whether the last frame of a cut file is whole: a JPEG or JPEG 2000 codestream must show its end marker."""
+    start, end = spans[0]
+    if not opened.data[start : start + 4].startswith(CODESTREAM_STARTS):
+        return True
+    start, end = spans[-1]
+    return b"\xff\xd9" in opened.data[max(start, end - 4) : end]

@@ -1,0 +1,17 @@
+"""Computes metrics and their intervals from predictions alone; imports no deep-learning library."""
+
+from heart2heart.evaluation.cross_split import evaluate_folds, read_folds, write_folds
+from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics, write_metrics
+from heart2heart.schema.fold_metrics import FoldMetrics
+from heart2heart.schema.metrics import Metrics
+
+__all__ = [
+    "FoldMetrics",
+    "Metrics",
+    "evaluate_folds",
+    "evaluate_predictions",
+    "read_folds",
+    "read_metrics",
+    "write_folds",
+    "write_metrics",
+]

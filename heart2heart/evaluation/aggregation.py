@@ -1,0 +1,79 @@
+"""Confusion by cluster of frames, clips or studies, and its resampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from heart2heart.evaluation.classification import Floats, Ints, clustered_confusion, sensitivity
+from heart2heart.evaluation.intervals import Resamples, Weights, resample
+from heart2heart.schema.clip_probabilities import clip_log_probabilities
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """Confusion matrices of one site at one level: frames, clips or studies.
+
+    Attributes:
+        confusion: By run and cluster, `(runs, clusters, classes, classes)`.
+        weights: Cluster weights `(replicates, clusters)`.
+        point: Sensitivity by run and class `(runs, classes)`; NaN for an absent class.
+        draws: Sensitivity by class under resampling `(replicates, classes)`, one a run.
+    """
+
+    confusion: Floats
+    weights: Weights
+    point: Floats
+    draws: tuple[Resamples, ...]
+
+    @property
+    def view_clusters(self) -> Ints:
+        """Clusters that hold each true class `(classes,)`."""
+        held: Ints = (self.confusion[0].sum(-1) > 0).sum(0)
+        return held
+
+    @property
+    def view_counts(self) -> Ints:
+        """Rows of each true class `(classes,)`."""
+        counts: Ints = self.confusion[0].sum((0, 2)).astype(np.int64)
+        return counts
+
+
+def aggregate_groups(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> tuple[Floats, Ints, Ints, int]:
+    """Let the frames of each group, such as a clip, vote: the rule of `aggregation`.
+
+    Args:
+        log_p: `(runs, n, classes)`.
+        truth: True class of each frame `(n,)`.
+        group: Group of each frame `(n,)`.
+        cluster: Cluster of each frame `(n,)`.
+
+    Returns:
+        Log-probabilities `(runs, groups, classes)`, truth and cluster `(groups,)` of the groups whose frames share one
+        truth, and the number of groups whose frames do not.
+    """
+    _, first, member = np.unique(group, return_index=True, return_inverse=True)
+    mixed = np.bincount(member, weights=truth != truth[first][member]) > 0
+    scores = np.stack([clip_log_probabilities(run, member, len(first)) for run in log_p])
+    return scores[:, ~mixed], truth[first][~mixed], cluster[first][~mixed], int(mixed.sum())
+
+
+def aggregate(scores: Floats, truth: Ints, cluster: Ints, weights: Weights, *, bca: bool) -> Aggregation:
+    """Count the confusion and resample it.
+
+    Args:
+        scores: `(runs, n, classes)`; the largest is the prediction.
+        truth: `(n,)`.
+        cluster: `(n,)`.
+        weights: Cluster weights `(replicates, clusters)`.
+        bca: Keep what BCa intervals need.
+    """
+    classes, clusters = scores.shape[-1], weights.shape[1]
+    confusion = np.stack([clustered_confusion(truth, run.argmax(-1), cluster, clusters, classes) for run in scores])
+    return Aggregation(
+        confusion=confusion,
+        weights=weights,
+        point=sensitivity(confusion.sum(1)),
+        draws=tuple(resample(weights, run, sensitivity, bca=bca) for run in confusion),
+    )

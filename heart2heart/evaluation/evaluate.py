@@ -1,0 +1,141 @@
+"""Recompute every metric from `predictions.parquet` alone, and keep them as `metrics.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from heart2heart.errors import EvaluationError
+from heart2heart.evaluation.calibration import ECE_BINS
+from heart2heart.evaluation.checks import check_predictions
+from heart2heart.evaluation.comparison import NO_SCORED_FRAME, compare, summarise
+from heart2heart.evaluation.context import KEPT_ON_VALIDATION, EvaluationContext
+from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
+from heart2heart.evaluation.label_shift import class_rates
+from heart2heart.evaluation.probabilities import TEMPERATURES, fit_temperature, log_probabilities
+from heart2heart.evaluation.run_groups import group_runs
+from heart2heart.evaluation.samples import ValidationSample, digest, read_samples
+from heart2heart.evaluation.scores import FittedOnValidation, empty_site, score_site
+from heart2heart.evaluation.selective import frozen_threshold
+from heart2heart.evaluation.sites import arrange, empty_summary
+from heart2heart.evaluation.subgroups import factor_levels
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, RunMetrics, Temperature
+from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.reader import read_versioned
+from heart2heart.utils import write_json
+
+
+def evaluate_predictions(
+    predictions: Predictions,
+    *,
+    replicates: int = 10_000,
+    seed: int = 0,
+    bca: bool = False,
+    progress: Progress | None = None,
+) -> Metrics:
+    """Score every run at every site.
+
+    Args:
+        predictions: Rows and provenance; nothing else is consulted.
+        replicates: Bootstrap replicates, at least 100.
+        seed: Seed of the bootstrap; the same seed and predictions give the same numbers.
+        bca: Give bias-corrected and accelerated intervals instead of percentile intervals.
+        progress: Told of each finished site; its total is `len(predictions.provenance.sites)`.
+
+    Raises:
+        EvaluationError: the predictions cannot give an honest number (see `checks`), or too few replicates.
+    """
+    if replicates < 100:
+        raise EvaluationError(f"{replicates} bootstrap replicates are too few", remedy="Use 10000, or at least 100")
+    progress = progress or NoProgress()
+    check_predictions(predictions)
+    about = predictions.provenance
+    samples, validation = read_samples(predictions)
+    sites = []
+    for done, (info, sample) in enumerate(zip(about.sites, samples, strict=True), start=1):
+        sites.append(arrange(info, sample, replicates=replicates, seed=seed, bca=bca))
+        progress.update(done, info.site)
+    scored = [site for site in sites if site is not None]
+    common = tuple(label for label in scored[0].present if all(label in site.present for site in scored))
+    setting = EvaluationContext(about.classes, common, about.split.unit, seed, replicates, bca)
+    levels = factor_levels(samples)
+    methods = group_runs(about.runs)
+    label_of = {place: method.label for method in methods for place in method.runs}
+    fits = [_fit_on_validation(sample, len(about.classes)) for sample in validation]
+    runs = tuple(
+        RunMetrics(
+            run=run.run,
+            method=label_of[place],
+            seed=run.seed,
+            temperature=_temperature(fitted, len(sample.truth)),
+            sites=tuple(
+                empty_site(mine, place, setting, NO_SCORED_FRAME)
+                if site is None
+                else score_site(site, place, setting, fitted, levels)
+                for site, mine in zip(sites, samples, strict=True)
+            ),
+        )
+        for place, (run, fitted, sample) in enumerate(zip(about.runs, fits, validation, strict=True))
+    )
+    names = [info.site for info in about.sites]
+    kind = "BCa" if bca else "percentile"
+    return Metrics(
+        predictions_sha256=digest(predictions),
+        split_sha256=about.split.sha256,
+        synthetic=any(info.synthetic for info in about.sites),
+        classes=about.classes,
+        common_views=tuple(about.classes[label] for label in common),
+        unit=about.split.unit,
+        confidence=CONFIDENCE,
+        interval=f"{kind} bootstrap over whole {about.split.unit}s, views present at the site",
+        kept_on_validation=KEPT_ON_VALIDATION,
+        replicates=replicates,
+        seed=seed,
+        few_clusters_below=FEW_CLUSTERS,
+        ece_bins=ECE_BINS,
+        sites=tuple(
+            site.summary(about.classes) if site is not None else empty_summary(info, sample, NO_SCORED_FRAME)
+            for info, site, sample in zip(about.sites, sites, samples, strict=True)
+        ),
+        runs=runs,
+        methods=tuple(summarise(method, names, sites, setting) for method in methods),
+        comparisons=tuple(compare(methods[0], other, names, sites, setting) for other in methods[1:]),
+    )
+
+
+def _fit_on_validation(sample: ValidationSample, classes: int) -> FittedOnValidation:
+    if not len(sample.truth):
+        return FittedOnValidation(None, None, None, None)
+    temperature = fit_temperature(sample.logits, sample.truth)
+    return FittedOnValidation(
+        temperature=temperature,
+        threshold=frozen_threshold(log_probabilities(sample.logits)),
+        shares=np.bincount(sample.truth, minlength=classes) / len(sample.truth),
+        rates=class_rates(log_probabilities(sample.logits, temperature), sample.truth),
+    )
+
+
+def _temperature(fitted: FittedOnValidation, n: int) -> Temperature:
+    reason = None if n else "no source validation frame of a scored view"
+    smallest, largest = TEMPERATURES
+    if fitted.temperature is not None and not smallest * 1.01 < fitted.temperature < largest / 1.01:
+        reason = "at the end of the range that is searched: the logits say too little, or validation is all right"
+    return Temperature(value=fitted.temperature, n=n, reason=reason)
+
+
+def write_metrics(metrics: Metrics, path: Path) -> None:
+    """Write `metrics.json`, whole or not at all."""
+    write_json(path, metrics.to_json())
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read a `metrics.json`.
+
+    Raises:
+        MissingInputError: no such file.
+        StoreError: not JSON.
+        EvaluationError: of another schema version, or not as docs/metrics.md describes it.
+    """
+    return read_versioned(path, Metrics, version=SCHEMA_VERSION, what="metrics file", verb="evaluate")

@@ -1,0 +1,226 @@
+"""Cluster bootstrap: resamples of a statistic, their intervals and p-values, and the estimate that is reported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.evaluation.classification import Floats
+from heart2heart.schema.site_metrics import Estimate
+from heart2heart.utils import random_stream
+
+Weights = npt.NDArray[np.uint16]
+Singles = npt.NDArray[np.float32]
+
+CONFIDENCE = 0.95
+FEW_CLUSTERS = 30
+_NUMBERS_AT_A_TIME = 4_000_000  # numbers held at a time: 32 MB of float64
+
+
+def cluster_weights(clusters: int, replicates: int, seed: int, *names: str) -> Weights:
+    """Draw how often each cluster occurs in each replicate.
+
+    Args:
+        clusters: Number of clusters.
+        replicates: Number of replicates.
+        seed: Root seed.
+        names: What the draw is for, e.g. the site: other names give an independent draw.
+
+    Returns:
+        Multinomial counts `(replicates, clusters)`; each row sums to `clusters`.
+    """
+    generator = random_stream(seed, "bootstrap", *names)
+    counts = np.zeros((replicates, clusters), dtype=np.uint16)
+    step = max(1, _NUMBERS_AT_A_TIME // max(clusters, 1))
+    for start in range(0, replicates, step):
+        rows = min(step, replicates - start)
+        drawn = generator.integers(clusters, size=(rows, clusters)) + np.arange(rows)[:, None] * clusters
+        counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters)
+    return counts
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """One statistic under resampling.
+
+    Attributes:
+        replicates: The statistic of each replicate `(replicates, ...)`; NaN where a denominator is empty.
+        left_out: One array a sample of clusters: the statistic without each of its clusters `(clusters, ...)`. Empty
+            for percentile intervals, which do not need it.
+    """
+
+    replicates: Floats
+    left_out: tuple[Floats, ...] = ()
+
+    def map(self, measure: Callable[[Floats], Floats]) -> Resamples:
+        """Apply a function of the trailing axes."""
+        return Resamples(measure(self.replicates), tuple(measure(values) for values in self.left_out))
+
+    def mean_over(self, labels: Sequence[int]) -> Resamples:
+        """Average over some classes: `(..., classes)` to `(...)`."""
+        chosen = list(labels)
+        return self.map(lambda found: np.asarray(found[..., chosen].mean(-1)))
+
+    def for_class(self, label: int) -> Resamples:
+        """Take one class: `(..., classes)` to `(...)`."""
+        return self.map(lambda found: found[..., label])
+
+    def interval(self, value: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Return the percentile interval, or the BCa interval if `left_out` is there; `value` is that of the sample."""
+        if not self.left_out:
+            return percentile_interval(self.replicates, confidence)
+        return bca_interval(value, self.replicates, self.left_out, confidence)
+
+
+def combine_resamples(draws: Sequence[Resamples], weights: Sequence[float], *, paired: bool) -> Resamples:
+    """Return the weighted sum of statistics.
+
+    Args:
+        draws: One a statistic, of the same shape.
+        weights: One a statistic.
+        paired: All were drawn from the same clusters with the same weights; otherwise from independent samples.
+    """
+    total = np.zeros_like(draws[0].replicates)
+    for weight, draw in zip(weights, draws, strict=True):
+        total += weight * draw.replicates
+    if not paired:
+        parts = [weight * values for weight, draw in zip(weights, draws, strict=True) for values in draw.left_out]
+        return Resamples(total, tuple(parts))
+    left_out = []
+    for place, first in enumerate(draws[0].left_out):
+        values = np.zeros_like(first)
+        for weight, draw in zip(weights, draws, strict=True):
+            values += weight * draw.left_out[place]
+        left_out.append(values)
+    return Resamples(total, tuple(left_out))
+
+
+def resample(
+    weights: Weights, statistics: Floats, measure: Callable[[Floats], Floats], *, bca: bool = False
+) -> Resamples:
+    """Measure every replicate, and for BCa intervals the sample without each cluster; arguments as in `replicate`."""
+    replicates = replicate(weights, statistics, measure)
+    return Resamples(replicates, (measure(statistics.sum(0) - statistics),)) if bca else Resamples(replicates)
+
+
+def replicate(weights: Weights, statistics: Floats | Singles, measure: Callable[[Floats], Floats]) -> Floats:
+    """Measure every replicate.
+
+    Args:
+        weights: `(replicates, clusters)` from `cluster_weights`.
+        statistics: Additive sufficient statistics of each cluster, `(clusters, ...)`. Counts may be float32, which
+            holds integers up to 2**24 exactly and halves the time.
+        measure: Maps sums `(r, ...)` to results `(r, ...)`.
+
+    Returns:
+        The results of all replicates, `(replicates, ...)`.
+    """
+    flat = statistics.reshape(len(statistics), -1)
+    step = max(1, _NUMBERS_AT_A_TIME // max(flat.shape[0], flat.shape[1], 1))
+    parts = []
+    for start in range(0, len(weights), step):
+        sums = np.matmul(weights[start : start + step].astype(flat.dtype), flat).astype(np.float64)
+        parts.append(measure(sums.reshape(-1, *statistics.shape[1:])))
+    return np.concatenate(parts)
+
+
+def percentile_interval(replicates: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the central `confidence` share of `(replicates,)`; NaN replicates (an empty denominator) are left out."""
+    usable = replicates[~np.isnan(replicates)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(usable, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def bca_interval(
+    value: float, replicates: Floats, left_out: Sequence[Floats], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated interval.
+
+    Efron, "Better bootstrap confidence intervals" (JASA 1987); several samples: Davison and Hinkley, section 5.3.2.
+
+    Args:
+        value: The statistic on the sample.
+        replicates: `(replicates,)`; NaN replicates are left out.
+        left_out: One array a sample: the statistic without each cluster `(clusters,)`; NaN, where that cluster alone
+            holds a view, counts as no influence.
+        confidence: Nominal coverage.
+    """
+    from scipy.stats import norm
+
+    usable = replicates[~np.isnan(replicates)]
+    below = ((usable < value).mean() + (usable <= value).mean()) / 2  # ties, as of a share, count one half
+    shift = float(norm.ppf(np.clip(below, 1 / (len(usable) + 1), len(usable) / (len(usable) + 1))))
+    influence = np.concatenate([np.nan_to_num(np.nanmean(part) - part) for part in left_out])
+    spread = float((influence**2).sum()) ** 1.5
+    acceleration = float((influence**3).sum()) / (6 * spread) if spread > 0 else 0.0
+    ends = []
+    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        moved = shift + float(norm.ppf(tail))
+        ends.append(float(norm.cdf(shift + moved / (1 - acceleration * moved))))
+    low, high = np.quantile(usable, ends)
+    return float(low), float(high)
+
+
+def bootstrap_p(replicates: Floats) -> float:
+    """Two-sided p-value of "the difference is zero": twice the smaller tail of `(replicates,)`, never 0.
+
+    Davison and Hinkley, "Bootstrap Methods and their Application" (1997), section 4.2: one is added to count and total.
+    """
+    usable = replicates[~np.isnan(replicates)]
+    smaller = min(int((usable <= 0).sum()), int((usable >= 0).sum()))
+    return min(1.0, 2 * (1 + smaller) / (1 + len(usable)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm, Scandinavian Journal of Statistics 1979), in the given order."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted
+
+
+def make_estimate(
+    value: float,
+    draws: Resamples,
+    *,
+    n: int,
+    clusters: int,
+    why_not_estimable: str | None = None,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """Build an estimate.
+
+    Args:
+        value: The statistic on the sample; NaN when it is not estimable.
+        draws: The statistic under resampling, `(replicates,)`.
+        n: Frames or clips in the denominator.
+        clusters: Clusters those come from.
+        why_not_estimable: Why the interval, or the value if that is NaN, is not estimable.
+        confidence: Nominal coverage of the interval.
+    """
+    few = clusters < FEW_CLUSTERS
+    if math.isnan(value):
+        return Estimate(
+            value=None, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=why_not_estimable
+        )
+    if why_not_estimable is not None:
+        return Estimate(
+            value=value, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=why_not_estimable
+        )
+    low, high = draws.interval(value, confidence)
+    same = "no spread between the clusters: the interval cannot show the uncertainty that remains"
+    reason = same if low == high else None
+    return Estimate(value=value, low=low, high=high, n=n, clusters=clusters, few_clusters=few, reason=reason)
+
+
+def not_estimable(reason: str, *, n: int = 0, clusters: int = 0) -> Estimate:
+    """Return an estimate that is not estimable, and why."""
+    few = clusters < FEW_CLUSTERS
+    return Estimate(value=None, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=reason)

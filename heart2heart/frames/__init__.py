@@ -1,1 +1,0 @@
-"""Frames: sector geometry, frame quality, and the store that every later room reads."""

@@ -1,0 +1,117 @@
+"""Many files as clean DICOM for sharing: `heart2heart deidentify`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from heart2heart import __version__
+from heart2heart.deidentify.clean_copy import TextPolicy, clean_copy
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings
+from heart2heart.errors import ConfigError, DicomError, ExistsError, NoSpaceError
+from heart2heart.ingest.archives import unpacked
+from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.executors import run_ordered
+from heart2heart.ingest.file_ids import key_fingerprint
+from heart2heart.ingest.worker import FileOutcome
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.utils import atomic_path, read_json, write_json
+
+_ABOUT = "deidentified.json"
+
+
+@dataclass(frozen=True)
+class DeidentifySummary:
+    """What one run did: files by status code, and the clean copies that the folder holds now."""
+
+    codes: dict[str, int]
+    copies: int
+
+
+@dataclass(frozen=True)
+class _CleanCopyTask:
+    """Writes the clean copy of one file; picklable, so it can travel to a process."""
+
+    key: Key
+    site: str
+    out: Path
+    text: TextPolicy
+
+    def __call__(self, path: Path) -> FileOutcome:
+        """Copy one file and say how it ended; it never raises for a file's sake."""
+        try:
+            with unpacked(path) as place:
+                made = clean_copy(place, pseudonymizer=Pseudonymizer(self.key), site=self.site, text=self.text)
+            target = self.out / made.pseudonyms.patient / f"{made.content[:24]}.dcm"
+            with silence_warnings(), atomic_path(target) as temporary:
+                made.dataset.save_as(temporary, enforce_file_format=True)
+        except DicomError as error:
+            return FileOutcome(error.code)
+        except NoSpaceError:
+            raise
+        except DECODE_ERRORS:
+            return FileOutcome("failed:internal")
+        return FileOutcome("accepted", content=made.content)
+
+
+def deidentify_files(
+    paths: Sequence[Path],
+    *,
+    out: Path,
+    key: Path,
+    site: str,
+    text: TextPolicy = "blank",
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> DeidentifySummary:
+    """Write clean DICOM of every clip as `<out>/<patient's pseudonym>/<clip's pseudonym>.dcm`.
+
+    The same key gives the same pseudonyms, UIDs and shifted dates as `ingest`. It may be stopped and run again.
+
+    Args:
+        paths: Files or folders.
+        out: Folder for the copies; made if missing.
+        key: The key file; made on first use with mode 0600. It may not lie inside `out`.
+        site: Name of the hospital, to which patient identifiers belong.
+        text: What to do with writing inside the scan: `blank` it, or `refuse` the file.
+        workers: Processes.
+        progress: Told the number of files that are finished.
+
+    Raises:
+        MissingInputError: a path does not exist, or there is no file.
+        ConfigError: the key lies in `out`, or the folder was written with another key, site or option.
+        ExistsError: the folder holds something else.
+        NoSpaceError: the disk is full; run the same again when it is not.
+    """
+    progress = progress or NoProgress()
+    if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None:
+        raise ConfigError("a site that cannot be", remedy="A site is 1 to 64 letters, digits, blanks, dots or dashes")
+    files = find_files(paths, outside=out)
+    secret = Key.open(key, outside=out)
+    _open_output_folder(
+        out, {"site": site, "key_check": key_fingerprint(secret), "text": text, "code_version": __version__}
+    )
+    codes: Counter[str] = Counter()
+    seen: set[str] = set()
+    for number, outcome in enumerate(run_ordered(_CleanCopyTask(secret, site, out, text), files, workers), start=1):
+        again = outcome.content is not None and outcome.content in seen
+        codes["excluded:duplicate" if again else outcome.code] += 1
+        seen |= {outcome.content} if outcome.content is not None else set()
+        progress.update(number, f"{len(seen)} clean copies")
+    return DeidentifySummary(dict(sorted(codes.items())), sum(1 for _ in out.glob("*/*.dcm")))
+
+
+def _open_output_folder(out: Path, about: dict[str, str]) -> None:
+    """Say what the folder is, or refuse one that is something else."""
+    if not (out / _ABOUT).exists():
+        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise ExistsError("this folder is not empty", where=out, remedy="Name another folder")
+        write_json(out / _ABOUT, about)
+    elif read_json(out / _ABOUT, what="note on a de-identified folder") != about:
+        what = "this folder was written with another key, site, option or version"
+        raise ConfigError(what, where=out, remedy="Use the same, or name another folder")

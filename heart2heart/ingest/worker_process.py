@@ -1,0 +1,164 @@
+"""One worker process and the pipe to it."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+from heart2heart.errors import Heart2HeartError
+from heart2heart.ingest.settings import Limits
+from heart2heart.ingest.worker import FileOutcome
+
+_START_S = 120.0  # to start a process and import what it needs, on a machine under load
+_GRACE_S = 5.0  # for a killed process to go; one that hangs in the kernel is left behind
+_STDERR = 2
+_STDERR_TAIL_BYTES = 2**16  # bytes of what a dead process complained of last
+_OUT_OF_MEMORY_MESSAGES = (
+    b"std::bad_alloc",
+    b"memory allocation of",
+    b"MemoryError",
+    b"out of memory",
+    b"Out of memory",
+)
+"""What the runtimes of C++, Rust and Python, and the codecs, write before they abort for lack of memory."""
+
+
+class WorkerProcess:
+    """A process that works on one file at a time.
+
+    Args:
+        work: What to call with each path.
+        limits: What one file may cost.
+
+    Attributes:
+        pipe: Becomes readable when the process has something to say, or is gone.
+        files: Numbers of the files it was given, the one in work first.
+        ready: Whether the process has started.
+        deadline: When the file in work, or the start, is overdue, by `time.monotonic`.
+    """
+
+    def __init__(self, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
+        self.files: deque[int] = deque()
+        self.ready = False
+        self.deadline = time.monotonic() + _START_S
+        self._seconds = limits.seconds
+        # Spawned, not forked: the parent holds an open ledger and threads of its libraries.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._complaints = _StderrFile()
+        self._process = context.Process(target=_serve, args=(theirs, self._complaints, work, limits), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def submit(self, number: int, path: Path) -> None:
+        """Hand over a file; the process takes it up when those before are done. A dead one is noticed on `receive`."""
+        self.files.append(number)
+        with suppress(OSError):
+            self.pipe.send(path)
+        if len(self.files) == 1:
+            self._start_clock()
+
+    def receive(self) -> tuple[int, FileOutcome] | None:
+        """Return a file's number and outcome, or None when the process says that it has started.
+
+        Raises:
+            EOFError: the process is gone; `OSError` if it went in the middle of a message.
+            Heart2HeartError: what `work` raised, such as a full disk.
+        """
+        message = self.pipe.recv()
+        number = self.files.popleft() if self.ready else None
+        self.ready = True
+        self._start_clock()
+        if isinstance(message, Heart2HeartError):
+            raise message
+        return None if number is None else (number, message)
+
+    def _start_clock(self) -> None:
+        if self.ready:
+            self.deadline = time.monotonic() + self._seconds if self.files else math.inf
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.join(_GRACE_S)
+        self.pipe.close()
+        self._complaints.close()
+
+    def exit_reason(self) -> str:
+        """Return the code of the file that a process was working on when it died by itself."""
+        self._process.join(_GRACE_S)
+        said = self._complaints.read()
+        return "failed:memory" if any(words in said for words in _OUT_OF_MEMORY_MESSAGES) else "failed:crashed"
+
+
+class _StderrFile:
+    """A file without a name in the place of a process's standard error; the parent looks into it after a death.
+
+    It keeps the codecs' lines off the terminal as well. A spawned process gets a handle of its own.
+    """
+
+    def __init__(self) -> None:
+        self._handle, name = mkstemp()
+        Path(name).unlink()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _InheritedStderr, (reduction.DupFd(self._handle),)
+
+    def read(self) -> bytes:
+        """Return the last of what was written."""
+        size = os.fstat(self._handle).st_size
+        return os.pread(self._handle, _STDERR_TAIL_BYTES, max(0, size - _STDERR_TAIL_BYTES))
+
+    def close(self) -> None:
+        """Forget the file; more than once does no harm."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+class _InheritedStderr:
+    """The process's end of `_Complaints`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def redirect(self) -> None:
+        """Let standard error of this process go there."""
+        os.dup2(self._handle.detach(), _STDERR)
+
+    def truncate(self) -> None:
+        """Drop what was written about the file before."""
+        os.lseek(_STDERR, 0, os.SEEK_SET)
+        os.ftruncate(_STDERR, 0)
+
+
+def _serve(pipe: Connection, complaints: _InheritedStderr, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
+    """Work on what comes through the pipe until the parent is gone; an interrupt is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    complaints.redirect()
+    limits.limit_memory()
+    try:
+        pipe.send(None)
+        while True:
+            path = pipe.recv()
+            complaints.truncate()
+            try:
+                reply: FileOutcome | Heart2HeartError = work(path)
+            except MemoryError:
+                reply = FileOutcome("failed:memory")
+            except Heart2HeartError as error:
+                reply = error
+            pipe.send(reply)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return

@@ -1,0 +1,175 @@
+"""One zip file, read with bounds: what it declares is believed only as far as it is harmless."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from heart2heart.errors import DicomError, NoSpaceError
+
+ZIP_MAGIC = b"PK\x03\x04"
+
+MAX_MEMBER_BYTES = 2**32
+"""Bytes of one member, unpacked."""
+MAX_COMPRESSION_RATIO = 200
+"""Bytes unpacked for one byte packed, of a member and of all members together; ultrasound reaches some tens."""
+_SMALL = 2**24  # bytes unpacked for which the ratio does not matter: an empty picture packs a thousandfold
+_LONGEST_TABLE = 2**25  # bytes of a table of contents: some 300,000 members
+_PIECE = 2**20
+_LOCKED = 0x1
+
+_DOCUMENTS = frozenset({"[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF"})
+"""Members by which office documents, books and programs, which are zip files too, are told from archives."""
+
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
+
+
+def bounds_error(what: str) -> DicomError:
+    """Return the error for an archive that goes beyond a bound."""
+    return DicomError(f"a zip file beyond all measure, by {what}", code="failed:archive_bounds")
+
+
+class _BoundedFile(io.BufferedReader):
+    """A file that does not hand out more at once than a table of contents may have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, or refuse to."""
+        if size is not None and size > _LONGEST_TABLE:
+            raise bounds_error("its table of contents")
+        return super().read(size)
+
+
+class ZipArchive:
+    """An open zip file.
+
+    Args:
+        descriptor: Of the file; it is closed with the archive.
+        known_as: What tells this archive from others, and from itself after a change.
+
+    Raises:
+        DicomError: it is damaged, declares too much, or is a document.
+    """
+
+    def __init__(self, descriptor: int, known_as: tuple[str | int, ...]) -> None:
+        self.known_as = known_as
+        self._base = _BoundedFile(io.FileIO(descriptor))
+        try:
+            self._file = self._read_table()
+        except DicomError:
+            self._base.close()
+            raise
+        self._infos = self._file.infolist()
+
+    @staticmethod
+    def stamp(path: Path) -> tuple[str | int, ...]:
+        """Return what tells the file at `path` from others, and from itself after a change.
+
+        Raises:
+            DicomError: `failed:unreadable`.
+        """
+        try:
+            found = path.stat()
+        except OSError:
+            raise DicomError("the zip file cannot be read", code="failed:unreadable") from None
+        return os.fspath(path), found.st_size, found.st_mtime_ns
+
+    @classmethod
+    def open(cls, path: Path) -> ZipArchive:
+        """Open the zip file at `path`."""
+        known_as = cls.stamp(path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            raise DicomError("the zip file cannot be read", code="failed:unreadable") from None
+        return cls(descriptor, known_as)
+
+    def within(self, place: int) -> ZipArchive:
+        """Open the member at `place`, a zip file itself."""
+        with tempfile.TemporaryFile() as file:
+            self.extract(place, file)
+            file.flush()
+            descriptor = os.dup(file.fileno())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return ZipArchive(descriptor, (*self.known_as, place))
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+        self._base.close()
+
+    def files(self) -> Iterator[tuple[int, str]]:
+        """Yield place and name of every member that is no folder."""
+        for place, info in enumerate(self._infos):
+            if not info.is_dir():
+                yield place, info.filename
+
+    def begins_with_magic(self, place: int) -> bool:
+        """Return whether a member seems to be a zip file; one that cannot be read does not."""
+        try:
+            self._check(self._infos[place])
+            with self._file.open(self._infos[place]) as member:
+                return member.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+        except (*_ZIP_ERRORS, DicomError):
+            return False
+
+    def extract(self, place: int, out: IO[bytes]) -> None:
+        """Write the member at `place` to `out`, never more bytes than it declares.
+
+        Raises:
+            DicomError: it is locked, declares too much, is packed in another manner, or fails its checksum.
+            NoSpaceError: there is no room for it.
+        """
+        if place >= len(self._infos):  # the file was changed since its members were listed
+            raise _damaged()
+        info = self._infos[place]
+        self._check(info)
+        try:
+            with self._file.open(info) as member:
+                while piece := member.read(_PIECE):
+                    out.write(piece)
+        except _ZIP_ERRORS as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                remedy = "Free some space, or set TMPDIR to a larger disk, and run the same command again"
+                what = "no space left on the disk to unpack a zip file"
+                raise NoSpaceError(what, where=tempfile.gettempdir(), remedy=remedy) from error
+            raise _damaged() from None
+
+    def _read_table(self) -> zipfile.ZipFile:
+        try:
+            file = zipfile.ZipFile(self._base)
+        except DicomError:
+            raise
+        except _ZIP_ERRORS:
+            raise _damaged() from None
+        infos, size = file.infolist(), os.fstat(self._base.fileno()).st_size
+        if sum(info.file_size for info in infos) > max(_SMALL, MAX_COMPRESSION_RATIO * size):
+            raise bounds_error("what its members unpack to")
+        if not _DOCUMENTS.isdisjoint(info.filename for info in infos):
+            raise DicomError("this is a document or a program", code="excluded:not_dicom")
+        return file
+
+    @staticmethod
+    def _check(info: zipfile.ZipInfo) -> None:
+        if info.flag_bits & _LOCKED:
+            raise DicomError("a member of the zip file is locked", code="failed:archive_encrypted")
+        if info.file_size > MAX_MEMBER_BYTES or info.file_size > max(
+            _SMALL, MAX_COMPRESSION_RATIO * info.compress_size
+        ):
+            raise bounds_error("what a member unpacks to")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _damaged()
+
+
+def _damaged() -> DicomError:
+    return DicomError("the zip file is damaged, or packed in another manner", code="failed:archive")

@@ -1,0 +1,191 @@
+"""Import labels into the label book: all of a file or nothing, whatever its form."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS, ClipIndex, ParsedLabels, read_hospital_table
+from heart2heart.labels.table_files import detect_format, is_event_table, parse_events, read_rows
+from heart2heart.labels.taxonomy import TaxonomyMaps, migrate_taxonomy
+from heart2heart.schema.views import VOCABULARIES
+from heart2heart.store.frame_store import Frames
+
+IMPORT_FORMATS = ("csv", "parquet", "label_studio", "view_code", "sr")
+"""`csv` and `parquet`: a hospital's table, or an export of events. `view_code`: View Code Sequence in the headers of
+DICOM files. `sr`: DICOM structured reports."""
+
+_ROWS_SHOWN = 8  # rows named in an error
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        rows: Rows, tasks or files.
+        new: Events that were not in the book yet.
+        without_view: Rows that say nothing about the view.
+        unknown_clip: Rows skipped because their clip or frame is not in the store.
+    """
+
+    rows: int
+    new: int
+    without_view: int
+    unknown_clip: int
+
+
+def import_labels(
+    path: Path,
+    book: LabelStore,
+    stores: Frames,
+    *,
+    form: str | None = None,
+    vocabulary: str = "heart2heart",
+    key: Path | None = None,
+    skip_unknown: bool = False,
+    raters: Collection[str] | None = None,
+    maps: TaxonomyMaps | None = None,
+) -> ImportSummary:
+    """Append the labels of a file, or of a folder of DICOM files, to a label book.
+
+    Args:
+        path: The file or folder.
+        book: Where the events go.
+        stores: Where the clips are.
+        form: One of `FORMATS`; None tells it by the file's first bytes. A folder needs it.
+        vocabulary: A name of `views.MAPPINGS`, for tables and Label Studio.
+        key: The key that the store was ingested with; needed unless the pseudonyms are named.
+        skip_unknown: Count labels of clips that are not in the store instead of refusing the file.
+        raters: Names that may occur; None lets any pass.
+        maps: See `taxonomy.carried`.
+
+    Raises:
+        MissingInputError: no such file.
+        LabelError: a column is missing, a clip, frame, view or rater is unknown, a row is doubled, or the file is of
+            another form; nothing is written.
+    """
+    if form is not None and form not in IMPORT_FORMATS:
+        raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
+    if vocabulary not in VOCABULARIES:
+        raise UnknownNameError.among("label vocabulary", vocabulary, list(VOCABULARIES))
+    found = _read(path, form or _detect_label_format(path), ClipIndex(stores, key), vocabulary)
+    _check_labels(path, vocabulary, found, raters, skip_unknown=skip_unknown)
+    new = book.append(migrate_taxonomy([event for _, event in found.events], maps))
+    return ImportSummary(found.rows, new, found.without_view, len(found.unknown_clips))
+
+
+def _detect_label_format(path: Path) -> str:
+    if path.is_dir():
+        what = "a folder of DICOM files holds labels in two ways"
+        raise LabelError(what, where=path, remedy="Give --format view_code or --format sr")
+    forms = {"Parquet": "parquet", "JSON": "label_studio", "DICOM": "sr", "text": "csv"}
+    form = detect_format(path)
+    if form not in forms:
+        remedy = "Two label books become one by: heart2heart labels merge" if form == "a label book" else None
+        raise LabelError(f"this is no file of labels, but {form}", where=path, remedy=remedy)
+    return forms[form]
+
+
+def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
+    if form in ("view_code", "sr"):
+        from heart2heart.labels.dicom_views import read_dicom_views
+
+        return read_dicom_views(path, clips, reports=form == "sr")
+    if not path.is_file():
+        raise MissingInputError("no label file here", where=path)
+    if form == "label_studio":
+        from heart2heart.labels.label_studio import read_tasks
+
+        return read_tasks(path, clips, vocabulary)
+    rows, columns, first = read_rows(path)
+    if (first == 1) != (form == "parquet"):
+        raise LabelError(f"this is not the form that --format {form} names", where=path)
+    if is_event_table(columns):
+        return _parse_event_table(parse_events(path, rows, columns, first), clips, first, form)
+    return read_hospital_table(path, rows, columns, first, clips, vocabulary, form=form)
+
+
+def _parse_event_table(events: Sequence[LabelEvent], clips: ClipIndex, first: int, form: str) -> ParsedLabels:
+    found = ParsedLabels("line" if form == "csv" else "row", rows=len(events), exact=True)
+    find = clips.finder("clip", Path())
+    for number, event in enumerate(events, start=first):
+        lost = find({"clip": event.clip}) is None or (event.frame and clips.frame(event.clip, event.frame) is None)
+        if lost:
+            found.unknown_clips.append(number)
+        else:
+            found.events.append((number, event))
+    return found
+
+
+def _check_labels(
+    path: Path, vocabulary: str, found: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
+) -> None:
+    if found.unknown_labels:
+        known = [*VOCABULARIES[vocabulary], *NON_VIEW_ANSWERS]
+        listed = ", ".join(
+            _with_suggestion(word, number, found.unit, known) for word, number in _first(found.unknown_labels.items())
+        )
+        fits = [name for name in VOCABULARIES if _knows(name, found.unknown_labels)]
+        other = f"Name another --vocabulary ({', '.join(fits)} has these)" if fits else "Name another --vocabulary"
+        remedy = f"{other}, or correct the file; nothing was imported"
+        raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
+    if found.unknown_clips and not skip_unknown:
+        what = (
+            f"{len(found.unknown_clips)} labels of clips not in the store ({_numbers(found.unit, found.unknown_clips)})"
+        )
+        remedy = "Ingest those files first, or give --skip-unknown; nothing was imported"
+        raise LabelError(what, where=path, remedy=remedy)
+    strange = [number for number, event in found.events if raters is not None and event.rater not in raters]
+    if strange:
+        what = f"{len(strange)} labels of raters who are not known ({_numbers(found.unit, strange)})"
+        remedy = f"Known: {', '.join(sorted(raters or ()))}. Add them by `heart2heart raters add`; nothing was imported"
+        raise LabelError(what, where=path, remedy=remedy)
+    _check_duplicate_rows(path, found)
+
+
+def _check_duplicate_rows(path: Path, found: ParsedLabels) -> None:
+    """Refuse what one rater says of one clip or frame at one time in two rows: a doubled row, or a contradiction."""
+    seen: dict[tuple[str, ...], tuple[int, str]] = {}
+    doubled: list[int] = []
+    contradicting: list[int] = []
+    for number, event in found.events:
+        if event.kind == "retraction":
+            continue
+        place = (event.identifier,) if found.exact else (event.target, event.rater, event.at, event.kind)
+        if place not in seen:
+            seen[place] = number, event.value
+        else:
+            (doubled if seen[place][1] == event.value else contradicting).append(number)
+    for numbers, what in ((contradicting, "contradict an earlier row of the same rater, clip and time"),
+                          (doubled, "repeat an earlier row")):  # fmt: skip
+        if numbers:
+            remedy = "Keep one of each, or say in columns rater and labeled_at who said what when; nothing was imported"
+            raise LabelError(f"{len(numbers)} rows {what} ({_numbers(found.unit, numbers)})", where=path, remedy=remedy)
+
+
+def _knows(vocabulary: str, words: Iterable[str]) -> bool:
+    return {" ".join(word.split()).casefold() for word in words} <= {
+        word.casefold() for word in VOCABULARIES[vocabulary]
+    }
+
+
+def _first(items: Collection[Any]) -> list[Any]:
+    return list(items)[:_ROWS_SHOWN]
+
+
+def _numbers(unit: str, numbers: Sequence[int]) -> str:
+    return f"{unit}s " + ", ".join(map(str, _first(numbers))) + (" ..." if len(numbers) > _ROWS_SHOWN else "")
+
+
+def _with_suggestion(word: str, number: int, unit: str, known: Sequence[str]) -> str:
+    folded = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), folded, n=1)
+    hint = f"; did you mean {folded[close[0]]}?" if close else ""
+    return f"{word!r} ({unit} {number}{hint})"

@@ -1,0 +1,245 @@
+"""Labels that are probably wrong: confident learning on predictions of clips that the model was not trained on.
+
+C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", Journal of
+Artificial Intelligence Research 70 (2021) 1373-1411; the numbers of equations below are theirs. A label is suspect
+where the confident joint counts it beside its diagonal; the suspects are ranked by the normalised margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.errors import EvaluationError, UnknownNameError
+from heart2heart.labels import cleanlab_filter
+from heart2heart.labels.consensus import frame_labels
+from heart2heart.labels.double_reading import ClipReadings
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.table_files import write_rows
+from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
+from heart2heart.schema.predictions import ROLES, Predictions
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+OUT_OF_SAMPLE_ROLES = ("validation", "test")
+"""Roles whose frames a run was not trained on; the altered copies of probes repeat test frames and say nothing new."""
+DETECTORS = ("confident_learning", "cleanlab")
+"""The formulas of this module, or the library of that name, see `cleanlab_judge`."""
+_MIN_CLASSES = 2  # classes with labels
+
+
+def confident_classes(labels: Integers, probabilities: Floats) -> Integers:
+    """Return the class that each example is confidently of, or -1.
+
+    That is the likeliest of the classes whose probability reaches the class's threshold: its mean over the examples
+    that carry its label (1), (2).
+
+    Args:
+        labels: Given labels, `(n,)`.
+        probabilities: Out of sample, `(n, classes)`. A class without labels is nobody's.
+    """
+    classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    sums = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    above = np.where(probabilities >= thresholds - 1e-9, probabilities, -1.0)
+    return np.where(above.max(1) >= 0, above.argmax(1), -1).astype(np.int64)
+
+
+def calibrated_joint(labels: Integers, confident: Integers, classes: int) -> Floats:
+    """Return the estimated number of examples by given label and true class, `(classes, classes)`.
+
+    The confident joint, with each row brought to the number of its labels (3). A label that is never confidently of
+    any class is taken to be right.
+    """
+    kept = confident >= 0
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (labels[kept], confident[kept]), 1)
+    given = np.bincount(labels, minlength=classes).astype(np.float64)
+    lonely = counts.sum(1) == 0
+    counts[lonely, lonely] = 1
+    scaled: Floats = counts / counts.sum(1, keepdims=True) * given[:, None]
+    return scaled
+
+
+@dataclass(frozen=True)
+class LabelIssue:
+    """One label in doubt.
+
+    Attributes:
+        clip: Pseudonym.
+        label: Its view.
+        model: The view that it is confidently of; by `cleanlab`, the likeliest other view.
+        margin: Probability of the label less that of the likeliest other view, -1 to 1; the lowest come first.
+        readers: Raters who read the clip already, those who were unsure among them.
+    """
+
+    clip: str
+    label: str
+    model: str
+    margin: float
+    readers: int
+
+
+@dataclass(frozen=True)
+class LabelIssues:
+    """What was found.
+
+    Attributes:
+        issues: The most suspect first.
+        clips: Labeled clips that were judged.
+        expected_errors: Wrong labels that the judge expects among them.
+        excluded: Labeled clips that were not judged or not queued, by reason.
+    """
+
+    issues: tuple[LabelIssue, ...]
+    clips: int
+    expected_errors: float
+    excluded: dict[str, int]
+
+
+def find_label_errors(
+    parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str = "latest", detector: str = DETECTORS[0]
+) -> LabelIssues:
+    """Judge the labels of a book by predictions of clips that were not trained on.
+
+    Args:
+        parts: Predictions of one split or of several, such as the folds; a clip with several runs is judged by the
+            mean of their probabilities.
+        events: The label book's events.
+        rule: A name of `consensus.RULES`.
+        detector: One of `DETECTORS`.
+
+    Raises:
+        UnknownNameError: no such rule or judge.
+        MissingInputError: cleanlab is not installed.
+        EvaluationError: predictions of training frames, of different classes, or labels of fewer than two views.
+    """
+    if detector not in DETECTORS:
+        raise UnknownNameError.among("judge of labels", detector, list(DETECTORS))
+    classes = _classes(parts)
+    clips, probabilities = _clip_predictions(parts)
+    labels, left_out = _clip_labels(parts, events, rule)
+    kept = [at for at, clip in enumerate(clips) if labels.get(clip) in classes]
+    left_out["a view that the model does not know"] = sum(clip in labels for clip in clips) - len(kept)
+    given = np.array([classes.index(labels[clips[at]]) for at in kept], dtype=np.int64)
+    if len(np.unique(given)) < _MIN_CLASSES:
+        remedy = "Give the label book of these clips, and predictions of all folds"
+        raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
+    others, errors = _detect(detector, given, probabilities[kept])
+    margins = _margins(given, probabilities[kept])
+    states = _readings_by_clip(events)
+    suspects = []
+    for at in np.flatnonzero(others >= 0):
+        clip = clips[kept[at]]
+        state = states.get(clip, _NO_READINGS)
+        if state.adjudication is not None:
+            left_out["decided by an adjudicator"] = left_out.get("decided by an adjudicator", 0) + 1
+            continue
+        words = classes[given[at]], classes[others[at]]
+        suspects.append(LabelIssue(clip, *words, float(margins[at]), len(state.readings)))
+    suspects.sort(key=lambda one: (one.margin, one.clip))
+    return LabelIssues(tuple(suspects), len(given), errors, {why: count for why, count in left_out.items() if count})
+
+
+def _detect(judge: str, given: Integers, probabilities: Floats) -> tuple[Integers, float]:
+    """Return the class that each suspect rather is of, -1 for those that are not suspect, and the errors expected."""
+    if judge == "cleanlab":
+        issues, errors = cleanlab_filter.find_cleanlab_issues(given, probabilities)
+        return np.where(issues, _without_given(given, probabilities).argmax(1), -1).astype(np.int64), errors
+    confident = confident_classes(given, probabilities)
+    expected = calibrated_joint(given, confident, probabilities.shape[1])
+    others = np.where(confident != given, confident, -1).astype(np.int64)
+    return others, float(expected.sum() - np.trace(expected))
+
+
+_NO_READINGS = ClipReadings(0, {}, None)
+
+
+def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
+    """Return the classes that all predictions share, none of which is of a training frame."""
+    classes = parts[0].provenance.classes
+    for part in parts:
+        if part.provenance.classes != classes:
+            raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
+        strange = set(part.table["role"].to_pylist()) - set(ROLES)
+        if strange:
+            remedy = "Give predictions of validation and test frames, such as those of all folds"
+            raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)
+    return classes
+
+
+def _margins(labels: Integers, probabilities: Floats) -> Floats:
+    own = probabilities[np.arange(len(labels)), labels]
+    margins: Floats = own - _without_given(labels, probabilities).max(1)
+    return margins
+
+
+def _without_given(labels: Integers, probabilities: Floats) -> Floats:
+    rest = probabilities.copy()
+    rest[np.arange(len(labels)), labels] = -np.inf
+    return rest
+
+
+def _readings_by_clip(events: Sequence[LabelEvent]) -> dict[str, ClipReadings]:
+    by_clip: dict[str, list[LabelEvent]] = {}
+    for event in events:
+        by_clip.setdefault(event.clip, []).append(event)
+    return {clip: ClipReadings.from_events(mine) for clip, mine in by_clip.items()}
+
+
+def _clip_predictions(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
+    """Return the clips and their probabilities, the mean over the runs that predicted them, `(clips, classes)`."""
+    names, probabilities = [np.empty(0, str)], [np.empty((0, len(parts[0].provenance.classes)))]
+    for part in parts:
+        table = part.table.select(["run", "clip"])
+        unseen = pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))
+        for run in pc.unique(table["run"]).to_pylist():
+            kept = pc.and_(unseen, pc.equal(table["run"], run)).to_numpy(zero_copy_only=False)
+            clips, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept].astype(str), return_inverse=True)
+            names.append(clips)
+            log_p = log_softmax(part.logits[kept])
+            probabilities.append(np.exp(clip_log_probabilities(log_p, clip, len(clips))))
+    clips, member = np.unique(np.concatenate(names), return_inverse=True)
+    whole = np.concatenate(probabilities)
+    sums = np.zeros((len(clips), whole.shape[1]))
+    np.add.at(sums, member, whole)
+    return [str(clip) for clip in clips], sums / np.bincount(member, minlength=len(clips))[:, None]
+
+
+def _clip_labels(
+    parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the view of each labeled clip, and how many have none because their frames were given several."""
+    views: dict[str, set[str]] = {}
+    for part in parts:
+        frames = part.table.filter(pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))).select(
+            ["frame", "clip"]
+        )
+        owner = dict(zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True))
+        for frame, view in frame_labels(events, frames, rule).items():
+            views.setdefault(owner[frame], set()).add(view)
+    mixed = sum(len(several) > 1 for several in views.values())
+    return {clip: next(iter(one)) for clip, one in views.items() if len(one) == 1}, {"frames of several views": mixed}
+
+
+def write_review_queue(suspects: Sequence[LabelIssue], out: Path) -> int:
+    """Write a queue for the page, and return the number of clips.
+
+    `why` names neither label nor model's view: the rater reads the clip blind. `readings` asks for one rater more than
+    have read it; the page shows both words to the adjudicator if they differ.
+    """
+    columns = ("clip", "why", "readings", "label", "model", "margin")
+    rows = (
+        (one.clip, f"label in doubt, {place} of {len(suspects)}", one.readers + 1, one.label, one.model, one.margin)
+        for place, one in enumerate(suspects, start=1)
+    )
+    write_rows(out, columns, rows, parquet=out.suffix == ".parquet")
+    return len(suspects)

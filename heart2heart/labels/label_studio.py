@@ -1,0 +1,159 @@
+"""Label Studio: its JSON export with choices, read and written.
+
+A task is one clip or frame, an annotation one rater's reading (https://labelstud.io/guide/task_format): the view is a
+choice, `lead_time` the seconds taken, `created_at` the time, `ground_truth` marks an adjudicator's ruling. The task's
+data name the clip by `clip`, `sop_instance_uid` or `file`; without these the name of its video or image is taken, less
+the prefix of an upload, and is the clip's pseudonym.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from heart2heart.errors import LabelError, UnknownNameError
+from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.labels.parsed_labels import CLIP_COLUMNS, NON_VIEW_ANSWERS, ClipIndex, ParsedLabels
+from heart2heart.labels.table_files import detect_format
+from heart2heart.schema.views import TAXONOMY_VERSION, translate_label
+from heart2heart.utils import write_text
+
+_MEDIA = ("video", "image")
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")
+CONTROL, OBJECT = "view", "video"
+"""Of the labeling interface: `<Choices name="view" toName="video">` and `<Video name="video" value="$video">`."""
+
+
+def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
+    """Return the annotations of a JSON export; predictions, cancelled and skipped annotations say nothing.
+
+    Raises:
+        LabelError: not such an export, or tasks of it are not; their numbers are named.
+    """
+    if detect_format(path) != "JSON":
+        raise LabelError(
+            f"this is not JSON, but {detect_format(path)}", where=path, remedy="Export from Label Studio as JSON"
+        )
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise LabelError("this export is not readable JSON", where=path) from error
+    if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
+        remedy = "Export as JSON, not JSON-MIN, CSV or another form"
+        raise LabelError("this is no JSON export of Label Studio", where=path, remedy=remedy)
+    found = ParsedLabels("task", rows=len(tasks))
+    for number, task in enumerate(tasks, start=1):
+        data: dict[str, Any] = task["data"]
+        clip = _clip(data, clips, path)
+        named = str(data.get("frame") or "")
+        frame = "" if clip is None or not named else clips.frame(clip, named)
+        said = list(_annotations(task))
+        if not said:
+            found.without_view += 1
+        elif clip is None or frame is None:
+            found.unknown_clips.append(number)
+        else:
+            for word, annotation in said:
+                event = _event(clip, frame, word, annotation, data, vocabulary)
+                if isinstance(event, str):
+                    found.unknown_labels.setdefault(event, number)
+                elif event is None:
+                    found.without_view += 1
+                else:
+                    found.events.append((number, event))
+    return found
+
+
+def _is_task(task: object) -> bool:
+    if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+        return False
+    annotations = task.get("annotations")
+    return isinstance(annotations, list) and all(isinstance(annotation, dict) for annotation in annotations)
+
+
+def _clip(data: Mapping[str, Any], clips: ClipIndex, path: Path) -> str | None:
+    way = next((name for name in CLIP_COLUMNS if data.get(name)), None)
+    if way is not None:
+        return clips.finder(way, path)({way: str(data[way])})
+    media = next((str(data[name]) for name in _MEDIA if data.get(name)), "")
+    name = PurePosixPath(unquote(urlsplit(media).path)).stem
+    return clips.finder("clip", path)({"clip": _UPLOAD.sub("", name)})
+
+
+def _annotations(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for annotation in task["annotations"]:
+        results = annotation.get("result")
+        if annotation.get("was_cancelled") or not isinstance(results, list):
+            continue
+        for result in results:
+            value = result.get("value") if isinstance(result, dict) and result.get("type") == "choices" else None
+            choices = value.get("choices") if isinstance(value, dict) else None
+            if isinstance(choices, list) and choices:
+                yield str(choices[0]), annotation
+                break
+
+
+def _event(
+    clip: str, frame: str, word: str, annotation: Mapping[str, Any], data: Mapping[str, Any], vocabulary: str
+) -> LabelEvent | str | None:
+    """Return the event; the word that is not known; None when the word says nothing about the view."""
+    taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
+    answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else "view"
+    view: str | None = "" if answer != "view" else word
+    if view and taxonomy == TAXONOMY_VERSION:
+        try:
+            view = translate_label(word, vocabulary)
+        except UnknownNameError:
+            return word
+    if view is None:
+        return None
+    lead = annotation.get("lead_time")
+    seconds = float(lead) if isinstance(lead, int | float) and not isinstance(lead, bool) else -1.0
+    return LabelEvent(
+        clip, frame, view, _rater(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
+        f"label_studio:{vocabulary}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
+        kind="adjudication" if annotation.get("ground_truth") is True else "label",
+    )  # fmt: skip
+
+
+def _rater(by: object) -> str:
+    """Return a rater's name: that of the account, else its number."""
+    if isinstance(by, dict):
+        named = next((str(by[name]) for name in ("username", "email", "id") if by.get(name)), "")
+        return named or "unnamed"
+    return "unnamed" if by is None else f"label_studio:{by}"
+
+
+def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:
+    """Write what stands as tasks with annotations, and return the number of annotations.
+
+    The data of a task name the video `CLIP.mp4`; whoever serves the clips adds the address before it.
+    """
+    tasks: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    raters = {name: number for number, name in enumerate(sorted({event.rater for event in events}), start=1)}
+    count = 0
+    for event in active_events(events):
+        count += 1
+        choice = {"from_name": CONTROL, "to_name": OBJECT, "type": "choices", "value": {"choices": [event.value]}}
+        annotation: dict[str, Any] = {
+            "completed_by": {"id": raters[event.rater], "username": event.rater},
+            "ground_truth": event.kind == "adjudication",
+            "result": [{"id": event.identifier[:10], **choice}],
+            "was_cancelled": False,
+        }
+        if event.at:
+            annotation["created_at"] = event.at
+        if event.seconds is not None:
+            annotation["lead_time"] = event.seconds
+        tasks.setdefault((event.clip, event.frame, event.taxonomy), []).append(annotation)
+    content = [
+        {"id": number, "annotations": annotations,
+         "data": {"clip": clip, "taxonomy": taxonomy, "video": f"{clip}.mp4"} | ({"frame": frame} if frame else {})}
+        for number, ((clip, frame, taxonomy), annotations) in enumerate(tasks.items(), start=1)
+    ]  # fmt: skip
+    write_text(out, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    return count

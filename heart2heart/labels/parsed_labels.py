@@ -1,0 +1,163 @@
+"""The labels parsed from a file before they are imported, and the parser of a hospital's own table.
+
+A row names its clip by `clip` (the store's pseudonym), by `sop_instance_uid`, or by `file` (relative to the table). The
+last two are identity: they become pseudonyms with the hospital's key and are never kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.errors import LabelError, UnknownNameError
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.table_files import Row
+from heart2heart.schema.store import frame_id
+from heart2heart.schema.views import translate_label
+from heart2heart.store.frame_store import Frames
+
+CLIP_COLUMNS = ("clip", "sop_instance_uid", "file")
+"""How a row may name its clip; all but the first are identity."""
+
+
+@dataclass
+class ParsedLabels:
+    """What a file holds.
+
+    Attributes:
+        unit: What its numbers count: `line`, `row`, `task`, `file` or `entry`.
+        rows: How many there are.
+        events: Number and event.
+        unknown_clips: Numbers of those whose clip or frame is not in the store.
+        unknown_labels: First number of each word that the vocabulary does not know.
+        without_view: Rows that say nothing about the view.
+        exact: Whether it is a book's own export, in which one rater may have said two things at one time.
+    """
+
+    unit: str
+    rows: int = 0
+    events: list[tuple[int, LabelEvent]] = field(default_factory=list)
+    unknown_clips: list[int] = field(default_factory=list)
+    unknown_labels: dict[str, int] = field(default_factory=dict)
+    without_view: int = 0
+    exact: bool = False
+    _once: set[LabelEvent] = field(default_factory=set)
+
+    def add_once(self, number: int, event: LabelEvent) -> None:
+        """Take in an event unless it is there already: archives hold copies of files."""
+        if event not in self._once:
+            self._once.add(event)
+            self.events.append((number, event))
+
+
+class ClipIndex:
+    """The clips of some stores, by pseudonym and by identity.
+
+    Args:
+        stores: Where the clips are.
+        key: Key file that the stores were ingested with; identity cannot be looked up without it.
+    """
+
+    def __init__(self, stores: Frames, key: Path | None) -> None:
+        self.table = stores.clips
+        self._stores = stores
+        self._pseudonyms = None if key is None else Pseudonymizer(Key.load(key))
+        self._clips = set(self.table["clip"].to_pylist())
+        self._by: dict[str, dict[str, str]] = {}
+        self._frames: set[str] | None = None
+
+    def need_key(self, what: str, where: Path) -> Pseudonymizer:
+        """Return the pseudonyms of the key.
+
+        Raises:
+            LabelError: no key was given.
+        """
+        if self._pseudonyms is None:
+            remedy = "Give --key with the key that the store was ingested with"
+            raise LabelError(f"{what} need the hospital's key", where=where, remedy=remedy)
+        return self._pseudonyms
+
+    def finder(self, way: str, where: Path) -> Callable[[Mapping[str, str]], str | None]:
+        """Return the function that gives the clip of a row, or None if no store holds it.
+
+        Args:
+            way: One of `WAYS`.
+            where: The label file; `file` is relative to its folder.
+        """
+        if way == "clip":
+            return lambda row: row["clip"].strip() if row["clip"].strip() in self._clips else None
+        pseudonyms = self.need_key(f"labels by {way}", where)
+        if way == "sop_instance_uid":
+            return lambda row: self.by_instance(pseudonyms, row["sop_instance_uid"])
+
+        def by_file(row: Mapping[str, str]) -> str | None:
+            file = where.parent / row["file"]
+            return self._unique_lookup("content").get(pseudonyms.content(file)) if file.is_file() else None
+
+        return by_file
+
+    def by_instance(self, pseudonyms: Pseudonymizer, uid: str) -> str | None:
+        """Return the clip of a SOP Instance UID."""
+        return self._unique_lookup("instance").get(pseudonyms.uid(uid.strip()))
+
+    def _unique_lookup(self, column: str) -> dict[str, str]:
+        if column not in self._by:
+            mine = self.table.filter(pc.is_valid(self.table[column]))
+            names = mine[column].to_pylist()
+            once = {name for name, count in Counter(names).items() if count == 1}  # one UID of two clips names neither
+            pairs = zip(names, mine["clip"].to_pylist(), strict=True)
+            self._by[column] = {name: clip for name, clip in pairs if name in once}
+        return self._by[column]
+
+    def frame(self, clip: str, text: str) -> str | None:
+        """Return the identifier of a frame that is given by index or identifier, or None if the clip lacks it."""
+        if self._frames is None:
+            self._frames = set(self._stores.frames["frame"].to_pylist())
+        named = frame_id(clip, int(text)) if text.isascii() and text.isdigit() else text
+        return named if named in self._frames and named.startswith(f"{clip}:") else None
+
+
+NON_VIEW_ANSWERS = ("unusable", "unsure")
+"""Words that every vocabulary knows, beside its own for the views."""
+
+
+def read_hospital_table(
+    path: Path, rows: list[Row], columns: list[str], first: int, clips: ClipIndex, vocabulary: str, *, form: str
+) -> ParsedLabels:
+    """Return the labels of a table with the columns `view` and one of `clip`, `sop_instance_uid`, `file`.
+
+    Columns that may be there: `frame` (index or identifier), `rater`, `labeled_at`.
+
+    Raises:
+        LabelError: a column is missing, or the key that it needs.
+    """
+    way = next((name for name in CLIP_COLUMNS if name in columns), None)
+    if way is None or "view" not in columns:
+        remedy = "Needed: view, and one of clip, sop_instance_uid, file"
+        raise LabelError("this label file lacks a column", where=path, remedy=remedy)
+    find = clips.finder(way, path)
+    found = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
+    for number, row in enumerate(rows, start=first):
+        word = row["view"].strip()
+        answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else "view"
+        try:
+            view = "" if answer != "view" else translate_label(word, vocabulary)
+        except UnknownNameError:
+            found.unknown_labels.setdefault(word, number)
+            continue
+        clip, named = find(row), row.get("frame", "").strip()
+        frame = "" if clip is None or not named else clips.frame(clip, named)
+        if clip is None or frame is None:
+            found.unknown_clips.append(number)
+        elif view is None:
+            found.without_view += 1
+        else:
+            who, at = row.get("rater", "").strip() or "unnamed", row.get("labeled_at", "").strip()
+            found.events.append((number, LabelEvent(clip, frame, view, who, at, f"{form}:{vocabulary}", answer=answer)))
+    return found

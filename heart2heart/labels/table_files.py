@@ -1,0 +1,155 @@
+"""Reads and writes tables of labels as CSV or Parquet, among them the table of all label events."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
+from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
+from heart2heart.schema.views import TAXONOMY_VERSION
+from heart2heart.utils import atomic_path
+
+Row = dict[str, str]
+
+_MAGIC_BYTES = (
+    (b"PAR1", "Parquet"),
+    (b"SQLite format 3\0", "a label book"),
+    (b"[", "JSON"),
+    (b"{", "JSON"),
+    (b"PK\3\4", "zip"),
+)
+_PREAMBLE = 128
+
+
+def detect_format(path: Path) -> str:
+    """Return what the first bytes of a file say it is: `Parquet`, `JSON`, `DICOM`, `a label book`, `zip` or `text`.
+
+    Raises:
+        MissingInputError: no such file.
+    """
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(_PREAMBLE + 4)
+    except FileNotFoundError as error:
+        raise MissingInputError("no label file here", where=path) from error
+    except OSError as error:
+        raise MissingInputError("this label file cannot be read", where=path) from error
+    if start[_PREAMBLE:] == b"DICM":
+        return "DICOM"
+    return next(
+        (name for magic, name in _MAGIC_BYTES if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic)), "text"
+    )
+
+
+def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
+    """Return the rows of a UTF-8 CSV with a header or of a Parquet file, its columns, and the number of the first row.
+
+    Raises:
+        MissingInputError: no such file.
+        LabelError: it is something else, or damaged.
+    """
+    form = detect_format(path)
+    if form == "Parquet":
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise LabelError("this Parquet file is cut short or damaged", where=path) from error
+        columns = table.column_names
+        rows = [{name: _text(row[name]) for name in columns} for row in table.to_pylist()]
+        return rows, columns, 1
+    if form != "text":
+        remedy = "Name --format, or a CSV or Parquet file"
+        raise LabelError(f"this is not CSV or Parquet, but {form}", where=path, remedy=remedy)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            rows = [{name: value or "" for name, value in row.items() if name is not None} for row in reader]
+            return rows, list(reader.fieldnames or ()), 2  # line 1 is the header
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LabelError("this label file is not readable CSV in UTF-8", where=path) from error
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, parquet: bool) -> None:
+    """Write rows as CSV, or as Parquet with the types that the values have; the file appears whole."""
+    with atomic_path(path) as temporary:
+        if parquet:
+            listed = [dict(zip(columns, row, strict=True)) for row in rows]
+            fields = [pa.array([row[name] for row in listed]) for name in columns]
+            pq.write_table(pa.table(dict(zip(columns, fields, strict=True))), temporary, compression="zstd")
+            return
+        with temporary.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(columns)
+            writer.writerows([_text(value) for value in row] for row in rows)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+_EVENT_TABLE_COLUMNS = frozenset(("clip", "kind", "answer", "taxonomy", "retracts"))
+_ROWS_SHOWN = 8
+
+
+def is_event_table(columns: Sequence[str]) -> bool:
+    """Return whether a table with these columns is an export of events."""
+    return set(columns) >= _EVENT_TABLE_COLUMNS
+
+
+def write_events(events: Sequence[LabelEvent], out: Path, *, parquet: bool) -> None:
+    """Write all events, a row an event; in CSV a number that is not known is empty."""
+    write_rows(out, EVENT_COLUMNS, (astuple(event) for event in events), parquet=parquet)
+
+
+def read_events(path: Path) -> list[LabelEvent]:
+    """Return the events of an export, in its order.
+
+    Raises:
+        MissingInputError: no such file.
+        LabelError: it is no export of events, or rows of it cannot be events; their numbers are named.
+    """
+    rows, columns, first = read_rows(path)
+    return parse_events(path, rows, columns, first)
+
+
+def parse_events(path: Path, rows: Sequence[Row], columns: Sequence[str], first: int) -> list[LabelEvent]:
+    """As `read_events`, of rows that were read."""
+    if not set(columns) >= set(EVENT_COLUMNS):
+        lacking = ", ".join(sorted(set(EVENT_COLUMNS) - set(columns)))
+        raise LabelError("this is no export of label events", where=path, remedy=f"Columns that it lacks: {lacking}")
+    events, bad = [], []
+    for number, row in enumerate(rows, start=first):
+        try:
+            event = _event(row)
+            if event.taxonomy == TAXONOMY_VERSION:
+                event.check()
+        except (ValueError, Heart2HeartError):
+            bad.append(number)
+        else:
+            events.append(event)
+    if bad:
+        listed = ", ".join(map(str, bad[:_ROWS_SHOWN])) + (" ..." if len(bad) > _ROWS_SHOWN else "")
+        raise LabelError(f"{len(bad)} rows are no label events (rows {listed})", where=path, remedy="Export it again")
+    return events
+
+
+def _event(row: Row) -> LabelEvent:
+    if row["suggestion_shown"] not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    numbers = {name: float(row[name]) if row[name] else None for name in ("confidence", "seconds")}
+    if any(value is not None and not math.isfinite(value) for value in numbers.values()):
+        raise ValueError("not finite")
+    texts = {name: row[name] for name in EVENT_COLUMNS if name not in (*numbers, "suggestion_shown")}
+    return LabelEvent(
+        **texts, confidence=numbers["confidence"], seconds=numbers["seconds"],
+        suggestion_shown=row["suggestion_shown"] == "true",
+    )  # fmt: skip

@@ -1,0 +1,227 @@
+"""A DICOMweb server: search it (QIDO-RS, PS3.18 section 10.6) and fetch instances as stored (WADO-RS, 10.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from urllib.parse import quote, urlsplit
+
+from heart2heart.errors import ConfigError, RemoteError
+from heart2heart.pacs.connection import Credentials, is_loopback, require_extra, silence_network_logs
+from heart2heart.pacs.multipart import BrokenResponseError, copy_part
+from heart2heart.pacs.query import InstanceReference, PacsQuery
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+_PAGE = 500  # results asked for at once
+_PIECE = 2**18  # bytes of an answer held at once
+_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+_BUSY = (429, 502, 503, 504)
+_UNKNOWN = 401  # 403 may be meant for one patient's study
+_REFUSED = (_UNKNOWN, 403)
+_FORM = "The form is https://host[:port]/path-of-the-DICOMweb-service"
+
+
+class DicomWebClient:
+    """One DICOMweb service.
+
+    Args:
+        url: Its base, as `https://pacs.example/dicom-web`.
+        credentials: Sent with every request.
+        authority: File of the certificate authority that signed the server's certificate, if the system lacks it.
+        allow_http: Permit an unencrypted connection to another machine.
+        timeout: Seconds to wait for a connection, and between two bytes of an answer.
+        attempts: How often a request is made before the server counts as gone.
+
+    Raises:
+        ConfigError: the address is none, holds credentials, or leads over an unencrypted network.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: Credentials | None = None,
+        authority: Path | None = None,
+        allow_http: bool = False,
+        timeout: float = 60.0,
+        attempts: int = 4,
+    ) -> None:
+        self.url, self._timeout, self._attempts = _checked(url, allow_http=allow_http), timeout, attempts
+        if authority is not None and not authority.is_file():
+            raise ConfigError("no certificate file here", where=authority)
+        with require_extra("dicomweb-client"):
+            from dicomweb_client import DICOMwebClient
+        self._session = _session(credentials or Credentials(), authority, attempts)
+        self._client = DICOMwebClient(self.url, session=self._session, permissive_uid=True, timeout=timeout)
+        self._client.set_http_retry_params(retry=False)  # the session retries
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def search(self, query: PacsQuery) -> list[InstanceReference]:
+        """Return every instance of the series that `query` asks for, sorted.
+
+        Raises:
+            RemoteError: the server cannot be reached, refuses, or does not speak DICOMweb.
+        """
+        web, asked = self._client, {"Modality": query.modality}
+        found = []
+        with self._translate_errors(), silence_network_logs():
+            for study in _search_pages(
+                partial(web.search_for_studies, search_filters=query.filters()), _STUDY, self.url
+            ):
+                in_study = partial(web.search_for_series, study, search_filters=asked)
+                for series in _search_pages(in_study, _SERIES, self.url):
+                    in_series = partial(web.search_for_instances, study, series)
+                    found += [
+                        InstanceReference(study, series, uid) for uid in _search_pages(in_series, _INSTANCE, self.url)
+                    ]
+        return sorted(found)
+
+    def fetch(self, instance: InstanceReference, out: BinaryIO) -> bool:
+        """Write one instance to `out`, byte for byte as the server stores it.
+
+        Returns:
+            False if the server has it no longer, keeps this one to itself, or cannot give it whole.
+
+        Raises:
+            RemoteError: the server does not answer, or refuses the credentials.
+        """
+        parts = ("studies", instance.study, "series", instance.series, "instances", instance.uid)
+        address = "/".join((self.url, *(quote(part, safe="") for part in parts)))
+        for _ in range(self._attempts):
+            out.seek(0)
+            out.truncate()
+            try:
+                with self._translate_errors(), silence_network_logs(), self._get(address) as answer:
+                    if not answer.ok and answer.status_code != _UNKNOWN:
+                        return False
+                    answer.raise_for_status()
+                    copy_part(answer.headers.get("Content-Type", ""), _pieces(answer), out)
+            except BrokenResponseError:
+                continue
+            out.seek(128)
+            return out.read(4) == b"DICM"
+        return False
+
+    def _get(self, address: str) -> Response:
+        return self._session.get(address, headers={"Accept": _STORED}, stream=True, timeout=self._timeout)
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn what `requests` raises into one sentence; its own messages quote addresses with UIDs."""
+        from requests.exceptions import HTTPError, InvalidJSONError, RequestException, SSLError
+
+        try:
+            yield
+        except HTTPError as error:
+            raise _refusal(0 if error.response is None else error.response.status_code, self.url) from None
+        except SSLError:
+            remedy = "Name the authority that signed it with --ca"
+            raise RemoteError("the certificate of this server is not trusted", where=self.url, remedy=remedy) from None
+        except InvalidJSONError:
+            raise _not_dicomweb(self.url) from None
+        except RequestException:
+            remedy = "Check the address and that the server runs; then run the same command again to go on"
+            raise RemoteError("this server does not answer, or broke off", where=self.url, remedy=remedy) from None
+
+
+def _checked(url: str, *, allow_http: bool) -> str:
+    """Return the address without a slash at its end."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigError("this is no address of a server", remedy=_FORM) from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("credentials stand in the address of the server", remedy="Put them into a file of mode 0600")
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise ConfigError("this is no address of a server", remedy=_FORM)
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
+        remedy = "Use https, or --allow-http on a network where nobody can listen"
+        raise ConfigError("identity and credentials would go over the network unencrypted", where=url, remedy=remedy)
+    return url.rstrip("/")
+
+
+def _session(credentials: Credentials, authority: Path | None, attempts: int) -> Session:
+    from requests import Session
+    from requests.adapters import HTTPAdapter
+    from urllib3 import Retry
+
+    # A server's own wish for a pause is not followed: it may be hours.
+    retry = Retry(
+        attempts - 1,
+        backoff_factor=0.3,
+        status_forcelist=_BUSY,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+
+    class Plain(Session):
+        def request(self, method: str, url: str | bytes, *args: Any, **options: Any) -> Response:
+            if authority is not None:  # not `session.verify`, before which REQUESTS_CA_BUNDLE goes
+                options["verify"] = str(authority)
+            # Orthanc 1.10 does not decode a wildcard, and RFC 3986 section 3.4 lets a star stand as it is.
+            return super().request(method, str(url).replace("%2A", "*"), *args, **options)
+
+    session = Plain()
+    session.auth = credentials.auth()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _pieces(answer: Response) -> Iterator[bytes]:
+    from requests.exceptions import RequestException
+
+    try:
+        yield from answer.iter_content(_PIECE)
+    except RequestException:
+        raise BrokenResponseError("the connection broke off") from None
+
+
+def _refusal(status: int, url: str) -> RemoteError:
+    if status in _REFUSED:
+        what = f"this server refuses the credentials, or wants some (HTTP {status})"
+        return RemoteError(what, where=url, remedy="Give credentials that may read, with --credentials")
+    if status == 404:
+        remedy = "The address must lead to the DICOMweb service itself, such as https://host/dicom-web"
+        return RemoteError("there is no DICOMweb service here (HTTP 404)", where=url, remedy=remedy)
+    remedy = "Ask who runs it, then run the same command again"
+    return RemoteError(f"this server cannot answer (HTTP {status})", where=url, remedy=remedy)
+
+
+def _not_dicomweb(url: str) -> RemoteError:
+    return RemoteError("this server does not answer as DICOMweb", where=url, remedy=_FORM)
+
+
+class _Search(Protocol):
+    def __call__(self, *, limit: int, offset: int) -> Any: ...
+
+
+def _search_pages(search: _Search, tag: str, url: str) -> list[str]:
+    """Return the UIDs that a search finds, page by page until a page brings nothing new.
+
+    A short page is not taken as the last: a server may give fewer results at once than it is asked for (PS3.18 section
+    8.3.4.4).
+    """
+    found: dict[str, None] = {}
+    while True:
+        page = search(limit=_PAGE, offset=len(found))
+        if not isinstance(page, list):
+            raise _not_dicomweb(url)
+        before = len(found)
+        for item in page:
+            values = item.get(tag, {}).get("Value") if isinstance(item, dict) else None
+            if not values or not isinstance(values[0], str):
+                raise _not_dicomweb(url)
+            found[values[0]] = None
+        if len(found) == before:
+            return list(found)

@@ -1,0 +1,113 @@
+"""The landing folder: raw DICOM on its way to `ingest`, identity still inside the files but not in their names."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from heart2heart.deidentify.key import Key
+from heart2heart.errors import ConfigError, ExistsError
+from heart2heart.utils import atomic_path, is_temporary
+
+
+class Spool:
+    """A folder of mode 0700 whose files (mode 0600) are named by keyed hash; get it from `Landing.open`.
+
+    A file is either absent or whole and flushed to the disk: it is written under a temporary name that `ingest` leaves
+    out, then renamed, and the rename itself is flushed.
+    """
+
+    def __init__(self, folder: Path, key: Key) -> None:
+        self.folder, self._key = folder, key
+        self._settling = threading.Lock()
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, key: Path) -> Iterator[Spool]:
+        """Make or enter the folder; one process at a time writes to it.
+
+        What an earlier process had not finished writing is removed.
+
+        Args:
+            folder: The landing folder, outside any store.
+            key: The key file, made on first use; outside the folder.
+
+        Raises:
+            ConfigError: the folder lies in a store, others may enter it, or the key cannot be used.
+            ExistsError: another process is writing to it.
+        """
+        for parent in (folder.resolve(), *folder.resolve().parents):
+            if (parent / "store.json").exists():
+                remedy = "Raw DICOM holds identity; name a folder outside every store"
+                raise ConfigError("this landing folder lies inside a frame store", where=folder, remedy=remedy)
+        secret = Key.open(key, outside=folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+            remedy = f"Run: chmod 700 {folder}"
+            raise ConfigError("others may enter this landing folder", where=folder, remedy=remedy)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _lock(handle, folder)
+            for path in folder.iterdir():
+                if is_temporary(path.name):
+                    path.unlink()
+            yield cls(folder, secret)
+        finally:
+            os.close(handle)
+
+    def path(self, uid: str) -> Path:
+        """Return where the instance with this SOP Instance UID is kept: 32 hexadecimal digits and `.dcm`."""
+        return self.folder / f"{self._key.digest('landing', uid.strip().rstrip(chr(0))).hex()[:32]}.dcm"
+
+    @contextmanager
+    def open_writer(self, path: Path) -> Iterator[BinaryIO]:
+        """Yield a handle to write and read; when the block ends without an error, the file at `path` is on the disk.
+
+        Raises:
+            NoSpaceError: the disk filled up.
+        """
+        with atomic_path(path, mode=0o600) as temporary, temporary.open("w+b") as handle:
+            yield handle
+        self._flush_names()
+
+    def store(self, uid: str, content: bytes) -> bool:
+        """Put one instance on the disk; return whether it was new.
+
+        The same instance once more changes nothing. Other bytes under a UID that is there already, which the standard
+        forbids and faulty machines send, get a name of their own: nothing received is overwritten.
+
+        Raises:
+            NoSpaceError: the disk filled up.
+        """
+        first = path = self.path(uid)
+        number = 0
+        with self._settling:
+            while path.exists():
+                if path.stat().st_size == len(content) and path.read_bytes() == content:
+                    return False
+                number += 1
+                path = first.with_name(f"{first.stem}-{number}.dcm")
+            with self.open_writer(path) as handle:
+                handle.write(content)
+        return True
+
+    def _flush_names(self) -> None:
+        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        remedy = "Wait until it is done, or name another folder"
+        raise ExistsError("another pull or receive writes to this folder", where=folder, remedy=remedy) from error

@@ -1,0 +1,11 @@
+"""Writes one HTML report from predictions and metrics, a model card, and reporting checklists."""
+
+from heart2heart.reporting.comparison import write_comparison
+from heart2heart.reporting.terminal_table import summary_table
+from heart2heart.reporting.writer import write_report
+
+__all__ = [
+    "summary_table",
+    "write_comparison",
+    "write_report",
+]

@@ -1,0 +1,113 @@
+"""How the files of a hospital became scored frames, and how its own labels became views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from heart2heart.reporting.numbers import NOT_REPORTED, join_words, plural
+from heart2heart.schema.metrics import SiteSummary
+from heart2heart.schema.predictions import SiteInfo
+from heart2heart.schema.views import VOCABULARIES
+
+_READABLE_CODES = {
+    "b_mode": "B-mode",
+    "m_mode": "M-mode",
+    "train": "used to train",
+    "validation": "used to choose the weights (validation)",
+    "unlabeled": "in the unlabeled training pool",
+    "excluded": "excluded from the split",
+}
+
+
+@dataclass(frozen=True)
+class FlowStep:
+    """One box of the flow.
+
+    Attributes:
+        title: What is counted.
+        number: How many.
+        left: Those that go no further, by reason.
+        note: The patients, studies and clips that they come from, where known.
+    """
+
+    title: str
+    number: int
+    left: dict[str, int]
+    note: str = ""
+
+
+def inclusion_flow(info: SiteInfo, scored: SiteSummary, unit: str = "patient") -> list[FlowStep]:
+    """Follow one hospital from files to scored frames; counts that were not reported give no box.
+
+    Args:
+        info: What was taken in.
+        scored: What was scored.
+        unit: What a cluster is.
+    """
+    steps = []
+    if info.files:
+        lost = {readable(status): number for status, number in sorted(info.files.items()) if status != "accepted"}
+        steps.append(FlowStep("Files offered", sum(info.files.values()), lost))
+        steps.append(FlowStep("Files accepted", info.files.get("accepted", 0), {}))
+    stored = ", ".join(
+        plural(number, word)
+        for number, word in ((info.patients, "patient"), (info.studies, "study"), (info.clips, "clip"))
+    )
+    other = {readable(role): number for role, number in info.roles.items() if role != "test" and number}
+    steps.append(FlowStep("Frames in the store", info.frames, other, stored))
+    outside = {f"outside the scored views ({view})": number for view, number in scored.outside.items()}
+    left = outside | ({"without a label": scored.unlabeled} if scored.unlabeled else {})
+    kept = f"{plural(scored.clusters, unit)}, {plural(scored.clips, 'clip')}"
+    if scored.mixed_clips:
+        kept += f"; {plural(scored.mixed_clips, 'clip')} more whose frames carry several views"
+    steps.append(FlowStep("Test frames", scored.frames + sum(left.values()), left))
+    steps.append(FlowStep("Test frames scored", scored.frames, {}, kept))
+    return steps
+
+
+def readable(code: str) -> str:
+    """Turn a status, role or mode such as `excluded:not_ultrasound` into words."""
+    if code in _READABLE_CODES:
+        return _READABLE_CODES[code]
+    kind, _, reason = code.partition(":")
+    return f"{kind}: {reason.replace('_', ' ')}" if reason else kind.replace("_", " ")
+
+
+def dates(info: SiteInfo) -> str:
+    """Write the span of the (shifted) study dates."""
+    known = [date for date in (info.date_from, info.date_to) if date]
+    return " to ".join(dict.fromkeys(known)) or NOT_REPORTED
+
+
+def join_or_not_reported(values: tuple[str, ...]) -> str:
+    """Join names, or say that there are none."""
+    return join_words(values) or NOT_REPORTED
+
+
+@dataclass(frozen=True)
+class LabelVocabulary:
+    """One vocabulary that a hospital's labels came in.
+
+    Attributes:
+        title: What it is called.
+        words: By view the words that became it; `no view` gathers those that say nothing.
+    """
+
+    title: str
+    words: dict[str, str]
+
+
+def label_vocabularies(info: SiteInfo) -> list[LabelVocabulary]:
+    """Return the mapping of every vocabulary that the label events of one hospital name."""
+    return [_label_vocabulary(name) for name in info.vocabularies] or [LabelVocabulary(NOT_REPORTED, {})]
+
+
+def _label_vocabulary(recorded: str) -> LabelVocabulary:
+    kind, _, name = recorded.partition(":")
+    if not name:
+        return LabelVocabulary(f"labeled with the views' own names (taxonomy {recorded})", {})
+    came = {"csv": "label file", "source": "public data set"}.get(kind, kind)
+    words: dict[str, list[str]] = {}
+    for word, view in VOCABULARIES.get(name, {}).items():
+        words.setdefault(view or "no view", []).append(f"“{word}”")
+    return LabelVocabulary(f"{came}, vocabulary “{name}”", {view: join_words(found) for view, found in words.items()})

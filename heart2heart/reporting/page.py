@@ -1,0 +1,125 @@
+"""Gathers everything that the templates of the report show; no number is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from heart2heart.reporting import figures
+from heart2heart.reporting.cards import cards, comparison_section, describe_blocks
+from heart2heart.reporting.checklist import SECTIONS
+from heart2heart.reporting.claim import claim
+from heart2heart.reporting.cross_split import cross_split
+from heart2heart.reporting.curves import learning_figures
+from heart2heart.reporting.demographics import demographics
+from heart2heart.reporting.figures import InspectedRun
+from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
+from heart2heart.reporting.gallery import RULE, choose_tiles
+from heart2heart.reporting.inclusion_flow import inclusion_flow, label_vocabularies
+from heart2heart.reporting.sentences import headline, limitations
+from heart2heart.reporting.summary import summary
+from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
+from heart2heart.reporting.tripod_cluster import tripod_cluster
+from heart2heart.schema.fold_metrics import FoldMetrics
+from heart2heart.schema.metrics import Metrics, RandomEffects
+from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.site_metrics import Estimate
+
+
+def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
+    """Return the held-out hospitals of which some of these runs had unlabeled frames in their pool."""
+    about = predictions.provenance
+    if not any(run.facts.unlabeled for run in about.runs if run.run in runs):
+        return []
+    return [info.site for info in about.sites if info.held_out and info.roles.get("unlabeled")]
+
+
+def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:
+    """Return what the templates need, by name."""
+    about = predictions.provenance
+    tested = metrics.methods[-1]
+    final = metrics.comparisons[-1] if metrics.comparisons else None
+    by_name = {run.run: run for run in metrics.runs}
+    shown = sorted({0, len(metrics.methods) - 1})
+    details = [InspectedRun(place, metrics.methods[place], by_name[metrics.methods[place].runs[0]]) for place in shown]
+    inspected = details[-1]
+    curves = learning_figures(about.runs, metrics)
+    absent = {"comparison": not metrics.comparisons, "splits": folds is None, "training": not curves}
+    return {
+        "sections": {name: title for name, title in SECTIONS.items() if not absent.get(name, False)},
+        "section_titles": SECTIONS,
+        "checklists": [tripod_cluster(about, metrics), claim(about, metrics)],
+        "about": about,
+        "metrics": metrics,
+        "tested": tested,
+        "details": details,
+        "inspected": inspected,
+        "lead": headline(tested, metrics, pooled(predictions, tested.runs)),
+        "answers": summary(tested, inspected.run, final, metrics),
+        "cards": cards(tested, final, inspected.run, metrics),
+        "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(metrics.methods))],
+        "series": [place % len(SERIES) + 1 for place in range(len(metrics.methods))],
+        "chance": 1 / len(metrics.classes),
+        "forest_wide": _forest(metrics, "wide", WIDE),
+        "forest_narrow": _forest(metrics, "narrow", NARROW),
+        "comparisons": [comparison_section(number, one, metrics) for number, one in enumerate(metrics.comparisons)],
+        "across": cross_split(folds) if folds else None,
+        "flows": [
+            (info, inclusion_flow(info, site, metrics.unit))
+            for info, site in zip(about.sites, metrics.sites, strict=True)
+        ],
+        "people": demographics(predictions),
+        "translations": {info.site: label_vocabularies(info) for info in about.sites},
+        "label_views": _label_views(metrics, [info.labels for info in about.sites]),
+        "votes": figures.votes(details, metrics),
+        "reliability": figures.reliability(details, metrics),
+        "risk_coverage": figures.risk_coverage(details, metrics),
+        "label_shift": figures.label_shift(inspected, metrics),
+        "open_set": figures.open_set(details, metrics),
+        "stratum_order": figures.stratum_order,
+        "strata": figures.strata(details, metrics),
+        "probes": figures.probes(details, metrics),
+        "alterations": figures.ALTERATIONS,
+        "curves": curves,
+        "gallery": choose_tiles(predictions, inspected.run.run),
+        "gallery_rule": RULE,
+        "limitations": limitations(metrics, about),
+        "synthetic_sites": [site.site for site in metrics.sites if site.synthetic],
+    }
+
+
+def _forest(metrics: Metrics, name: str, width: float) -> str:
+    blocks = [*accuracy_blocks(metrics), *_summary_blocks(metrics)]
+    described = f"Forest plot of balanced accuracy by hospital. {describe_blocks(blocks)}"
+    return forest(blocks, f"forest-{name}", described, width=width, reference=1 / len(metrics.classes))
+
+
+def _summary_blocks(metrics: Metrics) -> list[ForestBlock]:
+    """Add the mean over held-out hospitals and, from five on, where one more hospital may lie."""
+    generals = [method.generalisation for method in metrics.methods]
+    if len(generals[0].gaps) < 2:
+        return []
+    mean = tuple(ForestLine(general.mean, series) for series, general in enumerate(generals))
+    blocks = [ForestBlock("Mean", f"unweighted, {len(generals[0].gaps)} held-out hospitals", mean)]
+    beyond = [_prediction(general.random_effects) for general in generals]
+    lines = tuple(ForestLine(found, series) for series, found in enumerate(beyond) if found)
+    return [*blocks, ForestBlock("One more hospital", "prediction interval", lines)] if lines else blocks
+
+
+def _prediction(effects: RandomEffects) -> Estimate | None:
+    if effects.mean is None or effects.prediction_low is None or effects.prediction_high is None:
+        return None
+    return Estimate(
+        value=effects.mean,
+        low=effects.prediction_low,
+        high=effects.prediction_high,
+        n=effects.sites,
+        clusters=effects.sites,
+        few_clusters=False,
+    )
+
+
+def _label_views(metrics: Metrics, labels: list[dict[str, int]]) -> list[str]:
+    """Return every labeled view: those that are scored first, in their order."""
+    others = sorted({view for found in labels for view in found} - set(metrics.classes))
+    return [*metrics.classes, *others]

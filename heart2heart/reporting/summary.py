@@ -1,0 +1,224 @@
+"""The first screen in plain words: does the model carry over, how sure is that, where does it fail.
+
+Each sentence follows from an interval or a count by rule, as in `words`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from heart2heart.evaluation.cross_site import FEWEST_SITES
+from heart2heart.reporting.numbers import interval, join_words, percent, plural, points
+from heart2heart.reporting.sentences import (
+    NOT_ABOVE_CHANCE,
+    Finding,
+    at_chance,
+    compare_headline,
+    describe_failures,
+    headline,
+    judge_difference,
+    judge_transfer,
+)
+from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
+from heart2heart.schema.site_metrics import SiteMetrics
+
+_NAMED = 4
+"""Up to so many hospitals are named with their numbers in one sentence."""
+
+
+@dataclass(frozen=True)
+class SummarySection:
+    """One question of the first screen and what is said to it."""
+
+    question: str
+    verdict: Finding
+    sentences: tuple[str, ...]
+
+
+def summary(
+    method: MethodMetrics, run: RunMetrics, final: Comparison | None, metrics: Metrics
+) -> tuple[SummarySection, ...]:
+    """Answer the questions of a reader who must decide.
+
+    Args:
+        method: The method that is judged.
+        run: Its run that is looked at closely.
+        final: Its comparison with the first method, if there is one.
+        metrics: Everything.
+    """
+    found = [
+        SummarySection("Does it carry over?", _overall(method, metrics), tuple(_transfer_sentences(method, metrics))),
+        SummarySection("How sure are we?", _certainty(method, metrics), tuple(_certainty_sentences(method, metrics))),
+        SummarySection(
+            "Where does it fail?",
+            Finding("unknown", "✗", "Look here first"),
+            tuple(_failure_sentences(method, run, metrics)),
+        ),
+    ]
+    if final:
+        found.append(
+            SummarySection(f"Is it better than “{final.reference}”?", _better(final), (compare_headline(final),))
+        )
+    return tuple(found)
+
+
+def _better(final: Comparison) -> Finding:
+    kinds = [judge_difference(site.difference).kind for site in final.sites]
+    better, worse, of = kinds.count("better"), kinds.count("worse"), plural(len(kinds), "hospital")
+    if better and worse:
+        return Finding("open", "●", f"Better at {better}, worse at {worse} of {of}")
+    if better:
+        return Finding("better", "▲", f"At {better} of {of}")
+    return Finding("worse", "▼", f"No: worse at {worse} of {of}") if worse else Finding("open", "●", "Not shown")
+
+
+def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
+    """Say the number of each hospital while they are few; then the sentences of the headline."""
+    gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
+    text = headline(method, metrics, weak=at_chance(method, metrics))
+    said = text[1:] or text
+    if not 0 < len(gaps) <= _NAMED:
+        return said
+    numbers = [
+        f"{site.site}: {percent(site.balanced_accuracy.value)} ({interval(site.balanced_accuracy)})"
+        for site in method.sites
+        if site.site in gaps
+    ]
+    return [f"Balanced accuracy at {'; at '.join(numbers)}.", *said]
+
+
+def _overall(method: MethodMetrics, metrics: Metrics) -> Finding:
+    kinds = [judge_transfer(gap.gap).kind for gap in method.generalisation.gaps]
+    weak = at_chance(method, metrics)
+    chance = sum(gap.site in weak for gap in method.generalisation.gaps)
+    if chance:
+        return (
+            NOT_ABOVE_CHANCE
+            if chance == len(kinds)
+            else replace(NOT_ABOVE_CHANCE, text=f"{NOT_ABOVE_CHANCE.text} at {chance} of {len(kinds)}")
+        )
+    worse = kinds.count("worse")
+    if not kinds or set(kinds) == {"unknown"}:
+        return Finding("unknown", "?", "Cannot be judged")
+    if worse == len(kinds):
+        return Finding("worse", "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
+    if worse:
+        return Finding("worse", "▼", f"Loses accuracy at {worse} of {len(kinds)}")
+    return Finding("open", "●", "No loss shown")
+
+
+def _certainty(method: MethodMetrics, metrics: Metrics) -> Finding:
+    if metrics.synthetic:
+        return Finding("worse", "!", "Synthetic data")
+    scored = [site for site in metrics.sites if site.held_out and site.frames]
+    if any(site.clusters < metrics.few_clusters_below for site in scored):
+        return Finding("open", "!", f"Few {metrics.unit}s")
+    if len(method.runs) == 1:
+        return Finding("open", "!", "Trained once")
+    return Finding("better", "✓", "As sure as the intervals say")
+
+
+def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
+    said = []
+    if metrics.synthetic:
+        said.append(
+            "Synthetic data, not patients: whatever the intervals say, it is not known how the model does in care."
+        )
+    held = {site.site: site for site in metrics.sites if site.held_out and site.frames}
+    if held:
+        numbers = [f"{plural(site.clusters, metrics.unit)} at {name}" for name, site in held.items()]
+        said.append(f"It was scored on {join_words(numbers)}.")
+    few = [name for name, site in held.items() if site.clusters < metrics.few_clusters_below]
+    if few:
+        said.append(
+            f"That is few at {join_words(few)} (below {metrics.few_clusters_below}): intervals there are probably too narrow."
+        )
+    widths = {
+        found.site: found.balanced_accuracy.high - found.balanced_accuracy.low
+        for found in method.sites
+        if found.site in held and found.balanced_accuracy.low is not None and found.balanced_accuracy.high is not None
+    }
+    if widths:
+        widest = max(widths, key=widths.__getitem__)
+        said.append(f"The widest interval, at {widest}, spans {points(widths[widest])} points.")
+    once = len(method.runs) == 1
+    said.append(
+        "The model was trained once, so luck in training is not known."
+        if once
+        else f"It was trained {len(method.runs)} times."
+    )
+    effects = method.generalisation.random_effects
+    if effects.prediction_low is not None and effects.prediction_high is not None:
+        ends = f"{points(effects.prediction_low)} to {points(effects.prediction_high)} %"
+        said.append(
+            f"For one more hospital like these {effects.sites}, balanced accuracy from {ends} is plausible; in "
+            "simulations one hospital in ten lay outside such a range, not one in twenty."
+        )
+    elif effects.sites < FEWEST_SITES:
+        said.append("Too few hospitals were tested to say anything about a hospital that is not named here.")
+    else:
+        said.append(f"What a hospital not named here would do is not estimable: {effects.reason}.")
+    return said
+
+
+def _failure_sentences(method: MethodMetrics, run: RunMetrics, metrics: Metrics) -> list[str]:
+    general, said = method.generalisation, []
+    if general.worst_cell:
+        cell = general.worst_cell
+        seen = f"{percent(cell.sensitivity.value)} of its frames recognised ({interval(cell.sensitivity)})"
+        among = f"of all views with {metrics.few_clusters_below} {metrics.unit}s or more"
+        said.append(f"Weakest {among}: {cell.view} at {cell.site}, {seen}.")
+    elif general.worst_site:
+        place = [site.site for site in metrics.sites].index(general.worst_site)
+        said.append(f"Lowest at {general.worst_site}. {describe_failures(run.sites[place], metrics.classes)}")
+    held = [site for site, about in zip(run.sites, metrics.sites, strict=True) if about.held_out]
+    said += [text for text in (_held_back(held, metrics), _shortcut(held), _outside(metrics)) if text]
+    return said or ["Nothing was scored at a held-out hospital."]
+
+
+def _held_back(held: list[SiteMetrics], metrics: Metrics) -> str | None:
+    found = [
+        (site.selective.risk.value, site.site, site.selective.coverage.value)
+        for site in held
+        if site.selective and site.selective.risk.value is not None and site.selective.coverage.value is not None
+    ]
+    if not found:
+        return None
+    risk, site, coverage = max(found)
+    return (
+        f"With unsure frames held back (the threshold that keeps {percent(metrics.kept_on_validation)} at the source), "
+        f"{percent(risk)} of the kept frames are still wrong at {site}, the worst hospital, where {percent(coverage)} "
+        "are kept."
+    )
+
+
+def _shortcut(held: list[SiteMetrics]) -> str | None:
+    reads = [
+        site.site
+        for site in held
+        for probe in site.probes
+        if probe.alteration == "sector_masked"
+        and probe.balanced_accuracy.low is not None
+        and probe.balanced_accuracy.low > probe.chance
+    ]
+    leans = [
+        site.site
+        for site in held
+        for probe in site.probes
+        if probe.alteration == "background_swapped" and probe.change.high is not None and probe.change.high < 0
+    ]
+    parts = []
+    if reads:
+        parts.append(f"with the scan blacked out it still beats guessing at {join_words(reads)}")
+    if leans:
+        parts.append(f"with the surroundings exchanged it loses accuracy at {join_words(leans)}")
+    return f"It reads what surrounds the heart: {'; '.join(parts)}." if parts else None
+
+
+def _outside(metrics: Metrics) -> str | None:
+    frames = sum(sum(site.outside.values()) for site in metrics.sites)
+    if not frames:
+        return None
+    return (
+        f"{plural(frames, 'test frame')} show views that it does not know; it must call each by one of its own names."
+    )

@@ -1,0 +1,98 @@
+"""Writes the report: one HTML file without script or network; a model card and reporting checklists beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from heart2heart.errors import EvaluationError
+from heart2heart.evaluation.samples import digest
+from heart2heart.reporting import inclusion_flow, numbers
+from heart2heart.reporting.page import report_content
+from heart2heart.schema.fold_metrics import FoldMetrics
+from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.predictions import Predictions
+from heart2heart.utils import write_text
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds: FoldMetrics | None = None) -> Path:
+    """Write the report, its model card and the filled reporting checklists.
+
+    The same predictions and metrics give the same bytes.
+
+    Args:
+        predictions: What was predicted, with its provenance.
+        metrics: `evaluate_predictions(predictions)`.
+        out: Where the HTML goes, e.g. `report.html`; `MODEL_CARD.md`, `checklist_tripod_cluster.md` and
+            `checklist_claim.md` are written into the same folder.
+        folds: Several splits taken together, if these predictions are of one of them.
+
+    Returns:
+        `out`.
+
+    Raises:
+        EvaluationError: the metrics were computed from other predictions, or the folds do not hold their split.
+    """
+    if digest(predictions) != metrics.predictions_sha256:
+        remedy = "Run `heart2heart evaluate` again, then the report"
+        raise EvaluationError("these metrics belong to other predictions", remedy=remedy)
+    if folds and metrics.split_sha256 not in folds.splits.values():
+        remedy = "Name the folds.json that was made from these predictions and others"
+        raise EvaluationError("these folds do not hold the split of the predictions", remedy=remedy)
+    content = report_content(predictions, metrics, folds)
+    html = render("report.html.j2", content, escape=True)
+    card = render("model_card.md.j2", content | {"md": _markdown}, escape=False)
+    written = {"MODEL_CARD.md": card}
+    for checklist in content["checklists"]:
+        table = render("checklist.md.j2", content | {"md": _markdown, "checklist": checklist}, escape=False)
+        written[checklist.file] = table
+    write_text(out, html)
+    for name, text in written.items():
+        write_text(out.with_name(name), text)
+    return out
+
+
+def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
+    """Render one template of this room.
+
+    Args:
+        name: File name of the template.
+        content: What it needs, by name.
+        escape: Whether texts are escaped for HTML.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for function in (
+        numbers.count,
+        numbers.points,
+        numbers.percent,
+        numbers.signed,
+        numbers.interval,
+        numbers.decimal,
+        numbers.p_value,
+        numbers.join_words,
+        inclusion_flow.readable,
+        inclusion_flow.dates,
+        inclusion_flow.join_or_not_reported,
+    ):
+        environment.filters[function.__name__] = function
+    environment.globals["plural"] = numbers.plural
+    return environment.get_template(name).render(content)
+
+
+def _markdown(value: object) -> str:
+    """Keep a text from outside on one line of a table, and its signs from being read as Markdown or HTML."""
+    text = " ".join(str(value).split())
+    for sign in "\\`*_[]<>|#":
+        text = text.replace(sign, "\\" + sign)
+    return text

@@ -1,0 +1,1 @@
+"""Every on-disk contract: columns, closed vocabularies, versions and readers of older ones."""

@@ -1,0 +1,265 @@
+"""What `metrics.json` holds, as types; docs/metrics.md describes every field in prose.
+
+A number that the data cannot give is null with a `reason`, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heart2heart.config import Config
+from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Calibration",
+    "Comparison",
+    "Estimate",
+    "Generalisation",
+    "MethodMetrics",
+    "MethodSite",
+    "Metrics",
+    "OpenSet",
+    "RandomEffects",
+    "ReliabilityBin",
+    "RunMetrics",
+    "SeedSpread",
+    "SiteDifference",
+    "SiteGap",
+    "SiteMetrics",
+    "SiteSummary",
+    "Temperature",
+    "WorstCell",
+]
+
+SCHEMA_VERSION = 2
+"""2: study votes, AUROC by view, debiased calibration, selective prediction, three open-set scores with AUPR and FPR,
+label shift, strata, probes, worst cell and random effects."""
+
+
+class SiteGap(Config):
+    """How much is lost between the source and one held-out site."""
+
+    site: str
+    """The held-out hospital."""
+    views: tuple[str, ...]
+    """Views present at the source and there: the gap is taken over these."""
+    gap: Estimate
+    """Balanced accuracy at the source minus there; positive is a loss."""
+
+
+class WorstCell(Config):
+    """One view at one held-out site, among those with at least `Metrics.few_clusters_below` clusters."""
+
+    site: str
+    """The held-out hospital."""
+    view: str
+    """The view."""
+    sensitivity: Estimate
+    """Mean over the method's runs. Since the cell is chosen for being low, the interval is one that holds for all
+    `cells` at once (Bonferroni)."""
+    cells: int = 1
+    """Cells that it was chosen among."""
+
+
+class RandomEffects(Config):
+    """Held-out sites as a sample of hospitals: DerSimonian-Laird with the Hartung-Knapp interval."""
+
+    mean: float | None
+    """Mean balanced accuracy of such hospitals."""
+    low: float | None
+    """Lower end of its 95 % interval."""
+    high: float | None
+    """Upper end."""
+    between: float | None
+    """Standard deviation between hospitals."""
+    prediction_low: float | None
+    """Lower end of the 95 % prediction interval of one new hospital."""
+    prediction_high: float | None
+    """Upper end."""
+    sites: int
+    """Held-out sites with an interval."""
+    reason: str | None = None
+    """Why it is missing."""
+
+
+class Generalisation(Config):
+    """One method over the sites. Conditional on these sites: nothing is inferred about hospitals in general."""
+
+    gaps: tuple[SiteGap, ...]
+    """A gap for each held-out site."""
+    mean: Estimate
+    """Unweighted mean of balanced accuracy over the held-out sites."""
+    lowest: float | None
+    """Smallest balanced accuracy among the held-out sites."""
+    highest: float | None
+    """Largest balanced accuracy among the held-out sites."""
+    worst_site: str | None
+    """The held-out site with the smallest."""
+    worst_cell: WorstCell | None
+    """The view and held-out site with the smallest sensitivity; null if no cell has enough clusters."""
+    random_effects: RandomEffects
+    """What hospitals like these may do, from five held-out sites on."""
+
+
+class Temperature(Config):
+    """One number that divides the logits."""
+
+    value: float | None
+    """Minimises the negative log-likelihood on source validation frames; null when there are none."""
+    n: int
+    """Frames it was fitted on."""
+    reason: str | None = None
+    """Why it is missing, or what weakens it."""
+
+
+class RunMetrics(Config):
+    """One run at every site."""
+
+    run: str
+    """The run's name."""
+    method: str
+    """Label of the method that it belongs to."""
+    seed: int
+    """The seed that it was trained with."""
+    temperature: Temperature
+    """Fitted on source validation only."""
+    sites: tuple[SiteMetrics, ...]
+    """One for each site, in the order of `Metrics.sites`."""
+
+
+class SeedSpread(Config):
+    """Spread over training seeds; says nothing about the sampling of patients."""
+
+    n: int
+    """Seeds."""
+    standard_deviation: float | None
+    """Sample standard deviation; null with fewer than two seeds."""
+    low: float | None
+    """Smallest value over the seeds; null when the statistic is not estimable."""
+    high: float | None
+    """Largest value."""
+
+
+class MethodSite(Config):
+    """One method at one site."""
+
+    site: str
+    """The hospital."""
+    balanced_accuracy: Estimate
+    """Mean over the seeds; the interval is of patient sampling, with these seeds fixed."""
+    seeds: SeedSpread
+    """Spread over the seeds."""
+
+
+class MethodMetrics(Config):
+    """Runs that differ only in their seed."""
+
+    method: str
+    """What a reader calls it."""
+    runs: tuple[str, ...]
+    """Its runs."""
+    sites: tuple[MethodSite, ...]
+    """One for each site."""
+    generalisation: Generalisation
+    """Summary over the held-out sites."""
+
+
+class SiteDifference(Config):
+    """Candidate minus reference at one site, paired by cluster."""
+
+    site: str
+    """The hospital."""
+    difference: Estimate
+    """Difference of balanced accuracy; positive favours the candidate."""
+    p: float | None
+    """Two-sided bootstrap p-value."""
+    p_holm: float | None
+    """The same after Holm's correction over the sites of this comparison."""
+    seeds: SeedSpread
+    """Spread of the difference over seeds that both methods have."""
+
+
+class Comparison(Config):
+    """Two methods at every site."""
+
+    reference: str
+    """The method compared against: the first in the file."""
+    candidate: str
+    """The method compared."""
+    sites: tuple[SiteDifference, ...]
+    """One for each site."""
+
+
+class SiteSummary(Config):
+    """What was scored at one site."""
+
+    site: str
+    """The hospital."""
+    held_out: bool
+    """No frame of it was trained on."""
+    synthetic: bool
+    """Its data are simulated, not from patients."""
+    frames: int
+    """Test frames with a scored truth."""
+    clips: int
+    """Clips with such frames that agree on one view."""
+    mixed_clips: int
+    """Clips whose frames carry more than one scored view: scored by frame, left out of the vote."""
+    clusters: int
+    """Patients of the scored frames."""
+    views: dict[str, int]
+    """Scored frames by view present."""
+    view_clusters: dict[str, int]
+    """Patients by view present."""
+    outside: dict[str, int]
+    """Test frames by view outside the taxonomy: not scored, used for `open_set`."""
+    unlabeled: int
+    """Test frames without a truth: not scored."""
+    reason: str | None = None
+    """Why nothing is scored here."""
+
+
+class Metrics(Config):
+    """Everything computed from one `predictions.parquet`."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this layout."""
+    predictions_sha256: str
+    """Hash of the predictions' content and provenance."""
+    split_sha256: str
+    """Hash of the split manifest."""
+    synthetic: bool
+    """At least one site is simulated."""
+    classes: tuple[str, ...]
+    """Views the model can predict, in the order of the logits."""
+    common_views: tuple[str, ...]
+    """Views present at every site that has scored frames."""
+    unit: str = "patient"
+    """What is resampled."""
+    confidence: float
+    """Nominal coverage of every interval."""
+    interval: str
+    """How intervals are made."""
+    kept_on_validation: float
+    """Share of the source validation frames that the frozen confidence threshold keeps."""
+    replicates: int
+    """Bootstrap replicates."""
+    seed: int
+    """Seed of the bootstrap."""
+    few_clusters_below: int
+    """An estimate on fewer clusters than this is flagged."""
+    ece_bins: int
+    """Equal-mass bins of the calibration error."""
+    sites: tuple[SiteSummary, ...]
+    """What was scored, by site."""
+    runs: tuple[RunMetrics, ...]
+    """Every run at every site."""
+    methods: tuple[MethodMetrics, ...]
+    """Runs grouped over their seeds."""
+    comparisons: tuple[Comparison, ...]
+    """Each later method against the first."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content as JSON types."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,52 @@
+"""Read a file of metrics of the schema version that this code knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from heart2heart.config import Config
+from heart2heart.errors import ConfigError, EvaluationError
+from heart2heart.utils import read_json
+
+M = TypeVar("M", bound=Config)
+
+
+def read_versioned(
+    path: Path,
+    kind: type[M],
+    *,
+    version: int,
+    what: str,
+    verb: str,
+    upgrade: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+) -> M:
+    """Read a JSON file into its model.
+
+    Args:
+        path: The file.
+        kind: The model.
+        version: The schema version it must have.
+        what: What a message calls the file.
+        verb: The verb that writes it.
+        upgrade: Returns the content of an older version in today's layout, or None if it cannot.
+
+    Raises:
+        MissingInputError: no such file.
+        StoreError: not JSON.
+        EvaluationError: of another schema version, or not as docs/metrics.md describes it.
+    """
+    content = read_json(path, what=what)
+    if upgrade and isinstance(content, dict) and content.get("schema_version") != version:
+        try:
+            content = upgrade(content) or content
+        except (KeyError, TypeError, AttributeError) as error:
+            raise EvaluationError("these metrics are damaged", where=path, remedy="Evaluate again") from error
+    if not isinstance(content, dict) or content.get("schema_version") != version:
+        remedy = f"This version reads schema {version}; run `heart2heart {verb}` again"
+        raise EvaluationError("these metrics have another schema version", where=path, remedy=remedy)
+    try:
+        return kind.parse(content, where=path)
+    except ConfigError as error:
+        raise EvaluationError("these metrics are damaged", where=path, remedy="Evaluate again") from error

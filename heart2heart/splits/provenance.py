@@ -1,0 +1,111 @@
+"""Who is in each hospital, and how its files became scored frames: the facts that predictions carry along."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.predictions import DEMOGRAPHICS, Check, Predictions, Provenance, SiteInfo
+from heart2heart.splits.access_log import AccessEntry, record_test_accesses
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import Frames
+
+
+def site_infos(
+    stores: Frames,
+    split: SplitManifest,
+    *,
+    files: Mapping[str, Mapping[str, int]],
+    events: Sequence[LabelEvent] = (),
+) -> tuple[SiteInfo, ...]:
+    """Describe every hospital of a split.
+
+    Args:
+        stores: The stores that the split was made over.
+        split: The frozen split.
+        files: Hospital -> status code -> number of files, from the ingest ledgers.
+        events: Label events, for the names of the raters.
+
+    Returns:
+        Source hospitals first, in the split's order.
+    """
+    return tuple(
+        _site(site, stores, split, dict(files.get(site, {})), events)
+        for site in (*split.source_sites, *split.held_out_sites)
+    )
+
+
+def with_demographics(predictions: Predictions, stores: Frames) -> Predictions:
+    """Return the predictions with sex and age of each row's clip, where the store knows them."""
+    place = pc.index_in(predictions.table["clip"], stores.clips["clip"])
+    table = predictions.table
+    for field in DEMOGRAPHICS:
+        column = stores.clips[field.name].take(place).cast(field.type)
+        table = table.set_column(table.schema.get_field_index(field.name), field, column)
+    return replace(predictions, table=table)
+
+
+def record_test_access(predictions: Predictions, split: SplitManifest) -> Predictions:
+    """Append these runs to the split's log of test access, and return the predictions with the check of that log.
+
+    Writes `openings.jsonl` in the folder of the split.
+    """
+    check = record_test_accesses(split.path, access_entries(predictions.provenance))
+    return with_check(predictions, check)
+
+
+def access_entries(about: Provenance) -> list[AccessEntry]:
+    """Return one entry a run for the log of test access; writes nothing."""
+    return [
+        AccessEntry(when=about.created, run=run.run, config_sha256=run.config_sha256, code_version=about.code_version)
+        for run in about.runs
+    ]
+
+
+def with_check(predictions: Predictions, check: Check) -> Predictions:
+    """Return the predictions with one more check of their split; writes nothing."""
+    about = predictions.provenance
+    split = about.split.model_copy(update={"checks": (*about.split.checks, check)})
+    return replace(predictions, provenance=about.model_copy(update={"split": split}))
+
+
+def _site(
+    site: str, stores: Frames, split: SplitManifest, files: dict[str, int], events: Sequence[LabelEvent]
+) -> SiteInfo:
+    clips = stores.clips.filter(pc.equal(stores.clips["site"], site))
+    members = split.members.filter(pc.equal(split.members["site"], site))
+    labeled = members.filter(pc.is_valid(members["view"]))
+    names = set(clips["clip"].to_pylist())
+    dates = [day for day in clips["date"].to_pylist() if day is not None]
+    return SiteInfo(
+        site=site,
+        held_out=site in split.held_out_sites,
+        synthetic=bool(pc.any(clips["synthetic"]).as_py()),
+        files=files,
+        patients=_distinct(clips["patient"]),
+        studies=_distinct(clips["study"]),
+        clips=len(clips),
+        frames=int(pc.sum(clips["n_frames"]).as_py() or 0),
+        roles=_count(members["role"]),
+        labels=_count(labeled["view"]),
+        raters=tuple(sorted({event.rater for event in events if event.clip in names})),
+        makers=tuple(sorted({maker for maker in clips["maker"].to_pylist() if maker})),
+        modes=_count(clips["mode"]),
+        # Shifted per patient: the span is of pseudonymous dates, and a report says so.
+        date_from=min(dates).isoformat() if dates else None,
+        date_to=max(dates).isoformat() if dates else None,
+        vocabularies=tuple(sorted({event.taxonomy for event in events if event.clip in names})),
+    )
+
+
+def _distinct(column: pa.ChunkedArray) -> int:
+    return int(pc.count_distinct(column).as_py())
+
+
+def _count(column: pa.ChunkedArray) -> dict[str, int]:
+    return dict(sorted(Counter(column.to_pylist()).items()))

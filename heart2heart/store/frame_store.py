@@ -1,0 +1,280 @@
+"""FrameStore: a folder of frames and two tables, read by memory map and queried by SQL."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.errors import ConfigError, ExistsError, MissingInputError, StoreError
+from heart2heart.schema.store import CLIPS, FRAMES, SCHEMA_VERSION, with_schema_columns
+from heart2heart.store.geometry import Geometry
+from heart2heart.store.shards import (
+    TEMPORARY,
+    ShardWriter,
+    read_metadata,
+    read_table,
+    remove_leftovers,
+    shard_faults,
+    unreadable_file,
+)
+from heart2heart.utils import read_json, write_json
+
+_SHARD_BYTES = 2**27
+
+
+class Frames(Protocol):
+    """What training and evaluation need of one store or of several."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the frames were made."""
+
+    @property
+    def clips(self) -> pa.Table:
+        """One row a clip."""
+
+    @property
+    def frames(self) -> pa.Table:
+        """One row a frame, with `row`, the number that `read` takes."""
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return uint8 `(n, size, size)` of the given rows, in their order."""
+
+
+class FrameStore:
+    """One store on disk.
+
+    A reader sees the shards that were whole when `clips` was first asked for; call `FrameStore.open` again to see more.
+    """
+
+    def __init__(self, root: Path, geometry: Geometry) -> None:
+        self.root = root
+        self._geometry = geometry
+        self._maps: dict[str, npt.NDArray[np.uint8]] = {}
+
+    @property
+    def geometry(self) -> Geometry:
+        """How the frames were made."""
+        return self._geometry
+
+    @classmethod
+    def create(cls, root: str | Path, geometry: Geometry) -> FrameStore:
+        """Make an empty store, or open the one that is there if it has the same geometry.
+
+        Raises:
+            StoreError: the store there has another geometry or schema.
+            ExistsError: the folder holds something else.
+        """
+        root = Path(root)
+        if (root / "store.json").exists():
+            store = cls.open(root)
+            if store.geometry != geometry:
+                what = f"this store holds frames of {store.geometry}, not {geometry}"
+                raise StoreError(what, where=root, remedy="A store keeps one geometry; name another folder")
+            return store
+        if root.exists() and not (root.is_dir() and all(path.match(TEMPORARY) for path in root.iterdir())):
+            raise ExistsError("this is not a frame store, and not empty", where=root, remedy="Name another folder")
+        write_json(
+            root / "store.json",
+            {"format": "heart2heart frame store", "schema": SCHEMA_VERSION, "geometry": geometry.to_json()},
+        )
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, root: str | Path) -> FrameStore:
+        """Open a store for reading and appending."""
+        root = Path(root)
+        content = read_json(root / "store.json", what="frame store")
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
+            remedy = f"This version reads schema {SCHEMA_VERSION}; ingest again into a new store"
+            raise StoreError("this store has another schema", where=root, remedy=remedy)
+        return cls(root, Geometry.from_json(content["geometry"]))
+
+    def writer(self, *, max_frames: int | None = None) -> ShardWriter:
+        """Return a writer that appends to this store; by default a shard holds about 100 MB of frames."""
+        default = max(64, min(8192, _SHARD_BYTES // self.geometry.size**2))
+        return ShardWriter(self.root, self.geometry.size, max_frames=max_frames or default)
+
+    def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
+        """Remove what writers that were killed left behind: temporary files, and frames without a clips table.
+
+        Args:
+            older_than_s: Age that spares the half-written shard of a writer that is alive.
+
+        Returns:
+            The number of files removed.
+        """
+        return remove_leftovers(self.root, older_than_s)
+
+    @cached_property
+    def _shards(self) -> list[str]:
+        return sorted(path.stem for path in (self.root / "clips").glob("[0-9a-f]*.parquet"))
+
+    @cached_property
+    def _metadata(self) -> dict[str, dict[str, str]]:
+        found = {}
+        for shard in self._shards:
+            raw = read_metadata(self.root / "clips" / f"{shard}.parquet")
+            found[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
+        return found
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        counts = [int(self._metadata[shard]["frames"]) for shard in self._shards]
+        return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+    @cached_property
+    def clips(self) -> pa.Table:
+        """One row a clip: the columns of `schema.CLIPS` and `shard`."""
+        parts = []
+        for shard in self._shards:
+            part = with_schema_columns(
+                read_table(self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None), CLIPS
+            )
+            parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
+        if not parts:
+            return CLIPS.append(pa.field("shard", pa.string())).empty_table()
+        whole = pa.concat_tables(parts)
+        # Two writers may have taken the same content at the same time: the first shard by name holds the clip.
+        _, first = np.unique(whole["clip"].to_numpy(zero_copy_only=False), return_index=True)
+        return whole if len(first) == len(whole) else whole.take(pa.array(np.sort(first)))
+
+    @cached_property
+    def frames(self) -> pa.Table:
+        """One row a frame: the columns of `schema.FRAMES` and `row`, the number that `read` takes."""
+        parts = []
+        for shard, start in zip(self._shards, self._starts, strict=False):
+            part = with_schema_columns(
+                read_table(self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None), FRAMES
+            )
+            kept = self.clips.filter(pc.equal(self.clips["shard"], shard))["clip"]
+            part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
+            whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
+            parts.append(part if whole else part.filter(pc.is_in(part["clip"], kept)))
+        if not parts:
+            return FRAMES.append(pa.field("row", pa.int64())).empty_table()
+        return pa.concat_tables(parts)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return uint8 `(n, size, size)` of the given rows, in their order."""
+        out = np.empty((len(rows), self.geometry.size, self.geometry.size), np.uint8)
+        if len(rows) == 0:
+            return out
+        if rows.min() < 0 or rows.max() >= self._starts[-1]:
+            raise StoreError(f"rows beyond the {self._starts[-1]} frames of this store", where=self.root)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(owner):
+            mine = owner == number
+            out[mine] = self._map(self._shards[number])[rows[mine] - self._starts[number]]
+        return out
+
+    def _map(self, shard: str) -> npt.NDArray[np.uint8]:
+        if shard not in self._maps:
+            path = self.root / "frames" / f"{shard}.npy"
+            try:
+                self._maps[shard] = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise unreadable_file(path) from error
+        return self._maps[shard]
+
+    def sql(self, query: str) -> pa.Table:
+        """Answer one DuckDB query over the tables `clips` and `frames`; the query cannot reach other files."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.register("clips", self.clips)
+            connection.register("frames", self.frames)
+            connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+            try:
+                answer = connection.sql(query)
+                if answer is None:
+                    raise ConfigError("this statement asks nothing", remedy="Write a query, such as SELECT ...")
+                return answer.to_arrow_table()
+            except duckdb.Error as error:
+                raise ConfigError(f"the query failed: {str(error).splitlines()[0]}") from error
+
+    def verify(self) -> list[str]:
+        """Re-hash every shard and return a line for each fault; an empty list means whole."""
+        return [f"{shard}: {fault}" for shard in self._shards for fault in shard_faults(self.root, shard)]
+
+    def digest(self) -> str:
+        """Return one hash of all clips, frame rows and pixels, whatever the order or cut of the shards."""
+        clips = self.clips.drop_columns(["shard"]).sort_by("clip")
+        frames = self.frames.drop_columns(["row"]).sort_by([("clip", "ascending"), ("index", "ascending")])
+        total = hashlib.sha256()
+        for part in (clips, frames):
+            for row in part.to_pylist():
+                total.update(json.dumps(row, sort_keys=True, default=_plain).encode())
+        return total.hexdigest()
+
+
+def _plain(value: Any) -> str:
+    assert isinstance(value, date)
+    return value.isoformat()
+
+
+class FrameStores:
+    """Several stores of one geometry, read as one.
+
+    Args:
+        stores: At least one store.
+
+    Raises:
+        StoreError: the stores' geometries differ.
+    """
+
+    def __init__(self, stores: Sequence[FrameStore]) -> None:
+        if not stores:
+            raise MissingInputError("no frame store named", remedy="Give at least one --store")
+        for other in stores[1:]:
+            if other.geometry != stores[0].geometry:
+                what = f"stores of different geometry: {stores[0].geometry} and {other.geometry}"
+                raise StoreError(what, where=other.root, remedy="Ingest one of them again with the other's geometry")
+        self.stores = list(stores)
+        totals = [int(store._starts[-1]) for store in stores]
+        self._starts = np.concatenate([[0], np.cumsum(totals, dtype=np.int64)])
+
+    @classmethod
+    def open(cls, roots: str | Path | Sequence[str | Path]) -> FrameStores:
+        """Open the stores at `roots`; one path stands for one store."""
+        roots = [roots] if isinstance(roots, (str, Path)) else roots
+        return cls([FrameStore.open(root) for root in roots])
+
+    @property
+    def geometry(self) -> Geometry:
+        """The geometry that all stores share."""
+        return self.stores[0].geometry
+
+    @cached_property
+    def clips(self) -> pa.Table:
+        """One row a clip, of all stores."""
+        return pa.concat_tables([store.clips for store in self.stores])
+
+    @cached_property
+    def frames(self) -> pa.Table:
+        """One row a frame, of all stores, numbered through."""
+        parts = []
+        for store, start in zip(self.stores, self._starts, strict=False):
+            part = store.frames
+            place = part.schema.get_field_index("row")
+            parts.append(part.set_column(place, "row", pc.add(part["row"], pa.scalar(int(start), pa.int64()))))
+        return pa.concat_tables(parts)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return uint8 `(n, size, size)` of the given rows, in their order."""
+        out = np.empty((len(rows), self.geometry.size, self.geometry.size), np.uint8)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(owner):
+            mine = owner == number
+            out[mine] = self.stores[number].read(rows[mine] - self._starts[number])
+        return out

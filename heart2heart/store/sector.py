@@ -1,0 +1,150 @@
+"""Where in the picture the scan is: a mask estimated from intensity and motion over the clip.
+
+Text, scales, bars and banners around a scan neither move nor fill an area; the scan does one or both. The estimate is
+the convex hull of what does, so that nothing of the scan is cut; it may keep an empty corner. Under the probe tissue
+may stand still for a whole clip: what is lit there, between the prolonged sides of the moving part, is kept as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_CELLS = 128  # the estimate is made on a grid of at most this many cells a side
+_LIT = 8  # gray levels from the background that count as lit
+_MOVING = 1.5  # standard deviation over time, gray levels
+_DENSE_MOVING, _DENSE_LIT = 0.3, 0.45  # share of a cell that must be
+_FILLED = 0.5  # share of a row above the moving part that must be lit
+_LEAST = 0.12  # share of the picture below which the estimate is not believed
+_BAND = 5.0  # a part longer than this many times its breadth is a banner or a bar
+
+
+def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None:
+    """Estimate the area of the scan.
+
+    Args:
+        pictures: uint8 `(n, height, width)`: gray frames spread over one clip, cropped to the scan's region if known.
+
+    Returns:
+        bool `(height, width)`, or None when nothing that could be a scan stands out.
+    """
+    n, height, width = pictures.shape
+    cell = max(1, -(-max(height, width) // _CELLS))
+    evidence = None
+    if n >= 4:
+        moving = _pool(_variance(pictures) > _MOVING**2, cell)
+        evidence = _convex_hull(_close_gaps(moving > _DENSE_MOVING))
+        if evidence is not None:
+            _add_near_field(evidence, pictures, cell)
+    if evidence is None:
+        # Gaps are not closed here: between lines of text they are what tells text from tissue.
+        evidence = _convex_hull(_lit(pictures, cell))
+    if evidence is None:
+        return None
+    return np.repeat(np.repeat(evidence, cell, axis=0), cell, axis=1)[:height, :width]
+
+
+def _variance(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the variance over time of each pixel; sums of up to 256 squares are exact in float32."""
+    total = np.zeros(pictures.shape[1:], np.float32)
+    squares = np.zeros_like(total)
+    for picture in pictures:
+        values = picture.astype(np.float32)
+        total += values
+        squares += np.square(values, out=values)
+    count = np.float32(len(pictures))
+    variance: npt.NDArray[np.float32] = squares / count - np.square(total / count)
+    return variance
+
+
+def _lit(pictures: npt.NDArray[np.uint8], cell: int, height: int | None = None) -> npt.NDArray[np.bool_]:
+    """Return the cells of the upper `height` rows that stand out from the background in any frame."""
+    brightest = pictures[:, :height].max(axis=0)
+    return _pool(np.abs(brightest.astype(np.int16) - _background(pictures)) > _LIT, cell) > _DENSE_LIT
+
+
+def _add_near_field(hull: npt.NDArray[np.bool_], pictures: npt.NDArray[np.uint8], cell: int) -> None:
+    """Grow the hull of what moves upwards, row by row, while most between its prolonged sides is lit."""
+    rows = np.flatnonzero(hull.any(axis=1))
+    top, upper = int(rows[0]), rows[len(rows) // 8 : len(rows) // 2]  # above the eighth the hull rounds its corners
+    if top == 0 or len(upper) < 4:
+        return
+    starts, ends = hull[upper].argmax(axis=1), hull.shape[1] - 1 - hull[upper, ::-1].argmax(axis=1)
+    left, right = np.polyfit(upper, starts, 1), np.polyfit(upper, ends, 1)
+
+    def span(row: int) -> slice:
+        # Never wider than below: the sides of a scan draw together towards the probe.
+        first, last = max(np.polyval(left, row), starts[0]), min(np.polyval(right, row), ends[0])
+        return slice(int(np.ceil(first)), int(np.floor(last)) + 1)
+
+    lit, reached = _lit(pictures, cell, top * cell), top
+    while reached > 0 and lit[reached - 1, span(reached - 1)].sum() > _FILLED * max(1, lit[0, span(reached - 1)].size):
+        reached -= 1
+    for row in range(reached, int(upper[0])) if reached < top else ():
+        hull[row, span(row)] = True
+
+
+def _background(pictures: npt.NDArray[np.uint8]) -> int:
+    """Return the gray level that most of the border has at its brightest, or 0 when it has no common one."""
+    sides = (pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1])
+    border = np.concatenate([side.max(axis=0) for side in sides])
+    counts = np.bincount(border, minlength=256)
+    level = int(counts.argmax())
+    return level if counts[max(0, level - 2) : level + 3].sum() > len(border) / 2 else 0
+
+
+def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 (exclusive) of a mask that holds at least one pixel."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _pool(mask: npt.NDArray[np.bool_], cell: int) -> npt.NDArray[np.float32]:
+    """Return the share of true pixels a cell; the cells at the right and bottom edge may be narrower."""
+    height, width = mask.shape
+    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
+    sums = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), rows, axis=0), columns, axis=1)
+    area = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    shares: npt.NDArray[np.float32] = (sums / area).astype(np.float32)
+    return shares
+
+
+def _close_gaps(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    from scipy import ndimage
+
+    closed: npt.NDArray[np.bool_] = ndimage.binary_closing(np.pad(cells, 1), np.ones((3, 3), bool))[1:-1, 1:-1]
+    return closed
+
+
+def _convex_hull(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return the convex hull of the large parts of `cells`, grown by one cell, or None if they cover too little."""
+    from scipy import ndimage
+    from scipy.spatial import ConvexHull, QhullError
+
+    block = np.ones((3, 3), bool)
+    solid = ndimage.binary_opening(cells, block, iterations=2)
+    parts, count = ndimage.label(solid, block)
+    if count == 0:
+        return None
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        if max(tall, wide) > _BAND * min(tall, wide):
+            sizes[number] = 0
+    if sizes.max() == 0:
+        return None
+    kept = np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()))
+    ys = np.flatnonzero(kept.any(axis=1))
+    first, last = kept[ys].argmax(axis=1), kept.shape[1] - 1 - kept[ys, ::-1].argmax(axis=1)
+    # The ends of each row have the same hull as all of it.
+    corners = np.concatenate([np.stack([xs, ys + dy], 1) for xs in (first - 0.5, last + 0.5) for dy in (-0.5, 0.5)])
+    try:
+        edges = ConvexHull(corners).equations
+    except QhullError:
+        return None
+    down, along = np.ogrid[: cells.shape[0], : cells.shape[1]]
+    hull = np.ones(cells.shape, bool)
+    for across, up, offset in edges:
+        hull &= across * along + (up * down + offset) <= 1.0
+    return hull if hull.mean() >= _LEAST else None

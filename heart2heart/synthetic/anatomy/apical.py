@@ -1,0 +1,274 @@
+"""Apical windows: four, five and two chambers, and the long axis. The apex is up, as on the screen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heart2heart.synthetic.anatomy.canvas import Canvas, curve_through, ellipse, tube, ventricle
+from heart2heart.synthetic.anatomy.scene import Jet, Leaflet, Points, Pose, Scene, Tissue
+from heart2heart.synthetic.cardiac_motion import (
+    ConcentricContraction,
+    DisplacementField,
+    LongitudinalShortening,
+    RadialContraction,
+)
+from heart2heart.synthetic.patient import SyntheticPatient
+
+
+class _LeftHeart:
+    """The left ventricle of an apical plane: its axis, its size, and how it moves."""
+
+    def __init__(
+        self, patient: SyntheticPatient, apex: tuple[float, float], base: tuple[float, float], radius: float
+    ) -> None:
+        self.apex, self.base = np.array(apex), np.array(base)
+        self.radius = radius * patient.dilation
+        self.wall = patient.wall
+        self.excursion = 2.1 * patient.ejection
+        axis = self.base - self.apex
+        self.along = axis / np.hypot(*axis)
+        self.across = np.array([self.along[1], -self.along[0]])  # to the right of the screen
+        self.mouth = 0.8 * self.radius
+
+    def at(self, along: float, across: float) -> tuple[float, float]:
+        """Point at a fraction of the axis and a distance (cm) to its right."""
+        where = self.apex + along * (self.base - self.apex) + across * self.across
+        return float(where[0]), float(where[1])
+
+    def shell(self, thickness: float) -> Points:
+        """Outline of the cavity grown by `thickness` cm; the apex grows less."""
+        return ventricle(
+            self.apex - 0.75 * thickness * self.along,
+            self.base + 0.15 * self.along,
+            self.radius + thickness,
+            mouth=(self.mouth + thickness) / (self.radius + thickness),
+        )
+
+    def cavity(self) -> Points:
+        """Outline of the cavity."""
+        return ventricle(self.apex, self.base, self.radius)
+
+    def ring(self) -> list[tuple[float, float]]:
+        """Outline of the opening between ventricle and atrium."""
+        across = ((0.94, -1.0), (0.94, 1.0), (1.11, 0.9), (1.11, -0.9))
+        return [self.at(along, side * self.mouth) for along, side in across]
+
+    def mitral(self, pose: Pose, fibrosis: float) -> list[Leaflet]:
+        """Both mitral leaflets, hinged at the ring, closed with the coaptation in front of it."""
+        shift = pose.vector(*(-0.95 * self.excursion * self.along))
+        tip = self.at(0.93, 0.05 * self.radius)
+        found = []
+        for side, reach in ((-1.0, 0.80), (1.0, 0.86)):
+            hinge = self.at(1.0, side * self.mouth)
+            closed = curve_through(hinge, self.at(1.01, side * 0.5 * self.mouth), tip)
+            opened = curve_through(
+                hinge, self.at(0.93, side * 0.86 * self.mouth), self.at(reach - 0.04, side * 0.5 * self.mouth)
+            )
+            found.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -20.0 + fibrosis))
+        return found
+
+    def motions(self, pose: Pose, patient: SyntheticPatient, reach: float, atrium: Points) -> list[DisplacementField]:
+        """Contraction of the cavity, descent of the base, and the kick of the left atrium centred at `atrium`."""
+        apex, base = pose.point(*self.apex), pose.point(*self.base)
+        radius, wall = self.radius * pose.scale, self.wall * pose.scale
+        return [
+            RadialContraction(apex, base, radius, wall, 0.52 * patient.ejection),
+            LongitudinalShortening(apex, base, reach * pose.scale, self.excursion * pose.scale),
+            ConcentricContraction(pose.point(*atrium), 2.1 * patient.atrium * pose.scale, 0.25, 0.1, "atrial"),
+        ]
+
+    def flow(self, pose: Pose, patient: SyntheticPatient) -> list[Jet]:
+        """Filling towards the apex, ejection away from it, and a leak if the patient has one."""
+        ring, tip = self.at(1.1, 0.2), self.at(0.25, 0.3)
+        jets = [
+            Jet(pose.point(*ring), pose.point(*tip), 0.75, 0.85, "inflow"),
+            Jet(pose.point(*self.at(0.4, 0.0)), pose.point(*self.at(1.02, -0.75 * self.radius)), 0.6, 0.95, "outflow"),
+        ]
+        if patient.regurgitation > 0:
+            end = self.at(1.1 + 0.35 * patient.regurgitation, 0.4)
+            jets.append(Jet(pose.point(*self.at(0.97, 0.0)), pose.point(*end), 0.35, 4.2, "regurgitation"))
+        return jets
+
+
+def _background(canvas: Canvas, left: float, right: float) -> None:
+    canvas.polygon([(right, 3.0), (right + 1.2, 5.0), (right + 0.6, 24), (16, 24), (16, 2.0)], Tissue.LUNG, rough=0.3)
+    canvas.polygon([(left, 4.0), (left - 0.6, 8.0), (left - 0.3, 24), (-16, 24), (-16, 3.0)], Tissue.LUNG, rough=0.3)
+
+
+def _atrium(canvas: Canvas, centre: Points, size: Points, wall: float = 0.22) -> None:
+    canvas.ellipse(centre, size + wall, Tissue.ATRIAL_WALL, rough=0.05)
+    canvas.ellipse(centre, size, Tissue.BLOOD, rough=0.08)
+
+
+def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: bool = False) -> Scene:
+    """Apical four-chamber plane; with `aorta` the probe is tipped up to the five-chamber plane.
+
+    The right heart lies on the left of the screen; the tricuspid ring sits a little nearer the apex than the mitral.
+    """
+    pose = canvas.pose
+    lv = _LeftHeart(patient, (1.05, 3.0), (1.25, 10.1), 2.25)
+    right, big = patient.right, patient.atrium
+    la = np.array([1.75 if aorta else 1.35, 12.55 + 0.3 * (big - 1)])
+    la_size = np.array([1.75, 1.9]) if aorta else np.array([2.1, 2.25])
+    la_size = la_size * big
+    rv_apex, rv_base = np.array([-1.9, 4.4]), np.array([-3.35 - 0.5 * (right - 1), 9.55])
+    rv_radius = 2.0 * right
+    ra = np.array([-2.95 - 0.3 * (right - 1), 12.0])
+    ra_size = np.array([1.95, 2.05]) * right * (0.85 if aorta else 1.0)
+    septum = float(lv.base[0] - lv.radius * 0.8 - 0.35)
+
+    _background(canvas, -5.4 - (right - 1), 4.9)
+    sac = 0.3
+    canvas.polygon(lv.shell(lv.wall + sac), Tissue.PERICARDIUM, rough=0.06)
+    canvas.polygon(ventricle(rv_apex - [0.2, 0.5], rv_base, rv_radius + 0.75), Tissue.FAT, rough=0.1)
+    canvas.polygon(ellipse(la, (la_size + 0.65)), Tissue.PERICARDIUM, rough=0.12)
+    canvas.polygon(ellipse(ra, (ra_size + 0.6)), Tissue.PERICARDIUM, rough=0.12)
+    canvas.polygon(ventricle(rv_apex - [0.0, 0.3], rv_base, rv_radius + 0.42), Tissue.MYOCARDIUM, rough=0.05)
+    _atrium(canvas, ra, ra_size, wall=0.25)
+    _atrium(canvas, la, la_size, wall=0.25)
+    canvas.polygon(ventricle(rv_apex, rv_base, rv_radius, mouth=0.75), Tissue.BLOOD, rough=0.12)
+    canvas.line([(-4.3 * right, 6.6), (-2.1, 7.9)], Tissue.MYOCARDIUM, 0.16)  # the moderator band
+    canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
+    canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)
+    canvas.polygon(lv.ring(), Tissue.BLOOD)
+    canvas.polygon(
+        [(rv_base[0] - 1.2, 9.2), (rv_base[0] + 1.15, 9.2), (ra[0] + 1.2, 10.6), (ra[0] - 1.2, 10.6)], Tissue.BLOOD
+    )
+    if aorta:
+        root = np.array([septum + 0.55, 9.3]), np.array([septum - 0.35, 12.9])
+        canvas.polygon(tube(*root, 1.42, bulge=0.2), Tissue.FIBROUS)
+        canvas.polygon(tube(*root, 1.2, bulge=0.2), Tissue.BLOOD)
+    else:
+        canvas.line([(septum, 10.0), (septum + 0.1, 12.0), (septum - 0.05, 14.5)], Tissue.ATRIAL_WALL, 0.24)
+    canvas.ellipse((septum - 0.1, 9.95), (0.38, 0.5), Tissue.FIBROUS)
+    canvas.ellipse(lv.at(1.02, lv.mouth + 0.25), (0.3, 0.35), Tissue.FIBROUS)
+
+    leaflets = lv.mitral(pose, patient.fibrosis)
+    shift = pose.vector(0.1, -2.2 * patient.ejection)
+    for side in (-1.0, 1.0):
+        hinge = (rv_base[0] + side * 1.15 * right, 9.5)
+        closed = curve_through(hinge, (rv_base[0] + side * 0.6, 9.6), (rv_base[0] + 0.1, 9.0))
+        opened = curve_through(hinge, (hinge[0] - side * 0.1, 8.8), (hinge[0] - side * 0.35, 8.0))
+        leaflets.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -22.0))
+    motions = [
+        *lv.motions(pose, patient, 6.2, la),
+        RadialContraction(
+            pose.point(*rv_apex), pose.point(*rv_base), rv_radius * pose.scale, 0.45, 0.33 * patient.ejection
+        ),
+    ]
+    jets = lv.flow(pose, patient)
+    marks = {
+        "LV": pose.point(*lv.at(0.6, 0.2)),
+        "LA": pose.point(*la),
+        "RV": pose.point(*(0.45 * rv_apex + 0.55 * rv_base)),
+        "wall": pose.point(*lv.at(0.55, -lv.radius - 0.5 * lv.wall)),
+        "mitral": pose.point(*lv.at(0.88, 0.0)),
+        "outflow": pose.point(*lv.at(1.0, -0.7 * lv.radius)),
+    }
+    if aorta:
+        for side in (-1.0, 1.0):
+            hinge = (float(root[0][0]) + side * 1.2, 9.9)
+            closed = curve_through(hinge, (hinge[0] - side * 0.9, 9.9), (hinge[0] - side * 1.15, 10.6))
+            opened = curve_through(hinge, (hinge[0] - side * 0.2, 10.6), (hinge[0] - side * 0.25, 11.3))
+            leaflets.append(
+                Leaflet(pose.points(closed), pose.points(opened), "aortic", shift, -19.0 + patient.fibrosis)
+            )
+        jets.append(Jet(pose.point(*root[0]), pose.point(*root[1]), 0.7, 1.2, "outflow"))
+        marks["aorta"] = pose.point(*(0.3 * root[0] + 0.7 * root[1]))
+    return Scene(canvas.labels(), motions, leaflets, jets, marks)
+
+
+def two_chamber(canvas: Canvas, patient: SyntheticPatient) -> Scene:
+    """Apical two-chamber plane: left ventricle and atrium alone, coronary sinus and appendage beside the ring."""
+    pose = canvas.pose
+    lv = _LeftHeart(patient, (0.15, 2.95), (0.1, 10.3), 2.4)
+    la, size = np.array([0.1, 12.75]), np.array([2.45, 2.25]) * patient.atrium
+
+    _background(canvas, -4.3, 4.4)
+    canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
+    canvas.polygon(ellipse(la, (size + 0.65)), Tissue.PERICARDIUM, rough=0.12)
+    canvas.ellipse((2.95, 11.35), (1.2, 0.75), Tissue.ATRIAL_WALL, degrees=-25)
+    _atrium(canvas, la, size)
+    canvas.ellipse((2.75, 11.45), (0.95, 0.5), Tissue.BLOOD, degrees=-25, rough=0.08)
+    canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
+    canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)
+    canvas.polygon(lv.ring(), Tissue.BLOOD)
+    canvas.ellipse(lv.at(1.03, -lv.mouth - 0.35), (0.65, 0.62), Tissue.FIBROUS)
+    canvas.ellipse(lv.at(1.04, -lv.mouth - 0.4), (0.42, 0.4), Tissue.BLOOD)
+    canvas.ellipse(lv.at(1.02, lv.mouth + 0.3), (0.33, 0.35), Tissue.FIBROUS)
+    for side, along in ((-1.0, 0.5), (1.0, 0.45)):  # papillary muscles
+        canvas.ellipse(
+            lv.at(along, side * lv.radius * 0.86), (0.3, 0.85), Tissue.MYOCARDIUM, degrees=side * 8, rough=0.05
+        )
+    marks = {"LV": pose.point(*lv.at(0.65, 0.0)), "LA": pose.point(*la), "mitral": pose.point(*lv.at(0.88, 0.0)),
+             "wall": pose.point(*lv.at(0.6, -lv.radius - 0.5 * lv.wall))}  # fmt: skip
+    return Scene(
+        canvas.labels(),
+        lv.motions(pose, patient, 4.5, la),
+        lv.mitral(pose, patient.fibrosis),
+        lv.flow(pose, patient),
+        marks,
+    )
+
+
+def long_axis(canvas: Canvas, patient: SyntheticPatient) -> Scene:
+    """Apical long axis (A3C): atrium below on the left, outflow tract and aortic root below on the right."""
+    pose = canvas.pose
+    lv = _LeftHeart(patient, (0.9, 3.0), (0.1, 9.9), 2.3)
+    la, size = np.array([-1.6, 12.3]), np.array([2.0, 2.1]) * patient.atrium
+    root = np.array(lv.at(0.92, 0.62 * lv.radius)), np.array([3.3, 13.9])
+
+    _background(canvas, -4.2, 5.9)
+    canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
+    canvas.polygon(ellipse(la, (size + 0.6)), Tissue.PERICARDIUM, rough=0.12)
+    canvas.ellipse((4.55, 8.0), (1.35, 2.9), Tissue.FAT, degrees=-12, rough=0.1)
+    canvas.ellipse((4.5, 8.0), (0.95, 2.5), Tissue.BLOOD, degrees=-12, rough=0.1)  # right ventricular outflow tract
+    _atrium(canvas, la, size)
+    canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
+    canvas.polygon(tube(*root, 1.5, bulge=0.25), Tissue.FIBROUS, rough=0.03)
+    canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)
+    canvas.polygon(tube(*root, 1.25, bulge=0.25), Tissue.BLOOD, rough=0.03)
+    canvas.polygon(
+        [lv.at(0.94, -lv.mouth), lv.at(0.94, 0.3), lv.at(1.12, 0.1), lv.at(1.14, -lv.mouth * 0.9)], Tissue.BLOOD
+    )
+    canvas.line([lv.at(1.0, 0.25 * lv.radius), (0.75, 11.2), (0.9, 13.0)], Tissue.FIBROUS, 0.22)
+    canvas.ellipse(lv.at(1.01, -lv.mouth - 0.25), (0.3, 0.35), Tissue.FIBROUS)
+
+    shift = pose.vector(*(-0.9 * lv.excursion * lv.along))
+    r = lv.radius
+    tip = lv.at(0.9, -0.35 * r)
+    front, back = lv.at(1.0, 0.25 * lv.radius), lv.at(1.0, -lv.mouth)
+    curves = [
+        (
+            curve_through(front, lv.at(0.97, 0.0), tip),
+            curve_through(front, lv.at(0.88, 0.4 * r), lv.at(0.74, 0.15 * r)),
+            "mitral",
+        ),
+        (
+            curve_through(back, lv.at(0.98, -0.6 * r), tip),
+            curve_through(back, lv.at(0.92, -0.8 * r), lv.at(0.84, -0.7 * r)),
+            "mitral",
+        ),
+    ]
+    axis = (root[1] - root[0]) / np.hypot(*(root[1] - root[0]))
+    normal = np.array([-axis[1], axis[0]])
+    for side in (-1.0, 1.0):
+        hinge = root[0] + 0.5 * axis + side * 1.25 * normal
+        closed = curve_through(hinge, hinge + 0.7 * axis - side * 0.5 * normal, root[0] + 0.9 * axis)
+        opened = curve_through(hinge, hinge + 0.8 * axis, hinge + 1.5 * axis - side * 0.2 * normal)
+        curves.append((closed, opened, "aortic"))
+    leaflets = [
+        Leaflet(pose.points(closed), pose.points(opened), valve, shift, -20.0 + patient.fibrosis)
+        for closed, opened, valve in curves
+    ]
+    jets = [
+        Jet(pose.point(*lv.at(1.1, -0.8)), pose.point(*lv.at(0.25, -0.4)), 0.7, 0.85, "inflow"),
+        Jet(pose.point(*lv.at(0.55, 0.3)), pose.point(*root[1]), 0.65, 1.2, "outflow"),
+    ]
+    marks = {
+        "LV": pose.point(*lv.at(0.6, 0.0)),
+        "LA": pose.point(*la),
+        "aorta": pose.point(*(0.5 * (root[0] + root[1]))),
+        "wall": pose.point(*lv.at(0.6, -r - 0.5 * lv.wall)),
+    }
+    return Scene(canvas.labels(), lv.motions(pose, patient, 4.8, la), leaflets, jets, marks)

@@ -1,0 +1,133 @@
+"""Writing a whole synthetic hospital: patients in parallel, then labels and truth, published by one rename."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from heart2heart.config import Config
+from heart2heart.errors import ExistsError, NoSpaceError
+from heart2heart.parallel import map_ordered
+from heart2heart.progress import NoProgress, Progress
+from heart2heart.synthetic.config import HospitalConfig
+from heart2heart.synthetic.non_clip_files import write_non_clip_files
+from heart2heart.synthetic.study import WrittenFile, invented_study, write_patient
+from heart2heart.utils import read_json, write_json
+
+SIMULATOR_VERSION = 1
+"""Version of the simulator's pictures; a change of pixels under the same seed is a new version."""
+
+SUMMARY_FILE = "simulation.json"
+
+_SILENT = NoProgress()
+
+
+class SimulationSummary(Config):
+    """What one synthetic hospital holds; kept as `simulation.json` in its folder."""
+
+    hospital: str
+    """Its name."""
+    synthetic: bool = True
+    """Always true."""
+    version: int
+    """Version of the simulator."""
+    seed: int
+    """Root seed."""
+    config_sha256: str
+    """Hash of its configuration."""
+    patients: int
+    """Patients."""
+    labeled_patients: int
+    """Patients with labels."""
+    files: int
+    """Files: recordings and strays, not counting the lists beside them."""
+    clips: int
+    """Multi-frame files."""
+    stills: int
+    """Single-frame ultrasound files."""
+    frames: int
+    """Frames in all."""
+    labels: int
+    """Rows of `labels.csv`."""
+
+
+def simulate_hospital(
+    config: HospitalConfig, out: Path, seed: int, *, workers: int = 1, progress: Progress = _SILENT
+) -> SimulationSummary:
+    """Write one synthetic hospital as `<out>/<name>/<study>/IMxxxx`, with `labels.csv` and `truth.csv`.
+
+    The same configuration and seed give the same bytes, whatever the number of workers. The folder gets its name only
+    when it is whole: what a stopped run left behind is removed first, and a finished hospital of the same configuration
+    and seed is left as it is. `truth.csv` names the view of every recording: known only because it is synthetic.
+
+    Args:
+        config: The hospital.
+        out: Folder to put it in.
+        seed: Root seed.
+        workers: Processes.
+        progress: Told the number of finished patients.
+
+    Raises:
+        ExistsError: the folder holds something else.
+        NoSpaceError: the disk is full; nothing stays behind.
+    """
+    final, partial = out / config.name, out / f".{config.name}.part"
+    if final.exists():
+        return _existing_summary(final, config, seed)
+    if partial.exists():
+        shutil.rmtree(partial)
+    try:
+        partial.mkdir(parents=True)
+        summary = _write_hospital(config, partial, seed, workers, progress)
+        write_json(partial / SUMMARY_FILE, summary.model_dump(mode="json"))
+        partial.rename(final)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "no space left on the disk"
+            raise NoSpaceError(what, where=out, remedy="Free some space and run the same command again") from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return summary
+
+
+def _existing_summary(folder: Path, config: HospitalConfig, seed: int) -> SimulationSummary:
+    remedy = "Choose another output folder, or remove this one"
+    if not (folder / SUMMARY_FILE).is_file():
+        raise ExistsError("this folder is not a synthetic hospital", where=folder, remedy=remedy)
+    found = SimulationSummary.parse(read_json(folder / SUMMARY_FILE, what="simulation summary"), where=folder)
+    if (found.version, found.seed, found.config_sha256) != (SIMULATOR_VERSION, seed, config.digest()):
+        raise ExistsError("this hospital was simulated with another seed or configuration", where=folder, remedy=remedy)
+    return found
+
+
+def _write_hospital(
+    config: HospitalConfig, folder: Path, seed: int, workers: int, progress: Progress
+) -> SimulationSummary:
+    written: list[WrittenFile] = []
+    write = partial(write_patient, config, folder, seed)
+    for done, files in enumerate(map_ordered(write, range(config.patients), workers), start=1):
+        written += files
+        progress.update(done, f"hospital {config.name}")
+    clips = [folder / file.path for file in written if file.frames > 1]
+    strays = write_non_clip_files(folder, clips, invented_study(config, seed), config, seed)
+    labels = [(file.uid, file.label, file.rater, file.labeled_at) for file in written if file.label]
+    _write_table(folder / "labels.csv", ("sop_instance_uid", "view", "rater", "labeled_at"), labels)
+    truth = [(file.uid, file.view, file.mode) for file in written]
+    _write_table(folder / "truth.csv", ("sop_instance_uid", "view", "mode"), truth)
+    return SimulationSummary(
+        hospital=config.name, version=SIMULATOR_VERSION, seed=seed, config_sha256=config.digest(), patients=config.patients,
+        labeled_patients=config.labeled_patients, files=len(written) + strays, clips=len(clips),
+        stills=len(written) - len(clips), frames=sum(file.frames for file in written), labels=len(labels),
+    )  # fmt: skip
+
+
+def _write_table(path: Path, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)

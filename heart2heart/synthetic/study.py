@@ -1,0 +1,145 @@
+"""All studies of one synthetic patient: what is recorded, written and labeled. The unit of parallel work."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from heart2heart.schema.views import SCORED_VIEWS, VOCABULARIES
+from heart2heart.synthetic.config import HospitalConfig
+from heart2heart.synthetic.dicom_header import StudyHeader, recording_dataset
+from heart2heart.synthetic.patient import SyntheticPatient, draw_identity, draw_patient, draw_study_time, make_uid
+from heart2heart.synthetic.recording import Recording, record_clip
+from heart2heart.synthetic.still_images import record_m_mode, record_spectral
+from heart2heart.utils import random_stream
+
+RATERS = ("rater1", "rater2")
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """One file that was written.
+
+    Attributes:
+        path: Relative to the hospital's folder.
+        uid: SOP instance UID.
+        view: The view it truly shows.
+        mode: `b_mode`, `colour`, `m_mode_trace` or `spectral`.
+        label: The hospital's own word for the view, or empty.
+        rater: Who labeled it, or empty.
+        labeled_at: When, ISO 8601, or empty.
+        frames: Number of frames.
+    """
+
+    path: str
+    uid: str
+    view: str
+    mode: str
+    label: str
+    rater: str
+    labeled_at: str
+    frames: int
+
+
+def write_patient(hospital: HospitalConfig, folder: Path, seed: int, index: int) -> list[WrittenFile]:
+    """Simulate and write every study of patient `index`; the first `labeled_patients` have labels."""
+    rng = random_stream(seed, "simulate", hospital.name, "patient", index)
+    patient = draw_patient(rng)
+    identity = draw_identity(hospital.name, index, rng)
+    first = draw_study_time(rng)
+    times = [first]
+    if rng.random() < hospital.second_study:
+        times.append(first + datetime.timedelta(days=int(rng.integers(40, 500))))
+    written = []
+    for number, time in enumerate(times):
+        uid = make_uid(seed, hospital.name, index, number, "study")
+        series = make_uid(seed, hospital.name, index, number, "series")
+        study = StudyHeader(identity, time, uid, series, f"ACC{int(rng.integers(10**7, 10**8))}")
+        where = folder / f"study{index:04d}_{number + 1}"
+        where.mkdir(parents=True)
+        written += _write_study(hospital, where, study, patient, seed, (index, number), rng)
+    return written
+
+
+def invented_study(hospital: HospitalConfig, seed: int) -> StudyHeader:
+    """Return a study header for files that belong to no recording; the person is invented anew."""
+    rng = random_stream(seed, "simulate", hospital.name, "strays")
+    identity, time = draw_identity(hospital.name, 1, rng), draw_study_time(rng)
+    study, series = (make_uid(seed, hospital.name, "strays", kind) for kind in ("study", "series"))
+    return StudyHeader(identity, time, study, series, "ACC00000000")
+
+
+def draw_recordings(hospital: HospitalConfig, labeled: bool, rng: np.random.Generator) -> list[tuple[str, str]]:
+    """Draw (view, mode) of each recording from the case mix; a labeled study has every scored view in B-mode."""
+    mix = hospital.mix
+    names, weights = zip(*mix.weights().items(), strict=True)
+    chances = np.array(weights) / sum(weights)
+    modes = ("b_mode", "colour", "m_mode", "spectral")
+    shares = np.array([1.0 - mix.colour - mix.m_mode - mix.spectral, mix.colour, mix.m_mode, mix.spectral])
+    count = int(rng.integers(hospital.clips[0], hospital.clips[1] + 1))
+    plan = [(view, "b_mode") for view in SCORED_VIEWS] if labeled else []
+    while len(plan) < count:
+        view = names[int(rng.choice(len(names), p=chances))]
+        plan.append((view, modes[int(rng.choice(4, p=np.clip(shares, 0.0, 1.0) / shares.sum()))]))
+    order = rng.permutation(len(plan))
+    return [plan[place] for place in order]
+
+
+def _write_study(
+    hospital: HospitalConfig, where: Path, study: StudyHeader, patient: SyntheticPatient, seed: int, key: tuple[int, int],
+    rng: np.random.Generator,
+) -> list[WrittenFile]:  # fmt: skip
+    labeled = key[0] < hospital.labeled_patients
+    written = []
+    for number, (view, mode) in enumerate(draw_recordings(hospital, labeled, rng), start=1):
+        recording = record_mode(view, mode, patient, hospital, study.caption, rng)
+        uid = make_uid(seed, hospital.name, *key, number)
+        coded = bool(rng.random() < hospital.view_code)
+        # From a stream of its own: the share of tagged clips changes no picture.
+        tagged = bool(
+            random_stream(seed, "simulate", hospital.name, "phase", *key, number).random() < hospital.phase_tags
+        )
+        dataset = recording_dataset(
+            recording, uid, study, hospital, number, patient.heart_rate, view_code=coded, phase_tags=tagged
+        )
+        path = where / f"IM{number:04d}{hospital.suffix}"
+        dataset.save_as(path, enforce_file_format=True)
+        word = (
+            local_term(hospital.vocabulary, recording.view, rng)
+            if labeled and recording.mode in ("b_mode", "colour")
+            else ""
+        )
+        rater = RATERS[int(rng.integers(2))] if word else ""
+        at = (study.time + datetime.timedelta(days=3, minutes=number)).isoformat() if word else ""
+        name = f"{where.name}/{path.name}"
+        written.append(WrittenFile(name, uid, recording.view, recording.mode, word, rater, at, len(recording.frames)))
+    return written
+
+
+def record_mode(
+    view: str,
+    mode: str,
+    patient: SyntheticPatient,
+    hospital: HospitalConfig,
+    caption: tuple[str, ...],
+    rng: np.random.Generator,
+) -> Recording:
+    """Record one clip or still of `mode`; an M-mode or spectral still chooses its own view."""
+    if mode == "m_mode":
+        return record_m_mode(patient, hospital, caption, rng)
+    if mode == "spectral":
+        return record_spectral(patient, hospital, caption, rng)
+    return record_clip(view, patient, hospital, caption, rng, colour=mode == "colour")
+
+
+def local_term(vocabulary: str, view: str, rng: np.random.Generator) -> str:
+    """Return one of the words that a vocabulary has for a view, its word for any other view, or nothing."""
+    words = VOCABULARIES[vocabulary]
+    for wanted in (view, "OTHER"):
+        found = [word for word, meaning in words.items() if meaning == wanted]
+        if found:
+            return found[int(rng.integers(len(found)))]
+    return ""

@@ -1,0 +1,123 @@
+"""Batch normalisation over the rows of all processes; torch's own refuses the CPU and forward-mode derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from heart2heart.training.distributed import ProcessGroup
+
+
+@contextmanager
+def no_bn_update(model: nn.Module) -> Iterator[None]:
+    """Let batch normalisation use the batch's statistics without recording them."""
+    recording = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    for module in recording:
+        module.track_running_stats = False
+    try:
+        yield
+    finally:
+        for module in recording:
+            module.track_running_stats = True
+
+
+def synchronise_batch_norm(network: nn.Module, group: ProcessGroup) -> nn.Module:
+    """Let every batch normalisation of `network` see the rows of all processes; names of weights stay as they are."""
+    if group.size > 1:
+        for name, child in network.named_children():
+            inner = (
+                SyncBatchNorm(child, group) if isinstance(child, _BatchNorm) else synchronise_batch_norm(child, group)
+            )
+            setattr(network, name, inner)
+    return network
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation whose statistics are those of the whole batch.
+
+    Each process has as many rows as any other.
+
+    Args:
+        batch_norm: The layer that it replaces; its parameters and running statistics are copied.
+        group: The processes.
+    """
+
+    def __init__(self, batch_norm: _BatchNorm, group: ProcessGroup) -> None:
+        super().__init__(
+            batch_norm.num_features,
+            batch_norm.eps,
+            batch_norm.momentum,
+            batch_norm.affine,
+            batch_norm.track_running_stats,
+        )
+        self.group = group
+        self.weight, self.bias = batch_norm.weight, batch_norm.bias
+        self.running_mean, self.running_var = batch_norm.running_mean, batch_norm.running_var
+        self.num_batches_tracked = batch_norm.num_batches_tracked
+        self.train(batch_norm.training)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the normalised rows, `(n, channels, ...)`."""
+        if not self.training:
+            kept = (self.running_mean, self.running_var, self.weight, self.bias)
+            out: Tensor = functional.batch_norm(frames, *kept, training=self.running_mean is None, eps=self.eps)
+            return out
+        x = frames.float() if frames.dtype in (torch.float16, torch.bfloat16) else frames
+        own = torch.stack(torch.var_mean(x, [0, *range(2, x.ndim)], correction=0))
+        mine = torch.arange(self.group.size, device=x.device) == self.group.rank
+        # One all-reduce: each process fills its own place among zeros.
+        variances, means = _sum(own * mine.to(own.dtype)[:, None, None], self.group).unbind(1)
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        if self.track_running_stats:
+            self._record(mean, variance, rows=self.group.size * x.numel() // x.shape[1])
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        scale = (variance + self.eps).rsqrt()
+        if self.weight is not None:
+            scale = scale * self.weight
+        out = (x - mean.view(shape)) * scale.view(shape)
+        if self.bias is not None:
+            out = out + self.bias.view(shape)
+        return out.to(frames.dtype)
+
+    @torch.no_grad()
+    def _record(self, mean: Tensor, variance: Tensor, rows: int) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        # Without a momentum torch keeps the plain mean over all batches.
+        newest = (1 / self.num_batches_tracked).to(mean) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, newest)
+        self.running_var.lerp_(variance * (rows / max(rows - 1, 1)), newest)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; its gradient is the sum of theirs, since each one's loss depends on it."""
+
+    @staticmethod
+    def forward(value: Tensor, world: ProcessGroup) -> Tensor:
+        return world.sum(value)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ProcessGroup], output: Tensor) -> None:
+        ctx.world = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _sum(gradient, ctx.world), None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return _sum(tangent, ctx.world)
+
+
+def _sum(value: Tensor, world: ProcessGroup) -> Tensor:
+    """Return the sum of `value` over the processes, with its gradient."""
+    apply: Callable[[Tensor, ProcessGroup], Tensor] = _Sum.apply
+    return apply(value, world)

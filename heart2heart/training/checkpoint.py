@@ -1,0 +1,123 @@
+"""Checkpoints: everything that decides the rest of a run, in one file that is replaced whole.
+
+Read with `weights_only=True`: tensors, numbers and texts, never code.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from heart2heart.errors import RunError
+from heart2heart.training.loader import TrainLoader
+from heart2heart.training.train_step import Trainer
+from heart2heart.training.validation import BestWeights
+from heart2heart.utils import atomic_path
+
+CHECKPOINT_FORMAT = 2
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint under a temporary name, then rename.
+
+    Raises:
+        NoSpaceError: the disk filled up; the checkpoint before is as it was.
+    """
+    buffer = io.BytesIO()  # torch.save itself would report a full disk as something else
+    torch.save({"format": CHECKPOINT_FORMAT, **content}, buffer)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        RunError: no checkpoint of this version.
+    """
+    remedy = "Name another run folder and train anew"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise RunError("this checkpoint cannot be read", where=path, remedy=remedy) from error
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+        raise RunError("this checkpoint is of another version", where=path, remedy=remedy)
+    return content
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the state of the global streams, which dropout draws from."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Put the global streams back; one that is missing stays as it is."""
+    if "cpu" in state:
+        torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+@dataclass
+class TrainState:
+    """How far a run is.
+
+    Attributes:
+        step: Steps done.
+        seconds: Time spent on them, over all sittings.
+        best: The best weights so far.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: BestWeights = field(default_factory=BestWeights)
+
+
+def collect_state(progress: TrainState, trainer: Trainer, loader: TrainLoader, device: torch.device) -> dict[str, Any]:
+    """Return what a checkpoint holds; every process has to ask."""
+    return {
+        "device": device.type,
+        "network": trainer.network.state_dict(),
+        "ema": trainer.ema.state_dict(),
+        "optimiser": trainer.optimiser.state_dict(),
+        "batches": loader.state_dict(),
+        "mixing": trainer.generator.get_state(),
+        "memory": {"method": trainer.memory, "rule": trainer.rule_memory},
+        "random": {name: trainer.group.all_gather(value[None]) for name, value in random_state(device).items()},
+        "step": progress.step,
+        "seconds": progress.seconds,
+        "best": vars(progress.best),
+    }
+
+
+def restore_state(saved: dict[str, Any], trainer: Trainer, loader: TrainLoader, device: torch.device) -> TrainState:
+    """Go on where `saved` was taken.
+
+    Raises:
+        RunError: it was taken on another kind of device.
+    """
+    if saved["device"] != device.type:
+        what = f"this run was begun on {saved['device']} and cannot go on on {device.type}"
+        raise RunError(what, remedy=f"Set device={saved['device']}, or name another folder")
+    trainer.network.load_state_dict(saved["network"])
+    trainer.ema.load_state_dict(saved["ema"])
+    trainer.optimiser.load_state_dict(saved["optimiser"])
+    loader.load_state_dict(saved["batches"])
+    trainer.generator.set_state(saved["mixing"])
+    for memory, kept in ((trainer.memory, saved["memory"]["method"]), (trainer.rule_memory, saved["memory"]["rule"])):
+        for name, value in memory.items():
+            value.copy_(kept[name])
+    rank = trainer.group.rank
+    # Copies, since torch reads a part of a tensor from the wrong place. A process that joined later has no state to go
+    # on from; what it draws is as it was seeded.
+    streams = {name: every[rank].clone() for name, every in saved["random"].items() if rank < len(every)}
+    set_random_state(streams, device)
+    return TrainState(saved["step"], saved["seconds"], BestWeights(**saved["best"]))

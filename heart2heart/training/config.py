@@ -1,0 +1,185 @@
+"""The configuration of one training run; the page Configuration of the documentation is made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from heart2heart.config import Config
+from heart2heart.schema.store import POOL_MODES
+from heart2heart.training.augment.extra import check_pipeline, read_pipeline
+from heart2heart.training.augment.policy import STRONG, WEAK, Policy
+from heart2heart.training.losses import LossScale
+from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+Compile = Literal["off", "auto", "on"]
+
+
+Balance = Literal["none", "site", "view", "site_and_view"]
+TrackerName = Literal["tensorboard", "mlflow"]
+
+
+class DataConfig(Config):
+    """What is learned from."""
+
+    stores: tuple[Path, ...] = Field(min_length=1)
+    """Folders of the frame stores that the split was made over."""
+    split: Path
+    """Folder of the frozen, certified split."""
+
+
+class NetworkConfig(Config):
+    """The network."""
+
+    name: str = "WideResNet"
+    """`WideResNet`, or a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the network; WideResNet takes `variant` (canonical, paper), `depth`, `widen`, `blocks` and
+    `norm_momentum`."""
+
+
+class AlgorithmConfig(Config):
+    """The method."""
+
+    name: str = "labels_only"
+    """A name of `heart2heart.training.algorithms.ALGORITHMS`; the sections on methods list them."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Its settings; the sections on methods list them."""
+
+
+class FixAStepConfig(Config):
+    """Fix-A-Step, in its two halves; each works with any method, and alone."""
+
+    mixing: bool = False
+    """Mix the labeled batch with unlabeled frames and their soft guesses."""
+    gradient: str = "sum"
+    """The gradient rule: `sum` adds both gradients, `fix_a_step` drops the unlabeled one where they conflict; `pcgrad`
+    projects both; `per_layer` decides tensor by tensor, `running_mean` against the mean of past labeled gradients,
+    `per_frame` and `per_frame_mean` frame by frame."""
+    temperature: float = Field(0.5, gt=0)
+    """Sharpening of the soft guesses; below 1 sharpens."""
+    alpha: float = Field(0.5, gt=0)
+    """Both parameters of the Beta distribution that the mixing share is drawn from."""
+
+
+class LossConfig(Config):
+    """The loss of labeled frames."""
+
+    class_weights: bool = True
+    """Weight classes by inverse frequency, summing to 1."""
+    scale: LossScale = "sum_of_weights"
+    """What the sum over frames is divided by: `sum_of_weights`, or as in the authors' code `official`, which differs
+    between runs with and without mixing."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of every target, mixed or not, that is spread evenly over all classes."""
+
+
+class BatchConfig(Config):
+    """Frames a step; several processes share them evenly."""
+
+    labeled: int = Field(64, ge=1)
+    """Labeled frames; where fewer exist, frames repeat within a batch."""
+    unlabeled: int = Field(64, ge=1)
+    """Unlabeled frames; the paper's FixMatch takes 320."""
+    balance: Balance = "none"
+    """Draw labeled frames in equal numbers from each hospital (`site`), `view`, or view of a hospital
+    (`site_and_view`); `none` draws every frame equally often. Class weights follow what is drawn."""
+    balance_unlabeled: Literal["none", "site"] = "none"
+    """Draw unlabeled frames in equal numbers from each hospital (`site`); `none` draws every frame equally often."""
+
+
+class AugmentationConfig(Config):
+    """How frames are augmented."""
+
+    weak: Policy = WEAK
+    """The weak view: of labeled frames, of guesses, of mixing."""
+    strong: Policy = STRONG
+    """The strong view."""
+    driver: Literal["batched", "albumentations"] = "batched"
+    """`batched` works on batches on the device; `albumentations` frame by frame on the CPU, with the same result."""
+    extra: dict[str, Any] | None = None
+    """A pipeline of your own, applied to the frames of every view before its policy: the file that
+    `albumentations.save` writes, as YAML or JSON. It runs frame by frame on the CPU. The resolved configuration
+    holds its content."""
+
+    @field_validator("extra", mode="before")
+    @classmethod
+    def _read_extra(cls, value: Any) -> Any:
+        """Read a file that is named; the digest of a run then covers the content, wherever the file lies."""
+        if value is None:
+            return None
+        return read_pipeline(value) if isinstance(value, str | Path) else check_pipeline(value)
+
+
+class UnlabeledPoolConfig(Config):
+    """The unlabeled pool."""
+
+    modes: tuple[str, ...] = POOL_MODES
+    """Modes that it takes: b_mode, colour, tissue_doppler, m_mode, spectral, other."""
+    placement: Literal["auto", "device", "memory_map"] = "auto"
+    """Where pixels lie: `auto` puts them on an accelerator when they fill at most half of its free memory."""
+
+
+class TrainConfig(Config):
+    """One training run."""
+
+    data: DataConfig
+    """What is learned from."""
+    network: NetworkConfig = NetworkConfig()
+    """The network."""
+    method: AlgorithmConfig = AlgorithmConfig()
+    """The method."""
+    fix_a_step: FixAStepConfig = FixAStepConfig()
+    """Fix-A-Step, around the method."""
+    loss: LossConfig = LossConfig()
+    """The loss of labeled frames."""
+    unlabeled_weight: UnlabeledWeightConfig = UnlabeledWeightConfig()
+    """The weight of the unlabeled loss (lambda_u)."""
+    optimiser: OptimiserConfig = OptimiserConfig()
+    """The optimiser."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    """The learning rate over the run."""
+    batch: BatchConfig = BatchConfig()
+    """Frames a step."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """How frames are augmented."""
+    pool: UnlabeledPoolConfig = UnlabeledPoolConfig()
+    """The unlabeled pool."""
+    alignment_batches: int = Field(0, ge=0)
+    """Distribution alignment: guesses are matched to the shares of the labels by their mean over this many recent
+    batches (ReMixMatch: 128). 0 leaves them alone. It assumes a pool as balanced as the labels."""
+    batch_norm: Literal["labeled", "separate", "joint"] = "labeled"
+    """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
+    statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
+    code does, at a higher cost. See docs/decisions/0003."""
+    ema: float = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are validated, selected and shipped."""
+    steps: int = Field(25_000, ge=1)
+    """Length of the run."""
+    evaluate_every: int = Field(200, ge=1)
+    """Steps between validations; the last step is always validated."""
+    checkpoint_every: int = Field(200, ge=1)
+    """Steps between checkpoints."""
+    log_every: int = Field(50, ge=1)
+    """Steps between lines of metrics; only then the host waits for the device."""
+    early_stop: int | None = Field(None, ge=1)
+    """Validations in a row without a better one after which the run ends; null goes to the last step."""
+    trackers: tuple[TrackerName, ...] = ()
+    """Who is told the metrics beside `metrics.jsonl`: `tensorboard` (event files in the run's folder), `mlflow`. Each
+    needs the extra of its name; nothing is sent over a network."""
+    mlflow_file: Path | None = None
+    """SQLite file that `mlflow` writes to, which several runs may share; null is `mlflow.db` in the run's folder."""
+    seed: int = Field(0, ge=0)
+    """Root seed of every random stream."""
+    device: str = "auto"
+    """`auto` (an NVIDIA GPU if there is one), `cpu`, `cuda` or `cuda:1`."""
+    precision: Precision = "auto"
+    """`auto` (bfloat16 on an accelerator that has it), `float32` or `bfloat16`."""
+    compile: Compile = "off"
+    """Compile the network with `torch.compile`: `off`, `on`, or `auto` (for runs of 5,000 steps and more). Without a
+    compiler, and in several processes, the network is called as it is; the run's record says so."""

@@ -1,0 +1,188 @@
+"""Draws and augments the batches of a run, and names the frames of a batch whose loss is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from heart2heart import utils
+from heart2heart.errors import ConfigError, DivergedError, RunError
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.data import FramePool, RowIndices, TrainData, to_device
+from heart2heart.training.metrics import DrawnIndices, divergence_error
+from heart2heart.training.sampler import BalancedFrameSampler, FrameSampler, balance_groups
+from heart2heart.training.train_step import AugmentedBatch, Trainer
+from heart2heart.utils import write_json
+
+
+def seeded_generator(seed: int, name: str, device: torch.device) -> torch.Generator:
+    """Return the run's stream called `name`, on `device`."""
+    return torch.Generator(device).manual_seed(int(utils.random_stream(seed, "learn", name).integers(2**63)))
+
+
+def _sampler(size: int, group: RowIndices | None, stream: torch.Generator, device: torch.device) -> FrameSampler:
+    return FrameSampler(size, stream, device) if group is None else BalancedFrameSampler(group, stream, device)
+
+
+class TrainLoader:
+    """Yields batches, and knows where it stands.
+
+    Attributes:
+        drawn: Places of the last batch's frames, by pool, over all processes.
+
+    Args:
+        config: The run's configuration.
+        data: What is learned from.
+        trainer: Says which views are needed.
+        device: Where batches are wanted.
+
+    Raises:
+        RunError: the method needs unlabeled frames and the pool is empty.
+        ConfigError: a batch that the processes cannot share evenly.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainData, trainer: Trainer, device: torch.device) -> None:
+        self.config, self.trainer, self.device = config, trainer, device
+        self._require_even_shares()
+        self.drawn: dict[str, Tensor] = {}
+        placement = config.pool.placement
+        cpu = torch.device("cpu")
+        self.labeled = FramePool(data.frames, data.train.rows, device, placement)
+        targets = torch.from_numpy(data.train.targets)
+        self.targets = functional.one_hot(targets, len(data.classes)).float().to(device)
+        self.augmentation_rng = seeded_generator(config.seed, "augmentation", device)
+        stream = seeded_generator(config.seed, "labeled order", cpu)
+        by = config.batch.balance
+        mine = None if by == "none" else balance_groups(data.frames, data.train.rows, by, data.train.targets)
+        self._groups = {"labeled": mine, "unlabeled": None}
+        self.samplers = {"labeled": _sampler(len(self.labeled), mine, stream, self.labeled.index_device)}
+        self.unlabeled: FramePool | None = None
+        self.pool_parts: list[Tensor] = []  # places in the pool
+        if trainer.needs_pool:
+            if not len(data.unlabeled):
+                what = f"{trainer.algorithm.title} needs unlabeled frames, and the pool is empty"
+                remedy = "Ingest unlabeled clips, widen pool.modes, or train with method.name=labels_only alone"
+                raise RunError(what, where=config.data.split, remedy=remedy)
+            self.unlabeled = FramePool(data.frames, data.unlabeled, device, placement)
+            stream = seeded_generator(config.seed, "unlabeled order", cpu)
+            count, parts = len(self.unlabeled), trainer.algorithm.pool_parts
+            if count < parts:
+                what = f"{trainer.algorithm.title} needs at least {parts} unlabeled frames, the pool has {count}"
+                raise RunError(what, where=config.data.split, remedy="Ingest more unlabeled clips")
+            if config.batch.balance_unlabeled != "none":
+                self._groups["unlabeled"] = balance_groups(data.frames, data.unlabeled, config.batch.balance_unlabeled)
+            theirs = self._groups["unlabeled"]
+            shuffled = torch.randperm(count, generator=stream) if parts > 1 else torch.arange(count)
+            for part, members in enumerate(shuffled.tensor_split(parts)):
+                inside = None if theirs is None else np.unique(theirs[members.numpy()], return_inverse=True)[1]
+                sampler = _sampler(len(members), inside, stream, self.unlabeled.index_device)
+                self.samplers[f"unlabeled {part}"] = sampler
+                self.pool_parts.append(members.to(self.unlabeled.index_device))
+
+    def frame_names(self, drawn: DrawnIndices) -> dict[str, list[str]]:
+        """Return the frames of a batch by pool; the host waits for them."""
+        pools = {"labeled": self.labeled.rows, "unlabeled": None if self.unlabeled is None else self.unlabeled.rows}
+        table = self.labeled.frames.frames
+        found = {}
+        for name, places in drawn.items():
+            rows = pools[name]
+            assert rows is not None
+            where = pc.index_in(pa.array(rows[places.cpu().numpy()]), table["row"])
+            found[name] = table["frame"].take(where).to_pylist()
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the run should know of its batches."""
+        asked = {"labeled": (self.labeled, self.config.batch.labeled)}
+        if self.unlabeled is not None:
+            asked["unlabeled"] = (self.unlabeled, self.config.batch.unlabeled)
+        found = [
+            f"only {len(pool)} {name} frames, fewer than batch.{name}={count}: frames repeat within a batch"
+            for name, (pool, count) in asked.items()
+            if len(pool) < count
+        ]
+        for name, group in self._groups.items():
+            sizes = np.ones(1, np.int64) if group is None else np.bincount(group)
+            if (often := sizes.max() / sizes.min()) > 1:
+                how = f"{name} frames of the smallest of {len(sizes)} balanced groups ({sizes.min()} frames)"
+                found.append(f"{how} are drawn {often:.1f} times as often as those of the largest")
+        return found
+
+    @property
+    def size(self) -> int:
+        """Frames a batch."""
+        return self.config.batch.labeled + (self.config.batch.unlabeled if self.unlabeled is not None else 0)
+
+    def next(self, number: int) -> AugmentedBatch:
+        """Return this process's rows of the batch of step `number`, augmented."""
+        world = self.trainer.group
+        index = self.samplers["labeled"].take(self.config.batch.labeled)
+        self.drawn = {"labeled": index}
+        index = index[world.rows(len(index))]
+        targets = self.targets[to_device(index, self.device)]
+        labeled = self.labeled.take(index)
+        unlabeled, places = labeled[:0], index[:0]
+        if self.unlabeled is not None:
+            part = self.trainer.algorithm.pool_part(self.trainer.stage_of(number))
+            places = self.pool_parts[part][self.samplers[f"unlabeled {part}"].take(self.config.batch.unlabeled)]
+            self.drawn["unlabeled"] = places
+            places = places[world.rows(len(places))]
+            unlabeled = self.unlabeled.take(places)
+        return self.trainer.augment(labeled, targets, unlabeled, to_device(places, self.device), self.augmentation_rng)
+
+    def _require_even_shares(self) -> None:
+        size, frames = self.trainer.group.size, self.config.batch
+        counts = {"labeled": frames.labeled} | ({"unlabeled": frames.unlabeled} if self.trainer.needs_pool else {})
+        for name, count in counts.items():
+            if count % size:
+                what = f"a batch of {count} frames cannot be shared evenly by {size} processes"
+                raise ConfigError(what, where=f"batch.{name}", remedy=f"Choose a multiple of {size}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where every sampler and stream stands."""
+        states = {name: sampler.state_dict() for name, sampler in self.samplers.items()}
+        return {"samplers": states, "augmentation": self.augmentation_rng.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for name, sampler in self.samplers.items():
+            sampler.load_state_dict(state["samplers"][name])
+        self.augmentation_rng.set_state(state["augmentation"])
+
+
+NAMED_FRAMES = 3
+"""Frames of each pool that the message names."""
+
+
+def diagnose_nonfinite(loader: TrainLoader, out: Path) -> Callable[[int, DrawnIndices], DivergedError]:
+    """Return what makes the error of a step whose loss is not finite.
+
+    Args:
+        loader: What knows the names of frames.
+        out: The run's folder, where `diverged.json` names the whole batch.
+    """
+
+    def error(step: int, drawn: DrawnIndices) -> DivergedError:
+        names = loader.frame_names(drawn)
+        if loader.trainer.group.is_main:
+            write_json(out / "diverged.json", {"step": step, **names})
+        plain = divergence_error(step, drawn)
+        parts = [f"{_first_names(frames)} ({name})" for name, frames in names.items()]
+        what = f"{plain.what}; its frames: {', '.join(parts)}"
+        return DivergedError(what, where=out / "diverged.json", remedy=plain.remedy)
+
+    return error
+
+
+def _first_names(frames: list[str]) -> str:
+    more = len(frames) - NAMED_FRAMES
+    return " ".join(frames[:NAMED_FRAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,211 @@
+"""Calls the network: memory format, precision, compilation, joint batches, and the forms of the network that an algorithm may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from heart2heart.training.algorithms.base import ModelAccess, NetworkFunction
+from heart2heart.training.batch_norm import no_bn_update
+from heart2heart.training.config import Precision
+
+COMPILE_MIN_STEPS = 5_000
+"""Steps from which compiling the network pays: it takes minutes, and spares a part of every step."""
+
+
+def place_network(network: nn.Module, device: torch.device) -> nn.Module:
+    """Move a network to its device, with convolution weights in channels-last order, which is faster on both kinds."""
+    network = network.to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
+class Forward(nn.Module):
+    """Calls a network in the run's precision and gives back logits of full precision.
+
+    Args:
+        network: The network; its own parameters stay as they are.
+        precision: `auto` is bfloat16 on an accelerator that has it, and float32 elsewhere.
+        compiled: Compile the network, for each shape that it meets; where that fails it is called as it is.
+
+    Attributes:
+        note: Why the network is not compiled though it should be.
+    """
+
+    def __init__(self, network: nn.Module, precision: Precision = "auto", *, compiled: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        device = next(network.parameters()).device
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.autocast = precision == "bfloat16" or (precision == "auto" and capable)
+        self.device_type = device.type
+        self.note: str | None = None
+        # Not a module, so that the weights keep one name.
+        self._compiled = partial(torch.compile(network, dynamic=False)) if compiled else None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return logits `(n, classes)` of frames `(n, channels, size, size)`."""
+        with torch.autocast(self.device_type, torch.bfloat16, enabled=self.autocast):
+            logits = self._call(frames)
+        return logits.float() if self.autocast else logits
+
+    def _call(self, frames: Tensor) -> Tensor:
+        if self._compiled is not None:
+            try:
+                compiled: Tensor = self._compiled(frames)
+                return compiled
+            except RuntimeError as error:
+                from torch._dynamo.exc import TorchDynamoException  # slow to import
+
+                if not isinstance(error, TorchDynamoException):
+                    raise
+                # It failed before anything was computed.
+                self.note = f"not compiled: {str(error).splitlines()[0].split(':')[0]}"
+                self._compiled = None
+        logits: Tensor = self.network(frames)
+        return logits
+
+    @contextmanager
+    def uncompiled(self) -> Iterator[None]:
+        """Call the network as it is: a compiled one does not take other weights, nor forward-mode derivatives."""
+        compiled, self._compiled = self._compiled, None
+        try:
+            yield
+        finally:
+            self._compiled = compiled
+
+    @contextmanager
+    def full_precision(self) -> Iterator[None]:
+        """Call the network in its own precision: forward-mode derivatives of convolutions fail under autocast."""
+        low, self.autocast = self.autocast, False
+        try:
+            yield
+        finally:
+            self.autocast = low
+
+
+class JointForward:
+    """Passes several batches through the network as one, so that batch normalisation sees them together.
+
+    Called with one of those very tensors it answers from the joint pass; any other tensor gets a pass of its own. The
+    answers share one graph.
+
+    Args:
+        model: What is called.
+        batches: The tensors that are passed together.
+    """
+
+    def __init__(self, model: nn.Module, batches: Sequence[Tensor]) -> None:
+        self.model, self.batches = model, batches
+        logits: Tensor = model(torch.cat(list(batches)))
+        self.logits = torch.split(logits, [len(batch) for batch in batches])
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Return logits `(n, classes)`."""
+        for batch, logits in zip(self.batches, self.logits, strict=True):
+            if batch is frames:
+                return logits
+        own: Tensor = self.model(frames)
+        return own
+
+
+_WEIGHT_PREFIX = "network."  # what `Forward` puts before the names of the network's weights
+
+
+def build_model_access(
+    model: Forward, average: Forward, classes: int, joint: Sequence[Tensor], *, update_bn: bool = True
+) -> ModelAccess:
+    """Return the network's faces for one step.
+
+    Args:
+        model: The network in training.
+        average: Its average, in evaluation mode.
+        classes: Number of classes; what lies behind them are the method's own outputs.
+        joint: Batches that pass through the network as one; none for a pass each.
+        update_bn: Whether batch normalisation records what passes in training.
+    """
+
+    def quiet(frames: Tensor) -> Tensor:
+        with no_bn_update(model):
+            logits: Tensor = model(frames)
+        return logits
+
+    outputs: NetworkFunction = JointForward(model, joint) if joint else model if update_bn else quiet
+
+    @torch.no_grad()
+    def averaged(frames: Tensor) -> Tensor:
+        logits: Tensor = average(frames)
+        return logits
+
+    def virtual_outputs(weights: Mapping[str, Tensor]) -> NetworkFunction:
+        named = {_WEIGHT_PREFIX + name: value for name, value in weights.items()}
+
+        def call(frames: Tensor) -> Tensor:
+            with no_bn_update(model), model.uncompiled():
+                logits: Tensor = functional_call(model, named, (frames,))
+            return logits
+
+        return call
+
+    def frozen(weights: Mapping[str, Tensor]) -> NetworkFunction:
+        named = {_WEIGHT_PREFIX + name: value for name, value in weights.items()}
+
+        @torch.no_grad()
+        def call(frames: Tensor) -> Tensor:
+            with average.uncompiled():
+                logits: Tensor = functional_call(average, named, (frames,))
+            return logits
+
+        return _class_outputs(call, classes)
+
+    guesses: dict[int, tuple[Tensor, Tensor]] = {}
+    first = _class_outputs(outputs, classes)
+
+    def train(frames: Tensor) -> Tensor:
+        logits = first(frames)
+        if not torch.is_grad_enabled():
+            guesses[id(frames)] = (frames, logits)  # the frames are kept so that no other tensor takes their place
+        return logits
+
+    return ModelAccess(
+        train=train,
+        no_bn_update=_class_outputs(quiet, classes),
+        ema=_class_outputs(averaged, classes),
+        outputs=outputs,
+        functional=lambda weights: _class_outputs(virtual_outputs(weights), classes),
+        functional_outputs=virtual_outputs,
+        teacher=frozen,
+        full_precision=model.full_precision,
+        weights=dict(model.network.named_parameters()),
+        cached_logits=guesses,
+    )
+
+
+def _class_outputs(network: Callable[[Tensor], Tensor], classes: int) -> NetworkFunction:
+    """Return the network without the outputs behind those of the classes."""
+    return lambda frames: network(frames)[:, :classes]
+
+
+class ClassOutputs(nn.Module):
+    """A network without its last outputs.
+
+    Args:
+        network: The network.
+        classes: Outputs that stay.
+    """
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.network, self.classes = network, classes
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return logits `(n, classes)`."""
+        logits: Tensor = self.network(frames)
+        return logits[:, : self.classes]

@@ -1,0 +1,103 @@
+"""Optimiser, learning-rate schedule, weight of the unlabeled loss, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from heart2heart.config import Config
+
+
+class OptimiserConfig(Config):
+    """The optimiser."""
+
+    name: Literal["sgd", "adam"] = "sgd"
+    """`sgd` (Nesterov) or `adam`."""
+    lr: float = Field(0.03, gt=0)
+    """Learning rate at the start."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of `sgd`; `adam` does not read it."""
+    weight_decay: float = Field(5e-4, ge=0)
+    """L2 penalty; biases and norm parameters are always exempt."""
+
+
+class ScheduleConfig(Config):
+    """The learning rate over the run."""
+
+    name: Literal["cosine", "fixed"] = "cosine"
+    """`cosine` is lr * cos(7 pi/16 * step/cycle), without warm-up; `fixed` keeps it."""
+    cycle: int | None = Field(None, ge=1)
+    """Steps of the cosine's cycle; null is the run's length. The authors' code always has 1048576."""
+
+
+class UnlabeledWeightConfig(Config):
+    """The weight of the unlabeled loss (lambda_u)."""
+
+    value: float = Field(1.0, ge=0)
+    """The weight, once ramped up."""
+    ramp: int = Field(0, ge=0)
+    """Steps over which it rises linearly from zero; 0 starts at the full weight."""
+
+
+def build_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Return the optimiser over all parameters; those of one dimension (bias, norm) are not decayed."""
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    exempt = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
+    fused = decayed[0].device.type == "cuda"  # one kernel for all parameters; on the CPU several are as fast
+    if config.name == "adam":
+        return torch.optim.Adam(groups, lr=config.lr, fused=fused, foreach=not fused)
+    nesterov = config.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, nesterov=nesterov, fused=fused, foreach=not fused
+    )
+
+
+def learning_rate(schedule: ScheduleConfig, lr: float, step: int, steps: int) -> float:
+    """Return the learning rate of `step`, from 0, in a run of `steps`."""
+    if schedule.name == "fixed":
+        return lr
+    return lr * math.cos(7 * math.pi / 16 * step / (schedule.cycle or steps))
+
+
+def unlabeled_weight(config: UnlabeledWeightConfig, step: int) -> float:
+    """Return the weight of the unlabeled loss at `step`, from 0."""
+    return config.value * (min(1.0, step / config.ramp) if config.ramp else 1.0)
+
+
+# Not torch.optim.swa_utils.AveragedModel: it reads its counter from the device at every step, so the host waits,
+# and it copies the weights at its first update, so the numbers of a run would change.
+class Ema:
+    """Average of a network: parameters are averaged, buffers (running statistics) copied.
+
+    Args:
+        network: The network in training.
+        decay: Weight of the average so far; 0 follows the network.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.network = deepcopy(network).eval().requires_grad_(False)
+        self._averages: list[Tensor] = list(self.network.parameters())
+        self._parameters: list[Tensor] = list(network.parameters())
+        self._copies, self._buffers = list(self.network.buffers()), list(network.buffers())
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the network's present weights."""
+        torch._foreach_lerp_(self._averages, self._parameters, 1 - self.decay)
+        if self._buffers:
+            torch._foreach_copy_(self._copies, self._buffers)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the averaged weights."""
+        return self.network.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take averaged weights back."""
+        self.network.load_state_dict(state)

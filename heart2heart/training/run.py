@@ -1,0 +1,141 @@
+"""A finished run: its selected network, ready to predict, and what a report says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from heart2heart.errors import RunError
+from heart2heart.schema.predictions import MethodFacts, RunInfo
+from heart2heart.store.geometry import Geometry
+from heart2heart.training import checkpoint
+from heart2heart.training.algorithms import build_algorithm
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.model_access import ClassOutputs, place_network
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.run_directory import RunDirectory
+from heart2heart.training.validation import INFERENCE_BATCH, infer
+
+SELECTION = "best source-validation balanced accuracy, EMA weights"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: Where it lies.
+        device: Where it predicts.
+    """
+
+    directory: RunDirectory
+    device: torch.device
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "cpu") -> Run:
+        """Open a finished run.
+
+        Raises:
+            MissingInputError: no run here.
+            RunError: the run was stopped before its end.
+        """
+        folder = RunDirectory.read(path)
+        if not folder.record.finished:
+            raise RunError(
+                "this run is not finished", where=folder.path, remedy="Run the same `heart2heart train` again"
+            )
+        return cls(folder, torch.device(device))
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.directory.path
+
+    @property
+    def config(self) -> TrainConfig:
+        """The resolved configuration."""
+        return self.directory.config
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the logits."""
+        return self.directory.record.classes
+
+    @property
+    def geometry(self) -> Geometry:
+        """Geometry of the frames that the network takes."""
+        return Geometry.from_json(self.directory.record.geometry)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network with the selected weights, in evaluation mode."""
+        settings = self.config.network
+        size = self.geometry.size
+        classes = len(self.classes)
+        extra = build_algorithm(self.config.method.name, self.config.method.params).extra_outputs(classes)
+        network = build_network(settings.name, classes=classes + extra, size=size, **settings.options)
+        network.load_state_dict(checkpoint.load(self.directory.best_checkpoint)["weights"])
+        network = place_network(network, self.device).eval()
+        return ClassOutputs(network, classes) if extra else network
+
+    def predict(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return float32 logits `(n, classes)` of uint8 frames `(n, size, size)`.
+
+        Raises:
+            RunError: frames of another shape or type than the network was trained on.
+        """
+        size = self.geometry.size
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[1:] != (size, size):
+            what = f"this run takes uint8 frames (n, {size}, {size}), got {pixels.dtype} {pixels.shape}"
+            raise RunError(what, where=self.path, remedy=f"Ingest with the geometry {self.geometry}")
+        out = np.empty((len(pixels), len(self.classes)), np.float32)
+        for start in range(0, len(pixels), INFERENCE_BATCH):
+            batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + INFERENCE_BATCH]))
+            out[start : start + INFERENCE_BATCH] = infer(self.network, batch.to(self.device)).cpu().numpy()
+        return out
+
+    def info(self) -> RunInfo:
+        """Return what a report says of this run; where the data lay is left out."""
+        record = self.directory.record
+        history = [line for line in self.directory.metrics.read() if "validation_balanced_accuracy" in line]
+        return RunInfo(
+            run=self.path.resolve().name,
+            method=algorithm_title(self.config),
+            facts=method_facts(self.config),
+            network=self.config.network.name,
+            seed=self.config.seed,
+            config_sha256=record.config_sha256,
+            config=self.config.model_dump(mode="json", exclude={"data"}),
+            parameters=record.parameters,
+            steps=record.steps,
+            selected_step=record.selected_step,
+            selection=SELECTION,
+            seconds=record.seconds,
+            device=record.device,
+            versions=record.versions,
+            history=tuple(history),
+        )
+
+
+def algorithm_title(config: TrainConfig) -> str:
+    """Return the title of a run's method for readers, such as `FixMatch + Fix-A-Step`."""
+    facts = method_facts(config)
+    return f"{facts.title} + {facts.addition}" if facts.addition else facts.title
+
+
+def method_facts(config: TrainConfig) -> MethodFacts:
+    """Return the facts of a run's method that predictions carry."""
+    name, mixing = config.method.name, config.fix_a_step.mixing
+    return MethodFacts(
+        base=name,
+        title=build_algorithm(name, config.method.params).title,
+        mixing=mixing,
+        rule=config.fix_a_step.gradient,
+        unlabeled=name != "labels_only" or mixing,
+    )

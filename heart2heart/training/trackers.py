@@ -1,0 +1,148 @@
+"""The same metrics for those who read them elsewhere: TensorBoard and MLflow, both on this disk and nowhere else.
+
+`metrics.jsonl` remains the record; a tracker only follows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from heart2heart.errors import MissingInputError
+from heart2heart.training.config import TrackerName
+from heart2heart.training.metrics import MetricsRow
+from heart2heart.training.run_directory import RunDirectory, flatten_config
+from heart2heart.utils import read_json, write_json
+
+MLFLOW_RUN_FILE = "mlflow.json"
+"""Keeps the number of the run in MLflow's file."""
+MLFLOW_BATCH = 100
+"""Settings that MLflow takes at a time."""
+
+
+class Tracker(Protocol):
+    """Whoever is told the metrics of a run."""
+
+    def log(self, step: int, line: MetricsRow) -> None:
+        """Take one line of `metrics.jsonl`."""
+
+    def close(self, *, whole: bool) -> None:
+        """End; `whole` says that nothing went wrong."""
+
+
+class TensorBoard:
+    """Event files in the run's folder: `tensorboard --logdir FOLDER`.
+
+    Args:
+        folder: The run.
+        first: Step that the run goes on from; later events are of a sitting that died, and are hidden.
+    """
+
+    def __init__(self, folder: RunDirectory, first: int) -> None:
+        writer = import_module("torch.utils.tensorboard").SummaryWriter
+        self._writer = writer(str(folder.path / "tensorboard"), purge_step=first + 1)
+
+    def log(self, step: int, line: MetricsRow) -> None:
+        """See `Tracker`."""
+        for name, value in line.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self, *, whole: bool) -> None:
+        """See `Tracker`."""
+        self._writer.close()
+
+
+class MLflow:
+    """A run in a SQLite file: `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db`.
+
+    Several runs may share the file (`mlflow_file`); a run that goes on finds itself again by `MLFLOW_RUN_FILE`.
+
+    Args:
+        folder: The run.
+        first: Step that the run goes on from.
+    """
+
+    def __init__(self, folder: RunDirectory, first: int) -> None:
+        os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # before the first import
+        self._mlflow = import_module("mlflow")
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        file = (folder.config.mlflow_file or folder.path / "mlflow.db").resolve()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        store = f"sqlite:///{file}"
+        self._client = self._mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
+        self._run = self._found(folder) or self._begin(folder, file)
+        history = self._client.get_metric_history(self._run, "loss_labeled")
+        # What a sitting that died wrote cannot be taken back; it is the same to the bit.
+        self._last = max((entry.step for entry in history), default=0)
+
+    def log(self, step: int, line: MetricsRow) -> None:
+        """See `Tracker`."""
+        if step > self._last:
+            now = int(1000 * time.time())
+            metrics = [self._mlflow.entities.Metric(name, value, now, step) for name, value in line.items()]
+            self._client.log_batch(self._run, metrics=metrics)
+
+    def close(self, *, whole: bool) -> None:
+        """See `Tracker`."""
+        self._client.set_terminated(self._run, "FINISHED" if whole else "FAILED")
+
+    def _found(self, folder: RunDirectory) -> str | None:
+        note = folder.path / MLFLOW_RUN_FILE
+        if not note.exists():
+            return None
+        run = str(read_json(note, what="number of a run in MLflow")["run"])
+        try:
+            self._client.update_run(run, status="RUNNING")
+        except self._mlflow.exceptions.MlflowException:
+            return None  # the file was taken away
+        return run
+
+    def _begin(self, folder: RunDirectory, file: Path) -> str:
+        found = self._client.get_experiment_by_name("heart2heart")
+        where = (file.parent / "mlflow_artifacts").as_uri()
+        experiment = found.experiment_id if found else self._client.create_experiment("heart2heart", where)
+        run = str(self._client.create_run(experiment, run_name=folder.path.resolve().name).info.run_id)
+        settings = folder.config.model_dump(mode="json", exclude={"data", "mlflow_file"})
+        params = [self._mlflow.entities.Param(key, str(value)) for key, value in flatten_config(settings)]
+        for start in range(0, len(params), MLFLOW_BATCH):
+            self._client.log_batch(run, params=params[start : start + MLFLOW_BATCH])
+        write_json(folder.path / MLFLOW_RUN_FILE, {"run": run})
+        return run
+
+
+TRACKERS: Mapping[TrackerName, type[TensorBoard] | type[MLflow]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
+"""Every tracker that can be named in a configuration."""
+
+
+def require_trackers(names: Sequence[TrackerName]) -> None:
+    """Check that the packages of trackers are there.
+
+    Raises:
+        MissingInputError: one is not installed.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            remedy = f"Run: pip install 'heart2heart[{name}]', or leave it out of `trackers`"
+            raise MissingInputError(f"{name} is not installed", remedy=remedy)
+
+
+@contextmanager
+def open_trackers(names: Sequence[TrackerName], folder: RunDirectory, first: int) -> Iterator[list[Tracker]]:
+    """Open the trackers of a sitting, and close them at its end."""
+    trackers: list[Tracker] = [TRACKERS[name](folder, first) for name in names]
+    whole = False
+    try:
+        yield trackers
+        whole = True
+    finally:
+        for tracker in trackers:
+            tracker.close(whole=whole)

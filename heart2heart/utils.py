@@ -1,0 +1,158 @@
+"""Atomic file writes, hashes, PNG encoding, and random generators by name.
+
+A reader never sees half of a file. One root seed gives many named streams: adding a stream never shifts another.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@contextmanager
+def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success flush it to disk and rename it onto `path`.
+
+    Args:
+        path: Final name. Its folder is made if it is missing.
+        mode: File permissions to set before the rename, e.g. 0o600 for a secret.
+
+    Raises:
+        UnwritableError: nothing can be written there; said before anything is computed within the block.
+        NoSpaceError: the disk filled up; `path` is as it was before.
+    """
+    temporary = _temporary_path(path)
+    _create_empty(temporary, path, 0o666 if mode is None else mode)
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise _no_space(path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a name that nothing can be written under, before hours are spent on what is to be written.
+
+    Raises:
+        UnwritableError: see `atomic_path`.
+        NoSpaceError: see `atomic_path`.
+    """
+    temporary = _temporary_path(path)
+    _create_empty(temporary, path, 0o666)
+    temporary.unlink(missing_ok=True)
+
+
+def _temporary_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _no_space(path: Path) -> NoSpaceError:
+    remedy = "Free some space and run the same command again"
+    return NoSpaceError("no space left on the disk", where=path, remedy=remedy)
+
+
+def _create_empty(temporary: Path, path: Path, mode: int) -> None:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise _no_space(path) from error
+        remedy = "Name a file in a folder that you may write to"
+        raise UnwritableError(f"nothing can be written here ({error.strerror})", where=path, remedy=remedy) from error
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether `name` is one that `atomic_path` writes under: a file not finished, or never to be."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", name) is not None
+
+
+def write_text(path: Path, text: str, *, mode: int | None = None) -> None:
+    """Write `text` as UTF-8 under a temporary name, then rename."""
+    with atomic_path(path, mode=mode) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as readable JSON with a stable key order; refuses NaN."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, what: str) -> Any:
+    """Read a JSON file that must exist.
+
+    Args:
+        path: The file.
+        what: What the file is, for the error message, e.g. "split manifest".
+
+    Raises:
+        MissingInputError: no such file.
+        StoreError: the file is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError(f"no {what} here", where=path) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"this {what} is not readable JSON", where=path, remedy="Restore it from a copy") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_json(content: Any) -> str:
+    """Return the hex SHA-256 of the canonical JSON form of `content`."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Return uint8 `(height, width)` or RGB `(height, width, 3)` as the bytes of a PNG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def random_stream(seed: int, *names: str | int) -> np.random.Generator:
+    """Return the generator of the stream called `names` under root `seed`.
+
+    Args:
+        seed: The root seed of a run, a split or a simulation.
+        names: What the stream is for, e.g. ("hospital", "A", "patient", 3).
+    """
+    digest = hashlib.sha256("\x1f".join(str(name) for name in names).encode()).digest()
+    words = np.frombuffer(digest, dtype=np.uint32)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words.tolist()])))

@@ -1,0 +1,152 @@
+"""Everything that a file holds: its name, its raw bytes, and what they say once unpacked or decoded."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import sqlite3
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from heart2heart.verify.stream_blocks import embedded_files, read_parts, unescaped_html, unescaped_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pydicom import Dataset
+    from pydicom.dataelem import DataElement
+
+_READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+_IN_MEMORY = 16 * 2**20  # bytes; what is unpacked to more goes through a temporary file
+_MAX_DEPTH = 5  # archives within archives
+_DEFERRED = 16 * 2**20  # bytes; a longer DICOM element is searched as it stands only
+_ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One thing in a file.
+
+    Attributes:
+        place: Where in the file, such as `raw bytes` or `column patient`.
+        parts: UTF-8 text, or bytes, in consecutive parts that can be read once, before the next content is asked for.
+        binary: Whether they are bytes that are not text.
+    """
+
+    place: str
+    parts: Iterable[bytes] = field(repr=False)
+    binary: bool = False
+
+
+def read_artefacts(path: Path, name: str) -> Iterator[Artefact]:
+    """Yield what a file holds, its `name` first; memory does not grow with the file."""
+    yield Artefact("file name", (name.encode("utf-8", "surrogateescape"),))
+    with path.open("rb") as handle:
+        yield from _unpacked(handle, path, 0)
+
+
+def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Artefact]:
+    """Yield the bytes of `handle` and what they decode to, by its first bytes, whatever the file is called."""
+    first = handle.read(4096)
+    packed = b"\0" in first or first[:4] in (b"PAR1", b"PK\x03\x04") or first[:2] == b"\x1f\x8b"
+    yield Artefact("raw bytes", read_parts(handle), packed)
+    handle.seek(0)
+    try:
+        if first[:4] == b"PAR1":
+            yield from _parquet(handle)
+        elif first[:15] == b"SQLite format 3" and path is not None:
+            yield from _sqlite(path)
+        elif first[:4] == b"PK\x03\x04" and depth < _MAX_DEPTH:
+            yield from _zip(handle, depth)
+        elif first[:2] == b"\x1f\x8b" and depth < _MAX_DEPTH:
+            with io.BufferedReader(gzip.GzipFile(fileobj=handle)) as plain:
+                yield from _member(plain, "unpacked", depth)
+        elif first[128:132] == b"DICM":
+            yield from _dicom(handle)
+        elif not packed:
+            if first.lstrip()[:1] in (b"{", b"["):
+                yield Artefact("decoded JSON", unescaped_json(read_parts(handle)))
+            yield Artefact("decoded HTML", unescaped_html(read_parts(handle)))
+            yield Artefact("embedded files", embedded_files(read_parts(handle)), binary=True)
+    except (*_READ_ERRORS, sqlite3.Error, zipfile.BadZipFile, zlib.error):
+        return  # what cannot be decoded was still searched as it stands
+
+
+def _parquet(handle: IO[bytes]) -> Iterator[Artefact]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(handle)
+    schema = table.schema_arrow
+    yield Artefact("metadata", (part + b"\n" for item in (schema.metadata or {}).items() for part in item))
+    yield Artefact("names of columns", ("\n".join(schema.names).encode(),))
+    for column in schema:
+        yield Artefact(f"column {column.name}", _column(table, column), str(column.type) == "binary")
+
+
+def _column(table: pq.ParquetFile, column: pa.Field[pa.DataType]) -> Iterator[bytes]:
+    for batch in table.iter_batches(_ROWS, columns=[column.name]):
+        values = batch.column(0)
+        plain = values.to_pylist() if column.type.num_fields else values.unique().to_pylist()
+        for value in plain:
+            yield (value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")) + b"\n"
+
+
+def _sqlite(path: Path) -> Iterator[Artefact]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.text_factory = bytes
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (name,) in tables:
+            quoted = name.decode().replace('"', '""')
+            rows = connection.execute(f'SELECT * FROM "{quoted}"')
+            values = (value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
+            yield Artefact(f"table {name.decode()}", (value + b"\n" for value in values))
+
+
+def _zip(handle: IO[bytes], depth: int) -> Iterator[Artefact]:
+    with zipfile.ZipFile(handle) as archive:
+        for member in archive.infolist():
+            yield Artefact("file name in the archive", (member.filename.encode("utf-8", "surrogateescape"),))
+            with archive.open(member) as plain:
+                yield from _member(plain, "archive", depth)
+
+
+def _member(plain: IO[bytes], place: str, depth: int) -> Iterator[Artefact]:
+    """Unpack one member to where it can be read more than once."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
+        shutil.copyfileobj(plain, copy, _IN_MEMORY // 4)
+        copy.seek(0)
+        for content in _unpacked(copy, None, depth + 1):
+            yield Artefact(f"{place}, {content.place}", content.parts, content.binary)
+
+
+def _dicom(handle: IO[bytes]) -> Iterator[Artefact]:
+    from pydicom import dcmread
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = dcmread(handle, force=True, defer_size=_DEFERRED)
+        for part in (dataset.file_meta, dataset):
+            for element in _elements(part):
+                value = element.value
+                data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+                yield Artefact(str(element.tag), (data,), binary=isinstance(value, bytes))
+
+
+def _elements(dataset: Dataset) -> Iterator[DataElement]:
+    for tag in sorted(dataset.keys()):
+        if tag == 0x7FE00010 or dataset.get_item(tag, keep_deferred=True).value is None:
+            continue  # pixels; or nothing; or too long to be read at once
+        element = dataset[tag]
+        if element.VR != "SQ":
+            yield element
+        else:
+            for item in element.value:
+                yield from _elements(item)

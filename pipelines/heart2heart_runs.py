@@ -1,0 +1,299 @@
+"""The runs of the Heart2Heart table: seven ways to learn, three folds, each run one job on one device."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from heart2heart.errors import DivergedError, RunError
+from heart2heart.named_configs import configs_folder
+from heart2heart.progress import NoProgress, Progress, SubProgress
+from heart2heart.utils import read_json, sha256_json, write_json
+
+if TYPE_CHECKING:
+    from heart2heart.schema.predictions import Predictions
+    from heart2heart.training.config import TrainConfig
+
+CONFIGS = configs_folder() / "heart2heart"
+VARIANTS = (
+    "labels_only",
+    "pi_model",
+    "pi_model_fix_a_step",
+    "vat",
+    "vat_fix_a_step",
+    "fixmatch",
+    "fixmatch_fix_a_step",
+)
+"""The studies of `CONFIGS`, in the order of the table; the first is what the others are compared with."""
+FOLDS = (0, 1, 2)
+SYNTHETIC_STEPS = 400
+"""Steps of a synthetic run."""
+
+
+@dataclass(frozen=True)
+class BenchmarkStudy:
+    """What is to be run, and where.
+
+    Attributes:
+        out: Folder of everything that is made.
+        sites: Hospitals, the source first.
+        folds: Folds to run.
+        variants: Names of `WAYS`.
+        synthetic: Simulated hospitals and a small network instead of the real ones.
+        clean_pool: Pool frames of evaluated patients are left out of the official splits.
+        overrides: Training overrides for every run.
+    """
+
+    out: Path
+    sites: tuple[str, ...]
+    folds: tuple[int, ...] = FOLDS
+    variants: tuple[str, ...] = VARIANTS
+    synthetic: bool = False
+    clean_pool: bool = False
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def stores(self) -> list[Path]:
+        """One store a hospital."""
+        return [self.out / "stores" / site for site in self.sites]
+
+    @property
+    def labels(self) -> Path:
+        """The label book of all hospitals."""
+        return self.out / "labels.db"
+
+    def split(self, fold: int) -> Path:
+        """Return the folder of a fold's split."""
+        return self.out / "splits" / ("clean" if self.clean_pool else "official") / f"fold{fold}"
+
+    def runs(self) -> list[BenchmarkRun]:
+        """Return every run, fold by fold, so that a study that is stopped has whole folds."""
+        return [BenchmarkRun(self, fold, way) for fold in self.folds for way in self.variants]
+
+
+@dataclass(frozen=True)
+class BenchmarkRun:
+    """One run: one way on one fold."""
+
+    study: BenchmarkStudy
+    fold: int
+    variant: str
+
+    @property
+    def name(self) -> str:
+        """What the plan calls it."""
+        return f"fold{self.fold}/{self.variant}"
+
+    @property
+    def path(self) -> Path:
+        """Its run folder."""
+        return self.study.out / "runs" / f"fold{self.fold}" / self.variant
+
+    @property
+    def predictions(self) -> Path:
+        """Where its predictions go."""
+        return self.path / "predictions.parquet"
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """Its configuration: the study's file, what the fold changes, and the overrides."""
+        from heart2heart.training.config import TrainConfig
+
+        changes = yaml.safe_load((CONFIGS / "folds.yaml").read_text(encoding="utf-8"))[self.variant].get(self.fold, {})
+        config = TrainConfig.load(
+            CONFIGS / f"{self.variant}.yaml",
+            [
+                f"data.stores={[str(store) for store in self.study.stores]}",
+                f"data.split='{self.study.split(self.fold)}'",
+                *(f"{key}={value}" for key, value in changes.items()),
+            ],
+        )
+        return (synthetic_config(config) if self.study.synthetic else config).with_overrides(self.study.overrides)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of what it computes, wherever its data lie and whatever device computes it."""
+        return sha256_json(self.config.model_dump(mode="json", exclude={"data", "device"}))
+
+    def result(self) -> dict[str, Any] | None:
+        """Return its line of results once it is done.
+
+        Raises:
+            RunError: the result in its folder is of other settings.
+        """
+        path = self.path / "result.json"
+        if not path.exists():
+            return None
+        line: dict[str, Any] = read_json(path, what="result of a run")
+        if line["config_sha256"] != self.digest:
+            remedy = "Give the options of then, or another --out"
+            raise RunError("this run was made with other settings", where=self.path, remedy=remedy)
+        return line
+
+    def state(self) -> str:
+        """Say in a few words how far it is."""
+        from heart2heart.training.run_directory import RunDirectory
+
+        line = self.result()
+        if line is not None:
+            return "diverged" if line["diverged"] else "done"
+        if not (self.path / "run.json").exists():
+            return "to do"
+        folder = RunDirectory.read(self.path)
+        if folder.record.finished:
+            return "trained, to be tested"
+        steps = [int(each["step"]) for each in folder.metrics.read()]
+        return f"to do from step {max(steps, default=0)} of {folder.config.steps}"
+
+
+def synthetic_config(config: TrainConfig) -> TrainConfig:
+    """Return a run of CPU size with the same method and optimiser; a ramp keeps its share of the run."""
+    ramp = round(config.unlabeled_weight.ramp * SYNTHETIC_STEPS / config.steps)
+    pool = 32 if config.batch.unlabeled > config.batch.labeled else 16
+    return config.with_overrides(
+        [
+            "network.options={depth: 10, widen: 1, norm_momentum: 0.05}",
+            f"unlabeled_weight.ramp={ramp}",
+            "batch.labeled=16",
+            f"batch.unlabeled={pool}",
+            "ema=0.95",  # batch statistics are copied, not averaged, and must fit the weights of a short run
+            f"steps={SYNTHETIC_STEPS}",
+            f"evaluate_every={SYNTHETIC_STEPS // 8}",
+            f"checkpoint_every={SYNTHETIC_STEPS // 8}",
+            "log_every=20",
+        ]
+    )
+
+
+def train_and_test(job: BenchmarkRun, device: str, progress: Progress | None = None) -> dict[str, Any]:
+    """Train one run, or go on with it, and read the test frames once with the weights that validation selected.
+
+    Returns:
+        Its line of results, which its folder keeps as well; a run that diverged is a result too.
+
+    Raises:
+        RunError: the folder holds a run of other settings or of another split.
+    """
+    from heart2heart.training.train import train
+
+    line = job.result()
+    if line is not None:
+        return line
+    config = job.config.with_overrides([f"device={device}"])
+    line = {"fold": job.fold, "way": job.variant, "config_sha256": job.digest, "diverged": False}
+    try:
+        train(config, job.path, progress=progress)
+    except DivergedError:
+        line["diverged"] = True
+    else:
+        line |= _test_run(job, device)
+    write_json(job.path / "result.json", line)
+    return line
+
+
+def _test_run(job: BenchmarkRun, device: str) -> dict[str, Any]:
+    from heart2heart.api import describe_sites
+    from heart2heart.schema.predictions import Predictions
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.splits.provenance import with_demographics
+    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.training.predict import predict_split
+    from heart2heart.training.run import Run
+
+    stores, split = FrameStores.open(job.study.stores), SplitManifest.load(job.study.split(job.fold))
+    run = Run.load(job.path, device=device)
+    sites = describe_sites(job.study.stores, split, job.study.labels)
+    found = predict_split(run, stores, split, sites, command="python -m pipelines.heart2heart")
+    found = with_demographics(Predictions.concat([found]), stores)
+    found.write(job.predictions)
+    record = run.directory.record
+    return {
+        "method": found.provenance.runs[0].method,
+        "split_sha256": split.sha256,
+        "selected_step": record.selected_step,
+        "validation": record.selected_score,
+        "seconds": record.seconds,
+        "device": record.device,
+        "test": balanced_accuracies(found),
+    }
+
+
+def balanced_accuracies(found: Predictions) -> dict[str, float]:
+    """Return by hospital the mean recall over the views that its test frames have."""
+    import torch
+
+    from heart2heart.training.validation import balanced_accuracy
+
+    classes = list(found.provenance.classes)
+    names = ("site", "role", "truth")
+    site, role, truth = (found.table[name].to_numpy(zero_copy_only=False) for name in names)
+    scored = (role == "test") & np.isin(truth.astype(str), classes)
+    logits = torch.from_numpy(found.logits)
+    targets = torch.tensor([classes.index(view) if view in classes else -1 for view in truth])
+    each = {name: torch.from_numpy(scored & (site == name)) for name in sorted(set(site[scored]))}
+    return {name: balanced_accuracy(logits[mine], targets[mine]) for name, mine in each.items()}
+
+
+def train_and_test_all(
+    jobs: Sequence[BenchmarkRun], devices: Sequence[str], progress: Progress
+) -> Iterator[tuple[BenchmarkRun, dict[str, Any]]]:
+    """Yield each job with its result as it is finished; every device has a process of its own.
+
+    Args:
+        jobs: What is to be run.
+        devices: Such as `cuda:0`; one named twice takes two runs at a time.
+        progress: Told percent done, of 100 a job.
+
+    Raises:
+        RunError: a job cannot be run, or its process died; what is finished stays.
+    """
+    if len(devices) == 1:
+        for place, job in enumerate(jobs):
+            part = SubProgress(progress, start=100 * place, span=100, total=job.config.steps)
+            yield job, train_and_test(job, devices[0], part)
+        return
+    context = multiprocessing.get_context("spawn")
+    waiting: Queue[str] = context.Queue()
+    for device in devices:
+        waiting.put(device)
+    threads = max(1, (os.cpu_count() or 1) // len(devices))
+    with ProcessPoolExecutor(
+        len(devices), mp_context=context, initializer=_take_device, initargs=(waiting, threads)
+    ) as pool:
+        under_way = {pool.submit(_run_on_device, job): job for job in jobs}
+        try:
+            for done, future in enumerate(as_completed(under_way), start=1):
+                progress.update(100 * done)
+                yield under_way[future], future.result()
+        except BrokenProcessPool as error:
+            remedy = "Run the same command again; it goes on where it was. Fewer --devices need less memory"
+            raise RunError("a process that trained died, or was killed", remedy=remedy) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_device = "cpu"  # of this process, which took it when it began
+
+
+def _take_device(waiting: Queue[str], threads: int) -> None:
+    """Take a device for as long as this process lives."""
+    import torch
+
+    global _device
+    _device = waiting.get()
+    torch.set_num_threads(threads)
+
+
+def _run_on_device(job: BenchmarkRun) -> dict[str, Any]:
+    return train_and_test(job, _device, NoProgress())

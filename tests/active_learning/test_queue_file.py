@@ -1,0 +1,45 @@
+"""A queue from the command line, asked by the page over HTTP: the same clips, in that order, with their reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from typer.testing import CliRunner
+
+from heart2heart.annotate.assignments import Assignments
+from heart2heart.annotate.catalog import ClipCatalog
+from heart2heart.annotate.settings import AnnotationSettings
+from heart2heart.annotate.suggestions import read_queue, read_readings_wanted
+from heart2heart.cli import app
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from tests.annotate.support import Client, said, served
+from tests.support import make_store
+
+
+def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", sites=["A"], patients=3)
+    read, *_ = sorted(store.clips["clip"].to_pylist())
+    labels, out = tmp_path / "labels.db", tmp_path / "queue.parquet"
+    LabelStore(labels).append([LabelEvent(read, "", "A4C", "before", "", "test")])
+    words = ["queue", store.root, "--labels", labels, "--budget", 6, "--by", "random", "--spread", "--out", out]
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    wanted = pq.read_table(out)["clip"].to_pylist()
+    assert wanted != sorted(wanted)
+    asked = AnnotationSettings.parse({"port": 0, "double": 0.0}, where="test")
+    desk = Assignments(
+        LabelStore(labels, timeout=1), ClipCatalog([store.root], asked.modes), asked,
+        queue=read_queue(out), readings=read_readings_wanted(out),
+    )  # fmt: skip
+    with served(desk) as server:
+        client = Client(server.port).enter("a")
+        number = 0
+        while found := client.ask("work", {"without": []})["clips"]:
+            assert [about["clip"] for about in found] == wanted[number : number + len(found)]
+            for about in found:
+                assert about["why"] == "drawn at random"
+                client.ask("answers", said(about, "PLAX", number))
+                number += 1
+    assert [event.clip for event in LabelStore(labels).events()] == [read, *wanted]

@@ -1,0 +1,156 @@
+"""The page in a real browser: a study read twice by keyboard, conflicts, rulings, a grid, and a killed server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from heart2heart.annotate.suggestions import Suggestion
+from heart2heart.labels.consensus import consensus_labels
+from heart2heart.labels.events import active_events
+from heart2heart.labels.exporting import export_events
+from heart2heart.labels.label_store import LabelStore
+from tests.annotate.browsing import Enter, press, settled
+from tests.annotate.support import make_desk, served
+from tests.annotate.test_load import free_port, running
+from tests.support import make_store
+
+
+def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
+    desk = make_desk(tmp_path, patients=1, double=1.0)
+    with served(desk) as server:
+        one = enter(server.address, "Reader 1")
+        expect(one.locator("#sheet li")).to_have_count(5)
+        assert one.get_by_role("button", name="4 A4C Apical four chamber").is_visible()
+        expect(one.get_by_role("button", name="Clip 1 of the study, on the screen")).to_be_visible()
+        expect(one.locator("#synthetic")).to_be_visible()
+        press(one, "1", "PLAX")
+        one.keyboard.press("c")
+        expect(one.locator("#sure")).to_contain_text("certain")
+        press(one, "2", "PSAX")
+        press(one, "0", "OTHER")
+        one.keyboard.press("z")
+        expect(one.locator("#status")).to_have_text("Taken back.")
+        settled(one)
+        press(one, "4", "A4C")
+        one.get_by_role("button", name="3 A2C").click()  # as on a tablet
+        expect(one.locator("#status")).to_have_text("Saved: A2C.")
+        settled(one)
+        press(one, "x", "unusable")
+        expect(one.locator("#nothing")).to_have_text("No clip waits for you. Thank you.")
+        two = enter(server.address, "Reader 2")
+        for key, word in (("1", "PLAX"), ("3", "A2C"), ("4", "A4C"), ("3", "A2C"), ("x", "unusable")):
+            expect(two.locator("#hint")).to_be_hidden()
+            press(two, key, word)
+        two.get_by_role("button", name="Disagreements").click()
+        expect(two.locator("#hint")).to_contain_text("You read this clip yourself and said A2C")
+        judge = enter(server.address, "Judge")
+        judge.get_by_role("button", name="Disagreements").click()
+        expect(judge.locator("#hint")).to_have_text("Readers said: A2C / PSAX")
+        settled(judge)
+        press(judge, "2", "PSAX")
+        expect(judge.locator("#nothing")).to_have_text("No disagreement waits.")
+        judge.get_by_role("button", name="Progress").click()
+        expect(judge.get_by_role("row", name="Done 5")).to_be_visible()
+        judge.get_by_role("button", name="Agreement", exact=True).click()
+        expect(judge.get_by_role("row", name="Reader 1 Reader 2 5 4 80 %")).to_be_visible()
+    clips = desk.clip_order()
+    truth = dict(zip(clips, ("PLAX", "PSAX", "A4C", "A2C", "unusable"), strict=True))
+    assert consensus_labels(desk.label_store.events(), "adjudicated") == truth
+    assert consensus_labels(desk.label_store.events(), "unanimous") == {
+        clip: word for clip, word in truth.items() if word != "PSAX"
+    }
+    events = desk.label_store.events()
+    assert export_events(desk.label_store, tmp_path / "events.csv").written == len(events) == 13
+    assert [event.kind for event in events].count("retraction") == 1
+    assert [event.confidence for event in events if event.clip == clips[1]] == [1.0, None, None]
+    assert all(event.frame_hash == desk.catalog.clips[event.clip].frame_hash for event in events)
+    assert all(event.seconds is not None and event.seconds > 0.15 for event in events if event.kind != "retraction")
+    assert not any(event.suggestion_shown for event in events)
+
+
+def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
+    desk = make_desk(tmp_path, patients=2)
+    clip = desk.clip_order()[0]
+    with served(desk) as server:
+        page = enter(server.address, "Reader 1")
+        other = page.context.new_page()
+        other.goto(server.address)
+        settled(other)
+        press(page, "1", "PLAX")
+        other.keyboard.press("2")
+        dialog = other.get_by_role("dialog")
+        expect(dialog).to_contain_text("You answered PSAX. This clip got a label while it was on the screen.")
+        expect(dialog).to_contain_text("In the book now: you said PLAX.")
+        other.keyboard.press("3")  # a dialog is open: this is no answer
+        other.get_by_role("button", name="Look at it again").click()
+        expect(other.locator("[data-word=PLAX]")).to_have_attribute("aria-pressed", "true")
+        settled(other)
+        press(other, "4", "A4C")
+        other.close()
+        assert [event.view for event in desk.label_store.events()] == ["PLAX", "A4C"]
+        for _ in range(100):
+            page.keyboard.press("2")
+        while page.evaluate("Object.keys(localStorage).length"):
+            page.wait_for_timeout(20)
+        settled(page)
+    later = [event for event in desk.label_store.events() if event.clip != clip]
+    assert 1 <= len(later) <= 9
+    assert len({event.clip for event in later}) == len(later)
+    assert {event.view for event in later} == {"PSAX"}
+    assert all(event.seconds is not None and event.seconds >= 0.15 for event in later)  # none that nobody saw
+
+
+def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter) -> None:
+    clips = make_desk(tmp_path, patients=1).clip_order()
+    suggestions = {clip: Suggestion("A4C", 0.9 - at / 100, "run 1") for at, clip in enumerate(clips)}
+    desk = make_desk(tmp_path, suggestions=suggestions)
+    with served(desk) as server:
+        page = enter(server.address, "Reader 1")
+        page.get_by_role("button", name="Grid").click()
+        expect(page.locator("#tiles li")).to_have_count(5)
+        page.get_by_role("button", name="Clip 2: wrong").click()
+        page.get_by_role("button", name="Confirm 4 as A4C").click()
+        told = page.locator("#grid-status")
+        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
+        page.keyboard.press("z")
+        expect(told).to_have_text("Taken back: 4 of A4C.")
+        assert {desk.status(clip) for clip in clips} == {"unread"}
+        expect(page.locator("#tiles [aria-pressed=true]")).to_have_accessible_name("Clip 2: wrong")
+        page.keyboard.press("z")
+        expect(told).to_have_text("Nothing to undo.")
+        page.get_by_role("button", name="Confirm 4 as A4C").click()
+        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
+        page.get_by_role("button", name="Label").click()
+        settled(page)
+        expect(page.locator("#about")).to_contain_text("1 left")
+    taken_back = {event.retracts for event in desk.label_store.events()}
+    assert len(taken_back - {""}) == 4
+    events = active_events(desk.label_store.events())
+    assert sorted(event.clip for event in events) == sorted(set(clips) - {clips[1]})
+    assert {(event.view, event.suggestion, event.suggestion_shown) for event in events} == {("A4C", "A4C", True)}
+
+
+def test_a_killed_server_is_told_and_nothing_is_lost(tmp_path: Path, enter: Enter) -> None:
+    make_store(tmp_path / "store", sites=["A"], patients=2)
+    port = free_port()
+    with running(tmp_path, port) as process:
+        page = enter(f"http://127.0.0.1:{port}/", "Reader 1")
+        press(page, "1", "PLAX")
+        page.wait_for_timeout(500)  # the next clips are loaded
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(20)
+        for key in "12":
+            page.keyboard.press(key)
+            page.wait_for_timeout(400)
+        expect(page.get_by_role("alert").filter(has_text="NOT SAVED")).to_contain_text("2 answers wait")
+    with running(tmp_path, port):
+        expect(page.locator("#trouble")).to_be_hidden()
+        deadline = time.monotonic() + 20
+        while len(LabelStore(tmp_path / "labels.db").events()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert [event.view for event in LabelStore(tmp_path / "labels.db").events()] == ["PLAX", "PLAX", "PSAX"]

@@ -1,0 +1,74 @@
+"""What a rater is told in the browser when something is wrong, and that no answer is lost over it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from datetime import date
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from heart2heart.annotate.auth import Raters
+from tests.annotate.browsing import Enter, press, settled
+from tests.annotate.support import make_desk, served
+from tests.support import make_store
+
+
+def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, enter: Enter) -> None:
+    file = tmp_path / "raters.json"
+    raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
+    raters.write(file)
+    desk = make_desk(tmp_path, raters=file)
+    with served(desk) as server:
+        page = enter(server.address, token)
+        for hidden in ("Disagreements", "Agreement"):  # for adjudicators
+            expect(page.get_by_role("button", name=hidden)).to_be_hidden()
+        press(page, "1", "PLAX")
+        raters.without("reader").write(file)
+        page.keyboard.press("2")
+        expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. This token is not known")
+        expect(page.locator("#refusal")).to_have_text("This token is not known. Ask who runs this page for one.")
+        again, token = raters.without("reader").with_added("reader", adjudicator=False, days=9, today=date.today())
+        again.write(file)
+        page.get_by_label("Your token").fill(token)
+        page.keyboard.press("Enter")
+        settled(page)
+        expect(page.locator("#trouble")).to_be_hidden()
+        while page.evaluate("Object.keys(localStorage).length"):
+            page.wait_for_timeout(20)
+        assert [event.view for event in desk.label_store.events()] == ["PLAX", "PSAX"]
+        other = sqlite3.connect(desk.label_store.path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        page.keyboard.press("3")
+        expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. Another program holds")
+        other.execute("ROLLBACK")
+        other.close()
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(page.locator("#status")).to_have_text("Saved: A2C.")
+    assert [event.view for event in desk.label_store.events()] == ["PLAX", "PSAX", "A2C"]
+
+
+def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: Path, enter: Enter) -> None:
+    root = make_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
+    desk = make_desk(tmp_path)
+    first, second = desk.clip_order()
+    with served(desk) as server:
+        page = enter(server.address, "Reader 1")
+        page.wait_for_timeout(500)  # the second clip is loaded
+        shutil.rmtree(root)
+        make_store(root, sites=["A"], patients=1, clips_each=1, seed=1)
+        page.keyboard.press("1")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The frames of this clip changed in the store while it was on the screen.")
+        page.get_by_role("button", name="Look at it again").click()
+        expect(page.locator("#status")).to_have_text("Not saved: PLAX. Look again.")
+        settled(page)
+        press(page, "2", "PSAX")  # of the frames that are there now
+        page.keyboard.press("3")
+        expect(dialog).to_contain_text("This clip is not in the store, or no longer.")
+        page.get_by_role("button", name="Leave it as it is").click()
+        expect(page.locator("#nothing")).to_have_text("No clip waits for you. Thank you.")
+    assert second not in desk.catalog.clips
+    (event,) = desk.label_store.events()
+    assert (event.clip, event.view, event.frame_hash) == (first, "PSAX", desk.catalog.clips[first].frame_hash)

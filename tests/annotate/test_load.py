@@ -1,0 +1,136 @@
+"""Many raters at once, and a server that is killed in the middle: no answer that was told as saved is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.views import SCORED_VIEWS
+from tests.annotate.support import Client, make_desk, said, served
+from tests.support import make_store
+
+RATERS = 20
+
+
+def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> dict[str, str]:
+    """Label until nothing is left; return the word by event that the server told as saved."""
+    client = Client(port).enter(rater)
+    saved: dict[str, str] = {}
+    while clips := client.ask("work", {"count": 4})["clips"]:
+        for about in clips:
+            word = words[len(saved) % len(words)]
+            answer = said(about, word, len(saved))
+            status, content, _ = client.raw("/api/answers", answer)
+            while status == 503:  # another program held the book for long: sent again, as the page does
+                status, content, _ = client.raw("/api/answers", answer)
+            assert status in (200, 409), content
+            if status == 200:
+                saved[about["clip"]] = word
+    return saved
+
+
+@pytest.mark.parametrize("double", [0.0, 1.0])
+def test_twenty_raters_at_once_lose_nothing(tmp_path: Path, double: float) -> None:
+    desk = make_desk(tmp_path, patients=10, double=double)
+    with served(desk) as server, ThreadPoolExecutor(RATERS) as pool:
+        told = list(pool.map(lambda at: _label_all(server.port, f"rater {at}"), range(RATERS)))
+    kept = {(event.rater, event.clip): event.view for event in desk.label_store.events()}
+    assert kept == {(f"rater {at}", clip): word for at, saved in enumerate(told) for clip, word in saved.items()}
+    wanted = 2 if double else 1
+    assert len(desk.label_store.events()) == wanted * len(desk.clip_order())
+    assert {len(desk.state(clip).readings) for clip in desk.clip_order()} == {wanted}
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Serve `folder/store` by the command line until the block ends; then kill it."""
+    command = [sys.executable, "-m", "heart2heart", "curate", str(folder / "store"), "--labels",
+               str(folder / "labels.db"), "--port", str(port), "--double", "0"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"Label at http://127.0.0.1:{port}/\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at just now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found: int = taken.getsockname()[1]
+        return found
+
+
+def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) -> None:
+    make_store(tmp_path / "store", sites=["A"], patients=12, frames_each=1)
+    port, saved, sent = free_port(), [], []
+
+    def label(process: subprocess.Popen[str], rater: str) -> None:
+        client = Client(port).enter(rater)
+        while True:
+            for about in client.ask("work", {"count": 10})["clips"]:
+                answer = said(about, "A4C", int(rater))
+                sent.append((rater, answer))
+                client.ask("answers", answer)
+                saved.append(answer["clip"])
+                if len(saved) >= 15:
+                    os.kill(process.pid, signal.SIGKILL)
+
+    def until_killed(process: subprocess.Popen[str], rater: str) -> None:
+        with pytest.raises((OSError, HTTPException, AssertionError)):
+            label(process, rater)
+
+    with running(tmp_path, port) as process, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda rater: until_killed(process, rater), map(str, range(4))))
+    assert len(saved) >= 15
+    kept = [event.clip for event in LabelStore(tmp_path / "labels.db").events()]
+    assert set(saved) <= set(kept)
+    assert len(kept) == len(set(kept))
+    with running(tmp_path, port) as process:
+        clients = {rater: Client(port).enter(rater) for rater in map(str, range(4))}
+        for rater, answer in sent:  # all again, as the page does with those of which no answer came
+            assert clients[rater].ask("answers", answer)["now"]["mine"] == "A4C"
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(20) in (0, -signal.SIGTERM)
+    events = LabelStore(tmp_path / "labels.db").events()
+    assert sorted(event.clip for event in events) == sorted(answer["clip"] for _, answer in sent)
+
+
+def test_a_book_that_grows_while_others_read_it(tmp_path: Path) -> None:
+    """An import into the same book while raters label: each sees the other's events, none is lost."""
+    desk = make_desk(tmp_path, patients=4)
+    stop = threading.Event()
+
+    def imports() -> int:
+        number = 0
+        while not stop.is_set():
+            number += LabelStore(desk.label_store.path).append(
+                [LabelEvent("other", "", "PLAX", "csv", str(number), "csv:x")]
+            )
+            time.sleep(0.005)
+        return number
+
+    with served(desk) as server, ThreadPoolExecutor(1) as pool:
+        imported = pool.submit(imports)
+        saved = _label_all(server.port, "a")
+        stop.set()
+        assert imported.result() > 0
+    events = desk.label_store.events()
+    assert sum(event.rater == "csv" for event in events) == imported.result()
+    assert {event.clip: event.view for event in events if event.rater == "a"} == saved

@@ -1,0 +1,82 @@
+"""Progress and agreement by hand."""
+
+from pathlib import Path
+
+from heart2heart.annotate.progress_tables import (
+    PageTable,
+    agreement_tables,
+    chance_corrected,
+    pairwise_agreement,
+    progress_tables,
+)
+from heart2heart.labels.events import LabelEvent
+from tests.annotate.support import make_desk
+
+
+def _say(clip: str, rater: str, word: str, kind: str = "label", seconds: float | None = None) -> LabelEvent:
+    plain = word in ("unsure", "unusable")
+    return LabelEvent(
+        clip, "", "" if plain else word, rater, "", "t", kind=kind, answer=word if plain else "view", seconds=seconds
+    )
+
+
+def _facts(table: PageTable) -> dict[str, str]:
+    return {row[0]: row[1] for row in table.rows}
+
+
+def test_progress(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, double=1.0)
+    one, two, three, four = desk.clip_order()[:4]
+    desk.label_store.append(
+        [
+            _say(one, "a", "A4C", seconds=2.0), _say(one, "b", "A4C", seconds=4.0),
+            _say(two, "a", "PLAX", seconds=9000.0),
+            _say(three, "a", "A4C"), _say(three, "b", "unusable", seconds=6.0),
+            _say(four, "a", "A4C"), _say(four, "b", "unsure"), _say(four, "z", "A2C", "adjudication"),
+            _say(four, "a", "A2C", "adjudication"),
+        ]
+    )  # fmt: skip
+    desk.refresh()
+    overall, site, rater, view = progress_tables(desk)
+    # 10 clips, each read twice: 6 unread and one half read leave 13 readings at a median of 5 s
+    assert _facts(overall) == {
+        "Clips asked for": "10", "Done": "2", "Disagreements to decide": "1", "Readings left": "13",
+        "Median time of a reading": "5.0 s", "Time left, one person": "1 min",
+    }  # fmt: skip
+    assert site.rows == (("A", "10", "2", "20 %", "13", "1"),)
+    # a: 2 s, and a pause that counts as 300 s, and the decision on a clip that a had read; b: 4 s and 6 s
+    assert rater.rows == (
+        ("a", "4", "0", "0", "1", "1", "24"), ("b", "3", "1", "1", "0", "0", "720"),
+        ("z", "0", "0", "0", "1", "0", "not known"),
+    )  # fmt: skip
+    told = progress_tables(desk, disputes=False)
+    assert "Disagreements to decide" not in _facts(told[0])
+    assert (told[1].columns[-1], told[1].rows) == ("readings left", (("A", "10", "2", "20 %", "13"),))
+    assert view.rows == (("A2C", "1"), ("A4C", "1"))
+
+
+def test_nothing_yet(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    overall, _, rater, view = progress_tables(desk)
+    assert _facts(overall)["Time left, one person"] == "not known yet"
+    assert (rater.rows, view.rows) == ((), ())
+    assert [table.rows for table in agreement_tables(desk.events())] == [(), ()]
+
+
+def test_two_raters_agree_where_they_say_the_same() -> None:
+    events = [
+        _say("c1", "a", "A4C"), _say("c1", "b", "A4C"), _say("c2", "a", "A4C"), _say("c2", "b", "A2C"),
+        _say("c3", "a", "unusable"), _say("c3", "c", "unusable"), _say("c4", "a", "unsure"), _say("c4", "b", "A4C"),
+        _say("c2", "z", "A4C", "adjudication"),
+    ]  # fmt: skip
+    assert pairwise_agreement(events).rows == (("a", "b", "2", "1", "50 %"), ("a", "c", "1", "1", "100 %"))
+
+
+def test_agreement_beyond_chance() -> None:
+    events = [_say(f"c{at}", rater, view) for at, view in enumerate(("A4C", "A2C")) for rater in "ab"]
+    assert chance_corrected(events).rows == (
+        ("Krippendorff's alpha", "all", "all", "2", "1.00"), ("Krippendorff's alpha", "A2C", "all", "2", "1.00"),
+        ("Krippendorff's alpha", "A4C", "all", "2", "1.00"), ("Fleiss' kappa", "all", "all", "2", "1.00"),
+        ("Cohen's kappa", "all", "a, b", "2", "1.00"),
+    )  # fmt: skip
+    assert chance_corrected(events[:2]).rows[0][-1] == "not estimable: all readings say the same"

@@ -1,0 +1,241 @@
+"""The page's addresses over a real connection: what they give, and what they refuse."""
+
+import json
+import re
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heart2heart.annotate.assignments import Assignments
+from heart2heart.annotate.auth import Raters
+from heart2heart.annotate.middleware import MAX_BODY_BYTES, SECURITY_HEADERS
+from heart2heart.annotate.server import AnnotationServer
+from heart2heart.annotate.settings import AnnotationSettings
+from heart2heart.annotate.suggestions import Suggestion
+from heart2heart.errors import ConfigError, LabelError, RemoteError
+from tests.annotate.support import AT, Client, make_desk, said, served
+from tests.support import SIZE, make_store
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Assignments:
+    folder = tmp_path_factory.mktemp("page")
+    suggestions = {clip: Suggestion("A4C", 0.9, "r") for clip in make_desk(folder).clip_order()}
+    return make_desk(folder, suggestions=suggestions)
+
+
+@pytest.fixture(scope="module")
+def port(desk: Assignments) -> Iterator[int]:
+    with served(desk) as server:
+        yield server.port
+
+
+def test_the_page_and_its_files(port: int) -> None:
+    status, page, headers = Client(port).raw("/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for name in re.findall(r'(?:src|href)="([^"]+)"', page.decode()):
+        status, content, _ = Client(port).raw(f"/{name}")
+        assert (status, bool(content)) == (200, True), name
+    assert "http" not in page.decode().replace("http-equiv", "")
+    for name in SECURITY_HEADERS:
+        assert headers[name.lower()] == SECURITY_HEADERS[name]
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    "path", ["/../app.py", "/app.py", "/static/main.js", "/%2e%2e/serve.py", "/api/clips/..%2f..%2fetc/x"]
+)
+def test_no_path_of_a_client_leads_to_a_file(port: int, path: str) -> None:
+    status, content, _ = Client(port).enter("a").raw(path)
+    assert status == 404
+    assert b"import" not in content
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:80"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({}, 200),
+    ],
+)
+def test_requests_of_other_pages_are_refused(port: int, headers: dict[str, str], status: int) -> None:
+    client = Client(port).enter("a")
+    found, _, given = client.raw("/api/work", {}, **{name.replace("-", "_"): text for name, text in headers.items()})
+    assert found == status
+    assert not [name for name in given if name.startswith("access-control")]
+
+
+def test_the_header_that_forms_cannot_send_is_needed(port: int) -> None:
+    client = Client(port).enter("a")
+    client.headers = {}
+    assert client.raw("/api/work", {})[0] == 403
+    assert client.raw("/api/me")[0] == 403
+    assert client.raw("/")[0] == 200
+
+
+def test_large_and_broken_requests(port: int) -> None:
+    client = Client(port).enter("a")
+    assert client.raw("/api/work", {"without": ["x" * MAX_BODY_BYTES]})[0] == 413
+    assert client.refused("work", [1])[0] == 400
+    assert client.refused("work", {"count": 10**9})[0] == 400
+    assert client.refused("work", {"path": "/etc"})[0] == 400
+    status, content, _ = client.raw("/api/answers", {"clip": "x"})
+    assert (status, b"etc" in content) == (400, False)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        head = f"POST /api/work HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Heart2Heart: 1\r\nCookie: {client.cookie}\r\n"
+        raw.sendall(f"{head}Content-Length: 3\r\n\r\n{{'a".encode())
+        assert raw.recv(100).startswith(b"HTTP/1.1 400")
+
+
+def test_frames_and_sheet_are_the_stores(port: int, desk: Assignments) -> None:
+    client = Client(port).enter("a")
+    about = client.ask("work", {"count": 1})["clips"][0]
+    name = about["clip"]
+    clip = desk.catalog.find(name)
+    _, raw, headers = client.raw(f"/api/clips/{name}/frames")
+    assert headers["content-type"] == "application/octet-stream"
+    assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(-1, SIZE, SIZE), desk.catalog.pixels(clip))
+    assert about["frames"] == len(clip.rows)
+    sheet = client.ask(f"clips/{name}/sheet")["clips"]
+    assert [row["clip"] for row in sheet] == desk.catalog.studies[clip.study]
+    _, thumbs, _ = client.raw(f"/api/clips/{name}/thumbs")
+    assert len(thumbs) == len(sheet) * SIZE * SIZE
+    _, strips, _ = client.raw("/api/strips", {"clips": [name, sheet[0]["clip"]]})
+    assert len(strips) == 2 * 6 * SIZE * SIZE
+    assert client.refused("strips", {"clips": [name] * 31})[0] == 400
+    assert client.refused("clips/unknown/frames")[0] == 404
+
+
+def test_an_answer_a_conflict_and_an_undo(port: int, desk: Assignments) -> None:
+    one, two = Client(port).enter("one"), Client(port).enter("two")
+    about = one.ask("work", {"count": 1})["clips"][0]
+    seen = two.ask(f"clips/{about['clip']}")
+    saved = one.ask("answers", said(about, "A4C", 1))
+    assert (saved["now"]["mine"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
+    status, content, _ = two.raw("/api/answers", said(seen, "A2C", 2))
+    assert status == 409
+    assert json.loads(content)["now"]["said"] == ["A4C"]
+    back = {"answers": [{"clip": about["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
+    assert two.refused("taken-back", back)[0] == 400
+    one.ask("taken-back", back)
+    assert one.ask(f"clips/{about['clip']}")["mine"] is None
+    assert [event.kind for event in desk.label_store.events() if event.clip == about["clip"]] == ["label", "retraction"]
+
+
+def test_grid_progress_and_agreement(port: int) -> None:
+    client = Client(port).enter("grid")
+    before = client.ask("grid")["counts"]["A4C"]
+    found = client.ask("grid", {"view": "A4C"})
+    assert found["clips"]
+    client.ask("answers", said(found["clips"][0], "A4C", 50, shown=True))
+    assert client.ask("grid")["counts"]["A4C"] == before - 1
+    assert client.ask("progress")["tables"][0]["title"] == "All clips"
+    assert client.ask("agreement")["tables"][0]["columns"] == ["rater", "rater", "both read", "same", "share"]
+
+
+def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    with served(desk) as server:
+        client = Client(server.port).enter("a")
+        about = client.ask("work", {"count": 1})["clips"][0]
+        other = sqlite3.connect(desk.label_store.path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        status, error = client.refused("answers", said(about, "A4C"))
+        assert (status, "another program holds this label book" in error) == (503, True)
+        assert str(tmp_path) not in error
+        other.execute("ROLLBACK")
+        other.execute("PRAGMA user_version = 99")
+        other.close()
+        status, error = client.refused("answers", said(about, "A4C"))
+        assert (status, "newer version" in error) == (503, True)
+        with sqlite3.connect(desk.label_store.path) as connection:
+            connection.execute("PRAGMA user_version = 3")
+        connection.close()
+        assert client.ask("answers", said(about, "A4C"))["now"]["mine"] == "A4C"
+    with sqlite3.connect(desk.label_store.path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(LabelError, match="newer version"):
+        AnnotationServer(desk)
+
+
+def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    root = tmp_path / "store"
+    with served(desk) as server:
+        client = Client(server.port).enter("a")
+        clips = client.ask("work", {"count": 10})["clips"]
+        shutil.rmtree(root)
+        assert client.refused("answers", said(clips[0], "A4C"))[0] == 410
+        assert client.refused(f"clips/{clips[0]['clip']}/frames")[0] == 410
+        make_store(root, sites=["A"], patients=1, seed=1)
+        status, error = client.refused("answers", said(clips[0], "A4C"))
+        assert (status, "frames of this clip changed" in error) == (409, True)
+        status, error = client.refused("answers", said(clips[9], "A4C"))
+        assert (status, "no longer" in error) == (404, True)
+        now = client.ask(f"clips/{clips[0]['clip']}")
+        saved = client.ask("answers", said(now, "A4C"))
+        shutil.rmtree(root)
+        make_store(root, sites=["B"], patients=1)
+        again = client.ask("answers", said(now, "A4C"))  # because the first reply did not arrive
+        assert again == {"event": saved["event"], "now": None}
+        back = {"answers": [{"clip": now["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
+        client.ask("taken-back", back)
+    assert [event.kind for event in desk.label_store.events()] == ["label", "retraction"]
+    assert {event.frame_hash for event in desk.label_store.events()} == {now["frame_hash"]}
+
+
+def test_with_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "raters.json"
+    raters, reader = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
+    raters, judge = raters.with_added("judge", adjudicator=True, days=9, today=date.today())
+    raters, old = raters.with_added("old", adjudicator=True, days=-1, today=date.today())
+    raters.write(file)
+    with served(make_desk(tmp_path, raters=file)) as server:
+        client = Client(server.port)
+        assert client.ask("me") == {"enter": "Enter with your token", "by": "token"}
+        assert client.refused("work", {}) == (401, "Enter with your token")
+        assert client.refused("enter", {"secret": "forged"})[0] == 401
+        assert "expired" in client.refused("enter", {"secret": old})[1]
+        client.cookie = f"heart2heart_curate_{server.port}=forged"
+        assert client.refused("work", {})[0] == 401
+        status, _, headers = client.raw("/api/enter", {"secret": reader})
+        assert status == 200
+        assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(re.split("; ?", headers["set-cookie"]))
+        client.enter(reader)
+        assert client.ask("me")["name"] == "reader"
+        for told in ("review", "agreement"):
+            assert client.refused(told) == (400, "this is for adjudicators: it tells what other readers said")
+        tables = client.ask("progress")["tables"]
+        assert "Disagreements to decide" not in [row[0] for row in tables[0]["rows"]]
+        assert "disagreements" not in tables[1]["columns"]
+        about = client.ask("work", {"count": 1})["clips"][0]
+        assert client.refused("answers", said(about, "A4C", kind="adjudication"))[0] == 400
+        assert Client(server.port).enter(judge).ask("review") == {"clips": []}
+        raters.without("reader").write(file)
+        assert client.refused("answers", said(about, "A4C"))[0] == 401
+
+
+def test_an_address_that_is_taken_and_a_certificate_that_is_none(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        busy = AnnotationSettings(port=taken.getsockname()[1])
+        with pytest.raises(RemoteError, match="cannot listen at port"):
+            AnnotationServer(Assignments(desk.label_store, desk.catalog, busy))
+    (tmp_path / "c.pem").write_text("no certificate")
+    wrong = AnnotationSettings(port=0, certificate=tmp_path / "c.pem", private_key=tmp_path / "c.pem")
+    with pytest.raises(ConfigError, match="certificate or its key cannot be used"):
+        AnnotationServer(Assignments(desk.label_store, desk.catalog, wrong))

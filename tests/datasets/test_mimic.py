@@ -1,0 +1,47 @@
+"""MIMIC-IV-ECHO in miniature: DICOM by its record list, through the ordinary ingest."""
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.datasets.add_dataset import add_dataset
+from heart2heart.datasets.mimic import add_mimic, read_record_list
+from heart2heart.errors import ConfigError, LabelError, MissingInputError
+from heart2heart.store.frame_store import FrameStore
+from tests.datasets import miniature
+from tests.dicom.build import film, write
+
+
+def test_listed_files_are_ingested_and_the_rest_is_told(tmp_path: Path) -> None:
+    root = miniature.mimic(tmp_path / "in")
+    report = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
+    assert (report.expected, report.found, report.codes) == (6, 3, {"accepted": 3})
+    assert (report.clips, report.frames, report.patients) == (3, 6, 2)
+    assert "3 listed files are not in this folder" in report.notes
+    assert [(known.expected, known.found) for known in report.count_checks] == [(7243, 2), (4579, 2)]
+    store = FrameStore.open(tmp_path / "store")
+    assert set(store.clips["site"].to_pylist()) == {"mimic"}
+    assert not {"100", "200"} & set(store.clips["patient"].to_pylist())
+    assert not report.labels
+    again = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
+    assert (again.clips, again.codes) == (0, {"accepted": 3})
+
+
+def test_headers_that_split_a_patient_are_told(tmp_path: Path) -> None:
+    root = miniature.mimic(tmp_path / "in")
+    write(root / "files/p10/p100/s900/900_0001.dcm", film(3, seed=1), PatientID="101", SOPInstanceUID="1.2.3.1")
+    report = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
+    assert "the headers name 3 patients, the list 2" in " ".join(report.notes)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no echo-record-list"):
+        read_record_list(tmp_path)
+    table = miniature.table(tmp_path / "echo-record-list.csv", miniature.RECORD_HEAD, ["1,2,,files/a.dcm"])
+    with pytest.raises(MissingInputError, match="none of the listed files"):
+        read_record_list(tmp_path)
+    table.write_text("subject_id,study_id\n1,2\n")
+    with pytest.raises(LabelError, match="lacks a column"):
+        read_record_list(tmp_path)
+    with pytest.raises(ConfigError, match="needs a key"):
+        add_dataset("mimic", tmp_path, tmp_path / "store")

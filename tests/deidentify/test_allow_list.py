@@ -1,0 +1,137 @@
+"""The allow-list: a new dataset with technical facts; text only as a word of a vocabulary."""
+
+import re
+
+import pytest
+from pydicom import Dataset
+from pydicom.tag import Tag
+
+from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.vocabulary import coded_view as view_by_code
+from heart2heart.deidentify.vocabulary import protocol_number
+from tests.dicom.build import dataset, film
+
+PLANTED = "Planted^Person"
+
+
+def test_only_named_tags_get_through() -> None:
+    made = dataset(film(1))
+    for name in (
+        "PatientName", "PatientComments", "InstitutionName", "StudyDescription", "SeriesDescription", "OperatorsName",
+        "StageName", "ViewName", "ImageComments", "StationName", "AccessionNumber", "DeviceSerialNumber",
+    ):  # fmt: skip
+        setattr(made, name, PLANTED[:16])
+    made.private_block(0x0029, "SOMEBODY", create=True).add_new(1, "LO", PLANTED)
+    made.SequenceOfUltrasoundRegions[0].RegionFlags = 2
+    made.SequenceOfUltrasoundRegions[0].add_new(Tag(0x0029, 0x1001), "LO", PLANTED)
+    kept = technical_dataset(made)
+    assert PLANTED[:10] not in str(kept)
+    assert not any(element.tag.is_private for element in kept.iterall())
+    assert "PixelData" not in kept
+    assert "PatientID" not in kept
+    assert kept.Rows == 96
+    assert kept.SequenceOfUltrasoundRegions[0].RegionFlags == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Philips Medical Systems", "Philips"), ("GE Vingmed Ultrasound", "GE"), ("G.E. Medical Systems", "GE"),
+        ("GEMS Ultrasound", "GE"), ("SIEMENS", "Siemens"), ("TOSHIBA_MEC_US", "Canon"), ("ALOKA CO., LTD.", "Hitachi"),
+        ("Corvid Ultrasound (synthetic)", "Corvid Ultrasound (synthetic)"), ("  Acme   Products ", "unknown maker"),
+        ("St. Nowhere Hospital", "unknown maker"), ("George's", "unknown maker"), ("   ", None),
+    ],
+)  # fmt: skip
+def test_makers_by_their_common_name(written: str, kept: str | None) -> None:
+    made = Dataset()
+    made.Manufacturer = written
+    assert technical_dataset(made).get("Manufacturer") == kept
+
+
+def test_an_empty_maker_is_told_by_a_private_creator() -> None:
+    made = Dataset()
+    made.Manufacturer = ""
+    made.private_block(0x0011, "SOMETHING ELSE", create=True)
+    made.private_block(0x200D, "Philips US Imaging DD 001", create=True)
+    assert technical_dataset(made).Manufacturer == "Philips"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("Rest", "rest"), ("PEAK-EXERCISE", "peak"), ("Low Dose", "low dose"), ("Ward 7", None)]
+)
+def test_stress_stages_by_vocabulary(name: str, kept: str | None) -> None:
+    made = Dataset()
+    made.StageName = name
+    assert technical_dataset(made).get("StageName") == kept
+
+
+@pytest.mark.parametrize(("code", "view"), [("399214001", "A4C"), ("G-A19B", "A2C"), ("12345", None)])
+def test_views_by_code(code: str, view: str | None) -> None:
+    made, item = Dataset(), Dataset()
+    item.CodeValue, item.CodeMeaning = code, PLANTED
+    made.ViewCodeSequence = [item]
+    kept = technical_dataset(made)
+    assert view_by_code(kept) == view
+    assert "ViewName" not in kept
+    assert PLANTED not in str(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        ("Apical 4 Chamber", "A4C"), ("AP4", "A4C"), ("4CH", "A4C"), ("a-2-c", "A2C"), ("PSAX", "PSAX"),
+        ("SAX PM", "PSAX"), ("LAX", "PLAX"), ("APLAX", "A3C"), ("RV inflow", "RV_INFLOW"), ("Sag Liver L-M", None),
+        (PLANTED, None), ("", None),
+    ],
+)  # fmt: skip
+def test_views_of_a_protocol_by_vocabulary(name: str, view: str | None) -> None:
+    made = Dataset()
+    made.ViewName = name[:16]
+    assert technical_dataset(made).get("ViewName") == view
+
+
+def test_numbers_of_a_protocol() -> None:
+    made = Dataset()
+    made.StageNumber, made.NumberOfStages, made.ViewNumber, made.NumberOfViewsInStage = 2, 4, 0, 10_000
+    kept = technical_dataset(made)
+    names = ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage")
+    assert [protocol_number(kept, name) for name in names] == [2, 4, None, None]
+
+
+def test_the_private_frame_rate_of_philips_is_used_when_nothing_else_says() -> None:
+    made = Dataset()
+    made.Manufacturer = "Philips Medical Systems"
+    made.private_block(0x7FDF, "PHILIPS US", create=True).add_new(0x74, "FD", 50.0)
+    assert float(technical_dataset(made).FrameTime) == 20.0
+    made.CineRate = "25"
+    assert "FrameTime" not in technical_dataset(made)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("EPIQ 7C", "EPIQ 7C"), ("Affiniti 70G", "Affiniti 70G"), ("vivid  E95", "Vivid E95"),
+        ("CX50", "CX50"), ("LOGIQ 700", "LOGIQ 700"), ("SSD-4000", "SSD-4000"), ("Turbo", "Turbo"), ("NW-7", "NW-7"),
+        ("EPIQ 7C of Dr. Planted", "EPIQ 7C"), ("Vivid Planted", "Vivid"), ("EPIQ 4711471", "EPIQ"),
+        ("Planted", "unknown model"), ("Knowledge", "unknown model"), ("", None),
+    ],
+)  # fmt: skip
+def test_models_by_vocabulary(written: str, kept: str | None) -> None:
+    made = Dataset()
+    made.ManufacturerModelName = written
+    assert technical_dataset(made).get("ManufacturerModelName") == kept
+
+
+def test_an_unknown_machine_has_one_label_a_key() -> None:
+    def labels(written: str, secret: bytes) -> tuple[str, str]:
+        made = Dataset()
+        made.Manufacturer = made.ManufacturerModelName = written
+        kept = technical_dataset(made, Key(secret * 32))
+        return str(kept.Manufacturer), str(kept.ManufacturerModelName)
+
+    one = labels("St. Nowhere, Ward 3", b"a")
+    assert all(re.fullmatch(r"unknown (maker|model) [0-9a-f]{4}", label) for label in one)
+    assert labels("ST NOWHERE  ward 3", b"a") == one
+    assert len({one, labels("St. Nowhere, Ward 4", b"a"), labels("St. Nowhere, Ward 3", b"b")}) == 3
+    assert labels(one[0], b"b")[0] == one[0]

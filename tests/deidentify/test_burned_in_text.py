@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant_text
+from heart2heart.deidentify import burned_in_text
+from heart2heart.deidentify.burned_in_text import text_mask
+
+Bytes = npt.NDArray[np.uint8]
+ROWS, COLUMNS = 240, 320
+WORDS = "PLANTED NAME"
+
+
+def tissue(n: int, seed: int = 0) -> Bytes:
+    """Return uint8 `(n, ROWS, COLUMNS)`: speckle that changes from frame to frame, with a bright moving wall."""
+    draw = np.random.default_rng(seed)
+    frames = np.clip(draw.gamma(2.0, 28.0, (n, ROWS // 2, COLUMNS // 2)), 0, 255).repeat(2, 1).repeat(2, 2)
+    for number in range(n):
+        frames[number, 100 + 2 * number : 108 + 2 * number, 40:280] = 230
+    return frames.astype(np.uint8)
+
+
+def drawn(frames: Bytes, words: str, *, size: int = 14, level: int = 210, step: int = 0) -> Bytes:
+    """Write into every frame, `step` pixels further down each time."""
+    out = []
+    for number, frame in enumerate(frames):
+        layer = Image.new("L", (COLUMNS, ROWS))
+        place = (90, 150 + number * step)
+        ImageDraw.Draw(layer).text(place, words, fill=level, font=ImageFont.load_default(size=size))
+        out.append(np.maximum(frame, np.asarray(layer)))
+    return np.stack(out)
+
+
+INSIDE = np.ones((ROWS, COLUMNS), bool)
+
+
+@pytest.mark.parametrize("size", [12, 16, 18])
+@pytest.mark.parametrize("level", [190, 255])
+def test_text_is_found_and_covered(size: int, level: int) -> None:
+    clean = tissue(6)
+    written = drawn(clean, WORDS, size=size, level=level)
+    found = text_mask(written, INSIDE)
+    assert found is not None
+    ink = (drawn(np.zeros_like(clean[:1]), WORDS, size=size, level=level) > level // 2)[0]
+    assert (found & ink).sum() >= 0.9 * ink.sum()
+    assert found.mean() < 0.06
+
+
+def test_text_on_a_single_frame_is_found() -> None:
+    assert text_mask(drawn(np.full((1, ROWS, COLUMNS), 30, np.uint8), WORDS), INSIDE) is not None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_moving_tissue_is_not_text(seed: int) -> None:
+    assert text_mask(tissue(6, seed), INSIDE) is None
+
+
+def test_what_moves_is_not_text() -> None:
+    assert text_mask(drawn(tissue(6), WORDS, step=9), INSIDE) is None
+
+
+def test_calipers_ticks_and_a_cursor_line_are_not_text() -> None:
+    frames = tissue(6)
+    for x, y in ((80, 60), (150, 200), (260, 90)):  # three crosses
+        frames[:, y - 5 : y + 6, x] = frames[:, y, x - 5 : x + 6] = 240
+    frames[:, 20:220:20, 300:306] = 240  # depth ticks, one above the other
+    frames[:, 20:220:6, 160] = 240  # a dotted line down
+    frames[:, 230, 20:300:8] = 240  # a dotted line along
+    assert text_mask(frames, INSIDE) is None
+
+
+def test_text_outside_what_is_visible_is_not_looked_for() -> None:
+    inside = INSIDE.copy()
+    inside[140:180] = False
+    assert text_mask(drawn(tissue(6), WORDS), inside) is None
+
+
+def test_a_unit_alone_is_writing_too() -> None:
+    found = text_mask(drawn(np.full((1, ROWS, COLUMNS), 12, np.uint8), "cm"), INSIDE)
+    assert found is not None
+    assert found[150:166, 90:110].any()
+
+
+def test_a_picture_too_small_for_text_is_passed_over() -> None:
+    assert text_mask(np.full((1, 12, 300), 255, np.uint8), np.ones((12, 300), bool)) is None
+
+
+def test_invented_lines_of_every_kind_are_found_whole() -> None:
+    draw, planted, found = random.Random(1), 0, 0
+    for number in range(60):
+        written = plant_text(tissue(6, 1000 + number), INSIDE, draw, size=draw.randint(*SIZES))
+        if written is not None:
+            mask = text_mask(compressed(written.frames, draw.choice(QUALITIES)), INSIDE)
+            planted += 1
+            found += mask is not None and float(mask[written.ink].mean()) >= 0.8
+    assert planted >= 50
+    assert found >= 0.95 * planted  # this tissue is coarser and brighter than any that was measured
+
+
+def test_passing_over_what_holds_no_letter_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = np.concatenate([drawn(tissue(6), WORDS), np.zeros((6, 2 * ROWS, COLUMNS), np.uint8)], axis=1)
+    inside = np.ones(written.shape[1:], bool)
+    judged = text_mask(written, inside)
+    monkeypatch.setattr(burned_in_text, "_EDGES", 0)
+    monkeypatch.setattr(burned_in_text, "_BAND", 1000)
+    assert judged is not None
+    np.testing.assert_array_equal(judged, text_mask(written, inside))

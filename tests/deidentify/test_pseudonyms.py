@@ -1,0 +1,118 @@
+"""Pseudonyms: repeatable with the key, meaningless without, and never joining two people."""
+
+import hashlib
+import hmac
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Pseudonymizer, pseudonymize
+from heart2heart.dicom.header_values import silence_warnings
+
+KEY = Key(bytes(range(32)))
+MAKE = Pseudonymizer(KEY)
+
+
+def header(**tags: str) -> Dataset:
+    made = Dataset()
+    values = {
+        "PatientID": "TEST-1", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4", "SOPInstanceUID": "1.2.5",
+        "StudyDate": "20200229", "PatientBirthDate": "19500301", "PatientSex": "F",
+    }  # fmt: skip
+    with silence_warnings():
+        for name, value in (values | tags).items():
+            setattr(made, name, value)
+    return made
+
+
+@given(st.text(st.characters(categories=["Nd"]), min_size=1, max_size=20).map(lambda s: f"1.2.{s}"))
+def test_uids_are_valid_and_repeatable(uid: str) -> None:
+    made = MAKE.uid(uid)
+    assert made == MAKE.uid(uid + "\0") == MAKE.uid(f" {uid} ")
+    assert made.startswith("2.25.")
+    assert len(made) <= 64
+    number = int(made[5:])
+    assert number < 2**128
+    assert number >> 76 & 0xF == 4  # a UUID of version 4, as PS3.5 annex B.2 asks for
+    assert made != Pseudonymizer(Key(bytes(32))).uid(uid)
+
+
+def test_content_of_bytes_and_of_a_file_is_the_keyed_hash(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"some bytes")
+    plain = hashlib.sha256(b"some bytes").digest()
+    wanted = hmac.new(KEY.secret, b"content" + plain, "sha256").hexdigest()
+    assert MAKE.content(b"some bytes") == MAKE.content(tmp_path / "a") == wanted
+
+
+def test_one_patient_in_one_site() -> None:
+    assert MAKE.patient("a", " test-1 ") == MAKE.patient("a", "TEST-1")
+    assert MAKE.patient("a", "TEST-1") != MAKE.patient("b", "TEST-1")
+    one, two = (pseudonymize(header(StudyInstanceUID=uid), MAKE, site="a", content="") for uid in ("1.1", "1.2"))
+    assert one.patient == two.patient
+    assert one.study != two.study
+    assert one.date == two.date
+
+
+def test_nothing_of_the_header_is_left() -> None:
+    found = pseudonymize(header(), MAKE, site="a", content="c")
+    text = repr(found)
+    for value in ("TEST", "1.2.3", "1.2.4", "1.2.5", "20200229", "2020-02-29", "2020, 2, 29", "1950"):
+        assert value not in text
+    assert found.instance == MAKE.uid("1.2.5")
+    assert found.age == 69
+    assert found.sex == "F"
+
+
+def test_without_an_identifier_the_study_stands_for_the_patient() -> None:
+    one = pseudonymize(header(PatientID=""), MAKE, site="a", content="c")
+    two = pseudonymize(header(PatientID=" ", StudyInstanceUID="1.9"), MAKE, site="a", content="c")
+    assert one.flags == ("no_patient_id",)
+    assert one.patient != two.patient
+    bare = [pseudonymize(header(PatientID="", StudyInstanceUID=""), MAKE, site="a", content=c) for c in "xy"]
+    assert bare[0].patient != bare[1].patient
+
+
+def test_without_a_key_everything_is_empty() -> None:
+    found = pseudonymize(header(), None, site="a", content="")
+    assert (found.patient, found.study, found.series, found.instance, found.date) == ("", "", None, None, None)
+    assert (found.age, found.sex) == (69, "F")
+
+
+def test_dates_of_one_patient_keep_their_distance_and_move_into_the_past() -> None:
+    days = [pseudonymize(header(StudyDate=day), MAKE, site="a", content="").date for day in ("20200101", "20200131")]
+    assert days[0] is not None
+    assert days[1] is not None
+    assert (days[1] - days[0]).days == 30
+    assert days[0] < date(2020, 1, 1)
+    shifts = {MAKE.shift(f"p{number}").days for number in range(200)}
+    assert min(shifts) >= -3652
+    assert max(shifts) <= -1
+    assert len(shifts) > 150
+
+
+@pytest.mark.parametrize(
+    ("tags", "age"),
+    [
+        ({"PatientAge": "045Y"}, 45),
+        ({"PatientAge": "101Y"}, 90),
+        ({"PatientAge": "018M"}, 1),
+        ({"PatientAge": "006W"}, 0),
+        ({"PatientBirthDate": "19200101"}, 90),
+        ({"PatientBirthDate": "20200229"}, 0),
+        ({"PatientBirthDate": "20210101"}, None),
+        ({"PatientBirthDate": "nonsense"}, None),
+        ({"StudyDate": "20209999"}, None),
+        ({"StudyDate": "2020.03.01"}, 70),
+    ],
+)
+def test_ages_are_capped(tags: dict[str, str], age: int | None) -> None:
+    assert pseudonymize(header(**tags), MAKE, site="a", content="").age == age
+
+
+def test_a_date_before_the_calendar_is_dropped() -> None:
+    assert pseudonymize(header(StudyDate="00010101"), MAKE, site="a", content="").date is None

@@ -1,0 +1,147 @@
+"""One pinned decoder a syntax: parity with the truth, the stream's colour over the header's, no fallback."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from heart2heart.dicom.codecs.decoders import pinned_decoder
+from heart2heart.dicom.colour import luma
+from heart2heart.dicom.frame_reader import open_frames
+from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.pixel_data import find_frames
+from heart2heart.dicom.reader import open_dicom
+from heart2heart.errors import DicomError
+from tests.dicom.build import NATIVE, film, write
+
+
+def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with open_dicom(path) as opened:
+        layout = read_image_pixel(opened.header, big_endian=opened.big_endian)
+        source = find_frames(opened, layout)
+        found = open_frames(source, layout, strict=True)
+        return found.decode(np.arange(len(source)), gray=gray)[1]
+
+
+@pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEG2000Lossless, JPEGLSLossless])
+def test_lossless_syntaxes_give_the_picture_back(tmp_path: Path, syntax: str) -> None:
+    pictures = film(3, colour=True)
+    path = write(tmp_path / "a.dcm", pictures, syntax)
+    assert np.array_equal(decode(path, gray=False), pictures)
+    assert np.array_equal(decode(path, gray=True), luma(pictures))
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+def test_planar_pictures(tmp_path: Path, syntax: str) -> None:
+    pictures = film(2, colour=True)
+    path = write(tmp_path / "a.dcm", pictures, syntax, PlanarConfiguration=1)
+    if syntax == ExplicitVRLittleEndian:
+        planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).tobytes()
+        path = write(tmp_path / "b.dcm", pictures, syntax, PlanarConfiguration=1, PixelData=planes)
+    assert np.array_equal(decode(path, gray=False), pictures)
+
+
+def test_native_ybr_is_converted_once(tmp_path: Path) -> None:
+    red = np.full((1, 16, 16, 3), (76, 85, 255), np.uint8)  # BT.601 of pure red
+    path = write(tmp_path / "a.dcm", red, PhotometricInterpretation="YBR_FULL")
+    assert np.abs(decode(path, gray=False).astype(int) - (254, 0, 0)).max() <= 1
+    assert (decode(path, gray=True) == 76).all()
+
+
+def test_jpeg_baseline_gray_is_the_luma_plane_and_close_to_the_picture(tmp_path: Path) -> None:
+    pictures = film(2)
+    path = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
+    gray = decode(path, gray=True)
+    assert np.abs(gray.astype(int) - luma(pictures)).mean() < 2.0
+    assert np.abs(gray.astype(int) - luma(decode(path, gray=False))).max() <= 2
+
+
+def test_the_codestreams_colour_is_trusted_over_the_headers(tmp_path: Path) -> None:
+    pictures = film(2, colour=True)
+    right = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
+    wrong = write(tmp_path / "b.dcm", pictures, JPEGBaseline8Bit, PhotometricInterpretation="RGB")
+    assert np.array_equal(decode(wrong, gray=False), decode(right, gray=False))
+
+
+def test_monochrome_of_12_bits_and_inverted(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 4095, 64 * 64).astype("<u2").reshape(64, 64)
+    tags: dict[str, Any] = {
+        "SamplesPerPixel": 1, "PlanarConfiguration": None, "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11,
+        "PixelData": ramp.tobytes(),
+    }  # fmt: skip
+    blank = np.zeros((1, 64, 64, 3), np.uint8)
+    path = write(tmp_path / "a.dcm", blank, PhotometricInterpretation="MONOCHROME2", **tags)
+    assert np.array_equal(decode(path, gray=True)[0], (ramp >> 4).astype(np.uint8))
+    assert np.array_equal(decode(path, gray=False)[0, ..., 1], (ramp >> 4).astype(np.uint8))
+    path = write(tmp_path / "b.dcm", blank, PhotometricInterpretation="MONOCHROME1", **tags)
+    assert np.array_equal(decode(path, gray=True)[0], 255 - (ramp >> 4).astype(np.uint8))
+
+
+def test_deflated(tmp_path: Path) -> None:
+    pictures = film(2)
+    path = write(tmp_path / "a.dcm", pictures)
+    import pydicom
+
+    made = pydicom.dcmread(path)
+    made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    made.save_as(tmp_path / "b.dcm")
+    assert np.array_equal(decode(tmp_path / "b.dcm", gray=False), pictures)
+
+
+def test_a_frame_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", film(2), JPEGBaseline8Bit, Rows=95)
+    with pytest.raises(DicomError) as error:
+        decode(path, gray=True)
+    assert error.value.code == "failed:decode"
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xd8\xff", b"no picture at all"])
+def test_a_frame_that_is_no_codestream_is_refused(tmp_path: Path, damage: bytes) -> None:
+    data = encapsulate([damage or b"\0\0"])
+    path = write(tmp_path / "a.dcm", film(1), JPEGBaseline8Bit, PixelData=data)
+    with pytest.raises(DicomError) as error:
+        decode(path, gray=True)
+    assert error.value.code in ("failed:decode", "failed:truncated")
+
+
+def test_a_damaged_frame_raises_and_never_returns_a_picture(tmp_path: Path) -> None:
+    good = simplejpeg.encode_jpeg(np.ascontiguousarray(film(1)[0]), quality=95)
+    bad = good[: len(good) // 2]
+    path = write(tmp_path / "a.dcm", film(2), JPEGBaseline8Bit, PixelData=encapsulate([good, bad]))
+    with pytest.raises(DicomError):
+        decode(path, gray=True)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.112"])
+def test_a_syntax_without_decoder_is_named(syntax: str) -> None:
+    with pytest.raises(DicomError) as error:
+        pinned_decoder(syntax)
+    assert error.value.code == "failed:unsupported_syntax"
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"])
+def test_a_decoder_that_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, syntax: str) -> None:
+    from pydicom.pixels.decoders.base import Decoder
+
+    monkeypatch.setattr(Decoder, "available_plugins", ("another",))
+    with pytest.raises(DicomError, match=r"heart2heart\[codecs\]") as error:
+        pinned_decoder(syntax)
+    assert error.value.code == "failed:no_decoder"
+
+
+def test_native_syntaxes_need_no_plugin() -> None:
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian):
+        assert pinned_decoder(syntax) is not None

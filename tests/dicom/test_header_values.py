@@ -1,0 +1,117 @@
+"""Codestream sizes, palettes, run lengths, single values: the small readers."""
+
+import struct
+
+import numpy as np
+import pytest
+import simplejpeg
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from heart2heart.dicom.codecs.codestream import codestream_size
+from heart2heart.dicom.codecs.rle import decode_rle
+from heart2heart.dicom.header_values import integer, number, numbers, text
+from heart2heart.dicom.image_pixel import read_palette
+from heart2heart.errors import DicomError
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_size_of_a_jpeg(height: int, width: int) -> None:
+    frame = simplejpeg.encode_jpeg(np.zeros((height, width, 1), np.uint8), colorspace="GRAY")
+    assert codestream_size(frame) == (height, width)
+
+
+@given(st.binary(max_size=60))
+def test_size_of_garbage_is_none_or_a_pair(tail: bytes) -> None:
+    assert codestream_size(tail[:3]) is None
+    for head in (b"\xff\xd8", b"\xff\x4f\xff\x51", b""):
+        found = codestream_size(head + tail)
+        assert found is None or len(found) == 2
+
+
+def test_size_of_jpeg_2000_is_the_image_area_without_its_offset() -> None:
+    frame = b"\xff\x4f\xff\x51" + struct.pack(">HH4I", 47, 0, 650, 490, 10, 10) + bytes(30)
+    assert codestream_size(frame) == (480, 640)
+
+
+def _palette(descriptor: list[int], data: bytes, *, segmented: bool = False) -> Dataset:
+    made = Dataset()
+    for colour in ("Red", "Green", "Blue"):
+        setattr(made, f"{colour}PaletteColorLookupTableDescriptor", descriptor)
+        setattr(made, f"{'Segmented' * segmented}{colour}PaletteColorLookupTableData", data)
+    return made
+
+
+def test_palettes_of_8_and_16_bits_in_both_byte_orders() -> None:
+    steps = np.arange(256, dtype=np.uint16)
+    wide = (steps << 8).astype("<u2")
+    for data, big in ((wide.tobytes(), False), (wide.byteswap().tobytes(), True)):
+        found = read_palette(_palette([256, 0, 16], data), bits=8, signed=False, big_endian=big)
+        assert np.array_equal(found[:, 0], steps)
+    narrow = read_palette(_palette([256, 0, 8], bytes(range(256))), bits=8, signed=False, big_endian=False)
+    assert np.array_equal(narrow[:, 2], steps)
+
+
+def test_values_beyond_a_palette_take_its_ends() -> None:
+    found = read_palette(_palette([4, 10, 8], bytes([1, 2, 3, 4])), bits=8, signed=False, big_endian=False)
+    assert found[:, 0].tolist() == [1] * 11 + [2, 3] + [4] * 243
+
+
+def test_a_segmented_palette() -> None:
+    discrete, linear = [0, 2, 0, 10], [1, 4, 50]
+    indirect = [2, 1, 4, 0]  # the linear segment once more, which begins at word 4
+    words = np.asarray(discrete + linear + indirect, "<u2").tobytes()
+    made = _palette([10, 0, 16], words, segmented=True)
+    found = read_palette(made, bits=8, signed=False, big_endian=False)
+    assert found[:10, 0].tolist() == [0, 10, 20, 30, 40, 50, 50, 50, 50, 50]
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", b"\2\0\1\0\0\0\0\0" * 8])
+def test_a_damaged_palette(data: bytes) -> None:
+    for segmented in (False, True):
+        with pytest.raises(DicomError) as error:
+            read_palette(_palette([256, 0, 16], data, segmented=segmented), bits=8, signed=False, big_endian=False)
+        assert error.value.code == "failed:layout"
+
+
+def _packbits(raw: bytes) -> bytes:
+    return b"".join(bytes([len(part) - 1]) + part for part in (raw[i : i + 128] for i in range(0, len(raw), 128)))
+
+
+@pytest.mark.parametrize(("samples", "bits"), [(1, 8), (3, 8), (1, 16), (1, 32)])
+def test_run_lengths_of_every_depth(samples: int, bits: int) -> None:
+    draw = np.random.default_rng(0)
+    picture = draw.integers(0, 2**bits, (13, 17, samples)).astype(f">u{bits // 8}")
+    planes = [
+        picture[..., sample].copy().view(np.uint8).reshape(13, 17, -1)[..., byte].tobytes()
+        for sample in range(samples)
+        for byte in range(bits // 8)
+    ]
+    segments = [_packbits(plane) for plane in planes]
+    starts = np.cumsum([64, *map(len, segments)])[:-1]
+    header = struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(segments)))
+    found = decode_rle(header + b"".join(segments), 13, 17, samples, bits)
+    assert np.array_equal(found.reshape(picture.shape), picture)
+    with pytest.raises(ValueError, match="image data"):
+        decode_rle(header + b"".join(segments)[:-40], 13, 17, samples, bits)
+
+
+@pytest.mark.parametrize("frame", [b"", bytes(64), struct.pack("<16I", 1, 9999, *[0] * 14) + b"x"])
+def test_run_lengths_with_a_wrong_header(frame: bytes) -> None:
+    with pytest.raises(ValueError, match="RLE header"):
+        decode_rle(frame, 4, 4, 1, 8)
+
+
+def test_values_that_cannot_be_read_are_not_there() -> None:
+    made = Dataset()
+    made.add_new("FrameTime", "DS", "12.5")
+    made.add_new("CineRate", "IS", "30")
+    made.add_new("HeartRate", "IS", "")
+    made.add_new("PixelSpacing", "DS", ["1", "2"])
+    made.add_new("PatientComments", "LT", " words \0")
+    assert (number(made, "FrameTime"), integer(made, "CineRate"), integer(made, "FrameTime")) == (12.5, 30, None)
+    assert (number(made, "HeartRate"), number(made, "StudyDate")) == (None, None)
+    assert numbers(made, "PixelSpacing") == [1.0, 2.0]
+    assert numbers(made, "PatientComments") == []
+    assert (text(made, "PatientComments"), text(made, "StudyDate")) == ("words", "")

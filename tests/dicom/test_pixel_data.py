@@ -1,0 +1,68 @@
+"""The fragment walker against an independent writer of items."""
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heart2heart.dicom.pixel_data import group_fragments, scan_fragments
+
+END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+FRAGMENT = st.binary(min_size=1, max_size=20).map(lambda raw: raw + b"\0" * (len(raw) % 2))
+
+
+def item(value: bytes) -> bytes:
+    return b"\xfe\xff\x00\xe0" + struct.pack("<I", len(value)) + value
+
+
+@given(st.lists(FRAGMENT, max_size=12), st.binary(max_size=9))
+def test_every_whole_fragment_is_found(fragments: list[bytes], before: bytes) -> None:
+    data = before + item(b"") + b"".join(map(item, fragments)) + END
+    found = scan_fragments(data, len(before))
+    assert [data[a:b] for a, b in found.fragments] == fragments
+    assert not found.cut
+
+
+@given(st.lists(FRAGMENT, min_size=1, max_size=8), st.data())
+def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.DataObject) -> None:
+    whole = item(b"") + b"".join(map(item, fragments))
+    end = data.draw(st.integers(8, len(whole)))
+    found = scan_fragments(whole[:end], 0)
+    assert found.cut
+    got = [whole[a:b] for a, b in found.fragments]
+    assert got == fragments[: len(got)]
+    held = 8
+    for number, fragment in enumerate(fragments):
+        held += 8 + len(fragment)
+        assert (len(got) > number) == (held <= end)
+
+
+@given(st.binary(max_size=200), st.integers(0, 220))
+def test_garbage_never_raises_and_spans_stay_inside(data: bytes, start: int) -> None:
+    found = scan_fragments(data, start)
+    assert all(0 <= a <= b <= len(data) for a, b in found.fragments)
+
+
+def test_items_are_grouped_by_the_offset_table() -> None:
+    parts = [b"aa", b"bbbb", b"cc", b"dd"]
+    data = item(struct.pack("<2I", 0, 22)) + b"".join(map(item, parts)) + END
+    found = scan_fragments(data, 0)
+    frames = group_fragments(data, found, 2, single=False)
+    assert [[data[a:b] for a, b in spans] for spans in frames] == [[b"aa", b"bbbb"], [b"cc", b"dd"]]
+
+
+def test_a_wrong_offset_table_is_not_believed() -> None:
+    parts = [b"\xff\xd8\xff\xe0", b"xx", b"\xff\xd8\xff\xdb", b"yy"]
+    for table in ((0, 11), (4, 20), (0, 5000), (0, 0)):
+        data = item(struct.pack("<2I", *table)) + b"".join(map(item, parts)) + END
+        frames = group_fragments(data, scan_fragments(data, 0), None, single=False)
+        assert [len(spans) for spans in frames] == [2, 2]
+
+
+def test_without_a_table_frames_start_where_codestreams_start() -> None:
+    data = item(b"") + item(b"\xff\xd8\xff\xe0") + item(b"mm") + item(b"\xff\x4f\xff\x51") + END
+    assert [len(spans) for spans in group_fragments(data, scan_fragments(data, 0), None, single=False)] == [2, 1]
+    assert [len(spans) for spans in group_fragments(data, scan_fragments(data, 0), 3, single=False)] == [1, 1, 1]
+    assert [len(spans) for spans in group_fragments(data, scan_fragments(data, 0), 1, single=True)] == [1, 1, 1]
+    empty = item(b"") + END
+    assert group_fragments(empty, scan_fragments(empty, 0), 1, single=False) == []

@@ -1,0 +1,69 @@
+"""Calibration errors: the plain and the debiased one where the truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from heart2heart.evaluation.calibration import calibrate, mean_of_rows, reliability_diagram, rms_debiased
+from heart2heart.evaluation.probabilities import log_probabilities
+from tests.evaluation.simulation import make_site, setting
+
+
+def calibrated(seed: int, clusters: int = 150, each: int = 10, temper: float = 1.0) -> tuple[float, float]:
+    """Return ECE and debiased error of a model whose probabilities are right, up to a temperature."""
+    rng = np.random.default_rng(seed)
+    logits = np.repeat(rng.normal(0, 1.5, (clusters, 1, 3)), each, axis=1).reshape(-1, 3)
+    logits += rng.normal(0, 0.5, logits.shape)
+    p = np.exp(log_probabilities(logits))
+    truth = (rng.random((len(p), 1)) > p.cumsum(1)).sum(1).clip(0, 2)
+    site = make_site(logits * temper, truth, np.repeat(np.arange(clusters), each))
+    found = calibrate(site, log_probabilities(logits * temper), setting(3))
+    assert found.ece is not None
+    assert found.rms_debiased is not None
+    return found.ece, found.rms_debiased
+
+
+def test_a_calibrated_model_has_a_plain_error_but_no_debiased_one() -> None:
+    found = np.array([calibrated(seed) for seed in range(8)])
+    assert found[:, 0].min() > 0.02
+    assert found[:, 1].mean() < found[:, 0].mean() / 2
+    assert (found[:, 1] < 0.02).mean() >= 0.75
+
+
+def test_a_bold_model_keeps_its_error() -> None:
+    found = np.array([calibrated(seed, temper=3.0) for seed in range(4)])
+    # What is wrong with the probabilities themselves, from very many frames.
+    _, true = calibrated(99, clusters=4000, temper=3.0)
+    assert true > 0.1
+    np.testing.assert_allclose(found[:, 1], true, atol=0.03)
+
+
+def test_one_cluster_has_no_debiased_error_and_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    site = make_site(rng.normal(size=(40, 3)), rng.integers(0, 3, 40), np.zeros(40, int))
+    assert rms_debiased(site, log_probabilities(site.sample.logits[0])) is None
+    found = mean_of_rows(site, np.arange(40.0), setting(3))
+    assert (found.value, found.low) == (19.5, None)
+
+
+@pytest.mark.parametrize("bca", [False, True])
+def test_the_mean_of_rows_is_resampled_by_cluster(bca: bool) -> None:
+    site = make_site(np.zeros((60, 2)), np.arange(60) % 2, np.arange(60) // 2, bca=bca, replicates=2000)
+    found = mean_of_rows(site, (np.arange(60) // 2 % 2).astype(float), setting(2, bca=bca))
+    assert found.value == 0.5
+    assert found.low is not None
+    assert found.high is not None
+    # Thirty clusters of two equal rows: the standard error is that of thirty, not sixty, coin tosses.
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(30), abs=0.03)
+
+
+def test_the_diagram_bends_as_the_model_is_bold() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 2, 2000)
+    logits = rng.normal(0, 3, (2000, 2))  # knows nothing, and is sure
+    points = reliability_diagram(make_site(logits, truth, np.arange(2000) // 10), log_probabilities(logits))
+    assert len(points) == 15
+    assert sum(point.n for point in points) == 2000
+    assert all(point.accuracy < 0.6 for point in points)
+    assert [p.confidence for p in points] == sorted(p.confidence for p in points)

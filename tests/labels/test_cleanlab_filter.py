@@ -1,0 +1,78 @@
+"""Suspects by cleanlab: what it is given and what is made of its answer; with the library itself where it is there."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from heart2heart.errors import MissingInputError, UnknownNameError
+from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.label_errors import DETECTORS, find_label_errors
+from heart2heart.schema.predictions import Predictions
+from tests.labels.test_label_errors import CLASSES, _predictions, _say
+
+SHARES = [(0.9, 0.1), (0.6, 0.4), (0.3, 0.7), (0.2, 0.8)]
+
+
+def _four() -> tuple[Predictions, list[LabelEvent]]:
+    clips = [f"c{at}" for at in range(4)]
+    events = [_say(clip, CLASSES[at % 2]) for at, clip in enumerate(clips)]
+    return _predictions([(clip, 0, "test", shares) for clip, shares in zip(clips, SHARES, strict=True)]), events
+
+
+def test_without_the_library_the_extra_and_its_licence_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, events = _four()
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    for name in ("cleanlab.count", "cleanlab.filter"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(MissingInputError, match=r"not installed\. Run: pip install 'heart2heart\[cleanlab\]' \(AGPL"):
+        find_label_errors([predictions], events, detector="cleanlab")
+    with pytest.raises(UnknownNameError, match="Known: cleanlab, confident_learning"):
+        find_label_errors([predictions], events, detector="judy")
+
+
+def test_its_mask_names_the_suspects_and_its_count_the_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def find_label_issues(labels: Any, shares: Any, *, n_jobs: int) -> Any:
+        asked.append((labels.tolist(), shares, n_jobs))
+        return np.array([False, True, True, False])
+
+    for name, function in (("count", lambda labels, shares: 2), ("filter", find_label_issues)):
+        module: Any = ModuleType(f"cleanlab.{name}")
+        module.num_label_issues = module.find_label_issues = function
+        monkeypatch.setitem(sys.modules, f"cleanlab.{name}", module)
+    monkeypatch.setitem(sys.modules, "cleanlab", ModuleType("cleanlab"))
+    predictions, events = _four()
+    found = find_label_errors([predictions], events, detector="cleanlab")
+    (labels, shares, jobs) = asked[0]
+    assert (labels, jobs) == ([0, 1, 0, 1], 1)
+    assert shares == pytest.approx(np.array(SHARES), abs=1e-6)
+    # Ranked by the normalised margin, which is -0.4 for c2 and -0.2 for c1.
+    assert [(one.clip, one.label, one.model) for one in found.issues] == [
+        ("c2", "PLAX", "A4C"),
+        ("c1", "A4C", "PLAX"),
+    ]
+    assert (found.clips, found.expected_errors) == (4, 2.0)
+
+
+def test_the_library_itself_finds_planted_faults() -> None:
+    pytest.importorskip("cleanlab", reason="cleanlab (AGPL-3.0) is installed by nobody but you")
+    rng = np.random.default_rng(3)
+    truth, faulty = rng.integers(2, size=400), rng.random(400) < 0.1
+    sure = np.clip(0.8 + rng.normal(0, 0.05, 400), 0, 1)
+    shares = np.where(np.arange(2) == truth[:, None], sure[:, None], 1 - sure[:, None])
+    clips = [f"c{at:03d}" for at in range(400)]
+    events = [_say(clip, CLASSES[truth[at] ^ faulty[at]]) for at, clip in enumerate(clips)]
+    predictions = _predictions([(clip, 0, "test", shares[at]) for at, clip in enumerate(clips)])
+    theirs, ours = (find_label_errors([predictions], events, detector=name) for name in DETECTORS[::-1])
+    named = {one.clip for one in theirs.issues}
+    wrong = {clip for at, clip in enumerate(clips) if faulty[at]}
+    assert len(named & wrong) > 0.9 * len(wrong)
+    assert len(named - wrong) < 0.1 * len(wrong)
+    assert theirs.expected_errors == pytest.approx(faulty.sum(), rel=0.25)
+    assert len(named & {one.clip for one in ours.issues}) > 0.9 * len(named)

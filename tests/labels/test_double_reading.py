@@ -1,0 +1,59 @@
+"""How far the reading of a clip is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heart2heart.labels.double_reading import ClipReadings, readings_wanted
+from heart2heart.labels.events import LabelEvent
+
+
+def _say(rater: str, word: str, kind: str = "label", frame: str = "") -> LabelEvent:
+    plain = word in ("unsure", "unusable")
+    return LabelEvent(
+        "c", frame, "" if plain else word, rater, "", "t", kind=kind, answer=word if plain else "view"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("events", "once", "twice"),
+    [
+        ([], "unread", "unread"),
+        ([_say("a", "A4C")], "agreed", "half"),
+        ([_say("a", "unsure")], "disagreement", "half"),
+        ([_say("a", "unusable"), _say("b", "unusable")], "agreed", "agreed"),
+        ([_say("a", "A4C"), _say("b", "A2C")], "disagreement", "disagreement"),
+        ([_say("a", "A4C"), _say("a", "A2C")], "agreed", "half"),
+        ([_say("a", "unsure"), _say("b", "unsure")], "disagreement", "disagreement"),
+        ([_say("a", "A4C"), _say("b", "A2C"), _say("z", "A4C", "adjudication")], "adjudicated", "adjudicated"),
+        ([_say("a", "A4C", frame="c:0000")], "unread", "unread"),
+    ],
+)
+def test_status(events: list[LabelEvent], once: str, twice: str) -> None:
+    state = ClipReadings.from_events(events)
+    assert (state.status(1), state.status(2)) == (once, twice)
+    assert state.version == len(events)
+
+
+def test_what_is_taken_back_opens_the_clip_again() -> None:
+    first, second = _say("a", "A4C"), _say("b", "A2C")
+    state = ClipReadings.from_events([first, second, second.retraction("later")])
+    assert (state.version, state.readings, state.status(2)) == (3, {"a": "A4C"}, "half")
+    ruling = _say("z", "A3C", "adjudication")
+    assert ClipReadings.from_events([first, second, ruling, ruling.retraction("later")]).status(2) == "disagreement"
+
+
+@given(st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_keeps_the_clips_of_a_smaller_one(seed: int, one: float, other: float) -> None:
+    less, more = sorted((one, other))
+    for number in range(40):
+        assert readings_wanted(f"clip {number}", less, seed) <= readings_wanted(f"clip {number}", more, seed)
+
+
+def test_the_share_is_met_and_the_seed_chooses() -> None:
+    clips = [f"{number:016x}" for number in range(4000)]
+    twice = [clip for clip in clips if readings_wanted(clip, 0.2) == 2]
+    assert abs(len(twice) / len(clips) - 0.2) < 0.03
+    assert twice != [clip for clip in clips if readings_wanted(clip, 0.2, 1) == 2]
+    assert {readings_wanted(clip, 0.0) for clip in clips} == {1}
+    assert {readings_wanted(clip, 1.0) for clip in clips} == {2}

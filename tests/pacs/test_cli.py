@@ -1,0 +1,49 @@
+"""The two verbs as a user meets them: from a PACS to a store, and one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from heart2heart.ingest.pipeline import ingest
+from heart2heart.ingest.settings import IngestSettings
+from heart2heart.store.frame_store import FrameStore
+from tests.pacs.conftest import PASSWORD, USER, Orthanc, free_port
+
+
+def _run(*arguments: str, user: str = USER) -> subprocess.CompletedProcess[str]:
+    known = {"HEART2HEART_DICOMWEB_USER": user, "HEART2HEART_DICOMWEB_PASSWORD": PASSWORD, "PYTHONUTF8": "1"}
+    line = (sys.executable, "-c", "from heart2heart.cli import main; main()", *arguments)
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | known, timeout=60)
+
+
+def test_from_a_pacs_to_the_same_store(orthanc: Orthanc, tmp_path: Path) -> None:
+    landing, clips = tmp_path / "landing", orthanc.files[0].parent
+    query = tmp_path / "query.yaml"
+    query.write_text("match: {PatientID: TEST-*}\n")
+    done = _run("pull", orthanc.url, str(landing), "--query", str(query), "--key", str(tmp_path / "k"))
+    assert (done.returncode, done.stdout) == (0, "6 instances found: 6 fetched, 0 here before, 0 refused\n")
+    assert done.stderr == ""
+    settings, digests = IngestSettings(size=32), []
+    for number, folder in enumerate((landing, clips)):
+        store = tmp_path / f"store{number}"
+        assert ingest([folder], site="a", store=store, key=tmp_path / "k", settings=settings).clips == 6
+        digests.append(FrameStore.open(store).digest())
+    assert digests[0] == digests[1]
+
+
+def test_mistakes_are_one_line_without_identity(orthanc: Orthanc, tmp_path: Path) -> None:
+    landing = str(tmp_path / "landing")
+    refused = _run("pull", orthanc.url, landing, user="nobody")
+    down = _run("pull", f"http://127.0.0.1:{free_port()}/dicom-web", landing)
+    strange = _run("pull", f"{orthanc.root}/nothing", landing)
+    for done, said in ((refused, "HTTP 401"), (down, "does not answer"), (strange, "HTTP 404")):
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not any(word in done.stderr for word in (PASSWORD, "nobody", "1.2.3"))
+    open_door = _run("receive", landing, "--bind", "0.0.0.0")
+    assert open_door.returncode == 2
+    assert "anybody on the network could send" in open_door.stderr

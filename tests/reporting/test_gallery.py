@@ -1,0 +1,31 @@
+"""The gallery's rule, and that it takes nothing for a picture that is not one."""
+
+from __future__ import annotations
+
+import base64
+
+from heart2heart.reporting.gallery import choose_tiles
+from heart2heart.schema.predictions import Predictions
+from tests.evaluation.factory import with_rows
+
+
+def test_the_most_confident_come_first_and_kinds_are_true(predictions: Predictions) -> None:
+    sites = choose_tiles(predictions, "fix-0")
+    classes = predictions.provenance.classes
+    assert list(sites) == ["north", "east", "south", "west"]
+    for tiles in sites.values():
+        for kind, most in (("failure", 4), ("success", 3), ("outside", 2)):
+            chances = [tile.probability for tile in tiles if tile.kind == kind]
+            assert len(chances) <= most
+            assert chances == sorted(chances, reverse=True)
+        for tile in tiles:
+            assert (tile.kind == "outside") == (tile.truth not in classes)
+            assert (tile.kind == "success") == (tile.truth == tile.predicted)
+            assert base64.b64decode(tile.image.partition(",")[2]).startswith(b"\x89PNG")
+
+
+def test_other_bytes_are_left_out(predictions: Predictions) -> None:
+    rows = [
+        row | {"image": b"<svg onload=alert(1)>" if row["image"] else None} for row in predictions.table.to_pylist()
+    ]
+    assert choose_tiles(with_rows(predictions, rows), "fix-0") == {}

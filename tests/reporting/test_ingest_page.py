@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import MissingInputError
+from heart2heart.reporting.ingest_content import ingest_report
+from heart2heart.reporting.ingest_page import (
+    ContactSheet,
+    IngestContent,
+    SamplePicture,
+    SiteIngestCounts,
+    StatusReason,
+    WithheldFiles,
+    write_ingest_page,
+)
+from heart2heart.store.frame_store import FrameStore
+from tests.ingest.archive_kit import EXPECTED, make_archive, run
+from tests.reporting.test_browser import visit
+from tests.support import make_store
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingest the small archive and write its page."""
+    root = tmp_path_factory.mktemp("ingest")
+    run(make_archive(root / "in"), root / "store")
+    return ingest_report(root / "store", root / "page.html")
+
+
+def test_every_file_and_reason_is_on_the_page(page: Path) -> None:
+    text = unescape(page.read_text(encoding="utf-8")).replace("\xa0", " ")
+    assert f"6 of {sum(EXPECTED.values())} files became frames (50.0 %)" in text
+    assert "2 patients" in text
+    for code, number in EXPECTED.items():
+        if code != "accepted":
+            words = code.replace(":", ": ").replace("_", " ")
+            assert re.search(rf'<th scope="row">{words}</th><td class="n">{number}</td>', text), code
+    assert "SYNTHETIC" not in text  # these files do not say that they are
+    assert text.count("data:image/png;base64,") == 2  # at most one a patient
+
+
+def test_the_page_opens_silently_and_asks_for_nothing(page: Path, tmp_path: Path) -> None:
+    found = visit(page, tmp_path)
+    assert (found.console, found.requests) == ([], [])
+
+
+def test_what_was_left_out_is_told_by_status_and_maker_and_never_shown(page: Path, tmp_path: Path) -> None:
+    document = unescape(visit(page, tmp_path).document).replace("\xa0", " ")
+    sheet = document[document.index("Excluded or failed") :]
+    assert "<img" not in sheet
+    tiles = {
+        found[1]: found[0] for found in re.findall(r'<p class="no-picture[^>]*>(.*?)</p>.*?<strong>(.*?)<', sheet, re.S)
+    }
+    assert tiles == {
+        "excluded: duplicate": "Shown as its original",
+        "excluded: not dicom": "No picture was read",
+        "excluded: secondary capture": "Not shown: nothing says where in it a name may stand",
+        "failed: empty": "No picture was read",
+        "failed: truncated": "No picture was read",
+    }
+    assert sheet.count("<span>Philips</span><span>1</span>") == 3  # the copy, the capture, the cut clip
+
+
+def test_the_same_store_gives_the_same_page(page: Path, tmp_path: Path) -> None:
+    again = ingest_report(page.with_name("store"), tmp_path / "again.html")
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_a_store_without_a_ledger_has_no_page(tmp_path: Path) -> None:
+    store: FrameStore = make_store(tmp_path / "store", patients=1)
+    with pytest.raises(MissingInputError):
+        ingest_report(store.root, tmp_path / "page.html")
+
+
+def test_texts_are_escaped_and_synthetic_data_is_called_so(tmp_path: Path) -> None:
+    content = IngestContent(
+        store="s<b>",
+        geometry="tmed2-64",
+        synthetic=True,
+        sites=(SiteIngestCounts("A&B", {"accepted": 3, "failed:empty": 1}, 2, 2, 3, {"b_mode": 20, "m_mode": 1}),),
+        reasons=(StatusReason("failed:empty", "No <bytes>.", "Copy again.", {"A&B": 1}),),
+        flags=(("salvaged", "Cut short.", 1),),
+        sheets=(
+            ContactSheet("m_mode", "maker", 1, 1, (SamplePicture(b"\x89PNG"),)),
+            ContactSheet("b_mode", "maker", 3, 20, (SamplePicture(b"\x89PNG", ("split_screen",)),)),
+        ),
+        left_out=(
+            WithheldFiles("failed:empty", "No <bytes>.", False, ((None, 1),)),
+            WithheldFiles("excluded:not_ultrasound", "Other.", True, (*((f"M<{n}>", 2) for n in range(8)), (None, 3))),
+        ),
+        code_version="1",
+    )
+    text = write_ingest_page(content, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "SYNTHETIC DATA" in text
+    assert "s&lt;b&gt;" in text
+    assert "No &lt;bytes&gt;." in text
+    assert [(step.title, step.number) for step in content.sites[0].flow] == [
+        ("Files offered", 4), ("Clips in the store", 3), ("Frames in the store", 21), ("B-mode and colour frames", 20),
+    ]  # fmt: skip
+    assert [title for title, _ in content.groups] == [
+        "Accepted, and taken by a training pool", "Accepted, but excluded from a training pool",
+    ]  # fmt: skip
+    assert [[sheet.mode for sheet in sheets] for _, sheets in content.groups] == [["b_mode"], ["m_mode"]]
+    assert "<div>split screen</div>" in text
+    assert "M&lt;5&gt;" in text
+    assert "M&lt;6&gt;" not in text
+    assert (content.left_out[1].files, content.left_out[1].others) == (19, 7)
+    assert text.count("Not shown: nothing says where in it a name may stand") == 1
+    assert "<script" not in text
+    assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")

@@ -1,0 +1,117 @@
+"""Sentences follow from intervals by rule, and never call an interval that includes zero "no difference"."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from heart2heart.evaluation.intervals import not_estimable
+from heart2heart.reporting import sentences
+from heart2heart.reporting.page import pooled
+from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.site_metrics import Estimate
+
+
+def est(value: float, low: float | None, high: float | None, clusters: int = 40) -> Estimate:
+    reason = None if low is not None else "only one patient"
+    return Estimate(
+        value=value, low=low, high=high, n=100, clusters=clusters, few_clusters=clusters < 30, reason=reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "kind", "said"),
+    [
+        (est(0.2, 0.1, 0.3), "worse", "20.0 points below the source hospital (loss of 10.0 to 30.0): the interval exc"),
+        (est(0.05, -0.1, 0.2), "open", "includes zero and allows a loss of up to 20.0."),
+        (est(-0.1, -0.2, -0.05), "better", "10.0 points above the source hospital"),
+        (est(0.1, None, None), "unknown", "no interval can be given: only one patient."),
+        (not_estimable("no view in common with the source"), "unknown", "cannot be estimated: no view in common"),
+    ],
+)
+def test_carry_over(gap: Estimate, kind: str, said: str) -> None:
+    assert sentences.judge_transfer(gap).kind == kind
+    assert said in sentences.describe_gap(gap).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("found", "p_holm", "kind", "said"),
+    [
+        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, and it still stands after correction for 3 hospitals."),
+        (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but it does not stand after correction"),
+        (est(-0.1, -0.2, -0.05), 0.01, "worse", "excludes zero"),
+        (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero; it allows anything from"),
+        (est(0.1, None, None), None, "unknown", "no interval can be given"),
+        (not_estimable("nothing there"), None, "unknown", "Not estimable: nothing there."),
+    ],
+)
+def test_differences(found: Estimate, p_holm: float | None, kind: str, said: str) -> None:
+    assert sentences.judge_difference(found).kind == kind
+    sentence = sentences.describe_difference(found, p_holm, 3)
+    assert said in sentence.replace("\xa0", " ")
+    assert "no difference" not in sentence
+
+
+def test_one_hospital_needs_no_correction() -> None:
+    assert sentences.describe_difference(est(0.1, 0.05, 0.15), 0.01, 1).endswith("the interval excludes zero.")
+
+
+def test_failures_name_the_worst_view(metrics: Metrics) -> None:
+    site = metrics.runs[1].sites[2]
+    views = {view: found.value for view, found in site.sensitivity.items() if found.value is not None}
+    worst = min(views, key=lambda view: views[view] or 0)
+    assert sentences.describe_failures(site, metrics.classes).startswith(f"Weakest view: {worst}, ")
+
+
+def test_caution_is_given_for_few_patients_only(metrics: Metrics) -> None:
+    assert sentences.caution(est(0.5, 0.4, 0.6), metrics) is None
+    assert "Fewer than 30 patients" in (sentences.caution(est(0.5, 0.4, 0.6, clusters=9), metrics) or "")
+
+
+def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> None:
+    method = metrics.methods[-1]
+    text = " ".join(sentences.headline(method, metrics))
+    assert "trained at north, was tested at 3\xa0hospitals" in text
+    for gap in method.generalisation.gaps:
+        place = text.index(gap.site, text.index("At "))
+        kind = sentences.judge_transfer(gap.gap).kind
+        after = {"worse": "less accurate", "open": "no loss is shown", "better": "more accurate", "unknown": "judged"}
+        assert after[kind] in text[place:]
+
+
+def test_comparison_shows_where_it_does_not_help(metrics: Metrics) -> None:
+    text = sentences.compare_headline(metrics.comparisons[0])
+    assert "not shown to differ at" in text
+    assert "south" in text[text.index("not shown to differ") :]
+
+
+def test_comparison_speaks_of_one_interval_or_of_each(metrics: Metrics) -> None:
+    shared = metrics.comparisons[0].sites[0]
+    differences = {"a": est(0.2, 0.1, 0.3), "b": est(-0.2, -0.3, -0.1), "c": est(0.3, 0.2, 0.4)}
+    sites = tuple(shared.model_copy(update={"site": site, "difference": d}) for site, d in differences.items())
+    text = sentences.compare_headline(metrics.comparisons[0].model_copy(update={"sites": sites}))
+    assert "more accurate at a and c (each interval excludes zero)" in text
+    assert "less accurate at b (the interval excludes zero)" in text
+
+
+def test_a_pool_from_held_out_hospitals_is_said_first(predictions: Predictions, metrics: Metrics) -> None:
+    method = metrics.methods[-1]
+    assert sentences.headline(method, metrics)[0].endswith("that it had never seen.")
+    assert pooled(predictions, method.runs) == []
+    about = predictions.provenance
+    sites = [
+        site.model_copy(update={"roles": site.roles | {"unlabeled": 9}}) if site.held_out else site
+        for site in about.sites
+    ]
+    taken = replace(predictions, provenance=about.model_copy(update={"sites": tuple(sites)}))
+    held = [site.site for site in sites if site.held_out]
+    assert pooled(taken, method.runs) == held
+    first = sentences.headline(method, metrics, held)[0]
+    assert "never seen" not in first
+    assert all(name in first for name in held)
+    config = {"method": {"name": "labels_only"}, "fix_a_step": {"mixing": False}}
+    runs = tuple(run.model_copy(update={"config": config}) for run in about.runs)
+    without = replace(taken, provenance=taken.provenance.model_copy(update={"runs": runs}))
+    assert pooled(without, method.runs) == []

@@ -1,0 +1,121 @@
+"""The first screen answers by rule, and says what it cannot say."""
+
+from __future__ import annotations
+
+import pytest
+
+from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.reporting.cards import cards
+from heart2heart.reporting.sentences import at_chance
+from heart2heart.reporting.summary import SummarySection, summary
+from heart2heart.schema.metrics import Metrics, RandomEffects
+from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
+
+
+def ask(metrics: Metrics) -> list[SummarySection]:
+    return list(summary(metrics.methods[-1], metrics.runs[-1], metrics.comparisons[-1], metrics))
+
+
+@pytest.fixture(scope="module")
+def real(rich_metrics: Metrics) -> Metrics:
+    sites = tuple(site.model_copy(update={"clusters": 40}) for site in rich_metrics.sites)
+    return rich_metrics.model_copy(update={"synthetic": False, "sites": sites})
+
+
+def test_questions_and_synthetic_first(rich_metrics: Metrics) -> None:
+    carry, sure, fails, better = ask(rich_metrics)
+    assert [one.question for one in (carry, sure, fails)] == [
+        "Does it carry over?", "How sure are we?", "Where does it fail?",
+    ]  # fmt: skip
+    assert better.question == "Is it better than “labels only”?"
+    assert sure.verdict.text == "Synthetic data"
+    assert sure.sentences[0].startswith("Synthetic data, not patients")
+    assert all(name in carry.sentences[0] for name in ("east", "south", "west"))
+
+
+def test_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metrics, real: Metrics) -> None:
+    few = rich_metrics.model_copy(update={"synthetic": False})
+    assert ask(few)[1].verdict.text == "Few patients"
+    assert any("west (below 30)" in sentence for sentence in ask(few)[1].sentences)
+    assert ask(real)[1].verdict.text == "Trained once"
+    method = real.methods[-1].model_copy(update={"runs": ("a", "b", "c")})
+    found = summary(method, real.runs[-1], None, real)
+    assert len(found) == 3
+    assert found[1].verdict.kind == "better"
+    assert "It was trained 3 times." in found[1].sentences
+
+
+def test_another_hospital_only_with_a_prediction_interval(real: Metrics) -> None:
+    assert any("Too few hospitals" in sentence for sentence in ask(real)[1].sentences)
+    known = {"mean": 0.8, "low": 0.75, "high": 0.85, "between": 0.05, "prediction_low": 0.64, "prediction_high": 0.96}
+    for effects, said in (
+        (RandomEffects(**known, sites=6), "from 64.0 to 96.0 % is plausible; in simulations one hospital in ten lay"),
+        (RandomEffects(**dict.fromkeys(known), sites=6, reason="no spread"), "is not estimable: no spread."),
+    ):
+        general = real.methods[-1].generalisation.model_copy(update={"random_effects": effects})
+        method = real.methods[-1].model_copy(update={"generalisation": general})
+        assert any(said in sentence for sentence in summary(method, real.runs[-1], None, real)[1].sentences)
+
+
+def test_failures_name_the_worst_cell_the_threshold_and_the_surroundings(rich_metrics: Metrics) -> None:
+    text = " ".join(ask(rich_metrics)[2].sentences)
+    cell = rich_metrics.methods[-1].generalisation.worst_cell
+    assert cell is not None
+    assert f"{cell.view} at {cell.site}" in text
+    risks = {site.site: site.selective.risk.value or 0 for site in rich_metrics.runs[-1].sites[1:] if site.selective}
+    worst = max(risks, key=risks.__getitem__)
+    assert f"of the kept frames are still wrong at {worst}, the worst hospital" in text
+    assert "with the scan blacked out it still beats guessing at" in text
+    assert "views that it does not know" in text
+
+
+def test_a_model_that_says_one_thing_does_not_carry_over() -> None:
+    made = make_predictions(hospitals=HOSPITALS[:2])
+    blind = with_rows(made, [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in made.table.to_pylist()])
+    metrics = evaluate_predictions(blind, replicates=100)
+    assert metrics.methods[-1].generalisation.gaps[0].gap.value == 0.0  # no loss, since there was nothing to lose
+    carry = ask(metrics)[0]
+    assert (carry.verdict.kind, carry.verdict.text) == ("worse", "Not shown to beat guessing")
+    text = " ".join(carry.sentences).replace("\xa0", " ")
+    assert "calling every frame one view reaches 25.0 %. That holds for its source north too" in text
+    assert "no loss is shown" not in text
+    (card,) = cards(metrics.methods[-1], None, metrics.runs[-1], metrics)
+    assert card.verdict.text == "Not shown to beat guessing"
+    assert card.sentences[0].replace("\xa0", " ") == "Calling every frame one view would reach 25.0 %."
+
+
+def test_guessing_is_judged_by_the_views_that_are_there(rich_metrics: Metrics) -> None:
+    method = rich_metrics.methods[-1]
+    row = method.sites[1]
+    found = row.balanced_accuracy.model_copy(update={"low": 0.45})
+    changed = method.model_copy(
+        update={"sites": (method.sites[0], row.model_copy(update={"balanced_accuracy": found}), *method.sites[2:])}
+    )
+    east = rich_metrics.sites[1]
+    for views, weak in (({"A2C": 9, "A4C": 9}, {east.site: 0.5}), ({"A4C": 9}, {}), (dict(east.views), {})):
+        sites = (rich_metrics.sites[0], east.model_copy(update={"views": views}), *rich_metrics.sites[2:])
+        assert at_chance(changed, rich_metrics.model_copy(update={"sites": sites})) == weak
+    assert ask(rich_metrics)[0].verdict.text != "Not shown to beat guessing"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "text"),
+    [
+        ((0.1, -0.3), (0.2, -0.1), "open", "Better at 1, worse at 1 of 2 hospitals"),
+        ((-0.2, -0.3), (-0.1, -0.1), "worse", "No: worse at 2 of 2 hospitals"),
+        ((-0.2, -0.3), (0.1, -0.1), "worse", "No: worse at 1 of 2 hospitals"),
+        ((-0.2, 0.1), (0.1, 0.3), "better", "At 1 of 2 hospitals"),
+        ((-0.2, -0.1), (0.1, 0.3), "open", "Not shown"),
+    ],
+)
+def test_harm_is_said_as_plainly_as_help(
+    rich_metrics: Metrics, low: tuple[float, ...], high: tuple[float, ...], kind: str, text: str
+) -> None:
+    final = rich_metrics.comparisons[-1]
+    rows = [
+        row.model_copy(update={"difference": row.difference.model_copy(update={"low": least, "high": most})})
+        for row, least, most in zip(final.sites, low, high, strict=False)
+    ]
+    changed = final.model_copy(update={"sites": tuple(rows)})
+    verdict = summary(rich_metrics.methods[-1], rich_metrics.runs[-1], changed, rich_metrics)[-1].verdict
+    assert (verdict.kind, verdict.text.replace("\xa0", " ")) == (kind, text)

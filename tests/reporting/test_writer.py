@@ -1,0 +1,145 @@
+"""The whole report: self-contained, safe, the same each time, and true to the numbers."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from heart2heart.errors import EvaluationError
+from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.reporting.writer import write_report
+from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.predictions import Predictions
+from tests.evaluation.factory import HOSPITALS, Hospital, make_predictions
+from tests.reporting.page import Page
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> Page:
+    return Page(report.read_text(encoding="utf-8"))
+
+
+def test_same_predictions_same_bytes(predictions: Predictions, metrics: Metrics, report: Path, tmp_path: Path) -> None:
+    again = write_report(predictions, metrics, tmp_path / "again.html")
+    assert again.read_bytes() == report.read_bytes()
+    for name in ("MODEL_CARD.md", "checklist_tripod_cluster.md", "checklist_claim.md"):
+        assert (tmp_path / name).read_bytes() == report.with_name(name).read_bytes()
+
+
+def test_nothing_is_fetched_and_nothing_runs(report: Path, page: Page) -> None:
+    text = report.read_text(encoding="utf-8")
+    assert "//" not in re.sub(r"data:image/png;base64,[\w+/=]+", "", text)
+    assert not page.all("script")
+    assert not page.all("link")
+    policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in (policy["content"] or "")
+    for image in page.all("img"):
+        assert (image["src"] or "").startswith("data:image/png;base64,")
+    for link in page.all("a"):
+        assert (link["href"] or "").startswith("#")
+
+
+def test_it_can_be_read_without_eyes(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert all(cell.get("scope") for cell in page.all("th"))
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(figure.get("role") == "img" and figure.get("aria-label") for figure in page.all("svg"))
+    assert page.all("html")[0]["lang"] == "en"
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {(link["href"] or "")[1:] for link in page.all("a")} <= set(ids)
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+def test_main_numbers_are_on_the_page(page: Page, metrics: Metrics) -> None:
+    for method in metrics.methods:
+        for site in method.sites:
+            found = site.balanced_accuracy
+            assert found.low is not None
+            assert found.high is not None
+            assert f"{100 * found.low:.1f} to {100 * found.high:.1f}" in page.text
+    for digest in (metrics.predictions_sha256, metrics.split_sha256):
+        assert digest in page.text
+    for words in (
+        "excluded: not ultrasound",
+        "metadata probe",
+        "Steps whose gradients conflict",
+        "No difference shown",
+    ):
+        assert words in page.text
+
+
+def test_synthetic_is_said_wherever_results_are_shown(page: Page) -> None:
+    assert "SYNTHETIC DATA. Every hospital in this report is simulated." in page.text
+    assert page.text.count("SYNTHETIC DATA") > 15
+    assert all("Synthetic frame" in (image["alt"] or "") for image in page.all("img"))
+
+
+def test_real_data_are_not_called_synthetic(tmp_path: Path) -> None:
+    predictions = make_predictions(hospitals=HOSPITALS[:2], synthetic=False)
+    path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "report.html")
+    assert "synthetic" not in Page(path.read_text(encoding="utf-8")).text.lower()
+    assert "synthetic" not in (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8").lower()
+
+
+def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
+    evil = Hospital("<script>alert(1)</script>|&", True, 6, ("PLAX", "A4C"), (), (2.0, 2.0), ('"><img src=x>',))
+    predictions = make_predictions(hospitals=[HOSPITALS[0], evil])
+    path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "report.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert not page.all("script")
+    assert evil.name in page.text
+    assert all((image["src"] or "").startswith("data:") for image in page.all("img"))
+    card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "<script" not in card.replace("\\<", "")
+
+
+def test_seeds_one_method_and_an_empty_hospital(tmp_path: Path) -> None:
+    empty = Hospital("none", True, 3, (), ("A3C",), (2.0, 2.0), ("Maker",))
+    predictions = make_predictions(hospitals=[HOSPITALS[0], HOSPITALS[1], empty], seeds=(0, 1))
+    path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "seeds.html")
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "2 seeds:" in text
+    assert "At none there is no labeled test frame of a scored view." in text
+
+    about = predictions.provenance
+    alone = about.model_copy(update={"runs": about.runs[:1]})
+    rows = [row for row in predictions.table.to_pylist() if row["run"] == about.runs[0].run]
+    single = Predictions(predictions.table.schema.empty_table().from_pylist(rows, predictions.table.schema), alone)
+    path = write_report(single, evaluate_predictions(single, replicates=100), tmp_path / "one.html")
+    assert not [s for s in Page(path.read_text(encoding="utf-8")).all("section") if s.get("id") == "comparison"]
+
+
+def test_metrics_of_other_predictions_are_refused(metrics: Metrics, tmp_path: Path) -> None:
+    other = make_predictions(hospitals=HOSPITALS[:2])
+    with pytest.raises(EvaluationError, match="belong to other predictions"):
+        write_report(other, metrics, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_card_says_what_is_not_known(report: Path, metrics: Metrics) -> None:
+    card = report.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.startswith("# Model card: fixmatch + Fix-A-Step\n")
+    assert "**SYNTHETIC DATA.**" in card
+    assert card.count("not reported") >= 2
+    assert f"`{metrics.predictions_sha256}`" in card
+    tables = [line for line in card.splitlines() if line.startswith("| west")]
+    assert [line.count(" | ") for line in tables] == [7, 2]
+
+
+def test_several_methods_are_each_compared_with_the_first(tmp_path: Path) -> None:
+    predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
+    about = predictions.provenance
+    runs = tuple(run.model_copy(update={"method": f"method {place}"}) for place, run in enumerate(about.runs))
+    four = Predictions(predictions.table, about.model_copy(update={"runs": runs}))
+    path = write_report(four, evaluate_predictions(four, replicates=100), tmp_path / "four.html")
+    text = Page(path.read_text(encoding="utf-8")).text
+    for place in (1, 2, 3):
+        assert f"method {place} against method 0" in text
+    assert "Only the first and the last method are shown." in text

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heart2heart.errors import ConfigError
+from heart2heart.synthetic.config import HospitalConfig
+from heart2heart.synthetic.presets import four_hospitals
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"vocabulary": "klingon"}, "clinical"),
+        ({"labeled_patients": 30, "patients": 3}, "must not exceed patients"),
+        ({"frames": [9, 3]}, "fewest"),
+        ({"name": "../elsewhere"}, "name"),
+        ({"mix": {"colour": 0.7, "spectral": 0.6}}, "must not exceed 1"),
+        ({"mix": dict.fromkeys(("plax", "psax", "a4c", "a2c", "a3c", "a5c", "subcostal"), 0)}, "above 0"),
+        ({"machine": {"beam": 3}}, "unknown key"),
+    ],
+)
+def test_bad_values_are_refused_with_a_reason(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        HospitalConfig.parse({"name": "X", "labeled_patients": 0, **change}, where="test")
+
+
+def test_a_hospital_survives_the_way_through_yaml(tmp_path: Path, hospital: HospitalConfig) -> None:
+    hospital.save(tmp_path / "hospital.yaml")
+    assert HospitalConfig.load(tmp_path / "hospital.yaml") == hospital
+
+
+def test_the_four_hospitals_differ_where_it_matters() -> None:
+    hospitals = four_hospitals()
+    assert [hospital.name for hospital in hospitals] == ["A", "B", "C", "D"]
+    for name in ("machine", "syntax", "vocabulary", "manufacturer", "frame_rate", "mix"):
+        assert len({str(getattr(hospital, name)) for hospital in hospitals}) == 4, name
+    source, *held_out = hospitals
+    assert source.labeled_patients < source.patients / 3
+    assert all(hospital.labeled_patients == hospital.patients for hospital in held_out)
+
+
+def test_scale_changes_the_number_of_patients_only() -> None:
+    small = four_hospitals(0.1)
+    assert sum(hospital.patients for hospital in small) < 15
+    assert [hospital.machine for hospital in small] == [hospital.machine for hospital in four_hospitals()]
+    with pytest.raises(ConfigError, match="above 0"):
+        four_hospitals(0)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from heart2heart.errors import ExistsError
+from heart2heart.schema.views import SCORED_VIEWS, translate_label
+from heart2heart.synthetic.config import HospitalConfig
+from heart2heart.synthetic.hospital import SimulationSummary, simulate_hospital
+from heart2heart.utils import sha256_file
+
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def written(hospital: HospitalConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulationSummary]:
+    out = tmp_path_factory.mktemp("hospitals")
+    return out, simulate_hospital(hospital, out, SEED)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_same_seed_same_bytes_with_more_workers(
+    written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
+) -> None:
+    again = simulate_hospital(hospital, tmp_path, SEED, workers=2)
+    assert again == written[1]
+    assert _digests(tmp_path / "T") == _digests(written[0] / "T")
+
+
+def test_another_seed_gives_other_pictures_and_uids(
+    written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
+) -> None:
+    small = hospital.model_copy(update={"patients": 1})
+    simulate_hospital(small, tmp_path, SEED + 1)
+    first = {row["sop_instance_uid"] for row in _rows(written[0] / "T" / "truth.csv")}
+    assert first.isdisjoint(row["sop_instance_uid"] for row in _rows(tmp_path / "T" / "truth.csv"))
+
+
+def test_every_recording_is_readable_and_in_the_truth(written: tuple[Path, SimulationSummary]) -> None:
+    folder, summary = written[0] / "T", written[1]
+    truth = {row["sop_instance_uid"]: row for row in _rows(folder / "truth.csv")}
+    files = sorted(folder.glob("study*/IM*.dcm"))
+    assert len(files) == len(truth) == summary.clips + summary.stills
+    for path in files:
+        dataset = pydicom.dcmread(path)
+        row = truth[dataset.SOPInstanceUID]
+        assert dataset.SyntheticData == "YES"
+        assert dataset.pixel_array.shape[-1] == 3
+        assert (int(dataset.get("NumberOfFrames", 1)) > 1) == (row["mode"] in ("b_mode", "colour"))
+
+
+def test_labels_are_in_the_hospitals_own_words_and_true(written: tuple[Path, SimulationSummary]) -> None:
+    folder = written[0] / "T"
+    truth = {row["sop_instance_uid"]: row for row in _rows(folder / "truth.csv")}
+    labels = _rows(folder / "labels.csv")
+    assert list(labels[0]) == ["sop_instance_uid", "view", "rater", "labeled_at"]
+    assert len(labels) == written[1].labels < len(truth)
+    for label in labels:
+        row = truth[label["sop_instance_uid"]]
+        assert row["mode"] in ("b_mode", "colour")
+        assert translate_label(label["view"], "tmed2") == (row["view"] if row["view"] in SCORED_VIEWS else "OTHER")
+    assert {truth[label["sop_instance_uid"]]["view"] for label in labels} >= set(SCORED_VIEWS)
+
+
+def test_only_labeled_patients_have_labels(written: tuple[Path, SimulationSummary]) -> None:
+    folder = written[0] / "T"
+    uids = {row["sop_instance_uid"] for row in _rows(folder / "labels.csv")}
+    people = {
+        str(dataset.PatientID)
+        for path in folder.glob("study*/IM*.dcm")
+        if (dataset := pydicom.dcmread(path, stop_before_pixels=True)).SOPInstanceUID in uids
+    }
+    assert len(people) == 1
+
+
+def test_strays_are_what_they_claim(written: tuple[Path, SimulationSummary]) -> None:
+    folder, summary = written[0] / "T", written[1]
+    archive = folder / "archive"
+    assert len(list(archive.iterdir())) == 6
+    assert summary.files == summary.clips + summary.stills + 6
+    assert "PixelData" not in pydicom.dcmread(archive / "report0.dcm")
+    assert pydicom.dcmread(archive / "capture0.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.7"
+    clips = {sha256_file(path) for path in folder.glob("study*/IM*.dcm")}
+    assert sha256_file(archive / "copy0.dcm") in clips
+    assert sha256_file(archive / "truncated0.dcm") not in clips
+
+
+def test_a_finished_hospital_is_left_alone(written: tuple[Path, SimulationSummary], hospital: HospitalConfig) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (written[0] / "T").rglob("*")}
+    assert simulate_hospital(hospital, written[0], SEED) == written[1]
+    assert {path: path.stat().st_mtime_ns for path in (written[0] / "T").rglob("*")} == before
+
+
+def test_another_seed_or_a_foreign_folder_is_refused(
+    written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ExistsError, match="another seed or configuration"):
+        simulate_hospital(hospital, written[0], SEED + 1)
+    (tmp_path / "T").mkdir()
+    with pytest.raises(ExistsError, match="not a synthetic hospital"):
+        simulate_hospital(hospital, tmp_path, SEED)
+
+
+def test_what_a_killed_run_left_behind_is_replaced(hospital: HospitalConfig, tmp_path: Path) -> None:
+    leftover = tmp_path / ".T.part" / "study0000_1"
+    leftover.mkdir(parents=True)
+    (leftover / "IM0001.dcm").write_bytes(b"half a file")
+    small = hospital.model_copy(update={"patients": 1})
+    simulate_hospital(small, tmp_path, SEED)
+    assert [path.name for path in tmp_path.iterdir()] == ["T"]
+    pydicom.dcmread(tmp_path / "T" / "study0000_1" / "IM0001.dcm", stop_before_pixels=True)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, heart2heart.synthetic; print([m for m in ('numpy', 'scipy', 'pydicom', 'PIL') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from heart2heart.errors import UnknownNameError
+from heart2heart.synthetic.anatomy.scene import Tissue
+from heart2heart.synthetic.anatomy.view_plane import SIMULATED_VIEWS
+from heart2heart.synthetic.config import MachineConfig
+from heart2heart.synthetic.image_formation import (
+    Acquisition,
+    acquire,
+    form_echo,
+    frame_phases,
+    log_compress,
+    render_clip,
+    render_frames,
+    scatterer_indices,
+)
+from heart2heart.synthetic.patient import SyntheticPatient, draw_patient
+from heart2heart.synthetic.scan_conversion import scan_converter
+
+PATIENT = SyntheticPatient(quality=0.9)
+
+
+def _around(taken: Acquisition, frame: npt.NDArray[np.uint8], name: str, half: int = 4) -> float:
+    sector = scan_converter(taken.machine)
+    x, z = taken.scene.landmarks[name]
+    pixel = sector.spacing_cm(taken.depth_cm)
+    column, row = round(sector.apex[0] + x / pixel), round(sector.apex[1] + z / pixel)
+    return float(frame[row - half : row + half + 1, column - half : column + half + 1].mean())
+
+
+@pytest.mark.parametrize("view", SIMULATED_VIEWS)
+def test_chambers_are_darker_than_walls(view: str, machine: MachineConfig) -> None:
+    darker = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        taken = acquire(view, PATIENT, machine, rng)
+        frame = render_frames(taken, frame_phases(1, 30.0, 70.0), rng)[0]
+        chamber = _around(taken, frame, "LV" if "LV" in taken.scene.landmarks else "LA")
+        darker.append(_around(taken, frame, "wall", 3) - chamber)
+    assert np.median(darker) > 15
+
+
+@pytest.mark.parametrize("view", SIMULATED_VIEWS)
+def test_a_clip_is_black_outside_the_sector_and_varied_inside(view: str, machine: MachineConfig) -> None:
+    clip = render_clip(view, PATIENT, machine, 2, np.random.default_rng(3))
+    assert clip.shape == (2, machine.rows, machine.columns)
+    assert clip.dtype == np.uint8
+    flat = clip.reshape(2, -1)
+    inside = scan_converter(machine).inside
+    assert not np.delete(flat, inside, axis=1).any()
+    assert float(flat[:, inside].std()) > 15
+
+
+def test_an_unknown_view_is_refused_with_the_known_ones(machine: MachineConfig) -> None:
+    with pytest.raises(UnknownNameError, match="SUBCOSTAL"):
+        render_clip("PARIETAL", PATIENT, machine, 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("view", ["A4C", "PSAX", "PLAX"])
+def test_motion_repeats_each_beat_and_is_real_within_it(view: str, machine: MachineConfig) -> None:
+    taken = acquire(view, PATIENT, machine, np.random.default_rng(2))
+    phase = np.array([0.0, 1.0, 0.38], dtype=np.float32)
+    cells = scatterer_indices(taken, phase, taken.grid)
+    labels = taken.scatterers.labels.ravel()[cells]
+    np.testing.assert_array_equal(labels[0], labels[1])
+    blood = (labels == Tissue.BLOOD).sum(axis=(1, 2))
+    assert blood[2] < 0.95 * blood[0]
+
+
+def test_a_weak_heart_moves_less(machine: MachineConfig) -> None:
+    def emptied(ejection: float) -> float:
+        taken = acquire("PSAX", SyntheticPatient(ejection=ejection), machine, np.random.default_rng(2))
+        labels = taken.scatterers.labels.ravel()[
+            scatterer_indices(taken, np.array([0.0, 0.38], dtype=np.float32), taken.grid)
+        ]
+        blood = (labels == Tissue.BLOOD).sum(axis=(1, 2))
+        return float(1.0 - blood[1] / blood[0])
+
+    assert emptied(0.2) < emptied(0.65)
+
+
+def test_speckle_moves_with_the_tissue(machine: MachineConfig) -> None:
+    """Neighbouring frames stay alike; frames far apart in the beat less so."""
+    rng = np.random.default_rng(4)
+    taken = acquire("A4C", PATIENT, machine, rng)
+    frames = render_frames(taken, np.array([0.10, 0.11, 0.38], dtype=np.float32), rng).astype(np.float64)
+    near = np.corrcoef(frames[0].ravel(), frames[1].ravel())[0, 1]
+    far = np.corrcoef(frames[0].ravel(), frames[2].ravel())[0, 1]
+    assert near > 0.9
+    assert near > far + 0.03
+
+
+def test_views_differ_more_than_patients(machine: MachineConfig) -> None:
+    """The mean picture of a view is nearer to a new patient's picture of that view than to others, most of the time."""
+    views = ("PLAX", "PSAX", "A4C", "A2C")
+
+    def picture(view: str, seed: int) -> npt.NDArray[np.float64]:
+        rng = np.random.default_rng(seed)
+        frame = render_frames(acquire(view, draw_patient(rng), machine, rng), frame_phases(1, 30.0, 70.0), rng)[0]
+        coarse: npt.NDArray[np.float64] = frame.reshape(15, 10, 20, 10).mean(axis=(1, 3)).ravel()
+        return coarse
+
+    means = np.stack([np.mean([picture(view, seed) for seed in range(8)], axis=0) for view in views])
+    hits = [
+        np.argmin(((picture(view, 100 + seed) - means) ** 2).sum(axis=1)) == place
+        for place, view in enumerate(views)
+        for seed in range(5)
+    ]
+    assert np.mean(hits) > 0.5
+
+
+def test_compression_is_monotonic_and_spans_the_dynamic_range(machine: MachineConfig) -> None:
+    decibel = np.linspace(-machine.dynamic_range_db - 10, 10, 200)
+    gray = log_compress((10 ** (decibel / 20)).astype(np.float32)[None, None], machine)[0, 0]
+    assert (np.diff(gray) >= 0).all()
+    assert gray[0] == 0.0
+    assert gray[-1] == 255.0
+
+
+def test_persistence_mixes_frames(machine: MachineConfig) -> None:
+    flash = np.zeros((3, 1, 1), dtype=np.float32)
+    flash[1] = 1.0
+    gray = log_compress(flash, machine.model_copy(update={"persistence": 0.5}))[:, 0, 0]
+    assert gray[0] == 0.0 < gray[2] < gray[1]
+
+
+def test_form_raises_the_haze_as_the_acoustic_window_gets_worse(machine: MachineConfig) -> None:
+    """Without tissue, leaflets and receiver noise only haze is left: 8 dB from the best window to the worst."""
+    quiet = machine.model_copy(update={"noise_db": -120.0})
+    taken = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))
+    empty = replace(taken.scatterers, field=np.zeros_like(taken.scatterers.field))
+    bare = replace(taken, scatterers=empty, scene=replace(taken.scene, leaflets=[]))
+    level = {}
+    for quality in (0.1, 0.5, 0.9):
+        shown = replace(bare, patient=replace(PATIENT, quality=quality))
+        level[quality] = float(
+            np.abs(form_echo(shown, frame_phases(1, 30.0, 70.0), shown.grid, np.random.default_rng(1))).mean()
+        )
+    assert 20 * np.log10(level[0.1] / level[0.5]) == pytest.approx(8.0 * 0.4, abs=0.05)
+    assert 20 * np.log10(level[0.5] / level[0.9]) == pytest.approx(8.0 * 0.4, abs=0.05)

@@ -1,0 +1,117 @@
+"""The joins: a real clip to a prediction in three forms, and runs to predictions, metrics and a report."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import data_store
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from typer.testing import CliRunner
+
+from heart2heart.api import evaluate_runs, predict_files
+from heart2heart.cli import app
+from heart2heart.deidentify.clip import load_clip
+from heart2heart.errors import DicomError, RunError
+from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics
+from heart2heart.schema.predictions import ROLES, Predictions
+from heart2heart.splits.access_log import read_test_accesses
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from tests.training.tiny_study import World, make_world
+
+REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(world.config(steps=6), tmp_path_factory.mktemp("runs") / "one")
+
+
+def test_a_real_clip_gets_a_view_by_the_mean_of_log_probabilities(run: Run) -> None:
+    (found,) = predict_files(run.path, [REAL], rule="even:5")
+    clip = load_clip(REAL, geometry=run.geometry, rule="even:5")
+    frames = log_softmax(run.predict(clip.pixels).astype(np.float64), axis=1)
+    np.testing.assert_allclose([frame.probabilities for frame in found.frames], np.exp(frames), rtol=1e-6)
+    expected = np.exp(frames.mean(axis=0)) / np.exp(frames.mean(axis=0)).sum()
+    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-6)
+    assert [frame.index for frame in found.frames] == [12, 36, 60, 84, 108]
+    assert found.view == run.classes[int(expected.argmax())]
+    assert found.mode == "b_mode"
+
+
+def test_three_forms_say_the_same(run: Run) -> None:
+    said = {
+        form: CliRunner().invoke(app, ["predict", str(run.path), str(REAL), "--frames", "even:3", "--format", form])
+        for form in ("table", "csv", "json")
+    }
+    assert all(result.exit_code == 0 for result in said.values())
+    (clip,) = json.loads(said["json"].output)
+    rows = list(csv.DictReader(io.StringIO(said["csv"].output)))
+    assert [row["frame"] for row in rows] == ["", *(str(frame["index"]) for frame in clip["frames"])]
+    assert rows[0]["view"] == clip["view"]
+    for view, probability in clip["probabilities"].items():
+        assert float(rows[0][view]) == pytest.approx(probability, abs=1e-6)
+    lines = said["table"].output.splitlines()
+    assert lines[0].startswith(f"{REAL.name}: {clip['view']} (")
+    assert len(lines) == 3 + len(rows)
+
+
+def test_a_file_that_is_no_clip_is_named_with_its_status(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "note.dcm").write_text("not DICOM")
+    with pytest.raises(DicomError, match=r"note\.dcm\. Status excluded:not_dicom"):
+        predict_files(run.path, [REAL, tmp_path / "note.dcm"], rule="even:1")
+
+
+def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: World, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Kept:
+        def update(self, done: int, note: str = "") -> None:
+            seen.append(done)
+
+    metrics = evaluate_runs(
+        [run.path], [world.store], tmp_path / "e", command="test", replicates=200, seed=3, probes=True, progress=Kept()
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == 100
+    predictions = Predictions.read(tmp_path / "e" / "predictions.parquet")
+    assert predictions.provenance.command == "test"
+    assert [site.site for site in predictions.provenance.sites] == ["A", "B"]
+    assert evaluate_predictions(predictions, replicates=200, seed=3) == metrics
+    assert predictions.provenance.split.checks[-1].name == "test_opened"
+    assert [opening.run for opening in read_test_accesses(world.split)] == [run.path.name]
+    assert set(predictions.table["role"].to_pylist()) <= set(ROLES)
+    assert read_metrics(tmp_path / "e" / "metrics.json") == metrics
+
+
+def test_every_run_is_checked_before_the_first_predicts(run: Run, world: World, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "second")
+    record = tmp_path / "second" / "run.json"
+    record.write_text(record.read_text().replace(SplitManifest.load(world.split).sha256, "0" * 64))
+    seen: list[int] = []
+
+    class Kept:
+        def update(self, done: int, note: str = "") -> None:
+            seen.append(done)
+
+    with pytest.raises(RunError, match="trained on another split") as raised:
+        evaluate_runs([run.path, tmp_path / "second"], [world.store], tmp_path / "e", command="test", progress=Kept())
+    assert str(raised.value.where).endswith("second")
+    assert seen == []
+
+
+def test_a_run_of_another_split_is_refused(run: Run, tmp_path: Path) -> None:
+    other = make_world(tmp_path / "other", parts={"train": 2, "validation": 2, "test": 2, "unlabeled": 2})
+    with pytest.raises(RunError, match="trained on another split"):
+        evaluate_runs([run.path], [other.store], tmp_path / "e", command="test", split=other.split)
+    assert not (tmp_path / "e").exists()

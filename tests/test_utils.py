@@ -1,0 +1,118 @@
+"""Atomic file writes, hashes, PNG encoding, and random generators by name."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
+from heart2heart.utils import (
+    atomic_path,
+    check_writable,
+    encode_png,
+    random_stream,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_text,
+)
+
+
+def test_write_replaces_whole(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    write_text(target, "one")
+    write_text(target, "two")
+    assert target.read_text() == "two"
+    assert [path.name for path in target.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, NoSpaceError), (errno.EACCES, PermissionError)])
+def test_failure_leaves_the_old_file(tmp_path: Path, number: int, kind: type[OSError]) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(kind):
+        write()
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["folder", "file/a.txt"])
+def test_where_nothing_can_be_written_is_said_before_anything_is_done(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    with (
+        pytest.raises(UnwritableError, match=r"nothing can be written here \(.*Name a file"),
+        atomic_path(tmp_path / name),
+    ):
+        pytest.fail("the block ran")
+    with pytest.raises(UnwritableError, match="nothing can be written here"):
+        check_writable(tmp_path / name)
+    check_writable(tmp_path / "file")
+    check_writable(tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_secret_mode_holds_from_the_first_byte(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "key", mode=0o600) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600
+        temporary.write_text("secret")
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"b": 1, "a": [None, "é"]})
+    assert read_json(path, what="thing") == {"a": [None, "é"], "b": 1}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path, what="thing")["b"] == 1
+    with pytest.raises(MissingInputError, match="no thing here"):
+        read_json(tmp_path / "none", what="thing")
+    path.write_text("{")
+    with pytest.raises(StoreError, match="this thing is not readable JSON"):
+        read_json(path, what="thing")
+
+
+def test_encode_png_keeps_every_pixel() -> None:
+    pixels = np.arange(12 * 7, dtype=np.uint8).reshape(12, 7)
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert image.format == "PNG"
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+def test_hashes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
+    assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1}) != sha256_json({"a": 1, "b": 3})
+
+
+def test_same_name_same_numbers() -> None:
+    assert random_stream(1, "a", 2).integers(1 << 30) == random_stream(1, "a", 2).integers(1 << 30)
+
+
+def test_other_names_seeds_or_cuts_give_other_numbers() -> None:
+    drawn = [
+        random_stream(1, "ab"),
+        random_stream(1, "a", "b"),
+        random_stream(2, "ab"),
+        random_stream(1, "ab", 0),
+        random_stream(1),
+    ]
+    assert len({int(generator.integers(1 << 62)) for generator in drawn}) == len(drawn)
+
+
+def test_streams_are_uncorrelated() -> None:
+    left, right = (random_stream(0, "s", number).standard_normal(20_000) for number in (1, 2))
+    assert abs(np.corrcoef(left, right)[0, 1]) < 0.03

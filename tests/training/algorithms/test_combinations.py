@@ -1,0 +1,91 @@
+"""Every method with every rule, with and without Fix-A-Step's mixing, with apart and joint batch normalisation."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.gradient_rules import GRADIENT_RULES
+from heart2heart.training.mixing import draw_mix
+from heart2heart.training.train_step import AugmentedBatch, Trainer
+from tests.training.algorithms.step_checks import POOL, B, K, U, make_step, tiny_network
+from tests.training.test_train_step import config
+
+
+def learner(name: str, **settings: Any) -> Trainer:
+    content = config("labeled").model_dump() | {"method": {"name": name}} | settings
+    network = tiny_network(outputs=K + build_algorithm(name, {}).extra_outputs(K))
+    generator = torch.Generator().manual_seed(0)
+    return Trainer(
+        network, TrainConfig.parse(content, where="test"), classes=K, pool_size=POOL, weights=None, generator=generator
+    )
+
+
+def batch(learner: Trainer, seed: int = 0) -> AugmentedBatch:
+    guessed = 2 if learner.config.fix_a_step.mixing else 0
+    step = make_step(tiny_network(), views=len(learner.algorithm.views) + guessed, seed=seed)
+    views, weak = step.unlabeled[guessed:], step.unlabeled[:guessed]
+    return AugmentedBatch(step.labeled, step.targets, views, step.pool_index, tuple(view[:B] for view in weak))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("batch_norm", ["labeled", "joint"])
+def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str) -> None:
+    mixes = ALGORITHMS[name].mixes_labeled
+    for rule in GRADIENT_RULES:
+        settings = {"mixing": not mixes, "gradient": rule}
+        made = learner(name, fix_a_step=settings, batch_norm=batch_norm)
+        before = copy.deepcopy(made.network.state_dict())
+        for start in made.algorithm.stages(made.config.steps):
+            for number in range(start, start + 2):
+                metrics = made.step(batch(made, number), number)
+                assert all(bool(value.isfinite()) for value in metrics.values())
+                assert "loss_labeled" in metrics
+        assert any(not torch.equal(value, before[key]) for key, value in made.network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["pi_model", "mean_teacher"])
+def test_the_first_view_alone_passes_with_the_labeled_frames(name: str) -> None:
+    made = learner(name, batch_norm="joint", fix_a_step={"mixing": False})
+    views, reference = batch(made), copy.deepcopy(made.network)
+    logits: Tensor = reference(torch.cat([views.labeled, views.unlabeled[0]]))[:B]
+    expected = -(views.targets * logits.log_softmax(1)).sum() / B
+    torch.testing.assert_close(made.step(views, 0)["loss_labeled"], expected.detach())
+
+
+def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
+    made = learner("mixmatch", batch_norm="joint", fix_a_step={"mixing": False})
+    views, reference = batch(made), copy.deepcopy(made.network)
+    mix = draw_mix(0.75, B + 2 * U, torch.Generator().manual_seed(0))
+    x = torch.cat([views.labeled, *views.unlabeled])
+    p = (reference(views.unlabeled[0]).softmax(1) + reference(views.unlabeled[1]).softmax(1)).detach() ** 2
+    q = p / p.sum(1, keepdim=True)
+    y = torch.cat([views.targets, q, q])
+    x, y = (mix.share * each + (1 - mix.share) * each[mix.order] for each in (x, y))
+    logits = reference(x)
+    metrics = made.step(views, 0)
+    expected = -(y[:B] * logits[:B].log_softmax(1)).sum() / B
+    torch.testing.assert_close(metrics["loss_labeled"], expected.detach())
+    brier = (logits[B:].softmax(1) - y[B:]).square().mean()
+    torch.testing.assert_close(metrics["loss_unlabeled"], brier.detach())
+    recorded = made.network.state_dict()["1.num_batches_tracked"]
+    assert int(recorded) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if not ALGORITHMS[name].mixes_labeled])
+def test_running_statistics_are_those_of_labeled_frames_alone(name: str) -> None:
+    made = learner(name, fix_a_step={"mixing": False})
+    views, reference = batch(made), copy.deepcopy(made.network)
+    reference(views.labeled)
+    made.step(views, 0)
+    state, expected = made.network.state_dict(), reference.state_dict()
+    recorded = [key for key in state if "running" in key]
+    assert recorded
+    for key in recorded:
+        torch.testing.assert_close(state[key], expected[key])

@@ -1,0 +1,151 @@
+"""DS3L: the slopes of its weighting function against plain differentiation through the step, and what it is for."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jvp
+
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.training import checkpoint
+from heart2heart.training.algorithms import ds3l
+from heart2heart.training.algorithms.base import StepContext
+from heart2heart.training.algorithms.ds3l import DS3L, frame_weights
+from heart2heart.training.data import TrainData
+from heart2heart.training.distributed import ProcessGroup as Processes
+from heart2heart.training.losses import CrossEntropy
+from heart2heart.training.train import train
+from heart2heart.training.validation import infer
+from tests.training.algorithms.step_checks import (
+    POOL,
+    K,
+    assert_along,
+    assert_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    together,
+    unlabeled,
+)
+from tests.training.tiny_study import QUICK, World
+
+LR, LAMBDA, METHOD_LR = 0.5, 3.0, 0.02
+CLASS_WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+LAYERS = ("hidden.weight", "hidden.bias", "last.weight", "last.bias")
+
+
+def make(method: DS3L, network: nn.Module, memory: dict[str, Tensor] | None = None, **changes: Any) -> StepContext:
+    """Return a step whose memory is float64, so that it can be compared closely."""
+    memory = memory or {name: value.double() for name, value in method.initial_memory(POOL, K, {}).items()}
+    content: dict[str, Any] = {"memory": memory, "lr": LR, "weight": LAMBDA, "criterion": CrossEntropy(CLASS_WEIGHTS)}
+    return make_step(network, views=2, **content | changes)
+
+
+def weigh(layers: dict[str, Tensor], guess: Tensor) -> Tensor:
+    hidden = (guess @ layers["hidden.weight"].T + layers["hidden.bias"]).clamp(min=0)
+    return 1 / (1 + torch.exp(-(hidden @ layers["last.weight"].T + layers["last.bias"])[:, 0]))
+
+
+def slopes_through_the_step(
+    network: nn.Module, step: StepContext, layers: dict[str, Tensor], *, normalised: bool
+) -> dict[str, Tensor]:
+    """Differentiate the labeled loss after one step by the weighting function: second derivatives, as the authors."""
+    weights = {name: value.detach().clone().requires_grad_() for name, value in network.named_parameters()}
+
+    def labeled(at: dict[str, Tensor]) -> Tensor:
+        logits = functional_call(network, at, (step.labeled,))
+        each: Tensor = -(step.targets * CLASS_WEIGHTS * logits.log_softmax(1)).sum(1)
+        return each.sum() / (step.targets * CLASS_WEIGHTS).sum()
+
+    first, second = (functional_call(network, weights, (view,)).softmax(1) for view in step.unlabeled)
+    each = ((second - first.detach()) ** 2).mean(1)
+    own = weigh(layers, first.detach())
+    consistency = (own * each).sum() / (own.sum() if normalised else len(own))
+    moves = torch.autograd.grad(labeled(weights) + LAMBDA * consistency, list(weights.values()), create_graph=True)
+    ahead = {name: value - LR * move for (name, value), move in zip(weights.items(), moves, strict=True)}
+    return dict(zip(layers, torch.autograd.grad(labeled(ahead), list(layers.values())), strict=True))
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_two_updates_of_the_weighting_function_equal_differentiation_through_the_step(normalised: bool) -> None:
+    method = DS3L(hidden=8, lr=METHOD_LR, normalised=normalised)
+    network = tiny_network()
+    step = make(method, network)
+    layers = {name: step.memory[name].clone().requires_grad_() for name in LAYERS}
+    adam = torch.optim.Adam(list(layers.values()), lr=METHOD_LR)
+    before = copy.deepcopy(network.state_dict())
+    for seed in (0, 1):
+        step = make(method, network, step.memory, seed=seed)
+        reference = copy.deepcopy(network)
+        for name, slope in slopes_through_the_step(reference, step, layers, normalised=normalised).items():
+            assert float(slope.abs().max()) > 0
+            layers[name].grad = slope
+        adam.step()
+        method.prepare_batch(step)
+        for name, value in layers.items():
+            torch.testing.assert_close(step.memory[name], value.detach(), atol=1e-9, rtol=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+    loss = unlabeled(method, step)
+    first, second = (network(view).softmax(1) for view in step.unlabeled)
+    own = weigh(layers, first).detach()
+    expected = (own * ((second - first.detach()) ** 2).mean(1)).sum() / (own.sum() if normalised else len(own))
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, network))
+    assert float(loss.metrics["frame_weight"]) == pytest.approx(float(own.mean()))
+
+
+def test_each_frames_change_along_a_direction() -> None:
+    method, network = DS3L(), tiny_network()
+    assert_along(method, method.prepare_batch(make(method, network)), network)
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_processes_keep_one_weighting_function(normalised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = DS3L(hidden=8, lr=METHOD_LR, normalised=normalised)
+    one_at_a_time = threading.Lock()  # threads stand for processes here, and torch counts its levels of jvp globally
+
+    def alone(*arguments: Any) -> Any:
+        with one_at_a_time:
+            return jvp(*arguments)
+
+    monkeypatch.setattr(ds3l, "jvp", alone)
+
+    def work(world: Processes) -> tuple[Tensor, dict[str, Tensor]]:
+        network = tiny_network()
+        criterion = CrossEntropy(CLASS_WEIGHTS, group=world)
+        step = make(method, network, world=world, criterion=criterion)
+        network.eval()  # batch statistics would differ by process
+        step = method.prepare_batch(step)
+        return world.mean(gradient(unlabeled(method, step).value, network)), step.memory
+
+    (flat, memory) = work(Processes())
+    for other, others_memory in together(3, work):
+        torch.testing.assert_close(other, flat)
+        for name, value in memory.items():
+            torch.testing.assert_close(others_memory[name], value)
+
+
+def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: World, tmp_path: Path) -> None:
+    config = uncurated.config(method={"name": "ds3l", "params": {"lr": 0.01}}, optimiser={"lr": 0.01}, steps=80,
+                              checkpoint_every=80, evaluate_every=80, log_every=80,
+                              batch={"labeled": 24, "unlabeled": 32}, **QUICK)  # fmt: skip
+    run = train(config, tmp_path / "run")
+    assert run.directory.record.selected_score > 0.6  # chance is 0.25
+    frames = FrameStores.open([uncurated.store])
+    pool = TrainData.open(SplitManifest.load(uncurated.split), frames, config).unlabeled
+    guess = infer(run.network, torch.from_numpy(frames.read(pool))).softmax(1)
+    weights = frame_weights(checkpoint.load(run.directory.last_checkpoint)["memory"]["method"], guess)
+    alien = torch.from_numpy(uncurated.pool_is_alien())
+    assert float(weights[alien].mean()) < float(weights[~alien].mean()) / 2
+
+
+def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+    assert_resumes(world, tmp_path, method={"name": "ds3l"})

@@ -1,0 +1,47 @@
+"""Mean Teacher against its formula."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+
+from heart2heart.training.algorithms.mean_teacher import MeanTeacher
+from tests.training.algorithms.step_checks import (
+    K,
+    U,
+    assert_along,
+    gradient,
+    make_step,
+    score,
+    tiny_network,
+    unlabeled,
+)
+from tests.training.tiny_study import World
+
+
+def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
+    network, teacher = tiny_network(0), tiny_network(1)
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2, average=copy.deepcopy(teacher))
+    student = reference(step.unlabeled[0])
+    taught = teacher.eval()(step.unlabeled[1]).detach()
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in zip(student, taught, strict=True):
+        p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
+        total = total + sum(((p[k] - q[k]) ** 2 for k in range(K)), torch.zeros(()))
+    expected = total / (U * K)
+    loss = unlabeled(MeanTeacher(), step)
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
+
+
+def test_each_frame_can_be_asked_by_itself() -> None:
+    network = tiny_network()
+    assert_along(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
+
+
+def test_it_learns(world: World, tmp_path: Path) -> None:
+    method = {"name": "mean_teacher"}
+    assert score(world, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6

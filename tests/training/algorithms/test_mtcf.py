@@ -1,0 +1,129 @@
+"""MTCF: scores kept by hand, Otsu's threshold by trying all, and foreign frames that score higher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from heart2heart.training import checkpoint
+from heart2heart.training.algorithms.mtcf import BINS, MTCF, otsu_threshold
+from heart2heart.training.distributed import ProcessGroup as Processes
+from heart2heart.training.train import train
+from tests.training.algorithms.step_checks import (
+    POOL,
+    K,
+    U,
+    assert_along,
+    assert_resumes,
+    finish,
+    gradient,
+    make_step,
+    tiny_network,
+    together,
+    unlabeled,
+)
+from tests.training.tiny_study import QUICK, World
+
+METHOD = MTCF(warmup=0.2, threshold=0.6)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=2, max_size=40))
+def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
+    bins = [min(int(value * BINS), BINS - 1) for value in scores]
+
+    def apart(last: int) -> float:
+        """Return the variance between the groups up to bin `last` and above."""
+        low = [(place + 0.5) / BINS for place in bins if place <= last]
+        high = [(place + 0.5) / BINS for place in bins if place > last]
+        if not low or not high:
+            return 0.0
+        gap = sum(low) / len(low) - sum(high) / len(high)
+        return len(low) * len(high) / len(bins) ** 2 * gap**2
+
+    found = otsu_threshold(torch.tensor(scores, dtype=torch.float64))
+    last = round(float(found) * BINS) - 1
+    assert apart(last) == pytest.approx(max(apart(place) for place in range(BINS)), abs=1e-9)
+
+
+def test_the_labeled_loss_equals_the_formula() -> None:
+    network = tiny_network(outputs=K + 1)
+    step = make_step(network, views=2, method=METHOD)
+    loss = METHOD.labeled_loss(step)
+    outputs = network(step.labeled)
+    expected = -(step.targets * outputs[:, :K].log_softmax(1)).sum(1) - (1 - outputs[:, K].sigmoid()).log()
+    torch.testing.assert_close(loss.value, expected.mean())
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected.mean(), network))
+
+
+@pytest.mark.parametrize("number", [9, 10])
+def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores(number: int) -> None:
+    """The warm-up of a fifth of 50 steps ends before step 10."""
+    network = tiny_network(outputs=K + 1)
+    step = make_step(network, views=2, method=METHOD, step=number, steps=50)
+    assert step.memory["score"].tolist() == [1.0] * POOL
+    scores = torch.linspace(0, 0.3, POOL) + 0.6 * (torch.arange(POOL) % 2)
+    step.memory["score"].copy_(scores)
+    loss = unlabeled(METHOD, step)
+    weak, strong = (network(view) for view in step.unlabeled)
+    total, inside, chosen = torch.zeros((), dtype=torch.float64), 0, 0
+    for row, place in enumerate(step.pool_index.tolist()):
+        outside, aim = weak[row, K].sigmoid(), float(scores[place])
+        total = total - aim * outside.log() - (1 - aim) * (1 - outside).log()
+        guess = weak[row, :K].detach().softmax(0)
+        if aim < 0.5:  # between the groups that `scores` makes
+            inside += 1
+            if float(guess.max()) >= 0.6:
+                chosen += 1
+                if number >= 10:
+                    total = total - strong[row, :K].log_softmax(0)[int(guess.argmax())]
+    assert 0 < chosen < inside < U
+    torch.testing.assert_close(loss.value, total / U, rtol=1e-6, atol=0)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(total / U, network), rtol=1e-5, atol=1e-7)
+    assert float(loss.metrics["inlier_rate"]) == pytest.approx(inside / U)
+    finish(step)
+    expected = scores.clone()
+    expected[step.pool_index] = weak[:, K].detach().sigmoid().float()
+    torch.testing.assert_close(step.memory["score"], expected)
+
+
+def test_each_frames_change_along_a_direction() -> None:
+    network = tiny_network(outputs=K + 1)
+    step = make_step(network, views=2, method=METHOD, step=20)
+    step.memory["score"].copy_(torch.linspace(0, 1, POOL))
+    assert_along(METHOD, step, network)
+
+
+def test_processes_keep_one_score() -> None:
+    def work(world: Processes) -> tuple[Tensor, Tensor]:
+        network = tiny_network(outputs=K + 1)
+        step = make_step(network, views=2, method=METHOD, step=20, world=world)
+        network.eval()  # batch statistics would differ by process
+        flat = world.mean(gradient(unlabeled(METHOD, step).value, network))
+        finish(step)
+        return flat, step.memory["score"]
+
+    (flat, scores) = work(Processes())
+    for other, others_scores in together(3, work):
+        torch.testing.assert_close(other, flat)
+        assert torch.equal(others_scores, scores)
+
+
+def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurated: World, tmp_path: Path) -> None:
+    config = uncurated.config(method={"name": "mtcf"}, steps=80, evaluate_every=80, checkpoint_every=80, log_every=80,
+                              batch={"labeled": 16, "unlabeled": 48}, **QUICK)  # fmt: skip
+    run = train(config, tmp_path / "run")
+    assert run.directory.record.selected_score > 0.6  # chance is 0.25
+    scores = checkpoint.load(run.directory.last_checkpoint)["memory"]["method"]["score"]
+    inside = scores < otsu_threshold(scores)
+    alien = torch.from_numpy(uncurated.pool_is_alien())
+    assert float(inside[~alien].float().mean()) > 0.6
+    assert float(inside[alien].float().mean()) < 0.2
+
+
+def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+    assert_resumes(world, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})

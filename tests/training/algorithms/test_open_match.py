@@ -1,0 +1,126 @@
+"""OpenMatch against its formulas, class by class, and outliers that it leaves out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from heart2heart.export.export import export_run
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.training.algorithms.open_match import OpenMatch, one_vs_all_loss
+from heart2heart.training.data import TrainData
+from heart2heart.training.model_access import ClassOutputs
+from heart2heart.training.train import train
+from heart2heart.training.validation import infer
+from tests.training.algorithms.step_checks import (
+    K,
+    U,
+    assert_along,
+    assert_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    unlabeled,
+)
+from tests.training.tiny_study import QUICK, World
+
+METHOD = OpenMatch(entropy=0.3, consistency=0.7, warmup=0.2, threshold=0.5)
+
+
+def test_the_labeled_loss_equals_the_formula() -> None:
+    network = tiny_network(outputs=2 * K)
+    step = make_step(network, views=3, method=METHOD)
+    loss = METHOD.labeled_loss(step)
+    outputs = network(step.labeled)
+    inside = outputs[:, K:].sigmoid()
+    expected = torch.zeros((), dtype=torch.float64)
+    for row, target in enumerate(step.targets.argmax(1).tolist()):
+        others = [(1 - inside[row, k]).log() for k in range(K) if k != target]
+        nearest = others[0] if float(others[0].detach()) < float(others[1].detach()) else others[1]
+        classified = outputs[row, :K].log_softmax(0)[target]
+        expected = expected - classified - inside[row, target].log() - nearest
+    expected = expected / len(step.labeled)
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, network))
+
+
+def test_a_soft_target_is_the_mean_over_the_classes_it_may_be() -> None:
+    belongs = torch.randn(5, K, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    one, other = (torch.eye(K, dtype=torch.float64)[k].expand(5, K) for k in (0, 2))
+    mixed = one_vs_all_loss(belongs, 0.3 * one + 0.7 * other)
+    torch.testing.assert_close(mixed, 0.3 * one_vs_all_loss(belongs, one) + 0.7 * one_vs_all_loss(belongs, other))
+
+
+@pytest.mark.parametrize("number", [9, 10])
+def test_the_unlabeled_loss_equals_the_formula(number: int) -> None:
+    """The warm-up of a fifth of 50 steps ends before step 10."""
+    network = tiny_network(outputs=2 * K)
+    step = make_step(network, views=3, method=METHOD, step=number, steps=50)
+    loss = unlabeled(METHOD, step)
+    first, second, strong = (network(view) for view in step.unlabeled)
+    total, inliers, chosen = torch.zeros((), dtype=torch.float64), 0, 0
+    for row in range(U):
+        for k in range(K, 2 * K):
+            p, q = first[row, k].sigmoid(), second[row, k].sigmoid()
+            for share in (p, q):
+                total = total - 0.3 * (share * share.log() + (1 - share) * (1 - share).log()) / (2 * K)
+            total = total + 0.7 * ((p - q) ** 2 + ((1 - p) - (1 - q)) ** 2)
+        guess = first[row, :K].detach().softmax(0)
+        label = int(guess.argmax())
+        inlier = float(first[row, K + label].detach().sigmoid()) > 0.5
+        inliers += inlier
+        if inlier and float(guess.max()) >= 0.5:
+            chosen += 1
+            if number >= 10:
+                total = total - strong[row, :K].log_softmax(0)[label]
+    assert 0 < chosen < inliers < U
+    torch.testing.assert_close(loss.value, total / U)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(total / U, network))
+    assert float(loss.metrics["inlier_rate"]) == pytest.approx(inliers / U)
+    assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(chosen / U)
+
+
+def test_outputs_that_are_very_sure_stay_finite() -> None:
+    belongs = torch.tensor([[200.0, -200.0, 0.0]], requires_grad=True)
+    loss = one_vs_all_loss(belongs, torch.tensor([[0.0, 1.0, 0.0]]))
+    assert float(loss.detach()) == pytest.approx(400)
+    assert math.isfinite(float(torch.autograd.grad(loss, belongs)[0].abs().sum()))
+
+
+def test_each_frames_change_along_a_direction() -> None:
+    network = tiny_network(outputs=2 * K)
+    assert_along(METHOD, make_step(network, views=3, method=METHOD, step=20), network)
+
+
+def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dropped(
+    uncurated: World, tmp_path: Path
+) -> None:
+    config = uncurated.config(method={"name": "openmatch"}, steps=80, evaluate_every=80, checkpoint_every=80,
+                              log_every=80, batch={"labeled": 16, "unlabeled": 32}, **QUICK)  # fmt: skip
+    run = train(config, tmp_path / "run")
+    assert run.directory.record.selected_score > 0.6  # chance is 0.25
+    assert isinstance(run.network, ClassOutputs)
+    frames = FrameStores.open([uncurated.store])
+    pixels = frames.read(TrainData.open(SplitManifest.load(uncurated.split), frames, config).unlabeled)
+    outputs = infer(run.network.network, torch.from_numpy(pixels))
+    label = outputs[:, :4].argmax(1)
+    inlier = outputs[:, 4:].gather(1, label[:, None])[:, 0] > 0
+    alien = torch.from_numpy(uncurated.pool_is_alien())
+    assert float(inlier[~alien].float().mean()) > 0.8
+    assert float(inlier[alien].float().mean()) < 0.2
+
+    predicted = run.predict(pixels[:5])
+    np.testing.assert_allclose(predicted, outputs[:5, :4].numpy(), atol=1e-5)
+    written = export_run(run, tmp_path / "exported", ("pt2",))["pt2"]
+    exported: Tensor = torch.export.load(written).module()(torch.from_numpy(pixels[:5]))
+    np.testing.assert_allclose(exported.detach().numpy(), predicted, atol=1e-4)
+
+
+def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+    assert_resumes(world, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})

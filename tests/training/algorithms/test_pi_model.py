@@ -1,0 +1,54 @@
+"""The Pi-model against its formula."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+
+from heart2heart.training.algorithms.pi_model import PiModel
+from tests.training.algorithms.step_checks import (
+    K,
+    U,
+    assert_along,
+    gradient,
+    make_step,
+    score,
+    tiny_network,
+    unlabeled,
+)
+from tests.training.tiny_study import World
+
+
+def test_it_is_the_mean_squared_difference_of_two_views() -> None:
+    network = tiny_network()
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2)
+    first, second = (reference(view) for view in step.unlabeled)
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in zip(first.detach(), second, strict=True):
+        p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
+        total = total + sum(((q[k] - p[k]) ** 2 for k in range(K)), torch.zeros(()))
+    expected = total / (U * K)
+    loss = unlabeled(PiModel(), step)
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
+
+
+def test_statistics_are_recorded_of_the_first_view_alone() -> None:
+    network = tiny_network()
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2)
+    unlabeled(PiModel(), step)
+    reference(step.unlabeled[0])
+    assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
+
+
+def test_each_frame_can_be_asked_by_itself() -> None:
+    network = tiny_network()
+    assert_along(PiModel(), make_step(network, views=2), network)
+
+
+def test_it_learns(world: World, tmp_path: Path) -> None:
+    assert score(world, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6

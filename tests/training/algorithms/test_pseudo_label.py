@@ -1,0 +1,57 @@
+"""Pseudo-Label against its formula, and its gradient against the one of the released code's target."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from heart2heart.training.algorithms.pseudo_label import PseudoLabel
+from tests.training.algorithms.step_checks import (
+    K,
+    U,
+    assert_along,
+    gradient,
+    make_step,
+    score,
+    tiny_network,
+    unlabeled,
+)
+from tests.training.tiny_study import World
+
+THRESHOLD = 0.6
+
+
+@pytest.mark.parametrize("scale", [False, True])
+def test_it_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
+    network = tiny_network()
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=1)
+    own = released = torch.zeros((), dtype=torch.float64)
+    confident = 0
+    for logits in reference(step.unlabeled[0]):
+        p = logits.exp() / logits.exp().sum()
+        best = int(p.argmax())
+        target = p.detach().clone()  # below the threshold the released target is the guess itself
+        if float(p.detach().max()) >= THRESHOLD:
+            confident += 1
+            target = torch.zeros(K, dtype=torch.float64)
+            target[best] = K if scale else 1
+            own = own - target[best] * p[best].log() / U
+        released = released - (target * p.log()).sum() / U
+    assert 0 < confident < U
+    loss = unlabeled(PseudoLabel(threshold=THRESHOLD, scale_by_classes=scale), step)
+    torch.testing.assert_close(loss.value, own)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(released, reference))
+    assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(confident / U)
+
+
+def test_each_frame_can_be_asked_by_itself() -> None:
+    network = tiny_network()
+    assert_along(PseudoLabel(threshold=THRESHOLD, scale_by_classes=True), make_step(network, views=1), network)
+
+
+def test_it_learns(world: World, tmp_path: Path) -> None:
+    assert score(world, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6

@@ -1,0 +1,50 @@
+"""The method that the researcher's guide walks through: the very block of the page is loaded and trained."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from heart2heart.training import algorithms as registry
+from heart2heart.training.algorithms import ALGORITHMS
+from heart2heart.training.algorithms.base import Algorithm
+from heart2heart.training.gradient_rules import GRADIENT_RULES
+from heart2heart.training.train import train
+from tests.training.tiny_study import World
+
+GUIDE = Path(__file__).parents[3] / "docs" / "guide-researcher.md"
+
+
+def load_block(folder: Path) -> type[Algorithm]:
+    (block,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S)
+    path = folder / "entropy.py"
+    path.write_text(block, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("entropy", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: type[Algorithm] = module.Entropy
+    return found
+
+
+def test_the_guides_method_trains_with_everything_around_it(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "ALGORITHMS", {**ALGORITHMS, "entropy": load_block(tmp_path)})
+    around = {"mixing": True, "gradient": "per_frame"}
+    run = train(world.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
+    lines = [line for line in run.directory.metrics.read() if "entropy" in line]
+    assert lines
+    assert all(0 <= line["entropy"] <= float(torch.tensor(4.0).log()) + 1e-6 for line in lines)
+    assert all("conflict_rate" in line for line in lines)
+
+
+def test_the_guide_names_every_method_and_every_rule() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for name in (*ALGORITHMS, *GRADIENT_RULES):
+        assert f"`{name}`" in text

@@ -1,0 +1,36 @@
+"""Inside a step the host never waits for the device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.host_synchronisation import synchronisations
+from heart2heart.training.algorithms import ALGORITHMS
+from heart2heart.training.gradient_rules import GRADIENT_RULES
+from heart2heart.training.train_step import AugmentedBatch, Trainer
+
+CPU = torch.device("cpu")
+CASES = [(method, "fix_a_step") for method in ALGORITHMS if ALGORITHMS[method].views] + [
+    ("fixmatch", rule) for rule in GRADIENT_RULES
+]
+
+
+@pytest.mark.parametrize(("method", "rule"), sorted(set(CASES)))
+def test_no_step_turns_a_tensor_into_a_number(method: str, rule: str) -> None:
+    assert not synchronisations(method, rule, CPU, steps=1)
+
+
+def test_a_step_that_does_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = Trainer.step
+
+    def step(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
+        metrics = keep(self, views, number)
+        return metrics if metrics["loss_labeled"] > 0 and len(views.pool_index[views.pool_index > 3]) else {}
+
+    monkeypatch.setattr(Trainer, "step", step)
+    assert synchronisations("fixmatch", "fix_a_step", CPU, steps=2) == {
+        "aten::_local_scalar_dense": 2,
+        "aten::nonzero": 2,
+    }

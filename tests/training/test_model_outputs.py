@@ -1,0 +1,84 @@
+"""What a run tells beside its views: embeddings, its last layer, its other weights, and an adversary."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+
+from heart2heart.errors import RunError
+from heart2heart.store.frame_store import FrameStore
+from heart2heart.training import checkpoint
+from heart2heart.training.model_outputs import ModelOutputs
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from heart2heart.training.vaal import vaal_scores
+from heart2heart.training.validation import infer
+from tests.training.tiny_study import World
+
+TABLES = {"probabilities", "embeddings", "student", "teacher", "earlier"}
+
+
+@pytest.fixture(scope="module")
+def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(world.config(steps=4, evaluate_every=2), tmp_path_factory.mktemp("runs") / "r1")
+
+
+def test_embeddings_and_last_layer_give_the_logits(run: Run, world: World) -> None:
+    pixels = FrameStore.open(world.store).read(np.arange(9))
+    evidence = ModelOutputs(run)
+    found = evidence.frame_tables(pixels, TABLES)
+    weights, bias = evidence.last_layer()
+    assert found["embeddings"].shape == (9, len(weights))
+    assert found["embeddings"] @ weights + bias == pytest.approx(run.predict(pixels), abs=1e-4)
+    assert found["probabilities"] == pytest.approx(log_softmax(run.predict(pixels), axis=1), abs=1e-4)
+    assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(found["probabilities"])
+
+
+def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: World) -> None:
+    pixels = FrameStore.open(world.store).read(np.arange(5))
+    found = ModelOutputs(run).frame_tables(pixels, TABLES)
+    saved = checkpoint.load(run.directory.last_checkpoint)
+    for name, kept in (("student", "network"), ("teacher", "ema")):
+        other = Run.load(run.path)
+        other.network.load_state_dict(saved[kept])
+        expected = infer(other.network, torch.from_numpy(pixels)).log_softmax(-1).numpy()
+        assert found[name] == pytest.approx(expected, abs=1e-4)
+    assert np.abs(found["student"] - found["teacher"]).max() > 1e-4
+    assert (found["earlier"] == found["student"]).all()
+    same = ModelOutputs(run, run).frame_tables(pixels, TABLES)
+    assert same["earlier"] == pytest.approx(same["probabilities"], abs=1e-5)
+
+
+def test_a_run_without_its_last_checkpoint_is_told(run: Run, world: World, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
+    pixels = FrameStore.open(world.store).read(np.arange(2))
+    bare = ModelOutputs(Run.load(tmp_path / "run"))
+    assert len(bare.frame_tables(pixels, {"probabilities", "embeddings"})["embeddings"]) == 2
+    with pytest.raises(RunError, match="last checkpoint is gone"):
+        bare.frame_tables(pixels, {"student"})
+
+
+def test_a_network_without_a_linear_end_has_no_embeddings(run: Run) -> None:
+    other = Run.load(run.path)
+    other.network.register_forward_hook(lambda module, given, out: 2 * out)
+    with pytest.raises(RunError, match="does not end in a linear layer"):
+        ModelOutputs(other).last_layer()
+
+
+def test_the_adversary_tells_what_is_labeled() -> None:
+    rng = np.random.default_rng(0)
+    labeled = np.arange(400) < 40
+    points = rng.normal(0, 1, (400, 8)).astype(np.float32)
+    points[200:] += 6  # a heap without a label
+    found = vaal_scores(points, labeled, 0)
+    assert ((found >= 0) & (found <= 1)).all()
+    assert found[200:].mean() > found[:40].mean() + 0.2
+    state = torch.random.get_rng_state()
+    assert (vaal_scores(points, labeled, 0) == found).all()
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -1,0 +1,200 @@
+"""Whole runs: they learn, repeat, resume to the same bits, and refuse what they must."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from heart2heart.errors import DivergedError, ExistsError, RunError
+from heart2heart.training import checkpoint
+from heart2heart.training import train as train_module
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.metrics import MetricsRow
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from tests.training.tiny_study import World
+
+BOTH: dict[str, Any] = {
+    "method": {"name": "fixmatch", "params": {"threshold": 0.6}},
+    "fix_a_step": {"mixing": True, "gradient": "fix_a_step"},
+}
+
+
+class Notes:
+    """Keeps what a run reports."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[int, str]] = []
+
+    def update(self, done: int, note: str = "") -> None:
+        self.notes.append((done, note))
+
+
+class StoppedError(Exception):
+    """Stands for whatever ends a process."""
+
+
+class StopAt(Notes):
+    """Ends the run when it reports a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def update(self, done: int, note: str = "") -> None:
+        if done >= self.step:
+            raise StoppedError
+
+
+def final(path: Path) -> dict[str, Any]:
+    return checkpoint.load(path / "checkpoints" / "last.pt")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Compare nested states bit by bit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one if key != "seconds")
+    if isinstance(one, list):
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+
+
+def lines(path: Path) -> list[MetricsRow]:
+    read = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in read]
+
+
+@pytest.mark.parametrize("settings", [{}, BOTH], ids=["labels_only", "fixmatch_fix_a_step"])
+def test_it_learns_and_reports(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
+    notes = Notes()
+    config = world.config(steps=40, evaluate_every=20, log_every=10, batch={"labeled": 16, "unlabeled": 16}, **settings)
+    run = train(config, tmp_path / "run", progress=notes)
+    info = run.info()
+    assert info.history[-1]["validation_balanced_accuracy"] > 0.6  # chance is 0.25
+    assert info.selected_step in (20, 40)
+    assert [done for done, _ in notes.notes][-1] == 40
+    assert "images/s" in notes.notes[-1][1]
+    assert ("conflict" in notes.notes[-1][1]) is bool(settings)
+    assert info.method == ("FixMatch + Fix-A-Step" if settings else "labels only")
+    assert info.parameters == sum(parameter.numel() for parameter in run.network.parameters())
+    assert "stores" not in json.dumps(info.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BOTH | {"fix_a_step": {"mixing": True}},
+        BOTH | {"fix_a_step": {"gradient": "fix_a_step"}, "batch_norm": "joint"},
+        {"fix_a_step": {"mixing": True}, "optimiser": {"name": "adam", "lr": 0.002}},
+        BOTH | {"loss": {"class_weights": False, "scale": "official"}, "batch": {"labeled": 64, "unlabeled": 4}},
+        BOTH | {"precision": "bfloat16", "augmentation": {"driver": "albumentations"}},
+    ],
+    ids=["mixing_alone", "rule_alone_joint", "mixing_over_labels_only", "more_labeled_than_exist", "bfloat16"],
+)
+def test_every_combination_runs(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
+    run = train(world.config(steps=2, **settings), tmp_path / "run")
+    assert len(lines(run.path)) == 1
+    assert 0 <= lines(run.path)[0]["train_accuracy"] <= 1
+
+
+def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+    config = world.config(**BOTH)
+    whole = train(config, tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(config, tmp_path / "stopped", progress=StopAt(10))
+    assert final(tmp_path / "stopped")["step"] == 8
+    with pytest.raises(RunError, match="not finished"):
+        Run.load(tmp_path / "stopped")
+    resumed = train(config, tmp_path / "stopped")
+    assert same(final(whole.path), final(resumed.path))
+    assert lines(whole.path) == lines(resumed.path)
+    other = train(world.config(**BOTH, seed=1), tmp_path / "other")
+    assert not same(final(whole.path)["network"], final(other.path)["network"])
+
+
+def test_killed_in_the_middle_and_resumed_to_the_same_bits(world: World, tmp_path: Path) -> None:
+    config = world.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
+    config.save(tmp_path / "config.yaml")
+    code = (
+        "import sys; from pathlib import Path; from heart2heart.training.config import TrainConfig; from heart2heart.training.train import train;"
+        "train(TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "config.yaml"), str(tmp_path / "killed")]
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    last = tmp_path / "killed" / "checkpoints" / "last.pt"
+    with subprocess.Popen(command, env=environment) as process:
+        until = time.monotonic() + 120
+        while not last.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    stopped = final(tmp_path / "killed")["step"]
+    assert 2 <= stopped < 380
+    # The rest is long; a shorter run of the same settings would not do, since the schedule knows its length.
+    short = stopped + 4
+    resumed, whole = (_train_until(config, tmp_path / name, short) for name in ("killed", "whole"))
+    assert resumed["step"] == whole["step"] >= short
+    assert same(resumed, whole)
+
+
+def _train_until(config: TrainConfig, path: Path, step: int) -> dict[str, Any]:
+    step += step % 2  # a checkpoint's step
+    with pytest.raises(StoppedError):
+        train(config, path, progress=StopAt(step))
+    return final(path)
+
+
+def test_a_finished_run_returns_at_once(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = world.config(steps=2)
+    first = train(config, tmp_path / "run")
+    monkeypatch.setattr(train_module, "_train", None)
+    again = train(config, tmp_path / "run")
+    assert again.info() == first.info()
+
+
+def test_another_configuration_is_refused_and_the_keys_are_named(world: World, tmp_path: Path) -> None:
+    train(world.config(steps=2), tmp_path / "run")
+    with pytest.raises(RunError, match=r"differing: optimiser\.lr, seed"):
+        train(world.config(steps=2, optimiser={"lr": 0.01}, seed=3), tmp_path / "run")
+
+
+def test_a_folder_that_is_no_run_is_left_alone(world: World, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ExistsError, match="not a training run"):
+        train(world.config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: World, tmp_path: Path) -> None:
+    config = world.config(steps=40, optimiser={"lr": 1e18, "weight_decay": 0.0}, checkpoint_every=1, evaluate_every=100)
+    with pytest.raises(DivergedError, match=r"step \d+ (is|are) not finite"):
+        train(config, tmp_path / "run")
+    kept = final(tmp_path / "run")
+    assert kept["step"] >= 1
+    assert all(value.isfinite().all() for value in kept["network"].values())
+    assert all(line["step"] <= kept["step"] for line in lines(tmp_path / "run"))
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(world: World, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(world.config(), tmp_path / "run", progress=StopAt(10))
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    last.write_bytes(last.read_bytes()[:200])
+    with pytest.raises(RunError, match="cannot be read"):
+        train(world.config(), tmp_path / "run")
+
+
+def test_the_callers_random_state_is_untouched(world: World, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(world.config(steps=1), tmp_path / "run")
+    assert torch.equal(before, torch.get_rng_state())
