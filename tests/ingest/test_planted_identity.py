@@ -35,7 +35,7 @@ import logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.DEBUG)
 from heart2heart.ingest import ingest, status_table
-from tests.ingest.archive import SMALL
+from tests.ingest.archive_kit import SMALL
 root, store = Path(sys.argv[1]), Path(sys.argv[2])
 print(status_table(ingest([root], site="a", store=store, key=store.with_suffix(".key"), settings=SMALL)))
 """
