@@ -10,7 +10,7 @@ from heart2heart.evaluation.intervals import not_estimable
 from heart2heart.reporting import sentences
 from heart2heart.reporting.page import pooled
 from heart2heart.schema.metrics import Metrics
-from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
 
 
@@ -111,7 +111,7 @@ def test_a_pool_from_held_out_hospitals_is_said_first(predictions: Predictions, 
     first = sentences.headline(method, metrics, held)[0]
     assert "never seen" not in first
     assert all(name in first for name in held)
-    config = {"method": {"name": "labels_only"}, "fix_a_step": {"mixing": False}}
-    runs = tuple(run.model_copy(update={"config": config}) for run in about.runs)
+    facts = MethodFacts(base="labels_only", title="Labels only", unlabeled=False)
+    runs = tuple(run.model_copy(update={"facts": facts}) for run in about.runs)
     without = replace(taken, provenance=taken.provenance.model_copy(update={"runs": runs}))
     assert pooled(without, method.runs) == []
