@@ -234,7 +234,7 @@ def _stores(out: Path, sites: tuple[str, ...], *_: object, **__: object) -> None
 def test_the_synthetic_way_takes_folds_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_, **__: None)
     monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     out = tmp_path / "out"
     arguments: tuple[object, ...] = ("--synthetic", "--out", out, "--devices", "cpu", "--replicates", 100, *TOY)
@@ -274,7 +274,7 @@ def test_the_synthetic_way_takes_folds_together(
 
 @pytest.mark.slow
 def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_: None)
+    monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_, **__: None)
     monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
     overrides = tuple(each.removeprefix("--override=") for each in TOY)
