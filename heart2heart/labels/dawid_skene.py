@@ -66,10 +66,11 @@ def fit_dawid_skene(
     trace: list[float] = []
     converged = False
     while len(trace) < iterations and not converged:
-        said = np.einsum("ij,ikl->kjl", posterior, given) + before
-        # A rater who read no item of a class says nothing of it: log 1, with no reading to be multiplied by.
-        total = said.sum(2, keepdims=True)
-        errors = np.divide(said, total, out=np.ones_like(said), where=total > 0)  # (2.3)
+        expected = np.einsum("ij,ikl->kjl", posterior, given) + before
+        # A rater who read no item of a class: every distribution fits equally well, so take the uniform one. The row
+        # must be a distribution, because the next step may give that class to an item that the rater did read.
+        total = expected.sum(2, keepdims=True)
+        errors = np.divide(expected, total, out=np.full_like(expected, 1 / classes), where=total > 0)  # (2.3)
         prevalence = posterior.mean(0)  # (2.4)
         with np.errstate(divide="ignore"):
             log_errors = np.maximum(np.log(errors), _LOG_ZERO)

@@ -73,6 +73,18 @@ def test_the_likelihood_never_falls_and_probabilities_are_probabilities(data: st
     assert np.diff(found.log_likelihood).min(initial=0) > -1e-6
     np.testing.assert_allclose(found.posterior.sum(1), 1)
     np.testing.assert_allclose(found.prevalence.sum(), 1)
+    np.testing.assert_allclose(found.errors.sum(2), 1)
+
+
+def test_fit_without_a_prior_keeps_a_distribution_for_a_class_that_a_rater_never_read() -> None:
+    """Rows of ones in place of a distribution once raised the first likelihood, so that the second one was lower."""
+    counts = np.zeros((5, 2, 3))
+    for item, (rater, value) in enumerate([(0, 0), (0, 0), (0, 0), (0, 1), (1, 2)]):
+        counts[item, rater, value] = 1
+    fit = fit_dawid_skene(counts, prior=0)
+    np.testing.assert_allclose(fit.errors.sum(2), 1)
+    assert np.diff(fit.log_likelihood).min(initial=0) > -1e-9
+    assert fit.converged
 
 
 def test_known_raters_are_found_though_readings_are_missing() -> None:
