@@ -1,6 +1,6 @@
 """The small seeded study behind test_golden.py: two hospitals from DICOM to a report, through the command line alone.
 
-Every fact is plain JSON. The pictures come from integers, since the simulator's pixels follow the processor's rounding.
+Every fact is plain JSON.
 """
 
 from __future__ import annotations
@@ -11,33 +11,22 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import typer.main
 import yaml
-from pydicom import Dataset, dcmread
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
+from pydicom import dcmread
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
+from tests.golden_hospital import PATIENTS, write_hospital
+from tests.html_structure import page_structure
 
 Facts = dict[str, Any]
 
-PATIENTS = {"A": 8, "B": 4}
 VOCABULARY = {"A": "tmed2", "B": "clinical"}
-WORDS = {
-    "A": ("PLAX", "PSAX", "A4C", "A2C"),
-    "B": ("parasternal long axis", "parasternal short axis", "apical 4 chamber", "apical 2 chamber"),
-}
-"""A hospital's words for the four views."""
-UNLABELED = 2
-"""The last patients of hospital A, whose clips have no label."""
-FRAMES, ROWS, COLUMNS = 4, 96, 128
 TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
 CONFIG: Facts = {
     "network": {"name": "WideResNet", "options": {"depth": 10, "widen": 1, "norm_momentum": 0.1}},
@@ -64,59 +53,6 @@ def command(*words: str | Path) -> str:
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False, env=TERMINAL)
     assert result.exit_code == 0, f"heart2heart {' '.join(map(str, words))}: {result.output}"
     return result.stdout
-
-
-def write_hospital(root: Path, site: str) -> None:
-    """Write one hospital: a study of four clips a patient, `labels.csv`, and files that are no clip."""
-    rng = np.random.default_rng(ord(site))
-    rows = ["sop_instance_uid,view,rater"]
-    for patient in range(PATIENTS[site]):
-        for view in range(4):
-            uid = f"1.2.3.{ord(site)}.{patient}.{view}"
-            path = root / f"study{patient}" / f"IM{view}.dcm"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _clip(site, patient, uid, _pictures(view, rng)).save_as(path, enforce_file_format=True)
-            if site != "A" or patient < PATIENTS["A"] - UNLABELED:
-                rows.append(f"{uid},{WORDS[site][view]},rater{patient % 2}")
-    (root / "zcopy.dcm").write_bytes((root / "study0" / "IM0.dcm").read_bytes())
-    cut = root / "zcut.dcm"
-    _clip(site, 0, f"1.2.3.{ord(site)}.0.9", _pictures(0, rng)).save_as(cut, enforce_file_format=True)
-    cut.write_bytes(cut.read_bytes()[: -ROWS * COLUMNS * 5])
-    (root / "note.txt").write_text("not DICOM\n", encoding="utf-8")
-    (root.parent / f"{root.name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
-def _pictures(view: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return uint8 RGB frames: noisy blocks in a triangle, others in each clip, brighter in the quarter of the view."""
-    y, x = np.indices((ROWS, COLUMNS))
-    fan = (2 * np.abs(x - 64) < y - 6) & (y < 90)
-    quarter = (y // (ROWS // 2) == view // 2) & (x // (COLUMNS // 2) == view % 2)
-    blocks = np.kron(rng.integers(20, 120, (ROWS // 8, COLUMNS // 8)), np.ones((8, 8), np.int64))
-    gray = rng.integers(10, 30, (FRAMES, ROWS, COLUMNS)) + blocks + 90 * quarter
-    return np.repeat((gray * fan).astype(np.uint8)[..., None], 3, axis=-1)
-
-
-def _clip(site: str, patient: int, uid: str, pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> Dataset:
-    made, item = Dataset(), Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.SOPClassUID = UltrasoundMultiFrameImageStorage if len(pictures) > 1 else UltrasoundImageStorage
-    made.SOPInstanceUID, made.StudyInstanceUID = uid, f"1.2.3.{ord(site)}.{patient}"
-    made.SeriesInstanceUID = f"{uid}.1"
-    made.Modality, made.PatientID, made.StudyDate = "US", f"{site}-{patient}", f"2020030{patient + 1}"
-    made.Manufacturer, made.FrameTime = "Philips Medical Systems", "40"
-    made.NumberOfFrames, made.Rows, made.Columns = pictures.shape[:3]
-    made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
-    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
-    item.RegionSpatialFormat, item.RegionDataType, item.RegionFlags = 1, 1, 0
-    item.RegionLocationMinX0, item.RegionLocationMinY0 = 16, 4
-    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = 111, 91
-    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = 3
-    item.PhysicalDeltaX = item.PhysicalDeltaY = 0.05
-    made.SequenceOfUltrasoundRegions = [item]
-    made.PixelData = pictures.tobytes()
-    made["PixelData"].VR = "OB"
-    return made
 
 
 def facts_of_help() -> dict[str, list[str]]:
@@ -319,40 +255,3 @@ def facts_of_queue(root: Path) -> Facts:
         if by == "random":
             found[by]["clips"] = table["clip"].to_pylist()
     return found
-
-
-class _Structure(HTMLParser):
-    """Headings with their text, ids, and tables with their headers and number of rows, in the order of the page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._text: list[str] | None = None
-        self._rows = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        name = dict(attrs).get("id")
-        if name and not tag.startswith(("clip", "linear", "path", "use", "g")):
-            self.lines.append(f"{tag} id={name}")
-        if re.fullmatch(r"h[1-6]|th|caption|summary", tag):
-            self._text = []
-        self._rows = 0 if tag == "table" else self._rows + (tag == "tr")
-
-    def handle_data(self, data: str) -> None:
-        if self._text is not None:
-            self._text.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._text is not None and re.fullmatch(r"h[1-6]|th|caption|summary", tag):
-            text = re.sub(r"\d[\d.,:]*", "#", " ".join("".join(self._text).split()))
-            self.lines.append(f"{tag} {text}")
-            self._text = None
-        if tag == "table":
-            self.lines.append(f"table rows={self._rows}")
-
-
-def page_structure(path: Path) -> list[str]:
-    """Return the structure of an HTML page, numbers left out."""
-    parser = _Structure()
-    parser.feed(path.read_text(encoding="utf-8"))
-    return parser.lines
