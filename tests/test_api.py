@@ -20,20 +20,20 @@ from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics
 from heart2heart.schema.predictions import ROLES, Predictions
 from heart2heart.splits.access_log import read_test_accesses
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.testing.tiny import TinyStore, tiny_store
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from tests.training.tiny_study import World, make_world
 
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
+    return tiny_store(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="module")
-def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(world.config(steps=6), tmp_path_factory.mktemp("runs") / "one")
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_no_clip_is_named_with_its_status(run: Run, tmp_path: Pat
         predict_files(run.path, [REAL, tmp_path / "note.dcm"], rule="even:1")
 
 
-def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: World, tmp_path: Path) -> None:
+def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: TinyStore, tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Kept:
@@ -94,7 +94,7 @@ def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: W
     assert read_metrics(tmp_path / "e" / "metrics.json") == metrics
 
 
-def test_every_run_is_checked_before_the_first_predicts(run: Run, world: World, tmp_path: Path) -> None:
+def test_every_run_is_checked_before_the_first_predicts(run: Run, world: TinyStore, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "second")
     record = tmp_path / "second" / "run.json"
     record.write_text(record.read_text().replace(SplitManifest.load(world.split).sha256, "0" * 64))
@@ -111,7 +111,7 @@ def test_every_run_is_checked_before_the_first_predicts(run: Run, world: World, 
 
 
 def test_a_run_of_another_split_is_refused(run: Run, tmp_path: Path) -> None:
-    other = make_world(tmp_path / "other", parts={"train": 2, "validation": 2, "test": 2, "unlabeled": 2})
+    other = tiny_store(tmp_path / "other", parts={"train": 2, "validation": 2, "test": 2, "unlabeled": 2})
     with pytest.raises(RunError, match="trained on another split"):
         evaluate_runs([run.path], [other.store], tmp_path / "e", command="test", split=other.split)
     assert not (tmp_path / "e").exists()

@@ -27,8 +27,8 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.near_duplicates import find_near_duplicates
+from heart2heart.testing.stores import SIZE, random_store
 from tests.active_learning.support import softmax
-from tests.support import SIZE, make_store
 
 GEOMETRY = Geometry("tmed2", SIZE)
 
@@ -54,7 +54,7 @@ class Known:
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> FrameStores:
-    return FrameStores([make_store(tmp_path_factory.mktemp("queue") / "store", patients=4)])
+    return FrameStores([random_store(tmp_path_factory.mktemp("queue") / "store", patients=4)])
 
 
 def said(clip: str, view: str, **more: Any) -> LabelEvent:
@@ -145,7 +145,7 @@ def test_a_run_of_another_kind_is_refused(stores: FrameStores) -> None:
 
 
 def test_the_same_clip_under_two_names_is_asked_once(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=("A",), patients=2, clips_each=2)
+    store = random_store(tmp_path / "store", sites=("A",), patients=2, clips_each=2)
     double = FrameStore.create(tmp_path / "double", store.geometry)
     with double.writer() as writer:
         for clip in store.clips.to_pylist():

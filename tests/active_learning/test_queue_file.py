@@ -14,12 +14,12 @@ from heart2heart.annotate.suggestions import read_queue, read_readings_wanted
 from heart2heart.cli import app
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.testing.stores import random_store
 from tests.annotate.support import Client, said, served
-from tests.support import make_store
 
 
 def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=3)
+    store = random_store(tmp_path / "store", sites=["A"], patients=3)
     read, *_ = sorted(store.clips["clip"].to_pylist())
     labels, out = tmp_path / "labels.db", tmp_path / "queue.parquet"
     LabelStore(labels).append([LabelEvent(read, "", "A4C", "before", "", "test")])

@@ -17,7 +17,7 @@ from heart2heart.annotate.server import AnnotationServer
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.labels.label_store import LabelStore
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 AT = "2020-01-01T00:00:{:02d}.{:03d}Z"
 
@@ -34,7 +34,7 @@ def make_desk(
     """Return a desk over a store of `patients` studies of five clips; nothing is read twice unless told so."""
     root = folder / "store"
     if not root.exists():
-        make_store(root, sites=["A"], patients=patients)
+        random_store(root, sites=["A"], patients=patients)
     asked = AnnotationSettings.parse({"port": 0, "double": 0.0} | settings, where="test")
     book = LabelStore(folder / "labels.db", timeout=0.2)
     book.append([])

@@ -14,10 +14,10 @@ from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.events import active_events
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.testing.stores import random_store
 from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_desk, served
 from tests.annotate.test_load import free_port, running
-from tests.support import make_store
 
 
 def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
@@ -136,7 +136,7 @@ def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter)
 
 
 def test_a_killed_server_is_told_and_nothing_is_lost(tmp_path: Path, enter: Enter) -> None:
-    make_store(tmp_path / "store", sites=["A"], patients=2)
+    random_store(tmp_path / "store", sites=["A"], patients=2)
     port = free_port()
     with running(tmp_path, port) as process:
         page = enter(f"http://127.0.0.1:{port}/", "Reader 1")

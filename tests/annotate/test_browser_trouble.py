@@ -10,9 +10,9 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from heart2heart.annotate.auth import Raters
+from heart2heart.testing.stores import random_store
 from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_desk, served
-from tests.support import make_store
 
 
 def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, enter: Enter) -> None:
@@ -50,14 +50,14 @@ def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, ente
 
 
 def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: Path, enter: Enter) -> None:
-    root = make_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
+    root = random_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
     desk = make_desk(tmp_path)
     first, second = desk.clip_order()
     with served(desk) as server:
         page = enter(server.address, "Reader 1")
         page.wait_for_timeout(500)  # the second clip is loaded
         shutil.rmtree(root)
-        make_store(root, sites=["A"], patients=1, clips_each=1, seed=1)
+        random_store(root, sites=["A"], patients=1, clips_each=1, seed=1)
         page.keyboard.press("1")
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("The frames of this clip changed in the store while it was on the screen.")

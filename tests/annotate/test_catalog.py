@@ -13,11 +13,11 @@ from heart2heart.annotate.catalog import ClipCatalog, _clips
 from heart2heart.errors import MissingInputError, StoreError
 from heart2heart.schema.store import POOL_MODES
 from heart2heart.store.frame_store import FrameStore, FrameStores
-from tests.support import SIZE, make_store
+from heart2heart.testing.stores import SIZE, random_store
 
 
 def test_frames_in_order_and_studies_together(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     shelf = ClipCatalog([store.root], POOL_MODES)
     assert set(shelf.clips) == set(store.clips["clip"].to_pylist())
     assert [len(clips) for clips in shelf.studies.values()] == [5] * 4
@@ -29,11 +29,11 @@ def test_frames_in_order_and_studies_together(tmp_path: Path) -> None:
 
 
 def test_other_modes_stay_away(tmp_path: Path) -> None:
-    assert not ClipCatalog([make_store(tmp_path / "store", patients=1).root], ["spectral"]).clips
+    assert not ClipCatalog([random_store(tmp_path / "store", patients=1).root], ["spectral"]).clips
 
 
 def test_a_sheet_is_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=1, frames_each=4)
+    store = random_store(tmp_path / "store", sites=["A"], patients=1, frames_each=4)
     shelf = ClipCatalog([store.root], POOL_MODES)
     clips = list(shelf.clips)
     assert shelf.thumbnails(clips, each=2, side=SIZE).shape == (10, SIZE, SIZE)
@@ -48,23 +48,23 @@ def test_a_sheet_is_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:
 
 
 def test_a_store_that_grows_shows_its_new_clips(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=1)
+    store = random_store(tmp_path / "store", sites=["A"], patients=1)
     shelf = ClipCatalog([store.root], POOL_MODES)
     assert not shelf.refresh()
-    make_store(store.root, sites=["B"], patients=1)
+    random_store(store.root, sites=["B"], patients=1)
     assert shelf.refresh()
     assert {clip.site for clip in shelf.clips.values()} == {"A", "B"}
 
 
 def test_a_store_that_was_replaced_is_read_again(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=2)
+    store = random_store(tmp_path / "store", sites=["A"], patients=2)
     shelf = ClipCatalog([store.root], POOL_MODES)
     before = next(iter(shelf.clips.values()))
     gone = list(shelf.clips)[-1]
     shutil.rmtree(store.root)
     with pytest.raises(StoreError, match="this frame store is gone"):
         shelf.refresh()
-    make_store(store.root, sites=["A"], patients=1, seed=1)
+    random_store(store.root, sites=["A"], patients=1, seed=1)
     assert shelf.refresh()
     assert shelf.find(before.clip).frame_hash != before.frame_hash
     with pytest.raises(MissingInputError, match="not in the store, or no longer"):
@@ -72,7 +72,7 @@ def test_a_store_that_was_replaced_is_read_again(tmp_path: Path) -> None:
 
 
 def test_frames_that_are_not_those_that_were_ingested_are_not_shown(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=1)
+    store = random_store(tmp_path / "store", sites=["A"], patients=1)
     path = next((store.root / "frames").glob("*.npy"))
     pixels = np.load(path)
     pixels[0] ^= 1
@@ -88,7 +88,7 @@ def test_frames_that_are_not_those_that_were_ingested_are_not_shown(tmp_path: Pa
 
 
 def test_clips_follow_the_stress_stages_and_then_the_views_of_a_stage(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=1)
+    store = random_store(tmp_path / "store", sites=["A"], patients=1)
     table = store.clips
     studies = table["study"].to_pylist()
     chosen = [position for position, study in enumerate(studies) if study == studies[0]][:4]

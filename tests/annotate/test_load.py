@@ -20,8 +20,8 @@ import pytest
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.testing.stores import random_store
 from tests.annotate.support import Client, make_desk, said, served
-from tests.support import make_store
 
 RATERS = 20
 
@@ -78,7 +78,7 @@ def free_port() -> int:
 
 
 def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) -> None:
-    make_store(tmp_path / "store", sites=["A"], patients=12, frames_each=1)
+    random_store(tmp_path / "store", sites=["A"], patients=12, frames_each=1)
     port, saved, sent = free_port(), [], []
 
     def label(process: subprocess.Popen[str], rater: str) -> None:

@@ -19,8 +19,8 @@ from heart2heart.annotate.server import AnnotationServer
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelError, RemoteError
+from heart2heart.testing.stores import SIZE, random_store
 from tests.annotate.support import AT, Client, make_desk, said, served
-from tests.support import SIZE, make_store
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
         shutil.rmtree(root)
         assert client.refused("answers", said(clips[0], "A4C"))[0] == 410
         assert client.refused(f"clips/{clips[0]['clip']}/frames")[0] == 410
-        make_store(root, sites=["A"], patients=1, seed=1)
+        random_store(root, sites=["A"], patients=1, seed=1)
         status, error = client.refused("answers", said(clips[0], "A4C"))
         assert (status, "frames of this clip changed" in error) == (409, True)
         status, error = client.refused("answers", said(clips[9], "A4C"))
@@ -189,7 +189,7 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
         now = client.ask(f"clips/{clips[0]['clip']}")
         saved = client.ask("answers", said(now, "A4C"))
         shutil.rmtree(root)
-        make_store(root, sites=["B"], patients=1)
+        random_store(root, sites=["B"], patients=1)
         again = client.ask("answers", said(now, "A4C"))  # because the first reply did not arrive
         assert again == {"event": saved["event"], "now": None}
         back = {"answers": [{"clip": now["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}

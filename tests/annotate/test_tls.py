@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from heart2heart.annotate.auth import Raters
+from heart2heart.testing.stores import random_store
 from tests.annotate.support import Client, make_desk, served
-from tests.support import make_store
 
 NAME = "echo-labels.example"
 
@@ -103,7 +103,7 @@ def test_a_page_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
 def test_beyond_loopback_without_tokens_or_encryption_the_command_is_refused(
     tmp_path: Path, words: list[str], told: str
 ) -> None:
-    make_store(tmp_path / "store", sites=["A"], patients=1)
+    random_store(tmp_path / "store", sites=["A"], patients=1)
     Raters().write(tmp_path / "raters.json")
     command = [sys.executable, "-m", "heart2heart", "curate", "store", "--labels", "labels.db", "--port", "0", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -11,7 +11,7 @@ from heart2heart.cli import app
 from heart2heart.cli.output import text_table
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 
 def _run(*arguments: str, code: str = "from heart2heart.cli import main; main()") -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ def test_stopped_by_the_user_is_exit_code_130() -> None:
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    make_store(tmp_path / "store", patients=40)
+    random_store(tmp_path / "store", patients=40)
     line = (
         f"{sys.executable} -c 'from heart2heart.cli import main; main()' store sql {tmp_path / 'store'} 'FROM frames'"
     )
@@ -67,7 +67,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 
 
 def test_store_verbs(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     runner = CliRunner()
     shown = runner.invoke(app, ["store", "show", str(store.root)])
     assert shown.exit_code == 0
@@ -84,7 +84,7 @@ def test_store_verbs(tmp_path: Path) -> None:
 
 
 def test_labels_verbs(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     clip = store.clips["clip"].to_pylist()[0]
     (tmp_path / "in.csv").write_text(f"clip,view,rater\n{clip},Apical four chamber,r1\n")
     common = ["--labels", str(tmp_path / "labels.db")]
@@ -100,7 +100,7 @@ def test_labels_verbs(tmp_path: Path) -> None:
 
 
 def test_split_verb_prints_what_it_froze(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store")
+    store = random_store(tmp_path / "store")
     book = LabelStore(tmp_path / "labels.db")
     views = ("PLAX", "PSAX", "A4C", "A2C")
     book.append(

@@ -11,7 +11,7 @@ from heart2heart.cli import app
 from heart2heart.errors import ConfigError, ExistsError, LabelError, MissingInputError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 
 def _run(*words: str) -> str:
@@ -34,7 +34,7 @@ def test_raters_are_added_listed_and_removed(tmp_path: Path) -> None:
 
 
 def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
-    store = str(make_store(tmp_path / "store", patients=1).root)
+    store = str(random_store(tmp_path / "store", patients=1).root)
     labels = tmp_path / "labels.db"
     serve = ("curate", store, "--labels", str(labels), "--port", "0")
     with pytest.raises(ConfigError, match="each rater needs a token: give --raters"):
@@ -58,7 +58,7 @@ def test_what_curate_refuses_before_it_serves(tmp_path: Path) -> None:
 
 
 def test_a_missing_library_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = str(make_store(tmp_path / "store", patients=1).root)
+    store = str(random_store(tmp_path / "store", patients=1).root)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     monkeypatch.delitem(sys.modules, "heart2heart.annotate.server", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'heart2heart\[curate\]'"):

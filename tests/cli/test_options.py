@@ -13,7 +13,7 @@ from heart2heart import __version__, progress
 from heart2heart.cli import PANELS, app
 from heart2heart.named_configs import config_names, find_config
 from heart2heart.progress import Verbosity
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 EXECUTABLE = Path(sys.executable).with_name("heart2heart")
 
@@ -52,7 +52,7 @@ def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
 
 
 def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     done = subprocess.run(
         [EXECUTABLE, "-v", "-q", "store", "digest", store.root], capture_output=True, text=True, check=False
     )

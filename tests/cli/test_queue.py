@@ -18,23 +18,23 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.stores import random_store
+from heart2heart.testing.tiny import TinyStore, tiny_store
 from heart2heart.training.train import train
-from tests.support import make_store
-from tests.training.tiny_study import World, make_world
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyStore, Path]:
     folder = tmp_path_factory.mktemp("queue")
-    world = make_world(folder / "world")
+    world = tiny_store(folder / "world")
     train(world.config(steps=4, evaluate_every=2), folder / "run")
     return world, folder / "run"
 
 
 @pytest.fixture(scope="module")
-def book(trained: tuple[World, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def book(trained: tuple[TinyStore, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = sorted(FrameStore.open(trained[0].store).clips["clip"].to_pylist())[:12]
     path = tmp_path_factory.mktemp("book") / "labels.db"
     said = [LabelEvent(clip, "", SCORED_VIEWS[place % 4], "reader", "", "page") for place, clip in enumerate(clips)]
@@ -49,7 +49,7 @@ def _run(*words: str | Path) -> str:
 
 
 def test_every_method_writes_a_queue_that_the_page_reads(
-    trained: tuple[World, Path], book: Path, tmp_path: Path
+    trained: tuple[TinyStore, Path], book: Path, tmp_path: Path
 ) -> None:
     world, run = trained
     read = {event.clip for event in LabelStore(book).events()}
@@ -68,7 +68,7 @@ def test_every_method_writes_a_queue_that_the_page_reads(
         assert pq.read_table(out).equals(table)
 
 
-def test_the_queue_says_what_it_costs(trained: tuple[World, Path], tmp_path: Path) -> None:
+def test_the_queue_says_what_it_costs(trained: tuple[TinyStore, Path], tmp_path: Path) -> None:
     world, _ = trained
     clips = FrameStore.open(world.store).clips["clip"].to_pylist()
     (tmp_path / "costs.csv").write_text("clip,cost\n" + "".join(f"{clip},2.5\n" for clip in clips))
@@ -77,7 +77,7 @@ def test_the_queue_says_what_it_costs(trained: tuple[World, Path], tmp_path: Pat
     assert "2 of " in _run(world.store, "--budget", "4", "--spend", "6", *words)
 
 
-def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> None:
+def test_what_the_verb_refuses(trained: tuple[TinyStore, Path], tmp_path: Path) -> None:
     world, run = trained
     out, asked = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
     with pytest.raises(UnknownNameError, match=r"unknown method of the queue 'best'.*badge"):
@@ -95,7 +95,7 @@ def test_what_the_verb_refuses(trained: tuple[World, Path], tmp_path: Path) -> N
         _run(world.store, *asked, out, "--labels", tmp_path / "none.db")
     with pytest.raises(ConfigError, match=r"but only .* are left"):
         _run(world.store, "--budget", "9999", "--by", "random", "--out", out)
-    other = make_store(tmp_path / "other", sites=("A",), patients=1)
+    other = random_store(tmp_path / "other", sites=("A",), patients=1)
     folder = tmp_path / "unfinished"
     folder.mkdir()
     with pytest.raises(MissingInputError, match="no training run here"):

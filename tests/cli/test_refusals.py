@@ -16,8 +16,8 @@ from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
+from heart2heart.testing.stores import random_store
 from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
-from tests.support import make_store
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -41,7 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a store of two hospitals, an empty one, and label books."""
     root = tmp_path_factory.mktemp("refusals")
-    store = make_store(root / "store", frames_each=1)
+    store = random_store(root / "store", frames_each=1)
     FrameStore.create(root / "empty", Geometry("tmed2", 16))
     clips = [clip for clip in store.clips["clip"].to_pylist() if int(clip[4:6]) < len(SCORED_VIEWS)]
     for name, kept in (("labels", clips), ("plax", [clip for clip in clips if clip[4:6] == "00"]), ("none", [])):

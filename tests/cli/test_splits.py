@@ -10,14 +10,14 @@ from heart2heart.errors import ConfigError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.splits.manifest import SplitManifest
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 VIEWS = ("PLAX", "PSAX", "A4C", "A2C")
 
 
 @pytest.fixture
 def common(tmp_path: Path) -> list[str]:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     book = LabelStore(tmp_path / "labels.db")
     clips = [clip for clip in store.clips["clip"].to_pylist() if int(clip[4:6]) < 4]
     book.append([LabelEvent(clip, "", VIEWS[int(clip[4:6])], "r1", "", "test") for clip in clips])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, StoreError
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from tests.support import make_store
     ],
 )
 def test_bad_sql_and_sql_that_would_reach_files(tmp_path: Path, query: str) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     secret, out = tmp_path / "secret.csv", tmp_path / "out"
     secret.write_text("name\nsecret\n")
     before = store.digest()
@@ -51,7 +51,7 @@ def test_bad_sql_and_sql_that_would_reach_files(tmp_path: Path, query: str) -> N
 
 
 def test_verify_reads_every_shard_and_names_the_damaged(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2)
+    store = random_store(tmp_path / "store", patients=2)
     whole = CliRunner().invoke(app, ["store", "verify", str(store.root)])
     assert (whole.exit_code, "every shard matches" in whole.stdout) == (0, True)
     for number, path in enumerate(sorted((store.root / "frames").iterdir())):

@@ -12,15 +12,15 @@ import torch
 from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
 from heart2heart.export import export
 from heart2heart.export.export import FORMATS, export_run
+from heart2heart.testing.tiny import SIZE, tiny_store
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from tests.training.tiny_study import SIZE, make_world
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("export")
-    world = make_world(root, parts={"train": 1, "validation": 1})
+    world = tiny_store(root, parts={"train": 1, "validation": 1})
     return train(world.config(steps=2), root / "run")
 
 

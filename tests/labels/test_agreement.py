@@ -16,7 +16,7 @@ from heart2heart.labels.agreement import (
     unit_locations,
 )
 from heart2heart.labels.events import LabelEvent
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 
 def _say(clip: str, rater: str, word: str, kind: str = "label") -> LabelEvent:
@@ -86,7 +86,7 @@ def test_what_is_not_estimable_is_said_and_not_a_number(events: list[LabelEvent]
 
 
 def test_hospitals_are_measured_apart_and_unknown_clips_left_out(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=6)
+    store = random_store(tmp_path / "store", patients=6)
     rng = np.random.default_rng(0)
     events = []
     for clip, site in zip(store.clips["clip"].to_pylist(), store.clips["site"].to_pylist(), strict=True):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from heart2heart.errors import UnknownNameError
 from heart2heart.labels.consensus import consensus_labels, count_labels, frame_labels
 from heart2heart.labels.events import LabelEvent
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 FRAMES = pa.table({"frame": ["c1:0000", "c1:0001", "c2:0000"], "clip": ["c1", "c1", "c2"]})
 
@@ -100,7 +100,7 @@ def test_unknown_rule_lists_the_known() -> None:
 
 
 def test_count_labels(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=2, frames_each=3)
+    store = random_store(tmp_path / "store", patients=2, frames_each=3)
     clips = store.clips["clip"].to_pylist()
     events = [_say(clips[0], "PLAX"), _say(clips[1], "PLAX"), _say(clips[5], "A4C")]
     assert count_labels(events, store) == [("A", "A4C", 1, 1, 3), ("A", "PLAX", 1, 2, 6)]

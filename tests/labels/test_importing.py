@@ -13,12 +13,12 @@ from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
-from tests.support import make_store
+from heart2heart.testing.stores import random_store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> FrameStore:
-    return make_store(tmp_path / "store", sites=["A"], patients=2, frames_each=2)
+    return random_store(tmp_path / "store", sites=["A"], patients=2, frames_each=2)
 
 
 def _csv(tmp_path: Path, *lines: str) -> Path:
@@ -52,7 +52,7 @@ def test_labels_by_uid_and_by_file_need_the_key_and_keep_no_identity(tmp_path: P
             "content": pseudonyms.content(tmp_path / "clip.dcm"), "source": "dicom", "synthetic": True,
             "mode": "b_mode", "rows": 1, "columns": 1, "n_source": 1, "quality": 0.5, "flags": [],
         }  # fmt: skip
-        writer.add(row, make_store(tmp_path / "x").read(_zero())[:1], [{"index": 0, "quality": 0.5, "dhash": 1}])
+        writer.add(row, random_store(tmp_path / "x").read(_zero())[:1], [{"index": 0, "quality": 0.5, "dhash": 1}])
     opened = FrameStore.open(store.root)
     for column, value in (("sop_instance_uid", uid), ("file", "clip.dcm")):
         book = LabelStore(tmp_path / f"{column}.db")

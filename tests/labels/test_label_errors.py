@@ -25,8 +25,8 @@ from heart2heart.labels.label_errors import (
 )
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.predictions import PREDICTIONS, Predictions
+from heart2heart.testing.stores import random_store
 from tests.schema.test_predictions import make
-from tests.support import make_store
 
 CLASSES = ("PLAX", "A4C")
 
@@ -139,7 +139,7 @@ def test_what_is_refused() -> None:
 
 
 def test_suspects_go_back_to_the_page_for_one_rater_more_who_is_told_nothing(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", sites=["A"], patients=1)
+    store = random_store(tmp_path / "store", sites=["A"], patients=1)
     clips = store.clips["clip"].to_pylist()
     events = [_say(clip, CLASSES[at % 2]) for at, clip in enumerate(clips[:4])]
     book = LabelStore(tmp_path / "labels.db")

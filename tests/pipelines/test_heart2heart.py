@@ -19,6 +19,7 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import NoProgress
 from heart2heart.schema.predictions import Predictions
+from heart2heart.testing.stores import random_store, view_labels
 from heart2heart.training.config import TrainConfig
 from pipelines import command_line, heart2heart, heart2heart_data
 from pipelines.heart2heart import choose_devices, choose_shard
@@ -35,7 +36,6 @@ from pipelines.heart2heart_runs import (
     train_and_test_all,
 )
 from tests.datasets import miniature
-from tests.support import make_store, view_labels
 
 TOY = tuple(
     f"--override={each}"
@@ -225,7 +225,7 @@ def _stores(out: Path, sites: tuple[str, ...], *_: object, **__: object) -> None
     for seed, site in enumerate(sites):
         if (out / "stores" / site).exists():
             continue
-        store = make_store(out / "stores" / site, sites=[site], patients=9 if site == "A" else 2, seed=seed)
+        store = random_store(out / "stores" / site, sites=[site], patients=9 if site == "A" else 2, seed=seed)
         views = {frame.rpartition(":")[0]: view for frame, view in view_labels(store).items()}
         events = [LabelEvent(clip, "", view, "rater", "", "test") for clip, view in sorted(views.items())]
         LabelStore(out / "labels.db").append(events)

@@ -12,11 +12,11 @@ import pytest
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.errors import UnknownNameError
 from heart2heart.store.frame_store import FrameStores
+from heart2heart.testing.stores import random_store, view_labels
 from pipelines.label_budget import main, replay_plans
 from pipelines.label_budget_data import LabeledClips, draw_parts
 from pipelines.label_budget_report import gains, scores_by_round, tables
 from tests.pipelines.test_mismatch import _images
-from tests.support import make_store, view_labels
 
 
 def _line(by: str, asked: int, seed: int, score: float, way: str = "labels_only") -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_gains_are_paired_by_seed_over_the_rounds_after_the_first() -> None:
 
 
 def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", patients=8)
+    store = random_store(tmp_path / "store", patients=8)
     truth = {frame[:16]: view for frame, view in view_labels(store).items()}
     archive = LabeledClips.of("hospitals", [store.root], ("PLAX", "PSAX", "A4C", "A2C"), truth)
     part = draw_parts(archive, 0, FrameStores.open([store.root]), images=0, validation=0)

@@ -18,9 +18,9 @@ from heart2heart.reporting.ingest_page import (
     write_ingest_page,
 )
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.stores import random_store
 from tests.ingest.archive_kit import EXPECTED, make_archive, run
 from tests.reporting.test_browser import visit
-from tests.support import make_store
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_the_same_store_gives_the_same_page(page: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_without_a_ledger_has_no_page(tmp_path: Path) -> None:
-    store: FrameStore = make_store(tmp_path / "store", patients=1)
+    store: FrameStore = random_store(tmp_path / "store", patients=1)
     with pytest.raises(MissingInputError):
         ingest_report(store.root, tmp_path / "page.html")
 

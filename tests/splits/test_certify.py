@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from heart2heart.errors import LeakageError
-from heart2heart.schema.predictions import Check
-from heart2heart.schema.split import SPLIT_MEMBERS, Certificate
+from heart2heart.schema.split import SPLIT_MEMBERS, Certificate, Check
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
@@ -18,7 +17,7 @@ from heart2heart.splits.propose import propose
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
-from tests.support import make_store, view_labels
+from heart2heart.testing.stores import random_store, view_labels
 
 
 def _freeze(store: FrameStore, rows: list[dict[str, Any]], path: Path) -> SplitManifest:
@@ -33,7 +32,7 @@ def _found(certificate: Certificate, name: str) -> Check:
 
 
 def test_a_clean_split_passes(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store")
+    store = random_store(tmp_path / "store")
     split = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "split")
     certificate = certify(split, store)
     assert certificate.passed
@@ -85,7 +84,7 @@ def _view_missing(rows: list[dict[str, Any]]) -> None:
     ],
 )
 def test_planted_leak_is_caught_and_refused(tmp_path: Path, plant: Plant, check: str, text: str) -> None:
-    store = make_store(tmp_path / "store")
+    store = random_store(tmp_path / "store")
     rows = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "clean").members.to_pylist()
     plant(rows)
     split = _freeze(store, rows, tmp_path / "split")

@@ -16,13 +16,13 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.testing.stores import random_store, view_labels
 from heart2heart.utils import write_json
-from tests.support import make_store, view_labels
 
 
 @pytest.fixture
 def frozen(tmp_path: Path) -> tuple[FrameStore, SplitManifest]:
-    store = make_store(tmp_path / "store", frames_each=2)
+    store = random_store(tmp_path / "store", frames_each=2)
     return store, propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "split")
 
 
@@ -51,8 +51,8 @@ def test_targets_are_minus_one_without_a_class(frozen: tuple[FrameStore, SplitMa
 
 
 def test_select_over_two_stores_equals_one(tmp_path: Path) -> None:
-    whole = make_store(tmp_path / "whole")
-    parts = [make_store(tmp_path / site, sites=[site], seed=1) for site in ("A", "B")]
+    whole = random_store(tmp_path / "whole")
+    parts = [random_store(tmp_path / site, sites=[site], seed=1) for site in ("A", "B")]
     union = FrameStores(parts)
     split = propose(union, view_labels(union), SplitSettings(source=("A",)), tmp_path / "split")
     chosen = split.select(union, "test")
@@ -86,8 +86,8 @@ def test_changed_pixels_and_missing_clips_are_noticed(frozen: tuple[FrameStore, 
     store, split = frozen
     split.check_data(store)
     with pytest.raises(SplitError, match="no longer hold"):
-        split.check_data(make_store(tmp_path / "other", frames_each=2, seed=9))
-    one = make_store(tmp_path / "one", sites=["A"], frames_each=2)
+        split.check_data(random_store(tmp_path / "other", frames_each=2, seed=9))
+    one = random_store(tmp_path / "one", sites=["A"], frames_each=2)
     with pytest.raises(SplitError, match="not in the stores"):
         split.select(one, "test")
 

@@ -14,7 +14,7 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.official import freeze_official
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.official_splits import write_official_splits
-from tests.support import make_store, view_labels
+from heart2heart.testing.stores import random_store, view_labels
 
 ROLES = {0: "train", 1: "train", 2: "validation", 3: "test"}
 
@@ -41,7 +41,7 @@ def _counts(split: SplitManifest) -> dict[tuple[str, str], int]:
 
 
 def test_roles_are_the_sources_and_other_hospitals_are_tested_on(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     _official(store)
     stores = FrameStores.open([store.root])
     split = freeze_official(stores, view_labels(stores), "A:one", tmp_path / "split")
@@ -57,7 +57,7 @@ def test_roles_are_the_sources_and_other_hospitals_are_tested_on(tmp_path: Path)
 
 
 def test_a_pool_with_a_test_patient_is_reported_and_refused_until_cleaned(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     _official(store, leaked=("a00204", "a00304"))
     stores = FrameStores.open([store.root])
     leaking = freeze_official(stores, view_labels(stores), "A:one", tmp_path / "leaking")
@@ -74,7 +74,7 @@ def test_a_pool_with_a_test_patient_is_reported_and_refused_until_cleaned(tmp_pa
 
 
 def test_what_cannot_be_frozen(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     stores = FrameStores.open([store.root])
     with pytest.raises(SplitError, match="heart2heart source NAME FOLDER"):
         freeze_official(stores, {}, "A:one", tmp_path / "split")
@@ -93,7 +93,7 @@ def test_what_cannot_be_frozen(tmp_path: Path) -> None:
 
 
 def test_splits_that_are_gone_leave_no_file(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     _official(store)
     path = write_official_splits(store.root, "A", OFFICIAL_SPLITS.empty_table())
     assert not path.exists()

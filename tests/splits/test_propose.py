@@ -17,7 +17,7 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore
-from tests.support import make_store, view_labels
+from heart2heart.testing.stores import random_store, view_labels
 
 
 def _patients(split: SplitManifest, *roles: str) -> set[str]:
@@ -40,7 +40,7 @@ def test_patients_are_apart_and_views_present(
     tmp_path_factory: pytest.TempPathFactory, seed: int, validation: float, labeled: int
 ) -> None:
     tmp_path = tmp_path_factory.mktemp("split")
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store, patients=range(labeled))
     chosen = SplitSettings(source=("A",), validation=validation, test=0.2, seed=seed)
     split = propose(store, labels, chosen, tmp_path / "split")
@@ -61,7 +61,7 @@ def test_patients_are_apart_and_views_present(
 
 
 def test_same_seed_same_split(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store)
     one, two, other = (
         propose(store, labels, SplitSettings(source=("A",), seed=seed), tmp_path / name)
@@ -73,7 +73,7 @@ def test_same_seed_same_split(tmp_path: Path) -> None:
 
 
 def test_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     chosen = SplitSettings(source=("A",), label_budget=2)
     split = propose(store, view_labels(store), chosen, tmp_path / "split")
     assert len(_patients(split, "train")) == 2
@@ -82,7 +82,7 @@ def test_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
 
 
 def test_label_outside_the_classes_joins_the_pool_or_serves_open_set(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store) | {f: "A3C" for f in store.frames["frame"].to_pylist() if f[4:6] == "04"}
     split = propose(store, labels, SplitSettings(source=("A",)), tmp_path / "split")
     for row in split.members.to_pylist():
@@ -91,13 +91,13 @@ def test_label_outside_the_classes_joins_the_pool_or_serves_open_set(tmp_path: P
 
 
 def test_unusable_mode_is_excluded(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     with pytest.raises(SplitError, match="0 labeled patients"):
         propose(store, view_labels(store), SplitSettings(source=("A",), modes=("colour",)), tmp_path / "split")
 
 
 def test_refusals_say_what_and_where(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store)
     with pytest.raises(SplitError, match=r"no frame of hospital .*There are: A, B"):
         propose(store, labels, SplitSettings(source=("Z",)), tmp_path / "x")
@@ -117,7 +117,7 @@ def test_refusals_say_what_and_where(tmp_path: Path) -> None:
 
 
 def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = make_store(tmp_path / "store", frames_each=1, patients=6)
+    store = random_store(tmp_path / "store", frames_each=1, patients=6)
     # Three patients show PLAX and PSAX, three others A4C and A2C: no patient can be alone in a part.
     labels = {
         frame: view for frame, view in view_labels(store).items() if (int(frame[3]) < 3) == (view in ("PLAX", "PSAX"))
@@ -130,7 +130,7 @@ def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_every_labeled_patient_tests_in_exactly_one_fold(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
+    store = random_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
     labels = view_labels(store)
     chosen = SplitSettings(name="s", source=("A", "B"), held_out=("C",))
     made = propose_folds(store, labels, chosen, tmp_path / "folds", 4)
@@ -149,7 +149,7 @@ def test_every_labeled_patient_tests_in_exactly_one_fold(tmp_path: Path) -> None
 
 
 def test_each_hospital_is_left_out_once(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
+    store = random_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
     chosen = SplitSettings(source=("A", "B", "C"))
     made = propose_leave_one_out(store, view_labels(store), chosen, tmp_path / "out")
     assert [split.held_out_sites for split in made] == [("A",), ("B",), ("C",)]
@@ -163,7 +163,7 @@ def test_each_hospital_is_left_out_once(tmp_path: Path) -> None:
 
 
 def test_a_refused_fold_leaves_nothing_behind(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=1)
+    store = random_store(tmp_path / "store", frames_each=1)
     labels = {f: v for f, v in view_labels(store).items() if v != "A2C" or int(f[3]) < 3}
     with pytest.raises(SplitError, match=r"A2C is labeled in 3 patients of A.*At least 4 are needed"):
         propose_folds(store, labels, SplitSettings(source=("A",)), tmp_path / "folds", 4)
@@ -200,7 +200,7 @@ def test_a_label_budget_keeps_the_mix_and_smaller_ones_are_inside(seed: int, bud
 
 
 def test_selection_knows_its_hospitals_and_patients(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "store", frames_each=2)
+    store = random_store(tmp_path / "store", frames_each=2)
     split = propose(store, view_labels(store), SplitSettings(source=("A", "B")), tmp_path / "split")
     found = split.select(store, ("train", "test"))
     names, places = found.groups()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.tiny_study import World, make_world
+from heart2heart.testing.tiny import TinyStore, tiny_store
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
+    return tiny_store(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture(scope="session")
-def uncurated(tmp_path_factory: pytest.TempPathFactory) -> World:
+def uncurated(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
     """Half of the pool belongs to no class."""
-    return make_world(tmp_path_factory.mktemp("uncurated"), aliens=4)
+    return tiny_store(tmp_path_factory.mktemp("uncurated"), aliens=4)

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from heart2heart.errors import ConfigError, RunError
+from heart2heart.testing.processes import run_processes
+from heart2heart.testing.runs import same
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint, distributed
 from heart2heart.training import distributed as learn_world
 from heart2heart.training.batch_norm import synchronise_batch_norm
@@ -24,9 +27,7 @@ from heart2heart.training.distributed import join_process_group
 from heart2heart.training.run import Run
 from heart2heart.training.train import advance, train
 from tests.training.double_precision import assert_same_weights, train_in_double
-from tests.training.processes import together
-from tests.training.test_train import BOTH, final, lines, same
-from tests.training.tiny_study import World
+from tests.training.test_train import BOTH, final, lines
 
 STEPS = 5
 DECIDING = BOTH | {"method": {"name": "fixmatch", "params": {"threshold": 0.4}}}
@@ -59,10 +60,10 @@ def train_and_end(config: TrainConfig, out: Path) -> None:
     ],
     ids=["separate", "joint_balanced", "labels_only_mixed"],
 )
-def test_two_processes_take_the_steps_of_one(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_two_processes_take_the_steps_of_one(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     config = world.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)
     train_in_double(config, tmp_path / "alone")
-    assert together(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
+    assert run_processes(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
     selected = [checkpoint.load(tmp_path / run / "checkpoints" / "best.pt")["step"] for run in ("alone", "two")]
     assert selected[0] == selected[1]
     assert_same_weights(final(tmp_path / "alone"), final(tmp_path / "two"))
@@ -79,10 +80,10 @@ def pause_and_end(config: TrainConfig, out: Path) -> None:
     train(config, out)
 
 
-def test_two_processes_resume_to_the_same_bits(world: World, tmp_path: Path) -> None:
+def test_two_processes_resume_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH | {"steps": 4, "network": DROPPING, "evaluate_every": 4})
-    assert together(2, train_and_end, config, tmp_path / "whole", folder=tmp_path) == ["", ""]
-    assert together(2, pause_and_end, config, tmp_path / "paused", folder=tmp_path) == ["", ""]
+    assert run_processes(2, train_and_end, config, tmp_path / "whole", folder=tmp_path) == ["", ""]
+    assert run_processes(2, pause_and_end, config, tmp_path / "paused", folder=tmp_path) == ["", ""]
     whole, paused = final(tmp_path / "whole"), final(tmp_path / "paused")
     assert same(whole, paused)
     streams = whole["random"]["cpu"]
@@ -131,17 +132,17 @@ def normalise_apart(folder: Path) -> None:
 
 def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
     torch.save(torch.randn(8, 1, 5, 5, dtype=torch.float64) + 3, tmp_path / "frames.pt")
-    assert together(1, normalise_apart, tmp_path, folder=tmp_path) == [""]
-    assert together(2, normalise_apart, tmp_path, folder=tmp_path) == ["", ""]
+    assert run_processes(1, normalise_apart, tmp_path, folder=tmp_path) == [""]
+    assert run_processes(2, normalise_apart, tmp_path, folder=tmp_path) == ["", ""]
     one, two = (torch.load(tmp_path / f"of-{count}.pt") for count in (1, 2))
     assert one.keys() == two.keys()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-10, rtol=1e-8)
 
 
-def test_batches_that_cannot_be_shared_are_refused(world: World, tmp_path: Path) -> None:
+def test_batches_that_cannot_be_shared_are_refused(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH | {"batch": {"labeled": 8, "unlabeled": 7}})
-    ends = together(2, train_and_end, config, tmp_path / "run", folder=tmp_path)
+    ends = run_processes(2, train_and_end, config, tmp_path / "run", folder=tmp_path)
     for end in ends:
         assert "a batch of 7 frames cannot be shared evenly by 2 processes: batch.unlabeled" in end
     assert not (tmp_path / "run").exists()
@@ -163,9 +164,9 @@ def one_dies(config: TrainConfig, out: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
-def test_a_process_that_dies_or_hangs_ends_the_others(world: World, tmp_path: Path, how: str) -> None:
+def test_a_process_that_dies_or_hangs_ends_the_others(world: TinyStore, tmp_path: Path, how: str) -> None:
     config = world.config(steps=1000, checkpoint_every=2, evaluate_every=500)
-    ends = together(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=30)
+    ends = run_processes(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=30)
     assert "another process of this run ended, or does not answer any more" in ends[0]
     assert "run the same command again" in ends[0]
     assert ends[1] == "exit code -9"
@@ -197,7 +198,7 @@ def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_command(world: World, tmp_path: Path) -> None:
+def test_torchrun_starts_the_command(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH | {"steps": 2, "log_every": 1})
     config.save(tmp_path / "config.yaml")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

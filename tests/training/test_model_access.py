@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch._inductor import config as inductor
 
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.model_access import Forward
 from heart2heart.training.train import train
 from tests.training.test_train import BOTH, final
-from tests.training.tiny_study import World
 
 # of torch's compiler itself, on its import
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
@@ -42,7 +42,7 @@ def test_an_error_of_the_network_itself_is_not_hidden() -> None:
 
 
 def test_a_compiled_run_takes_the_steps_of_a_plain_one(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # All of torch's compiler but the last part, the C++ compiler, which takes minutes.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
@@ -56,6 +56,6 @@ def test_a_compiled_run_takes_the_steps_of_a_plain_one(
 
 
 @pytest.mark.slow
-def test_the_whole_compiler(world: World, tmp_path: Path) -> None:
+def test_the_whole_compiler(world: TinyStore, tmp_path: Path) -> None:
     run = train(world.config(steps=2, compile="on", log_every=1), tmp_path / "run")
     assert run.directory.record.notes == ()

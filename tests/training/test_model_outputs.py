@@ -12,23 +12,22 @@ from scipy.special import log_softmax
 
 from heart2heart.errors import RunError
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
-from heart2heart.training.model_outputs import ModelOutputs
+from heart2heart.training.model_outputs import ModelOutputs, vaal_scores
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from heart2heart.training.vaal import vaal_scores
 from heart2heart.training.validation import infer
-from tests.training.tiny_study import World
 
 TABLES = {"probabilities", "embeddings", "student", "teacher", "earlier"}
 
 
 @pytest.fixture(scope="module")
-def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(world.config(steps=4, evaluate_every=2), tmp_path_factory.mktemp("runs") / "r1")
 
 
-def test_embeddings_and_last_layer_give_the_logits(run: Run, world: World) -> None:
+def test_embeddings_and_last_layer_give_the_logits(run: Run, world: TinyStore) -> None:
     pixels = FrameStore.open(world.store).read(np.arange(9))
     evidence = ModelOutputs(run)
     found = evidence.frame_tables(pixels, TABLES)
@@ -39,7 +38,7 @@ def test_embeddings_and_last_layer_give_the_logits(run: Run, world: World) -> No
     assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(found["probabilities"])
 
 
-def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: World) -> None:
+def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: TinyStore) -> None:
     pixels = FrameStore.open(world.store).read(np.arange(5))
     found = ModelOutputs(run).frame_tables(pixels, TABLES)
     saved = checkpoint.load(run.directory.last_checkpoint)
@@ -54,7 +53,7 @@ def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: W
     assert same["earlier"] == pytest.approx(same["probabilities"], abs=1e-5)
 
 
-def test_a_run_without_its_last_checkpoint_is_told(run: Run, world: World, tmp_path: Path) -> None:
+def test_a_run_without_its_last_checkpoint_is_told(run: Run, world: TinyStore, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
     pixels = FrameStore.open(world.store).read(np.arange(2))

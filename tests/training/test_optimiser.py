@@ -11,8 +11,9 @@ from torch import nn
 
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import build_algorithm
-from heart2heart.training.data import FramePool
+from heart2heart.training.data import FramePool, FrameSampler
 from heart2heart.training.model_access import Forward, JointForward
 from heart2heart.training.optimiser import (
     Ema,
@@ -23,9 +24,7 @@ from heart2heart.training.optimiser import (
     learning_rate,
     unlabeled_weight,
 )
-from heart2heart.training.sampler import FrameSampler
 from heart2heart.training.validation import balanced_accuracy
-from tests.training.tiny_study import World
 
 CPU = torch.device("cpu")
 
@@ -100,7 +99,7 @@ def test_sampler_resumes_in_the_middle_of_a_pass() -> None:
 
 
 @pytest.mark.parametrize("placement", ["device", "memory_map", "auto"])
-def test_pool_gathers_the_same_from_device_and_memory_map(world: World, placement: str) -> None:
+def test_pool_gathers_the_same_from_device_and_memory_map(world: TinyStore, placement: str) -> None:
     store = FrameStore.open(world.store)
     rows = np.arange(40, dtype=np.int64)[::-2].copy()
     places = torch.tensor([3, 0, 3, 19])

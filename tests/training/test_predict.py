@@ -6,23 +6,42 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from heart2heart.errors import RunError
-from heart2heart.schema.predictions import Predictions, SiteInfo
+from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.schema.predictions import PREDICTIONS, Predictions, SiteInfo
+from heart2heart.schema.site_metrics import Probe
+from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.provenance import with_demographics
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.training.predict import GALLERY_CORRECT, GALLERY_WRONG, gallery, predict_split
+from heart2heart.store.geometry import Geometry
+from heart2heart.testing.tiny import FRAMES_A_CLIP, PARTS, TinyStore, tiny_store
+from heart2heart.training.predict import (
+    GALLERY_CORRECT,
+    GALLERY_WRONG,
+    add_altered_frames,
+    choose_donors,
+    gallery,
+    mask_sector,
+    predict_split,
+    swap_backgrounds,
+)
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from tests.training.tiny_study import FRAMES_A_CLIP, PARTS, World, make_world
+from tests.evaluation.factory import HOSPITALS, make_predictions
 
 
 @pytest.fixture(scope="module")
-def run(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(world.config(steps=6), tmp_path_factory.mktemp("runs") / "r1")
 
 
@@ -33,12 +52,12 @@ def site(name: str) -> SiteInfo:
     )  # fmt: skip
 
 
-def predicted(run: Run, world: World) -> Predictions:
+def predicted(run: Run, world: TinyStore) -> Predictions:
     split, store = SplitManifest.load(world.split), FrameStore.open(world.store)
     return predict_split(run, store, split, (site("A"), site("B")), command="the command")
 
 
-def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: World, tmp_path: Path) -> None:
+def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: TinyStore, tmp_path: Path) -> None:
     predictions = predicted(run, world)
     predictions.write(tmp_path / "predictions.parquet")
     table = Predictions.read(tmp_path / "predictions.parquet").table
@@ -56,7 +75,7 @@ def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: W
     assert predictions.provenance.split.held_out_sites == ("B",)
 
 
-def test_pictures_are_kept_for_a_few_test_frames_alone(run: Run, world: World) -> None:
+def test_pictures_are_kept_for_a_few_test_frames_alone(run: Run, world: TinyStore) -> None:
     table = predicted(run, world).table
     shown = [row for row in table.to_pylist() if row["image"] is not None]
     assert shown
@@ -100,7 +119,7 @@ def test_gallery_takes_the_most_confident_by_view_and_hospital() -> None:
     assert sorted(order[shuffled].tolist()) == chosen.tolist()
 
 
-def test_logits_do_not_depend_on_the_batch(run: Run, world: World) -> None:
+def test_logits_do_not_depend_on_the_batch(run: Run, world: TinyStore) -> None:
     pixels = FrameStore.open(world.store).read(np.arange(20))
     whole = run.predict(pixels)
     assert whole.dtype == np.float32
@@ -110,7 +129,126 @@ def test_logits_do_not_depend_on_the_batch(run: Run, world: World) -> None:
     assert torch.equal(next(Run.load(run.path).network.parameters()), next(run.network.parameters()))
 
 
-def test_another_split_is_refused(run: Run, world: World, tmp_path: Path) -> None:
-    other = make_world(tmp_path, parts={"train": 1, "validation": 1, "test": 1})
+def test_another_split_is_refused(run: Run, world: TinyStore, tmp_path: Path) -> None:
+    other = tiny_store(tmp_path, parts={"train": 1, "validation": 1, "test": 1})
     with pytest.raises(RunError, match="another split"):
         predicted(run, other)
+
+
+SIZE, PATIENTS = 32, 6
+SCAN = np.s_[4:28, 4:24]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
+    """The view is written twice: as brightness of the scan, and as the place of a mark in the margin."""
+    rng = np.random.default_rng(0)
+    made = FrameStore.create(tmp_path_factory.mktemp("probe") / "store", Geometry("tmed2", SIZE))
+    with made.writer() as writer:
+        for patient in range(PATIENTS):
+            for view in range(len(SCORED_VIEWS)):
+                pixels = np.zeros((6, SIZE, SIZE), np.uint8)
+                pixels[(slice(None), *SCAN)] = 60 + 40 * view + rng.integers(0, 20, (6, 24, 20))
+                pixels[:, 8 * view : 8 * view + 3, 29:] = 200
+                clip = f"{patient:08x}{view:08x}"
+                row = {
+                    "clip": clip, "site": "north", "patient": f"p{patient}", "study": f"s{patient}", "content": clip,
+                    "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 32, "columns": 32, "n_source": 6,
+                    "quality": 0.5, "flags": [], "sex": "F" if patient % 2 else "M", "age": 50 + patient,
+                }  # fmt: skip
+                writer.add(row, pixels, [{"index": i, "quality": 0.5, "dhash": 0} for i in range(6)])
+    return FrameStore.open(made.root)
+
+
+def read_scan(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    brightness = pixels[:, 8:24, 8:20].mean((1, 2))
+    logits: npt.NDArray[np.float32] = -np.abs(brightness[:, None] - (70 + 40 * np.arange(4)))
+    return logits.astype(np.float32)
+
+
+def read_margin(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    marks = np.stack([pixels[:, 8 * v : 8 * v + 3, 29:].mean((1, 2)) for v in range(4)], axis=1)
+    return (marks / 50).astype(np.float32)
+
+
+def predicted_source(store: FrameStore, read: object) -> Predictions:
+    assert callable(read)
+    frames = store.frames
+    logits = read(store.read(frames["row"].to_numpy().astype(np.int64)))
+    views = [SCORED_VIEWS[int(clip[8:], 16)] for clip in frames["clip"].to_pylist()]
+    names = ("site", "patient", "study", "clip", "frame", "index", "mode", "maker", "quality")
+    columns = {name: frames[name] for name in names} | {
+        "run": pa.array(["ref-0"] * len(frames)), "role": pa.array(["test"] * len(frames)), "truth": pa.array(views),
+        "logits": pa.array(list(logits), pa.list_(pa.float32())), "image": pa.nulls(len(frames), pa.binary()),
+    }  # fmt: skip
+    about = make_predictions(hospitals=HOSPITALS[:1]).provenance
+    about = about.model_copy(update={"runs": about.runs[:1]})
+    return Predictions(pa.table([columns[name] for name in PREDICTIONS.names], schema=PREDICTIONS), about)
+
+
+def probes(store: FrameStore, read: object) -> dict[str, Probe]:
+    assert callable(read)
+    found = add_altered_frames(predicted_source(store, read), store, read)
+    metrics = evaluate_predictions(found, replicates=200)
+    assert metrics.runs[0].sites[0].balanced_accuracy.value == 1.0
+    return {probe.alteration: probe for probe in metrics.runs[0].sites[0].probes}
+
+
+def test_a_model_of_the_scan_falls_to_chance_without_it_and_keeps_it_on_other_backgrounds(store: FrameStore) -> None:
+    found = probes(store, read_scan)
+    assert found["sector_masked"].balanced_accuracy.value == found["sector_masked"].chance == 0.25
+    assert found["sector_masked"].change.value == -0.75
+    assert found["background_swapped"].balanced_accuracy.value == 1.0
+    assert found["background_swapped"].change.value == 0.0
+
+
+def test_a_model_of_the_margin_is_caught_by_both(store: FrameStore) -> None:
+    found = probes(store, read_margin)
+    assert found["sector_masked"].balanced_accuracy.value == 1.0
+    assert found["background_swapped"].balanced_accuracy.value == 0.0  # donors are of another view
+    assert found["background_swapped"].balanced_accuracy.n == PATIENTS * 4 * 6
+
+
+def test_altered_rows_survive_the_file_and_add_nothing_to_the_scores(store: FrameStore, tmp_path: Path) -> None:
+    plain = predicted_source(store, read_scan)
+    found = add_altered_frames(plain, store, read_scan)
+    found.write(tmp_path / "p.parquet")
+    again = Predictions.read(tmp_path / "p.parquet")
+    assert evaluate_predictions(again, replicates=100) == evaluate_predictions(found, replicates=100)
+    altered = again.table.filter(pc.equal(again.table["role"], "sector_masked"))
+    assert len(altered) == len(plain.table)
+    assert altered["image"].null_count == len(altered)
+    one, two = (evaluate_predictions(p, replicates=100).runs[0].sites[0] for p in (plain, found))
+    assert one == two.model_copy(update={"probes": ()})
+
+
+def test_sex_and_age_come_from_the_store(store: FrameStore) -> None:
+    plain = predicted_source(store, read_scan)
+    known = with_demographics(Predictions.concat([plain]), store)
+    strata = evaluate_predictions(known, replicates=100).runs[0].sites[0].strata
+    assert {(s.factor, s.level) for s in strata} == {("sex", "F"), ("sex", "M")}  # 50 to 55 years is one level
+    assert strata[0].balanced_accuracy.n == PATIENTS // 2 * 4 * 6
+    assert strata[0].views == SCORED_VIEWS
+
+
+def test_scan_and_background_change_places_by_the_mask() -> None:
+    frames = np.array([[[1, 2], [3, 4]]], np.uint8)
+    donors = np.array([[[5, 6], [7, 8]]], np.uint8)
+    mask = np.array([[[True, False], [False, False]]])
+    theirs = np.array([[[False, True], [False, False]]])
+    assert mask_sector(frames, mask).tolist() == [[[0, 2], [3, 4]]]
+    # Own scan kept; where the donor's scan lies, black; the rest is the donor's.
+    assert swap_backgrounds(frames, mask, donors, theirs).tolist() == [[[1, 0], [7, 8]]]
+    assert mask_sector(frames, mask).dtype == np.uint8
+
+
+@given(st.integers(0, 500), st.integers(1, 4), st.integers(1, 6))
+def test_donors_are_of_another_view_and_patient(seed: int, views: int, patients: int) -> None:
+    rng = np.random.default_rng(seed)
+    view = np.array([f"v{k}" for k in rng.integers(0, views, 30)], object)
+    patient = np.array([f"p{k}" for k in rng.integers(0, patients, 30)], object)
+    donors = choose_donors(view, patient, 3)
+    np.testing.assert_array_equal(donors, choose_donors(view, patient, 3))
+    for place, donor in enumerate(donors.tolist()):
+        fitting = (view != view[place]) & (patient != patient[place])
+        assert fitting[donor] if donor >= 0 else not fitting.any()

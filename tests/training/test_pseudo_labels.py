@@ -11,6 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError
+from heart2heart.testing.steps import (
+    POOL,
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    make_step,
+    run_threads,
+    tiny_network,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.fixmatch import FixMatch
@@ -19,19 +31,7 @@ from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.pseudo_labels import _RATIO_EPSILON, DistributionAlignment, sharpen
 from heart2heart.training.train import train
 from heart2heart.training.train_step import AugmentedBatch, Trainer
-from tests.training.algorithms.step_checks import (
-    POOL,
-    K,
-    U,
-    assert_along,
-    assert_resumes,
-    make_step,
-    tiny_network,
-    together,
-    unlabeled,
-)
 from tests.training.test_train_step import config
-from tests.training.tiny_study import World
 
 LABELS = torch.tensor([0.5, 0.3, 0.2])
 
@@ -67,7 +67,7 @@ def test_a_step_aligns_by_earlier_batches_and_remembers_its_own_at_the_end() -> 
     guess = guess / guess.sum(1, keepdim=True)
     label = guess.argmax(1)
     assert (label != told.argmax(1)).any()
-    loss = unlabeled(FixMatch(threshold=0.0), step)
+    loss = unlabeled_loss(FixMatch(threshold=0.0), step)
     strong = network(step.unlabeled[1]).log_softmax(1)
     torch.testing.assert_close(loss.value, -strong[torch.arange(U), label].mean())
     assert int(memory["alignment.seen"]) == 1
@@ -89,7 +89,7 @@ def test_processes_remember_the_mean_over_all_of_them() -> None:
 
     alone = work(Processes())
     assert alone[0].sum() > 0
-    for recent in together(3, work):
+    for recent in run_threads(3, work):
         torch.testing.assert_close(recent, alone)
 
 
@@ -97,15 +97,17 @@ def test_a_rule_per_frame_sees_the_same_alignment() -> None:
     alignment, network = DistributionAlignment(LABELS, 8), tiny_network()
     memory = alignment.initial_memory()
     alignment.update(torch.tensor([0.2, 0.2, 0.6]), memory)
-    assert_along(FixMatch(threshold=0.5), make_step(network, views=2, memory=memory, alignment=alignment), network)
+    check_per_sample_dot(
+        FixMatch(threshold=0.5), make_step(network, views=2, memory=memory, alignment=alignment), network
+    )
 
 
-def test_it_is_configured_and_resumes(world: World, tmp_path: Path) -> None:
+def test_it_is_configured_and_resumes(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "fixmatch", "params": {"threshold": 0.5}}
-    assert_resumes(world, tmp_path, method=method, alignment_batches=3, fix_a_step={"gradient": "per_frame"})
+    check_resumes(world, tmp_path, method=method, alignment_batches=3, fix_a_step={"gradient": "per_frame"})
 
 
-def test_a_method_without_guesses_refuses_it(world: World, tmp_path: Path) -> None:
+def test_a_method_without_guesses_refuses_it(world: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Pi-model guesses no classes: alignment_batches"):
         train(world.config(method={"name": "pi_model"}, alignment_batches=128), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from heart2heart.errors import MissingInputError
+from heart2heart.testing.runs import StopAt, StoppedError
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import trackers
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.train import train
-from tests.training.test_train import StopAt, StoppedError
-from tests.training.tiny_study import World
 
 
 def need(package: str) -> None:
@@ -35,7 +35,7 @@ def stopped_and_resumed(config: TrainConfig, path: Path) -> list[dict[str, float
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_tensorboard_holds_every_line_once(world: World, tmp_path: Path) -> None:
+def test_tensorboard_holds_every_line_once(world: TinyStore, tmp_path: Path) -> None:
     need("tensorboard")
     lines = stopped_and_resumed(world.config(trackers=["tensorboard"], steps=8), tmp_path / "run")
     reader = import_module("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
@@ -47,7 +47,7 @@ def test_tensorboard_holds_every_line_once(world: World, tmp_path: Path) -> None
 
 
 def test_mlflow_holds_every_line_once_and_no_path(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # must not be asked
@@ -73,7 +73,7 @@ def test_mlflow_holds_every_line_once_and_no_path(
 
 
 def test_a_tracker_that_is_not_installed_is_named_before_a_folder_is_made(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     with pytest.raises(MissingInputError, match=r"mlflow is not installed.*heart2heart\[mlflow\]"):

@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from heart2heart.errors import DivergedError, ExistsError, RunError
+from heart2heart.testing.runs import Notes, StopAt, StoppedError, same
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training import train as train_module
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.metrics import MetricsRow
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from tests.training.tiny_study import World
 
 BOTH: dict[str, Any] = {
     "method": {"name": "fixmatch", "params": {"threshold": 0.6}},
@@ -29,43 +30,8 @@ BOTH: dict[str, Any] = {
 }
 
 
-class Notes:
-    """Keeps what a run reports."""
-
-    def __init__(self) -> None:
-        self.notes: list[tuple[int, str]] = []
-
-    def update(self, done: int, note: str = "") -> None:
-        self.notes.append((done, note))
-
-
-class StoppedError(Exception):
-    """Stands for whatever ends a process."""
-
-
-class StopAt(Notes):
-    """Ends the run when it reports a step."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step = step
-
-    def update(self, done: int, note: str = "") -> None:
-        if done >= self.step:
-            raise StoppedError
-
-
 def final(path: Path) -> dict[str, Any]:
     return checkpoint.load(path / "checkpoints" / "last.pt")
-
-
-def same(one: Any, other: Any) -> bool:
-    """Compare nested states bit by bit."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one if key != "seconds")
-    if isinstance(one, list):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
 
 
 def lines(path: Path) -> list[MetricsRow]:
@@ -74,7 +40,7 @@ def lines(path: Path) -> list[MetricsRow]:
 
 
 @pytest.mark.parametrize("settings", [{}, BOTH], ids=["labels_only", "fixmatch_fix_a_step"])
-def test_it_learns_and_reports(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_it_learns_and_reports(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     notes = Notes()
     config = world.config(steps=40, evaluate_every=20, log_every=10, batch={"labeled": 16, "unlabeled": 16}, **settings)
     run = train(config, tmp_path / "run", progress=notes)
@@ -100,13 +66,13 @@ def test_it_learns_and_reports(world: World, tmp_path: Path, settings: dict[str,
     ],
     ids=["mixing_alone", "rule_alone_joint", "mixing_over_labels_only", "more_labeled_than_exist", "bfloat16"],
 )
-def test_every_combination_runs(world: World, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_every_combination_runs(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     run = train(world.config(steps=2, **settings), tmp_path / "run")
     assert len(lines(run.path)) == 1
     assert 0 <= lines(run.path)[0]["train_accuracy"] <= 1
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH)
     whole = train(config, tmp_path / "whole")
     with pytest.raises(StoppedError):
@@ -121,7 +87,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) ->
     assert not same(final(whole.path)["network"], final(other.path)["network"])
 
 
-def test_killed_in_the_middle_and_resumed_to_the_same_bits(world: World, tmp_path: Path) -> None:
+def test_killed_in_the_middle_and_resumed_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
     config.save(tmp_path / "config.yaml")
     code = (
@@ -153,7 +119,7 @@ def _train_until(config: TrainConfig, path: Path, step: int) -> dict[str, Any]:
     return final(path)
 
 
-def test_a_finished_run_returns_at_once(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_returns_at_once(world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = world.config(steps=2)
     first = train(config, tmp_path / "run")
     monkeypatch.setattr(train_module, "_train", None)
@@ -161,20 +127,20 @@ def test_a_finished_run_returns_at_once(world: World, tmp_path: Path, monkeypatc
     assert again.info() == first.info()
 
 
-def test_another_configuration_is_refused_and_the_keys_are_named(world: World, tmp_path: Path) -> None:
+def test_another_configuration_is_refused_and_the_keys_are_named(world: TinyStore, tmp_path: Path) -> None:
     train(world.config(steps=2), tmp_path / "run")
     with pytest.raises(RunError, match=r"differing: optimiser\.lr, seed"):
         train(world.config(steps=2, optimiser={"lr": 0.01}, seed=3), tmp_path / "run")
 
 
-def test_a_folder_that_is_no_run_is_left_alone(world: World, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_left_alone(world: TinyStore, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ExistsError, match="not a training run"):
         train(world.config(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: World, tmp_path: Path) -> None:
+def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(steps=40, optimiser={"lr": 1e18, "weight_decay": 0.0}, checkpoint_every=1, evaluate_every=100)
     with pytest.raises(DivergedError, match=r"step \d+ (is|are) not finite"):
         train(config, tmp_path / "run")
@@ -184,7 +150,7 @@ def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: World, tm
     assert all(line["step"] <= kept["step"] for line in lines(tmp_path / "run"))
 
 
-def test_a_damaged_checkpoint_is_a_clear_error(world: World, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_a_clear_error(world: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(world.config(), tmp_path / "run", progress=StopAt(10))
     last = tmp_path / "run" / "checkpoints" / "last.pt"
@@ -193,7 +159,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(world: World, tmp_path: Path) -> 
         train(world.config(), tmp_path / "run")
 
 
-def test_the_callers_random_state_is_untouched(world: World, tmp_path: Path) -> None:
+def test_the_callers_random_state_is_untouched(world: TinyStore, tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     train(world.config(steps=1), tmp_path / "run")

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from heart2heart.errors import DivergedError, RunError
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.runs import StopAt, StoppedError, same
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.run import Run
 from heart2heart.training.train import advance, train
 from heart2heart.training.train_step import AugmentedBatch, Trainer
 from heart2heart.training.validation import Validator
 from heart2heart.utils import read_json, write_json
-from tests.training.test_train import BOTH, StopAt, StoppedError, final, lines, same
-from tests.training.tiny_study import World
+from tests.training.test_train import BOTH, final, lines
 
 STALLING = {"evaluate_every": 1, "steps": 9, "early_stop": 2, "checkpoint_every": 100}
 
@@ -30,7 +31,7 @@ def stalling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stalling")
-def test_it_stops_when_validations_do_not_improve(world: World, tmp_path: Path) -> None:
+def test_it_stops_when_validations_do_not_improve(world: TinyStore, tmp_path: Path) -> None:
     run = train(world.config(**STALLING), tmp_path / "run")
     record = run.directory.record
     assert (record.finished, record.steps, record.selected_step, record.selected_score) == (True, 5, 3, 0.6)
@@ -39,20 +40,20 @@ def test_it_stops_when_validations_do_not_improve(world: World, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("stalling")
-def test_by_default_it_goes_on_to_the_last_step(world: World, tmp_path: Path) -> None:
+def test_by_default_it_goes_on_to_the_last_step(world: TinyStore, tmp_path: Path) -> None:
     record = train(world.config(**STALLING | {"early_stop": None}), tmp_path / "run").directory.record
     assert (record.steps, record.selected_step) == (9, 9)
 
 
 @pytest.mark.usefixtures("stalling")
-def test_a_run_killed_while_it_stops_early_stops_there_again(world: World, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_stops_early_stops_there_again(world: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(world.config(**STALLING), tmp_path / "run", progress=StopAt(5))
     assert final(tmp_path / "run")["step"] == 5
     assert train(world.config(**STALLING), tmp_path / "run").directory.record.selected_step == 3
 
 
-def test_a_pause_changes_nothing(world: World, tmp_path: Path) -> None:
+def test_a_pause_changes_nothing(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH)
     train(config, tmp_path / "whole")
     paused = advance(config, tmp_path / "paused", until=5)
@@ -65,7 +66,7 @@ def test_a_pause_changes_nothing(world: World, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_names_step_and_frames(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, taken = Trainer.step, []
 
@@ -90,7 +91,7 @@ def test_a_loss_that_is_not_finite_names_step_and_frames(
     assert final(tmp_path / "run")["step"] == 4
 
 
-def test_fewer_frames_than_a_batch_are_noted(world: World, tmp_path: Path) -> None:
+def test_fewer_frames_than_a_batch_are_noted(world: TinyStore, tmp_path: Path) -> None:
     config = world.config(**BOTH | {"steps": 1, "batch": {"labeled": 40, "unlabeled": 150}})
     notes = train(config, tmp_path / "run").directory.record.notes
     assert notes == (
@@ -100,7 +101,7 @@ def test_fewer_frames_than_a_batch_are_noted(world: World, tmp_path: Path) -> No
 
 
 def test_too_little_memory_is_told_with_its_remedy(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -110,7 +111,7 @@ def test_too_little_memory_is_told_with_its_remedy(
         train(world.config(), tmp_path / "run")
 
 
-def test_a_run_of_another_version_is_told_apart(world: World, tmp_path: Path) -> None:
+def test_a_run_of_another_version_is_told_apart(world: TinyStore, tmp_path: Path) -> None:
     run = train(world.config(steps=1), tmp_path / "run")
     record = json.loads((run.path / "run.json").read_text())
     made = record["versions"]["heart2heart"]

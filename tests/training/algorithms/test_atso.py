@@ -10,21 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from heart2heart.testing.steps import (
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.atso import ATSO
 from heart2heart.training.algorithms.base import AlgorithmLoss, StepContext
 from heart2heart.training.train import train
-from tests.training.algorithms.step_checks import (
-    U,
-    assert_along,
-    assert_resumes,
-    gradient,
-    make_step,
-    score,
-    tiny_network,
-    unlabeled,
-)
 from tests.training.algorithms.test_memory import FakeTrainer
-from tests.training.tiny_study import QUICK, World
 
 
 def taught(method: ATSO, student: torch.nn.Module) -> tuple[torch.nn.Module, StepContext]:
@@ -40,7 +40,7 @@ def taught(method: ATSO, student: torch.nn.Module) -> tuple[torch.nn.Module, Ste
 def test_loss_and_gradient_equal_the_formula(threshold: float) -> None:
     method, student = ATSO(threshold=threshold), tiny_network(0)
     teacher, step = taught(method, student)
-    loss = unlabeled(method, step)
+    loss = unlabeled_loss(method, step)
     log = student(step.unlabeled[1]).log_softmax(1)
     total, counted = torch.zeros((), dtype=torch.float64), 0
     for row, guess in enumerate(teacher(step.unlabeled[0]).softmax(1).tolist()):
@@ -55,7 +55,7 @@ def test_loss_and_gradient_equal_the_formula(threshold: float) -> None:
 def test_each_frames_change_along_a_direction() -> None:
     method, student = ATSO(), tiny_network(0)
     _, step = taught(method, student)
-    assert_along(method, step, student)
+    check_per_sample_dot(method, step, student)
 
 
 @pytest.mark.parametrize("continual", [False, True])
@@ -72,7 +72,7 @@ def test_a_student_goes_on_from_its_teacher_only_if_asked(continual: bool) -> No
 
 
 def test_no_model_labels_the_half_that_it_learned_from(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: dict[int, set[int]] = defaultdict(set)
     teachers: dict[int, dict[str, Tensor]] = {}
@@ -97,11 +97,11 @@ def test_no_model_labels_the_half_that_it_learned_from(
         assert any(not torch.equal(value, later[name]) for name, value in now.items())
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "atso", "params": {"rounds": 1}}
-    assert score(world, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
+    assert train_score(world, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second half begins.
-    assert_resumes(world, tmp_path, method={"name": "atso", "params": {"rounds": 1}})
+    check_resumes(world, tmp_path, method={"name": "atso", "params": {"rounds": 1}})

@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
+from heart2heart.testing.tiny import SIZE, TinyStore
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.run import Run
-from tests.training.tiny_study import SIZE, World
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))
-def test_heart2heart_train_takes_the_name_with_fix_a_step(world: World, tmp_path: Path, name: str) -> None:
+def test_heart2heart_train_takes_the_name_with_fix_a_step(world: TinyStore, tmp_path: Path, name: str) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "run"
     world.config(steps=5, evaluate_every=5, log_every=5, batch={"labeled": 4, "unlabeled": 4}).save(config)
     places = ["--store", str(world.store), "--split", str(world.split), "--out", str(out)]

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from heart2heart.testing.steps import POOL, B, K, U, make_step, tiny_network
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.mixing import draw_mix
 from heart2heart.training.train_step import AugmentedBatch, Trainer
-from tests.training.algorithms.step_checks import POOL, B, K, U, make_step, tiny_network
 from tests.training.test_train_step import config
 
 

@@ -14,6 +14,18 @@ from torch.func import functional_call, jvp
 
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
+from heart2heart.testing.steps import (
+    POOL,
+    K,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms import ds3l
 from heart2heart.training.algorithms.base import StepContext
@@ -23,18 +35,6 @@ from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.losses import CrossEntropy
 from heart2heart.training.train import train
 from heart2heart.training.validation import infer
-from tests.training.algorithms.step_checks import (
-    POOL,
-    K,
-    assert_along,
-    assert_resumes,
-    gradient,
-    make_step,
-    tiny_network,
-    together,
-    unlabeled,
-)
-from tests.training.tiny_study import QUICK, World
 
 LR, LAMBDA, METHOD_LR = 0.5, 3.0, 0.02
 CLASS_WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
@@ -93,7 +93,7 @@ def test_two_updates_of_the_weighting_function_equal_differentiation_through_the
             torch.testing.assert_close(step.memory[name], value.detach(), atol=1e-9, rtol=1e-6)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
-    loss = unlabeled(method, step)
+    loss = unlabeled_loss(method, step)
     first, second = (network(view).softmax(1) for view in step.unlabeled)
     own = weigh(layers, first).detach()
     expected = (own * ((second - first.detach()) ** 2).mean(1)).sum() / (own.sum() if normalised else len(own))
@@ -104,7 +104,7 @@ def test_two_updates_of_the_weighting_function_equal_differentiation_through_the
 
 def test_each_frames_change_along_a_direction() -> None:
     method, network = DS3L(), tiny_network()
-    assert_along(method, method.prepare_batch(make(method, network)), network)
+    check_per_sample_dot(method, method.prepare_batch(make(method, network)), network)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
@@ -124,16 +124,16 @@ def test_processes_keep_one_weighting_function(normalised: bool, monkeypatch: py
         step = make(method, network, world=world, criterion=criterion)
         network.eval()  # batch statistics would differ by process
         step = method.prepare_batch(step)
-        return world.mean(gradient(unlabeled(method, step).value, network)), step.memory
+        return world.mean(gradient(unlabeled_loss(method, step).value, network)), step.memory
 
     (flat, memory) = work(Processes())
-    for other, others_memory in together(3, work):
+    for other, others_memory in run_threads(3, work):
         torch.testing.assert_close(other, flat)
         for name, value in memory.items():
             torch.testing.assert_close(others_memory[name], value)
 
 
-def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: World, tmp_path: Path) -> None:
+def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "ds3l", "params": {"lr": 0.01}}, optimiser={"lr": 0.01}, steps=80,
                               checkpoint_every=80, evaluate_every=80, log_every=80,
                               batch={"labeled": 24, "unlabeled": 32}, **QUICK)  # fmt: skip
@@ -147,5 +147,5 @@ def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: World, tmp_path:
     assert float(weights[alien].mean()) < float(weights[~alien].mean()) / 2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "ds3l"})
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "ds3l"})

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
-from heart2heart.training.algorithms.mean_teacher import MeanTeacher
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     K,
     U,
-    assert_along,
+    check_per_sample_dot,
     gradient,
     make_step,
-    score,
     tiny_network,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms.mean_teacher import MeanTeacher
 
 
 def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
@@ -32,16 +32,16 @@ def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
         p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
         total = total + sum(((p[k] - q[k]) ** 2 for k in range(K)), torch.zeros(()))
     expected = total / (U * K)
-    loss = unlabeled(MeanTeacher(), step)
+    loss = unlabeled_loss(MeanTeacher(), step)
     torch.testing.assert_close(loss.value, expected)
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
 
 
 def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
-    assert_along(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
+    check_per_sample_dot(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "mean_teacher"}
-    assert score(world, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6
+    assert train_score(world, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6

@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 from heart2heart.errors import ConfigError
+from heart2heart.testing.steps import (
+    B,
+    K,
+    U,
+    check_per_sample_dot,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.mixmatch import MixedStepContext, MixMatch
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.mixing import draw_mix
 from heart2heart.training.train_step import Trainer
-from tests.training.algorithms.step_checks import (
-    B,
-    K,
-    U,
-    assert_along,
-    gradient,
-    make_step,
-    score,
-    tiny_network,
-    together,
-    unlabeled,
-)
 from tests.training.test_train_step import config
-from tests.training.tiny_study import World
 
 METHOD = MixMatch(temperature=0.5, alpha=0.75)
 
@@ -52,7 +52,7 @@ def test_it_follows_the_algorithm() -> None:
     prepared = METHOD.prepare_batch(step)
     assert network.state_dict()["1.num_batches_tracked"] == 0  # guesses record nothing
     torch.testing.assert_close(METHOD.labeled_loss(prepared).value, labeled_loss)
-    loss = unlabeled(METHOD, prepared)
+    loss = unlabeled_loss(METHOD, prepared)
     torch.testing.assert_close(loss.value, brier)
     torch.testing.assert_close(gradient(loss.value, network), gradient(brier, reference))
     assert share >= 0.5
@@ -66,7 +66,7 @@ def test_partners_may_lie_in_another_process() -> None:
         return world, METHOD.prepare_batch(step)
 
     _, alone = work(Processes())
-    for world, part in together(3, work):
+    for world, part in run_threads(3, work):
         rows: tuple[tuple[Tensor, Tensor], ...] = (
             (alone.labeled, part.labeled),
             (alone.targets, part.targets),
@@ -79,7 +79,7 @@ def test_partners_may_lie_in_another_process() -> None:
 
 def test_each_row_can_be_asked_by_itself() -> None:
     network = tiny_network()
-    assert_along(METHOD, METHOD.prepare_batch(make_step(network, views=2)), network)
+    check_per_sample_dot(METHOD, METHOD.prepare_batch(make_step(network, views=2)), network)
 
 
 def test_it_mixes_itself_so_fix_a_step_may_not() -> None:
@@ -89,6 +89,6 @@ def test_it_mixes_itself_so_fix_a_step_may_not() -> None:
         Trainer(tiny_network(), settings, classes=K, weights=None, generator=torch.Generator())
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     weight = {"value": 75.0, "ramp": 2000}
-    assert score(world, tmp_path / "run", {"name": "mixmatch"}, steps=50, unlabeled_weight=weight) > 0.55
+    assert train_score(world, tmp_path / "run", {"name": "mixmatch"}, steps=50, unlabeled_weight=weight) > 0.55

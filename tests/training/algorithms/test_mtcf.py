@@ -10,24 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from heart2heart.testing.steps import (
+    POOL,
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    finish_step,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.mtcf import BINS, MTCF, otsu_threshold
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.train import train
-from tests.training.algorithms.step_checks import (
-    POOL,
-    K,
-    U,
-    assert_along,
-    assert_resumes,
-    finish,
-    gradient,
-    make_step,
-    tiny_network,
-    together,
-    unlabeled,
-)
-from tests.training.tiny_study import QUICK, World
 
 METHOD = MTCF(warmup=0.2, threshold=0.6)
 
@@ -68,7 +68,7 @@ def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores
     assert step.memory["score"].tolist() == [1.0] * POOL
     scores = torch.linspace(0, 0.3, POOL) + 0.6 * (torch.arange(POOL) % 2)
     step.memory["score"].copy_(scores)
-    loss = unlabeled(METHOD, step)
+    loss = unlabeled_loss(METHOD, step)
     weak, strong = (network(view) for view in step.unlabeled)
     total, inside, chosen = torch.zeros((), dtype=torch.float64), 0, 0
     for row, place in enumerate(step.pool_index.tolist()):
@@ -85,7 +85,7 @@ def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores
     torch.testing.assert_close(loss.value, total / U, rtol=1e-6, atol=0)
     torch.testing.assert_close(gradient(loss.value, network), gradient(total / U, network), rtol=1e-5, atol=1e-7)
     assert float(loss.metrics["inlier_rate"]) == pytest.approx(inside / U)
-    finish(step)
+    finish_step(step)
     expected = scores.clone()
     expected[step.pool_index] = weak[:, K].detach().sigmoid().float()
     torch.testing.assert_close(step.memory["score"], expected)
@@ -95,7 +95,7 @@ def test_each_frames_change_along_a_direction() -> None:
     network = tiny_network(outputs=K + 1)
     step = make_step(network, views=2, method=METHOD, step=20)
     step.memory["score"].copy_(torch.linspace(0, 1, POOL))
-    assert_along(METHOD, step, network)
+    check_per_sample_dot(METHOD, step, network)
 
 
 def test_processes_keep_one_score() -> None:
@@ -103,17 +103,17 @@ def test_processes_keep_one_score() -> None:
         network = tiny_network(outputs=K + 1)
         step = make_step(network, views=2, method=METHOD, step=20, world=world)
         network.eval()  # batch statistics would differ by process
-        flat = world.mean(gradient(unlabeled(METHOD, step).value, network))
-        finish(step)
+        flat = world.mean(gradient(unlabeled_loss(METHOD, step).value, network))
+        finish_step(step)
         return flat, step.memory["score"]
 
     (flat, scores) = work(Processes())
-    for other, others_scores in together(3, work):
+    for other, others_scores in run_threads(3, work):
         torch.testing.assert_close(other, flat)
         assert torch.equal(others_scores, scores)
 
 
-def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurated: World, tmp_path: Path) -> None:
+def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "mtcf"}, steps=80, evaluate_every=80, checkpoint_every=80, log_every=80,
                               batch={"labeled": 16, "unlabeled": 48}, **QUICK)  # fmt: skip
     run = train(config, tmp_path / "run")
@@ -125,5 +125,5 @@ def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurate
     assert float(inside[alien].float().mean()) < 0.2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})

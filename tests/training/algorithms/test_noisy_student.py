@@ -9,25 +9,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.noisy_student import NoisyStudent
-from heart2heart.training.distributed import ProcessGroup as Processes
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     POOL,
     K,
     U,
-    assert_along,
-    assert_resumes,
-    finish,
+    check_per_sample_dot,
+    check_resumes,
+    finish_step,
     gradient,
     make_step,
-    score,
+    run_threads,
     tiny_network,
-    together,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
+from heart2heart.testing.tiny import QUICK, TinyStore
+from heart2heart.training.algorithms.base import StepContext
+from heart2heart.training.algorithms.noisy_student import NoisyStudent
+from heart2heart.training.distributed import ProcessGroup as Processes
 from tests.training.algorithms.test_memory import FakeTrainer
-from tests.training.tiny_study import QUICK, World
 
 METHOD: dict[str, Any] = {"name": "noisy_student", "params": {"generations": 1}}
 
@@ -48,7 +48,7 @@ def test_loss_and_gradient_equal_the_formula(labels: str, balance: bool) -> None
     method = NoisyStudent.parse({"labels": labels, "balance": balance, "threshold": 0.6}, where="test")
     student = tiny_network(0)
     teacher, step = taught(method, student)
-    loss = unlabeled(method, step)
+    loss = unlabeled_loss(method, step)
     log = student(step.unlabeled[1]).log_softmax(1)
     total, counts = torch.zeros((), dtype=torch.float64), [0.0] * K
     for row, guess in enumerate(teacher(step.unlabeled[0]).softmax(1).tolist()):
@@ -64,7 +64,7 @@ def test_loss_and_gradient_equal_the_formula(labels: str, balance: bool) -> None
     torch.testing.assert_close(loss.value, total / U, rtol=1e-6, atol=0)  # the counts are float32
     torch.testing.assert_close(gradient(loss.value, student), gradient(total / U, student), rtol=1e-5, atol=1e-8)
     assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(sum(counts) / U)
-    finish(step)
+    finish_step(step)
     named = [6.0, 1.0, 2.0]
     assert step.memory["named"].tolist() == [
         a + b for a, b in zip(named, counts if balance else [0.0] * K, strict=True)
@@ -76,7 +76,7 @@ def test_a_rare_class_has_a_limit() -> None:
     student = tiny_network(0)
     teacher, step = taught(method, student)
     step.memory["named"].copy_(torch.tensor([1.0, 1e6, 1e6]))
-    loss = unlabeled(method, step)
+    loss = unlabeled_loss(method, step)
     assert loss.per_sample_loss is not None
     each = nn.functional.cross_entropy(
         student(step.unlabeled[1]), teacher(step.unlabeled[0]).argmax(1), reduction="none"
@@ -90,7 +90,7 @@ def test_each_frames_change_along_a_direction() -> None:
     method = NoisyStudent(threshold=0.5)
     student = tiny_network(0)
     _, step = taught(method, student)
-    assert_along(method, step, student)
+    check_per_sample_dot(method, step, student)
 
 
 def test_the_first_stage_learns_from_labels_alone_and_each_later_one_begins_anew() -> None:
@@ -116,21 +116,21 @@ def test_processes_count_classes_together_and_share_the_gradient() -> None:
         method = NoisyStudent(threshold=0.5)
         _, step = taught(method, student, world=world)
         student.eval()  # batch statistics would differ by process
-        flat = gradient(unlabeled(method, step).value, student)
-        finish(step)
+        flat = gradient(unlabeled_loss(method, step).value, student)
+        finish_step(step)
         return world.mean(flat), step.memory["named"]
 
     (flat, named) = work(Processes())
-    for other, counts in together(3, work):
+    for other, counts in run_threads(3, work):
         torch.testing.assert_close(other, flat)
         assert torch.equal(counts, named)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
-    assert score(world, tmp_path, METHOD, steps=60, evaluate_every=60, **QUICK) > 0.6  # chance is 0.25
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+    assert train_score(world, tmp_path, METHOD, steps=60, evaluate_every=60, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second student begins.
     params = {"name": "noisy_student", "params": {"generations": 2}}
-    assert_resumes(world, tmp_path, method=params)
+    check_resumes(world, tmp_path, method=params)

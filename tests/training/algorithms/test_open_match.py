@@ -13,22 +13,22 @@ from torch import Tensor
 from heart2heart.export.export import export_run
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
+from heart2heart.testing.steps import (
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.open_match import OpenMatch, one_vs_all_loss
 from heart2heart.training.data import TrainData
 from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.train import train
 from heart2heart.training.validation import infer
-from tests.training.algorithms.step_checks import (
-    K,
-    U,
-    assert_along,
-    assert_resumes,
-    gradient,
-    make_step,
-    tiny_network,
-    unlabeled,
-)
-from tests.training.tiny_study import QUICK, World
 
 METHOD = OpenMatch(entropy=0.3, consistency=0.7, warmup=0.2, threshold=0.5)
 
@@ -62,7 +62,7 @@ def test_the_unlabeled_loss_equals_the_formula(number: int) -> None:
     """The warm-up of a fifth of 50 steps ends before step 10."""
     network = tiny_network(outputs=2 * K)
     step = make_step(network, views=3, method=METHOD, step=number, steps=50)
-    loss = unlabeled(METHOD, step)
+    loss = unlabeled_loss(METHOD, step)
     first, second, strong = (network(view) for view in step.unlabeled)
     total, inliers, chosen = torch.zeros((), dtype=torch.float64), 0, 0
     for row in range(U):
@@ -95,11 +95,11 @@ def test_outputs_that_are_very_sure_stay_finite() -> None:
 
 def test_each_frames_change_along_a_direction() -> None:
     network = tiny_network(outputs=2 * K)
-    assert_along(METHOD, make_step(network, views=3, method=METHOD, step=20), network)
+    check_per_sample_dot(METHOD, make_step(network, views=3, method=METHOD, step=20), network)
 
 
 def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dropped(
-    uncurated: World, tmp_path: Path
+    uncurated: TinyStore, tmp_path: Path
 ) -> None:
     config = uncurated.config(method={"name": "openmatch"}, steps=80, evaluate_every=80, checkpoint_every=80,
                               log_every=80, batch={"labeled": 16, "unlabeled": 32}, **QUICK)  # fmt: skip
@@ -122,5 +122,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dro
     np.testing.assert_allclose(exported.detach().numpy(), predicted, atol=1e-4)
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
-from heart2heart.training.algorithms.pi_model import PiModel
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     K,
     U,
-    assert_along,
+    check_per_sample_dot,
     gradient,
     make_step,
-    score,
     tiny_network,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms.pi_model import PiModel
 
 
 def test_it_is_the_mean_squared_difference_of_two_views() -> None:
@@ -31,7 +31,7 @@ def test_it_is_the_mean_squared_difference_of_two_views() -> None:
         p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
         total = total + sum(((q[k] - p[k]) ** 2 for k in range(K)), torch.zeros(()))
     expected = total / (U * K)
-    loss = unlabeled(PiModel(), step)
+    loss = unlabeled_loss(PiModel(), step)
     torch.testing.assert_close(loss.value, expected)
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
 
@@ -40,15 +40,17 @@ def test_statistics_are_recorded_of_the_first_view_alone() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=2)
-    unlabeled(PiModel(), step)
+    unlabeled_loss(PiModel(), step)
     reference(step.unlabeled[0])
     assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
 
 
 def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
-    assert_along(PiModel(), make_step(network, views=2), network)
+    check_per_sample_dot(PiModel(), make_step(network, views=2), network)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
-    assert score(world, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+    assert (
+        train_score(world, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6
+    )

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from heart2heart.training.algorithms.pseudo_label import PseudoLabel
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     K,
     U,
-    assert_along,
+    check_per_sample_dot,
     gradient,
     make_step,
-    score,
     tiny_network,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms.pseudo_label import PseudoLabel
 
 THRESHOLD = 0.6
 
@@ -42,7 +42,7 @@ def test_it_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
             own = own - target[best] * p[best].log() / U
         released = released - (target * p.log()).sum() / U
     assert 0 < confident < U
-    loss = unlabeled(PseudoLabel(threshold=THRESHOLD, scale_by_classes=scale), step)
+    loss = unlabeled_loss(PseudoLabel(threshold=THRESHOLD, scale_by_classes=scale), step)
     torch.testing.assert_close(loss.value, own)
     torch.testing.assert_close(gradient(loss.value, network), gradient(released, reference))
     assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(confident / U)
@@ -50,8 +50,8 @@ def test_it_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
 
 def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
-    assert_along(PseudoLabel(threshold=THRESHOLD, scale_by_classes=True), make_step(network, views=1), network)
+    check_per_sample_dot(PseudoLabel(threshold=THRESHOLD, scale_by_classes=True), make_step(network, views=1), network)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
-    assert score(world, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+    assert train_score(world, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6

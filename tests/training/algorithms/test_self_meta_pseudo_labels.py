@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heart2heart.testing.steps import (
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.self_meta_pseudo_labels import SelfMetaPseudoLabels
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.losses import CrossEntropy
-from tests.training.algorithms.step_checks import (
-    U,
-    assert_along,
-    assert_resumes,
-    gradient,
-    make_step,
-    score,
-    tiny_network,
-    together,
-    unlabeled,
-)
-from tests.training.tiny_study import World
 
 LR, TEMPERATURE, THRESHOLD, CONSISTENCY = 0.1, 1.5, 0.5, 3.0
 WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
@@ -62,7 +62,7 @@ def test_loss_and_gradient_equal_the_formula(seed: int) -> None:
         assert torch.equal(value, before[name])  # nothing was stepped, nothing recorded
     assert float(step.memory["feedback"]) == pytest.approx(feedback, rel=1e-5)
     assert float(step.memory["usual_gain"]) == pytest.approx(float(usual), rel=1e-5)
-    loss = unlabeled(METHOD, step)
+    loss = unlabeled_loss(METHOD, step)
     log = network(strong).log_softmax(1)
     expected, confident = torch.zeros((), dtype=torch.float64), 0
     for row in range(U):
@@ -95,7 +95,7 @@ def test_labels_that_help_are_made_firmer_and_labels_that_hurt_weaker() -> None:
 
 def test_each_frames_change_along_a_direction() -> None:
     network = tiny_network()
-    assert_along(METHOD, METHOD.prepare_batch(make_step(network, views=2, method=METHOD)), network)
+    check_per_sample_dot(METHOD, METHOD.prepare_batch(make_step(network, views=2, method=METHOD)), network)
 
 
 def test_processes_agree_on_the_feedback() -> None:
@@ -105,17 +105,17 @@ def test_processes_agree_on_the_feedback() -> None:
         step = make_step(network, views=2, method=METHOD, world=world, criterion=criterion)
         network.eval()  # batch statistics would differ by process
         step = METHOD.prepare_batch(step)
-        return step.memory["feedback"], world.mean(gradient(unlabeled(METHOD, step).value, network))
+        return step.memory["feedback"], world.mean(gradient(unlabeled_loss(METHOD, step).value, network))
 
     (feedback, flat) = work(Processes())
-    for other, others_flat in together(3, work):
+    for other, others_flat in run_threads(3, work):
         torch.testing.assert_close(other, feedback)
         torch.testing.assert_close(others_flat, flat)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
-    assert score(world, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+    assert train_score(world, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "self_meta_pseudo_labels"})
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "self_meta_pseudo_labels"})

@@ -5,10 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from heart2heart.testing.steps import (
+    check_per_sample_dot,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    unlabeled_loss,
+)
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.fixmatch import FixMatch
 from heart2heart.training.distributed import ProcessGroup
-from tests.training.algorithms.step_checks import assert_along, gradient, make_step, tiny_network, together, unlabeled
 
 
 def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
@@ -16,11 +23,11 @@ def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
         network = tiny_network().eval()  # evaluation: batch statistics would differ by process
         step = make_step(network, views=2, world=world)
         network.eval()
-        flat = gradient(unlabeled(FixMatch(threshold=0.0), step).value, network)
+        flat = gradient(unlabeled_loss(FixMatch(threshold=0.0), step).value, network)
         return step, step.gaussian_noise(step.unlabeled[0]), world.all_gather(step.pool_index), world.mean(flat)
 
     (alone, noise, index, flat) = work(ProcessGroup())
-    parts = together(3, work)
+    parts = run_threads(3, work)
     for rank, (step, own, _, _) in enumerate(parts):
         rows = ProcessGroup(rank, 3).rows(len(noise))
         assert torch.equal(step.unlabeled[1], alone.unlabeled[1][rows])
@@ -34,4 +41,4 @@ def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
 def test_the_forward_mode_pass_is_held_against_every_frames_gradient() -> None:
     network = tiny_network()
     step = make_step(network, views=2)
-    assert_along(FixMatch(threshold=0.4), step, network)
+    check_per_sample_dot(FixMatch(threshold=0.4), step, network)

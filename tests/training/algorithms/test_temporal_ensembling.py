@@ -8,23 +8,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
-from heart2heart.training.distributed import ProcessGroup as Processes
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     POOL,
     K,
     U,
-    assert_along,
-    assert_resumes,
+    check_per_sample_dot,
+    check_resumes,
     gradient,
     make_step,
-    score,
+    run_threads,
     tiny_network,
-    together,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms.base import StepContext
+from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
+from heart2heart.training.distributed import ProcessGroup as Processes
 
 ALPHA = 0.6
 METHOD = TemporalEnsembling(momentum=ALPHA)
@@ -55,7 +55,7 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
                     z = ALPHA * z + (1 - ALPHA) * old
                 expected = expected + ((p - z / (1 - ALPHA ** len(earlier))) ** 2).sum() / (K * U)
             earlier.append(p.detach())
-        loss = unlabeled(METHOD, step)
+        loss = unlabeled_loss(METHOD, step)
         # The memory is float32.
         torch.testing.assert_close(loss.value, expected, atol=1e-7, rtol=1e-5)
         slope = gradient(expected, reference) if visited else torch.zeros(155, dtype=torch.float64)
@@ -85,7 +85,7 @@ def test_every_process_remembers_the_whole_batch() -> None:
         return step.memory
 
     alone = work(Processes())
-    for memory in together(3, work):
+    for memory in run_threads(3, work):
         assert torch.equal(memory["visits"], alone["visits"])
         torch.testing.assert_close(memory["ensemble"], alone["ensemble"])
 
@@ -94,14 +94,14 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
     METHOD.remember(memory, torch.arange(POOL), torch.eye(K)[torch.arange(POOL) % K])
-    assert_along(METHOD, make_step(network, views=1, memory=memory), network)
+    check_per_sample_dot(METHOD, make_step(network, views=1, memory=memory), network)
 
 
-def test_it_resumes_with_its_memory(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "temporal_ensembling"}, batch={"labeled": 8, "unlabeled": 100})
+def test_it_resumes_with_its_memory(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "temporal_ensembling"}, batch={"labeled": 8, "unlabeled": 100})
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "temporal_ensembling"}
     batch = {"labeled": 16, "unlabeled": 32}
-    assert score(world, tmp_path / "run", method, batch=batch, unlabeled_weight={"value": 2.4, "ramp": 20}) > 0.6
+    assert train_score(world, tmp_path / "run", method, batch=batch, unlabeled_weight={"value": 2.4, "ramp": 20}) > 0.6

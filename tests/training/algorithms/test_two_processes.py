@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
+from heart2heart.testing.processes import run_processes
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.config import TrainConfig
 from tests.training.double_precision import assert_same_weights, train_in_double
-from tests.training.processes import together
-from tests.training.tiny_study import World
 
 METHODS = {
     "noisy_student": {"generations": 1, "threshold": 0.26},
@@ -25,13 +25,13 @@ def train_each(configs: dict[str, TrainConfig], folder: Path) -> None:
         train_in_double(config, folder / name)
 
 
-def test_two_processes_remember_what_one_does(world: World, tmp_path: Path) -> None:
+def test_two_processes_remember_what_one_does(world: TinyStore, tmp_path: Path) -> None:
     configs = {
         name: world.config(method={"name": name, "params": params}, steps=2, evaluate_every=2, log_every=2)
         for name, params in METHODS.items()
     }
     train_each(configs, tmp_path / "alone")
-    assert together(2, train_each, configs, tmp_path / "two", folder=tmp_path) == ["", ""]
+    assert run_processes(2, train_each, configs, tmp_path / "two", folder=tmp_path) == ["", ""]
     for name in METHODS:
         one, two = (checkpoint.load(tmp_path / kind / name / "checkpoints" / "last.pt") for kind in ("alone", "two"))
         assert_same_weights(one, two, tolerance=1e-6)  # what methods remember is float32

@@ -7,24 +7,24 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from heart2heart.testing.steps import (
+    POOL,
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    finish_step,
+    gradient,
+    make_step,
+    run_threads,
+    tiny_network,
+    unlabeled_loss,
+)
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.uasd import UASD
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.train import train
-from tests.training.algorithms.step_checks import (
-    POOL,
-    K,
-    U,
-    assert_along,
-    assert_resumes,
-    finish,
-    gradient,
-    make_step,
-    tiny_network,
-    together,
-    unlabeled,
-)
-from tests.training.tiny_study import World
 
 METHOD = UASD(smoothing=0.8)
 
@@ -38,7 +38,7 @@ def test_three_steps_equal_the_formula() -> None:
     for seed in (0, 1, 2):
         step = make_step(network, views=1, method=METHOD, seed=seed, memory=memory)
         METHOD.labeled_loss(step)
-        loss = unlabeled(METHOD, step)
+        loss = unlabeled_loss(METHOD, step)
 
         confidences.append(float(network(step.labeled).detach().softmax(1).max(1).values.mean()))
         scale = sum(0.8**age for age in range(len(confidences)))
@@ -53,7 +53,7 @@ def test_three_steps_equal_the_formula() -> None:
                 expected = expected - (target * logits[row].log_softmax(0)).sum()
         torch.testing.assert_close(loss.value, expected / U, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(gradient(loss.value, network), gradient(expected / U, network), rtol=1e-4, atol=1e-6)
-        finish(step)
+        finish_step(step)
     assert 0 < chosen_of_all < 3 * U
     assert max(len(guesses) for guesses in history.values()) >= 2
 
@@ -63,7 +63,7 @@ def test_a_frame_twice_in_a_batch_counts_once_with_the_mean() -> None:
     step = make_step(network, views=1, method=METHOD, pool_index=torch.zeros(U, dtype=torch.int64))
     METHOD.labeled_loss(step)
     METHOD.unlabeled_loss(step)
-    finish(step)
+    finish_step(step)
     assert step.memory["visits"].tolist() == [1.0] + [0.0] * (POOL - 1)
     expected = network(step.unlabeled[0]).detach().softmax(1).mean(0)
     torch.testing.assert_close(step.memory["guesses"][0], expected.float())
@@ -76,7 +76,7 @@ def test_each_frames_change_along_a_direction() -> None:
     step.memory["confidence"].mul_(0.5)  # so that frames are chosen
     step.memory["guesses"].copy_(3 * torch.eye(K).repeat(POOL, 1)[:POOL])
     step.memory["visits"].fill_(3)
-    assert_along(METHOD, step, network)
+    check_per_sample_dot(METHOD, step, network)
 
 
 def test_processes_keep_one_history() -> None:
@@ -86,18 +86,18 @@ def test_processes_keep_one_history() -> None:
         network.eval()  # batch statistics would differ by process
         for _ in range(2):
             METHOD.labeled_loss(step)
-            loss = unlabeled(METHOD, step)
-            finish(step)
+            loss = unlabeled_loss(METHOD, step)
+            finish_step(step)
         return world.mean(gradient(loss.value, network)), step.memory
 
     (flat, memory) = work(Processes())
-    for other, others_memory in together(3, work):
+    for other, others_memory in run_threads(3, work):
         torch.testing.assert_close(other, flat)
         for name, value in memory.items():
             torch.testing.assert_close(others_memory[name], value)
 
 
-def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: World, tmp_path: Path) -> None:
+def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "uasd"}, steps=60, checkpoint_every=60, evaluate_every=60,
                               batch={"labeled": 16, "unlabeled": 48})  # fmt: skip
     run = train(config, tmp_path / "run")
@@ -111,5 +111,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: World, tmp_pat
     assert float(chosen[alien].float().mean()) < 0.05
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: World, tmp_path: Path) -> None:
-    assert_resumes(world, tmp_path, method={"name": "uasd"})
+def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+    check_resumes(world, tmp_path, method={"name": "uasd"})

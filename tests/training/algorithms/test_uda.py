@@ -10,21 +10,21 @@ import pytest
 import torch
 
 from heart2heart.errors import ConfigError
-from heart2heart.training.algorithms import build_algorithm
-from heart2heart.training.algorithms.uda import UDA, Annealing, annealing_threshold
-from heart2heart.training.losses import CrossEntropy
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     B,
     K,
     U,
-    assert_along,
+    check_per_sample_dot,
     gradient,
     make_step,
-    score,
     tiny_network,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms import build_algorithm
+from heart2heart.training.algorithms.uda import UDA, Annealing, annealing_threshold
+from heart2heart.training.losses import CrossEntropy
 
 THRESHOLD, TEMPERATURE = 0.6, 0.4
 
@@ -41,7 +41,7 @@ def test_it_is_the_cross_entropy_against_sharpened_confident_guesses() -> None:
             target = (guess / TEMPERATURE).softmax(0)
             expected = expected - (target * logits.log_softmax(0)).sum() / U
     assert 0 < confident < U
-    loss = unlabeled(UDA(threshold=THRESHOLD, temperature=TEMPERATURE), step)
+    loss = unlabeled_loss(UDA(threshold=THRESHOLD, temperature=TEMPERATURE), step)
     torch.testing.assert_close(loss.value, expected)
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
 
@@ -99,9 +99,9 @@ def test_without_annealing_it_is_the_usual_labeled_loss() -> None:
 
 def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
-    assert_along(UDA(threshold=THRESHOLD), make_step(network, views=2), network)
+    check_per_sample_dot(UDA(threshold=THRESHOLD), make_step(network, views=2), network)
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "uda", "params": {"annealing": "linear"}}
-    assert score(world, tmp_path / "run", method) > 0.6
+    assert train_score(world, tmp_path / "run", method) > 0.6

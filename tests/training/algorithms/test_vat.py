@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.training.algorithms.vat import VAT, difference_iteration, exact_iteration, normalise_rows
-from heart2heart.training.train import train
-from tests.training.algorithms.step_checks import (
+from heart2heart.testing.steps import (
     SIZE,
     B,
     K,
     U,
-    assert_along,
+    check_per_sample_dot,
     gradient,
     make_step,
-    score,
     tiny_network,
-    unlabeled,
+    train_score,
+    unlabeled_loss,
 )
-from tests.training.tiny_study import World
+from heart2heart.testing.tiny import TinyStore
+from heart2heart.training.algorithms.vat import VAT, difference_iteration, exact_iteration, normalise_rows
+from heart2heart.training.train import train
 
 EPSILON = 2.0
 
@@ -73,7 +73,7 @@ def test_it_follows_its_formula(weight: float, reverse: bool) -> None:
     p, q = clean.detach(), reference(neighbours).softmax(1)
     one, other = (q, p) if reverse else (p, q)
     expected = ((one * (one.log() - other.log())).sum(1) + weight * entropy(clean)).mean()
-    loss = unlabeled(method, method.prepare_batch(step))
+    loss = unlabeled_loss(method, method.prepare_batch(step))
     torch.testing.assert_close(loss.value, expected, atol=1e-10, rtol=1e-7)
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference), atol=1e-9, rtol=1e-6)
     assert ("entropy" in loss.metrics) is bool(weight)
@@ -101,7 +101,7 @@ def test_one_iteration_finds_a_worse_neighbour_than_chance() -> None:
     network = tiny_network()
     step = make_step(network, views=1)
     method = VAT(epsilon=0.5, entropy=0)
-    adversarial = float(unlabeled(method, method.prepare_batch(step)).metrics["divergence"])
+    adversarial = float(unlabeled_loss(method, method.prepare_batch(step)).metrics["divergence"])
     by_chance = []
     for seed in range(20):
         clean = copy.deepcopy(network)(step.unlabeled[0]).softmax(1).detach()
@@ -115,7 +115,7 @@ def test_statistics_are_recorded_of_the_frames_alone() -> None:
     reference = copy.deepcopy(network)
     step = make_step(network, views=1)
     method = VAT()
-    unlabeled(method, method.prepare_batch(step))
+    unlabeled_loss(method, method.prepare_batch(step))
     reference(step.unlabeled[0])
     assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
 
@@ -129,19 +129,19 @@ def test_unit_length_holds_for_tiny_numbers_and_zero() -> None:
 def test_each_frame_can_be_asked_by_itself() -> None:
     network = tiny_network()
     method = VAT(epsilon=EPSILON, entropy=0.3)
-    assert_along(method, method.prepare_batch(make_step(network, views=1)), network)
+    check_per_sample_dot(method, method.prepare_batch(make_step(network, views=1)), network)
 
 
 @pytest.mark.parametrize("rule", ["sum", "per_frame"])
-def test_it_takes_its_steps_in_low_precision_too(world: World, tmp_path: Path, rule: str) -> None:
+def test_it_takes_its_steps_in_low_precision_too(world: TinyStore, tmp_path: Path, rule: str) -> None:
     settings = {"method": {"name": "vat"}, "fix_a_step": {"gradient": rule}, "precision": "bfloat16"}
     run = train(world.config(steps=2, **settings), tmp_path / "run")
     assert run.info().history[-1]["divergence"] > 0
 
 
-def test_it_learns(world: World, tmp_path: Path) -> None:
+def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
     method = {"name": "vat", "params": {"epsilon": 3.0}}
-    assert score(world, tmp_path / "run", method, unlabeled_weight={"value": 0.3}) > 0.6
+    assert train_score(world, tmp_path / "run", method, unlabeled_weight={"value": 0.3}) > 0.6
 
 
 def test_joint_frames_are_told_from_the_joint_pass() -> None:
@@ -154,4 +154,4 @@ def test_joint_frames_are_told_from_the_joint_pass() -> None:
     p = reference(torch.cat([step.labeled, frames]))[B:].softmax(1).detach()
     q = reference(neighbours).softmax(1)
     expected = (p * (p.log() - q.log())).sum(1).mean()
-    torch.testing.assert_close(unlabeled(method, step).value, expected)
+    torch.testing.assert_close(unlabeled_loss(method, step).value, expected)

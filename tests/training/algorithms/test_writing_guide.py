@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import algorithms as registry
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.algorithms.base import Algorithm
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.train import train
-from tests.training.tiny_study import World
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guide-researcher.md"
 
@@ -33,7 +33,7 @@ def load_block(folder: Path) -> type[Algorithm]:
 
 
 def test_the_guides_method_trains_with_everything_around_it(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, world: TinyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "ALGORITHMS", {**ALGORITHMS, "entropy": load_block(tmp_path)})
     around = {"mixing": True, "gradient": "per_frame"}

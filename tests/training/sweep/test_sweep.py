@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, MissingInputError, RunError
+from heart2heart.testing.processes import new_process
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData
 from heart2heart.training.run import Run
@@ -24,9 +26,7 @@ from heart2heart.training.sweep.sweep import sweep
 from heart2heart.training.train import train
 from heart2heart.training.train_step import Trainer
 from heart2heart.training.validation import Validator
-from tests.training.processes import fresh
 from tests.training.test_trackers import need
-from tests.training.tiny_study import World
 
 GRID = {"optimiser.lr": (1e-5, 0.05, 1e18), "fix_a_step.mixing": (False,)}
 BASE: dict[str, Any] = {
@@ -68,7 +68,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("scripted")
-def test_the_best_point_is_chosen_and_the_others_are_dropped(world: World, tmp_path: Path) -> None:
+def test_the_best_point_is_chosen_and_the_others_are_dropped(world: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(world.config(**BASE), GRID, (0, 1), 2)
     assert plan.rungs() == (8, 16)
@@ -109,12 +109,12 @@ def sweep_alone(plan: SweepPlan, out: Path) -> None:
     sweep(plan, out)
 
 
-def test_killed_and_resumed_it_finds_the_same(world: World, tmp_path: Path) -> None:
+def test_killed_and_resumed_it_finds_the_same(world: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(world.config(**BASE | {"checkpoint_every": 1}), {"optimiser.lr": (0.001, 0.05)}, (0,), 2)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     second = killed / "trials" / "001" / "seed_0" / "checkpoints" / "last.pt"
-    process = fresh(sweep_alone, plan, killed)
+    process = new_process(sweep_alone, plan, killed)
     process.start()
     until = time.monotonic() + 120
     while not second.exists() and process.is_alive() and time.monotonic() < until:
@@ -128,7 +128,7 @@ def test_killed_and_resumed_it_finds_the_same(world: World, tmp_path: Path) -> N
     assert (killed / "results.csv").read_text() == (whole / "results.csv").read_text()
 
 
-def test_the_command_prints_the_table(world: World, tmp_path: Path) -> None:
+def test_the_command_prints_the_table(world: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     world.config(**BASE | {"steps": 4}).save(tmp_path / "config.yaml")
     arguments = ["sweep", str(tmp_path / "config.yaml"), "evaluate_every=2", "--out", str(tmp_path / "sweep")]
@@ -142,14 +142,14 @@ def test_the_command_prints_the_table(world: World, tmp_path: Path) -> None:
     assert isinstance(refused.exception, ConfigError)
 
 
-def test_a_sweep_in_which_everything_diverges_says_so(world: World, tmp_path: Path) -> None:
+def test_a_sweep_in_which_everything_diverges_says_so(world: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(world.config(**BASE), {"optimiser.lr": (1e18, 1e19)})
     with pytest.raises(RunError, match="every point of this sweep diverged"):
         sweep(plan, tmp_path / "sweep")
 
 
-def test_without_optuna_the_extra_is_named(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_the_extra_is_named(world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 

@@ -14,7 +14,7 @@ from heart2heart.store.geometry import Geometry
 SIZE = 16
 
 
-def make_store(
+def random_store(
     root: Path,
     *,
     sites: Sequence[str] = ("A", "B"),
@@ -52,7 +52,7 @@ def make_store(
 
 
 def view_labels(store: FrameStore | FrameStores, *, patients: Sequence[int] | None = None) -> dict[str, str]:
-    """Return the true view of every frame of `make_store` that shows one, for some patients or all."""
+    """Return the true view of every frame of `random_store` that shows one, for some patients or all."""
     found = {}
     for row in store.frames.select(["frame", "clip", "patient"]).to_pylist():
         number = int(row["clip"][4:6])

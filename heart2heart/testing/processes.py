@@ -24,14 +24,16 @@ GRACE = 5.0
 """Seconds that the others have once one ended badly."""
 
 
-def fresh(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+def new_process(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     """Return a process that calls `work(*arguments)` once started; torch and MONAI are loaded once for all of them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context.Process(target=work, args=arguments)
 
 
-def together(count: int, work: Callable[..., None], *arguments: Any, folder: Path, patience: float = 120) -> list[str]:
+def run_processes(
+    count: int, work: Callable[..., None], *arguments: Any, folder: Path, patience: float = 120
+) -> list[str]:
     """Call `work(*arguments)` in `count` processes, and return what ended each: "", its error, or its exit code.
 
     Args:
@@ -46,7 +48,7 @@ def together(count: int, work: Callable[..., None], *arguments: Any, folder: Pat
         port = free.getsockname()[1]
     started: list[BaseProcess] = []
     for rank in range(count):
-        process = fresh(_one, rank, count, port, folder, work, arguments)
+        process = new_process(_work_in_process, rank, count, port, folder, work, arguments)
         process.start()
         started.append(process)
     until, ends = time.monotonic() + patience, []
@@ -63,7 +65,9 @@ def together(count: int, work: Callable[..., None], *arguments: Any, folder: Pat
     return ends
 
 
-def _one(rank: int, count: int, port: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _work_in_process(
+    rank: int, count: int, port: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...]
+) -> None:
     import torch
 
     torch.set_num_threads(1)

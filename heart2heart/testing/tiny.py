@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heart2heart.schema.predictions import Check
-from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, Certificate
+from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, Certificate, Check
 from heart2heart.schema.store import frame_id
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.manifest import SplitManifest
@@ -35,7 +34,7 @@ QUICK: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class World:
+class TinyStore:
     """Where the store and the split lie."""
 
     store: Path
@@ -81,14 +80,14 @@ def alien(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     return np.select(quarters, [picture(view, rng) for view in (0, 1, 2)], picture(3, rng))
 
 
-def make_world(
+def tiny_store(
     root: Path,
     *,
     parts: dict[str, int] = PARTS,
     views: tuple[int, ...] = (0, 1, 2, 3),
     aliens: int = 0,
     second_source: bool = False,
-) -> World:
+) -> TinyStore:
     """Write store, split and certificate.
 
     Args:
@@ -148,7 +147,7 @@ def make_world(
     # By hand, since some tests want a split that `certify` would fail for another reason than the one they test.
     checks = tuple(Check(name=name, status="pass", detail="not looked for") for name in REQUIRED_CHECKS)
     write_json(root / "split" / "certificate.json", Certificate(split_sha256=split.sha256, checks=checks).model_dump())
-    return World(root / "store", root / "split")
+    return TinyStore(root / "store", root / "split")
 
 
 def _add_clip(writer: Any, names: dict[str, str], pixels: npt.NDArray[np.uint8]) -> None:

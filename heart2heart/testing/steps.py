@@ -17,6 +17,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from heart2heart.testing.runs import StopAt, StoppedError, same
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
 from heart2heart.training.distributed import ProcessGroup as Processes
@@ -24,8 +26,6 @@ from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.losses import CrossEntropy
 from heart2heart.training.model_access import Forward, build_model_access
 from heart2heart.training.train import train
-from tests.training.test_train import StopAt, StoppedError, same
-from tests.training.tiny_study import World
 
 B, U, K, SIZE, POOL = 6, 9, 3, 5, 20
 """Labeled and unlabeled frames of a batch, classes, side of a frame, frames in the pool."""
@@ -83,7 +83,7 @@ def make_step(
     labeled, unlabeled = frames(B), tuple(frames(U) for _ in range(views))
     index = torch.randperm(POOL, generator=chance)[:U]
     mine, others = world.rows(B), world.rows(U)
-    labeled, unlabeled = labeled[mine], tuple(view[others] for view in unlabeled)
+    labeled, unlabeled = labeled[mine], tuple(view[others] for view in unlabeled_loss)
     average = copy.deepcopy(network) if average is None else average
     networks = build_model_access(
         Forward(network.train(), "float32"),
@@ -115,7 +115,7 @@ def gradient(loss: Tensor, network: nn.Module) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
 
-def unlabeled(method: Algorithm, step: StepContext) -> AlgorithmLoss:
+def unlabeled_loss(method: Algorithm, step: StepContext) -> AlgorithmLoss:
     """Return the unlabeled loss of a method that has one; its `each`, if any, has the loss for its mean."""
     loss = method.unlabeled_loss(step)
     assert loss is not None
@@ -126,18 +126,18 @@ def unlabeled(method: Algorithm, step: StepContext) -> AlgorithmLoss:
     return loss
 
 
-def finish(step: StepContext) -> None:
+def finish_step(step: StepContext) -> None:
     """Do what a method has asked to be done when the step is done, as the loop does."""
     for work in step.callbacks:
         work()
     step.callbacks.clear()
 
 
-def assert_along(method: Algorithm, step: StepContext, network: nn.Module) -> None:
+def check_per_sample_dot(method: Algorithm, step: StepContext, network: nn.Module) -> None:
     """Assert that the forward-mode pass gives each frame's inner product, and leaves everything as it was."""
     chance = step.generator.get_state()
     memory = {name: value.clone() for name, value in step.memory.items()}
-    loss = unlabeled(method, step)
+    loss = unlabeled_loss(method, step)
     assert loss.per_sample_loss is not None
     rows = [torch.autograd.grad(each, list(network.parameters()), retain_graph=True, allow_unused=True,
                                 materialize_grads=True) for each in loss.per_sample_loss]  # fmt: skip
@@ -159,14 +159,14 @@ def assert_along(method: Algorithm, step: StepContext, network: nn.Module) -> No
         assert all(torch.equal(value, kept[name]) for name, value in state.items())
 
 
-def score(world: World, out: Path, method: dict[str, Any], **changes: Any) -> float:
+def train_score(world: TinyStore, out: Path, method: dict[str, Any], **changes: Any) -> float:
     """Train on the tiny world and return the last validation balanced accuracy; chance is 0.25."""
     settings = {"steps": 40, "evaluate_every": 40, "log_every": 20, "batch": {"labeled": 16, "unlabeled": 16}}
     run = train(world.config(method=method, **settings | changes), out)
     return float(run.info().history[-1]["validation_balanced_accuracy"])
 
 
-def assert_resumes(world: World, out: Path, **settings: Any) -> None:
+def check_resumes(world: TinyStore, out: Path, **settings: Any) -> None:
     """Assert that a run that was stopped ends in the same bits as one that was not, memory included."""
     config = world.config(**settings)
     whole = train(config, out / "whole")
@@ -194,7 +194,7 @@ class _Threads(Processes):
     def mean(self, value: Tensor) -> Tensor:
         return torch.stack(self._all(value)).mean(0)
 
-    def gather(self, rows: Tensor) -> Tensor:
+    def all_gather(self, rows: Tensor) -> Tensor:
         parts = self._all(rows)
         whole = torch.cat(parts)
         for rank, part in enumerate(parts):
@@ -209,7 +209,7 @@ class _Threads(Processes):
         return everyone
 
 
-def together(size: int, work: Callable[[Processes], Result]) -> list[Result]:
+def run_threads(size: int, work: Callable[[Processes], Result]) -> list[Result]:
     """Run `work` in `size` processes that train together, here threads, and return what each returns, by rank.
 
     `work` builds its own network: nothing is shared but what goes through the world.
