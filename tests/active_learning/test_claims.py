@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from heart2heart.active_learning.pool import ClipPool, Ints, Table
-from heart2heart.active_learning.strategies import gradients as gradients_module
+from heart2heart.active_learning.strategies.gradients import gradient_factors
 from tests.active_learning.support import CLASSES, make_pool, picked, places, softmax
 
 N, LABELED = 600, 24
@@ -146,7 +146,7 @@ def test_badge_is_diverse_and_base_is_balanced() -> None:
     mixed = truth <= 1
     points[mixed] = (np.array([1.0, 1.0, 0, 0, 0, 0]) + rng.normal(0, 0.5, (int(mixed.sum()), 6))).astype(np.float32)
     pool = _learned(points, truth)
-    errors, embeddings = gradients_module.gradient_factors(pool)
+    errors, embeddings = gradient_factors(pool)
     gradients = np.einsum("nc,nd->ncd", errors, embeddings).reshape(N, -1)
     longest = LABELED + np.argsort(-np.linalg.norm(gradients[LABELED:], axis=1))[:20]
 

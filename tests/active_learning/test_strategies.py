@@ -15,9 +15,18 @@ from skactiveml.classifier import ParzenWindowClassifier
 from skactiveml.pool import Badge, batch_bald, k_greedy_center, uncertainty_scores
 
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection
-from heart2heart.active_learning.strategies import base_selection, disagreement, gradients, poal, similar, uncertainty
-from heart2heart.active_learning.strategies import coverage as typical
-from heart2heart.active_learning.strategies.uncertainty import entropies, margins
+from heart2heart.active_learning.strategies.base_selection import boundary_distances
+from heart2heart.active_learning.strategies.coverage import typicality
+from heart2heart.active_learning.strategies.disagreement import divergence
+from heart2heart.active_learning.strategies.gradients import expected_norms, gradient_factors
+from heart2heart.active_learning.strategies.poal import familiarity, pareto_fronts
+from heart2heart.active_learning.strategies.similar import rare_classes, similarities
+from heart2heart.active_learning.strategies.uncertainty import (
+    dropout_probabilities,
+    entropies,
+    margins,
+    mutual_information,
+)
 from heart2heart.errors import ConfigError
 from tests.active_learning.support import CLASSES, make_pool, picked, places, softmax
 
@@ -35,18 +44,18 @@ def test_uncertainties_are_those_of_scikit_activeml() -> None:
 
 def test_bald_is_the_mutual_information_of_one_label() -> None:
     draws = np.stack([softmax(np.random.default_rng(seed).normal(0, 2, (20, 3))) for seed in range(5)]).astype(float)
-    found = uncertainty.mutual_information(draws)
+    found = mutual_information(draws)
     expected = [reference_entropy(draws[:, i].mean(0)) - np.mean([reference_entropy(p) for p in draws[:, i]])
                 for i in range(20)]  # fmt: skip
     assert found == pytest.approx(expected)
     peer = batch_bald(probas=draws, batch_size=1, random_state=0)[0]
     assert found == pytest.approx(peer, abs=1e-6)
-    assert uncertainty.mutual_information([draws[0]] * 4) == pytest.approx(0, abs=1e-12)
+    assert mutual_information([draws[0]] * 4) == pytest.approx(0, abs=1e-12)
 
 
 def test_bald_thins_the_embedding_and_is_repeatable() -> None:
     pool = make_pool()
-    draws = list(uncertainty.dropout_probabilities(pool, np.random.default_rng(3)))
+    draws = list(dropout_probabilities(pool, np.random.default_rng(3)))
     kept = (np.random.default_rng(3).random(6) >= 0.5) * 2.0
     expected = softmax((pool.table("embeddings") * kept) @ pool.table("weights") + pool.table("bias"))
     assert draws[0] == pytest.approx(expected, abs=1e-5)
@@ -77,7 +86,7 @@ def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
     for number, pick in enumerate(picks[1:], start=1):
         before = whole[[each.index for each in picks[:number]]]
         assert pick.score == pytest.approx(cdist(whole[[pick.index]], before, "sqeuclidean").min(), rel=1e-3)
-    errors, embeddings = gradients.gradient_factors(pool)
+    errors, embeddings = gradient_factors(pool)
     assert np.einsum("nc,nd->ncd", errors, embeddings).reshape(len(pool), -1) == pytest.approx(whole, abs=1e-5)
 
 
@@ -91,7 +100,7 @@ def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> No
     pool = make_pool(tables={"probabilities": shares, "embeddings": pool.table("embeddings")})
     assert places(picked("badge", pool, 1)) == list(peer)
     # From the second pick on scikit-activeml also keeps away from the zero gradient, which the authors' code does not.
-    errors, h = gradients.gradient_factors(pool)
+    errors, h = gradient_factors(pool)
     whole = np.einsum("nc,nd->ncd", errors, h).reshape(60, -1)
     chances = cdist(whole[peer], whole, "sqeuclidean")[0] * ~pool.labeled_mask
     drawn = np.bincount([places(picked("badge", pool, 2, seed=seed))[1] for seed in range(800)], minlength=60)
@@ -100,7 +109,7 @@ def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> No
 
 def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
     pool = make_pool()
-    found = base_selection.boundary_distances(pool)
+    found = boundary_distances(pool)
     h, w, b = (pool.table(name).astype(float) for name in ("embeddings", "weights", "bias"))
     guess = (h @ w + b).argmax(1)
     for i in range(len(pool)):
@@ -117,8 +126,8 @@ def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
 @given(st.integers(0, 1000), st.integers(1, 6))
 def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) -> None:
     pool = make_pool(24, labeled=8, seed=seed)
-    queries = pool.labeled[np.isin(pool.target[pool.labeled], similar.rare_classes(pool))]
-    like = similar.similarities(pool.table("embeddings"), pool.table("embeddings")[queries]).astype(float)
+    queries = pool.labeled[np.isin(pool.target[pool.labeled], rare_classes(pool))]
+    like = similarities(pool.table("embeddings"), pool.table("embeddings")[queries]).astype(float)
 
     def f(chosen: list[int]) -> float:
         return float(like[chosen].max(0).sum() + like[chosen].max(1).sum())
@@ -136,9 +145,9 @@ def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) ->
 def test_similar_looks_for_views_below_their_share_or_those_named() -> None:
     target = np.where(np.arange(60) < 12, np.where(np.arange(60) < 10, 0, 2), -1)
     pool = make_pool(target=target)
-    assert similar.rare_classes(pool).tolist() == [2]
-    assert similar.rare_classes(make_pool(target=target, rare=(0,))).tolist() == [0]
-    assert similar.rare_classes(make_pool()).tolist() == [0, 1, 2, 3]  # as many of each: none is rare, all count
+    assert rare_classes(pool).tolist() == [2]
+    assert rare_classes(make_pool(target=target, rare=(0,))).tolist() == [0]
+    assert rare_classes(make_pool()).tolist() == [0, 1, 2, 3]  # as many of each: none is rare, all count
     with pytest.raises(ConfigError, match="no clip is labeled A2C yet"):
         picked("similar", make_pool(target=target, rare=(3,)), 2)
 
@@ -151,20 +160,20 @@ def test_change_disagreement_and_gradient_follow_their_formulas() -> None:
     teacher, student = pool.table("teacher").astype(float), pool.table("student").astype(float)
     sharp = teacher ** (1 / 0.7) / (teacher ** (1 / 0.7)).sum(1, keepdims=True)
     expected = rel_entr(sharp, student).sum(1)
-    found = disagreement.divergence(pool.table("teacher"), pool.table("student"))
+    found = divergence(pool.table("teacher"), pool.table("student"))
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
     norms = [
         sum(p[i, y] * np.linalg.norm(np.outer(p[i] - np.eye(4)[y], np.append(h[i], 1))) for y in range(4))
         for i in range(len(pool))
     ]
-    assert gradients.expected_norms(pool) == pytest.approx(norms, rel=1e-4)
+    assert expected_norms(pool) == pytest.approx(norms, rel=1e-4)
 
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25, unique=True))
 def test_pareto_fronts_are_peeled_one_by_one(points: list[tuple[int, int]]) -> None:
     first, second = (np.array(each, float) for each in zip(*points, strict=True))
-    found = poal.pareto_fronts(first, second)
+    found = pareto_fronts(first, second)
     left, front = set(range(len(points))), 0
     while left:
         best = {i for i in left if not any(
@@ -178,7 +187,7 @@ def test_poal_prefers_what_is_like_the_labels_at_equal_doubt() -> None:
     pool = make_pool()
     tables = dict(pool.tables) | {"probabilities": np.full((60, 4), 0.25, np.float32)}
     pool = make_pool(tables=tables)
-    known = poal.familiarity(pool)
+    known = familiarity(pool)
     assert places(picked("poal", pool, 5)) == sorted(range(12, 60), key=lambda i: -known[i])[:5]
     h, covariance = pool.table("embeddings").astype(float), np.zeros((6, 6))
     means = [h[:12][pool.target[:12] == c].mean(0) for c in range(4)]
@@ -195,8 +204,8 @@ def test_typicality_and_the_order_of_clusters() -> None:
 
     points = make_pool().table("embeddings")
     expected = _typicality(points.astype(float), np.arange(60), 20)
-    assert typical.typicality(points) == pytest.approx(expected, rel=1e-3)
-    assert typical.typicality(points[:1]) == pytest.approx([1])
+    assert typicality(points) == pytest.approx(expected, rel=1e-3)
+    assert typicality(points[:1]) == pytest.approx([1])
     # Three heaps of 30, 20 and 10 clips; the largest is labeled already.
     rng = np.random.default_rng(0)
     heap = np.repeat([0, 1, 2], [30, 20, 10])
@@ -205,7 +214,7 @@ def test_typicality_and_the_order_of_clusters() -> None:
     picks = picked("typiclust", pool, 2)
     assert heap[places(picks)].tolist() == [1, 2]
     mine = np.flatnonzero(heap == 1)
-    assert picks[0].index == mine[typical.typicality(embeddings[mine]).argmax()]
+    assert picks[0].index == mine[typicality(embeddings[mine]).argmax()]
 
 
 def test_vaal_picks_what_looks_least_labeled() -> None:

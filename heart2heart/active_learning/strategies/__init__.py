@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from heart2heart.active_learning.strategies import (
-    base,
-    base_selection,
-    coverage,
-    disagreement,
-    gradients,
-    poal,
-    similar,
-    uncertainty,
-    vaal,
-)
-from heart2heart.active_learning.strategies.base import QueryStrategy
+from heart2heart.active_learning.strategies.base import RANDOM, QueryStrategy
+from heart2heart.active_learning.strategies.base_selection import BASE_SELECTION
+from heart2heart.active_learning.strategies.coverage import CORE_SET, TYPICLUST
+from heart2heart.active_learning.strategies.disagreement import ST_CONAL, TOD
+from heart2heart.active_learning.strategies.gradients import BADGE, GRADIENT_NORM
+from heart2heart.active_learning.strategies.poal import POAL
+from heart2heart.active_learning.strategies.similar import SIMILAR
+from heart2heart.active_learning.strategies.uncertainty import BALD, ENTROPY, LEAST_CONFIDENCE, MARGIN
+from heart2heart.active_learning.strategies.vaal import VAAL
 from heart2heart.errors import UnknownNameError
 
 STRATEGIES: Mapping[str, QueryStrategy] = {
-    "random": base.RANDOM,
-    "entropy": uncertainty.ENTROPY,
-    "margin": uncertainty.MARGIN,
-    "least_confidence": uncertainty.LEAST_CONFIDENCE,
-    "bald": uncertainty.BALD,
-    "badge": gradients.BADGE,
-    "core_set": coverage.CORE_SET,
-    "typiclust": coverage.TYPICLUST,
-    "base": base_selection.BASE_SELECTION,
-    "similar": similar.SIMILAR,
-    "tod": disagreement.TOD,
-    "st_conal": disagreement.ST_CONAL,
-    "gradient_norm": gradients.GRADIENT_NORM,
-    "poal": poal.POAL,
-    "vaal": vaal.VAAL,
+    "random": RANDOM,
+    "entropy": ENTROPY,
+    "margin": MARGIN,
+    "least_confidence": LEAST_CONFIDENCE,
+    "bald": BALD,
+    "badge": BADGE,
+    "core_set": CORE_SET,
+    "typiclust": TYPICLUST,
+    "base": BASE_SELECTION,
+    "similar": SIMILAR,
+    "tod": TOD,
+    "st_conal": ST_CONAL,
+    "gradient_norm": GRADIENT_NORM,
+    "poal": POAL,
+    "vaal": VAAL,
 }
 """Every method by the name that `--by` takes."""
 
