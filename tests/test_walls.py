@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "heart2heart"
 
-FREE = {"config", "errors", "parallel", "progress", "schema", "utils"}
+FREE = {"config", "errors", "notebook", "parallel", "progress", "schema", "utils"}
 """Packages and modules at the bottom: all others may use them, and they use only each other."""
 
 IMPORTS: dict[str, set[str]] = {
@@ -39,7 +39,7 @@ IMPORTS: dict[str, set[str]] = {
 
 JOINS = {"api", "cli", "demo"}
 
-HEAVY = {"torch", "monai", "albumentations", "SimpleITK", "matplotlib", "sklearn", "duckdb", "cv2", "onnx"}
+HEAVY = {"torch", "pandas", "monai", "albumentations", "SimpleITK", "matplotlib", "sklearn", "duckdb", "cv2", "onnx"}
 TORCH_PACKAGES = {"training", "export"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,14 @@ from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import Box, read_scan_area
 from heart2heart.dicom.timing import frame_times, tagged_phases
 from heart2heart.errors import DicomError
+from heart2heart.notebook import data_frame, html_animation, html_card, html_table
+from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import ContentRect, Geometry
 from heart2heart.store.quality import difference_hash, frame_quality
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ class PreparedClip:
     pixels: npt.NDArray[np.uint8] = field(repr=False)
     frames: list[dict[str, Any]] = field(repr=False)
     facts: ClipFacts
-    pseudonyms: Pseudonyms
-    content: str
+    pseudonyms: Pseudonyms = field(repr=False)
+    content: str = field(repr=False)
 
     def row(self, site: str, clip: str) -> dict[str, Any]:
         """Return the clip's row for `ShardWriter.add`."""
@@ -89,12 +94,53 @@ class PreparedClip:
             "quality": float(np.mean([frame["quality"] for frame in self.frames])),
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the kept frames as a pandas DataFrame, one row a frame.
+
+        Raises:
+            ConfigError: pandas is not installed.
+
+        Example:
+            >>> import heart2heart as h2h
+            >>> h2h.load_clip("clip.dcm", frames="even:2").to_frame()["index"].tolist()
+            [0, 2]
+        """
+        return data_frame(self.frames)
+
+    def __repr__(self) -> str:
+        """Return frames, size, mode and machine in one line, without pseudonyms."""
+        machine = " ".join(name for name in (self.facts.maker, self.facts.model) if name)
+        count, height, width = self.pixels.shape
+        return f"<PreparedClip: {count} frames of {height} x {width}, {self.facts.mode}{machine and ', '}{machine}>"
+
+    def _repr_html_(self) -> str:
+        """Return the clip as an animation with its technical facts, for a notebook."""
+        facts = self.facts
+        rows = [
+            ("mode", facts.mode),
+            ("machine", " ".join(name for name in (facts.maker, facts.model) if name)),
+            ("frames", f"{len(self.pixels)} of {facts.n_source}"),
+            ("source picture", f"{facts.columns} x {facts.rows} pixels"),
+            ("frame time", None if facts.frame_time_ms is None else f"{facts.frame_time_ms:.1f} ms"),
+            ("flags", ", ".join(facts.flags)),
+            ("data", "synthetic" if facts.synthetic else None),
+        ]
+        shown = [row for row in rows if row[1]]
+        moving = html_animation(self.pixels, self._mean_frame_time(), f"{facts.mode} clip")
+        return html_card(f"PreparedClip, {facts.mode}", moving, html_table(("fact", "value"), shown))
+
+    def _mean_frame_time(self) -> float:
+        """Return the mean time between two kept frames, milliseconds."""
+        step = self.facts.frame_time_ms or 40.0
+        distance = int(self.frames[-1]["index"]) - int(self.frames[0]["index"])
+        return step * distance / max(len(self.frames) - 1, 1)
+
 
 class KnownContentError(DicomError):
     """The same bytes were read before; `content` is their keyed hash."""
 
     def __init__(self, content: str) -> None:
-        super().__init__("this content is in the store already", code="excluded:duplicate")
+        super().__init__("this content is in the store already", code=StatusCode.EXCLUDED_DUPLICATE)
         self.content = content
 
 
@@ -136,8 +182,8 @@ def load_clip(
         facts = technical_dataset(opened.header, None if pseudonymizer is None else pseudonymizer.key)
         layout = read_image_pixel(facts, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
-        if "salvaged" in source.flags and not salvage:
-            raise DicomError("the file is cut short", code="failed:truncated")
+        if ClipFlag.SALVAGED in source.flags and not salvage:
+            raise DicomError("the file is cut short", code=StatusCode.FAILED_TRUNCATED)
         scan = read_scan_area(facts, rows=layout.rows, columns=layout.columns)
         reader = open_frames(source, layout, strict=not salvage)
         inspection = inspect_clip(reader, scan)
@@ -150,9 +196,9 @@ def load_clip(
         x0, y0, x1, y1 = inspection.box
         content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
         flags = (*opened.flags, *reader.flags, *scan.flags, *inspection.flags)
-        flags = flags if find_text(inspection) is None else (*flags, "text_suspected")
-        flags = (*flags, "not_a_heart_preset") if is_not_cardiac(opened.header) else flags
-        flags = (*flags, "no_phase_tags") if rule.name == "ed_es" and not phases else flags
+        flags = flags if find_text(inspection) is None else (*flags, ClipFlag.TEXT_SUSPECTED)
+        flags = (*flags, ClipFlag.NOT_A_HEART_PRESET) if is_not_cardiac(opened.header) else flags
+        flags = (*flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" and not phases else flags
         return PreparedClip(
             pixels=pixels,
             frames=_frame_rows(pixels, numbers, inside, content_rect, times, phases),

@@ -7,15 +7,21 @@ a later event. What `append` returned from is on the disk: the write-ahead log i
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heart2heart.errors import LabelBookBusyError, LabelError, MissingInputError
 from heart2heart.labels.double_reading import DoubleReadingPlan
-from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
+from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
+from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema import labels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,34 @@ class LabelStore:
             before = connection.total_changes
             connection.executemany(statement, [(event.identifier, *astuple(event), event.clip) for event in events])
             return connection.total_changes - before
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return all events as a pandas DataFrame, one row an event, in the order in which they were recorded.
+
+        Raises:
+            MissingInputError: no label book here.
+            ConfigError: pandas is not installed.
+
+        Example:
+            >>> import heart2heart as h2h
+            >>> h2h.LabelStore("labels.db").to_frame()["value"].nunique()
+            4
+        """
+        rows = [dict(zip(EVENT_COLUMNS, astuple(event), strict=True)) for event in self.events()]
+        return data_frame(rows)
+
+    def __repr__(self) -> str:
+        """Return the file and the number of events."""
+        if not self.path.exists():
+            return f"<LabelStore({self.path.name!r}): no labels yet>"
+        return f"<LabelStore({self.path.name!r}): {len(self.events())} events>"
+
+    def _repr_html_(self) -> str:
+        """Return the number of clips by view and of raters, for a notebook; no rater is named."""
+        events = self.events() if self.path.exists() else []
+        raters, views = {event.rater for event in events}, Counter(event.value for event in active_events(events))
+        title = f"LabelStore {self.path.name}: {len(events)} events, {len(raters)} raters"
+        return html_card(title, html_table(("value", "events"), sorted(views.items())))
 
     def events(self) -> list[LabelEvent]:
         """Return all events in the order in which they were recorded."""

@@ -5,10 +5,14 @@ A number that the data cannot give is null with a `reason`, never 0.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heart2heart.config import Config
-from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics
+from heart2heart.notebook import data_frame, html_card, html_table
+from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics, Temperature
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -100,17 +104,6 @@ class Generalisation(Config):
     """The view and held-out site with the smallest sensitivity; null if no cell has enough clusters."""
     random_effects: RandomEffects
     """What hospitals like these may do, from five held-out sites on."""
-
-
-class Temperature(Config):
-    """One number that divides the logits."""
-
-    value: float | None
-    """Minimises the negative log-likelihood on source validation frames; null when there are none."""
-    n: int
-    """Frames it was fitted on."""
-    reason: str | None = None
-    """Why it is missing, or what weakens it."""
 
 
 class RunMetrics(Config):
@@ -259,6 +252,40 @@ class Metrics(Config):
     """Runs grouped over their seeds."""
     comparisons: tuple[Comparison, ...]
     """Each later method against the first."""
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Return one row a hospital and method: balanced accuracy with its interval, 0 to 1."""
+        return [
+            {"method": method.method, "site": site.site, "part": "held out" if summary.held_out else "source",
+             "synthetic": summary.synthetic, f"{self.unit}s": summary.clusters,
+             "balanced_accuracy": site.balanced_accuracy.value, "low": site.balanced_accuracy.low,
+             "high": site.balanced_accuracy.high}
+            for method in self.methods
+            for summary, site in zip(self.sites, method.sites, strict=True)
+        ]  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `scores` as a pandas DataFrame.
+
+        Example:
+            >>> from heart2heart import read_metrics
+            >>> read_metrics("evaluation/metrics.json").to_frame()["site"].tolist()
+            ['A', 'B']
+        """
+        return data_frame(self.scores())
+
+    def __repr__(self) -> str:
+        """Return methods and hospitals in one line."""
+        methods, sites = (
+            ", ".join(names) for names in ([m.method for m in self.methods], [s.site for s in self.sites])
+        )
+        return f"<Metrics: {methods} at {sites}{' (SYNTHETIC data)' if self.synthetic else ''}>"
+
+    def _repr_html_(self) -> str:
+        """Return the balanced accuracy of each method and hospital, for a notebook."""
+        rows = self.scores()
+        table = html_table(list(rows[0]) if rows else (), [list(row.values()) for row in rows])
+        return html_card(f"Balanced accuracy, {100 * self.confidence:.0f} % intervals over {self.unit}s", table)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content as JSON types."""

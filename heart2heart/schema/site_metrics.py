@@ -198,3 +198,14 @@ class SiteMetrics(Config):
     """By maker, mode, quality, sex and age, where more than one level occurs in the file."""
     probes: tuple[Probe, ...]
     """Shortcut probes, where altered frames were predicted."""
+
+
+class Temperature(Config):
+    """One number that divides the logits."""
+
+    value: float | None
+    """Minimises the negative log-likelihood on source validation frames; null when there are none."""
+    n: int
+    """Frames it was fitted on."""
+    reason: str | None = None
+    """Why it is missing, or what weakens it."""

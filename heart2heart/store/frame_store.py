@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from heart2heart.errors import ConfigError, ExistsError, MissingInputError, StoreError
 from heart2heart.schema.store import CLIPS, FRAMES, SCHEMA_VERSION, with_schema_columns
+from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.shards import (
     TEMPORARY,
@@ -51,7 +52,7 @@ class Frames(Protocol):
         """Return uint8 `(n, size, size)` of the given rows, in their order."""
 
 
-class FrameStore:
+class FrameStore(FrameTables):
     """One store on disk.
 
     A reader sees the shards that were whole when `clips` was first asked for; call `FrameStore.open` again to see more.
@@ -66,6 +67,10 @@ class FrameStore:
     def geometry(self) -> Geometry:
         """How the frames were made."""
         return self._geometry
+
+    def title(self) -> str:
+        """Return the class and the name of the folder."""
+        return f"FrameStore({self.root.name!r})"
 
     @classmethod
     def create(cls, root: str | Path, geometry: Geometry) -> FrameStore:
@@ -223,7 +228,7 @@ def _plain(value: Any) -> str:
     return value.isoformat()
 
 
-class FrameStores:
+class FrameStores(FrameTables):
     """Several stores of one geometry, read as one.
 
     Args:
@@ -254,6 +259,10 @@ class FrameStores:
     def geometry(self) -> Geometry:
         """The geometry that all stores share."""
         return self.stores[0].geometry
+
+    def title(self) -> str:
+        """Return the class and the names of the folders."""
+        return f"FrameStores({', '.join(repr(store.root.name) for store in self.stores)})"
 
     @cached_property
     def clips(self) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ import torch
 from torch import nn
 
 from heart2heart.errors import RunError
+from heart2heart.notebook import html_card, html_table
+from heart2heart.schema.clip_probabilities import log_softmax
 from heart2heart.schema.predictions import MethodFacts, RunInfo
+from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms import build_algorithm
@@ -21,6 +25,15 @@ from heart2heart.training.model_access import ClassOutputs, place_network
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.validation import INFERENCE_BATCH, infer
+
+
+class HasPixels(Protocol):
+    """A clip: uint8 `(n, size, size)` in `pixels`."""
+
+    @property
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """The frames."""
+
 
 SELECTION = "best source-validation balanced accuracy, EMA weights"
 
@@ -99,6 +112,52 @@ class Run:
             batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + INFERENCE_BATCH]))
             out[start : start + INFERENCE_BATCH] = infer(self.network, batch.to(self.device)).cpu().numpy()
         return out
+
+    def probabilities(self, frames: npt.NDArray[np.uint8] | HasPixels | FrameTables) -> npt.NDArray[np.float64]:
+        """Return the probability of each view, frame by frame.
+
+        Args:
+            frames: uint8 `(n, size, size)`; a clip of `load_clip`; or a store, all of whose frames are predicted.
+
+        Returns:
+            float64 `(n, classes)`, columns in the order of `classes`; each row sums to 1.
+
+        Raises:
+            RunError: frames of another shape or type than the network was trained on.
+
+        Example:
+            >>> import heart2heart as h2h
+            >>> h2h.load_model("run").probabilities(h2h.open_store("store")).shape
+            (96, 4)
+        """
+        if isinstance(frames, FrameTables):
+            rows = frames.frames["row"].to_numpy()
+            starts = range(0, len(rows), INFERENCE_BATCH)
+            parts = [self.predict(frames.read(rows[start : start + INFERENCE_BATCH])) for start in starts]
+            logits = np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
+        else:
+            logits = self.predict(frames if isinstance(frames, np.ndarray) else frames.pixels)
+        return np.exp(log_softmax(logits))
+
+    def __repr__(self) -> str:
+        """Return method, network, selected step and validation score in one line."""
+        record = self.directory.record
+        score = f"source-validation balanced accuracy {record.selected_score:.3f} at step {record.selected_step}"
+        return f"<Run({self.path.name!r}): {algorithm_title(self.config)}, {self.config.network.name}, {score}>"
+
+    def _repr_html_(self) -> str:
+        """Return method, network, data and score, for a notebook."""
+        record = self.directory.record
+        rows = [
+            ("method", algorithm_title(self.config)),
+            ("network", f"{self.config.network.name}, {record.parameters} parameters"),
+            ("views", ", ".join(self.classes)),
+            ("frames", str(self.geometry)),
+            ("steps", f"{record.steps} in {record.seconds:.0f} s, seed {self.config.seed}"),
+            ("selected step", record.selected_step),
+            ("source-validation balanced accuracy", f"{record.selected_score:.3f}"),
+        ]
+        return html_card(f"Run {self.path.name}", html_table(("fact", "value"), rows))
 
     def info(self) -> RunInfo:
         """Return what a report says of this run; where the data lay is left out."""
