@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from heart2heart.dicom.codecs.codestream import codestream_size
-from heart2heart.dicom.codecs.rle import decode_rle
 from heart2heart.dicom.header_values import integer, number, numbers, text
 from heart2heart.dicom.image_pixel import read_palette
 from heart2heart.errors import DicomError
@@ -73,34 +72,6 @@ def test_a_damaged_palette(data: bytes) -> None:
         with pytest.raises(DicomError) as error:
             read_palette(_palette([256, 0, 16], data, segmented=segmented), bits=8, signed=False, big_endian=False)
         assert error.value.code == "failed:layout"
-
-
-def _packbits(raw: bytes) -> bytes:
-    return b"".join(bytes([len(part) - 1]) + part for part in (raw[i : i + 128] for i in range(0, len(raw), 128)))
-
-
-@pytest.mark.parametrize(("samples", "bits"), [(1, 8), (3, 8), (1, 16), (1, 32)])
-def test_run_lengths_of_every_depth(samples: int, bits: int) -> None:
-    draw = np.random.default_rng(0)
-    picture = draw.integers(0, 2**bits, (13, 17, samples)).astype(f">u{bits // 8}")
-    planes = [
-        picture[..., sample].copy().view(np.uint8).reshape(13, 17, -1)[..., byte].tobytes()
-        for sample in range(samples)
-        for byte in range(bits // 8)
-    ]
-    segments = [_packbits(plane) for plane in planes]
-    starts = np.cumsum([64, *map(len, segments)])[:-1]
-    header = struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(segments)))
-    found = decode_rle(header + b"".join(segments), 13, 17, samples, bits)
-    assert np.array_equal(found.reshape(picture.shape), picture)
-    with pytest.raises(ValueError, match="image data"):
-        decode_rle(header + b"".join(segments)[:-40], 13, 17, samples, bits)
-
-
-@pytest.mark.parametrize("frame", [b"", bytes(64), struct.pack("<16I", 1, 9999, *[0] * 14) + b"x"])
-def test_run_lengths_with_a_wrong_header(frame: bytes) -> None:
-    with pytest.raises(ValueError, match="RLE header"):
-        decode_rle(frame, 4, 4, 1, 8)
 
 
 def test_values_that_cannot_be_read_are_not_there() -> None:

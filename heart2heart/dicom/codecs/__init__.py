@@ -1,1 +1,1 @@
-"""Codecs: one pinned decoder a transfer syntax, and the RLE encoder."""
+"""One pinned decoder for each transfer syntax, and the RLE encoder."""
