@@ -87,6 +87,10 @@ class UnknownNameError(Heart2HeartError, LookupError):
         return cls(f"unknown {kind} {name!r}", remedy=f"Known: {', '.join(sorted(known))}")
 
 
+class PluginError(Heart2HeartError, ImportError):
+    """An installed plugin cannot be used, or a name is taken."""
+
+
 class EvaluationError(Heart2HeartError, ValueError):
     """Predictions cannot be scored: a view without frames, too few clusters, an unknown label."""
 

@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "heart2heart"
 
-FREE = {"config", "errors", "notebook", "parallel", "progress", "schema", "utils"}
+FREE = {"config", "errors", "notebook", "parallel", "progress", "registry", "schema", "utils"}
 """Packages and modules at the bottom: all others may use them, and they use only each other."""
 
 IMPORTS: dict[str, set[str]] = {
@@ -51,25 +51,25 @@ def _modules(package: str) -> list[Path]:
 def _imports(path: Path, *, top_only: bool = False) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = _executed(tree) if top_only else list(ast.walk(tree))
-    found: set[str] = set()
+    names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def _executed(tree: ast.Module) -> list[ast.stmt]:
     """Return the statements that run on import: not function bodies, not `if TYPE_CHECKING`."""
-    found: list[ast.stmt] = []
+    statements: list[ast.stmt] = []
     for node in tree.body:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue
-        found.append(node)
-    return found
+        statements.append(node)
+    return statements
 
 
 def _packages(imports: set[str]) -> set[str]:

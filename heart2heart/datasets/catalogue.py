@@ -6,8 +6,15 @@ terms there. The terms named here are those known when this was written; the dat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heart2heart.registry import Registry
+
+if TYPE_CHECKING:
+    from heart2heart.datasets.manifest import DatasetManifest
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class DatasetInfo:
         url: Where it is had.
         licence: Under which terms.
         rater: Who is named as the rater of its labels.
+        scan: Lists the files of a folder that holds the data set, with their labels; a plugin must give it. None for
+            the data sets of heart2heart, whose functions are found by name.
     """
 
     name: str
@@ -31,6 +40,7 @@ class DatasetInfo:
     url: str
     licence: str
     rater: str
+    scan: Callable[[Path], DatasetManifest] | None = None
 
     @property
     def help_text(self) -> str:
@@ -41,9 +51,9 @@ class DatasetInfo:
         )
 
 
-CATALOGUE: Mapping[str, DatasetInfo] = {
-    source.name: source
-    for source in (
+_BUILTIN = {
+    dataset.name: dataset
+    for dataset in (
         DatasetInfo(
             "tmed2",
             "TMED-2",
@@ -118,3 +128,12 @@ CATALOGUE: Mapping[str, DatasetInfo] = {
         ),
     )
 }
+
+CATALOGUE: Registry[DatasetInfo] = Registry(
+    "data set",
+    "heart2heart.datasets",
+    _BUILTIN,
+    "a heart2heart.datasets.catalogue.DatasetInfo with a scan function",
+    lambda part: isinstance(part, DatasetInfo) and part.scan is not None,
+)
+"""Every data set that `heart2heart source` can add; `CATALOGUE.register(name, info)` adds one."""

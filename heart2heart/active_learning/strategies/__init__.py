@@ -1,8 +1,6 @@
-"""Ways to choose what to label next, a file each."""
+"""Query strategies, a file each; plugins add others by the entry points `heart2heart.query_strategies`."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from heart2heart.active_learning.strategies.base import RANDOM, QueryStrategy
 from heart2heart.active_learning.strategies.base_selection import BASE_SELECTION
@@ -13,36 +11,41 @@ from heart2heart.active_learning.strategies.poal import POAL
 from heart2heart.active_learning.strategies.similar import SIMILAR
 from heart2heart.active_learning.strategies.uncertainty import BALD, ENTROPY, LEAST_CONFIDENCE, MARGIN
 from heart2heart.active_learning.strategies.vaal import VAAL
-from heart2heart.errors import UnknownNameError
+from heart2heart.registry import Registry
 
-STRATEGIES: Mapping[str, QueryStrategy] = {
-    "random": RANDOM,
-    "entropy": ENTROPY,
-    "margin": MARGIN,
-    "least_confidence": LEAST_CONFIDENCE,
-    "bald": BALD,
-    "badge": BADGE,
-    "core_set": CORE_SET,
-    "typiclust": TYPICLUST,
-    "base": BASE_SELECTION,
-    "similar": SIMILAR,
-    "tod": TOD,
-    "st_conal": ST_CONAL,
-    "gradient_norm": GRADIENT_NORM,
-    "poal": POAL,
-    "vaal": VAAL,
-}
-"""Every method by the name that `--by` takes."""
+STRATEGIES: Registry[QueryStrategy] = Registry(
+    "method of the queue",
+    "heart2heart.query_strategies",
+    {
+        "random": RANDOM,
+        "entropy": ENTROPY,
+        "margin": MARGIN,
+        "least_confidence": LEAST_CONFIDENCE,
+        "bald": BALD,
+        "badge": BADGE,
+        "core_set": CORE_SET,
+        "typiclust": TYPICLUST,
+        "base": BASE_SELECTION,
+        "similar": SIMILAR,
+        "tod": TOD,
+        "st_conal": ST_CONAL,
+        "gradient_norm": GRADIENT_NORM,
+        "poal": POAL,
+        "vaal": VAAL,
+    },
+    "a heart2heart.active_learning.QueryStrategy",
+    lambda part: isinstance(part, QueryStrategy),
+)
+"""Every method that `--by` takes; `STRATEGIES.register(name, strategy)` adds one."""
 
 
 def get_strategy(name: str) -> QueryStrategy:
     """Return a method by its name.
 
     Raises:
-        UnknownNameError: there is none; the message lists all.
+        UnknownNameError: no such method; the message lists those that exist.
+        PluginError: the plugin of this name cannot be used.
     """
-    if name not in STRATEGIES:
-        raise UnknownNameError.among("method of the queue", name, list(STRATEGIES))
     return STRATEGIES[name]
 
 

@@ -1,11 +1,11 @@
-"""Methods: one file each. A new idea is one new file here and one line in `METHODS`."""
+"""Learning methods, a file each; plugins add others by the entry points `heart2heart.algorithms`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from inspect import isabstract
 from typing import Any
 
-from heart2heart.errors import UnknownNameError
+from heart2heart.registry import Registry
 from heart2heart.training.algorithms.atso import ATSO
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
 from heart2heart.training.algorithms.ds3l import DS3L
@@ -24,36 +24,43 @@ from heart2heart.training.algorithms.uasd import UASD
 from heart2heart.training.algorithms.uda import UDA
 from heart2heart.training.algorithms.vat import VAT
 
-ALGORITHMS: Mapping[str, type[Algorithm]] = {
-    "labels_only": LabelsOnly,
-    "pi_model": PiModel,
-    "temporal_ensembling": TemporalEnsembling,
-    "pseudo_label": PseudoLabel,
-    "mean_teacher": MeanTeacher,
-    "vat": VAT,
-    "mixmatch": MixMatch,
-    "uda": UDA,
-    "fixmatch": FixMatch,
-    "noisy_student": NoisyStudent,
-    "atso": ATSO,
-    "self_meta_pseudo_labels": SelfMetaPseudoLabels,
-    "uasd": UASD,
-    "ds3l": DS3L,
-    "openmatch": OpenMatch,
-    "mtcf": MTCF,
-}
-"""Every method that can be named in a configuration."""
+ALGORITHMS: Registry[type[Algorithm]] = Registry(
+    "method",
+    "heart2heart.algorithms",
+    {
+        "labels_only": LabelsOnly,
+        "pi_model": PiModel,
+        "temporal_ensembling": TemporalEnsembling,
+        "pseudo_label": PseudoLabel,
+        "mean_teacher": MeanTeacher,
+        "vat": VAT,
+        "mixmatch": MixMatch,
+        "uda": UDA,
+        "fixmatch": FixMatch,
+        "noisy_student": NoisyStudent,
+        "atso": ATSO,
+        "self_meta_pseudo_labels": SelfMetaPseudoLabels,
+        "uasd": UASD,
+        "ds3l": DS3L,
+        "openmatch": OpenMatch,
+        "mtcf": MTCF,
+    },
+    "a subclass of heart2heart.training.algorithms.Algorithm with a title and unlabeled_loss",
+    lambda part: (
+        isinstance(part, type) and issubclass(part, Algorithm) and not isabstract(part) and hasattr(part, "title")
+    ),
+)
+"""Every method that a configuration can name; `ALGORITHMS.register(name, cls)` adds one."""
 
 
 def build_algorithm(name: str, params: dict[str, Any]) -> Algorithm:
     """Build a method by name.
 
     Raises:
-        UnknownNameError: no such method; the message lists those that there are.
-        ConfigError: a parameter that this method does not take.
+        UnknownNameError: no such method; the message lists those that exist.
+        PluginError: the plugin of this name cannot be used.
+        ConfigError: a parameter that this method does not take; the message lists those that it takes.
     """
-    if name not in ALGORITHMS:
-        raise UnknownNameError.among("method", name, list(ALGORITHMS))
     return ALGORITHMS[name].parse(params, where="method.params")
 
 

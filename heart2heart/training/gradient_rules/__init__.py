@@ -1,30 +1,39 @@
-"""Gradient rules: one file each. A new idea is one new file here and one line in `RULES`."""
+"""Gradient rules; plugins add others by the entry points `heart2heart.gradient_rules`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from inspect import isabstract
 
-from heart2heart.errors import UnknownNameError
+from heart2heart.registry import Registry
 from heart2heart.training.gradient_rules.base import CombinedGradient, GradientRule, UnlabeledGradient
 from heart2heart.training.gradient_rules.fix_a_step import FixAStep, PerFrame, PerFrameMean, PerLayer, RunningMean
 from heart2heart.training.gradient_rules.multi_task import PCGrad, WeightedSum
 
-GRADIENT_RULES: Mapping[str, type[GradientRule]] = {
-    "sum": WeightedSum,
-    "fix_a_step": FixAStep,
-    "pcgrad": PCGrad,
-    "per_layer": PerLayer,
-    "running_mean": RunningMean,
-    "per_frame": PerFrame,
-    "per_frame_mean": PerFrameMean,
-}
-"""Every rule that can be named in a configuration."""
+GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
+    "gradient rule",
+    "heart2heart.gradient_rules",
+    {
+        "sum": WeightedSum,
+        "fix_a_step": FixAStep,
+        "pcgrad": PCGrad,
+        "per_layer": PerLayer,
+        "running_mean": RunningMean,
+        "per_frame": PerFrame,
+        "per_frame_mean": PerFrameMean,
+    },
+    "a subclass of heart2heart.training.gradient_rules.GradientRule with combine",
+    lambda part: isinstance(part, type) and issubclass(part, GradientRule) and not isabstract(part),
+)
+"""Every rule that a configuration can name; `GRADIENT_RULES.register(name, cls)` adds one."""
 
 
 def build_gradient_rule(name: str) -> GradientRule:
-    """Return a rule by name, or raise `UnknownNameError` listing all names."""
-    if name not in GRADIENT_RULES:
-        raise UnknownNameError.among("gradient rule", name, list(GRADIENT_RULES))
+    """Build a gradient rule by name.
+
+    Raises:
+        UnknownNameError: no such rule; the message lists those that exist.
+        PluginError: the plugin of this name cannot be used.
+    """
     return GRADIENT_RULES[name]()
 
 

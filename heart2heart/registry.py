@@ -1,0 +1,163 @@
+"""Named algorithms, networks and other parts: those of heart2heart, of installed plugins, and of the present program.
+
+An installed distribution adds a part by an entry point of the group of its kind:
+
+    [project.entry-points."heart2heart.algorithms"]
+    entropy = "my_package.entropy:Entropy"
+
+A program or a notebook adds one by `register`. A plugin is imported when its name is used or all names are listed. A
+plugin that cannot be imported is an error when its name is used; a list of all names leaves it out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, overload
+
+from heart2heart.errors import PluginError, UnknownNameError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping of names to the parts of one kind.
+
+    Iterating yields the built-in names first, then those of plugins that can be imported, then registered ones.
+
+    Args:
+        kind: What an error calls a part, such as `method`.
+        group: Group of the entry points, such as `heart2heart.algorithms`.
+        builtin: The parts of heart2heart by name.
+        expects: What a plugin must be, for errors, such as `a subclass of heart2heart...Algorithm`.
+        accepts: Whether an object is such a part.
+
+    Example:
+        >>> sizes = Registry("size", "example.sizes", {"small": 1}, "an int", lambda value: isinstance(value, int))
+        >>> sizes.register("large", 3)
+        3
+        >>> list(sizes), sizes["large"]
+        (['small', 'large'], 3)
+    """
+
+    def __init__(
+        self, kind: str, group: str, builtin: Mapping[str, T], expects: str, accepts: Callable[[object], bool]
+    ) -> None:
+        self.kind, self.group = kind, group
+        self._builtin, self._expects, self._accepts = dict(builtin), expects, accepts
+        self._loaded: dict[EntryPoint, T] = {}
+        self._registered: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        """Return the part of a name.
+
+        Raises:
+            UnknownNameError: no such name; the message lists those that exist.
+            PluginError: the plugin of this name cannot be imported, is of another kind, or two plugins share the name.
+        """
+        if name in self._builtin:
+            return self._builtin[name]
+        if name in self._registered:
+            return self._registered[name]
+        plugins = self._plugins().get(name, ())
+        if not plugins:
+            raise UnknownNameError.among(self.kind, name, self.names())
+        return self._load(plugins)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether the name exists; its plugin may still be broken."""
+        return name in self._builtin or name in self._registered or name in self._plugins()
+
+    def __iter__(self) -> Iterator[str]:
+        broken = self.problems() if self._plugins() else {}
+        return (name for name in self.names() if name in self._builtin or name not in broken)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def names(self) -> list[str]:
+        """Return all names, those of broken plugins too, without importing a plugin."""
+        return list(dict.fromkeys([*self._builtin, *sorted(self._plugins()), *self._registered]))
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong with each plugin that cannot be used, by name; this imports every plugin."""
+        messages = {}
+        for name, plugins in self._plugins().items():
+            try:
+                if name in self._builtin:
+                    raise self._error("has the name of a part of heart2heart, which is used instead", plugins)
+                self._load(plugins)
+            except PluginError as error:
+                messages[name] = str(error)
+        return messages
+
+    @overload
+    def register(self, name: str) -> Callable[[T], T]: ...
+
+    @overload
+    def register(self, name: str, part: T) -> T: ...
+
+    def register(self, name: str, part: T | None = None) -> T | Callable[[T], T]:
+        """Add a part for this program, e.g. a notebook; use as a call, or as a decorator of a class.
+
+        The same name may be registered again, so that a notebook's cell can be run twice. Other processes, such as
+        those of torchrun, see the part only if they register it too; install a plugin for them.
+
+        Raises:
+            PluginError: the name is that of a part of heart2heart or of an installed plugin, or the part is no such
+                part.
+        """
+        if part is None:
+            return lambda decorated: self.register(name, decorated)
+        if name in self._builtin or name in self._plugins():
+            raise PluginError(f"the {self.kind} {name!r} exists already", remedy="Register yours under another name")
+        if not self._accepts(part):
+            raise PluginError(f"the {self.kind} {name!r} is not {self._expects}", remedy=f"Register {self._expects}")
+        self._registered[name] = part
+        return part
+
+    @contextmanager
+    def registered(self, name: str, part: T) -> Iterator[None]:
+        """Add a part within a `with` block only."""
+        self.register(name, part)
+        try:
+            yield
+        finally:
+            del self._registered[name]
+
+    def _plugins(self) -> Mapping[str, tuple[EntryPoint, ...]]:
+        return _entry_points(self.group, tuple(sys.path))
+
+    def _load(self, plugins: tuple[EntryPoint, ...]) -> T:
+        if len(plugins) > 1:
+            raise self._error("is defined by several distributions", plugins)
+        (plugin,) = plugins
+        if plugin not in self._loaded:
+            try:
+                part = plugin.load()
+            except Exception as error:
+                raise self._error(f"cannot be imported ({type(error).__name__}: {error})", plugins) from error
+            if not self._accepts(part):
+                raise self._error(f"is not {self._expects}", plugins)
+            self._loaded[plugin] = part
+        return self._loaded[plugin]
+
+    def _error(self, problem: str, plugins: tuple[EntryPoint, ...]) -> PluginError:
+        names = sorted({plugin.dist.name for plugin in plugins if plugin.dist is not None})
+        return PluginError(
+            f"the plugin {self.kind} {plugins[0].name!r} {problem}",
+            where=f"{', '.join(plugin.value for plugin in plugins)} of {', '.join(names)}",
+            remedy=f"Update, mend or uninstall {' or '.join(names)}",
+        )
+
+
+@lru_cache(maxsize=32)
+def _entry_points(group: str, path: tuple[str, ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
+    """Return the entry points of a group by name; `path` is `sys.path`, which decides what is installed."""
+    plugins: dict[str, tuple[EntryPoint, ...]] = {}
+    for plugin in entry_points(group=group):
+        plugins[plugin.name] = (*plugins.get(plugin.name, ()), plugin)
+    return plugins
