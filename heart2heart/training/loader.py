@@ -16,9 +16,16 @@ from torch.nn import functional
 from heart2heart import utils
 from heart2heart.errors import ConfigError, DivergedError, RunError
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.data import FramePool, RowIndices, TrainData, to_device
+from heart2heart.training.data import (
+    BalancedFrameSampler,
+    FramePool,
+    FrameSampler,
+    RowIndices,
+    TrainData,
+    balance_groups,
+    to_device,
+)
 from heart2heart.training.metrics import DrawnIndices, divergence_error
-from heart2heart.training.sampler import BalancedFrameSampler, FrameSampler, balance_groups
 from heart2heart.training.train_step import AugmentedBatch, Trainer
 from heart2heart.utils import write_json
 

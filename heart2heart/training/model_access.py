@@ -1,4 +1,7 @@
-"""Calls the network: memory format, precision, compilation, joint batches, and the forms of the network that an algorithm may call."""
+"""Calls the network: memory format, precision, compilation, joint batches.
+
+`build_model_access` returns the forms of the network that an algorithm may call in one step.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a run can tell about frames beside their views: embeddings, and outputs of its other weights.
+"""Computes what active learning reads from a run: probabilities, embeddings, outputs of other weights, VAAL scores.
 
-Made for choosing what to label next (`heart2heart.active_learning`), which never loads torch and takes arrays alone.
+`heart2heart.active_learning` never loads torch and takes arrays alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from heart2heart.errors import RunError
 from heart2heart.store.geometry import Geometry
@@ -22,6 +23,64 @@ from heart2heart.training import checkpoint
 from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.run import Run
 from heart2heart.training.validation import INFERENCE_BATCH, infer
+
+VAAL_HIDDEN, VAAL_LATENT = 64, 16
+VAAL_BATCH, VAAL_STEPS, VAAL_LEARNING_RATE = 128, 400, 1e-3
+VAAL_BETA = 0.01
+"""Weight of the latent's divergence from a standard normal; errors are means over the embedding's numbers."""
+
+
+class _VariationalAutoencoder(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(width, VAAL_HIDDEN), nn.ReLU(), nn.Linear(VAAL_HIDDEN, 2 * VAAL_LATENT))
+        self.decoder = nn.Sequential(nn.Linear(VAAL_LATENT, VAAL_HIDDEN), nn.ReLU(), nn.Linear(VAAL_HIDDEN, width))
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the latent means and the loss of rebuilding."""
+        mean, spread = self.encoder(x).chunk(2, dim=1)
+        rebuilt = self.decoder(mean + noise * torch.exp(spread / 2))
+        divergence = 0.5 * (mean**2 + spread.exp() - 1 - spread).sum(1).mean()
+        return mean, mse_loss(rebuilt, x) + VAAL_BETA * divergence
+
+
+def vaal_scores(
+    embeddings: npt.NDArray[np.float32], labeled: npt.NDArray[np.bool_], seed: int
+) -> npt.NDArray[np.float32]:
+    """Return the discriminator's belief that each clip is not labeled, 0 to 1, float32 `(n,)`.
+
+    Args:
+        embeddings: `(n, d)`.
+        labeled: bool `(n,)`, at least one and not all.
+        seed: Decides weights and batches.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        points = torch.from_numpy(embeddings)
+        points = (points - points.mean(0)) / points.std(0).clamp_min(1e-6)
+        groups = [torch.from_numpy(np.flatnonzero(each)) for each in (labeled, ~labeled)]
+        autoencoder = _VariationalAutoencoder(points.shape[1])
+        judge = nn.Sequential(nn.Linear(VAAL_LATENT, VAAL_HIDDEN), nn.ReLU(), nn.Linear(VAAL_HIDDEN, 1))
+        first, second = (torch.optim.Adam(each.parameters(), lr=VAAL_LEARNING_RATE) for each in (autoencoder, judge))
+        truth = torch.cat([torch.zeros(VAAL_BATCH, 1), torch.ones(VAAL_BATCH, 1)])  # 1: not labeled
+        for _ in range(VAAL_STEPS):
+            batch = torch.cat([points[group[torch.randint(len(group), (VAAL_BATCH,))]] for group in groups])
+            latent, loss = autoencoder(batch, torch.randn(len(batch), VAAL_LATENT))
+            loss = loss + binary_cross_entropy_with_logits(judge(latent), torch.zeros_like(truth))
+            _vaal_step(first, list(autoencoder.parameters()), loss)
+            told = binary_cross_entropy_with_logits(judge(latent.detach()), truth)
+            _vaal_step(second, list(judge.parameters()), told)
+        with torch.no_grad():
+            mean = autoencoder.encoder(points).chunk(2, dim=1)[0]
+            belief: npt.NDArray[np.float32] = judge(mean).sigmoid().squeeze(1).numpy()
+        return belief
+
+
+def _vaal_step(optimiser: torch.optim.Optimizer, parameters: list[nn.Parameter], loss: Tensor) -> None:
+    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+        parameter.grad = gradient
+    optimiser.step()
+
 
 FloatTable = npt.NDArray[np.float32]
 
@@ -89,7 +148,6 @@ class ModelOutputs:
 
     def vaal_scores(self, embeddings: FloatTable, labeled: npt.NDArray[np.bool_], seed: int) -> FloatTable:
         """Return how unlike the labeled clips an adversary calls each clip; see `adversary.unlike`."""
-        from heart2heart.training.vaal import vaal_scores
 
         return vaal_scores(embeddings, labeled, seed)
 

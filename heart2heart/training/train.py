@@ -17,7 +17,7 @@ from heart2heart.training import checkpoint
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.checkpoint import TrainState, collect_state, restore_state
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.data import TrainData
+from heart2heart.training.data import TrainData, sampling_rates
 from heart2heart.training.distributed import ProcessGroup, choose_device, join_process_group
 from heart2heart.training.loader import TrainLoader, diagnose_nonfinite, seeded_generator
 from heart2heart.training.losses import inverse_frequency
@@ -26,7 +26,6 @@ from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.sampler import sampling_rates
 from heart2heart.training.trackers import open_trackers, require_trackers
 from heart2heart.training.train_step import Trainer
 from heart2heart.training.validation import BestWeights, Validator

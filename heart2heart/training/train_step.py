@@ -18,11 +18,17 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import SINGLE, ProcessGroup
 from heart2heart.training.gradient_rules import build_gradient_rule
 from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
-from heart2heart.training.gradients import assign_gradient, flat_gradient
 from heart2heart.training.losses import labeled_criterion
 from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_labels
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
-from heart2heart.training.optimiser import Ema, build_optimiser, learning_rate, unlabeled_weight
+from heart2heart.training.optimiser import (
+    Ema,
+    assign_gradient,
+    build_optimiser,
+    flat_gradient,
+    learning_rate,
+    unlabeled_weight,
+)
 from heart2heart.training.pseudo_labels import DistributionAlignment
 
 

@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from heart2heart.training.gradients import assign_gradient, flat_gradient
 from heart2heart.training.mixing import LabeledMix, draw_mix, mix_labeled, soft_pseudo_labels
+from heart2heart.training.optimiser import assign_gradient, flat_gradient
 
 
 def test_share_is_the_larger_part_of_a_beta_draw() -> None:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
-from heart2heart.training.gradients import flat_gradient
 from heart2heart.training.mixing import draw_mix
+from heart2heart.training.optimiser import flat_gradient
 from heart2heart.training.train_step import AugmentedBatch, Trainer
 
 B, U, K, SIZE = 6, 9, 3, 5

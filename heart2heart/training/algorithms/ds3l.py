@@ -33,7 +33,7 @@ from heart2heart.training.algorithms.base import (
     ViewName,
 )
 from heart2heart.training.distributed import ProcessGroup
-from heart2heart.training.gradients import gradient_by_name, virtual_step
+from heart2heart.training.optimiser import gradient_by_name, virtual_step
 
 _LAYERS = ("hidden.weight", "hidden.bias", "last.weight", "last.bias")
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8

@@ -1,4 +1,7 @@
-"""What several algorithms remember between steps: a teacher (averaged weights at the end of a stage), and rows per unlabeled frame."""
+"""What several algorithms remember between steps: a teacher, and one row per unlabeled frame.
+
+A teacher is the averaged weights at the end of a stage.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, Memory, StepContext, ViewName
-from heart2heart.training.gradients import virtual_step
+from heart2heart.training.optimiser import virtual_step
 
 SMOOTHING = 0.99
 """Share of the running mean of the labeled loss's change that stays each step."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
-from heart2heart.training.gradients import flat_gradient, unflatten
+from heart2heart.training.optimiser import flat_gradient, unflatten
 
 Memory = dict[str, Tensor]
 

@@ -1,4 +1,7 @@
-"""Rules of multi-task learning: the weighted sum, and gradient surgery (PCGrad; Yu et al., NeurIPS 2020, algorithm 1)."""
+"""Gradient rules of multi-task learning: the weighted sum, and gradient surgery (PCGrad).
+
+PCGrad is Yu et al., NeurIPS 2020, algorithm 1.
+"""
 
 from __future__ import annotations
 
