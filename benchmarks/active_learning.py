@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from heart2heart.active_learning.pool import ClipPool
-from heart2heart.active_learning.queue import QueueSettings, select_clips
+from heart2heart.active_learning.queue import QueueSettings
+from heart2heart.active_learning.queue import select_clips
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.cli import yield_cores
 
@@ -47,12 +48,12 @@ def random_pool(clips: int, labeled: int, seed: int = 0) -> ClipPool:
     for name in ("probabilities", "earlier", "student", "teacher"):
         share = np.exp(logits if name == "probabilities" else logits + rng.normal(0, 0.3, logits.shape))
         tables[name] = (share / share.sum(1, keepdims=True)).astype(np.float32)
-    asked = np.arange(clips) < labeled
+    labeled_mask = np.arange(clips) < labeled
     number = np.arange(clips)
     return ClipPool(
         patient=number // 5,
-        labeled_mask=asked,
-        target=np.where(asked, logits.argmax(1), -1),
+        labeled_mask=labeled_mask,
+        target=np.where(labeled_mask, logits.argmax(1), -1),
         cost=np.ones(clips),
         duplicate_group=number,
         classes=tuple(map(str, range(VIEWS))),
@@ -63,13 +64,13 @@ def random_pool(clips: int, labeled: int, seed: int = 0) -> ClipPool:
 def select_with_heart2heart(by: str, pool: ClipPool, picks: int) -> None:
     """Pick by one method; VAAL with its adversary."""
     if by == "vaal":
-        from heart2heart.training.vaal import vaal_scores
+        from heart2heart.training.model_outputs import vaal_scores
 
         pool = ClipPool(
             **(vars(pool) | {"tables": {"unlike": vaal_scores(pool.table("embeddings"), pool.labeled_mask, 0)}})
         )
-    found = select_clips(pool, QueueSettings(by=by, budget=picks))
-    assert len(found) == picks
+    selected = select_clips(pool, QueueSettings(by=by, budget=picks))
+    assert len(selected) == picks
 
 
 def _labels(pool: ClipPool) -> Any:
@@ -118,7 +119,7 @@ PEERS: dict[str, Callable[[ClipPool, int], None]] = {
 
 
 MODULES = (
-    ("heart2heart.training.vaal", "sklearn.cluster"),
+    ("heart2heart.training.model_outputs", "sklearn.cluster"),
     ("skactiveml.classifier", "skactiveml.pool", "sklearn.cluster", "sklearn.naive_bayes"),
 )
 """What ours and theirs load; loading is not timed."""
@@ -155,14 +156,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", nargs=2, metavar=("KIND", "METHOD"), help="measure one and print seconds and GiB")
     parser.add_argument("--by", action="append", choices=list(STRATEGIES), help="method; repeatable, all by default")
-    given = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     yield_cores()
-    if given.part:
+    if arguments.part:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:CORES]))
-        print(*_part(*given.part))
+        print(*_part(*arguments.part))
         return 0
-    methods: list[str] = given.by or list(STRATEGIES)
+    methods: list[str] = arguments.by or list(STRATEGIES)
     print(f"| method | {CLIPS} clips, {PICKS} picks, seconds | CPU seconds | peak memory, GiB | limit |")
     print("|---|---|---|---|---|")
     slow = []
@@ -173,8 +174,8 @@ def main(argv: list[str] | None = None) -> int:
     head = f"{PEER_CLIPS} clips, {PEER_PICKS} picks"
     print(f"\n| method | ours, {head}, CPU seconds | scikit-activeml, CPU seconds | ratio |\n|---|---|---|---|")
     for by in (by for by in methods if by in PEERS):
-        mine, theirs = _measured("small", by)[1], _measured("peer", by)[1]
-        print(f"| {by} | {mine:.2f} | {theirs:.2f} | {theirs / mine:.1f} |", flush=True)
+        seconds, peer_seconds = _measured("small", by)[1], _measured("peer", by)[1]
+        print(f"| {by} | {seconds:.2f} | {peer_seconds:.2f} | {peer_seconds / seconds:.1f} |", flush=True)
     return int(bool(slow))
 
 

@@ -33,14 +33,16 @@ def make(root: Path, clips: int, frames: int) -> None:
     """Write a store of random clips, ten to a study."""
     rng = np.random.default_rng(0)
     with FrameStore.create(root, Geometry("tmed2", SIDE)).writer() as writer:
-        for number in range(clips):
-            name = f"{number:016x}"
-            row = {"clip": name, "site": "A", "patient": f"p{number // 10}", "study": f"s{number // 10}",
+        for clip_index in range(clips):
+            name = f"{clip_index:016x}"
+            row = {"clip": name, "site": "A", "patient": f"p{clip_index // 10}", "study": f"s{clip_index // 10}",
                    "content": name, "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": SIDE,
                    "columns": SIDE, "n_source": frames, "quality": 0.5, "flags": []}  # fmt: skip
             pixels = rng.integers(0, 256, (frames, SIDE, SIDE), dtype=np.uint8)
-            about = [{"index": at, "time_ms": 33.0 * at, "quality": 0.5, "dhash": at} for at in range(frames)]
-            writer.add(row, pixels, about)
+            frame_rows = [
+                {"index": index, "time_ms": 33.0 * index, "quality": 0.5, "dhash": index} for index in range(frames)
+            ]
+            writer.add(row, pixels, frame_rows)
 
 
 def measure(folder: Path, clips: int) -> list[float]:
@@ -63,12 +65,12 @@ def measure(folder: Path, clips: int) -> list[float]:
             for _ in range(clips - 1):
                 page.keyboard.press("1")
                 page.wait_for_timeout(PACE_MS)
-            found = page.evaluate("performance.getEntriesByName('clip shown').map((entry) => entry.duration)")
+            durations = page.evaluate("performance.getEntriesByName('clip shown').map((entry) => entry.duration)")
             browser.close()
     finally:
         server.stop()
         thread.join()
-    return [float(value) for value in found]
+    return [float(value) for value in durations]
 
 
 def main() -> None:
@@ -76,12 +78,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--frames", type=int, default=60)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        make(Path(name) / "store", asked.clips, asked.frames)
-        times = measure(Path(name), asked.clips)
+        make(Path(name) / "store", arguments.clips, arguments.frames)
+        times = measure(Path(name), arguments.clips)
     median, late = np.percentile(times, [50, 95])
-    print(f"{len(times)} clips of {asked.frames} frames: next clip on the screen after a median of {median:.0f} ms, "
+    print(f"{len(times)} clips of {arguments.frames} frames: next clip on the screen after a median of {median:.0f} ms, "
           f"95 % within {late:.0f} ms, the last after {max(times):.0f} ms")  # fmt: skip
 
 

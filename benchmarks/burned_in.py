@@ -29,7 +29,7 @@ def main(folders: list[Path], *, seed: int, lines: int) -> None:
     times: defaultdict[str, list[float]] = defaultdict(list)
     blanked: defaultdict[str, list[float]] = defaultdict(list)
     planted: Counter[tuple[str, object]] = Counter()
-    found: Counter[tuple[str, object]] = Counter()
+    hits: Counter[tuple[str, object]] = Counter()
     for _, seen in scans(folders):
         kind = "clips" if len(seen.sample) > 3 else "stills"
         start = time.perf_counter()
@@ -46,14 +46,14 @@ def main(folders: list[Path], *, seed: int, lines: int) -> None:
             sizes = next(pair for pair in CLASSES if pair[0] <= size <= pair[1])
             for key in ((kind, "all"), (kind, sizes), ("style", written.style)):
                 planted[key] += 1
-                found[key] += hit
+                hits[key] += hit
     rows = [
         (
             kind,
             len(times[kind]),
             sum(share > 0 for share in blanked[kind]),
             f"{100 * sum(blanked[kind]) / len(blanked[kind]):.2f} %",
-            *(f"{found[kind, part]} of {planted[kind, part]}" for part in ("all", *CLASSES)),
+            *(f"{hits[kind, part]} of {planted[kind, part]}" for part in ("all", *CLASSES)),
             f"{sorted(times[kind])[len(times[kind]) // 2]:.1f} / {max(times[kind]):.1f}",
         )
         for kind in sorted(times)
@@ -61,7 +61,7 @@ def main(folders: list[Path], *, seed: int, lines: int) -> None:
     classes = (f"{low}-{high} px" for low, high in CLASSES)
     print(text_table(("files", "n", "flagged", "blanked", "lines found", *classes, "ms, median / most"), rows))
     styles = sorted(str(style) for kind, style in planted if kind == "style")
-    print(text_table(("style", "found", "of"), [(s, found["style", s], planted["style", s]) for s in styles]))
+    print(text_table(("style", "found", "of"), [(s, hits["style", s], planted["style", s]) for s in styles]))
 
 
 if __name__ == "__main__":
@@ -69,5 +69,5 @@ if __name__ == "__main__":
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--lines", type=int, default=5)
-    asked = parser.parse_args()
-    main(asked.folders, seed=asked.seed, lines=asked.lines)
+    arguments = parser.parse_args()
+    main(arguments.folders, seed=arguments.seed, lines=arguments.lines)

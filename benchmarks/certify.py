@@ -21,7 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from heart2heart.schema.split import SPLIT_MEMBERS
-from heart2heart.schema.store import CLIPS, FRAMES
+from heart2heart.schema.store import CLIPS
+from heart2heart.schema.store import FRAMES
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
@@ -48,15 +49,15 @@ class SyntheticStore:
     def clips(self) -> pa.Table:
         """One row a clip."""
         count = -(-self.n // CLIP)
-        names = [f"{number:016x}" for number in range(count)]
+        names = [f"{index:016x}" for index in range(count)]
         fixed = {"source": "dicom", "synthetic": True, "mode": "b_mode", "maker": "Maker", "rows": 600, "columns": 800}
         counts = {"n_source": CLIP, "n_frames": CLIP, "quality": 0.5, "flags": []}
         rows = [
             fixed
             | counts
-            | {"clip": name, "site": _site(number // STUDY), "patient": f"p{number // STUDY}", "content": name}
-            | {"study": f"s{number // STUDY}", "series": name, "instance": name, "pixel_hash": name}
-            for number, name in enumerate(names)
+            | {"clip": name, "site": _site(index // STUDY), "patient": f"p{index // STUDY}", "content": name}
+            | {"study": f"s{index // STUDY}", "series": name, "instance": name, "pixel_hash": name}
+            for index, name in enumerate(names)
         ]
         return pa.Table.from_pylist(rows, schema=CLIPS)
 
@@ -64,14 +65,14 @@ class SyntheticStore:
     def frames(self) -> pa.Table:
         """One row a frame."""
         number = np.arange(self.n)
-        clip = [f"{place:016x}" for place in (number // CLIP).tolist()]
+        clip = [f"{index:016x}" for index in (number // CLIP).tolist()]
         patient = self._patient.tolist()
         columns = {
             "frame": [f"{name}:{index:04d}" for name, index in zip(clip, (number % CLIP).tolist(), strict=True)],
             "clip": clip,
-            "site": [_site(place) for place in patient],
-            "patient": [f"p{place}" for place in patient],
-            "study": [f"s{place}" for place in patient],
+            "site": [_site(index) for index in patient],
+            "patient": [f"p{index}" for index in patient],
+            "study": [f"s{index}" for index in patient],
             "mode": ["b_mode"] * self.n,
             "maker": ["Maker"] * self.n,
             "index": number % CLIP,
@@ -92,8 +93,8 @@ class SyntheticStore:
             low = (bits * (1 << np.arange(40, dtype=np.uint64))).sum(1, dtype=np.uint64)
             clip = (clip >> np.uint64(40) << np.uint64(40)) | low
         wander = np.uint64(1) << rng.integers(0, 64, self.n, dtype=np.uint64)
-        found: npt.NDArray[np.uint64] = clip[np.arange(self.n) // CLIP] ^ wander
-        return found
+        hashes: npt.NDArray[np.uint64] = clip[np.arange(self.n) // CLIP] ^ wander
+        return hashes
 
     @cached_property
     def _pictures(self) -> npt.NDArray[np.uint8]:
@@ -102,8 +103,8 @@ class SyntheticStore:
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return pictures that differ from clip to clip."""
         clip = rows // CLIP
-        found: npt.NDArray[np.uint8] = self._pictures[clip % 997] + self._pictures[clip % 991]
-        return found
+        pixels: npt.NDArray[np.uint8] = self._pictures[clip % 997] + self._pictures[clip % 991]
+        return pixels
 
 
 def _site(patient: int) -> str:
@@ -156,11 +157,11 @@ def main(argv: list[str] | None = None) -> int:
             start = time.perf_counter()
             certificate = certify(split, store)
             took = time.perf_counter() - start
-        found = next(check for check in certificate.checks if check.name == "near_duplicates")
+        duplicates = next(check for check in certificate.checks if check.name == "near_duplicates")
         groups = np.unique(np.asarray(rows["role"].to_pylist()), return_inverse=True)[1].astype(np.int64)
         peer = brute_force(store.frames["dhash"].to_numpy(), groups)
         kind = "crowded" if crowded else "spread"
-        print(f"| {count} | {kind} | {found.status}: {found.detail} | {took:.1f} | {peer:.0f} |", flush=True)
+        print(f"| {count} | {kind} | {duplicates.status}: {duplicates.detail} | {took:.1f} | {peer:.0f} |", flush=True)
         slow |= took > LIMIT
     print(f"limit for 350000 frames: {LIMIT:.0f} s")
     return int(slow and count <= 350_000)

@@ -54,16 +54,16 @@ def table(arguments: argparse.Namespace) -> str:
         learner = _learner(arguments, compiled)
         steps[compiled] = _stepper(learner, arguments)
         start = time.perf_counter()
-        for number in range(2):
-            steps[compiled](number)
+        for index in range(2):
+            steps[compiled](index)
         first[compiled] = time.perf_counter() - start
         if learner.notes:
             raise SystemExit(learner.notes[0])
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(2, arguments.steps + 2):
+    for index in range(2, arguments.steps + 2):
         for name, step in steps.items():
             start = time.perf_counter()
-            step(number)
+            step(index)
             seconds[name].append(time.perf_counter() - start)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     lines = ["| compile | first two steps, s | step, ms | faster |", "|---|---|---|---|"]

@@ -32,15 +32,15 @@ def write_tmed2(root: Path, frames: int) -> int:
     for folder in (labeled, pool, top / "DEV56"):
         folder.mkdir(parents=True)
     pictures = sector(256, 112, 112, 0)
-    for number in range(frames):
-        patient, place = divmod(number, 50)
-        name = f"{patient}s1_{place}.png"
-        mine = number < frames // 10
+    for index in range(frames):
+        patient, frame = divmod(index, 50)
+        name = f"{patient}s1_{frame}.png"
+        is_labeled = index < frames // 10
         # Each picture is another: rolled along the rows.
-        picture = np.roll(pictures[number % 256], number // 256, axis=0)
-        Image.fromarray(picture).save((labeled if mine else pool) / name)
-        if mine:
-            view = VIEWS[number % 4]
+        picture = np.roll(pictures[index % 256], index // 256, axis=0)
+        Image.fromarray(picture).save((labeled if is_labeled else pool) / name)
+        if is_labeled:
+            view = VIEWS[index % 4]
             part = ("train", "train", "val", "test")[patient % 4]
             rows.append(f"{name},{view},no_AS,{part},{part},view_and_diagnosis_labeled_set/labeled")
             per_image.append(f"{name},{view},no_AS")
@@ -55,12 +55,12 @@ def write_camus(root: Path, patients: int) -> int:
 
     sitk: Any = SimpleITK
     pictures = sector(20, 640, 512, 1)
-    for number in range(1, patients + 1):
-        name = f"patient{number:04d}"
+    for patient in range(1, patients + 1):
+        name = f"patient{patient:04d}"
         folder = root / "database_nifti" / name
         folder.mkdir(parents=True)
-        for place, chamber in enumerate(("2CH", "4CH")):
-            moved = np.roll(pictures, 3 * number + place, axis=1)
+        for chamber_index, chamber in enumerate(("2CH", "4CH")):
+            moved = np.roll(pictures, 3 * patient + chamber_index, axis=1)
             for kind, pixels in (("ED", moved[0]), ("ES", moved[-1]), ("half_sequence", moved)):
                 image = sitk.GetImageFromArray(pixels)
                 image.SetSpacing((0.308, 0.154, 1.0)[: pixels.ndim])
@@ -77,16 +77,16 @@ def write_echonet(root: Path, videos: int, frames: int = 150) -> int:
     (root / "Videos").mkdir(parents=True)
     pictures = sector(frames, 112, 112, 2)
     rows = ["FileName,EF,ESV,EDV,FrameHeight,FrameWidth,FPS,NumberOfFrames,Split"]
-    for number in range(videos):
-        name = f"0X{number:08X}"
+    for index in range(videos):
+        name = f"0X{index:08X}"
         with av.open(str(root / "Videos" / f"{name}.avi"), "w") as container:
             stream = container.add_stream("mjpeg", rate=50)
             stream.height = stream.width = 112
             stream.pix_fmt = "yuvj420p"
-            for pixels in np.roll(pictures, number, axis=1):
+            for pixels in np.roll(pictures, index, axis=1):
                 picture = av.VideoFrame.from_ndarray(np.repeat(pixels[:, :, None], 3, axis=2), format="rgb24")
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
-        rows.append(f"{name},60,30,75,112,112,50,{frames},{('TRAIN', 'VAL', 'TEST')[number % 3]}")
+        rows.append(f"{name},60,30,75,112,112,50,{frames},{('TRAIN', 'VAL', 'TEST')[index % 3]}")
     (root / "FileList.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return videos * frames

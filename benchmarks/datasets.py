@@ -152,7 +152,7 @@ def compare(name: str, folder: Path, frames: int, repeats: int) -> str:
     for _ in range(repeats):  # in turns, so that other work on the machine falls on all
         for way, work in ways.items():
             seconds[way].append(_timed(work))
-    rate = {way: frames / statistics.median(found) for way, found in seconds.items()}
+    rate = {way: frames / statistics.median(measured) for way, measured in seconds.items()}
     against = " | ".join(f"{rate[way]:.0f} | {rate['ours'] / rate[way]:.2f} x" for way in ("peer", "decode", "bytes"))
     return f"| `{name}`: {what} | {frames} | {rate['ours']:.0f} | {against} |"
 
@@ -178,15 +178,15 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=5000, help="frames of the first data set")
     parser.add_argument("--whole", type=int, default=0, help="add so many frames of the first data set, once")
     parser.add_argument("--workers", type=int, default=1, help="processes of --whole")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with TemporaryDirectory() as temporary:
         root = Path(temporary)
-        if asked.whole:
-            write_tmed2(root / "whole", asked.whole)
-            print(whole(root / "whole", root / "store", asked.workers))
+        if arguments.whole:
+            write_tmed2(root / "whole", arguments.whole)
+            print(whole(root / "whole", root / "store", arguments.workers))
             return
         frames = {
-            "tmed2": write_tmed2(root / "tmed2", asked.frames),
+            "tmed2": write_tmed2(root / "tmed2", arguments.frames),
             "camus": write_camus(root / "camus", 10),
             "echonet": write_echonet(root / "echonet", 20),
         }
@@ -195,7 +195,7 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|---|---|")
         for name, count in frames.items():
-            print(compare(name, root / name, count, asked.repeats), flush=True)
+            print(compare(name, root / name, count, arguments.repeats), flush=True)
 
 
 if __name__ == "__main__":

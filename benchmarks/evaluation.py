@@ -96,7 +96,8 @@ def predictions_table(clusters: int, frames: int) -> pa.Table:
 def whole_seconds(clusters: int, frames: int) -> float:
     """Time `evaluate_predictions` of one run at two sites with 10,000 replicates."""
     from heart2heart.evaluation.evaluate import evaluate_predictions
-    from heart2heart.schema.predictions import Predictions, Provenance
+    from heart2heart.schema.predictions import Predictions
+    from heart2heart.schema.predictions import Provenance
     from heart2heart.schema.views import SCORED_VIEWS
 
     check = {"name": "patient_disjoint", "status": "pass", "detail": "none shared"}
@@ -104,14 +105,14 @@ def whole_seconds(clusters: int, frames: int) -> float:
     site |= {"labels": {}, "raters": [], "makers": [], "modes": {}, "date_from": None, "date_to": None}
     run = {"run": "run", "method": "method", "network": "network", "seed": 0, "config_sha256": "0", "config": {}}
     run |= {"parameters": 0, "steps": 0, "selected_step": 0, "selection": "", "seconds": 0.0, "device": "cpu"}
-    about = {
+    provenance = {
         "code_version": "0", "created": "", "command": "", "classes": SCORED_VIEWS, "geometry": "tmed2/1",
         "split": {"name": "s", "sha256": "0", "certificate_sha256": "0", "source_sites": ["A"],
                   "held_out_sites": ["B"], "checks": [check]},
         "sites": [site | {"site": "A", "held_out": False}, site | {"site": "B", "held_out": True}],
         "runs": [run | {"versions": {}, "history": []}],
     }  # fmt: skip
-    predictions = Predictions(predictions_table(clusters, frames), Provenance.parse(about, where="benchmark"))
+    predictions = Predictions(predictions_table(clusters, frames), Provenance.parse(provenance, where="benchmark"))
     start = time.perf_counter()
     evaluate_predictions(predictions, replicates=REPLICATES)
     return time.perf_counter() - start
@@ -145,19 +146,19 @@ def main(argv: list[str] | None = None) -> int:
         seconds = PARTS[part]()
         print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
         return 0
-    found = {name: _measured(name) for name in PARTS}
-    fast, lean = found["bootstrap"][0], found["large"][1]
+    measured = {name: _measured(name) for name in PARTS}
+    fast, lean = measured["bootstrap"][0], measured["large"][1]
     print("| what | seconds | peak memory, GiB | limit | peer |")
     print("|---|---|---|---|---|")
     print(
-        f"| balanced accuracy, {REPLICATES} replicates, {STUDIES} studies | {fast:.2f} | {found['bootstrap'][1]:.2f} |"
-        f" {LIMIT_SECONDS:.0f} s | scikit-learn in a loop: {found['peer'][0]:.0f} s |"
+        f"| balanced accuracy, {REPLICATES} replicates, {STUDIES} studies | {fast:.2f} | {measured['bootstrap'][1]:.2f} |"
+        f" {LIMIT_SECONDS:.0f} s | scikit-learn in a loop: {measured['peer'][0]:.0f} s |"
     )
     print(
-        f"| all of metrics.json, 2 sites of {STUDIES} studies | {found['site'][0]:.1f} | {found['site'][1]:.2f} | | |"
+        f"| all of metrics.json, 2 sites of {STUDIES} studies | {measured['site'][0]:.1f} | {measured['site'][1]:.2f} | | |"
     )
     print(
-        f"| all of metrics.json, {ROWS} predictions of {ROWS // 50} patients | {found['large'][0]:.0f} | {lean:.2f} |"
+        f"| all of metrics.json, {ROWS} predictions of {ROWS // 50} patients | {measured['large'][0]:.0f} | {lean:.2f} |"
         f" {LIMIT_GIB:.0f} GiB | |"
     )
     return int(fast > LIMIT_SECONDS or lean > LIMIT_GIB)

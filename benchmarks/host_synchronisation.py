@@ -23,11 +23,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.config import TrainConfig
+from heart2heart.training.data import FrameSampler
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.metrics import Meter
 from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
-from heart2heart.training.sampler import FrameSampler
 from heart2heart.training.train_step import Trainer
 
 CLASSES, FRAMES, SIZE, POOL = 4, 8, 16, 64
@@ -53,8 +53,8 @@ def main() -> None:
     rows = []
     for method in ALGORITHMS:
         for rule in GRADIENT_RULES if ALGORITHMS[method].views else ["sum"]:
-            found = synchronisations(method, rule, torch.device(arguments.device), steps=arguments.steps)
-            rows.append((method, rule, ", ".join(f"{name} x {n}" for name, n in found.items()) or "none"))
+            counts = synchronisations(method, rule, torch.device(arguments.device), steps=arguments.steps)
+            rows.append((method, rule, ", ".join(f"{name} x {n}" for name, n in counts.items()) or "none"))
     print("| method | gradient rule | waits |\n|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
@@ -92,27 +92,27 @@ def synchronisations(method: str, rule: str, device: torch.device, *, steps: int
     sampler = FrameSampler(POOL, torch.Generator().manual_seed(0), device)
     meter = Meter()
 
-    def step(number: int) -> None:
+    def step(index: int) -> None:
         labeled, unlabeled = sampler.take(FRAMES), sampler.take(FRAMES)
         views = learner.augment(pixels[labeled], targets[labeled], pixels[unlabeled], unlabeled, chance)
-        meter.add(learner.step(views, number), {"labeled": labeled, "unlabeled": unlabeled})
+        meter.add(learner.step(views, index), {"labeled": labeled, "unlabeled": unlabeled})
 
-    for number in range(WARM):
-        step(number)
+    for index in range(WARM):
+        step(index)
     cuda = device.type == "cuda"
     if cuda:
         torch.cuda.synchronize(device)
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as seen:
-        for number in range(WARM, WARM + steps):
-            step(number)
+        for index in range(WARM, WARM + steps):
+            step(index)
     names = [event.name for event in seen.events()]
     looked_for = SYNCHRONISING_CALLS if cuda else SYNCHRONISING_OPERATORS
-    found = Counter(name for name in names if name.startswith(looked_for))
+    counts = Counter(name for name in names if name.startswith(looked_for))
     if cuda:
         # The profiler itself synchronises once when it ends; a copy to the device is no wait.
-        found = Counter({name: n for name, n in found.items() if not name.startswith("cudaMemcpyAsync")})
-        found.subtract({"cudaDeviceSynchronize": 1})
-    return +found
+        counts = Counter({name: n for name, n in counts.items() if not name.startswith("cudaMemcpyAsync")})
+        counts.subtract({"cudaDeviceSynchronize": 1})
+    return +counts
 
 
 if __name__ == "__main__":

@@ -26,7 +26,11 @@ import simplejpeg
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from benchmarks.ingest_clips import SYNTAXES, many_small, renamed, simulated_clip, structured_report
+from benchmarks.ingest_clips import SYNTAXES
+from benchmarks.ingest_clips import many_small
+from benchmarks.ingest_clips import renamed
+from benchmarks.ingest_clips import simulated_clip
+from benchmarks.ingest_clips import structured_report
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
 from heart2heart.ingest.pipeline import ingest
@@ -86,21 +90,21 @@ FRAGMENTS: dict[Path, list[bytes]] = {}
 
 
 def _pictures(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    found = dcmread(path)
-    several = int(found.get("NumberOfFrames") or 1) > 1
-    return found.pixel_array if several else found.pixel_array[None]
+    dataset = dcmread(path)
+    several = int(dataset.get("NumberOfFrames") or 1) > 1
+    return dataset.pixel_array if several else dataset.pixel_array[None]
 
 
 def rates(ways: dict[str, Decode], path: Path, repeats: int) -> dict[str, float]:
     """Return the median frames a second of each way; they take turns."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(repeats + 1):
+    measured: dict[str, list[float]] = {name: [] for name in ways}
+    for index in range(repeats + 1):
         for name, way in ways.items():
             start = time.perf_counter()
             frames = way(path)
-            if number:  # the first round warms up
-                found[name].append(frames / (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in found.items()}
+            if index:  # the first round warms up
+                measured[name].append(frames / (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in measured.items()}
 
 
 def real_clip(repeats: int) -> list[str]:
@@ -109,10 +113,10 @@ def real_clip(repeats: int) -> list[str]:
         "file to published store": heart2heart_decode, "pydicom `pixel_array` + resize": pydicom_default,
         "echonet/dynamic manner": echonet_conversion, "bare libjpeg-turbo gray": bare_decoder,
     }  # fmt: skip
-    found = rates(ways, REAL, repeats)
-    mine = found["file to published store"]
+    measured = rates(ways, REAL, repeats)
+    whole = measured["file to published store"]
     lines = ["| way (real clip, 120 x 480 x 640, JPEG baseline) | frames/s | ours is |", "|---|---|---|"]
-    return lines + [f"| {name} | {rate:.0f} | {mine / rate:.2f} x |" for name, rate in found.items()]
+    return lines + [f"| {name} | {rate:.0f} | {whole / rate:.2f} x |" for name, rate in measured.items()]
 
 
 def every_syntax(folder: Path, repeats: int) -> list[str]:
@@ -120,9 +124,9 @@ def every_syntax(folder: Path, repeats: int) -> list[str]:
     lines = ["| simulated clip, 40 x 480 x 640 | ours, frames/s | pydicom + resize | ratio |", "|---|---|---|---|"]
     for name in SYNTAXES:
         path = simulated_clip(folder / name, name)
-        found = rates({"ours": heart2heart_decode, "pydicom": pydicom_default}, path, repeats)
-        ratio = found["ours"] / found["pydicom"]
-        lines.append(f"| {name} | {found['ours']:.0f} | {found['pydicom']:.0f} | {ratio:.1f} x |")
+        measured = rates({"ours": heart2heart_decode, "pydicom": pydicom_default}, path, repeats)
+        ratio = measured["ours"] / measured["pydicom"]
+        lines.append(f"| {name} | {measured['ours']:.0f} | {measured['pydicom']:.0f} | {ratio:.1f} x |")
     return lines
 
 
@@ -146,13 +150,13 @@ def two_cores(folder: Path, repeats: int) -> str:
 def triage(folder: Path) -> str:
     """Return a line on how long it takes to leave a file out by its header."""
     path = structured_report(folder / "report.dcm")
-    taken = []
+    seconds = []
     for _ in range(200):
         start = time.perf_counter()
         with suppress(DicomError):
             load_clip(path, geometry=Geometry())
-        taken.append(time.perf_counter() - start)
-    return f"An excluded file costs {1e3 * statistics.median(taken):.2f} ms (a structured report of 40 elements)"
+        seconds.append(time.perf_counter() - start)
+    return f"An excluded file costs {1e3 * statistics.median(seconds):.2f} ms (a structured report of 40 elements)"
 
 
 def flat(folder: Path, counts: Sequence[int]) -> list[str]:

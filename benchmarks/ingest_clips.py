@@ -49,35 +49,35 @@ def simulated_clip(path: Path, name: str, *, n: int = 40, rows: int = 480, colum
 
 
 def _write(path: Path, gray: npt.NDArray[np.uint8], syntax: UID, put: str) -> None:
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.SOPClassUID, made.Modality, made.PatientID = UltrasoundMultiFrameImageStorage, "US", "SYNTHETIC"
-    made.SOPInstanceUID, made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3.1", "1.2.3.2", "1.2.3.3"
-    made.NumberOfFrames, made.FrameTime, made.SyntheticData = len(gray), "33.3", "YES"
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.SOPClassUID, dataset.Modality, dataset.PatientID = UltrasoundMultiFrameImageStorage, "US", "SYNTHETIC"
+    dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3.1", "1.2.3.2", "1.2.3.3"
+    dataset.NumberOfFrames, dataset.FrameTime, dataset.SyntheticData = len(gray), "33.3", "YES"
     rows, columns = gray.shape[1:]
     region = Dataset()
     region.RegionSpatialFormat = region.RegionDataType = 1
     region.RegionLocationMinX0, region.RegionLocationMinY0 = columns // 10, rows // 20
     region.RegionLocationMaxX1, region.RegionLocationMaxY1 = columns - columns // 10, rows - rows // 20
-    made.SequenceOfUltrasoundRegions = [region]
+    dataset.SequenceOfUltrasoundRegions = [region]
     compressed = syntax in (JPEGBaseline8Bit, RLELossless)
-    made.file_meta.TransferSyntaxUID = syntax if compressed else ExplicitVRLittleEndian
-    set_pixel_data(made, gray, put)
+    dataset.file_meta.TransferSyntaxUID = syntax if compressed else ExplicitVRLittleEndian
+    set_pixel_data(dataset, gray, put)
     if syntax in (JPEGLSLossless, JPEG2000Lossless):
-        made.compress(syntax, generate_instance_uid=False)
-    made.file_meta.TransferSyntaxUID = syntax
-    dcmwrite(path, made, enforce_file_format=True)
+        dataset.compress(syntax, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dcmwrite(path, dataset, enforce_file_format=True)
 
 
 def renamed(path: Path, folder: Path, count: int) -> list[Path]:
     """Write `count` copies of a clip, each with an instance UID and so a content of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = dcmread(path)
+    dataset = dcmread(path)
     files = []
-    for number in range(count):
-        found.SOPInstanceUID = f"1.2.3.{number}"
-        files.append(folder / f"{number}.dcm")
-        dcmwrite(files[-1], found)
+    for index in range(count):
+        dataset.SOPInstanceUID = f"1.2.3.{index}"
+        files.append(folder / f"{index}.dcm")
+        dcmwrite(files[-1], dataset)
     return files
 
 
@@ -88,21 +88,21 @@ def many_small(root: Path, count: int) -> Path:
     raw = template.read_bytes()
     template.unlink()
     assert raw.count(mark) == 1
-    for number in range(count):
-        path = root / f"{number // 500:04d}" / f"{number % 500:03d}.dcm"
+    for index in range(count):
+        path = root / f"{index // 500:04d}" / f"{index % 500:03d}.dcm"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(raw.replace(mark, b"S%09d" % number))
+        path.write_bytes(raw.replace(mark, b"S%09d" % index))
     return root
 
 
 def structured_report(path: Path) -> Path:
     """Write a synthetic structured report, which an ingest leaves out by its header."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.SOPClassUID, made.SOPInstanceUID, made.Modality = ComprehensiveSRStorage, "1.2.3.4", "SR"
-    made.ContentSequence = [Dataset() for _ in range(36)]
-    for number, item in enumerate(made.ContentSequence):
-        item.ValueType, item.TextValue = "TEXT", f"synthetic line {number}"
-    dcmwrite(path, made, enforce_file_format=True)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = ComprehensiveSRStorage, "1.2.3.4", "SR"
+    dataset.ContentSequence = [Dataset() for _ in range(36)]
+    for index, item in enumerate(dataset.ContentSequence):
+        item.ValueType, item.TextValue = "TEXT", f"synthetic line {index}"
+    dcmwrite(path, dataset, enforce_file_format=True)
     return path

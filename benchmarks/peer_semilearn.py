@@ -73,20 +73,20 @@ def measure(arguments: argparse.Namespace) -> float:
     algorithm = _algorithm(arguments, device)
     algorithm.model.train()
     algorithm.call_hook("before_run")
-    algorithm.epoch, taken = 0, []
+    algorithm.epoch, seconds = 0, []
     loaders = zip(algorithm.loader_dict["train_lb"], algorithm.loader_dict["train_ulb"], strict=False)
     start = time.perf_counter()
-    for number, (labeled, unlabeled) in enumerate(loaders):
+    for index, (labeled, unlabeled) in enumerate(loaders):
         batch = {name: value.to(device) for name, value in {**labeled, **unlabeled}.items() if name in _TAKEN}
         algorithm.out_dict, algorithm.log_dict = algorithm.train_step(**batch)
         algorithm.call_hook("after_train_step")
         algorithm.it += 1
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        if number >= 3:  # the first three warm up
-            taken.append(time.perf_counter() - start)
+        if index >= 3:  # the first three warm up
+            seconds.append(time.perf_counter() - start)
         start = time.perf_counter()
-    return sorted(taken)[len(taken) // 2]
+    return sorted(seconds)[len(seconds) // 2]
 
 
 _TAKEN = ("x_lb", "y_lb", "x_ulb_w", "x_ulb_s")

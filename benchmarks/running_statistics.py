@@ -55,8 +55,8 @@ def recorded(network: nn.Module, batches: Sequence[Batch]) -> nn.Module:
     Raises:
         RunError: it has no batch normalisation.
     """
-    made = copy.deepcopy(network).train()
-    norms = [module for module in made.modules() if isinstance(module, _BatchNorm)]
+    copied = copy.deepcopy(network).train()
+    norms = [module for module in copied.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         raise RunError("this network has no batch normalisation", remedy="Name a run of a WideResNet")
     for norm in norms:
@@ -65,16 +65,16 @@ def recorded(network: nn.Module, batches: Sequence[Batch]) -> nn.Module:
     with torch.no_grad():
         for _ in range(ROUNDS):
             for batch in batches:
-                made(batch())
-    return made.eval()
+                copied(batch())
+    return copied.eval()
 
 
 def batches_of(pixels: Tensor, count: int, policy: Policy, generator: torch.Generator) -> Batch:
     """Return what draws `count` augmented frames, float32 `(count, 1, size, size)`, at each call."""
 
     def draw() -> Tensor:
-        taken = torch.randint(len(pixels), (count,), generator=generator)
-        return augment(policy, pixels[taken], generator)
+        chosen = torch.randint(len(pixels), (count,), generator=generator)
+        return augment(policy, pixels[chosen], generator)
 
     return draw
 
@@ -97,8 +97,8 @@ def main(
     sites = np.array(selection.members["site"].to_pylist())
     tested = []
     for site in (*manifest.source_sites, *manifest.held_out_sites):
-        mine = (sites == site) & (selection.targets >= 0)
-        rows, targets = selection.rows[mine], torch.from_numpy(selection.targets[mine])
+        scored = (sites == site) & (selection.targets >= 0)
+        rows, targets = selection.rows[scored], torch.from_numpy(selection.targets[scored])
         tested.append(Tested(site, torch.from_numpy(frames.read(rows)), targets))
     labeled, pool = pixels("train"), pixels("unlabeled")
     size = trained.config.batch

@@ -51,12 +51,12 @@ def estimate(recording: Recording, still: Mask, *, region: bool) -> Mask:
     """Return the estimated sector in the whole picture; `still` pixels do not move; with or without the region."""
     gray = recording.frames if recording.frames.ndim == 3 else luma(recording.frames)
     gray = np.where(still, gray[0], gray)[FrameRule("even", 6).choose(len(gray))]
-    found = np.zeros(gray.shape[1:], bool)
+    sector = np.zeros(gray.shape[1:], bool)
     x0, y0, x1, y1 = recording.regions[0].box if region else (0, 0, gray.shape[2] - 1, gray.shape[1] - 1)
     mask = sector_mask(gray[:, y0 : y1 + 1, x0 : x1 + 1])
     if mask is not None:
-        found[y0 : y1 + 1, x0 : x1 + 1] = mask
-    return found
+        sector[y0 : y1 + 1, x0 : x1 + 1] = mask
+    return sector
 
 
 def main(clips: int) -> None:
@@ -64,15 +64,15 @@ def main(clips: int) -> None:
     rows = []
     for hospital in four_hospitals():
         truth, depth = true_sector(hospital)
-        taken = list(recordings(hospital, clips))
+        clips_taken = list(recordings(hospital, clips))
         for region in (True, False):
             row = [hospital.model, "given" if region else "none"]
             for share in FROZEN:
                 still = truth & (depth < share)
-                found = [estimate(clip, still, region=region) for clip in taken]
-                row.append(f"{np.mean([(f & truth).sum() / (f | truth).sum() for f in found]):.2f}")
-                row.append(f"{np.mean([f[truth].mean() for f in found]):.2f}")
-                row.append(f"{np.mean([f[still].mean() for f in found]):.2f}" if share else "")
+                masks = [estimate(clip, still, region=region) for clip in clips_taken]
+                row.append(f"{np.mean([(f & truth).sum() / (f | truth).sum() for f in masks]):.2f}")
+                row.append(f"{np.mean([f[truth].mean() for f in masks]):.2f}")
+                row.append(f"{np.mean([f[still].mean() for f in masks]):.2f}" if share else "")
             rows.append(row)
     names = [f"{what} {share:.0%}" for share in FROZEN for what in ("IoU", "kept", "frozen kept")]
     print(text_table(("machine (synthetic)", "region", *names), rows))

@@ -40,13 +40,13 @@ def speckle(draw: random.Random, noise: np.random.Generator, n: int) -> Bytes:
     tissue = tissue * slow / (tissue.mean() + 1e-6) * draw.uniform(4, 110)
     rows = np.arange(SIDE[0])[:, None] + draw.uniform(-0.6, 0.6) * np.arange(SIDE[1])[None]
     for _ in range(draw.randrange(3)):
-        place, thick, step = draw.uniform(0, SIDE[0]), draw.uniform(2, 14), draw.choice((0.0, 1.0, 3.0))
-        for number in range(n):
-            tissue[number] += draw.uniform(60, 220) * np.exp(-(((rows - place - step * number) / thick) ** 2))
+        centre, thick, step = draw.uniform(0, SIDE[0]), draw.uniform(2, 14), draw.choice((0.0, 1.0, 3.0))
+        for index in range(n):
+            tissue[index] += draw.uniform(60, 220) * np.exp(-(((rows - centre - step * index) / thick) ** 2))
     if draw.random() < 0.25:
         tissue *= rows > draw.uniform(-60, SIDE[0])
-    made: Bytes = np.clip(tissue, 0, 255).astype(np.uint8)
-    return made
+    speckled: Bytes = np.clip(tissue, 0, 255).astype(np.uint8)
+    return speckled
 
 
 def recorded(draw: random.Random, clips: list[Bytes], n: int) -> Bytes:
@@ -61,8 +61,8 @@ def recorded(draw: random.Random, clips: list[Bytes], n: int) -> Bytes:
         np.asarray(Image.fromarray(one).resize(shape, Image.Resampling.BILINEAR))
         for one in clip[:, y : y + tall, x : x + wide]
     ]
-    made: Bytes = np.clip(np.stack(crop) * draw.uniform(0.6, 2.2), 0, 255).astype(np.uint8)
-    return made
+    gray: Bytes = np.clip(np.stack(crop) * draw.uniform(0.6, 2.2), 0, 255).astype(np.uint8)
+    return gray
 
 
 def decoy(draw: random.Random, frames: Bytes) -> Bytes:
@@ -79,20 +79,20 @@ def decoy(draw: random.Random, frames: Bytes) -> Bytes:
         brush.line((x, y, draw.randrange(SIDE[1]), draw.randrange(SIDE[0])), level, wide)
     elif kind in (2, 3):
         step = draw.randrange(4, 26)
-        for at in range(0, SIDE[kind == 3], step):
-            spot = (x, at) if kind == 2 else (at, y)
-            brush.rectangle((*spot, spot[0] + draw.choice((0, wide, arm)), spot[1] + wide - 1), level)
+        for offset in range(0, SIDE[kind == 3], step):
+            corner = (x, offset) if kind == 2 else (offset, y)
+            brush.rectangle((*corner, corner[0] + draw.choice((0, wide, arm)), corner[1] + wide - 1), level)
     elif kind == 4:
         brush.ellipse((x - 3 * arm, y - 2 * arm, x + 3 * arm, y + 2 * arm), outline=level, width=wide)
     elif kind == 5:
-        ends = [(at, y + 14 * draw.gauss(0, 1) * (draw.random() < 0.15)) for at in range(0, SIDE[1], 4)]
+        ends = [(offset, y + 14 * draw.gauss(0, 1) * (draw.random() < 0.15)) for offset in range(0, SIDE[1], 4)]
         brush.line(ends, level, wide)
     elif kind == 6:
         brush.rectangle((x, y, x + 4 * arm, y + draw.randrange(4, 60)), level)
     else:
         brush.polygon(((x, y), (x + arm, y + 2 * arm), (x - arm, y + 2 * arm)), level)
-    made: Bytes = np.maximum(frames, np.asarray(layer))
-    return made
+    drawn: Bytes = np.maximum(frames, np.asarray(layer))
+    return drawn
 
 
 def example(draw: random.Random, noise: np.random.Generator, clips: list[Bytes]) -> tuple[Bytes, npt.NDArray[np.int8]]:
@@ -130,11 +130,11 @@ class Net(nn.Module):
     def forward(self, pair: torch.Tensor) -> torch.Tensor:
         """Return logits `(n, rows, columns)` of cells from float32 `(n, 2, height, width)`."""
         x = nn.functional.pixel_unshuffle(pair, 2)
-        for number, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if number < len(self.layers) - 1:
+            if index < len(self.layers) - 1:
                 x = x.relu()
-            if number == 0:
+            if index == 0:
                 x = nn.functional.max_pool2d(x, 2)
         return x[:, 0]
 
@@ -144,8 +144,8 @@ def main(folder: Path, out: Path) -> None:
     draw, noise = random.Random(5), np.random.default_rng(5)
     torch.manual_seed(5)
     clips = [seen.sample for _, seen in scans([folder], every=3) if min(seen.sample.shape[1:]) >= MIN_SIDE]
-    made = [example(draw, noise, clips) for _ in range(CROPS)]
-    pairs, cells = (torch.from_numpy(np.stack(part)) for part in zip(*made, strict=True))
+    examples = [example(draw, noise, clips) for _ in range(CROPS)]
+    pairs, cells = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
     net = Net()
     optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, STEPS)
@@ -162,11 +162,11 @@ def main(folder: Path, out: Path) -> None:
         if step % 500 == 0:
             print(step, f"{loss.item():.4f}", flush=True)
     weights: dict[str, Any] = {}
-    for number, layer in enumerate(net.layers):
+    for index, layer in enumerate(net.layers):
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
-        weights[f"w{number}"] = layer.weight.detach().numpy().transpose(2, 3, 1, 0).astype(np.float16)
-        weights[f"b{number}"] = layer.bias.detach().numpy().astype(np.float16)
+        weights[f"w{index}"] = layer.weight.detach().numpy().transpose(2, 3, 1, 0).astype(np.float16)
+        weights[f"b{index}"] = layer.bias.detach().numpy().astype(np.float16)
     np.savez(out, **weights)
 
 

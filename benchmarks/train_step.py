@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.gradients import flat_gradient
 from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
-from heart2heart.training.train_step import AugmentedBatch, Trainer
+from heart2heart.training.optimiser import flat_gradient
+from heart2heart.training.train_step import AugmentedBatch
+from heart2heart.training.train_step import Trainer
 
 CLASSES = 4
 BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint", "+ Fix-A-Step, three backwards"
@@ -82,11 +83,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
         learner = kind(place_network(network, device), config, classes=CLASSES, weights=None, generator=generator)
         steps[name] = _stepper(learner, _views(learner, arguments, device), device)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for number in range(-3, arguments.steps):  # the first three warm up
+    for index in range(-3, arguments.steps):  # the first three warm up
         for name, step in steps.items():
             start = time.perf_counter()
-            step(max(number, 0))
-            if number >= 0:
+            step(max(index, 0))
+            if index >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

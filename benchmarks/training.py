@@ -96,11 +96,11 @@ def main() -> None:
     print(f" frames of {arguments.size} px, {arguments.variant} depth {arguments.depth} width {arguments.widen}\n")
     images = arguments.labeled + arguments.unlabeled
     print(train_step.table(train_step.measure(arguments), images), "\n", flush=True)
-    found = whole_loop(arguments, device)
-    print(loop_table(found | measure_peer(arguments), images), "\n", flush=True)
+    seconds = whole_loop(arguments, device)
+    print(loop_table(seconds | measure_peer(arguments), images), "\n", flush=True)
     print(f"Inference: {inference(arguments, device):.0f} frames/s, normalisation included")
     if device.type == "cuda":
-        print(roofline(arguments, images / found["whole"]))
+        print(roofline(arguments, images / seconds["whole"]))
 
 
 def whole_loop(arguments: argparse.Namespace, device: torch.device) -> dict[str, float]:
@@ -122,11 +122,11 @@ def measure_peer(arguments: argparse.Namespace) -> dict[str, float]:
     script = Path(__file__).with_name("peer_semilearn.py")
     options = [f"--{name}={getattr(arguments, name)}" for name in ("size", "labeled", "unlabeled", "depth", "widen")]
     command = [str(arguments.peer), str(script), *options, f"--steps={arguments.steps}", f"--device={arguments.device}"]
-    found = {}
+    seconds = {}
     for name, more in (("semilearn", []), ("semilearn, apart", ["--apart"])):
         done = subprocess.run([*command, *more], capture_output=True, text=True, check=True, timeout=1800)
-        found[name] = float(json.loads(done.stdout.splitlines()[-1])["seconds_per_step"])
-    return found
+        seconds[name] = float(json.loads(done.stdout.splitlines()[-1])["seconds_per_step"])
+    return seconds
 
 
 def inference(arguments: argparse.Namespace, device: torch.device) -> float:
@@ -153,25 +153,25 @@ ROWS = {
 }
 
 
-def loop_table(found: dict[str, float], images: int) -> str:
+def loop_table(seconds_by_part: dict[str, float], images: int) -> str:
     """Return the measurements of the loop as a Markdown table."""
     lines = ["| loop | ms a step | images/s | over our whole loop |", "|---|---|---|---|"]
-    for name, seconds in found.items():
+    for name, seconds in seconds_by_part.items():
         lines.append(
-            f"| {ROWS[name]} | {1e3 * seconds:.0f} | {images / seconds:.0f} | {seconds / found['whole']:.2f} |"
+            f"| {ROWS[name]} | {1e3 * seconds:.0f} | {images / seconds:.0f} | {seconds / seconds_by_part['whole']:.2f} |"
         )
     return "\n".join(lines)
 
 
 def _take_turns(ways: dict[str, Callable[[], Any]], steps: int, device: torch.device) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(-3, steps):  # the first three warm up
+    for index in range(-3, steps):  # the first three warm up
         for name, way in ways.items():
             start = time.perf_counter()
             way()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            if number >= 0:
+            if index >= 0:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 

@@ -71,8 +71,8 @@ def rows(network: nn.Module, double: nn.Module, frames: Tensor, noise: Tensor) -
 
         def cosine(find: Callable[[], Tensor]) -> tuple[float, float]:
             start = time.perf_counter()
-            found = find()
-            return float((found.double() * truth).flatten(1).sum(1).mean()), 1000 * (time.perf_counter() - start)
+            direction = find()
+            return float((direction.double() * truth).flatten(1).sum(1).mean()), 1000 * (time.perf_counter() - start)
 
         value, milliseconds = cosine(partial(exact_iteration, single, frames, noise))
         lines = ["| power iteration | float32 | bfloat16 | ms, float32 |", "|---|---|---|---|"]

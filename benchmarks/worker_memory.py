@@ -40,11 +40,11 @@ def large_frames(folder: Path) -> Path:
 
 def _repeated(path: Path, pictures: int, times: int) -> Path:
     """Make a clip of `pictures` frames hold them several times over."""
-    made = dcmread(path)
-    frames = list(generate_frames(made.PixelData, number_of_frames=pictures)) * times
-    made.PixelData, made.NumberOfFrames = encapsulate(frames), len(frames)
-    made["PixelData"].is_undefined_length = True
-    made.save_as(path)
+    dataset = dcmread(path)
+    frames = list(generate_frames(dataset.PixelData, number_of_frames=pictures)) * times
+    dataset.PixelData, dataset.NumberOfFrames = encapsulate(frames), len(frames)
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
     return path
 
 
@@ -53,9 +53,9 @@ def declared(rows: int, frames: int) -> Callable[[Path], Path]:
 
     def write(folder: Path) -> Path:
         path = simulated_clip(folder / "declared", "native", n=2, rows=96, columns=128)
-        made = dcmread(path)
-        made.Rows, made.NumberOfFrames = rows, frames
-        made.save_as(path)
+        dataset = dcmread(path)
+        dataset.Rows, dataset.NumberOfFrames = rows, frames
+        dataset.save_as(path)
         return path
 
     return write
@@ -99,8 +99,8 @@ def main() -> None:
         Key.open(key, outside=Path(folder) / "store")
         for name, make in CASES.items():
             command = (sys.executable, "-m", "benchmarks.worker_memory", "--one", str(make(Path(folder))), str(key))
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(f"| {name} | `{found['code']}` | {found['before']:.0f} | {found['after']:.0f} |", flush=True)
+            result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print(f"| {name} | `{result['code']}` | {result['before']:.0f} | {result['after']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

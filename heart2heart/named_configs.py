@@ -34,9 +34,9 @@ def config_names() -> tuple[str, ...]:
         True
     """
     folder = configs_folder()
-    found = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.yaml"))
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.yaml"))
     # folds.yaml lists what folds change in the configurations beside it; it cannot be trained.
-    return tuple(sorted(name for name in found if not name.endswith("/folds")))
+    return tuple(sorted(name for name in names if not name.endswith("/folds")))
 
 
 def find_config(name: str | Path) -> Path:
@@ -56,9 +56,9 @@ def find_config(name: str | Path) -> Path:
     if path.is_file():
         return path
     known = config_names()
-    wanted = path.as_posix().removesuffix(".yaml")
-    if wanted in known:
-        return configs_folder() / f"{wanted}.yaml"
+    packaged_name = path.as_posix().removesuffix(".yaml")
+    if packaged_name in known:
+        return configs_folder() / f"{packaged_name}.yaml"
     what = "no configuration file here, and no packaged configuration of this name"
     raise MissingInputError(what, where=path, remedy=f"Packaged names: {', '.join(known)}")
 

@@ -45,7 +45,7 @@ def choose_devices(text: str) -> list[str]:
         return [each.strip() for each in text.split(",")]
     import torch
 
-    return [f"cuda:{place}" for place in range(torch.cuda.device_count())] or ["cpu"]
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
 
 
 def choose_shard(jobs: list[BenchmarkRun], text: str) -> list[BenchmarkRun]:
@@ -137,18 +137,18 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Processes that read or simulate data.")] = 2,
 ) -> None:
     """Run what is missing of the benchmark, then write folds.json and the reports."""
-    given = {"tmed2": tmed2, "unity": unity, "camus": camus}
-    folders = {name: path for name, path in given.items() if path is not None}
-    folds, ways = tuple(sorted(set(fold or FOLDS))), tuple(way for way in VARIANTS if way in (method or VARIANTS))
+    folder_options = {"tmed2": tmed2, "unity": unity, "camus": camus}
+    folders = {name: path for name, path in folder_options.items() if path is not None}
+    folds, variants = tuple(sorted(set(fold or FOLDS))), tuple(way for way in VARIANTS if way in (method or VARIANTS))
     for value, known in ((set(folds), FOLDS), (set(method or ()), VARIANTS)):
         if unknown := sorted(str(each) for each in value - set(known)):
             raise ConfigError(f"there is no {unknown[0]}", remedy=f"Choose {', '.join(map(str, known))}")
     if synthetic and folders:
         raise ConfigError("--synthetic takes no data set", remedy="Leave out --tmed2, --unity and --camus")
-    data = [] if synthetic else [inspect_dataset(name, given[name], out, folds) for name in SITES]
+    data = [] if synthetic else [inspect_dataset(name, folder_options[name], out, folds) for name in SITES]
     there = tuple(each.name for each in data if each.state != "not given")
     sites = SYNTHETIC_HOSPITALS if synthetic else there or SITES
-    study = BenchmarkStudy(out, sites, folds, ways, synthetic, clean_pool, tuple(override or ()))
+    study = BenchmarkStudy(out, sites, folds, variants, synthetic, clean_pool, tuple(override or ()))
     jobs = choose_shard(study.runs(), shard)
     if dry_run:
         print(show_plan(study, data, images_per_second))

@@ -39,11 +39,11 @@ def gpu_hours(jobs: Sequence[BenchmarkRun], images_per_second: float | None = No
     rate = 3.0 * ROOFLINE_FRAMES * REACHED_SHARE  # passes a second
     if images_per_second is not None:
         rate = images_per_second * (64 * 3 + 320 * PASSES["fixmatch"]) / (64 + 320)
-    found = {}
+    hours = {}
     for job in jobs:
         config = job.config
-        found[job.name] = config.steps * passes_per_step(config) / rate / 3600
-    return found
+        hours[job.name] = config.steps * passes_per_step(config) / rate / 3600
+    return hours
 
 
 def explain_estimate(images_per_second: float | None) -> str:

@@ -47,26 +47,26 @@ def inspect_dataset(name: str, folder: Path | None, out: Path, folds: Sequence[i
     if folder is None:
         return DatasetState(name, "not given")
     try:
-        plan = SCANNERS[name](folder)
+        manifest = SCANNERS[name](folder)
     except Heart2HeartError as error:
         return DatasetState(name, "not readable", (str(error),))
-    found = published_differences(plan, folds)
-    splits = frozenset(plan.official_split["split"].unique().to_pylist())
-    return DatasetState(name, "not whole" if found else "there", tuple(found), splits)
+    differences = published_differences(manifest, folds)
+    splits = frozenset(manifest.official_split["split"].unique().to_pylist())
+    return DatasetState(name, "not whole" if differences else "there", tuple(differences), splits)
 
 
 def published_differences(plan: DatasetManifest, folds: Sequence[int]) -> list[str]:
     """Say in what the files of a data set differ from the published ones, as far as these folds need them."""
     there = {clip_id(plan.source, item.key) for item in plan.files}
-    found = []
+    differences = []
     if plan.missing:
-        found.append(f"{len(plan.missing)} of {len(plan.files) + len(plan.missing)} files are missing")
+        differences.append(f"{len(plan.missing)} of {len(plan.files) + len(plan.missing)} files are missing")
     for each in plan.published_counts:
         fold = each.what.partition("fold")[2][:1]
         number = len({name for clip, name in each.names.items() if clip in there})
         if number != each.expected and (not fold or int(fold) in folds):
-            found.append(f"{each.what}: {number} instead of {each.expected}")
-    return found
+            differences.append(f"{each.what}: {number} instead of {each.expected}")
+    return differences
 
 
 def fill_stores(study: BenchmarkStudy, folders: dict[str, Path], *, incomplete: bool, workers: int) -> None:
@@ -151,11 +151,11 @@ def prepare_synthetic(study: BenchmarkStudy, *, scale: float, seed: int, workers
     from heart2heart.splits.settings import SplitSettings
     from heart2heart.store.frame_store import FrameStores
 
-    made = study.out / "data" / "synthetic.json"
-    if not made.exists():
+    marker = study.out / "data" / "synthetic.json"
+    if not marker.exists():
         simulate_hospitals(study.out, scale, seed, workers, stage=progress_bar)
         ingest_hospitals(study.out, study.sites, seed, workers, size=SIZE, frames=FRAMES, stage=progress_bar)
-        write_json(made, {"scale": scale, "seed": seed})
+        write_json(marker, {"scale": scale, "seed": seed})
     stores = FrameStores.open(study.stores)
     with progress_bar("freeze and certify the splits", len(study.folds)) as progress:
         for done, fold in enumerate(study.folds, start=1):
@@ -182,12 +182,12 @@ def bind_settings(study: BenchmarkStudy, settings: dict[str, object]) -> None:
         ConfigError: the folder was begun over other hospitals or with other settings.
     """
     path = study.out / "benchmark.json"
-    told = {"sites": list(study.sites), "synthetic": study.synthetic, "clean_pool": study.clean_pool, **settings}
+    record = {"sites": list(study.sites), "synthetic": study.synthetic, "clean_pool": study.clean_pool, **settings}
     if not path.exists():
-        write_json(path, told)
+        write_json(path, record)
         return
     begun = read_json(path, what="record of a benchmark")
-    if other := sorted(key for key in told if begun.get(key) != told[key]):
+    if other := sorted(key for key in record if begun.get(key) != record[key]):
         what = ", ".join(f"{key} {begun.get(key)}" for key in other)
         remedy = "Runs are bound to their split: give the same options, or another --out"
         raise ConfigError(f"this folder was begun with {what}", where=study.out, remedy=remedy)

@@ -28,8 +28,8 @@ def finished_results(jobs: Sequence[BenchmarkRun]) -> list[dict[str, Any]]:
 
 def write_results(study: BenchmarkStudy) -> None:
     """Write `results.jsonl`, one line a run, from what the folders of all runs hold, also of other folds and ways."""
-    found = finished_results(replace(study, folds=FOLDS, variants=VARIANTS).runs())
-    write_text(study.out / "results.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in found))
+    results = finished_results(replace(study, folds=FOLDS, variants=VARIANTS).runs())
+    write_text(study.out / "results.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in results))
 
 
 def write_reports(study: BenchmarkStudy, *, replicates: int, seed: int, each: bool = True) -> Path:
@@ -71,7 +71,7 @@ def _write_reports(
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import record_test_access
 
-    whole, done, total = [], 0, len(study.runs()) + len(study.folds)
+    fold_predictions, done, total = [], 0, len(study.runs()) + len(study.folds)
     for fold in study.folds:
         split = SplitManifest.load(study.split(fold))
         parts = [
@@ -80,38 +80,38 @@ def _write_reports(
         if not parts:
             remedy = "Lower optimiser.lr by --override, in another --out"
             raise RunError(f"every run of fold {fold} diverged", where=study.out, remedy=remedy)
-        found = record_test_access(Predictions.concat(parts), split)
+        predictions = record_test_access(Predictions.concat(parts), split)
         folder = study.out / "evaluation" / f"fold{fold}"
-        found.write(folder / "predictions.parquet")
-        write_metrics(evaluate_predictions(found, replicates=replicates, seed=seed), folder / "metrics.json")
-        whole.append(found)
-        reference = found.provenance.runs[0].run
-        for run in found.provenance.runs if each else ():
-            mine = select_runs(found, [reference] if run.run == reference else [reference, run.run])
-            metrics = evaluate_predictions(mine, replicates=replicates, seed=seed)
-            write_report(mine, metrics, study.out / "reports" / f"fold{fold}" / run.run / "report.html")
+        predictions.write(folder / "predictions.parquet")
+        write_metrics(evaluate_predictions(predictions, replicates=replicates, seed=seed), folder / "metrics.json")
+        fold_predictions.append(predictions)
+        reference = predictions.provenance.runs[0].run
+        for run in predictions.provenance.runs if each else ():
+            compared = select_runs(predictions, [reference] if run.run == reference else [reference, run.run])
+            metrics = evaluate_predictions(compared, replicates=replicates, seed=seed)
+            write_report(compared, metrics, study.out / "reports" / f"fold{fold}" / run.run / "report.html")
             done += 1
             progress.update(100 * done // total, f"fold {fold}")
-    folds = evaluate_folds(whole, replicates=replicates, seed=seed)
+    folds = evaluate_folds(fold_predictions, replicates=replicates, seed=seed)
     write_folds(folds, study.out / "folds.json")
     write_comparison(folds, report)
 
 
-def select_runs(found: Predictions, runs: Sequence[str]) -> Predictions:
+def select_runs(predictions: Predictions, runs: Sequence[str]) -> Predictions:
     """Return the predictions of some runs alone."""
-    table = found.table.filter(pc.is_in(found.table["run"], pa.array(list(runs), pa.string())))
-    kept = tuple(run for run in found.provenance.runs if run.run in runs)
-    return replace(found, table=table, provenance=found.provenance.model_copy(update={"runs": kept}))
+    table = predictions.table.filter(pc.is_in(predictions.table["run"], pa.array(list(runs), pa.string())))
+    kept = tuple(run for run in predictions.provenance.runs if run.run in runs)
+    return replace(predictions, table=table, provenance=predictions.provenance.model_copy(update={"runs": kept}))
 
 
 def _read_predictions(job: BenchmarkRun, split: str) -> Predictions:
     from heart2heart.schema.predictions import Predictions
 
-    found = Predictions.read(job.predictions)
-    if found.provenance.split.sha256 != split:
+    predictions = Predictions.read(job.predictions)
+    if predictions.provenance.split.sha256 != split:
         remedy = "Remove its result.json and run the same command again: it is then predicted anew"
         raise RunError("these predictions are of another split", where=job.predictions, remedy=remedy)
-    return found
+    return predictions
 
 
 def _diverged(job: BenchmarkRun) -> bool:

@@ -214,35 +214,35 @@ def _test_run(job: BenchmarkRun, device: str) -> dict[str, Any]:
     stores, split = FrameStores.open(job.study.stores), SplitManifest.load(job.study.split(job.fold))
     run = Run.load(job.path, device=device)
     sites = describe_sites(job.study.stores, split, job.study.labels)
-    found = predict_split(run, stores, split, sites, command="python -m pipelines.heart2heart")
-    found = with_demographics(Predictions.concat([found]), stores)
-    found.write(job.predictions)
+    predictions = predict_split(run, stores, split, sites, command="python -m pipelines.heart2heart")
+    predictions = with_demographics(Predictions.concat([predictions]), stores)
+    predictions.write(job.predictions)
     record = run.directory.record
     return {
-        "method": found.provenance.runs[0].method,
+        "method": predictions.provenance.runs[0].method,
         "split_sha256": split.sha256,
         "selected_step": record.selected_step,
         "validation": record.selected_score,
         "seconds": record.seconds,
         "device": record.device,
-        "test": balanced_accuracies(found),
+        "test": balanced_accuracies(predictions),
     }
 
 
-def balanced_accuracies(found: Predictions) -> dict[str, float]:
+def balanced_accuracies(predictions: Predictions) -> dict[str, float]:
     """Return by hospital the mean recall over the views that its test frames have."""
     import torch
 
     from heart2heart.training.validation import balanced_accuracy
 
-    classes = list(found.provenance.classes)
+    classes = list(predictions.provenance.classes)
     names = ("site", "role", "truth")
-    site, role, truth = (found.table[name].to_numpy(zero_copy_only=False) for name in names)
+    site, role, truth = (predictions.table[name].to_numpy(zero_copy_only=False) for name in names)
     scored = (role == "test") & np.isin(truth.astype(str), classes)
-    logits = torch.from_numpy(found.logits)
+    logits = torch.from_numpy(predictions.logits)
     targets = torch.tensor([classes.index(view) if view in classes else -1 for view in truth])
     each = {name: torch.from_numpy(scored & (site == name)) for name in sorted(set(site[scored]))}
-    return {name: balanced_accuracy(logits[mine], targets[mine]) for name, mine in each.items()}
+    return {name: balanced_accuracy(logits[own_rows], targets[own_rows]) for name, own_rows in each.items()}
 
 
 def train_and_test_all(
@@ -259,8 +259,8 @@ def train_and_test_all(
         RunError: a job cannot be run, or its process died; what is finished stays.
     """
     if len(devices) == 1:
-        for place, job in enumerate(jobs):
-            part = SubProgress(progress, start=100 * place, span=100, total=job.config.steps)
+        for index, job in enumerate(jobs):
+            part = SubProgress(progress, start=100 * index, span=100, total=job.config.steps)
             yield job, train_and_test(job, devices[0], part)
         return
     context = multiprocessing.get_context("spawn")

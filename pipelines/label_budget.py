@@ -36,11 +36,11 @@ def replay_plans(
     data: list[str], methods: list[str], ways: list[str], with_pool: list[str], seeds: int
 ) -> list[ReplayPlan]:
     """Return every replay, seed by seed, so that a study that is stopped is balanced."""
-    found = []
+    plans = []
     for seed, name in product(range(seeds), data):
-        found += [ReplayPlan(name, seed, LABELS_ONLY, by) for by in methods]
-        found += [ReplayPlan(name, seed, way, by) for way in ways for by in with_pool]
-    return found
+        plans += [ReplayPlan(name, seed, LABELS_ONLY, by) for by in methods]
+        plans += [ReplayPlan(name, seed, way, by) for way in ways for by in with_pool]
+    return plans
 
 
 def read_rounds(path: Path) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def main(
     done = {_round_key(line) for line in lines}
     todo = replay_plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
     with progress_bar("replay labeling", len(todo) * rounds) as progress, results.open("a", encoding="utf-8") as log:
-        for number, plan in enumerate(todo):
+        for index, plan in enumerate(todo):
             missing = [each for each in range(rounds) if (*vars(plan).values(), each) not in done]
             if missing:
                 archive = archives[plan.data]
@@ -113,9 +113,9 @@ def main(
                 log.flush()
                 lines.append(line)
                 score = f"{100 * line['balanced_accuracy']:.1f} from {line['asked']} labels"
-                progress.update(number * rounds + each + 1, f"{plan.data}, {plan.by}: {score}")
-    mine = {(*vars(plan).values(), each) for plan in todo for each in range(rounds)}
-    lines = [line for line in lines if _round_key(line) in mine]
+                progress.update(index * rounds + each + 1, f"{plan.data}, {plan.by}: {score}")
+    keys = {(*vars(plan).values(), each) for plan in todo for each in range(rounds)}
+    lines = [line for line in lines if _round_key(line) in keys]
     write_text(out / "results.md", tables(lines) + "\n")
     plot(lines, out / "results.png")
     print(f"{tables(lines)}\n{len(lines)} rounds in {results}; {time.monotonic() - started:.0f} s")

@@ -18,7 +18,7 @@ from heart2heart.demo import ingest_hospitals
 from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import progress_bar
-from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
@@ -55,28 +55,28 @@ class LabeledClips:
     def of(cls, name: str, roots: Sequence[Path], classes: Sequence[str], truth: dict[str, str]) -> LabeledClips:
         """Open stores, and keep the clips of a training pool's modes whose view is known."""
         stores = FrameStores.open(roots)
-        modes = POOL_MODES if classes == SCORED_VIEWS else ("other",)
+        modes = POOL_MODES if classes == SCORED_VIEWS else (ClipMode.OTHER,)
         clips = stores.clips.select(["clip", "site", "patient", "mode"])
         known = pc.and_(pc.is_in(clips["clip"], pa.array(sorted(truth))), pc.is_in(clips["mode"], pa.array(modes)))
         clips = clips.filter(known).sort_by("clip")
         clips = clips.append_column("view", pa.array([truth[clip] for clip in clips["clip"].to_pylist()]))
         frames = stores.frames.select(["frame", "clip", "site", "patient", "study", "dhash", "row"]).sort_by("frame")
-        place = pc.index_in(frames["clip"], clips["clip"].combine_chunks())
-        frames, owner = frames.filter(pc.is_valid(place)), pc.drop_null(place).to_numpy().astype(np.int64)
+        position = pc.index_in(frames["clip"], clips["clip"].combine_chunks())
+        frames, owner = frames.filter(pc.is_valid(position)), pc.drop_null(position).to_numpy().astype(np.int64)
         order = pa.array(np.argsort(owner, kind="stable"))
         return cls(name, tuple(roots), tuple(classes), modes, clips, frames.take(order), np.sort(owner))
 
     def target(self) -> Ints:
         """Return the class of each clip, int64; -1 for a view outside the classes."""
-        number = pc.fill_null(pc.index_in(self.clips["view"], pa.array(self.classes)), -1)
-        found: Ints = number.to_numpy().astype(np.int64)
-        return found
+        class_index = pc.fill_null(pc.index_in(self.clips["view"], pa.array(self.classes)), -1)
+        classes: Ints = class_index.to_numpy().astype(np.int64)
+        return classes
 
     def patients(self) -> Ints:
         """Return a number for the patient of each clip, int64."""
         names = pc.binary_join_element_wise(self.clips["site"], self.clips["patient"], "/")
-        found = np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1]
-        return found.astype(np.int64)
+        patient_index = np.unique(names.to_numpy(zero_copy_only=False), return_inverse=True)[1]
+        return patient_index.astype(np.int64)
 
     def rows(self) -> Ints:
         """Return the rows of the frames, int64."""
@@ -98,22 +98,22 @@ def open_fashion_mnist(folder: Path, out: Path, shrink: int) -> LabeledClips:
     with progress_bar("images of Fashion-MNIST", 2) as progress:
         store = FrameStore.create(out / "fashion", Geometry("tmed2", 28 // shrink))
         truth: dict[str, str] = {}
-        for number, part in enumerate(("train", "test"), start=1):
+        for index, part in enumerate(("train", "test"), start=1):
             added = add_idx_part(folder, store, site="fashion-mnist", part=part, shrink=shrink)
             truth |= {clip: str(each) for clip, each in added.classes.items()}
             store = FrameStore.open(store.root)
-            progress.update(number)
+            progress.update(index)
     return LabeledClips.of("fashion", [store.root], [str(each) for each in range(10)], truth)
 
 
 def open_hospitals(out: Path, scale: float, size: int, workers: int) -> LabeledClips:
     """Make and open the four SYNTHETIC hospitals, every patient of them labeled."""
-    made = [each.model_copy(update={"labeled_patients": each.patients}) for each in four_hospitals(scale)]
+    hospitals = [each.model_copy(update={"labeled_patients": each.patients}) for each in four_hospitals(scale)]
     folder = out / "synthetic"
-    for hospital in made:
+    for hospital in hospitals:
         with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             simulate_hospital(hospital, folder / "hospitals", 7, workers=workers, progress=progress)
-    names = tuple(hospital.name for hospital in made)
+    names = tuple(hospital.name for hospital in hospitals)
     ingest_hospitals(folder, names, 7, workers, size=size, frames="even:8", stage=progress_bar)
     truth = {
         clip: view
@@ -137,16 +137,16 @@ def draw_parts(
         site = archive.clips["site"].to_numpy(zero_copy_only=False)
         patient = archive.patients()
         for each in sorted(set(site)):
-            mine = rng.permutation(np.unique(patient[site == each]))
-            tests, validates = round(0.25 * len(mine)), max(1, round(0.15 * len(mine)))
+            patients = rng.permutation(np.unique(patient[site == each]))
+            tests, validates = round(0.25 * len(patients)), max(1, round(0.15 * len(patients)))
             for name, group in zip(
-                ("test", "validation", "pool"), np.split(mine, [tests, tests + validates]), strict=True
+                ("test", "validation", "pool"), np.split(patients, [tests, tests + validates]), strict=True
             ):
                 part[np.isin(patient, group)] = name
     else:
         target, order = archive.target(), rng.permutation(len(part))
-        for number in range(len(archive.classes)):
-            part[order[target[order] == number][:validation]] = "validation"
+        for index in range(len(archive.classes)):
+            part[order[target[order] == index][:validation]] = "validation"
         free = order[part[order] == "excluded"]
         part[free[:images]], part[free[images : images + 2000]] = "pool", "test"
     return archive.without_duplicates(part, stores)

@@ -20,35 +20,39 @@ TITLES = {"fashion": "Fashion-MNIST (real images)", "hospitals": "Four hospitals
 
 def scores_by_round(lines: Iterable[RoundLine]) -> Scores:
     """Sort the lines of results."""
-    found: Scores = {}
+    scores: Scores = {}
     for line in lines:
-        of = found.setdefault((line["data"], line["way"], line["by"]), {})
+        of = scores.setdefault((line["data"], line["way"], line["by"]), {})
         of.setdefault(line["asked"], {})[line["seed"]] = 100 * line["balanced_accuracy"]
-    return found
+    return scores
 
 
-def gains(found: Scores, data: str, way: str, by: str, base: tuple[str, str] | None = None) -> list[float]:
+def gains(scores: Scores, data: str, way: str, by: str, base: tuple[str, str] | None = None) -> list[float]:
     """Return, seed by seed, the mean over the rounds after the first of a method less its base.
 
     Args:
-        found: The scores.
+        scores: The scores.
         data: Which data set.
         way: Of the method.
         by: The method.
         base: Way and method that it is held against; random by the same way unless told otherwise.
     """
-    mine, other = found[data, way, by], found.get((data, *(base or (way, "random"))), {})
-    counts = [count for count in sorted(mine)[1:] if count in other]
-    seeds = [seed for seed in sorted(mine[min(mine)]) if all(seed in each[c] for c in counts for each in (mine, other))]
-    return [float(np.mean([mine[count][seed] - other[count][seed] for count in counts])) for seed in seeds if counts]
+    own, base_scores = scores[data, way, by], scores.get((data, *(base or (way, "random"))), {})
+    counts = [count for count in sorted(own)[1:] if count in base_scores]
+    seeds = [
+        seed for seed in sorted(own[min(own)]) if all(seed in each[c] for c in counts for each in (own, base_scores))
+    ]
+    return [
+        float(np.mean([own[count][seed] - base_scores[count][seed] for count in counts])) for seed in seeds if counts
+    ]
 
 
 def tables(lines: Sequence[RoundLine]) -> str:
     """Return the results as Markdown, a table a data set."""
-    found, out = scores_by_round(lines), list[str]()
+    scores, out = scores_by_round(lines), list[str]()
     for data in dict.fromkeys(line["data"] for line in lines):
-        keys = [key for key in found if key[0] == data]
-        counts = sorted({count for key in keys for count in found[key]})
+        keys = [key for key in scores if key[0] == data]
+        counts = sorted({count for key in keys for count in scores[key]})
         heads = " | ".join(f"{count} labels" for count in counts)
         out += [
             f"### {TITLES[data]}",
@@ -61,14 +65,14 @@ def tables(lines: Sequence[RoundLine]) -> str:
             "|" + "---|" * (len(counts) + 6),
         ]
         for _, way, by in sorted(
-            keys, key=lambda key: (key[1] != "labels_only", key[2] != "random", -_last(found[key]))
+            keys, key=lambda key: (key[1] != "labels_only", key[2] != "random", -_last(scores[key]))
         ):
-            cells = (found[data, way, by].get(count) for count in counts)
+            cells = (scores[data, way, by].get(count) for count in counts)
             shown = " | ".join(
                 "" if cell is None else SeedInterval.of(list(cell.values())).per_cent() for cell in cells
             )
-            over_random = [] if by == "random" else gains(found, data, way, by)
-            over_labels = [] if way == "labels_only" else gains(found, data, way, by, ("labels_only", by))
+            over_random = [] if by == "random" else gains(scores, data, way, by)
+            over_labels = [] if way == "labels_only" else gains(scores, data, way, by, ("labels_only", by))
             out.append(f"| {way} | {by} | {shown} | {_gain(over_random)} | {_gain(over_labels)} |")
         out.append("")
     return "\n".join(out)
@@ -94,7 +98,7 @@ def plot(lines: Sequence[RoundLine], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    found = scores_by_round(lines)
+    scores = scores_by_round(lines)
     data = list(dict.fromkeys(line["data"] for line in lines))
     methods = [by for by in dict.fromkeys(line["by"] for line in lines) if by != "random"] or ["random"]
     across = min(7, len(methods))
@@ -108,10 +112,14 @@ def plot(lines: Sequence[RoundLine], path: Path) -> None:
             axis.set_visible(False)
         for by, axis in zip(methods, axes.flat, strict=False):
             for way, colour in (("labels_only", "#1f4e79"), (None, "#b3541e")):
-                for (where, whose, method), of in found.items():
-                    if where != name or method not in (by, "random") or (whose == "labels_only") != (way is not None):
+                for (where, method_way, method), of in scores.items():
+                    if (
+                        where != name
+                        or method not in (by, "random")
+                        or (method_way == "labels_only") != (way is not None)
+                    ):
                         continue
-                    if way is None and (name, whose, by) not in found:
+                    if way is None and (name, method_way, by) not in scores:
                         continue
                     _line(axis, of, colour, chosen=method == by)
             axis.set_title(by, fontsize=8)

@@ -14,8 +14,11 @@ import pyarrow as pa
 
 from heart2heart import utils
 from heart2heart.active_learning.model_outputs import read_tables
-from heart2heart.active_learning.pool import Bools, ClipPool, Ints
-from heart2heart.active_learning.queue import QueueSettings, select_clips
+from heart2heart.active_learning.pool import Bools
+from heart2heart.active_learning.pool import ClipPool
+from heart2heart.active_learning.pool import Ints
+from heart2heart.active_learning.queue import QueueSettings
+from heart2heart.active_learning.queue import select_clips
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.splits.certify import certify
@@ -25,7 +28,8 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.model_outputs import ModelOutputs
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from heart2heart.utils import read_json, write_json
+from heart2heart.utils import read_json
+from heart2heart.utils import write_json
 from pipelines.label_budget_data import LabeledClips
 from pipelines.mismatch_variants import parse_variant
 
@@ -103,16 +107,16 @@ class Replay:
         order = rng.permutation(np.flatnonzero(self.part == "pool"))
         target = self.archive.target()[order]
         seen = [int(np.argmax(target == each)) for each in range(len(self.archive.classes))]
-        places = list(dict.fromkeys([*seen, *range(len(order))]))[: self.effort.first]
-        asked = np.zeros(len(self.part), bool)
-        asked[order[places]] = True
-        return asked
+        positions = list(dict.fromkeys([*seen, *range(len(order))]))[: self.effort.first]
+        labeled = np.zeros(len(self.part), bool)
+        labeled[order[positions]] = True
+        return labeled
 
     def play(self, number: int) -> dict[str, Any]:
         """Train on what is asked before round `number` and test it; return a line of results."""
         started = time.monotonic()
-        asked = self.asked(number)
-        run = self._train(asked)
+        labeled = self.asked(number)
+        run = self._train(labeled)
         target = self.archive.target()
         tested = np.flatnonzero((self.part == "test") & (target >= 0))
         frames = np.isin(self.archive.owner, tested)
@@ -122,20 +126,20 @@ class Replay:
         )
         right = shares["probabilities"].argmax(1) == target[tested]
         recalls = [right[target[tested] == each].mean() for each in np.unique(target[tested])]
-        counts = np.bincount(target[asked & (target >= 0)], minlength=len(self.archive.classes))
+        counts = np.bincount(target[labeled & (target >= 0)], minlength=len(self.archive.classes))
         line: dict[str, Any] = vars(self.plan) | {
-            "round": number, "asked": int(asked.sum()), "with_a_class": int(counts.sum()),
+            "round": number, "asked": int(labeled.sum()), "with_a_class": int(counts.sum()),
             "fewest_of_a_class": int(counts.min()),
             "balanced_accuracy": float(np.mean(recalls)), "validation": run.directory.record.selected_score,
             "seconds": round(time.monotonic() - started, 1),
         }  # fmt: skip
         return line
 
-    def _train(self, asked: Bools) -> Run:
+    def _train(self, labeled: Bools) -> Run:
         """Train on the clips asked so far, or find that done: plans that ask for the same clips share a run."""
-        digest = hashlib.sha256(asked.tobytes()).hexdigest()[:12]
+        digest = hashlib.sha256(labeled.tobytes()).hexdigest()[:12]
         name = f"{self.plan.data}-{self.plan.seed}-{digest}"
-        split = self._split(asked, self.out / "splits" / name)
+        split = self._split(labeled, self.out / "splits" / name)
         method, around = parse_variant(self.plan.way)
         effort = self.effort
         content: dict[str, Any] = {
@@ -152,15 +156,17 @@ class Replay:
         config = TrainConfig.parse(content | around, where=self.plan.way)
         return train(config, self.out / "runs" / self.plan.way.replace("+", "-") / name)
 
-    def _split(self, asked: Bools, path: Path) -> SplitManifest:
+    def _split(self, labeled: Bools, path: Path) -> SplitManifest:
         """Freeze and certify: what was asked trains, the rest of the pool is unlabeled."""
         if not (path / "split.json").exists():
-            role = np.where(self.part == "pool", np.where(asked, "train", "unlabeled"), self.part)
+            role = np.where(self.part == "pool", np.where(labeled, "train", "unlabeled"), self.part)
             view = self.archive.clips["view"].to_numpy(zero_copy_only=False)
-            mine = role[self.archive.owner]
-            told = np.where(np.isin(mine, ["unlabeled", "excluded"]), None, view[self.archive.owner])
+            frame_role = role[self.archive.owner]
+            frame_view = np.where(np.isin(frame_role, ["unlabeled", "excluded"]), None, view[self.archive.owner])
             members = self.archive.frames.select(["frame", "clip", "site", "patient", "study"])
-            members = members.append_column("role", pa.array(list(mine))).append_column("view", pa.array(list(told)))
+            members = members.append_column("role", pa.array(list(frame_role))).append_column(
+                "view", pa.array(list(frame_view))
+            )
             SplitManifest.freeze(
                 path,
                 name=f"labels replayed on {self.archive.name}",
@@ -169,7 +175,7 @@ class Replay:
                 source_sites=sorted(set(self.archive.clips["site"].to_pylist())),
                 held_out_sites=[],
                 settings={},
-                members=members.filter(pa.array(mine != "excluded")).select(SPLIT_MEMBERS.names),
+                members=members.filter(pa.array(frame_role != "excluded")).select(SPLIT_MEMBERS.names),
                 stores=self.stores,
             )
         split = SplitManifest.load(path)
@@ -178,25 +184,25 @@ class Replay:
         split.require_certified()
         return split
 
-    def _choose(self, run: Run, asked: Bools, number: int) -> Ints:
+    def _choose(self, run: Run, labeled: Bools, number: int) -> Ints:
         """Return the places of the clips that are asked next."""
         plan = self.plan
-        places = np.flatnonzero(self.part == "pool")
-        frames = np.isin(self.archive.owner, places)
-        owner = np.searchsorted(places, self.archive.owner[frames])
+        pool_clips = np.flatnonzero(self.part == "pool")
+        frames = np.isin(self.archive.owner, pool_clips)
+        owner = np.searchsorted(pool_clips, self.archive.owner[frames])
         pool = ClipPool(
-            patient=self.archive.patients()[places],
-            labeled_mask=asked[places],
-            target=np.where(asked, self.archive.target(), -1)[places],
-            cost=np.ones(len(places)),
-            duplicate_group=np.arange(len(places)),
+            patient=self.archive.patients()[pool_clips],
+            labeled_mask=labeled[pool_clips],
+            target=np.where(labeled, self.archive.target(), -1)[pool_clips],
+            cost=np.ones(len(pool_clips)),
+            duplicate_group=np.arange(len(pool_clips)),
             classes=self.archive.classes,
         )
-        evidence, needs = ModelOutputs(run), STRATEGIES[plan.by].tables
-        wanted = (needs | ({"embeddings"} if "vaal" in needs else set())) - {"vaal"}
-        tables = read_tables(evidence, self.stores, self.archive.rows()[frames], owner, len(places), wanted)
+        outputs, needs = ModelOutputs(run), STRATEGIES[plan.by].tables
+        tables_needed = (needs | ({"embeddings"} if "vaal" in needs else set())) - {"vaal"}
+        tables = read_tables(outputs, self.stores, self.archive.rows()[frames], owner, len(pool_clips), tables_needed)
         if "vaal" in needs:
-            tables["vaal"] = evidence.vaal_scores(tables["embeddings"], pool.labeled_mask, plan.seed)
+            tables["vaal"] = outputs.vaal_scores(tables["embeddings"], pool.labeled_mask, plan.seed)
         pool = ClipPool(**(vars(pool) | {"tables": tables}))
         settings = QueueSettings(by=plan.by, budget=self.effort.more, seed=100 * plan.seed + number)
-        return places[[pick.index for pick in select_clips(pool, settings)]]
+        return pool_clips[[pick.index for pick in select_clips(pool, settings)]]

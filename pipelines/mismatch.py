@@ -54,14 +54,16 @@ def study_runs(
     Without a pool the level of mismatch changes nothing: such a way runs at the first level alone.
     """
     jobs = []
-    given = sha256_json(asdict(budget))[:8]
+    budget_digest = sha256_json(asdict(budget))[:8]
     for seed, count, way, level in product(seeds, labels, ways, levels):
         if way == "labels_only" and level != levels[0]:
             continue
         key = {"dataset": dataset, "level": level, "labels": count, "seed": seed, "way": way}
         split = out / "splits" / MismatchSplit(dataset, level, count, seed, 0).name
         jobs.append(
-            MismatchRun(key, split, out / "store", out / "runs" / given / split.name / way.replace("+", "-"), budget)
+            MismatchRun(
+                key, split, out / "store", out / "runs" / budget_digest / split.name / way.replace("+", "-"), budget
+            )
         )
     return jobs
 
@@ -72,8 +74,8 @@ def read_results(path: Path, jobs: Sequence[MismatchRun]) -> list[dict[str, Any]
         return []
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is run again
     lines = [json.loads(line) for line in whole.splitlines()]
-    wanted = {_run_key(job.key): run_config(job).model_copy(update={"data": None}).digest() for job in jobs}
-    return [line for line in lines if wanted.get(_run_key(line)) == line["config_sha256"]]
+    digests = {_run_key(job.key): run_config(job).model_copy(update={"data": None}).digest() for job in jobs}
+    return [line for line in lines if digests.get(_run_key(line)) == line["config_sha256"]]
 
 
 def _run_key(line: dict[str, Any]) -> tuple[Any, ...]:
@@ -132,9 +134,9 @@ def main(
         progress.update(1)
     tasks = [MismatchSplit(dataset, *each, validation) for each in product(levels, counts, range(seeds))]
     with progress_bar("freeze and certify the splits", len(tasks)) as progress:
-        for number, task in enumerate(tasks, start=1):
+        for done_splits, task in enumerate(tasks, start=1):
             build_split(task, images, out / "splits" / task.name)
-            progress.update(number)
+            progress.update(done_splits)
     jobs = study_runs(out, dataset, levels, counts, range(seeds), ways, budget)
     results = out / "results.jsonl"
     lines = read_results(results, jobs)
@@ -149,7 +151,7 @@ def main(
             score = line["balanced_accuracy"]
             shown = "diverged" if score is None else f"{100 * score:.1f}"
             progress.update(len(lines), f"{line['way']} at {line['level']} %: {shown}")
-    order = {_run_key(job.key): place for place, job in enumerate(jobs)}
+    order = {_run_key(job.key): index for index, job in enumerate(jobs)}
     lines.sort(key=lambda line: order[_run_key(line)])
     write_text(out / "results.md", tables(lines) + "\n")
     plot(lines, out / "results.png", f"{IMAGE_TASKS[dataset].title}, {counts[0]} labels a class")

@@ -31,13 +31,13 @@ from pipelines.mismatch_scores import (
 
 def tables(lines: Sequence[ResultLine]) -> str:
     """Return the results as Markdown: one table of scores and one of differences for each number of labels."""
-    found = scores_by_seed(lines)
+    scores = scores_by_seed(lines)
     out: list[str] = []
-    for labels in sorted({key[0] for key in found}):
-        levels = sorted({key[2] for key in found if key[0] == labels})
+    for labels in sorted({key[0] for key in scores}):
+        levels = sorted({key[2] for key in scores if key[0] == labels})
         ways = list(dict.fromkeys(line["way"] for line in lines if line["labels"] == labels))
         ways.sort(key=lambda way: way.split("+")[0] != "labels_only")
-        seeds = max(len(values) for key, values in found.items() if key[0] == labels)
+        seeds = max(len(values) for key, values in scores.items() if key[0] == labels)
         heads = " | ".join(f"{level} %" for level in levels)
         out += [
             f"### {labels} labels a class, {seeds} seeds",
@@ -48,7 +48,7 @@ def tables(lines: Sequence[ResultLine]) -> str:
             "|" + "---|" * (len(levels) + 2),
         ]
         for way in ways:
-            cells = [found.get((labels, way, level)) for level in levels]
+            cells = [scores.get((labels, way, level)) for level in levels]
             shown = " | ".join(
                 "" if cell is None else SeedInterval.of(list(cell.values())).per_cent() for cell in cells
             )
@@ -56,7 +56,7 @@ def tables(lines: Sequence[ResultLine]) -> str:
         lost = [line for line in lines if line["labels"] == labels and line["balanced_accuracy"] is None]
         if lost:
             out += ["", f"Diverged, and left out: {', '.join(sorted(_name(line) for line in lost))}."]
-        out += ["", *_difference_table(found, labels, ways), *level_tables(lines, found, labels, ways), ""]
+        out += ["", *_difference_table(scores, labels, ways), *level_tables(lines, scores, labels, ways), ""]
     return "\n".join(out)
 
 
@@ -64,7 +64,7 @@ def _name(line: ResultLine) -> str:
     return f"{line['way']} at {line['level']} % with seed {line['seed']}"
 
 
-def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[str]:
+def _difference_table(scores: Scores, labels: int, ways: Sequence[str]) -> list[str]:
     rules = {way: peer for way in ways if (peer := fix_a_step_counterpart(way, ways))}
     out = [
         'Differences paired by seed and averaged over the levels; "helps" and "hurts" if the interval excludes 0.',
@@ -75,7 +75,7 @@ def _difference_table(found: Scores, labels: int, ways: Sequence[str]) -> list[s
     for way in ways:
         cells = []
         for base in (base_method(way), *([rules.get(way)] if rules else []), "labels_only"):
-            values = paired_differences(found, labels, way, base) if base not in (None, way) else []
+            values = paired_differences(scores, labels, way, base) if base not in (None, way) else []
             interval = SeedInterval.of(values) if values else None
             cells += ["" if interval is None else str(interval), "" if interval is None else conclusion(interval)]
         if any(cells):
@@ -102,8 +102,8 @@ def plot(lines: Sequence[ResultLine], path: Path, title: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    found = scores_by_seed(lines)
-    labels = min(key[0] for key in found)
+    scores = scores_by_seed(lines)
+    labels = min(key[0] for key in scores)
     ways = list(dict.fromkeys(line["way"] for line in lines if line["labels"] == labels))
     methods = list(dict.fromkeys(way.split("+")[0] for way in ways if way != "labels_only")) or ["labels_only"]
     across = min(4, len(methods))
@@ -112,7 +112,7 @@ def plot(lines: Sequence[ResultLine], path: Path, title: str) -> None:
     axes = np.atleast_1d(figure.subplots(down, across, squeeze=False)).ravel()
     floor = [
         value
-        for (count, way, _), values in found.items()
+        for (count, way, _), values in scores.items()
         if (count, way) == (labels, "labels_only")
         for value in values.values()
     ]
@@ -120,18 +120,18 @@ def plot(lines: Sequence[ResultLine], path: Path, title: str) -> None:
         if floor:
             axis.axhline(float(np.mean(floor)), color="0.55", linestyle=":", linewidth=1.4, label="labels only")
         drawn = [float(np.mean(floor))] if floor else []
-        for place, way in enumerate(way for way in ways if way.split("+")[0] == method):
-            levels = sorted(key[2] for key in found if key[:2] == (labels, way))
-            means = [SeedInterval.of(list(found[labels, way, level].values())) for level in levels]
+        for index, way in enumerate(way for way in ways if way.split("+")[0] == method):
+            levels = sorted(key[2] for key in scores if key[:2] == (labels, way))
+            means = [SeedInterval.of(list(scores[labels, way, level].values())) for level in levels]
             half = [each.high - each.mean if not np.isnan(each.high) else 0.0 for each in means]
             drawn += [each.mean for each in means]
             axis.errorbar(
-                np.array(levels) + 1.5 * place, [each.mean for each in means], yerr=half, capsize=2,
-                marker="osD^vPX"[place % 7], markersize=4, linewidth=1.2,
+                np.array(levels) + 1.5 * index, [each.mean for each in means], yerr=half, capsize=2,
+                marker="osD^vPX"[index % 7], markersize=4, linewidth=1.2,
                 label=way.removeprefix(f"{method}+") if "+" in way else "alone",
             )  # fmt: skip
         axis.set_title(method, fontsize=10)
-        axis.set_xticks(sorted({key[2] for key in found}))
+        axis.set_xticks(sorted({key[2] for key in scores}))
         # The means set the limits, since an interval of two seeds may be wider than all scores; room for the legend.
         reach = max(6.0, max(drawn) - min(drawn))
         axis.set_ylim(min(drawn) - 1.2 * reach, max(drawn) + 0.6 * reach)

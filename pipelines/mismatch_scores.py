@@ -68,24 +68,24 @@ def fix_a_step_counterpart(way: str, ways: Iterable[str]) -> str | None:
 
 def scores_by_seed(lines: Iterable[ResultLine]) -> Scores:
     """Return balanced accuracy x 100 by labels, way and level, then seed; runs that diverged have none."""
-    found: Scores = {}
+    scores: Scores = {}
     for line in lines:
         if line["balanced_accuracy"] is None:
             continue
         key = (line["labels"], line["way"], line["level"])
-        found.setdefault(key, {})[line["seed"]] = 100 * line["balanced_accuracy"]
-    return found
+        scores.setdefault(key, {})[line["seed"]] = 100 * line["balanced_accuracy"]
+    return scores
 
 
-def paired_differences(found: Scores, labels: int, way: str, base: str) -> list[float]:
+def paired_differences(scores: Scores, labels: int, way: str, base: str) -> list[float]:
     """Return, seed by seed, the mean over the levels of `way` less `base`; only pairs that both have."""
     by_seed: dict[int, list[float]] = {}
-    for (count, name, level), values in found.items():
+    for (count, name, level), values in scores.items():
         if count == labels and name == way:
             # Labels only reads no pool, so its one run a seed stands beside every level.
             other = next(
-                (there for key, there in found.items() if key[:2] == (labels, base) and base == "labels_only"),
-                found.get((labels, base, level), {}),
+                (there for key, there in scores.items() if key[:2] == (labels, base) and base == "labels_only"),
+                scores.get((labels, base, level), {}),
             )
             for seed in values.keys() & other.keys():
                 by_seed.setdefault(seed, []).append(values[seed] - other[seed])
@@ -99,22 +99,22 @@ def conclusion(interval: SeedInterval) -> str:
     return "hurts" if interval.high < 0 else "not shown"
 
 
-def level_tables(lines: Sequence[ResultLine], found: Scores, labels: int, ways: Sequence[str]) -> list[str]:
+def level_tables(lines: Sequence[ResultLine], scores: Scores, labels: int, ways: Sequence[str]) -> list[str]:
     """Return the tables that a study of several levels has beside its averages, as lines of Markdown."""
-    levels = sorted({key[2] for key in found if key[0] == labels})
+    levels = sorted({key[2] for key in scores if key[0] == labels})
     if len(levels) < 2:
         return []
     around = [(way, str(base_method(way))) for way in ways if base_method(way) in ways]
     other = [(way, "labels_only") for way in ways if "labels_only" in ways and way != "labels_only"]
     return [
-        *_difference_by_level(found, labels, around, levels, "The same differences from the base, at each level."),
-        *_difference_by_level(found, labels, other, levels, "Minus labels only, at each level."),
-        *_mismatch_cost(lines, found, labels, ways, levels),
+        *_difference_by_level(scores, labels, around, levels, "The same differences from the base, at each level."),
+        *_difference_by_level(scores, labels, other, levels, "Minus labels only, at each level."),
+        *_mismatch_cost(lines, scores, labels, ways, levels),
     ]
 
 
 def _difference_by_level(
-    found: Scores, labels: int, pairs: Sequence[tuple[str, str]], levels: Sequence[int], title: str
+    scores: Scores, labels: int, pairs: Sequence[tuple[str, str]], levels: Sequence[int], title: str
 ) -> list[str]:
     if not pairs:
         return []
@@ -122,7 +122,7 @@ def _difference_by_level(
     for way, base in pairs:
         cells = []
         for level in levels:
-            here = {key: values for key, values in found.items() if key[2] == level or key[1] == "labels_only"}
+            here = {key: values for key, values in scores.items() if key[2] == level or key[1] == "labels_only"}
             values = paired_differences(here, labels, way, base)
             cells.append(str(SeedInterval.of(values)) if values else "")
         out.append(f"| {way} | {' | '.join(cells)} |")
@@ -130,7 +130,7 @@ def _difference_by_level(
 
 
 def _mismatch_cost(
-    lines: Sequence[ResultLine], found: Scores, labels: int, ways: Sequence[str], levels: Sequence[int]
+    lines: Sequence[ResultLine], scores: Scores, labels: int, ways: Sequence[str], levels: Sequence[int]
 ) -> list[str]:
     """Return each way's score at the highest level minus the score at the lowest, and the share of frames that pass."""
     low, high = levels[0], levels[-1]
@@ -140,7 +140,7 @@ def _mismatch_cost(
         f"| way | {high} % minus {low} % | passed at {low} % | passed at {high} % |", "|---|---|---|---|",
     ]  # fmt: skip
     for way in ways:
-        one, other = found.get((labels, way, high), {}), found.get((labels, way, low), {})
+        one, other = scores.get((labels, way, high), {}), scores.get((labels, way, low), {})
         values = [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
         if values:
             passed = " | ".join(_pass_rate(lines, labels, way, level) for level in (low, high))

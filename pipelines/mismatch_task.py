@@ -142,8 +142,8 @@ def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitMan
         dataset = IMAGE_TASKS[task.dataset]
         role = draw_roles(task, images.class_numbers, images.in_test_part, images.duplicates_of_test)
         pool, judged = (np.flatnonzero(np.isin(role, names)) for names in (("train", "unlabeled"), ("validation",)))
-        places = np.concatenate([pool, judged])
-        pairs = places[_same_picture_pairs(images.store, places, np.repeat([0, 1], [len(pool), len(judged)]))]
+        images_used = np.concatenate([pool, judged])
+        pairs = images_used[_same_picture_pairs(images.store, images_used, np.repeat([0, 1], [len(pool), len(judged)]))]
         labeled = role[pairs[:, 0]] == "train"
         role[np.where(labeled, pairs[:, 1], pairs[:, 0])] = "excluded"
         split = SplitManifest.freeze(
@@ -163,40 +163,40 @@ def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitMan
 
 
 def draw_roles(
-    task: MismatchSplit, number: Integers, tested: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]
+    task: MismatchSplit, class_numbers: Integers, tested: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.str_]:
     """Draw who is labeled, validates and fills the pool; the first two are the same at every level of mismatch.
 
     Args:
         task: What to draw.
-        number: Class of each image, int64 `(n,)`.
+        class_numbers: Class of each image, int64 `(n,)`.
         tested: Whether an image is of the test part, bool `(n,)`.
         left_out: Images that take no part, bool `(n,)`.
 
     Returns:
-        A role of `splits.ROLES` for each image.
+        A role of `SplitRole` for each image.
     """
     dataset = IMAGE_TASKS[task.dataset]
     rng = utils.random_stream(task.seed, "mismatch", task.dataset)
-    role = np.full(len(number), "excluded", dtype="<U10")
-    role[tested & np.isin(number, dataset.labeled)] = "test"
-    for each in sorted(set(number.tolist())):
-        mine = rng.permutation(np.flatnonzero(~tested & ~left_out & (number == each)))
+    role = np.full(len(class_numbers), "excluded", dtype="<U10")
+    role[tested & np.isin(class_numbers, dataset.labeled)] = "test"
+    for each in sorted(set(class_numbers.tolist())):
+        members = rng.permutation(np.flatnonzero(~tested & ~left_out & (class_numbers == each)))
         if each in dataset.unlabeled[task.level]:
-            role[mine] = "unlabeled"
+            role[members] = "unlabeled"
         elif each in dataset.labeled:
-            role[mine] = "excluded"
+            role[members] = "excluded"
         if each in dataset.labeled:
-            role[mine[: task.validation]] = "validation"
-            role[mine[task.validation : task.validation + task.labels]] = "train"
+            role[members[: task.validation]] = "validation"
+            role[members[task.validation : task.validation + task.labels]] = "train"
     return role
 
 
-def _same_picture_pairs(store: FrameStore, places: Integers, group: Integers) -> Integers:
+def _same_picture_pairs(store: FrameStore, positions: Integers, group: Integers) -> Integers:
     """Return pairs of positions in `places`, int64 `(m, 2)`, of different groups that show the same picture."""
     table = store.frames
-    hashes = table["dhash"].to_numpy().astype(np.uint64)[places]
-    rows = table["row"].to_numpy().astype(np.int64)[places]
+    hashes = table["dhash"].to_numpy().astype(np.uint64)[positions]
+    rows = table["row"].to_numpy().astype(np.int64)[positions]
     return find_near_duplicates(hashes, group, rows, FrameStores.open([store.root]))[0]
 
 
@@ -206,8 +206,8 @@ def _members(images: ImageStore, role: npt.NDArray[np.str_]) -> pa.Table:
     frames = images.store.frames.select(["clip", "frame"]).to_pylist()
     rows = [
         by_clip[frame["clip"]]
-        | {"frame": frame["frame"], "role": mine, "view": None if mine == "unlabeled" else str(each)}
-        for frame, mine, each in zip(frames, role.tolist(), images.class_numbers.tolist(), strict=True)
-        if mine != "excluded"
+        | {"frame": frame["frame"], "role": frame_role, "view": None if frame_role == "unlabeled" else str(each)}
+        for frame, frame_role, each in zip(frames, role.tolist(), images.class_numbers.tolist(), strict=True)
+        if frame_role != "excluded"
     ]
     return pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)

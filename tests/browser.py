@@ -13,9 +13,9 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def chromium(what: str) -> str:
     """Return the path of Chromium, or end the test: `what` has not been opened in a browser."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
+    browser = next((path for name in names if (path := shutil.which(name))), None)
+    if browser is None:
         if os.environ.get("CI"):
             pytest.fail(f"CI must have Chromium: {what} has not been opened in a browser")
         pytest.skip(f"Chromium is not installed: {what} has not been opened in a browser")
-    return found
+    return browser

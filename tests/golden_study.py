@@ -57,11 +57,11 @@ def command(*words: str | Path) -> str:
 
 def facts_of_help() -> dict[str, list[str]]:
     """Return the help of the program, of every verb and of every verb below a verb, without the boxes around it."""
-    found = {}
+    facts = {}
     for words in _verbs(()):
         lines = [line.strip("│╭╮╰╯─ ") for line in command(*words, "--help").splitlines()]
-        found[" ".join(words) or "heart2heart"] = [re.sub(" {2,}", "  ", line) for line in lines if line]
-    return found
+        facts[" ".join(words) or "heart2heart"] = [re.sub(" {2,}", "  ", line) for line in lines if line]
+    return facts
 
 
 def _verbs(before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -76,7 +76,7 @@ def _verbs(before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def facts_of_simulation(root: Path) -> Facts:
     """Simulate the four hospitals and describe them: files, headers, lists; pixels depend on the processor."""
     command("simulate", root, "--scale", "0.05", "--seed", "7", "--workers", "1")
-    found: Facts = {}
+    facts: Facts = {}
     for hospital in sorted(root.iterdir()):
         headers = hashlib.sha256()
         files = [path for path in sorted(hospital.rglob("*")) if path.is_file()]
@@ -84,19 +84,19 @@ def facts_of_simulation(root: Path) -> Facts:
             if path.parent.name.startswith("study"):
                 read = dcmread(path, stop_before_pixels=True)
                 headers.update(json.dumps([read.file_meta.to_json_dict(), read.to_json_dict()]).encode())
-        found[hospital.name] = {
+        facts[hospital.name] = {
             "files": [str(path.relative_to(hospital)) for path in files],
             "headers_sha256": headers.hexdigest(),
             "labels.csv": (hospital / "labels.csv").read_text(encoding="utf-8").splitlines(),
             "simulation.json": json.loads((hospital / "simulation.json").read_text(encoding="utf-8")),
             "truth.csv": (hospital / "truth.csv").read_text(encoding="utf-8").splitlines()[0],
         }
-    return found
+    return facts
 
 
 def facts_of_ingest(root: Path) -> Facts:
     """Ingest both hospitals with keys that never change."""
-    found: Facts = {}
+    facts: Facts = {}
     for site in PATIENTS:
         write_hospital(root / site, site)
         key, store = root / f"{site}.key", root / f"store{site}"
@@ -105,7 +105,7 @@ def facts_of_ingest(root: Path) -> Facts:
         words = ("--site", site, "--store", store, "--key", key, "--size", "32", "--frames", "even:2", "--workers", "1")
         command("ingest", root / site, *words)
         tables = {name: _table(store, name) for name in ("clips", "frames")}
-        found[site] = {
+        facts[site] = {
             "digest": command("store", "digest", store).strip(),
             "files": sorted(
                 {
@@ -123,7 +123,7 @@ def facts_of_ingest(root: Path) -> Facts:
                 for row in sorted(tables["clips"].to_pylist(), key=lambda row: str(row["clip"]))[:3]
             ],
         }
-    return found
+    return facts
 
 
 def _table(store: Path, name: str) -> Any:
@@ -137,18 +137,18 @@ def columns(table: Any) -> dict[str, str]:
 
 def facts_of_labels(root: Path) -> Facts:
     """Import both hospitals' labels."""
-    book, said = root / "labels.db", {}
+    labels, messages = root / "labels.db", {}
     for site, vocabulary in VOCABULARY.items():
-        words = ("--labels", book, "--store", root / f"store{site}", "--key", root / f"{site}.key")
-        said[site] = command("labels", "import", root / f"{site}.csv", *words, "--vocabulary", vocabulary)
-    shown = command("labels", "show", "--labels", book, "--store", root / "storeA", "--store", root / "storeB")
-    command("labels", "export", root / "events.csv", "--labels", book)
-    with sqlite3.connect(book) as connection:
+        words = ("--labels", labels, "--store", root / f"store{site}", "--key", root / f"{site}.key")
+        messages[site] = command("labels", "import", root / f"{site}.csv", *words, "--vocabulary", vocabulary)
+    shown = command("labels", "show", "--labels", labels, "--store", root / "storeA", "--store", root / "storeB")
+    command("labels", "export", root / "events.csv", "--labels", labels)
+    with sqlite3.connect(labels) as connection:
         rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
     connection.close()
     header = (root / "events.csv").read_text(encoding="utf-8").splitlines()[0]
     return {
-        "import": said,
+        "import": messages,
         "show": shown.splitlines(),
         "export": header,
         "book": [" ".join(s.split()) for (s,) in rows],
@@ -187,23 +187,23 @@ def keys(value: Any, path: str = "") -> set[str]:
 
 def facts_of_training(root: Path) -> Facts:
     """Train two runs for four steps."""
-    found: Facts = {"numbers": {}}
+    facts: Facts = {"numbers": {}}
     for name, changes in RUNS.items():
         config, run = root / f"{name}.yaml", root / "runs" / name
         config.write_text(yaml.safe_dump(CONFIG | changes), encoding="utf-8")
         stores = ("--store", root / "storeA", "--store", root / "storeB")
         command("train", config, "--out", run, *stores, "--split", root / "split")
         metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-        found["numbers"][name] = [
+        facts["numbers"][name] = [
             {key: _rounded(value) for key, value in line.items() if key.startswith("loss")} for line in metrics
         ]
-        found[name] = {
+        facts[name] = {
             "files": sorted(str(path.relative_to(run)) for path in run.rglob("*")),
             "config.yaml": _without(root, yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))),
             "run.json": sorted(keys(json.loads((run / "run.json").read_text(encoding="utf-8")))),
             "metrics.jsonl": sorted({" ".join(sorted(keys(line))) for line in metrics}),
         }
-    return found
+    return facts
 
 
 def _without(root: Path, value: Any) -> Any:
@@ -245,13 +245,13 @@ def _rounded(value: Any) -> Any:
 
 def facts_of_queue(root: Path) -> Facts:
     """Ask what to label next, without a run and with one."""
-    found: Facts = {}
+    facts: Facts = {}
     for by, more in (("random", ()), ("entropy", ("--run", root / "runs" / "labels_only"))):
         out = root / f"{by}.parquet"
         words = ("--budget", "4", "--by", by, "--labels", root / "labels.db", "--frames", "even:2", "--out", out)
         command("queue", root / "storeA", *words, *more)
         table = pq.read_table(out)
-        found[by] = {"schema": columns(table), "rows": len(table)}
+        facts[by] = {"schema": columns(table), "rows": len(table)}
         if by == "random":
-            found[by]["clips"] = table["clip"].to_pylist()
-    return found
+            facts[by]["clips"] = table["clip"].to_pylist()
+    return facts

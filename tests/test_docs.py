@@ -51,15 +51,15 @@ def test_every_verbs_example_is_a_valid_line(name: str, command: Any) -> None:
     assert marker, f"{name} shows no example"
     words = shlex.split(" ".join(example.split()))
     assert words[: len(name.split())] == name.split()
-    given = command.make_context(name, words[len(name.split()) :]).params
-    assert all(given[param.name] is not None for param in command.params if param.required)
+    parameters = command.make_context(name, words[len(name.split()) :]).params
+    assert all(parameters[param.name] is not None for param in command.params if param.required)
 
 
 @pytest.mark.parametrize(("title", "kind"), [(title, kind) for title, _, kind in configuration.sections()])
 def test_every_configuration_key_is_documented(title: str, kind: type[Config]) -> None:
-    found = list(configuration.keys(kind))
-    assert found, title
-    assert not [key for key, _, meaning in found if not meaning]
+    documented = list(configuration.keys(kind))
+    assert documented, title
+    assert not [key for key, _, meaning in documented if not meaning]
 
 
 def test_configuration_page_shows_the_defaults_in_force() -> None:

@@ -72,16 +72,16 @@ def test_a_terminal_of_80_columns_shows_bar_and_note_whole(timed: bool) -> None:
         f"with progress_bar('ingest somewhere', 9000, timed={timed}) as progress:\n"
         "    progress.update(4500, '10.5 files/s, 1120 frames/s; accepted 4189, excluded 310, failed 1; 0:42 left')\n"
     )
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm"}
-    with subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=terminal, stderr=terminal, env=environment) as process:
+        os.close(terminal)
         shown = b""
         with suppress(OSError):  # what Linux says when the other end is closed
-            while piece := os.read(ours, 4096):
+            while piece := os.read(master, 4096):
                 shown += piece
-    os.close(ours)
+    os.close(master)
     assert process.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     assert "4500/9000" in text

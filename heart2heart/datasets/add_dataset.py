@@ -14,8 +14,9 @@ from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.datasets.image_sets import ImageSetSummary, add_cifar10_part, add_cifar100_part, add_idx_part
 from heart2heart.datasets.manifest import CountCheck, DatasetManifest, DatasetReport, official_rows
 from heart2heart.datasets.mimic import add_mimic
-from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.errors import ConfigError
 from heart2heart.progress import NoProgress, Progress, SubProgress
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.official_splits import write_official_splits
@@ -72,16 +73,16 @@ def add_image_set(name: str, folder: Path, root: Path, *, size: int | None = Non
         for part, done in parts.items()
     ]
     write_official_splits(root, name, pa.concat_tables(rows))
-    found = sum(done.found for done in parts.values())
+    images_present = sum(done.found for done in parts.values())
     report = DatasetReport(
         source=name,
         expected=images.files,
         found=images.files,
-        codes={"accepted": images.files},
+        codes={StatusCode.ACCEPTED: images.files},
         files_not_in_store=(),
         clips=sum(done.added for done in parts.values()),
         frames=sum(done.added for done in parts.values()),
-        patients=found,
+        patients=images_present,
         count_checks=tuple(
             CountCheck(f"{part} images", count, parts[part].found) for part, count in images.counts.items()
         ),
@@ -124,13 +125,13 @@ def add_dataset(
         progress: Told percent done.
 
     Raises:
-        UnknownNameError: no such data set.
+        UnknownNameError: no such data set; the message lists those that exist.
+        PluginError: the plugin of this name cannot be used.
         MissingInputError: the folder is not that data set's.
         LabelError: a table cannot be read, lacks a column, or contradicts itself.
         StoreError: the store has another geometry, or another process is writing to it.
     """
-    if name not in CATALOGUE:
-        raise UnknownNameError.among("data set", name, list(CATALOGUE))
+    info = CATALOGUE[name]
     progress = progress or NoProgress()
     if name in IMAGE_SETS:
         return add_image_set(name, folder, store, size=size)
@@ -138,6 +139,7 @@ def add_dataset(
         if key is None:
             raise ConfigError("DICOM needs a key for its pseudonyms", where=name, remedy="Give --key")
         return add_mimic(folder, store, key=key, size=size or 112, rule=rule, workers=workers, progress=progress)
-    plan = camus.scan(folder, sequences=sequences) if name == "camus" else SCANNERS[name](folder)
+    scan = info.scan or SCANNERS[name]
+    plan = camus.scan(folder, sequences=sequences) if name == "camus" else scan(folder)
     part = SubProgress(progress, start=0, span=100, total=len(plan.files))
     return add_manifest(plan, store, size=size or 112, rule=rule, workers=workers, progress=part)

@@ -1,6 +1,6 @@
-"""From a plan to a store: read in parallel, publish in order, and only then write the ledger.
+"""Adds the files of a manifest to a store: reads in parallel, publishes in order, and then writes the ledger.
 
-The manner is that of `ingest`: a run can be stopped at any point, also by `kill -9`, and repeated.
+As with `ingest`, a run can be stopped at any point, also by `kill -9`, and repeated.
 """
 
 from __future__ import annotations
@@ -14,23 +14,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.datasets.manifest import CountCheck, DatasetFile, DatasetManifest, DatasetReport, clip_id
-from heart2heart.datasets.prepare import FilePreparer, PreparedFile
-from heart2heart.ingest.ledger import Ledger, LedgerEntry, LedgerWriter, open_ledger_writer
+from heart2heart.datasets.manifest import CountCheck
+from heart2heart.datasets.manifest import DatasetFile
+from heart2heart.datasets.manifest import DatasetManifest
+from heart2heart.datasets.manifest import DatasetReport
+from heart2heart.datasets.manifest import clip_id
+from heart2heart.datasets.prepare import FilePreparer
+from heart2heart.datasets.prepare import PreparedFile
+from heart2heart.ingest.ledger import Ledger
+from heart2heart.ingest.ledger import LedgerEntry
+from heart2heart.ingest.ledger import LedgerWriter
+from heart2heart.ingest.ledger import open_ledger_writer
 from heart2heart.ingest.publish_buffer import PublishBuffer
 from heart2heart.parallel import map_ordered
-from heart2heart.progress import NoProgress, Progress
+from heart2heart.progress import NoProgress
+from heart2heart.progress import Progress
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.official_splits import write_official_splits
 
-_PUBLIC_KEY_NOTE = "public data set"  # stands where a hospital's key is noted: its pseudonyms are already public
+_PUBLIC_KEY_NOTE = "public data set"  # in place of a hospital's key: the pseudonyms are already public
 _CHUNK = 64  # files that travel to a process together
 
 
 def add_manifest(
-    plan: DatasetManifest,
+    manifest: DatasetManifest,
     root: Path,
     *,
     size: int = 112,
@@ -41,12 +51,12 @@ def add_manifest(
     """Add the files of a data set to a store; every file ends with one code in the store's ledger.
 
     Args:
-        plan: What the data set holds.
+        manifest: What the data set holds.
         root: The store; made on first use, of the geometry `tmed2`.
         size: Side of its frames, pixels.
         rule: Frames to keep of a sequence: `all`, `every:N`, `even:K` or `ed_es:K`.
         workers: Processes; a program that asks for more than one must be importable (spawn).
-        progress: Told the number of files that are finished, of `len(plan.items)`.
+        progress: Told the number of files that are finished, of `len(manifest.files)`.
 
     Raises:
         StoreError: the store has another geometry, or another process is writing to it.
@@ -55,88 +65,90 @@ def add_manifest(
     progress, geometry = progress or NoProgress(), Geometry("tmed2", size)
     settings = json.dumps({"frames": str(FrameRule.parse(rule)), "size": size}, sort_keys=True)
     store = FrameStore.create(root, geometry)
-    with open_ledger_writer(root) as book:
+    with open_ledger_writer(root) as ledger:
         store.remove_leftovers()
-        book.register_site(plan.source, _PUBLIC_KEY_NOTE, settings)
-        known = dict(zip(store.clips["clip"].to_pylist(), store.clips["content"].to_pylist(), strict=True))
-        book.reconcile(set(known))
-        todo = _pending_files(book, plan)
-        pending = PublishBuffer(book, store)
-        done = len(plan.files) - len(todo)
-        work = [(item, known.get(clip_id(plan.source, item.key))) for item in todo]
-        prepared = map_ordered(FilePreparer(plan.source, geometry, rule), work, workers, chunk=_CHUNK)
-        for number, (item, outcome) in enumerate(zip(todo, prepared, strict=True), start=1):
-            _record_outcome(pending, plan.source, item, outcome)
-            progress.update(done + number, f"{pending.frames} frames")
+        ledger.register_site(manifest.source, _PUBLIC_KEY_NOTE, settings)
+        contents = dict(zip(store.clips["clip"].to_pylist(), store.clips["content"].to_pylist(), strict=True))
+        ledger.reconcile(set(contents))
+        todo = _pending_files(ledger, manifest)
+        pending = PublishBuffer(ledger, store)
+        done = len(manifest.files) - len(todo)
+        work = [(item, contents.get(clip_id(manifest.source, item.key))) for item in todo]
+        prepared = map_ordered(FilePreparer(manifest.source, geometry, rule), work, workers, chunk=_CHUNK)
+        for index, (item, outcome) in enumerate(zip(todo, prepared, strict=True), start=1):
+            _record_outcome(pending, manifest.source, item, outcome)
+            progress.update(done + index, f"{pending.frames} frames")
         # A file that is gone from the folder, but whose frames were taken before, is not missing.
-        missing = [key for key in plan.missing if clip_id(plan.source, key) not in known]
-        for code, keys in (("failed:missing", missing), ("excluded:duplicate", plan.duplicates)):
+        missing = [key for key in manifest.missing if clip_id(manifest.source, key) not in contents]
+        for code, keys in ((StatusCode.FAILED_MISSING, missing), (StatusCode.EXCLUDED_DUPLICATE, manifest.duplicates)):
             for key in keys:
-                pending.add_entry(LedgerEntry(_file_id(plan.source, key), plan.source, code, ""))
+                pending.add_entry(LedgerEntry(_file_id(manifest.source, key), manifest.source, code, ""))
         pending.publish()
-        refused = _files_not_in_store(book, plan)
-    return _save_report(plan, root, pending, refused)
+        refused = _files_not_in_store(ledger, manifest)
+    return _save_report(manifest, root, pending, refused)
 
 
 def _record_outcome(pending: PublishBuffer, source: str, item: DatasetFile, outcome: PreparedFile) -> None:
     """Account for one file."""
     if outcome.clip is not None and outcome.pixels is not None:
         pending.add_clip(outcome.clip, outcome.pixels, outcome.frames)
-    accepted = outcome.code == "accepted"
+    accepted = outcome.code == StatusCode.ACCEPTED
     clip = clip_id(source, item.key) if accepted else None
     content = f"{source} {item.key} {outcome.content}" if accepted else None
     digest = None if content is None else hashlib.sha256(content.encode()).hexdigest()
     pending.add_entry(LedgerEntry(_file_id(source, item.key), source, outcome.code, _change_stamp(item), digest, clip))
 
 
-def _pending_files(book: LedgerWriter, plan: DatasetManifest) -> list[DatasetFile]:
-    """Return the files without a line that stands: new, changed since, or of a kind that is worth another try."""
-    standing = book.settled_stamps(plan.source)
-    return [item for item in plan.files if standing.get(_file_id(plan.source, item.key)) != _change_stamp(item)]
+def _pending_files(ledger: LedgerWriter, manifest: DatasetManifest) -> list[DatasetFile]:
+    """Return the files without a final status: new, changed, or with a status that allows another try."""
+    settled = ledger.settled_stamps(manifest.source)
+    return [item for item in manifest.files if settled.get(_file_id(manifest.source, item.key)) != _change_stamp(item)]
 
 
-def _all_keys(plan: DatasetManifest) -> Iterator[str]:
-    yield from (item.key for item in plan.files)
-    yield from plan.missing
-    yield from plan.duplicates
+def _all_keys(manifest: DatasetManifest) -> Iterator[str]:
+    yield from (item.key for item in manifest.files)
+    yield from manifest.missing
+    yield from manifest.duplicates
 
 
-def _files_not_in_store(book: LedgerWriter, plan: DatasetManifest) -> tuple[tuple[str, str], ...]:
+def _files_not_in_store(ledger: LedgerWriter, manifest: DatasetManifest) -> tuple[tuple[str, str], ...]:
     """Return key and code of every file that is not in the store, by the ledger."""
-    codes = {file: code for file, (code, _) in book.entries(plan.source).items()}
-    found = ((key, codes[_file_id(plan.source, key)]) for key in _all_keys(plan))
-    return tuple(sorted((key, code) for key, code in found if code != "accepted"))
+    codes = {file: code for file, (code, _) in ledger.entries(manifest.source).items()}
+    coded = ((key, codes[_file_id(manifest.source, key)]) for key in _all_keys(manifest))
+    return tuple(sorted((key, code) for key, code in coded if code != StatusCode.ACCEPTED))
 
 
 def _save_report(
-    plan: DatasetManifest, root: Path, pending: PublishBuffer, refused: tuple[tuple[str, str], ...]
+    manifest: DatasetManifest, root: Path, pending: PublishBuffer, refused: tuple[tuple[str, str], ...]
 ) -> DatasetReport:
     store = FrameStore.open(root)
-    mine = store.clips.filter(pc.equal(store.clips["site"], plan.source))
-    there = set(mine["clip"].to_pylist())
-    official = plan.official_split.filter(pc.is_in(plan.official_split["clip"], pa.array(sorted(there), pa.string())))
-    write_official_splits(root, plan.source, official)
-    knowns = tuple(
-        CountCheck(each.what, each.expected, len({name for clip, name in each.names.items() if clip in there}))
-        for each in plan.published_counts
+    clips = store.clips.filter(pc.equal(store.clips["site"], manifest.source))
+    stored = set(clips["clip"].to_pylist())
+    official = manifest.official_split.filter(
+        pc.is_in(manifest.official_split["clip"], pa.array(sorted(stored), pa.string()))
     )
-    labels = {clip_id(plan.source, item.key): item.view for item in plan.files if item.view is not None}
+    write_official_splits(root, manifest.source, official)
+    checks = tuple(
+        CountCheck(each.what, each.expected, len({name for clip, name in each.names.items() if clip in stored}))
+        for each in manifest.published_counts
+    )
+    labels = {clip_id(manifest.source, item.key): item.view for item in manifest.files if item.view is not None}
     splits: Counter[tuple[str, str, str]] = Counter()
     for row in official.group_by(["split", "role", "view"]).aggregate([([], "count_all")]).to_pylist():
         splits[row["split"], row["role"], row["view"] or ""] += row["count_all"]
     report = DatasetReport(
-        source=plan.source,
-        expected=len(plan.files) + len(plan.missing),
-        found=len(plan.files),
-        codes=Ledger(root).counts(plan.source).get(plan.source, {}),
+        source=manifest.source,
+        expected=len(manifest.files) + len(manifest.missing),
+        found=len(manifest.files),
+        codes=Ledger(root).counts(manifest.source).get(manifest.source, {}),
         files_not_in_store=refused,
         clips=pending.clips,
         frames=pending.frames,
-        patients=int(pc.count_distinct(mine["patient"]).as_py()),
-        count_checks=knowns,
+        patients=int(pc.count_distinct(clips["patient"]).as_py()),
+        count_checks=checks,
         splits=dict(sorted(splits.items())),
-        notes=plan.notes,
-        labels={clip: view for clip, view in labels.items() if clip in there},
+        notes=manifest.notes,
+        labels={clip: view for clip, view in labels.items() if clip in stored},
     )
     report.save(root)
     return report
@@ -149,8 +161,8 @@ def _file_id(source: str, key: str) -> str:
 def _change_stamp(item: DatasetFile) -> str:
     """Return what changes when the file or a companion does; empty for a file that cannot be asked."""
     try:
-        found = [path.stat() for path in (item.path, *item.companions)]
+        stats = [path.stat() for path in (item.path, *item.companions)]
     except OSError:
         return ""
-    told = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in found)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    text = " ".join(f"{each.st_size} {each.st_mtime_ns}" for each in stats)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

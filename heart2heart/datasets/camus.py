@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from heart2heart.datasets.manifest import DatasetFile, DatasetManifest, PublishedCount, clip_id, official_rows
 from heart2heart.errors import LabelError, MissingInputError
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.store import OFFICIAL_SPLITS
 from heart2heart.schema.views import translate_label
 
@@ -24,7 +25,7 @@ _CHAMBERS = ("2CH", "4CH")
 _PHASES = ("ED", "ES")
 _FIRST_TEST = 450  # the older layout numbers its test patients from 1 again
 _FOLDER = re.compile(r"patient(\d{4})")
-_ROLES = {"training": "train", "validation": "validation", "testing": "test"}
+_ROLES = {"training": SplitRole.TRAIN, "validation": SplitRole.VALIDATION, "testing": SplitRole.TEST}
 _REMEDY = "Name the folder that holds `database_nifti`, or `training` and `testing` of the older release"
 
 
@@ -152,10 +153,10 @@ def _official_roles(folder: Path) -> dict[int, str]:
             except UnicodeDecodeError as error:
                 raise LabelError("this list of patients is not text", where=path, remedy=_REMEDY) from error
             for name in names:
-                found = _FOLDER.fullmatch(name)
-                if found is None:
+                match = _FOLDER.fullmatch(name)
+                if match is None:
                     raise LabelError("a line of this list is no patientNNNN", where=path, remedy=_REMEDY)
-                if roles.setdefault(int(found[1]), role) != role:
+                if roles.setdefault(int(match[1]), role) != role:
                     what = "a patient stands in two parts of the official split"
                     raise LabelError(what, where=path, remedy="Get database_split again from the data set's home")
         if roles:
@@ -166,7 +167,7 @@ def _official_roles(folder: Path) -> dict[int, str]:
 def _official_split(items: list[DatasetFile], roles: dict[int, str]) -> pa.Table:
     """Return the official split of the ED and ES frames; half sequences repeat them and stay outside."""
     rows = [(item, roles.get(int(item.key[7:11]))) for item in items]
-    kept = [(item, "excluded" if item.key.endswith("sequence") else role) for item, role in rows if role]
+    kept = [(item, SplitRole.EXCLUDED if item.key.endswith("sequence") else role) for item, role in rows if role]
     if not kept:
         return OFFICIAL_SPLITS.empty_table()
     clips, views = [clip_id(NAME, item.key) for item, _ in kept], [item.view for item, _ in kept]

@@ -12,11 +12,12 @@ from pathlib import Path
 from heart2heart.datasets.label_tables import read_csv
 from heart2heart.datasets.manifest import DatasetFile, DatasetManifest, PublishedCount, clip_id, official_rows
 from heart2heart.errors import LabelError, MissingInputError
+from heart2heart.schema.enums import SplitRole
 
 NAME = "echonet"
-COUNTS = {"train": 7465, "validation": 1288, "test": 1277}
+COUNTS = {SplitRole.TRAIN: 7465, SplitRole.VALIDATION: 1288, SplitRole.TEST: 1277}
 _VIEW = "A4C"
-_ROLES = {"TRAIN": "train", "VAL": "validation", "TEST": "test"}
+_ROLES = {"TRAIN": SplitRole.TRAIN, "VAL": SplitRole.VALIDATION, "TEST": SplitRole.TEST}
 _REMEDY = "Name the folder that holds FileList.csv and Videos of EchoNet-Dynamic"
 
 
@@ -40,7 +41,7 @@ def scan(folder: Path) -> DatasetManifest:
     there = {path.stem: path for path in (folder / "Videos").glob("*.avi")}
     rates = dict(zip(names, table["FPS"], strict=True))
     items = tuple(_dataset_file(there[name], rates[name]) for name in sorted(set(names) & set(there)))
-    roles = [_ROLES.get(word.upper(), "excluded") for word in table["Split"]]
+    roles = [_ROLES.get(word.upper(), SplitRole.EXCLUDED) for word in table["Split"]]
     clips = [clip_id(NAME, f"{name}.avi") for name in names]
     unlisted = len(set(there) - set(names))
     return DatasetManifest(

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 
 MAX_SIDE = 8192
 MAX_FRAMES = 20_000
@@ -51,16 +52,16 @@ def read_png(path: Path) -> DecodedFile:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `failed:bounds` says it
             with Image.open(io.BytesIO(raw), formats=("PNG",)) as image:
                 if max(image.size) > MAX_SIDE:
-                    raise DicomError(f"a side of over {MAX_SIDE} pixels", code="failed:bounds")
+                    raise DicomError(f"a side of over {MAX_SIDE} pixels", code=StatusCode.FAILED_BOUNDS)
                 if image.mode.startswith("I"):
-                    raise DicomError("a PNG of 16 bits, where 8 were expected", code="failed:layout")
+                    raise DicomError("a PNG of 16 bits, where 8 were expected", code=StatusCode.FAILED_LAYOUT)
                 pixels = np.asarray(image if image.mode == "L" else image.convert("L"), np.uint8)
     except DicomError:
         raise
     except Image.DecompressionBombError:
-        raise DicomError(f"a side of over {MAX_SIDE} pixels", code="failed:bounds") from None
+        raise DicomError(f"a side of over {MAX_SIDE} pixels", code=StatusCode.FAILED_BOUNDS) from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
-        raise DicomError("this PNG cannot be decoded", code="failed:decode") from None
+        raise DicomError("this PNG cannot be decoded", code=StatusCode.FAILED_DECODE) from None
     return DecodedFile(pixels[None])
 
 
@@ -74,7 +75,7 @@ def read_volume(path: Path) -> DecodedFile:
     import SimpleITK
 
     if not path.stat().st_size:
-        raise DicomError("this file has no bytes", code="failed:empty")
+        raise DicomError("this file has no bytes", code=StatusCode.FAILED_EMPTY)
     sitk: Any = SimpleITK  # its functions carry no types
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -84,24 +85,24 @@ def read_volume(path: Path) -> DecodedFile:
         size = reader.GetSize()
         frames = int(np.prod(size[2:]))
         if max(size[:2]) > MAX_SIDE or frames > MAX_FRAMES:
-            raise DicomError("a size beyond any echocardiogram's", code="failed:bounds")
+            raise DicomError("a size beyond any echocardiogram's", code=StatusCode.FAILED_BOUNDS)
         image = reader.Execute()
         values = np.asarray(sitk.GetArrayFromImage(image))
         if _stored_bytes(path) < values.nbytes:  # the reader fills what is cut off with zeros and says nothing
-            raise DicomError("this image is cut short", code="failed:truncated")
+            raise DicomError("this image is cut short", code=StatusCode.FAILED_TRUNCATED)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise DicomError("this image is cut short or damaged", code="failed:truncated") from None
+        raise DicomError("this image is cut short or damaged", code=StatusCode.FAILED_TRUNCATED) from None
     except RuntimeError:
-        raise DicomError("this image cannot be decoded", code="failed:decode") from None
+        raise DicomError("this image cannot be decoded", code=StatusCode.FAILED_DECODE) from None
     if image.GetNumberOfComponentsPerPixel() != 1 or values.ndim not in (2, 3) or not values.size:
-        raise DicomError("not a gray picture or a sequence of such", code="failed:layout")
+        raise DicomError("not a gray picture or a sequence of such", code=StatusCode.FAILED_LAYOUT)
     if values.dtype != np.uint8:
         if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-            raise DicomError("gray levels outside 0 to 255", code="failed:layout")
+            raise DicomError("gray levels outside 0 to 255", code=StatusCode.FAILED_LAYOUT)
         values = np.rint(values).astype(np.uint8)
     along, down = image.GetSpacing()[:2]
     if not (0 < down < 1e3 and 0 < along < 1e3 and 0.1 <= down / along <= 10):
-        raise DicomError("a spacing that cannot be", code="failed:layout")
+        raise DicomError("a spacing that cannot be", code=StatusCode.FAILED_LAYOUT)
     return DecodedFile(values.reshape(-1, *values.shape[-2:]), (float(down), float(along)))
 
 
@@ -116,25 +117,27 @@ def read_video(path: Path) -> DecodedFile:
         from av.error import FFmpegError
     except ImportError:
         remedy = "Run: pip install 'heart2heart[video]'"
-        raise DicomError("the decoder PyAV is not installed", code="failed:no_decoder", remedy=remedy) from None
+        raise DicomError(
+            "the decoder PyAV is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy
+        ) from None
     av.logging.set_level(None)
     raw = _read_bytes(path)
     frames: list[npt.NDArray[np.uint8]] = []
     try:
         with av.open(io.BytesIO(raw), "r") as container:
             if not container.streams.video:
-                raise DicomError("no video stream in this file", code="failed:decode")
+                raise DicomError("no video stream in this file", code=StatusCode.FAILED_DECODE)
             container.streams.video[0].codec_context.thread_count = 1  # the processes are the parallelism
             for frame in container.decode(video=0):
                 if max(frame.height, frame.width) > MAX_SIDE or len(frames) >= MAX_FRAMES:
-                    raise DicomError("a size beyond any echocardiogram's", code="failed:bounds")
+                    raise DicomError("a size beyond any echocardiogram's", code=StatusCode.FAILED_BOUNDS)
                 frames.append(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
     except DicomError:
         raise
     except (FFmpegError, ValueError):
-        raise DicomError("this video cannot be decoded", code="failed:decode") from None
+        raise DicomError("this video cannot be decoded", code=StatusCode.FAILED_DECODE) from None
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
-        raise DicomError("no frame, or frames of several sizes", code="failed:decode")
+        raise DicomError("no frame, or frames of several sizes", code=StatusCode.FAILED_DECODE)
     return DecodedFile(np.stack(frames))
 
 
@@ -153,7 +156,7 @@ def _read_bytes(path: Path) -> bytes:
     """Return a file's bytes; an empty file has its own code."""
     raw = path.read_bytes()
     if not raw:
-        raise DicomError("this file has no bytes", code="failed:empty")
+        raise DicomError("this file has no bytes", code=StatusCode.FAILED_EMPTY)
     return raw
 
 

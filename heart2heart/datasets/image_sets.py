@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import MissingInputError, StoreError
+from heart2heart.schema.enums import ClipMode
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.quality import difference_hash
 
@@ -131,21 +132,21 @@ def add_images(
     classes: dict[str, int] = {}
     added = 0
     with store.writer() as writer:
-        for number in range(count):
-            content = hashlib.sha256(f"{site} {part} {number} ".encode() + images[number].tobytes()).hexdigest()
+        for index in range(count):
+            content = hashlib.sha256(f"{site} {part} {index} ".encode() + images[index].tobytes()).hexdigest()
             clip = content[:16]
-            classes[clip] = int(labels[number])
+            classes[clip] = int(labels[index])
             if clip in present:
                 continue
-            name = f"{site}-{part}-{number:06d}"
+            name = f"{site}-{part}-{index:06d}"
             writer.add(
                 {
                     "clip": clip, "site": site, "patient": name, "study": name, "content": content,
-                    "source": "image_set", "synthetic": False, "mode": "other", "rows": rows, "columns": columns,
+                    "source": "image_set", "synthetic": False, "mode": ClipMode.OTHER, "rows": rows, "columns": columns,
                     "n_source": 1, "quality": 1.0, "flags": [],
                 },
-                frames[number : number + 1],
-                [{"index": 0, "time_ms": None, "quality": 1.0, "dhash": int(hashes[number])}],
+                frames[index : index + 1],
+                [{"index": 0, "time_ms": None, "quality": 1.0, "dhash": int(hashes[index])}],
             )  # fmt: skip
             added += 1
     return ImageSetSummary(count, added, classes)

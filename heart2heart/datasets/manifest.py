@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from heart2heart.schema.status import CODES
+from heart2heart.schema.status import StatusCode
 from heart2heart.schema.store import OFFICIAL_SPLITS
 from heart2heart.utils import write_json
 
@@ -155,7 +156,7 @@ class DatasetReport:
     @property
     def accepted(self) -> int:
         """Files whose frames are in the store."""
-        return self.codes.get("accepted", 0)
+        return self.codes.get(StatusCode.ACCEPTED, 0)
 
     def status_rows(self) -> list[tuple[str, int, str]]:
         """Return status, number of files and meaning, for a table."""

@@ -76,8 +76,8 @@ def add_mimic(
     part = SubProgress(progress or NoProgress(), start=0, span=100, total=len(files))
     done = ingest(files, site=NAME, store=root, key=key, settings=settings, workers=workers, progress=part)
     store = FrameStore.open(root)
-    mine = store.clips.filter(pc.equal(store.clips["site"], NAME))
-    present = int(pc.count_distinct(mine["patient"]).as_py())
+    clips = store.clips.filter(pc.equal(store.clips["site"], NAME))
+    present = int(pc.count_distinct(clips["patient"]).as_py())
     notes = ["no view is labeled and no split is given: label clips, then propose a split by patient"]
     if present > patients:
         notes.append(f"the headers name {present} patients, the list {patients}: some may count as several")

@@ -13,6 +13,8 @@ from heart2heart.datasets.file_readers import READERS, DecodedFile
 from heart2heart.datasets.manifest import DatasetFile, clip_id
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError
+from heart2heart.schema.enums import ClipMode
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.quality import difference_hash, frame_quality
@@ -66,27 +68,27 @@ class FilePreparer:
         try:
             content = _content_sha256(item)
             if known is not None:
-                return PreparedFile("accepted" if known == content else "failed:changed", content)
+                return PreparedFile(StatusCode.ACCEPTED if known == content else StatusCode.FAILED_CHANGED, content)
             return self._prepare(item, content, READERS[item.reader](item.path))
         except DicomError as error:
             return PreparedFile(error.code)
         except OSError:
-            return PreparedFile("failed:unreadable")
+            return PreparedFile(StatusCode.FAILED_UNREADABLE)
         except MemoryError:
-            return PreparedFile("failed:memory")
+            return PreparedFile(StatusCode.FAILED_MEMORY)
         except DECODE_ERRORS:
-            return PreparedFile("failed:internal")
+            return PreparedFile(StatusCode.FAILED_INTERNAL)
 
     def _prepare(self, item: DatasetFile, content: str, pictures: DecodedFile) -> PreparedFile:
         count, height, width = pictures.pixels.shape
-        kept = FrameRule.parse(self.rule).choose(count, [place for place in item.phases if place < count])
+        kept = FrameRule.parse(self.rule).choose(count, [position for position in item.phases if position < count])
         pixels = resample_to_square(pictures.pixels[kept], self.geometry, pictures.spacing_mm)
         inside = pixels.max(axis=0) > 0
         quality, hashes = frame_quality(pixels, inside), difference_hash(_content_box(pixels, inside))
         spacing = pictures.spacing_mm
         row = {
             "clip": clip_id(self.source, item.key), "site": self.source, "patient": item.patient, "study": item.study,
-            "content": content, "source": self.source, "synthetic": False, "mode": "b_mode", "rows": height,
+            "content": content, "source": self.source, "synthetic": False, "mode": ClipMode.B_MODE, "rows": height,
             "columns": width, "n_source": count, "spacing_mm": None if spacing is None else list(spacing),
             "frame_time_ms": item.frame_time_ms, "age": item.age, "sex": item.sex, "quality": float(quality.mean()),
             "flags": [],
@@ -94,15 +96,15 @@ class FilePreparer:
         step = item.frame_time_ms
         frames = [
             {
-                "index": item.index + place,
-                "time_ms": None if step is None else place * step,
-                "phase": item.phases.get(place),
+                "index": item.index + position,
+                "time_ms": None if step is None else position * step,
+                "phase": item.phases.get(position),
                 "quality": float(score),
                 "dhash": int(code),
             }
-            for place, score, code in zip(kept.tolist(), quality, hashes, strict=True)
+            for position, score, code in zip(kept.tolist(), quality, hashes, strict=True)
         ]
-        return PreparedFile("accepted", content, row, pixels, tuple(frames))
+        return PreparedFile(StatusCode.ACCEPTED, content, row, pixels, tuple(frames))
 
 
 def resample_to_square(

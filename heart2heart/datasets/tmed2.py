@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from heart2heart.datasets.label_tables import ViewTranslator, merge_labels, read_csv
 from heart2heart.datasets.manifest import DatasetFile, DatasetManifest, PublishedCount, clip_id, official_rows
 from heart2heart.errors import MissingInputError
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
 
@@ -30,8 +31,13 @@ TRAIN_COUNTS = {0: (632, 239, 405, 285), 1: (650, 223, 462, 325), 2: (572, 199, 
 """Training frames of DEV56 by fold, in the order of `SCORED_VIEWS` (Huang et al., AISTATS 2023, released code)."""
 
 _FRAME_FOLDERS = ("view_and_diagnosis_labeled_set", "view_labeled_set", "unlabeled_set")
-_FRAME = re.compile(r"(?P<patient>\d{1,9})s(?P<study>\d{1,9})_(?P<place>\d{1,9})\.png")
-_ROLES = {"train": "train", "val": "validation", "test": "test", "unlabeled": "unlabeled"}
+_FRAME = re.compile(r"(?P<patient>\d{1,9})s(?P<study>\d{1,9})_(?P<frame>\d{1,9})\.png")
+_ROLES = {
+    "train": SplitRole.TRAIN,
+    "val": SplitRole.VALIDATION,
+    "test": SplitRole.TEST,
+    "unlabeled": SplitRole.UNLABELED,
+}
 _REMEDY = "Name the folder `approved_users_only` of TMED-2, or the one above it, as it was unpacked"
 
 
@@ -48,7 +54,7 @@ def scan(folder: Path) -> DatasetManifest:
     root = next((each for each in (folder, folder / "approved_users_only") if _is_root(each)), None)
     if root is None:
         raise MissingInputError("no labels_per_image.csv here", where=folder, remedy=_REMEDY)
-    paths, strays = _find_frames(root)
+    paths, unnamed = _find_frames(root)
     words, notes = ViewTranslator("tmed2"), []
     labels: dict[str, str | None] = {}
     splits: list[pa.Table] = []
@@ -57,8 +63,8 @@ def scan(folder: Path) -> DatasetManifest:
             for part in ("labeledpart", "unlabeledpart"):
                 path = root / budget / f"TMED2_fold{fold}_{part}.csv"
                 if path.exists():
-                    said, rows = _read_split(path, f"{budget}/fold{fold}", words)
-                    merge_labels(labels, said, where=path)
+                    part_labels, rows = _read_split(path, f"{budget}/fold{fold}", words)
+                    merge_labels(labels, part_labels, where=path)
                     splits.append(rows)
                 else:
                     notes.append(f"{budget}/{path.name} is missing, so that split is not whole")
@@ -69,9 +75,9 @@ def scan(folder: Path) -> DatasetManifest:
     merge_labels(labels, _labels_per_image(root, [key for key in paths if _is_labeled(key)], words), where=root)
     items = tuple(_dataset_file(key, paths[key], labels.get(key)) for key in sorted(paths))
     pool = [clip_id(NAME, key) for key in paths if key.startswith("unlabeled_set")]
-    splits.append(official_rows(EVERY_SPLIT, pool, ["unlabeled"] * len(pool)))
-    if strays:
-        notes.append(f"{strays} PNG files lie elsewhere or are not named <patient>s<study>_<i>.png and were left out")
+    splits.append(official_rows(EVERY_SPLIT, pool, [SplitRole.UNLABELED] * len(pool)))
+    if unnamed:
+        notes.append(f"{unnamed} PNG files lie elsewhere or are not named <patient>s<study>_<i>.png and were left out")
     official = pa.concat_tables(splits)
     return DatasetManifest(
         source=NAME,
@@ -89,23 +95,23 @@ def _is_root(folder: Path) -> bool:
 
 def _find_frames(root: Path) -> tuple[dict[str, Path], int]:
     """Return the frames by key, and how many PNG files are none."""
-    found: dict[str, Path] = {}
-    strays = 0
+    paths: dict[str, Path] = {}
+    unnamed = 0
     for top in _FRAME_FOLDERS:
-        for place, _, names in os.walk(root / top):
-            folder = _without_repeats(Path(place).relative_to(root).as_posix())
+        for directory, _, names in os.walk(root / top):
+            folder = _without_repeats(Path(directory).relative_to(root).as_posix())
             for name in names:
                 if _FRAME.fullmatch(name):
-                    found[f"{folder}/{name}"] = Path(place) / name
+                    paths[f"{folder}/{name}"] = Path(directory) / name
                 else:
-                    strays += name.lower().endswith(".png")
-    return found, strays
+                    unnamed += name.lower().endswith(".png")
+    return paths, unnamed
 
 
 def _without_repeats(text: str) -> str:
     """Return a folder's name without repeats: unpacking often makes unlabeled_set/unlabeled_set."""
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
-    return "/".join(part for place, part in enumerate(parts) if place == 0 or part != parts[place - 1])
+    return "/".join(part for index, part in enumerate(parts) if index == 0 or part != parts[index - 1])
 
 
 def _is_labeled(key: str) -> bool:
@@ -116,17 +122,19 @@ def _read_split(path: Path, split: str, words: ViewTranslator) -> tuple[dict[str
     """Return the label of each frame that a split's table names, and the rows of the split."""
     table = read_csv(path, ("query_key", "view_label", "view_classifier_split", "SourceFolder"), remedy=_REMEDY)
     keys = [
-        f"{_without_repeats(place)}/{name}"
-        for place, name in zip(table["SourceFolder"], table["query_key"], strict=True)
+        f"{_without_repeats(row_index)}/{name}"
+        for row_index, name in zip(table["SourceFolder"], table["query_key"], strict=True)
     ]
     views = [words.translate(word) for word in table["view_label"]]
     labels: dict[str, str | None] = {}
     for key, view in zip(keys, views, strict=True):
         merge_labels(labels, {key: view}, where=path)
-    roles = [_ROLES.get(word, "excluded") for word in table["view_classifier_split"]]
-    once = {key: place for place, key in enumerate(keys)}.values()
-    clips = [clip_id(NAME, keys[place]) for place in once]
-    return labels, official_rows(split, clips, [roles[place] for place in once], [views[place] for place in once])
+    roles = [_ROLES.get(word, SplitRole.EXCLUDED) for word in table["view_classifier_split"]]
+    once = {key: row_index for row_index, key in enumerate(keys)}.values()
+    clips = [clip_id(NAME, keys[row_index]) for row_index in once]
+    return labels, official_rows(
+        split, clips, [roles[row_index] for row_index in once], [views[row_index] for row_index in once]
+    )
 
 
 def _labels_per_image(root: Path, labeled: Sequence[str], words: ViewTranslator) -> dict[str, str | None]:
@@ -136,25 +144,25 @@ def _labels_per_image(root: Path, labeled: Sequence[str], words: ViewTranslator)
     folder and name. A name may also stand in it as `Not_Provided`, for the frame of that name in an unlabeled folder.
     """
     table = read_csv(root / "labels_per_image.csv", ("query_key", "view_label"), remedy=_REMEDY)
-    said: dict[str, set[str]] = {}
+    views_by_name: dict[str, set[str]] = {}
     for name, word in zip(table["query_key"], table["view_label"], strict=True):
         if (view := words.translate(word)) is not None:
-            said.setdefault(name, set()).add(view)
+            views_by_name.setdefault(name, set()).add(view)
     times = Counter(key.rpartition("/")[2] for key in labeled)
-    found: dict[str, str | None] = {}
+    labels: dict[str, str | None] = {}
     for key in labeled:
         name = key.rpartition("/")[2]
-        views = said.get(name, set())
+        views = views_by_name.get(name, set())
         if times[name] == 1 and len(views) == 1:
-            found[key] = min(views)
-    return found
+            labels[key] = min(views)
+    return labels
 
 
 def _dataset_file(key: str, path: Path, view: str | None) -> DatasetFile:
-    found = _FRAME.fullmatch(path.name)
-    assert found is not None
-    patient = f"{NAME}-{int(found['patient'])}"
-    return DatasetFile(key, path, "png", patient, f"{patient}s{int(found['study'])}", view, index=int(found["place"]))
+    match = _FRAME.fullmatch(path.name)
+    assert match is not None
+    patient = f"{NAME}-{int(match['patient'])}"
+    return DatasetFile(key, path, "png", patient, f"{patient}s{int(match['study'])}", view, index=int(match["frame"]))
 
 
 def _published_counts(items: tuple[DatasetFile, ...], official: pa.Table) -> Iterator[PublishedCount]:
@@ -175,8 +183,8 @@ def _published_counts(items: tuple[DatasetFile, ...], official: pa.Table) -> Ite
     for fold, counts in TRAIN_COUNTS.items():
         for view, count in zip(SCORED_VIEWS, counts, strict=True):
             what = f"DEV56/fold{fold} train {view}"
-            yield PublishedCount(what, count, by_cell.get((f"DEV56/fold{fold}", "train", view), {}))
-    for role, count in (("validation", 235), ("test", 2019)):
+            yield PublishedCount(what, count, by_cell.get((f"DEV56/fold{fold}", SplitRole.TRAIN, view), {}))
+    for role, count in ((SplitRole.VALIDATION, 235), (SplitRole.TEST, 2019)):
         merged: dict[str, str] = {}
         for view in SCORED_VIEWS:
             merged |= by_cell.get(("DEV56/fold1", role, view), {})

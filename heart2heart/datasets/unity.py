@@ -11,12 +11,15 @@ import os
 import re
 from pathlib import Path
 
-from heart2heart.datasets.label_tables import ViewTranslator, merge_labels, read_csv
-from heart2heart.datasets.manifest import DatasetFile, DatasetManifest
+from heart2heart.datasets.label_tables import ViewTranslator
+from heart2heart.datasets.label_tables import merge_labels
+from heart2heart.datasets.label_tables import read_csv
+from heart2heart.datasets.manifest import DatasetFile
+from heart2heart.datasets.manifest import DatasetManifest
 from heart2heart.errors import MissingInputError
 
 NAME = "unity"
-_FRAME = re.compile(r"(?:(?P<kind>\d\d)-)?(?P<hash>[0-9a-f]{64})-(?P<place>\d{4})\.png", re.IGNORECASE)
+_FRAME = re.compile(r"(?:(?P<kind>\d\d)-)?(?P<hash>[0-9a-f]{64})-(?P<frame>\d{4})\.png", re.IGNORECASE)
 _HASH_KEPT = 24  # hexadecimal digits: enough that no two clips meet
 _REMEDY = "Name the folder that holds `png-cache` and view_index.csv of the Unity Imaging data set"
 
@@ -34,17 +37,17 @@ def scan(folder: Path) -> DatasetManifest:
     paths: dict[str, Path] = {}
     repeated: list[str] = []
     indices: list[Path] = []
-    strays = 0
-    for place, folders, names in os.walk(folder):
+    misnamed = 0
+    for directory, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            path = Path(place) / name
+            path = Path(directory) / name
             if name == "view_index.csv":
                 indices.append(path)
             elif name.lower().endswith(".png"):
                 key = canonical_name(path.relative_to(folder).as_posix())
                 if key is None:
-                    strays += 1
+                    misnamed += 1
                 elif key in paths:
                     repeated.append(path.relative_to(folder).as_posix())
                 else:
@@ -63,8 +66,8 @@ def scan(folder: Path) -> DatasetManifest:
     notes = words.notes()
     if unnamed:
         notes.append(f"{unnamed} rows of view_index.csv name no frame of Unity and were left out")
-    if strays:
-        notes.append(f"{strays} PNG files are not named <class>-<hash>-<frame>.png and were left out")
+    if misnamed:
+        notes.append(f"{misnamed} PNG files are not named <class>-<hash>-<frame>.png and were left out")
     bare = sum(key not in labels for key in paths)
     if bare:
         notes.append(f"{bare} frames are not in view_index.csv; they are kept without a label")
@@ -84,15 +87,15 @@ def canonical_name(name: str) -> str | None:
     Without a prefix the class is that of the folder above `<aa>/<bb>/`, and 01 where no folder is told.
     """
     *folders, last = name.replace("\\", "/").split("/")
-    found = _FRAME.fullmatch(last)
-    if found is None:
+    match = _FRAME.fullmatch(last)
+    if match is None:
         return None
     above = folders[-3] if len(folders) >= 3 and re.fullmatch(r"\d\d", folders[-3]) else "01"
-    return f"{found['kind'] or above}-{found['hash'].lower()}-{found['place']}.png"
+    return f"{match['kind'] or above}-{match['hash'].lower()}-{match['frame']}.png"
 
 
 def _dataset_file(key: str, path: Path, view: str | None) -> DatasetFile:
-    found = _FRAME.fullmatch(key)
-    assert found is not None
-    cluster = f"{NAME}-{found['hash'][:_HASH_KEPT]}"
-    return DatasetFile(key, path, "png", cluster, cluster, view, index=int(found["place"]))
+    match = _FRAME.fullmatch(key)
+    assert match is not None
+    cluster = f"{NAME}-{match['hash'][:_HASH_KEPT]}"
+    return DatasetFile(key, path, "png", cluster, cluster, view, index=int(match["frame"]))

@@ -67,8 +67,8 @@ def phase_times(phase: float, start: float, heart_rate: float, seconds: float) -
     """
     beat = 60.0 / heart_rate
     first = math.ceil(start - phase)
-    found = (beat * (first + number + phase - start) for number in range(math.ceil(seconds / beat) + 1))
-    return [time for time in found if time <= seconds]
+    times = (beat * (first + index + phase - start) for index in range(math.ceil(seconds / beat) + 1))
+    return [time for time in times if time <= seconds]
 
 
 def cycle_curve(name: str, phase: npt.ArrayLike) -> Curve:

@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import get_view
 from heart2heart.synthetic.cardiac_motion import END_SYSTOLE, phase_times
 from heart2heart.synthetic.config import HospitalConfig
@@ -109,12 +110,12 @@ def recording_dataset(
     clip = len(recording.frames) > 1
     sop_class = US_MULTI_FRAME if clip else US_IMAGE
     dataset = base_dataset(sop_class, instance_uid, study, hospital, number, SYNTAX_UIDS[hospital.syntax])
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "EPICARDIAL", "0011" if recording.mode == "colour" else "0001"]
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "EPICARDIAL", "0011" if recording.mode == ClipMode.COLOUR else "0001"]
     dataset.TransducerData = [hospital.transducer, "", ""]
     dataset.HeartRate = round(heart_rate)
     dataset.BurnedInAnnotation = "NO" if hospital.overlays.banner == "none" else "YES"
     dataset.SequenceOfUltrasoundRegions = Sequence([region.to_dataset() for region in recording.regions])
-    dataset.UltrasoundColorDataPresent = 1 if recording.mode == "colour" else 0
+    dataset.UltrasoundColorDataPresent = 1 if recording.mode == ClipMode.COLOUR else 0
     if clip:
         dataset.NumberOfFrames = len(recording.frames)
         _set_frame_times(dataset, recording, hospital)

@@ -99,10 +99,10 @@ def _existing_summary(folder: Path, config: HospitalConfig, seed: int) -> Simula
     remedy = "Choose another output folder, or remove this one"
     if not (folder / SUMMARY_FILE).is_file():
         raise ExistsError("this folder is not a synthetic hospital", where=folder, remedy=remedy)
-    found = SimulationSummary.parse(read_json(folder / SUMMARY_FILE, what="simulation summary"), where=folder)
-    if (found.version, found.seed, found.config_sha256) != (SIMULATOR_VERSION, seed, config.digest()):
+    summary = SimulationSummary.parse(read_json(folder / SUMMARY_FILE, what="simulation summary"), where=folder)
+    if (summary.version, summary.seed, summary.config_sha256) != (SIMULATOR_VERSION, seed, config.digest()):
         raise ExistsError("this hospital was simulated with another seed or configuration", where=folder, remedy=remedy)
-    return found
+    return summary
 
 
 def _write_hospital(

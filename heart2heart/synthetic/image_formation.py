@@ -199,8 +199,8 @@ def render_clip(
     Returns:
         uint8 `(n_frames, rows, columns)`, black outside the sector.
     """
-    taken = acquire(view, patient, machine, rng)
-    return render_frames(taken, frame_phases(n_frames, frame_rate, patient.heart_rate, float(rng.uniform())), rng)
+    acquisition = acquire(view, patient, machine, rng)
+    return render_frames(acquisition, frame_phases(n_frames, frame_rate, patient.heart_rate, float(rng.uniform())), rng)
 
 
 def render_frames(acquisition: Acquisition, phase: Floats, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

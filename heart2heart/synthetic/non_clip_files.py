@@ -36,26 +36,24 @@ def write_non_clip_files(
     """
     strays, archive = hospital.strays, folder / "archive"
     archive.mkdir()
-    for number in range(strays.text_files):
-        text = f"Export log {number} of synthetic hospital {hospital.name}. No clip in here.\n"
-        (archive / f"export{number}.txt").write_text(text, encoding="utf-8")
-    for number in range(strays.captures):
-        uid = make_uid(seed, hospital.name, "capture", number)
-        _worksheet(study, hospital, uid, 900 + number).save_as(
-            archive / f"capture{number}.dcm", enforce_file_format=True
-        )
-    for number in range(strays.reports):
-        uid = make_uid(seed, hospital.name, "report", number)
-        _structured_report(study, hospital, uid, 950 + number).save_as(
-            archive / f"report{number}.dcm", enforce_file_format=True
+    for index in range(strays.text_files):
+        text = f"Export log {index} of synthetic hospital {hospital.name}. No clip in here.\n"
+        (archive / f"export{index}.txt").write_text(text, encoding="utf-8")
+    for index in range(strays.captures):
+        uid = make_uid(seed, hospital.name, "capture", index)
+        _worksheet(study, hospital, uid, 900 + index).save_as(archive / f"capture{index}.dcm", enforce_file_format=True)
+    for index in range(strays.reports):
+        uid = make_uid(seed, hospital.name, "report", index)
+        _structured_report(study, hospital, uid, 950 + index).save_as(
+            archive / f"report{index}.dcm", enforce_file_format=True
         )
     count = strays.text_files + strays.captures + strays.reports
-    for number in range(min(strays.truncated, len(clips))):
-        whole = clips[number].read_bytes()
-        (archive / f"truncated{number}.dcm").write_bytes(whole[: len(whole) * 3 // 5])
+    for index in range(min(strays.truncated, len(clips))):
+        whole = clips[index].read_bytes()
+        (archive / f"truncated{index}.dcm").write_bytes(whole[: len(whole) * 3 // 5])
         count += 1
-    for number in range(min(strays.copies, len(clips))):
-        (archive / f"copy{number}.dcm").write_bytes(clips[-1 - number].read_bytes())
+    for index in range(min(strays.copies, len(clips))):
+        (archive / f"copy{index}.dcm").write_bytes(clips[-1 - index].read_bytes())
         count += 1
     return count
 

@@ -101,11 +101,11 @@ def _set_palette(dataset: Dataset, frames: Bytes) -> None:
         index = scaled[frames]
     else:
         cube = frames >> 3
-        place = (cube[..., 0].astype(np.int32) << 10) | (cube[..., 1].astype(np.int32) << 5) | cube[..., 2]
+        colour_code = (cube[..., 0].astype(np.int32) << 10) | (cube[..., 1].astype(np.int32) << 5) | cube[..., 2]
         gray = (frames[..., 0] == frames[..., 1]) & (frames[..., 1] == frames[..., 2])
-        index = np.where(gray, scaled[frames[..., 0]], nearest[place])
-    for number, name in enumerate(("Red", "Green", "Blue")):
+        index = np.where(gray, scaled[frames[..., 0]], nearest[colour_code])
+    for descriptor_index, name in enumerate(("Red", "Green", "Blue")):
         setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
-        words = entries[:, number].astype("<u2") * 257
+        words = entries[:, descriptor_index].astype("<u2") * 257
         setattr(dataset, f"{name}PaletteColorLookupTableData", words.tobytes())
     _set_native(dataset, index)

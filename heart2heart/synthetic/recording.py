@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from heart2heart.schema.enums import ClipMode
 from heart2heart.synthetic.colour_doppler import ColourBox, render_colour, velocity_colour_map
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.image_formation import Acquisition, acquire, frame_phases, render_frames
@@ -102,7 +103,7 @@ class Recording:
     """
 
     frames: Bytes
-    mode: str
+    mode: ClipMode
     view: str
     regions: tuple[UltrasoundRegionItem, ...]
     times: npt.NDArray[np.float64]
@@ -129,7 +130,7 @@ def record_clip(
         colour: Colour Doppler instead of B-mode.
     """
     machine = hospital.machine
-    taken = acquire(view, patient, machine, rng)
+    acquisition = acquire(view, patient, machine, rng)
     count = int(rng.integers(hospital.frames[0], hospital.frames[1] + 1))
     rate = hospital.frame_rate * (0.7 if colour else 1.0)
     times = np.arange(count) / rate
@@ -139,15 +140,17 @@ def record_clip(
     phase = (start + times * patient.heart_rate / 60.0).astype(np.float32)
     sector = scan_converter(machine)
     layer = OverlayLayer(machine.rows, machine.columns)
-    burn_in_overlays(layer, hospital, sector, taken.depth_cm, caption, f"{rate:.0f} fps   {patient.heart_rate:.0f} bpm")
-    regions = [tissue_region(sector, taken.depth_cm, machine.rows, machine.columns)]
+    burn_in_overlays(
+        layer, hospital, sector, acquisition.depth_cm, caption, f"{rate:.0f} fps   {patient.heart_rate:.0f} bpm"
+    )
+    regions = [tissue_region(sector, acquisition.depth_cm, machine.rows, machine.columns)]
     if colour:
         box = _random_colour_box(view, rng)
-        frames = render_colour(taken, phase, box, rng)
+        frames = render_colour(acquisition, phase, box, rng)
         draw_colour_box(layer, sector, machine, box.beams, box.samples, hospital.overlays.tint)
-        regions = _colour_regions(regions[0], sector, taken, box, own=hospital.colour_as_own_region)
+        regions = _colour_regions(regions[0], sector, acquisition, box, own=hospital.colour_as_own_region)
     else:
-        frames = render_frames(taken, phase, rng)
+        frames = render_frames(acquisition, phase, rng)
     regions += _gray_and_colour_bars(layer, hospital, colour=colour)
     strip = _ecg_trace(hospital, float(times[-1]) + 0.05) if hospital.overlays.ecg else None
     if strip is not None:
@@ -156,7 +159,7 @@ def record_clip(
     if strip is not None:
         strip.draw_cursor(frames, times)
         regions += [_ecg_region(strip)] if hospital.ecg_region else []
-    return Recording(frames, "colour" if colour else "b_mode", view, tuple(regions), times, start)
+    return Recording(frames, ClipMode.COLOUR if colour else ClipMode.B_MODE, view, tuple(regions), times, start)
 
 
 def _ecg_trace(hospital: HospitalConfig, seconds: float) -> EcgTrace:
@@ -193,14 +196,14 @@ def burn_in_overlays(
         layer.draw_text(4, 2 + step, caption[2], tint)
         layer.draw_text(layer.columns - 4, 2, hospital.station, tint, right=True)
     elif overlays.banner == "left":
-        for number, words in enumerate(caption):
-            layer.draw_text(4, 4 + number * step, words, tint)
+        for index, words in enumerate(caption):
+            layer.draw_text(4, 4 + index * step, words, tint)
     elif overlays.banner == "bottom":
         layer.fill_rectangle((0, layer.rows - step - 3, layer.columns, layer.rows), (18, 32, 70))
         layer.draw_text(4, layer.rows - step, "   ".join(caption), tint)
     level = layer.rows // 3
-    for number, words in enumerate((hospital.transducer, f"{depth_cm:.0f} cm", *settings.split("   "), "MI 1.1")):
-        layer.draw_text(4, level + number * step, words, tint)
+    for index, words in enumerate((hospital.transducer, f"{depth_cm:.0f} cm", *settings.split("   "), "MI 1.1")):
+        layer.draw_text(4, level + index * step, words, tint)
     if overlays.ticks != "none":
         draw_depth_ticks(layer, overlays.ticks, sector, hospital.machine, depth_cm, tint)
 
@@ -267,7 +270,7 @@ def _gray_and_colour_bars(layer: OverlayLayer, hospital: HospitalConfig, *, colo
     box = (right - 9, layer.rows // 8, right, layer.rows // 8 + layer.rows // 4)
     ramp = np.repeat(np.arange(255, -1, -1, dtype=np.uint8)[:, None], 3, axis=1)
     layer.paste_bar(box, ramp)
-    found = [
+    bars = [
         UltrasoundRegionItem(
             RegionSpatialFormat.GRAPHICS, RegionDataType.GRAY_BAR, (box[0], box[1], box[2] - 1, box[3] - 1)
         )
@@ -275,14 +278,14 @@ def _gray_and_colour_bars(layer: OverlayLayer, hospital: HospitalConfig, *, colo
     if colour:
         lower = (box[0], box[3] + 14, box[2], box[3] + 14 + layer.rows // 4)
         layer.paste_bar(lower, velocity_colour_map()[::-1])
-        found.append(
+        bars.append(
             UltrasoundRegionItem(
                 RegionSpatialFormat.GRAPHICS,
                 RegionDataType.COLOUR_BAR,
                 (lower[0], lower[1], lower[2] - 1, lower[3] - 1),
             )
         )
-    return found
+    return bars
 
 
 def random_phase(rng: np.random.Generator) -> npt.NDArray[np.float32]:

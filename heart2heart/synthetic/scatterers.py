@@ -216,9 +216,9 @@ def _transmission(
     beams = np.linspace(-1.0, 1.0, len(fine.angles), dtype=np.float32)
     window = -(4.0 + 16.0 * (1.0 - patient.quality)) * np.clip((np.abs(beams) - 0.62) / 0.38, 0.0, 1.0) ** 1.5
     for _ in range(rng.poisson(0.6 + 1.8 * (1.0 - patient.quality))):
-        place, width = rng.uniform(-1.0, 1.0), rng.uniform(0.05, 0.16)
+        centre, width = rng.uniform(-1.0, 1.0), rng.uniform(0.05, 0.16)
         window = window - rng.uniform(3.0, 6.0 + 12.0 * (1.0 - patient.quality)) * np.exp(
-            -(((beams - place) / width) ** 2)
+            -(((beams - centre) / width) ** 2)
         )
     starts = np.clip(depth / 4.0, 0.0, 1.0)
     total: Floats = np.power(10.0, (relative + window[:, None] * starts) / 20.0).astype(np.float32)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from heart2heart.schema.enums import ClipMode
 from heart2heart.synthetic.cardiac_motion import cycle_curve
 from heart2heart.synthetic.config import HospitalConfig, MachineConfig
 from heart2heart.synthetic.image_formation import (
@@ -119,23 +120,23 @@ def record_m_mode(
 ) -> Recording:
     """Record an M-mode still through the left ventricle or the mitral valve, from the parasternal long axis."""
     small = _small_sector_machine(hospital.machine)
-    taken = acquire("PLAX", patient, small, rng)
-    x, z = taken.scene.landmarks["mitral" if rng.random() < 0.5 else "LV"]
-    angle = float(np.arctan2(x, z + taken.grid.face))
+    acquisition = acquire("PLAX", patient, small, rng)
+    x, z = acquisition.scene.landmarks["mitral" if rng.random() < 0.5 else "LV"]
+    angle = float(np.arctan2(x, z + acquisition.grid.face))
     box = _trace_box(hospital.machine)
     seconds = float(rng.uniform(2.5, 4.0))
     wide, tall = box[2] - box[0] + 1, box[3] - box[1] + 1
-    trace = m_mode_trace(taken, angle, seconds, wide, rng)
+    trace = m_mode_trace(acquisition, angle, seconds, wide, rng)
     fitted = np.asarray(Image.fromarray(trace).resize((wide, tall), Image.Resampling.BILINEAR))
     region = UltrasoundRegionItem(
         RegionSpatialFormat.M_MODE,
         RegionDataType.TISSUE,
         box,
         (PhysicalUnit.SECONDS, PhysicalUnit.CM),
-        (seconds / wide, taken.depth_cm / tall),
+        (seconds / wide, acquisition.depth_cm / tall),
         (0, 0),
     )
-    return _compose(taken, hospital, caption, angle, fitted, region, "m_mode", "PLAX", rng)
+    return _compose(acquisition, hospital, caption, angle, fitted, region, ClipMode.M_MODE, "PLAX", rng)
 
 
 def record_spectral(
@@ -145,9 +146,9 @@ def record_spectral(
     flows = ["mitral", "outflow", *(["leak"] if patient.regurgitation > 0 else [])]
     view, flow, peak, scale, mark, data = _FLOWS[flows[int(rng.integers(len(flows)))]]
     small = _small_sector_machine(hospital.machine)
-    taken = acquire(view, patient, small, rng)
-    x, z = taken.scene.landmarks[mark]
-    angle = float(np.arctan2(x, z + taken.grid.face))
+    acquisition = acquire(view, patient, small, rng)
+    x, z = acquisition.scene.landmarks[mark]
+    angle = float(np.arctan2(x, z + acquisition.grid.face))
     box = _trace_box(hospital.machine)
     seconds = float(rng.uniform(2.5, 4.0))
     wide, tall = box[2] - box[0] + 1, box[3] - box[1] + 1
@@ -163,7 +164,7 @@ def record_spectral(
         deltas,
         (0, tall // 2),
     )
-    return _compose(taken, hospital, caption, angle, trace, region, "spectral", view, rng)
+    return _compose(acquisition, hospital, caption, angle, trace, region, ClipMode.SPECTRAL, view, rng)
 
 
 def _small_sector_machine(machine: MachineConfig) -> MachineConfig:
@@ -181,7 +182,7 @@ def _trace_box(machine: MachineConfig) -> tuple[int, int, int, int]:
 
 def _compose(
     acquisition: Acquisition, hospital: HospitalConfig, caption: tuple[str, ...], angle: float, trace: Floats, region: UltrasoundRegionItem,
-    mode: str, view: str, rng: np.random.Generator,
+    mode: ClipMode, view: str, rng: np.random.Generator,
 ) -> Recording:  # fmt: skip
     small = acquisition.machine
     sector = scan_converter(small)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import SCORED_VIEWS, VOCABULARIES
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.dicom_header import StudyHeader, recording_dataset
@@ -37,7 +38,7 @@ class WrittenFile:
     path: str
     uid: str
     view: str
-    mode: str
+    mode: ClipMode
     label: str
     rater: str
     labeled_at: str
@@ -54,13 +55,13 @@ def write_patient(hospital: HospitalConfig, folder: Path, seed: int, index: int)
     if rng.random() < hospital.second_study:
         times.append(first + datetime.timedelta(days=int(rng.integers(40, 500))))
     written = []
-    for number, time in enumerate(times):
-        uid = make_uid(seed, hospital.name, index, number, "study")
-        series = make_uid(seed, hospital.name, index, number, "series")
+    for study_index, time in enumerate(times):
+        uid = make_uid(seed, hospital.name, index, study_index, "study")
+        series = make_uid(seed, hospital.name, index, study_index, "series")
         study = StudyHeader(identity, time, uid, series, f"ACC{int(rng.integers(10**7, 10**8))}")
-        where = folder / f"study{index:04d}_{number + 1}"
+        where = folder / f"study{index:04d}_{study_index + 1}"
         where.mkdir(parents=True)
-        written += _write_study(hospital, where, study, patient, seed, (index, number), rng)
+        written += _write_study(hospital, where, study, patient, seed, (index, study_index), rng)
     return written
 
 
@@ -72,20 +73,20 @@ def invented_study(hospital: HospitalConfig, seed: int) -> StudyHeader:
     return StudyHeader(identity, time, study, series, "ACC00000000")
 
 
-def draw_recordings(hospital: HospitalConfig, labeled: bool, rng: np.random.Generator) -> list[tuple[str, str]]:
+def draw_recordings(hospital: HospitalConfig, labeled: bool, rng: np.random.Generator) -> list[tuple[str, ClipMode]]:
     """Draw (view, mode) of each recording from the case mix; a labeled study has every scored view in B-mode."""
     mix = hospital.mix
     names, weights = zip(*mix.weights().items(), strict=True)
     chances = np.array(weights) / sum(weights)
-    modes = ("b_mode", "colour", "m_mode", "spectral")
+    modes = (ClipMode.B_MODE, ClipMode.COLOUR, ClipMode.M_MODE, ClipMode.SPECTRAL)
     shares = np.array([1.0 - mix.colour - mix.m_mode - mix.spectral, mix.colour, mix.m_mode, mix.spectral])
     count = int(rng.integers(hospital.clips[0], hospital.clips[1] + 1))
-    plan = [(view, "b_mode") for view in SCORED_VIEWS] if labeled else []
+    plan = [(view, ClipMode.B_MODE) for view in SCORED_VIEWS] if labeled else []
     while len(plan) < count:
         view = names[int(rng.choice(len(names), p=chances))]
         plan.append((view, modes[int(rng.choice(4, p=np.clip(shares, 0.0, 1.0) / shares.sum()))]))
     order = rng.permutation(len(plan))
-    return [plan[place] for place in order]
+    return [plan[index] for index in order]
 
 
 def _write_study(
@@ -94,26 +95,26 @@ def _write_study(
 ) -> list[WrittenFile]:  # fmt: skip
     labeled = key[0] < hospital.labeled_patients
     written = []
-    for number, (view, mode) in enumerate(draw_recordings(hospital, labeled, rng), start=1):
+    for index, (view, mode) in enumerate(draw_recordings(hospital, labeled, rng), start=1):
         recording = record_mode(view, mode, patient, hospital, study.caption, rng)
-        uid = make_uid(seed, hospital.name, *key, number)
+        uid = make_uid(seed, hospital.name, *key, index)
         coded = bool(rng.random() < hospital.view_code)
         # From a stream of its own: the share of tagged clips changes no picture.
         tagged = bool(
-            random_stream(seed, "simulate", hospital.name, "phase", *key, number).random() < hospital.phase_tags
+            random_stream(seed, "simulate", hospital.name, "phase", *key, index).random() < hospital.phase_tags
         )
         dataset = recording_dataset(
-            recording, uid, study, hospital, number, patient.heart_rate, view_code=coded, phase_tags=tagged
+            recording, uid, study, hospital, index, patient.heart_rate, view_code=coded, phase_tags=tagged
         )
-        path = where / f"IM{number:04d}{hospital.suffix}"
+        path = where / f"IM{index:04d}{hospital.suffix}"
         dataset.save_as(path, enforce_file_format=True)
         word = (
             local_term(hospital.vocabulary, recording.view, rng)
-            if labeled and recording.mode in ("b_mode", "colour")
+            if labeled and recording.mode in (ClipMode.B_MODE, ClipMode.COLOUR)
             else ""
         )
         rater = RATERS[int(rng.integers(2))] if word else ""
-        at = (study.time + datetime.timedelta(days=3, minutes=number)).isoformat() if word else ""
+        at = (study.time + datetime.timedelta(days=3, minutes=index)).isoformat() if word else ""
         name = f"{where.name}/{path.name}"
         written.append(WrittenFile(name, uid, recording.view, recording.mode, word, rater, at, len(recording.frames)))
     return written
@@ -121,25 +122,25 @@ def _write_study(
 
 def record_mode(
     view: str,
-    mode: str,
+    mode: ClipMode,
     patient: SyntheticPatient,
     hospital: HospitalConfig,
     caption: tuple[str, ...],
     rng: np.random.Generator,
 ) -> Recording:
     """Record one clip or still of `mode`; an M-mode or spectral still chooses its own view."""
-    if mode == "m_mode":
+    if mode == ClipMode.M_MODE:
         return record_m_mode(patient, hospital, caption, rng)
-    if mode == "spectral":
+    if mode == ClipMode.SPECTRAL:
         return record_spectral(patient, hospital, caption, rng)
-    return record_clip(view, patient, hospital, caption, rng, colour=mode == "colour")
+    return record_clip(view, patient, hospital, caption, rng, colour=mode == ClipMode.COLOUR)
 
 
 def local_term(vocabulary: str, view: str, rng: np.random.Generator) -> str:
     """Return one of the words that a vocabulary has for a view, its word for any other view, or nothing."""
     words = VOCABULARIES[vocabulary]
-    for wanted in (view, "OTHER"):
-        found = [word for word, meaning in words.items() if meaning == wanted]
-        if found:
-            return found[int(rng.integers(len(found)))]
+    for meaning_wanted in (view, "OTHER"):
+        terms = [word for word, meaning in words.items() if meaning == meaning_wanted]
+        if terms:
+            return terms[int(rng.integers(len(terms)))]
     return ""

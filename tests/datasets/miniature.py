@@ -46,20 +46,20 @@ def tmed2(root: Path) -> Path:
     rows, per_image = [], []
     splits = {1: "train", 2: "train", 3: "val", 4: "test"}
     for patient, split in splits.items():
-        for place, view in enumerate(("PLAX", "PSAX", "A4C", "A2C")):
-            name = f"{patient}s1_{place}.png"
+        for view_index, view in enumerate(("PLAX", "PSAX", "A4C", "A2C")):
+            name = f"{patient}s1_{view_index}.png"
             rows.append(f"{name},{view},no_AS,{split},{split},{BOTH}/labeled")
             per_image.append(f"{name},{view},no_AS")
             if name != "4s1_0.png":
-                png(top / BOTH / "labeled" / name, noise(10 * patient + place, 112, 112))
+                png(top / BOTH / "labeled" / name, noise(10 * patient + view_index, 112, 112))
     rows.append(f"3s1_4.png,A4CorA2CorOther,no_AS,val,val,{BOTH}/labeled")
     per_image += ["3s1_4.png,A4CorA2CorOther,no_AS", "7s2_0.png,A4C,Not_Provided", "2s1_0.png,Not_Provided,no_AS"]
     png(top / BOTH / "labeled" / "3s1_4.png", noise(39, 112, 112))
     png(top / VIEWS / "labeled" / "7s2_0.png", noise(70, 112, 112))
     png(top / BOTH / "unlabeled" / "2s1_0.png", noise(90, 112, 112))
     png(top / BOTH / "unlabeled" / "4s1_9.png", noise(91, 112, 112))
-    for number in range(3):
-        png(top / POOL / POOL / f"{100 + number}s1_0.png", noise(100 + number, 112, 112))
+    for index in range(3):
+        png(top / POOL / POOL / f"{100 + index}s1_0.png", noise(100 + index, 112, 112))
     table(top / "labels_per_image.csv", "query_key,view_label,diagnosis_label", per_image)
     table(top / "DEV56" / "TMED2_fold0_labeledpart.csv", SPLIT_HEAD, rows)
     pool = [f"{name},Not_Provided,no_AS,unlabeled,train,{BOTH}/unlabeled" for name in ("2s1_0.png", "4s1_9.png")]
@@ -73,10 +73,10 @@ HASHES = ("ab12" + "0" * 60, "cd34" + "1" * 60)
 def unity(root: Path) -> Path:
     """Write Unity: two clips; the first's second frame without the prefix, the index in both spellings."""
     first, second = HASHES
-    places = root / "png-cache" / "01"
-    png(places / "ab" / "12" / f"01-{first}-0003.png", noise(1, 60, 80))
-    png(places / "ab" / "12" / f"{first}-0007.png", noise(2, 60, 80))
-    png(places / "cd" / "34" / f"01-{second}-0000.png", noise(3, 90, 70))
+    folder = root / "png-cache" / "01"
+    png(folder / "ab" / "12" / f"01-{first}-0003.png", noise(1, 60, 80))
+    png(folder / "ab" / "12" / f"{first}-0007.png", noise(2, 60, 80))
+    png(folder / "cd" / "34" / f"01-{second}-0000.png", noise(3, 90, 70))
     rows = [
         f"01-{first}-0003.png,plax",
         f"png-cache/01/ab/12/{first}-0007.png,PLAX",
@@ -108,8 +108,8 @@ def camus(root: Path, numbers: Sequence[int] = (1, 2, 3)) -> Path:
     for number in numbers:
         name = f"patient{number:04d}"
         folder = root / "database_nifti" / name
-        for place, chamber in enumerate(("2CH", "4CH")):
-            frames = noise(100 * number + place, 4, 120, 60)
+        for index, chamber in enumerate(("2CH", "4CH")):
+            frames = noise(100 * number + index, 4, 120, 60)
             for phase, picture in (("ED", frames[0]), ("ES", frames[3])):
                 volume(folder / f"{name}_{chamber}_{phase}.nii.gz", picture, SPACING)
                 volume(folder / f"{name}_{chamber}_{phase}_gt.nii.gz", picture // 64, SPACING)
@@ -126,9 +126,9 @@ def camus_older(root: Path) -> Path:
     """Write CAMUS's older release: patient 1 of training and patient 1 of testing, as .mhd with .raw."""
     for seed, part in enumerate(("training", "testing")):
         folder = root / part / "patient0001"
-        for place, chamber in enumerate(("2CH", "4CH")):
+        for index, chamber in enumerate(("2CH", "4CH")):
             for end, phase in enumerate(("ED", "ES")):
-                pixels = noise(1000 * seed + 10 * place + end, 1, 120, 60)
+                pixels = noise(1000 * seed + 10 * index + end, 1, 120, 60)
                 volume(folder / f"patient0001_{chamber}_{phase}.mhd", pixels, SPACING)
             volume(folder / f"patient0001_{chamber}_sequence.mhd", noise(seed, 4, 120, 60), SPACING)
             (folder / f"Info_{chamber}.cfg").write_text(INFO, encoding="utf-8")
@@ -157,7 +157,7 @@ VIDEOS: Mapping[str, str] = {"0X1A": "TRAIN", "0X2B": "VAL", "0X3C": "TEST", "0X
 def smooth(count: int) -> npt.NDArray[np.uint8]:
     """Return `count` frames of a slope that grows brighter: what JPEG keeps to within a few levels."""
     slope = np.add.outer(np.arange(112), np.arange(112)) / 2
-    return np.stack([np.minimum(255, slope + 10 * place) for place in range(count)]).astype(np.uint8)
+    return np.stack([np.minimum(255, slope + 10 * index) for index in range(count)]).astype(np.uint8)
 
 
 def echonet(root: Path) -> Path:
@@ -175,9 +175,9 @@ RECORD_HEAD = "subject_id,study_id,acquisition_datetime,dicom_filepath"
 def mimic(root: Path) -> Path:
     """Write two patients with a study each, a file that the list does not name, and three rows without a file."""
     rows = []
-    for number, (subject, study) in enumerate((("100", "900"), ("100", "900"), ("200", "901"))):
-        name = f"files/p{subject[:2]}/p{subject}/s{study}/{study}_{number:04d}.dcm"
-        write(root / name, film(3, seed=number), PatientID=subject, SOPInstanceUID=f"1.2.3.{number}")
+    for index, (subject, study) in enumerate((("100", "900"), ("100", "900"), ("200", "901"))):
+        name = f"files/p{subject[:2]}/p{subject}/s{study}/{study}_{index:04d}.dcm"
+        write(root / name, film(3, seed=index), PatientID=subject, SOPInstanceUID=f"1.2.3.{index}")
         rows.append(f"{subject},{study},,{name}")
     write(root / "files" / "stray.dcm", film(3, seed=9), PatientID="300", SOPInstanceUID="1.2.3.9")
     rows += ["200,901,,files/p20/p200/s901/901_0099.dcm", "200,901,,../stray.dcm", "200,901,,/etc/hostname"]

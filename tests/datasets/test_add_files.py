@@ -27,8 +27,8 @@ def _pool(root: Path, frames: int) -> Path:
     """Write TMED-2 with a larger pool."""
     miniature.tmed2(root)
     folder = root / "approved_users_only" / miniature.POOL
-    for number in range(frames):
-        miniature.png(folder / f"{500 + number}s1_0.png", miniature.noise(500 + number, 112, 112))
+    for index in range(frames):
+        miniature.png(folder / f"{500 + index}s1_0.png", miniature.noise(500 + index, 112, 112))
     return root
 
 
@@ -138,7 +138,7 @@ add_files.add_manifest(tmed2.scan(Path(sys.argv[1])), Path(sys.argv[2]))
 
 def test_killed_and_resumed(tmp_path: Path) -> None:
     root, store = _pool(tmp_path / "in", 30), tmp_path / "store"
-    wanted = add_manifest(tmed2.scan(root), tmp_path / "whole")
+    uninterrupted = add_manifest(tmed2.scan(root), tmp_path / "whole")
     with subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(store)]) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -151,7 +151,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     assert 10 <= before < 52
     report = add_manifest(tmed2.scan(root), store)
     assert report.clips == 52 - before
-    assert report.to_json() == wanted.to_json()
+    assert report.to_json() == uninterrupted.to_json()
     assert FrameStore.open(store).digest() == FrameStore.open(tmp_path / "whole").digest()
 
 

@@ -33,8 +33,8 @@ def test_pixels_become_square_and_facts_are_kept(tmp_path: Path) -> None:
     assert phases[_clip("patient0001_2CH_ES")] == "ES"
     assert report.labels[_clip("patient0001_2CH_ED")] == "A2C"
     assert report.labels[_clip("patient0001_4CH_ED")] == "A4C"
-    found = {known.what: known.difference for known in report.count_checks}
-    assert found == {
+    differences = {known.what: known.difference for known in report.count_checks}
+    assert differences == {
         "patients": "497 fewer",
         "ED and ES frames of A2C": "994 fewer",
         "ED and ES frames of A4C": "994 fewer",
@@ -49,8 +49,8 @@ def test_rows_are_not_turned_into_columns(tmp_path: Path) -> None:
     miniature.volume(root / "database_nifti" / "patient0001" / name, picture, miniature.SPACING)
     add_manifest(camus.scan(root), tmp_path / "store")
     store = FrameStore.open(tmp_path / "store")
-    place = store.frames["clip"].to_pylist().index(_clip("patient0001_2CH_ED"))
-    pixels = store.read(store.frames["row"].to_numpy()[[place]])[0]
+    row = store.frames["clip"].to_pylist().index(_clip("patient0001_2CH_ED"))
+    pixels = store.read(store.frames["row"].to_numpy()[[row]])[0]
     assert pixels[:27].min() == 200
     assert pixels[30:].max() == 0
 

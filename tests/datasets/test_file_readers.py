@@ -54,9 +54,9 @@ def test_png_of_sixteen_bits_and_of_another_world(tmp_path: Path) -> None:
 
 def test_volumes_of_other_numbers(tmp_path: Path) -> None:
     values = miniature.noise(0, 3, 8, 9).astype(np.float32)
-    found = read_volume(miniature.volume(tmp_path / "x.nii.gz", values, (0.5, 0.25)))
-    np.testing.assert_array_equal(found.pixels, values)
-    assert found.spacing_mm == pytest.approx((0.25, 0.5))
+    volume = read_volume(miniature.volume(tmp_path / "x.nii.gz", values, (0.5, 0.25)))
+    np.testing.assert_array_equal(volume.pixels, values)
+    assert volume.spacing_mm == pytest.approx((0.25, 0.5))
     for name, picture, spacing in (
         ("low", np.full((9, 9), -1, np.int16), (1.0, 1.0)),
         ("flat", np.zeros((9, 9), np.uint8), (1.0, 0.01)),

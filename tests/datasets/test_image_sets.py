@@ -107,15 +107,15 @@ def test_images_arrive_as_luma_in_order(tmp_path: Path) -> None:
     assert (summary.found, summary.added) == (15, 15)
     kept = FrameStore.open(store.root)
     patients = kept.clips["patient"].to_pylist()
-    order = {patient: place for place, patient in enumerate(patients)}
+    order = {patient: position for position, patient in enumerate(patients)}
     pixels = kept.read(kept.frames["row"].to_numpy())
     by_clip = dict(zip(kept.frames["clip"].to_pylist(), pixels, strict=True))
     names = dict(zip(patients, kept.clips["clip"].to_pylist(), strict=True))
     assert len(order) == 15
-    for number in range(15):
-        red, green, blue = planes[number]
+    for index in range(15):
+        red, green, blue = planes[index]
         expected = np.rint(0.299 * red + 0.587 * green + 0.114 * blue)
-        got = by_clip[names[f"cifar-train-{number:06d}"]].astype(float)
+        got = by_clip[names[f"cifar-train-{index:06d}"]].astype(float)
         assert np.abs(got - expected).max() <= 1
 
 

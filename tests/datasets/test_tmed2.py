@@ -8,7 +8,8 @@ import pytest
 from heart2heart.datasets import tmed2
 from heart2heart.datasets.add_files import add_manifest
 from heart2heart.datasets.manifest import clip_id
-from heart2heart.errors import LabelError, MissingInputError
+from heart2heart.errors import LabelError
+from heart2heart.errors import MissingInputError
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
@@ -67,15 +68,15 @@ def test_official_split_is_kept_word_for_word(tmp_path: Path) -> None:
 
 def test_known_counts_say_what_differs(tmp_path: Path) -> None:
     report = add_manifest(tmed2.scan(miniature.tmed2(tmp_path / "in")), tmp_path / "store")
-    found = {known.what: (known.expected, known.found, known.difference) for known in report.count_checks}
-    assert found["DEV56/fold0 train PLAX"] == (632, 2, "630 fewer")
-    counts = [found[f"DEV56/fold0 train {view}"][0] for view in ("PLAX", "PSAX", "A4C", "A2C")]
+    checks = {known.what: (known.expected, known.found, known.difference) for known in report.count_checks}
+    assert checks["DEV56/fold0 train PLAX"] == (632, 2, "630 fewer")
+    counts = [checks[f"DEV56/fold0 train {view}"][0] for view in ("PLAX", "PSAX", "A4C", "A2C")]
     assert counts == [632, 239, 405, 285]
-    assert found["frames with view and diagnosis"][:2] == (17270, 16)
-    assert found["patients with view and diagnosis"][:2] == (576, 4)
-    assert found["studies with view and diagnosis"][:2] == (598, 4)
-    assert found["frames with a view only"][:2] == (7694, 1)
-    assert found["frames of the unlabeled set"][:2] == (353500, 3)
+    assert checks["frames with view and diagnosis"][:2] == (17270, 16)
+    assert checks["patients with view and diagnosis"][:2] == (576, 4)
+    assert checks["studies with view and diagnosis"][:2] == (598, 4)
+    assert checks["frames with a view only"][:2] == (7694, 1)
+    assert checks["frames of the unlabeled set"][:2] == (353500, 3)
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
@@ -89,7 +90,7 @@ def test_folders_of_the_published_size_agree_with_every_published_count(tmp_path
     folder.mkdir(parents=True)
     for fold, counts in tmed2.TRAIN_COUNTS.items():
         views = [view for view, count in zip(SCORED_VIEWS, counts, strict=True) for _ in range(count)]
-        names = [f"{1 + fold}s1_{place}.png" for place in range(len(views))]
+        names = [f"{1 + fold}s1_{index}.png" for index in range(len(views))]
         for name in names:
             (folder / name).touch()  # a scan reads no picture
         rows = [
@@ -97,14 +98,14 @@ def test_folders_of_the_published_size_agree_with_every_published_count(tmp_path
         ]
         miniature.table(top / "DEV56" / f"TMED2_fold{fold}_labeledpart.csv", miniature.SPLIT_HEAD, rows)
     miniature.table(top / "labels_per_image.csv", "query_key,view_label,diagnosis_label", ["1s1_0.png,PLAX,x"])
-    found = {
+    checks = {
         each.what: (each.expected, len(set(each.names.values()))) for each in tmed2.scan(tmp_path).published_counts
     }
-    train = {what: numbers for what, numbers in found.items() if " train " in what}
+    train = {what: numbers for what, numbers in checks.items() if " train " in what}
     assert len(train) == 12
     assert all(published == there for published, there in train.values())
-    assert found["labeled frames in all"] == (24964, 1561 + 1660 + 1427)
-    assert found["frames of the unlabeled set"] == (353500, 0)
+    assert checks["labeled frames in all"] == (24964, 1561 + 1660 + 1427)
+    assert checks["frames of the unlabeled set"] == (353500, 0)
 
 
 def test_half_a_download_is_told_or_refused(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def test_frames_keep_their_number_and_shape(tmp_path: Path) -> None:
     store = FrameStore.open(tmp_path / "store")
     first, _ = miniature.HASHES
     frames = {row["clip"]: row for row in store.frames.to_pylist()}
-    mine = frames[clip_id("unity", f"01-{first}-0007.png")]
-    assert mine["index"] == 7
-    pixels = store.read(store.frames["row"].to_numpy()[[store.frames["clip"].to_pylist().index(mine["clip"])]])[0]
+    row = frames[clip_id("unity", f"01-{first}-0007.png")]
+    assert row["index"] == 7
+    pixels = store.read(store.frames["row"].to_numpy()[[store.frames["clip"].to_pylist().index(row["clip"])]])[0]
     assert pixels[:84].any(axis=0).all()  # 60 x 80 pixels become 84 x 112, the rest is padding
     assert not pixels[84:].any()
 
@@ -71,8 +71,8 @@ def test_not_unity(tmp_path: Path) -> None:
 @given(
     st.text(alphabet="0123456789abcdef", min_size=64, max_size=64), st.integers(0, 9999), st.sampled_from(["01", "02"])
 )
-def test_spellings_meet(digest: str, place: int, kind: str) -> None:
-    name = f"{kind}-{digest}-{place:04d}.png"
+def test_spellings_meet(digest: str, frame_number: int, kind: str) -> None:
+    name = f"{kind}-{digest}-{frame_number:04d}.png"
     path = f"png-cache/{kind}/{digest[:2]}/{digest[2:4]}/"
     assert unity.canonical_name(name) == name
     assert unity.canonical_name(path + name) == unity.canonical_name(path + name.removeprefix(f"{kind}-")) == name
@@ -81,5 +81,5 @@ def test_spellings_meet(digest: str, place: int, kind: str) -> None:
 
 @given(st.text(max_size=90))
 def test_any_text_is_a_name_or_none(text: str) -> None:
-    found = unity.canonical_name(text)
-    assert found is None or unity.canonical_name(found) == found
+    name = unity.canonical_name(text)
+    assert name is None or unity.canonical_name(name) == name

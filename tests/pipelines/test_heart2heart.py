@@ -64,22 +64,22 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_has_the_papers_settings() -> None:
     study = BenchmarkStudy(Path("out"), SITES)
-    found = {(job.fold, job.variant): job.config for job in study.runs()}
-    assert len(found) == len(FOLDS) * len(VARIANTS)
-    rates = [(found[fold, "labels_only"].optimiser.lr, found[fold, "labels_only"].schedule.name) for fold in FOLDS]
+    configs = {(job.fold, job.variant): job.config for job in study.runs()}
+    assert len(configs) == len(FOLDS) * len(VARIANTS)
+    rates = [(configs[fold, "labels_only"].optimiser.lr, configs[fold, "labels_only"].schedule.name) for fold in FOLDS]
     assert rates == [(0.01, "cosine"), (0.003, "cosine"), (0.003, "fixed")]
-    vat = [found[fold, "vat_fix_a_step"] for fold in FOLDS]
+    vat = [configs[fold, "vat_fix_a_step"] for fold in FOLDS]
     assert [(each.unlabeled_weight.value, each.unlabeled_weight.ramp) for each in vat] == [
         (0.1, 17000), (3, 34000), (0.1, 0),
     ]  # fmt: skip
     assert [each.optimiser.lr for each in vat] == [0.002, 0.002, 0.006]
-    mixed = [found[fold, "fixmatch_fix_a_step"].fix_a_step for fold in FOLDS]
+    mixed = [configs[fold, "fixmatch_fix_a_step"].fix_a_step for fold in FOLDS]
     assert [(each.temperature, each.alpha) for each in mixed] == [(0.95, 0.75), (0.95, 0.75), (0.5, 0.5)]
-    assert [found[fold, "pi_model"].unlabeled_weight.ramp for fold in FOLDS] == [0, 17000, 34000]
-    for (fold, way), config in found.items():
+    assert [configs[fold, "pi_model"].unlabeled_weight.ramp for fold in FOLDS] == [0, 17000, 34000]
+    for (fold, way), config in configs.items():
         assert config.steps == 1000 * round(config.steps / 1000)
         if way.endswith("_fix_a_step"):
-            base = found[fold, way.removesuffix("_fix_a_step")]
+            base = configs[fold, way.removesuffix("_fix_a_step")]
             assert config.fix_a_step.mixing
             assert config.fix_a_step.gradient == "fix_a_step"
             assert base == config.model_copy(update={"fix_a_step": base.fix_a_step})
@@ -110,7 +110,7 @@ def test_the_cost_counts_passes() -> None:
 
 def test_shards_share_the_jobs_and_each_is_checked() -> None:
     jobs = BenchmarkStudy(Path("out"), SITES).runs()
-    parts = [choose_shard(jobs, f"{place}/4") for place in (1, 2, 3, 4)]
+    parts = [choose_shard(jobs, f"{shard}/4") for shard in (1, 2, 3, 4)]
     assert sorted(job.name for part in parts for job in part) == sorted(job.name for job in jobs)
     for wrong in ("0/2", "3/2", "one", "1"):
         with pytest.raises(ConfigError):
@@ -146,7 +146,7 @@ def test_half_a_download_is_refused_in_one_line(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    for arguments, said in (
+    for arguments, message in (
         (("--tmed2", folders / "tmed2"), "TMED-2 is not whole, or of another version (1 of 23 files are missing"),
         (("--tmed2", folders / "camus"), "no labels_per_image.csv here"),
         (("--camus", folders / "camus"), "TMED-2 is needed to train"),
@@ -157,7 +157,7 @@ def test_half_a_download_is_refused_in_one_line(
     ):
         assert run(monkeypatch, *arguments, "--out", out) == 2
         error = capsys.readouterr().err
-        assert said in error.splitlines()[-1]
+        assert message in error.splitlines()[-1]
         assert "Traceback" not in error
 
 
@@ -206,16 +206,16 @@ def test_the_whole_way_on_miniatures_goes_on_after_a_kill(
     assert (out / "comparison.html").stat().st_mtime_ns == report
 
     # Other settings, other hospitals, and predictions of another split are refused, not mixed.
-    for changed, said in (
+    for changed, message in (
         ((*arguments, "--override=seed=5"), "other settings"),
         ((*arguments, "--unity", folders / "unity"), "begun with sites"),
     ):
         assert run(monkeypatch, *changed) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     path = out / "runs" / "fold0" / "labels_only" / "predictions.parquet"
-    found = Predictions.read(path)
-    split = found.provenance.split.model_copy(update={"sha256": "0" * 64})
-    Predictions(found.table, found.provenance.model_copy(update={"split": split})).write(path)
+    predictions = Predictions.read(path)
+    split = predictions.provenance.split.model_copy(update={"sha256": "0" * 64})
+    Predictions(predictions.table, predictions.provenance.model_copy(update={"split": split})).write(path)
     assert run(monkeypatch, *arguments, "--replicates", 101) == 2
     assert "predictions are of another split" in capsys.readouterr().err
 
@@ -279,9 +279,9 @@ def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest
     assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
     overrides = tuple(each.removeprefix("--override=") for each in TOY)
     study = BenchmarkStudy(tmp_path, ("A", "B", "C", "D"), (0,), VARIANTS[:3], synthetic=True, overrides=overrides)
-    found = dict(train_and_test_all(study.runs(), ["cpu", "cpu"], NoProgress()))
-    assert {job.variant for job in found} == set(VARIANTS[:3])
-    assert all(job.state() == "done" and line["device"] == "cpu" for job, line in found.items())
+    results = dict(train_and_test_all(study.runs(), ["cpu", "cpu"], NoProgress()))
+    assert {job.variant for job in results} == set(VARIANTS[:3])
+    assert all(job.state() == "done" and line["device"] == "cpu" for job, line in results.items())
 
 
 def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:

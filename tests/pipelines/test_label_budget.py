@@ -12,27 +12,32 @@ import pytest
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.errors import UnknownNameError
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.stores import random_store, view_labels
-from pipelines.label_budget import main, replay_plans
-from pipelines.label_budget_data import LabeledClips, draw_parts
-from pipelines.label_budget_report import gains, scores_by_round, tables
+from heart2heart.testing.stores import random_store
+from heart2heart.testing.stores import view_labels
+from pipelines.label_budget import main
+from pipelines.label_budget import replay_plans
+from pipelines.label_budget_data import LabeledClips
+from pipelines.label_budget_data import draw_parts
+from pipelines.label_budget_report import gains
+from pipelines.label_budget_report import scores_by_round
+from pipelines.label_budget_report import tables
 from tests.pipelines.test_mismatch import _images
 
 
-def _line(by: str, asked: int, seed: int, score: float, way: str = "labels_only") -> dict[str, Any]:
-    key = {"data": "fashion", "way": way, "by": by, "seed": seed, "round": asked // 10 - 1}
-    return key | {"asked": asked, "balanced_accuracy": score}
+def _line(by: str, labels: int, seed: int, score: float, way: str = "labels_only") -> dict[str, Any]:
+    key = {"data": "fashion", "way": way, "by": by, "seed": seed, "round": labels // 10 - 1}
+    return key | {"asked": labels, "balanced_accuracy": score}
 
 
 def test_gains_are_paired_by_seed_over_the_rounds_after_the_first() -> None:
-    lines = [_line("random", asked, seed, 0.4 + seed / 10) for asked in (10, 20, 30) for seed in (0, 1)]
-    for asked, gain in ((10, 0.0), (20, 0.02), (30, 0.04)):
-        lines += [_line("margin", asked, seed, 0.4 + seed / 10 + gain) for seed in (0, 1)]
-        lines += [_line("margin", asked, seed, 0.5 + gain, "fixmatch") for seed in (0, 1)]
-    found = scores_by_round(lines)
-    assert gains(found, "fashion", "labels_only", "margin") == pytest.approx([3, 3])
-    assert gains(found, "fashion", "fixmatch", "margin", ("labels_only", "margin")) == pytest.approx([10, 0])
-    assert gains(found, "fashion", "fixmatch", "margin") == []  # random was not replayed that way
+    lines = [_line("random", labels, seed, 0.4 + seed / 10) for labels in (10, 20, 30) for seed in (0, 1)]
+    for labels, gain in ((10, 0.0), (20, 0.02), (30, 0.04)):
+        lines += [_line("margin", labels, seed, 0.4 + seed / 10 + gain) for seed in (0, 1)]
+        lines += [_line("margin", labels, seed, 0.5 + gain, "fixmatch") for seed in (0, 1)]
+    scores = scores_by_round(lines)
+    assert gains(scores, "fashion", "labels_only", "margin") == pytest.approx([3, 3])
+    assert gains(scores, "fashion", "fixmatch", "margin", ("labels_only", "margin")) == pytest.approx([10, 0])
+    assert gains(scores, "fashion", "fixmatch", "margin") == []  # random was not replayed that way
     table = tables(lines)
     assert "| labels_only | margin | 45.0 (0.0 to 100.0) |" in table
     assert "3.0 (3.0 to 3.0) | helps |" in table
@@ -55,9 +60,9 @@ def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
 
 
 def test_every_method_is_replayed_seed_by_seed() -> None:
-    found = replay_plans(["fashion"], list(STRATEGIES), ["fixmatch+fix_a_step"], ["random", "margin"], 2)
-    assert len(found) == 2 * (len(STRATEGIES) + 2)
-    assert [plan.seed for plan in found] == sorted(plan.seed for plan in found)
+    plans = replay_plans(["fashion"], list(STRATEGIES), ["fixmatch+fix_a_step"], ["random", "margin"], 2)
+    assert len(plans) == 2 * (len(STRATEGIES) + 2)
+    assert [plan.seed for plan in plans] == sorted(plan.seed for plan in plans)
 
 
 def test_a_miniature_replay_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,9 +77,9 @@ def test_differences_are_paired_by_seed_over_the_levels() -> None:
     for level, gain in ((0, 0.1), (100, -0.02)):
         lines += [_line("fixmatch", level, seed, 0.6 + seed / 10) for seed in (0, 1)]
         lines += [_line("fixmatch+mixing", level, seed, 0.6 + seed / 10 + gain) for seed in (0, 1)]
-    found = scores_by_seed(lines)
-    assert paired_differences(found, 4, "fixmatch+mixing", "fixmatch") == pytest.approx([4.0, 4.0])
-    assert paired_differences(found, 4, "fixmatch", "labels_only") == pytest.approx([10.0, 10.0])
+    scores = scores_by_seed(lines)
+    assert paired_differences(scores, 4, "fixmatch+mixing", "fixmatch") == pytest.approx([4.0, 4.0])
+    assert paired_differences(scores, 4, "fixmatch", "labels_only") == pytest.approx([10.0, 10.0])
     table = tables([*lines, _line("fixmatch", 0, 2, 0.0) | {"balanced_accuracy": None}])
     assert "Diverged, and left out: fixmatch at 0 % with seed 2." in table
     assert "| fixmatch+mixing | 4.0 (4.0 to 4.0) | helps | 14.0 (14.0 to 14.0) | helps |" in table
@@ -120,14 +120,14 @@ def test_another_rule_is_held_against_the_one_of_fix_a_step() -> None:
 
 def test_every_way_of_the_study_can_be_configured() -> None:
     jobs = study_runs(Path("out"), "fashion-mnist", [0, 50], [4], [0], STUDY_VARIANTS, RunBudget(steps=40))
-    made = {job.key["way"]: run_config(job) for job in jobs}
-    assert set(made) == set(STUDY_VARIANTS)
-    assert {config.method.name for config in made.values()} == set(ALGORITHMS)
-    assert made["mixmatch+fix_a_step"].fix_a_step.mixing is False
-    assert made["mean_teacher"].unlabeled_weight.ramp == 16
-    assert made["fixmatch"].batch_norm == "labeled"
-    assert made["fixmatch+joint"].batch_norm == "joint"
-    assert made["fixmatch+running_mean"].fix_a_step.gradient == "running_mean"
+    configs = {job.key["way"]: run_config(job) for job in jobs}
+    assert set(configs) == set(STUDY_VARIANTS)
+    assert {config.method.name for config in configs.values()} == set(ALGORITHMS)
+    assert configs["mixmatch+fix_a_step"].fix_a_step.mixing is False
+    assert configs["mean_teacher"].unlabeled_weight.ramp == 16
+    assert configs["fixmatch"].batch_norm == "labeled"
+    assert configs["fixmatch+joint"].batch_norm == "joint"
+    assert configs["fixmatch+running_mean"].fix_a_step.gradient == "running_mean"
     for wrong in ("fixmatch+nothing", "nothing+mixing"):
         with pytest.raises(ConfigError):
             parse_variant(wrong)

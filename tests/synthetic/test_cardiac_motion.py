@@ -45,12 +45,12 @@ def test_contraction_peaks_when_the_aortic_valve_closes() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 0.99), st.floats(30, 180), st.floats(0, 4))
 def test_a_clip_passes_a_phase_once_a_beat(phase: float, start: float, rate: float, seconds: float) -> None:
-    found = phase_times(phase, start, rate, seconds)
-    assert all(-1e-9 <= time <= seconds for time in found)
+    times = phase_times(phase, start, rate, seconds)
+    assert all(-1e-9 <= time <= seconds for time in times)
     assert np.allclose(
-        [start + time * rate / 60 - phase for time in found], np.round([start + t * rate / 60 - phase for t in found])
+        [start + time * rate / 60 - phase for time in times], np.round([start + t * rate / 60 - phase for t in times])
     )
-    assert abs(len(found) - seconds * rate / 60) <= 1
+    assert abs(len(times) - seconds * rate / 60) <= 1
 
 
 def test_the_ventricle_is_smallest_at_end_systole() -> None:

@@ -13,18 +13,20 @@ DIASTOLE, SYSTOLE = np.array([0.53], dtype=np.float32), np.array([0.16], dtype=n
 
 def test_filling_comes_towards_an_apical_probe_and_ejection_goes_away(machine: MachineConfig) -> None:
     rng = np.random.default_rng(0)
-    taken = acquire("A4C", SyntheticPatient(), machine, rng)
-    x, z = taken.grid.points()
-    at = {name: np.hypot(x - place[0], z - place[1]) < 0.6 for name, place in taken.scene.landmarks.items()}
-    assert float(axial_velocity(taken, DIASTOLE, rng)[0][at["mitral"]].mean()) > 0.3
-    assert float(axial_velocity(taken, SYSTOLE, rng)[0][at["outflow"]].mean()) < -0.2
+    acquisition = acquire("A4C", SyntheticPatient(), machine, rng)
+    x, z = acquisition.grid.points()
+    at = {
+        name: np.hypot(x - landmark[0], z - landmark[1]) < 0.6 for name, landmark in acquisition.scene.landmarks.items()
+    }
+    assert float(axial_velocity(acquisition, DIASTOLE, rng)[0][at["mitral"]].mean()) > 0.3
+    assert float(axial_velocity(acquisition, SYSTOLE, rng)[0][at["outflow"]].mean()) < -0.2
 
 
 def test_colour_stays_in_its_box(machine: MachineConfig) -> None:
     rng = np.random.default_rng(1)
-    taken = acquire("A4C", SyntheticPatient(), machine, rng)
+    acquisition = acquire("A4C", SyntheticPatient(), machine, rng)
     box = ColourBox((0.3, 0.8), (0.35, 0.8), 0.6)
-    frames = render_colour(taken, DIASTOLE, box, rng)
+    frames = render_colour(acquisition, DIASTOLE, box, rng)
     assert frames.shape == (1, machine.rows, machine.columns, 3)
     chroma = np.ptp(frames[0].astype(int), axis=2) > 0
     assert chroma.sum() > 100

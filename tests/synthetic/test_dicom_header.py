@@ -8,6 +8,7 @@ from pydicom.uid import UID
 
 from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.dicom.timing import tagged_phases
+from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import view_from_code
 from heart2heart.synthetic.cardiac_motion import END_SYSTOLE
 from heart2heart.synthetic.config import HospitalConfig, Overlays
@@ -25,7 +26,7 @@ STUDY = StudyHeader(
 PATIENT = SyntheticPatient(heart_rate=66.0)
 
 
-def _types(mode: str, hospital: HospitalConfig) -> set[tuple[int, int]]:
+def _types(mode: ClipMode, hospital: HospitalConfig) -> set[tuple[int, int]]:
     recording = record_mode("A4C", mode, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, mode), STUDY, hospital, 1, 66.0)
     for item in dataset.SequenceOfUltrasoundRegions:
@@ -36,13 +37,18 @@ def _types(mode: str, hospital: HospitalConfig) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize(
     ("mode", "expected"),
-    [("b_mode", set()), ("colour", {(1, 2), (5, 14)}), ("m_mode", {(2, 1)}), ("spectral", {(3, 3)})],
+    [
+        (ClipMode.B_MODE, set()),
+        (ClipMode.COLOUR, {(1, 2), (5, 14)}),
+        (ClipMode.M_MODE, {(2, 1)}),
+        (ClipMode.SPECTRAL, {(3, 3)}),
+    ],  # fmt: skip
 )
-def test_regions_tell_the_mode(mode: str, expected: set[tuple[int, int]], hospital: HospitalConfig) -> None:
-    found = _types(mode, hospital) - {(5, 13)}
-    if mode == "spectral":
-        found = {(spatial, 3 if spatial == 3 else data) for spatial, data in found}  # pulsed or continuous
-    assert found == {(1, 1)} | expected
+def test_regions_tell_the_mode(mode: ClipMode, expected: set[tuple[int, int]], hospital: HospitalConfig) -> None:
+    types = _types(mode, hospital) - {(5, 13)}
+    if mode == ClipMode.SPECTRAL:
+        types = {(spatial, 3 if spatial == 3 else data) for spatial, data in types}  # pulsed or continuous
+    assert types == {(1, 1)} | expected
 
 
 def test_one_region_may_be_colour_flow_and_the_ecg_a_region_of_its_own(hospital: HospitalConfig) -> None:
@@ -51,7 +57,7 @@ def test_one_region_may_be_colour_flow_and_the_ecg_a_region_of_its_own(hospital:
 
 
 def test_a_clip_is_a_synthetic_multi_frame_object_with_timing(hospital: HospitalConfig) -> None:
-    recording = record_mode("A4C", "b_mode", PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
+    recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, hospital, 7, 66.0, view_code=True)
     assert dataset.SOPClassUID == UID("1.2.840.10008.5.1.4.1.1.3.1")
     assert dataset.SyntheticData == "YES"
@@ -68,7 +74,7 @@ def test_a_clip_is_a_synthetic_multi_frame_object_with_timing(hospital: Hospital
 
 def test_frame_times_may_be_a_vector(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"frame_time_vector": True})
-    recording = record_mode("PLAX", "b_mode", PATIENT, other, STUDY.caption, np.random.default_rng(0))
+    recording = record_mode("PLAX", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, 66.0)
     assert "FrameTime" not in dataset
     assert dataset.FrameIncrementPointer == 0x00181065
@@ -77,7 +83,7 @@ def test_frame_times_may_be_a_vector(hospital: HospitalConfig) -> None:
 
 
 def test_a_still_is_a_single_image(hospital: HospitalConfig) -> None:
-    recording = record_mode("PLAX", "m_mode", PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
+    recording = record_mode("PLAX", ClipMode.M_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "still"), STUDY, hospital, 1, 66.0)
     assert dataset.SOPClassUID == UID("1.2.840.10008.5.1.4.1.1.6.1")
     assert "NumberOfFrames" not in dataset
@@ -86,17 +92,19 @@ def test_a_still_is_a_single_image(hospital: HospitalConfig) -> None:
 
 def test_the_banner_is_burned_in_outside_the_sector_and_can_be_left_out(hospital: HospitalConfig) -> None:
     top = hospital.machine.top - 4
-    shown = record_mode("A4C", "b_mode", PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
+    shown = record_mode("A4C", ClipMode.B_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     assert shown.frames[0, :top].max() > 150
     plain = hospital.model_copy(update={"overlays": Overlays(banner="none", gray_bar=False)})
     assert (
-        not record_mode("A4C", "b_mode", PATIENT, plain, STUDY.caption, np.random.default_rng(0)).frames[0, :top].any()
+        not record_mode("A4C", ClipMode.B_MODE, PATIENT, plain, STUDY.caption, np.random.default_rng(0))
+        .frames[0, :top]
+        .any()
     )
 
 
 def test_an_empty_maker_may_leave_a_private_creator(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"manufacturer": "", "private_creator": "HALCYON"})
-    recording = record_mode("A4C", "b_mode", PATIENT, other, STUDY.caption, np.random.default_rng(0))
+    recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, 66.0)
     assert dataset.Manufacturer == ""
     assert dataset[0x0019, 0x0010].value == "HALCYON"
@@ -105,12 +113,12 @@ def test_an_empty_maker_may_leave_a_private_creator(hospital: HospitalConfig) ->
 @pytest.mark.parametrize("form", ["r_waves", "frames_of_interest"])
 def test_the_beat_may_be_told_and_is_that_of_the_simulated_heart(hospital: HospitalConfig, form: str) -> None:
     other = hospital.model_copy(update={"frames": (50, 50), "phase_form": form})
-    recording = record_mode("A4C", "b_mode", PATIENT, other, STUDY.caption, np.random.default_rng(0))
+    recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, PATIENT.heart_rate, phase_tags=True)
-    found = tagged_phases(technical_dataset(dataset), recording.times * 1000, 50)
-    assert set(found.values()) == ({"ED"} if form == "r_waves" else {"ED", "ES"})
+    phases = tagged_phases(technical_dataset(dataset), recording.times * 1000, 50)
+    assert set(phases.values()) == ({"ED"} if form == "r_waves" else {"ED", "ES"})
     step = (recording.times[1] - recording.times[0]) * PATIENT.heart_rate / 60
-    for index, phase in found.items():
+    for index, phase in phases.items():
         beats = recording.start + recording.times[index] * PATIENT.heart_rate / 60
         off = beats - (0.0 if phase == "ED" else END_SYSTOLE)
         assert abs(off - round(off)) <= step / 2 + 1e-6

@@ -26,10 +26,10 @@ from heart2heart.synthetic.scan_conversion import scan_converter
 PATIENT = SyntheticPatient(quality=0.9)
 
 
-def _around(taken: Acquisition, frame: npt.NDArray[np.uint8], name: str, half: int = 4) -> float:
-    sector = scan_converter(taken.machine)
-    x, z = taken.scene.landmarks[name]
-    pixel = sector.spacing_cm(taken.depth_cm)
+def _around(acquisition: Acquisition, frame: npt.NDArray[np.uint8], name: str, half: int = 4) -> float:
+    sector = scan_converter(acquisition.machine)
+    x, z = acquisition.scene.landmarks[name]
+    pixel = sector.spacing_cm(acquisition.depth_cm)
     column, row = round(sector.apex[0] + x / pixel), round(sector.apex[1] + z / pixel)
     return float(frame[row - half : row + half + 1, column - half : column + half + 1].mean())
 
@@ -39,10 +39,10 @@ def test_chambers_are_darker_than_walls(view: str, machine: MachineConfig) -> No
     darker = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        taken = acquire(view, PATIENT, machine, rng)
-        frame = render_frames(taken, frame_phases(1, 30.0, 70.0), rng)[0]
-        chamber = _around(taken, frame, "LV" if "LV" in taken.scene.landmarks else "LA")
-        darker.append(_around(taken, frame, "wall", 3) - chamber)
+        acquisition = acquire(view, PATIENT, machine, rng)
+        frame = render_frames(acquisition, frame_phases(1, 30.0, 70.0), rng)[0]
+        chamber = _around(acquisition, frame, "LV" if "LV" in acquisition.scene.landmarks else "LA")
+        darker.append(_around(acquisition, frame, "wall", 3) - chamber)
     assert np.median(darker) > 15
 
 
@@ -64,10 +64,10 @@ def test_an_unknown_view_is_refused_with_the_known_ones(machine: MachineConfig) 
 
 @pytest.mark.parametrize("view", ["A4C", "PSAX", "PLAX"])
 def test_motion_repeats_each_beat_and_is_real_within_it(view: str, machine: MachineConfig) -> None:
-    taken = acquire(view, PATIENT, machine, np.random.default_rng(2))
+    acquisition = acquire(view, PATIENT, machine, np.random.default_rng(2))
     phase = np.array([0.0, 1.0, 0.38], dtype=np.float32)
-    cells = scatterer_indices(taken, phase, taken.grid)
-    labels = taken.scatterers.labels.ravel()[cells]
+    cells = scatterer_indices(acquisition, phase, acquisition.grid)
+    labels = acquisition.scatterers.labels.ravel()[cells]
     np.testing.assert_array_equal(labels[0], labels[1])
     blood = (labels == Tissue.BLOOD).sum(axis=(1, 2))
     assert blood[2] < 0.95 * blood[0]
@@ -75,9 +75,9 @@ def test_motion_repeats_each_beat_and_is_real_within_it(view: str, machine: Mach
 
 def test_a_weak_heart_moves_less(machine: MachineConfig) -> None:
     def emptied(ejection: float) -> float:
-        taken = acquire("PSAX", SyntheticPatient(ejection=ejection), machine, np.random.default_rng(2))
-        labels = taken.scatterers.labels.ravel()[
-            scatterer_indices(taken, np.array([0.0, 0.38], dtype=np.float32), taken.grid)
+        acquisition = acquire("PSAX", SyntheticPatient(ejection=ejection), machine, np.random.default_rng(2))
+        labels = acquisition.scatterers.labels.ravel()[
+            scatterer_indices(acquisition, np.array([0.0, 0.38], dtype=np.float32), acquisition.grid)
         ]
         blood = (labels == Tissue.BLOOD).sum(axis=(1, 2))
         return float(1.0 - blood[1] / blood[0])
@@ -88,8 +88,8 @@ def test_a_weak_heart_moves_less(machine: MachineConfig) -> None:
 def test_speckle_moves_with_the_tissue(machine: MachineConfig) -> None:
     """Neighbouring frames stay alike; frames far apart in the beat less so."""
     rng = np.random.default_rng(4)
-    taken = acquire("A4C", PATIENT, machine, rng)
-    frames = render_frames(taken, np.array([0.10, 0.11, 0.38], dtype=np.float32), rng).astype(np.float64)
+    acquisition = acquire("A4C", PATIENT, machine, rng)
+    frames = render_frames(acquisition, np.array([0.10, 0.11, 0.38], dtype=np.float32), rng).astype(np.float64)
     near = np.corrcoef(frames[0].ravel(), frames[1].ravel())[0, 1]
     far = np.corrcoef(frames[0].ravel(), frames[2].ravel())[0, 1]
     assert near > 0.9
@@ -108,8 +108,8 @@ def test_views_differ_more_than_patients(machine: MachineConfig) -> None:
 
     means = np.stack([np.mean([picture(view, seed) for seed in range(8)], axis=0) for view in views])
     hits = [
-        np.argmin(((picture(view, 100 + seed) - means) ** 2).sum(axis=1)) == place
-        for place, view in enumerate(views)
+        np.argmin(((picture(view, 100 + seed) - means) ** 2).sum(axis=1)) == index
+        for index, view in enumerate(views)
         for seed in range(5)
     ]
     assert np.mean(hits) > 0.5
@@ -133,9 +133,9 @@ def test_persistence_mixes_frames(machine: MachineConfig) -> None:
 def test_form_raises_the_haze_as_the_acoustic_window_gets_worse(machine: MachineConfig) -> None:
     """Without tissue, leaflets and receiver noise only haze is left: 8 dB from the best window to the worst."""
     quiet = machine.model_copy(update={"noise_db": -120.0})
-    taken = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))
-    empty = replace(taken.scatterers, field=np.zeros_like(taken.scatterers.field))
-    bare = replace(taken, scatterers=empty, scene=replace(taken.scene, leaflets=[]))
+    acquisition = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))
+    empty = replace(acquisition.scatterers, field=np.zeros_like(acquisition.scatterers.field))
+    bare = replace(acquisition, scatterers=empty, scene=replace(acquisition.scene, leaflets=[]))
     level = {}
     for quality in (0.1, 0.5, 0.9):
         shown = replace(bare, patient=replace(PATIENT, quality=quality))

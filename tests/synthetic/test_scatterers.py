@@ -24,16 +24,16 @@ def test_a_point_spreads_as_the_product_of_two_gaussians() -> None:
     lateral = np.linspace(0.8, 2.0, 40, dtype=np.float32)
     point = np.zeros((1, 31, 40), dtype=np.complex64)
     point[0, 15, 20] = 1.0
-    found = PointSpread(1.1, lateral).apply(point)[0].real
+    spread = PointSpread(1.1, lateral).apply(point)[0].real
     beam, sample = np.arange(31)[:, None] - 15, np.arange(40) - 20
     expected = np.exp(-0.5 * (beam / lateral[20]) ** 2) * np.exp(-0.5 * (sample / 1.1) ** 2)
-    np.testing.assert_allclose(found[14:17, 19:22] / found[15, 20], expected[14:17, 19:22], rtol=1e-4)
+    np.testing.assert_allclose(spread[14:17, 19:22] / spread[15, 20], expected[14:17, 19:22], rtol=1e-4)
 
 
 def test_the_spread_widens_with_its_width() -> None:
     lateral = np.repeat(np.array([0.8, 2.5], dtype=np.float32), 30)
     point = np.zeros((1, 41, 60), dtype=np.complex64)
     point[0, 20, [15, 45]] = 1.0
-    found = np.abs(PointSpread(0.8, lateral).apply(point)[0])
-    near, far = found[:, 15] / found[20, 15], found[:, 45] / found[20, 45]
+    spread = np.abs(PointSpread(0.8, lateral).apply(point)[0])
+    near, far = spread[:, 15] / spread[20, 15], spread[:, 45] / spread[20, 45]
     assert (far > 0.5).sum() > (near > 0.5).sum()

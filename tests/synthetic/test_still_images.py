@@ -10,8 +10,8 @@ from heart2heart.synthetic.still_images import doppler_spectrum, m_mode_trace
 
 def test_m_mode_shows_walls_that_move_with_the_beat(machine: MachineConfig) -> None:
     rng = np.random.default_rng(0)
-    taken = acquire("PLAX", SyntheticPatient(heart_rate=60.0), machine, rng)
-    strip = m_mode_trace(taken, 0.0, 2.0, 120, rng)
+    acquisition = acquire("PLAX", SyntheticPatient(heart_rate=60.0), machine, rng)
+    strip = m_mode_trace(acquisition, 0.0, 2.0, 120, rng)
     assert strip.shape == (machine.samples, 120)
     assert strip.dtype == np.float32
     first, half, second = (strip[:, at : at + 6].mean(axis=1) for at in (0, 22, 60))

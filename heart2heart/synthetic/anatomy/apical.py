@@ -57,15 +57,15 @@ class _LeftHeart:
         """Both mitral leaflets, hinged at the ring, closed with the coaptation in front of it."""
         shift = pose.vector(*(-0.95 * self.excursion * self.along))
         tip = self.at(0.93, 0.05 * self.radius)
-        found = []
+        leaflets = []
         for side, reach in ((-1.0, 0.80), (1.0, 0.86)):
             hinge = self.at(1.0, side * self.mouth)
             closed = curve_through(hinge, self.at(1.01, side * 0.5 * self.mouth), tip)
             opened = curve_through(
                 hinge, self.at(0.93, side * 0.86 * self.mouth), self.at(reach - 0.04, side * 0.5 * self.mouth)
             )
-            found.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -20.0 + fibrosis))
-        return found
+            leaflets.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -20.0 + fibrosis))
+        return leaflets
 
     def motions(self, pose: Pose, patient: SyntheticPatient, reach: float, atrium: Points) -> list[DisplacementField]:
         """Contraction of the cavity, descent of the base, and the kick of the left atrium centred at `atrium`."""
