@@ -58,7 +58,7 @@ class LabelConflictError(LabelError):
     """A clip got another label after the writer last looked; nothing was written."""
 
 
-class LabelBookBusyError(LabelError):
+class LabelStoreBusyError(LabelError):
     """Another program holds the label book; nothing was written, and the same can be tried again."""
 
 

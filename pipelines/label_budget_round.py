@@ -14,11 +14,8 @@ import pyarrow as pa
 
 from heart2heart import utils
 from heart2heart.active_learning.model_outputs import read_tables
-from heart2heart.active_learning.pool import Bools
-from heart2heart.active_learning.pool import ClipPool
-from heart2heart.active_learning.pool import Ints
-from heart2heart.active_learning.queue import QueueSettings
-from heart2heart.active_learning.queue import select_clips
+from heart2heart.active_learning.pool import Bools, ClipPool, Ints
+from heart2heart.active_learning.queue import QueueSettings, select_clips
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.splits.certify import certify
@@ -28,8 +25,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.model_outputs import ModelOutputs
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
-from heart2heart.utils import read_json
-from heart2heart.utils import write_json
+from heart2heart.utils import read_json, write_json
 from pipelines.label_budget_data import LabeledClips
 from pipelines.mismatch_variants import parse_variant
 

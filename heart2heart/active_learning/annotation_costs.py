@@ -14,6 +14,7 @@ from heart2heart.active_learning.pool import Bools, Floats, Ints
 from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind
 
 MIN_TIMED_READINGS = 5
 """Readings of a view from which their own median tells its time; below, the median of all does."""
@@ -57,7 +58,11 @@ def expected_seconds(guess: Ints, classes: Sequence[str], events: Sequence[Label
     Raises:
         LabelError: no reading says how long it took.
     """
-    timed = [(event.view, event.seconds) for event in active_events(events) if event.kind == "label" and event.seconds]
+    timed = [
+        (event.view, event.seconds)
+        for event in active_events(events)
+        if event.kind == EventKind.LABEL and event.seconds
+    ]
     if not timed:
         remedy = "Give a file of clip and cost, or leave --cost out"
         raise LabelError("no reading in the label book says how long it took", remedy=remedy)

@@ -15,15 +15,14 @@ from pydantic import Field, field_validator, model_validator
 from heart2heart import utils
 from heart2heart.active_learning.annotation_costs import expected_seconds, labeled_clips, read_annotation_costs
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection, SelectedClip
-from heart2heart.active_learning.duplicates import FindDuplicates, duplicate_groups
 from heart2heart.active_learning.model_outputs import ModelOutputs, read_tables
-from heart2heart.active_learning.pool import ClipPool, Ints
+from heart2heart.active_learning.pool import ClipPool, FindDuplicates, Ints, duplicate_groups
 from heart2heart.active_learning.strategies import get_strategy
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.progress import Progress
-from heart2heart.schema.store import MODES, POOL_MODES
+from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import Frames
@@ -44,7 +43,7 @@ class QueueSettings(Config):
     """Take a second clip of a patient only when every patient has one, and so on."""
     frames: str = "even:8"
     """Frames of a clip that are looked at: `all`, `every:N` or `even:K`."""
-    modes: tuple[str, ...] = POOL_MODES
+    modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)
     """Modes whose clips are asked for."""
     rare: tuple[str, ...] = ()
     """Views that `similar` looks for; empty takes those with fewer labels than their equal share."""
@@ -55,13 +54,6 @@ class QueueSettings(Config):
     @classmethod
     def _frames(cls, value: str) -> str:
         FrameRule.parse(value)
-        return value
-
-    @field_validator("modes")
-    @classmethod
-    def _modes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or set(value) - set(MODES):
-            raise ValueError(f"name some of {', '.join(MODES)}")
         return value
 
     @model_validator(mode="after")
@@ -145,7 +137,7 @@ def build_queue(
         remedy = "Name the label book (--labels), or begin with --by typiclust or --by core_set"
         raise ConfigError(f"the method {settings.by} needs clips labeled with a view of the run", remedy=remedy)
     if find_duplicates is not None:
-        pool = replace(pool, duplicate_group=_pictures(stores, rows, owner, len(clips), find_duplicates))
+        pool = replace(pool, duplicate_group=_duplicate_groups(stores, rows, owner, len(clips), find_duplicates))
         _check_budget(pool, settings, "near-duplicates counted once")
     if model_outputs is not None:
         per_frame = needs | ({"embeddings"} if "vaal" in needs else set())
@@ -219,7 +211,7 @@ def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str
     return clips, table["site"].to_pylist(), patient.astype(np.int64), rows[chosen], owner[chosen]
 
 
-def _pictures(stores: Frames, rows: Ints, owner: Ints, count: int, find_same: FindDuplicates) -> Ints:
+def _duplicate_groups(stores: Frames, rows: Ints, owner: Ints, count: int, find_same: FindDuplicates) -> Ints:
     table = stores.frames
     place = np.empty(int(table["row"].to_numpy().max()) + 1, np.int64)
     place[table["row"].to_numpy()] = np.arange(len(table))

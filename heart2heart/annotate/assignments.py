@@ -21,6 +21,7 @@ from heart2heart.labels.double_reading import (
 )
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore, StoredEvent
+from heart2heart.schema.enums import EventKind
 
 EVENT_SOURCE = "page"
 """The `source` of events that the page writes."""
@@ -238,7 +239,7 @@ class Assignments:
             if about.frame_hash != event.frame_hash:
                 raise LabelConflictError("the frames of this clip changed in the store while it was on the screen")
             state = ClipReadings.from_events(entry.event for entry in entries)
-            reading = event.kind == "label"
+            reading = event.kind == EventKind.LABEL
             unseen = (entry.event for entry in entries if entry.number > answer.seen)
             if any(later.rater == rater or not reading or wanted == 1 for later in unseen):
                 raise LabelConflictError("this clip got a label while it was on the screen")

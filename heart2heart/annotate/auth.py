@@ -154,7 +154,7 @@ class Authenticator:
         """
         secret = content.get("secret")
         if not isinstance(secret, str):
-            raise NotAuthenticatedError(f"Enter with your {self.credential}")
+            raise NotAuthenticatedError(f"Sign in with your {self.credential}")
         return self._who(secret.strip()), secret.strip()
 
     def rater(self, cookies: Mapping[str, str]) -> Rater:
@@ -164,7 +164,7 @@ class Authenticator:
             NotEnteredError: nobody that may label.
         """
         if self.cookie not in cookies:
-            raise NotAuthenticatedError(f"Enter with your {self.credential}")
+            raise NotAuthenticatedError(f"Sign in with your {self.credential}")
         return self._who(unquote(cookies[self.cookie]))
 
     @property

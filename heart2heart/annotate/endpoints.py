@@ -21,6 +21,7 @@ from heart2heart.annotate.messages import (
 )
 from heart2heart.annotate.progress_tables import PageTable, agreement_tables, progress_tables
 from heart2heart.errors import ConfigError, LabelConflictError
+from heart2heart.schema.enums import EventKind
 from heart2heart.schema.views import VIEWS
 
 THUMBNAIL_SIDE = 64
@@ -105,7 +106,7 @@ def study_thumbnails(call: ApiRequest) -> Response:
 def save_label(call: ApiRequest) -> Response:
     """Record an answer; 409 with the present state when the clip is not what the rater saw."""
     answer = LabelRequest.parse(call.body, where="request")
-    ruling = answer.kind == "adjudication"
+    ruling = answer.kind == EventKind.ADJUDICATION
     if ruling:
         _adjudicators_only(call)
     try:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from heart2heart.config import Config
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 GRID_SIZE = 30
 """Clips of one page of the grid, and so the most that are named at once."""
@@ -18,9 +19,9 @@ class LabelRequest(Config):
 
     clip: str = Field(max_length=200)
     """Which clip."""
-    kind: Literal["label", "adjudication"] = "label"
+    kind: Literal[EventKind.LABEL, EventKind.ADJUDICATION] = EventKind.LABEL
     """A reading, or a ruling on a disagreement."""
-    answer: Literal["view", "unusable", "unsure"]
+    answer: Literal[LabelAnswer.VIEW, LabelAnswer.UNUSABLE, LabelAnswer.UNSURE]
     """What was said."""
     view: str = Field(default="", max_length=40)
     """Which view, if it was one."""

@@ -12,8 +12,9 @@ from heart2heart.annotate.assignments import Assignments
 from heart2heart.labels.agreement import ALL_VIEWS, ReadingMatrix, measure_agreement
 from heart2heart.labels.consensus import readings_by_target
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
-_HOURS_FROM_MIN = 90.0  # from here on a time is told in hours
+_MAX_SHOWN_MINUTES = 90.0  # from here on a time is told in hours
 _MAX_READING_S = 300.0  # longer than this over one clip is a pause, and counts as so much
 
 
@@ -48,10 +49,10 @@ def _overall(desk: Assignments, disputes: bool) -> PageTable:
     order = desk.clip_order()
     counts = Counter(desk.status(clip) for clip in order)
     left = _readings_left(desk, order)
-    paces = [event.seconds for event in desk.events() if event.kind == "label" and event.seconds is not None]
+    paces = [event.seconds for event in desk.events() if event.kind == EventKind.LABEL and event.seconds is not None]
     pace = median(min(seconds, _MAX_READING_S) for seconds in paces) if paces else None
     minutes = 0.0 if pace is None else left * pace / 60
-    time = f"{minutes:.0f} min" if minutes < _HOURS_FROM_MIN else f"{minutes / 60:.1f} h"
+    time = f"{minutes:.0f} min" if minutes < _MAX_SHOWN_MINUTES else f"{minutes / 60:.1f} h"
     rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
             *([("Disagreements to decide", str(counts["disagreement"]))] if disputes else []),
             ("Readings left", str(left)),
@@ -88,12 +89,18 @@ def _by_rater(events: Sequence[LabelEvent]) -> PageTable:
     said = [event for event in active_events(events) if not event.frame]
     for rater in sorted({event.rater for event in said}):
         mine = [event for event in said if event.rater == rater]
-        readings = {event.clip: event for event in mine if event.kind == "label"}
-        rulings = {event.clip for event in mine if event.kind == "adjudication"}
+        readings = {event.clip: event for event in mine if event.kind == EventKind.LABEL}
+        rulings = {event.clip for event in mine if event.kind == EventKind.ADJUDICATION}
         spent = [min(event.seconds, _MAX_READING_S) for event in readings.values() if event.seconds is not None]
         pace = f"{3600 * len(spent) / sum(spent):.0f}" if sum(spent) > 0 else "not known"
         words = Counter(event.value for event in readings.values())
-        counts = (len(readings), words["unsure"], words["unusable"], len(rulings), len(rulings & readings.keys()))
+        counts = (
+            len(readings),
+            words[LabelAnswer.UNSURE],
+            words[LabelAnswer.UNUSABLE],
+            len(rulings),
+            len(rulings & readings.keys()),
+        )
         rows.append((rater, *map(str, counts), pace))
     columns = ("rater", "clips read", "unsure", "unusable", "decided", "of own clips", "clips per hour")
     note = (

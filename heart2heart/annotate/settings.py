@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from heart2heart.config import Config
-from heart2heart.schema.store import MODES, POOL_MODES
+from heart2heart.schema.enums import POOL_MODES, ClipMode
 
 
 class AnnotationSettings(Config):
@@ -38,20 +38,13 @@ class AnnotationSettings(Config):
     """Change what the label book says of `double` and `seed`."""
     suggest: bool = False
     """Show the model's suggestion of clips that are read once, but for a like share as are read twice."""
-    modes: tuple[str, ...] = POOL_MODES
+    modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)
     """Modes whose clips are asked for."""
 
     @field_validator("bind")
     @classmethod
     def _address(cls, value: str) -> str:
         return "127.0.0.1" if value == "localhost" else str(ipaddress.ip_address(value))
-
-    @field_validator("modes")
-    @classmethod
-    def _modes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or set(value) - set(MODES):
-            raise ValueError(f"modes are among {', '.join(MODES)}")
-        return value
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
+from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.predictions import Predictions
 
 
@@ -52,7 +53,10 @@ def read_suggestions(path: Path, run: str | None = None) -> dict[str, Suggestion
         raise UnknownNameError.among("run", chosen, runs)
     # Altered copies of a frame repeat its clip under another role; they are no evidence about it.
     table = predictions.table
-    mine = pc.and_(pc.equal(table["run"], chosen), pc.is_in(table["role"], pa.array(["validation", "test"])))
+    mine = pc.and_(
+        pc.equal(table["run"], chosen),
+        pc.is_in(table["role"], pa.array([PredictionRole.VALIDATION, PredictionRole.TEST])),
+    )
     kept = mine.to_numpy(zero_copy_only=False)
     names, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept], return_inverse=True)
     probabilities = np.exp(clip_log_probabilities(log_softmax(predictions.logits[kept]), clip, len(names)))

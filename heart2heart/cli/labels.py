@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from heart2heart.cli.data import LabelsOption, StoreOption
-
-if TYPE_CHECKING:
-    from heart2heart.labels.agreement import Agreement
 
 labels = typer.Typer(help="Import, export, merge and count view labels, and measure agreement.", no_args_is_help=True)
 
@@ -45,20 +42,15 @@ def labels_import(
 
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
     """
-    from heart2heart.annotate.auth import Raters
-    from heart2heart.labels.importing import import_labels
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.labels.taxonomy import read_taxonomy_maps
-    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.api import import_labels
 
-    made = import_labels(
-        path, LabelStore(labels), FrameStores.open(store), form=form, vocabulary=vocabulary, key=key,
-        skip_unknown=skip_unknown, maps=None if taxonomy_map is None else read_taxonomy_maps(taxonomy_map),
-        raters=None if raters is None else {rater.name for rater in Raters.read(raters).raters},
+    summary = import_labels(
+        path, labels, store, form=form, key=key, vocabulary=vocabulary, skip_unknown=skip_unknown, raters=raters,
+        taxonomy_map=taxonomy_map,
     )  # fmt: skip
     print(
-        f"{made.rows} rows: {made.new} new labels, {made.without_view} without a view, "
-        f"{made.unknown_clip} of clips not in the store"
+        f"{summary.rows} rows: {summary.new} new labels, {summary.without_view} without a view, "
+        f"{summary.unknown_clip} of clips not in the store"
     )
 
 
@@ -80,27 +72,13 @@ def labels_export(
 
     Example: heart2heart labels export labels.csv --labels labels.db --rule adjudicated
     """
-    from heart2heart.errors import ConfigError
-    from heart2heart.labels.exporting import export_events, export_labels, export_reports
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.api import export_labels
 
-    book = LabelStore(labels)
-    if form == "sr":
-        if rule is None or dicom is None or key is None or not store:
-            remedy = "Give --rule, --store, --dicom and --key"
-            raise ConfigError("structured reports carry agreed labels to the hospital's own files", remedy=remedy)
-        made = export_reports(book, out, rule, stores=FrameStores.open(store), originals=dicom, key=key)
-    elif dicom is not None or key is not None or store:
-        raise ConfigError("exports carry pseudonyms only", remedy="Give --store, --dicom and --key with --format sr")
-    elif rule is None:
-        made = export_events(book, out, form=form)
-    else:
-        made = export_labels(book, out, rule, form=form)
+    record = export_labels(out, labels, form=form, rule=rule, store=store, dicom=dicom, key=key)
     what = "label events" if rule is None else f"labels by rule {rule}"
-    left_out = "".join(f", {count} left out ({why})" for why, count in made.left_out.items())
-    undecided = "" if rule is None else f", {made.undecided} undecided"
-    print(f"{made.written} {what} written to {out}{undecided}{left_out}")
+    left_out = "".join(f", {count} left out ({why})" for why, count in record.left_out.items())
+    undecided = "" if rule is None else f", {record.undecided} undecided"
+    print(f"{record.written} {what} written to {out}{undecided}{left_out}")
 
 
 @labels.command("show")
@@ -109,12 +87,10 @@ def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") 
 
     Example: heart2heart labels show --labels labels.db --store store
     """
+    from heart2heart.api import count_labels
     from heart2heart.cli.output import text_table
-    from heart2heart.labels.consensus import count_labels
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.store.frame_store import FrameStores
 
-    counts = count_labels(LabelStore(labels).events(), FrameStores.open(store), rule)
+    counts = count_labels(labels, store, rule=rule)
     print(text_table(("hospital", "view", "patients", "clips", "frames"), counts))
 
 
@@ -133,41 +109,17 @@ def labels_agree(
 
     Example: heart2heart labels agree --labels labels.db --store store
     """
-    from dataclasses import astuple, fields
-
+    from heart2heart.api import measure_agreement
     from heart2heart.cli.output import text_table
-    from heart2heart.labels.agreement import (
-        ALL_VIEWS,
-        FEW_PATIENTS,
-        Agreement,
-        ReadingMatrix,
-        measure_agreement,
-        unit_locations,
+
+    agreement = measure_agreement(
+        labels, store, unsure=unsure, unusable=unusable, replicates=replicates, seed=seed, by_view=by_view, out=out
     )
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.labels.table_files import write_rows
-    from heart2heart.store.frame_store import FrameStores
-
-    said = ReadingMatrix.from_events(LabelStore(labels).events(), unsure=unsure, unusable=unusable)
-    found = measure_agreement(said, unit_locations(FrameStores.open(store)), replicates=replicates, seed=seed)
-    shown = [one for one in found if by_view or one.view == ALL_VIEWS]
     header = ("measure", "hospital", "view", "raters", "clips", "patients", "value", "95 % interval", "note")
-    print(text_table(header, [_agreement_row(one) for one in shown]))
+    print(text_table(header, agreement.rows))
     print(f"unsure: {unsure}, unusable: {unusable}")
-    if any(one.low is not None and one.patients < FEW_PATIENTS for one in shown):
-        print(f"* fewer than {FEW_PATIENTS} patients: the interval is probably too narrow")
-    if out is not None:
-        rows = ([", ".join(cell) if isinstance(cell, tuple) else cell for cell in astuple(one)] for one in found)
-        write_rows(out, [field.name for field in fields(Agreement)], rows, parquet=out.suffix == ".parquet")
-
-
-def _agreement_row(one: Agreement) -> tuple[object, ...]:
-    from heart2heart.labels.agreement import FEW_PATIENTS
-
-    mark = "*" if one.patients < FEW_PATIENTS else ""
-    interval = "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}{mark}"
-    value = "" if one.value is None else f"{one.value:.3f}"
-    return (one.measure, one.site, one.view, ", ".join(one.raters), one.units, one.patients, value, interval, one.note)
+    if agreement.has_few:
+        print(f"* fewer than {agreement.few_patients} patients: the interval is probably too narrow")
 
 
 @labels.command("merge")
@@ -180,13 +132,12 @@ def labels_merge(
 
     Example: heart2heart labels merge all.db site_a.db site_b.csv
     """
-    from heart2heart.labels.merging import merge_files
-    from heart2heart.labels.taxonomy import read_taxonomy_maps
+    from heart2heart.api import merge_labels
 
-    made = merge_files(parts, out, maps=None if taxonomy_map is None else read_taxonomy_maps(taxonomy_map))
+    merged = merge_labels(parts, out, taxonomy_map=taxonomy_map)
     print(
-        f"{len(made.events)} events in {out}; {made.shared} of them in more than one part, "
-        f"{made.differing} told with different details"
+        f"{len(merged.events)} events in {out}; {merged.shared} of them in more than one part, "
+        f"{merged.differing} told with different details"
     )
 
 
@@ -205,16 +156,12 @@ def labels_suspects(
 
     Example: heart2heart labels suspects queue.csv evaluation/predictions.parquet --labels labels.db
     """
-    from heart2heart.labels.label_errors import find_label_errors, write_review_queue
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.schema.predictions import Predictions
+    from heart2heart.api import label_errors
 
-    events = LabelStore(labels).events()
-    found = find_label_errors([Predictions.read(path) for path in predictions], events, rule, judge)
-    written = write_review_queue(found.issues[:most], out)
+    found, written = label_errors(out, predictions, labels, rule=rule, most=most, judge=judge)
     print(
         f"{found.clips} labeled clips judged, about {found.expected_errors:.0f} wrong labels expected, "
         f"{len(found.issues)} suspect; {written} queued in {out}"
     )
-    for why, count in found.excluded.items():
-        print(f"{count} clips left out: {why}")
+    for reason, count in found.excluded.items():
+        print(f"{count} clips left out: {reason}")

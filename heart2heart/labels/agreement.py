@@ -22,6 +22,7 @@ from heart2heart.labels.agreement_coefficients import (
     one_against_rest,
 )
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.store.frame_store import Frames
 from heart2heart.utils import random_stream
 
@@ -29,7 +30,7 @@ ALL_VIEWS = "all"
 NON_VIEW_HANDLING = ("missing", "word")
 FEW_PATIENTS = 30
 """With fewer, an interval over patients is too narrow."""
-_TAIL = 0.025
+_TAIL_PROBABILITY = 0.025
 _MIN_ESTIMABLE = 0.9  # share of resamples that must be estimable for an interval
 
 Locations = Mapping[str, tuple[str, str]]
@@ -95,8 +96,12 @@ class ReadingMatrix:
         for how in (unsure, unusable):
             if how not in NON_VIEW_HANDLING:
                 raise UnknownNameError.among("way to count a reading without a view", how, list(NON_VIEW_HANDLING))
-        left_out = {word for word, how in (("unsure", unsure), ("unusable", unusable)) if how == "missing"}
-        last = {(event.target, event.rater): event.value for event in active_events(events) if event.kind == "label"}
+        left_out = {
+            word for word, how in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable)) if how == "missing"
+        }
+        last = {
+            (event.target, event.rater): event.value for event in active_events(events) if event.kind == EventKind.LABEL
+        }
         last = {key: word for key, word in last.items() if word not in left_out}
         units, raters = (tuple(sorted({key[place] for key in last})) for place in (0, 1))
         words = tuple(sorted(set(last.values())))
@@ -255,7 +260,7 @@ class _PatientBootstrap:
             elif len(usable) < _MIN_ESTIMABLE * len(drawn):
                 note = "no interval: too rare, many resamples are without it"
             else:
-                low, high = (float(end) for end in np.quantile(usable, (_TAIL, 1 - _TAIL)))
+                low, high = (float(end) for end in np.quantile(usable, (_TAIL_PROBABILITY, 1 - _TAIL_PROBABILITY)))
         known = None if np.isnan(value) else value
         return Agreement(
             about.measure, about.site, about.view, about.raters, about.units, self.patients, known, low, high, note

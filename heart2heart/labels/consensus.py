@@ -12,6 +12,7 @@ import pyarrow as pa
 from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.dawid_skene import DawidSkeneFit, fit_dawid_skene
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import VIEWS
 from heart2heart.store.frame_store import Frames
 
@@ -44,14 +45,14 @@ def readings_by_target(events: Iterable[LabelEvent]) -> dict[str, TargetReadings
     for event in active_events(events):
         of_target = held.setdefault(event.target, {})
         of_target.pop((event.kind, event.rater), None)  # the rater's last word takes the last place
-        if event.answer != "unsure":
+        if event.answer != LabelAnswer.UNSURE:
             of_target[event.kind, event.rater] = event.value
-        if event.kind == "label":
+        if event.kind == EventKind.LABEL:
             order.setdefault(event.target, []).append(event.rater)
     found = {}
     for target, words in held.items():
-        readings = {rater: word for (kind, rater), word in words.items() if kind == "label"}
-        rulings = [word for (kind, _), word in words.items() if kind == "adjudication"]
+        readings = {rater: word for (kind, rater), word in words.items() if kind == EventKind.LABEL}
+        rulings = [word for (kind, _), word in words.items() if kind == EventKind.ADJUDICATION]
         first = next((rater for rater in order.get(target, ()) if rater in readings), None)
         if words:
             last = list(words.values())[-1]

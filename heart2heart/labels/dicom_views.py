@@ -65,7 +65,7 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
     """
     pseudonyms = clips.need_key("labels in DICOM files", folder)
     if reports:
-        return _reports(folder, clips, pseudonyms)
+        return _read_reports(folder, clips, pseudonyms)
     found = ParsedLabels("file")
     for number, header in enumerate(dicom_headers(folder), start=1):
         found.rows = number
@@ -81,13 +81,13 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
     return found
 
 
-def _reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> ParsedLabels:
+def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> ParsedLabels:
     found = ParsedLabels("entry")
     for header in dicom_headers(folder):
         if header is None or text(header, "SOPClassUID") not in SR_SOP_CLASSES:
             continue
         try:
-            rater, entries = _rater(header, pseudonyms), list(_views(header, 0))
+            rater, entries = _rater(header, pseudonyms), list(_image_views(header, 0))
         except DECODE_ERRORS:
             continue
         for uid, code, scheme in entries:
@@ -103,12 +103,12 @@ def _reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> Parse
     return found
 
 
-def _views(item: Dataset, depth: int) -> Iterator[tuple[str, str, str]]:
+def _image_views(item: Dataset, depth: int) -> Iterator[tuple[str, str, str]]:
     """Yield SOP Instance UID, code and scheme wherever an Image View stands below an image, or beside one."""
     if depth > _MAX_DEPTH:
         return
     children = list(item.get("ContentSequence") or ())
-    codes = [child for child in children if text(child, "ValueType") == "CODE" and _concept(child) == IMAGE_VIEW]
+    codes = [child for child in children if text(child, "ValueType") == "CODE" and _concept_code(child) == IMAGE_VIEW]
     if codes:
         images = [item] if text(item, "ValueType") == "IMAGE" else []
         images += [child for child in children if text(child, "ValueType") == "IMAGE"]
@@ -117,17 +117,17 @@ def _views(item: Dataset, depth: int) -> Iterator[tuple[str, str, str]]:
             uid = text(image.ReferencedSOPSequence[0], "ReferencedSOPInstanceUID")
             yield uid, text(value, "CodeValue"), text(value, "CodingSchemeDesignator")
     for child in children:
-        yield from _views(child, depth + 1)
+        yield from _image_views(child, depth + 1)
 
 
-def _concept(item: Dataset) -> str:
+def _concept_code(item: Dataset) -> str:
     names = item.get("ConceptNameCodeSequence") or ()
     return text(names[0], "CodeValue") if names else ""
 
 
 def _rater(report: Dataset, pseudonyms: Pseudonymizer) -> str:
     """Return `consensus:RULE` of our own reports, a keyed pseudonym of a person, else `sr`."""
-    items = {_concept(item): item for item in report.get("ContentSequence") or ()}
+    items = {_concept_code(item): item for item in report.get("ContentSequence") or ()}
     device = text(items[DEVICE_NAME], "TextValue") if DEVICE_NAME in items else ""
     if device.startswith(CONSENSUS_DEVICE_PREFIX):
         return f"consensus:{device.removeprefix(CONSENSUS_DEVICE_PREFIX)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from heart2heart.errors import ConfigError
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 _HASH_RANGE = 2**32
 
@@ -49,7 +50,7 @@ class ClipReadings:
         readings: dict[str, str] = {}
         ruling = None
         for event in active_events(event for event in events if not event.frame):
-            if event.kind == "adjudication":
+            if event.kind == EventKind.ADJUDICATION:
                 ruling = event.value
             else:
                 readings[event.rater] = event.value
@@ -67,12 +68,12 @@ class ClipReadings:
             return "disagreement"
         if len(self.readings) < wanted:
             return "half" if self.readings else "unread"
-        return "disagreement" if "unsure" in words else "agreed"
+        return "disagreement" if LabelAnswer.UNSURE in words else "agreed"
 
 
 DEFAULT_SHARE = 0.2
 """Of the clips, read by two raters, where nothing else is said."""
-_SEEDS = 2**32
+_SEED_RANGE = 2**32
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def resolve_plan(
     """
     if kept is None:
         return DoubleReadingPlan(
-            DEFAULT_SHARE if share is None else share, secrets.randbelow(_SEEDS) if seed is None else seed
+            DEFAULT_SHARE if share is None else share, secrets.randbelow(_SEED_RANGE) if seed is None else seed
         )
     asked = DoubleReadingPlan(kept.share if share is None else share, kept.seed if seed is None else seed)
     if asked != kept and not change:

@@ -1,14 +1,21 @@
-"""What a rater says, as an event that is never changed: a later event corrects, adjudicates or takes back."""
+"""Label events, which are never changed, and their migration from other versions of the view taxonomy.
+
+A later event corrects, adjudicates or retracts an earlier one.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
-from heart2heart.errors import LabelError, UnknownNameError
-from heart2heart.schema.labels import ANSWERS, EVENT_KINDS
-from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
+import yaml
+
+from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.schema.enums import EventKind, LabelAnswer
+from heart2heart.schema.views import TAXONOMIES, TAXONOMY_VERSION, VIEWS
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,8 @@ class LabelEvent:
         at: When, ISO 8601; empty when unknown.
         source: Where the event came from, e.g. `csv:clinical` or `page`.
         taxonomy: Version of the view taxonomy.
-        kind: One of `EVENT_KINDS`.
-        answer: One of `ANSWERS`.
+        kind: An `EventKind`.
+        answer: A `LabelAnswer`.
         confidence: The rater's own, 0 to 1; None when not asked.
         frame_hash: SHA-256 of the pixels that were judged: `pixel_hash` of the clip; empty when unknown.
         seconds: From the clip's appearance to the answer; None when unknown.
@@ -41,8 +48,8 @@ class LabelEvent:
     at: str
     source: str
     taxonomy: str = TAXONOMY_VERSION
-    kind: str = "label"
-    answer: str = "view"
+    kind: str = EventKind.LABEL
+    answer: str = LabelAnswer.VIEW
     confidence: float | None = None
     frame_hash: str = ""
     seconds: float | None = None
@@ -59,7 +66,7 @@ class LabelEvent:
         without doubles.
         """
         said = [self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy]
-        if (self.kind, self.answer) != ("label", "view"):
+        if (self.kind, self.answer) != (EventKind.LABEL, LabelAnswer.VIEW):
             said += [self.kind, self.answer, self.retracts]
         return hashlib.sha256("\x1f".join(said).encode()).hexdigest()
 
@@ -71,13 +78,13 @@ class LabelEvent:
     @property
     def value(self) -> str:
         """The view, or `unusable`, `unsure`; empty in a retraction."""
-        return self.view if self.answer == "view" else self.answer
+        return self.view if self.answer == LabelAnswer.VIEW else self.answer
 
     def retraction(self, at: str) -> LabelEvent:
         """Return the event by which the same rater takes this one back."""
         return LabelEvent(
             self.clip, self.frame, "", self.rater, at, self.source, self.taxonomy,
-            kind="retraction", answer="", frame_hash=self.frame_hash, retracts=self.identifier,
+            kind=EventKind.RETRACTION, answer=LabelAnswer.NONE, frame_hash=self.frame_hash, retracts=self.identifier,
         )  # fmt: skip
 
     def check(self) -> None:
@@ -87,16 +94,16 @@ class LabelEvent:
             UnknownNameError: a view, kind or answer that does not exist.
             LabelError: the parts do not fit each other.
         """
-        if self.kind not in EVENT_KINDS:
-            raise UnknownNameError.among("kind of label event", self.kind, list(EVENT_KINDS))
-        if self.answer not in ANSWERS:
-            raise UnknownNameError.among("answer", self.answer, list(ANSWERS))
-        if (self.answer == "view") != bool(self.view):
+        if self.kind not in set(EventKind):
+            raise UnknownNameError.among("kind of label event", self.kind, list(EventKind))
+        if self.answer not in set(LabelAnswer):
+            raise UnknownNameError.among("answer", self.answer, list(LabelAnswer))
+        if (self.answer == LabelAnswer.VIEW) != bool(self.view):
             raise LabelError("a label event names a view exactly when its answer is `view`", where=self.clip)
         if self.view and self.view not in VIEWS:
             raise UnknownNameError.among("view", self.view, list(VIEWS))
-        retraction = self.kind == "retraction"
-        if retraction != (self.answer == "") or retraction != bool(self.retracts):
+        retraction = self.kind == EventKind.RETRACTION
+        if retraction != (self.answer == LabelAnswer.NONE) or retraction != bool(self.retracts):
             raise LabelError("a retraction names the event it takes back, and nothing else does", where=self.clip)
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise LabelError("a confidence lies between 0 and 1", where=self.clip)
@@ -114,5 +121,79 @@ def active_events(events: Iterable[LabelEvent]) -> list[LabelEvent]:
     A rater can take back only what the same rater said; any other retraction has no effect.
     """
     events = list(events)
-    back = {(event.rater, event.retracts) for event in events if event.kind == "retraction"}
-    return [event for event in events if event.kind != "retraction" and (event.rater, event.identifier) not in back]
+    back = {(event.rater, event.retracts) for event in events if event.kind == EventKind.RETRACTION}
+    return [
+        event for event in events if event.kind != EventKind.RETRACTION and (event.rater, event.identifier) not in back
+    ]
+
+
+TaxonomyMaps = Mapping[str, Mapping[str, str]]
+"""Version -> that version's name of a view -> today's name."""
+
+
+def migrate_taxonomy(events: Sequence[LabelEvent], maps: TaxonomyMaps | None = None) -> list[LabelEvent]:
+    """Return the events in today's taxonomy; their source tells from which version they came.
+
+    A retraction follows the event that it takes back, whose identifier changes with its view.
+
+    Args:
+        events: All events of a file or book.
+        maps: For versions that `views.TAXONOMIES` does not know; of a version that it knows, it adds names.
+
+    Raises:
+        LabelError: views without a mapping; the message lists them with their number.
+    """
+    known = {version: {**TAXONOMIES.get(version, {}), **dict((maps or {}).get(version, {}))}
+             for version in {event.taxonomy for event in events}}  # fmt: skip
+    missing = Counter(
+        (event.taxonomy, word)
+        for event in events
+        if event.taxonomy != TAXONOMY_VERSION
+        for word in {event.view, event.suggestion} - {""} - set(known[event.taxonomy])
+    )
+    if missing:
+        listed = ", ".join(
+            f"{word} of version {version} ({count})" for (version, word), count in sorted(missing.items())
+        )
+        remedy = "Give --taxonomy-map FILE, YAML of the form {version: {old name: new name}}; today's version is "
+        raise LabelError(
+            f"views without a mapping: {listed}", remedy=f"{remedy}{TAXONOMY_VERSION}; nothing was written"
+        )
+    renamed: dict[str, str] = {}
+    found = []
+    for event in events:
+        if event.taxonomy == TAXONOMY_VERSION:
+            found.append(event)
+            continue
+        words = {"": "", **known[event.taxonomy]}
+        new = replace(
+            event, view=words[event.view], suggestion=words[event.suggestion], taxonomy=TAXONOMY_VERSION,
+            source=f"{event.source} taxonomy:{event.taxonomy}", retracts=renamed.get(event.retracts, event.retracts),
+        )  # fmt: skip
+        renamed[event.identifier] = new.identifier
+        found.append(new)
+    return found
+
+
+def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
+    """Read a map file: YAML of the form `{version: {old name: new name}}`.
+
+    Raises:
+        MissingInputError: no such file.
+        LabelError: it has another form.
+        UnknownNameError: a new name is no view.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingInputError("no taxonomy map here", where=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LabelError("this taxonomy map is not readable YAML", where=path) from error
+    if not isinstance(content, dict) or not all(isinstance(names, dict) for names in content.values()):
+        raise LabelError("a taxonomy map has the form {version: {old name: new name}}", where=path)
+    maps = {str(version): {str(old): str(new) for old, new in names.items()} for version, names in content.items()}
+    for names in maps.values():
+        for new in names.values():
+            if new not in VIEWS:
+                raise UnknownNameError.among("view", new, list(VIEWS))
+    return maps

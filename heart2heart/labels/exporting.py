@@ -1,30 +1,123 @@
-"""Export the label book: every event as it was said, or the labels that a rule makes of them.
+"""Exports the label store: all events, or the labels that a consensus rule derives from them, with a record beside each.
 
-What leaves names clips by pseudonym. Only structured reports carry identity: they are for the hospital's own archive,
-and need its key and its original files.
+Exports name clips by pseudonym. Structured reports alone carry identity: they are for the hospital's own archive, and
+need its key and its original files.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from pydicom import Dataset
 
+from heart2heart import __version__
+from heart2heart.config import Config
 from heart2heart.dicom.header_values import text
 from heart2heart.errors import ConfigError, ExistsError, LabelError, UnknownNameError
-from heart2heart.labels.consensus import consensus_labels, readings_by_target
+from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
 from heart2heart.labels.events import LabelEvent
-from heart2heart.labels.export_record import ExportRecord, make_export_record
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.label_studio import write_tasks
 from heart2heart.labels.parsed_labels import ClipIndex
 from heart2heart.labels.table_files import write_events, write_rows
+from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
 from heart2heart.store.frame_store import Frames
+from heart2heart.utils import sha256_json, write_text
+
+
+class ExportRecord(Config):
+    """The record of one export."""
+
+    form: str
+    """One of `exporting.FORMATS`."""
+    rule: str | None
+    """The consensus rule; null when all events were written."""
+    rule_details: dict[str, Any]
+    """What the rule found on the way: of `dawid_skene` its steps, and each rater's share of right readings."""
+    taxonomy: str
+    """Version of the view taxonomy."""
+    events: int
+    """Events in the label book."""
+    events_sha256: str
+    """Hash of all of them in their order: the same book gives the same hash."""
+    events_by_taxonomy: dict[str, int]
+    """Events by the taxonomy version that they were said in."""
+    raters: int
+    """People and programs who said them."""
+    written: int
+    """Rows of the export."""
+    labels: dict[str, int]
+    """Labels of clips and frames by view, under a rule."""
+    undecided: int
+    """Clips and frames that were read but are not agreed, under a rule."""
+    left_out: dict[str, int]
+    """What the form cannot carry, by reason."""
+    created: str
+    """UTC, ISO 8601."""
+    code_version: str
+    """Of heart2heart."""
+
+    def write(self, out: Path) -> Path:
+        """Write the record beside the export at `out`, and return where."""
+        path = out.with_name(f"{out.name}.record.json")
+        write_text(path, json.dumps(self.model_dump(), indent=2, sort_keys=True, allow_nan=False) + "\n")
+        return path
+
+
+def events_digest(events: Sequence[LabelEvent]) -> str:
+    """Return the hex SHA-256 of events in their order."""
+    return sha256_json([list(astuple(event)) for event in events])
+
+
+def make_export_record(
+    events: Sequence[LabelEvent],
+    form: str,
+    *,
+    written: int,
+    rule: str | None = None,
+    agreed: Mapping[str, str] | None = None,
+    left_out: Mapping[str, int] | None = None,
+) -> ExportRecord:
+    """Describe an export.
+
+    Args:
+        events: All events of the book.
+        form: One of `exporting.FORMATS`.
+        written: Rows.
+        rule: A name of `consensus.RULES`.
+        agreed: What is agreed by that rule.
+        left_out: What the form cannot carry.
+    """
+    labels = agreed or {}
+    return ExportRecord(
+        form=form, rule=rule, rule_details=_rule_details(events) if rule == "dawid_skene" and labels else {},
+        taxonomy=TAXONOMY_VERSION, events=len(events), events_sha256=events_digest(events),
+        events_by_taxonomy=dict(sorted(Counter(event.taxonomy for event in events).items())),
+        raters=len({event.rater for event in events}), written=written,
+        labels=dict(sorted(Counter(labels.values()).items())),
+        undecided=0 if rule is None else len(set(readings_by_target(events)) - set(labels)),
+        left_out=dict(left_out or {}), created=datetime.now(UTC).isoformat(timespec="seconds"),
+        code_version=__version__,
+    )  # fmt: skip
+
+
+def _rule_details(events: Sequence[LabelEvent]) -> dict[str, Any]:
+    weighed = fit_readings(readings_by_target(events))
+    model = weighed.model
+    right = {rater: float((model.prevalence * errors.diagonal()).sum())
+             for rater, errors in zip(weighed.raters, model.errors, strict=True)}  # fmt: skip
+    return {"steps": model.iterations, "log_likelihood": model.log_likelihood[-1],
+            "right": {rater: round(share, 4) for rater, share in right.items()}}  # fmt: skip
+
 
 EXPORT_FORMATS = ("csv", "parquet", "label_studio", "sr")
 LABEL_COLUMNS = ("clip", "frame", "view", "rater", "readings", "agreeing", "taxonomy")
@@ -101,7 +194,7 @@ def _as_events(events: Sequence[LabelEvent], agreed: dict[str, str], rule: str) 
     place = {event.target: (event.clip, event.frame) for event in events}
     found = []
     for target, word in sorted(agreed.items()):
-        view, answer = (word, "view") if word in VIEWS else ("", word)
+        view, answer = (word, LabelAnswer.VIEW) if word in VIEWS else ("", word)
         found.append(
             LabelEvent(*place[target], view, f"consensus:{rule}", "", "consensus", TAXONOMY_VERSION, answer=answer)
         )
@@ -137,7 +230,7 @@ def export_reports(
     clips = ClipIndex(stores, key)
     known = set(clips.table["clip"].to_pylist())
     wanted = {clip: view for clip, view in agreed.items() if clip in known and view in VIEWS}
-    studies, views = _originals(originals, clips, wanted)
+    studies, views = _original_headers(originals, clips, wanted)
     left_out = Counter(
         _exclusion_reason(target, word, known) for target, word in agreed.items() if target not in wanted
     )
@@ -158,7 +251,9 @@ def export_reports(
     return made
 
 
-def _originals(folder: Path, clips: ClipIndex, wanted: Mapping[str, str]) -> tuple[list[list[Dataset]], dict[str, str]]:
+def _original_headers(
+    folder: Path, clips: ClipIndex, wanted: Mapping[str, str]
+) -> tuple[list[list[Dataset]], dict[str, str]]:
     """Return the headers of the wanted clips, study by study, and the view by SOP Instance UID."""
     from heart2heart.labels.dicom_views import dicom_headers
 
@@ -182,5 +277,5 @@ def _originals(folder: Path, clips: ClipIndex, wanted: Mapping[str, str]) -> tup
 
 def _exclusion_reason(target: str, word: str, known: set[str]) -> str:
     if target in known or word not in VIEWS:
-        return "unusable"
+        return LabelAnswer.UNUSABLE
     return "a single frame" if ":" in target else "in no store"

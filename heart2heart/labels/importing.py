@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
-from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS, ClipIndex, ParsedLabels, read_hospital_table
 from heart2heart.labels.table_files import detect_format, is_event_table, parse_events, read_rows
-from heart2heart.labels.taxonomy import TaxonomyMaps, migrate_taxonomy
+from heart2heart.schema.enums import EventKind
 from heart2heart.schema.views import VOCABULARIES
 from heart2heart.store.frame_store import Frames
 
@@ -130,21 +130,20 @@ def _check_labels(
     if found.unknown_labels:
         known = [*VOCABULARIES[vocabulary], *NON_VIEW_ANSWERS]
         listed = ", ".join(
-            _with_suggestion(word, number, found.unit, known) for word, number in _first(found.unknown_labels.items())
+            _with_suggestion(word, number, found.unit, known)
+            for word, number in _first_shown(found.unknown_labels.items())
         )
-        fits = [name for name in VOCABULARIES if _knows(name, found.unknown_labels)]
+        fits = [name for name in VOCABULARIES if _has_labels(name, found.unknown_labels)]
         other = f"Name another --vocabulary ({', '.join(fits)} has these)" if fits else "Name another --vocabulary"
         remedy = f"{other}, or correct the file; nothing was imported"
         raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
     if found.unknown_clips and not skip_unknown:
-        what = (
-            f"{len(found.unknown_clips)} labels of clips not in the store ({_numbers(found.unit, found.unknown_clips)})"
-        )
+        what = f"{len(found.unknown_clips)} labels of clips not in the store ({_list_numbers(found.unit, found.unknown_clips)})"
         remedy = "Ingest those files first, or give --skip-unknown; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
     strange = [number for number, event in found.events if raters is not None and event.rater not in raters]
     if strange:
-        what = f"{len(strange)} labels of raters who are not known ({_numbers(found.unit, strange)})"
+        what = f"{len(strange)} labels of raters who are not known ({_list_numbers(found.unit, strange)})"
         remedy = f"Known: {', '.join(sorted(raters or ()))}. Add them by `heart2heart raters add`; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
     _check_duplicate_rows(path, found)
@@ -156,7 +155,7 @@ def _check_duplicate_rows(path: Path, found: ParsedLabels) -> None:
     doubled: list[int] = []
     contradicting: list[int] = []
     for number, event in found.events:
-        if event.kind == "retraction":
+        if event.kind == EventKind.RETRACTION:
             continue
         place = (event.identifier,) if found.exact else (event.target, event.rater, event.at, event.kind)
         if place not in seen:
@@ -167,21 +166,23 @@ def _check_duplicate_rows(path: Path, found: ParsedLabels) -> None:
                           (doubled, "repeat an earlier row")):  # fmt: skip
         if numbers:
             remedy = "Keep one of each, or say in columns rater and labeled_at who said what when; nothing was imported"
-            raise LabelError(f"{len(numbers)} rows {what} ({_numbers(found.unit, numbers)})", where=path, remedy=remedy)
+            raise LabelError(
+                f"{len(numbers)} rows {what} ({_list_numbers(found.unit, numbers)})", where=path, remedy=remedy
+            )
 
 
-def _knows(vocabulary: str, words: Iterable[str]) -> bool:
+def _has_labels(vocabulary: str, words: Iterable[str]) -> bool:
     return {" ".join(word.split()).casefold() for word in words} <= {
         word.casefold() for word in VOCABULARIES[vocabulary]
     }
 
 
-def _first(items: Collection[Any]) -> list[Any]:
+def _first_shown(items: Collection[Any]) -> list[Any]:
     return list(items)[:_ROWS_SHOWN]
 
 
-def _numbers(unit: str, numbers: Sequence[int]) -> str:
-    return f"{unit}s " + ", ".join(map(str, _first(numbers))) + (" ..." if len(numbers) > _ROWS_SHOWN else "")
+def _list_numbers(unit: str, numbers: Sequence[int]) -> str:
+    return f"{unit}s " + ", ".join(map(str, _first_shown(numbers))) + (" ..." if len(numbers) > _ROWS_SHOWN else "")
 
 
 def _with_suggestion(word: str, number: int, unit: str, known: Sequence[str]) -> str:

@@ -23,12 +23,13 @@ from heart2heart.labels.double_reading import ClipReadings
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.table_files import write_rows
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
-from heart2heart.schema.predictions import ROLES, Predictions
+from heart2heart.schema.enums import PredictionRole
+from heart2heart.schema.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-OUT_OF_SAMPLE_ROLES = ("validation", "test")
+OUT_OF_SAMPLE_ROLES = (PredictionRole.VALIDATION, PredictionRole.TEST)
 """Roles whose frames a run was not trained on; the altered copies of probes repeat test frames and say nothing new."""
 DETECTORS = ("confident_learning", "cleanlab")
 """The formulas of this module, or the library of that name, see `cleanlab_judge`."""
@@ -169,7 +170,7 @@ def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
     for part in parts:
         if part.provenance.classes != classes:
             raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
-        strange = set(part.table["role"].to_pylist()) - set(ROLES)
+        strange = set(part.table["role"].to_pylist()) - set(PredictionRole)
         if strange:
             remedy = "Give predictions of validation and test frames, such as those of all folds"
             raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)

@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heart2heart.errors import LabelBookBusyError, LabelError, MissingInputError
+from heart2heart.errors import LabelError, LabelStoreBusyError, MissingInputError
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
 from heart2heart.notebook import data_frame, html_card, html_table
@@ -76,7 +76,7 @@ class LabelStore:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the low byte is the primary code
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             remedy = "Wait until it is done, then do the same again; nothing was written"
-            return LabelBookBusyError("another program holds this label book", where=self.path, remedy=remedy)
+            return LabelStoreBusyError("another program holds this label book", where=self.path, remedy=remedy)
         remedy = "Name a label book; a damaged one is restored from a copy"
         return LabelError(f"this label book cannot be used ({error})", where=self.path, remedy=remedy)
 

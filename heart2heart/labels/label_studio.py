@@ -19,6 +19,7 @@ from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent, active_events
 from heart2heart.labels.parsed_labels import CLIP_COLUMNS, NON_VIEW_ANSWERS, ClipIndex, ParsedLabels
 from heart2heart.labels.table_files import detect_format
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, translate_label
 from heart2heart.utils import write_text
 
@@ -102,8 +103,8 @@ def _event(
 ) -> LabelEvent | str | None:
     """Return the event; the word that is not known; None when the word says nothing about the view."""
     taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
-    answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else "view"
-    view: str | None = "" if answer != "view" else word
+    answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+    view: str | None = "" if answer != LabelAnswer.VIEW else word
     if view and taxonomy == TAXONOMY_VERSION:
         try:
             view = translate_label(word, vocabulary)
@@ -116,7 +117,7 @@ def _event(
     return LabelEvent(
         clip, frame, view, _rater(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
         f"label_studio:{vocabulary}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
-        kind="adjudication" if annotation.get("ground_truth") is True else "label",
+        kind=EventKind.ADJUDICATION if annotation.get("ground_truth") is True else EventKind.LABEL,
     )  # fmt: skip
 
 
@@ -141,7 +142,7 @@ def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:
         choice = {"from_name": CONTROL, "to_name": OBJECT, "type": "choices", "value": {"choices": [event.value]}}
         annotation: dict[str, Any] = {
             "completed_by": {"id": raters[event.rater], "username": event.rater},
-            "ground_truth": event.kind == "adjudication",
+            "ground_truth": event.kind == EventKind.ADJUDICATION,
             "result": [{"id": event.identifier[:10], **choice}],
             "was_cancelled": False,
         }

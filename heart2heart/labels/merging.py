@@ -8,10 +8,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from heart2heart.errors import ExistsError, MissingInputError
-from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.table_files import read_events
-from heart2heart.labels.taxonomy import TaxonomyMaps, migrate_taxonomy
 from heart2heart.utils import atomic_path
 
 _SQLITE = b"SQLite format 3\0"
@@ -107,13 +106,13 @@ def merge_files(paths: Sequence[Path], out: Path, *, maps: TaxonomyMaps | None =
     """
     if out.exists():
         raise ExistsError("a label book would be overwritten", where=out, remedy="Name a new file")
-    found = merge_events([migrate_taxonomy(_events(path), maps) for path in paths])
+    found = merge_events([migrate_taxonomy(_read_label_file(path), maps) for path in paths])
     with atomic_path(out) as temporary:
         LabelStore(temporary).append(found.events)
     return found
 
 
-def _events(path: Path) -> list[LabelEvent]:
+def _read_label_file(path: Path) -> list[LabelEvent]:
     try:
         with path.open("rb") as handle:
             start = handle.read(len(_SQLITE))

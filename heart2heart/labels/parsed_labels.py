@@ -18,6 +18,7 @@ from heart2heart.deidentify.pseudonyms import Pseudonymizer
 from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.table_files import Row
+from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.store import frame_id
 from heart2heart.schema.views import translate_label
 from heart2heart.store.frame_store import Frames
@@ -123,7 +124,7 @@ class ClipIndex:
         return named if named in self._frames and named.startswith(f"{clip}:") else None
 
 
-NON_VIEW_ANSWERS = ("unusable", "unsure")
+NON_VIEW_ANSWERS = (LabelAnswer.UNUSABLE, LabelAnswer.UNSURE)
 """Words that every vocabulary knows, beside its own for the views."""
 
 
@@ -145,9 +146,9 @@ def read_hospital_table(
     found = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
     for number, row in enumerate(rows, start=first):
         word = row["view"].strip()
-        answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else "view"
+        answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
         try:
-            view = "" if answer != "view" else translate_label(word, vocabulary)
+            view = "" if answer != LabelAnswer.VIEW else translate_label(word, vocabulary)
         except UnknownNameError:
             found.unknown_labels.setdefault(word, number)
             continue

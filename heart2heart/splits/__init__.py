@@ -1,6 +1,7 @@
 """Splits by patient and hospital: proposed, frozen, hashed and certified against leakage."""
 
-from heart2heart.schema.split import SPLIT_ROLES, Certificate
+from heart2heart.schema.enums import SplitRole
+from heart2heart.schema.split import Certificate
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SelectedFrames, SplitManifest
 from heart2heart.splits.official import freeze_official
@@ -8,10 +9,10 @@ from heart2heart.splits.propose import propose, propose_folds, propose_leave_one
 from heart2heart.splits.settings import SplitSettings
 
 __all__ = [
-    "SPLIT_ROLES",
     "Certificate",
     "SelectedFrames",
     "SplitManifest",
+    "SplitRole",
     "SplitSettings",
     "certify",
     "freeze_official",

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from heart2heart import utils
 from heart2heart.errors import SplitError
+from heart2heart.schema.enums import SplitRole
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import Frames
 
@@ -146,7 +147,11 @@ class _LabeledFrames:
     def missing(self, parts: Mapping[str, str], settings: SplitSettings) -> str:
         """Return what some part lacks, or an empty text."""
         where = np.array([parts[patient] for patient in self.patients], object)
-        names = ("train", "validation", "test") if settings.test else ("train", "validation")
+        names = (
+            (SplitRole.TRAIN, SplitRole.VALIDATION, SplitRole.TEST)
+            if settings.test
+            else (SplitRole.TRAIN, SplitRole.VALIDATION)
+        )
         for name in names:
             present = set(self.views[where == name])
             if lacking := [view for view in settings.classes if view not in present]:
@@ -182,18 +187,18 @@ def _draw_assignment(
 ) -> dict[str, str]:
     """Return the part of each patient; `test` is given when folds were dealt."""
     patients, strata = sample.patients, sample.strata
-    parts = dict.fromkeys(np.unique(patients), "train")
+    parts: dict[str, str] = dict.fromkeys(np.unique(patients), SplitRole.TRAIN)
     rest = np.ones(len(patients), bool)
     share = 1.0
-    for name, fraction in (("test", settings.test), ("validation", settings.validation)):
+    for name, fraction in ((SplitRole.TEST, settings.test), (SplitRole.VALIDATION, settings.validation)):
         if fraction == 0:
             continue
-        dealt = test if name == "test" else None
+        dealt = test if name == SplitRole.TEST else None
         chosen = sample_patients(patients[rest], strata[rest], fraction / share, rng) if dealt is None else dealt
         parts.update(dict.fromkeys(chosen, name))
         rest &= ~np.isin(patients, chosen)
         share -= fraction
-    training = [patient for patient, part in parts.items() if part == "train"]
+    training = [patient for patient, part in parts.items() if part == SplitRole.TRAIN]
     if settings.label_budget is not None and len(training) > settings.label_budget:
         kept = budget_patients(patients, strata, training, settings.label_budget, rng)
         parts.update({patient: "pool" for patient in training if patient not in set(kept)})

@@ -1,27 +1,189 @@
-"""The leakage certificate: every check that must hold before a split may train or score anything.
+"""The leakage certificate: every check that must pass before a split may train or score a model.
 
-Checks follow the evaluation plan in docs/splits.md: disjointness of patients, studies, series, instances and pixels;
-near-duplicate frames across groups; no validation or test patient in the unlabeled pool; nothing of a held-out hospital
-in training or validation, where weights, temperature and thresholds are fitted; every view present; and, as warnings,
-what metadata alone gives away and how labels and hospitals are conchecksed.
+The checks follow the evaluation plan in docs/splits.md: disjoint patients, studies, series, instances and pixels; no
+near-duplicate frames across groups; no validation or test patient in the unlabeled pool; no frame of a held-out hospital
+in training or validation, where weights, temperature and thresholds are fitted; every view present. Warnings report what
+metadata alone predicts, and how labels and hospitals are confounded.
 """
 
 from __future__ import annotations
 
-from heart2heart.schema.split import REQUIRED_CHECKS, Certificate
-from heart2heart.splits.checks import (
-    check_disjoint,
-    check_held_out,
-    check_metadata_probe,
-    check_near_duplicates,
-    check_pool,
-    check_test_patients,
-    check_view_by_site,
-    check_views_present,
-)
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from heart2heart.schema.enums import CheckStatus, SplitRole
+from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
+from heart2heart.store.near_duplicates import find_near_duplicates
 from heart2heart.utils import write_json
+
+
+def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
+    """Fail when a validation or test frame shows the same picture as a frame of another group."""
+    used = used_members(members)
+    if len(used) == 0:
+        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail="no frame is used")
+    where = used["frame"].to_pylist()
+    place = {frame: number for number, frame in enumerate(stores.frames["frame"].to_pylist())}
+    positions = np.array([place[frame] for frame in where], np.int64)
+    hashes = stores.frames["dhash"].to_numpy()[positions].astype(np.uint64)
+    rows = stores.frames["row"].to_numpy()[positions].astype(np.int64)
+    numbers = {name: number for number, name in enumerate(sorted(set(ROLE_GROUPS.values())))}
+    groups = np.array([numbers[name] for name in used["group"].to_pylist()], np.int64)
+    same, compared = find_near_duplicates(hashes, groups, rows, stores, most=MAX_CONFIRMED_PAIRS)
+    if len(same):
+        left, right = (where[int(same[0][side])] for side in (0, 1))
+        number = f"{len(same)}" if len(same) < MAX_CONFIRMED_PAIRS else f"at least {len(same)}"
+        detail = f"{number} pairs of frames across groups show the same picture, e.g. {left} and {right}"
+        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
+    detail = f"{len(used)} frames compared by hash, all {compared} candidate pairs compared by pixels, none the same"
+    return Check(name="near_duplicates", status=CheckStatus.PASS, detail=detail)
+
+
+MAX_CONFIRMED_PAIRS = 1000
+"""Confirmed pairs after which the check stops counting: it has failed by then."""
+
+
+ROLE_GROUPS: dict[str, str] = {
+    SplitRole.TRAIN: "development",
+    SplitRole.UNLABELED: "development",
+    SplitRole.VALIDATION: "validation",
+    SplitRole.TEST: "test",
+}
+"""Roles that must not share a patient are in different groups; excluded frames are never read."""
+
+MIN_TEST_PATIENTS = 30
+"""Below this many patients an interval is flagged (evaluation plan, table of coverage)."""
+
+
+def _make_check(name: str, faults: str, fine: str, *, status: CheckStatus = CheckStatus.FAIL) -> Check:
+    return Check(name=name, status=status if faults else CheckStatus.PASS, detail=faults or fine)
+
+
+def shared_values(groups: pa.ChunkedArray, values: pa.ChunkedArray) -> list[str]:
+    """Return the non-null values that occur in more than one group, sorted."""
+    pairs = pa.table({"group": groups, "value": values}).filter(pc.is_valid(values))
+    counts = pairs.group_by("value").aggregate([("group", "count_distinct")])
+    return sorted(counts.filter(pc.greater(counts["group_count_distinct"], 1))["value"].to_pylist())
+
+
+def used_members(members: pa.Table) -> pa.Table:
+    """Return the members that are read at all, with their `group`."""
+    used = members.filter(pc.not_equal(members["role"], SplitRole.EXCLUDED))
+    names = [ROLE_GROUPS[role] for role in used["role"].to_pylist()]
+    return used.append_column("group", pa.array(names, pa.string()))
+
+
+def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
+    """Check that no patient, study, series, instance or clip content stands in two groups."""
+    used = used_members(members)
+    clips = used.group_by(["clip", "group"]).aggregate([])
+    facts = clips.join(stores.clips.select(["clip", "patient", "study", "series", "instance", "pixel_hash"]), "clip")
+    found = []
+    for column in ("patient", "study", "series", "instance", "pixel_hash"):
+        both = shared_values(facts["group"], facts[column])
+        word = "clip with the same pixels" if column == "pixel_hash" else column
+        faults = f"{len(both)} x {word} in more than one group, e.g. {both[0][:16]}" if both else ""
+        known = len(facts) - facts[column].null_count
+        found.append(_make_check(f"{column}_disjoint", faults, f"{known} clips checked, none shared"))
+    return found
+
+
+def check_pool(members: pa.Table) -> Check:
+    """Check that no validation or test patient is in the unlabeled pool, whatever the group table says."""
+    role = members["role"]
+    evaluated = members.filter(pc.is_in(role, pa.array([SplitRole.VALIDATION, SplitRole.TEST])))["patient"]
+    unlabeled = members.filter(pc.equal(role, SplitRole.UNLABELED))["patient"]
+    both = sorted(set(evaluated.to_pylist()) & set(unlabeled.to_pylist()))
+    faults = f"{len(both)} validation or test patients are in the pool, e.g. {both[0][:16]}" if both else ""
+    return _make_check("pool_without_evaluated_patients", faults, f"{len(unlabeled)} pool frames checked")
+
+
+def check_held_out(members: pa.Table, sites: Sequence[str]) -> Check:
+    """Check that nothing of a held-out hospital is trained or validated on.
+
+    Weights are learned from train and unlabeled frames; temperature and thresholds are fitted on validation frames. So
+    nothing is fitted on a held-out hospital if it has none of these.
+    """
+    fitted = pc.is_in(members["role"], pa.array([SplitRole.TRAIN, SplitRole.UNLABELED, SplitRole.VALIDATION]))
+    touched = members.filter(pc.and_(fitted, pc.is_in(members["site"], pa.array(sites, pa.string()))))
+    counts = touched.group_by(["site", "role"]).aggregate([("frame", "count")])
+    found = sorted((row["site"], row["role"], row["frame_count"]) for row in counts.to_pylist())
+    faults = ", ".join(f"{count} {role} frames of held-out {site}" for site, role, count in found)
+    return _make_check("held_out_untouched", faults, f"{len(sites)} held-out hospitals, none trained or validated on")
+
+
+def check_views_present(members: pa.Table, classes: Sequence[str]) -> Check:
+    """Check that training and validation hold every view, and that something is tested."""
+    faults = []
+    for role in (SplitRole.TRAIN, SplitRole.VALIDATION):
+        views = set(members.filter(pc.equal(members["role"], role))["view"].to_pylist())
+        missing = [view for view in classes if view not in views]
+        if missing:
+            faults.append(f"{role} lacks {', '.join(missing)}")
+    tested = members.filter(pc.equal(members["role"], SplitRole.TEST))["view"].to_pylist()
+    if not any(view in classes for view in tested):
+        faults.append("no scored view is tested")
+    return _make_check("views_present", "; ".join(faults), f"all of {', '.join(classes)} in train and validation")
+
+
+def check_test_patients(members: pa.Table) -> Check:
+    """Warn where a hospital is tested on so few patients that its interval is too narrow."""
+    tested = members.filter(pc.equal(members["role"], SplitRole.TEST))
+    counts = tested.group_by("site").aggregate([("patient", "count_distinct")]).sort_by("site").to_pylist()
+    few = [f"{row['site']} ({row['patient_count_distinct']})" for row in counts]
+    small = [text for text, row in zip(few, counts, strict=True) if row["patient_count_distinct"] < MIN_TEST_PATIENTS]
+    faults = f"fewer than {MIN_TEST_PATIENTS} test patients at {', '.join(small)}" if small else ""
+    return _make_check("test_patients", faults, f"test patients: {', '.join(few)}", status=CheckStatus.WARN)
+
+
+def check_view_by_site(members: pa.Table, classes: Sequence[str]) -> Check:
+    """Warn where a view is trained from one hospital only, so that hospital and view are confounded."""
+    train = members.filter(pc.equal(members["role"], SplitRole.TRAIN))
+    sites = sorted(set(train["site"].to_pylist()))
+    faults = []
+    for view in classes:
+        where = set(train.filter(pc.equal(train["view"], view))["site"].to_pylist())
+        if len(sites) > 1 and len(where) == 1:
+            faults.append(f"{view} only from {min(where)}")
+    fine = "one source hospital" if len(sites) == 1 else "every view comes from more than one source hospital"
+    return _make_check("view_by_site", "; ".join(faults), fine, status=CheckStatus.WARN)
+
+
+def check_metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[str]) -> Check:
+    """Warn when maker, model and picture size alone predict the view of validation and test frames.
+
+    The probe is the most frequent training view of each metadata combination; its balanced accuracy is compared with
+    chance, and more than chance + 0.2 is a warning: a network could learn the machine instead of the heart.
+    """
+    clips = stores.clips.select(["clip", "maker", "model", "rows", "columns", "mode"]).to_pylist()
+    facts = {row["clip"]: (row["maker"], row["model"], row["rows"], row["columns"], row["mode"]) for row in clips}
+    per_clip = members.group_by(["clip", "role", "view"]).aggregate([]).to_pylist()
+    votes: dict[tuple[object, ...], dict[str, int]] = {}
+    for row in per_clip:
+        if row["role"] == SplitRole.TRAIN and row["view"] in classes:
+            cell = votes.setdefault(facts[row["clip"]], {})
+            cell[row["view"]] = cell.get(row["view"], 0) + 1
+    overall: dict[str, int] = {}
+    for cell in votes.values():
+        for view, count in cell.items():
+            overall[view] = overall.get(view, 0) + count
+    hits: dict[str, list[bool]] = {}
+    for row in per_clip:
+        if row["role"] in (SplitRole.VALIDATION, SplitRole.TEST) and row["view"] in classes and overall:
+            cell = votes.get(facts[row["clip"]], overall)
+            guess = max(sorted(cell), key=lambda view: cell[view])
+            hits.setdefault(row["view"], []).append(guess == row["view"])
+    if not hits:
+        return Check(name="metadata_probe", status=CheckStatus.WARN, detail="not estimable: nothing to probe")
+    score = float(np.mean([np.mean(values) for values in hits.values()]))
+    chance = 1 / len(hits)
+    text = f"maker, model and size alone reach a balanced accuracy of {score:.2f} (chance {chance:.2f})"
+    return _make_check("metadata_probe", text if score > chance + 0.2 else "", text, status=CheckStatus.WARN)
 
 
 def certify(split: SplitManifest, stores: Frames) -> Certificate:

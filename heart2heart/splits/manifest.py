@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heart2heart.errors import ExistsError, LeakageError, MissingInputError, SplitError
+from heart2heart.notebook import data_frame, html_card, html_table
+from heart2heart.schema.enums import CheckStatus, SplitRole
 from heart2heart.schema.predictions import SplitInfo
-from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_ROLES, SPLIT_SCHEMA_VERSION, Certificate
+from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_SCHEMA_VERSION, Certificate
+from heart2heart.store.frame_dataset import FrameDataset
 from heart2heart.store.frame_store import Frames
 from heart2heart.utils import atomic_path, read_json, sha256_json, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ class SplitManifest:
         if lacking := [name for name in REQUIRED_CHECKS if name not in made]:
             what = f"the certificate lacks checks ({', '.join(lacking)})"
             raise LeakageError(what, where=self.path, remedy="Run `heart2heart certify` on it")
-        failed = [check for check in certificate.checks if check.status == "fail"]
+        failed = [check for check in certificate.checks if check.status == CheckStatus.FAIL]
         if failed:
             found = "; ".join(f"{check.name}: {check.detail}" for check in failed)
             remedy = "Propose a split without the leak"
@@ -209,7 +215,54 @@ class SplitManifest:
         rows = self.members.group_by(["site", "role"]).aggregate([("patient", "count_distinct"), ("frame", "count")])
         order = {site: place for place, site in enumerate((*self.source_sites, *self.held_out_sites))}
         found = [(r["site"], r["role"], r["patient_count_distinct"], r["frame_count"]) for r in rows.to_pylist()]
-        return sorted(found, key=lambda row: (order[row[0]], SPLIT_ROLES.index(row[1])))
+        return sorted(found, key=lambda row: (order[row[0]], list(SplitRole).index(row[1])))
+
+    def dataset(self, store: Frames, role: str | Sequence[str]) -> FrameDataset:
+        """Return the frames of one or more roles as a dataset for `torch.utils.data.DataLoader`.
+
+        Args:
+            store: The stores that the split was made over.
+            role: `train`, `validation`, `test` or `unlabeled`, or several of them.
+
+        Returns:
+            A map-style dataset of pairs: uint8 `(size, size)` and the class index, -1 where there is none.
+
+        Example:
+            >>> import heart2heart as h2h
+            >>> h2h.load_split("split").dataset(h2h.open_store("store"), "train")
+            <FrameDataset: 16 frames, 16 with a target>
+        """
+        selected = self.select(store, role)
+        return FrameDataset(store, selected.rows, selected.targets)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the members as a pandas DataFrame, one row a frame.
+
+        Raises:
+            ConfigError: pandas is not installed.
+
+        Example:
+            >>> import heart2heart as h2h
+            >>> sorted(h2h.load_split("split").to_frame()["role"].unique())
+            ['test', 'train', 'unlabeled', 'validation']
+        """
+        return data_frame(self.members)
+
+    def __repr__(self) -> str:
+        """Return hospitals, views and hash in one line."""
+        held_out = ", ".join(self.held_out_sites) or "none"
+        sites = f"source {', '.join(self.source_sites)}, held out {held_out}"
+        return f"<SplitManifest({self.name!r}): {sites}; {', '.join(self.classes)}; {self.sha256[:16]}>"
+
+    def _repr_html_(self) -> str:
+        """Return the counts of each hospital and role, and the checks of the certificate, for a notebook."""
+        counts = html_table(("hospital", "role", "patients", "frames"), self.counts())
+        if not (self.path / "certificate.json").exists():
+            return html_card(f"Split {self.name}, frozen, not certified", counts)
+        certificate = self.certificate()
+        checks = html_table(("check", "status", "found"), [(c.name, c.status, c.detail) for c in certificate.checks])
+        state = "certified" if certificate.passed else "LEAKS"
+        return html_card(f"Split {self.name}, frozen, {state}", counts, checks)
 
     def info(self) -> SplitInfo:
         """Return what a report says of this split."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import SplitError
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
@@ -20,7 +21,7 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.store.official_splits import official_split_names, read_official_splits
 
-_EVALUATED = ("validation", "test")
+_EVALUATED = (SplitRole.VALIDATION, SplitRole.TEST)
 
 
 def freeze_official(
@@ -68,17 +69,17 @@ def freeze_official(
     rows = []
     for row in taken.select(["frame", "clip", "site", "patient", "study"]).to_pylist():
         if row["site"] == site:
-            said, view = roles.get(row["clip"], ("excluded", None))
+            said, view = roles.get(row["clip"], (SplitRole.EXCLUDED, None))
             role, kept = _member_role(said, view, classes)
         else:
             kept = labels.get(row["frame"])
-            role = "excluded" if kept is None else "test"
+            role = SplitRole.EXCLUDED if kept is None else SplitRole.TEST
         rows.append(row | {"role": role, "view": kept})
     if clean_pool:
         evaluated = {row["patient"] for row in rows if row["role"] in _EVALUATED}
         for row in rows:
-            if row["role"] == "unlabeled" and row["patient"] in evaluated:
-                row["role"] = "excluded"
+            if row["role"] == SplitRole.UNLABELED and row["patient"] in evaluated:
+                row["role"] = SplitRole.EXCLUDED
     return SplitManifest.freeze(
         out,
         name=name,
@@ -94,10 +95,10 @@ def freeze_official(
 
 def _member_role(role: str, view: str | None, classes: Sequence[str]) -> tuple[str, str | None]:
     """Return role and view in a manifest of a clip's official role and view."""
-    if role == "train":
-        return ("train", view) if view in classes else ("excluded", None)
+    if role == SplitRole.TRAIN:
+        return (SplitRole.TRAIN, view) if view in classes else (SplitRole.EXCLUDED, None)
     if role in _EVALUATED:
-        return ("excluded", None) if view is None else (role, view)
+        return (SplitRole.EXCLUDED, None) if view is None else (role, view)
     return role, None
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import ExistsError, SplitError
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.schema.views import get_view
 from heart2heart.splits.assignment import assign_patients
@@ -128,7 +129,7 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
     for row in taken.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
         usable = row.pop("mode") in settings.modes
         view = labels.get(row["frame"]) if usable else None
-        part = "test" if row["site"] in held_out else part_of.get(row["patient"], "pool")
+        part = SplitRole.TEST if row["site"] in held_out else part_of.get(row["patient"], "pool")
         role, kept = _role(part, view, usable=usable, classes=settings.classes)
         rows.append(row | {"role": role, "view": kept})
     return held_out, pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)
@@ -136,9 +137,9 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
 
 def _role(part: str, view: str | None, *, usable: bool, classes: tuple[str, ...]) -> tuple[str, str | None]:
     """Return role and kept view of one frame whose patient is in `part`."""
-    if part in ("validation", "test"):
-        return (part, view) if view is not None else ("excluded", None)
+    if part in (SplitRole.VALIDATION, SplitRole.TEST):
+        return (part, view) if view is not None else (SplitRole.EXCLUDED, None)
     if not usable:
-        return "excluded", None
+        return SplitRole.EXCLUDED, None
     # A label outside the classes says nothing to the classifier: the frame is one of the uncurated.
-    return ("train", view) if part == "train" and view in classes else ("unlabeled", None)
+    return (SplitRole.TRAIN, view) if part == SplitRole.TRAIN and view in classes else (SplitRole.UNLABELED, None)

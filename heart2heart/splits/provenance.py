@@ -1,19 +1,93 @@
-"""Who is in each hospital, and how its files became scored frames: the facts that predictions carry along."""
+"""Facts that predictions carry: the hospitals, their files and labels, and the log of accesses to the test frames.
+
+The log, `openings.jsonl`, is kept beside the certificate. Repeated tests on one test set overfit the choice of methods to
+it. Accesses are not forbidden; each is logged, and the report states earlier ones.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from heart2heart.config import Config
+from heart2heart.errors import ConfigError, SplitError
 from heart2heart.labels.events import LabelEvent
-from heart2heart.schema.predictions import DEMOGRAPHICS, Check, Predictions, Provenance, SiteInfo
-from heart2heart.splits.access_log import AccessEntry, record_test_accesses
+from heart2heart.schema.enums import CheckStatus
+from heart2heart.schema.predictions import DEMOGRAPHICS, Predictions, Provenance, SiteInfo
+from heart2heart.schema.split import Check
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
+
+ACCESS_LOG_FILE = "openings.jsonl"
+ACCESS_CHECK = "test_opened"
+
+
+class AccessEntry(Config):
+    """One run that was tested."""
+
+    when: str
+    """UTC, ISO 8601."""
+    run: str
+    """Name of the run."""
+    config_sha256: str
+    """Hash of its configuration."""
+    code_version: str
+    """Version of heart2heart that tested it."""
+
+
+def read_test_accesses(split: str | Path) -> list[AccessEntry]:
+    """Return the openings of the split at `split`, oldest first.
+
+    Raises:
+        SplitError: the log is damaged.
+    """
+    path = Path(split) / ACCESS_LOG_FILE
+    if not path.exists():
+        return []
+    try:
+        return [
+            AccessEntry.parse(json.loads(line), where=path) for line in path.read_text(encoding="utf-8").splitlines()
+        ]
+    except (ValueError, ConfigError) as error:
+        remedy = "Restore the file, or propose and certify the split anew"
+        raise SplitError("the log of test openings is damaged", where=path, remedy=remedy) from error
+
+
+def record_test_accesses(split: Path, openings: Sequence[AccessEntry]) -> Check:
+    """Append openings to the split's log and say what was found there.
+
+    Args:
+        split: Folder of the split.
+        openings: The runs that are tested now.
+
+    Returns:
+        The check `test_opened`: a warning when runs of other configurations were tested before, or when the folder
+        cannot be written to.
+    """
+    before = read_test_accesses(split)
+    now = {opening.config_sha256 for opening in openings}
+    others = {opening.config_sha256 for opening in before} - now
+    lines = "".join(json.dumps(opening.model_dump(), sort_keys=True) + "\n" for opening in openings)
+    try:
+        with (split / ACCESS_LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write(lines)
+    except OSError:
+        detail = "the split's folder is read-only, so this opening of the test frames is not logged"
+        return Check(name=ACCESS_CHECK, status=CheckStatus.WARN, detail=detail)
+    if others:
+        detail = f"the test frames were opened before, by runs of {len(others)} other configurations"
+        return Check(name=ACCESS_CHECK, status=CheckStatus.WARN, detail=detail)
+    return Check(
+        name=ACCESS_CHECK,
+        status=CheckStatus.PASS,
+        detail=f"opened by runs of {len(now)} configurations, all named here",
+    )
 
 
 def site_infos(
@@ -35,7 +109,7 @@ def site_infos(
         Source hospitals first, in the split's order.
     """
     return tuple(
-        _site(site, stores, split, dict(files.get(site, {})), events)
+        _site_info(site, stores, split, dict(files.get(site, {})), events)
         for site in (*split.source_sites, *split.held_out_sites)
     )
 
@@ -74,7 +148,7 @@ def with_check(predictions: Predictions, check: Check) -> Predictions:
     return replace(predictions, provenance=about.model_copy(update={"split": split}))
 
 
-def _site(
+def _site_info(
     site: str, stores: Frames, split: SplitManifest, files: dict[str, int], events: Sequence[LabelEvent]
 ) -> SiteInfo:
     clips = stores.clips.filter(pc.equal(stores.clips["site"], site))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from heart2heart.config import Config
-from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.schema.views import SCORED_VIEWS
 
 
@@ -26,7 +26,7 @@ class SplitSettings(Config):
     """Share of the labeled source patients that test."""
     label_budget: int | None = Field(None, ge=1)
     """Keep the labels of this many training patients; the frames of the others join the pool. Null keeps all."""
-    modes: tuple[str, ...] = POOL_MODES
+    modes: tuple[ClipMode, ...] = POOL_MODES
     """Modes that the pool takes and that labels are used of."""
     folds: int | None = Field(None, ge=2)
     """Deal the labeled source patients into this many folds, of which one tests; null draws a share `test` instead."""

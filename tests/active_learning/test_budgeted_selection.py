@@ -19,7 +19,9 @@ from tests.active_learning.support import NAMES, make_pool, picked, places
 @pytest.mark.parametrize("by", NAMES)
 def test_every_method_keeps_every_limit_and_is_repeatable(by: str) -> None:
     rng = np.random.default_rng(5)
-    pool = make_pool(90, cost=rng.uniform(0.5, 4, 90), duplicate_group=np.where(np.arange(90) % 9 == 0, 0, np.arange(90)))
+    pool = make_pool(
+        90, cost=rng.uniform(0.5, 4, 90), duplicate_group=np.where(np.arange(90) % 9 == 0, 0, np.arange(90))
+    )
     limits: dict[str, Any] = {"per_patient": 3, "spend": 40.0}
     picks = picked(by, pool, 20, **limits)
     chosen = places(picks)

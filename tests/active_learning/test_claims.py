@@ -13,7 +13,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from heart2heart.active_learning.pool import ClipPool, Ints, Table
-from heart2heart.active_learning.strategies.gradients import gradient_factors
+from heart2heart.active_learning.strategies.last_layer import gradient_factors
 from tests.active_learning.support import CLASSES, make_pool, picked, places, softmax
 
 N, LABELED = 600, 24

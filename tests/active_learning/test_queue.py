@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from heart2heart.active_learning.annotation_costs import expected_seconds, labeled_clips, read_annotation_costs
-from heart2heart.active_learning.duplicates import duplicate_groups
-from heart2heart.active_learning.pool import Table
+from heart2heart.active_learning.pool import Table, duplicate_groups
 from heart2heart.active_learning.queue import QueueSettings, build_queue
 from heart2heart.active_learning.queue_file import write_queue
 from heart2heart.annotate.suggestions import read_queue

@@ -15,13 +15,16 @@ from skactiveml.classifier import ParzenWindowClassifier
 from skactiveml.pool import Badge, batch_bald, k_greedy_center, uncertainty_scores
 
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection
-from heart2heart.active_learning.strategies.base_selection import boundary_distances
 from heart2heart.active_learning.strategies.coverage import typicality
-from heart2heart.active_learning.strategies.disagreement import divergence
-from heart2heart.active_learning.strategies.gradients import expected_norms, gradient_factors
-from heart2heart.active_learning.strategies.poal import familiarity, pareto_fronts
-from heart2heart.active_learning.strategies.similar import rare_classes, similarities
+from heart2heart.active_learning.strategies.labeled_reference import (
+    familiarity,
+    pareto_fronts,
+    rare_classes,
+    similarities,
+)
+from heart2heart.active_learning.strategies.last_layer import boundary_distances, expected_norms, gradient_factors
 from heart2heart.active_learning.strategies.uncertainty import (
+    divergence,
     dropout_probabilities,
     entropies,
     margins,

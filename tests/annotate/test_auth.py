@@ -68,7 +68,7 @@ def test_who_enters_with_a_token(tmp_path: Path) -> None:
     for cookies in ({}, {entrance.cookie: ""}, {entrance.cookie: token[:-1] + "!"}, {"other": token}):
         with pytest.raises(NotAuthenticatedError):
             entrance.rater(cookies)
-    with pytest.raises(NotAuthenticatedError, match="Enter with your token"):
+    with pytest.raises(NotAuthenticatedError, match="Sign in with your token"):
         entrance.log_in({"secret": 7})
     day[0] = date(2020, 1, 31)
     assert entrance.rater({entrance.cookie: token}).name == "Reader 1"

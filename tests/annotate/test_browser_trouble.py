@@ -61,14 +61,14 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: P
         page.keyboard.press("1")
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("The frames of this clip changed in the store while it was on the screen.")
-        page.get_by_role("button", name="Look at it again").click()
+        page.get_by_role("button", name="Look at the clip again").click()
         expect(page.locator("#status")).to_have_text("Not saved: PLAX. Look again.")
         settled(page)
         press(page, "2", "PSAX")  # of the frames that are there now
         page.keyboard.press("3")
         expect(dialog).to_contain_text("This clip is not in the store, or no longer.")
-        page.get_by_role("button", name="Leave it as it is").click()
-        expect(page.locator("#nothing")).to_have_text("No clip waits for you. Thank you.")
+        page.get_by_role("button", name="Keep the present label").click()
+        expect(page.locator("#nothing")).to_have_text("No clip is left for you. Thank you.")
     assert second not in desk.catalog.clips
     (event,) = desk.label_store.events()
     assert (event.clip, event.view, event.frame_hash) == (first, "PSAX", desk.catalog.clips[first].frame_hash)

@@ -11,7 +11,7 @@ import pytest
 
 from heart2heart.annotate.catalog import ClipCatalog, _clips
 from heart2heart.errors import MissingInputError, StoreError
-from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.enums import POOL_MODES
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.testing.stores import SIZE, random_store
 

@@ -206,8 +206,8 @@ def test_with_tokens(tmp_path: Path) -> None:
     raters.write(file)
     with served(make_desk(tmp_path, raters=file)) as server:
         client = Client(server.port)
-        assert client.ask("me") == {"enter": "Enter with your token", "by": "token"}
-        assert client.refused("work", {}) == (401, "Enter with your token")
+        assert client.ask("me") == {"enter": "Sign in with your token", "by": "token"}
+        assert client.refused("work", {}) == (401, "Sign in with your token")
         assert client.refused("enter", {"secret": "forged"})[0] == 401
         assert "expired" in client.refused("enter", {"secret": old})[1]
         client.cookie = f"heart2heart_curate_{server.port}=forged"

@@ -23,8 +23,8 @@ def _settings(**changes: Any) -> AnnotationSettings:
         (OPEN | {"private_key": None}, "given together"),
         ({"bind": "example.org"}, "bind"),
         ({"double": 1.5}, "double"),
-        ({"modes": ("b_mode", "x_ray")}, "modes are among"),
-        ({"modes": ()}, "modes are among"),
+        ({"modes": ("b_mode", "x_ray")}, "modes.1: Input should be 'b_mode'"),
+        ({"modes": ()}, "modes: Tuple should have at least 1 item"),
         ({"port": 70000}, "port"),
     ],
 )

@@ -24,7 +24,7 @@ NAME = "echo-labels.example"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return a self-signed certificate of `CHECK_NAME` and its key."""
+    """Return a self-signed certificate of `ACCESS_CHECK` and its key."""
     if shutil.which("openssl") is None:
         if os.environ.get("CI"):
             pytest.fail("CI must have openssl: the page has not been served over TLS")
@@ -40,14 +40,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 class _Named(HTTPSConnection):
-    """A connection to this machine that expects the certificate of `CHECK_NAME`."""
+    """A connection to this machine that expects the certificate of `ACCESS_CHECK`."""
 
     def __init__(self, port: int, trusted: ssl.SSLContext) -> None:
         super().__init__("127.0.0.1", port, timeout=20)
         self._trusted = trusted
 
     def connect(self) -> None:
-        """Connect as a browser would that looked `CHECK_NAME` up."""
+        """Connect as a browser would that looked `ACCESS_CHECK` up."""
         HTTPConnection.connect(self)
         self.sock = self._trusted.wrap_socket(self.sock, server_hostname=NAME)
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heart2heart.errors import ConfigError, LabelBookBusyError, LabelError, MissingInputError, UnknownNameError
+from heart2heart.errors import ConfigError, LabelError, LabelStoreBusyError, MissingInputError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
-from heart2heart.labels.export_record import events_digest
-from heart2heart.labels.exporting import export_events, export_labels
+from heart2heart.labels.exporting import events_digest, export_events, export_labels
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.table_files import read_events, write_events
@@ -166,7 +165,7 @@ def test_a_locked_book_takes_nothing_and_says_so(tmp_path: Path, store: FrameSto
     other = sqlite3.connect(book.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        with pytest.raises(LabelBookBusyError, match="nothing was written"):
+        with pytest.raises(LabelStoreBusyError, match="nothing was written"):
             import_labels(_lines(tmp_path, "clip,view", "c0,PLAX"), LabelStore(book.path, timeout=0.05), store)
     finally:
         other.close()

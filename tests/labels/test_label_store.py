@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.errors import LabelBookBusyError, LabelConflictError, LabelError, MissingInputError, UnknownNameError
+from heart2heart.errors import LabelConflictError, LabelError, LabelStoreBusyError, MissingInputError, UnknownNameError
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.exporting import export_events
@@ -213,7 +213,7 @@ def test_a_book_held_by_another_process_is_busy_not_broken(tmp_path: Path) -> No
     book.append([_event(1)])
     other = sqlite3.connect(book.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LabelBookBusyError, match=r"another program holds this label book.*nothing was written"):
+    with pytest.raises(LabelStoreBusyError, match=r"another program holds this label book.*nothing was written"):
         book.append([_event(2)])
     assert len(book.events()) == 1
     other.execute("ROLLBACK")

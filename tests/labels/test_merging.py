@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from heart2heart.errors import ExistsError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.labels.agreement import ReadingMatrix
 from heart2heart.labels.consensus import consensus_labels
-from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.events import LabelEvent, migrate_taxonomy, read_taxonomy_maps
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.merging import merge_events, merge_files
-from heart2heart.labels.taxonomy import migrate_taxonomy, read_taxonomy_maps
 
 _EVENT = st.builds(
     LabelEvent, st.sampled_from(["c1", "c2"]), st.just(""), st.sampled_from(["A4C", "A2C"]), st.sampled_from("ab"),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from heart2heart.active_learning.strategies.base import RANDOM, QueryStrategy
-from heart2heart.active_learning.strategies.base_selection import BASE_SELECTION
 from heart2heart.active_learning.strategies.coverage import CORE_SET, TYPICLUST
-from heart2heart.active_learning.strategies.disagreement import ST_CONAL, TOD
-from heart2heart.active_learning.strategies.gradients import BADGE, GRADIENT_NORM
-from heart2heart.active_learning.strategies.poal import POAL
-from heart2heart.active_learning.strategies.similar import SIMILAR
-from heart2heart.active_learning.strategies.uncertainty import BALD, ENTROPY, LEAST_CONFIDENCE, MARGIN
-from heart2heart.active_learning.strategies.vaal import VAAL
+from heart2heart.active_learning.strategies.labeled_reference import POAL, SIMILAR, VAAL
+from heart2heart.active_learning.strategies.last_layer import BADGE, BASE_SELECTION, GRADIENT_NORM
+from heart2heart.active_learning.strategies.uncertainty import BALD, ENTROPY, LEAST_CONFIDENCE, MARGIN, ST_CONAL, TOD
 from heart2heart.registry import Registry
 
 STRATEGIES: Registry[QueryStrategy] = Registry(
@@ -33,7 +29,7 @@ STRATEGIES: Registry[QueryStrategy] = Registry(
         "poal": POAL,
         "vaal": VAAL,
     },
-    "a heart2heart.active_learning.QueryStrategy",
+    "a heart2heart.active_learning.strategies.base.QueryStrategy",
     lambda part: isinstance(part, QueryStrategy),
 )
 """Every method that `--by` takes; `STRATEGIES.register(name, strategy)` adds one."""

@@ -46,17 +46,17 @@ NEIGHBOURS = 20
 MAX_CLUSTERS = 500
 MIN_CLUSTER_SIZE = 5
 """Clusters below this size come last: they hold what is odd, not what is typical."""
-_FITTED = 20_000  # clips that the clusters are fitted on
-_EXACT = 50  # clusters from which k-means works by batches, as in the authors' code
+_MAX_FITTED = 20_000  # clips that the clusters are fitted on
+_MAX_EXACT_CLUSTERS = 50  # clusters from which k-means works by batches, as in the authors' code
 
 
 def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
     """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`; fewer where fewer points differ."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    fitted = points[subsample(np.arange(len(points)), max(_FITTED, 10 * count), rng)]
+    fitted = points[subsample(np.arange(len(points)), max(_MAX_FITTED, 10 * count), rng)]
     count = min(count, len(np.unique(fitted, axis=0)))
-    kind = KMeans if count <= _EXACT else MiniBatchKMeans
+    kind = KMeans if count <= _MAX_EXACT_CLUSTERS else MiniBatchKMeans
     extra = {} if kind is KMeans else {"batch_size": 1024}
     model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra).fit(fitted)
     centres = model.cluster_centers_.astype(np.float32)

@@ -1,7 +1,11 @@
-"""Uncertainty sampling: entropy, margin, least confidence, and BALD.
+"""Uncertainty sampling (entropy, margin, least confidence, BALD) and disagreement of two states of one network.
 
-For BALD, dropout is applied at prediction alone, to the embedding that enters the last linear layer, since the
-networks here are trained without it: an approximation of that layer's posterior at most, not of the network's.
+BALD applies dropout at prediction alone, to the embedding that enters the last linear layer, because the networks are
+trained without dropout. It approximates the posterior of that layer at most, not of the network.
+
+TOD compares two moments of training: with the run of the previous labeling round (`--earlier`), those of the paper;
+without it, the run's selected averaged weights and its raw weights at the last step. ST-CoNAL compares student and
+teacher: the raw weights at the last step and the running average of the weights.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from heart2heart.active_learning.pool import ClipPool, Floats, Table
 from heart2heart.active_learning.strategies.base import QueryStrategy
 from heart2heart.schema.clip_probabilities import log_softmax
 
-_PAPER = "Settles 2009, Active Learning Literature Survey, section 3.1"
-_NEEDS = frozenset({"probabilities"})
+SURVEY = "Settles 2009, Active Learning Literature Survey, section 3.1"
+_PROBABILITIES = frozenset({"probabilities"})
 
 
 def entropies(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
@@ -48,9 +52,9 @@ def _by_confidence(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.
     select_top(pool, shortlist, scores, lambda place: f"no view is likely: the best has {1 - scores[place]:.2f}")
 
 
-ENTROPY = QueryStrategy("highest entropy of the predicted views", _PAPER, _NEEDS, _by_entropy)
-MARGIN = QueryStrategy("smallest lead of the likeliest view over the second", _PAPER, _NEEDS, _by_margin)
-LEAST_CONFIDENCE = QueryStrategy("lowest probability of the likeliest view", _PAPER, _NEEDS, _by_confidence)
+ENTROPY = QueryStrategy("highest entropy of the predicted views", SURVEY, _PROBABILITIES, _by_entropy)
+MARGIN = QueryStrategy("smallest lead of the likeliest view over the second", SURVEY, _PROBABILITIES, _by_margin)
+LEAST_CONFIDENCE = QueryStrategy("lowest probability of the likeliest view", SURVEY, _PROBABILITIES, _by_confidence)
 
 
 DROPOUT_DRAWS = 32
@@ -96,4 +100,47 @@ BALD = QueryStrategy(
     "Houlsby et al. 2011, arXiv 1112.5745; MC dropout: Gal, Islam and Ghahramani, ICML 2017",
     frozenset({"embeddings", "weights", "bias"}),
     select_bald,
+)
+
+
+def select_tod(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick by the Euclidean distance of the two moments' probabilities."""
+    moved = pool.table("probabilities").astype(np.float64) - pool.table("earlier")
+    scores = np.linalg.norm(moved, axis=1)
+    select_top(pool, shortlist, scores, lambda place: f"the answer moved while training: by {scores[place]:.2f}")
+
+
+TOD = QueryStrategy(
+    "largest change of the output between two moments of training (TOD)",
+    "Huang et al., ICCV 2021, arXiv 2107.14153",
+    frozenset({"probabilities", "earlier"}),
+    select_tod,
+)
+
+
+TEMPERATURE = 0.7
+"""Sharpens the teacher's probabilities, p^(1/T), made to sum to 1."""
+_MIN_PROBABILITY = 1e-12
+
+
+def divergence(teacher: Table, student: Table) -> Floats:
+    """Return KL(sharpened teacher || student) in nats, `(n,)`, of probabilities `(n, classes)`."""
+    powered = np.maximum(teacher.astype(np.float64), _MIN_PROBABILITY) ** (1 / TEMPERATURE)
+    sharp = powered / powered.sum(1, keepdims=True)
+    apart = np.log(sharp) - np.log(np.maximum(student.astype(np.float64), _MIN_PROBABILITY))
+    found: Floats = (sharp * apart).sum(1)
+    return np.maximum(found, 0)
+
+
+def select_st_conal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick by divergence."""
+    scores = divergence(pool.table("teacher"), pool.table("student"))
+    select_top(pool, shortlist, scores, lambda place: f"student and teacher disagree: {scores[place]:.3f} nats")
+
+
+ST_CONAL = QueryStrategy(
+    "most disagreement of the network with its running average (ST-CoNAL)",
+    "Baik, Yoon and Choi, ACCV 2022, arXiv 2207.02182",
+    frozenset({"student", "teacher"}),
+    select_st_conal,
 )

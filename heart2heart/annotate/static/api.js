@@ -1,7 +1,7 @@
-// Talking to the server that this page came from, and to nobody else.
+// Requests to the server of this page, the only server that the page calls.
 
-/** The server refused, or (status 0) could not be reached. */
-export class Refused extends Error {
+/** The server refused the request, or (status 0) did not answer. */
+export class RequestError extends Error {
   constructor(status, content) {
     super(content.error || "The server does not answer");
     this.status = status;
@@ -20,29 +20,29 @@ async function call(path, body) {
   try {
     response = await fetch(`api/${path}`, options);
   } catch {
-    throw new Refused(0, {});
+    throw new RequestError(0, {});
   }
-  if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
+  if (!response.ok) throw new RequestError(response.status, await response.json().catch(() => ({})));
   return response;
 }
 
-/** Ask for JSON; with a body it is a POST. A reply that breaks off counts as none. */
-export async function ask(path, body) {
+/** Request JSON; a request with a body is a POST. An incomplete reply counts as no reply. */
+export async function requestJson(path, body) {
   const response = await call(path, body);
   try {
     return await response.json();
   } catch {
-    throw new Refused(0, {});
+    throw new RequestError(0, {});
   }
 }
 
-/** Ask for frames: one byte a pixel. */
-export async function frames(path, body) {
+/** Request frames: one byte per pixel. */
+export async function requestFrames(path, body) {
   const response = await call(path, body);
   try {
     return new Uint8Array(await response.arrayBuffer());
   } catch {
-    throw new Refused(0, {});
+    throw new RequestError(0, {});
   }
 }
 
@@ -50,16 +50,16 @@ let base = Date.now();
 let start = performance.now();
 let last = 0;
 
-/** Take the server's clock, since a tablet's may be wrong. */
+/** Set the clock to the server's time, because the clock of a tablet may be wrong. */
 export function setClock(iso) {
   base = Date.parse(iso);
   start = performance.now();
 }
 
-/** Take answers of one's own back, all or none: [{clip, event} ...]. */
-export const takeBack = (answers) => ask("taken-back", { answers, at: now() });
+/** Retract the rater's own answers, all or none: [{clip, event} ...]. */
+export const retract = (answers) => requestJson("taken-back", { answers, at: now() });
 
-/** The time by the server's clock, each time a later one: it tells answers apart. */
+/** Return the server's time. Each call returns a later time, so that no two answers have the same. */
 export function now() {
   last = Math.max(last + 1, Math.round(base + performance.now() - start));
   return new Date(last).toISOString();

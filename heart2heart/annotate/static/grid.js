@@ -1,49 +1,49 @@
-// Thirty clips that the model calls by one view: pick out the wrong ones, confirm the rest.
+// The grid: thirty clips for which the model suggests one view. The rater marks the wrong ones and confirms the rest.
 
-import { ask, frames, now, takeBack } from "./api.js";
+import { now, requestFrames, requestJson, retract } from "./api.js";
 import { find, make, say, sentence, toggle } from "./dom.js";
 import { draw } from "./player.js";
 
-const PACE = 160; // milliseconds a frame
+const FRAME_MS = 160;
 
 export class Grid {
-  /** @param label {ask, leave, restart} what Label learns: clips that were picked out, those that are so no longer, and
-   *  that clips which it may hold ahead were labeled here */
+  /** @param label {add, remove, restart} the actions on the page Label: add the clips that are marked wrong, remove those
+   *  that no longer are, and load its clips again because some were labeled in the grid */
   constructor(retryQueue, label) {
     this.retryQueue = retryQueue;
-    this.readings = label;
+    this.label = label;
     this.tiles = [];
-    this.done = []; // {view, saved, wrong}: what was confirmed, in order
-    find("called").addEventListener("change", () => this.alone(() => this.load()));
-    find("confirm").addEventListener("click", () => this.alone(() => this.confirm()));
-    find("unconfirm").addEventListener("click", () => this.alone(() => this.undo()));
-    setInterval(() => this.tick(), PACE);
+    this.confirmed = []; // {view, saved, wrong} of each confirmation, in order
+    find("called").addEventListener("change", () => this.runExclusively(() => this.load()));
+    find("confirm").addEventListener("click", () => this.runExclusively(() => this.confirm()));
+    find("unconfirm").addEventListener("click", () => this.runExclusively(() => this.undo()));
+    setInterval(() => this.tick(), FRAME_MS);
   }
 
-  /** Do one thing at a time; what is in its way is told. */
-  async alone(task) {
+  /** Run one task at a time and show its error. */
+  async runExclusively(task) {
     if (this.busy) return;
     this.busy = true;
-    this.label();
+    this.updateButtons();
     try {
       await task();
     } catch (error) {
       say(find("grid-status"), sentence(error.message));
     } finally {
       this.busy = false;
-      this.label();
+      this.updateButtons();
     }
   }
 
-  /** Another rater has come in: what was confirmed before is not theirs to take back. */
+  /** Forget the confirmed clips: another rater has signed in and must not retract them. */
   forget() {
-    this.done = [];
+    this.confirmed = [];
     this.tiles = [];
   }
 
   async open() {
-    this.count((await ask("grid")).counts);
-    if (!this.tiles.length) await this.alone(() => this.load());
+    this.count((await requestJson("grid")).counts);
+    if (!this.tiles.length) await this.runExclusively(() => this.load());
   }
 
   count(counts) {
@@ -54,88 +54,89 @@ export class Grid {
     if (chosen) find("called").value = chosen;
   }
 
-  /** Show the next clips; those of `picked` are picked out already. */
-  async load(picked = []) {
+  /** Show the next clips; those in `marked` are marked wrong. */
+  async load(marked = []) {
     this.view = find("called").value;
-    const found = await ask("grid", { view: this.view });
-    const clips = found.clips.map((about) => about.clip);
-    const pixels = clips.length ? await frames("strips", { clips }) : new Uint8Array();
-    const side = Math.sqrt(pixels.length / (clips.length * found.frames));
+    const reply = await requestJson("grid", { view: this.view });
+    const clips = reply.clips.map((clip) => clip.clip);
+    const pixels = clips.length ? await requestFrames("strips", { clips }) : new Uint8Array();
+    const side = Math.sqrt(pixels.length / (clips.length * reply.frames));
     this.shown = performance.now();
-    this.frames = found.frames;
-    this.tiles = found.clips.map((about, place) => this.tile(about, place, pixels, side));
-    for (const tile of this.tiles) if (picked.includes(tile.about.clip)) this.pick(tile);
+    this.frames = reply.frames;
+    this.tiles = reply.clips.map((clip, index) => this.makeTile(clip, index, pixels, side));
+    for (const tile of this.tiles) if (marked.includes(tile.clip.clip)) this.toggleWrong(tile);
     find("tiles").replaceChildren(...this.tiles.map((tile) => make("li", {}, tile.button)));
-    toggle(find("synthetic"), found.clips.some((about) => about.synthetic));
-    this.count(found.counts);
-    this.label();
-    if (!clips.length) say(find("grid-status"), "No clip is left that the model calls so.");
+    toggle(find("synthetic"), reply.clips.some((clip) => clip.synthetic));
+    this.count(reply.counts);
+    this.updateButtons();
+    if (!clips.length) say(find("grid-status"), "The model suggests this view for no further clip.");
   }
 
-  tile(about, place, pixels, side) {
+  makeTile(clip, index, pixels, side) {
     const canvas = make("canvas");
     canvas.setAttribute("aria-hidden", "true");
-    draw(canvas, pixels, side, place * this.frames);
+    draw(canvas, pixels, side, index * this.frames);
     const button = make("button", { className: "tile" }, canvas, make("span", { textContent: "" }));
     button.setAttribute("aria-pressed", "false");
-    button.setAttribute("aria-label", `Clip ${place + 1}: wrong`);
-    const tile = { about, place, pixels, side, canvas, button, wrong: false };
-    button.addEventListener("click", () => this.pick(tile));
+    button.setAttribute("aria-label", `Clip ${index + 1}: wrong`);
+    const tile = { clip, index, pixels, side, canvas, button, wrong: false };
+    button.addEventListener("click", () => this.toggleWrong(tile));
     return tile;
   }
 
-  pick(tile) {
+  toggleWrong(tile) {
     tile.wrong = !tile.wrong;
     tile.button.setAttribute("aria-pressed", String(tile.wrong));
     tile.button.querySelector("span").textContent = tile.wrong ? "✗ wrong" : "";
-    this.label();
+    this.updateButtons();
   }
 
-  label() {
+  updateButtons() {
     const right = this.tiles.filter((tile) => !tile.wrong).length;
     find("confirm").textContent = `Confirm ${right} as ${this.view}`;
     find("confirm").disabled = this.busy || !this.tiles.length;
-    find("unconfirm").disabled = this.busy || !this.done.length;
+    find("unconfirm").disabled = this.busy || !this.confirmed.length;
   }
 
   tick() {
     if (find("grid").hidden || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    const frame = Math.floor(performance.now() / PACE) % this.frames;
-    for (const { canvas, pixels, side, place } of this.tiles) draw(canvas, pixels, side, place * this.frames + frame);
+    const frame = Math.floor(performance.now() / FRAME_MS) % this.frames;
+    for (const { canvas, pixels, side, index } of this.tiles) draw(canvas, pixels, side, index * this.frames + frame);
   }
 
   async confirm() {
     const view = this.view;
     const right = this.tiles.filter((tile) => !tile.wrong);
     const seconds = (performance.now() - this.shown) / 1000 / this.tiles.length;
-    const wrong = this.tiles.filter((tile) => tile.wrong).map((tile) => tile.about.clip);
-    this.readings.ask(wrong);
+    const wrong = this.tiles.filter((tile) => tile.wrong).map((tile) => tile.clip.clip);
+    this.label.add(wrong);
     say(find("grid-status"), "Saving …");
-    const results = await Promise.all(right.map(({ about }) => this.retryQueue.put({
-      clip: about.clip, kind: "label", answer: "view", view, at: now(), seconds, confidence: null,
-      frame_hash: about.frame_hash, seen: about.seen, shown: true,
+    const results = await Promise.all(right.map(({ clip }) => this.retryQueue.put({
+      clip: clip.clip, kind: "label", answer: "view", view, at: now(), seconds, confidence: null,
+      frame_hash: clip.frame_hash, seen: clip.seen, shown: true,
     })));
-    const saved = right.map(({ about }, place) => ({ clip: about.clip, event: results[place].event }));
-    this.done.push({ view, saved: saved.filter(({ event }) => event), wrong });
-    this.readings.restart();
+    const saved = right.map(({ clip }, index) => ({ clip: clip.clip, event: results[index].event }));
+    this.confirmed.push({ view, saved: saved.filter(({ event }) => event), wrong });
+    this.label.restart();
     const refused = results.filter((result) => result.error);
-    const kept = `${results.length - refused.length} saved as ${view}, ${wrong.length} sent to Label.`;
+    const summary = `${results.length - refused.length} saved as ${view}, ${wrong.length} sent to Label.`;
     await this.load();
-    say(find("grid-status"), refused.length ? `${kept} ${refused.length} not saved: ${refused[0].error}.` : kept);
+    say(find("grid-status"), refused.length ? `${summary} ${refused.length} not saved: ${refused[0].error}.` : summary);
   }
-  /** Take back the whole last confirmation, and show its clips as they were. */
+
+  /** Retract the whole last confirmation, and show its clips as they were. */
   async undo() {
-    const last = this.done.at(-1);
+    const last = this.confirmed.at(-1);
     if (!last) {
       say(find("grid-status"), "Nothing to undo.");
       return;
     }
-    if (last.saved.length) await takeBack(last.saved);
-    this.done.pop();
-    this.readings.leave(last.wrong);
-    this.readings.restart();
+    if (last.saved.length) await retract(last.saved);
+    this.confirmed.pop();
+    this.label.remove(last.wrong);
+    this.label.restart();
     find("called").value = last.view;
     await this.load(last.wrong);
-    say(find("grid-status"), `Taken back: ${last.saved.length} of ${last.view}.`);
+    say(find("grid-status"), `Retracted: ${last.saved.length} of ${last.view}.`);
   }
 }

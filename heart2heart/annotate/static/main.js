@@ -1,23 +1,23 @@
-// Who is here, which page is open, and what each key does.
+// The rater who is signed in, the open page, and the action of each key.
 
-import { ask, setClock } from "./api.js";
+import { requestJson, setClock } from "./api.js";
+import * as cache from "./cache.js";
 import { find, say, sentence, toggle } from "./dom.js";
 import { Grid } from "./grid.js";
 import { RetryQueue } from "./retry_queue.js";
 import { Player } from "./player.js";
-import { Reading, answerButtons } from "./read.js";
-import * as store from "./store.js";
+import { Reading, makeAnswerButtons } from "./reading.js";
 import { showTables } from "./tables.js";
 
-const READINGS = ["label", "review"];
+const READING_PAGES = ["label", "review"];
 const player = new Player(find("clip"));
-const retryQueue = new RetryQueue(tellUnsaved, () => enter());
+const retryQueue = new RetryQueue(showUnsaved, () => signIn());
 let readings = null;
 let grid = null;
 let keys = new Map();
-let open = null;
+let openName = null;
 
-function tellUnsaved(waiting, error) {
+function showUnsaved(waiting, error) {
   const trouble = find("trouble");
   const text = error ? `NOT SAVED: ${waiting} ${waiting === 1 ? "answer waits" : "answers wait"}. ${sentence(error.message)} Trying again …` : "";
   if (trouble.textContent !== text) say(trouble, text);
@@ -28,59 +28,59 @@ addEventListener("beforeunload", (event) => {
   if (retryQueue.items.length) event.preventDefault();
 });
 
-/** Ask who is here, and begin; or show the field for name or token. */
-async function enter() {
+/** Request who is signed in and start, or show the field for the name or token. */
+async function signIn() {
   let me;
   try {
-    me = await ask("me");
+    me = await requestJson("me");
   } catch (error) {
     say(find("trouble"), `${sentence(error.message)} Trying again …`);
     toggle(find("trouble"), true);
-    setTimeout(enter, 2000);
+    setTimeout(signIn, 2000);
     return;
   }
   if (me.enter) {
-    const named = me.by === "name";
-    find("enter").querySelector("label").textContent = named ? "Your name, as it is to stand in the label book" : "Your token";
-    find("secret").type = named ? "text" : "password";
-    const first = me.enter === `Enter with your ${me.by}`; // nothing was refused
-    find("refusal").textContent = first ? "" : sentence(me.enter);
-    choose(null);
+    const byName = me.by === "name";
+    find("enter").querySelector("label").textContent = byName ? "Your name, as the label store will record it" : "Your token";
+    find("secret").type = byName ? "text" : "password";
+    const firstVisit = me.enter === `Sign in with your ${me.by}`; // nothing was refused
+    find("refusal").textContent = firstVisit ? "" : sentence(me.enter);
+    openPage(null);
     toggle(find("enter"), true);
     find("secret").focus();
     return;
   }
   toggle(find("enter"), false);
   toggle(find("trouble"), false);
-  begin(me);
+  start(me);
 }
 
 find("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    await ask("enter", { secret: find("secret").value });
+    await requestJson("enter", { secret: find("secret").value });
   } catch (error) {
     say(find("refusal"), sentence(error.message));
     return;
   }
   find("secret").value = "";
-  await enter();
+  await signIn();
 });
 
 find("leave").addEventListener("click", async () => {
   if (retryQueue.items.length) {
-    say(find("trouble"), "NOT SAVED: wait until your answers are saved before you leave.");
+    say(find("trouble"), "NOT SAVED: wait until your answers are saved before you sign out.");
     toggle(find("trouble"), true);
     return;
   }
-  await ask("leave", {});
+  await requestJson("leave", {});
   location.reload();
 });
 
-function begin(me) {
+function start(me) {
   setClock(me.now);
-  const kept = retryQueue.resume(me.name);
-  if (kept) say(find("status"), `${kept} answers from before are being saved.`);
+  const unsaved = retryQueue.resume(me.name);
+  if (unsaved) say(find("status"), `${unsaved} earlier answers are being saved.`);
   find("who").querySelector("span").textContent = me.name;
   toggle(find("who"), true);
   const nav = document.querySelector("nav");
@@ -92,39 +92,39 @@ function begin(me) {
     readings = {
       rater: me.name,
       label: new Reading(page, {
-        kind: "label", about: store.about, empty: "No clip waits for you. Thank you.",
-        more: (count, without, first) => ask("work", { count, without, first }),
+        kind: "label", details: cache.details, empty: "No clip is left for you. Thank you.",
+        more: (count, without, first) => requestJson("work", { count, without, first }),
       }),
       review: new Reading(page, {
-        kind: "adjudication", empty: "No disagreement waits.",
-        about: (clip) => ask(`review/${encodeURIComponent(clip)}`),
+        kind: "adjudication", empty: "No disagreement is left.",
+        details: (clip) => requestJson(`review/${encodeURIComponent(clip)}`),
         more: async (count, without) => {
-          const waiting = (await ask("review")).clips.filter((about) => !without.includes(about.clip));
+          const waiting = (await requestJson("review")).clips.filter((details) => !without.includes(details.clip));
           return { clips: waiting.slice(0, count), left: waiting.length };
         },
       }),
     };
-    keys = answerButtons(me.views, (word) => reading()?.answer(word));
+    keys = makeAnswerButtons(me.views, (answer) => reading()?.answer(answer));
     grid?.forget();
     grid ??= new Grid(retryQueue, {
-      ask: (clips) => readings.label.first.push(...clips),
+      add: (clips) => readings.label.first.push(...clips),
       restart: () => readings.label.restart(),
-      leave: (clips) => (readings.label.first = readings.label.first.filter((clip) => !clips.includes(clip))),
+      remove: (clips) => (readings.label.first = readings.label.first.filter((clip) => !clips.includes(clip))),
     });
   }
-  choose("label");
+  openPage("label");
 }
 
-const reading = () => (READINGS.includes(open) ? readings[open] : null);
+const reading = () => (READING_PAGES.includes(openName) ? readings[openName] : null);
 
-async function choose(name) {
+async function openPage(name) {
   reading()?.close();
-  open = name;
+  openName = name;
   for (const button of document.querySelectorAll("nav button")) {
     if (button.dataset.page === name) button.setAttribute("aria-current", "page");
     else button.removeAttribute("aria-current");
   }
-  toggle(find("read"), READINGS.includes(name));
+  toggle(find("read"), READING_PAGES.includes(name));
   toggle(find("grid"), name === "grid");
   toggle(find("tables"), name === "progress" || name === "agreement");
   if (name === null) return;
@@ -140,12 +140,12 @@ async function choose(name) {
 }
 
 for (const button of document.querySelectorAll("nav button")) {
-  button.addEventListener("click", () => choose(button.dataset.page));
+  button.addEventListener("click", () => openPage(button.dataset.page));
 }
 
 const conflicts = [];
 
-/** Tell that an answer was not saved, and what stands now; the rater decides what to do. One after the other. */
+/** Show that an answer was not saved, and the present state; the rater decides what to do. One dialog at a time. */
 function conflict(word, result, again, accept) {
   conflicts.push({ word, result, again, accept });
   if (!find("conflict").open) showConflict();
@@ -155,13 +155,13 @@ function showConflict() {
   const { word, result, again, accept } = conflicts.shift();
   const now = result.now;
   const parts = [];
-  const others = [...(now?.said ?? [])];
-  if (now?.mine) parts.push(`you said ${now.mine}`);
-  if (others.includes(now?.mine)) others.splice(others.indexOf(now.mine), 1);
-  if (others.length) parts.push(`another reader said ${others.join(", ")}`);
+  const otherAnswers = [...(now?.said ?? [])];
+  if (now?.mine) parts.push(`you answered ${now.mine}`);
+  if (otherAnswers.includes(now?.mine)) otherAnswers.splice(otherAnswers.indexOf(now.mine), 1);
+  if (otherAnswers.length) parts.push(`another reader answered ${otherAnswers.join(", ")}`);
   if (now?.ruling) parts.push(`decided as ${now.ruling}`);
   find("conflict-what").textContent = `You answered ${word}. ${sentence(result.error)}`;
-  find("conflict-now").textContent = parts.length ? `In the book now: ${parts.join("; ")}.` : "";
+  find("conflict-now").textContent = parts.length ? `In the label store now: ${parts.join("; ")}.` : "";
   const dialog = find("conflict");
   dialog.returnValue = "";
   dialog.onclose = () => {
@@ -175,22 +175,22 @@ find("again").addEventListener("click", () => find("conflict").close("again"));
 find("accept").addEventListener("click", () => find("conflict").close(""));
 
 const ACTIONS = {
-  " ": () => play(), ArrowLeft: () => reading().back(), ArrowRight: () => reading().pass(),
-  z: () => reading().undo(), Backspace: () => reading().undo(), c: () => reading().nextSure(),
-  ",": () => speed(-1), ".": () => speed(1), "[": () => contrast(-1), "]": () => contrast(1),
+  " ": () => togglePlaying(), ArrowLeft: () => reading().back(), ArrowRight: () => reading().skip(),
+  z: () => reading().undo(), Backspace: () => reading().undo(), c: () => reading().nextConfidence(),
+  ",": () => changeSpeed(-1), ".": () => changeSpeed(1), "[": () => changeContrast(-1), "]": () => changeContrast(1),
 };
 
-function play() {
+function togglePlaying() {
   player.playing = !player.playing;
   find("play").querySelector("span").textContent = player.playing ? "Pause" : "Play";
 }
 
-function speed(step) {
+function changeSpeed(step) {
   player.changeSpeed(step);
   find("speed").textContent = `${player.speed}×`;
 }
 
-function contrast(step) {
+function changeContrast(step) {
   player.changeContrast(step);
   find("contrast").textContent = player.contrast.toFixed(1);
 }
@@ -204,13 +204,13 @@ addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, dialog");
   if (typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (open === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
+  if (openName === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
     event.preventDefault();
-    grid.alone(() => grid.undo());
+    grid.runExclusively(() => grid.undo());
   }
   if (!reading()) return;
   const onButton = event.target.closest?.("button") && key === " ";
-  if (onButton) return; // a button under the focus takes its own key
+  if (onButton) return; // the button with the focus handles the space key
   if (keys.has(key)) {
     event.preventDefault();
     if (!event.repeat) reading().answer(keys.get(key));
@@ -220,5 +220,5 @@ addEventListener("keydown", (event) => {
   }
 });
 
-play(), play(); // the button says what it will do, also where motion is not wanted
-enter();
+togglePlaying(), togglePlaying(); // set the text of the button, also where the rater prefers reduced motion
+signIn();

@@ -1,37 +1,37 @@
-// Answers on their way to the server. An answer stays here, and in the browser's storage, until the server has written
-// it: if the server is gone the page says "not saved" and tries again, and a tab that is closed loses nothing.
-// The same answer sent twice is one event, so trying again is safe.
+// The queue of answers that the server has not saved yet. An answer stays in the queue, and in the browser's storage,
+// until the server has saved it. If the server does not answer, the page shows "not saved" and tries again. Closing the
+// tab loses no answer. The same answer sent twice is one event, so trying again is safe.
 
-import { Refused, ask } from "./api.js";
+import { RequestError, requestJson } from "./api.js";
 
 const PREFIX = "heart2heart.unsaved.";
-const SOONEST = 500;
-const LATEST = 5000;
+const MIN_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 5000;
 
 export class RetryQueue {
-  /** @param tell called with (number waiting, error or null) whenever either changes
-   *  @param entry called when the server no longer knows who we are; sending goes on after `resume` */
-  constructor(tell, entry) {
-    this.tell = tell;
-    this.entry = entry;
+  /** @param onChange called with (number of waiting answers, error or null) when either changes
+   *  @param onSignedOut called when the server no longer accepts the rater; sending continues after `resume` */
+  constructor(onChange, onSignedOut) {
+    this.onChange = onChange;
+    this.onSignedOut = onSignedOut;
     this.items = [];
     this.busy = false;
     this.rater = null;
   }
 
-  /** Send for this rater from now on, beginning with what was not saved before. Returns how much that is. */
+  /** Send the answers of this rater, first those that were not saved before. Return how many were not saved. */
   resume(rater) {
     this.rater = rater;
-    const known = new Set(this.items.map((item) => item.key));
+    const queuedKeys = new Set(this.items.map((item) => item.key));
     for (const key of Object.keys(localStorage).filter((name) => name.startsWith(PREFIX)).sort()) {
-      const kept = JSON.parse(localStorage.getItem(key));
-      if (kept.rater === rater && !known.has(key)) this.items.push({ key, ...kept, settle: () => {} });
+      const stored = JSON.parse(localStorage.getItem(key));
+      if (stored.rater === rater && !queuedKeys.has(key)) this.items.push({ key, ...stored, settle: () => {} });
     }
     this.pump();
     return this.items.length;
   }
 
-  /** Send an answer. Resolves to {event, now}, or to {error, now} if the server will never take it. */
+  /** Send an answer. Resolves to {event, now}, or to {error, now} if the server refuses it. */
   put(content) {
     const key = `${PREFIX}${content.at}.${Math.random().toString(36).slice(2)}`;
     localStorage.setItem(key, JSON.stringify({ rater: this.rater, content }));
@@ -41,7 +41,7 @@ export class RetryQueue {
     });
   }
 
-  /** The clips of answers that are not saved yet. */
+  /** The clips whose answers are not saved yet. */
   get clips() {
     return this.items.map((item) => item.content.clip);
   }
@@ -49,29 +49,29 @@ export class RetryQueue {
   async pump() {
     if (this.busy) return;
     this.busy = true;
-    let pause = SOONEST;
+    let pause = MIN_PAUSE_MS;
     for (;;) {
-      const item = this.items.find((one) => one.rater === this.rater);
+      const item = this.items.find((queued) => queued.rater === this.rater);
       if (!item) break;
       try {
-        this.settle(item, await ask("answers", item.content));
-        pause = SOONEST;
-        this.tell(this.items.length, null);
+        this.settle(item, await requestJson("answers", item.content));
+        pause = MIN_PAUSE_MS;
+        this.onChange(this.items.length, null);
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
+        if (!(error instanceof RequestError)) throw error;
         if (error.status === 401) {
           this.busy = false;
-          this.tell(this.items.length, error);
-          this.entry();
+          this.onChange(this.items.length, error);
+          this.onSignedOut();
           return;
         }
         if (error.status === 0 || error.status >= 500) {
-          this.tell(this.items.length, error);
+          this.onChange(this.items.length, error);
           await new Promise((done) => setTimeout(done, pause));
-          pause = Math.min(2 * pause, LATEST);
+          pause = Math.min(2 * pause, MAX_PAUSE_MS);
         } else {
           this.settle(item, { error: error.message, now: error.content.now, status: error.status });
-          this.tell(this.items.length, null);
+          this.onChange(this.items.length, null);
         }
       }
     }

@@ -1,0 +1,191 @@
+"""Strategies that compare clips with the labeled ones: SIMILAR, POAL and VAAL.
+
+SIMILAR selects clips like those labeled with rare views, by submodular mutual information (FLQMI). For a set A of clips
+and queries Q, with similarities s between 0 and 1, it maximises
+
+    f(A) = sum over q of max over a of s(q, a)  +  ETA x sum over a of max over q of s(q, a):
+
+every query needs a similar clip, and every clip a similar query. The function is submodular, so the greedy choice is near
+the optimum, and a gain that was computed earlier bounds the present gain from above: few are recomputed (Minoux 1978).
+
+POAL ranks clips that are uncertain and similar to the labeled ones. The paper searches sets of clips for Pareto-optimal
+sums by Monte Carlo. Here single clips are ranked by Pareto fronts, which needs no search and gives an order.
+
+VAAL selects clips that an adversary distinguishes from the labeled ones. The paper's variational autoencoder reads pixels;
+here it reads the run's embeddings, which takes seconds instead of hours. `heart2heart.training.vaal` trains it, because
+this package does not import torch.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, select_top
+from heart2heart.active_learning.distances import subsample
+from heart2heart.active_learning.pool import Bools, ClipPool, Floats, Ints, Table
+from heart2heart.active_learning.strategies.base import QueryStrategy
+from heart2heart.active_learning.strategies.uncertainty import entropies
+from heart2heart.errors import ConfigError
+
+ETA = 1.0
+"""Weight of the clips' likeness to the queries beside the queries' being covered."""
+MAX_QUERIES = 200
+"""Labeled clips of rare views that are looked at, drawn at random where there are more."""
+
+_FIRST_BATCH, _MAX_BATCH = 1024, 65_536  # clips whose gain is computed at a time
+
+
+def rare_classes(pool: ClipPool) -> Ints:
+    """Return the classes that are looked for: those named, or else those with fewer labels than their equal share."""
+    if pool.rare:
+        return np.array(pool.rare, np.int64)
+    counts = np.bincount(pool.target[pool.labeled], minlength=len(pool.classes))
+    present = counts > 0
+    fewer = present & (counts < counts.sum() / len(counts))
+    return np.flatnonzero(fewer) if fewer.any() else np.flatnonzero(present)
+
+
+def similarities(points: Table, queries: Table) -> Table:
+    """Return (1 + cosine) / 2 of each point `(n, d)` and query `(m, d)`, `(n, m)`."""
+    ones, others = (each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (points, queries))
+    found: Table = np.clip((1 + ones @ others.T) / 2, 0, 1, dtype=np.float32)
+    return found
+
+
+def select_similar(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick greedily by the gain of f for what a clip costs.
+
+    Raises:
+        ConfigError: no clip is labeled with any of the rare views.
+    """
+    rare = rare_classes(pool)
+    queries = pool.labeled[np.isin(pool.target[pool.labeled], rare)]
+    if not len(queries):
+        names = ", ".join(pool.classes[number] for number in rare)
+        raise ConfigError(f"no clip is labeled {names} yet", remedy="Label some first, e.g. by --by typiclust")
+    queries = subsample(queries, MAX_QUERIES, rng)
+    embeddings = pool.table("embeddings")
+    like = similarities(embeddings, embeddings[queries])
+    own = like.max(1)
+    best = np.zeros(len(queries), np.float32)
+    bounds = (like.sum(1, dtype=np.float64) + ETA * own) / pool.cost
+    while not shortlist.is_full():
+        place = _largest_gain(shortlist.open, bounds, like, best, own, pool)
+        gain = float(bounds[place] * pool.cost[place])
+        shortlist.select(place, gain, f"like a clip labeled with a rare view: similarity {own[place]:.2f} of 1")
+        np.maximum(best, like[place], out=best)
+
+
+def _largest_gain(open_: Bools, bounds: Floats, like: Table, best: Table, own: Table, pool: ClipPool) -> int:
+    """Return the open clip of the largest gain for its cost; `bounds` become today's gains where they are computed.
+
+    Clips are computed anew from the highest bound down, more at a time, until no bound is above the largest gain.
+    """
+    stale, place, size = open_.copy(), -1, _FIRST_BATCH
+    while True:
+        above = np.flatnonzero(stale if place < 0 else stale & (bounds > bounds[place]))
+        if not len(above):
+            return place
+        if len(above) > size:
+            above = above[np.argpartition(-bounds[above], size)[:size]]
+        gains = np.maximum(like[above] - best, 0).sum(1, dtype=np.float64) + ETA * own[above]
+        bounds[above] = gains / pool.cost[above]
+        stale[above] = False
+        first = int(above[np.argmax(bounds[above])])
+        if place < 0 or bounds[first] > bounds[place]:
+            place = first
+        size = min(2 * size, _MAX_BATCH)
+
+
+SIMILAR = QueryStrategy(
+    "clips like those labeled with rare views (submodular mutual information)",
+    "Kothawade et al., SIMILAR, NeurIPS 2021, arXiv 2107.00717",
+    frozenset({"embeddings"}),
+    select_similar,
+    needs_labels=True,
+)
+
+
+SHRINKAGE = 0.1
+"""Share of the covariance that is made a multiple of the identity: a few labels do not tell a whole one."""
+
+
+def pareto_fronts(first: Floats, second: Floats) -> Ints:
+    """Return the Pareto front of each point, 0 for those that no other point is at least as good as in both.
+
+    Of equal points the later in order lies behind. In time n log n: points are met by the first measure, so a front
+    dominates a point exactly when the best second measure met on it is at least the point's.
+    """
+    order = np.lexsort((-second, -first))
+    bests: list[float] = []  # of each front the best second measure met, negated, so that they ascend
+    found = np.empty(len(first), np.int64)
+    for place in order.tolist():
+        value = -float(second[place])
+        front = bisect_right(bests, value)
+        bests[front : front + 1] = [value]
+        found[place] = front
+    return found
+
+
+def familiarity(pool: ClipPool) -> Floats:
+    """Return minus the squared Mahalanobis distance to the nearest class of labeled clips, `(n,)`.
+
+    Classes share one covariance (Lee et al., NeurIPS 2018).
+    """
+    embeddings, places = pool.table("embeddings"), pool.labeled
+    targets = pool.target[places]
+    known = np.unique(targets)
+    points = embeddings[places].astype(np.float64)
+    means = np.stack([points[targets == number].mean(0) for number in known])
+    within = points - means[np.searchsorted(known, targets)]
+    covariance = within.T @ within / len(points)
+    size = max(float(np.trace(covariance)) / len(covariance), 1e-6)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * size * np.eye(len(covariance))
+    # With the Cholesky factor of the precision, Mahalanobis distances are Euclidean ones.
+    white = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
+    moved, centres = embeddings @ white, means.astype(np.float32) @ white
+    apart = ((moved**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * moved @ centres.T).min(1)
+    return np.asarray(-np.maximum(apart, 0), np.float64)
+
+
+def select_poal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick front by front, within one by the sum of both ranks; between fronts, cost does not matter."""
+    unsure, known = entropies(pool.table("probabilities")), familiarity(pool)
+    open_before = np.flatnonzero(shortlist.open)
+    front = np.full(len(pool), len(pool))
+    front[open_before] = pareto_fronts(unsure[open_before], known[open_before])
+    ranks = np.argsort(np.argsort(unsure, kind="stable")) + np.argsort(np.argsort(known, kind="stable"))
+    order = np.lexsort((-ranks / pool.cost, front))
+    while not shortlist.is_full():
+        for place in order[shortlist.open[order]].tolist():
+            if shortlist.is_full():
+                break
+            if shortlist.open[place]:
+                why = f"unsure (entropy {unsure[place]:.2f} nats) and of a known kind; Pareto front {front[place] + 1}"
+                shortlist.select(place, float(unsure[place]), why)
+
+
+POAL = QueryStrategy(
+    "unsure clips that are of the kind labeled so far (Pareto fronts, POAL)",
+    "Zhan et al. 2022, Pareto Optimization for Active Learning, arXiv 2207.01190",
+    frozenset({"probabilities", "embeddings"}),
+    select_poal,
+    needs_labels=True,
+)
+
+
+def select_vaal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Pick by the adversary's belief that a clip is not labeled."""
+    scores = pool.table("vaal").astype(np.float64)
+    select_top(pool, shortlist, scores, lambda place: f"unlike the labeled clips: {scores[place]:.2f} of 1")
+
+
+VAAL = QueryStrategy(
+    "clips that an adversary tells from the labeled ones (VAAL, on embeddings)",
+    "Sinha, Ebrahimi and Darrell, ICCV 2019, arXiv 1904.00370",
+    frozenset({"vaal"}),
+    select_vaal,
+    needs_labels=True,
+)

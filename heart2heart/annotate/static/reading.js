@@ -1,0 +1,279 @@
+// Reading one clip after the other, for a label or to decide a disagreement.
+
+import { now, retract } from "./api.js";
+import { find, make, say, sentence, toggle } from "./dom.js";
+import * as cache from "./cache.js";
+import { showSheet } from "./contact_sheet.js";
+
+const CLIPS_AHEAD = 5; // clips loaded before they are shown
+const MIN_SHOWN_MS = 150; // nobody recognises a clip that is on the screen for less
+const CONFIDENCES = [[null, "not stated"], [1, "certain"], [0.75, "probable"], [0.5, "a guess"]];
+
+export class Reading {
+  /** @param page {player, retryQueue, views, size, conflict}, shared by all readings
+   *  @param source {kind, more(count, without, first), details(clip), empty}, the requests for clips */
+  constructor(page, source) {
+    Object.assign(this, page);
+    this.source = source;
+    this.queue = [];
+    this.current = null;
+    this.done = []; // {details, saved} of each answer, in order
+    this.skipped = new Set();
+    this.confidenceIndex = 0;
+    this.active = false;
+    this.first = [];
+    this.round = 0;
+  }
+
+  async open() {
+    this.active = true;
+    if (this.current) this.show(this.current);
+    else await this.next();
+  }
+
+  /** Load the next clips again, because some of them were labeled in the grid. */
+  restart() {
+    this.round += 1;
+    this.queue = [];
+    this.current = null;
+  }
+
+  close() {
+    this.active = false;
+    this.player.clear();
+  }
+
+  /** Load clips until enough are ahead, one request at a time. */
+  fill() {
+    if (!this.filling) this.filling = this.load().finally(() => (this.filling = null));
+    return this.filling;
+  }
+
+  async load() {
+    const wanted = CLIPS_AHEAD - this.queue.length;
+    if (wanted <= 0 && !this.first.length) return;
+    const excluded = [...this.queue.map((details) => details.clip), ...this.skipped, ...this.retryQueue.clips];
+    if (this.current) excluded.push(this.current.clip);
+    const first = this.first.splice(0);
+    const round = this.round;
+    const reply = await this.source.more(Math.max(0, wanted) + first.length, excluded, first);
+    if (round !== this.round) {
+      this.first.unshift(...first);
+      return;
+    }
+    this.left = reply.left;
+    if (first.length) this.queue = [...reply.clips, ...this.queue];
+    else this.queue.push(...reply.clips);
+    for (const details of reply.clips) {
+      cache.clips.get(details.clip).catch(() => {});
+      cache.thumbs.get(details.study, details.clip).catch(() => {});
+    }
+    if (!reply.clips.length && !this.queue.length && this.skipped.size) {
+      this.skipped.clear(); // skipped clips come again at the end
+      await this.load();
+    }
+  }
+
+  /** Show the next clip. With the time of the key press, measure how long that takes. */
+  async next(pressed = null) {
+    this.current = null;
+    if (!this.queue.length) {
+      find("read").setAttribute("aria-busy", "true");
+      try {
+        await this.fill();
+      } catch (error) {
+        this.showMessage(sentence(error.message));
+        setTimeout(() => this.active && !this.current && this.next(), 2000);
+        return;
+      }
+    }
+    const details = this.queue.shift();
+    if (details) await this.show(details, pressed);
+    else this.showMessage(this.source.empty);
+    this.fill().catch(() => {}); // requested again with the next clip
+  }
+
+  async show(details, pressed = null) {
+    this.current = details;
+    this.shown = null;
+    find("read").setAttribute("aria-busy", "true");
+    let pixels;
+    try {
+      pixels = await cache.clips.get(details.clip);
+    } catch (error) {
+      if (this.current !== details) return;
+      if (error.status === 0) this.queue.unshift(details);
+      else this.skipped.add(details.clip);
+      this.current = null;
+      this.showMessage(`This clip cannot be shown: ${error.message}.`);
+      setTimeout(() => this.active && !this.current && this.next(), 2000);
+      return;
+    }
+    if (this.current !== details || !this.active) return;
+    toggle(find("nothing"), false);
+    this.player.show(pixels, this.size, details.frames, details.frame_ms);
+    this.shown = performance.now();
+    find("read").setAttribute("aria-busy", "false");
+    this.describe();
+    // A task queued in an animation frame runs after the clip is drawn on the screen.
+    if (pressed !== null) requestAnimationFrame(() => setTimeout(() => performance.measure("clip shown", { start: pressed })));
+    this.sheet();
+  }
+
+  sheet() {
+    showSheet(this.current, (clip) => this.jump(clip));
+  }
+
+  showMessage(text) {
+    find("read").setAttribute("aria-busy", "false");
+    this.player.clear();
+    const message = find("nothing");
+    toggle(message, true);
+    say(message, text);
+    find("clip").setAttribute("aria-label", "No clip");
+    find("clip-details").textContent = "";
+    toggle(find("hint"), false);
+    find("sheet").replaceChildren();
+  }
+
+  describe() {
+    const details = this.current;
+    const description = `hospital ${details.site}, ${details.frames} frames`;
+    const left = this.left === undefined ? "" : `, ${this.left} left`;
+    find("clip-details").textContent = `Clip of ${description}${left}`;
+    find("clip").setAttribute("aria-label", `Clip of ${description}, playing in a loop`);
+    toggle(find("synthetic"), details.synthetic);
+    const hints = [];
+    if (this.source.kind === "adjudication") {
+      hints.push(`The readers answered: ${details.said.join(" / ")}`);
+      if (details.mine) hints.push(`You read this clip yourself and answered ${details.mine}: skip it, so that another adjudicator decides`);
+    }
+    if (details.suggestion) {
+      const share = Math.round(100 * details.suggestion.probability);
+      hints.push(`Model: ${details.suggestion.view}, ${share} %`);
+    }
+    if (details.why) hints.push(`Reason: ${details.why}`);
+    find("hint").textContent = hints.join(". ");
+    toggle(find("hint"), hints.length > 0);
+    const answered = this.source.kind === "adjudication" ? details.ruling : details.mine;
+    for (const button of find("answers").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.word === answered));
+    }
+    this.setConfidence(0);
+  }
+
+  setConfidence(index) {
+    this.confidenceIndex = index;
+    find("sure").querySelector("span").textContent = CONFIDENCES[index][1];
+  }
+
+  nextConfidence() {
+    this.setConfidence((this.confidenceIndex + 1) % CONFIDENCES.length);
+  }
+
+  /** Answer with a view, `unusable` or `unsure`. Ignored while the clip was on the screen for too short a time. */
+  answer(word) {
+    const details = this.current;
+    const time = performance.now();
+    if (!details || this.shown === null || time - this.shown < MIN_SHOWN_MS) return;
+    const withoutView = word === "unusable" || word === "unsure";
+    const saved = this.retryQueue.put({
+      clip: details.clip,
+      kind: this.source.kind,
+      answer: withoutView ? word : "view",
+      view: withoutView ? "" : word,
+      at: now(),
+      seconds: (time - this.shown) / 1000,
+      confidence: CONFIDENCES[this.confidenceIndex][0],
+      frame_hash: details.frame_hash,
+      seen: details.seen,
+      shown: details.suggestion !== null,
+    });
+    const entry = { details, saved };
+    this.done.push(entry);
+    if (this.left) this.left -= 1;
+    say(find("status"), `Saving ${word} …`);
+    saved.then((result) => this.showResult(entry, word, result));
+    this.next(time);
+  }
+
+  showResult(entry, word, result) {
+    if (!result.error) {
+      entry.event = result.event;
+      say(find("status"), `Saved: ${word}.`);
+      if (this.active && this.shown !== null && this.current?.study === entry.details.study) this.sheet();
+      return;
+    }
+    this.done.splice(this.done.indexOf(entry), 1);
+    say(find("status"), `Not saved: ${word}.`);
+    cache.clips.drop(entry.details.clip);
+    const again = async () => {
+      if (await this.jump(entry.details.clip)) say(find("status"), `Not saved: ${word}. Look again.`);
+    };
+    this.conflict(word, result, again, () => this.skipped.add(entry.details.clip));
+  }
+
+  /** Show a clip of the contact sheet or an answered one; the present clip comes next. Return whether it was found. */
+  async jump(clip) {
+    try {
+      const details = await this.source.details(clip);
+      if (this.current && this.current.clip !== clip) this.queue.unshift(this.current);
+      this.queue = this.queue.filter((queued) => queued.clip !== clip);
+      await this.show(details);
+      return true;
+    } catch (error) {
+      say(find("status"), sentence(error.message));
+      return false;
+    }
+  }
+
+  async back() {
+    const index = this.done.findIndex((entry) => this.current && entry.details.clip === this.current.clip);
+    const entry = index < 0 ? this.done.at(-1) : this.done[index - 1];
+    if (!entry) return;
+    await entry.saved;
+    await this.jump(entry.details.clip);
+  }
+
+  skip() {
+    if (!this.current) return;
+    if (!this.done.some((entry) => entry.details.clip === this.current.clip)) this.skipped.add(this.current.clip);
+    this.next();
+  }
+
+  async undo() {
+    const entry = this.done.pop();
+    if (!entry) {
+      say(find("status"), "Nothing to undo.");
+      return;
+    }
+    const result = await entry.saved;
+    if (result.error) return; // the error is shown with the answer
+    try {
+      await retract([{ clip: entry.details.clip, event: result.event }]);
+      if (this.left !== undefined) this.left += 1;
+      await this.jump(entry.details.clip);
+      say(find("status"), "Retracted.");
+    } catch (error) {
+      this.done.push(entry);
+      say(find("status"), `Not retracted: ${error.message}.`);
+    }
+  }
+}
+
+/** Make the answer buttons, one key each. Return the answer by key. */
+export function makeAnswerButtons(views, press) {
+  const answers = [...views, { name: "unsure", title: "I do not recognise it", key: "u" },
+    { name: "unusable", title: "Nobody could recognise it", key: "x" }];
+  const buttons = answers.map((view) => {
+    const button = make("button", { className: "answer" }, make("kbd", { textContent: view.key }),
+      make("b", { textContent: view.name.replaceAll("_", " ") }), make("span", { textContent: view.title }));
+    button.dataset.word = view.name;
+    button.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-keyshortcuts", view.key);
+    button.addEventListener("click", () => press(view.name));
+    return button;
+  });
+  find("answers").replaceChildren(...buttons);
+  return new Map(answers.map((view) => [view.key, view.name]));
+}
