@@ -12,7 +12,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from heart2heart.errors import ConfigError, MissingInputError
+from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.utils import sha256_json, write_text
 
 
@@ -49,11 +49,18 @@ class Config(BaseModel):
 
     @classmethod
     def parse(cls, content: dict[str, Any], *, where: str | Path) -> Self:
-        """Validate a mapping; `where` names its origin in errors."""
+        """Validate a mapping; `where` names its origin in errors.
+
+        Raises:
+            ConfigError: an unknown key, or a value of the wrong type.
+            UnknownNameError: no such method, gradient rule or network.
+        """
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ConfigError(_validation_message(error), where=where, remedy=_KEYS_HELP) from error
+            raise ConfigError(_validation_message(error, cls), where=where, remedy=_KEYS_HELP) from error
+        except UnknownNameError as error:  # no ValueError, so that pydantic passes it on as it is
+            raise UnknownNameError(error.what, where=where, remedy=error.remedy) from error
 
     def with_overrides(self, overrides: Sequence[str]) -> Self:
         """Return a copy with dotted overrides, as `load` takes them.
@@ -97,10 +104,23 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of override {override!r} is not readable YAML") from error
 
 
-def _validation_message(error: ValidationError) -> str:
+def _validation_message(error: ValidationError, kind: type[BaseModel]) -> str:
     parts = []
     for item in error.errors(include_url=False, include_input=False):
         key = ".".join(str(part) for part in item["loc"])
-        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = f"unknown key{_known_keys(kind, item['loc'][:-1])}"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
         parts.append(f"{key}: {message}" if key else message)
     return "; ".join(parts)
+
+
+def _known_keys(kind: type[BaseModel], path: Sequence[int | str]) -> str:
+    """Return the keys of the section at `path`, in brackets; nothing where the section is not one class."""
+    for part in path:
+        field = kind.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return ""
+        kind = field.annotation
+    return f" (known: {', '.join(kind.model_fields) or 'none'})"

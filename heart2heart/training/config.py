@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, field_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from heart2heart.config import Config
-from heart2heart.schema.store import POOL_MODES
+from heart2heart.schema.enums import POOL_MODES, ClipMode
+from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.augment.extra import check_pipeline, read_pipeline
 from heart2heart.training.augment.policy import STRONG, WEAK, Policy
+from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.losses import LossScale
+from heart2heart.training.named_settings import check_name, check_settings, union_schema
+from heart2heart.training.networks.build import NETWORKS
 from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -37,19 +43,46 @@ class NetworkConfig(Config):
     """The network."""
 
     name: str = "WideResNet"
-    """`WideResNet`, or a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the network; WideResNet takes `variant` (canonical, paper), `depth`, `widen`, `blocks` and
-    `norm_momentum`."""
+    """`WideResNet`, a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`, or a plugin's."""
+    options: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+    """Options of the network, which differ by `network.name`; the sections on networks list them."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        return check_name(NETWORKS, value)
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return check_settings(NETWORKS, info.data.get("name"), value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return union_schema(NETWORKS, "options", cls().name, handler)
 
 
 class AlgorithmConfig(Config):
     """The method."""
 
     name: str = "labels_only"
-    """A name of `heart2heart.training.algorithms.ALGORITHMS`; the sections on methods list them."""
-    params: dict[str, Any] = Field(default_factory=dict)
-    """Its settings; the sections on methods list them."""
+    """A method of `heart2heart.training.algorithms`, or a plugin's; the sections on methods list them."""
+    params: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+    """Settings of the method, which differ by `method.name`; the sections on methods list them."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        return check_name(ALGORITHMS, value)
+
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return check_settings(ALGORITHMS, info.data.get("name"), value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return union_schema(ALGORITHMS, "params", cls().name, handler)
 
 
 class FixAStepConfig(Config):
@@ -57,14 +90,19 @@ class FixAStepConfig(Config):
 
     mixing: bool = False
     """Mix the labeled batch with unlabeled frames and their soft guesses."""
-    gradient: str = "sum"
+    gradient: str = Field("sum", json_schema_extra=lambda schema: schema.update(enum=list(GRADIENT_RULES)))
     """The gradient rule: `sum` adds both gradients, `fix_a_step` drops the unlabeled one where they conflict; `pcgrad`
     projects both; `per_layer` decides tensor by tensor, `running_mean` against the mean of past labeled gradients,
-    `per_frame` and `per_frame_mean` frame by frame."""
+    `per_frame` and `per_frame_mean` frame by frame; or a plugin's."""
     temperature: float = Field(0.5, gt=0)
     """Sharpening of the soft guesses; below 1 sharpens."""
     alpha: float = Field(0.5, gt=0)
     """Both parameters of the Beta distribution that the mixing share is drawn from."""
+
+    @field_validator("gradient")
+    @classmethod
+    def _check_gradient(cls, value: str) -> str:
+        return check_name(GRADIENT_RULES, value)
 
 
 class LossConfig(Config):
@@ -119,7 +157,7 @@ class AugmentationConfig(Config):
 class UnlabeledPoolConfig(Config):
     """The unlabeled pool."""
 
-    modes: tuple[str, ...] = POOL_MODES
+    modes: tuple[ClipMode, ...] = POOL_MODES
     """Modes that it takes: b_mode, colour, tissue_doppler, m_mode, spectral, other."""
     placement: Literal["auto", "device", "memory_map"] = "auto"
     """Where pixels lie: `auto` puts them on an accelerator when they fill at most half of its free memory."""

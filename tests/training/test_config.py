@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from heart2heart.errors import ConfigError
-from heart2heart.training.algorithms import build_algorithm
+from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.training.algorithms import ALGORITHMS, FixMatch, build_algorithm
 from heart2heart.training.config import TrainConfig
+from heart2heart.training.gradient_rules import GRADIENT_RULES
+from heart2heart.training.networks import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.name != "folds.yaml")
@@ -58,3 +61,54 @@ def test_unknown_keys_and_values_are_refused_by_name() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             TrainConfig.parse(content, where="study.yaml")
+
+
+def test_settings_are_validated_by_the_class_of_their_name() -> None:
+    data = {"data": {"stores": ["s"], "split": "p"}}
+    for content, message in (
+        (
+            {"method": {"name": "fixmatch", "params": {"tau": 1}}},
+            r"fixmatch: tau: unknown key \(known: threshold\)",
+        ),
+        ({"method": {"name": "fixmatch", "params": {"threshold": 3}}}, "method fixmatch: threshold: .* equal to 1"),
+        ({"method": {"params": {"tau": 1}}}, r"method labels_only: tau: unknown key \(known: none\)"),
+        ({"network": {"options": {"deep": 1}}}, r"network WideResNet: deep: unknown key \(known: variant, depth"),
+        ({"network": {"name": "ViT", "options": {"proj_type": "x"}}}, "network ViT: proj_type: .*'conv'"),
+    ):
+        with pytest.raises(ConfigError, match=f"{message}.*study.yaml"):
+            TrainConfig.parse(data | content, where="study.yaml")
+    for other, known in (
+        ({"method": {"name": "fixmach"}}, "unknown method 'fixmach': study.yaml. Known: atso, ds3l"),
+        ({"network": {"name": "ResNot"}}, "unknown network 'ResNot': study.yaml. Known: DenseNet121"),
+        ({"fix_a_step": {"gradient": "half"}}, "unknown gradient rule 'half': study.yaml. Known: fix_a_step"),
+    ):
+        with pytest.raises(UnknownNameError, match=re.escape(known)):
+            TrainConfig.parse(data | other, where="study.yaml")
+
+
+def test_settings_stay_as_they_were_written() -> None:
+    content = {"name": "fixmatch", "params": {"threshold": 1}}
+    config = TrainConfig.parse({"data": {"stores": ["s"], "split": "p"}, "method": content}, where="study.yaml")
+    assert config.model_dump(mode="json")["method"] == content
+
+
+def test_schema_completes_the_settings_of_each_name() -> None:
+    schema = TrainConfig.model_json_schema()
+    definitions = schema["$defs"]
+
+    def settings(section: str, name: str, key: str) -> dict[str, Any]:
+        union = definitions[section]
+        assert union["discriminator"]["propertyName"] == "name"
+        part = definitions[union["discriminator"]["mapping"][name].rsplit("/", 1)[1]]
+        assert part["additionalProperties"] is False
+        assert part["properties"]["name"]["const"] == name
+        found: dict[str, Any] = definitions[part["properties"][key]["$ref"].rsplit("/", 1)[1]]
+        return found
+
+    for name, kind in ALGORITHMS.items():
+        assert settings("AlgorithmConfig", name, "params").get("properties", {}).keys() == kind.model_fields.keys()
+    for name, network in NETWORKS.items():
+        assert settings("NetworkConfig", name, "options")["properties"].keys() == network.model_fields.keys()
+    assert definitions["FixAStepConfig"]["properties"]["gradient"]["enum"] == list(GRADIENT_RULES)
+    with ALGORITHMS.registered("mine", FixMatch):
+        assert "mine" in TrainConfig.model_json_schema()["$defs"]["AlgorithmConfig"]["discriminator"]["mapping"]

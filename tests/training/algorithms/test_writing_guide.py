@@ -6,11 +6,9 @@ import importlib.util
 import re
 from pathlib import Path
 
-import pytest
 import torch
 
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training import algorithms as registry
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.algorithms.base import Algorithm
 from heart2heart.training.gradient_rules import GRADIENT_RULES
@@ -32,12 +30,10 @@ def load_block(folder: Path) -> type[Algorithm]:
     return found
 
 
-def test_the_guides_method_trains_with_everything_around_it(
-    tmp_path: Path, world: TinyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "ALGORITHMS", {**ALGORITHMS, "entropy": load_block(tmp_path)})
+def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, world: TinyStore) -> None:
     around = {"mixing": True, "gradient": "per_frame"}
-    run = train(world.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
+    with ALGORITHMS.registered("entropy", load_block(tmp_path)):
+        run = train(world.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
     lines = [line for line in run.directory.metrics.read() if "entropy" in line]
     assert lines
     assert all(0 <= line["entropy"] <= float(torch.tensor(4.0).log()) + 1e-6 for line in lines)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.errors import ConfigError, UnknownNameError
-from heart2heart.training.networks.build import build_network
+from heart2heart.training.networks.build import NETWORKS, build_network
 from heart2heart.training.networks.wide_resnet import WideResNet
 
 
@@ -102,5 +102,15 @@ def test_unknown_name_lists_those_there_are() -> None:
 def test_bad_options_are_a_clear_error(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         build_network(name, classes=4, size=64, **options)
-    with pytest.raises(UnknownNameError, match="canonical, paper"):
+    with pytest.raises(ConfigError, match="variant: Input should be 'canonical' or 'paper'"):
         build_network("WideResNet", classes=4, size=64, variant="wide")
+
+
+def test_build_network_names_the_options_that_exist() -> None:
+    with pytest.raises(ConfigError, match=r"deep: unknown key \(known: variant, depth, widen, blocks, norm_momentum\)"):
+        build_network("WideResNet", classes=4, size=32, deep=10)
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_networks_document_every_option(name: str) -> None:
+    assert all(field.description for field in NETWORKS[name].model_fields.values())
