@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from heart2heart.cli.output import text_table
 from heart2heart.dicom.colour import luma
+from heart2heart.schema.enums import ClipMode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.sector import sector_mask
 from heart2heart.synthetic.config import HospitalConfig
@@ -34,7 +35,7 @@ def recordings(hospital: HospitalConfig, clips: int) -> Iterator[Recording]:
     """Yield `clips` B-mode clips of one machine."""
     for seed in range(clips):
         draw = np.random.default_rng(seed)
-        yield record_mode(VIEWS[seed % len(VIEWS)], "b_mode", draw_patient(draw), hospital, CAPTION, draw)
+        yield record_mode(VIEWS[seed % len(VIEWS)], ClipMode.B_MODE, draw_patient(draw), hospital, CAPTION, draw)
 
 
 def true_sector(hospital: HospitalConfig) -> tuple[Mask, npt.NDArray[np.float64]]:

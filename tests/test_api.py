@@ -12,14 +12,16 @@ import pytest
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 
-from heart2heart.api import evaluate_runs, predict_files
+from heart2heart.api import evaluate_runs
+from heart2heart.api.prediction import predict_files
 from heart2heart.cli import app
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError, RunError
 from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics
-from heart2heart.schema.predictions import ROLES, Predictions
-from heart2heart.splits.access_log import read_test_accesses
+from heart2heart.schema.enums import PredictionRole
+from heart2heart.schema.predictions import Predictions
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.provenance import read_test_accesses
 from heart2heart.testing.tiny import TinyStore, tiny_store
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
@@ -90,7 +92,7 @@ def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: T
     assert evaluate_predictions(predictions, replicates=200, seed=3) == metrics
     assert predictions.provenance.split.checks[-1].name == "test_opened"
     assert [opening.run for opening in read_test_accesses(world.split)] == [run.path.name]
-    assert set(predictions.table["role"].to_pylist()) <= set(ROLES)
+    assert set(predictions.table["role"].to_pylist()) <= set(PredictionRole)
     assert read_metrics(tmp_path / "e" / "metrics.json") == metrics
 
 

@@ -14,21 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.datasets.manifest import CountCheck
-from heart2heart.datasets.manifest import DatasetFile
-from heart2heart.datasets.manifest import DatasetManifest
-from heart2heart.datasets.manifest import DatasetReport
-from heart2heart.datasets.manifest import clip_id
-from heart2heart.datasets.prepare import FilePreparer
-from heart2heart.datasets.prepare import PreparedFile
-from heart2heart.ingest.ledger import Ledger
-from heart2heart.ingest.ledger import LedgerEntry
-from heart2heart.ingest.ledger import LedgerWriter
-from heart2heart.ingest.ledger import open_ledger_writer
+from heart2heart.datasets.manifest import CountCheck, DatasetFile, DatasetManifest, DatasetReport, clip_id
+from heart2heart.datasets.prepare import FilePreparer, PreparedFile
+from heart2heart.ingest.ledger import Ledger, LedgerEntry, LedgerWriter, open_ledger_writer
 from heart2heart.ingest.publish_buffer import PublishBuffer
 from heart2heart.parallel import map_ordered
-from heart2heart.progress import NoProgress
-from heart2heart.progress import Progress
+from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore

@@ -10,8 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from heart2heart.schema.status import CODES
-from heart2heart.schema.status import StatusCode
+from heart2heart.schema.status import CODES, StatusCode
 from heart2heart.schema.store import OFFICIAL_SPLITS
 from heart2heart.utils import write_json
 

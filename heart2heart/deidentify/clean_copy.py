@@ -34,6 +34,7 @@ from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import read_scan_area
 from heart2heart.dicom.timing import frame_times, tagged_phases, write_phases
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 
 TextPolicy = Literal["blank", "refuse"]
 
@@ -97,7 +98,7 @@ def clean_copy(
         inspection = inspect_clip(reader, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
         writing = find_text(inspection)
         if writing is not None and text == "refuse":
-            raise DicomError("writing is burned into the scan itself", code="excluded:text_in_scan")
+            raise DicomError("writing is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
         shown = inspection.mask if writing is None else inspection.mask & ~writing
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
@@ -133,7 +134,7 @@ def _encode(
             encoded.append(simplejpeg.encode_jpeg(clean[..., None], _JPEG_QUALITY, "GRAY", "Gray"))
         kept.append(number)
     if not kept:
-        raise DicomError("no frame can be decoded", code="failed:decode")
+        raise DicomError("no frame can be decoded", code=StatusCode.FAILED_DECODE)
     return np.array(kept, np.int64), encoded
 
 

@@ -26,6 +26,7 @@ from heart2heart.dicom.regions import Box, read_scan_area
 from heart2heart.dicom.timing import frame_times, tagged_phases
 from heart2heart.errors import DicomError
 from heart2heart.notebook import data_frame, html_animation, html_card, html_table
+from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import ContentRect, Geometry
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 class ClipFacts:
     """What is known of a clip without knowing whose it is; the meaning and units are those of `frames.schema.CLIPS`."""
 
-    mode: str
+    mode: ClipMode
     maker: str | None
     model: str | None
     synthetic: bool
@@ -58,7 +59,7 @@ class ClipFacts:
     n_views: int | None
     view_name: str | None
     view_code: str | None
-    flags: tuple[str, ...]
+    flags: tuple[ClipFlag, ...]
 
 
 @dataclass(frozen=True)

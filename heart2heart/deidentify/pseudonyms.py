@@ -18,6 +18,7 @@ from pydicom import Dataset
 
 from heart2heart.deidentify.key import Key
 from heart2heart.dicom.header_values import text
+from heart2heart.schema.status import ClipFlag
 
 _MAX_SHIFT_DAYS = 3652  # days, ten years
 _MAX_AGE = 90
@@ -45,7 +46,7 @@ class Pseudonyms:
     date: date | None = None
     age: int | None = None
     sex: str | None = None
-    flags: tuple[str, ...] = ()
+    flags: tuple[ClipFlag, ...] = ()
 
 
 class Pseudonymizer:
@@ -116,7 +117,7 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
         date=_shifted(studied, pseudonymizer.shift(patient)),
         age=age,
         sex=known,
-        flags=() if patient_id else ("no_patient_id",),
+        flags=() if patient_id else (ClipFlag.NO_PATIENT_ID,),
     )
 
 

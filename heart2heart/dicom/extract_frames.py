@@ -11,6 +11,7 @@ import numpy.typing as npt
 from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.inspect_clip import ClipInspection
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.resample import Resampler
 
@@ -61,7 +62,7 @@ def extract_frames(
     """
     if len(chosen) * geometry.size**2 > _MAX_BYTES:
         remedy = "Keep fewer frames (--frames even:K) or choose a smaller size"
-        raise DicomError("the chosen frames take more than 1 GiB", code="failed:bounds", remedy=remedy)
+        raise DicomError("the chosen frames take more than 1 GiB", code=StatusCode.FAILED_BOUNDS, remedy=remedy)
     x0, y0, x1, y1 = inspection.box
     shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
     left, top, right, bottom = x0 // shrink, y0 // shrink, -(-x1 // shrink), -(-y1 // shrink)
@@ -76,7 +77,7 @@ def extract_frames(
         pixels[len(numbers) : len(numbers) + len(part)] = resample(shown)
         numbers += [number for number, _ in part]
     if not numbers:
-        raise DicomError("none of the chosen frames can be decoded", code="failed:decode")
+        raise DicomError("none of the chosen frames can be decoded", code=StatusCode.FAILED_DECODE)
     inside = resample(255 * mask[None])[0] > 127
     return np.array(numbers, np.int64), pixels[: len(numbers)], inside
 

@@ -24,6 +24,7 @@ from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
 from heart2heart.dicom.pixel_data import EncodedFrames
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import ClipFlag, StatusCode
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -49,9 +50,9 @@ class FrameReader(ABC):
         return self._layout.coloured
 
     @property
-    def flags(self) -> tuple[str, ...]:
+    def flags(self) -> tuple[ClipFlag, ...]:
         """What is to be said of the file's frames."""
-        return (*self._source.flags, "corrupt_frames") if self.damaged else self._source.flags
+        return (*self._source.flags, ClipFlag.CORRUPT_FRAMES) if self.damaged else self._source.flags
 
     @abstractmethod
     def __len__(self) -> int:
@@ -151,19 +152,19 @@ class VideoFrameReader(FrameReader):
     def __init__(self, source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> None:
         super().__init__(source, layout, strict=strict)
         self._bytes = source.frame(0)
-        self._cut = "salvaged" in source.flags
+        self._cut = ClipFlag.SALVAGED in source.flags
         with self._opened() as container:
             self._frames = sum(1 for _ in self._packets(container)) - self._cut
         if self._frames > MAX_FRAMES:
-            raise DicomError(f"the stream holds more than {MAX_FRAMES} frames", code="failed:bounds")
+            raise DicomError(f"the stream holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
         if self._frames < 1:
             raise DicomError("the stream holds no whole frame", code=self._unreadable)
 
     @property
-    def flags(self) -> tuple[str, ...]:
+    def flags(self) -> tuple[ClipFlag, ...]:
         """What is to be said of the file's frames."""
         miscounted = self._frames != self._layout.declared_frames and not self._cut
-        return (*super().flags, "frame_count") if miscounted else super().flags
+        return (*super().flags, ClipFlag.FRAME_COUNT) if miscounted else super().flags
 
     def __len__(self) -> int:
         """Return the number of frames in the file."""
@@ -185,7 +186,7 @@ class VideoFrameReader(FrameReader):
 
     @property
     def _unreadable(self) -> str:
-        return "failed:truncated" if self._cut else "failed:decode"
+        return StatusCode.FAILED_TRUNCATED if self._cut else StatusCode.FAILED_DECODE
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:
         """Yield the packets that hold a frame, as far as the stream can be read."""
@@ -219,7 +220,7 @@ class VideoFrameReader(FrameReader):
 
     def _damage(self) -> None:
         if self._strict:
-            raise DicomError("a part of the video stream cannot be decoded", code="failed:decode")
+            raise DicomError("a part of the video stream cannot be decoded", code=StatusCode.FAILED_DECODE)
         self.damaged = True
 
     @contextmanager
@@ -229,7 +230,9 @@ class VideoFrameReader(FrameReader):
             from av.error import FFmpegError
         except ImportError:
             remedy = "Run: pip install 'heart2heart[video]'"
-            raise DicomError("the decoder PyAV is not installed", code="failed:no_decoder", remedy=remedy) from None
+            raise DicomError(
+                "the decoder PyAV is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy
+            ) from None
         av.logging.set_level(None)
         faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
         try:

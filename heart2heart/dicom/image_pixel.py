@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from heart2heart.dicom.header_values import DECODE_ERRORS, integer, text
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 
 _COLOURS = ("Red", "Green", "Blue")
 
@@ -36,7 +37,7 @@ def read_palette(technical: Dataset, *, bits: int, signed: bool, big_endian: boo
         descriptor = [int(value) for value in technical["RedPaletteColorLookupTableDescriptor"].value]
         tables = [_read_table(technical, colour, descriptor, big_endian=big_endian) for colour in _COLOURS]
     except DECODE_ERRORS:
-        raise DicomError("the colour palette is missing or damaged", code="failed:layout") from None
+        raise DicomError("the colour palette is missing or damaged", code=StatusCode.FAILED_LAYOUT) from None
     first = descriptor[1] - 65536 if signed and descriptor[1] >= 32768 else descriptor[1]
     values = np.arange(2**bits)
     values = np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if signed else values
@@ -152,7 +153,7 @@ def read_image_pixel(dataset: Dataset, *, big_endian: bool) -> ImagePixel:
     declared = integer(dataset, "NumberOfFrames")
     if max(rows, columns) > MAX_SIDE or rows * columns > MAX_PIXELS or (declared or 0) > MAX_FRAMES:
         what = f"the header declares more than {MAX_SIDE} pixels a side, {MAX_PIXELS} a frame, or {MAX_FRAMES} frames"
-        raise DicomError(what, code="failed:bounds")
+        raise DicomError(what, code=StatusCode.FAILED_BOUNDS)
     photometric = " ".join(text(dataset, "PhotometricInterpretation").upper().split())
     samples = integer(dataset, "SamplesPerPixel") or _PHOTOMETRIC.get(photometric, 0)
     allocated = integer(dataset, "BitsAllocated") or 0
@@ -168,7 +169,7 @@ def read_image_pixel(dataset: Dataset, *, big_endian: bool) -> ImagePixel:
     )
     if not sound:
         what = "the header's rows, columns, samples, bits and photometric interpretation contradict each other"
-        raise DicomError(what, code="failed:layout")
+        raise DicomError(what, code=StatusCode.FAILED_LAYOUT)
     signed = integer(dataset, "PixelRepresentation") == 1
     planar = 1 if integer(dataset, "PlanarConfiguration") == 1 else 0
     frames = declared if declared is not None and declared > 0 else None

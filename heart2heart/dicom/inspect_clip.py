@@ -11,6 +11,8 @@ from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.mode import decide_mode
 from heart2heart.dicom.regions import Box, ScanArea
 from heart2heart.errors import DicomError
+from heart2heart.schema.enums import ClipMode
+from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.sector import bounding_box, sector_mask
 
@@ -26,17 +28,17 @@ class ClipInspection:
     """Where the scan is and what kind of clip this is.
 
     Attributes:
-        mode: One of `frames.schema.MODES`.
+        mode: Mode of the clip.
         box: Bounding box of the sector, source pixels.
         mask: bool, of the box: inside the sector.
         flags: `no_sector` when the whole region had to be taken for it.
         sample: uint8 `(n, height, width)` of the box: the gray frames that were looked at.
     """
 
-    mode: str
+    mode: ClipMode
     box: Box
     mask: npt.NDArray[np.bool_]
-    flags: tuple[str, ...]
+    flags: tuple[ClipFlag, ...]
     sample: npt.NDArray[np.uint8] = field(repr=False)
 
 
@@ -52,16 +54,16 @@ def inspect_clip(reader: FrameReader, scan_area: ScanArea) -> ClipInspection:
     sample = _SAMPLED_FRAMES.choose(len(reader))
     numbers, pictures = reader.decode(sample, gray=True)
     if not len(numbers):
-        raise DicomError("the frames cannot be decoded", code="failed:decode")
+        raise DicomError("the frames cannot be decoded", code=StatusCode.FAILED_DECODE)
     x0, y0, x1, y1 = scan_area.box
     gray = pictures[:, y0:y1, x0:x1]
-    trusted = not {"no_region", "region_mismatch"} & set(scan_area.flags)
+    trusted = not {ClipFlag.NO_REGION, ClipFlag.REGION_MISMATCH} & set(scan_area.flags)
     whole = np.ones((y1 - y0, x1 - x0), bool)
-    mask = whole if trusted and scan_area.kind in ("m_mode", "spectral") else sector_mask(gray)
+    mask = whole if trusted and scan_area.kind in (ClipMode.M_MODE, ClipMode.SPECTRAL) else sector_mask(gray)
     if mask is None and not trusted:
         what = "neither a region nor the picture says where the scan is, so names beside it cannot be blanked"
-        raise DicomError(what, code="excluded:no_scan_area")
-    flags = ("no_sector",) if mask is None else ()
+        raise DicomError(what, code=StatusCode.EXCLUDED_NO_SCAN_AREA)
+    flags = (ClipFlag.NO_SECTOR,) if mask is None else ()
     mask = whole if mask is None else mask
     mode = _decide_mode(reader, scan_area, numbers, gray, mask)
     left, top, right, bottom = bounding_box(mask)
@@ -75,16 +77,16 @@ def _decide_mode(
     numbers: npt.NDArray[np.int64],
     gray: npt.NDArray[np.uint8],
     mask: npt.NDArray[np.bool_],
-) -> str:
+) -> ClipMode:
     """Decide the mode; of frames that cannot hold colour, or whose regions have said it all, none is decoded again."""
     moving = len(reader) > 1
-    if not reader.coloured or scan.kind in ("m_mode", "spectral", "other"):
+    if not reader.coloured or scan.kind in (ClipMode.M_MODE, ClipMode.SPECTRAL, ClipMode.OTHER):
         return decide_mode(scan.kind, gray, None, mask, moving=moving)
     x0, y0, x1, y1 = scan.box
     shrink = next((s for s in (8, 4, 2) if moving and max(mask.shape) >= s * _DETAIL), 1)
     found, colour = reader.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
     if not len(found):
-        raise DicomError("the colour of the frames cannot be decoded", code="failed:decode")
+        raise DicomError("the colour of the frames cannot be decoded", code=StatusCode.FAILED_DECODE)
     # Blocks wholly inside the region, so that nothing beside it is judged.
     left, top, right, bottom = -(-x0 // shrink), -(-y0 // shrink), x1 // shrink, y1 // shrink
     inside = mask[shrink * top - y0 :: shrink, shrink * left - x0 :: shrink][: bottom - top, : right - left]

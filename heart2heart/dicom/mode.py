@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.dicom.colour import luma
+from heart2heart.schema.enums import ClipMode
 
 _GRID = 160  # colour is judged on at most about this many pixels a side
 _LIT = 24  # gray level from which a pixel's hue can be judged
@@ -20,14 +21,14 @@ _STREAKED = 4.0  # vertical over horizontal change of gray, above which a still 
 
 
 def decide_mode(
-    kind: str | None,
+    kind: ClipMode | None,
     gray: npt.NDArray[np.uint8],
     colour: npt.NDArray[np.uint8] | None,
     inside: npt.NDArray[np.bool_],
     *,
     moving: bool,
-) -> str:
-    """Decide among `b_mode`, `colour`, `tissue_doppler`, `m_mode_trace`, `spectral` and `other`.
+) -> ClipMode:
+    """Decide the mode of a clip.
 
     Args:
         kind: Kind of the main region, or None when there are no regions.
@@ -36,12 +37,12 @@ def decide_mode(
         inside: bool `(height, width)`, the sector.
         moving: Whether the file is a clip of several frames; traces are told by texture only in stills.
     """
-    if kind in ("spectral", "m_mode", "other"):
+    if kind in (ClipMode.SPECTRAL, ClipMode.M_MODE, ClipMode.OTHER):
         return kind
     sector, lit = (0.0, 0.0) if colour is None else coloured_fractions(colour, inside)
-    if kind == "colour" or sector > _SOME:
-        return "tissue_doppler" if lit > _MOST else "colour"
-    return _by_texture(gray[0], inside) if kind is None and not moving else "b_mode"
+    if kind == ClipMode.COLOUR or sector > _SOME:
+        return ClipMode.TISSUE_DOPPLER if lit > _MOST else ClipMode.COLOUR
+    return _by_texture(gray[0], inside) if kind is None and not moving else ClipMode.B_MODE
 
 
 def coloured_fractions(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -96,11 +97,11 @@ def _subtract_tint(level: npt.NDArray[np.uint8], chroma: npt.NDArray[np.float32]
         chroma[bands == band] -= np.median(chroma[bands == band], axis=0)
 
 
-def _by_texture(gray: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> str:
+def _by_texture(gray: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> ClipMode:
     """Tell an M-mode sweep from a B-mode still: in a sweep neighbouring columns are nearly alike."""
     values = gray.astype(np.float32)
     down = np.abs(np.diff(values, axis=0))[inside[1:] & inside[:-1]]
     along = np.abs(np.diff(values, axis=1))[inside[:, 1:] & inside[:, :-1]]
     if not down.size or not along.size or float(down.mean()) < 0.5:
-        return "other"
-    return "m_mode" if float(down.mean()) > _STREAKED * float(along.mean()) else "b_mode"
+        return ClipMode.OTHER
+    return ClipMode.M_MODE if float(down.mean()) > _STREAKED * float(along.mean()) else ClipMode.B_MODE

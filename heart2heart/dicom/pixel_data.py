@@ -17,6 +17,7 @@ from pydicom.uid import UID, RLELossless
 from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
 from heart2heart.dicom.reader import OpenDicom
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import ClipFlag, StatusCode
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
@@ -126,7 +127,7 @@ class EncodedFrames:
 
     opened: OpenDicom
     spans: tuple[tuple[Span, ...], ...]
-    flags: tuple[str, ...]
+    flags: tuple[ClipFlag, ...]
 
     @property
     def video(self) -> bool:
@@ -154,11 +155,11 @@ def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
     encapsulated = known.is_encapsulated if known.is_transfer_syntax else length == _UNDEFINED
     if encapsulated:
         if length != _UNDEFINED:
-            raise DicomError("compressed pixel data is not encapsulated", code="failed:layout")
+            raise DicomError("compressed pixel data is not encapsulated", code=StatusCode.FAILED_LAYOUT)
         found = scan_fragments(opened.data, start)
         if opened.syntax in _VIDEO and (found.fragments or found.rest):
             parts = found.fragments if found.rest is None else (*found.fragments, found.rest)
-            return EncodedFrames(opened, (parts,), ("salvaged",) if found.cut else ())
+            return EncodedFrames(opened, (parts,), (ClipFlag.SALVAGED,) if found.cut else ())
         spans = group_fragments(opened.data, found, layout.declared_frames, single=known == RLELossless)
         cut = found.cut
         if cut and spans and not _last_frame_is_whole(opened, spans[-1]):
@@ -169,19 +170,19 @@ def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
         cut = length > there
         count = min(length, there) // size
         if count > MAX_FRAMES:
-            raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code="failed:bounds")
+            raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
         if not count and not cut:
-            raise DicomError("the pixel data is shorter than one declared frame", code="failed:layout")
+            raise DicomError("the pixel data is shorter than one declared frame", code=StatusCode.FAILED_LAYOUT)
         spans = [((start + size * i, start + size * (i + 1)),) for i in range(count)]
     if not spans:
-        raise DicomError("the file ends before its first frame is whole", code="failed:truncated")
+        raise DicomError("the file ends before its first frame is whole", code=StatusCode.FAILED_TRUNCATED)
     if len(spans) > MAX_FRAMES:
-        raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code="failed:bounds")
+        raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
     flags = []
     if cut and len(spans) != layout.declared_frames:
-        flags.append("salvaged")
+        flags.append(ClipFlag.SALVAGED)
     elif (layout.declared_frames or 1) != len(spans):
-        flags.append("frame_count")
+        flags.append(ClipFlag.FRAME_COUNT)
     return EncodedFrames(opened, tuple(spans), tuple(flags))
 
 
@@ -192,7 +193,7 @@ def _locate_value(opened: OpenDicom) -> tuple[int, int]:
     tag = b"\x7f\xe0\x00\x10" if opened.big_endian else b"\xe0\x7f\x10\x00"
     head = data[at : at + 12]
     if head[:4] != tag:
-        raise DicomError("the file holds no pixel data", code="failed:no_pixels")
+        raise DicomError("the file holds no pixel data", code=StatusCode.FAILED_NO_PIXELS)
     if opened.explicit and head[4:6] in _LONG_VR:
         return at + 12, int.from_bytes(head[8:12], order)
     return at + 8, int.from_bytes(head[4:8], order)

@@ -27,6 +27,7 @@ from pydicom.uid import (
 
 from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings, text
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import ClipFlag, StatusCode
 
 _MAX_INFLATED_BYTES = 2**31  # bytes; a deflated file that grows beyond is refused
 
@@ -51,7 +52,7 @@ class OpenDicom:
     pixels_at: int
     explicit: bool
     big_endian: bool
-    flags: tuple[str, ...]
+    flags: tuple[ClipFlag, ...]
 
 
 @contextmanager
@@ -70,14 +71,14 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
-            raise DicomError("this is not a regular file", code="failed:unreadable")
+            raise DicomError("this is not a regular file", code=StatusCode.FAILED_UNREADABLE)
         if found.st_size == 0:
-            raise DicomError("the file has no bytes", code="failed:empty")
+            raise DicomError("the file has no bytes", code=StatusCode.FAILED_EMPTY)
         with path.open("rb") as handle:
             data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         reason = errno.errorcode.get(error.errno or 0, "unknown")
-        raise DicomError(f"the file cannot be read ({reason})", code="failed:unreadable") from None
+        raise DicomError(f"the file cannot be read ({reason})", code=StatusCode.FAILED_UNREADABLE) from None
     try:
         yield data
     finally:
@@ -85,9 +86,9 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
 
 
 def _parse(data: mmap.mmap) -> OpenDicom:
-    flags: tuple[str, ...] = () if data[128:132] == b"DICM" else ("no_preamble",)
+    flags: tuple[ClipFlag, ...] = () if data[128:132] == b"DICM" else (ClipFlag.NO_PREAMBLE,)
     if flags and data[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):  # groups 0002 and 0008, either byte order
-        raise DicomError("this is not a DICOM file", code="excluded:not_dicom")
+        raise DicomError("this is not a DICOM file", code=StatusCode.EXCLUDED_NOT_DICOM)
     source: mmap.mmap | bytes = data
     try:
         header: Dataset = dcmread(cast(BinaryIO, data), force=True, stop_before_pixels=True)
@@ -97,9 +98,9 @@ def _parse(data: mmap.mmap) -> OpenDicom:
             header, at, source = _inflate(data, header)
     except DECODE_ERRORS as error:
         what = f"the header cannot be read ({type(error).__name__})"
-        raise DicomError(what, code="failed:header") from None
+        raise DicomError(what, code=StatusCode.FAILED_HEADER) from None
     if flags and "SOPClassUID" not in header and "Rows" not in header:
-        raise DicomError("this is not a DICOM file", code="excluded:not_dicom")
+        raise DicomError("this is not a DICOM file", code=StatusCode.EXCLUDED_NOT_DICOM)
     implicit, little = header.original_encoding
     if not syntax:
         syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -125,14 +126,14 @@ ULTRASOUND_SOP_CLASSES = frozenset(
 )
 
 _OTHER_SOP_CLASSES = {
-    "1.2.840.10008.1.3.10": ("excluded:dicomdir", "this is a DICOMDIR, an index of other files"),
-    "1.2.840.10008.5.1.4.1.1.6.2": ("excluded:volume", "this is an Enhanced US Volume"),
-    "1.2.840.113543.6.6.1.3.10002": ("excluded:volume", "this is a private 3D volume"),
+    "1.2.840.10008.1.3.10": (StatusCode.EXCLUDED_DICOMDIR, "this is a DICOMDIR, an index of other files"),
+    "1.2.840.10008.5.1.4.1.1.6.2": (StatusCode.EXCLUDED_VOLUME, "this is an Enhanced US Volume"),
+    "1.2.840.113543.6.6.1.3.10002": (StatusCode.EXCLUDED_VOLUME, "this is a private 3D volume"),
 }
 
 _OTHER_SOP_FAMILIES = (
-    ("1.2.840.10008.5.1.4.1.1.7", "excluded:secondary_capture", "this is a secondary capture"),
-    ("1.2.840.10008.5.1.4.1.1.88.", "excluded:structured_report", "this is a structured report"),
+    ("1.2.840.10008.5.1.4.1.1.7", StatusCode.EXCLUDED_SECONDARY_CAPTURE, "this is a secondary capture"),
+    ("1.2.840.10008.5.1.4.1.1.88.", StatusCode.EXCLUDED_STRUCTURED_REPORT, "this is a structured report"),
 )
 
 _PRIVATE_VOLUMES = ("GEMS_ULTRASOUND_MOVIEGROUP", "KRETZ_US")
@@ -156,11 +157,11 @@ def require_ultrasound(header: Dataset, *, has_pixels: bool) -> None:
         if kind == family or kind.startswith(family if family.endswith(".") else family + "."):
             raise DicomError(what, code=code)
     if kind not in ULTRASOUND_SOP_CLASSES and not (kind == "" and text(header, "Modality") == "US"):
-        raise DicomError("this is not an ultrasound image", code="excluded:not_ultrasound")
+        raise DicomError("this is not an ultrasound image", code=StatusCode.EXCLUDED_NOT_ULTRASOUND)
     if not has_pixels:
         if _is_private_volume(header):
-            raise DicomError("this holds only a private 3D volume", code="excluded:volume")
-        raise DicomError("the file holds no pixel data", code="failed:no_pixels")
+            raise DicomError("this holds only a private 3D volume", code=StatusCode.EXCLUDED_VOLUME)
+        raise DicomError("the file holds no pixel data", code=StatusCode.FAILED_NO_PIXELS)
 
 
 def _is_private_volume(header: Dataset) -> bool:

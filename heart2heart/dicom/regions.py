@@ -9,11 +9,13 @@ from itertools import combinations
 from pydicom import Dataset
 
 from heart2heart.dicom.header_values import integer, number, numbers
+from heart2heart.schema.enums import ClipMode
+from heart2heart.schema.status import ClipFlag
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 (exclusive), pixels."""
 
-_KINDS = {2: "m_mode", 3: "spectral"}  # by spatial format (0018,6012); 4 is a waveform, 5 graphics
+_KINDS = {2: ClipMode.M_MODE, 3: ClipMode.SPECTRAL}  # by spatial format (0018,6012); 4 is a waveform, 5 graphics
 _CENTIMETRES = 3
 _OVERSHOOT = 0.05  # a box may leave the picture by this share of it before that means anything
 _SMALL = 0.05  # share of the picture below which a Doppler or M-mode region is an inset, not the picture
@@ -24,12 +26,12 @@ class Region:
     """One region.
 
     Attributes:
-        kind: `b_mode`, `colour`, `m_mode_trace`, `spectral`, or `other` for traces, bars and graphics.
+        kind: Mode of its data; `other` for traces, bars and graphics.
         box: Clipped to the picture.
         spacing_mm: Row and column spacing, where both axes are lengths.
     """
 
-    kind: str
+    kind: ClipMode
     box: Box
     spacing_mm: tuple[float, float] | None
 
@@ -50,10 +52,10 @@ class ScanArea:
         flags: `no_region`, `region_mismatch`, `split_screen`.
     """
 
-    kind: str | None
+    kind: ClipMode | None
     box: Box
     spacing_mm: tuple[float, float] | None
-    flags: tuple[str, ...]
+    flags: tuple[ClipFlag, ...]
 
 
 def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box | None:
@@ -77,22 +79,26 @@ def read_scan_area(technical: Dataset, *, rows: int, columns: int) -> ScanArea:
     whole = (0, 0, columns, rows)
     items = list(technical.get("SequenceOfUltrasoundRegions") or ())
     regions = [region for item in items if (region := _read_region(item, rows, columns)) is not None]
-    shown = [r for r in regions if r.kind in ("b_mode", "colour")]
-    traces = [r for r in regions if r.kind in ("m_mode", "spectral") and r.area >= _SMALL * rows * columns]
-    for kind in ("spectral", "m_mode"):
+    shown = [r for r in regions if r.kind in (ClipMode.B_MODE, ClipMode.COLOUR)]
+    traces = [
+        r for r in regions if r.kind in (ClipMode.M_MODE, ClipMode.SPECTRAL) and r.area >= _SMALL * rows * columns
+    ]
+    for kind in (ClipMode.SPECTRAL, ClipMode.M_MODE):
         of_kind = [region for region in traces if region.kind == kind]
         if of_kind:
             main = max(of_kind, key=lambda region: region.area)
             break
     else:
         if not shown:
-            return ScanArea("other" if regions else None, whole, _spacing_without_region(technical), ("no_region",))
+            return ScanArea(
+                ClipMode.OTHER if regions else None, whole, _spacing_without_region(technical), (ClipFlag.NO_REGION,)
+            )
         main = max(shown, key=lambda region: region.area)
-        if main.kind == "b_mode" and any(region.kind == "colour" for region in shown):
-            main = Region("colour", main.box, main.spacing_mm)
+        if main.kind == ClipMode.B_MODE and any(region.kind == ClipMode.COLOUR for region in shown):
+            main = Region(ClipMode.COLOUR, main.box, main.spacing_mm)
     if any(_exceeds_picture(item, rows, columns) for item in items):
-        return ScanArea(main.kind, whole, main.spacing_mm, ("region_mismatch",))
-    return ScanArea(main.kind, main.box, main.spacing_mm, ("split_screen",) if _side_by_side(shown) else ())
+        return ScanArea(main.kind, whole, main.spacing_mm, (ClipFlag.REGION_MISMATCH,))
+    return ScanArea(main.kind, main.box, main.spacing_mm, (ClipFlag.SPLIT_SCREEN,) if _side_by_side(shown) else ())
 
 
 def _read_region(item: Dataset, rows: int, columns: int) -> Region | None:
@@ -101,11 +107,11 @@ def _read_region(item: Dataset, rows: int, columns: int) -> Region | None:
     if box is None:
         return None
     form, data = integer(item, "RegionSpatialFormat"), integer(item, "RegionDataType")
-    kind = _KINDS.get(form or 0, "other")
+    kind = _KINDS.get(form or 0, ClipMode.OTHER)
     if form == 1:
-        kind = {1: "b_mode", 2: "colour"}.get(data or 0, "other")
+        kind = {1: ClipMode.B_MODE, 2: ClipMode.COLOUR}.get(data or 0, ClipMode.OTHER)
     elif form == 3 and data not in (3, 4):  # traces drawn over a spectrum (5 to 7) are not the spectrum
-        kind = "other"
+        kind = ClipMode.OTHER
     return Region(kind, box, _spacing(item))
 
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import EvaluationError
-from heart2heart.schema.predictions import ROLES, Predictions
+from heart2heart.schema.enums import CheckStatus, PredictionRole
+from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.views import VIEWS
 
 _REMEDY_SPLIT = "Make and certify a split with `heart2heart split`, then train and evaluate with it"
@@ -27,7 +28,7 @@ def check_predictions(predictions: Predictions) -> None:
     known: dict[str, set[str | None]] = {
         "run": {run.run for run in about.runs},
         "site": {info.site for info in about.sites},
-        "role": set(ROLES),
+        "role": set(PredictionRole),
         "truth": set(VIEWS) | set(about.classes) | {None},
     }
     for column, allowed in known.items():
@@ -39,7 +40,7 @@ def check_predictions(predictions: Predictions) -> None:
     if not np.isfinite(predictions.logits).all():
         raise EvaluationError("some logits are not finite", remedy="The training diverged; train again")
     classes = pa.array(about.classes, type=pa.string())
-    scored = pc.and_(pc.equal(table["role"], "test"), pc.is_in(table["truth"], value_set=classes))
+    scored = pc.and_(pc.equal(table["role"], PredictionRole.TEST), pc.is_in(table["truth"], value_set=classes))
     if not pc.any(scored).as_py():
         what = f"no test frame carries one of the scored views ({', '.join(about.classes)})"
         raise EvaluationError(what, remedy="Label some test frames, or take a split whose test patients are labeled")
@@ -50,7 +51,7 @@ def _check_split(predictions: Predictions) -> None:
     where = f"split {split.name}"
     if not split.certificate_sha256 or not split.checks:
         raise EvaluationError("this split has no leakage certificate", where=where, remedy=_REMEDY_SPLIT)
-    failed = [check.name for check in split.checks if check.status not in ("pass", "warn")]
+    failed = [check.name for check in split.checks if check.status is CheckStatus.FAIL]
     if failed:
         what = f"the leakage certificate has checks that did not pass ({', '.join(failed)})"
         raise EvaluationError(what, where=where, remedy=_REMEDY_SPLIT)

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.classification import Floats, Ints
-from heart2heart.schema.predictions import ALTERATIONS, DEMOGRAPHICS, Predictions, RunInfo
+from heart2heart.schema.enums import ALTERATIONS, PredictionRole
+from heart2heart.schema.predictions import DEMOGRAPHICS, Predictions, RunInfo
 
 AGES = ((0, "under 40"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))
 UNKNOWN = "unknown"
@@ -30,7 +31,7 @@ def subgroup_factors(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
         if name in table.column_names and table[name].null_count < len(table):
             found[name] = table[name].fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
     quality = table["quality"].to_numpy(zero_copy_only=False)
-    test = quality[table["role"].to_numpy(zero_copy_only=False) == "test"]
+    test = quality[table["role"].to_numpy(zero_copy_only=False) == PredictionRole.TEST]
     if len(test):
         low, high = np.quantile(test, (1 / 3, 2 / 3))
         names = np.array(["lowest third", "middle third", "highest third"], object)
@@ -187,7 +188,7 @@ def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[Valid
     samples = []
     for info in about.sites:
         here = rows.rows_where("site", info.site)
-        places = rows.aligned(here & rows.rows_where("role", "test"), about.runs, info.site)
+        places = rows.aligned(here & rows.rows_where("role", PredictionRole.TEST), about.runs, info.site)
         labeled = rows.truth[places[0]] > -2
         seen = columns["truth"][0][places[0]]
         outside = {view: int((seen == rank).sum()) for rank, view in enumerate(views) if view not in index_of}
@@ -217,7 +218,7 @@ def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[Valid
                 raise EvaluationError("an altered frame is not among the scored test frames", where=f"site {info.site}")
             sample.altered[alteration] = AlteredFrames(mine, np.stack([rows.logits[place] for place in found]))
         samples.append(sample)
-    fit = rows.rows_where("role", "validation") & (rows.truth >= 0)
+    fit = rows.rows_where("role", PredictionRole.VALIDATION) & (rows.truth >= 0)
     fit &= np.isin(
         columns["site"][0], [rank for rank, s in enumerate(columns["site"][1]) if s in about.split.source_sites]
     )

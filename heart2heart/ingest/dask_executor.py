@@ -20,6 +20,7 @@ from distributed import Client, Future, KilledWorker, Worker, WorkerPlugin
 from heart2heart.errors import ConfigError, Heart2HeartError, RemoteError
 from heart2heart.ingest.settings import Limits
 from heart2heart.ingest.worker import FileOutcome
+from heart2heart.schema.status import StatusCode
 from heart2heart.utils import read_json
 
 _CONNECT_S = 30.0  # for the scheduler to answer, and for its first worker
@@ -141,7 +142,7 @@ def _work(name: str, path: Path, key: str) -> FileOutcome | Heart2HeartError:
             with limits.memory_limited():
                 return work(path)
         except MemoryError:
-            return FileOutcome("failed:memory")
+            return FileOutcome(StatusCode.FAILED_MEMORY)
         except Heart2HeartError as error:
             return error
         finally:
@@ -186,7 +187,7 @@ class _DaskQueue:
         try:
             return self._wait(again)
         except KilledWorker:
-            return FileOutcome("failed:crashed")
+            return FileOutcome(StatusCode.FAILED_CRASHED)
 
     def _wait(self, future: Future[FileOutcome | Heart2HeartError]) -> FileOutcome:
         alone_since = None
@@ -201,7 +202,7 @@ class _DaskQueue:
                     raise
             if future.key in self.overdue:
                 future.cancel()
-                return FileOutcome("failed:timeout")
+                return FileOutcome(StatusCode.FAILED_TIMEOUT)
             if isinstance(found, Heart2HeartError):
                 raise found
             if found is not None:

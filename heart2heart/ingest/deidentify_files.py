@@ -20,6 +20,7 @@ from heart2heart.ingest.executors import run_ordered
 from heart2heart.ingest.file_ids import key_fingerprint
 from heart2heart.ingest.worker import FileOutcome
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.status import StatusCode
 from heart2heart.utils import atomic_path, read_json, write_json
 
 _ABOUT = "deidentified.json"
@@ -55,8 +56,8 @@ class _CleanCopyTask:
         except NoSpaceError:
             raise
         except DECODE_ERRORS:
-            return FileOutcome("failed:internal")
-        return FileOutcome("accepted", content=made.content)
+            return FileOutcome(StatusCode.FAILED_INTERNAL)
+        return FileOutcome(StatusCode.ACCEPTED, content=made.content)
 
 
 def deidentify_files(
@@ -100,7 +101,7 @@ def deidentify_files(
     seen: set[str] = set()
     for number, outcome in enumerate(run_ordered(_CleanCopyTask(secret, site, out, text), files, workers), start=1):
         again = outcome.content is not None and outcome.content in seen
-        codes["excluded:duplicate" if again else outcome.code] += 1
+        codes[StatusCode.EXCLUDED_DUPLICATE if again else outcome.code] += 1
         seen |= {outcome.content} if outcome.content is not None else set()
         progress.update(number, f"{len(seen)} clean copies")
     return DeidentifySummary(dict(sorted(codes.items())), sum(1 for _ in out.glob("*/*.dcm")))

@@ -17,6 +17,7 @@ from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.ingest.settings import Limits
 from heart2heart.ingest.worker import FileOutcome
 from heart2heart.ingest.worker_process import WorkerProcess
+from heart2heart.schema.status import StatusCode
 
 FileTask = Callable[[Path], FileOutcome]
 
@@ -98,7 +99,7 @@ class _WorkerPool:
                 else:
                     self.done.update([] if message is None else [message])
             elif child.deadline <= time.monotonic() and not child.pipe.poll():
-                self._replace_dead(place, "failed:timeout")
+                self._replace_dead(place, StatusCode.FAILED_TIMEOUT)
 
     def _replace_dead(self, place: int, code: str) -> None:
         """Give the file that was in work its code, the one that waited to another, and start another process."""

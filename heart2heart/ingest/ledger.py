@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.schema.status import CODES
+from heart2heart.schema.status import CODES, StatusCode
 
 _FILE = "ledger.sqlite"
 _MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log
@@ -153,7 +153,7 @@ class LedgerWriter:
         if lost:
             self._write(
                 ("DELETE FROM files WHERE file = ?", lost),
-                ("DELETE FROM files WHERE status = ?", [("excluded:duplicate",)]),
+                ("DELETE FROM files WHERE status = ?", [(StatusCode.EXCLUDED_DUPLICATE,)]),
             )
         return len(lost)
 
@@ -175,7 +175,9 @@ class LedgerWriter:
     def add(self, lines: Sequence[LedgerEntry]) -> None:
         """Write lines in one transaction, replacing those of the same files."""
         values = [(line.file, line.site, line.status, line.stamp, line.content, line.clip) for line in lines]
-        makers = [(line.file, line.maker) for line in lines if line.maker is not None and line.status != "accepted"]
+        makers = [
+            (line.file, line.maker) for line in lines if line.maker is not None and line.status != StatusCode.ACCEPTED
+        ]
         self._write(
             ("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values),
             ("DELETE FROM makers WHERE file = ?", [(line.file,) for line in lines]),

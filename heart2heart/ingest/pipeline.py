@@ -22,6 +22,7 @@ from heart2heart.ingest.rate_meter import RateMeter
 from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits
 from heart2heart.ingest.worker import FileOutcome, IngestTask
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 
 
@@ -150,10 +151,14 @@ class _IngestRun:
         code, content, clip = outcome.code, outcome.content, None
         if content is not None:
             clip = self.known.get(content)
-            code = "accepted" if self.owners.setdefault(content, entry.file) == entry.file else "excluded:duplicate"
+            code = (
+                StatusCode.ACCEPTED
+                if self.owners.setdefault(content, entry.file) == entry.file
+                else StatusCode.EXCLUDED_DUPLICATE
+            )
             if clip is None and outcome.clip is not None:
                 clip = self.known[content] = self.pseudonymizer.clip(content)
                 self.pending.add_clip(outcome.clip.row(self.site, clip), outcome.clip.pixels, outcome.clip.frames)
         self.codes[code] += 1
-        owned = clip if code == "accepted" else None
+        owned = clip if code == StatusCode.ACCEPTED else None
         self.pending.add_entry(LedgerEntry(entry.file, self.site, code, entry.stamp, content, owned, outcome.maker))

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError
-from heart2heart.schema.status import CODES
+from heart2heart.schema.status import CODES, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 
@@ -116,7 +116,7 @@ class IngestSummary:
     @property
     def accepted(self) -> int:
         """Files of the site whose frames are in the store."""
-        return self.total.get("accepted", 0)
+        return self.total.get(StatusCode.ACCEPTED, 0)
 
 
 def status_table(summary: IngestSummary) -> str:

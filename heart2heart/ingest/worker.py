@@ -12,6 +12,7 @@ from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError, NoSpaceError
 from heart2heart.ingest.archives import unpacked
 from heart2heart.ingest.settings import IngestSettings
+from heart2heart.schema.status import StatusCode
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class IngestTask:
                     known=self.known,
                 )
                 if _file_state(place) != before:  # still being copied: the hash may be of other bytes than the frames
-                    return FileOutcome("failed:unreadable", maker=clip.facts.maker)
+                    return FileOutcome(StatusCode.FAILED_UNREADABLE, maker=clip.facts.maker)
         except KnownContentError as error:
             return FileOutcome(error.code, content=error.content, maker=error.maker)
         except DicomError as error:
@@ -70,10 +71,10 @@ class IngestTask:
         except NoSpaceError:
             raise
         except MemoryError:
-            return FileOutcome("failed:memory")
+            return FileOutcome(StatusCode.FAILED_MEMORY)
         except DECODE_ERRORS:
-            return FileOutcome("failed:internal")
-        return FileOutcome("accepted", clip, clip.content, clip.facts.maker)
+            return FileOutcome(StatusCode.FAILED_INTERNAL)
+        return FileOutcome(StatusCode.ACCEPTED, clip, clip.content, clip.facts.maker)
 
 
 def _file_state(path: Path) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from typing import Any
 from heart2heart.errors import Heart2HeartError
 from heart2heart.ingest.settings import Limits
 from heart2heart.ingest.worker import FileOutcome
+from heart2heart.schema.status import StatusCode
 
 _START_S = 120.0  # to start a process and import what it needs, on a machine under load
 _GRACE_S = 5.0  # for a killed process to go; one that hangs in the kernel is left behind
@@ -99,7 +100,11 @@ class WorkerProcess:
         """Return the code of the file that a process was working on when it died by itself."""
         self._process.join(_GRACE_S)
         said = self._complaints.read()
-        return "failed:memory" if any(words in said for words in _OUT_OF_MEMORY_MESSAGES) else "failed:crashed"
+        return (
+            StatusCode.FAILED_MEMORY
+            if any(words in said for words in _OUT_OF_MEMORY_MESSAGES)
+            else StatusCode.FAILED_CRASHED
+        )
 
 
 class _StderrFile:
@@ -156,7 +161,7 @@ def _serve(pipe: Connection, complaints: _InheritedStderr, work: Callable[[Path]
             try:
                 reply: FileOutcome | Heart2HeartError = work(path)
             except MemoryError:
-                reply = FileOutcome("failed:memory")
+                reply = FileOutcome(StatusCode.FAILED_MEMORY)
             except Heart2HeartError as error:
                 reply = error
             pipe.send(reply)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from heart2heart.errors import DicomError, NoSpaceError
+from heart2heart.schema.status import StatusCode
 
 ZIP_MAGIC = b"PK\x03\x04"
 
@@ -37,7 +38,7 @@ _ZIP_ERRORS = (
 
 def bounds_error(what: str) -> DicomError:
     """Return the error for an archive that goes beyond a bound."""
-    return DicomError(f"a zip file beyond all measure, by {what}", code="failed:archive_bounds")
+    return DicomError(f"a zip file beyond all measure, by {what}", code=StatusCode.FAILED_ARCHIVE_BOUNDS)
 
 
 class _BoundedFile(io.BufferedReader):
@@ -81,7 +82,7 @@ class ZipArchive:
         try:
             found = path.stat()
         except OSError:
-            raise DicomError("the zip file cannot be read", code="failed:unreadable") from None
+            raise DicomError("the zip file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
         return os.fspath(path), found.st_size, found.st_mtime_ns
 
     @classmethod
@@ -91,7 +92,7 @@ class ZipArchive:
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError:
-            raise DicomError("the zip file cannot be read", code="failed:unreadable") from None
+            raise DicomError("the zip file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
         return cls(descriptor, known_as)
 
     def within(self, place: int) -> ZipArchive:
@@ -156,13 +157,13 @@ class ZipArchive:
         if sum(info.file_size for info in infos) > max(_SMALL, MAX_COMPRESSION_RATIO * size):
             raise bounds_error("what its members unpack to")
         if not _DOCUMENTS.isdisjoint(info.filename for info in infos):
-            raise DicomError("this is a document or a program", code="excluded:not_dicom")
+            raise DicomError("this is a document or a program", code=StatusCode.EXCLUDED_NOT_DICOM)
         return file
 
     @staticmethod
     def _check(info: zipfile.ZipInfo) -> None:
         if info.flag_bits & _LOCKED:
-            raise DicomError("a member of the zip file is locked", code="failed:archive_encrypted")
+            raise DicomError("a member of the zip file is locked", code=StatusCode.FAILED_ARCHIVE_ENCRYPTED)
         if info.file_size > MAX_MEMBER_BYTES or info.file_size > max(
             _SMALL, MAX_COMPRESSION_RATIO * info.compress_size
         ):
@@ -172,4 +173,4 @@ class ZipArchive:
 
 
 def _damaged() -> DicomError:
-    return DicomError("the zip file is damaged, or packed in another manner", code="failed:archive")
+    return DicomError("the zip file is damaged, or packed in another manner", code=StatusCode.FAILED_ARCHIVE)

@@ -1,4 +1,4 @@
-"""How far the raters of a label book agree: in all, by view and by hospital, with intervals over patients."""
+"""Inter-rater agreement of a label store: overall, by view and by hospital, with intervals over patients."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Agreement:
     Attributes:
         measure: `cohen`, `fleiss` or `krippendorff`.
         site: Hospital, or `all`.
-        view: The word that is held against the rest, or `all`.
-        raters: The two of a Cohen's kappa; empty otherwise.
-        units: Clips and frames that it rests on, each read at least twice.
-        patients: Their patients; 0 when they are not known.
+        view: The value that is compared with all others, or `all`.
+        raters: The two raters of a Cohen's kappa; empty otherwise.
+        units: Number of clips and frames that were read at least twice.
+        patients: Number of their patients; 0 when the patients are not known.
         value: At most 1, 0 at chance; None when it is not estimable.
-        low: Of the 95 % interval; None without one.
-        high: As `low`.
-        note: Why value or interval are missing, or what they are limited to.
+        low: Lower end of the 95 % interval; None without an interval.
+        high: Upper end of the interval; None without one.
+        note: Why value or interval are missing, or to which units they are limited.
     """
 
     measure: str
@@ -68,13 +68,13 @@ class Agreement:
 
 @dataclass(frozen=True)
 class ReadingMatrix:
-    """What stands of each rater, as a table with gaps.
+    """The last active reading of each rater, as a table with gaps.
 
     Attributes:
         units: Clips and frames, sorted.
         raters: Sorted.
         values: Views, `unusable`, `unsure`, as far as they occur; sorted.
-        value_index: Number of the word that a rater said of a unit, `(units, raters)`; -1 for none.
+        value_index: int64 `(units, raters)`, index in `values` of a rater's reading of a unit; -1 where there is none.
     """
 
     units: tuple[str, ...]
@@ -86,182 +86,220 @@ class ReadingMatrix:
     def from_events(
         cls, events: Iterable[LabelEvent], *, unsure: str = "missing", unusable: str = "word"
     ) -> ReadingMatrix:
-        """Take the last word of each rater about each clip or frame; rulings of adjudicators are not readings.
+        """Build the matrix from the last reading of each rater; decisions of adjudicators are not readings.
 
         Args:
-            events: In the order in which they were recorded.
-            unsure: `missing`: as if the rater had not read it; `word`: a word like a view.
-            unusable: The same choice.
+            events: Label events in the order in which they were recorded.
+            unsure: How the answer `unsure` counts: `missing` as no reading, `word` as a value like a view.
+            unusable: How the answer `unusable` counts, as for `unsure`.
+
+        Raises:
+            UnknownNameError: `unsure` or `unusable` is neither `missing` nor `word`.
         """
-        for how in (unsure, unusable):
-            if how not in NON_VIEW_HANDLING:
-                raise UnknownNameError.among("way to count a reading without a view", how, list(NON_VIEW_HANDLING))
-        left_out = {
-            word for word, how in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable)) if how == "missing"
+        handling_of = {LabelAnswer.UNSURE: unsure, LabelAnswer.UNUSABLE: unusable}
+        for handling in (unsure, unusable):
+            if handling not in NON_VIEW_HANDLING:
+                raise UnknownNameError.among("way to count a reading without a view", handling, list(NON_VIEW_HANDLING))
+        excluded_values = {
+            value
+            for value, handling in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable))
+            if handling == "missing"
         }
-        last = {
+        last_values = {
             (event.target, event.rater): event.value for event in active_events(events) if event.kind == EventKind.LABEL
         }
-        last = {key: word for key, word in last.items() if word not in left_out}
-        units, raters = (tuple(sorted({key[place] for key in last})) for place in (0, 1))
-        words = tuple(sorted(set(last.values())))
-        row, column, number = ({name: at for at, name in enumerate(names)} for names in (units, raters, words))
-        said = np.full((len(units), len(raters)), -1)
-        for (unit, rater), word in last.items():
-            said[row[unit], column[rater]] = number[word]
-        return cls(units, raters, words, said)
+        last_values = {key: value for key, value in last_values.items() if value not in excluded_values}
+        units, raters = (tuple(sorted({key[position] for key in last_values})) for position in (0, 1))
+        values = tuple(sorted(set(last_values.values())))
+        unit_index, rater_index, value_number = (
+            {name: index for index, name in enumerate(labels)} for labels in (units, raters, values)
+        )
+        value_index = np.full((len(units), len(raters)), -1)
+        for (unit, rater), value in last_values.items():
+            value_index[unit_index[unit], rater_index[rater]] = value_number[value]
+        return cls(units, raters, values, value_index)
 
-    def select_units(self, kept: Sequence[int]) -> ReadingMatrix:
-        """Return the readings of some units, by number."""
+    def select_units(self, indices: Sequence[int]) -> ReadingMatrix:
+        """Return the readings of the units at these indices."""
         return ReadingMatrix(
-            tuple(self.units[at] for at in kept), self.raters, self.values, self.value_index[list(kept)]
+            tuple(self.units[index] for index in indices), self.raters, self.values, self.value_index[list(indices)]
         )
 
     @property
     def counts(self) -> Floats:
-        """Readings by word, `(units, words)`."""
-        found: Floats = (self.value_index[:, :, None] == np.arange(len(self.values))).sum(1).astype(np.float64)
-        return found
+        """Number of readings of each value, float64 `(units, values)`."""
+        counts: Floats = (self.value_index[:, :, None] == np.arange(len(self.values))).sum(1).astype(np.float64)
+        return counts
 
 
 def unit_locations(stores: Frames) -> Locations:
-    """Return hospital and patient of every clip and frame of the stores."""
-    found = {}
+    """Return the hospital and the patient of every clip and frame of the stores."""
+    locations = {}
     for name, table in (("clip", stores.clips), ("frame", stores.frames)):
         columns = (table[column].to_pylist() for column in (name, "site", "patient"))
-        found.update({unit: (site, f"{site}\x1f{patient}") for unit, site, patient in zip(*columns, strict=True)})
-    return found
+        locations.update({unit: (site, f"{site}\x1f{patient}") for unit, site, patient in zip(*columns, strict=True)})
+    return locations
 
 
 def measure_agreement(
-    readings: ReadingMatrix, place: Locations | None = None, *, replicates: int = 2000, seed: int = 0
+    readings: ReadingMatrix, locations: Locations | None = None, *, replicates: int = 2000, seed: int = 0
 ) -> list[Agreement]:
-    """Measure agreement in all and by view; with places also by hospital, and with intervals.
+    """Measure agreement overall and by view; with locations also by hospital, and with intervals.
 
-    Whole patients are resampled, since the clips of one patient are hard, or easy, together; the interval is that of
-    the percentiles.
+    The percentile bootstrap resamples whole patients, because the clips of one patient are similarly hard to read.
 
     Args:
-        readings: What was said.
-        place: See `places`; units that are not in it are left out. Without it there are no intervals.
-        replicates: Resamples.
-        seed: Of the resamples.
+        readings: The readings of all raters.
+        locations: As `unit_locations` returns them; units without a location are left out. None: no intervals.
+        replicates: Number of resamples.
+        seed: Seed of the resamples.
+
+    Returns:
+        Krippendorff's alpha, Fleiss' kappa and Cohen's kappa of each two raters, each overall and by view.
     """
-    if place is None:
+    if locations is None:
         return list(_site_agreement(readings, ALL_VIEWS, None, 0, seed))
-    known = readings.select_units([at for at, unit in enumerate(readings.units) if unit in place])
-    sites = sorted({place[unit][0] for unit in known.units})
-    found = list(_site_agreement(known, ALL_VIEWS, place, replicates, seed))
+    located = readings.select_units([index for index, unit in enumerate(readings.units) if unit in locations])
+    sites = sorted({locations[unit][0] for unit in located.units})
+    agreements = list(_site_agreement(located, ALL_VIEWS, locations, replicates, seed))
     for site in sites if len(sites) > 1 else ():
-        mine = known.select_units([at for at, unit in enumerate(known.units) if place[unit][0] == site])
-        found += _site_agreement(mine, site, place, replicates, seed)
-    return found
+        site_readings = located.select_units(
+            [index for index, unit in enumerate(located.units) if locations[unit][0] == site]
+        )
+        agreements += _site_agreement(site_readings, site, locations, replicates, seed)
+    return agreements
 
 
 def _site_agreement(
-    said: ReadingMatrix, site: str, place: Locations | None, replicates: int, seed: int
+    readings: ReadingMatrix, site: str, locations: Locations | None, replicates: int, seed: int
 ) -> Iterator[Agreement]:
-    counts = said.counts
-    often: Floats = counts.sum(1)
-    twice: npt.NDArray[np.bool_] = np.greater_equal(often, 2)
-    owner = None if place is None else np.array([place[unit][1] for unit in said.units], dtype=str)
+    counts = readings.counts
+    readings_per_unit: Floats = counts.sum(1)
+    read_twice: npt.NDArray[np.bool_] = np.greater_equal(readings_per_unit, 2)
+    patients = None if locations is None else np.array([locations[unit][1] for unit in readings.units], dtype=str)
 
-    def measured(
+    def estimate_views(
         name: str,
         raters: tuple[str, ...],
-        kept: npt.NDArray[np.bool_],
+        mask: npt.NDArray[np.bool_],
         statistics: Floats,
         measure: _Measure,
         note: str,
     ) -> Iterator[Agreement]:
-        groups = _PatientBootstrap(
-            statistics, None if owner is None else owner[kept], replicates, (seed, name, site, *raters)
+        bootstrap = _PatientBootstrap(
+            statistics, None if patients is None else patients[mask], replicates, (seed, name, site, *raters)
         )
-        for number, view in [(None, ALL_VIEWS), *enumerate(said.values)]:
-            yield groups.estimate(Agreement(name, site, view, raters, len(statistics), 0, None, None, None, note),
-                                  partial(measure, word=number))  # fmt: skip
+        for value_number, view in [(None, ALL_VIEWS), *enumerate(readings.values)]:
+            yield bootstrap.estimate(Agreement(name, site, view, raters, len(statistics), 0, None, None, None, note),
+                                  partial(measure, value=value_number))  # fmt: skip
 
-    yield from measured("krippendorff", (), twice, coincidences(counts[twice]), _alpha, "")
-    usual = _most_common_count(often)
-    same: npt.NDArray[np.bool_] = np.equal(often, usual)
-    note = "" if same[twice].all() else f"of clips read {usual} times"
-    yield from measured("fleiss", (), same, fleiss_sums(counts[same]), partial(_fleiss, readings=usual), note)
-    for one, other in combinations(range(len(said.raters)), 2):
-        both = np.logical_and(said.value_index[:, one] >= 0, said.value_index[:, other] >= 0)
-        if both.any():
-            tables = np.zeros((int(both.sum()), len(said.values), len(said.values)))
-            tables[np.arange(len(tables)), said.value_index[both, one], said.value_index[both, other]] = 1
-            yield from measured("cohen", (said.raters[one], said.raters[other]), both, tables, _cohen, "")
+    yield from estimate_views("krippendorff", (), read_twice, coincidences(counts[read_twice]), _alpha, "")
+    usual_count = _most_common_count(readings_per_unit)
+    has_usual_count: npt.NDArray[np.bool_] = np.equal(readings_per_unit, usual_count)
+    note = "" if has_usual_count[read_twice].all() else f"of clips read {usual_count} times"
+    yield from estimate_views(
+        "fleiss",
+        (),
+        has_usual_count,
+        fleiss_sums(counts[has_usual_count]),
+        partial(_fleiss, readings=usual_count),
+        note,
+    )
+    for first, second in combinations(range(len(readings.raters)), 2):
+        read_by_both = np.logical_and(readings.value_index[:, first] >= 0, readings.value_index[:, second] >= 0)
+        if read_by_both.any():
+            tables = np.zeros((int(read_by_both.sum()), len(readings.values), len(readings.values)))
+            tables[
+                np.arange(len(tables)),
+                readings.value_index[read_by_both, first],
+                readings.value_index[read_by_both, second],
+            ] = 1
+            yield from estimate_views(
+                "cohen", (readings.raters[first], readings.raters[second]), read_by_both, tables, _cohen, ""
+            )
 
 
 _Measure = Callable[..., Floats]
 
 
-def _alpha(table: Floats, *, word: int | None) -> Floats:
-    return krippendorff_alpha(table if word is None else one_against_rest(table, word))
+def _alpha(table: Floats, *, value: int | None) -> Floats:
+    return krippendorff_alpha(table if value is None else one_against_rest(table, value))
 
 
-def _cohen(table: Floats, *, word: int | None) -> Floats:
-    return cohen_kappa(table if word is None else one_against_rest(table, word))
+def _cohen(table: Floats, *, value: int | None) -> Floats:
+    return cohen_kappa(table if value is None else one_against_rest(table, value))
 
 
-def _fleiss(sums: Floats, *, word: int | None, readings: int) -> Floats:
-    return fleiss_kappa(sums, readings, word)
+def _fleiss(sums: Floats, *, value: int | None, readings: int) -> Floats:
+    return fleiss_kappa(sums, readings, value)
 
 
-def _most_common_count(often: Floats) -> int:
-    """Return how often most units were read, of those that were read twice or more; the larger of two as common."""
-    found = Counter(int(times) for times in often if times >= 2)
-    return max(found, key=lambda times: (found[times], times), default=2)
+def _most_common_count(readings_per_unit: Floats) -> int:
+    """Return the most common number of readings of a unit, at least 2; of two equally common numbers, the larger."""
+    counts = Counter(int(count) for count in readings_per_unit if count >= 2)
+    return max(counts, key=lambda count: (counts[count], count), default=2)
 
 
 class _PatientBootstrap:
     """Sums of a statistic by patient, and over resamples of the patients.
 
     Args:
-        statistics: Of each unit, `(units, ...)`.
-        owners: Patient of each unit; None when not known.
-        replicates: Resamples.
-        names: What is resampled: its seed, and names.
+        statistics: Statistic of each unit, `(units, ...)`.
+        patients: Patient of each unit; None when not known.
+        replicates: Number of resamples.
+        stream: Seed and names of the random stream.
     """
 
     def __init__(
-        self, statistics: Floats, owners: npt.NDArray[np.str_] | None, replicates: int, names: tuple[int | str, ...]
+        self,
+        statistics: Floats,
+        patients_of_units: npt.NDArray[np.str_] | None,
+        replicates: int,
+        stream: tuple[int | str, ...],
     ) -> None:
         self.total = statistics.sum(0)
         self.patients, self.resampled = 0, None
-        if owners is not None and len(owners):
-            patients, member = np.unique(owners, return_inverse=True)
+        if patients_of_units is not None and len(patients_of_units):
+            patients, patient_index = np.unique(patients_of_units, return_inverse=True)
             self.patients = len(patients)
             sums = np.zeros((self.patients, *statistics.shape[1:]))
-            np.add.at(sums, member, statistics)
-            generator = random_stream(int(names[0]), "agreement", *names[1:])
+            np.add.at(sums, patient_index, statistics)
+            generator = random_stream(int(stream[0]), "agreement", *stream[1:])
             weights = generator.multinomial(self.patients, np.full(self.patients, 1 / self.patients), size=replicates)
             self.resampled = np.tensordot(weights.astype(np.float64), sums, axes=1)
 
-    def estimate(self, about: Agreement, measure: Callable[[Floats], Floats]) -> Agreement:
-        """Return `about` with value, interval and the reason for what is missing."""
+    def estimate(self, template: Agreement, measure: Callable[[Floats], Floats]) -> Agreement:
+        """Return `template` with value and interval, or a note on why they are missing."""
         value = float(measure(self.total))
         low = high = None
-        note = about.note
-        if not about.units:
-            note = "not estimable: nothing was read twice"
+        note = template.note
+        if not template.units:
+            note = "not estimable: no clip was read twice"
         elif np.isnan(value):
             note = (
                 "not estimable: all readings say the same"
-                if about.view == ALL_VIEWS
+                if template.view == ALL_VIEWS
                 else "not estimable: always said, or never"
             )
         elif self.resampled is not None:
-            drawn = measure(self.resampled)
-            usable = drawn[~np.isnan(drawn)]
+            resampled_values = measure(self.resampled)
+            usable = resampled_values[~np.isnan(resampled_values)]
             if self.patients < 2:
                 note = "no interval: one patient"
-            elif len(usable) < _MIN_ESTIMABLE * len(drawn):
+            elif len(usable) < _MIN_ESTIMABLE * len(resampled_values):
                 note = "no interval: too rare, many resamples are without it"
             else:
                 low, high = (float(end) for end in np.quantile(usable, (_TAIL_PROBABILITY, 1 - _TAIL_PROBABILITY)))
-        known = None if np.isnan(value) else value
+        estimate = None if np.isnan(value) else value
         return Agreement(
-            about.measure, about.site, about.view, about.raters, about.units, self.patients, known, low, high, note
+            template.measure,
+            template.site,
+            template.view,
+            template.raters,
+            template.units,
+            self.patients,
+            estimate,
+            low,
+            high,
+            note,
         )

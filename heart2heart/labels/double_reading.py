@@ -63,12 +63,12 @@ class ClipReadings:
         """
         if self.adjudication is not None:
             return "adjudicated"
-        words = set(self.readings.values())
-        if len(words) > 1:
+        values = set(self.readings.values())
+        if len(values) > 1:
             return "disagreement"
         if len(self.readings) < wanted:
             return "half" if self.readings else "unread"
-        return "disagreement" if LabelAnswer.UNSURE in words else "agreed"
+        return "disagreement" if LabelAnswer.UNSURE in values else "agreed"
 
 
 DEFAULT_SHARE = 0.2
@@ -94,7 +94,7 @@ class DoubleReadingPlan:
 
 
 def resolve_plan(
-    kept: DoubleReadingPlan | None, share: float | None, seed: int | None, *, change: bool
+    stored: DoubleReadingPlan | None, share: float | None, seed: int | None, *, change: bool
 ) -> DoubleReadingPlan:
     """Return the plan to go by.
 
@@ -107,14 +107,14 @@ def resolve_plan(
     Raises:
         ConfigError: the book holds another plan, and no change is wanted.
     """
-    if kept is None:
+    if stored is None:
         return DoubleReadingPlan(
             DEFAULT_SHARE if share is None else share, secrets.randbelow(_SEED_RANGE) if seed is None else seed
         )
-    asked = DoubleReadingPlan(kept.share if share is None else share, kept.seed if seed is None else seed)
-    if asked != kept and not change:
+    requested = DoubleReadingPlan(stored.share if share is None else share, stored.seed if seed is None else seed)
+    if requested != stored and not change:
         remedy = "Leave out --double and --seed, or choose other clips from now on with --replan"
         raise ConfigError(
-            f"this label book has {kept.share:g} of its clips read twice (seed {kept.seed})", remedy=remedy
+            f"this label book has {stored.share:g} of its clips read twice (seed {stored.seed})", remedy=remedy
         )
-    return asked
+    return requested

@@ -65,10 +65,10 @@ class LabelEvent:
         A plain label of a view hashes as it did in books of schema 1, so that an old file imports into a new book
         without doubles.
         """
-        said = [self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy]
+        parts = [self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy]
         if (self.kind, self.answer) != (EventKind.LABEL, LabelAnswer.VIEW):
-            said += [self.kind, self.answer, self.retracts]
-        return hashlib.sha256("\x1f".join(said).encode()).hexdigest()
+            parts += [self.kind, self.answer, self.retracts]
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
     @property
     def target(self) -> str:
@@ -121,9 +121,11 @@ def active_events(events: Iterable[LabelEvent]) -> list[LabelEvent]:
     A rater can take back only what the same rater said; any other retraction has no effect.
     """
     events = list(events)
-    back = {(event.rater, event.retracts) for event in events if event.kind == EventKind.RETRACTION}
+    retracted = {(event.rater, event.retracts) for event in events if event.kind == EventKind.RETRACTION}
     return [
-        event for event in events if event.kind != EventKind.RETRACTION and (event.rater, event.identifier) not in back
+        event
+        for event in events
+        if event.kind != EventKind.RETRACTION and (event.rater, event.identifier) not in retracted
     ]
 
 
@@ -143,36 +145,36 @@ def migrate_taxonomy(events: Sequence[LabelEvent], maps: TaxonomyMaps | None = N
     Raises:
         LabelError: views without a mapping; the message lists them with their number.
     """
-    known = {version: {**TAXONOMIES.get(version, {}), **dict((maps or {}).get(version, {}))}
+    names_by_version = {version: {**TAXONOMIES.get(version, {}), **dict((maps or {}).get(version, {}))}
              for version in {event.taxonomy for event in events}}  # fmt: skip
     missing = Counter(
-        (event.taxonomy, word)
+        (event.taxonomy, name)
         for event in events
         if event.taxonomy != TAXONOMY_VERSION
-        for word in {event.view, event.suggestion} - {""} - set(known[event.taxonomy])
+        for name in {event.view, event.suggestion} - {""} - set(names_by_version[event.taxonomy])
     )
     if missing:
         listed = ", ".join(
-            f"{word} of version {version} ({count})" for (version, word), count in sorted(missing.items())
+            f"{name} of version {version} ({count})" for (version, name), count in sorted(missing.items())
         )
         remedy = "Give --taxonomy-map FILE, YAML of the form {version: {old name: new name}}; today's version is "
         raise LabelError(
             f"views without a mapping: {listed}", remedy=f"{remedy}{TAXONOMY_VERSION}; nothing was written"
         )
     renamed: dict[str, str] = {}
-    found = []
+    migrated = []
     for event in events:
         if event.taxonomy == TAXONOMY_VERSION:
-            found.append(event)
+            migrated.append(event)
             continue
-        words = {"": "", **known[event.taxonomy]}
-        new = replace(
-            event, view=words[event.view], suggestion=words[event.suggestion], taxonomy=TAXONOMY_VERSION,
+        names = {"": "", **names_by_version[event.taxonomy]}
+        event_now = replace(
+            event, view=names[event.view], suggestion=names[event.suggestion], taxonomy=TAXONOMY_VERSION,
             source=f"{event.source} taxonomy:{event.taxonomy}", retracts=renamed.get(event.retracts, event.retracts),
         )  # fmt: skip
-        renamed[event.identifier] = new.identifier
-        found.append(new)
-    return found
+        renamed[event.identifier] = event_now.identifier
+        migrated.append(event_now)
+    return migrated
 
 
 def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
@@ -191,9 +193,12 @@ def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
         raise LabelError("this taxonomy map is not readable YAML", where=path) from error
     if not isinstance(content, dict) or not all(isinstance(names, dict) for names in content.values()):
         raise LabelError("a taxonomy map has the form {version: {old name: new name}}", where=path)
-    maps = {str(version): {str(old): str(new) for old, new in names.items()} for version, names in content.items()}
+    maps = {
+        str(version): {str(old_name): str(new_name) for old_name, new_name in names.items()}
+        for version, names in content.items()
+    }
     for names in maps.values():
-        for new in names.values():
-            if new not in VIEWS:
-                raise UnknownNameError.among("view", new, list(VIEWS))
+        for new_name in names.values():
+            if new_name not in VIEWS:
+                raise UnknownNameError.among("view", new_name, list(VIEWS))
     return maps

@@ -111,12 +111,12 @@ def make_export_record(
 
 
 def _rule_details(events: Sequence[LabelEvent]) -> dict[str, Any]:
-    weighed = fit_readings(readings_by_target(events))
-    model = weighed.model
-    right = {rater: float((model.prevalence * errors.diagonal()).sum())
-             for rater, errors in zip(weighed.raters, model.errors, strict=True)}  # fmt: skip
+    consensus = fit_readings(readings_by_target(events))
+    model = consensus.model
+    accuracy = {rater: float((model.prevalence * errors.diagonal()).sum())
+             for rater, errors in zip(consensus.raters, model.errors, strict=True)}  # fmt: skip
     return {"steps": model.iterations, "log_likelihood": model.log_likelihood[-1],
-            "right": {rater: round(share, 4) for rater, share in right.items()}}  # fmt: skip
+            "right": {rater: round(share, 4) for rater, share in accuracy.items()}}  # fmt: skip
 
 
 EXPORT_FORMATS = ("csv", "parquet", "label_studio", "sr")
@@ -128,15 +128,15 @@ _SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio"}
 
 
 def _export_format(out: Path, form: str | None) -> str:
-    found = form or _SUFFIXES.get(out.suffix)
-    if found is None:
+    chosen = form or _SUFFIXES.get(out.suffix)
+    if chosen is None:
         raise ConfigError("the name does not say which format is meant", where=out, remedy="Give --format")
-    if found not in EXPORT_FORMATS:
-        raise UnknownNameError.among("format of labels", found, list(EXPORT_FORMATS))
-    return found
+    if chosen not in EXPORT_FORMATS:
+        raise UnknownNameError.among("format of labels", chosen, list(EXPORT_FORMATS))
+    return chosen
 
 
-def export_events(book: LabelStore, out: Path, *, form: str | None = None) -> ExportRecord:
+def export_events(label_store: LabelStore, out: Path, *, form: str | None = None) -> ExportRecord:
     """Write all events in the order in which they were recorded, and a record beside them.
 
     Args:
@@ -148,19 +148,19 @@ def export_events(book: LabelStore, out: Path, *, form: str | None = None) -> Ex
     chosen = _export_format(out, form)
     if chosen == "sr":
         raise ConfigError("structured reports carry agreed labels, not events", remedy="Give --rule")
-    events = book.events()
+    events = label_store.events()
     if chosen == "label_studio":
         written = write_tasks(events, out)
     else:
         write_events(events, out, parquet=chosen == "parquet")
         written = len(events)
     left_out = {"taken back, or the taking back": len(events) - written} if written < len(events) else {}
-    made = make_export_record(events, chosen, written=written, left_out=left_out)
-    made.write(out)
-    return made
+    record = make_export_record(events, chosen, written=written, left_out=left_out)
+    record.write(out)
+    return record
 
 
-def export_labels(book: LabelStore, out: Path, rule: str, *, form: str | None = None) -> ExportRecord:
+def export_labels(label_store: LabelStore, out: Path, rule: str, *, form: str | None = None) -> ExportRecord:
     """Write what a rule makes of the events, a row a clip or frame, and a record beside it.
 
     Args:
@@ -172,37 +172,39 @@ def export_labels(book: LabelStore, out: Path, rule: str, *, form: str | None = 
     chosen = _export_format(out, form)
     if chosen == "sr":
         raise ConfigError("structured reports need the original files", remedy="Give --dicom, --key and --store")
-    events = book.events()
+    events = label_store.events()
     agreed = consensus_labels(events, rule)
     labels = _as_events(events, agreed, rule)
     if chosen == "label_studio":
         write_tasks(labels, out)
     else:
-        said = readings_by_target(events)
+        readings_of = readings_by_target(events)
         rows = []
         for label in labels:
-            words = list(said[label.target].readings.values())
-            rows.append((label.clip, label.frame, label.value, label.rater, len(words), words.count(label.value),
+            values = list(readings_of[label.target].readings.values())
+            rows.append((label.clip, label.frame, label.value, label.rater, len(values), values.count(label.value),
                          label.taxonomy))  # fmt: skip
         write_rows(out, LABEL_COLUMNS, rows, parquet=chosen == "parquet")
-    made = make_export_record(events, chosen, written=len(labels), rule=rule, agreed=agreed)
-    made.write(out)
-    return made
+    record = make_export_record(events, chosen, written=len(labels), rule=rule, agreed=agreed)
+    record.write(out)
+    return record
 
 
 def _as_events(events: Sequence[LabelEvent], agreed: dict[str, str], rule: str) -> list[LabelEvent]:
-    place = {event.target: (event.clip, event.frame) for event in events}
-    found = []
-    for target, word in sorted(agreed.items()):
-        view, answer = (word, LabelAnswer.VIEW) if word in VIEWS else ("", word)
-        found.append(
-            LabelEvent(*place[target], view, f"consensus:{rule}", "", "consensus", TAXONOMY_VERSION, answer=answer)
+    clip_and_frame = {event.target: (event.clip, event.frame) for event in events}
+    labels = []
+    for target, value in sorted(agreed.items()):
+        view, answer = (value, LabelAnswer.VIEW) if value in VIEWS else ("", value)
+        labels.append(
+            LabelEvent(
+                *clip_and_frame[target], view, f"consensus:{rule}", "", "consensus", TAXONOMY_VERSION, answer=answer
+            )
         )
-    return found
+    return labels
 
 
 def export_reports(
-    book: LabelStore, out: Path, rule: str, *, stores: Frames, originals: Path, key: Path
+    label_store: LabelStore, out: Path, rule: str, *, stores: Frames, originals: Path, key: Path
 ) -> ExportRecord:
     """Write the agreed views as DICOM structured reports, one a study, into a new folder.
 
@@ -225,14 +227,14 @@ def export_reports(
 
     if out.exists():
         raise ExistsError("reports would be mixed with what is there", where=out, remedy="Name a new folder")
-    events = book.events()
+    events = label_store.events()
     agreed = consensus_labels(events, rule)
     clips = ClipIndex(stores, key)
-    known = set(clips.table["clip"].to_pylist())
-    wanted = {clip: view for clip, view in agreed.items() if clip in known and view in VIEWS}
+    known_clips = set(clips.table["clip"].to_pylist())
+    wanted = {clip: view for clip, view in agreed.items() if clip in known_clips and view in VIEWS}
     studies, views = _original_headers(originals, clips, wanted)
     left_out = Counter(
-        _exclusion_reason(target, word, known) for target, word in agreed.items() if target not in wanted
+        _exclusion_reason(target, value, known_clips) for target, value in agreed.items() if target not in wanted
     )
     if len(views) < len(wanted):
         left_out["no original file"] = len(wanted) - len(views)
@@ -246,13 +248,13 @@ def export_reports(
         temporary.replace(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    made = make_export_record(events, "sr", written=len(views), rule=rule, agreed=agreed, left_out=left_out)
-    made.write(out)
-    return made
+    record = make_export_record(events, "sr", written=len(views), rule=rule, agreed=agreed, left_out=left_out)
+    record.write(out)
+    return record
 
 
 def _original_headers(
-    folder: Path, clips: ClipIndex, wanted: Mapping[str, str]
+    folder: Path, clips: ClipIndex, views_by_clip: Mapping[str, str]
 ) -> tuple[list[list[Dataset]], dict[str, str]]:
     """Return the headers of the wanted clips, study by study, and the view by SOP Instance UID."""
     from heart2heart.labels.dicom_views import dicom_headers
@@ -266,8 +268,8 @@ def _original_headers(
             continue
         uid = text(header, "SOPInstanceUID")
         clip = clips.by_instance(pseudonyms, uid)
-        if clip is not None and clip in wanted and uid not in views:
-            views[uid] = wanted[clip]
+        if clip is not None and clip in views_by_clip and uid not in views:
+            views[uid] = views_by_clip[clip]
             studies.setdefault((text(header, "StudyInstanceUID"), text(header, "PatientID")), []).append(header)
     if not studies:
         remedy = "Name the folder and the key of the ingest"
@@ -275,7 +277,7 @@ def _original_headers(
     return list(studies.values()), views
 
 
-def _exclusion_reason(target: str, word: str, known: set[str]) -> str:
-    if target in known or word not in VIEWS:
+def _exclusion_reason(target: str, value: str, known_clips: set[str]) -> str:
+    if target in known_clips or value not in VIEWS:
         return LabelAnswer.UNUSABLE
     return "a single frame" if ":" in target else "in no store"

@@ -43,7 +43,7 @@ class ImportSummary:
 
 def import_labels(
     path: Path,
-    book: LabelStore,
+    label_store: LabelStore,
     stores: Frames,
     *,
     form: str | None = None,
@@ -75,10 +75,10 @@ def import_labels(
         raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
     if vocabulary not in VOCABULARIES:
         raise UnknownNameError.among("label vocabulary", vocabulary, list(VOCABULARIES))
-    found = _read(path, form or _detect_label_format(path), ClipIndex(stores, key), vocabulary)
-    _check_labels(path, vocabulary, found, raters, skip_unknown=skip_unknown)
-    new = book.append(migrate_taxonomy([event for _, event in found.events], maps))
-    return ImportSummary(found.rows, new, found.without_view, len(found.unknown_clips))
+    parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key), vocabulary)
+    _check_labels(path, vocabulary, parsed, raters, skip_unknown=skip_unknown)
+    new_events = label_store.append(migrate_taxonomy([event for _, event in parsed.events], maps))
+    return ImportSummary(parsed.rows, new_events, parsed.without_view, len(parsed.unknown_clips))
 
 
 def _detect_label_format(path: Path) -> str:
@@ -113,67 +113,75 @@ def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLab
 
 
 def _parse_event_table(events: Sequence[LabelEvent], clips: ClipIndex, first: int, form: str) -> ParsedLabels:
-    found = ParsedLabels("line" if form == "csv" else "row", rows=len(events), exact=True)
+    parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(events), exact=True)
     find = clips.finder("clip", Path())
     for number, event in enumerate(events, start=first):
-        lost = find({"clip": event.clip}) is None or (event.frame and clips.frame(event.clip, event.frame) is None)
-        if lost:
-            found.unknown_clips.append(number)
+        is_unknown = find({"clip": event.clip}) is None or (
+            event.frame and clips.frame(event.clip, event.frame) is None
+        )
+        if is_unknown:
+            parsed.unknown_clips.append(number)
         else:
-            found.events.append((number, event))
-    return found
+            parsed.events.append((number, event))
+    return parsed
 
 
 def _check_labels(
-    path: Path, vocabulary: str, found: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
+    path: Path, vocabulary: str, parsed: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
 ) -> None:
-    if found.unknown_labels:
-        known = [*VOCABULARIES[vocabulary], *NON_VIEW_ANSWERS]
+    if parsed.unknown_labels:
+        known_labels = [*VOCABULARIES[vocabulary], *NON_VIEW_ANSWERS]
         listed = ", ".join(
-            _with_suggestion(word, number, found.unit, known)
-            for word, number in _first_shown(found.unknown_labels.items())
+            _with_suggestion(label, number, parsed.unit, known_labels)
+            for label, number in _first_shown(parsed.unknown_labels.items())
         )
-        fits = [name for name in VOCABULARIES if _has_labels(name, found.unknown_labels)]
-        other = f"Name another --vocabulary ({', '.join(fits)} has these)" if fits else "Name another --vocabulary"
-        remedy = f"{other}, or correct the file; nothing was imported"
+        matching_vocabularies = [name for name in VOCABULARIES if _has_labels(name, parsed.unknown_labels)]
+        other_vocabulary = (
+            f"Name another --vocabulary ({', '.join(matching_vocabularies)} has these)"
+            if matching_vocabularies
+            else "Name another --vocabulary"
+        )
+        remedy = f"{other_vocabulary}, or correct the file; nothing was imported"
         raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
-    if found.unknown_clips and not skip_unknown:
-        what = f"{len(found.unknown_clips)} labels of clips not in the store ({_list_numbers(found.unit, found.unknown_clips)})"
+    if parsed.unknown_clips and not skip_unknown:
+        what = f"{len(parsed.unknown_clips)} labels of clips not in the store ({_list_numbers(parsed.unit, parsed.unknown_clips)})"
         remedy = "Ingest those files first, or give --skip-unknown; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
-    strange = [number for number, event in found.events if raters is not None and event.rater not in raters]
-    if strange:
-        what = f"{len(strange)} labels of raters who are not known ({_list_numbers(found.unit, strange)})"
+    unknown_raters = [number for number, event in parsed.events if raters is not None and event.rater not in raters]
+    if unknown_raters:
+        what = (
+            f"{len(unknown_raters)} labels of raters who are not known ({_list_numbers(parsed.unit, unknown_raters)})"
+        )
         remedy = f"Known: {', '.join(sorted(raters or ()))}. Add them by `heart2heart raters add`; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
-    _check_duplicate_rows(path, found)
+    _check_duplicate_rows(path, parsed)
 
 
-def _check_duplicate_rows(path: Path, found: ParsedLabels) -> None:
+def _check_duplicate_rows(path: Path, parsed: ParsedLabels) -> None:
     """Refuse what one rater says of one clip or frame at one time in two rows: a doubled row, or a contradiction."""
     seen: dict[tuple[str, ...], tuple[int, str]] = {}
-    doubled: list[int] = []
+    repeated: list[int] = []
     contradicting: list[int] = []
-    for number, event in found.events:
+    for number, event in parsed.events:
         if event.kind == EventKind.RETRACTION:
             continue
-        place = (event.identifier,) if found.exact else (event.target, event.rater, event.at, event.kind)
-        if place not in seen:
-            seen[place] = number, event.value
+        key = (event.identifier,) if parsed.exact else (event.target, event.rater, event.at, event.kind)
+        if key not in seen:
+            seen[key] = number, event.value
         else:
-            (doubled if seen[place][1] == event.value else contradicting).append(number)
+            (repeated if seen[key][1] == event.value else contradicting).append(number)
     for numbers, what in ((contradicting, "contradict an earlier row of the same rater, clip and time"),
-                          (doubled, "repeat an earlier row")):  # fmt: skip
+                          (repeated, "repeat an earlier row")):  # fmt: skip
         if numbers:
             remedy = "Keep one of each, or say in columns rater and labeled_at who said what when; nothing was imported"
             raise LabelError(
-                f"{len(numbers)} rows {what} ({_list_numbers(found.unit, numbers)})", where=path, remedy=remedy
+                f"{len(numbers)} rows {what} ({_list_numbers(parsed.unit, numbers)})", where=path, remedy=remedy
             )
 
 
-def _has_labels(vocabulary: str, words: Iterable[str]) -> bool:
-    return {" ".join(word.split()).casefold() for word in words} <= {
-        word.casefold() for word in VOCABULARIES[vocabulary]
+def _has_labels(vocabulary: str, labels: Iterable[str]) -> bool:
+    return {" ".join(label.split()).casefold() for label in labels} <= {
+        label.casefold() for label in VOCABULARIES[vocabulary]
     }
 
 
@@ -185,8 +193,8 @@ def _list_numbers(unit: str, numbers: Sequence[int]) -> str:
     return f"{unit}s " + ", ".join(map(str, _first_shown(numbers))) + (" ..." if len(numbers) > _ROWS_SHOWN else "")
 
 
-def _with_suggestion(word: str, number: int, unit: str, known: Sequence[str]) -> str:
-    folded = {name.casefold(): name for name in known}
-    close = get_close_matches(word.casefold(), folded, n=1)
-    hint = f"; did you mean {folded[close[0]]}?" if close else ""
-    return f"{word!r} ({unit} {number}{hint})"
+def _with_suggestion(label: str, number: int, unit: str, known_labels: Sequence[str]) -> str:
+    folded_labels = {name.casefold(): name for name in known_labels}
+    close_matches = get_close_matches(label.casefold(), folded_labels, n=1)
+    hint = f"; did you mean {folded_labels[close_matches[0]]}?" if close_matches else ""
+    return f"{label!r} ({unit} {number}{hint})"

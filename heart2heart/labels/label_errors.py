@@ -64,8 +64,8 @@ def calibrated_joint(labels: Integers, confident: Integers, classes: int) -> Flo
     counts = np.zeros((classes, classes))
     np.add.at(counts, (labels[kept], confident[kept]), 1)
     given = np.bincount(labels, minlength=classes).astype(np.float64)
-    lonely = counts.sum(1) == 0
-    counts[lonely, lonely] = 1
+    unassigned = counts.sum(1) == 0
+    counts[unassigned, unassigned] = 1
     scaled: Floats = counts / counts.sum(1, keepdims=True) * given[:, None]
     return scaled
 
@@ -127,38 +127,42 @@ def find_label_errors(
         raise UnknownNameError.among("judge of labels", detector, list(DETECTORS))
     classes = _classes(parts)
     clips, probabilities = _clip_predictions(parts)
-    labels, left_out = _clip_labels(parts, events, rule)
-    kept = [at for at, clip in enumerate(clips) if labels.get(clip) in classes]
-    left_out["a view that the model does not know"] = sum(clip in labels for clip in clips) - len(kept)
-    given = np.array([classes.index(labels[clips[at]]) for at in kept], dtype=np.int64)
-    if len(np.unique(given)) < _MIN_CLASSES:
+    labels, excluded = _clip_labels(parts, events, rule)
+    kept_indices = [index for index, clip in enumerate(clips) if labels.get(clip) in classes]
+    excluded["a view that the model does not know"] = sum(clip in labels for clip in clips) - len(kept_indices)
+    given_labels = np.array([classes.index(labels[clips[index]]) for index in kept_indices], dtype=np.int64)
+    if len(np.unique(given_labels)) < _MIN_CLASSES:
         remedy = "Give the label book of these clips, and predictions of all folds"
         raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
-    others, errors = _detect(detector, given, probabilities[kept])
-    margins = _margins(given, probabilities[kept])
-    states = _readings_by_clip(events)
-    suspects = []
-    for at in np.flatnonzero(others >= 0):
-        clip = clips[kept[at]]
-        state = states.get(clip, _NO_READINGS)
-        if state.adjudication is not None:
-            left_out["decided by an adjudicator"] = left_out.get("decided by an adjudicator", 0) + 1
+    other_classes, expected_errors = _detect(detector, given_labels, probabilities[kept_indices])
+    margins = _margins(given_labels, probabilities[kept_indices])
+    readings_of = _readings_by_clip(events)
+    issues = []
+    for index in np.flatnonzero(other_classes >= 0):
+        clip = clips[kept_indices[index]]
+        readings = readings_of.get(clip, _NO_READINGS)
+        if readings.adjudication is not None:
+            excluded["decided by an adjudicator"] = excluded.get("decided by an adjudicator", 0) + 1
             continue
-        words = classes[given[at]], classes[others[at]]
-        suspects.append(LabelIssue(clip, *words, float(margins[at]), len(state.readings)))
-    suspects.sort(key=lambda one: (one.margin, one.clip))
-    return LabelIssues(tuple(suspects), len(given), errors, {why: count for why, count in left_out.items() if count})
+        views = classes[given_labels[index]], classes[other_classes[index]]
+        issues.append(LabelIssue(clip, *views, float(margins[index]), len(readings.readings)))
+    issues.sort(key=lambda issue: (issue.margin, issue.clip))
+    return LabelIssues(
+        tuple(issues), len(given_labels), expected_errors, {why: count for why, count in excluded.items() if count}
+    )
 
 
-def _detect(judge: str, given: Integers, probabilities: Floats) -> tuple[Integers, float]:
+def _detect(detector: str, given_labels: Integers, probabilities: Floats) -> tuple[Integers, float]:
     """Return the class that each suspect rather is of, -1 for those that are not suspect, and the errors expected."""
-    if judge == "cleanlab":
-        issues, errors = cleanlab_filter.find_cleanlab_issues(given, probabilities)
-        return np.where(issues, _without_given(given, probabilities).argmax(1), -1).astype(np.int64), errors
-    confident = confident_classes(given, probabilities)
-    expected = calibrated_joint(given, confident, probabilities.shape[1])
-    others = np.where(confident != given, confident, -1).astype(np.int64)
-    return others, float(expected.sum() - np.trace(expected))
+    if detector == "cleanlab":
+        issues, expected_errors = cleanlab_filter.find_cleanlab_issues(given_labels, probabilities)
+        return np.where(issues, _without_given(given_labels, probabilities).argmax(1), -1).astype(
+            np.int64
+        ), expected_errors
+    confident = confident_classes(given_labels, probabilities)
+    expected = calibrated_joint(given_labels, confident, probabilities.shape[1])
+    other_classes = np.where(confident != given_labels, confident, -1).astype(np.int64)
+    return other_classes, float(expected.sum() - np.trace(expected))
 
 
 _NO_READINGS = ClipReadings(0, {}, None)
@@ -170,10 +174,12 @@ def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
     for part in parts:
         if part.provenance.classes != classes:
             raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
-        strange = set(part.table["role"].to_pylist()) - set(PredictionRole)
-        if strange:
+        wrong_roles = set(part.table["role"].to_pylist()) - set(PredictionRole)
+        if wrong_roles:
             remedy = "Give predictions of validation and test frames, such as those of all folds"
-            raise EvaluationError(f"predictions in-sample: frames of role {', '.join(sorted(strange))}", remedy=remedy)
+            raise EvaluationError(
+                f"predictions in-sample: frames of role {', '.join(sorted(wrong_roles))}", remedy=remedy
+            )
     return classes
 
 
@@ -193,7 +199,7 @@ def _readings_by_clip(events: Sequence[LabelEvent]) -> dict[str, ClipReadings]:
     by_clip: dict[str, list[LabelEvent]] = {}
     for event in events:
         by_clip.setdefault(event.clip, []).append(event)
-    return {clip: ClipReadings.from_events(mine) for clip, mine in by_clip.items()}
+    return {clip: ClipReadings.from_events(clip_events) for clip, clip_events in by_clip.items()}
 
 
 def _clip_predictions(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
@@ -201,18 +207,18 @@ def _clip_predictions(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
     names, probabilities = [np.empty(0, str)], [np.empty((0, len(parts[0].provenance.classes)))]
     for part in parts:
         table = part.table.select(["run", "clip"])
-        unseen = pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))
+        out_of_sample = pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))
         for run in pc.unique(table["run"]).to_pylist():
-            kept = pc.and_(unseen, pc.equal(table["run"], run)).to_numpy(zero_copy_only=False)
-            clips, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept].astype(str), return_inverse=True)
+            mask = pc.and_(out_of_sample, pc.equal(table["run"], run)).to_numpy(zero_copy_only=False)
+            clips, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[mask].astype(str), return_inverse=True)
             names.append(clips)
-            log_p = log_softmax(part.logits[kept])
+            log_p = log_softmax(part.logits[mask])
             probabilities.append(np.exp(clip_log_probabilities(log_p, clip, len(clips))))
-    clips, member = np.unique(np.concatenate(names), return_inverse=True)
-    whole = np.concatenate(probabilities)
-    sums = np.zeros((len(clips), whole.shape[1]))
-    np.add.at(sums, member, whole)
-    return [str(clip) for clip in clips], sums / np.bincount(member, minlength=len(clips))[:, None]
+    clips, clip_index = np.unique(np.concatenate(names), return_inverse=True)
+    stacked = np.concatenate(probabilities)
+    sums = np.zeros((len(clips), stacked.shape[1]))
+    np.add.at(sums, clip_index, stacked)
+    return [str(clip) for clip in clips], sums / np.bincount(clip_index, minlength=len(clips))[:, None]
 
 
 def _clip_labels(
@@ -224,14 +230,16 @@ def _clip_labels(
         frames = part.table.filter(pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))).select(
             ["frame", "clip"]
         )
-        owner = dict(zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True))
+        clip_of = dict(zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True))
         for frame, view in frame_labels(events, frames, rule).items():
-            views.setdefault(owner[frame], set()).add(view)
-    mixed = sum(len(several) > 1 for several in views.values())
-    return {clip: next(iter(one)) for clip, one in views.items() if len(one) == 1}, {"frames of several views": mixed}
+            views.setdefault(clip_of[frame], set()).add(view)
+    n_mixed = sum(len(clip_views) > 1 for clip_views in views.values())
+    return {clip: next(iter(distinct)) for clip, distinct in views.items() if len(distinct) == 1}, {
+        "frames of several views": n_mixed
+    }
 
 
-def write_review_queue(suspects: Sequence[LabelIssue], out: Path) -> int:
+def write_review_queue(issues: Sequence[LabelIssue], out: Path) -> int:
     """Write a queue for the page, and return the number of clips.
 
     `why` names neither label nor model's view: the rater reads the clip blind. `readings` asks for one rater more than
@@ -239,8 +247,15 @@ def write_review_queue(suspects: Sequence[LabelIssue], out: Path) -> int:
     """
     columns = ("clip", "why", "readings", "label", "model", "margin")
     rows = (
-        (one.clip, f"label in doubt, {place} of {len(suspects)}", one.readers + 1, one.label, one.model, one.margin)
-        for place, one in enumerate(suspects, start=1)
+        (
+            issue.clip,
+            f"label in doubt, {rank} of {len(issues)}",
+            issue.readers + 1,
+            issue.label,
+            issue.model,
+            issue.margin,
+        )
+        for rank, issue in enumerate(issues, start=1)
     )
     write_rows(out, columns, rows, parquet=out.suffix == ".parquet")
-    return len(suspects)
+    return len(issues)

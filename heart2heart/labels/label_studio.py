@@ -46,27 +46,27 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
     if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
         remedy = "Export as JSON, not JSON-MIN, CSV or another form"
         raise LabelError("this is no JSON export of Label Studio", where=path, remedy=remedy)
-    found = ParsedLabels("task", rows=len(tasks))
+    parsed = ParsedLabels("task", rows=len(tasks))
     for number, task in enumerate(tasks, start=1):
         data: dict[str, Any] = task["data"]
         clip = _clip(data, clips, path)
-        named = str(data.get("frame") or "")
-        frame = "" if clip is None or not named else clips.frame(clip, named)
-        said = list(_annotations(task))
-        if not said:
-            found.without_view += 1
+        frame_text = str(data.get("frame") or "")
+        frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
+        annotations = list(_annotations(task))
+        if not annotations:
+            parsed.without_view += 1
         elif clip is None or frame is None:
-            found.unknown_clips.append(number)
+            parsed.unknown_clips.append(number)
         else:
-            for word, annotation in said:
-                event = _event(clip, frame, word, annotation, data, vocabulary)
+            for choice, annotation in annotations:
+                event = _event(clip, frame, choice, annotation, data, vocabulary)
                 if isinstance(event, str):
-                    found.unknown_labels.setdefault(event, number)
+                    parsed.unknown_labels.setdefault(event, number)
                 elif event is None:
-                    found.without_view += 1
+                    parsed.without_view += 1
                 else:
-                    found.events.append((number, event))
-    return found
+                    parsed.events.append((number, event))
+    return parsed
 
 
 def _is_task(task: object) -> bool:
@@ -77,9 +77,9 @@ def _is_task(task: object) -> bool:
 
 
 def _clip(data: Mapping[str, Any], clips: ClipIndex, path: Path) -> str | None:
-    way = next((name for name in CLIP_COLUMNS if data.get(name)), None)
-    if way is not None:
-        return clips.finder(way, path)({way: str(data[way])})
+    column = next((name for name in CLIP_COLUMNS if data.get(name)), None)
+    if column is not None:
+        return clips.finder(column, path)({column: str(data[column])})
     media = next((str(data[name]) for name in _MEDIA if data.get(name)), "")
     name = PurePosixPath(unquote(urlsplit(media).path)).stem
     return clips.finder("clip", path)({"clip": _UPLOAD.sub("", name)})
@@ -99,21 +99,21 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _event(
-    clip: str, frame: str, word: str, annotation: Mapping[str, Any], data: Mapping[str, Any], vocabulary: str
+    clip: str, frame: str, choice: str, annotation: Mapping[str, Any], data: Mapping[str, Any], vocabulary: str
 ) -> LabelEvent | str | None:
     """Return the event; the word that is not known; None when the word says nothing about the view."""
     taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
-    answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
-    view: str | None = "" if answer != LabelAnswer.VIEW else word
+    answer = choice.casefold() if choice.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+    view: str | None = "" if answer != LabelAnswer.VIEW else choice
     if view and taxonomy == TAXONOMY_VERSION:
         try:
-            view = translate_label(word, vocabulary)
+            view = translate_label(choice, vocabulary)
         except UnknownNameError:
-            return word
+            return choice
     if view is None:
         return None
-    lead = annotation.get("lead_time")
-    seconds = float(lead) if isinstance(lead, int | float) and not isinstance(lead, bool) else -1.0
+    lead_time = annotation.get("lead_time")
+    seconds = float(lead_time) if isinstance(lead_time, int | float) and not isinstance(lead_time, bool) else -1.0
     return LabelEvent(
         clip, frame, view, _rater(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
         f"label_studio:{vocabulary}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
@@ -121,12 +121,12 @@ def _event(
     )  # fmt: skip
 
 
-def _rater(by: object) -> str:
+def _rater(completed_by: object) -> str:
     """Return a rater's name: that of the account, else its number."""
-    if isinstance(by, dict):
-        named = next((str(by[name]) for name in ("username", "email", "id") if by.get(name)), "")
-        return named or "unnamed"
-    return "unnamed" if by is None else f"label_studio:{by}"
+    if isinstance(completed_by, dict):
+        name = next((str(completed_by[name]) for name in ("username", "email", "id") if completed_by.get(name)), "")
+        return name or "unnamed"
+    return "unnamed" if completed_by is None else f"label_studio:{completed_by}"
 
 
 def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:

@@ -84,17 +84,17 @@ class ClipIndex:
             raise LabelError(f"{what} need the hospital's key", where=where, remedy=remedy)
         return self._pseudonyms
 
-    def finder(self, way: str, where: Path) -> Callable[[Mapping[str, str]], str | None]:
+    def finder(self, column: str, where: Path) -> Callable[[Mapping[str, str]], str | None]:
         """Return the function that gives the clip of a row, or None if no store holds it.
 
         Args:
             way: One of `WAYS`.
             where: The label file; `file` is relative to its folder.
         """
-        if way == "clip":
+        if column == "clip":
             return lambda row: row["clip"].strip() if row["clip"].strip() in self._clips else None
-        pseudonyms = self.need_key(f"labels by {way}", where)
-        if way == "sop_instance_uid":
+        pseudonyms = self.need_key(f"labels by {column}", where)
+        if column == "sop_instance_uid":
             return lambda row: self.by_instance(pseudonyms, row["sop_instance_uid"])
 
         def by_file(row: Mapping[str, str]) -> str | None:
@@ -109,19 +109,21 @@ class ClipIndex:
 
     def _unique_lookup(self, column: str) -> dict[str, str]:
         if column not in self._by:
-            mine = self.table.filter(pc.is_valid(self.table[column]))
-            names = mine[column].to_pylist()
-            once = {name for name, count in Counter(names).items() if count == 1}  # one UID of two clips names neither
-            pairs = zip(names, mine["clip"].to_pylist(), strict=True)
-            self._by[column] = {name: clip for name, clip in pairs if name in once}
+            valid = self.table.filter(pc.is_valid(self.table[column]))
+            names = valid[column].to_pylist()
+            unique = {
+                name for name, count in Counter(names).items() if count == 1
+            }  # one UID of two clips names neither
+            pairs = zip(names, valid["clip"].to_pylist(), strict=True)
+            self._by[column] = {name: clip for name, clip in pairs if name in unique}
         return self._by[column]
 
     def frame(self, clip: str, text: str) -> str | None:
         """Return the identifier of a frame that is given by index or identifier, or None if the clip lacks it."""
         if self._frames is None:
             self._frames = set(self._stores.frames["frame"].to_pylist())
-        named = frame_id(clip, int(text)) if text.isascii() and text.isdigit() else text
-        return named if named in self._frames and named.startswith(f"{clip}:") else None
+        frame_name = frame_id(clip, int(text)) if text.isascii() and text.isdigit() else text
+        return frame_name if frame_name in self._frames and frame_name.startswith(f"{clip}:") else None
 
 
 NON_VIEW_ANSWERS = (LabelAnswer.UNUSABLE, LabelAnswer.UNSURE)
@@ -138,27 +140,29 @@ def read_hospital_table(
     Raises:
         LabelError: a column is missing, or the key that it needs.
     """
-    way = next((name for name in CLIP_COLUMNS if name in columns), None)
-    if way is None or "view" not in columns:
+    clip_column = next((name for name in CLIP_COLUMNS if name in columns), None)
+    if clip_column is None or "view" not in columns:
         remedy = "Needed: view, and one of clip, sop_instance_uid, file"
         raise LabelError("this label file lacks a column", where=path, remedy=remedy)
-    find = clips.finder(way, path)
-    found = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
+    find = clips.finder(clip_column, path)
+    parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
     for number, row in enumerate(rows, start=first):
-        word = row["view"].strip()
-        answer = word.casefold() if word.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+        label = row["view"].strip()
+        answer = label.casefold() if label.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
         try:
-            view = "" if answer != LabelAnswer.VIEW else translate_label(word, vocabulary)
+            view = "" if answer != LabelAnswer.VIEW else translate_label(label, vocabulary)
         except UnknownNameError:
-            found.unknown_labels.setdefault(word, number)
+            parsed.unknown_labels.setdefault(label, number)
             continue
-        clip, named = find(row), row.get("frame", "").strip()
-        frame = "" if clip is None or not named else clips.frame(clip, named)
+        clip, frame_text = find(row), row.get("frame", "").strip()
+        frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
         if clip is None or frame is None:
-            found.unknown_clips.append(number)
+            parsed.unknown_clips.append(number)
         elif view is None:
-            found.without_view += 1
+            parsed.without_view += 1
         else:
-            who, at = row.get("rater", "").strip() or "unnamed", row.get("labeled_at", "").strip()
-            found.events.append((number, LabelEvent(clip, frame, view, who, at, f"{form}:{vocabulary}", answer=answer)))
-    return found
+            rater, at = row.get("rater", "").strip() or "unnamed", row.get("labeled_at", "").strip()
+            parsed.events.append(
+                (number, LabelEvent(clip, frame, view, rater, at, f"{form}:{vocabulary}", answer=answer))
+            )
+    return parsed

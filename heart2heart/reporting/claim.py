@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
 from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
+from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
 
@@ -86,7 +87,9 @@ def _model(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     about = facts.about
     versions = join_words(sorted({f"{name} {version}" for run in about.runs for name, version in run.versions.items()}))
     warned = [
-        f"{check.name.replace('_', ' ')} {check.status}" for check in about.split.checks if check.status != "pass"
+        f"{check.name.replace('_', ' ')} {check.status}"
+        for check in about.split.checks
+        if check.status != CheckStatus.PASS
     ]
     certificate = f"not a plain pass: {join_words(warned)}" if warned else "all checks passed"
     level = f"By {about.split.unit} (leakage certificate, {certificate})"

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.reporting.numbers import NOT_REPORTED, count
+from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.predictions import Predictions
 
 
@@ -29,7 +30,7 @@ def demographics(predictions: Predictions) -> dict[str, Demographics]:
     if "sex" not in table.column_names:
         return {info.site: Demographics(NOT_REPORTED, NOT_REPORTED) for info in predictions.provenance.sites}
     first = predictions.provenance.runs[0].run
-    chosen = pc.and_(pc.equal(table["run"], first), pc.equal(table["role"], "test"))
+    chosen = pc.and_(pc.equal(table["run"], first), pc.equal(table["role"], PredictionRole.TEST))
     patients = (
         table.filter(chosen).group_by(["site", "patient"]).aggregate([("sex", "min"), ("age", "min")]).sort_by("site")
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from heart2heart.evaluation.probabilities import log_probabilities
+from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.predictions import Predictions
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -48,7 +49,7 @@ def choose_tiles(predictions: Predictions, run: str) -> dict[str, list[GalleryTi
     """
     classes = predictions.provenance.classes
     table = predictions.table.append_column("row", [np.arange(len(predictions.table))])
-    wanted = pc.and_(pc.equal(table["run"], run), pc.equal(table["role"], "test"))
+    wanted = pc.and_(pc.equal(table["run"], run), pc.equal(table["role"], PredictionRole.TEST))
     table = table.filter(pc.and_(wanted, pc.and_(pc.is_valid(table["image"]), pc.is_valid(table["truth"]))))
     chances = np.exp(log_probabilities(predictions.logits[table["row"].to_numpy()]))
     rows = table.select(["site", "patient", "frame", "truth", "image"]).to_pylist()

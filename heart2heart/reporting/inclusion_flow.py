@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from heart2heart.reporting.numbers import NOT_REPORTED, join_words, plural
+from heart2heart.schema.enums import ClipMode, SplitRole
 from heart2heart.schema.metrics import SiteSummary
 from heart2heart.schema.predictions import SiteInfo
+from heart2heart.schema.status import StatusCode
 from heart2heart.schema.views import VOCABULARIES
 
-_READABLE_CODES = {
-    "b_mode": "B-mode",
-    "m_mode": "M-mode",
-    "train": "used to train",
-    "validation": "used to choose the weights (validation)",
-    "unlabeled": "in the unlabeled training pool",
-    "excluded": "excluded from the split",
+_READABLE_CODES: dict[str, str] = {
+    ClipMode.B_MODE: "B-mode",
+    ClipMode.M_MODE: "M-mode",
+    SplitRole.TRAIN: "used to train",
+    SplitRole.VALIDATION: "used to choose the weights (validation)",
+    SplitRole.UNLABELED: "in the unlabeled training pool",
+    SplitRole.EXCLUDED: "excluded from the split",
 }
 
 
@@ -46,14 +48,16 @@ def inclusion_flow(info: SiteInfo, scored: SiteSummary, unit: str = "patient") -
     """
     steps = []
     if info.files:
-        lost = {readable(status): number for status, number in sorted(info.files.items()) if status != "accepted"}
+        lost = {
+            readable(status): number for status, number in sorted(info.files.items()) if status != StatusCode.ACCEPTED
+        }
         steps.append(FlowStep("Files offered", sum(info.files.values()), lost))
-        steps.append(FlowStep("Files accepted", info.files.get("accepted", 0), {}))
+        steps.append(FlowStep("Files accepted", info.files.get(StatusCode.ACCEPTED, 0), {}))
     stored = ", ".join(
         plural(number, word)
         for number, word in ((info.patients, "patient"), (info.studies, "study"), (info.clips, "clip"))
     )
-    other = {readable(role): number for role, number in info.roles.items() if role != "test" and number}
+    other = {readable(role): number for role, number in info.roles.items() if role != SplitRole.TEST and number}
     steps.append(FlowStep("Frames in the store", info.frames, other, stored))
     outside = {f"outside the scored views ({view})": number for view, number in scored.outside.items()}
     left = outside | ({"without a label": scored.unlabeled} if scored.unlabeled else {})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from heart2heart.schema.status import StatusCode
 from heart2heart.utils import encode_png
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def ingest_report(store: Path, out: Path) -> Path:
         SiteIngestCounts(site, files, modes=modes.get(site, {}), **known.get(site, nothing))
         for site, files in counts.items()
     ]
-    codes = sorted({code for files in counts.values() for code in files} - {"accepted"})
+    codes = sorted({code for files in counts.values() for code in files} - {StatusCode.ACCEPTED})
     flags = Counter(flag for found in opened.clips["flags"].to_pylist() for flag in found)
     kinds = set(opened.clips["synthetic"].to_pylist())
     left: dict[str, list[tuple[str | None, int]]] = {}

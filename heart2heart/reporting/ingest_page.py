@@ -8,6 +8,7 @@ from pathlib import Path
 
 from heart2heart.reporting.inclusion_flow import FlowStep, readable
 from heart2heart.reporting.writer import render
+from heart2heart.schema.status import StatusCode
 from heart2heart.utils import write_text
 
 CONTACT_SHEET_RULE = (
@@ -53,7 +54,7 @@ class SiteIngestCounts:
     @property
     def flow(self) -> list[FlowStep]:
         """Follow the hospital from files to the frames that a training pool takes by default."""
-        lost = {readable(code): number for code, number in sorted(self.files.items()) if code != "accepted"}
+        lost = {readable(code): number for code, number in sorted(self.files.items()) if code != StatusCode.ACCEPTED}
         pool = sum(number for mode, number in self.modes.items() if mode in POOL_MODES)
         other = {readable(mode): number for mode, number in self.modes.items() if mode not in POOL_MODES}
         return [
@@ -129,7 +130,7 @@ class WithheldFiles:
         """What stands in the place of a picture."""
         if self.withheld:
             return "Not shown: nothing says where in it a name may stand"
-        if self.code == "excluded:duplicate":
+        if self.code == StatusCode.EXCLUDED_DUPLICATE:
             return "Shown as its original"
         return "No picture was read"
 
@@ -179,7 +180,7 @@ class IngestContent:
     @property
     def accepted(self) -> int:
         """Files of all hospitals that became frames."""
-        return sum(site.files.get("accepted", 0) for site in self.sites)
+        return sum(site.files.get(StatusCode.ACCEPTED, 0) for site in self.sites)
 
 
 def write_ingest_page(content: IngestContent, out: Path) -> Path:

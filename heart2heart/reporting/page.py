@@ -20,6 +20,7 @@ from heart2heart.reporting.sentences import headline, limitations
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.tripod_cluster import tripod_cluster
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics, RandomEffects
 from heart2heart.schema.predictions import Predictions
@@ -31,7 +32,7 @@ def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
     about = predictions.provenance
     if not any(run.facts.unlabeled for run in about.runs if run.run in runs):
         return []
-    return [info.site for info in about.sites if info.held_out and info.roles.get("unlabeled")]
+    return [info.site for info in about.sites if info.held_out and info.roles.get(SplitRole.UNLABELED)]
 
 
 def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:

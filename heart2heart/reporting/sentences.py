@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, points, signed
+from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, SiteSummary
 from heart2heart.schema.predictions import Provenance
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
@@ -166,7 +167,9 @@ def _no_better_than_guessing(weak: Mapping[str, float], source: Sequence[str]) -
     reached = join_words(sorted({percent(share) for share in weak.values()}))
     said = f"At {join_words([*weak])} it is not shown to beat guessing: calling every frame one view reaches {reached}."
     own = [name for name in source if name in weak]
-    return f"{said} That holds for its source {join_words(own)} too, so there is nothing to carry over." if own else said
+    return (
+        f"{said} That holds for its source {join_words(own)} too, so there is nothing to carry over." if own else said
+    )
 
 
 def compare_headline(comparison: Comparison) -> str:
@@ -246,10 +249,12 @@ def limitations(metrics: Metrics, about: Provenance) -> list[str]:
     raters = {site.site: len(site.raters) for site in about.sites}
     single = [site for site, number in raters.items() if number == 1]
     if single:
-        found.append(f"The labels of {join_words(single)} come from one source, so agreement between raters is unknown.")
+        found.append(
+            f"The labels of {join_words(single)} come from one source, so agreement between raters is unknown."
+        )
     if all(len(method.runs) == 1 for method in metrics.methods):
         found.append("Each model was trained once. How much another training seed would change the results is unknown.")
-    warned = [check.name.replace("_", " ") for check in about.split.checks if check.status == "warn"]
+    warned = [check.name.replace("_", " ") for check in about.split.checks if check.status == CheckStatus.WARN]
     if warned:
         found.append(f"The leakage certificate carries warnings: {join_words(warned)}.")
     found.append("The results are about the hospitals named here. Nothing is inferred about hospitals in general.")

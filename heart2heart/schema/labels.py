@@ -8,14 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 
-EVENT_KINDS = ("label", "adjudication", "retraction")
-"""A rater's reading; the last word on a disagreement; the taking back of one's own earlier event."""
-
-
-ANSWERS = ("view", "unusable", "unsure", "")
-"""It shows `view`; no view can be told from it by anybody; this rater cannot tell; nothing, in a retraction."""
-
-
 SCHEMA_VERSION = 3
 
 V1_COLUMNS = ("clip", "frame", "view", "rater", "at", "source", "taxonomy")

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
+from heart2heart.schema.split import Check
 from heart2heart.utils import atomic_path
 
 SCHEMA_VERSION = 2
@@ -37,7 +38,7 @@ PREDICTIONS = pa.schema(
         pa.field("mode", pa.string(), nullable=False),
         pa.field("maker", pa.string()),
         pa.field("quality", pa.float32(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),  # one of `SPLIT_ROLES`
+        pa.field("role", pa.string(), nullable=False),  # a `PredictionRole`
         pa.field("truth", pa.string()),  # view name; one outside `classes` serves the open-set scores; null: unlabeled
         pa.field("logits", pa.list_(pa.float32()), nullable=False),  # one a class, in the order of `classes`
         pa.field("image", pa.binary()),  # PNG of the frame, kept for the few that a gallery may show
@@ -46,22 +47,6 @@ PREDICTIONS = pa.schema(
 
 DEMOGRAPHICS = pa.schema([pa.field("sex", pa.string()), pa.field("age", pa.int16())])
 """Columns that may follow those of `PREDICTIONS`, for strata: sex, and age in years, capped at 90, where known."""
-
-ALTERATIONS = ("sector_masked", "background_swapped")
-"""What was done to test frames for a shortcut probe; such rows repeat a test row under this role."""
-
-ROLES = ("validation", "test", *ALTERATIONS)
-
-
-class Check(Config):
-    """One check of the leakage certificate."""
-
-    name: str
-    """Which check, e.g. `patient_disjoint`."""
-    status: str
-    """`pass`, `warn` or `fail`."""
-    detail: str
-    """What was found, in one sentence."""
 
 
 class SplitInfo(Config):
@@ -257,7 +242,7 @@ class Predictions:
 
 
 def _complete(table: pa.Table) -> pa.Table:
-    """Return the table with exactly the columns of `PREDICTIONS` and `DEMOGRAPHICS`; the latter are null if not there."""
+    """Return the table with exactly the columns of `PREDICTIONS` and `DEMOGRAPHICS`; missing demographics are null."""
     for field in DEMOGRAPHICS:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))

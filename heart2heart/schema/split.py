@@ -7,15 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from heart2heart.config import Config
-from heart2heart.schema.predictions import Check
+from heart2heart.schema.enums import CheckStatus
 from heart2heart.utils import read_json, sha256_json
 
 SPLIT_SCHEMA_VERSION = 1
-
-
-SPLIT_ROLES = ("train", "validation", "test", "unlabeled", "excluded")
-"""`unlabeled` is the training pool; `excluded` frames belong to validation or test patients, or to held-out sites,
-and carry no label."""
 
 
 SPLIT_MEMBERS = pa.schema(
@@ -25,7 +20,7 @@ SPLIT_MEMBERS = pa.schema(
         pa.field("site", pa.string(), nullable=False),
         pa.field("patient", pa.string(), nullable=False),
         pa.field("study", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),  # a `SplitRole`
         pa.field("view", pa.string()),  # null: unlabeled; a view outside the classes serves the open-set scores
     ]
 )
@@ -48,6 +43,17 @@ REQUIRED_CHECKS = (
 """Checks without which a certificate certifies nothing."""
 
 
+class Check(Config):
+    """One check of the leakage certificate."""
+
+    name: str
+    """Which check, e.g. `patient_disjoint`."""
+    status: CheckStatus
+    """`pass`, `warn` or `fail`."""
+    detail: str
+    """What the check found, in one sentence."""
+
+
 class Certificate(Config):
     """What the checks found in one split."""
 
@@ -65,7 +71,7 @@ class Certificate(Config):
     @property
     def passed(self) -> bool:
         """Whether no check failed; warnings do not count."""
-        return all(check.status != "fail" for check in self.checks)
+        return all(check.status is not CheckStatus.FAIL for check in self.checks)
 
     def digest(self) -> str:
         """Return the hash of the certificate."""

@@ -1,6 +1,6 @@
-"""Columns of the store's two tables, one row a clip and one row a frame.
+"""Columns of the store's tables of clips, frames and official splits, and the modes of a clip.
 
-Everything here is a pseudonym, a shifted date or a technical fact: identity ended in `dicom/deidentify`.
+Every column is a pseudonym, a shifted date or a technical fact. No column identifies a patient.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from heart2heart.errors import StoreError
 EVERY_SPLIT = "*"
 """Name of the split whose rows hold in every split of the site, such as a pool that all folds share."""
 
-
 OFFICIAL_SPLITS = pa.schema(
     [
-        pa.field("split", pa.string(), nullable=False),  # such as DEV56/fold0; EVERY for rows of all splits
+        pa.field("split", pa.string(), nullable=False),  # such as DEV56/fold0; EVERY_SPLIT for rows of all splits
         pa.field("clip", pa.string(), nullable=False),
-        pa.field("role", pa.string(), nullable=False),  # train, validation, test, unlabeled or excluded
-        pa.field("view", pa.string()),  # as the split's own table names it, in our words; null: not labeled
+        pa.field("role", pa.string(), nullable=False),  # a `SplitRole`
+        pa.field("view", pa.string()),  # the view in the split's table, as a name of `views.VIEWS`; null: not labeled
     ]
 )
 
@@ -38,7 +37,7 @@ CLIPS = pa.schema(
         pa.field("content", pa.string(), nullable=False),  # keyed hash of the file's bytes
         pa.field("source", pa.string(), nullable=False),  # dicom, tmed2, image_set ...
         pa.field("synthetic", pa.bool_(), nullable=False),  # simulated, not a patient (DICOM (0008,001C))
-        pa.field("mode", pa.string(), nullable=False),  # b_mode, colour, tissue_doppler, m_mode, spectral, other
+        pa.field("mode", pa.string(), nullable=False),  # a `ClipMode`
         pa.field("maker", pa.string()),
         pa.field("model", pa.string()),
         pa.field("transfer_syntax", pa.string()),
@@ -63,7 +62,7 @@ CLIPS = pa.schema(
         ),  # view that the protocol names, when it matches the vocabulary: weak evidence
         pa.field("view_code", pa.string()),  # view named by View Code Sequence: weak evidence, never a label
         pa.field("quality", pa.float32(), nullable=False),  # mean over kept frames, 0 to 1
-        pa.field("flags", pa.list_(pa.string()), nullable=False),  # e.g. salvaged, no_region
+        pa.field("flags", pa.list_(pa.string()), nullable=False),  # each a `ClipFlag`
         pa.field("pixel_hash", pa.string(), nullable=False),  # SHA-256 of the kept frames' bytes, in order
     ]
 )
@@ -84,10 +83,6 @@ FRAMES = pa.schema(
         pa.field("dhash", pa.uint64(), nullable=False),  # 64-bit difference hash, for near-duplicates
     ]
 )
-
-MODES = ("b_mode", "colour", "tissue_doppler", "m_mode", "spectral", "other")
-POOL_MODES = ("b_mode", "colour")
-"""Modes that a training pool takes unless told otherwise."""
 
 
 def frame_id(clip: str, index: int) -> str:

@@ -21,6 +21,7 @@ from heart2heart.dicom.inspect_clip import ClipInspection
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
+from heart2heart.schema.enums import ClipMode
 from heart2heart.store.geometry import Geometry
 from tests.dicom.build import COLUMNS, ROWS, film, write
 
@@ -41,7 +42,7 @@ def developed(path: Path, decoder: Decoder | None, geometry: Geometry) -> npt.ND
         layout = read_image_pixel(opened.header, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
         whole = (0, 0, layout.columns, layout.rows)
-        seen = ClipInspection("b_mode", whole, np.ones((layout.rows, layout.columns), bool), (), NOTHING)
+        seen = ClipInspection(ClipMode.B_MODE, whole, np.ones((layout.rows, layout.columns), bool), (), NOTHING)
         reel = PerFrameReader(source, decoder or pinned_decoder(opened.syntax), layout, strict=True)
         chosen = np.arange(0, len(source), 10)
         return extract_frames(reel, seen, (1.0, 1.0), chosen, geometry)[1]
@@ -85,7 +86,7 @@ def test_a_reduced_pixel_is_kept_only_if_its_whole_block_lies_in_the_sector(tmp_
     path = write(tmp_path / "a.dcm", np.full((2, ROWS, COLUMNS, 3), 200, np.uint8), JPEGBaseline8Bit)
     mask = np.ones((64, 64), bool)
     mask[:, :3] = False
-    seen = ClipInspection("b_mode", (2, 2, 66, 66), mask, (), NOTHING)
+    seen = ClipInspection(ClipMode.B_MODE, (2, 2, 66, 66), mask, (), NOTHING)
     with open_dicom(path) as opened:
         layout = read_image_pixel(opened.header, big_endian=False)
         reel = PerFrameReader(find_frames(opened, layout), TurboJpegDecoder(), layout, strict=True)
@@ -120,7 +121,7 @@ def test_more_frames_than_a_worker_may_hold_are_refused_before_they_are_decoded(
     with open_dicom(path) as opened:
         layout = replace(read_image_pixel(opened.header, big_endian=False), declared_frames=2000)
         reel = PerFrameReader(find_frames(opened, layout), pinned_decoder(opened.syntax), layout, strict=True)
-        seen = ClipInspection("b_mode", (0, 0, COLUMNS, ROWS), np.ones((ROWS, COLUMNS), bool), (), NOTHING)
+        seen = ClipInspection(ClipMode.B_MODE, (0, 0, COLUMNS, ROWS), np.ones((ROWS, COLUMNS), bool), (), NOTHING)
         with pytest.raises(DicomError, match="1 GiB") as error:
             extract_frames(reel, seen, (1.0, 1.0), np.arange(1025), Geometry("tmed2", 1024))
     assert error.value.code == "failed:bounds"

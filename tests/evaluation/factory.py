@@ -13,7 +13,6 @@ from PIL import Image
 
 from heart2heart.schema.predictions import (
     PREDICTIONS,
-    Check,
     MethodFacts,
     Predictions,
     Provenance,
@@ -21,6 +20,7 @@ from heart2heart.schema.predictions import (
     SiteInfo,
     SplitInfo,
 )
+from heart2heart.schema.split import Check
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.utils import random_stream
 

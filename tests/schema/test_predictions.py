@@ -13,13 +13,13 @@ from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.schema.predictions import (
     DEMOGRAPHICS,
     PREDICTIONS,
-    Check,
     MethodFacts,
     Predictions,
     Provenance,
     RunInfo,
     SplitInfo,
 )
+from heart2heart.schema.split import Check
 
 
 def make(

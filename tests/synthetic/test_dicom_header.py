@@ -42,7 +42,7 @@ def _types(mode: ClipMode, hospital: HospitalConfig) -> set[tuple[int, int]]:
         (ClipMode.COLOUR, {(1, 2), (5, 14)}),
         (ClipMode.M_MODE, {(2, 1)}),
         (ClipMode.SPECTRAL, {(3, 3)}),
-    ],  # fmt: skip
+    ],
 )
 def test_regions_tell_the_mode(mode: ClipMode, expected: set[tuple[int, int]], hospital: HospitalConfig) -> None:
     types = _types(mode, hospital) - {(5, 13)}
@@ -53,7 +53,7 @@ def test_regions_tell_the_mode(mode: ClipMode, expected: set[tuple[int, int]], h
 
 def test_one_region_may_be_colour_flow_and_the_ecg_a_region_of_its_own(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"colour_as_own_region": False, "ecg_region": True})
-    assert _types("colour", other) == {(1, 2), (5, 13), (5, 14), (4, 10)}
+    assert _types(ClipMode.COLOUR, other) == {(1, 2), (5, 13), (5, 14), (4, 10)}
 
 
 def test_a_clip_is_a_synthetic_multi_frame_object_with_timing(hospital: HospitalConfig) -> None:

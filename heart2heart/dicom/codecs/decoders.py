@@ -21,6 +21,7 @@ from heart2heart.dicom.codecs.rle import decode_rle
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import ImagePixel
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 
 Picture = npt.NDArray[np.uint8]
 
@@ -80,7 +81,7 @@ class ExtendedJpegDecoder:
 
 @dataclass(frozen=True)
 class RleDecoder:
-    """RLE by `dicom.rle`."""
+    """RLE Lossless by pylibjpeg-rle."""
 
     def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
@@ -165,21 +166,21 @@ def pinned_decoder(syntax: str) -> Decoder:
     if syntax in _NATIVE:
         return PydicomDecoder("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax, "")
     if syntax not in _PLUGINS:
-        raise DicomError("no decoder is known for this transfer syntax", code="failed:unsupported_syntax")
+        raise DicomError("no decoder is known for this transfer syntax", code=StatusCode.FAILED_UNSUPPORTED_SYNTAX)
     plugin = _PLUGINS[syntax]
     if plugin not in get_decoder(UID(syntax)).available_plugins:
         remedy = "Run: pip install 'heart2heart[codecs]'"
-        raise DicomError(f"the decoder {plugin} is not installed", code="failed:no_decoder", remedy=remedy)
+        raise DicomError(f"the decoder {plugin} is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy)
     return ExtendedJpegDecoder() if syntax == JPEG_EXTENDED else PydicomDecoder(syntax, plugin)
 
 
 def _check_size(frame: bytes, layout: ImagePixel) -> None:
     size = codestream_size(frame)
     if size is None:
-        raise DicomError("a frame is not a codestream of its transfer syntax", code="failed:decode")
+        raise DicomError("a frame is not a codestream of its transfer syntax", code=StatusCode.FAILED_DECODE)
     if size != (layout.rows, layout.columns):
-        raise DicomError("a frame states another size than the header", code="failed:decode")
+        raise DicomError("a frame states another size than the header", code=StatusCode.FAILED_DECODE)
 
 
 def _decode_error(error: Exception) -> DicomError:
-    return DicomError(f"a frame cannot be decoded ({type(error).__name__})", code="failed:decode")
+    return DicomError(f"a frame cannot be decoded ({type(error).__name__})", code=StatusCode.FAILED_DECODE)

@@ -16,6 +16,7 @@ from heart2heart.dicom.codecs.codestream import jpeg_precision
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import ImagePixel
 from heart2heart.errors import DicomError
+from heart2heart.schema.status import StatusCode
 
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
@@ -33,12 +34,12 @@ def decode_12_bit(frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int) 
         DicomError: `failed:decode`, also when the header declares colour or 8 bits.
     """
     if layout.samples != 1 or layout.bits_allocated != 16:
-        raise DicomError("a frame has 12 bits and the header says otherwise", code="failed:decode")
+        raise DicomError("a frame has 12 bits and the header says otherwise", code=StatusCode.FAILED_DECODE)
     try:
         raw = _by_gdcm(frame, layout)
         values = np.frombuffer(raw, "<u2").reshape(layout.rows, layout.columns)
     except DECODE_ERRORS as error:
-        raise DicomError(f"a frame cannot be decoded ({type(error).__name__})", code="failed:decode") from None
+        raise DicomError(f"a frame cannot be decoded ({type(error).__name__})", code=StatusCode.FAILED_DECODE) from None
     twelve = replace(layout, bits_stored=jpeg_precision(frame) or 12, signed=False)
     return colour.block_mean(colour.to_picture(values, layout.photometric, twelve, gray=gray), shrink)
 

@@ -1,0 +1,111 @@
+"""Closed vocabularies of the files on disk: each column or field takes only these words.
+
+Members are strings: they are written, compared and sorted as their values. Status codes and flags have their own table
+in `heart2heart.schema.status`; views have theirs in `heart2heart.schema.views`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ClipMode(StrEnum):
+    """Ultrasound mode of a clip: column `mode` of the tables of clips and frames."""
+
+    B_MODE = "b_mode"
+    """Gray two-dimensional pictures."""
+    COLOUR = "colour"
+    """Two-dimensional pictures with colour Doppler."""
+    TISSUE_DOPPLER = "tissue_doppler"
+    """Two-dimensional pictures in which colour codes the motion of the tissue."""
+    M_MODE = "m_mode"
+    """Motion along one line over time."""
+    SPECTRAL = "spectral"
+    """Spectral Doppler: velocities over time."""
+    OTHER = "other"
+    """Another picture, or a mode that the file does not show."""
+
+
+POOL_MODES = (ClipMode.B_MODE, ClipMode.COLOUR)
+"""Modes that a training pool takes by default."""
+
+
+class SplitRole(StrEnum):
+    """Role of a frame in a split: column `role` of the split's members."""
+
+    TRAIN = "train"
+    """A labeled frame that the model is trained with."""
+    VALIDATION = "validation"
+    """A labeled frame of the source that chooses the weights."""
+    TEST = "test"
+    """A labeled frame that the model is tested on."""
+    UNLABELED = "unlabeled"
+    """A frame of the unlabeled training pool."""
+    EXCLUDED = "excluded"
+    """A frame that is not read: an unlabeled one of a validation or test patient or of a held-out site, or one of a
+    mode or view that the split leaves out."""
+
+
+class PredictionRole(StrEnum):
+    """Role of a row: column `role` of the predictions."""
+
+    VALIDATION = "validation"
+    """A validation frame of the source."""
+    TEST = "test"
+    """A test frame."""
+    SECTOR_MASKED = "sector_masked"
+    """A test frame whose scan is blacked out, for a shortcut probe."""
+    BACKGROUND_SWAPPED = "background_swapped"
+    """A test frame in which everything but the scan comes from another frame, for a shortcut probe."""
+
+
+ALTERATIONS = (PredictionRole.SECTOR_MASKED, PredictionRole.BACKGROUND_SWAPPED)
+"""Roles of altered test frames. Such a row repeats a test row with other logits."""
+
+
+class CheckStatus(StrEnum):
+    """Result of one check of the leakage certificate."""
+
+    PASS = "pass"
+    """The check found no fault."""
+    WARN = "warn"
+    """The check found something that a reader should know. The split can be used."""
+    FAIL = "fail"
+    """The check found a fault. Training and evaluation refuse the split."""
+
+
+class EventKind(StrEnum):
+    """Kind of a label event: column `kind`."""
+
+    LABEL = "label"
+    """A rater's reading."""
+    ADJUDICATION = "adjudication"
+    """The decision on a disagreement."""
+    RETRACTION = "retraction"
+    """The withdrawal of an earlier event of the same rater."""
+
+
+class LabelAnswer(StrEnum):
+    """Answer of a label event: column `answer`."""
+
+    VIEW = "view"
+    """The picture shows the view in column `view`."""
+    UNUSABLE = "unusable"
+    """Nobody could recognise a view in the picture."""
+    UNSURE = "unsure"
+    """This rater does not recognise the view."""
+    NONE = ""
+    """No answer: the event is a retraction."""
+
+
+class VerdictKind(StrEnum):
+    """What the interval of a difference shows."""
+
+    BETTER = "better"
+    """The interval excludes zero, in favour."""
+    WORSE = "worse"
+    """The interval excludes zero, against."""
+    OPEN = "open"
+    """The interval includes zero."""
+    UNKNOWN = "unknown"
+    """There is no interval."""
