@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 
 from heart2heart.active_learning.pool import ClipPool
-from heart2heart.active_learning.queue import QueueSettings
-from heart2heart.active_learning.queue import select_clips
+from heart2heart.active_learning.queue import QueueSettings, select_clips
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.cli import yield_cores
 

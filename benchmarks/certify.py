@@ -21,8 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from heart2heart.schema.split import SPLIT_MEMBERS
-from heart2heart.schema.store import CLIPS
-from heart2heart.schema.store import FRAMES
+from heart2heart.schema.store import CLIPS, FRAMES
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest

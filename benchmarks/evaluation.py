@@ -96,8 +96,7 @@ def predictions_table(clusters: int, frames: int) -> pa.Table:
 def whole_seconds(clusters: int, frames: int) -> float:
     """Time `evaluate_predictions` of one run at two sites with 10,000 replicates."""
     from heart2heart.evaluation.evaluate import evaluate_predictions
-    from heart2heart.schema.predictions import Predictions
-    from heart2heart.schema.predictions import Provenance
+    from heart2heart.schema.predictions import Predictions, Provenance
     from heart2heart.schema.views import SCORED_VIEWS
 
     check = {"name": "patient_disjoint", "status": "pass", "detail": "none shared"}

@@ -26,11 +26,7 @@ import simplejpeg
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 
-from benchmarks.ingest_clips import SYNTAXES
-from benchmarks.ingest_clips import many_small
-from benchmarks.ingest_clips import renamed
-from benchmarks.ingest_clips import simulated_clip
-from benchmarks.ingest_clips import structured_report
+from benchmarks.ingest_clips import SYNTAXES, many_small, renamed, simulated_clip, structured_report
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
 from heart2heart.ingest.pipeline import ingest

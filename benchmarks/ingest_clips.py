@@ -20,9 +20,9 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
+from heart2heart.synthetic.dicom_file import set_pixel_data
 from heart2heart.synthetic.image_formation import render_clip
 from heart2heart.synthetic.patient import SyntheticPatient
-from heart2heart.synthetic.pixel_data import set_pixel_data
 from heart2heart.synthetic.presets import four_hospitals
 
 SYNTAXES = {

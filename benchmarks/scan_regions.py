@@ -19,7 +19,7 @@ from heart2heart.ingest.discover import find_files
 def scan_of(path: Path) -> ClipInspection:
     """Return where the scan is, with the frames that the detector sees."""
     with open_dicom(path) as opened:
-        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        require_ultrasound(opened.header, has_pixels=opened.pixel_data_offset < len(opened.data))
         facts = technical_dataset(opened.header)
         layout = read_image_pixel(facts, big_endian=opened.big_endian)
         film = open_frames(find_frames(opened, layout), layout, strict=False)

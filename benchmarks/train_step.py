@@ -23,8 +23,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.optimiser import flat_gradient
-from heart2heart.training.train_step import AugmentedBatch
-from heart2heart.training.train_step import Trainer
+from heart2heart.training.train_step import AugmentedBatch, Trainer
 
 CLASSES = 4
 BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint", "+ Fix-A-Step, three backwards"
@@ -33,9 +32,9 @@ BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint"
 class ThreeBackwards(Trainer):
     """The authors' way: one retained graph, three walks, and the host asked for the decision."""
 
-    def step(self, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
+    def step(self, batch: AugmentedBatch, step_index: int) -> dict[str, Tensor]:
         """Take one step."""
-        step = self._step_context(views, number, self.config.steps, self.config.optimiser.lr)
+        step = self._step_context(batch, step_index, self.config.steps, self.config.optimiser.lr)
         first, second = self.algorithm.labeled_loss(step).value, self.algorithm.unlabeled_loss(step)
         assert second is not None
         g_labeled = flat_gradient(first, self.parameters, retain_graph=True)

@@ -18,7 +18,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 
 from benchmarks.ingest_clips import simulated_clip
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.ingest.settings import IngestSettings
 from heart2heart.ingest.worker import IngestTask
 

@@ -5,14 +5,13 @@ Each stage keeps finished work, so a demo that was stopped continues where it st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from heart2heart import __version__
-from heart2heart.named_configs import find_config
-from heart2heart.progress import NoProgress, Progress
+from heart2heart.config import find_config
+from heart2heart.progress import Stage, silent_stage
 from heart2heart.utils import read_json, sha256_file, sha256_json, write_json, write_text
 
 SOURCE = "A"
@@ -26,15 +25,6 @@ FRAMES = "even:8"
 
 CONFIGS = {"labels_only": "demo/labels_only", "fixmatch_fix_a_step": "demo/fixmatch_fix_a_step"}
 """Run -> packaged configuration: the same network, number of steps and seed."""
-
-Stage = Callable[[str, int], AbstractContextManager[Progress]]
-"""Opens the progress of one stage from its title and number of units, as `heart2heart.progress.progress_bar` does."""
-
-
-def silent_stage(title: str, total: int) -> AbstractContextManager[Progress]:
-    """Open a stage that reports to nobody."""
-    del title, total
-    return nullcontext(NoProgress())
 
 
 @dataclass(frozen=True)
@@ -194,13 +184,13 @@ def _train_runs(out: Path, sites: Sequence[str], overrides: Sequence[str], stage
 
 def _evaluate_and_report(out: Path, sites: Sequence[str], report: Path, stage: Stage) -> str:
     """Score both runs at every hospital, write the report, and return its summary table."""
-    from heart2heart.api import evaluate_runs
+    from heart2heart.api.evaluation import evaluate
     from heart2heart.reporting.terminal_table import summary_table
     from heart2heart.reporting.writer import write_report
     from heart2heart.schema.predictions import Predictions
 
     with stage("evaluate and report", 100) as progress:
-        metrics = evaluate_runs(
+        metrics = evaluate(
             [out / "runs" / run for run in CONFIGS],
             [out / "stores" / site for site in sites],
             out / "evaluation",

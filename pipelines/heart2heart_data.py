@@ -75,7 +75,7 @@ def fill_stores(study: BenchmarkStudy, folders: dict[str, Path], *, incomplete: 
     Raises:
         MissingInputError: a data set is not there, not whole or of another version, and that was not accepted.
     """
-    from heart2heart.api import record_dataset_labels
+    from heart2heart.api.datasets import record_dataset_labels
 
     for name in study.sites:
         marker, title = _record_path(study.out, name), CATALOGUE[name].title

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from heart2heart.config import configs_folder
 from heart2heart.errors import DivergedError, RunError
-from heart2heart.named_configs import configs_folder
 from heart2heart.progress import NoProgress, Progress, SubProgress
 from heart2heart.utils import read_json, sha256_json, write_json
 
@@ -203,7 +203,7 @@ def train_and_test(job: BenchmarkRun, device: str, progress: Progress | None = N
 
 
 def _test_run(job: BenchmarkRun, device: str) -> dict[str, Any]:
-    from heart2heart.api import describe_sites
+    from heart2heart.api.evaluation import describe_sites
     from heart2heart.schema.predictions import Predictions
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import with_demographics

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from heart2heart.datasets.label_tables import read_csv
+from heart2heart.datasets.file_readers import read_csv
 from heart2heart.datasets.manifest import DatasetFile, DatasetManifest, PublishedCount, clip_id, official_rows
 from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.schema.enums import SplitRole

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow.compute as pc
 
-from heart2heart.datasets.label_tables import read_csv
+from heart2heart.datasets.file_readers import read_csv
 from heart2heart.datasets.manifest import CountCheck, DatasetReport
 from heart2heart.errors import MissingInputError
 from heart2heart.ingest.pipeline import ingest

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.datasets.label_tables import ViewTranslator, merge_labels, read_csv
+from heart2heart.datasets.file_readers import ViewTranslator, merge_labels, read_csv
 from heart2heart.datasets.manifest import DatasetFile, DatasetManifest, PublishedCount, clip_id, official_rows
 from heart2heart.errors import MissingInputError
 from heart2heart.schema.enums import SplitRole

@@ -11,11 +11,8 @@ import os
 import re
 from pathlib import Path
 
-from heart2heart.datasets.label_tables import ViewTranslator
-from heart2heart.datasets.label_tables import merge_labels
-from heart2heart.datasets.label_tables import read_csv
-from heart2heart.datasets.manifest import DatasetFile
-from heart2heart.datasets.manifest import DatasetManifest
+from heart2heart.datasets.file_readers import ViewTranslator, merge_labels, read_csv
+from heart2heart.datasets.manifest import DatasetFile, DatasetManifest
 from heart2heart.errors import MissingInputError
 
 NAME = "unity"

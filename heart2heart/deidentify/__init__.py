@@ -7,8 +7,7 @@ turns one file into de-identified frames.
 
 from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.clip import PreparedClip, load_clip
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer, Pseudonyms, pseudonymize
 
 __all__ = [
     "Key",

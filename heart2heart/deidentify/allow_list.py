@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydicom import Dataset
 from pydicom.tag import Tag
 
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.deidentify.vocabulary import coded_view, manufacturer, model, phases, stage, view_name
 from heart2heart.dicom.header_values import DECODE_ERRORS, number
 from heart2heart.schema.views import get_view

@@ -86,7 +86,7 @@ def clean_copy(
     """
     path = Path(path)
     with open_dicom(path) as opened, attach_manufacturer(opened.header):
-        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        require_ultrasound(opened.header, has_pixels=opened.pixel_data_offset < len(opened.data))
         content = pseudonymizer.content(path)
         if content in known:
             raise KnownContentError(content)

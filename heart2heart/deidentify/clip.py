@@ -175,7 +175,7 @@ def load_clip(
     rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
     path = Path(path)
     with open_dicom(path) as opened, attach_manufacturer(opened.header):
-        require_ultrasound(opened.header, has_pixels=opened.pixels_at < len(opened.data))
+        require_ultrasound(opened.header, has_pixels=opened.pixel_data_offset < len(opened.data))
         content = "" if pseudonymizer is None else pseudonymizer.content(path)
         if content in known:
             raise KnownContentError(content)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 
 _MANUFACTURERS = {
     "philips": "Philips", "agilent": "Philips", "atl": "Philips", "general electric": "GE", "ge": "GE", "gems": "GE",

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from pydicom import Dataset
 
-from heart2heart.deidentify.key import Key
 from heart2heart.deidentify.manufacturers import known_manufacturer, manufacturer_name, model_name
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.dicom.header_values import DECODE_ERRORS, integer, text, texts
 from heart2heart.errors import DicomError
 from heart2heart.schema.views import VIEWS, VOCABULARIES, view_from_code

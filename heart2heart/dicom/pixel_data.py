@@ -188,13 +188,13 @@ def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
 
 def _locate_value(opened: OpenDicom) -> tuple[int, int]:
     """Return where the value of (7FE0,0010) begins and its declared length."""
-    at, data = opened.pixels_at, opened.data
+    at, data = opened.pixel_data_offset, opened.data
     order: Literal["big", "little"] = "big" if opened.big_endian else "little"
     tag = b"\x7f\xe0\x00\x10" if opened.big_endian else b"\xe0\x7f\x10\x00"
     head = data[at : at + 12]
     if head[:4] != tag:
         raise DicomError("the file holds no pixel data", code=StatusCode.FAILED_NO_PIXELS)
-    if opened.explicit and head[4:6] in _LONG_VR:
+    if opened.explicit_vr and head[4:6] in _LONG_VR:
         return at + 12, int.from_bytes(head[8:12], order)
     return at + 8, int.from_bytes(head[4:8], order)
 

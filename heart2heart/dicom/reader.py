@@ -39,9 +39,9 @@ class OpenDicom:
     Attributes:
         header: Everything before the pixel data; it holds identity, and only `deidentify` may look into it.
         syntax: Transfer syntax UID; where the file does not say, the one its elements are encoded in.
-        data: The bytes from which `pixels_at` counts.
-        pixels_at: Offset of the element (7FE0,0010), or of the end of what could be read.
-        explicit: Whether elements carry their VR.
+        data: The bytes from which `pixel_data_offset` counts.
+        pixel_data_offset: Offset of the element (7FE0,0010), or of the end of what could be read.
+        explicit_vr: Whether elements carry their VR.
         big_endian: Byte order of elements outside the encapsulated pixels.
         flags: `no_preamble`, if so.
     """
@@ -49,8 +49,8 @@ class OpenDicom:
     header: Dataset
     syntax: str
     data: mmap.mmap | bytes
-    pixels_at: int
-    explicit: bool
+    pixel_data_offset: int
+    explicit_vr: bool
     big_endian: bool
     flags: tuple[ClipFlag, ...]
 

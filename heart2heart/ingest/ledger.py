@@ -1,7 +1,7 @@
-"""The book of files: SQLite, one line a file, without a path or an identifier that means anything outside.
+"""The ledger of files: a SQLite database with one entry per file, without paths or identifiers.
 
-A file is known by the keyed hash of its path, a content by the keyed hash of its bytes. Lines are written only after
-the frames they speak of are published, so the book never promises what the store does not hold.
+A file is identified by the keyed hash of its path, and its content by the keyed hash of its bytes. `PublishBuffer`
+writes entries only after the frames that they name are published.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
 from heart2heart.schema.status import CODES, StatusCode
+from heart2heart.store.frame_store import FrameStore
 
 _FILE = "ledger.sqlite"
 _MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log
@@ -222,3 +226,43 @@ def open_ledger_writer(store: Path) -> Iterator[LedgerWriter]:
             except sqlite3.Error as error:
                 raise _ledger_error(error, store) from error
             yield LedgerWriter(connection, store)
+
+
+_MAX_WAITING_ENTRIES = 1000  # files after which a shard is published though it is not full, so that a stop costs little
+
+
+class PublishBuffer:
+    """One writer, and the lines that wait for its next shard.
+
+    Args:
+        book: Where the lines go.
+        store: Where the frames go.
+
+    Attributes:
+        clips: Clips added.
+        frames: Their frames.
+    """
+
+    def __init__(self, book: LedgerWriter, store: FrameStore) -> None:
+        self._book, self._writer = book, store.writer()
+        self._waiting: list[LedgerEntry] = []
+        self._full = False
+        self.clips = self.frames = 0
+
+    def add_clip(self, row: dict[str, Any], pixels: npt.NDArray[np.uint8], frames: Sequence[dict[str, Any]]) -> None:
+        """Add the frames of a clip; see `ShardWriter.add`."""
+        self._full = self._writer.add(row, pixels, frames)
+        self.clips += 1
+        self.frames += len(frames)
+
+    def add_entry(self, line: LedgerEntry) -> None:
+        """Add the line of a file, after its clip; publish when a shard is full or many lines wait."""
+        self._waiting.append(line)
+        if self._full or len(self._waiting) >= _MAX_WAITING_ENTRIES:
+            self.publish()
+
+    def publish(self) -> None:
+        """Publish the frames, then write the lines that speak of them."""
+        self._writer.publish()
+        self._book.add(self._waiting)
+        self._waiting, self._full = [], False

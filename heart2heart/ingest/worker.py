@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError, NoSpaceError
 from heart2heart.ingest.archives import unpacked

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, ExistsError
 from heart2heart.utils import atomic_path, is_temporary
 

@@ -144,7 +144,7 @@ def _bucket(bucket: Ints, hashes: npt.NDArray[np.uint64], groups: Ints, band: in
 
 
 def find_near_duplicates(
-    hashes: npt.NDArray[np.uint64], groups: Ints, rows: Ints, stores: Frames, *, most: int | None = None
+    hashes: npt.NDArray[np.uint64], groups: Ints, rows: Ints, stores: Frames, *, max_pairs: int | None = None
 ) -> tuple[Ints, int]:
     """Find the pairs of different groups that show the same picture.
 
@@ -153,7 +153,7 @@ def find_near_duplicates(
         groups: int64 `(n,)`, one number a group.
         rows: int64 `(n,)`, rows of the frames in `stores`.
         stores: Where their pixels are.
-        most: Stop once this many are confirmed; None finds all.
+        max_pairs: Stop once this many are confirmed; None finds all.
 
     Returns:
         The confirmed pairs, int64 `(m, 2)`, sorted, and the number of candidates that were compared by pixels.
@@ -169,6 +169,6 @@ def find_near_duplicates(
             pairs = pairs[pair_correlations(pairs, rows, stores) >= MIN_CORRELATION]
             found.append(pairs)
             confirmed += len(pairs)
-            if most is not None and confirmed >= most:
+            if max_pairs is not None and confirmed >= max_pairs:
                 return np.unique(np.concatenate(found), axis=0), compared
     return (np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)), compared

@@ -10,10 +10,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from heart2heart.synthetic.config import HospitalConfig
-from heart2heart.synthetic.dicom_header import StudyHeader, base_dataset
+from heart2heart.synthetic.dicom_file import StudyHeader, base_dataset, set_pixel_data
 from heart2heart.synthetic.overlay import OverlayLayer
 from heart2heart.synthetic.patient import make_uid
-from heart2heart.synthetic.pixel_data import set_pixel_data
 
 SECONDARY_CAPTURE = UID("1.2.840.10008.5.1.4.1.1.7")
 BASIC_TEXT_SR = UID("1.2.840.10008.5.1.4.1.1.88.11")

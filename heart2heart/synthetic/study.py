@@ -11,7 +11,7 @@ import numpy as np
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import SCORED_VIEWS, VOCABULARIES
 from heart2heart.synthetic.config import HospitalConfig
-from heart2heart.synthetic.dicom_header import StudyHeader, recording_dataset
+from heart2heart.synthetic.dicom_file import StudyHeader, recording_dataset
 from heart2heart.synthetic.patient import SyntheticPatient, draw_identity, draw_patient, draw_study_time, make_uid
 from heart2heart.synthetic.recording import Recording, record_clip
 from heart2heart.synthetic.still_images import record_m_mode, record_spectral

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from heart2heart.verify.stream_blocks import embedded_files, read_parts, unescaped_html, unescaped_json
+from heart2heart.verify.stream_blocks import embedded_files, read_blocks, unescaped_html, unescaped_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,13 +36,13 @@ class Artefact:
     """One thing in a file.
 
     Attributes:
-        place: Where in the file, such as `raw bytes` or `column patient`.
-        parts: UTF-8 text, or bytes, in consecutive parts that can be read once, before the next content is asked for.
+        location: Where in the file, such as `raw bytes` or `column patient`.
+        blocks: UTF-8 text, or bytes, in consecutive blocks. Read them once, before the next artefact is requested.
         binary: Whether they are bytes that are not text.
     """
 
-    place: str
-    parts: Iterable[bytes] = field(repr=False)
+    location: str
+    blocks: Iterable[bytes] = field(repr=False)
     binary: bool = False
 
 
@@ -57,7 +57,7 @@ def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Arte
     """Yield the bytes of `handle` and what they decode to, by its first bytes, whatever the file is called."""
     first = handle.read(4096)
     packed = b"\0" in first or first[:4] in (b"PAR1", b"PK\x03\x04") or first[:2] == b"\x1f\x8b"
-    yield Artefact("raw bytes", read_parts(handle), packed)
+    yield Artefact("raw bytes", read_blocks(handle), packed)
     handle.seek(0)
     try:
         if first[:4] == b"PAR1":
@@ -73,9 +73,9 @@ def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Arte
             yield from _dicom(handle)
         elif not packed:
             if first.lstrip()[:1] in (b"{", b"["):
-                yield Artefact("decoded JSON", unescaped_json(read_parts(handle)))
-            yield Artefact("decoded HTML", unescaped_html(read_parts(handle)))
-            yield Artefact("embedded files", embedded_files(read_parts(handle)), binary=True)
+                yield Artefact("decoded JSON", unescaped_json(read_blocks(handle)))
+            yield Artefact("decoded HTML", unescaped_html(read_blocks(handle)))
+            yield Artefact("embedded files", embedded_files(read_blocks(handle)), binary=True)
     except (*_READ_ERRORS, sqlite3.Error, zipfile.BadZipFile, zlib.error):
         return  # what cannot be decoded was still searched as it stands
 
@@ -118,13 +118,13 @@ def _zip(handle: IO[bytes], depth: int) -> Iterator[Artefact]:
                 yield from _member(plain, "archive", depth)
 
 
-def _member(plain: IO[bytes], place: str, depth: int) -> Iterator[Artefact]:
+def _member(plain: IO[bytes], location: str, depth: int) -> Iterator[Artefact]:
     """Unpack one member to where it can be read more than once."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         shutil.copyfileobj(plain, copy, _IN_MEMORY // 4)
         copy.seek(0)
-        for content in _unpacked(copy, None, depth + 1):
-            yield Artefact(f"{place}, {content.place}", content.parts, content.binary)
+        for artefact in _unpacked(copy, None, depth + 1):
+            yield Artefact(f"{location}, {artefact.location}", artefact.blocks, artefact.binary)
 
 
 def _dicom(handle: IO[bytes]) -> Iterator[Artefact]:

@@ -27,13 +27,13 @@ class IdentityFinding:
 
     Attributes:
         file: The output file; where its name is itself a finding, its number in the order of the search.
-        place: Where in it.
+        location: Where in the file.
         kind: Kind of identity.
         count: How often.
     """
 
     file: str
-    place: str
+    location: str
     kind: str
     count: int
 
@@ -83,9 +83,9 @@ def verify(
     for number, (path, name) in enumerate(files, start=1):
         size += path.stat().st_size
         shown = _displayed_name(searcher, name, number)
-        for content in read_artefacts(path, name):
-            parts = scan_dates(content.parts, days) if wanted.days and not content.binary else content.parts
-            findings += _search(searcher, content, parts, shown)
+        for artefact in read_artefacts(path, name):
+            blocks = scan_dates(artefact.blocks, days) if wanted.days and not artefact.binary else artefact.blocks
+            findings += _search(searcher, artefact, blocks, shown)
         if _is_dicom(path):
             copies += 1
             kept = Counter(unchanged_tags(path, wanted.headers)) if compare else Counter[str]()
@@ -136,13 +136,13 @@ def _files(outputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _search(
-    searcher: PatternSearcher, content: Artefact, parts: Iterable[bytes], shown: str
+    searcher: PatternSearcher, artefact: Artefact, blocks: Iterable[bytes], shown: str
 ) -> Iterator[IdentityFinding]:
-    found = searcher.search(parts, binary=content.binary)
+    found = searcher.search(blocks, binary=artefact.binary)
     if found:
-        hidden = searcher.search([content.place.encode()], binary=False)
-        place = "(name withheld)" if hidden else content.place
-        yield from (IdentityFinding(shown, place, kind, times) for kind, times in sorted(found.items()))
+        hidden = searcher.search([artefact.location.encode()], binary=False)
+        location = "(name withheld)" if hidden else artefact.location
+        yield from (IdentityFinding(shown, location, kind, times) for kind, times in sorted(found.items()))
 
 
 def _displayed_name(searcher: PatternSearcher, name: str, number: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heart2heart.errors import ConfigError, MissingInputError
 
-KINDS = ("name", "id", "uid", "date", "text")
+IDENTITY_KINDS = ("name", "id", "uid", "date", "text")
 """Kinds of a planted identity: a person's name, a number or code, a UID, a date (YYYY-MM-DD), any other text."""
 
 _IDS = (
@@ -63,8 +63,8 @@ def load_planted(path: Path) -> Identities:
     found = Identities()
     for number, row in enumerate(rows, start=2):
         kind, value = row.get("kind") or "", (row.get("value") or "").strip()
-        if kind not in KINDS or len(value) < _MIN_LENGTH or (kind == "date" and _day(value) is None):
-            remedy = f"Columns kind and value; kind is one of {', '.join(KINDS)}; a date is YYYY-MM-DD"
+        if kind not in IDENTITY_KINDS or len(value) < _MIN_LENGTH or (kind == "date" and _day(value) is None):
+            remedy = f"Columns kind and value; kind is one of {', '.join(IDENTITY_KINDS)}; a date is YYYY-MM-DD"
             raise ConfigError(f"line {number} is not an identity to look for", where=path, remedy=remedy)
         found.add(kind, value)
     if not found.exact:
@@ -72,7 +72,7 @@ def load_planted(path: Path) -> Identities:
     return found
 
 
-def collect(archives: Sequence[Path]) -> Identities:
+def collect_identities(archives: Sequence[Path]) -> Identities:
     """Read the identities of every DICOM file at or below `archives`.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Searches bytes for every way to write an identity: spellings, encodings, plain hashes, and study dates.
+"""Searches bytes for every form of an identity: spellings, encodings, plain hashes and study dates.
 
-Dates are judged over all files together, since a shifted date may fall on another's true one.
+Study dates are judged over all files together, because the shifted date of one patient may be the true date of another.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ _DATES = (
     "%m-%d-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y",
 )  # fmt: skip
 _ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
-_ANCHOR = 4  # bytes by which a pattern is recognised before it is compared whole
-_IN_BINARY = 6  # bytes; fewer occur by chance among pixels
-_WORD = 5  # letters of a part of a name that is looked for alone
-_BEFORE = 2  # bytes before a pattern that tell whether it stands alone
+_ANCHOR = 4  # bytes that are looked up before a whole pattern is compared
+_IN_BINARY = 6  # bytes; shorter patterns occur in pixels by chance
+_WORD = 5  # shortest word of a name that is searched for on its own, letters
+_BEFORE = 2  # bytes before a pattern that decide whether it is a whole word
 _BITS = 20
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 @dataclass(frozen=True)
 class IdentityPattern:
-    """One way to write one identity.
+    """One form of one identity.
 
     Attributes:
-        raw: Its bytes, ASCII letters in lower case.
-        kind: What is said of a finding.
-        alone: Whether it counts only between signs that are neither letter nor digit.
+        raw: Bytes, with ASCII letters in lower case.
+        kind: Kind of identity that a finding reports.
+        whole_word: Whether a letter or digit right before or after the pattern makes it no match.
     """
 
     raw: bytes
     kind: str
-    alone: bool
+    whole_word: bool
 
 
 def build_patterns(identities: Identities) -> set[IdentityPattern]:
     """Return every pattern of every identity."""
-    found = set()
+    patterns = set()
     for kind, value in identities.exact:
-        for text, said, alone in _spellings(kind, value):
+        for text, label, whole_word in _spellings(kind, value):
             for form in {text, text.lower(), text.upper()}:
                 for encoding in _ENCODINGS:
                     try:
@@ -61,12 +61,12 @@ def build_patterns(identities: Identities) -> set[IdentityPattern]:
                     except UnicodeEncodeError:
                         continue
                     if len(raw) >= _ANCHOR:
-                        found.add(IdentityPattern(raw, said, alone))
-    return found
+                        patterns.add(IdentityPattern(raw, label, whole_word))
+    return patterns
 
 
 def _spellings(kind: str, value: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield text, kind of finding, and whether the text must stand alone."""
+    """Yield text, kind of finding, and whether it must be a whole word."""
     if kind == "date":
         day = datetime.date.fromisoformat(value if "-" in value else f"{value[:4]}-{value[4:6]}-{value[6:]}")
         for form in _DATES:
@@ -78,15 +78,15 @@ def _spellings(kind: str, value: str) -> Iterator[tuple[str, str, bool]]:
         for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M"):
             yield moment.strftime(form), "date and time", False
         return
-    alone = (kind == "id" and len(value) < 12) or len(value) < _IN_BINARY
-    yield value, kind, alone
+    whole_word = (kind == "id" and len(value) < 12) or len(value) < _IN_BINARY
+    yield value, kind, whole_word
     if quote(value) != value:
-        yield quote(value), kind, alone
+        yield quote(value), kind, whole_word
     yield value.encode().hex(), f"{kind}, in hexadecimal", False
     for name in ("md5", "sha1", "sha256"):
         yield hashlib.new(name, value.encode(), usedforsecurity=False).hexdigest(), f"{kind}, as a plain hash", False
     if kind == "name":
-        yield from ((text, kind, alone) for text, alone in _names(value))
+        yield from ((text, kind, whole_word) for text, whole_word in _names(value))
     if kind == "id" and not value.isalnum():
         yield re.sub(r"[^0-9A-Za-z]", "", value), kind, True
 
@@ -105,13 +105,16 @@ def _names(value: str) -> Iterator[tuple[str, bool]]:
 
 @cache
 def _own_words() -> frozenset[str]:
-    """Return the words that this project writes itself; a patient called one of them is found by the whole name."""
+    """Return the words in the source code of this project, without the names of simulated patients.
+
+    Outputs contain these words anyway. A patient whose name is one of them is found by the whole name.
+    """
     root = Path(__file__).parents[1]
-    found: set[str] = set()
+    words: set[str] = set()
     for path in root.rglob("*"):
-        if path.suffix in (".py", ".j2", ".css") and "simulate" not in path.parts:
-            found.update(word.lower() for word in re.findall(r"[A-Za-z]{5,}", path.read_text(encoding="utf-8")))
-    return frozenset(found)
+        if path.suffix in (".py", ".j2", ".css") and "synthetic" not in path.relative_to(root).parts:
+            words.update(word.lower() for word in re.findall(r"[A-Za-z]{5,}", path.read_text(encoding="utf-8")))
+    return frozenset(words)
 
 
 class PatternSearcher:
@@ -130,40 +133,40 @@ class PatternSearcher:
         anchors = np.frombuffer(b"".join(self._by_anchor), "<u4")
         self._known[_scatter(anchors)] = True
 
-    def search(self, parts: Iterable[bytes], *, binary: bool) -> Counter[str]:
+    def search(self, chunks: Iterable[bytes], *, binary: bool) -> Counter[str]:
         """Return how often each kind of identity occurs.
 
         Args:
-            parts: Consecutive parts of any bytes; what stands across a border is found.
-            binary: Whether they are pixels or packed, where a few bytes may agree by chance.
+            chunks: Consecutive pieces of the bytes to search. Matches across a boundary are found.
+            binary: Whether the bytes are pixels or compressed, where short patterns match by chance.
         """
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         held, first = b"", 0
-        for block in stream_blocks(parts):
+        for block in stream_blocks(chunks):
             held += block.lower()
             end = len(held) - self._longest
             if end > first:
-                found += self._in_chunk(held, first, end, binary=binary)
+                counts += self._search_block(held, first, end, binary=binary)
                 kept = max(0, end - _BEFORE)
                 held, first = held[kept:], end - kept
-        return found + self._in_chunk(held, first, len(held), binary=binary)
+        return counts + self._search_block(held, first, len(held), binary=binary)
 
-    def _in_chunk(self, part: bytes, first: int, end: int, *, binary: bool) -> Counter[str]:
-        found: Counter[str] = Counter()
-        if len(part) < _ANCHOR:
-            return found
-        codes = np.frombuffer(part, np.uint8).astype(np.uint32)
+    def _search_block(self, block: bytes, first: int, end: int, *, binary: bool) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        if len(block) < _ANCHOR:
+            return counts
+        codes = np.frombuffer(block, np.uint8).astype(np.uint32)
         windows = (codes[:-3] | codes[1:-2] << 8 | codes[2:-1] << 16 | codes[3:] << 24).astype(np.uint32)
         for at in np.flatnonzero(self._known[_scatter(windows)]).tolist():
             if not first <= at < end:
                 continue
-            for pattern in self._by_anchor.get(part[at : at + _ANCHOR], ()):
+            for pattern in self._by_anchor.get(block[at : at + _ANCHOR], ()):
                 if binary and len(pattern.raw) < _IN_BINARY:
                     continue
-                if part.startswith(pattern.raw, at) and not (pattern.alone and _touched(part, at, pattern.raw)):
-                    found[pattern.kind] += 1
+                if block.startswith(pattern.raw, at) and not (pattern.whole_word and _touched(block, at, pattern.raw)):
+                    counts[pattern.kind] += 1
                     break
-        return found
+        return counts
 
 
 def _scatter(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
@@ -171,23 +174,26 @@ def _scatter(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     return spread
 
 
-def _touched(part: bytes, at: int, raw: bytes) -> bool:
-    """Tell whether a letter or a digit stands right before or after; in UTF-16 each is beside a zero byte."""
+def _touched(block: bytes, at: int, raw: bytes) -> bool:
+    """Tell whether a letter or a digit is right before or after the pattern; in UTF-16 a zero byte is beside it."""
     wide = b"\0" in raw
-    before, after = part[max(0, at - (2 if wide else 1)) : at], part[at + len(raw) : at + len(raw) + (2 if wide else 1)]
+    before, after = (
+        block[max(0, at - (2 if wide else 1)) : at],
+        block[at + len(raw) : at + len(raw) + (2 if wide else 1)],
+    )
     return bool(_ALNUM & (set(before) | set(after)))
 
 
 _DATE = re.compile(rb"(?<![0-9A-Za-z])((?:19|20)\d\d)([-./]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?![0-9A-Za-z])")
-_OVERLAP = 11  # bytes of a date, and of the sign before it
+_OVERLAP = 11  # bytes of a date, and of the character before it
 _MAX_SHIFT_DAYS = 3652  # days over which a shift may move a date
 _SIGNIFICANCE = 1e-3  # probability below which the agreement is not chance
 
 
-def scan_dates(parts: Iterable[bytes], days: set[datetime.date]) -> Iterator[bytes]:
-    """Pass a text on, block by block, and add every date written in it with the year first to `days`."""
+def scan_dates(chunks: Iterable[bytes], days: set[datetime.date]) -> Iterator[bytes]:
+    """Yield a text block by block, and add every date in it that begins with the year to `days`."""
     held, first = b"", True
-    for block in stream_blocks(parts):
+    for block in stream_blocks(chunks):
         held += block
         days.update(_dates_in(held, first=first, last=False))
         held, first = held[-_OVERLAP:], first and len(held) <= _OVERLAP
@@ -196,11 +202,11 @@ def scan_dates(parts: Iterable[bytes], days: set[datetime.date]) -> Iterator[byt
 
 
 def _dates_in(text: bytes, *, first: bool, last: bool) -> Iterator[datetime.date]:
-    """Yield the dates in a part of a text; at its ends what stands beside it may be missing."""
-    for found in _DATE.finditer(text):
-        if (found.start() or first) and (found.end() < len(text) or last):
+    """Yield the dates in a block of a text; a date at an inner boundary is left to the next block."""
+    for match in _DATE.finditer(text):
+        if (match.start() or first) and (match.end() < len(text) or last):
             try:
-                yield datetime.date(int(found[1]), int(found[3]), int(found[4]))
+                yield datetime.date(int(match[1]), int(match[3]), int(match[4]))
             except ValueError:
                 continue  # 31 February
 

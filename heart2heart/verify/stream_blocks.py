@@ -1,4 +1,4 @@
-"""Long things read in parts: what stands across a border of two parts is seen whole, and memory stays bounded."""
+"""Reads large files in overlapping blocks so that matches across a boundary are found and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import IO
 
 BLOCK = 4 * 2**20  # bytes
 _URI = re.compile(rb"data:[\w/+.-]{1,100};base64,")
-_LONGEST_URI = 128  # bytes of its beginning
+_LONGEST_URI = 128  # bytes of the start of a data URI
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\s]")
 _ENTITY = 40  # bytes; the longest named character reference has 33
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _LONGEST_ESCAPE = 12
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
-_CONTEXT = 1024  # bytes kept from a block that is passed over
+_CONTEXT = 1024  # bytes kept from the block before
 
 
-def read_parts(handle: IO[bytes]) -> Iterator[bytes]:
+def read_blocks(handle: IO[bytes]) -> Iterator[bytes]:
     """Yield everything in `handle` from its beginning, at most `BLOCK` bytes at a time."""
     handle.seek(0)
-    while part := handle.read(BLOCK):
-        yield part
+    while block := handle.read(BLOCK):
+        yield block
 
 
-def stream_blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
+def stream_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in blocks of at least `BLOCK` (the last may be shorter) and less than twice that."""
     held: list[bytes] = []
     size = 0
-    for part in parts:
-        for start in range(0, len(part), BLOCK):
-            piece = part[start : start + BLOCK]
+    for chunk in chunks:
+        for start in range(0, len(chunk), BLOCK):
+            piece = chunk[start : start + BLOCK]
             held.append(piece)
             size += len(piece)
             if size >= BLOCK:
@@ -43,13 +43,13 @@ def stream_blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def unescaped_json(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield text with JSON's escapes undone."""
+def unescaped_json(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the text with its JSON escapes decoded."""
     held = b""
-    for block in stream_blocks(parts):
+    for block in stream_blocks(chunks):
         held += block
         cut = held.rfind(b"\\", max(0, len(held) - _LONGEST_ESCAPE))
-        # A backslash may itself be escaped: cut before the whole run, and before the first half of a pair.
+        # Cut before a whole run of backslashes, since one may escape the next, and before a surrogate pair.
         while cut > 0 and held[cut - 1 : cut] == b"\\":
             cut -= 1
         if cut >= 6 and re.fullmatch(rb"\\u[dD][89abAB][0-9a-fA-F]{2}", held[cut - 6 : cut]):
@@ -68,10 +68,10 @@ def _plain(escape: re.Match[bytes]) -> bytes:
     return units.decode("utf-16-be", "replace").encode("utf-8", "replace")
 
 
-def unescaped_html(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the blocks of a text that hold character references, with these undone."""
+def unescaped_html(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the blocks of a text that hold HTML character references, with the references decoded."""
     held = before = b""
-    for block in stream_blocks(parts):
+    for block in stream_blocks(chunks):
         held += block
         cut = held.rfind(b"&", max(0, len(held) - _ENTITY))
         cut = len(held) if cut < 0 else cut
@@ -85,17 +85,17 @@ def _html(before: bytes, block: bytes) -> Iterator[bytes]:
         yield html.unescape((before + block).decode("utf-8", "replace")).encode()
 
 
-def embedded_files(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of every file that a text holds as a base64 data URI, one after the other."""
+def embedded_files(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of every file that a text holds as a base64 data URI, in order."""
     held, within = b"", False
-    for block in stream_blocks(parts):
+    for block in stream_blocks(chunks):
         held += block
         while held:
             if not within:
-                found = _URI.search(held)
-                within = found is not None
-                held = held[-_LONGEST_URI:] if found is None else held[found.end() :]
-                if found is None:
+                uri = _URI.search(held)
+                within = uri is not None
+                held = held[-_LONGEST_URI:] if uri is None else held[uri.end() :]
+                if uri is None:
                     break
                 continue
             end = _NOT_BASE64.search(held)

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from heart2heart.active_learning.queue import QueueSettings, select_clips
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.schema.views import VIEWS
-from tests.active_learning.support import NAMES, make_pool, picked, places
+from heart2heart.testing.data_checks import random_pool
+from tests.active_learning.support import NAMES, picked, places
 
 
 @pytest.mark.parametrize("by", NAMES)
 def test_every_method_keeps_every_limit_and_is_repeatable(by: str) -> None:
     rng = np.random.default_rng(5)
-    pool = make_pool(
+    pool = random_pool(
         90, cost=rng.uniform(0.5, 4, 90), duplicate_group=np.where(np.arange(90) % 9 == 0, 0, np.arange(90))
     )
     limits: dict[str, Any] = {"per_patient": 3, "spend": 40.0}
@@ -39,7 +40,7 @@ def test_every_method_keeps_every_limit_and_is_repeatable(by: str) -> None:
 
 @pytest.mark.parametrize("by", NAMES)
 def test_a_whole_pool_can_be_asked_for_once(by: str) -> None:
-    pool = make_pool(20, labeled=8)
+    pool = random_pool(20, labeled=8)
     assert sorted(places(picked(by, pool, 12))) == list(range(8, 20))
     assert len(picked(by, pool, 50)) == 12
 
@@ -48,7 +49,7 @@ def test_a_whole_pool_can_be_asked_for_once(by: str) -> None:
 @given(st.integers(1, 40), st.integers(2, 7), st.integers(0, 99))
 def test_spread_takes_a_second_clip_of_a_patient_last(budget: int, patients: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    pool = make_pool(60, patient=rng.integers(0, patients, 60))
+    pool = random_pool(60, patient=rng.integers(0, patients, 60))
     counts = Counter(pool.patient[places(picked("entropy", pool, budget, spread=True))].tolist())
     left = Counter(pool.patient[~pool.labeled_mask].tolist())
     highest = max(counts.values())
@@ -57,18 +58,18 @@ def test_spread_takes_a_second_clip_of_a_patient_last(budget: int, patients: int
 
 
 def test_a_dear_clip_needs_a_higher_score() -> None:
-    pool = make_pool()
+    pool = random_pool()
     first = places(picked("entropy", pool, 1))[0]
     cost = np.ones(60)
     cost[first] = 1000
-    assert first not in places(picked("entropy", make_pool(cost=cost), 40))
+    assert first not in places(picked("entropy", random_pool(cost=cost), 40))
 
 
 def test_repeats_are_asked_once_and_never_when_one_was_read() -> None:
     picture = np.arange(60)
     picture[[20, 30, 40]] = 20
     picture[[5, 50]] = 5  # clip 5 was read
-    pool = make_pool(duplicate_group=picture)
+    pool = random_pool(duplicate_group=picture)
     chosen = places(picked("random", pool, 60))
     assert len({20, 30, 40} & set(chosen)) == 1
     assert 50 not in chosen
@@ -76,7 +77,7 @@ def test_repeats_are_asked_once_and_never_when_one_was_read() -> None:
 
 
 def test_what_cannot_be_picked_is_said() -> None:
-    pool = make_pool()
+    pool = random_pool()
     with pytest.raises(UnknownNameError, match="unknown method of the queue 'best'"):
         select_clips(pool, QueueSettings(by="best", budget=1))
     with pytest.raises(ConfigError, match="at most 1 of a patient are 10"):

@@ -14,7 +14,8 @@ from scipy.spatial.distance import cdist
 
 from heart2heart.active_learning.pool import ClipPool, Ints, Table
 from heart2heart.active_learning.strategies.last_layer import gradient_factors
-from tests.active_learning.support import CLASSES, make_pool, picked, places, softmax
+from heart2heart.testing.data_checks import CLASSES, random_pool, softmax
+from tests.active_learning.support import picked, places
 
 N, LABELED = 600, 24
 
@@ -53,7 +54,7 @@ def _learned(points: Table, truth: Ints) -> ClipPool:
               "earlier": early.of(points), "student": last.of(points), "teacher": average.of(points)}  # fmt: skip
     count = len(points)
     target = np.where(np.arange(count) < LABELED, truth, -1)
-    return make_pool(count, labeled=LABELED, patient=np.arange(count), target=target, tables=tables)
+    return random_pool(count, labeled=LABELED, patient=np.arange(count), target=target, tables=tables)
 
 
 def _heaps(seed: int) -> tuple[Table, Ints]:
@@ -107,7 +108,7 @@ def test_typiclust_takes_one_of_each_heap_and_no_outlier() -> None:
     rng = np.random.default_rng(2)
     heap = np.repeat(np.arange(8), 30)
     points = np.concatenate([8 * np.eye(8)[heap] + rng.normal(0, 0.6, (240, 8)), rng.uniform(-20, 20, (6, 8))])
-    pool = make_pool(246, labeled=0, patient=np.arange(246), tables={"embeddings": points.astype(np.float32)})
+    pool = random_pool(246, labeled=0, patient=np.arange(246), tables={"embeddings": points.astype(np.float32)})
     chosen = places(picked("typiclust", pool, 8))
     assert len({heap[i] for i in chosen if i < 240}) >= 7
     apart = np.linalg.norm(points[:240] - 8 * np.eye(8)[heap], axis=1)

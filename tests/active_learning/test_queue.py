@@ -26,14 +26,14 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.near_duplicates import find_near_duplicates
+from heart2heart.testing.data_checks import softmax
 from heart2heart.testing.stores import SIZE, random_store
-from tests.active_learning.support import softmax
 
 GEOMETRY = Geometry("tmed2", SIZE)
 
 
 @dataclass(frozen=True)
-class Known:
+class PixelScores:
     """Stands for a run: what it says of a frame follows from the frame's pixels."""
 
     classes: tuple[str, ...] = SCORED_VIEWS
@@ -56,16 +56,18 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> FrameStores:
     return FrameStores([random_store(tmp_path_factory.mktemp("queue") / "store", patients=4)])
 
 
-def said(clip: str, view: str, **more: Any) -> LabelEvent:
+def label_event(clip: str, view: str, **more: Any) -> LabelEvent:
     return replace(LabelEvent(clip, "", view, "reader", "", "page"), **more)
 
 
 def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: FrameStores, tmp_path: Path) -> None:
     clips = sorted(stores.clips["clip"].to_pylist())
-    events = [said(clip, SCORED_VIEWS[place % 4]) for place, clip in enumerate(clips[:10])]
+    events = [label_event(clip, SCORED_VIEWS[place % 4]) for place, clip in enumerate(clips[:10])]
     events.append(replace(events[0], clip=clips[10], view="", answer="unsure"))
     settings = QueueSettings(by="badge", budget=7, per_patient=2)
-    queue = build_queue(stores, settings, events=events, model_outputs=Known(), find_duplicates=find_near_duplicates)
+    queue = build_queue(
+        stores, settings, events=events, model_outputs=PixelScores(), find_duplicates=find_near_duplicates
+    )
     for name in ("queue.parquet", "queue.csv"):
         table = write_queue(queue, settings, tmp_path / name, run="r1")
         found = read_queue(tmp_path / name)
@@ -85,11 +87,11 @@ def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: F
 
 
 def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -> None:
-    queue = build_queue(stores, QueueSettings(by="core_set", budget=1, frames="all"), model_outputs=Known())
+    queue = build_queue(stores, QueueSettings(by="core_set", budget=1, frames="all"), model_outputs=PixelScores())
     frames = stores.frames.to_pylist()
     for place in (0, 17):
         rows = np.array([frame["row"] for frame in frames if frame["clip"] == queue.clips[place]])
-        own = Known().frame_tables(stores.read(rows), {"embeddings", "probabilities"})
+        own = PixelScores().frame_tables(stores.read(rows), {"embeddings", "probabilities"})
         assert queue.pool.table("embeddings")[place] == pytest.approx(own["embeddings"].mean(0), rel=1e-5)
         powers = np.exp(own["probabilities"].mean(0))
         assert queue.pool.table("probabilities")[place] == pytest.approx(powers / powers.sum(), rel=1e-5)
@@ -101,12 +103,12 @@ def test_random_needs_no_run_and_others_say_so(stores: FrameStores) -> None:
     with pytest.raises(ConfigError, match=r"the method margin asks a model.*--run RUN"):
         build_queue(stores, QueueSettings(by="margin", budget=4))
     with pytest.raises(ConfigError, match="poal needs clips labeled"):
-        build_queue(stores, QueueSettings(by="poal", budget=4), model_outputs=Known())
+        build_queue(stores, QueueSettings(by="poal", budget=4), model_outputs=PixelScores())
 
 
 def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
     clips = stores.clips["clip"].to_pylist()
-    events = [said(clip, "OTHER") for clip in clips]
+    events = [label_event(clip, "OTHER") for clip in clips]
     with pytest.raises(ConfigError, match="a budget of 41 clips, but only 40 are left"):
         build_queue(stores, QueueSettings(by="random", budget=41))
     with pytest.raises(MissingInputError, match="no clip is left to be asked for: 40 of 40 were read"):
@@ -116,7 +118,7 @@ def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
 
 
 def test_costs_are_refused_before_a_frame_is_read(stores: FrameStores, tmp_path: Path) -> None:
-    class Unasked(Known):
+    class Unasked(PixelScores):
         def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
             pytest.fail("the run was asked")
 
@@ -136,11 +138,11 @@ def test_a_store_named_twice_is_refused(stores: FrameStores) -> None:
 def test_a_run_of_another_kind_is_refused(stores: FrameStores) -> None:
     settings = QueueSettings(by="margin", budget=3)
     with pytest.raises(UnknownNameError, match="taxonomy 1 does not have: HEAD"):
-        build_queue(stores, settings, model_outputs=Known(classes=("HEAD", "PLAX")))
+        build_queue(stores, settings, model_outputs=PixelScores(classes=("HEAD", "PLAX")))
     with pytest.raises(RunError, match="the stores hold"):
-        build_queue(stores, settings, model_outputs=Known(geometry=Geometry("tmed2", 32)))
+        build_queue(stores, settings, model_outputs=PixelScores(geometry=Geometry("tmed2", 32)))
     with pytest.raises(UnknownNameError, match="unknown view of the run 'A5C'"):
-        build_queue(stores, QueueSettings(by="similar", budget=3, rare=("A5C",)), model_outputs=Known())
+        build_queue(stores, QueueSettings(by="similar", budget=3, rare=("A5C",)), model_outputs=PixelScores())
 
 
 def test_the_same_clip_under_two_names_is_asked_once(tmp_path: Path) -> None:
@@ -177,20 +179,20 @@ def test_clips_are_linked_by_half_of_their_frames() -> None:
 
 
 def test_labels_of_clips_and_of_their_frames_count() -> None:
-    first = said("c1", "PLAX")
-    events = [first, said("c2", "", answer="unusable"), said("c3", "A4C", frame="c3:0001"), said("c4", "A3C"),
-              said("c1", "", kind="retraction", answer="", retracts=first.identifier)]  # fmt: skip
+    first = label_event("c1", "PLAX")
+    events = [first, label_event("c2", "", answer="unusable"), label_event("c3", "A4C", frame="c3:0001"), label_event("c4", "A3C"),
+              label_event("c1", "", kind="retraction", answer="", retracts=first.identifier)]  # fmt: skip
     asked, target = labeled_clips(["c1", "c2", "c3", "c4", "c5"], SCORED_VIEWS, events)
     assert asked.tolist() == [False, True, True, True, False]
     assert target.tolist() == [-1, -1, SCORED_VIEWS.index("A4C"), -1, -1]
 
 
 def test_time_is_the_median_of_the_view_once_there_are_enough() -> None:
-    events = [said(f"a{n}", "A4C", seconds=10.0 + n) for n in range(5)] + [said("b", "PLAX", seconds=2.0)]
+    events = [label_event(f"a{n}", "A4C", seconds=10.0 + n) for n in range(5)] + [label_event("b", "PLAX", seconds=2.0)]
     guess = np.array([SCORED_VIEWS.index("A4C"), SCORED_VIEWS.index("PLAX"), -1])
     assert expected_seconds(guess, SCORED_VIEWS, events).tolist() == [12, 11.5, 11.5]
     with pytest.raises(LabelError, match="no reading in the label book says how long"):
-        expected_seconds(guess, SCORED_VIEWS, [said("c", "PLAX")])
+        expected_seconds(guess, SCORED_VIEWS, [label_event("c", "PLAX")])
 
 
 def test_costs_come_from_a_file(tmp_path: Path) -> None:

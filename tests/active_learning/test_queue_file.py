@@ -15,7 +15,7 @@ from heart2heart.cli import app
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.testing.stores import random_store
-from tests.annotate.support import Client, said, served
+from tests.annotate.support import Client, clip_answer, served
 
 
 def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -> None:
@@ -40,6 +40,6 @@ def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -
             assert [about["clip"] for about in found] == wanted[number : number + len(found)]
             for about in found:
                 assert about["why"] == "drawn at random"
-                client.ask("answers", said(about, "PLAX", number))
+                client.ask("answers", clip_answer(about, "PLAX", number))
                 number += 1
     assert [event.clip for event in LabelStore(labels).events()] == [read, *wanted]

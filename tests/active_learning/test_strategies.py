@@ -31,17 +31,18 @@ from heart2heart.active_learning.strategies.uncertainty import (
     mutual_information,
 )
 from heart2heart.errors import ConfigError
-from tests.active_learning.support import CLASSES, make_pool, picked, places, softmax
+from heart2heart.testing.data_checks import CLASSES, random_pool, softmax
+from tests.active_learning.support import picked, places
 
 
 def test_uncertainties_are_those_of_scikit_activeml() -> None:
-    p = make_pool().table("probabilities").astype(np.float64)
+    p = random_pool().table("probabilities").astype(np.float64)
     assert entropies(p) == pytest.approx(uncertainty_scores(p, method="entropy"), abs=1e-9)
     assert margins(p) == pytest.approx(uncertainty_scores(p, method="margin_sampling"), abs=1e-9)
     for by, method in (("entropy", "entropy"), ("margin", "margin_sampling"), ("least_confidence", "least_confident")):
         scores = uncertainty_scores(p, method=method)
         expected = (12 + np.argsort(-scores[12:], kind="stable")[:9]).tolist()
-        assert places(picked(by, make_pool(), 9)) == expected
+        assert places(picked(by, random_pool(), 9)) == expected
     assert entropies(np.array([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx([0, np.log(2)])
 
 
@@ -57,7 +58,7 @@ def test_bald_is_the_mutual_information_of_one_label() -> None:
 
 
 def test_bald_thins_the_embedding_and_is_repeatable() -> None:
-    pool = make_pool()
+    pool = random_pool()
     draws = list(dropout_probabilities(pool, np.random.default_rng(3)))
     kept = (np.random.default_rng(3).random(6) >= 0.5) * 2.0
     expected = softmax((pool.table("embeddings") * kept) @ pool.table("weights") + pool.table("bias"))
@@ -66,7 +67,7 @@ def test_bald_thins_the_embedding_and_is_repeatable() -> None:
 
 
 def test_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
-    pool = make_pool()
+    pool = random_pool()
     found = places(picked("core_set", pool, 15))
     y = np.where(pool.labeled_mask, 1.0, np.nan)
     expected, _ = k_greedy_center(pool.table("embeddings").astype(np.float64), y, batch_size=15, random_state=0)
@@ -74,14 +75,14 @@ def test_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
 
 
 def test_core_set_without_labels_begins_in_the_middle() -> None:
-    points = make_pool(labeled=0).table("embeddings")
-    first, second = places(picked("core_set", make_pool(labeled=0), 2))
+    points = random_pool(labeled=0).table("embeddings")
+    first, second = places(picked("core_set", random_pool(labeled=0), 2))
     assert first == np.linalg.norm(points - points.mean(0), axis=1).argmin()
     assert second == cdist(points[[first]], points)[0].argmax()
 
 
 def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
-    pool = make_pool(labeled=0)
+    pool = random_pool(labeled=0)
     p, h = pool.table("probabilities").astype(float), pool.table("embeddings").astype(float)
     whole = ((p - np.eye(len(CLASSES))[p.argmax(1)])[:, :, None] * h[:, None, :]).reshape(len(pool), -1)
     picks = picked("badge", pool, 8)
@@ -94,13 +95,13 @@ def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
 
 
 def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> None:
-    pool = make_pool()
+    pool = random_pool()
     points = pool.table("embeddings").astype(float)
     y = np.where(pool.labeled_mask, pool.target, np.nan)
     model = ParzenWindowClassifier(classes=range(4))
     peer = Badge(random_state=0).query(points, y, model, batch_size=1)
     shares = model.fit(points, y).predict_proba(points).astype(np.float32)
-    pool = make_pool(tables={"probabilities": shares, "embeddings": pool.table("embeddings")})
+    pool = random_pool(tables={"probabilities": shares, "embeddings": pool.table("embeddings")})
     assert places(picked("badge", pool, 1)) == list(peer)
     # From the second pick on scikit-activeml also keeps away from the zero gradient, which the authors' code does not.
     errors, h = gradient_factors(pool)
@@ -111,7 +112,7 @@ def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> No
 
 
 def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
-    pool = make_pool()
+    pool = random_pool()
     found = boundary_distances(pool)
     h, w, b = (pool.table(name).astype(float) for name in ("embeddings", "weights", "bias"))
     guess = (h @ w + b).argmax(1)
@@ -128,7 +129,7 @@ def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
 @settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(1, 6))
 def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) -> None:
-    pool = make_pool(24, labeled=8, seed=seed)
+    pool = random_pool(24, labeled=8, seed=seed)
     queries = pool.labeled[np.isin(pool.target[pool.labeled], rare_classes(pool))]
     like = similarities(pool.table("embeddings"), pool.table("embeddings")[queries]).astype(float)
 
@@ -147,16 +148,16 @@ def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) ->
 
 def test_similar_looks_for_views_below_their_share_or_those_named() -> None:
     target = np.where(np.arange(60) < 12, np.where(np.arange(60) < 10, 0, 2), -1)
-    pool = make_pool(target=target)
+    pool = random_pool(target=target)
     assert rare_classes(pool).tolist() == [2]
-    assert rare_classes(make_pool(target=target, rare=(0,))).tolist() == [0]
-    assert rare_classes(make_pool()).tolist() == [0, 1, 2, 3]  # as many of each: none is rare, all count
+    assert rare_classes(random_pool(target=target, rare=(0,))).tolist() == [0]
+    assert rare_classes(random_pool()).tolist() == [0, 1, 2, 3]  # as many of each: none is rare, all count
     with pytest.raises(ConfigError, match="no clip is labeled A2C yet"):
-        picked("similar", make_pool(target=target, rare=(3,)), 2)
+        picked("similar", random_pool(target=target, rare=(3,)), 2)
 
 
 def test_change_disagreement_and_gradient_follow_their_formulas() -> None:
-    pool = make_pool()
+    pool = random_pool()
     p, h = pool.table("probabilities").astype(float), pool.table("embeddings").astype(float)
     moved = [np.sqrt(sum((a - b) ** 2)) for a, b in zip(p, pool.table("earlier").astype(float), strict=True)]
     assert places(picked("tod", pool, 6)) == sorted(range(12, 60), key=lambda i: -moved[i])[:6]
@@ -187,9 +188,9 @@ def test_pareto_fronts_are_peeled_one_by_one(points: list[tuple[int, int]]) -> N
 
 
 def test_poal_prefers_what_is_like_the_labels_at_equal_doubt() -> None:
-    pool = make_pool()
+    pool = random_pool()
     tables = dict(pool.tables) | {"probabilities": np.full((60, 4), 0.25, np.float32)}
-    pool = make_pool(tables=tables)
+    pool = random_pool(tables=tables)
     known = familiarity(pool)
     assert places(picked("poal", pool, 5)) == sorted(range(12, 60), key=lambda i: -known[i])[:5]
     h, covariance = pool.table("embeddings").astype(float), np.zeros((6, 6))
@@ -205,7 +206,7 @@ def test_poal_prefers_what_is_like_the_labels_at_equal_doubt() -> None:
 def test_typicality_and_the_order_of_clusters() -> None:
     from skactiveml.pool._typi_clust import _typicality
 
-    points = make_pool().table("embeddings")
+    points = random_pool().table("embeddings")
     expected = _typicality(points.astype(float), np.arange(60), 20)
     assert typicality(points) == pytest.approx(expected, rel=1e-3)
     assert typicality(points[:1]) == pytest.approx([1])
@@ -213,7 +214,7 @@ def test_typicality_and_the_order_of_clusters() -> None:
     rng = np.random.default_rng(0)
     heap = np.repeat([0, 1, 2], [30, 20, 10])
     embeddings = (np.eye(6)[heap] * 50 + rng.normal(0, 1, (60, 6))).astype(np.float32)
-    pool = make_pool(labeled_mask=np.arange(60) == 0, tables={"embeddings": embeddings})
+    pool = random_pool(labeled_mask=np.arange(60) == 0, tables={"embeddings": embeddings})
     picks = picked("typiclust", pool, 2)
     assert heap[places(picks)].tolist() == [1, 2]
     mine = np.flatnonzero(heap == 1)
@@ -221,12 +222,12 @@ def test_typicality_and_the_order_of_clusters() -> None:
 
 
 def test_vaal_picks_what_looks_least_labeled() -> None:
-    pool = make_pool()
+    pool = random_pool()
     assert places(picked("vaal", pool, 4)) == (12 + np.argsort(-pool.table("vaal")[12:])[:4]).tolist()
 
 
 def test_a_method_says_which_table_it_lacks() -> None:
-    pool = make_pool(tables={})
+    pool = random_pool(tables={})
     with pytest.raises(ConfigError, match="needs the embeddings of a run"):
         picked("core_set", pool, 3)
     assert len(picked("random", pool, 3)) == 3

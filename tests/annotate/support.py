@@ -22,7 +22,7 @@ from heart2heart.testing.stores import random_store
 AT = "2020-01-01T00:00:{:02d}.{:03d}Z"
 
 
-def make_desk(
+def make_assignments(
     folder: Path,
     *,
     patients: int = 2,
@@ -43,7 +43,7 @@ def make_desk(
     )
 
 
-def said(about: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> dict[str, Any]:
+def clip_answer(about: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> dict[str, Any]:
     """Return the answer to a clip as the page sends it."""
     plain = word in ("unsure", "unusable")
     return {

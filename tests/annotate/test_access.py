@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from heart2heart.annotate.suggestions import Suggestion
 from tests.annotate.browsing import Enter, settled
-from tests.annotate.support import make_desk, served
+from tests.annotate.support import make_assignments, served
 
 STYLE = (resources.files("heart2heart.annotate") / "static" / "style.css").read_text(encoding="utf-8")
 PAIRS = (
@@ -64,9 +64,9 @@ def _fits(page: Page) -> None:
 
 
 def test_by_touch_alone_on_a_tablet(tmp_path: Path, enter: Enter) -> None:
-    clips = make_desk(tmp_path, patients=1).clip_order()
+    clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9, "run 1") for clip in clips}
-    desk = make_desk(tmp_path, suggestions=suggestions)
+    desk = make_assignments(tmp_path, suggestions=suggestions)
     with served(desk) as server:
         page = enter(server.address, "Reader 1", tablet=True)
         _fits(page)
@@ -101,7 +101,7 @@ def test_by_touch_alone_on_a_tablet(tmp_path: Path, enter: Enter) -> None:
 
 
 def test_the_focus_is_seen_and_goes_everywhere(tmp_path: Path, enter: Enter) -> None:
-    with served(make_desk(tmp_path, patients=1)) as server:
+    with served(make_assignments(tmp_path, patients=1)) as server:
         page = enter(server.address, "Reader 1")
         seen = set()
         reachable = page.locator("button:visible").count()

@@ -11,17 +11,17 @@ from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelConflictError, MissingInputError
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import LabelEvent
-from tests.annotate.support import AT, make_desk, said
+from tests.annotate.support import AT, clip_answer, make_assignments
 
 
 def _answer(desk: Assignments, rater: str, clip: str, word: str, number: int = 0, **more: object) -> LabelEvent:
     ruling = more.get("kind") == "adjudication"
     about = desk.describe(clip, rater, ruling=ruling)
-    return desk.save(rater, LabelRequest.parse(said(about, word, number, **more), where="test"))
+    return desk.save(rater, LabelRequest.parse(clip_answer(about, word, number, **more), where="test"))
 
 
 def test_clips_are_asked_in_order_and_held_for_who_got_them(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     order = desk.clip_order()
     assert desk.next_clips("a", 3) == order[:3]
     assert desk.next_clips("b", 3) == order[3:6]
@@ -30,7 +30,7 @@ def test_clips_are_asked_in_order_and_held_for_who_got_them(tmp_path: Path) -> N
 
 
 def test_an_answered_clip_is_not_asked_again(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     first, second = desk.clip_order()[:2]
     _answer(desk, "a", first, "A4C")
     assert desk.next_clips("a", 1) == [second]
@@ -38,8 +38,10 @@ def test_an_answered_clip_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
-    suggestions = {clip: Suggestion("A2C", 0.9, "r") for clip in make_desk(tmp_path).clip_order()}
-    desk = make_desk(tmp_path, double=1.0, suggest=True, suggestions=suggestions, queue=dict.fromkeys(suggestions, "w"))
+    suggestions = {clip: Suggestion("A2C", 0.9, "r") for clip in make_assignments(tmp_path).clip_order()}
+    desk = make_assignments(
+        tmp_path, double=1.0, suggest=True, suggestions=suggestions, queue=dict.fromkeys(suggestions, "w")
+    )
     clip = desk.clip_order()[0]
     before = desk.describe(clip, "b")
     _answer(desk, "a", clip, "A4C", confidence=0.75)
@@ -62,9 +64,9 @@ def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
 
 
 def test_what_a_browser_is_told_does_not_say_which_clips_are_read_twice(tmp_path: Path) -> None:
-    clips = make_desk(tmp_path, patients=8).clip_order()
+    clips = make_assignments(tmp_path, patients=8).clip_order()
     suggestions = {clip: Suggestion("A2C", 0.9, "r") for clip in clips}
-    desk = make_desk(
+    desk = make_assignments(
         tmp_path, double=0.4, seed=1, suggest=True, suggestions=suggestions, queue=dict.fromkeys(clips, "margin")
     )
     twice = {clip for clip in clips if desk.readings_wanted(clip) == 2}
@@ -81,18 +83,18 @@ def test_what_a_browser_is_told_does_not_say_which_clips_are_read_twice(tmp_path
 
 
 def test_readings_that_a_queue_wants_hide_as_many_hints(tmp_path: Path) -> None:
-    clips = make_desk(tmp_path, patients=4).clip_order()
+    clips = make_assignments(tmp_path, patients=4).clip_order()
     queue, readings = dict.fromkeys(clips, "doubted"), {clip: 1 + at % 2 for at, clip in enumerate(clips)}
-    desk = make_desk(tmp_path, queue=queue, readings=readings)
+    desk = make_assignments(tmp_path, queue=queue, readings=readings)
     once = [clip for clip in clips if readings[clip] == 1]
     assert 0 < sum(bool(desk.describe(clip, "a")["why"]) for clip in once) < len(once)
 
 
 def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> None:
-    first = make_desk(tmp_path, double=0.5, seed=None)
+    first = make_assignments(tmp_path, double=0.5, seed=None)
     first.settle_plan()
     drawn = first.plan.seed
-    again = make_desk(tmp_path, double=None)
+    again = make_assignments(tmp_path, double=None)
     again.settle_plan()
     assert again.plan == first.plan
     assert [again.readings_wanted(clip) for clip in again.clip_order()] == [
@@ -100,8 +102,8 @@ def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> N
     ]
     for share, seed in ((0.2, None), (0.5, drawn + 1)):
         with pytest.raises(ConfigError, match=rf"0\.5 of its clips read twice \(seed {drawn}\).*--replan"):
-            make_desk(tmp_path, double=share, seed=seed).settle_plan()
-    changed = make_desk(tmp_path, double=0.2, replan=True)
+            make_assignments(tmp_path, double=share, seed=seed).settle_plan()
+    changed = make_assignments(tmp_path, double=0.2, replan=True)
     changed.settle_plan()
     assert changed.plan == DoubleReadingPlan(0.2, drawn)
     with sqlite3.connect(changed.label_store.path) as connection:
@@ -112,7 +114,7 @@ def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> N
 
 
 def test_an_adjudicator_is_asked_last_and_told_of_clips_of_their_own(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, double=1.0)
+    desk = make_assignments(tmp_path, double=1.0)
     first, second, third = desk.clip_order()[:3]
     for clip, readers in ((first, "zb"), (second, "ab"), (third, "za")):
         for reader, word in zip(readers, ("A4C", "A2C"), strict=True):
@@ -124,10 +126,10 @@ def test_an_adjudicator_is_asked_last_and_told_of_clips_of_their_own(tmp_path: P
 
 
 def test_the_suggestion_and_the_reason_are_shown_when_asked_for(tmp_path: Path) -> None:
-    clips = make_desk(tmp_path).clip_order()
+    clips = make_assignments(tmp_path).clip_order()
     suggestions = {clips[1]: Suggestion("A2C", 0.9, "r")}
     queue = {clips[1]: "margin 0.1", clips[0]: "random", "gone": "x"}
-    desk = make_desk(tmp_path, suggest=True, suggestions=suggestions, queue=queue)
+    desk = make_assignments(tmp_path, suggest=True, suggestions=suggestions, queue=queue)
     assert desk.next_clips("a", 9) == [clips[1], clips[0]]
     shown = desk.describe(clips[1], "a")
     assert (shown["suggestion"], shown["why"]) == ({"view": "A2C", "probability": 0.9}, "margin 0.1")
@@ -136,43 +138,43 @@ def test_the_suggestion_and_the_reason_are_shown_when_asked_for(tmp_path: Path) 
     assert (event.suggestion, event.suggestion_shown, event.source, event.seconds) == ("A2C", True, "page", 1.5)
     assert event.frame_hash == desk.catalog.clips[clips[1]].frame_hash
     assert not _answer(desk, "a", clips[0], "A4C", shown=True).suggestion_shown
-    hidden = make_desk(tmp_path, suggestions=suggestions)
+    hidden = make_assignments(tmp_path, suggestions=suggestions)
     assert hidden.describe(clips[1], "b")["suggestion"] is None
 
 
 def test_two_who_saw_the_same_clip_do_not_write_over_each_other(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     clip = desk.clip_order()[0]
     seen = desk.describe(clip, "b")
     _answer(desk, "a", clip, "A4C")
     with pytest.raises(LabelConflictError, match="got a label while it was on the screen"):
-        desk.save("b", LabelRequest.parse(said(seen, "A2C"), where="test"))
+        desk.save("b", LabelRequest.parse(clip_answer(seen, "A2C"), where="test"))
     now = desk.describe(clip, "b", label_known=True)
     assert (now["said"], now["seen"] > seen["seen"]) == (["A4C"], True)
-    desk.save("b", LabelRequest.parse(said(now, "A2C", 1), where="test"))
+    desk.save("b", LabelRequest.parse(clip_answer(now, "A2C", 1), where="test"))
     assert desk.disagreements() == [clip]
 
 
 @pytest.mark.parametrize("double", [0.0, 1.0])
 def test_two_windows_of_one_rater_do_not_write_over_each_other(tmp_path: Path, double: float) -> None:
-    desk = make_desk(tmp_path, double=double)
+    desk = make_assignments(tmp_path, double=double)
     clip = desk.clip_order()[0]
     seen = desk.describe(clip, "a")
-    desk.save("a", LabelRequest.parse(said(seen, "A4C"), where="test"))
+    desk.save("a", LabelRequest.parse(clip_answer(seen, "A4C"), where="test"))
     with pytest.raises(LabelConflictError):
-        desk.save("a", LabelRequest.parse(said(seen, "A2C", 1), where="test"))
+        desk.save("a", LabelRequest.parse(clip_answer(seen, "A2C", 1), where="test"))
     assert desk.describe(clip, "a")["mine"] == "A4C"
 
 
 def test_the_same_answer_sent_twice_is_one_event(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
-    answer = LabelRequest.parse(said(desk.describe(desk.clip_order()[0], "a"), "A4C"), where="test")
+    desk = make_assignments(tmp_path)
+    answer = LabelRequest.parse(clip_answer(desk.describe(desk.clip_order()[0], "a"), "A4C"), where="test")
     assert desk.save("a", answer) == desk.save("a", answer)
     assert len(desk.label_store.events()) == 1
 
 
 def test_an_answer_is_taken_back_by_who_gave_it(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     clip = desk.clip_order()[0]
     event = _answer(desk, "a", clip, "A4C")
     asked = RetractionRequest(answers=(SavedLabel(clip=clip, event=event.identifier),), at=AT.format(9, 0))
@@ -184,7 +186,7 @@ def test_an_answer_is_taken_back_by_who_gave_it(tmp_path: Path) -> None:
 
 
 def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     clips = desk.clip_order()[:3]
     given = [SavedLabel(clip=clip, event=_answer(desk, "a", clip, "A4C").identifier) for clip in clips]
     other = SavedLabel(clip=desk.clip_order()[3], event=_answer(desk, "b", desk.clip_order()[3], "A4C").identifier)
@@ -198,9 +200,9 @@ def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> N
 
 
 def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:
-    clips = make_desk(tmp_path).clip_order()
+    clips = make_assignments(tmp_path).clip_order()
     suggestions = {clip: Suggestion("A4C" if at % 2 else "PLAX", 0.5 + at / 100, "r") for at, clip in enumerate(clips)}
-    desk = make_desk(tmp_path, suggestions=suggestions)
+    desk = make_assignments(tmp_path, suggestions=suggestions)
     assert desk.grid_counts() == {"A4C": 5, "PLAX": 5}
     assert desk.grid("a", "A4C", 3) == [clips[9], clips[7], clips[5]]
     assert desk.grid("b", "A4C", 30) == [clips[3], clips[1]]
@@ -211,23 +213,23 @@ def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"answer": "unusable"}, {"view": ""}, {"view": "A9C"}])
 def test_answers_that_contradict_themselves(tmp_path: Path, changes: dict[str, str]) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     about = desk.describe(desk.clip_order()[0], "a")
     with pytest.raises(ConfigError):
-        desk.save("a", LabelRequest.parse(said(about, "A4C") | changes, where="test"))
+        desk.save("a", LabelRequest.parse(clip_answer(about, "A4C") | changes, where="test"))
     assert desk.label_store.events() == []
 
 
 def test_a_clip_that_nobody_has(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     about = desk.describe(desk.clip_order()[0], "a") | {"clip": "../../etc/passwd"}
     with pytest.raises(MissingInputError, match="not in the store"):
-        desk.save("a", LabelRequest.parse(said(about, "A4C"), where="test"))
+        desk.save("a", LabelRequest.parse(clip_answer(about, "A4C"), where="test"))
     assert desk.label_store.events() == []
 
 
 def test_what_another_program_writes_is_seen(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, double=1.0)
+    desk = make_assignments(tmp_path, double=1.0)
     first, second, third = desk.clip_order()[:3]
     desk.label_store.append(
         [LabelEvent(first, "", "A4C", "csv 1", "", "csv:x"), LabelEvent(first, "", "A2C", "csv 2", "", "x")]

@@ -16,12 +16,12 @@ from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.testing.stores import random_store
 from tests.annotate.browsing import Enter, press, settled
-from tests.annotate.support import make_desk, served
+from tests.annotate.support import make_assignments, served
 from tests.annotate.test_load import free_port, running
 
 
 def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
-    desk = make_desk(tmp_path, patients=1, double=1.0)
+    desk = make_assignments(tmp_path, patients=1, double=1.0)
     with served(desk) as server:
         one = enter(server.address, "Reader 1")
         expect(one.locator("#sheet li")).to_have_count(5)
@@ -74,7 +74,7 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
 
 
 def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
-    desk = make_desk(tmp_path, patients=2)
+    desk = make_assignments(tmp_path, patients=2)
     clip = desk.clip_order()[0]
     with served(desk) as server:
         page = enter(server.address, "Reader 1")
@@ -106,9 +106,9 @@ def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) ->
 
 
 def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter) -> None:
-    clips = make_desk(tmp_path, patients=1).clip_order()
+    clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9 - at / 100, "run 1") for at, clip in enumerate(clips)}
-    desk = make_desk(tmp_path, suggestions=suggestions)
+    desk = make_assignments(tmp_path, suggestions=suggestions)
     with served(desk) as server:
         page = enter(server.address, "Reader 1")
         page.get_by_role("button", name="Grid").click()

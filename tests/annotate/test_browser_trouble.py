@@ -12,14 +12,14 @@ from playwright.sync_api import expect
 from heart2heart.annotate.auth import Raters
 from heart2heart.testing.stores import random_store
 from tests.annotate.browsing import Enter, press, settled
-from tests.annotate.support import make_desk, served
+from tests.annotate.support import make_assignments, served
 
 
 def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, enter: Enter) -> None:
     file = tmp_path / "raters.json"
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(file)
-    desk = make_desk(tmp_path, raters=file)
+    desk = make_assignments(tmp_path, raters=file)
     with served(desk) as server:
         page = enter(server.address, token)
         for hidden in ("Disagreements", "Agreement"):  # for adjudicators
@@ -51,7 +51,7 @@ def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, ente
 
 def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: Path, enter: Enter) -> None:
     root = random_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     first, second = desk.clip_order()
     with served(desk) as server:
         page = enter(server.address, "Reader 1")

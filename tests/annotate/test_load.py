@@ -21,7 +21,7 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.testing.stores import random_store
-from tests.annotate.support import Client, make_desk, said, served
+from tests.annotate.support import Client, clip_answer, make_assignments, served
 
 RATERS = 20
 
@@ -33,7 +33,7 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
     while clips := client.ask("work", {"count": 4})["clips"]:
         for about in clips:
             word = words[len(saved) % len(words)]
-            answer = said(about, word, len(saved))
+            answer = clip_answer(about, word, len(saved))
             status, content, _ = client.raw("/api/answers", answer)
             while status == 503:  # another program held the book for long: sent again, as the page does
                 status, content, _ = client.raw("/api/answers", answer)
@@ -45,7 +45,7 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
 
 @pytest.mark.parametrize("double", [0.0, 1.0])
 def test_twenty_raters_at_once_lose_nothing(tmp_path: Path, double: float) -> None:
-    desk = make_desk(tmp_path, patients=10, double=double)
+    desk = make_assignments(tmp_path, patients=10, double=double)
     with served(desk) as server, ThreadPoolExecutor(RATERS) as pool:
         told = list(pool.map(lambda at: _label_all(server.port, f"rater {at}"), range(RATERS)))
     kept = {(event.rater, event.clip): event.view for event in desk.label_store.events()}
@@ -85,7 +85,7 @@ def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) ->
         client = Client(port).enter(rater)
         while True:
             for about in client.ask("work", {"count": 10})["clips"]:
-                answer = said(about, "A4C", int(rater))
+                answer = clip_answer(about, "A4C", int(rater))
                 sent.append((rater, answer))
                 client.ask("answers", answer)
                 saved.append(answer["clip"])
@@ -114,7 +114,7 @@ def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) ->
 
 def test_a_book_that_grows_while_others_read_it(tmp_path: Path) -> None:
     """An import into the same book while raters label: each sees the other's events, none is lost."""
-    desk = make_desk(tmp_path, patients=4)
+    desk = make_assignments(tmp_path, patients=4)
     stop = threading.Event()
 
     def imports() -> int:

@@ -10,7 +10,7 @@ from heart2heart.annotate.progress_tables import (
     progress_tables,
 )
 from heart2heart.labels.events import LabelEvent
-from tests.annotate.support import make_desk
+from tests.annotate.support import make_assignments
 
 
 def _say(clip: str, rater: str, word: str, kind: str = "label", seconds: float | None = None) -> LabelEvent:
@@ -25,7 +25,7 @@ def _facts(table: PageTable) -> dict[str, str]:
 
 
 def test_progress(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path, double=1.0)
+    desk = make_assignments(tmp_path, double=1.0)
     one, two, three, four = desk.clip_order()[:4]
     desk.label_store.append(
         [
@@ -56,7 +56,7 @@ def test_progress(tmp_path: Path) -> None:
 
 
 def test_nothing_yet(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     overall, _, rater, view = progress_tables(desk)
     assert _facts(overall)["Time left, one person"] == "not known yet"
     assert (rater.rows, view.rows) == ((), ())

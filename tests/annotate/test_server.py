@@ -20,14 +20,14 @@ from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelError, RemoteError
 from heart2heart.testing.stores import SIZE, random_store
-from tests.annotate.support import AT, Client, make_desk, said, served
+from tests.annotate.support import AT, Client, clip_answer, make_assignments, served
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Assignments:
     folder = tmp_path_factory.mktemp("page")
-    suggestions = {clip: Suggestion("A4C", 0.9, "r") for clip in make_desk(folder).clip_order()}
-    return make_desk(folder, suggestions=suggestions)
+    suggestions = {clip: Suggestion("A4C", 0.9, "r") for clip in make_assignments(folder).clip_order()}
+    return make_assignments(folder, suggestions=suggestions)
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +123,9 @@ def test_an_answer_a_conflict_and_an_undo(port: int, desk: Assignments) -> None:
     one, two = Client(port).enter("one"), Client(port).enter("two")
     about = one.ask("work", {"count": 1})["clips"][0]
     seen = two.ask(f"clips/{about['clip']}")
-    saved = one.ask("answers", said(about, "A4C", 1))
+    saved = one.ask("answers", clip_answer(about, "A4C", 1))
     assert (saved["now"]["mine"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
-    status, content, _ = two.raw("/api/answers", said(seen, "A2C", 2))
+    status, content, _ = two.raw("/api/answers", clip_answer(seen, "A2C", 2))
     assert status == 409
     assert json.loads(content)["now"]["said"] == ["A4C"]
     back = {"answers": [{"clip": about["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
@@ -140,31 +140,31 @@ def test_grid_progress_and_agreement(port: int) -> None:
     before = client.ask("grid")["counts"]["A4C"]
     found = client.ask("grid", {"view": "A4C"})
     assert found["clips"]
-    client.ask("answers", said(found["clips"][0], "A4C", 50, shown=True))
+    client.ask("answers", clip_answer(found["clips"][0], "A4C", 50, shown=True))
     assert client.ask("grid")["counts"]["A4C"] == before - 1
     assert client.ask("progress")["tables"][0]["title"] == "All clips"
     assert client.ask("agreement")["tables"][0]["columns"] == ["rater", "rater", "both read", "same", "share"]
 
 
 def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     with served(desk) as server:
         client = Client(server.port).enter("a")
         about = client.ask("work", {"count": 1})["clips"][0]
         other = sqlite3.connect(desk.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        status, error = client.refused("answers", said(about, "A4C"))
+        status, error = client.refused("answers", clip_answer(about, "A4C"))
         assert (status, "another program holds this label book" in error) == (503, True)
         assert str(tmp_path) not in error
         other.execute("ROLLBACK")
         other.execute("PRAGMA user_version = 99")
         other.close()
-        status, error = client.refused("answers", said(about, "A4C"))
+        status, error = client.refused("answers", clip_answer(about, "A4C"))
         assert (status, "newer version" in error) == (503, True)
         with sqlite3.connect(desk.label_store.path) as connection:
             connection.execute("PRAGMA user_version = 3")
         connection.close()
-        assert client.ask("answers", said(about, "A4C"))["now"]["mine"] == "A4C"
+        assert client.ask("answers", clip_answer(about, "A4C"))["now"]["mine"] == "A4C"
     with sqlite3.connect(desk.label_store.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -173,24 +173,24 @@ def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(
 
 
 def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     root = tmp_path / "store"
     with served(desk) as server:
         client = Client(server.port).enter("a")
         clips = client.ask("work", {"count": 10})["clips"]
         shutil.rmtree(root)
-        assert client.refused("answers", said(clips[0], "A4C"))[0] == 410
+        assert client.refused("answers", clip_answer(clips[0], "A4C"))[0] == 410
         assert client.refused(f"clips/{clips[0]['clip']}/frames")[0] == 410
         random_store(root, sites=["A"], patients=1, seed=1)
-        status, error = client.refused("answers", said(clips[0], "A4C"))
+        status, error = client.refused("answers", clip_answer(clips[0], "A4C"))
         assert (status, "frames of this clip changed" in error) == (409, True)
-        status, error = client.refused("answers", said(clips[9], "A4C"))
+        status, error = client.refused("answers", clip_answer(clips[9], "A4C"))
         assert (status, "no longer" in error) == (404, True)
         now = client.ask(f"clips/{clips[0]['clip']}")
-        saved = client.ask("answers", said(now, "A4C"))
+        saved = client.ask("answers", clip_answer(now, "A4C"))
         shutil.rmtree(root)
         random_store(root, sites=["B"], patients=1)
-        again = client.ask("answers", said(now, "A4C"))  # because the first reply did not arrive
+        again = client.ask("answers", clip_answer(now, "A4C"))  # because the first reply did not arrive
         assert again == {"event": saved["event"], "now": None}
         back = {"answers": [{"clip": now["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
         client.ask("taken-back", back)
@@ -204,7 +204,7 @@ def test_with_tokens(tmp_path: Path) -> None:
     raters, judge = raters.with_added("judge", adjudicator=True, days=9, today=date.today())
     raters, old = raters.with_added("old", adjudicator=True, days=-1, today=date.today())
     raters.write(file)
-    with served(make_desk(tmp_path, raters=file)) as server:
+    with served(make_assignments(tmp_path, raters=file)) as server:
         client = Client(server.port)
         assert client.ask("me") == {"enter": "Sign in with your token", "by": "token"}
         assert client.refused("work", {}) == (401, "Sign in with your token")
@@ -223,14 +223,14 @@ def test_with_tokens(tmp_path: Path) -> None:
         assert "Disagreements to decide" not in [row[0] for row in tables[0]["rows"]]
         assert "disagreements" not in tables[1]["columns"]
         about = client.ask("work", {"count": 1})["clips"][0]
-        assert client.refused("answers", said(about, "A4C", kind="adjudication"))[0] == 400
+        assert client.refused("answers", clip_answer(about, "A4C", kind="adjudication"))[0] == 400
         assert Client(server.port).enter(judge).ask("review") == {"clips": []}
         raters.without("reader").write(file)
-        assert client.refused("answers", said(about, "A4C"))[0] == 401
+        assert client.refused("answers", clip_answer(about, "A4C"))[0] == 401
 
 
 def test_an_address_that_is_taken_and_a_certificate_that_is_none(tmp_path: Path) -> None:
-    desk = make_desk(tmp_path)
+    desk = make_assignments(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = AnnotationSettings(port=taken.getsockname()[1])
         with pytest.raises(RemoteError, match="cannot listen at port"):

@@ -17,7 +17,7 @@ import pytest
 
 from heart2heart.annotate.auth import Raters
 from heart2heart.testing.stores import random_store
-from tests.annotate.support import Client, make_desk, served
+from tests.annotate.support import Client, make_assignments, served
 
 NAME = "echo-labels.example"
 
@@ -70,7 +70,7 @@ def test_a_page_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
     page, key = certificate
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(tmp_path / "raters.json")
-    desk = make_desk(
+    desk = make_assignments(
         tmp_path, bind="0.0.0.0", names=(NAME,), raters=tmp_path / "raters.json", certificate=page, private_key=key
     )
     trusted = ssl.create_default_context(cafile=page)

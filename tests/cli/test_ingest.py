@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 CLI = (sys.executable, "-c", "from heart2heart.cli import main; main()", "ingest")
 
@@ -19,7 +19,7 @@ def _ingest(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_limits_of_one_file_are_options(tmp_path: Path) -> None:
-    write(tmp_path / "in" / "clip", film(4))
+    write(tmp_path / "in" / "clip", speckle_frames(4))
     short = _ingest(tmp_path, "--file-seconds", "0.001")
     assert short.returncode == 2
     assert "failed:timeout" in short.stdout
@@ -33,7 +33,7 @@ def test_the_limits_of_one_file_are_options(tmp_path: Path) -> None:
     [(("--file-memory", "2"), "2048MiB"), (("--file-memory", "1MiB"), "64"), (("--file-seconds", "0"), "seconds")],
 )
 def test_limits_that_cannot_be_are_one_line(tmp_path: Path, option: tuple[str, str], said: str) -> None:
-    write(tmp_path / "in" / "clip", film(2))
+    write(tmp_path / "in" / "clip", speckle_frames(2))
     done = _ingest(tmp_path, *option)
     assert done.returncode == 2
     assert said in done.stderr

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from heart2heart import __version__, progress
 from heart2heart.cli import PANELS, app
-from heart2heart.named_configs import config_names, find_config
+from heart2heart.config import config_names, find_config
 from heart2heart.progress import Verbosity
 from heart2heart.testing.stores import random_store
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 BOTH, VIEWS, POOL = "view_and_diagnosis_labeled_set", "view_labeled_set", "unlabeled_set"
 SPLIT_HEAD = "query_key,view_label,diagnosis_label,view_classifier_split,diagnosis_classifier_split,SourceFolder"
@@ -177,9 +177,9 @@ def mimic(root: Path) -> Path:
     rows = []
     for index, (subject, study) in enumerate((("100", "900"), ("100", "900"), ("200", "901"))):
         name = f"files/p{subject[:2]}/p{subject}/s{study}/{study}_{index:04d}.dcm"
-        write(root / name, film(3, seed=index), PatientID=subject, SOPInstanceUID=f"1.2.3.{index}")
+        write(root / name, speckle_frames(3, seed=index), PatientID=subject, SOPInstanceUID=f"1.2.3.{index}")
         rows.append(f"{subject},{study},,{name}")
-    write(root / "files" / "stray.dcm", film(3, seed=9), PatientID="300", SOPInstanceUID="1.2.3.9")
+    write(root / "files" / "stray.dcm", speckle_frames(3, seed=9), PatientID="300", SOPInstanceUID="1.2.3.9")
     rows += ["200,901,,files/p20/p200/s901/901_0099.dcm", "200,901,,../stray.dcm", "200,901,,/etc/hostname"]
     table(root / "echo-record-list.csv", RECORD_HEAD, rows)
     return root

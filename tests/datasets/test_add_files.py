@@ -123,7 +123,7 @@ def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
 SLOW = """
 import sys, time
 from pathlib import Path
-from heart2heart.ingest import publish_buffer
+from heart2heart.ingest import ledger
 from heart2heart.datasets import add_files, tmed2
 from heart2heart.datasets.prepare import FilePreparer
 plain = FilePreparer.__call__
@@ -131,7 +131,7 @@ def slow(self, work):
     time.sleep(0.02)
     return plain(self, work)
 FilePreparer.__call__ = slow
-publish_buffer._MAX_WAITING_ENTRIES = 5
+ledger._MAX_WAITING_ENTRIES = 5
 add_files.add_manifest(tmed2.scan(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 

@@ -9,7 +9,7 @@ from heart2heart.datasets.mimic import add_mimic, read_record_list
 from heart2heart.errors import ConfigError, LabelError, MissingInputError
 from heart2heart.store.frame_store import FrameStore
 from tests.datasets import miniature
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 
 def test_listed_files_are_ingested_and_the_rest_is_told(tmp_path: Path) -> None:
@@ -29,7 +29,9 @@ def test_listed_files_are_ingested_and_the_rest_is_told(tmp_path: Path) -> None:
 
 def test_headers_that_split_a_patient_are_told(tmp_path: Path) -> None:
     root = miniature.mimic(tmp_path / "in")
-    write(root / "files/p10/p100/s900/900_0001.dcm", film(3, seed=1), PatientID="101", SOPInstanceUID="1.2.3.1")
+    write(
+        root / "files/p10/p100/s900/900_0001.dcm", speckle_frames(3, seed=1), PatientID="101", SOPInstanceUID="1.2.3.1"
+    )
     report = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
     assert "the headers name 3 patients, the list 2" in " ".join(report.notes)
 

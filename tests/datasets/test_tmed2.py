@@ -8,8 +8,7 @@ import pytest
 from heart2heart.datasets import tmed2
 from heart2heart.datasets.add_files import add_manifest
 from heart2heart.datasets.manifest import clip_id
-from heart2heart.errors import LabelError
-from heart2heart.errors import MissingInputError
+from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore

@@ -7,16 +7,16 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 
 from heart2heart.deidentify.allow_list import technical_dataset
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.deidentify.vocabulary import coded_view as view_by_code
 from heart2heart.deidentify.vocabulary import protocol_number
-from tests.dicom.build import dataset, film
+from tests.dicom.build import dataset, speckle_frames
 
 PLANTED = "Planted^Person"
 
 
 def test_only_named_tags_get_through() -> None:
-    made = dataset(film(1))
+    made = dataset(speckle_frames(1))
     for name in (
         "PatientName", "PatientComments", "InstitutionName", "StudyDescription", "SeriesDescription", "OperatorsName",
         "StageName", "ViewName", "ImageComments", "StationName", "AccessionNumber", "DeviceSerialNumber",

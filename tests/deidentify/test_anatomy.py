@@ -12,7 +12,7 @@ from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.anatomy import is_not_cardiac
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 
 def header(**tags: Any) -> Dataset:
@@ -76,7 +76,7 @@ def test_any_text_is_judged(one: str, other: str) -> None:
 
 def test_the_flag_leaves_and_nothing_else(tmp_path: Path) -> None:
     said = {"StudyDescription": "US KIDNEY of somebody", "ProtocolName": "Renal, somebody"}
-    path = write(tmp_path / "a", film(2), **said)
+    path = write(tmp_path / "a", speckle_frames(2), **said)
     clip = load_clip(path, geometry=Geometry("tmed2", 32))
     assert "not_a_heart_preset" in clip.facts.flags
     assert clip.facts.mode == "b_mode"

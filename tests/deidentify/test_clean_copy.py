@@ -15,12 +15,11 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
 from tests.deidentify.test_burned_in_text import WORDS, drawn, tissue
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 DOOR = Pseudonymizer(Key(b"k" * 32))
 STORE = Path(data_store.__file__).parent / "data"
@@ -50,7 +49,7 @@ def frames(path: Path) -> PreparedClip:
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless])
 def test_the_copy_is_dicom_that_says_what_was_done(syntax: str, tmp_path: Path) -> None:
-    path = write(tmp_path / "one", film(5), syntax, SyntheticData="YES", StageName="Peak", PatientAge="097Y")
+    path = write(tmp_path / "one", speckle_frames(5), syntax, SyntheticData="YES", StageName="Peak", PatientAge="097Y")
     found = copied(path, tmp_path / "clean.dcm")
     assert found.file_meta.TransferSyntaxUID == (JPEGBaseline8Bit if syntax == JPEGBaseline8Bit else RLELossless)
     assert (found.PatientIdentityRemoved, found.LongitudinalTemporalInformationModified) == ("YES", "MODIFIED")
@@ -111,7 +110,7 @@ def test_without_a_trusted_region_the_sector_moves_by_a_cell_at_most(path: Path,
 
 
 def test_damaged_frames_are_left_out_and_times_follow(tmp_path: Path) -> None:
-    path = write(tmp_path / "one", film(6), JPEGBaseline8Bit)
+    path = write(tmp_path / "one", speckle_frames(6), JPEGBaseline8Bit)
     raw = bytearray(path.read_bytes())
     starts = [at for at in range(len(raw)) if raw[at : at + 3] == b"\xff\xd8\xff"]
     raw[starts[2] + 2 : starts[2] + 40] = bytes(38)

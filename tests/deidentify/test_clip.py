@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 
 from heart2heart.deidentify.clip import KnownContentError, load_clip
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.schema.store import CLIPS, FRAMES
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 GEOMETRY = Geometry("tmed2", 64)
 MAKE = Pseudonymizer(Key(bytes(32)))
 
 
 def test_rows_fit_the_stores_schema(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dcm", film(4), SyntheticData="YES")
+    path = write(tmp_path / "a.dcm", speckle_frames(4), SyntheticData="YES")
     clip = load_clip(path, geometry=GEOMETRY, pseudonymizer=MAKE, site="s")
     row = clip.row("s", "c1")
     assert set(row) == set(CLIPS.names) - {"n_frames", "pixel_hash"}
@@ -39,16 +38,16 @@ def test_a_stress_protocol_ends_in_the_clips_row(tmp_path: Path) -> None:
         "ViewName": "AP4",
         "ViewNumber": 4,
     }
-    row = load_clip(write(tmp_path / "a", film(2), **protocol), geometry=GEOMETRY).row("s", "c")
+    row = load_clip(write(tmp_path / "a", speckle_frames(2), **protocol), geometry=GEOMETRY).row("s", "c")
     names = ("stage", "stage_number", "n_stages", "view_name", "view_number", "n_views", "view_code")
     assert [row[name] for name in names] == ["peak", 2, 3, "A4C", 4, None, None]
     free: dict[str, Any] = {"StageName": "Ward 7", "StageNumber": 0, "ViewName": "Bed by window"}
-    row = load_clip(write(tmp_path / "b", film(2), **free), geometry=GEOMETRY).row("s", "c")
+    row = load_clip(write(tmp_path / "b", speckle_frames(2), **free), geometry=GEOMETRY).row("s", "c")
     assert [row[name] for name in names] == [None] * 7
 
 
 def test_a_kept_frame_does_not_depend_on_which_others_are_kept(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dcm", film(20))
+    path = write(tmp_path / "a.dcm", speckle_frames(20))
     whole, few = (load_clip(path, geometry=GEOMETRY, rule=rule) for rule in ("all", "even:4"))
     kept = [frame["index"] for frame in few.frames]
     assert np.array_equal(few.pixels, whole.pixels[kept])
@@ -57,7 +56,7 @@ def test_a_kept_frame_does_not_depend_on_which_others_are_kept(tmp_path: Path) -
 
 
 def test_what_is_outside_region_and_sector_is_black(tmp_path: Path) -> None:
-    pictures = film(8)
+    pictures = speckle_frames(8)
     marked = pictures.copy()
     marked[:, :8] = 255  # above the region
     marked[:, 60:90, 18:24] = 255  # inside the region, beside the fan
@@ -83,7 +82,7 @@ def test_unequal_spacing_becomes_square(tmp_path: Path) -> None:
 
     item = region()
     item.PhysicalDeltaY = 0.025  # pixels are twice as wide as high
-    path = write(tmp_path / "a.dcm", film(4), SequenceOfUltrasoundRegions=[item])
+    path = write(tmp_path / "a.dcm", speckle_frames(4), SequenceOfUltrasoundRegions=[item])
     clip = load_clip(path, geometry=GEOMETRY)
     x0, y0, x1, y1 = clip.facts.box
     filled = clip.pixels.max(axis=(0, 2)) > 0

@@ -27,7 +27,7 @@ BOX = (16, 8, 111, 87)  # x0, y0, x1, y1 of the region, last pixels included
 NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian)
 
 
-def film(n: int = 6, *, seed: int = 0, colour: bool = False) -> npt.NDArray[np.uint8]:
+def speckle_frames(n: int = 6, *, seed: int = 0, colour: bool = False) -> npt.NDArray[np.uint8]:
     """Return uint8 RGB `(n, ROWS, COLUMNS, 3)`: a fan of moving speckle in the region, and a caption beside it."""
     draw = np.random.default_rng(seed)
     y, x = np.indices((ROWS, COLUMNS))
@@ -101,5 +101,5 @@ def write(
 ) -> Path:
     """Write one clip and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(dataset(film() if pictures is None else pictures, syntax, **tags)))
+    path.write_bytes(encoded(dataset(speckle_frames() if pictures is None else pictures, syntax, **tags)))
     return path

@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from heart2heart.deidentify.clip import PreparedClip, load_clip
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import NATIVE, dataset, encoded, film, write
+from tests.dicom.build import NATIVE, dataset, encoded, speckle_frames, write
 
 N = 6
 
@@ -39,7 +39,7 @@ def code_of(path: Path, **options: Any) -> str:
 
 def test_no_preamble_is_read_and_flagged(tmp_path: Path) -> None:
     path = tmp_path / "clip"
-    path.write_bytes(encoded(dataset(film(N)), preamble=False))
+    path.write_bytes(encoded(dataset(speckle_frames(N)), preamble=False))
     clip = load(path)
     assert clip.facts.flags == ("no_preamble",)
     assert clip.facts.n_source == N
@@ -48,7 +48,7 @@ def test_no_preamble_is_read_and_flagged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("syntax", [NATIVE[0], JPEGBaseline8Bit, RLELossless])
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_a_cut_file_yields_its_whole_frames(tmp_path: Path, syntax: str, share: float) -> None:
-    whole = write(tmp_path / "a.dcm", film(N), syntax)
+    whole = write(tmp_path / "a.dcm", speckle_frames(N), syntax)
     raw = whole.read_bytes()
     cut = tmp_path / "b.dcm"
     cut.write_bytes(raw[: int(len(raw) * share)])
@@ -59,7 +59,7 @@ def test_a_cut_file_yields_its_whole_frames(tmp_path: Path, syntax: str, share: 
 
 
 def test_a_file_cut_before_its_first_frame_is_whole(tmp_path: Path) -> None:
-    raw = write(tmp_path / "a.dcm", film(N)).read_bytes()
+    raw = write(tmp_path / "a.dcm", speckle_frames(N)).read_bytes()
     (tmp_path / "b.dcm").write_bytes(raw[: -(N * 96 * 128 * 3) + 100])
     assert code_of(tmp_path / "b.dcm") == "failed:truncated"
     (tmp_path / "c.dcm").write_bytes(raw[:300])
@@ -69,15 +69,15 @@ def test_a_file_cut_before_its_first_frame_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("syntax", [NATIVE[0], JPEGBaseline8Bit, RLELossless])
 @pytest.mark.parametrize("declared", [None, 0, N - 2, N + 4])
 def test_a_wrong_number_of_frames_is_counted(tmp_path: Path, syntax: str, declared: int | None) -> None:
-    clip = load(write(tmp_path / "a.dcm", film(N), syntax, NumberOfFrames=declared))
+    clip = load(write(tmp_path / "a.dcm", speckle_frames(N), syntax, NumberOfFrames=declared))
     assert clip.facts.n_source == N
     assert clip.facts.flags == ("frame_count",)
 
 
 def test_a_corrupt_frame_is_left_out_or_fails_the_clip(tmp_path: Path) -> None:
-    frames = [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=90) for picture in film(N)]
+    frames = [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=90) for picture in speckle_frames(N)]
     frames[2] = frames[2][: len(frames[2]) // 2] + b"\xff\xd9"
-    path = write(tmp_path / "a.dcm", film(N), JPEGBaseline8Bit, PixelData=encapsulate(frames))
+    path = write(tmp_path / "a.dcm", speckle_frames(N), JPEGBaseline8Bit, PixelData=encapsulate(frames))
     clip = load(path)
     assert clip.facts.flags == ("corrupt_frames",)
     assert [frame["index"] for frame in clip.frames] == [0, 1, 3, 4, 5]
@@ -87,7 +87,7 @@ def test_a_corrupt_frame_is_left_out_or_fails_the_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless, RLELossless])
 def test_only_corrupt_frames(tmp_path: Path, syntax: str) -> None:
     junk = encapsulate([b"\xff\xd8\xff\xe0" + bytes(60)] * 2)
-    assert code_of(write(tmp_path / "a.dcm", film(2), syntax, PixelData=junk)) == "failed:decode"
+    assert code_of(write(tmp_path / "a.dcm", speckle_frames(2), syntax, PixelData=junk)) == "failed:decode"
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,11 @@ def test_only_corrupt_frames(tmp_path: Path, syntax: str) -> None:
     ],
 )
 def test_headers_that_cannot_be(tmp_path: Path, tags: dict[str, Any], code: str) -> None:
-    assert code_of(write(tmp_path / "a.dcm", film(2), **tags)) == code
+    assert code_of(write(tmp_path / "a.dcm", speckle_frames(2), **tags)) == code
 
 
 def test_a_private_volume_without_pixel_data(tmp_path: Path) -> None:
-    made = dataset(film(2), PixelData=None)
+    made = dataset(speckle_frames(2), PixelData=None)
     made.private_block(0x7FE1, "GEMS_Ultrasound_MovieGroup_001", create=True)
     (tmp_path / "a.dcm").write_bytes(encoded(made))
     assert code_of(tmp_path / "a.dcm") == "excluded:volume"
@@ -160,7 +160,7 @@ def test_a_picture_without_region_or_scan_is_excluded(tmp_path: Path) -> None:
 
 
 def test_any_cut_of_a_file_ends_with_frames_or_a_code(tmp_path: Path) -> None:
-    raw = write(tmp_path / "a.dcm", film(3), JPEGBaseline8Bit).read_bytes()
+    raw = write(tmp_path / "a.dcm", speckle_frames(3), JPEGBaseline8Bit).read_bytes()
     for end in np.linspace(1, len(raw) - 1, 60).astype(int):
         path = tmp_path / "cut.dcm"
         path.write_bytes(raw[:end])
@@ -168,7 +168,7 @@ def test_any_cut_of_a_file_ends_with_frames_or_a_code(tmp_path: Path) -> None:
 
 
 def test_flipped_bytes_end_with_frames_or_a_code(tmp_path: Path) -> None:
-    raw = write(tmp_path / "a.dcm", film(3), RLELossless).read_bytes()
+    raw = write(tmp_path / "a.dcm", speckle_frames(3), RLELossless).read_bytes()
     draw = np.random.default_rng(5)
     for _ in range(60):
         damaged = bytearray(raw)

@@ -23,7 +23,7 @@ from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import COLUMNS, ROWS, film, write
+from tests.dicom.build import COLUMNS, ROWS, speckle_frames, write
 
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 MEAN_TOLERANCE, WORST_TOLERANCE = 0.1, 3  # gray levels of 256 between the fast and the full path
@@ -62,7 +62,7 @@ def test_fast_and_full_path_agree_on_a_real_clip(size: int) -> None:
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
 @pytest.mark.parametrize("size", [16, 50])
 def test_lossless_syntaxes_give_the_very_same_frames(tmp_path: Path, syntax: str, size: int) -> None:
-    pictures = film(2, colour=True)
+    pictures = speckle_frames(2, colour=True)
     native = write(tmp_path / "a.dcm", pictures, ExplicitVRLittleEndian)
     other = write(tmp_path / "b.dcm", pictures, syntax)
     geometry = Geometry("tmed2", size)
@@ -107,7 +107,7 @@ def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.
         return whole(self, frame, layout, gray=gray, shrink=shrink)
 
     monkeypatch.setattr(TurboJpegDecoder, "decode", noted)
-    path = write(tmp_path / "a.dcm", film(60, colour=True), JPEGBaseline8Bit)
+    path = write(tmp_path / "a.dcm", speckle_frames(60, colour=True), JPEGBaseline8Bit)
     clip = load_clip(path, geometry=Geometry("tmed2", 16), rule="even:3")
     assert clip.facts.mode == "colour"
     assert len(clip.frames) == 3
@@ -117,7 +117,7 @@ def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_more_frames_than_a_worker_may_hold_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dcm", film(2))
+    path = write(tmp_path / "a.dcm", speckle_frames(2))
     with open_dicom(path) as opened:
         layout = replace(read_image_pixel(opened.header, big_endian=False), declared_frames=2000)
         reel = PerFrameReader(find_frames(opened, layout), pinned_decoder(opened.syntax), layout, strict=True)

@@ -6,20 +6,20 @@ import pytest
 from heart2heart.dicom.colour import luma
 from heart2heart.dicom.mode import coloured_fractions, decide_mode
 from heart2heart.schema.enums import ClipMode
-from tests.dicom.build import film
+from tests.dicom.build import speckle_frames
 
 INSIDE = np.ones((96, 128), bool)
 
 
 def test_region_kinds_decide_first() -> None:
-    pictures = film(2)
+    pictures = speckle_frames(2)
     for kind in (ClipMode.SPECTRAL, ClipMode.M_MODE, ClipMode.OTHER):
         assert decide_mode(kind, luma(pictures), pictures, INSIDE, moving=True) == kind
     assert decide_mode(ClipMode.COLOUR, luma(pictures), pictures, INSIDE, moving=True) == "colour"
 
 
 def test_chroma_decides_what_a_tissue_region_leaves_open() -> None:
-    plain, jet = film(3), film(3, colour=True)
+    plain, jet = speckle_frames(3), speckle_frames(3, colour=True)
     assert decide_mode(ClipMode.B_MODE, luma(plain), plain, INSIDE, moving=True) == "b_mode"
     assert decide_mode(ClipMode.B_MODE, luma(jet), jet, INSIDE, moving=True) == "colour"
     assert decide_mode(ClipMode.B_MODE, luma(plain), None, INSIDE, moving=True) == "b_mode"
@@ -27,12 +27,12 @@ def test_chroma_decides_what_a_tissue_region_leaves_open() -> None:
 
 @pytest.mark.parametrize("tint", [(0.75, 0.9, 1.0), (1.0, 0.85, 0.6)])
 def test_a_tint_is_not_colour(tint: tuple[float, float, float]) -> None:
-    tinted = (film(3) * np.asarray(tint)).astype(np.uint8)
+    tinted = (speckle_frames(3) * np.asarray(tint)).astype(np.uint8)
     assert decide_mode(ClipMode.B_MODE, luma(tinted), tinted, INSIDE, moving=True) == "b_mode"
 
 
 def test_tissue_coded_in_colour() -> None:
-    pictures = np.minimum(2.0 * film(3), 255)
+    pictures = np.minimum(2.0 * speckle_frames(3), 255)
     side = np.where(np.arange(128) % 16 < 8, 1.0, 0.0)
     pictures[..., 0] *= side
     pictures[..., 2] *= 1 - side
@@ -41,7 +41,7 @@ def test_tissue_coded_in_colour() -> None:
 
 
 def test_colour_outside_the_sector_does_not_count() -> None:
-    pictures = film(2)
+    pictures = speckle_frames(2)
     pictures[:, :20] = (0, 0, 255)
     inside = INSIDE.copy()
     inside[:24] = False

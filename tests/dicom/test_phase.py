@@ -12,11 +12,10 @@ from pydicom import Dataset
 from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import load_clip
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.timing import tagged_phases, write_phases
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 N = 10
 TIMES = np.arange(0, 40 * N, 40, dtype=np.float64)
@@ -94,7 +93,10 @@ def test_what_is_written_is_read_again(phases: dict[int, str]) -> None:
 
 def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path) -> None:
     path = write(
-        tmp_path / "a", film(N), FrameNumbersOfInterest=[2, 6, 9], FrameOfInterestType=["RWAVE", "ENDSYSTOLE", "RWAVE"]
+        tmp_path / "a",
+        speckle_frames(N),
+        FrameNumbersOfInterest=[2, 6, 9],
+        FrameOfInterestType=["RWAVE", "ENDSYSTOLE", "RWAVE"],
     )
     clip = load_clip(path, geometry=SMALL, rule="ed_es:4")
     assert [(frame["index"], frame["phase"]) for frame in clip.frames] == [(1, "ED"), (5, "ES"), (8, "ED")]
@@ -105,13 +107,13 @@ def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path)
 
 
 def test_a_clip_without_tags_is_kept_evenly_and_flagged(tmp_path: Path) -> None:
-    clip = load_clip(write(tmp_path / "a", film(N)), geometry=SMALL, rule="ed_es:2")
+    clip = load_clip(write(tmp_path / "a", speckle_frames(N)), geometry=SMALL, rule="ed_es:2")
     assert [(frame["index"], frame["phase"]) for frame in clip.frames] == [(2, None), (7, None)]
     assert clip.facts.flags == ("no_phase_tags",)
 
 
 def test_a_clean_copy_keeps_the_tags(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", film(N), RWaveTimeVector=[50.0, 200.0], FrameTime="25.0")
+    path = write(tmp_path / "a", speckle_frames(N), RWaveTimeVector=[50.0, 200.0], FrameTime="25.0")
     clean_copy(path, pseudonymizer=Pseudonymizer(Key(bytes(32))), site="a").dataset.save_as(
         tmp_path / "b", enforce_file_format=True
     )

@@ -19,7 +19,7 @@ from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 KINDS = [
     ("1.2.840.10008.1.2.4.100", "mpeg2video", "mpeg2video"), ("1.2.840.10008.1.2.4.102", "libx264", "mpegts"),
@@ -59,7 +59,7 @@ def decoded(path: Path) -> npt.NDArray[np.uint8]:
 def clip(path: Path, syntax: str, raw: bytes, *, n: int = N, fragments: int = 3) -> Path:
     """Write the stream in several fragments."""
     data = encapsulate([raw + b"\0" * (len(raw) % 2)], has_bot=False, fragments_per_frame=fragments)
-    write(path, film(2), PixelData=data, NumberOfFrames=n, PhotometricInterpretation="YBR_PARTIAL_420")
+    write(path, speckle_frames(2), PixelData=data, NumberOfFrames=n, PhotometricInterpretation="YBR_PARTIAL_420")
     made = pydicom.dcmread(path)
     made.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     made["PixelData"].is_undefined_length = True
@@ -69,7 +69,7 @@ def clip(path: Path, syntax: str, raw: bytes, *, n: int = N, fragments: int = 3)
 
 @PARAMETERS
 def test_a_stream_becomes_the_frames_that_were_encoded(tmp_path: Path, syntax: str, codec: str, container: str) -> None:
-    pictures = film(N, colour=True)
+    pictures = speckle_frames(N, colour=True)
     path = clip(tmp_path / "a.dcm", syntax, encode(pictures, codec, container))
     found = load_clip(path, geometry=GEOMETRY, rule="every:5")
     assert [frame["index"] for frame in found.frames] == [0, 5, 10, 15, 20]
@@ -84,7 +84,7 @@ def test_a_stream_becomes_the_frames_that_were_encoded(tmp_path: Path, syntax: s
 def test_a_wrong_number_of_frames_and_a_cut_file_are_flagged(
     tmp_path: Path, syntax: str, codec: str, container: str
 ) -> None:
-    raw = encode(film(N), codec, container)
+    raw = encode(speckle_frames(N), codec, container)
     assert load_clip(clip(tmp_path / "a.dcm", syntax, raw, n=7), geometry=GEOMETRY).facts.flags == ("frame_count",)
     whole = clip(tmp_path / "b.dcm", syntax, raw).read_bytes()
     cut = tmp_path / "c.dcm"
@@ -107,7 +107,7 @@ def test_a_wrong_number_of_frames_and_a_cut_file_are_flagged(
 def test_a_cut_stream_yields_its_whole_frames(
     tmp_path: Path, syntax: str, codec: str, container: str, options: dict[str, str], fragments: int
 ) -> None:
-    raw = encode(film(N), codec, container, options, path=tmp_path / "stream")
+    raw = encode(speckle_frames(N), codec, container, options, path=tmp_path / "stream")
     path = clip(tmp_path / "a.dcm", syntax, raw, fragments=fragments)
     whole, pictures = path.read_bytes(), decoded(path)
     counts = []
@@ -131,7 +131,7 @@ def test_what_is_no_stream_fails_with_its_code(tmp_path: Path) -> None:
 
 
 def test_a_stream_of_another_size_than_the_header_fails(tmp_path: Path) -> None:
-    raw = encode(film(4)[:, :64, :64], "mpeg2video", "mpeg2video")
+    raw = encode(speckle_frames(4)[:, :64, :64], "mpeg2video", "mpeg2video")
     path = clip(tmp_path / "a.dcm", "1.2.840.10008.1.2.4.100", raw)
     with pytest.raises(DicomError) as error:
         load_clip(path, geometry=GEOMETRY)

@@ -21,7 +21,7 @@ from heart2heart.evaluation.sites import ScoredSite
 from heart2heart.schema.predictions import MethodFacts
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 from tests.evaluation.fold_study import measure_folds
-from tests.evaluation.simulation import INFO, Texts, draw_frames, make_site, setting
+from tests.evaluation.simulation import INFO, Texts, draw_frames, evaluation_context, make_site
 from tests.evaluation.small_studies import between_hospitals, by_patients
 
 TRUTH_PATIENTS = 20_000
@@ -86,7 +86,7 @@ def measure(seed: int, clusters: int, *, bca: bool, replicates: int = 400) -> tu
         By name an estimate of every kind, and the p-value of a difference that is none.
     """
     rng = np.random.default_rng(seed)
-    chosen = replace(setting(3, bca=bca, replicates=replicates), common=(0, 1))
+    chosen = replace(evaluation_context(3, bca=bca, replicates=replicates), common=(0, 1))
     sites = [
         _site(rng, name, clusters, bca=bca, replicates=replicates, seed=seed + place * 10**6)
         for place, name in enumerate(("own", "east", "west"))

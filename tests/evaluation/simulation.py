@@ -17,7 +17,7 @@ INFO = make_predictions(hospitals=HOSPITALS[:1]).provenance.sites[0]
 Texts = npt.NDArray[np.object_]
 
 
-def setting(classes: int, *, bca: bool = False, replicates: int = 400) -> EvaluationContext:
+def evaluation_context(classes: int, *, bca: bool = False, replicates: int = 400) -> EvaluationContext:
     """Return the setting of `classes` classes."""
     names = tuple("ABCDEFG"[:classes])
     return EvaluationContext(names, tuple(range(classes)), "patient", 0, replicates, bca)

@@ -7,7 +7,7 @@ import pytest
 
 from heart2heart.evaluation.calibration import calibrate, mean_of_rows, reliability_diagram, rms_debiased
 from heart2heart.evaluation.probabilities import log_probabilities
-from tests.evaluation.simulation import make_site, setting
+from tests.evaluation.simulation import evaluation_context, make_site
 
 
 def calibrated(seed: int, clusters: int = 150, each: int = 10, temper: float = 1.0) -> tuple[float, float]:
@@ -18,7 +18,7 @@ def calibrated(seed: int, clusters: int = 150, each: int = 10, temper: float = 1
     p = np.exp(log_probabilities(logits))
     truth = (rng.random((len(p), 1)) > p.cumsum(1)).sum(1).clip(0, 2)
     site = make_site(logits * temper, truth, np.repeat(np.arange(clusters), each))
-    found = calibrate(site, log_probabilities(logits * temper), setting(3))
+    found = calibrate(site, log_probabilities(logits * temper), evaluation_context(3))
     assert found.ece is not None
     assert found.rms_debiased is not None
     return found.ece, found.rms_debiased
@@ -43,14 +43,14 @@ def test_one_cluster_has_no_debiased_error_and_no_interval() -> None:
     rng = np.random.default_rng(0)
     site = make_site(rng.normal(size=(40, 3)), rng.integers(0, 3, 40), np.zeros(40, int))
     assert rms_debiased(site, log_probabilities(site.sample.logits[0])) is None
-    found = mean_of_rows(site, np.arange(40.0), setting(3))
+    found = mean_of_rows(site, np.arange(40.0), evaluation_context(3))
     assert (found.value, found.low) == (19.5, None)
 
 
 @pytest.mark.parametrize("bca", [False, True])
 def test_the_mean_of_rows_is_resampled_by_cluster(bca: bool) -> None:
     site = make_site(np.zeros((60, 2)), np.arange(60) % 2, np.arange(60) // 2, bca=bca, replicates=2000)
-    found = mean_of_rows(site, (np.arange(60) // 2 % 2).astype(float), setting(2, bca=bca))
+    found = mean_of_rows(site, (np.arange(60) // 2 % 2).astype(float), evaluation_context(2, bca=bca))
     assert found.value == 0.5
     assert found.low is not None
     assert found.high is not None

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from heart2heart.evaluation.cross_site import random_effects, worst_cell
-from tests.evaluation.simulation import draw_frames, make_site, setting
+from tests.evaluation.simulation import draw_frames, evaluation_context, make_site
 from tests.evaluation.small_studies import between_hospitals
 
 
@@ -43,7 +43,7 @@ def test_the_worst_cell_needs_enough_patients() -> None:
     logits, truth, cluster = logits[~rare], truth[~rare], cluster[~rare]
     logits[truth == 2, 2] -= 50
     site = make_site(logits, truth, cluster)
-    found = worst_cell([0], [site], setting(3))
+    found = worst_cell([0], [site], evaluation_context(3))
     assert found is not None
     assert found.view == "B"
     assert found.sensitivity.value == pytest.approx((logits.argmax(1) == truth)[truth == 1].mean())
@@ -52,7 +52,7 @@ def test_the_worst_cell_needs_enough_patients() -> None:
     low, high = np.nanquantile(site.frames.draws[0].for_class(1).replicates, (0.0125, 0.9875))
     assert (found.sensitivity.low, found.sensitivity.high) == pytest.approx((low, high))
     few = cluster < 20
-    assert worst_cell([0], [make_site(logits[few], truth[few], cluster[few])], setting(3)) is None
+    assert worst_cell([0], [make_site(logits[few], truth[few], cluster[few])], evaluation_context(3)) is None
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from sklearn.metrics import recall_score
 from heart2heart.evaluation.calibration import calibrate
 from heart2heart.evaluation.label_shift import class_rates, estimate_shares, score_shift
 from heart2heart.evaluation.probabilities import log_probabilities
-from tests.evaluation.simulation import make_site, setting
+from tests.evaluation.simulation import evaluation_context, make_site
 
 
 def bayes(rng: np.random.Generator, shares: list[float], n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +87,7 @@ def test_allowing_for_the_shift_lowers_the_likelihood_loss() -> None:
     assert found is not None
     assert found.distance == pytest.approx(0.8 - 1 / 3, abs=0.02)
     assert found.shares["A"] == pytest.approx((truth == 0).mean())
-    plain = calibrate(site, log_p, setting(3)).nll.value
+    plain = calibrate(site, log_p, evaluation_context(3)).nll.value
     assert plain is not None
     assert found.nll_adjusted < plain - 0.05
     moved = log_p + np.log(list(found.estimated_shares.values())) - np.log(1 / 3)

@@ -7,7 +7,7 @@ import pytest
 
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.selective import frozen_threshold, risk_coverage, score_selective
-from tests.evaluation.simulation import draw_frames, make_site, setting
+from tests.evaluation.simulation import draw_frames, evaluation_context, make_site
 
 
 def test_threshold_keeps_nine_tenths_of_validation() -> None:
@@ -29,7 +29,7 @@ def test_curve_by_hand() -> None:
 def test_coverage_and_risk_at_the_threshold_are_of_the_frames_here() -> None:
     logits, truth, cluster = draw_frames(np.random.default_rng(3), 40)
     log_p = log_probabilities(logits)
-    found = score_selective(make_site(logits, truth, cluster), log_p, 0.7, setting(3))
+    found = score_selective(make_site(logits, truth, cluster), log_p, 0.7, evaluation_context(3))
     kept = np.exp(log_p.max(1)) >= 0.7
     wrong = log_p.argmax(1) != truth
     assert found.coverage.value == pytest.approx(kept.mean())
@@ -46,8 +46,8 @@ def test_coverage_and_risk_at_the_threshold_are_of_the_frames_here() -> None:
 def test_what_is_not_estimable_says_why() -> None:
     logits, truth, cluster = draw_frames(np.random.default_rng(3), 5)
     site, log_p = make_site(logits, truth, cluster), log_probabilities(logits)
-    none = score_selective(site, log_p, None, setting(3))
+    none = score_selective(site, log_p, None, evaluation_context(3))
     assert none.coverage.reason == "no source validation frame to freeze a threshold on"
-    strict = score_selective(site, log_p, 1.1, setting(3))
+    strict = score_selective(site, log_p, 1.1, evaluation_context(3))
     assert strict.coverage.value == 0
     assert strict.risk.reason == "the threshold keeps no frame here"

@@ -10,7 +10,7 @@ from sklearn.metrics import balanced_accuracy_score
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.samples import subgroup_factors
 from heart2heart.evaluation.subgroups import factor_levels, score_strata
-from tests.evaluation.simulation import draw_frames, make_site, setting
+from tests.evaluation.simulation import draw_frames, evaluation_context, make_site
 
 
 def test_each_level_is_scored_on_its_own_frames() -> None:
@@ -19,7 +19,7 @@ def test_each_level_is_scored_on_its_own_frames() -> None:
     site = make_site(logits, truth, cluster, factors={"maker": maker, "mode": np.full(len(truth), "b_mode", object)})
     levels = factor_levels([site.sample])
     assert levels == {"maker": ["one", "two"]}
-    found = score_strata(site, log_probabilities(logits), levels, setting(3))
+    found = score_strata(site, log_probabilities(logits), levels, evaluation_context(3))
     assert [(s.factor, s.level) for s in found] == [("maker", "one"), ("maker", "two")]
     for stratum in found:
         mine = maker == stratum.level
@@ -34,7 +34,7 @@ def test_a_stratum_of_one_patient_has_no_interval_and_few_are_flagged() -> None:
     logits, truth, cluster = draw_frames(np.random.default_rng(2), 20)
     maker = np.where(cluster == 0, "rare", "common").astype(object)
     site = make_site(logits, truth, cluster, factors={"maker": maker})
-    common, rare = score_strata(site, log_probabilities(logits), {"maker": ["common", "rare"]}, setting(3))
+    common, rare = score_strata(site, log_probabilities(logits), {"maker": ["common", "rare"]}, evaluation_context(3))
     assert common.balanced_accuracy.few_clusters
     assert rare.balanced_accuracy.low is None
     assert rare.balanced_accuracy.reason is not None

@@ -15,7 +15,7 @@ from heart2heart.errors import NoSpaceError
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings, IngestSummary
 from heart2heart.ingest.worker import FileOutcome, IngestTask
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 SMALL = IngestSettings(size=32, frames="even:3")
 EXPECTED = {
@@ -33,14 +33,14 @@ def make_archive(root: Path, clips: int = 6) -> Path:
     for number in range(clips):
         syntax = (JPEGBaseline8Bit, RLELossless)[number % 2]
         tags = {"PatientID": f"TEST-{number % 2}", "SOPInstanceUID": f"1.2.3.{number}"}
-        write(root / f"study {number % 3}" / f"clip{number}", film(4, seed=number), syntax, **tags)
+        write(root / f"study {number % 3}" / f"clip{number}", speckle_frames(4, seed=number), syntax, **tags)
     (root / "copy of clip0").write_bytes((root / "study 0" / "clip0").read_bytes())
     (root / "notes.txt").write_text("nothing")
     (root / ".hidden").write_text("nothing")
     (root / "empty.dcm").touch()
-    raw = write(root / "capture", film(1), SOPClassUID="1.2.840.10008.5.1.4.1.1.7").read_bytes()
+    raw = write(root / "capture", speckle_frames(1), SOPClassUID="1.2.840.10008.5.1.4.1.1.7").read_bytes()
     assert raw
-    whole = write(root / "cut", film(2)).read_bytes()
+    whole = write(root / "cut", speckle_frames(2)).read_bytes()
     (root / "cut").write_bytes(whole[:-60_000])
     return root
 

@@ -8,7 +8,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.tag import Tag
 from pydicom.uid import JPEGBaseline8Bit
 
-from tests.dicom.build import dataset, encoded, film, region
+from tests.dicom.build import dataset, encoded, region, speckle_frames
 
 MARK = "ZQXPLANT"
 DAY, TIME = "19431122", "131415.987654"
@@ -30,7 +30,7 @@ def plant_everywhere(number: int, *, jpeg: bool) -> bytes:
         number: Makes the pictures differ.
         jpeg: Whether the pictures are JPEG, with a comment and an application segment in every frame.
     """
-    made = dataset(film(4, seed=number), *([JPEGBaseline8Bit] if jpeg else []))
+    made = dataset(speckle_frames(4, seed=number), *([JPEGBaseline8Bit] if jpeg else []))
     elements = {entry[4]: (Tag(tag), entry[0]) for tag, entry in DicomDictionary.items()}
     free = {n: pair for n, pair in elements.items() if pair[0].group not in _NOT_IN_A_DATASET and n not in NEEDED}
     for tag, vr in free.values():

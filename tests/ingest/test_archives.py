@@ -13,12 +13,11 @@ import pytest
 
 from heart2heart.errors import DicomError
 from heart2heart.ingest.archives import close_archives, unpacked
-from heart2heart.ingest.discover import find_files
-from heart2heart.ingest.file_ids import locate_files
+from heart2heart.ingest.discover import find_files, locate_files
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.store.frame_store import FrameStore
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 
@@ -40,7 +39,7 @@ def statuses(root: Path, tmp_path: Path) -> dict[str, int]:
 @pytest.fixture
 def clip(tmp_path: Path) -> bytes:
     """Return a synthetic clip."""
-    return write(tmp_path / "made", film(3)).read_bytes()
+    return write(tmp_path / "made", speckle_frames(3)).read_bytes()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -67,7 +66,7 @@ def test_a_changed_archive_is_read_again(tmp_path: Path, clip: bytes) -> None:
     root.mkdir()
     (root / "a").write_bytes(pack({"clip": clip}))
     assert statuses(root, tmp_path) == {"accepted": 1}
-    other = write(tmp_path / "other", film(3, seed=5)).read_bytes()
+    other = write(tmp_path / "other", speckle_frames(3, seed=5)).read_bytes()
     (root / "a").write_bytes(pack({"clip": clip, "other": other}))
     assert statuses(root, tmp_path) == {"accepted": 2}
 

@@ -15,7 +15,7 @@ from pydicom.uid import HTJ2K, JPEGBaseline8Bit
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.schema.status import CODES
 from heart2heart.store.frame_store import FrameStore
-from tests.dicom.build import dataset, encoded, film, write
+from tests.dicom.build import dataset, encoded, speckle_frames, write
 from tests.ingest.archive_kit import run
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ Plant = Callable[[Path], object]
 
 def tagged(**tags: Any) -> Plant:
     """Return what writes one clip with these tags."""
-    return lambda path: write(path, film(4), **tags)
+    return lambda path: write(path, speckle_frames(4), **tags)
 
 
 def holding(content: bytes) -> Plant:
@@ -33,12 +33,12 @@ def holding(content: bytes) -> Plant:
 
 def changed(change: Callable[[bytes], bytes], syntax: str = JPEGBaseline8Bit) -> Plant:
     """Return what writes one clip whose bytes went through `change`."""
-    return lambda path: path.write_bytes(change(encoded(dataset(film(4), syntax))))
+    return lambda path: path.write_bytes(change(encoded(dataset(speckle_frames(4), syntax))))
 
 
 def in_syntax(uid: str) -> Plant:
     def plant(path: Path) -> None:
-        made = dataset(film(2), JPEGBaseline8Bit)
+        made = dataset(speckle_frames(2), JPEGBaseline8Bit)
         made.file_meta.TransferSyntaxUID = HTJ2K  # pydicom writes no syntax that it does not know
         path.write_bytes(encoded(made).replace(HTJ2K.encode() + b"\0", uid.encode().ljust(24, b"\0"), 1))
 
@@ -46,7 +46,7 @@ def in_syntax(uid: str) -> Plant:
 
 
 def nested(path: Path) -> None:
-    clip = write(path.with_suffix(".dcm"), film(4))
+    clip = write(path.with_suffix(".dcm"), speckle_frames(4))
     for name in ("inner.zip", "outer.zip"):
         with zipfile.ZipFile(path.with_name(name), "w") as pack:
             pack.write(clip, "one")
@@ -55,7 +55,7 @@ def nested(path: Path) -> None:
 
 
 def looped(path: Path) -> None:
-    write(path / "clip", film(4))
+    write(path / "clip", speckle_frames(4))
     (path / "again").symlink_to(path)
 
 
@@ -83,9 +83,14 @@ CASES: list[tuple[str, Plant, str, str]] = [
     ("frames too many", tagged(NumberOfFrames=9), "accepted", "frame_count"),
     ("frames too few", tagged(NumberOfFrames=2), "accepted", "frame_count"),
     ("one corrupt frame", changed(lambda raw: raw.replace(b"\xff\xdb", b"\0\0", 1)), "accepted", "corrupt_frames"),
-    ("all frames corrupt", lambda path: write(path, film(4), JPEGBaseline8Bit, PixelData=JUNK), "failed:decode", ""),
+    (
+        "all frames corrupt",
+        lambda path: write(path, speckle_frames(4), JPEGBaseline8Bit, PixelData=JUNK),
+        "failed:decode",
+        "",
+    ),
     ("12 of 8 bits", tagged(BitsStored=12), "failed:layout", ""),
-    ("wrong rows", lambda path: write(path, film(4), JPEGBaseline8Bit, Rows=90), "failed:decode", ""),
+    ("wrong rows", lambda path: write(path, speckle_frames(4), JPEGBaseline8Bit, Rows=90), "failed:decode", ""),
     ("colour of one sample", tagged(SamplesPerPixel=1), "failed:layout", ""),
     ("no pixels", tagged(PixelData=None), "failed:no_pixels", ""),
     ("no patient", tagged(PatientID=None), "accepted", "no_patient_id"),
@@ -109,9 +114,9 @@ def test_each_fault_ends_with_its_code(tmp_path: Path, name: str, plant: Plant, 
 
 
 def test_what_may_not_be_read_is_said_to_be_so(tmp_path: Path) -> None:
-    write(tmp_path / "in" / "open", film(4))
-    write(tmp_path / "in" / "closed", film(4, seed=1)).chmod(0)
-    shut = write(tmp_path / "in" / "shut" / "clip", film(4, seed=2)).parent
+    write(tmp_path / "in" / "open", speckle_frames(4))
+    write(tmp_path / "in" / "closed", speckle_frames(4, seed=1)).chmod(0)
+    shut = write(tmp_path / "in" / "shut" / "clip", speckle_frames(4, seed=2)).parent
     shut.chmod(0)
     # Root reads everything, until the capabilities that let it are taken away.
     less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -11,7 +11,7 @@ from heart2heart.ingest.deidentify_files import deidentify_files
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings
 from heart2heart.store.frame_store import FrameStore
-from tests.dicom.build import encoded, film, write
+from tests.dicom.build import encoded, speckle_frames, write
 from tests.ingest.archive_kit import make_archive
 from tests.ingest.test_planted_identity import DATES, MARK, UID, every_byte, planted
 
@@ -60,7 +60,7 @@ def test_pseudonyms_are_those_of_ingest(tmp_path: Path) -> None:
 
 
 def test_a_folder_keeps_one_key_and_one_option(tmp_path: Path) -> None:
-    root = write(tmp_path / "in" / "clip", film(2)).parent
+    root = write(tmp_path / "in" / "clip", speckle_frames(2)).parent
     deidentify_files([root], out=tmp_path / "out", key=tmp_path / "key", site="a")
     with pytest.raises(ConfigError, match="another key"):
         deidentify_files([root], out=tmp_path / "out", key=tmp_path / "key", site="a", text="refuse")

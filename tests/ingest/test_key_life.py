@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.ingest.deidentify_files import deidentify_files
 from heart2heart.ingest.pipeline import ingest

@@ -16,7 +16,7 @@ from tests.ingest.archive_kit import make_archive, run
 SLOW = """
 import sys, time
 from pathlib import Path
-from heart2heart.ingest import publish_buffer
+from heart2heart.ingest import ledger
 from heart2heart.ingest.worker import IngestTask
 from tests.ingest.archive_kit import run
 plain = IngestTask.__call__
@@ -24,7 +24,7 @@ def slow(self, path):
     time.sleep(0.15)
     return plain(self, path)
 IngestTask.__call__ = slow
-publish_buffer._MAX_WAITING_ENTRIES = 3
+ledger._MAX_WAITING_ENTRIES = 3
 run(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

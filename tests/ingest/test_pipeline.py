@@ -1,22 +1,41 @@
 """From an archive to a store: every file one code, nothing twice, the same store whatever the way."""
 
+from __future__ import annotations
+
 import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from heart2heart.deidentify.key import Key
+from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.ingest.discover import find_files
-from heart2heart.ingest.file_ids import locate_files
+from heart2heart.ingest.discover import find_files, locate_files
 from heart2heart.ingest.ledger import Ledger
-from heart2heart.ingest.pipeline import ingest
+from heart2heart.ingest.pipeline import RateMeter, ingest
 from heart2heart.ingest.settings import IngestSettings, status_table
 from heart2heart.schema.status import CODES
 from heart2heart.store.frame_store import FrameStore
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
+
+
+def test_rates_statuses_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("heart2heart.ingest.pipeline.time.monotonic", lambda: clock[0])
+    pace = RateMeter(50)
+    clock[0] += 8
+    codes = {"accepted": 17, "excluded:not_dicom": 2, "excluded:duplicate": 1}
+    assert pace.update(20, 1360, codes) == "2.5 files/s, 170 frames/s; accepted 17, excluded 3; 0:12 left"
+    clock[0] += 60  # the first 8 seconds are forgotten
+    codes["failed:empty"] = 15
+    assert pace.update(35, 1360, codes) == "0.2 files/s, 0 frames/s; accepted 17, excluded 3, failed 15; 1:00 left"
+    clock[0] += 120
+    assert pace.update(35, 1360, codes).endswith("; unknown time left")
+    slow = RateMeter(9000)
+    assert slow.update(0, 0, {}) == "0.0 files/s, 0 frames/s; unknown time left"
+    clock[0] += 4
+    assert slow.update(1, 0, {"failed:empty": 1}).endswith("failed 1; 9:59:56 left")
 
 
 class Counter:
@@ -51,7 +70,7 @@ def test_again_does_nothing_and_new_files_are_added(tmp_path: Path) -> None:
     again = run(root, store)
     assert (again.run, again.unchanged, again.clips, again.total) == ({}, 12, 0, EXPECTED)
     assert FrameStore.open(store).digest() == before
-    write(root / "later", film(4, seed=99))
+    write(root / "later", speckle_frames(4, seed=99))
     later = run(root, store)
     assert (later.run, later.clips, later.unchanged) == ({"accepted": 1}, 1, 12)
 
@@ -152,11 +171,11 @@ def test_a_full_disk_stops_cleanly_and_resumes(tmp_path: Path, monkeypatch: pyte
 
 def test_files_worth_another_try_are_tried_again(tmp_path: Path) -> None:
     root = tmp_path / "in"
-    write(root / "clip", film(4))
+    write(root / "clip", speckle_frames(4))
     (root / "link").symlink_to(tmp_path / "outside")
     first = run(root, tmp_path / "store")
     assert first.total == {"accepted": 1, "failed:unreadable": 1}
-    write(tmp_path / "outside", film(4, seed=3))
+    write(tmp_path / "outside", speckle_frames(4, seed=3))
     assert run(root, tmp_path / "store").total == {"accepted": 2}
 
 
@@ -176,9 +195,9 @@ def test_an_unreadable_file_among_good_ones(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
-    path = write(tmp_path / "in" / "clip", film(4))
+    path = write(tmp_path / "in" / "clip", speckle_frames(4))
     run(tmp_path / "in", tmp_path / "store")
-    write(path, film(5, seed=1))
+    write(path, speckle_frames(5, seed=1))
     summary = run(tmp_path / "in", tmp_path / "store")
     assert (summary.run, summary.total, summary.clips) == ({"accepted": 1}, {"accepted": 1}, 1)
 
@@ -206,8 +225,7 @@ def test_files_are_located_by_code(tmp_path: Path) -> None:
 
 
 def test_labels_can_be_joined_by_uid_and_by_content(tmp_path: Path) -> None:
-    from heart2heart.deidentify.key import Key
-    from heart2heart.deidentify.pseudonyms import Pseudonymizer
+    from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)

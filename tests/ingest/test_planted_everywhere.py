@@ -21,7 +21,7 @@ from heart2heart.ingest.ledger import Ledger
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.verify.check import verify
 from heart2heart.verify.identities import Identities
-from tests.dicom.build import film
+from tests.dicom.build import speckle_frames
 from tests.dicom.test_video_frame_reader import clip
 from tests.ingest.archive_kit import SMALL
 from tests.ingest.planted_header import BY_VR, DAY, MARK, TIME, UID, plant_everywhere
@@ -128,7 +128,7 @@ def test_what_a_video_says_of_itself_stays_behind(tmp_path: Path) -> None:
         out.metadata.update({"title": MARK, "comment": MARK, "artist": MARK})
         stream = out.add_stream("libx264", rate=25)
         stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
-        for picture in film(6):
+        for picture in speckle_frames(6):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode(None))
     raw = buffer.getvalue()

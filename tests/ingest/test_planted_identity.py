@@ -16,7 +16,7 @@ from heart2heart.errors import DicomError
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import dataset, encoded, film, region
+from tests.dicom.build import dataset, encoded, region, speckle_frames
 
 MARK = "ZQXPLANT"
 DATES = ("19431122", "20011223")
@@ -43,7 +43,7 @@ print(status_table(ingest([root], site="a", store=store, key=store.with_suffix("
 
 def planted(number: int) -> Dataset:
     """Return a clip with a mark, a date or a UID in every identifying tag, nested and private ones included."""
-    made = dataset(film(4, seed=number))
+    made = dataset(speckle_frames(4, seed=number))
     with silence_warnings():
         for name in TEXT_TAGS:
             setattr(made, name, f"{MARK}{number}")

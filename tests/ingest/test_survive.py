@@ -23,7 +23,7 @@ from heart2heart.ingest.ledger import Ledger
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings
 from heart2heart.store.frame_store import FrameStore
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 ROOT = Path(__file__).parents[2]
@@ -113,13 +113,13 @@ def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 def test_a_folder_without_bottom(tmp_path: Path) -> None:
     home = tmp_path / "in"
     home.mkdir()
-    write(home / "clip", film(4))
+    write(home / "clip", speckle_frames(4))
     with chdir(home):
         for number in range(1500):  # 3,000 letters more: some of them are beyond what the system takes as a path
             Path("dd").mkdir()
             os.chdir("dd")
             if number in (300, 1499):
-                write(Path("clip"), film(4, seed=number), SOPInstanceUID=f"1.2.3.{number}")
+                write(Path("clip"), speckle_frames(4, seed=number), SOPInstanceUID=f"1.2.3.{number}")
     depth = sum(len(entry) + 1 for entry in ("dd",) * 1500) + len(str(home))
     summary = run(home, tmp_path / "store")
     assert summary.total["accepted"] == 2 + (depth < 4090)
@@ -137,7 +137,7 @@ class Meanwhile:
         """Let a file grow or vanish."""
         path = self.happen.get(done)
         if path is not None and self.grow:
-            write(path, film(6, seed=77), SOPInstanceUID="1.2.3.77")
+            write(path, speckle_frames(6, seed=77), SOPInstanceUID="1.2.3.77")
         elif path is not None:
             path.unlink()
 
@@ -150,7 +150,7 @@ def test_a_file_that_grows_or_vanishes_between_being_found_and_being_read(tmp_pa
     first = ingest([root], site="a", store=store, key=key, settings=SMALL, progress=happens)
     assert sum(first.total.values()) == sum(EXPECTED.values())
     assert first.total.get("failed:unreadable", 0) == (0 if grow else 1)
-    write(last, film(7, seed=78), SOPInstanceUID="1.2.3.77")
+    write(last, speckle_frames(7, seed=78), SOPInstanceUID="1.2.3.77")
     second = run(root, store)
     assert second.run == {"accepted": 1}
     assert second.unchanged == sum(EXPECTED.values()) - 1
@@ -159,7 +159,7 @@ def test_a_file_that_grows_or_vanishes_between_being_found_and_being_read(tmp_pa
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, plain = write(tmp_path / "in" / "clip", film(4)), load_clip
+    path, plain = write(tmp_path / "in" / "clip", speckle_frames(4)), load_clip
 
     def slow(*args: Any, **options: Any) -> Any:
         clip = plain(*args, **options)

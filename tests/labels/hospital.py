@@ -10,8 +10,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
 
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 

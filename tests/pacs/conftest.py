@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 USER, PASSWORD = "engineer", "not-a-secret-é"
 PLUGINS = Path("/usr/share/orthanc/plugins")
@@ -75,7 +75,7 @@ def make_clips(folder: Path, count: int = 6) -> list[Path]:
             "SeriesInstanceUID": f"{study}.1",
             "StudyDate": f"2020010{1 + number % 3}",
         }
-        files.append(write(folder / f"clip{number}", film(4, seed=number), syntax, **tags))
+        files.append(write(folder / f"clip{number}", speckle_frames(4, seed=number), syntax, **tags))
     return files
 
 

@@ -7,8 +7,7 @@ from requests import Request
 
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.pacs.connection import Credentials
-from heart2heart.pacs.dicomweb import DicomWebClient
-from heart2heart.pacs.query import PacsQuery
+from heart2heart.pacs.dicomweb import DicomWebClient, PacsQuery
 
 
 def header(credentials: Credentials) -> str | bytes | None:

@@ -11,8 +11,7 @@ import certifi
 import pytest
 
 from heart2heart.errors import RemoteError
-from heart2heart.pacs.dicomweb import DicomWebClient
-from heart2heart.pacs.query import InstanceReference, PacsQuery
+from heart2heart.pacs.dicomweb import DicomWebClient, InstanceReference, PacsQuery
 from heart2heart.pacs.retrieve import retrieve
 from heart2heart.pacs.spool import Spool
 from tests.pacs.conftest import needs

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 from tests.pacs.conftest import Orthanc, needs
 from tests.pacs.test_cli import _run
 from tests.pacs.test_storage_scp import start
@@ -22,7 +22,7 @@ def planted(folder: Path) -> Path:
         "InstitutionName": MARK, "SeriesDescription": MARK, "StudyInstanceUID": f"{UID}.1",
         "SeriesInstanceUID": f"{UID}.2", "SOPInstanceUID": f"{UID}.3", "StudyDate": "19431122",
     }  # fmt: skip
-    return write(folder / f"{MARK} {NUMBER}.dcm", film(4, seed=99), **tags)
+    return write(folder / f"{MARK} {NUMBER}.dcm", speckle_frames(4, seed=99), **tags)
 
 
 def assert_nothing_beside(folder: Path, said: str) -> None:

@@ -21,7 +21,7 @@ from pynetdicom.association import Association
 from heart2heart.errors import ConfigError, ExistsError
 from heart2heart.pacs.spool import Spool
 from heart2heart.pacs.storage_scp import ReceiveSettings, ReceiveSummary, receive
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 from tests.pacs.conftest import Orthanc, make_clips, needs
 
 # pynetdicom leaves the sockets of callers that hung up first to the garbage collector.
@@ -116,8 +116,8 @@ def _ids(orthanc: Orthanc) -> list[str]:
 
 
 def test_other_bytes_under_the_same_uid_get_a_name_of_their_own(tmp_path: Path) -> None:
-    one = write(tmp_path / "one", film(2, seed=1), SOPInstanceUID="1.2.3.4")
-    two = write(tmp_path / "two", film(2, seed=2), SOPInstanceUID="1.2.3.4")
+    one = write(tmp_path / "one", speckle_frames(2, seed=1), SOPInstanceUID="1.2.3.4")
+    two = write(tmp_path / "two", speckle_frames(2, seed=2), SOPInstanceUID="1.2.3.4")
     with receiving(tmp_path / "landing") as receiver, calling(receiver.port, [one]) as association:
         assert [association.send_c_store(path).Status for path in (one, two, one, two)] == [0, 0, 0, 0]
     assert receiver.done == ReceiveSummary(stored=2, again=2, failed=0, refused=0)
@@ -125,7 +125,7 @@ def test_other_bytes_under_the_same_uid_get_a_name_of_their_own(tmp_path: Path) 
 
 
 def test_a_full_disk_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clip = write(tmp_path / "clip", film(2))
+    clip = write(tmp_path / "clip", speckle_frames(2))
 
     def full(handle: int) -> None:
         raise OSError(28, "full")
@@ -152,7 +152,7 @@ def start(landing: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
 
 def test_killed_in_the_middle_every_acknowledged_file_is_whole(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
-    files = [write(tmp_path / f"c{n}", film(20, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(12)]
+    files = [write(tmp_path / f"c{n}", speckle_frames(20, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(12)]
     process, port = start(landing)
     acknowledged: list[Path] = []
     with process, calling(port, files) as association:
@@ -178,7 +178,7 @@ def test_killed_in_the_middle_every_acknowledged_file_is_whole(tmp_path: Path) -
 
 def test_killed_while_storescu_sends_what_it_counts_as_sent_is_on_the_disk(tmp_path: Path) -> None:
     storescu, landing = needs("storescu"), tmp_path / "landing"
-    native = [write(tmp_path / f"c{n}", film(40, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(30)]
+    native = [write(tmp_path / f"c{n}", speckle_frames(40, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(30)]
     process, port = start(landing)
     line = (storescu, "-v", "-xe", "-aec", "HEART2HEART", "127.0.0.1", str(port), *map(str, native))
     with process, subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sender:
@@ -217,7 +217,7 @@ association.send_c_store(clip)
 
 
 def test_a_sender_that_dies_leaves_nothing(tmp_path: Path) -> None:
-    clip = write(tmp_path / "clip", film(60))
+    clip = write(tmp_path / "clip", speckle_frames(60))
     process, port = start(tmp_path / "landing")
     with process:
         died = subprocess.run((sys.executable, "-c", DYING, str(port), str(clip)), check=False, timeout=30)
@@ -229,7 +229,7 @@ def test_a_sender_that_dies_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_cleanly(tmp_path: Path) -> None:
-    clip = write(tmp_path / "clip", film(2))
+    clip = write(tmp_path / "clip", speckle_frames(2))
     process, port = start(tmp_path / "landing", "--allow", "SENDER")
     with process:
         with calling(port, [clip]) as association:

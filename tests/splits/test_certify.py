@@ -27,7 +27,7 @@ def _freeze(store: FrameStore, rows: list[dict[str, Any]], path: Path) -> SplitM
     )  # fmt: skip
 
 
-def _found(certificate: Certificate, name: str) -> Check:
+def _check(certificate: Certificate, name: str) -> Check:
     return next(check for check in certificate.checks if check.name == name)
 
 
@@ -38,7 +38,7 @@ def test_a_clean_split_passes(tmp_path: Path) -> None:
     assert certificate.passed
     assert Certificate.read(split.path / "certificate.json") == certificate
     assert {check.name for check in certificate.checks} >= {"patient_disjoint", "near_duplicates", "metadata_probe"}
-    few = _found(certificate, "test_patients")
+    few = _check(certificate, "test_patients")
     assert few.status == "warn"
     assert "B (10)" in few.detail
 
@@ -88,7 +88,7 @@ def test_planted_leak_is_caught_and_refused(tmp_path: Path, plant: Plant, check:
     rows = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "clean").members.to_pylist()
     plant(rows)
     split = _freeze(store, rows, tmp_path / "split")
-    caught = _found(certify(split, store), check)
+    caught = _check(certify(split, store), check)
     assert caught.status == "fail"
     assert text in caught.detail
     with pytest.raises(LeakageError, match=check):
@@ -126,8 +126,8 @@ def test_near_duplicate_across_hospitals(tmp_path: Path, noise: int, bits: int, 
         for row in store.frames.to_pylist()
     ]
     certificate = certify(_freeze(store, rows, tmp_path / "split"), store)
-    assert _found(certificate, "near_duplicates").status == status
-    assert _found(certificate, "pixel_hash_disjoint").status == ("fail" if noise == 0 else "pass")
+    assert _check(certificate, "near_duplicates").status == status
+    assert _check(certificate, "pixel_hash_disjoint").status == ("fail" if noise == 0 else "pass")
 
 
 @pytest.mark.parametrize("name", ["series", "instance"])
@@ -153,7 +153,7 @@ def test_one_series_or_instance_under_two_patients(tmp_path: Path, name: str) ->
     certificate = certify(_freeze(opened, rows, tmp_path / "split"), opened)
     failed = {check.name for check in certificate.checks if check.status == "fail"}
     assert failed - {"views_present"} == {f"{name}_disjoint"}
-    assert f"1 x {name} in more than one group" in _found(certificate, f"{name}_disjoint").detail
+    assert f"1 x {name} in more than one group" in _check(certificate, f"{name}_disjoint").detail
 
 
 def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
@@ -176,6 +176,6 @@ def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
                 member = {name: row[name] for name in ("clip", "site", "patient", "study")}
                 rows.append(member | {"frame": f"{clip}:0000", "role": role, "view": view})
     opened = FrameStore.open(store.root)
-    probe = _found(certify(_freeze(opened, rows, tmp_path / "split"), opened), "metadata_probe")
+    probe = _check(certify(_freeze(opened, rows, tmp_path / "split"), opened), "metadata_probe")
     assert probe.status == "warn"
     assert "1.00 (chance 0.25)" in probe.detail

@@ -37,8 +37,8 @@ from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.verify.check import verify
 from heart2heart.verify.confidentiality_profile import profile_available
-from heart2heart.verify.identities import Identities, collect, load_planted
-from tests.dicom.build import film, write
+from heart2heart.verify.identities import Identities, collect_identities, load_planted
+from tests.dicom.build import speckle_frames, write
 from tests.evaluation.factory import make_predictions, with_rows
 from tests.ingest.archive_kit import make_archive, run
 
@@ -70,7 +70,7 @@ def archive_of(path: Path) -> None:
 
 
 def dicom(path: Path, **tags: str) -> None:
-    write(path, film(2), **tags)
+    write(path, speckle_frames(2), **tags)
 
 
 def pixels(path: Path, hidden: bytes) -> None:
@@ -144,9 +144,9 @@ def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) ->
             pytest.fail("CI must have the extra `verify`: headers have not been held against the table")
         pytest.skip("the extra `verify` is not installed: headers have not been held against the table")
     archive = tmp_path / "in"
-    write(archive / "a", film(2), StationName="ROOM-SEVEN", PatientSex="F")
+    write(archive / "a", speckle_frames(2), StationName="ROOM-SEVEN", PatientSex="F")
     deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
-    wanted = collect([archive])
+    wanted = collect_identities([archive])
     assert verify([tmp_path / "out"], wanted).findings == ()
     copy = next((tmp_path / "out").glob("*/*.dcm"))
     leaking: Dataset = dcmread(copy)
@@ -165,7 +165,9 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
             "PatientName": f"ZQXPLANT^NUMBER{number}",
             "PatientBirthDate": "19431122",
         }
-        write(archive / "more" / f"{number}", film(3, seed=90 + number), SOPInstanceUID=f"1.2.9.{number}", **who)
+        write(
+            archive / "more" / f"{number}", speckle_frames(3, seed=90 + number), SOPInstanceUID=f"1.2.9.{number}", **who
+        )
     run(archive, out / "store")
     (out / "store.key").rename(tmp_path / "key")
     deidentify_files([archive], out=out / "clean", key=tmp_path / "key", site="a")
@@ -183,7 +185,7 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
     sites = site_infos(stores, manifest, files=Ledger(out / "store").counts(), events=book.events())
     provenance = made.provenance.model_copy(update={"sites": sites})
     replace(made, provenance=provenance).write(out / "predictions.parquet")
-    wanted = collect([archive])
+    wanted = collect_identities([archive])
     assert len(wanted.exact) >= 20
     verdict = verify([out], wanted)
     assert verdict.findings == ()
@@ -218,7 +220,7 @@ def test_nothing_to_search_is_said(tmp_path: Path, wanted: Identities) -> None:
     with pytest.raises(MissingInputError):
         verify([tmp_path], wanted)
     with pytest.raises(MissingInputError):
-        collect([tmp_path])
+        collect_identities([tmp_path])
 
 
 def test_memory_does_not_grow_with_what_is_searched(

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from heart2heart.ingest.deidentify_files import deidentify_files
 from heart2heart.verify import ocr
 from heart2heart.verify.check import verify
-from heart2heart.verify.identities import Identities, collect
+from heart2heart.verify.identities import Identities, collect_identities
 from tests.dicom.build import region, write
 
 WORD = "ZQXPLANT"
@@ -82,7 +82,7 @@ def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path)
     assert {one.kind for one in found} == {"name, legible"}
     assert WORD not in str(found)
     deidentify_files([tmp_path / "in"], out=tmp_path / "out", key=tmp_path / "key", site="a")
-    wanted.exact |= collect([tmp_path / "in"]).exact
+    wanted.exact |= collect_identities([tmp_path / "in"]).exact
     verdict = verify([tmp_path / "out"], wanted, read_margins=True)
     assert verdict.findings == ()
     assert "margins by tesseract (1 DICOM files)" in verdict.checks_made
@@ -110,4 +110,4 @@ def test_tesseract_reads_what_stands_in_the_kept_pictures_of_a_store(tmp_path: P
     clean[3:] = np.maximum(clean[3:], np.asarray(layer))
     np.save(tmp_path / "store" / "frames" / "0001.npy", clean)
     found = verify([tmp_path / "store"], wanted, read_margins=True).findings
-    assert [(one.place, one.kind, one.count) for one in found] == [("a kept picture", "name, legible", 1)]
+    assert [(one.location, one.kind, one.count) for one in found] == [("a kept picture", "name, legible", 1)]

@@ -15,8 +15,7 @@ import numpy.typing as npt
 from pydicom.uid import UID
 
 from heart2heart.dicom import colour
-from heart2heart.dicom.codecs.codestream import codestream_size, jpeg_precision
-from heart2heart.dicom.codecs.jpeg_extended import JPEG_EXTENDED, decode_12_bit
+from heart2heart.dicom.codecs.jpeg import JPEG_EXTENDED, codestream_size, decode_12_bit, jpeg_precision
 from heart2heart.dicom.codecs.rle import decode_rle
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import ImagePixel

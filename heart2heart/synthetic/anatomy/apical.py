@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.synthetic.anatomy.canvas import Canvas, curve_through, ellipse, tube, ventricle
-from heart2heart.synthetic.anatomy.scene import Jet, Leaflet, Points, Pose, Scene, Tissue
+from heart2heart.synthetic.anatomy.scene import (
+    Canvas,
+    Jet,
+    Leaflet,
+    Points,
+    Pose,
+    Scene,
+    Tissue,
+    curve_through,
+    ellipse,
+    tube,
+    ventricle,
+)
 from heart2heart.synthetic.cardiac_motion import (
     ConcentricContraction,
     DisplacementField,

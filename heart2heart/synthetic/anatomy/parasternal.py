@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.synthetic.anatomy.canvas import Canvas, curve_through, ellipse, tube, ventricle
-from heart2heart.synthetic.anatomy.scene import Jet, Leaflet, Scene, Tissue
+from heart2heart.synthetic.anatomy.scene import (
+    Canvas,
+    Jet,
+    Leaflet,
+    Scene,
+    Tissue,
+    curve_through,
+    ellipse,
+    tube,
+    ventricle,
+)
 from heart2heart.synthetic.cardiac_motion import (
     ConcentricContraction,
     DisplacementField,

@@ -8,8 +8,7 @@ import numpy as np
 
 from heart2heart.errors import UnknownNameError
 from heart2heart.synthetic.anatomy import apical, parasternal
-from heart2heart.synthetic.anatomy.canvas import Canvas
-from heart2heart.synthetic.anatomy.scene import CM_PER_CELL, Points, Pose, Scene, Tissue
+from heart2heart.synthetic.anatomy.scene import CM_PER_CELL, Canvas, Points, Pose, Scene, Tissue
 from heart2heart.synthetic.cardiac_motion import RegionalTranslation
 from heart2heart.synthetic.patient import SyntheticPatient
 

@@ -25,7 +25,7 @@ from heart2heart.dicom.image_pixel import read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
-from tests.dicom.build import NATIVE, film, write
+from tests.dicom.build import NATIVE, speckle_frames, write
 
 
 def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -38,7 +38,7 @@ def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np
 
 @pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEG2000Lossless, JPEGLSLossless])
 def test_lossless_syntaxes_give_the_picture_back(tmp_path: Path, syntax: str) -> None:
-    pictures = film(3, colour=True)
+    pictures = speckle_frames(3, colour=True)
     path = write(tmp_path / "a.dcm", pictures, syntax)
     assert np.array_equal(decode(path, gray=False), pictures)
     assert np.array_equal(decode(path, gray=True), luma(pictures))
@@ -46,7 +46,7 @@ def test_lossless_syntaxes_give_the_picture_back(tmp_path: Path, syntax: str) ->
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
 def test_planar_pictures(tmp_path: Path, syntax: str) -> None:
-    pictures = film(2, colour=True)
+    pictures = speckle_frames(2, colour=True)
     path = write(tmp_path / "a.dcm", pictures, syntax, PlanarConfiguration=1)
     if syntax == ExplicitVRLittleEndian:
         planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).tobytes()
@@ -62,7 +62,7 @@ def test_native_ybr_is_converted_once(tmp_path: Path) -> None:
 
 
 def test_jpeg_baseline_gray_is_the_luma_plane_and_close_to_the_picture(tmp_path: Path) -> None:
-    pictures = film(2)
+    pictures = speckle_frames(2)
     path = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
     gray = decode(path, gray=True)
     assert np.abs(gray.astype(int) - luma(pictures)).mean() < 2.0
@@ -70,7 +70,7 @@ def test_jpeg_baseline_gray_is_the_luma_plane_and_close_to_the_picture(tmp_path:
 
 
 def test_the_codestreams_colour_is_trusted_over_the_headers(tmp_path: Path) -> None:
-    pictures = film(2, colour=True)
+    pictures = speckle_frames(2, colour=True)
     right = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
     wrong = write(tmp_path / "b.dcm", pictures, JPEGBaseline8Bit, PhotometricInterpretation="RGB")
     assert np.array_equal(decode(wrong, gray=False), decode(right, gray=False))
@@ -91,7 +91,7 @@ def test_monochrome_of_12_bits_and_inverted(tmp_path: Path) -> None:
 
 
 def test_deflated(tmp_path: Path) -> None:
-    pictures = film(2)
+    pictures = speckle_frames(2)
     path = write(tmp_path / "a.dcm", pictures)
     import pydicom
 
@@ -102,7 +102,7 @@ def test_deflated(tmp_path: Path) -> None:
 
 
 def test_a_frame_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dcm", film(2), JPEGBaseline8Bit, Rows=95)
+    path = write(tmp_path / "a.dcm", speckle_frames(2), JPEGBaseline8Bit, Rows=95)
     with pytest.raises(DicomError) as error:
         decode(path, gray=True)
     assert error.value.code == "failed:decode"
@@ -111,16 +111,16 @@ def test_a_frame_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path)
 @pytest.mark.parametrize("damage", [b"", b"\xff\xd8\xff", b"no picture at all"])
 def test_a_frame_that_is_no_codestream_is_refused(tmp_path: Path, damage: bytes) -> None:
     data = encapsulate([damage or b"\0\0"])
-    path = write(tmp_path / "a.dcm", film(1), JPEGBaseline8Bit, PixelData=data)
+    path = write(tmp_path / "a.dcm", speckle_frames(1), JPEGBaseline8Bit, PixelData=data)
     with pytest.raises(DicomError) as error:
         decode(path, gray=True)
     assert error.value.code in ("failed:decode", "failed:truncated")
 
 
 def test_a_damaged_frame_raises_and_never_returns_a_picture(tmp_path: Path) -> None:
-    good = simplejpeg.encode_jpeg(np.ascontiguousarray(film(1)[0]), quality=95)
+    good = simplejpeg.encode_jpeg(np.ascontiguousarray(speckle_frames(1)[0]), quality=95)
     bad = good[: len(good) // 2]
-    path = write(tmp_path / "a.dcm", film(2), JPEGBaseline8Bit, PixelData=encapsulate([good, bad]))
+    path = write(tmp_path / "a.dcm", speckle_frames(2), JPEGBaseline8Bit, PixelData=encapsulate([good, bad]))
     with pytest.raises(DicomError):
         decode(path, gray=True)
 

@@ -18,7 +18,7 @@ from heart2heart.dicom.codecs.rle import decode_rle, encode_rle
 from heart2heart.dicom.image_pixel import ImagePixel, read_image_pixel
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
-from tests.dicom.build import film, write
+from tests.dicom.build import speckle_frames, write
 
 Bytes = npt.NDArray[np.uint8]
 ROWS, COLUMNS = 13, 17
@@ -115,7 +115,7 @@ def test_decode_rle_refuses_what_does_not_fit_the_picture(frame: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory) -> ImagePixel:
-    path = write(tmp_path_factory.mktemp("rle") / "a.dcm", film(1, colour=True), RLELossless)
+    path = write(tmp_path_factory.mktemp("rle") / "a.dcm", speckle_frames(1, colour=True), RLELossless)
     with open_dicom(path) as opened:
         return read_image_pixel(opened.header, big_endian=False)
 
@@ -134,7 +134,7 @@ def test_decode_rle_of_damaged_frames(data: st.DataObject) -> None:
 
 
 def test_rle_decoder_refuses_one_segment_for_three_samples(layout: ImagePixel) -> None:
-    gray = encode_rle(np.ascontiguousarray(film(1)[0, ..., 0]))
+    gray = encode_rle(np.ascontiguousarray(speckle_frames(1)[0, ..., 0]))
     with pytest.raises(DicomError) as error:
         RleDecoder().decode(gray, layout, gray=False)
     assert error.value.code == "failed:decode"

@@ -32,7 +32,7 @@ class Given:
         raise AssertionError("not asked of a gradient that is given")
 
 
-def decide(rule: str, labeled: Tensor, unlabeled: Tensor, weight: float) -> CombinedGradient:
+def combine(rule: str, labeled: Tensor, unlabeled: Tensor, weight: float) -> CombinedGradient:
     built = build_gradient_rule(rule)
     return built.combine(labeled, Given(unlabeled), weight, built.initial_memory(len(labeled)))
 
@@ -44,7 +44,7 @@ def test_the_sum_keeps_all_and_fix_a_step_drops_what_opposes(unlabeled: list[flo
     labeled, other = torch.tensor([1.0, 2.0]), torch.tensor(unlabeled)
     both = labeled + 0.5 * other
     for rule, expected in (("sum", both), ("fix_a_step", both if kept else labeled)):
-        decision = decide(rule, labeled, other, 0.5)
+        decision = combine(rule, labeled, other, 0.5)
         assert torch.equal(decision.gradient, expected)
         assert float(decision.conflict) == float(not kept)
 
@@ -52,7 +52,7 @@ def test_the_sum_keeps_all_and_fix_a_step_drops_what_opposes(unlabeled: list[flo
 def test_the_decision_does_not_depend_on_the_weight() -> None:
     labeled, unlabeled = torch.tensor([1.0]), torch.tensor([-1e-3])
     for weight in (0.0, 1000.0):
-        assert torch.equal(decide("fix_a_step", labeled, unlabeled, weight).gradient, labeled)
+        assert torch.equal(combine("fix_a_step", labeled, unlabeled, weight).gradient, labeled)
 
 
 @settings(deadline=None)
@@ -60,7 +60,7 @@ def test_the_decision_does_not_depend_on_the_weight() -> None:
 def test_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: float) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.normal(size=7), rng.normal(size=7)
-    decision = decide("pcgrad", torch.from_numpy(first), torch.from_numpy(second), weight)
+    decision = combine("pcgrad", torch.from_numpy(first), torch.from_numpy(second), weight)
     second = weight * second
     if first @ second < 0:
         mine = first - (first @ second) / (second @ second) * second
@@ -75,8 +75,8 @@ def test_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: flo
 
 def test_pcgrad_of_a_vanishing_gradient_is_finite() -> None:
     zero, some = torch.zeros(3), torch.tensor([1.0, -2.0, 0.5])
-    assert torch.equal(decide("pcgrad", some, zero, 1.0).gradient, some)
-    assert torch.equal(decide("pcgrad", zero, some, 1.0).gradient, some)
+    assert torch.equal(combine("pcgrad", some, zero, 1.0).gradient, some)
+    assert torch.equal(combine("pcgrad", zero, some, 1.0).gradient, some)
 
 
 def test_each_layer_decides_for_itself() -> None:
@@ -96,7 +96,7 @@ def test_the_running_mean_outlives_a_noisy_batch() -> None:
     mean = 1 - 0.99**5  # of the gradients before
     assert rule.combine(noisy, Given(other), 1.0, memory).gradient.tolist() == [0.5, 0.0]
     torch.testing.assert_close(memory["labeled"], torch.tensor([0.99 * mean - 0.005, 0.0]))
-    assert torch.equal(decide("fix_a_step", noisy, other, 1.0).gradient, noisy)
+    assert torch.equal(combine("fix_a_step", noisy, other, 1.0).gradient, noisy)
 
 
 class Frames:
@@ -143,7 +143,7 @@ def test_a_rule_per_frame_refuses_a_loss_that_is_no_mean_over_frames(name: str) 
 def test_the_decision_never_waits_for_the_device(rule: str) -> None:
     """A tensor without data cannot be read: any `.item()` or branch on the host would raise here."""
     labeled, unlabeled = torch.empty(10, device="meta"), torch.empty(10, device="meta")
-    decision = decide(rule, labeled, unlabeled, 1.0)
+    decision = combine(rule, labeled, unlabeled, 1.0)
     assert decision.gradient.shape == (10,)
     with pytest.raises(RuntimeError):
         bool(decision.conflict)

@@ -15,13 +15,12 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from heart2heart.deidentify.clip import load_clip
-from heart2heart.dicom.codecs.codestream import codestream_size, jpeg_precision
 from heart2heart.dicom.codecs.decoders import pinned_decoder
-from heart2heart.dicom.codecs.jpeg_extended import JPEG_EXTENDED
+from heart2heart.dicom.codecs.jpeg import JPEG_EXTENDED, codestream_size, jpeg_precision
 from heart2heart.dicom.image_pixel import ImagePixel
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
-from tests.dicom.build import film, region, write
+from tests.dicom.build import region, speckle_frames, write
 
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 TWELVE = ImagePixel(1024, 256, 1, 16, 12, False, "MONOCHROME2", 0, 1)
@@ -73,7 +72,7 @@ def extended(path: Path, frames: list[bytes], pictures: npt.NDArray[np.uint8], *
 
 
 def test_a_clip_of_8_bits_gives_the_frames_of_baseline(tmp_path: Path) -> None:
-    pictures = film(4, colour=True)
+    pictures = speckle_frames(4, colour=True)
     encoded = [simplejpeg.encode_jpeg(np.ascontiguousarray(p), quality=95, colorsubsampling="422") for p in pictures]
     # Every baseline stream is an extended one when its SOF marker says so (T.81 section 4.11).
     sequential = [frame.replace(b"\xff\xc0", b"\xff\xc1", 1) for frame in encoded]
@@ -90,7 +89,9 @@ def test_a_clip_of_12_bits_becomes_frames(real: bytes, tmp_path: Path) -> None:
         "BitsStored": 12, "HighBit": 11, "PhotometricInterpretation": "MONOCHROME2",
         "SequenceOfUltrasoundRegions": [region((0, 0, 255, 1023))],
     }  # fmt: skip
-    clip = load_clip(extended(tmp_path / "a.dcm", [real] * 2, film(2), **tags), geometry=Geometry("tmed2", 64))
+    clip = load_clip(
+        extended(tmp_path / "a.dcm", [real] * 2, speckle_frames(2), **tags), geometry=Geometry("tmed2", 64)
+    )
     assert clip.pixels.shape == (2, 64, 64)
     assert clip.pixels.max() > 0
     assert clip.facts.mode == "b_mode"
