@@ -76,7 +76,7 @@ def test_one_duplicate_behind_more_candidates_than_fit_a_block(monkeypatch: pyte
     assert same.tolist() == [[3, 599]]
     assert compared == 300 * 300
     assert store.asked == 600 + 2  # each sketched once; the sketches leave one pair to be read
-    few, stopped = find_near_duplicates(np.zeros(600, np.uint64), groups, np.arange(600), store, most=1)
+    few, stopped = find_near_duplicates(np.zeros(600, np.uint64), groups, np.arange(600), store, max_pairs=1)
     assert few.tolist() == [[3, 599]]
     assert stopped < compared
 

@@ -38,6 +38,7 @@ from heart2heart.store.frame_store import FrameStores
 from heart2heart.verify.check import verify
 from heart2heart.verify.confidentiality_profile import profile_available
 from heart2heart.verify.identities import Identities, collect_identities, load_planted
+from heart2heart.verify.patterns import build_patterns
 from tests.dicom.build import speckle_frames, write
 from tests.evaluation.factory import make_predictions, with_rows
 from tests.ingest.archive_kit import make_archive, run
@@ -246,3 +247,11 @@ def test_memory_does_not_grow_with_what_is_searched(
     assert {one.file for one in found} == {"out/shard.npy", "out/packed.zip"}
     assert {one.kind for one in found} >= {"name", "id"}
     assert peak < size
+
+
+def test_build_patterns_searches_for_names_of_simulated_patients_alone() -> None:
+    """The name lists of the simulator are in the source code and still count as names; other words of it do not."""
+    wanted = Identities()
+    wanted.add("name", "Quillford^Geometry")
+    single = {pattern.raw for pattern in build_patterns(wanted)} & {b"quillford", b"geometry"}
+    assert single == {b"quillford"}
