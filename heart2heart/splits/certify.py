@@ -34,7 +34,7 @@ def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
     rows = stores.frames["row"].to_numpy()[positions].astype(np.int64)
     numbers = {name: number for number, name in enumerate(sorted(set(ROLE_GROUPS.values())))}
     groups = np.array([numbers[name] for name in used["group"].to_pylist()], np.int64)
-    same, compared = find_near_duplicates(hashes, groups, rows, stores, most=MAX_CONFIRMED_PAIRS)
+    same, compared = find_near_duplicates(hashes, groups, rows, stores, max_pairs=MAX_CONFIRMED_PAIRS)
     if len(same):
         left, right = (where[int(same[0][side])] for side in (0, 1))
         number = f"{len(same)}" if len(same) < MAX_CONFIRMED_PAIRS else f"at least {len(same)}"
