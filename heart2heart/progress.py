@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import IntEnum
 from typing import Protocol
 
@@ -55,6 +55,16 @@ class NoProgress:
 
     def update(self, done: int, note: str = "") -> None:
         """Do nothing."""
+
+
+Stage = Callable[[str, int], AbstractContextManager[Progress]]
+"""Opens the progress of one stage from its title and number of units, as `progress_bar` does."""
+
+
+def silent_stage(title: str, total: int) -> AbstractContextManager[Progress]:
+    """Open a stage that reports to nobody; the default of every library call."""
+    del title, total
+    return nullcontext(NoProgress())
 
 
 class SubProgress:

@@ -12,13 +12,14 @@ import pytest
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 
-from heart2heart.api import evaluate_runs
+from heart2heart.api.evaluation import evaluate
 from heart2heart.api.prediction import predict_files
 from heart2heart.cli import app
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError, RunError
-from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics
+from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.enums import PredictionRole
+from heart2heart.schema.metrics_files import read_metrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.provenance import read_test_accesses
@@ -30,13 +31,13 @@ REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
-    return tiny_store(tmp_path_factory.mktemp("world"))
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
+    return tiny_store(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
-def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(world.config(steps=6), tmp_path_factory.mktemp("runs") / "one")
+def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(tiny.config(steps=6), tmp_path_factory.mktemp("runs") / "one")
 
 
 def test_a_real_clip_gets_a_view_by_the_mean_of_log_probabilities(run: Run) -> None:
@@ -74,15 +75,15 @@ def test_a_file_that_is_no_clip_is_named_with_its_status(run: Run, tmp_path: Pat
         predict_files(run.path, [REAL, tmp_path / "note.dcm"], rule="even:1")
 
 
-def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: TinyStore, tmp_path: Path) -> None:
+def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Kept:
         def update(self, done: int, note: str = "") -> None:
             seen.append(done)
 
-    metrics = evaluate_runs(
-        [run.path], [world.store], tmp_path / "e", command="test", replicates=200, seed=3, probes=True, progress=Kept()
+    metrics = evaluate(
+        [run.path], [tiny.store], tmp_path / "e", command="test", replicates=200, seed=3, probes=True, progress=Kept()
     )
     assert seen == sorted(seen)
     assert seen[-1] == 100
@@ -91,15 +92,15 @@ def test_runs_are_evaluated_into_a_file_that_holds_everything(run: Run, world: T
     assert [site.site for site in predictions.provenance.sites] == ["A", "B"]
     assert evaluate_predictions(predictions, replicates=200, seed=3) == metrics
     assert predictions.provenance.split.checks[-1].name == "test_opened"
-    assert [opening.run for opening in read_test_accesses(world.split)] == [run.path.name]
+    assert [opening.run for opening in read_test_accesses(tiny.split)] == [run.path.name]
     assert set(predictions.table["role"].to_pylist()) <= set(PredictionRole)
     assert read_metrics(tmp_path / "e" / "metrics.json") == metrics
 
 
-def test_every_run_is_checked_before_the_first_predicts(run: Run, world: TinyStore, tmp_path: Path) -> None:
+def test_every_run_is_checked_before_the_first_predicts(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "second")
     record = tmp_path / "second" / "run.json"
-    record.write_text(record.read_text().replace(SplitManifest.load(world.split).sha256, "0" * 64))
+    record.write_text(record.read_text().replace(SplitManifest.load(tiny.split).sha256, "0" * 64))
     seen: list[int] = []
 
     class Kept:
@@ -107,7 +108,7 @@ def test_every_run_is_checked_before_the_first_predicts(run: Run, world: TinySto
             seen.append(done)
 
     with pytest.raises(RunError, match="trained on another split") as raised:
-        evaluate_runs([run.path, tmp_path / "second"], [world.store], tmp_path / "e", command="test", progress=Kept())
+        evaluate([run.path, tmp_path / "second"], [tiny.store], tmp_path / "e", command="test", progress=Kept())
     assert str(raised.value.where).endswith("second")
     assert seen == []
 
@@ -115,5 +116,5 @@ def test_every_run_is_checked_before_the_first_predicts(run: Run, world: TinySto
 def test_a_run_of_another_split_is_refused(run: Run, tmp_path: Path) -> None:
     other = tiny_store(tmp_path / "other", parts={"train": 2, "validation": 2, "test": 2, "unlabeled": 2})
     with pytest.raises(RunError, match="trained on another split"):
-        evaluate_runs([run.path], [other.store], tmp_path / "e", command="test", split=other.split)
+        evaluate([run.path], [other.store], tmp_path / "e", command="test", split=other.split)
     assert not (tmp_path / "e").exists()

@@ -24,21 +24,19 @@ def folds(
 
     Example: heart2heart folds fold0/predictions.parquet fold1/predictions.parquet --out folds.json
     """
+    from heart2heart.api import evaluate_splits
     from heart2heart.cli.output import text_table
-    from heart2heart.evaluation.cross_split import evaluate_folds, write_folds
-    from heart2heart.schema.predictions import Predictions
 
-    found = evaluate_folds([Predictions.read(path) for path in predictions], replicates=replicates, seed=seed, bca=bca)
-    write_folds(found, out)
+    metrics = evaluate_splits(predictions, out, replicates=replicates, seed=seed, bca=bca)
     rows = []
-    for method in found.methods:
+    for method in metrics.methods:
         for site in method.sites:
             value, part = site.balanced_accuracy, "held out" if site.held_out else "source"
             ends = ["" if end is None else round(end, 4) for end in (value.value, value.low, value.high)]
             rows.append((site.site, part, method.method, len(site.by_fold), value.clusters, *ends))
-    if found.synthetic:
+    if metrics.synthetic:
         print("SYNTHETIC data: simulated pictures, not patients")
-    head = ("hospital", "part", "method", "splits", f"{found.unit}s", "balanced accuracy", "low", "high")
+    head = ("hospital", "part", "method", "splits", f"{metrics.unit}s", "balanced accuracy", "low", "high")
     print(text_table(head, sorted(rows)))
     print(out)
 
@@ -56,12 +54,9 @@ def compare(
 
     Example: heart2heart compare folds.json --out comparison.html
     """
-    from heart2heart.evaluation.cross_split import read_folds
-    from heart2heart.reporting.comparison import write_comparison
-    from heart2heart.reporting.comparison_sentences import summarise
+    from heart2heart.api import compare
 
-    metrics = read_folds(folds)
-    path = write_comparison(metrics, out)
-    if metrics.synthetic:
+    page = compare(folds, out)
+    if page.synthetic:
         print("SYNTHETIC data: simulated pictures, not patients")
-    print(f"{summarise(metrics)}\n{path}")
+    print(f"{page.summary}\n{page.path}")

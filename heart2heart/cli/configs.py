@@ -16,26 +16,34 @@ def register(app: typer.Typer) -> None:
 def configs(
     name: Annotated[str | None, typer.Argument(help="Name of a configuration to copy, such as demo/fixmatch.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: the configuration is printed.")] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of a training configuration, for editors.")
+    ] = False,
 ) -> None:
     """List the configurations that `train` and `sweep` know by name, or copy one to edit it.
 
     Example: heart2heart configs demo/fixmatch --out my_study.yaml
     """
+    from heart2heart.api import config_names, copy_config, describe_config
     from heart2heart.cli.output import text_table
-    from heart2heart.errors import ConfigError, ExistsError
-    from heart2heart.named_configs import config_names, describe_config, find_config
-    from heart2heart.utils import write_text
+    from heart2heart.errors import ConfigError
 
-    if name is None:
-        if out is not None:
-            raise ConfigError("no configuration to copy", where="--out", remedy="Give its name too")
-        print(text_table(("name", "description"), [(known, describe_config(known)) for known in config_names()]))
+    if schema:
+        import json
+
+        from heart2heart.api import training_schema
+
+        if name is not None or out is not None:
+            raise ConfigError(
+                "the schema is printed, and the same for every configuration", remedy="Give --schema alone"
+            )
+        print(json.dumps(training_schema(), indent=2))
         return
-    text = find_config(name).read_text(encoding="utf-8")
-    if out is None:
-        print(text, end="")
+    if name is not None:
+        text = copy_config(name, out)
+        command = f"heart2heart train {out} --store STORE --split SPLIT --out RUN"
+        print(text, end="") if out is None else print(f"{out}: train it with `{command}`")
         return
-    if out.exists():
-        raise ExistsError("this file exists and is not overwritten", where=out, remedy="Give --out another name")
-    write_text(out, text)
-    print(f"{out}: train it with `heart2heart train {out} --store STORE --split SPLIT --out RUN`")
+    if out is not None:
+        raise ConfigError("no configuration to copy", where="--out", remedy="Give its name too")
+    print(text_table(("name", "description"), [(known, describe_config(known)) for known in config_names()]))

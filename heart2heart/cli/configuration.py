@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic_core import PydanticUndefined
 
+from heart2heart.api.configuration import configuration_sections
 from heart2heart.config import Config
 
 _HEAD = """# Configuration
@@ -18,67 +17,10 @@ Made from the code at each build. An unknown key is an error, values are checked
 """
 
 
-def sections() -> tuple[tuple[str, str, type[Config]], ...]:
-    """Return title, explanation and class of each configuration."""
-    from heart2heart.active_learning.queue import QueueSettings
-    from heart2heart.annotate.settings import AnnotationSettings
-    from heart2heart.ingest.settings import IngestSettings, Limits
-    from heart2heart.pacs.connection import Credentials
-    from heart2heart.pacs.query import PacsQuery
-    from heart2heart.pacs.storage_scp import ReceiveSettings
-    from heart2heart.splits.settings import SplitSettings
-    from heart2heart.synthetic.config import HospitalConfig
-    from heart2heart.training.config import TrainConfig
-
-    train = (
-        "`heart2heart train` takes one YAML file and any number of dotted overrides (`optimiser.lr=0.01`). Every\n"
-        "resolved value is written to `config.yaml` in the run's folder."
-    )
-    return (
-        ("Training", train, TrainConfig),
-        *_methods(),
-        ("Ingest", "Options of `heart2heart ingest`, and `IngestSettings` in Python.", IngestSettings),
-        (
-            "Limits of one file",
-            "`--file-seconds` and `--file-memory` of `heart2heart ingest`, and `Limits` in Python.",
-            Limits,
-        ),
-        (
-            "Query of a PACS",
-            "The file of `heart2heart pull --query`, and `Query` in Python. See [From a PACS](../reach.md).",
-            PacsQuery,
-        ),
-        ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
-        ("Page of labels", "Options of `heart2heart curate`, and `AnnotationSettings` in Python.", AnnotationSettings),
-        ("Queue of clips to label", "Options of `heart2heart queue`, and `QueueSettings` in Python.", QueueSettings),
-        (
-            "Credentials of a DICOMweb server",
-            "The file of `heart2heart pull --credentials`, which must have mode 0600, and `Credentials` in Python.",
-            Credentials,
-        ),
-        ("Split", "Options of `heart2heart split`, and `SplitSettings` in Python.", SplitSettings),
-        (
-            "Synthetic hospitals",
-            "`HospitalConfig` in Python; `heart2heart simulate` uses four presets.",
-            HospitalConfig,
-        ),
-    )
-
-
-def _methods() -> Iterator[tuple[str, str, type[Config]]]:
-    """Yield a section for each method that has settings."""
-    from heart2heart.training.algorithms import ALGORITHMS
-
-    for name, kind in ALGORITHMS.items():
-        if kind.model_fields:
-            page = (inspect.getdoc(sys.modules[kind.__module__]) or "").splitlines()[0]
-            yield f"Method {name}", f"{page} Given under `method.params`.", kind
-
-
 def render() -> str:
     """Return the whole page."""
     parts = [_HEAD]
-    for title, text, kind in sections():
+    for title, text, kind in configuration_sections():
         rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in keys(kind)]
         parts.append(
             "\n".join([f"## {title}\n", f"{text}\n", "| key | default | meaning |", "|---|---|---|", *rows, ""])

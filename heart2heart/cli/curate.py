@@ -59,47 +59,22 @@ def curate(
     """
     import sys
 
-    from heart2heart.annotate import require_web_extra
-    from heart2heart.annotate.settings import AnnotationSettings
-    from heart2heart.errors import MissingInputError
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.schema.store import POOL_MODES
+    from heart2heart.api import PageInfo
+    from heart2heart.api.annotation import annotate
 
-    asked = {"bind": bind, "port": port, "names": tuple(name or ()), "raters": raters, "certificate": certificate,
-             "private_key": private_key, "allow_http": allow_http, "double": double, "seed": seed, "replan": replan,
-             "suggest": suggest, "modes": tuple(mode or POOL_MODES)}  # fmt: skip
-    settings = AnnotationSettings.parse(asked, where="heart2heart curate")
-    with require_web_extra():
-        from heart2heart.annotate.server import AnnotationServer
-    from heart2heart.annotate.assignments import Assignments
-    from heart2heart.annotate.catalog import ClipCatalog
-    from heart2heart.annotate.suggestions import read_queue, read_readings_wanted, read_suggestions
+    def ready(page: PageInfo) -> None:
+        if page.unknown:
+            missing = f"{page.unknown} of {page.queued} clips of the queue are in none of these stores"
+            print(missing, file=sys.stderr)
+        print(f"Label at {page.address}", file=sys.stderr)
+        plan = f"--double {page.share:g} --seed {page.seed}"
+        print(f"Read twice: {page.share:.0%} of the clips ({plan}, kept in the book)", file=sys.stderr, flush=True)
 
-    shelf = ClipCatalog(stores, settings.modes)
-    order = None if queue is None else read_queue(queue)
-    strange = [clip for clip in order or () if clip not in shelf.clips]
-    if order is not None and len(strange) == len(order):
-        remedy = "Name the stores that it was made of, and the same --mode"
-        raise MissingInputError("no clip of this queue is in these stores", where=queue, remedy=remedy)
-    desk = Assignments(
-        LabelStore(labels, timeout=5),
-        shelf,
-        settings,
-        suggestions=None if predictions is None else read_suggestions(predictions, run),
-        queue=order,
-        readings=None if queue is None else read_readings_wanted(queue),
-    )
-
-    def ready(address: str) -> None:
-        if strange:
-            print(
-                f"{len(strange)} of {len(order or ())} clips of the queue are in none of these stores", file=sys.stderr
-            )
-        print(f"Label at {address}", file=sys.stderr)
-        plan = f"--double {desk.plan.share:g} --seed {desk.plan.seed}"
-        print(f"Read twice: {desk.plan.share:.0%} of the clips ({plan}, kept in the book)", file=sys.stderr, flush=True)
-
-    AnnotationServer(desk).run(ready)
+    annotate(
+        stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), ready=ready, bind=bind,
+        port=port, names=tuple(name or ()), raters=raters, certificate=certificate, private_key=private_key,
+        allow_http=allow_http, double=double, seed=seed, replan=replan, suggest=suggest,
+    )  # fmt: skip
 
 
 @raters.command("add")
@@ -113,12 +88,9 @@ def raters_add(
 
     Example: heart2heart raters add "Reader 1" --raters raters.json
     """
-    from heart2heart.annotate.auth import Raters, today_utc
+    from heart2heart.api.annotation import add_rater
 
-    known = Raters.read(raters) if raters.exists() else Raters()
-    more, token = known.with_added(name, adjudicator=adjudicator, days=days, today=today_utc())
-    more.write(raters)
-    print(token)
+    print(add_rater(raters, name, adjudicator=adjudicator, days=days))
 
 
 @raters.command("remove")
@@ -130,9 +102,9 @@ def raters_remove(
 
     Example: heart2heart raters remove "Reader 1" --raters raters.json
     """
-    from heart2heart.annotate.auth import Raters
+    from heart2heart.api.annotation import remove_rater
 
-    Raters.read(raters).without(name).write(raters)
+    remove_rater(raters, name)
 
 
 @raters.command("show")
@@ -141,8 +113,8 @@ def raters_show(raters: RatersOption) -> None:
 
     Example: heart2heart raters show --raters raters.json
     """
-    from heart2heart.annotate.auth import Raters
+    from heart2heart.api.annotation import read_raters
     from heart2heart.cli.output import text_table
 
-    rows = [(r.name, "yes" if r.adjudicator else "no", r.expires.isoformat()) for r in Raters.read(raters).raters]
+    rows = [(r.name, "yes" if r.adjudicator else "no", r.expires.isoformat()) for r in read_raters(raters).raters]
     print(text_table(("rater", "adjudicator", "last day"), rows))

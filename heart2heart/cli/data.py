@@ -30,16 +30,12 @@ def simulate(
 
     Example: heart2heart simulate hospitals --scale 0.2
     """
+    from heart2heart.api.stores import simulate
     from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
-    from heart2heart.synthetic.hospital import simulate_hospital
-    from heart2heart.synthetic.presets import four_hospitals
 
-    rows = []
-    for hospital in four_hospitals(scale):
-        with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
-            made = simulate_hospital(hospital, out, seed, workers=workers, progress=progress)
-        rows.append((hospital.name, hospital.patients, made.clips, made.frames, hospital.model))
+    hospitals = simulate(out, scale=scale, seed=seed, workers=workers, stage=progress_bar)
+    rows = [(each.name, each.patients, each.clips, each.frames, each.machine) for each in hospitals]
     print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "machine"), rows))
 
 
@@ -71,34 +67,18 @@ def ingest(
 
     Example: heart2heart ingest /archive/2024 --site tufts --store store
     """
-    from heart2heart.errors import MissingInputError
-    from heart2heart.ingest.discover import find_files
-    from heart2heart.ingest.pipeline import ingest
-    from heart2heart.ingest.settings import IngestSettings, Limits, parse_memory, status_table
-    from heart2heart.progress import progress_bar
-    from heart2heart.reporting.ingest_content import ingest_report
+    from functools import partial
 
-    settings = IngestSettings(geometry=geometry, size=size, frames=frames)
-    bounds = {"seconds": file_seconds, "memory_mib": parse_memory(file_memory)}
-    limits = Limits.parse(bounds, where="heart2heart ingest")
-    key_file = key or store.with_name(f"{store.name}.key")
-    with progress_bar(f"ingest {site}", len(find_files(paths, outside=store)), timed=False) as progress:
-        summary = ingest(
-            paths,
-            site=site,
-            store=store,
-            key=key_file,
-            settings=settings,
-            workers=workers,
-            limits=limits,
-            dask=dask,
-            progress=progress,
-        )
-    print(status_table(summary))
-    print(f"Report: {ingest_report(store, report or store / 'ingest_report.html')}")
-    if summary.accepted == 0:
-        remedy = "The page Status codes of the documentation explains each status"
-        raise MissingInputError("no file of this hospital became frames", where=site, remedy=remedy)
+    from heart2heart.api.stores import ingest_files
+    from heart2heart.progress import progress_bar
+
+    result = ingest_files(
+        paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, workers=workers, dask=dask,
+        file_seconds=file_seconds, file_memory=file_memory, report=report, stage=partial(progress_bar, timed=False),
+    )  # fmt: skip
+    print(result.table)
+    print(f"Report: {result.report}")
+    result.require_frames()
 
 
 @store.command("show")
@@ -107,14 +87,11 @@ def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame
 
     Example: heart2heart store show store
     """
+    from heart2heart.api.stores import count_frames, open_store
     from heart2heart.cli.output import text_table
-    from heart2heart.store.frame_store import FrameStore
 
-    opened = FrameStore.open(root)
-    counts = opened.sql(
-        "SELECT site, mode, maker, count(DISTINCT patient) AS patients, count(DISTINCT clip) AS clips,"
-        " count(*) AS frames, round(avg(quality), 3) AS quality FROM frames GROUP BY ALL ORDER BY ALL"
-    )
+    opened = open_store(root)
+    counts = count_frames(opened)
     print(f"{root}: frames of {opened.geometry}")
     print(text_table(counts.column_names, [tuple(row.values()) for row in counts.to_pylist()]))
 
@@ -125,15 +102,13 @@ def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
 
     Example: heart2heart store verify store
     """
-    from heart2heart.errors import StoreError
-    from heart2heart.store.frame_store import FrameStore
+    from heart2heart.api import require_no_faults
+    from heart2heart.api.stores import verify_store
 
-    faults = FrameStore.open(root).verify()
+    faults = verify_store(root)
     for fault in faults:
         print(fault)
-    if faults:
-        remedy = "Restore those shards from a copy, or ingest again into a new store"
-        raise StoreError(f"{len(faults)} faults in this store", where=root, remedy=remedy)
+    require_no_faults(root, faults)
     print(f"{root}: every shard matches its checksum")
 
 
@@ -143,9 +118,9 @@ def store_digest(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
 
     Example: heart2heart store digest store
     """
-    from heart2heart.store.frame_store import FrameStore
+    from heart2heart.api.stores import open_store
 
-    print(FrameStore.open(root).digest())
+    print(open_store(root).digest())
 
 
 @store.command("sql")
@@ -157,10 +132,10 @@ def store_sql(
 
     Example: heart2heart store sql store "SELECT mode, count(*) FROM clips GROUP BY mode"
     """
+    from heart2heart.api.stores import open_store
     from heart2heart.cli.output import text_table
-    from heart2heart.store.frame_store import FrameStore
 
-    answer = FrameStore.open(root).sql(query)
+    answer = open_store(root).sql(query)
     print(text_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()]))
 
 
@@ -175,13 +150,11 @@ def store_ledger(
 
     Example: heart2heart store ledger store --find /archive/2024 --code failed:decode
     """
+    from heart2heart.api.stores import count_files, files_by_status
     from heart2heart.cli.output import text_table
-    from heart2heart.ingest.file_ids import locate_files
-    from heart2heart.ingest.ledger import Ledger
 
     if find and code:
-        for path in locate_files(find, store=root, key=key or root.with_name(f"{root.name}.key"), codes=code):
+        for path in files_by_status(find, store=root, codes=code, key=key):
             print(path)
         return
-    counts = Ledger(root).counts()
-    print(text_table(("hospital", "status", "files"), [(s, c, n) for s, by in counts.items() for c, n in by.items()]))
+    print(text_table(("hospital", "status", "files"), count_files(root)))

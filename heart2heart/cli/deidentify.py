@@ -26,30 +26,14 @@ def deidentify(
 
     Example: heart2heart deidentify /archive/2024 --out clean --key tufts.key --site tufts
     """
+    from heart2heart.api.hospital import deidentify_files
     from heart2heart.cli.output import text_table
-    from heart2heart.deidentify.clean_copy import TextPolicy
-    from heart2heart.errors import MissingInputError, UnknownNameError
-    from heart2heart.ingest.deidentify_files import deidentify_files
-    from heart2heart.ingest.discover import find_files
     from heart2heart.progress import progress_bar
-    from heart2heart.schema.status import CODES
 
-    policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse"}
-    if text not in policies:
-        raise UnknownNameError.among("way with writing inside the scan", text, list(policies))
-    with progress_bar(f"deidentify {site}", len(find_files(paths, outside=out))) as progress:
-        done = deidentify_files(
-            paths, out=out, key=key, site=site, text=policies[text], workers=workers, progress=progress
-        )
-    said = {code: CODES[code].meaning for code in done.codes} | {
-        "accepted": "A clean copy was written.",
-        "excluded:duplicate": "The same bytes were copied already, from another path.",
-    }
-    print(text_table(("status", "files", "meaning"), [(code, n, said[code]) for code, n in done.codes.items()]))
-    print(f"{done.copies} clean copies in {out}")
-    if not done.copies:
-        remedy = "The page Status codes of the documentation explains each status"
-        raise MissingInputError("no file of this hospital became a clean copy", where=site, remedy=remedy)
+    result = deidentify_files(paths, out=out, key=key, site=site, text=text, workers=workers, stage=progress_bar)
+    print(text_table(("status", "files", "meaning"), result.rows))
+    print(f"{result.copies} clean copies in {out}")
+    result.require_copies()
 
 
 def verify_deid(
@@ -64,26 +48,18 @@ def verify_deid(
 
     Example: heart2heart verify-deid stores/A labels.db --archive /archive/2024
     """
+    from heart2heart.api.hospital import verify_deidentification
     from heart2heart.cli.output import text_table
-    from heart2heart.errors import ConfigError
     from heart2heart.progress import progress_bar
-    from heart2heart.verify.check import IdentityFoundError, verify
-    from heart2heart.verify.identities import Identities, collect, load_planted
 
-    if planted is None and not archive:
-        raise ConfigError("nothing to look for", remedy="Give --archive with the originals, or --planted FILE")
-    wanted = collect(archive) if archive else Identities()
-    if planted is not None:
-        wanted.exact |= load_planted(planted).exact
-    with progress_bar("search for identities", sum(1 for root in outputs for _ in root.rglob("*")) or 1) as progress:
-        verdict = verify(outputs, wanted, read_margins=ocr, progress=progress)
-    print(f"{verdict.files} files, {verdict.size / 1e6:.1f} MB searched for {len(wanted.exact)} identities")
-    print("done: " + "; ".join(verdict.checks_made))
-    if verdict.checks_skipped:
-        print("not done: " + "; ".join(verdict.checks_skipped))
-    if verdict.findings:
-        rows = [(found.file, found.place, found.kind, found.count) for found in verdict.findings]
+    verification = verify_deidentification(outputs, planted=planted, archive=archive or (), ocr=ocr, stage=progress_bar)
+    result = verification.result
+    print(f"{result.files} files, {result.size / 1e6:.1f} MB searched for {verification.identities} identities")
+    print("done: " + "; ".join(result.checks_made))
+    if result.checks_skipped:
+        print("not done: " + "; ".join(result.checks_skipped))
+    if result.findings:
+        rows = [(finding.file, finding.location, finding.kind, finding.count) for finding in result.findings]
         print(text_table(("file", "place", "identity", "times"), rows))
-        remedy = "Do not pass these files on; see SECURITY.md for how to report it"
-        raise IdentityFoundError(f"identities found in {len({row[0] for row in rows})} places", remedy=remedy)
+    verification.require_clean()
     print("clean: none of them was found")

@@ -28,7 +28,7 @@ def demo(
     """
     import time
 
-    from heart2heart.demo import run_demo
+    from heart2heart.api import run_demo
     from heart2heart.progress import progress_bar
 
     start = time.monotonic()

@@ -42,7 +42,7 @@ def labels_import(
 
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
     """
-    from heart2heart.api import import_labels
+    from heart2heart.api.labels import import_labels
 
     summary = import_labels(
         path, labels, store, form=form, key=key, vocabulary=vocabulary, skip_unknown=skip_unknown, raters=raters,
@@ -72,7 +72,7 @@ def labels_export(
 
     Example: heart2heart labels export labels.csv --labels labels.db --rule adjudicated
     """
-    from heart2heart.api import export_labels
+    from heart2heart.api.labels import export_labels
 
     record = export_labels(out, labels, form=form, rule=rule, store=store, dicom=dicom, key=key)
     what = "label events" if rule is None else f"labels by rule {rule}"
@@ -87,7 +87,7 @@ def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") 
 
     Example: heart2heart labels show --labels labels.db --store store
     """
-    from heart2heart.api import count_labels
+    from heart2heart.api.labels import count_labels
     from heart2heart.cli.output import text_table
 
     counts = count_labels(labels, store, rule=rule)
@@ -109,7 +109,7 @@ def labels_agree(
 
     Example: heart2heart labels agree --labels labels.db --store store
     """
-    from heart2heart.api import measure_agreement
+    from heart2heart.api.labels import measure_agreement
     from heart2heart.cli.output import text_table
 
     agreement = measure_agreement(
@@ -132,7 +132,7 @@ def labels_merge(
 
     Example: heart2heart labels merge all.db site_a.db site_b.csv
     """
-    from heart2heart.api import merge_labels
+    from heart2heart.api.labels import merge_labels
 
     merged = merge_labels(parts, out, taxonomy_map=taxonomy_map)
     print(
@@ -156,7 +156,7 @@ def labels_suspects(
 
     Example: heart2heart labels suspects queue.csv evaluation/predictions.parquet --labels labels.db
     """
-    from heart2heart.api import label_errors
+    from heart2heart.api.labels import label_errors
 
     found, written = label_errors(out, predictions, labels, rule=rule, most=most, judge=judge)
     print(

@@ -40,33 +40,17 @@ def pull(
 
     Example: heart2heart pull https://pacs.example/dicom-web landing --dates 20240101-20240331
     """
-    from contextlib import closing
-
-    from heart2heart.errors import RemoteError
-    from heart2heart.pacs.connection import Credentials
-    from heart2heart.pacs.dicomweb import DicomWebClient
-    from heart2heart.pacs.query import PacsQuery
-    from heart2heart.pacs.retrieve import retrieve as fetch
-    from heart2heart.pacs.spool import Spool
+    from heart2heart.api.hospital import retrieve
     from heart2heart.progress import progress_bar
 
-    asked = PacsQuery() if query is None else PacsQuery.load(query)
-    if dates is not None:
-        asked = PacsQuery.parse(asked.model_dump() | {"dates": dates}, where="--dates")
-    known = Credentials.find(credentials)
-    with (
-        closing(DicomWebClient(url, credentials=known, authority=ca, allow_http=allow_http)) as server,
-        Spool.open(landing, key or landing.with_name(f"{landing.name}.key")) as folder,
-    ):
-        instances = server.search(asked)
-        with progress_bar("pull", len(instances)) as progress:
-            done = fetch(server, instances, folder, progress=progress)
-    print(
-        f"{len(instances)} instances found: {done.fetched} fetched, {done.present} here before, {done.refused} refused"
-    )
-    if done.refused:
-        remedy = "Run the same command again; if they stay, ask who runs the server"
-        raise RemoteError(f"{done.refused} instances were listed but not given whole", where=url, remedy=remedy)
+    result = retrieve(
+        url, landing, query=query, dates=dates, credentials=credentials, ca=ca, allow_http=allow_http, key=key,
+        stage=progress_bar,
+    )  # fmt: skip
+    done = result.summary
+    counts = f"{done.fetched} fetched, {done.present} here before, {done.refused} refused"
+    print(f"{result.instances} instances found: {counts}")
+    result.require_whole()
 
 
 def receive(
@@ -81,25 +65,15 @@ def receive(
 
     Example: heart2heart receive landing --bind 0.0.0.0 --allow PACS1
     """
-    import signal
     import sys
-    import threading
 
-    from heart2heart.pacs.spool import Spool
-    from heart2heart.pacs.storage_scp import ReceiveSettings
-    from heart2heart.pacs.storage_scp import receive as serve
+    from heart2heart.api import ReceiveSettings
+    from heart2heart.api.hospital import receive as serve
 
-    asked = {"bind": bind, "port": port, "ae_title": ae_title, "allow": tuple(allow or ())}
-    settings = ReceiveSettings.parse(asked, where="heart2heart receive")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-
-    def ready(address: str, taken: int) -> None:
+    def ready(settings: ReceiveSettings, address: str, taken: int) -> None:
         print(f"{settings.ae_title} listens at {address}:{taken}", file=sys.stderr, flush=True)
 
-    with Spool.open(landing, key or landing.with_name(f"{landing.name}.key")) as folder:
-        done = serve(folder, settings, stop=stop, ready=ready)
+    done = serve(landing, port=port, bind=bind, ae_title=ae_title, allow=allow or (), key=key, ready=ready)
     print(
         f"{done.stored} instances stored, {done.again} sent again, {done.failed} not stored; "
         f"{done.refused} callers refused"

@@ -75,51 +75,18 @@ def queue(
 
     Example: heart2heart queue store --run runs/fixmatch --budget 200 --by badge --out queue.parquet
     """
-    from heart2heart.active_learning.queue import QueueSettings, build_queue
-    from heart2heart.active_learning.queue_file import check_queue_suffix, write_queue
-    from heart2heart.active_learning.strategies import get_strategy
+    from heart2heart.api import make_queue
     from heart2heart.cli.output import text_table
-    from heart2heart.errors import ConfigError
-    from heart2heart.labels.label_store import LabelStore
     from heart2heart.progress import progress_bar
-    from heart2heart.schema.store import POOL_MODES
-    from heart2heart.store.frame_sampling import FrameRule
-    from heart2heart.store.frame_store import FrameStores
-    from heart2heart.store.near_duplicates import find_near_duplicates
-    from heart2heart.utils import check_writable
 
-    get_strategy(by)
-    check_queue_suffix(out)
-    check_writable(out)
-    FrameRule.parse(frames)
-    asked = {"by": by, "budget": budget, "spend": spend, "per_patient": per_patient, "spread": spread,
-             "frames": frames, "modes": tuple(mode or POOL_MODES), "rare": tuple(rare or ()), "seed": seed}  # fmt: skip
-    settings = QueueSettings.parse(asked, where="heart2heart queue")
-    if earlier is not None and by != "tod":
-        raise ConfigError("only the method tod compares with an earlier run", where="--earlier", remedy="Leave it out")
-    opened = FrameStores.open(stores)
-    events = LabelStore(labels).events() if labels is not None else []
-    evidence = None
-    if run is not None:
-        from heart2heart.training.model_outputs import ModelOutputs
-        from heart2heart.training.run import Run
-
-        evidence = ModelOutputs(Run.load(run), None if earlier is None else Run.load(earlier))
-    with progress_bar("look at the frames", len(opened.frames)) as progress:
-        found = build_queue(
-            opened,
-            settings,
-            events=events,
-            model_outputs=evidence,
-            cost=cost,
-            find_duplicates=None if repeats else find_near_duplicates,
-            progress=progress,
-        )
-    table = write_queue(found, settings, out, run=None if run is None else run.resolve().name)
-    print(text_table(("rank", "clip", "site", "why"), list(zip(*(table[name].to_pylist()[:10] for name in
-          ("rank", "clip", "site", "why")), strict=True))))  # fmt: skip
-    pool = found.pool
-    patients = len({int(pool.patient[pick.index]) for pick in found.selected})
-    paid = "" if cost == "equal" else f", cost {sum(table['cost'].to_pylist()):.1f} in all"
-    left = f"{len(table)} of {pool.available} clips, of {patients} patients{paid}"
-    print(f"{out}: {left}; {int(pool.labeled_mask.sum())} were read already")
+    result = make_queue(
+        stores, out, budget=budget, by=by, run=run, labels=labels, earlier=earlier, per_patient=per_patient,
+        spread=spread, cost=cost, spend=spend, rare=rare or (), modes=mode or (), frames=frames, seed=seed,
+        repeats=repeats, stage=progress_bar,
+    )  # fmt: skip
+    columns = ("rank", "clip", "site", "why")
+    first = result.table.slice(0, 10).to_pylist()
+    print(text_table(columns, [[row[name] for name in columns] for row in first]))
+    paid = "" if cost == "equal" else f", cost {sum(result.table['cost'].to_pylist()):.1f} in all"
+    left = f"{len(result.table)} of {result.available} clips, of {result.patients} patients{paid}"
+    print(f"{out}: {left}; {result.labeled} were read already")

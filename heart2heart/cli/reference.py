@@ -24,16 +24,16 @@ def verbs() -> Iterator[tuple[str, Any]]:
     """Yield every verb and its click command, groups walked through, in the order of the help."""
     from heart2heart.cli import app
 
-    yield from _walk("heart2heart", typer.main.get_command(app))
+    yield from _subcommands("heart2heart", typer.main.get_command(app))
 
 
-def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+def _subcommands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     children = getattr(command, "commands", None)
     if children is None:
         yield name, command
         return
     for child, inner in children.items():
-        yield from _walk(f"{name} {child}", inner)
+        yield from _subcommands(f"{name} {child}", inner)
 
 
 def render() -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
-from heart2heart.datasets.catalogue import CATALOGUE
+from heart2heart.api.datasets import dataset_catalogue
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the data set lies.")]
 StoreOption = Annotated[Path, typer.Option(help="Frame store; made on first use.")]
@@ -24,12 +25,31 @@ _MAX_REFUSED_SHOWN = 10  # refused files printed; the report in the store names 
 
 
 class HelpByNameGroup(TyperGroup):
-    """A group that understands `--help NAME` as `NAME --help`; `ctx` is of a class that typer does not export."""
+    """The verbs of `source`, with those of plugins.
+
+    It understands `--help NAME` as `NAME --help`. `ctx` is of a class that typer does not export.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in self.commands:
+        if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in dataset_catalogue():
             args = [args[1], args[0], *args[2:]]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the built-in verbs, then those of plugins that can be used."""
+        return list(dict.fromkeys([*super().list_commands(ctx), *dataset_catalogue()]))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a verb; that of a plugin is made when it is asked for.
+
+        Raises:
+            PluginError: the plugin of this name cannot be used.
+        """
+        if cmd_name not in self.commands and cmd_name in dataset_catalogue():
+            verbs = typer.Typer()
+            verbs.command(cmd_name, help=_help(cmd_name))(_clips_verb(cmd_name))
+            self.commands[cmd_name] = typer.main.get_command(verbs)
+        return super().get_command(ctx, cmd_name)
 
 
 source = typer.Typer(
@@ -45,7 +65,7 @@ def register(app: typer.Typer) -> None:
     for name in ("tmed2", "unity"):
         source.command(name, help=_help(name))(_frames_verb(name))
     source.command("camus", help=_help("camus"))(camus)
-    source.command("echonet", help=_help("echonet"))(echonet)
+    source.command("echonet", help=_help("echonet"))(_clips_verb("echonet"))
     source.command("mimic", help=_help("mimic"))(mimic)
     for name in ("fashion-mnist", "cifar10", "cifar100"):
         source.command(name, help=_help(name))(_images_verb(name))
@@ -53,7 +73,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _help(name: str) -> str:
-    return f"{CATALOGUE[name].help_text}\n\nExample: heart2heart source {name} /data/{name} --store stores/{name}"
+    text = dataset_catalogue()[name].help_text
+    return f"{text}\n\nExample: heart2heart source {name} /data/{name} --store stores/{name}"
 
 
 def _frames_verb(name: str) -> Callable[..., None]:
@@ -67,6 +88,22 @@ def _frames_verb(name: str) -> Callable[..., None]:
         workers: WorkersOption = 2,
     ) -> None:
         _add(name, folder, store, labels, size=size, workers=workers)
+
+    return verb
+
+
+def _clips_verb(name: str) -> Callable[..., None]:
+    """Return the verb of a data set of clips that has no options of its own."""
+
+    def verb(
+        folder: FolderArgument,
+        store: StoreOption,
+        labels: LabelsOption = None,
+        size: SizeOption = 112,
+        frames: FramesOption = "all",
+        workers: WorkersOption = 2,
+    ) -> None:
+        _add(name, folder, store, labels, size=size, rule=frames, workers=workers)
 
     return verb
 
@@ -97,18 +134,6 @@ def camus(
     _add("camus", folder, store, labels, size=size, rule=frames, sequences=sequences, workers=workers)
 
 
-def echonet(
-    folder: FolderArgument,
-    store: StoreOption,
-    labels: LabelsOption = None,
-    size: SizeOption = 112,
-    frames: FramesOption = "all",
-    workers: WorkersOption = 2,
-) -> None:
-    """Add EchoNet-Dynamic."""
-    _add("echonet", folder, store, labels, size=size, rule=frames, workers=workers)
-
-
 def mimic(
     folder: FolderArgument,
     store: StoreOption,
@@ -120,8 +145,7 @@ def mimic(
     workers: WorkersOption = 2,
 ) -> None:
     """Ingest MIMIC-IV-ECHO."""
-    secret = key or store.with_name(f"{store.name}.key")
-    _add("mimic", folder, store, None, size=size, rule=frames, key=secret, workers=workers)
+    _add("mimic", folder, store, None, size=size, rule=frames, key=key, workers=workers)
 
 
 def _add(
@@ -136,18 +160,15 @@ def _add(
     sequences: bool = False,
     workers: int = 1,
 ) -> None:
-    from heart2heart.api import record_dataset_labels
+    from heart2heart.api.datasets import add_dataset
     from heart2heart.cli.output import text_table
-    from heart2heart.datasets.add_dataset import add_dataset
-    from heart2heart.errors import MissingInputError
     from heart2heart.progress import progress_bar
 
-    with progress_bar(f"add {CATALOGUE[name].title}", 100) as progress:
-        report = add_dataset(
-            name, folder, store, key=key, size=size, rule=rule, sequences=sequences, workers=workers, progress=progress
-        )
-    book = labels or store.with_name(f"{store.name}.labels.db")
-    new = record_dataset_labels(report, book)
+    added = add_dataset(
+        name, folder, store, labels=labels, size=size, rule=rule, key=key, sequences=sequences, workers=workers,
+        stage=progress_bar,
+    )  # fmt: skip
+    report = added.report
     print(text_table(("status", "files", "meaning"), report.status_rows()))
     print(
         f"{report.expected} files expected, {report.found} found, {report.accepted} in the store; "
@@ -163,8 +184,6 @@ def _add(
     for note in report.notes:
         print(f"note: {note}")
     if report.labels:
-        print(f"{len(report.labels)} labels by {CATALOGUE[name].rater} in {book}, {new} of them new")
-    print(f"Report: {store / 'sources' / f'{name}.json'}")
-    if report.accepted == 0:
-        remedy = f"See `heart2heart source {name} --help`, and the page Status codes of the documentation"
-        raise MissingInputError("no file of this data set became frames", where=folder, remedy=remedy)
+        print(f"{len(report.labels)} labels by {added.rater} in {added.book}, {added.new_labels} of them new")
+    print(f"Report: {added.page}")
+    added.require_frames()

@@ -11,8 +11,7 @@ import typer
 from heart2heart.cli.data import LabelsOption, StoreOption
 
 if TYPE_CHECKING:
-    from heart2heart.splits.manifest import SplitManifest
-    from heart2heart.store.frame_store import Frames
+    from heart2heart.api import SplitManifest
 
 
 def register(app: typer.Typer) -> None:
@@ -55,46 +54,14 @@ def split(
 
     Example: heart2heart split split --store store --labels labels.db --source A
     """
-    from heart2heart.errors import ConfigError, MissingInputError
-    from heart2heart.labels.consensus import frame_labels
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.splits.official import freeze_official
-    from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
-    from heart2heart.splits.settings import SplitSettings
-    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.api.splits import make_splits
 
-    if leave_one_out and (folds > 1 or held_out):
-        raise ConfigError("--leave-one-out says already who tests", remedy="Leave out --folds and --held-out")
-    if official and (source or leave_one_out or folds > 1 or label_budget):
-        raise ConfigError("--official says already who trains", remedy="Give only --held-out and --clean-pool with it")
-    stores = FrameStores.open(store)
-    sites = sorted(set(stores.frames["site"].to_pylist()))
-    if not sites:
-        remedy = "Fill them first: heart2heart ingest, or heart2heart source"
-        raise MissingInputError("the stores hold no frame", where=", ".join(map(str, store)), remedy=remedy)
-    if official:
-        views = frame_labels(LabelStore(labels).events(), stores.frames, rule)
-        made = [freeze_official(stores, views, official, out, held_out=held_out, clean_pool=clean_pool)]
-        _certify(made, stores)
-        return
-    asked = {
-        "name": out.name,
-        "source": source or sites,
-        "held_out": held_out,
-        "validation": validation,
-        "test": test,
-        "label_budget": label_budget,
-        "seed": seed,
-    }
-    settings = SplitSettings.parse(asked, where="options of heart2heart split")
-    views = frame_labels(LabelStore(labels).events(), stores.frames, rule)
-    if leave_one_out:
-        made = propose_leave_one_out(stores, views, settings, out)
-    elif folds > 1:
-        made = propose_folds(stores, views, settings, out, folds)
-    else:
-        made = [propose(stores, views, settings, out)]
-    _certify(made, stores)
+    frozen = make_splits(
+        store, labels, out, source=source, held_out=held_out, leave_one_out=leave_one_out, folds=folds,
+        validation=validation, test=test, label_budget=label_budget, official=official, clean_pool=clean_pool,
+        rule=rule, seed=seed,
+    )  # fmt: skip
+    _show(frozen)
 
 
 def certify(
@@ -105,26 +72,20 @@ def certify(
 
     Example: heart2heart certify split --store store
     """
-    from heart2heart.splits.manifest import SplitManifest
-    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.api.splits import certify_splits
 
-    _certify([SplitManifest.load(path) for path in splits], FrameStores.open(store))
+    _show(certify_splits(splits, store))
 
 
-def _certify(manifests: Sequence[SplitManifest], stores: Frames) -> None:
-    """Certify each split, print what was found, and end with an error if one leaks."""
+def _show(splits: Sequence[SplitManifest]) -> None:
+    """Print counts and checks of each split, and end with an error if one leaks."""
+    from heart2heart.api.splits import require_no_leak
     from heart2heart.cli.output import text_table
-    from heart2heart.errors import LeakageError
-    from heart2heart.splits.certify import certify
 
-    leaking = []
-    for manifest in manifests:
-        certificate = certify(manifest, stores)
-        print(text_table(("hospital", "role", "patients", "frames"), manifest.counts()))
+    for split in splits:
+        certificate = split.certificate()
+        print(text_table(("hospital", "role", "patients", "frames"), split.counts()))
         print(text_table(("check", "status", "found"), [(c.name, c.status, c.detail) for c in certificate.checks]))
         if certificate.passed:
-            print(f"frozen and certified: {manifest.path} ({manifest.sha256[:16]})")
-        else:
-            leaking.append(str(manifest.path))
-    if leaking:
-        raise LeakageError("the split leaks and cannot be trained on", where=", ".join(leaking))
+            print(f"frozen and certified: {split.path} ({split.sha256[:16]})")
+    require_no_leak(splits)

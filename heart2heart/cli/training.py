@@ -46,31 +46,16 @@ def train(
 
     Example: heart2heart train demo/labels_only --store store --split split --out runs/labels_only
     """
-    from heart2heart.named_configs import find_config
+    from heart2heart.api.models import train
     from heart2heart.progress import progress_bar
-    from heart2heart.training.config import TrainConfig
-    from heart2heart.training.train import train
 
-    settings = TrainConfig.load(find_config(config), [*(override or ()), *data_overrides(store, split)])
-    if os.environ.get("RANK", "0") != "0":  # torchrun started several of us, and the first one speaks
-        train(settings, out)
+    run = train(config, out, stores=store or None, split=split, overrides=override or (), stage=progress_bar)
+    if os.environ.get("RANK", "0") != "0":  # torchrun started several processes, and the first one prints
         return
-    with progress_bar(f"train {out.name}", settings.steps) as progress:
-        run = train(settings, out, progress=progress)
     info = run.info()
     for note in run.directory.record.notes:
         print(f"note: {note}")
     print(f"{out}: {info.steps} steps in {info.seconds:.0f} s; weights of step {info.selected_step} ({info.selection})")
-
-
-def data_overrides(store: list[Path] | None, split: Path | None) -> list[str]:
-    """Return the overrides that name where the data lie."""
-    stores = [f"data.stores=[{', '.join(map(_quoted, store))}]"] if store else []
-    return stores + ([f"data.split={_quoted(split)}"] if split else [])
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def evaluate(
@@ -90,25 +75,14 @@ def evaluate(
 
     Example: heart2heart evaluate runs/labels_only runs/fixmatch --store store --out evaluation
     """
-    from heart2heart.api import evaluate_runs
+    from heart2heart.api.evaluation import evaluate, summary_table
     from heart2heart.progress import progress_bar
-    from heart2heart.reporting.terminal_table import summary_table
 
-    command = f"heart2heart evaluate {' '.join(run.name for run in runs)}"
     with progress_bar("evaluate", 100) as progress:
-        metrics = evaluate_runs(
-            runs,
-            store,
-            out,
-            command=command,
-            split=split,
-            labels=labels,
-            replicates=replicates,
-            seed=seed,
-            bca=bca,
-            probes=probes,
+        metrics = evaluate(
+            runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
             progress=progress,
-        )
+        )  # fmt: skip
     print(summary_table(metrics))
     print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")
 
@@ -127,17 +101,10 @@ def report(
 
     Example: heart2heart report evaluation/predictions.parquet --out report.html
     """
-    from heart2heart.evaluation.cross_split import read_folds
-    from heart2heart.evaluation.evaluate import evaluate_predictions
-    from heart2heart.reporting.terminal_table import summary_table
-    from heart2heart.reporting.writer import write_report
-    from heart2heart.schema.predictions import Predictions
+    from heart2heart.api.evaluation import report
 
-    read = Predictions.read(predictions)
-    several = read_folds(folds) if folds else None
-    metrics = evaluate_predictions(read, replicates=replicates, seed=seed, bca=bca)
-    path = write_report(read, metrics, out, folds=several)
-    print(f"{summary_table(metrics)}\n{path}")
+    page = report(predictions, out, folds=folds, replicates=replicates, seed=seed, bca=bca)
+    print(f"{page.table}\n{page.path}")
 
 
 def predict(
@@ -150,7 +117,7 @@ def predict(
 
     Example: heart2heart predict runs/fixmatch clip.dcm --format json
     """
-    from heart2heart.api import predict_files
+    from heart2heart.api.prediction import predict_files
     from heart2heart.cli.output import format_predictions
 
     print(format_predictions(predict_files(run, files, rule=frames), output.value))
@@ -165,11 +132,9 @@ def export(
 
     Example: heart2heart export runs/fixmatch --out exported --format pt2
     """
-    from heart2heart.export.export import export_run
-    from heart2heart.training.run import Run
+    from heart2heart.api.models import export_model
 
-    formats = tuple(item.value for item in form or [ExportFormat.PT2])
-    for path in export_run(Run.load(run), out, formats).values():
+    for path in export_model(run, out, formats=[item.value for item in form or [ExportFormat.PT2]]):
         print(path)
 
 
@@ -192,25 +157,18 @@ def sweep(
 
     Example: heart2heart sweep demo/labels_only --grid optimiser.lr=0.01,0.03 --seeds 0,1 --out sweeps/lr
     """
+    from heart2heart.api.models import sweep
     from heart2heart.cli.output import text_table
-    from heart2heart.errors import ConfigError
-    from heart2heart.named_configs import find_config
     from heart2heart.progress import progress_bar
-    from heart2heart.training.config import TrainConfig
-    from heart2heart.training.sweep.plan import SweepPlan, read_grid
-    from heart2heart.training.sweep.sweep import sweep as run_sweep
 
-    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
-        raise ConfigError(f"{seeds!r} is no list of seeds", where="--seeds", remedy="Example: --seeds 0,1,2")
-    numbers = tuple(int(seed) for seed in seeds.split(","))
-    settings = TrainConfig.load(find_config(config), [*(override or ()), *data_overrides(store, split)])
-    plan = SweepPlan.create(settings, read_grid(grid), numbers, keep)
-    with progress_bar(f"sweep {out.name}", plan.steps()) as progress:
-        found = run_sweep(plan, out, progress=progress)
-    header = ("trial", *plan.grid, "steps", "score", "deviation", "outcome")
+    result = sweep(
+        config, out, grid=grid, seeds=seeds, keep=keep, stores=store or None, split=split, overrides=override or (),
+        stage=progress_bar,
+    )  # fmt: skip
+    header = ("trial", *result.plan.grid, "steps", "score", "deviation", "outcome")
     rows = [
         (trial.number, *map(str, trial.point.values()), trial.steps, trial.score, trial.deviation, trial.outcome)
-        for trial in found.trials
+        for trial in result.trials
     ]
     print(text_table(header, rows))
-    print(f"{out / 'results.csv'}\n{found.chosen}")
+    print(f"{out / 'results.csv'}\n{result.chosen}")

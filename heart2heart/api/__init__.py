@@ -1,0 +1,172 @@
+"""The functions that join packages: the front door (`import heart2heart`), the command line and `pipelines/` call them.
+
+A name is loaded from its module when it is first used, so that nothing heavy is imported early.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
+    from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
+    from heart2heart.api.datasets import add_dataset, dataset_catalogue, record_dataset_labels
+    from heart2heart.api.evaluation import (
+        compare,
+        describe_sites,
+        evaluate,
+        evaluate_splits,
+        read_metrics,
+        report,
+        summary_table,
+    )
+    from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
+    from heart2heart.api.labels import (
+        count_labels,
+        export_labels,
+        import_labels,
+        label_errors,
+        measure_agreement,
+        merge_labels,
+    )
+    from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
+    from heart2heart.api.prediction import ClipPrediction, predict_files
+    from heart2heart.api.queue import make_queue
+    from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
+    from heart2heart.api.stores import (
+        count_files,
+        count_frames,
+        files_by_status,
+        ingest_files,
+        load_clip,
+        open_store,
+        require_no_faults,
+        simulate,
+        verify_store,
+    )
+    from heart2heart.config import config_names, describe_config
+    from heart2heart.demo import run_demo
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.pacs.storage_scp import ReceiveSettings
+    from heart2heart.splits.manifest import SplitManifest
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
+    "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
+    "api.datasets": ("add_dataset", "dataset_catalogue", "record_dataset_labels"),
+    "api.evaluation": (
+        "compare",
+        "describe_sites",
+        "evaluate",
+        "evaluate_splits",
+        "read_metrics",
+        "report",
+        "summary_table",
+    ),
+    "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
+    "api.labels": (
+        "count_labels",
+        "export_labels",
+        "import_labels",
+        "label_errors",
+        "measure_agreement",
+        "merge_labels",
+    ),
+    "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
+    "api.prediction": ("ClipPrediction", "predict_files"),
+    "api.queue": ("make_queue",),
+    "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
+    "api.stores": (
+        "count_files",
+        "count_frames",
+        "files_by_status",
+        "ingest_files",
+        "load_clip",
+        "open_store",
+        "require_no_faults",
+        "simulate",
+        "verify_store",
+    ),
+    "demo": ("run_demo",),
+    "labels.label_store": ("LabelStore",),
+    "config": ("config_names", "describe_config"),
+    "pacs.storage_scp": ("ReceiveSettings",),
+    "splits.manifest": ("SplitManifest",),
+}
+"""Module below `heart2heart` -> the names that come from it."""
+
+_ORIGIN = {name: f"heart2heart.{module}" for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "ClipPrediction",
+    "LabelStore",
+    "PageInfo",
+    "ReceiveSettings",
+    "SplitManifest",
+    "add_dataset",
+    "add_rater",
+    "annotate",
+    "certify_splits",
+    "compare",
+    "config_names",
+    "configuration_sections",
+    "copy_config",
+    "count_files",
+    "count_frames",
+    "count_labels",
+    "dataset_catalogue",
+    "deidentify_files",
+    "describe_config",
+    "describe_sites",
+    "evaluate",
+    "evaluate_splits",
+    "export_labels",
+    "export_model",
+    "files_by_status",
+    "import_labels",
+    "ingest_files",
+    "label_errors",
+    "load_clip",
+    "load_model",
+    "load_split",
+    "load_train_config",
+    "make_queue",
+    "make_split",
+    "make_splits",
+    "measure_agreement",
+    "merge_labels",
+    "open_store",
+    "predict_files",
+    "read_metrics",
+    "read_raters",
+    "receive",
+    "record_dataset_labels",
+    "remove_rater",
+    "report",
+    "require_no_faults",
+    "require_no_leak",
+    "retrieve",
+    "run_demo",
+    "simulate",
+    "summary_table",
+    "sweep",
+    "train",
+    "training_schema",
+    "verify_deidentification",
+    "verify_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name on its first use."""
+    if name not in _ORIGIN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ORIGIN[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the names, for completion in a notebook."""
+    return sorted(_ORIGIN)

@@ -1,0 +1,126 @@
+"""The page in a browser where clips are labeled, and its raters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heart2heart.api.stores import path_list
+from heart2heart.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from heart2heart.annotate.auth import Raters
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """A page that is ready.
+
+    Attributes:
+        address: Its address.
+        queued: Clips of the queue.
+        unknown: Clips of the queue that are in none of the stores.
+        share: Share of clips that two raters read.
+        seed: Chooses which clips are read twice.
+    """
+
+    address: str
+    queued: int
+    unknown: int
+    share: float
+    seed: int
+
+
+def annotate(
+    stores: str | Path | Sequence[str | Path],
+    labels: str | Path,
+    *,
+    predictions: str | Path | None = None,
+    run: str | None = None,
+    queue: str | Path | None = None,
+    modes: Sequence[str] = (),
+    ready: Callable[[PageInfo], None] | None = None,
+    **settings: Any,
+) -> None:
+    """Serve the page where clips are labeled, until Ctrl-C.
+
+    Args:
+        stores: Frame stores with the clips.
+        labels: Label book.
+        predictions: `predictions.parquet`, for the grid and for suggestions.
+        run: Which run of the predictions, if there are several.
+        queue: Clips to ask for, in order. None asks for all.
+        modes: Modes to ask for. Empty takes B-mode and colour.
+        ready: Called once the page answers.
+        settings: Further keys of `AnnotationSettings`, such as `port=8080`.
+
+    Raises:
+        ConfigError: a setting that does not exist, or the extra `curate` is not installed.
+        MissingInputError: no clip of the queue is in the stores.
+    """
+    from heart2heart.annotate import require_web_extra
+    from heart2heart.annotate.settings import AnnotationSettings
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.enums import POOL_MODES
+
+    parsed = AnnotationSettings.parse(settings | {"modes": tuple(modes or POOL_MODES)}, where="heart2heart curate")
+    with require_web_extra():
+        from heart2heart.annotate.server import AnnotationServer
+    from heart2heart.annotate.assignments import Assignments
+    from heart2heart.annotate.catalog import ClipCatalog
+    from heart2heart.annotate.suggestions import read_queue, read_readings_wanted, read_suggestions
+
+    catalog = ClipCatalog(path_list(stores), parsed.modes)
+    queue_file = None if queue is None else Path(queue)
+    order = None if queue_file is None else read_queue(queue_file)
+    unknown = [clip for clip in order or () if clip not in catalog.clips]
+    if order is not None and len(unknown) == len(order):
+        remedy = "Name the stores that it was made of, and the same --mode"
+        raise MissingInputError("no clip of this queue is in these stores", where=queue, remedy=remedy)
+    assignments = Assignments(
+        LabelStore(labels, timeout=5),
+        catalog,
+        parsed,
+        suggestions=None if predictions is None else read_suggestions(Path(predictions), run),
+        queue=order,
+        readings=None if queue_file is None else read_readings_wanted(queue_file),
+    )
+
+    def report_ready(address: str) -> None:
+        plan = assignments.plan
+        if ready is not None:
+            ready(PageInfo(address, len(order or ()), len(unknown), plan.share, plan.seed))
+
+    AnnotationServer(assignments).run(report_ready)
+
+
+def read_raters(path: str | Path) -> Raters:
+    """Read the file of raters."""
+    from heart2heart.annotate.auth import Raters
+
+    return Raters.read(Path(path))
+
+
+def add_rater(path: str | Path, name: str, *, adjudicator: bool = False, days: int = 90) -> str:
+    """Add a rater to a file, which is made if missing, and return the token; the file keeps only its hash.
+
+    Args:
+        path: The file of raters (mode 0600).
+        name: The name in the label book.
+        adjudicator: Whether the rater may decide disagreements.
+        days: How long the token is accepted.
+    """
+    from heart2heart.annotate.auth import Raters, today_utc
+
+    file = Path(path)
+    known = Raters.read(file) if file.exists() else Raters()
+    more, token = known.with_added(name, adjudicator=adjudicator, days=days, today=today_utc())
+    more.write(file)
+    return token
+
+
+def remove_rater(path: str | Path, name: str) -> None:
+    """Refuse a rater's token from now on; the labels stay."""
+    read_raters(path).without(name).write(Path(path))

@@ -1,0 +1,119 @@
+"""Public data sets into a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heart2heart.errors import MissingInputError
+from heart2heart.progress import Stage, silent_stage
+
+if TYPE_CHECKING:
+    from heart2heart.datasets.catalogue import DatasetInfo
+    from heart2heart.datasets.manifest import DatasetReport
+    from heart2heart.registry import Registry
+
+
+def dataset_catalogue() -> Registry[DatasetInfo]:
+    """Return the public data sets by short name.
+
+    Example:
+        >>> from heart2heart.api import dataset_catalogue
+        >>> dataset_catalogue()["camus"].title
+        'CAMUS'
+    """
+    from heart2heart.datasets.catalogue import CATALOGUE
+
+    return CATALOGUE
+
+
+@dataclass(frozen=True)
+class AddedDataset:
+    """A public data set in a store.
+
+    Attributes:
+        report: What became of its files.
+        book: The label book.
+        new_labels: Labels that were not in the book yet.
+        rater: Who is recorded as the rater.
+        page: The report as JSON.
+        folder: Where the data set is.
+    """
+
+    report: DatasetReport
+    book: Path
+    new_labels: int
+    rater: str
+    page: Path
+    folder: Path
+
+    def require_frames(self) -> None:
+        """Raise MissingInputError unless a file of the data set is in the store."""
+        if self.report.accepted == 0:
+            remedy = f"See `heart2heart source {self.report.source} --help`, and the page Status codes of the "
+            remedy += "documentation"
+            raise MissingInputError("no file of this data set became frames", where=self.folder, remedy=remedy)
+
+
+def add_dataset(
+    name: str,
+    folder: str | Path,
+    store: str | Path,
+    *,
+    labels: str | Path | None = None,
+    size: int | None = None,
+    rule: str = "all",
+    key: str | Path | None = None,
+    sequences: bool = False,
+    workers: int = 1,
+    stage: Stage = silent_stage,
+) -> AddedDataset:
+    """Add a public data set, which is on disk, to a store, and its labels to a label book.
+
+    Args:
+        name: Short name, such as `camus`.
+        folder: Where the data set is.
+        store: Frame store; made on first use.
+        labels: Label book. None takes `STORE.labels.db`.
+        size: Side of the square frames, pixels. None takes the images' own.
+        rule: Frames to keep of a sequence.
+        key: Key of the pseudonyms, for a data set that is DICOM. None takes `STORE.key`.
+        sequences: Take the half sequences of CAMUS too.
+        workers: Processes.
+        stage: Opens the progress.
+    """
+    from heart2heart.datasets.add_dataset import add_dataset
+
+    target, entry = Path(store), dataset_catalogue()[name]
+    secret = target.with_name(f"{target.name}.key") if name == "mimic" and key is None else key
+    with stage(f"add {entry.title}", 100) as progress:
+        report = add_dataset(
+            name,
+            Path(folder),
+            target,
+            key=None if secret is None else Path(secret),
+            size=size,
+            rule=rule,
+            sequences=sequences,
+            workers=workers,
+            progress=progress,
+        )
+    book = target.with_name(f"{target.name}.labels.db") if labels is None else Path(labels)
+    new = record_dataset_labels(report, book)
+    return AddedDataset(report, book, new, entry.rater, target / "sources" / f"{name}.json", Path(folder))
+
+
+def record_dataset_labels(report: DatasetReport, book: str | Path) -> int:
+    """Record the labels of a public data set, with its title as the rater; return how many were new.
+
+    Args:
+        report: What was added.
+        book: The label book; made if there are labels and it is missing.
+    """
+    from heart2heart.labels.events import LabelEvent
+    from heart2heart.labels.label_store import LabelStore
+
+    rater, origin = dataset_catalogue()[report.source].rater, f"source:{report.source}"
+    events = [LabelEvent(clip, "", view, rater, "", origin) for clip, view in sorted(report.labels.items())]
+    return LabelStore(book).append(events) if events else 0

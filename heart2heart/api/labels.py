@@ -1,0 +1,262 @@
+"""Labels: import, export, counts, agreement, merging and likely errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heart2heart.api.splits import open_stores
+from heart2heart.errors import ConfigError
+
+if TYPE_CHECKING:
+    from heart2heart.labels.agreement import Agreement
+    from heart2heart.labels.exporting import ExportRecord
+    from heart2heart.labels.importing import ImportSummary
+    from heart2heart.labels.label_errors import LabelIssues
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.merging import MergedEvents
+    from heart2heart.store.frame_tables import FrameTables
+
+
+def import_labels(
+    path: str | Path,
+    labels: str | Path | LabelStore,
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    form: str | None = None,
+    key: str | Path | None = None,
+    vocabulary: str = "heart2heart",
+    skip_unknown: bool = False,
+    raters: str | Path | None = None,
+    taxonomy_map: str | Path | None = None,
+) -> ImportSummary:
+    """Append the labels of a file to a label book, all or none.
+
+    Args:
+        path: Table, export, or folder of DICOM files.
+        labels: The label book; made if missing.
+        store: The stores with the clips.
+        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None goes by the file's first bytes.
+        key: Key that the store was ingested with, for a file that names DICOM identifiers.
+        vocabulary: Whose words for the views the file uses.
+        skip_unknown: Count labels of clips that are not in the store; else they are an error.
+        raters: File of raters; labels of others are refused.
+        taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
+
+    Returns:
+        Counts of rows and of new events.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.import_labels("labels.csv", "labels.db", "store", key="store.key", vocabulary="tmed2").new
+        0
+    """
+    from heart2heart.annotate.auth import Raters
+    from heart2heart.labels.events import read_taxonomy_maps
+    from heart2heart.labels.importing import import_labels
+
+    names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
+    return import_labels(
+        Path(path),
+        _open_book(labels),
+        open_stores(store),
+        form=form,
+        vocabulary=vocabulary,
+        key=None if key is None else Path(key),
+        skip_unknown=skip_unknown,
+        maps=None if taxonomy_map is None else read_taxonomy_maps(Path(taxonomy_map)),
+        raters=names,
+    )
+
+
+def export_labels(
+    out: str | Path,
+    labels: str | Path | LabelStore,
+    *,
+    form: str | None = None,
+    rule: str | None = None,
+    store: str | Path | Sequence[str | Path] | FrameTables | None = None,
+    dicom: str | Path | None = None,
+    key: str | Path | None = None,
+) -> ExportRecord:
+    """Write every label event, or with `rule` the agreed labels, and a record beside them.
+
+    Args:
+        out: File to write; for `sr` a new folder.
+        labels: The label book.
+        form: `csv`, `parquet`, `label_studio` or `sr`. None goes by the name's end. Structured reports (`sr`) carry
+            patients' names and are for the hospital's own archive.
+        rule: How a clip's events become one label.
+        store: For `sr`: the stores.
+        dicom: For `sr`: folder of the original files.
+        key: For `sr`: key that the store was ingested with.
+
+    Raises:
+        ConfigError: arguments that do not fit the format.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.export_labels("agreed.csv", "labels.db", rule="latest").written
+        40
+    """
+    from heart2heart.labels.exporting import export_events, export_labels, export_reports
+
+    book, target = _open_book(labels), Path(out)
+    if form == "sr":
+        if rule is None or dicom is None or key is None or not store:
+            remedy = "Give --rule, --store, --dicom and --key"
+            raise ConfigError("structured reports carry agreed labels to the hospital's own files", remedy=remedy)
+        stores = open_stores(store)
+        return export_reports(book, target, rule, stores=stores, originals=Path(dicom), key=Path(key))
+    if dicom is not None or key is not None or store:
+        raise ConfigError("exports carry pseudonyms only", remedy="Give --store, --dicom and --key with --format sr")
+    return export_events(book, target, form=form) if rule is None else export_labels(book, target, rule, form=form)
+
+
+def count_labels(
+    labels: str | Path | LabelStore,
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    rule: str = "latest",
+) -> list[tuple[str, str, int, int, int]]:
+    """Return hospital, view, and the labeled patients, clips and frames.
+
+    Args:
+        labels: The label book.
+        store: The stores with the clips.
+        rule: How a clip's events become one label.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.count_labels("labels.db", "store")[0]
+        ('A', 'PLAX', 6, 6, 12)
+    """
+    from heart2heart.labels.consensus import count_labels
+
+    return count_labels(_open_book(labels).events(), open_stores(store), rule)
+
+
+@dataclass(frozen=True)
+class AgreementResult:
+    """Agreement of raters.
+
+    Attributes:
+        measures: Every measure, hospital and view.
+        rows: Cells of a table; `*` marks an interval over few patients.
+        few_patients: Intervals over fewer patients are probably too narrow.
+        has_few: Whether a row has such an interval.
+    """
+
+    measures: list[Agreement]
+    rows: list[tuple[object, ...]]
+    few_patients: int
+    has_few: bool
+
+
+def measure_agreement(
+    labels: str | Path | LabelStore,
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    unsure: str = "missing",
+    unusable: str = "word",
+    replicates: int = 2000,
+    seed: int = 0,
+    by_view: bool = False,
+    out: str | Path | None = None,
+) -> AgreementResult:
+    """Measure how far raters agree beyond chance, with 95 % intervals over patients.
+
+    Args:
+        labels: The label book.
+        store: The stores with the clips.
+        unsure: Count `unsure` as `missing`, or as a `word` like a view.
+        unusable: Count `unusable` as `missing`, or as a `word` like a view.
+        replicates: Resamples of patients.
+        seed: Seed of the resamples.
+        by_view: Return the rows of each view as well.
+        out: File for all measures (CSV or Parquet).
+    """
+    from heart2heart.labels.agreement import (
+        ALL_VIEWS,
+        FEW_PATIENTS,
+        Agreement,
+        ReadingMatrix,
+        measure_agreement,
+        unit_locations,
+    )
+    from heart2heart.labels.table_files import write_rows
+
+    readings = ReadingMatrix.from_events(_open_book(labels).events(), unsure=unsure, unusable=unusable)
+    measures = measure_agreement(readings, unit_locations(open_stores(store)), replicates=replicates, seed=seed)
+    if out is not None:
+        cells = (
+            [", ".join(cell) if isinstance(cell, tuple) else cell for cell in astuple(measure)] for measure in measures
+        )
+        target = Path(out)
+        write_rows(target, [field.name for field in fields(Agreement)], cells, parquet=target.suffix == ".parquet")
+    shown = [measure for measure in measures if by_view or measure.view == ALL_VIEWS]
+    few = any(measure.low is not None and measure.patients < FEW_PATIENTS for measure in shown)
+    return AgreementResult(measures, [_agreement_row(measure, FEW_PATIENTS) for measure in shown], FEW_PATIENTS, few)
+
+
+def _agreement_row(measure: Agreement, few: int) -> tuple[object, ...]:
+    mark = "*" if measure.patients < few else ""
+    interval = "" if measure.low is None or measure.high is None else f"{measure.low:.2f} to {measure.high:.2f}{mark}"
+    value, raters = "" if measure.value is None else f"{measure.value:.3f}", ", ".join(measure.raters)
+    names = (measure.measure, measure.site, measure.view, raters)
+    return (*names, measure.units, measure.patients, value, interval, measure.note)
+
+
+def merge_labels(
+    parts: Sequence[str | Path], out: str | Path, *, taxonomy_map: str | Path | None = None
+) -> MergedEvents:
+    """Join label books, or exports of their events, into a new book; each event is kept once.
+
+    Args:
+        parts: Label books, or exports of their events.
+        out: The new book.
+        taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
+    """
+    from heart2heart.labels.events import read_taxonomy_maps
+    from heart2heart.labels.merging import merge_files
+
+    maps = None if taxonomy_map is None else read_taxonomy_maps(Path(taxonomy_map))
+    return merge_files([Path(part) for part in parts], Path(out), maps=maps)
+
+
+def label_errors(
+    out: str | Path,
+    predictions: Sequence[str | Path],
+    labels: str | Path | LabelStore,
+    *,
+    rule: str = "latest",
+    most: int | None = None,
+    judge: str = "confident_learning",
+) -> tuple[LabelIssues, int]:
+    """Rank labels that a model contradicts on clips it did not train on, and queue them for another reading.
+
+    Args:
+        out: Queue to write (CSV or Parquet).
+        predictions: `predictions.parquet` of each split.
+        labels: The label book.
+        rule: How a clip's events become one label.
+        most: Largest number of clips to write. None writes all.
+        judge: `confident_learning` or `cleanlab`.
+
+    Returns:
+        The likely errors, and the number of clips written.
+    """
+    from heart2heart.labels.label_errors import find_label_errors, write_review_queue
+    from heart2heart.schema.predictions import Predictions
+
+    events = _open_book(labels).events()
+    issues = find_label_errors([Predictions.read(Path(path)) for path in predictions], events, rule, judge)
+    return issues, write_review_queue(issues.issues[:most], Path(out))
+
+
+def _open_book(labels: str | Path | LabelStore) -> LabelStore:
+    from heart2heart.labels.label_store import LabelStore
+
+    return labels if isinstance(labels, LabelStore) else LabelStore(labels)

@@ -1,0 +1,190 @@
+"""Models: configurations, training, sweeps, finished runs and their export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heart2heart.errors import ConfigError
+from heart2heart.progress import Stage, silent_stage
+
+if TYPE_CHECKING:
+    from heart2heart.training.config import TrainConfig
+    from heart2heart.training.run import Run
+    from heart2heart.training.sweep.sweep import SweepResult
+
+
+def load_train_config(
+    config: str | Path | TrainConfig,
+    *,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    split: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+) -> TrainConfig:
+    """Return the resolved configuration of a training.
+
+    Args:
+        config: A YAML file, a packaged name such as `demo/fixmatch`, or a configuration.
+        stores: Frame stores; override `data.stores`.
+        split: Certified split; overrides `data.split`.
+        overrides: Dotted keys and values: `["steps=200"]` or `{"steps": 200}`.
+
+    Raises:
+        MissingInputError: neither a file nor a packaged name.
+        ConfigError: an unknown key, or a value of the wrong type.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.load_train_config("demo/fixmatch", stores="store", split="split", overrides={"steps": 20}).steps
+        20
+    """
+    from heart2heart.config import find_config
+    from heart2heart.training.config import TrainConfig
+
+    changes = list(overrides) if not isinstance(overrides, Mapping) else _override_texts(overrides)
+    if stores is not None:
+        roots = [stores] if isinstance(stores, str | Path) else stores
+        changes.append(f"data.stores=[{', '.join(map(_quoted, roots))}]")
+    if split is not None:
+        changes.append(f"data.split={_quoted(split)}")
+    if isinstance(config, TrainConfig):
+        return config.with_overrides(changes)
+    return TrainConfig.load(find_config(config), changes)
+
+
+def _override_texts(overrides: Mapping[str, Any]) -> list[str]:
+    import json
+
+    return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
+
+
+def _quoted(path: str | Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def train(
+    config: str | Path | TrainConfig,
+    out: str | Path,
+    *,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    split: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    stage: Stage = silent_stage,
+) -> Run:
+    """Train a view classifier, or continue a run that was stopped.
+
+    Args:
+        config: A YAML file, a packaged name such as `demo/fixmatch`, or a configuration.
+        out: Folder of the run.
+        stores: Frame stores; override `data.stores`.
+        split: Certified split; overrides `data.split`.
+        overrides: Dotted keys and values: `["steps=200"]` or `{"steps": 200}`.
+        stage: Opens the progress; under torchrun the first process alone reports.
+
+    Returns:
+        The finished run, ready to predict.
+
+    Raises:
+        ConfigError: a setting that does not exist.
+        LeakageError: the split is not certified.
+        RunError: another run is in the folder.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> run = h2h.train("demo/labels_only", "run", stores="store", split="split", overrides=TINY)
+        >>> run.classes
+        ('PLAX', 'PSAX', 'A4C', 'A2C')
+    """
+    from heart2heart.training.train import train
+
+    settings, folder = load_train_config(config, stores=stores, split=split, overrides=overrides), Path(out)
+    if os.environ.get("RANK", "0") != "0":  # torchrun started several processes, and the first one reports
+        return train(settings, folder)
+    with stage(f"train {folder.name}", settings.steps) as progress:
+        return train(settings, folder, progress=progress)
+
+
+def load_model(run: str | Path, *, device: str = "cpu") -> Run:
+    """Open a finished run.
+
+    Args:
+        run: Folder of the run.
+        device: Where it predicts, such as `cpu` or `cuda`.
+
+    Returns:
+        The run: `probabilities` takes arrays, clips and stores; `predict_files` takes DICOM files.
+
+    Raises:
+        MissingInputError: no run there.
+        RunError: the run was stopped before its end.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> model = h2h.load_model("run")
+        >>> clip = h2h.load_clip("clip.dcm", geometry=model.geometry)
+        >>> model.probabilities(clip).shape
+        (4, 4)
+    """
+    from heart2heart.training.run import Run
+
+    return Run.load(run, device=device)
+
+
+def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[str] = ("pt2",)) -> list[Path]:
+    """Export a trained network and check it against the run's own outputs.
+
+    Args:
+        run: A run, or its folder.
+        out: Folder for the exported files.
+        formats: `pt2` and `onnx`.
+
+    Returns:
+        The files.
+    """
+    from heart2heart.export.export import export_run
+    from heart2heart.training.run import Run
+
+    loaded = run if isinstance(run, Run) else Run.load(run)
+    return list(export_run(loaded, Path(out), tuple(formats)).values())
+
+
+def sweep(
+    config: str | Path | TrainConfig,
+    out: str | Path,
+    *,
+    grid: Sequence[str],
+    seeds: str | Sequence[int] = "0",
+    keep: int = 3,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    split: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    stage: Stage = silent_stage,
+) -> SweepResult:
+    """Tune by successive halving over a grid and seeds, selecting on source validation frames alone.
+
+    Args:
+        config: What every run shares; see `train`, as for `stores`, `split`, `overrides` and `stage`.
+        out: Folder of the sweep; a stopped sweep continues.
+        grid: Keys and their values, such as `optimiser.lr=0.01,0.03`.
+        seeds: Seeds that each point of the grid is trained with, such as `0,1,2`.
+        keep: One point in so many goes on from a rung to the next.
+        stores: Frame stores.
+        split: Certified split.
+        overrides: Dotted keys and values.
+        stage: Opens the progress.
+
+    Raises:
+        ConfigError: seeds or a grid that cannot be read.
+    """
+    from heart2heart.training.sweep.plan import SweepPlan, read_grid
+    from heart2heart.training.sweep.sweep import sweep
+
+    words = seeds.split(",") if isinstance(seeds, str) else [str(seed) for seed in seeds]
+    if not all(word.strip().isdecimal() for word in words):
+        raise ConfigError(f"{seeds!r} is no list of seeds", where="--seeds", remedy="Example: --seeds 0,1,2")
+    settings = load_train_config(config, stores=stores, split=split, overrides=overrides)
+    plan = SweepPlan.create(settings, read_grid(grid), tuple(map(int, words)), keep)
+    with stage(f"sweep {Path(out).name}", plan.steps()) as progress:
+        return sweep(plan, Path(out), progress=progress)

@@ -1,0 +1,153 @@
+"""What to label next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heart2heart.api.splits import open_stores
+from heart2heart.errors import ConfigError
+from heart2heart.progress import Stage, silent_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from heart2heart.store.frame_tables import FrameTables
+    from heart2heart.training.run import Run
+
+
+@dataclass(frozen=True)
+class QueueResult:
+    """Clips that are worth labeling next.
+
+    Attributes:
+        table: One row a clip, in order: `rank`, `clip`, `site`, `why`, `cost` and more.
+        path: The file, for `heart2heart curate --queue`.
+        available: Clips that could be picked.
+        patients: Patients of the picked clips.
+        labeled: Clips that were labeled already.
+    """
+
+    table: pa.Table
+    path: Path
+    available: int
+    patients: int
+    labeled: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table as a pandas DataFrame."""
+        from heart2heart.notebook import data_frame
+
+        return data_frame(self.table)
+
+    def __repr__(self) -> str:
+        """Return the counts in one line."""
+        return f"<QueueResult({self.path.name!r}): {len(self.table)} of {self.available} clips>"
+
+
+def make_queue(
+    stores: str | Path | Sequence[str | Path] | FrameTables,
+    out: str | Path,
+    *,
+    budget: int,
+    by: str,
+    run: str | Path | Run | None = None,
+    labels: str | Path | None = None,
+    earlier: str | Path | Run | None = None,
+    per_patient: int | None = None,
+    spread: bool = False,
+    cost: str = "equal",
+    spend: float | None = None,
+    rare: Sequence[str] = (),
+    modes: Sequence[str] = (),
+    frames: str = "even:8",
+    seed: int = 0,
+    repeats: bool = False,
+    stage: Stage = silent_stage,
+) -> QueueResult:
+    """Pick the clips that are worth labeling next, and say why.
+
+    Args:
+        stores: The stores with the clips.
+        out: File to write, `.parquet` or `.csv`.
+        budget: Clips to pick.
+        by: Strategy; `heart2heart queue --help` lists them.
+        run: Finished run; only `random` needs none.
+        labels: Label book; labeled clips are left out.
+        earlier: Run of the round before, for `tod`.
+        per_patient: Most clips of one patient.
+        spread: Take a second clip of a patient only when every patient has one.
+        cost: `equal`, `time` (seconds by view, from the label book), or a file of clip and cost.
+        spend: Largest total cost of the clips.
+        rare: Views that `similar` looks for.
+        modes: Modes to ask for. Empty takes B-mode and colour.
+        frames: Frames of a clip to predict.
+        seed: Seed of what is drawn.
+        repeats: Ask for clips of the same picture as well.
+        stage: Opens the progress.
+
+    Raises:
+        ConfigError, UnknownNameError: arguments that do not fit the strategy.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.make_queue("store", "queue.csv", budget=3, by="random", labels="labels.db")
+        <QueueResult('queue.csv'): 3 of 8 clips>
+    """
+    from heart2heart.active_learning.queue import QueueSettings, build_queue
+    from heart2heart.active_learning.queue_file import check_queue_suffix, write_queue
+    from heart2heart.active_learning.strategies import get_strategy
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.enums import POOL_MODES
+    from heart2heart.store.frame_sampling import FrameRule
+    from heart2heart.store.near_duplicates import find_near_duplicates
+    from heart2heart.utils import check_writable
+
+    target = Path(out)
+    get_strategy(by)
+    check_queue_suffix(target)
+    check_writable(target)
+    FrameRule.parse(frames)
+    content = {
+        "by": by,
+        "budget": budget,
+        "spend": spend,
+        "per_patient": per_patient,
+        "spread": spread,
+        "frames": frames,
+        "modes": tuple(modes or POOL_MODES),
+        "rare": tuple(rare),
+        "seed": seed,
+    }
+    settings = QueueSettings.parse(content, where="heart2heart queue")
+    if earlier is not None and by != "tod":
+        raise ConfigError("only the method tod compares with an earlier run", where="--earlier", remedy="Leave it out")
+    opened = open_stores(stores)
+    events = LabelStore(labels).events() if labels is not None else []
+    outputs, name = None, None
+    if run is not None:
+        from heart2heart.api.models import load_model
+        from heart2heart.training.model_outputs import ModelOutputs
+        from heart2heart.training.run import Run
+
+        latest, before = (
+            each if each is None or isinstance(each, Run) else load_model(each) for each in (run, earlier)
+        )
+        assert latest is not None
+        outputs, name = ModelOutputs(latest, before), latest.path.resolve().name
+    with stage("look at the frames", len(opened.frames)) as progress:
+        queue = build_queue(
+            opened,
+            settings,
+            events=events,
+            model_outputs=outputs,
+            cost=cost,
+            find_duplicates=None if repeats else find_near_duplicates,
+            progress=progress,
+        )
+    table = write_queue(queue, settings, target, run=name)
+    patients = len({int(queue.pool.patient[pick.index]) for pick in queue.selected})
+    return QueueResult(table, target, queue.pool.available, patients, int(queue.pool.labeled_mask.sum()))

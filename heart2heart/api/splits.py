@@ -1,0 +1,218 @@
+"""Splits: proposed, frozen and certified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heart2heart.errors import ConfigError, LeakageError, MissingInputError
+
+if TYPE_CHECKING:
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.store.frame_tables import FrameTables
+
+
+def load_split(path: str | Path) -> SplitManifest:
+    """Open a frozen split.
+
+    Raises:
+        MissingInputError: no split there.
+        SplitError: somebody edited it.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> h2h.load_split("split").source_sites
+        ('A',)
+    """
+    from heart2heart.splits.manifest import SplitManifest
+
+    return SplitManifest.load(path)
+
+
+def make_split(
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    labels: str | Path | LabelStore,
+    out: str | Path,
+    *,
+    source: Sequence[str] | None = None,
+    held_out: Sequence[str] | None = None,
+    validation: float = 0.2,
+    test: float = 0.2,
+    label_budget: int | None = None,
+    rule: str = "latest",
+    seed: int = 0,
+) -> SplitManifest:
+    """Propose a split by patient and hospital, freeze it, and certify that it does not leak.
+
+    Args:
+        store: The stores of all hospitals, opened or by path.
+        labels: The label book.
+        out: Folder of the new split.
+        source: Hospitals whose patients may train. None takes all.
+        held_out: Hospitals that are only tested on. None takes all others.
+        validation: Share of the labeled source patients that validate.
+        test: Share of the labeled source patients that test.
+        label_budget: Labeled training patients to keep. None keeps all.
+        rule: How a clip's events become one label.
+        seed: Seed of the proposal.
+
+    Returns:
+        The frozen split; `certificate()` lists its checks.
+
+    Raises:
+        ExistsError: a split is already there.
+        LeakageError: a check failed.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> split = h2h.make_split("store", "labels.db", "new_split", source=["A"])
+        >>> split.held_out_sites, split.certificate().passed
+        (('B',), True)
+    """
+    (split,) = make_splits(
+        store,
+        labels,
+        out,
+        source=source,
+        held_out=held_out,
+        validation=validation,
+        test=test,
+        label_budget=label_budget,
+        rule=rule,
+        seed=seed,
+    )
+    require_no_leak([split])
+    return split
+
+
+def make_splits(
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    labels: str | Path | LabelStore,
+    out: str | Path,
+    *,
+    source: Sequence[str] | None = None,
+    held_out: Sequence[str] | None = None,
+    leave_one_out: bool = False,
+    folds: int = 1,
+    validation: float = 0.2,
+    test: float = 0.2,
+    label_budget: int | None = None,
+    official: str | None = None,
+    clean_pool: bool = False,
+    rule: str = "latest",
+    seed: int = 0,
+) -> list[SplitManifest]:
+    """Propose and freeze one split or several, and write the certificate of each.
+
+    Args:
+        store: See `make_split`, as for the arguments that are not listed here.
+        labels: The label book.
+        out: Folder of the split, or of the splits.
+        source: Hospitals whose patients may train.
+        held_out: Hospitals that are only tested on.
+        leave_one_out: One split a source hospital, which is held out, in `out/HOSPITAL`.
+        folds: Splits in `out/fold0` and so on; each patient tests in one.
+        validation: Share of the labeled source patients that validate.
+        test: Share of the labeled source patients that test.
+        label_budget: Labeled training patients to keep.
+        official: A data set's official split, `SITE:SPLIT`, such as `tmed2:DEV56/fold0`.
+        clean_pool: With `official`: exclude pool frames of evaluated patients.
+        rule: How a clip's events become one label.
+        seed: Seed of the proposal.
+
+    Returns:
+        The splits. A split that leaks is among them; `require_no_leak` refuses it.
+
+    Raises:
+        ConfigError: arguments that exclude each other.
+        MissingInputError: the stores hold no frame.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> [split.name for split in h2h.make_splits("store", "labels.db", "folds", source=["A"], folds=2)]
+        ['folds/fold0', 'folds/fold1']
+    """
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.splits.official import freeze_official
+    from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
+    from heart2heart.splits.settings import SplitSettings
+
+    if leave_one_out and (folds > 1 or held_out):
+        raise ConfigError("--leave-one-out says already who tests", remedy="Leave out --folds and --held-out")
+    if official and (source or leave_one_out or folds > 1 or label_budget):
+        raise ConfigError("--official says already who trains", remedy="Give only --held-out and --clean-pool with it")
+    stores, folder = open_stores(store), Path(out)
+    if not stores.sites:
+        remedy = "Fill them first: heart2heart ingest, or heart2heart source"
+        where = ", ".join(str(one.root) for one in stores.stores)
+        raise MissingInputError("the stores hold no frame", where=where, remedy=remedy)
+    book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
+    if official:
+        views = frame_labels(book.events(), stores.frames, rule)
+        frozen = freeze_official(stores, views, official, folder, held_out=held_out, clean_pool=clean_pool)
+        return certify_splits([frozen], stores)
+    content = {
+        "name": folder.name,
+        "source": source or stores.sites,
+        "held_out": held_out,
+        "validation": validation,
+        "test": test,
+        "label_budget": label_budget,
+        "seed": seed,
+    }
+    settings = SplitSettings.parse(content, where="options of heart2heart split")
+    views = frame_labels(book.events(), stores.frames, rule)
+    if leave_one_out:
+        return certify_splits(propose_leave_one_out(stores, views, settings, folder), stores)
+    if folds > 1:
+        return certify_splits(propose_folds(stores, views, settings, folder, folds), stores)
+    return certify_splits([propose(stores, views, settings, folder)], stores)
+
+
+def certify_splits(
+    splits: Sequence[str | Path | SplitManifest], store: str | Path | Sequence[str | Path] | FrameTables
+) -> list[SplitManifest]:
+    """Check frozen splits for leakage, write the certificate of each, and return the splits.
+
+    Args:
+        splits: Splits, or their folders.
+        store: The stores that they were made over.
+
+    Example:
+        >>> import heart2heart as h2h
+        >>> (split,) = h2h.certify_splits(["split"], "store")
+        >>> split.certificate().passed
+        True
+    """
+    from heart2heart.splits.certify import certify
+    from heart2heart.splits.manifest import SplitManifest
+
+    stores = open_stores(store)
+    manifests = [each if isinstance(each, SplitManifest) else SplitManifest.load(each) for each in splits]
+    for manifest in manifests:
+        certify(manifest, stores)
+    return manifests
+
+
+def require_no_leak(splits: Sequence[SplitManifest]) -> None:
+    """Raise LeakageError if the certificate of a split says that it leaks."""
+    leaking = [str(split.path) for split in splits if not split.certificate().passed]
+    if leaking:
+        raise LeakageError("the split leaks and cannot be trained on", where=", ".join(leaking))
+
+
+def open_stores(store: str | Path | Sequence[str | Path] | FrameTables) -> FrameStores:
+    """Return stores that are given opened or by path as one."""
+    from heart2heart.store.frame_store import FrameStore, FrameStores
+    from heart2heart.store.frame_tables import FrameTables
+
+    if isinstance(store, FrameStores):
+        return store
+    if isinstance(store, FrameStore):
+        return FrameStores([store])
+    assert not isinstance(store, FrameTables)
+    return FrameStores.open(store)
