@@ -1,11 +1,11 @@
-"""The paper's Heart2Heart benchmark: train on TMED-2, test on TMED-2, Unity and CAMUS; seven ways, three folds.
+"""The paper's Heart2Heart benchmark: trains on TMED-2, tests on TMED-2, Unity and CAMUS; seven methods, three folds.
 
     python -m pipelines.heart2heart --tmed2 TMED2 --unity UNITY --camus CAMUS --out heart2heart_output
     python -m pipelines.heart2heart --dry-run
     python -m pipelines.heart2heart --synthetic --out heart2heart_synthetic
 
-A study that was stopped goes on where it was when the same command runs again. `--synthetic` takes the same way with
-simulated hospitals and a small network, on a CPU.
+The same command continues a study that was stopped. `--synthetic` runs the same study with simulated hospitals and a
+small network, on a CPU.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pipelines.heart2heart_results import finished_results, write_reports, write
 from pipelines.heart2heart_runs import FOLDS, VARIANTS, BenchmarkRun, BenchmarkStudy, train_and_test_all
 
 SYNTHETIC_HOSPITALS = ("A", "B", "C", "D")
-"""The SYNTHETIC ones, the source first."""
+"""Names of the SYNTHETIC hospitals, the source first."""
 
 
 def choose_devices(text: str) -> list[str]:
@@ -86,7 +86,7 @@ def show_plan(study: BenchmarkStudy, data: list[DatasetState], rate: float | Non
                 use = "needed by every run" if each.name == SITES[0] else "without it this hospital is not tested on"
                 parts.append(
                     f"missing: {source.title} ({use}). --{each.name} names a folder with {source.layout}. "
-                    f"Had from {source.url}. Licence: {source.licence}."
+                    f"Source: {source.url}. Licence: {source.licence}."
                 )
         if any(each.state == "not given" for each in data[1:]):
             parts.append("A hospital cannot be added once runs have begun: they are bound to their split.")
@@ -155,7 +155,7 @@ def main(
         return
     if not synthetic and SITES[0] not in there:
         source = CATALOGUE[SITES[0]]
-        remedy = f"Name its folder with --tmed2; it is had from {source.url}. --synthetic needs no data"
+        remedy = f"Name its folder with --tmed2; its source is {source.url}. --synthetic needs no data"
         raise MissingInputError(f"{source.title} is needed to train", remedy=remedy)
     started = time.monotonic()
     settings: dict[str, Any] = {"scale": scale, "seed": seed} if synthetic else {}

@@ -55,6 +55,6 @@ def explain_estimate(images_per_second: float | None) -> str:
         )
     return (
         f"an estimate, nothing was measured: passes over the network a step (a forward pass 1, with its backward pass "
-        f"3) at {REACHED_SHARE:.0%} of what an H200 can do with this network by its roofline, {ROOFLINE_FRAMES:,} trained frames of "
-        "112 px a second. --images-per-second takes a measured rate instead"
+        f"3) at {REACHED_SHARE:.0%} of what an H200 can do with this network by its roofline, "
+        f"{ROOFLINE_FRAMES:,} trained frames of 112 px a second. --images-per-second takes a measured rate instead"
     )

@@ -63,10 +63,11 @@ def write_reports(study: BenchmarkStudy, *, replicates: int, seed: int, each: bo
 def _write_reports(
     study: BenchmarkStudy, report: Path, replicates: int, seed: int, each: bool, progress: Progress
 ) -> None:
-    from heart2heart.evaluation.cross_split import evaluate_folds, write_folds
-    from heart2heart.evaluation.evaluate import evaluate_predictions, write_metrics
+    from heart2heart.evaluation.cross_split import evaluate_folds
+    from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.reporting.comparison import write_comparison
     from heart2heart.reporting.writer import write_report
+    from heart2heart.schema.metrics_files import write_folds, write_metrics
     from heart2heart.schema.predictions import Predictions
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import record_test_access

@@ -70,7 +70,7 @@ class BenchmarkStudy:
 
     @property
     def labels(self) -> Path:
-        """The label book of all hospitals."""
+        """The label store of all hospitals."""
         return self.out / "labels.db"
 
     def split(self, fold: int) -> Path:

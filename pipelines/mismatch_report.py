@@ -93,7 +93,7 @@ def _conflict(lines: Sequence[ResultLine], labels: int, way: str) -> str:
 
 
 def plot(lines: Sequence[ResultLine], path: Path, title: str) -> None:
-    """Draw each base method and what stands around it against the level of mismatch, as one PNG.
+    """Draw each base method and its combinations against the level of mismatch, as one PNG.
 
     Args:
         lines: The results.

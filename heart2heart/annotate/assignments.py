@@ -33,7 +33,7 @@ class Assignments:
     """The clips, the book, and who holds what.
 
     Args:
-        label_store: The label book.
+        label_store: The label store.
         catalog: The clips.
         settings: What is asked, of whom.
         suggestions: What a model calls each clip.
@@ -69,7 +69,7 @@ class Assignments:
             ConfigError: the settings ask for another choice than the book holds, and not for a change.
         """
         asked = self.settings
-        self.plan = self.label_store.plan(
+        self.plan = self.label_store.update_plan(
             lambda kept: resolve_plan(kept, asked.double, asked.seed, change=asked.replan)
         )
 
@@ -78,7 +78,7 @@ class Assignments:
         self.catalog.refresh()
         with self._lock:
             touched = set()
-            for entry in self.label_store.entries(self._last):
+            for entry in self.label_store.stored_events(self._last):
                 self._last = entry.number
                 self._events.setdefault(entry.event.clip, []).append(entry.event)
                 touched.add(entry.event.clip)
@@ -95,7 +95,7 @@ class Assignments:
         return [event for clip in self.clip_order() for event in self._events.get(clip, ())]
 
     def state(self, clip: str) -> ClipReadings:
-        """Return what is said of a clip."""
+        """Return the readings of a clip."""
         return self._states.get(clip, _NO_READINGS)
 
     def readings_wanted(self, clip: str) -> int:

@@ -24,7 +24,7 @@ class Rater(Config):
     """One person."""
 
     name: str
-    """As it stands in the label book."""
+    """As it stands in the label store."""
     adjudicator: bool = False
     """Whether this rater may decide disagreements."""
     token_sha256: str = ""
@@ -155,7 +155,7 @@ class Authenticator:
         secret = content.get("secret")
         if not isinstance(secret, str):
             raise NotAuthenticatedError(f"Sign in with your {self.credential}")
-        return self._who(secret.strip()), secret.strip()
+        return self._rater_of(secret.strip()), secret.strip()
 
     def rater(self, cookies: Mapping[str, str]) -> Rater:
         """Return who sent these cookies.
@@ -165,14 +165,14 @@ class Authenticator:
         """
         if self.cookie not in cookies:
             raise NotAuthenticatedError(f"Sign in with your {self.credential}")
-        return self._who(unquote(cookies[self.cookie]))
+        return self._rater_of(unquote(cookies[self.cookie]))
 
     @property
     def credential(self) -> str:
         """What a rater enters with: `name` or `token`."""
         return "name" if self._path is None else "token"
 
-    def _who(self, secret: str) -> Rater:
+    def _rater_of(self, secret: str) -> Rater:
         if self._path is None:
             try:
                 return Rater(name=normalize_name(secret), adjudicator=True, expires=date.max)

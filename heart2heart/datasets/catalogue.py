@@ -1,7 +1,7 @@
-"""The public data sets that can be read: what each is, where it is had, under which licence.
+"""The public data sets that can be read: content, address and licence of each.
 
-Nothing is downloaded and nothing licensed is bundled: whoever uses a data set gets it from its home and agrees to its
-terms there. The terms named here are those known when this was written; the data set's home decides.
+Nothing is downloaded and nothing licensed is bundled. Users get a data set from its own site and agree to the terms
+there. The terms listed here may have changed since; those on the site apply.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class DatasetInfo:
 
     Attributes:
         name: Short name, which is also the site's in a store.
-        title: What a reader calls it.
-        description: What it holds, one sentence.
+        title: Name for readers.
+        description: Its content, one sentence.
         layout: What the folder must hold.
-        url: Where it is had.
-        licence: Under which terms.
-        rater: Who is named as the rater of its labels.
+        url: Address of the data set's site.
+        licence: Its terms.
+        rater: Name of the rater of its labels.
         scan: Lists the files of a folder that holds the data set, with their labels; a plugin must give it. None for
             the data sets of heart2heart, whose functions are found by name.
     """
@@ -44,10 +44,10 @@ class DatasetInfo:
 
     @property
     def help_text(self) -> str:
-        """Return all of it as the help of the command line shows it."""
+        """Return the help text of the command line."""
         return (
             f"{self.description} FOLDER holds {self.layout}.\n\n"
-            f"Had from: {self.url}. Licence: {self.licence}. Nothing is downloaded."
+            f"Source: {self.url}. Licence: {self.licence}. Nothing is downloaded."
         )
 
 

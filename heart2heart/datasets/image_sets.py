@@ -157,7 +157,7 @@ def _plain_or_gzip(folder: Path, stem: str) -> Path:
     return plain if plain.exists() else plain.with_name(f"{stem}.gz")
 
 
-CIFAR10_FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
+CIFAR10_FILES = {"train": tuple(f"data_batch_{batch}.bin" for batch in range(1, 6)), "test": ("test_batch.bin",)}
 CIFAR100_FILES = {"train": ("train.bin",), "test": ("test.bin",)}
 _CIFAR_SIDE = 32
 

@@ -129,7 +129,7 @@ class ReportFacts:
         return f"{'; '.join(known)} (shifted dates)" if known else NOT_REPORTED
 
     @property
-    def makers(self) -> str:
+    def manufacturers(self) -> str:
         """Makers by hospital."""
         known = [f"{site.site}: {', '.join(site.makers)}" for site in self.about.sites if site.makers]
         return "; ".join(known) or NOT_REPORTED

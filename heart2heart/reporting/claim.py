@@ -63,7 +63,7 @@ def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         ChecklistItem("10", "Choice of subsets", "Frames of the split's test part with a scored view", "inclusion"),
         ChecklistItem("11", "De-identification", pseudonyms if files else NOT_REPORTED, "tested"),
         ChecklistItem("12", "Missing data", missing, "inclusion"),
-        ChecklistItem("13", "Acquisition of the images", item_text("Makers: {}", facts.makers), "tested"),
+        ChecklistItem("13", "Acquisition of the images", item_text("Makers: {}", facts.manufacturers), "tested"),
     )
 
 

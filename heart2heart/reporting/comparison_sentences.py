@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, signed
-from heart2heart.reporting.sentences import Finding, judge_difference
+from heart2heart.reporting.sentences import Verdict, judge_difference
 from heart2heart.schema.fold_metrics import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
 
@@ -64,7 +64,7 @@ def _ahead(best: FoldMethod, second: FoldMethod) -> tuple[int, int]:
 
 
 def findings(metrics: FoldMetrics) -> list[str]:
-    """Say what the best gains over the reference, and each method by what stands around it."""
+    """State the gain of the best method over the reference, and of each combined method over its base method."""
     found = []
     order, reference = ranked(metrics), metrics.methods[0].method
     if len(order) > 1 and reference not in (order[0].method, order[1].method):
@@ -106,11 +106,11 @@ def describe(comparison: FoldComparison) -> str:
     return f"{text[:1].upper()}{text[1:]}, after correction for {counted}."
 
 
-def judge_corrected(found: Estimate, p_holm: float | None) -> Finding:
+def judge_corrected(found: Estimate, p_holm: float | None) -> Verdict:
     """Judge a paired difference: shown only where it stands after Holm's correction."""
     judged = judge_difference(found)
     if judged.kind in ("better", "worse") and (p_holm is None or p_holm >= 0.05):
-        return Finding("open", "●", "Not shown after correction")
+        return Verdict("open", "●", "Not shown after correction")
     return judged
 
 

@@ -34,7 +34,7 @@ _SHARD_BYTES = 2**27
 
 
 class Frames(Protocol):
-    """What training and evaluation need of one store or of several."""
+    """Frames of one store or of several, as training and evaluation read them."""
 
     @property
     def geometry(self) -> Geometry:
@@ -55,7 +55,8 @@ class Frames(Protocol):
 class FrameStore(FrameTables):
     """One store on disk.
 
-    A reader sees the shards that were whole when `clips` was first asked for; call `FrameStore.open` again to see more.
+    A reader sees the shards that were complete when `clips` was first read; call `FrameStore.open` again to see newer
+    ones.
     """
 
     def __init__(self, root: Path, geometry: Geometry) -> None:
@@ -74,7 +75,7 @@ class FrameStore(FrameTables):
 
     @classmethod
     def create(cls, root: str | Path, geometry: Geometry) -> FrameStore:
-        """Make an empty store, or open the one that is there if it has the same geometry.
+        """Create an empty store, or open an existing store of the same geometry.
 
         Raises:
             StoreError: the store there has another geometry or schema.
@@ -111,10 +112,10 @@ class FrameStore(FrameTables):
         return ShardWriter(self.root, self.geometry.size, max_frames=max_frames or default)
 
     def remove_leftovers(self, *, older_than_s: float = 3600.0) -> int:
-        """Remove what writers that were killed left behind: temporary files, and frames without a clips table.
+        """Remove files of killed writers: temporary files, and frames without a clips table.
 
         Args:
-            older_than_s: Age that spares the half-written shard of a writer that is alive.
+            older_than_s: Minimum age, seconds, which spares the unfinished shard of a running writer.
 
         Returns:
             The number of files removed.
@@ -127,11 +128,11 @@ class FrameStore(FrameTables):
 
     @cached_property
     def _metadata(self) -> dict[str, dict[str, str]]:
-        found = {}
+        metadata = {}
         for shard in self._shards:
             raw = read_metadata(self.root / "clips" / f"{shard}.parquet")
-            found[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
-        return found
+            metadata[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
+        return metadata
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -150,7 +151,7 @@ class FrameStore(FrameTables):
         if not parts:
             return CLIPS.append(pa.field("shard", pa.string())).empty_table()
         whole = pa.concat_tables(parts)
-        # Two writers may have taken the same content at the same time: the first shard by name holds the clip.
+        # Two writers may have added the same content at the same time: the first shard by name keeps the clip.
         _, first = np.unique(whole["clip"].to_numpy(zero_copy_only=False), return_index=True)
         return whole if len(first) == len(whole) else whole.take(pa.array(np.sort(first)))
 
@@ -178,9 +179,9 @@ class FrameStore(FrameTables):
         if rows.min() < 0 or rows.max() >= self._starts[-1]:
             raise StoreError(f"rows beyond the {self._starts[-1]} frames of this store", where=self.root)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(owner):
-            mine = owner == number
-            out[mine] = self._map(self._shards[number])[rows[mine] - self._starts[number]]
+        for shard in np.unique(owner):
+            selected = owner == shard
+            out[selected] = self._map(self._shards[shard])[rows[selected] - self._starts[shard]]
         return out
 
     def _map(self, shard: str) -> npt.NDArray[np.uint8]:
@@ -193,7 +194,7 @@ class FrameStore(FrameTables):
         return self._maps[shard]
 
     def sql(self, query: str) -> pa.Table:
-        """Answer one DuckDB query over the tables `clips` and `frames`; the query cannot reach other files."""
+        """Run one DuckDB query over the tables `clips` and `frames`; the query cannot reach other files."""
         import duckdb
 
         with duckdb.connect() as connection:
@@ -201,15 +202,15 @@ class FrameStore(FrameTables):
             connection.register("frames", self.frames)
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
             try:
-                answer = connection.sql(query)
-                if answer is None:
-                    raise ConfigError("this statement asks nothing", remedy="Write a query, such as SELECT ...")
-                return answer.to_arrow_table()
+                result = connection.sql(query)
+                if result is None:
+                    raise ConfigError("this SQL statement returns no table", remedy="Write a query, such as SELECT ...")
+                return result.to_arrow_table()
             except duckdb.Error as error:
                 raise ConfigError(f"the query failed: {str(error).splitlines()[0]}") from error
 
     def verify(self) -> list[str]:
-        """Re-hash every shard and return a line for each fault; an empty list means whole."""
+        """Re-hash every shard and return a line for each fault; an empty list means that the store is intact."""
         return [f"{shard}: {fault}" for shard in self._shards for fault in shard_faults(self.root, shard)]
 
     def digest(self) -> str:
@@ -251,7 +252,7 @@ class FrameStores(FrameTables):
 
     @classmethod
     def open(cls, roots: str | Path | Sequence[str | Path]) -> FrameStores:
-        """Open the stores at `roots`; one path stands for one store."""
+        """Open the stores at `roots`; a single path opens one store."""
         roots = [roots] if isinstance(roots, (str, Path)) else roots
         return cls([FrameStore.open(root) for root in roots])
 
@@ -275,15 +276,15 @@ class FrameStores(FrameTables):
         parts = []
         for store, start in zip(self.stores, self._starts, strict=False):
             part = store.frames
-            place = part.schema.get_field_index("row")
-            parts.append(part.set_column(place, "row", pc.add(part["row"], pa.scalar(int(start), pa.int64()))))
+            column = part.schema.get_field_index("row")
+            parts.append(part.set_column(column, "row", pc.add(part["row"], pa.scalar(int(start), pa.int64()))))
         return pa.concat_tables(parts)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return uint8 `(n, size, size)` of the given rows, in their order."""
         out = np.empty((len(rows), self.geometry.size, self.geometry.size), np.uint8)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(owner):
-            mine = owner == number
-            out[mine] = self.stores[number].read(rows[mine] - self._starts[number])
+        for index in np.unique(owner):
+            selected = owner == index
+            out[selected] = self.stores[index].read(rows[selected] - self._starts[index])
         return out

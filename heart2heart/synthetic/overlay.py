@@ -79,14 +79,14 @@ class OverlayLayer:
 
 
 def draw_depth_ticks(
-    layer: OverlayLayer, place: str, sector: ScanConverter, machine: MachineConfig, depth_cm: float, tint: Rgb
+    layer: OverlayLayer, side: str, sector: ScanConverter, machine: MachineConfig, depth_cm: float, tint: Rgb
 ) -> None:
     """Draw a tick each centimetre, a longer one each five, to the right of the sector or along its edge."""
     per_cm = sector.length / depth_cm
     half = np.deg2rad(machine.sector_degrees) / 2
     for centimetre in range(int(depth_cm) + 1):
         long = centimetre % 5 == 0
-        if place == "right":
+        if side == "right":
             x, y = min(sector.box[2] + 6, machine.columns - 26), sector.apex[1] + centimetre * per_cm
             layer.draw_line([(x - (5 if long else 2), y), (x, y)], tint)
         else:

@@ -1,4 +1,4 @@
-"""A tiny synthetic world that can be learned in seconds: four patterns, two hospitals, a frozen and certified split."""
+"""A tiny synthetic store that can be learned in seconds: four patterns, two hospitals, a frozen and certified split."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TinyStore:
     split: Path
 
     def config(self, **changes: Any) -> TrainConfig:
-        """Return a configuration that trains a small network on this world for a few steps."""
+        """Return a configuration that trains a small network on this store for a few steps."""
         content: dict[str, Any] = {
             "data": {"stores": [str(self.store)], "split": str(self.split)},
             "network": {"options": {"depth": 10, "widen": 1, "blocks": 2}},

@@ -79,7 +79,7 @@ class MLflow:
         file.parent.mkdir(parents=True, exist_ok=True)
         store = f"sqlite:///{file}"
         self._client = self._mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
-        self._run = self._found(folder) or self._begin(folder, file)
+        self._run = self._earlier_run(folder) or self._begin(folder, file)
         history = self._client.get_metric_history(self._run, "loss_labeled")
         # What a sitting that died wrote cannot be taken back; it is the same to the bit.
         self._last = max((entry.step for entry in history), default=0)
@@ -95,7 +95,7 @@ class MLflow:
         """See `Tracker`."""
         self._client.set_terminated(self._run, "FINISHED" if whole else "FAILED")
 
-    def _found(self, folder: RunDirectory) -> str | None:
+    def _earlier_run(self, folder: RunDirectory) -> str | None:
         note = folder.path / MLFLOW_RUN_FILE
         if not note.exists():
             return None

@@ -1,4 +1,8 @@
-"""The training loop, read from top to bottom."""
+"""The training loop: `train` builds a run, resumes it if it was stopped, and takes its steps.
+
+One step is read in four files: this loop (`_run_steps`), `train_step.Trainer.step`, the algorithm that computes the two
+losses (`algorithms/NAME.py`), and the rule that combines their gradients (`gradient_rules/NAME.py`).
+"""
 
 from __future__ import annotations
 
@@ -32,25 +36,29 @@ from heart2heart.training.validation import BestWeights, Validator
 
 
 def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = None) -> Run:
-    """Train a run to its end: begin it, go on with it, or find it finished.
+    """Train a run to its end; a run that was stopped is resumed, a finished run is returned.
 
-    Under torchrun every process calls this; they train one run together and share each batch.
+    Under torchrun every process calls this function. The processes train one run together and share each batch.
 
     Args:
-        config: What to train.
-        out: The run's folder, made if missing. It receives `config.yaml` (every resolved value), `run.json` (versions,
-            hashes of data and split, what was selected), `metrics.jsonl` and `checkpoints/`.
-        progress: Told the steps done, with loss, accuracy, conflict rate and images a second.
+        config: The resolved configuration.
+        out: Folder of the run, created if missing. It receives `config.yaml` (every resolved value), `run.json`
+            (versions, hashes of data and split, the selected step), `metrics.jsonl` and `checkpoints/`.
+        progress: Receives the number of steps done, with loss, accuracy, conflict rate and images per second.
 
     Returns:
-        The run with the selected weights: the EMA's at the best source-validation balanced accuracy. No test frame is
-        read.
+        The run with the selected weights: the averaged weights (EMA) with the best balanced accuracy on the validation
+        frames of the source hospitals. No test frame is read.
 
     Raises:
-        ConfigError, UnknownNameError: a setting, network, method or rule that does not exist.
-        RunError: another run is in the folder, the data do not suffice for the method, or another process died.
+        ConfigError, UnknownNameError: a setting, network, algorithm or gradient rule that does not exist.
+        RunError: the folder holds another run, the data do not suffice for the algorithm, or another process ended.
         LeakageError, SplitError: the split is not certified, or the data changed since.
         DivergedError: a loss became non-finite; the last good checkpoint is kept.
+
+    Example:
+        >>> config = TrainConfig.load("configs/fixmatch.yaml")  # doctest: +SKIP
+        >>> run = train(config, "runs/fixmatch")  # doctest: +SKIP
     """
     advance(config, out, progress=progress)
     return Run.load(out)
@@ -59,34 +67,36 @@ def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = N
 def advance(
     config: TrainConfig, out: str | Path, *, until: int | None = None, progress: Progress | None = None
 ) -> RunDirectory:
-    """Train a run up to a step; a later call goes on from there as if there had been no pause.
+    """Train a run up to a step; a later call continues from there.
+
+    The weights equal those of an uninterrupted run, bit for bit.
 
     Args:
-        config: What to train; the schedule knows its whole length.
-        out: As for `train`, which says what is raised as well.
-        until: The step, of which a checkpoint is kept; None is the run's end.
+        config: The resolved configuration, whose `steps` is the length of the whole run.
+        out: As for `train`, which lists the errors as well.
+        until: Step to stop at, of which a checkpoint is kept; None trains to the end of the run.
         progress: As for `train`.
 
     Returns:
-        The run's folder.
+        The folder of the run.
     """
     out = Path(out)
-    world = join_process_group()
-    device = choose_device(config.device, world)
+    group = join_process_group()
+    device = choose_device(config.device, group)
     split = SplitManifest.load(config.data.split)
     frames = FrameStores.open(config.data.stores)
-    folder = RunDirectory.find(out, config, split, frames.geometry)
-    if folder is None or not folder.record.finished:
+    directory = RunDirectory.find(out, config, split, frames.geometry)
+    if directory is None or not directory.record.finished:
         data = TrainData.open(split, frames, config)
         until = config.steps if until is None else min(until, config.steps)
-        shown = progress if progress is not None and world.is_main else NoProgress()
+        shown = progress if progress is not None and group.is_main else NoProgress()
         try:
             with _seeded_backends(config, device):
-                _train(config, data, out, folder, world, device, until, shown)
+                _train(config, data, out, directory, group, device, until, shown)
         except torch.OutOfMemoryError as error:
             remedy = "Lower batch.unlabeled or batch.labeled, or set pool.placement=memory_map, in a new run folder"
             raise RunError("the device has too little memory for this run", where=out, remedy=remedy) from error
-    world.barrier()  # until everything is written
+    group.barrier()  # until the main process has written everything
     return RunDirectory.read(out)
 
 
@@ -94,113 +104,133 @@ def _train(
     config: TrainConfig,
     data: TrainData,
     out: Path,
-    folder: RunDirectory | None,
-    world: ProcessGroup,
+    directory: RunDirectory | None,
+    group: ProcessGroup,
     device: torch.device,
     until: int,
     progress: Progress,
 ) -> None:
-    # Build everything; a setting that cannot be used shows here, before a folder is made.
+    # Build everything first: a setting that cannot be used raises here, before a folder is created.
     require_trackers(config.trackers)
+    trainer = _build_trainer(config, data, group, device)
+    loader = TrainLoader(config, data, trainer, device)
+    validator = Validator(data, trainer, device)
+    group.barrier()  # until all processes have looked for a folder
+    if directory is None and group.is_main:
+        RunDirectory.create(out, config, data.split, data.geometry, loader.notes)
+    group.barrier()  # until the folder exists
+    directory = directory or RunDirectory.read(out)
+
+    # Resume from the last checkpoint if there is one.
+    state = TrainState()
+    if directory.last_checkpoint.exists():
+        state = restore_state(checkpoint.load(directory.last_checkpoint), trainer, loader, device)
+    elif not group.is_main:  # each process draws the dropout of its own rows
+        torch.manual_seed(seeded_generator(config.seed, f"network {group.rank}", torch.device("cpu")).initial_seed())
+    if group.is_main:
+        directory.metrics.truncate(state.step)
+
+    _run_steps(config, trainer, loader, validator, state, directory, until, progress)
+
+    # Publish the selected weights.
+    if group.is_main and (state.step == config.steps or _patience_exceeded(config, state.best)):
+        checkpoint.save(directory.best_checkpoint, {"weights": state.best.weights, "step": state.best.step})
+        directory.update(
+            finished=True,
+            device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            group=group.size,
+            notes=tuple(dict.fromkeys((*directory.record.notes, *trainer.notes))),
+            parameters=sum(parameter.numel() for parameter in trainer.parameters),
+            steps=state.step,
+            seconds=state.seconds,
+            selected_step=state.best.step,
+            selected_score=state.best.score,
+        )
+
+
+def _build_trainer(config: TrainConfig, data: TrainData, group: ProcessGroup, device: torch.device) -> Trainer:
+    """Return the trainer: network, class weights, and the random stream of the algorithm."""
     settings = config.network
     classes = len(data.classes)
     outputs = classes + build_algorithm(config.method.name, config.method.params).extra_outputs(classes)
     network = build_network(settings.name, classes=outputs, size=data.geometry.size, **settings.options)
     network = place_network(network, device)
+    group.broadcast(network.state_dict().values())
     targets = torch.from_numpy(data.train.targets)
-    drawn = None if config.batch.balance == "none" else torch.from_numpy(sampling_rates(data, config.batch.balance))
-    weights = inverse_frequency(targets, classes, drawn).to(device) if config.loss.class_weights else None
-    world.broadcast(network.state_dict().values())
-    learner = Trainer(
+    rates = None if config.batch.balance == "none" else torch.from_numpy(sampling_rates(data, config.batch.balance))
+    trainer = Trainer(
         network,
         config,
         classes=classes,
         pool_size=len(data.unlabeled),
-        weights=weights,
+        weights=inverse_frequency(targets, classes, rates).to(device) if config.loss.class_weights else None,
         label_shares=torch.bincount(targets, minlength=classes) / len(targets),
         generator=seeded_generator(config.seed, "mixing", device),
-        group=world,
+        group=group,
     )
-    if learner.extra is not None:
-        learner.extra.check(data.geometry.size)
-    batches = TrainLoader(config, data, learner, device)
-    validation = Validator(data, learner, device)
-    world.barrier()  # until all have looked for a folder
-    if folder is None and world.is_main:
-        RunDirectory.create(out, config, data.split, data.geometry, batches.notes)
-    world.barrier()  # until it is there
-    folder = folder or RunDirectory.read(out)
+    if trainer.extra is not None:
+        trainer.extra.check(data.geometry.size)
+    return trainer
 
-    # Go on where the last checkpoint stands, if there is one.
-    standing = TrainState()
-    if folder.last_checkpoint.exists():
-        standing = restore_state(checkpoint.load(folder.last_checkpoint), learner, batches, device)
-    elif not world.is_main:  # dropout is drawn apart for each process's rows
-        torch.manual_seed(seeded_generator(config.seed, f"network {world.rank}", torch.device("cpu")).initial_seed())
-    if world.is_main:
-        folder.metrics.truncate(standing.step)
 
-    # Train.
-    meter = Meter(diagnose_nonfinite(batches, out))
-    since, read, best = time.monotonic(), standing.step, standing.best
-    with open_trackers(config.trackers if world.is_main else (), folder, standing.step) as trackers:
-        while standing.step < until and not _patience_exceeded(config, best):
-            meter.add(learner.step(batches.next(standing.step), standing.step), batches.drawn)
-            done = standing.step = standing.step + 1
+def _run_steps(
+    config: TrainConfig,
+    trainer: Trainer,
+    loader: TrainLoader,
+    validator: Validator,
+    state: TrainState,
+    directory: RunDirectory,
+    until: int,
+    progress: Progress,
+) -> None:
+    """Take the steps up to `until`; validate, log and save a checkpoint when each is due."""
+    group, best = trainer.group, state.best
+    meter = Meter(diagnose_nonfinite(loader, directory.path))
+    last_time, last_step = time.monotonic(), state.step
+    with open_trackers(config.trackers if group.is_main else (), directory, state.step) as trackers:
+        while state.step < until and not _patience_exceeded(config, best):
+            metrics = trainer.step(loader.next(state.step), state.step)
+            meter.add(metrics, loader.drawn)
+            state.step += 1
+            done = state.step
             validating = done == config.steps or done % config.evaluate_every == 0
             saving = done == until or done % config.checkpoint_every == 0
             if not (validating or saving or done % config.log_every == 0):
-                continue
-            line = meter.read(done, world)
-            if not learner.weights_are_finite():
-                remedy = "The last checkpoint is from before; lower optimiser.lr and train anew"
-                raise DivergedError(f"the weights after step {done} are not finite", where=out, remedy=remedy)
-            now = time.monotonic()
-            standing.seconds += now - since
-            line["images_per_second"] = (done - read) * batches.size / max(now - since, 1e-9)
-            if validating:
-                score = validation.score()
-                line["validation_balanced_accuracy"] = score
-                best.update(done, score, learner.ema.network)
-                standing.seconds += time.monotonic() - now
-            content = (
-                collect_state(standing, learner, batches, device)
-                if saving or _patience_exceeded(config, best)
-                else None
-            )
-            if world.is_main:
-                folder.metrics.append(done, line)
-                for tracker in trackers:
-                    tracker.log(done, line)
-                if content is not None:
-                    checkpoint.save(folder.last_checkpoint, content)
-                progress.update(done, _progress_note(line, best))
-            since, read = time.monotonic(), done
+                continue  # the host does not wait for the device
 
-    # Publish what was selected.
-    if world.is_main and (standing.step == config.steps or _patience_exceeded(config, best)):
-        checkpoint.save(folder.best_checkpoint, {"weights": best.weights, "step": best.step})
-        folder.update(
-            finished=True,
-            device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            processes=world.size,
-            notes=tuple(dict.fromkeys((*folder.record.notes, *learner.notes))),
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            steps=standing.step,
-            seconds=standing.seconds,
-            selected_step=best.step,
-            selected_score=best.score,
-        )
+            row = meter.read(done, group)
+            if not trainer.weights_are_finite():
+                remedy = "The last checkpoint is from before; lower optimiser.lr and train anew"
+                where = directory.path
+                raise DivergedError(f"the weights after step {done} are not finite", where=where, remedy=remedy)
+            now = time.monotonic()
+            state.seconds += now - last_time
+            row["images_per_second"] = (done - last_step) * loader.size / max(now - last_time, 1e-9)
+            if validating:
+                row["validation_balanced_accuracy"] = score = validator.score()
+                best.update(done, score, trainer.ema.network)
+                state.seconds += time.monotonic() - now
+            content = None
+            if saving or _patience_exceeded(config, best):
+                content = collect_state(state, trainer, loader, trainer.device)  # every process takes part
+            if group.is_main:
+                directory.metrics.append(done, row)
+                for tracker in trackers:
+                    tracker.log(done, row)
+                if content is not None:
+                    checkpoint.save(directory.last_checkpoint, content)
+                progress.update(done, _progress_note(row, best))
+            last_time, last_step = time.monotonic(), done
 
 
 def _patience_exceeded(config: TrainConfig, best: BestWeights) -> bool:
-    """Return whether the validations stopped improving."""
+    """Return whether as many validations as `early_stop` allows passed without an improvement."""
     return config.early_stop is not None and best.stale >= config.early_stop
 
 
 @contextmanager
 def _seeded_backends(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """Seed the global streams and let cuDNN choose its fastest; afterwards the caller's state is back."""
+    """Seed the global random streams and let cuDNN choose its fastest kernels; the caller's state is restored."""
     accelerated = device.type == "cuda"
     seed = seeded_generator(config.seed, "network", torch.device("cpu")).initial_seed()
     with torch.random.fork_rng(devices=[device] if accelerated else []):
@@ -212,12 +242,12 @@ def _seeded_backends(config: TrainConfig, device: torch.device) -> Iterator[None
             yield
 
 
-def _progress_note(line: MetricsRow, best: BestWeights) -> str:
-    loss = line["loss_labeled"] + line.get("loss_unlabeled", 0.0)
-    parts = [f"loss {loss:.3f}", f"accuracy {line['train_accuracy']:.2f}"]
-    if "conflict_rate" in line:
-        parts.append(f"conflict {line['conflict_rate']:.2f}")
-    parts.append(f"{line['images_per_second']:.0f} images/s")
+def _progress_note(row: MetricsRow, best: BestWeights) -> str:
+    loss = row["loss_labeled"] + row.get("loss_unlabeled", 0.0)
+    parts = [f"loss {loss:.3f}", f"accuracy {row['train_accuracy']:.2f}"]
+    if "conflict_rate" in row:
+        parts.append(f"conflict {row['conflict_rate']:.2f}")
+    parts.append(f"{row['images_per_second']:.0f} images/s")
     if best.weights is not None:
         parts.append(f"best validation {best.score:.3f}")
     return ", ".join(parts)

@@ -24,15 +24,15 @@ from tests.annotate.support import AT, Client, clip_answer, make_assignments, se
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Assignments:
+def assignments(tmp_path_factory: pytest.TempPathFactory) -> Assignments:
     folder = tmp_path_factory.mktemp("page")
     suggestions = {clip: Suggestion("A4C", 0.9, "r") for clip in make_assignments(folder).clip_order()}
     return make_assignments(folder, suggestions=suggestions)
 
 
 @pytest.fixture(scope="module")
-def port(desk: Assignments) -> Iterator[int]:
-    with served(desk) as server:
+def port(assignments: Assignments) -> Iterator[int]:
+    with served(assignments) as server:
         yield server.port
 
 
@@ -100,17 +100,17 @@ def test_large_and_broken_requests(port: int) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_frames_and_sheet_are_the_stores(port: int, desk: Assignments) -> None:
+def test_frames_and_sheet_are_the_stores(port: int, assignments: Assignments) -> None:
     client = Client(port).enter("a")
     about = client.ask("work", {"count": 1})["clips"][0]
     name = about["clip"]
-    clip = desk.catalog.find(name)
+    clip = assignments.catalog.find(name)
     _, raw, headers = client.raw(f"/api/clips/{name}/frames")
     assert headers["content-type"] == "application/octet-stream"
-    assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(-1, SIZE, SIZE), desk.catalog.pixels(clip))
+    assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(-1, SIZE, SIZE), assignments.catalog.pixels(clip))
     assert about["frames"] == len(clip.rows)
     sheet = client.ask(f"clips/{name}/sheet")["clips"]
-    assert [row["clip"] for row in sheet] == desk.catalog.studies[clip.study]
+    assert [row["clip"] for row in sheet] == assignments.catalog.studies[clip.study]
     _, thumbs, _ = client.raw(f"/api/clips/{name}/thumbs")
     assert len(thumbs) == len(sheet) * SIZE * SIZE
     _, strips, _ = client.raw("/api/strips", {"clips": [name, sheet[0]["clip"]]})
@@ -119,7 +119,7 @@ def test_frames_and_sheet_are_the_stores(port: int, desk: Assignments) -> None:
     assert client.refused("clips/unknown/frames")[0] == 404
 
 
-def test_an_answer_a_conflict_and_an_undo(port: int, desk: Assignments) -> None:
+def test_an_answer_a_conflict_and_an_undo(port: int, assignments: Assignments) -> None:
     one, two = Client(port).enter("one"), Client(port).enter("two")
     about = one.ask("work", {"count": 1})["clips"][0]
     seen = two.ask(f"clips/{about['clip']}")
@@ -132,7 +132,10 @@ def test_an_answer_a_conflict_and_an_undo(port: int, desk: Assignments) -> None:
     assert two.refused("taken-back", back)[0] == 400
     one.ask("taken-back", back)
     assert one.ask(f"clips/{about['clip']}")["mine"] is None
-    assert [event.kind for event in desk.label_store.events() if event.clip == about["clip"]] == ["label", "retraction"]
+    assert [event.kind for event in assignments.label_store.events() if event.clip == about["clip"]] == [
+        "label",
+        "retraction",
+    ]
 
 
 def test_grid_progress_and_agreement(port: int) -> None:
@@ -147,35 +150,35 @@ def test_grid_progress_and_agreement(port: int) -> None:
 
 
 def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(tmp_path: Path) -> None:
-    desk = make_assignments(tmp_path)
-    with served(desk) as server:
+    assignments = make_assignments(tmp_path)
+    with served(assignments) as server:
         client = Client(server.port).enter("a")
         about = client.ask("work", {"count": 1})["clips"][0]
-        other = sqlite3.connect(desk.label_store.path, isolation_level=None)
+        other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         status, error = client.refused("answers", clip_answer(about, "A4C"))
-        assert (status, "another program holds this label book" in error) == (503, True)
+        assert (status, "another program locks this label store" in error) == (503, True)
         assert str(tmp_path) not in error
         other.execute("ROLLBACK")
         other.execute("PRAGMA user_version = 99")
         other.close()
         status, error = client.refused("answers", clip_answer(about, "A4C"))
         assert (status, "newer version" in error) == (503, True)
-        with sqlite3.connect(desk.label_store.path) as connection:
+        with sqlite3.connect(assignments.label_store.path) as connection:
             connection.execute("PRAGMA user_version = 3")
         connection.close()
         assert client.ask("answers", clip_answer(about, "A4C"))["now"]["mine"] == "A4C"
-    with sqlite3.connect(desk.label_store.path) as connection:
+    with sqlite3.connect(assignments.label_store.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(LabelError, match="newer version"):
-        AnnotationServer(desk)
+        AnnotationServer(assignments)
 
 
 def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: Path) -> None:
-    desk = make_assignments(tmp_path)
+    assignments = make_assignments(tmp_path)
     root = tmp_path / "store"
-    with served(desk) as server:
+    with served(assignments) as server:
         client = Client(server.port).enter("a")
         clips = client.ask("work", {"count": 10})["clips"]
         shutil.rmtree(root)
@@ -194,8 +197,8 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
         assert again == {"event": saved["event"], "now": None}
         back = {"answers": [{"clip": now["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
         client.ask("taken-back", back)
-    assert [event.kind for event in desk.label_store.events()] == ["label", "retraction"]
-    assert {event.frame_hash for event in desk.label_store.events()} == {now["frame_hash"]}
+    assert [event.kind for event in assignments.label_store.events()] == ["label", "retraction"]
+    assert {event.frame_hash for event in assignments.label_store.events()} == {now["frame_hash"]}
 
 
 def test_with_tokens(tmp_path: Path) -> None:
@@ -230,12 +233,12 @@ def test_with_tokens(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_taken_and_a_certificate_that_is_none(tmp_path: Path) -> None:
-    desk = make_assignments(tmp_path)
+    assignments = make_assignments(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = AnnotationSettings(port=taken.getsockname()[1])
         with pytest.raises(RemoteError, match="cannot listen at port"):
-            AnnotationServer(Assignments(desk.label_store, desk.catalog, busy))
+            AnnotationServer(Assignments(assignments.label_store, assignments.catalog, busy))
     (tmp_path / "c.pem").write_text("no certificate")
     wrong = AnnotationSettings(port=0, certificate=tmp_path / "c.pem", private_key=tmp_path / "c.pem")
     with pytest.raises(ConfigError, match="certificate or its key cannot be used"):
-        AnnotationServer(Assignments(desk.label_store, desk.catalog, wrong))
+        AnnotationServer(Assignments(assignments.label_store, assignments.catalog, wrong))

@@ -28,9 +28,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyStore, Path]:
     folder = tmp_path_factory.mktemp("queue")
-    world = tiny_store(folder / "world")
-    train(world.config(steps=4, evaluate_every=2), folder / "run")
-    return world, folder / "run"
+    tiny = tiny_store(folder / "world")
+    train(tiny.config(steps=4, evaluate_every=2), folder / "run")
+    return tiny, folder / "run"
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,12 @@ def _run(*words: str | Path) -> str:
 def test_every_method_writes_a_queue_that_the_page_reads(
     trained: tuple[TinyStore, Path], book: Path, tmp_path: Path
 ) -> None:
-    world, run = trained
+    tiny, run = trained
     read = {event.clip for event in LabelStore(book).events()}
     for by in STRATEGIES:
         out = tmp_path / f"{by}.parquet"
         words = ("--run", run, "--labels", book, "--budget", "6", "--by", by, "--spread", "--out", out)
-        shown = _run(world.store, *words)
+        shown = _run(tiny.store, *words)
         asked = read_queue(out)
         assert f"{out}: 6 of " in shown
         assert "12 were read already" in shown
@@ -64,37 +64,37 @@ def test_every_method_writes_a_queue_that_the_page_reads(
         assert not set(asked) & read
         table = pq.read_table(out)
         assert table["method"].to_pylist() == [by] * 6
-        _run(world.store, *words)
+        _run(tiny.store, *words)
         assert pq.read_table(out).equals(table)
 
 
 def test_the_queue_says_what_it_costs(trained: tuple[TinyStore, Path], tmp_path: Path) -> None:
-    world, _ = trained
-    clips = FrameStore.open(world.store).clips["clip"].to_pylist()
+    tiny, _ = trained
+    clips = FrameStore.open(tiny.store).clips["clip"].to_pylist()
     (tmp_path / "costs.csv").write_text("clip,cost\n" + "".join(f"{clip},2.5\n" for clip in clips))
     words = ("--by", "random", "--cost", tmp_path / "costs.csv", "--out", tmp_path / "queue.csv")
-    assert "patients, cost 10.0 in all; 0 were read already" in _run(world.store, "--budget", "4", *words)
-    assert "2 of " in _run(world.store, "--budget", "4", "--spend", "6", *words)
+    assert "patients, cost 10.0 in all; 0 were read already" in _run(tiny.store, "--budget", "4", *words)
+    assert "2 of " in _run(tiny.store, "--budget", "4", "--spend", "6", *words)
 
 
 def test_what_the_verb_refuses(trained: tuple[TinyStore, Path], tmp_path: Path) -> None:
-    world, run = trained
+    tiny, run = trained
     out, asked = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
     with pytest.raises(UnknownNameError, match=r"unknown method of the queue 'best'.*badge"):
-        _run(world.store, "--budget", "2", "--by", "best", "--out", out)
+        _run(tiny.store, "--budget", "2", "--by", "best", "--out", out)
     with pytest.raises(ConfigError, match="a Parquet or a CSV file"):
-        _run(world.store, *asked, tmp_path / "queue.txt")
+        _run(tiny.store, *asked, tmp_path / "queue.txt")
     (tmp_path / "file").write_text("kept")
     with pytest.raises(UnwritableError, match="nothing can be written here"):
-        _run(world.store, *asked, tmp_path / "file" / "queue.csv")
+        _run(tiny.store, *asked, tmp_path / "file" / "queue.csv")
     with pytest.raises(ConfigError, match="frame rule"):
-        _run(world.store, *asked, out, "--frames", "some")
+        _run(tiny.store, *asked, out, "--frames", "some")
     with pytest.raises(ConfigError, match="only the method tod"):
-        _run(world.store, *asked, out, "--earlier", run)
-    with pytest.raises(MissingInputError, match="no label book here"):
-        _run(world.store, *asked, out, "--labels", tmp_path / "none.db")
+        _run(tiny.store, *asked, out, "--earlier", run)
+    with pytest.raises(MissingInputError, match="no label store here"):
+        _run(tiny.store, *asked, out, "--labels", tmp_path / "none.db")
     with pytest.raises(ConfigError, match=r"but only .* are left"):
-        _run(world.store, "--budget", "9999", "--by", "random", "--out", out)
+        _run(tiny.store, "--budget", "9999", "--by", "random", "--out", out)
     other = random_store(tmp_path / "other", sites=("A",), patients=1)
     folder = tmp_path / "unfinished"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""Runs grouped over seeds, and what is said of methods over sites."""
+"""Runs grouped over seeds, and the comparison of methods over sites."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.cross_split import evaluate_folds, read_folds, write_folds
+from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.fold_metrics import FoldMetrics
+from heart2heart.schema.metrics_files import read_folds, write_folds
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import HOSPITALS, make_predictions
 
@@ -49,13 +50,13 @@ def both() -> list[Predictions]:
 
 
 @pytest.fixture(scope="module")
-def found(both: list[Predictions]) -> FoldMetrics:
+def folds(both: list[Predictions]) -> FoldMetrics:
     return evaluate_folds(both, replicates=400)
 
 
-def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Predictions], found: FoldMetrics) -> None:
+def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
     single = [evaluate_predictions(each, replicates=100) for each in both]
-    for number, method in enumerate(found.methods):
+    for number, method in enumerate(folds.methods):
         for place, site in enumerate(method.sites):
             means = [each.methods[number].sites[place].balanced_accuracy.value or 0 for each in single]
             assert list(site.by_fold.values()) == pytest.approx(means)
@@ -68,14 +69,14 @@ def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Pred
             apart = np.concatenate([np.array(values) - np.mean(values) for values in runs])
             assert site.seeds.standard_deviation == pytest.approx(np.sqrt((apart**2).sum() / 2))
             assert site.balanced_accuracy.low is not None
-    assert found.methods[0].held_out.value == found.methods[0].sites[1].balanced_accuracy.value
-    assert found.methods[0].runs == 4
+    assert folds.methods[0].held_out.value == folds.methods[0].sites[1].balanced_accuracy.value
+    assert folds.methods[0].runs == 4
 
 
-def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions], found: FoldMetrics) -> None:
-    comparison = found.comparisons[0]
+def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
+    comparison = folds.comparisons[0]
     for place, row in enumerate(comparison.sites):
-        values = [method.sites[place].balanced_accuracy.value or 0 for method in found.methods]
+        values = [method.sites[place].balanced_accuracy.value or 0 for method in folds.methods]
         assert row.difference.value == pytest.approx(values[1] - values[0])
         assert row.pairs.n == 4
         assert row.p_holm is not None
@@ -91,14 +92,14 @@ def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions],
 
 def test_a_hospital_is_summarised_where_it_is_held_out_apart_from_where_it_is_not() -> None:
     made = make_predictions(hospitals=HOSPITALS[:2])
-    found = evaluate_folds(
+    folds = evaluate_folds(
         [split_of(made, 0, held_out="north"), split_of(made, 1, held_out="east")], replicates=100, bca=True
     )
-    assert [(site.site, site.held_out) for site in found.methods[0].sites] == [
+    assert [(site.site, site.held_out) for site in folds.methods[0].sites] == [
         ("east", False), ("north", False), ("east", True), ("north", True),
     ]  # fmt: skip
-    held = [site.balanced_accuracy.value or 0 for site in found.methods[0].sites if site.held_out]
-    assert found.methods[0].held_out.value == pytest.approx(np.mean(held))
+    held = [site.balanced_accuracy.value or 0 for site in folds.methods[0].sites if site.held_out]
+    assert folds.methods[0].held_out.value == pytest.approx(np.mean(held))
 
 
 def test_what_cannot_be_taken_together_is_refused(both: list[Predictions]) -> None:
@@ -117,9 +118,9 @@ def test_what_cannot_be_taken_together_is_refused(both: list[Predictions]) -> No
         evaluate_folds(both, replicates=10)
 
 
-def test_file_and_verb(both: list[Predictions], found: FoldMetrics, tmp_path: Path) -> None:
-    write_folds(found, tmp_path / "folds.json")
-    assert read_folds(tmp_path / "folds.json") == found
+def test_file_and_verb(both: list[Predictions], folds: FoldMetrics, tmp_path: Path) -> None:
+    write_folds(folds, tmp_path / "folds.json")
+    assert read_folds(tmp_path / "folds.json") == folds
     content = json.loads((tmp_path / "folds.json").read_text())
     (tmp_path / "folds.json").write_text(json.dumps(content | {"schema_version": 9}))
     with pytest.raises(EvaluationError, match="another schema version"):
@@ -130,11 +131,11 @@ def test_file_and_verb(both: list[Predictions], found: FoldMetrics, tmp_path: Pa
     done = CliRunner().invoke(app, ["folds", *paths, "--out", str(tmp_path / "out.json"), "--replicates", "400"])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("SYNTHETIC")
-    assert read_folds(tmp_path / "out.json") == found
+    assert read_folds(tmp_path / "out.json") == folds
 
 
-def test_read_folds_takes_version_1(found: FoldMetrics, tmp_path: Path) -> None:
-    content = found.model_dump(mode="json") | {"schema_version": 1}
+def test_read_folds_takes_version_1(folds: FoldMetrics, tmp_path: Path) -> None:
+    content = folds.model_dump(mode="json") | {"schema_version": 1}
     for method, title in zip(content["methods"], ("VAT", "VAT + Fix-A-Step"), strict=True):
         del method["extends"], method["addition"]
         method["method"] = title

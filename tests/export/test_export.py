@@ -20,8 +20,8 @@ from heart2heart.training.train import train
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("export")
-    world = tiny_store(root, parts={"train": 1, "validation": 1})
-    return train(world.config(steps=2), root / "run")
+    tiny = tiny_store(root, parts={"train": 1, "validation": 1})
+    return train(tiny.config(steps=2), root / "run")
 
 
 @pytest.fixture(scope="module")

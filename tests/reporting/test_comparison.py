@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.cross_split import comparison_pairs, evaluate_folds, write_folds
+from heart2heart.evaluation.cross_split import comparison_pairs, evaluate_folds
 from heart2heart.reporting import comparison_sentences as words
 from heart2heart.reporting.comparison import write_comparison
 from heart2heart.reporting.comparison_forest import PLAIN, REFERENCE, WITH_ADDITION, series_of
 from heart2heart.schema.fold_metrics import FoldMethod, FoldMetrics
+from heart2heart.schema.metrics_files import write_folds
 from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
 from tests.evaluation.factory import HOSPITALS, make_predictions
@@ -47,40 +48,40 @@ def _three(seed: int) -> Predictions:
 
 
 @pytest.fixture(scope="module")
-def found() -> FoldMetrics:
+def folds() -> FoldMetrics:
     return evaluate_folds([split_of(_three(seed), seed) for seed in (1, 2)], replicates=400)
 
 
 @pytest.fixture(scope="module")
-def page(found: FoldMetrics, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_comparison(found, tmp_path_factory.mktemp("comparison") / "comparison.html")
+def page(folds: FoldMetrics, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_comparison(folds, tmp_path_factory.mktemp("comparison") / "comparison.html")
 
 
 def _estimate(value: float, half: float = 0.01) -> Estimate:
     return Estimate(value=value, low=value - half, high=value + half, n=10, clusters=40, few_clusters=False)
 
 
-def _means(values: dict[str, float], found: FoldMetrics) -> list[FoldMethod]:
+def _means(values: dict[str, float], folds: FoldMetrics) -> list[FoldMethod]:
     return [
-        found.methods[0].model_copy(update={"method": name, "held_out": _estimate(value)})
+        folds.methods[0].model_copy(update={"method": name, "held_out": _estimate(value)})
         for name, value in values.items()
     ]
 
 
-def test_each_pair_is_compared_once(found: FoldMetrics) -> None:
-    assert [(each.reference, each.candidate) for each in found.comparisons] == [
+def test_each_pair_is_compared_once(folds: FoldMetrics) -> None:
+    assert [(each.reference, each.candidate) for each in folds.comparisons] == [
         (NAMES[0], NAMES[1]), (NAMES[0], NAMES[2]), (NAMES[1], NAMES[2]),
     ]  # fmt: skip
-    methods = _means({"a": 0.5, "b": 0.7, "c": 0.6, "b + x": 0.4}, found)
+    methods = _means({"a": 0.5, "b": 0.7, "c": 0.6, "b + x": 0.4}, folds)
     assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("c", "b")]  # a title says nothing
     methods[-1] = methods[-1].model_copy(update={"extends": "b", "addition": "x"})
     assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("b", "b + x"), ("c", "b")]
-    assert words.with_additions(found) == [found.comparisons[2]]
-    assert [series_of(found, name) for name in NAMES] == [REFERENCE, PLAIN, WITH_ADDITION]
+    assert words.with_additions(folds) == [folds.comparisons[2]]
+    assert [series_of(folds, name) for name in NAMES] == [REFERENCE, PLAIN, WITH_ADDITION]
 
 
-def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(found: FoldMetrics) -> None:
-    best, second = words.ranked(found)[:2]
+def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(folds: FoldMetrics) -> None:
+    best, second = words.ranked(folds)[:2]
     assert (best.held_out.value or 0) >= (second.held_out.value or 0)
     for low, said in ((0.01, "carried over best"), (-0.01, "No method is shown to carry over best")):
         lead = Estimate(value=0.02, low=low, high=0.05, n=1, clusters=40, few_clusters=False)
@@ -88,31 +89,31 @@ def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(found: Fol
             each.model_copy(update={"held_out": lead})
             if (each.reference, each.candidate) == (second.method, best.method)
             else each
-            for each in found.comparisons
+            for each in folds.comparisons
         ]
-        text = words.summarise(found.model_copy(update={"comparisons": tuple(changed)}))
+        text = words.summarise(folds.model_copy(update={"comparisons": tuple(changed)}))
         assert said in text
         assert best.method in text
     # A lead that not every fold shares is not called shown, whatever its interval.
     lead = Estimate(value=0.02, low=0.01, high=0.05, n=1, clusters=40, few_clusters=False)
-    fold = next(iter(found.splits))
+    fold = next(iter(folds.splits))
     behind = tuple(
         site.model_copy(update={"by_fold": site.by_fold | {fold: 0.0}}) if site.held_out else site
         for site in best.sites
     )
-    changed = [each.model_copy(update={"held_out": lead}) for each in found.comparisons]
-    methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in found.methods]
-    text = words.summarise(found.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)}))
+    changed = [each.model_copy(update={"held_out": lead}) for each in folds.comparisons]
+    methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in folds.methods]
+    text = words.summarise(folds.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)}))
     assert "No method is shown" in text
     assert "it leads in 1 of 2 folds" in text
-    assert "Ahead in 2 of 2 folds." in words.findings(found)[-1]
+    assert "Ahead in 2 of 2 folds." in words.findings(folds)[-1]
     # Seen from the other side the sign turns, and so do the ends.
-    forth = words.compared(found, NAMES[0], NAMES[2])
-    back = words.compared(found, NAMES[2], NAMES[0])
+    forth = words.compared(folds, NAMES[0], NAMES[2])
+    back = words.compared(folds, NAMES[2], NAMES[0])
     assert forth is not None
     assert back is not None
     assert (back.value, back.low, back.high) == (-(forth.value or 0), -(forth.high or 0), -(forth.low or 0))
-    assert words.compared(found, NAMES[0], "nobody") is None
+    assert words.compared(folds, NAMES[0], "nobody") is None
 
 
 def test_what_does_not_stand_after_correction_is_not_called_better() -> None:
@@ -123,31 +124,31 @@ def test_what_does_not_stand_after_correction_is_not_called_better() -> None:
     assert words.judge_corrected(_estimate(0.0), 0.01).kind == "open"
 
 
-def test_one_method_and_no_held_out_hospital_are_said(found: FoldMetrics, tmp_path: Path) -> None:
-    alone = found.model_copy(update={"methods": found.methods[:1], "comparisons": ()})
+def test_one_method_and_no_held_out_hospital_are_said(folds: FoldMetrics, tmp_path: Path) -> None:
+    alone = folds.model_copy(update={"methods": folds.methods[:1], "comparisons": ()})
     assert "No other method was run" in words.summarise(alone)
     nothing = Estimate(value=None, low=None, high=None, n=0, clusters=0, few_clusters=True, reason="no hospital")
-    bare = alone.model_copy(update={"methods": (found.methods[0].model_copy(update={"held_out": nothing}),)})
+    bare = alone.model_copy(update={"methods": (folds.methods[0].model_copy(update={"held_out": nothing}),)})
     assert "No method can be ranked" in words.summarise(bare)
     text = write_comparison(bare, tmp_path / "bare.html").read_text(encoding="utf-8")
     assert "No method can be ranked" in text
 
 
-def test_methods_that_guess_are_not_ranked(found: FoldMetrics) -> None:
+def test_methods_that_guess_are_not_ranked(folds: FoldMetrics) -> None:
     chance = Estimate(value=0.3, low=0.25, high=0.4, n=9, clusters=40, few_clusters=False)
-    guessing = [method.model_copy(update={"held_out": chance}) for method in found.methods]
-    text = words.summarise(found.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
+    guessing = [method.model_copy(update={"held_out": chance}) for method in folds.methods]
+    text = words.summarise(folds.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
     assert text.startswith("No method is shown to beat blind guessing (25.0 %). The highest, ")
     assert "reaches 30.0 % (25.0 to 40.0) balanced accuracy" in text
-    assert "blind guessing" not in words.summarise(found)
+    assert "blind guessing" not in words.summarise(folds)
 
 
-def test_the_page_is_whole_offline_and_small(page: Path, found: FoldMetrics) -> None:
+def test_the_page_is_whole_offline_and_small(page: Path, folds: FoldMetrics) -> None:
     text = page.read_text(encoding="utf-8")
     assert len(text) < 1_500_000
     assert "SYNTHETIC DATA" in text
     assert not re.search(r"(?:src|href)=[\"'](?!#|data:)", text)
-    assert text == write_comparison(found, page.with_name("again.html")).read_text(encoding="utf-8")
+    assert text == write_comparison(folds, page.with_name("again.html")).read_text(encoding="utf-8")
     names = [
         name
         for figure in re.findall(r"<svg.*?</svg>", text, re.DOTALL)
@@ -156,29 +157,29 @@ def test_the_page_is_whole_offline_and_small(page: Path, found: FoldMetrics) -> 
     assert len(names) == len(set(names))
 
 
-def test_a_browser_shows_every_number_and_asks_for_nothing(page: Path, found: FoldMetrics, tmp_path: Path) -> None:
+def test_a_browser_shows_every_number_and_asks_for_nothing(page: Path, folds: FoldMetrics, tmp_path: Path) -> None:
     seen = visit(page, tmp_path)
     assert seen.console == []
     assert seen.requests == []
     text = unescape(seen.document).replace("\xa0", " ")
-    for method in found.methods:
+    for method in folds.methods:
         for value in (*(site.balanced_accuracy for site in method.sites), method.held_out):
             assert value.value is not None
             assert value.low is not None
             assert value.high is not None
             assert f"{100 * value.value:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})" in text
-    for row in found.comparisons[2].sites:
+    for row in folds.comparisons[2].sites:
         assert row.p_holm is not None
         shown = "< 0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}"
         assert shown in text
 
 
-def test_the_verb_reads_folds_json_alone(found: FoldMetrics, tmp_path: Path) -> None:
-    write_folds(found, tmp_path / "folds.json")
+def test_the_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path) -> None:
+    write_folds(folds, tmp_path / "folds.json")
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "folds.json"), "--out", str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("SYNTHETIC")
-    assert words.summarise(found) in done.output
+    assert words.summarise(folds) in done.output
     assert (tmp_path / "page.html").exists()
     (tmp_path / "other.json").write_text('{"schema_version": 99}')
     failed = CliRunner().invoke(app, ["compare", str(tmp_path / "other.json")])
@@ -186,8 +187,8 @@ def test_the_verb_reads_folds_json_alone(found: FoldMetrics, tmp_path: Path) -> 
     assert failed.exception.exit_code == 2
 
 
-def test_hospitals_that_stand_twice_are_counted_as_comparisons(found: FoldMetrics) -> None:
-    once = found.comparisons[0]
+def test_hospitals_that_stand_twice_are_counted_as_comparisons(folds: FoldMetrics) -> None:
+    once = folds.comparisons[0]
     assert words.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
     turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)
     twice = once.model_copy(update={"sites": once.sites + turned})

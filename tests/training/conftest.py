@@ -1,4 +1,4 @@
-"""The tiny synthetic world, made once."""
+"""The tiny synthetic store, made once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from heart2heart.testing.tiny import TinyStore, tiny_store
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
-    return tiny_store(tmp_path_factory.mktemp("world"))
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
+    return tiny_store(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

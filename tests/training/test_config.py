@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from heart2heart.errors import ConfigError, UnknownNameError
-from heart2heart.training.algorithms import ALGORITHMS, FixMatch, build_algorithm
+from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
+from heart2heart.training.algorithms.fixmatch import FixMatch
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
-from heart2heart.training.networks import NETWORKS
+from heart2heart.training.networks.build import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.name != "folds.yaml")

@@ -30,22 +30,22 @@ from tests.training.double_precision import assert_same_weights, train_in_double
 from tests.training.test_train import BOTH, final, lines
 
 
-def test_roles_and_modes_select_the_rows(world: TinyStore) -> None:
-    split, store = SplitManifest.load(world.split), FrameStore.open(world.store)
-    data = TrainData.open(split, store, world.config())
+def test_roles_and_modes_select_the_rows(tiny: TinyStore) -> None:
+    split, store = SplitManifest.load(tiny.split), FrameStore.open(tiny.store)
+    data = TrainData.open(split, store, tiny.config())
     assert len(data.train.rows) == PARTS["train"] * 4 * FRAMES_A_CLIP
     assert sorted(set(data.train.targets.tolist())) == [0, 1, 2, 3]
     assert len(data.unlabeled) == PARTS["unlabeled"] * 4 * FRAMES_A_CLIP
     assert not set(data.unlabeled) & set(data.train.rows)
-    other = TrainData.open(split, store, world.config(pool={"modes": ["spectral"]}))
+    other = TrainData.open(split, store, tiny.config(pool={"modes": ["spectral"]}))
     assert len(other.unlabeled) == 0
 
 
-def test_an_empty_pool_is_an_error_only_where_it_is_needed(world: TinyStore, tmp_path: Path) -> None:
+def test_an_empty_pool_is_an_error_only_where_it_is_needed(tiny: TinyStore, tmp_path: Path) -> None:
     empty = {"pool": {"modes": ["spectral"]}, "steps": 1}
     with pytest.raises(RunError, match=r"FixMatch needs unlabeled frames, and the pool is empty.*pool\.modes"):
-        train(world.config(**empty, method={"name": "fixmatch"}), tmp_path / "fixmatch")
-    train(world.config(**empty), tmp_path / "labels_only")
+        train(tiny.config(**empty, method={"name": "fixmatch"}), tmp_path / "fixmatch")
+    train(tiny.config(**empty), tmp_path / "labels_only")
 
 
 def test_a_class_without_labels_is_named(tmp_path: Path) -> None:
@@ -74,27 +74,27 @@ def test_changed_data_are_refused(tmp_path: Path) -> None:
         train(TinyStore(other.store, fresh.split).config(), tmp_path / "run")
 
 
-def test_another_geometry_is_refused_on_resume_and_in_prediction(world: TinyStore, tmp_path: Path) -> None:
-    run = train(world.config(steps=1), tmp_path / "run")
+def test_another_geometry_is_refused_on_resume_and_in_prediction(tiny: TinyStore, tmp_path: Path) -> None:
+    run = train(tiny.config(steps=1), tmp_path / "run")
     FrameStore.create(tmp_path / "large", Geometry(size=2 * SIZE))
     with pytest.raises(RunError, match=r"takes frames of tmed2-16 .* the stores hold tmed2-32"):
-        train(TinyStore(tmp_path / "large", world.split).config(steps=1), tmp_path / "run")
+        train(TinyStore(tmp_path / "large", tiny.split).config(steps=1), tmp_path / "run")
     with pytest.raises(RunError, match=r"takes uint8 frames \(n, 16, 16\)"):
         run.predict(torch.zeros(1, 2 * SIZE, 2 * SIZE, dtype=torch.uint8).numpy())
 
 
-def test_unknown_names_are_listed(world: TinyStore, tmp_path: Path) -> None:
+def test_unknown_names_are_listed(tiny: TinyStore, tmp_path: Path) -> None:
     for changes, known in (
         ({"network": {"name": "WideResNot"}}, "WideResNet"),
         ({"method": {"name": "flexmatch"}}, "fixmatch"),
         ({"fix_a_step": {"gradient": "pcgrad2"}}, "fix_a_step, pcgrad"),
     ):
         with pytest.raises(UnknownNameError, match=known):
-            train(world.config(**changes), tmp_path / "run")
+            train(tiny.config(**changes), tmp_path / "run")
         assert not (tmp_path / "run").exists()
     for device in ("warp", "mps", *([] if torch.cuda.is_available() else ["cuda"])):
         with pytest.raises(ConfigError, match="device"):
-            train(world.config(device=device), tmp_path / "run")
+            train(tiny.config(device=device), tmp_path / "run")
 
 
 CPU = torch.device("cpu")
@@ -109,9 +109,9 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> TinyStore:
     return tiny_store(tmp_path_factory.mktemp("hospitals"), second_source=True)
 
 
-def opened(world: TinyStore, **changes: Any) -> tuple[TrainData, TrainLoader]:
-    config = world.config(**changes)
-    data = TrainData.open(SplitManifest.load(world.split), FrameStores.open([world.store]), config)
+def opened(tiny: TinyStore, **changes: Any) -> tuple[TrainData, TrainLoader]:
+    config = tiny.config(**changes)
+    data = TrainData.open(SplitManifest.load(tiny.split), FrameStores.open([tiny.store]), config)
     network = build_network("WideResNet", classes=4, size=SIZE, depth=10, widen=1, blocks=2)
     stream = torch.Generator().manual_seed(0)
     learner = Trainer(network, config, classes=4, pool_size=len(data.unlabeled), weights=None, generator=stream)

@@ -20,7 +20,6 @@ from heart2heart.testing.processes import run_processes
 from heart2heart.testing.runs import same
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint, distributed
-from heart2heart.training import distributed as learn_world
 from heart2heart.training.batch_norm import synchronise_batch_norm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import join_process_group
@@ -60,8 +59,8 @@ def train_and_end(config: TrainConfig, out: Path) -> None:
     ],
     ids=["separate", "joint_balanced", "labels_only_mixed"],
 )
-def test_two_processes_take_the_steps_of_one(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
-    config = world.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)
+def test_two_processes_take_the_steps_of_one(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = tiny.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)
     train_in_double(config, tmp_path / "alone")
     assert run_processes(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
     selected = [checkpoint.load(tmp_path / run / "checkpoints" / "best.pt")["step"] for run in ("alone", "two")]
@@ -80,8 +79,8 @@ def pause_and_end(config: TrainConfig, out: Path) -> None:
     train(config, out)
 
 
-def test_two_processes_resume_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH | {"steps": 4, "network": DROPPING, "evaluate_every": 4})
+def test_two_processes_resume_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH | {"steps": 4, "network": DROPPING, "evaluate_every": 4})
     assert run_processes(2, train_and_end, config, tmp_path / "whole", folder=tmp_path) == ["", ""]
     assert run_processes(2, pause_and_end, config, tmp_path / "paused", folder=tmp_path) == ["", ""]
     whole, paused = final(tmp_path / "whole"), final(tmp_path / "paused")
@@ -99,9 +98,9 @@ def small_network() -> nn.Sequential:
 
 def normalise_apart(folder: Path) -> None:
     """Write what two processes get for the rows of one batch."""
-    world = join_process_group()
-    network = synchronise_batch_norm(small_network(), world).train()
-    frames = torch.load(folder / "frames.pt")[world.rows(8)]
+    group = join_process_group()
+    network = synchronise_batch_norm(small_network(), group).train()
+    frames = torch.load(folder / "frames.pt")[group.rows(8)]
     weights = dict(network.named_parameters())
     out = network(frames)
     mean = (out**3).mean()
@@ -118,16 +117,16 @@ def normalise_apart(folder: Path) -> None:
     along = jvp(lambda given: functional_call(network, given, (frames,)), (present,), (tangents,))[1]
     assert all(torch.equal(value, buffers[name]) for name, value in network.named_buffers())
     found = {
-        "out": world.all_gather(out),
-        "gradient": torch.cat([world.mean(gradient.detach()).flatten() for gradient in gradients]),
-        "along": world.all_gather(along),
-        "whether": world.all_gather(frames[:, 0, 0, 0] > 0),
+        "out": group.all_gather(out),
+        "gradient": torch.cat([group.mean(gradient.detach()).flatten() for gradient in gradients]),
+        "along": group.all_gather(along),
+        "whether": group.all_gather(frames[:, 0, 0, 0] > 0),
         **buffers,
-        "evaluated": world.all_gather(network.eval()(frames)),
+        "evaluated": group.all_gather(network.eval()(frames)),
     }
     assert all(torch.isfinite(value).all() for value in second)
-    if world.is_main:
-        torch.save(found, folder / f"of-{world.size}.pt")
+    if group.is_main:
+        torch.save(found, folder / f"of-{group.size}.pt")
 
 
 def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
@@ -140,8 +139,8 @@ def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, atol=1e-10, rtol=1e-8)
 
 
-def test_batches_that_cannot_be_shared_are_refused(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH | {"batch": {"labeled": 8, "unlabeled": 7}})
+def test_batches_that_cannot_be_shared_are_refused(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH | {"batch": {"labeled": 8, "unlabeled": 7}})
     ends = run_processes(2, train_and_end, config, tmp_path / "run", folder=tmp_path)
     for end in ends:
         assert "a batch of 7 frames cannot be shared evenly by 2 processes: batch.unlabeled" in end
@@ -151,21 +150,21 @@ def test_batches_that_cannot_be_shared_are_refused(world: TinyStore, tmp_path: P
 def one_dies(config: TrainConfig, out: Path, how: str) -> None:
     distributed.TIMEOUT = timedelta(seconds=6)
     if os.environ["RANK"] == "1":
-        keep, done = learn_world.ProcessGroup.mean, []
+        keep, done = distributed.ProcessGroup.mean, []
 
-        def mean(self: learn_world.ProcessGroup, value: Tensor) -> Tensor:
+        def mean(self: distributed.ProcessGroup, value: Tensor) -> Tensor:
             done.append(1)
             if len(done) == 20:
                 os.kill(os.getpid(), signal.SIGKILL if how == "killed" else signal.SIGSTOP)
             return keep(self, value)
 
-        pytest.MonkeyPatch().setattr(learn_world.ProcessGroup, "mean", mean)
+        pytest.MonkeyPatch().setattr(distributed.ProcessGroup, "mean", mean)
     train(config, out)
 
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
-def test_a_process_that_dies_or_hangs_ends_the_others(world: TinyStore, tmp_path: Path, how: str) -> None:
-    config = world.config(steps=1000, checkpoint_every=2, evaluate_every=500)
+def test_a_process_that_dies_or_hangs_ends_the_others(tiny: TinyStore, tmp_path: Path, how: str) -> None:
+    config = tiny.config(steps=1000, checkpoint_every=2, evaluate_every=500)
     ends = run_processes(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=30)
     assert "another process of this run ended, or does not answer any more" in ends[0]
     assert "run the same command again" in ends[0]
@@ -186,10 +185,10 @@ def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytes
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    second = learn_world.ProcessGroup(1, 3)
+    second = distributed.ProcessGroup(1, 3)
     assert distributed.choose_device("auto", second) == torch.device("cuda:1") == taken[0]
     assert distributed.choose_device("cpu", second) == torch.device("cpu")
-    assert distributed.choose_device("cuda:0", learn_world.SINGLE) == torch.device("cuda:0")
+    assert distributed.choose_device("cuda:0", distributed.SINGLE) == torch.device("cuda:0")
     with pytest.raises(ConfigError, match="Set device=cuda"):
         distributed.choose_device("cuda:0", second)
     monkeypatch.setenv("LOCAL_RANK", "2")
@@ -198,8 +197,8 @@ def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_command(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH | {"steps": 2, "log_every": 1})
+def test_torchrun_starts_the_command(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH | {"steps": 2, "log_every": 1})
     config.save(tmp_path / "config.yaml")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["-m", "heart2heart", "train", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "two")]

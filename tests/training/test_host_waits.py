@@ -25,9 +25,9 @@ def test_no_step_turns_a_tensor_into_a_number(method: str, rule: str) -> None:
 def test_a_step_that_does_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Trainer.step
 
-    def step(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
-        metrics = keep(self, views, number)
-        return metrics if metrics["loss_labeled"] > 0 and len(views.pool_index[views.pool_index > 3]) else {}
+    def step(self: Trainer, batch: AugmentedBatch, step_index: int) -> dict[str, Tensor]:
+        metrics = keep(self, batch, step_index)
+        return metrics if metrics["loss_labeled"] > 0 and len(batch.pool_index[batch.pool_index > 3]) else {}
 
     monkeypatch.setattr(Trainer, "step", step)
     assert synchronisations("fixmatch", "fix_a_step", CPU, steps=2) == {

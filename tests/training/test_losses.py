@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from heart2heart.training.algorithms.fixmatch import pseudo_label_loss
+from heart2heart.training.algorithms.base import AlgorithmLoss
+from heart2heart.training.algorithms.fixmatch import confidence_mask, pseudo_label_loss
 from heart2heart.training.losses import CrossEntropy, accuracy, inverse_frequency, labeled_criterion
 
 
@@ -98,7 +99,8 @@ def test_the_official_scale_shrinks_the_loss_of_mixing_runs_alone() -> None:
 def test_pseudo_label_loss_is_a_mean_over_the_whole_batch() -> None:
     guess = torch.tensor([[0.97, 0.03], [0.6, 0.4], [0.04, 0.96], [0.05, 0.95]])
     logits = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    loss = pseudo_label_loss(logits, guess, 0.95)
+    confident = confidence_mask(guess, 0.95)
+    loss = AlgorithmLoss.from_samples(pseudo_label_loss(logits, guess, 0.95), {"pseudo_label_rate": confident.mean()})
     expected = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(-2)) + math.log(2)) / 4
     assert float(loss.value) == pytest.approx(expected)
     assert float(loss.metrics["pseudo_label_rate"]) == 0.75

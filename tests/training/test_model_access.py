@@ -42,13 +42,13 @@ def test_an_error_of_the_network_itself_is_not_hidden() -> None:
 
 
 def test_a_compiled_run_takes_the_steps_of_a_plain_one(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # All of torch's compiler but the last part, the C++ compiler, which takes minutes.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     config: dict[str, Any] = BOTH | {"steps": 3, "log_every": 1}
-    plain = train(world.config(**config), tmp_path / "plain")
-    compiled = train(world.config(**config, compile="on"), tmp_path / "compiled")
+    plain = train(tiny.config(**config), tmp_path / "plain")
+    compiled = train(tiny.config(**config, compile="on"), tmp_path / "compiled")
     assert compiled.directory.record.notes == ()
     one, two = final(plain.path)["network"], final(compiled.path)["network"]
     for name, value in one.items():
@@ -56,6 +56,6 @@ def test_a_compiled_run_takes_the_steps_of_a_plain_one(
 
 
 @pytest.mark.slow
-def test_the_whole_compiler(world: TinyStore, tmp_path: Path) -> None:
-    run = train(world.config(steps=2, compile="on", log_every=1), tmp_path / "run")
+def test_the_whole_compiler(tiny: TinyStore, tmp_path: Path) -> None:
+    run = train(tiny.config(steps=2, compile="on", log_every=1), tmp_path / "run")
     assert run.directory.record.notes == ()

@@ -23,12 +23,12 @@ TABLES = {"probabilities", "embeddings", "student", "teacher", "earlier"}
 
 
 @pytest.fixture(scope="module")
-def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(world.config(steps=4, evaluate_every=2), tmp_path_factory.mktemp("runs") / "r1")
+def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(tiny.config(steps=4, evaluate_every=2), tmp_path_factory.mktemp("runs") / "r1")
 
 
-def test_embeddings_and_last_layer_give_the_logits(run: Run, world: TinyStore) -> None:
-    pixels = FrameStore.open(world.store).read(np.arange(9))
+def test_embeddings_and_last_layer_give_the_logits(run: Run, tiny: TinyStore) -> None:
+    pixels = FrameStore.open(tiny.store).read(np.arange(9))
     evidence = ModelOutputs(run)
     found = evidence.frame_tables(pixels, TABLES)
     weights, bias = evidence.last_layer()
@@ -38,8 +38,8 @@ def test_embeddings_and_last_layer_give_the_logits(run: Run, world: TinyStore) -
     assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(found["probabilities"])
 
 
-def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: TinyStore) -> None:
-    pixels = FrameStore.open(world.store).read(np.arange(5))
+def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, tiny: TinyStore) -> None:
+    pixels = FrameStore.open(tiny.store).read(np.arange(5))
     found = ModelOutputs(run).frame_tables(pixels, TABLES)
     saved = checkpoint.load(run.directory.last_checkpoint)
     for name, kept in (("student", "network"), ("teacher", "ema")):
@@ -53,10 +53,10 @@ def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, world: T
     assert same["earlier"] == pytest.approx(same["probabilities"], abs=1e-5)
 
 
-def test_a_run_without_its_last_checkpoint_is_told(run: Run, world: TinyStore, tmp_path: Path) -> None:
+def test_a_run_without_its_last_checkpoint_is_told(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
-    pixels = FrameStore.open(world.store).read(np.arange(2))
+    pixels = FrameStore.open(tiny.store).read(np.arange(2))
     bare = ModelOutputs(Run.load(tmp_path / "run"))
     assert len(bare.frame_tables(pixels, {"probabilities", "embeddings"})["embeddings"]) == 2
     with pytest.raises(RunError, match="last checkpoint is gone"):

@@ -99,8 +99,8 @@ def test_sampler_resumes_in_the_middle_of_a_pass() -> None:
 
 
 @pytest.mark.parametrize("placement", ["device", "memory_map", "auto"])
-def test_pool_gathers_the_same_from_device_and_memory_map(world: TinyStore, placement: str) -> None:
-    store = FrameStore.open(world.store)
+def test_pool_gathers_the_same_from_device_and_memory_map(tiny: TinyStore, placement: str) -> None:
+    store = FrameStore.open(tiny.store)
     rows = np.arange(40, dtype=np.int64)[::-2].copy()
     places = torch.tensor([3, 0, 3, 19])
     pools = {name: FramePool(store, rows, CPU, name) for name in ("device", "memory_map", "auto")}

@@ -41,8 +41,8 @@ from tests.evaluation.factory import HOSPITALS, make_predictions
 
 
 @pytest.fixture(scope="module")
-def run(world: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(world.config(steps=6), tmp_path_factory.mktemp("runs") / "r1")
+def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(tiny.config(steps=6), tmp_path_factory.mktemp("runs") / "r1")
 
 
 def site(name: str) -> SiteInfo:
@@ -52,13 +52,13 @@ def site(name: str) -> SiteInfo:
     )  # fmt: skip
 
 
-def predicted(run: Run, world: TinyStore) -> Predictions:
-    split, store = SplitManifest.load(world.split), FrameStore.open(world.store)
+def predicted(run: Run, tiny: TinyStore) -> Predictions:
+    split, store = SplitManifest.load(tiny.split), FrameStore.open(tiny.store)
     return predict_split(run, store, split, (site("A"), site("B")), command="the command")
 
 
-def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: TinyStore, tmp_path: Path) -> None:
-    predictions = predicted(run, world)
+def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
+    predictions = predicted(run, tiny)
     predictions.write(tmp_path / "predictions.parquet")
     table = Predictions.read(tmp_path / "predictions.parquet").table
     tested = PARTS["test"] + 2
@@ -67,7 +67,7 @@ def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: T
     assert set(table["role"].to_pylist()) == {"validation", "test"}
     assert table["truth"].to_pylist().count("SUBCOSTAL") == tested
     assert set(table["run"].to_pylist()) == {"r1"}
-    store = FrameStore.open(world.store)
+    store = FrameStore.open(tiny.store)
     row_of = dict(zip(store.frames["frame"].to_pylist(), store.frames["row"].to_pylist(), strict=True))
     rows = np.array([row_of[frame] for frame in table["frame"].to_pylist()])
     np.testing.assert_allclose(predictions.logits, run.predict(store.read(rows)), atol=1e-5)
@@ -75,13 +75,13 @@ def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, world: T
     assert predictions.provenance.split.held_out_sites == ("B",)
 
 
-def test_pictures_are_kept_for_a_few_test_frames_alone(run: Run, world: TinyStore) -> None:
-    table = predicted(run, world).table
+def test_pictures_are_kept_for_a_few_test_frames_alone(run: Run, tiny: TinyStore) -> None:
+    table = predicted(run, tiny).table
     shown = [row for row in table.to_pylist() if row["image"] is not None]
     assert shown
     assert len({row["clip"] for row in shown}) == len(shown)
     assert {row["role"] for row in shown} == {"test"}
-    store = FrameStore.open(world.store)
+    store = FrameStore.open(tiny.store)
     row_of = dict(zip(store.frames["frame"].to_pylist(), store.frames["row"].to_pylist(), strict=True))
     for row in shown:
         picture = np.asarray(Image.open(io.BytesIO(row["image"])))
@@ -119,8 +119,8 @@ def test_gallery_takes_the_most_confident_by_view_and_hospital() -> None:
     assert sorted(order[shuffled].tolist()) == chosen.tolist()
 
 
-def test_logits_do_not_depend_on_the_batch(run: Run, world: TinyStore) -> None:
-    pixels = FrameStore.open(world.store).read(np.arange(20))
+def test_logits_do_not_depend_on_the_batch(run: Run, tiny: TinyStore) -> None:
+    pixels = FrameStore.open(tiny.store).read(np.arange(20))
     whole = run.predict(pixels)
     assert whole.dtype == np.float32
     np.testing.assert_allclose(run.predict(pixels[7:9]), whole[7:9], atol=1e-5)
@@ -129,7 +129,7 @@ def test_logits_do_not_depend_on_the_batch(run: Run, world: TinyStore) -> None:
     assert torch.equal(next(Run.load(run.path).network.parameters()), next(run.network.parameters()))
 
 
-def test_another_split_is_refused(run: Run, world: TinyStore, tmp_path: Path) -> None:
+def test_another_split_is_refused(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     other = tiny_store(tmp_path, parts={"train": 1, "validation": 1, "test": 1})
     with pytest.raises(RunError, match="another split"):
         predicted(run, other)

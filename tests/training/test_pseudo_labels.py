@@ -11,17 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError
-from heart2heart.testing.steps import (
-    POOL,
-    K,
-    U,
-    check_per_sample_dot,
-    check_resumes,
-    make_step,
-    run_threads,
-    tiny_network,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import check_resumes
+from heart2heart.testing.steps import POOL, K, U, check_per_sample_dot, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.base import StepContext
@@ -80,8 +72,8 @@ def test_a_step_aligns_by_earlier_batches_and_remembers_its_own_at_the_end() -> 
 def test_processes_remember_the_mean_over_all_of_them() -> None:
     alignment = DistributionAlignment(LABELS, 8)
 
-    def work(world: Processes) -> torch.Tensor:
-        step = make_step(tiny_network(), views=2, world=world, memory=alignment.initial_memory(), alignment=alignment)
+    def work(group: Processes) -> torch.Tensor:
+        step = make_step(tiny_network(), views=2, group=group, memory=alignment.initial_memory(), alignment=alignment)
         step.align(step.model_access.ema(step.unlabeled[0]).softmax(1))
         for due in step.callbacks:
             due()
@@ -102,14 +94,14 @@ def test_a_rule_per_frame_sees_the_same_alignment() -> None:
     )
 
 
-def test_it_is_configured_and_resumes(world: TinyStore, tmp_path: Path) -> None:
+def test_it_is_configured_and_resumes(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "fixmatch", "params": {"threshold": 0.5}}
-    check_resumes(world, tmp_path, method=method, alignment_batches=3, fix_a_step={"gradient": "per_frame"})
+    check_resumes(tiny, tmp_path, method=method, alignment_batches=3, fix_a_step={"gradient": "per_frame"})
 
 
-def test_a_method_without_guesses_refuses_it(world: TinyStore, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Pi-model guesses no classes: alignment_batches"):
-        train(world.config(method={"name": "pi_model"}, alignment_batches=128), tmp_path / "run")
+def test_a_method_without_guesses_refuses_it(tiny: TinyStore, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Pi-model has no pseudo-labels to align: alignment_batches"):
+        train(tiny.config(method={"name": "pi_model"}, alignment_batches=128), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -35,9 +35,9 @@ def stopped_and_resumed(config: TrainConfig, path: Path) -> list[dict[str, float
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_tensorboard_holds_every_line_once(world: TinyStore, tmp_path: Path) -> None:
+def test_tensorboard_holds_every_line_once(tiny: TinyStore, tmp_path: Path) -> None:
     need("tensorboard")
-    lines = stopped_and_resumed(world.config(trackers=["tensorboard"], steps=8), tmp_path / "run")
+    lines = stopped_and_resumed(tiny.config(trackers=["tensorboard"], steps=8), tmp_path / "run")
     reader = import_module("tensorboard.backend.event_processing.event_accumulator").EventAccumulator
     events = reader(str(tmp_path / "run" / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {name for line in lines for name in line} - {"step"}
@@ -47,14 +47,14 @@ def test_tensorboard_holds_every_line_once(world: TinyStore, tmp_path: Path) -> 
 
 
 def test_mlflow_holds_every_line_once_and_no_path(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # must not be asked
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "shared.db"
-    lines = stopped_and_resumed(world.config(trackers=["mlflow"], mlflow_file=str(file), steps=8), tmp_path / "run")
-    train(world.config(trackers=["mlflow"], mlflow_file=str(file), steps=1), tmp_path / "other")
+    lines = stopped_and_resumed(tiny.config(trackers=["mlflow"], mlflow_file=str(file), steps=8), tmp_path / "run")
+    train(tiny.config(trackers=["mlflow"], mlflow_file=str(file), steps=1), tmp_path / "other")
     with sqlite3.connect(file) as book:
 
         def ask(query: str) -> list[Any]:
@@ -73,9 +73,9 @@ def test_mlflow_holds_every_line_once_and_no_path(
 
 
 def test_a_tracker_that_is_not_installed_is_named_before_a_folder_is_made(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)
     with pytest.raises(MissingInputError, match=r"mlflow is not installed.*heart2heart\[mlflow\]"):
-        train(world.config(trackers=["mlflow"]), tmp_path / "run")
+        train(tiny.config(trackers=["mlflow"]), tmp_path / "run")
     assert not (tmp_path / "run").exists()

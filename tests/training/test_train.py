@@ -1,4 +1,4 @@
-"""Whole runs: they learn, repeat, resume to the same bits, and refuse what they must."""
+"""Whole runs: they learn, repeat, resume bit for bit, and refuse wrong input."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def lines(path: Path) -> list[MetricsRow]:
 
 
 @pytest.mark.parametrize("settings", [{}, BOTH], ids=["labels_only", "fixmatch_fix_a_step"])
-def test_it_learns_and_reports(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_it_learns_and_reports(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     notes = Notes()
-    config = world.config(steps=40, evaluate_every=20, log_every=10, batch={"labeled": 16, "unlabeled": 16}, **settings)
+    config = tiny.config(steps=40, evaluate_every=20, log_every=10, batch={"labeled": 16, "unlabeled": 16}, **settings)
     run = train(config, tmp_path / "run", progress=notes)
     info = run.info()
     assert info.history[-1]["validation_balanced_accuracy"] > 0.6  # chance is 0.25
@@ -66,14 +66,14 @@ def test_it_learns_and_reports(world: TinyStore, tmp_path: Path, settings: dict[
     ],
     ids=["mixing_alone", "rule_alone_joint", "mixing_over_labels_only", "more_labeled_than_exist", "bfloat16"],
 )
-def test_every_combination_runs(world: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
-    run = train(world.config(steps=2, **settings), tmp_path / "run")
+def test_every_combination_runs(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+    run = train(tiny.config(steps=2, **settings), tmp_path / "run")
     assert len(lines(run.path)) == 1
     assert 0 <= lines(run.path)[0]["train_accuracy"] <= 1
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH)
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH)
     whole = train(config, tmp_path / "whole")
     with pytest.raises(StoppedError):
         train(config, tmp_path / "stopped", progress=StopAt(10))
@@ -83,12 +83,12 @@ def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path
     resumed = train(config, tmp_path / "stopped")
     assert same(final(whole.path), final(resumed.path))
     assert lines(whole.path) == lines(resumed.path)
-    other = train(world.config(**BOTH, seed=1), tmp_path / "other")
+    other = train(tiny.config(**BOTH, seed=1), tmp_path / "other")
     assert not same(final(whole.path)["network"], final(other.path)["network"])
 
 
-def test_killed_in_the_middle_and_resumed_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
+def test_killed_in_the_middle_and_resumed_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
     config.save(tmp_path / "config.yaml")
     code = (
         "import sys; from pathlib import Path; from heart2heart.training.config import TrainConfig; from heart2heart.training.train import train;"
@@ -119,29 +119,29 @@ def _train_until(config: TrainConfig, path: Path, step: int) -> dict[str, Any]:
     return final(path)
 
 
-def test_a_finished_run_returns_at_once(world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = world.config(steps=2)
+def test_a_finished_run_returns_at_once(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny.config(steps=2)
     first = train(config, tmp_path / "run")
     monkeypatch.setattr(train_module, "_train", None)
     again = train(config, tmp_path / "run")
     assert again.info() == first.info()
 
 
-def test_another_configuration_is_refused_and_the_keys_are_named(world: TinyStore, tmp_path: Path) -> None:
-    train(world.config(steps=2), tmp_path / "run")
+def test_another_configuration_is_refused_and_the_keys_are_named(tiny: TinyStore, tmp_path: Path) -> None:
+    train(tiny.config(steps=2), tmp_path / "run")
     with pytest.raises(RunError, match=r"differing: optimiser\.lr, seed"):
-        train(world.config(steps=2, optimiser={"lr": 0.01}, seed=3), tmp_path / "run")
+        train(tiny.config(steps=2, optimiser={"lr": 0.01}, seed=3), tmp_path / "run")
 
 
-def test_a_folder_that_is_no_run_is_left_alone(world: TinyStore, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_left_alone(tiny: TinyStore, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ExistsError, match="not a training run"):
-        train(world.config(), tmp_path)
+        train(tiny.config(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(steps=40, optimiser={"lr": 1e18, "weight_decay": 0.0}, checkpoint_every=1, evaluate_every=100)
+def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(steps=40, optimiser={"lr": 1e18, "weight_decay": 0.0}, checkpoint_every=1, evaluate_every=100)
     with pytest.raises(DivergedError, match=r"step \d+ (is|are) not finite"):
         train(config, tmp_path / "run")
     kept = final(tmp_path / "run")
@@ -150,17 +150,17 @@ def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(world: TinyStore
     assert all(line["step"] <= kept["step"] for line in lines(tmp_path / "run"))
 
 
-def test_a_damaged_checkpoint_is_a_clear_error(world: TinyStore, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_a_clear_error(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
-        train(world.config(), tmp_path / "run", progress=StopAt(10))
+        train(tiny.config(), tmp_path / "run", progress=StopAt(10))
     last = tmp_path / "run" / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:200])
     with pytest.raises(RunError, match="cannot be read"):
-        train(world.config(), tmp_path / "run")
+        train(tiny.config(), tmp_path / "run")
 
 
-def test_the_callers_random_state_is_untouched(world: TinyStore, tmp_path: Path) -> None:
+def test_the_callers_random_state_is_untouched(tiny: TinyStore, tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    train(world.config(steps=1), tmp_path / "run")
+    train(tiny.config(steps=1), tmp_path / "run")
     assert torch.equal(before, torch.get_rng_state())

@@ -31,8 +31,8 @@ def stalling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stalling")
-def test_it_stops_when_validations_do_not_improve(world: TinyStore, tmp_path: Path) -> None:
-    run = train(world.config(**STALLING), tmp_path / "run")
+def test_it_stops_when_validations_do_not_improve(tiny: TinyStore, tmp_path: Path) -> None:
+    run = train(tiny.config(**STALLING), tmp_path / "run")
     record = run.directory.record
     assert (record.finished, record.steps, record.selected_step, record.selected_score) == (True, 5, 3, 0.6)
     assert run.info().steps == 5
@@ -40,21 +40,21 @@ def test_it_stops_when_validations_do_not_improve(world: TinyStore, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("stalling")
-def test_by_default_it_goes_on_to_the_last_step(world: TinyStore, tmp_path: Path) -> None:
-    record = train(world.config(**STALLING | {"early_stop": None}), tmp_path / "run").directory.record
+def test_by_default_it_goes_on_to_the_last_step(tiny: TinyStore, tmp_path: Path) -> None:
+    record = train(tiny.config(**STALLING | {"early_stop": None}), tmp_path / "run").directory.record
     assert (record.steps, record.selected_step) == (9, 9)
 
 
 @pytest.mark.usefixtures("stalling")
-def test_a_run_killed_while_it_stops_early_stops_there_again(world: TinyStore, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_stops_early_stops_there_again(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
-        train(world.config(**STALLING), tmp_path / "run", progress=StopAt(5))
+        train(tiny.config(**STALLING), tmp_path / "run", progress=StopAt(5))
     assert final(tmp_path / "run")["step"] == 5
-    assert train(world.config(**STALLING), tmp_path / "run").directory.record.selected_step == 3
+    assert train(tiny.config(**STALLING), tmp_path / "run").directory.record.selected_step == 3
 
 
-def test_a_pause_changes_nothing(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH)
+def test_a_pause_changes_nothing(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH)
     train(config, tmp_path / "whole")
     paused = advance(config, tmp_path / "paused", until=5)
     assert not paused.record.finished
@@ -66,7 +66,7 @@ def test_a_pause_changes_nothing(world: TinyStore, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_names_step_and_frames(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, taken = Trainer.step, []
 
@@ -79,10 +79,10 @@ def test_a_loss_that_is_not_finite_names_step_and_frames(
     with pytest.raises(
         DivergedError, match=r"loss of step 7 is not finite; its frames: .* and 5 more \(labeled\)"
     ) as e:
-        train(world.config(**BOTH), tmp_path / "run")
+        train(tiny.config(**BOTH), tmp_path / "run")
     written = read_json(tmp_path / "run" / "diverged.json", what="batch")
     assert written["step"] == 7
-    store = FrameStore.open(world.store)
+    store = FrameStore.open(tiny.store)
     views = dict(zip(store.frames["frame"].to_pylist(), store.frames["row"].to_pylist(), strict=True))
     assert len(set(written["labeled"]) & set(views)) == 8
     assert all(name in str(e.value) for name in written["labeled"][:3])
@@ -91,8 +91,8 @@ def test_a_loss_that_is_not_finite_names_step_and_frames(
     assert final(tmp_path / "run")["step"] == 4
 
 
-def test_fewer_frames_than_a_batch_are_noted(world: TinyStore, tmp_path: Path) -> None:
-    config = world.config(**BOTH | {"steps": 1, "batch": {"labeled": 40, "unlabeled": 150}})
+def test_fewer_frames_than_a_batch_are_noted(tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH | {"steps": 1, "batch": {"labeled": 40, "unlabeled": 150}})
     notes = train(config, tmp_path / "run").directory.record.notes
     assert notes == (
         "only 36 labeled frames, fewer than batch.labeled=40: frames repeat within a batch",
@@ -101,24 +101,24 @@ def test_fewer_frames_than_a_batch_are_noted(world: TinyStore, tmp_path: Path) -
 
 
 def test_too_little_memory_is_told_with_its_remedy(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Trainer, "step", full)
     with pytest.raises(RunError, match=r"too little memory.*Lower batch\.unlabeled"):
-        train(world.config(), tmp_path / "run")
+        train(tiny.config(), tmp_path / "run")
 
 
-def test_a_run_of_another_version_is_told_apart(world: TinyStore, tmp_path: Path) -> None:
-    run = train(world.config(steps=1), tmp_path / "run")
+def test_a_run_of_another_version_is_told_apart(tiny: TinyStore, tmp_path: Path) -> None:
+    run = train(tiny.config(steps=1), tmp_path / "run")
     record = json.loads((run.path / "run.json").read_text())
     made = record["versions"]["heart2heart"]
     config = (run.path / "config.yaml").read_text()
     (run.path / "config.yaml").write_text(config + "warp_factor: 9\n")
     with pytest.raises(RunError, match=f"another version: warp_factor: unknown key.*Read it with heart2heart {made}"):
-        train(world.config(steps=1), run.path)
+        train(tiny.config(steps=1), run.path)
     (run.path / "config.yaml").write_text(config)
     write_json(run.path / "run.json", record | {"schema_version": 7})
     with pytest.raises(RunError, match="record is of another version"):

@@ -10,16 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from heart2heart.testing.steps import (
-    U,
-    check_per_sample_dot,
-    check_resumes,
-    gradient,
-    make_step,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import check_resumes, train_score
+from heart2heart.testing.steps import U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.atso import ATSO
 from heart2heart.training.algorithms.base import AlgorithmLoss, StepContext
@@ -72,7 +64,7 @@ def test_a_student_goes_on_from_its_teacher_only_if_asked(continual: bool) -> No
 
 
 def test_no_model_labels_the_half_that_it_learned_from(
-    world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: dict[int, set[int]] = defaultdict(set)
     teachers: dict[int, dict[str, Tensor]] = {}
@@ -86,7 +78,7 @@ def test_no_model_labels_the_half_that_it_learned_from(
 
     monkeypatch.setattr(ATSO, "unlabeled_loss", spy)
     settings: dict[str, Any] = {"batch": {"labeled": 8, "unlabeled": 48}, "log_every": 5, "evaluate_every": 20}
-    train(world.config(method={"name": "atso"}, steps=20, checkpoint_every=20, **settings), tmp_path / "run")
+    train(tiny.config(method={"name": "atso"}, steps=20, checkpoint_every=20, **settings), tmp_path / "run")
     pool = set(range(144))
     assert learned[1] | learned[2] == pool
     assert not learned[1] & learned[2]
@@ -97,11 +89,11 @@ def test_no_model_labels_the_half_that_it_learned_from(
         assert any(not torch.equal(value, later[name]) for name, value in now.items())
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "atso", "params": {"rounds": 1}}
-    assert train_score(world, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
+    assert train_score(tiny, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second half begins.
-    check_resumes(world, tmp_path, method={"name": "atso", "params": {"rounds": 1}})
+    check_resumes(tiny, tmp_path, method={"name": "atso", "params": {"rounds": 1}})

@@ -15,10 +15,10 @@ from heart2heart.training.run import Run
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))
-def test_heart2heart_train_takes_the_name_with_fix_a_step(world: TinyStore, tmp_path: Path, name: str) -> None:
+def test_heart2heart_train_takes_the_name_with_fix_a_step(tiny: TinyStore, tmp_path: Path, name: str) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "run"
-    world.config(steps=5, evaluate_every=5, log_every=5, batch={"labeled": 4, "unlabeled": 4}).save(config)
-    places = ["--store", str(world.store), "--split", str(world.split), "--out", str(out)]
+    tiny.config(steps=5, evaluate_every=5, log_every=5, batch={"labeled": 4, "unlabeled": 4}).save(config)
+    places = ["--store", str(tiny.store), "--split", str(tiny.split), "--out", str(out)]
     mixing = str(not ALGORITHMS[name].mixes_labeled).lower()
     overrides = [f"method.name={name}", "fix_a_step.gradient=fix_a_step", f"fix_a_step.mixing={mixing}"]
     done = CliRunner().invoke(app, ["train", str(config), *places, *overrides])

@@ -14,17 +14,9 @@ from torch.func import functional_call, jvp
 
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.steps import (
-    POOL,
-    K,
-    check_per_sample_dot,
-    check_resumes,
-    gradient,
-    make_step,
-    run_threads,
-    tiny_network,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import check_resumes
+from heart2heart.testing.steps import POOL, K, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms import ds3l
@@ -118,13 +110,13 @@ def test_processes_keep_one_weighting_function(normalised: bool, monkeypatch: py
 
     monkeypatch.setattr(ds3l, "jvp", alone)
 
-    def work(world: Processes) -> tuple[Tensor, dict[str, Tensor]]:
+    def work(group: Processes) -> tuple[Tensor, dict[str, Tensor]]:
         network = tiny_network()
-        criterion = CrossEntropy(CLASS_WEIGHTS, group=world)
-        step = make(method, network, world=world, criterion=criterion)
+        criterion = CrossEntropy(CLASS_WEIGHTS, group=group)
+        step = make(method, network, group=group, criterion=criterion)
         network.eval()  # batch statistics would differ by process
         step = method.prepare_batch(step)
-        return world.mean(gradient(unlabeled_loss(method, step).value, network)), step.memory
+        return group.mean(gradient(unlabeled_loss(method, step).value, network)), step.memory
 
     (flat, memory) = work(Processes())
     for other, others_memory in run_threads(3, work):
@@ -147,5 +139,5 @@ def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: TinyStore, tmp_p
     assert float(weights[alien].mean()) < float(weights[~alien].mean()) / 2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "ds3l"})
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "ds3l"})

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import torch
 
-from heart2heart.testing.steps import (
-    K,
-    U,
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import train_score
+from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.mean_teacher import MeanTeacher
 
@@ -42,6 +34,6 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     check_per_sample_dot(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "mean_teacher"}
-    assert train_score(world, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6
+    assert train_score(tiny, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6

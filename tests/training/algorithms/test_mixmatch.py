@@ -10,18 +10,9 @@ import torch
 from torch import Tensor
 
 from heart2heart.errors import ConfigError
-from heart2heart.testing.steps import (
-    B,
-    K,
-    U,
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    run_threads,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import train_score
+from heart2heart.testing.steps import B, K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.mixmatch import MixedStepContext, MixMatch
 from heart2heart.training.config import TrainConfig
@@ -59,14 +50,14 @@ def test_it_follows_the_algorithm() -> None:
 
 
 def test_partners_may_lie_in_another_process() -> None:
-    def work(world: Processes) -> tuple[Processes, MixedStepContext]:
+    def work(group: Processes) -> tuple[Processes, MixedStepContext]:
         network = tiny_network().eval()
-        step = make_step(network, views=2, world=world)
+        step = make_step(network, views=2, group=group)
         network.eval()  # batch statistics would differ by process
-        return world, METHOD.prepare_batch(step)
+        return group, METHOD.prepare_batch(step)
 
     _, alone = work(Processes())
-    for world, part in run_threads(3, work):
+    for group, part in run_threads(3, work):
         rows: tuple[tuple[Tensor, Tensor], ...] = (
             (alone.labeled, part.labeled),
             (alone.targets, part.targets),
@@ -74,7 +65,7 @@ def test_partners_may_lie_in_another_process() -> None:
             (alone.pseudo_labels, part.pseudo_labels),
         )
         for whole, mine in rows:
-            torch.testing.assert_close(mine, whole[world.rows(len(whole))])
+            torch.testing.assert_close(mine, whole[group.rows(len(whole))])
 
 
 def test_each_row_can_be_asked_by_itself() -> None:
@@ -89,6 +80,6 @@ def test_it_mixes_itself_so_fix_a_step_may_not() -> None:
         Trainer(tiny_network(), settings, classes=K, weights=None, generator=torch.Generator())
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     weight = {"value": 75.0, "ramp": 2000}
-    assert train_score(world, tmp_path / "run", {"name": "mixmatch"}, steps=50, unlabeled_weight=weight) > 0.55
+    assert train_score(tiny, tmp_path / "run", {"name": "mixmatch"}, steps=50, unlabeled_weight=weight) > 0.55

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from heart2heart.testing.runs import check_resumes
 from heart2heart.testing.steps import (
     POOL,
     K,
     U,
     check_per_sample_dot,
-    check_resumes,
     finish_step,
     gradient,
     make_step,
-    run_threads,
     tiny_network,
     unlabeled_loss,
 )
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.mtcf import BINS, MTCF, otsu_threshold
@@ -99,11 +99,11 @@ def test_each_frames_change_along_a_direction() -> None:
 
 
 def test_processes_keep_one_score() -> None:
-    def work(world: Processes) -> tuple[Tensor, Tensor]:
+    def work(group: Processes) -> tuple[Tensor, Tensor]:
         network = tiny_network(outputs=K + 1)
-        step = make_step(network, views=2, method=METHOD, step=20, world=world)
+        step = make_step(network, views=2, method=METHOD, step=20, group=group)
         network.eval()  # batch statistics would differ by process
-        flat = world.mean(gradient(unlabeled_loss(METHOD, step).value, network))
+        flat = group.mean(gradient(unlabeled_loss(METHOD, step).value, network))
         finish_step(step)
         return flat, step.memory["score"]
 
@@ -125,5 +125,5 @@ def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurate
     assert float(inside[alien].float().mean()) < 0.2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})

@@ -9,20 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from heart2heart.testing.runs import check_resumes, train_score
 from heart2heart.testing.steps import (
     POOL,
     K,
     U,
     check_per_sample_dot,
-    check_resumes,
     finish_step,
     gradient,
     make_step,
-    run_threads,
     tiny_network,
-    train_score,
     unlabeled_loss,
 )
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.noisy_student import NoisyStudent
@@ -111,14 +110,14 @@ def test_the_first_stage_learns_from_labels_alone_and_each_later_one_begins_anew
 
 
 def test_processes_count_classes_together_and_share_the_gradient() -> None:
-    def work(world: Processes) -> tuple[Tensor, Tensor]:
+    def work(group: Processes) -> tuple[Tensor, Tensor]:
         student = tiny_network()
         method = NoisyStudent(threshold=0.5)
-        _, step = taught(method, student, world=world)
+        _, step = taught(method, student, group=group)
         student.eval()  # batch statistics would differ by process
         flat = gradient(unlabeled_loss(method, step).value, student)
         finish_step(step)
-        return world.mean(flat), step.memory["named"]
+        return group.mean(flat), step.memory["named"]
 
     (flat, named) = work(Processes())
     for other, counts in run_threads(3, work):
@@ -126,11 +125,11 @@ def test_processes_count_classes_together_and_share_the_gradient() -> None:
         assert torch.equal(counts, named)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
-    assert train_score(world, tmp_path, METHOD, steps=60, evaluate_every=60, **QUICK) > 0.6  # chance is 0.25
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path, METHOD, steps=60, evaluate_every=60, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second student begins.
     params = {"name": "noisy_student", "params": {"generations": 2}}
-    check_resumes(world, tmp_path, method=params)
+    check_resumes(tiny, tmp_path, method=params)

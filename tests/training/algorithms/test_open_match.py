@@ -13,16 +13,8 @@ from torch import Tensor
 from heart2heart.export.export import export_run
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.steps import (
-    K,
-    U,
-    check_per_sample_dot,
-    check_resumes,
-    gradient,
-    make_step,
-    tiny_network,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import check_resumes
+from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.open_match import OpenMatch, one_vs_all_loss
 from heart2heart.training.data import TrainData
@@ -122,5 +114,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dro
     np.testing.assert_allclose(exported.detach().numpy(), predicted, atol=1e-4)
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})

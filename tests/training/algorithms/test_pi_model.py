@@ -7,16 +7,8 @@ from pathlib import Path
 
 import torch
 
-from heart2heart.testing.steps import (
-    K,
-    U,
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import train_score
+from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.pi_model import PiModel
 
@@ -50,7 +42,5 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     check_per_sample_dot(PiModel(), make_step(network, views=2), network)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
-    assert (
-        train_score(world, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6
-    )
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6

@@ -8,16 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from heart2heart.testing.steps import (
-    K,
-    U,
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import train_score
+from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.pseudo_label import PseudoLabel
 
@@ -53,5 +45,5 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     check_per_sample_dot(PseudoLabel(threshold=THRESHOLD, scale_by_classes=True), make_step(network, views=1), network)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
-    assert train_score(world, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6

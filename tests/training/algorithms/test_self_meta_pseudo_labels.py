@@ -10,17 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heart2heart.testing.steps import (
-    U,
-    check_per_sample_dot,
-    check_resumes,
-    gradient,
-    make_step,
-    run_threads,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import check_resumes, train_score
+from heart2heart.testing.steps import U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.self_meta_pseudo_labels import SelfMetaPseudoLabels
 from heart2heart.training.distributed import ProcessGroup as Processes
@@ -99,13 +91,13 @@ def test_each_frames_change_along_a_direction() -> None:
 
 
 def test_processes_agree_on_the_feedback() -> None:
-    def work(world: Processes) -> tuple[Tensor, Tensor]:
+    def work(group: Processes) -> tuple[Tensor, Tensor]:
         network = tiny_network()
-        criterion = CrossEntropy(WEIGHTS, group=world)
-        step = make_step(network, views=2, method=METHOD, world=world, criterion=criterion)
+        criterion = CrossEntropy(WEIGHTS, group=group)
+        step = make_step(network, views=2, method=METHOD, group=group, criterion=criterion)
         network.eval()  # batch statistics would differ by process
         step = METHOD.prepare_batch(step)
-        return step.memory["feedback"], world.mean(gradient(unlabeled_loss(METHOD, step).value, network))
+        return step.memory["feedback"], group.mean(gradient(unlabeled_loss(METHOD, step).value, network))
 
     (feedback, flat) = work(Processes())
     for other, others_flat in run_threads(3, work):
@@ -113,9 +105,9 @@ def test_processes_agree_on_the_feedback() -> None:
         torch.testing.assert_close(others_flat, flat)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
-    assert train_score(world, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "self_meta_pseudo_labels"})
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "self_meta_pseudo_labels"})

@@ -5,26 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from heart2heart.testing.steps import (
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    run_threads,
-    tiny_network,
-    unlabeled_loss,
-)
+from heart2heart.testing.steps import check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.threads import run_threads
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.fixmatch import FixMatch
 from heart2heart.training.distributed import ProcessGroup
 
 
 def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
-    def work(world: ProcessGroup) -> tuple[StepContext, Tensor, Tensor, Tensor]:
+    def work(group: ProcessGroup) -> tuple[StepContext, Tensor, Tensor, Tensor]:
         network = tiny_network().eval()  # evaluation: batch statistics would differ by process
-        step = make_step(network, views=2, world=world)
+        step = make_step(network, views=2, group=group)
         network.eval()
         flat = gradient(unlabeled_loss(FixMatch(threshold=0.0), step).value, network)
-        return step, step.gaussian_noise(step.unlabeled[0]), world.all_gather(step.pool_index), world.mean(flat)
+        return step, step.gaussian_noise(step.unlabeled[0]), group.all_gather(step.pool_index), group.mean(flat)
 
     (alone, noise, index, flat) = work(ProcessGroup())
     parts = run_threads(3, work)

@@ -8,19 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from heart2heart.testing.runs import check_resumes, train_score
 from heart2heart.testing.steps import (
     POOL,
     K,
     U,
     check_per_sample_dot,
-    check_resumes,
     gradient,
     make_step,
-    run_threads,
     tiny_network,
-    train_score,
     unlabeled_loss,
 )
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
@@ -78,10 +77,10 @@ def test_a_frame_that_a_batch_holds_twice_is_visited_once() -> None:
 
 
 def test_every_process_remembers_the_whole_batch() -> None:
-    def work(world: Processes) -> dict[str, Tensor]:
-        step = make_step(tiny_network().eval(), views=1, world=world, method=METHOD)
+    def work(group: Processes) -> dict[str, Tensor]:
+        step = make_step(tiny_network().eval(), views=1, group=group, method=METHOD)
         guess = step.model_access.ema(step.unlabeled[0]).softmax(-1)
-        METHOD.remember(step.memory, world.all_gather(step.pool_index), world.all_gather(guess))
+        METHOD.remember(step.memory, group.all_gather(step.pool_index), group.all_gather(guess))
         return step.memory
 
     alone = work(Processes())
@@ -97,11 +96,11 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     check_per_sample_dot(METHOD, make_step(network, views=1, memory=memory), network)
 
 
-def test_it_resumes_with_its_memory(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "temporal_ensembling"}, batch={"labeled": 8, "unlabeled": 100})
+def test_it_resumes_with_its_memory(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "temporal_ensembling"}, batch={"labeled": 8, "unlabeled": 100})
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "temporal_ensembling"}
     batch = {"labeled": 16, "unlabeled": 32}
-    assert train_score(world, tmp_path / "run", method, batch=batch, unlabeled_weight={"value": 2.4, "ramp": 20}) > 0.6
+    assert train_score(tiny, tmp_path / "run", method, batch=batch, unlabeled_weight={"value": 2.4, "ramp": 20}) > 0.6

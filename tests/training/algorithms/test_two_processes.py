@@ -25,9 +25,9 @@ def train_each(configs: dict[str, TrainConfig], folder: Path) -> None:
         train_in_double(config, folder / name)
 
 
-def test_two_processes_remember_what_one_does(world: TinyStore, tmp_path: Path) -> None:
+def test_two_processes_remember_what_one_does(tiny: TinyStore, tmp_path: Path) -> None:
     configs = {
-        name: world.config(method={"name": name, "params": params}, steps=2, evaluate_every=2, log_every=2)
+        name: tiny.config(method={"name": name, "params": params}, steps=2, evaluate_every=2, log_every=2)
         for name, params in METHODS.items()
     }
     train_each(configs, tmp_path / "alone")

@@ -7,19 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from heart2heart.testing.runs import check_resumes
 from heart2heart.testing.steps import (
     POOL,
     K,
     U,
     check_per_sample_dot,
-    check_resumes,
     finish_step,
     gradient,
     make_step,
-    run_threads,
     tiny_network,
     unlabeled_loss,
 )
+from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.uasd import UASD
@@ -80,15 +80,15 @@ def test_each_frames_change_along_a_direction() -> None:
 
 
 def test_processes_keep_one_history() -> None:
-    def work(world: Processes) -> tuple[Tensor, dict[str, Tensor]]:
+    def work(group: Processes) -> tuple[Tensor, dict[str, Tensor]]:
         network = tiny_network()
-        step = make_step(network, views=1, method=METHOD, world=world)
+        step = make_step(network, views=1, method=METHOD, group=group)
         network.eval()  # batch statistics would differ by process
         for _ in range(2):
             METHOD.labeled_loss(step)
             loss = unlabeled_loss(METHOD, step)
             finish_step(step)
-        return world.mean(gradient(loss.value, network)), step.memory
+        return group.mean(gradient(loss.value, network)), step.memory
 
     (flat, memory) = work(Processes())
     for other, others_memory in run_threads(3, work):
@@ -111,5 +111,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: TinyStore, tmp
     assert float(chosen[alien].float().mean()) < 0.05
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(world: TinyStore, tmp_path: Path) -> None:
-    check_resumes(world, tmp_path, method={"name": "uasd"})
+def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "uasd"})

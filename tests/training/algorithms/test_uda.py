@@ -10,17 +10,8 @@ import pytest
 import torch
 
 from heart2heart.errors import ConfigError
-from heart2heart.testing.steps import (
-    B,
-    K,
-    U,
-    check_per_sample_dot,
-    gradient,
-    make_step,
-    tiny_network,
-    train_score,
-    unlabeled_loss,
-)
+from heart2heart.testing.runs import train_score
+from heart2heart.testing.steps import B, K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.algorithms.uda import UDA, Annealing, annealing_threshold
@@ -102,6 +93,6 @@ def test_each_frame_can_be_asked_by_itself() -> None:
     check_per_sample_dot(UDA(threshold=THRESHOLD), make_step(network, views=2), network)
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "uda", "params": {"annealing": "linear"}}
-    assert train_score(world, tmp_path / "run", method) > 0.6
+    assert train_score(tiny, tmp_path / "run", method) > 0.6

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from heart2heart.testing.runs import train_score
 from heart2heart.testing.steps import (
     SIZE,
     B,
@@ -18,7 +19,6 @@ from heart2heart.testing.steps import (
     gradient,
     make_step,
     tiny_network,
-    train_score,
     unlabeled_loss,
 )
 from heart2heart.testing.tiny import TinyStore
@@ -133,15 +133,15 @@ def test_each_frame_can_be_asked_by_itself() -> None:
 
 
 @pytest.mark.parametrize("rule", ["sum", "per_frame"])
-def test_it_takes_its_steps_in_low_precision_too(world: TinyStore, tmp_path: Path, rule: str) -> None:
+def test_it_takes_its_steps_in_low_precision_too(tiny: TinyStore, tmp_path: Path, rule: str) -> None:
     settings = {"method": {"name": "vat"}, "fix_a_step": {"gradient": rule}, "precision": "bfloat16"}
-    run = train(world.config(steps=2, **settings), tmp_path / "run")
+    run = train(tiny.config(steps=2, **settings), tmp_path / "run")
     assert run.info().history[-1]["divergence"] > 0
 
 
-def test_it_learns(world: TinyStore, tmp_path: Path) -> None:
+def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "vat", "params": {"epsilon": 3.0}}
-    assert train_score(world, tmp_path / "run", method, unlabeled_weight={"value": 0.3}) > 0.6
+    assert train_score(tiny, tmp_path / "run", method, unlabeled_weight={"value": 0.3}) > 0.6
 
 
 def test_joint_frames_are_told_from_the_joint_pass() -> None:

@@ -30,10 +30,10 @@ def load_block(folder: Path) -> type[Algorithm]:
     return found
 
 
-def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, world: TinyStore) -> None:
+def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, tiny: TinyStore) -> None:
     around = {"mixing": True, "gradient": "per_frame"}
     with ALGORITHMS.registered("entropy", load_block(tmp_path)):
-        run = train(world.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
+        run = train(tiny.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
     lines = [line for line in run.directory.metrics.read() if "entropy" in line]
     assert lines
     assert all(0 <= line["entropy"] <= float(torch.tensor(4.0).log()) + 1e-6 for line in lines)

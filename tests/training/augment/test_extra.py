@@ -156,9 +156,9 @@ def settings(path: Path, driver: str = "batched") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("driver", ["batched", "albumentations"])
-def test_train_resumes_exactly_with_an_extra_pipeline(world: TinyStore, tmp_path: Path, driver: str) -> None:
-    config = world.config(**settings(pipeline(tmp_path / "mine.yaml"), driver))
-    plain = world.config(**BOTH | {"steps": 6, "augmentation": {"driver": driver}})
+def test_train_resumes_exactly_with_an_extra_pipeline(tiny: TinyStore, tmp_path: Path, driver: str) -> None:
+    config = tiny.config(**settings(pipeline(tmp_path / "mine.yaml"), driver))
+    plain = tiny.config(**BOTH | {"steps": 6, "augmentation": {"driver": driver}})
     assert config.digest() != plain.digest()
     train(config, tmp_path / "whole")
     advance(config, tmp_path / "paused", until=3)
@@ -168,12 +168,12 @@ def test_train_resumes_exactly_with_an_extra_pipeline(world: TinyStore, tmp_path
     assert lines(tmp_path / "plain") != lines(tmp_path / "whole")
 
 
-def test_train_refuses_to_resume_with_another_pipeline(world: TinyStore, tmp_path: Path) -> None:
-    first = world.config(**settings(pipeline(tmp_path / "mine.yaml")))
+def test_train_refuses_to_resume_with_another_pipeline(tiny: TinyStore, tmp_path: Path) -> None:
+    first = tiny.config(**settings(pipeline(tmp_path / "mine.yaml")))
     advance(first, tmp_path / "run", until=2)
-    moved = world.config(**settings(pipeline(tmp_path / "moved.yaml")))
+    moved = tiny.config(**settings(pipeline(tmp_path / "moved.yaml")))
     assert moved.digest() == first.digest()
-    other = world.config(**settings(pipeline(tmp_path / "mine.yaml", p=0.6)))
+    other = tiny.config(**settings(pipeline(tmp_path / "mine.yaml", p=0.6)))
     assert other.digest() != first.digest()
     with pytest.raises(RunError, match=r"another configuration.*augmentation\.extra\.transform\.p"):
         train(other, tmp_path / "run")
@@ -183,12 +183,12 @@ def test_train_refuses_to_resume_with_another_pipeline(world: TinyStore, tmp_pat
     assert Run.load(str(tmp_path / "run")).config.digest() == first.digest()
 
 
-def test_train_refuses_a_pipeline_before_it_makes_a_folder(world: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_a_pipeline_before_it_makes_a_folder(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no augmentation pipeline here"):
-        world.config(**settings(tmp_path / "missing.yaml"))
+        tiny.config(**settings(tmp_path / "missing.yaml"))
     with pytest.raises(ConfigError, match=r"augmentation\.extra: .*no serialisable transform Lambda"):
-        world.config(**settings(pipeline(tmp_path / "mine.yaml", name="Lambda")))
-    config = world.config(**settings(pipeline(tmp_path / "mine.yaml", p=1, name="ToFloat")))
+        tiny.config(**settings(pipeline(tmp_path / "mine.yaml", name="Lambda")))
+    config = tiny.config(**settings(pipeline(tmp_path / "mine.yaml", p=1, name="ToFloat")))
     with pytest.raises(ConfigError, match="makes float32"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Whole sweeps over the tiny synthetic world: the best point survives, and a kill changes nothing."""
+"""Whole sweeps over the tiny synthetic store: the best point survives, and a kill changes nothing."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("scripted")
-def test_the_best_point_is_chosen_and_the_others_are_dropped(world: TinyStore, tmp_path: Path) -> None:
+def test_the_best_point_is_chosen_and_the_others_are_dropped(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
-    plan = SweepPlan.create(world.config(**BASE), GRID, (0, 1), 2)
+    plan = SweepPlan.create(tiny.config(**BASE), GRID, (0, 1), 2)
     assert plan.rungs() == (8, 16)
     last = Last()
     done = sweep(plan, tmp_path / "sweep", progress=last)
@@ -109,9 +109,9 @@ def sweep_alone(plan: SweepPlan, out: Path) -> None:
     sweep(plan, out)
 
 
-def test_killed_and_resumed_it_finds_the_same(world: TinyStore, tmp_path: Path) -> None:
+def test_killed_and_resumed_it_finds_the_same(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
-    plan = SweepPlan.create(world.config(**BASE | {"checkpoint_every": 1}), {"optimiser.lr": (0.001, 0.05)}, (0,), 2)
+    plan = SweepPlan.create(tiny.config(**BASE | {"checkpoint_every": 1}), {"optimiser.lr": (0.001, 0.05)}, (0,), 2)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     second = killed / "trials" / "001" / "seed_0" / "checkpoints" / "last.pt"
     process = new_process(sweep_alone, plan, killed)
@@ -128,9 +128,9 @@ def test_killed_and_resumed_it_finds_the_same(world: TinyStore, tmp_path: Path) 
     assert (killed / "results.csv").read_text() == (whole / "results.csv").read_text()
 
 
-def test_the_command_prints_the_table(world: TinyStore, tmp_path: Path) -> None:
+def test_the_command_prints_the_table(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
-    world.config(**BASE | {"steps": 4}).save(tmp_path / "config.yaml")
+    tiny.config(**BASE | {"steps": 4}).save(tmp_path / "config.yaml")
     arguments = ["sweep", str(tmp_path / "config.yaml"), "evaluate_every=2", "--out", str(tmp_path / "sweep")]
     result = CliRunner().invoke(app, [*arguments, "--grid", "optimiser.lr=0.001,0.05", "--seeds", "0, 1"])
     assert result.exit_code == 0, result.output
@@ -142,17 +142,17 @@ def test_the_command_prints_the_table(world: TinyStore, tmp_path: Path) -> None:
     assert isinstance(refused.exception, ConfigError)
 
 
-def test_a_sweep_in_which_everything_diverges_says_so(world: TinyStore, tmp_path: Path) -> None:
+def test_a_sweep_in_which_everything_diverges_says_so(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
-    plan = SweepPlan.create(world.config(**BASE), {"optimiser.lr": (1e18, 1e19)})
+    plan = SweepPlan.create(tiny.config(**BASE), {"optimiser.lr": (1e18, 1e19)})
     with pytest.raises(RunError, match="every point of this sweep diverged"):
         sweep(plan, tmp_path / "sweep")
 
 
-def test_without_optuna_the_extra_is_named(world: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_the_extra_is_named(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(plan, "import_module", missing)
     with pytest.raises(MissingInputError, match=r"heart2heart\[sweep\]"):
-        sweep(SweepPlan.create(world.config(), {"ema": (0.5, 0.9)}), tmp_path / "sweep")
+        sweep(SweepPlan.create(tiny.config(), {"ema": (0.5, 0.9)}), tmp_path / "sweep")

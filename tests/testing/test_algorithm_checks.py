@@ -1,0 +1,84 @@
+"""The check of a method: ours pass, and each fault that it looks for is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from heart2heart.testing import check_algorithm
+from heart2heart.testing.algorithm_checks import check_processes, check_unlabeled_loss
+from heart2heart.training.algorithms import ALGORITHMS, Algorithm, AlgorithmLoss, FixMatch, StepContext, ViewName
+
+OWN_TESTS = {"mixmatch", "temporal_ensembling", "noisy_student", "atso", "uasd"}
+"""Methods that mix the batch of all processes, or have a loss only once their memory is filled: their own tests do so."""
+STEPS: dict[str, dict[str, Any]] = {"mtcf": {"step": 20}}
+
+
+class Agreement(Algorithm):
+    """Another's method, in ten lines: two views agree."""
+
+    title: ClassVar[str] = "agreement"
+    views: ClassVar[tuple[ViewName, ...]] = ("weak", "weak")
+    fault: str = ""
+
+    def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss:
+        first, second = (step.model(view).softmax(1) for view in step.unlabeled)
+        each = (first.detach() - second).square().mean(1)
+        if self.fault == "gradient":
+            each = (first - second).square().mean(1)
+        if self.fault == "processes":
+            each = each * step.unlabeled[0].abs().max()
+        metrics = {"agreement": each.mean() if self.fault == "metric" else each.detach().mean()}
+        return AlgorithmLoss(each.mean(), metrics, 2 * each if self.fault == "mean" else each)
+
+
+def formula(network: nn.Module, step: StepContext) -> Tensor:
+    first, second = (network(view).softmax(1) for view in step.unlabeled)
+    loss: Tensor = (first.detach() - second).square().mean()
+    return loss
+
+
+def test_check_algorithm_passes_anothers_method(tmp_path: Path) -> None:
+    settings = {"unlabeled_weight": {"value": 10.0, "ramp": 20}}
+    check_algorithm(Agreement(), tmp_path, reference=formula, learns_above=0.6, settings=settings)
+    assert "checked_Agreement" not in ALGORITHMS
+
+
+def test_check_algorithm_names_a_method_that_does_not_learn(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"balanced accuracy after 40 steps is [01]\.\d\d, not above 1"):
+        check_algorithm(Agreement(), tmp_path, learns_above=1.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("gradient", "the gradient of the unlabeled loss"),
+        ("metric", "the metric agreement carries a gradient"),
+        ("mean", "per_sample_loss has another mean"),
+    ],
+)
+def test_check_unlabeled_loss_finds_faults(fault: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_unlabeled_loss(Agreement(fault=fault), formula)
+
+
+def test_check_unlabeled_loss_compares_with_the_formula() -> None:
+    with pytest.raises(AssertionError, match="the unlabeled loss: "):
+        check_unlabeled_loss(FixMatch(threshold=0.4), formula)
+
+
+def test_check_processes_finds_what_depends_on_the_rows_of_one() -> None:
+    with pytest.raises(AssertionError, match="three processes have another gradient"):
+        check_processes(Agreement(fault="processes"))
+
+
+@pytest.mark.parametrize("name", [name for name, kind in ALGORITHMS.items() if kind.views and name not in OWN_TESTS])
+def test_our_methods_pass_the_checks_of_a_step(name: str) -> None:
+    algorithm = ALGORITHMS[name].parse({}, where=name)
+    with torch.random.fork_rng():
+        check_unlabeled_loss(algorithm, None, **STEPS.get(name, {}))
+        check_processes(algorithm, **STEPS.get(name, {}))
