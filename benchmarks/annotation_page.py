@@ -83,8 +83,8 @@ def main() -> None:
         make(Path(name) / "store", arguments.clips, arguments.frames)
         times = measure(Path(name), arguments.clips)
     median, late = np.percentile(times, [50, 95])
-    print(f"{len(times)} clips of {arguments.frames} frames: next clip on the screen after a median of {median:.0f} ms, "
-          f"95 % within {late:.0f} ms, the last after {max(times):.0f} ms")  # fmt: skip
+    print(f"{len(times)} clips of {arguments.frames} frames: next clip on the screen after a median of {median:.0f} "
+          f"ms, 95 % within {late:.0f} ms, the last after {max(times):.0f} ms")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How fast public data sets get into a store: `OMP_NUM_THREADS=1 python -m benchmarks.datasets`.
+"""The speed at which public data sets are added to a store: `OMP_NUM_THREADS=1 python -m benchmarks.datasets`.
 
 The folders are SYNTHETIC, laid out as the data sets are. For each, in one run and in turns:
 
-- ours: `add_dataset` with one worker, from the folder to the published store (tables, hash, decoding, geometry, quality,
-  shards, ledger);
-- the peer: the plain loop that such data are usually read with (Pillow, SimpleITK, PyAV), resized where the data need
-  it, stacked and saved as one .npy file: no hash, no label, no split, and nothing kept when it is stopped;
-- the limit: the files decoded by the same libraries and thrown away; and the files' bytes read.
+- ours: `add_dataset` with one worker, from the folder to the published store (tables, hash, decoding, geometry,
+  quality, shards, ledger);
+- the peer: a plain loop (Pillow, SimpleITK, PyAV) that resizes frames where needed and saves them as one .npy file,
+  without hash, label, split or resume;
+- the limit: decoding the files with the same libraries, and reading their bytes.
 
 Rates are frames a second of processor time, medians of the repeats, so that other work on the machine counts little.
 Files were written just before, so the page cache holds them. With `--whole N` the first data set has N frames and is

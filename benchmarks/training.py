@@ -153,12 +153,12 @@ ROWS = {
 }
 
 
-def loop_table(seconds_by_part: dict[str, float], images: int) -> str:
+def loop_table(by_part: dict[str, float], images: int) -> str:
     """Return the measurements of the loop as a Markdown table."""
     lines = ["| loop | ms a step | images/s | over our whole loop |", "|---|---|---|---|"]
-    for name, seconds in seconds_by_part.items():
+    for name, seconds in by_part.items():
         lines.append(
-            f"| {ROWS[name]} | {1e3 * seconds:.0f} | {images / seconds:.0f} | {seconds / seconds_by_part['whole']:.2f} |"
+            f"| {ROWS[name]} | {1e3 * seconds:.0f} | {images / seconds:.0f} | {seconds / by_part['whole']:.2f} |"
         )
     return "\n".join(lines)
 

@@ -1,8 +1,9 @@
 """Variants of the methods, by name, and the run of one variant on one task.
 
 A variant is a method, alone or combined with parts of Fix-A-Step: `fixmatch`, `fixmatch+fix_a_step`
-(both halves), `fixmatch+mixing`, `fixmatch+gradient` (the rule alone), `fixmatch+mixing+per_frame` (mixing and another rule), `fixmatch+separate`
-(running statistics of every pass, not of labeled frames alone), `fixmatch+joint` (one batch of all frames).
+(both halves), `fixmatch+mixing`, `fixmatch+gradient` (the rule alone), `fixmatch+mixing+per_frame` (mixing and
+another rule), `fixmatch+separate` (running statistics of every pass, not of labeled frames alone), `fixmatch+joint`
+(one batch of all frames).
 """
 
 from __future__ import annotations

@@ -41,30 +41,30 @@ def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_real_clip_gets_a_view_by_the_mean_of_log_probabilities(run: Run) -> None:
-    (found,) = predict_files(run.path, [REAL], rule="even:5")
+    (prediction,) = predict_files(run.path, [REAL], rule="even:5")
     clip = load_clip(REAL, geometry=run.geometry, rule="even:5")
     frames = log_softmax(run.predict(clip.pixels).astype(np.float64), axis=1)
-    np.testing.assert_allclose([frame.probabilities for frame in found.frames], np.exp(frames), rtol=1e-6)
+    np.testing.assert_allclose([frame.probabilities for frame in prediction.frames], np.exp(frames), rtol=1e-6)
     expected = np.exp(frames.mean(axis=0)) / np.exp(frames.mean(axis=0)).sum()
-    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-6)
-    assert [frame.index for frame in found.frames] == [12, 36, 60, 84, 108]
-    assert found.view == run.classes[int(expected.argmax())]
-    assert found.mode == "b_mode"
+    np.testing.assert_allclose(prediction.probabilities, expected, rtol=1e-6)
+    assert [frame.index for frame in prediction.frames] == [12, 36, 60, 84, 108]
+    assert prediction.view == run.classes[int(expected.argmax())]
+    assert prediction.mode == "b_mode"
 
 
 def test_three_forms_say_the_same(run: Run) -> None:
-    said = {
+    texts = {
         form: CliRunner().invoke(app, ["predict", str(run.path), str(REAL), "--frames", "even:3", "--format", form])
         for form in ("table", "csv", "json")
     }
-    assert all(result.exit_code == 0 for result in said.values())
-    (clip,) = json.loads(said["json"].output)
-    rows = list(csv.DictReader(io.StringIO(said["csv"].output)))
+    assert all(result.exit_code == 0 for result in texts.values())
+    (clip,) = json.loads(texts["json"].output)
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].output)))
     assert [row["frame"] for row in rows] == ["", *(str(frame["index"]) for frame in clip["frames"])]
     assert rows[0]["view"] == clip["view"]
     for view, probability in clip["probabilities"].items():
         assert float(rows[0][view]) == pytest.approx(probability, abs=1e-6)
-    lines = said["table"].output.splitlines()
+    lines = texts["table"].output.splitlines()
     assert lines[0].startswith(f"{REAL.name}: {clip['view']} (")
     assert len(lines) == 3 + len(rows)
 

@@ -43,7 +43,7 @@ def open_store(
         >>> import heart2heart as h2h
         >>> store = h2h.open_store("store")
         >>> store
-        <FrameStore('store'): 2 sites, 48 clips, 96 frames of tmed2-1 32x32>
+        <FrameStore('store'): 2 sites, 50 clips, 100 frames of tmed2-32 (version 1)>
         >>> store.read(store.frames["row"].to_numpy()[:3]).shape
         (3, 32, 32)
     """
@@ -78,7 +78,7 @@ def load_clip(
     Example:
         >>> import heart2heart as h2h
         >>> clip = h2h.load_clip("clip.dcm", size=64)
-        >>> clip.pixels.shape, clip.facts.mode
+        >>> clip.pixels.shape, str(clip.facts.mode)
         ((4, 64, 64), 'b_mode')
     """
     from heart2heart.deidentify.clip import load_clip
@@ -127,7 +127,7 @@ def simulate(
     Args:
         out: Folder for the hospitals; made if missing.
         scale: Number of patients, relative to the demo's.
-        seed: The same seed gives the same bytes.
+        seed: The same seed gives the same headers and tables, and on one kind of processor the same pixels.
         workers: Processes.
         hospitals: Names among `A`, `B`, `C` and `D`; None writes all.
         stage: Opens the progress of each hospital.
@@ -219,8 +219,8 @@ def ingest_files(
     Example:
         >>> import heart2heart as h2h
         >>> result = h2h.ingest_files("hospital", site="A", store="store", size=32, frames="even:2", workers=1)
-        >>> result.summary.clips, result.summary.unchanged > 30
-        (0, True)
+        >>> result.summary.clips  # the store holds the same content already
+        0
     """
     from heart2heart.ingest.discover import find_files
     from heart2heart.ingest.pipeline import ingest

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; give it once for each store.")]
-LabelsOption = Annotated[Path, typer.Option("--labels", help="Label book (SQLite).")]
+LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
 
 store = typer.Typer(help="List, count, check and query a frame store.", no_args_is_help=True)
 
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder for the hospitals; made if missing.")],
     scale: Annotated[float, typer.Option(min=0.05, max=20, help="Number of patients, relative to the demo's.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same files; pixels depend on the kind of processor.")
+    ] = 7,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Write four SYNTHETIC hospitals as DICOM folders, so that everything can be tried without a patient.

@@ -194,8 +194,8 @@ def base_dataset(
 
 
 def recording_dataset(
-    recording: Recording, instance_uid: str, study: StudyHeader, hospital: HospitalConfig, number: int, heart_rate: float, *,
-    view_code: bool = False, phase_tags: bool = False,
+    recording: Recording, instance_uid: str, study: StudyHeader, hospital: HospitalConfig, number: int,
+    heart_rate: float, *, view_code: bool = False, phase_tags: bool = False,
 ) -> Dataset:  # fmt: skip
     """Return the whole dataset of a recording, pixels included.
 

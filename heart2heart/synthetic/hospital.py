@@ -60,9 +60,10 @@ def simulate_hospital(
 ) -> SimulationSummary:
     """Write one synthetic hospital as `<out>/<name>/<study>/IMxxxx`, with `labels.csv` and `truth.csv`.
 
-    The same configuration and seed give the same bytes, whatever the number of workers. The folder gets its name only
-    when it is whole: what a stopped run left behind is removed first, and a finished hospital of the same configuration
-    and seed is left as it is. `truth.csv` names the view of every recording: known only because it is synthetic.
+    The same configuration and seed give the same headers and tables, whatever the number of workers. Pixels are the
+    same on processors of one kind; rounding differs between kinds. The folder gets its final name when it is complete.
+    Leftovers of a stopped run are removed first. A finished hospital of the same configuration and seed is kept.
+    `truth.csv` names the true view of every recording.
 
     Args:
         config: The hospital.
@@ -120,8 +121,9 @@ def _write_hospital(
     truth = [(file.uid, file.view, file.mode) for file in written]
     _write_table(folder / "truth.csv", ("sop_instance_uid", "view", "mode"), truth)
     return SimulationSummary(
-        hospital=config.name, version=SIMULATOR_VERSION, seed=seed, config_sha256=config.digest(), patients=config.patients,
-        labeled_patients=config.labeled_patients, files=len(written) + strays, clips=len(clips),
+        hospital=config.name, version=SIMULATOR_VERSION, seed=seed, config_sha256=config.digest(),
+        patients=config.patients, labeled_patients=config.labeled_patients, files=len(written) + strays,
+        clips=len(clips),
         stills=len(written) - len(clips), frames=sum(file.frames for file in written), labels=len(labels),
     )  # fmt: skip
 

@@ -181,8 +181,8 @@ def _trace_box(machine: MachineConfig) -> tuple[int, int, int, int]:
 
 
 def _compose(
-    acquisition: Acquisition, hospital: HospitalConfig, caption: tuple[str, ...], angle: float, trace: Floats, region: UltrasoundRegionItem,
-    mode: ClipMode, view: str, rng: np.random.Generator,
+    acquisition: Acquisition, hospital: HospitalConfig, caption: tuple[str, ...], angle: float,
+    trace: Floats, region: UltrasoundRegionItem, mode: ClipMode, view: str, rng: np.random.Generator,
 ) -> Recording:  # fmt: skip
     small = acquisition.machine
     sector = scan_converter(small)

@@ -90,8 +90,8 @@ def draw_recordings(hospital: HospitalConfig, labeled: bool, rng: np.random.Gene
 
 
 def _write_study(
-    hospital: HospitalConfig, where: Path, study: StudyHeader, patient: SyntheticPatient, seed: int, key: tuple[int, int],
-    rng: np.random.Generator,
+    hospital: HospitalConfig, where: Path, study: StudyHeader, patient: SyntheticPatient, seed: int,
+    key: tuple[int, int], rng: np.random.Generator,
 ) -> list[WrittenFile]:  # fmt: skip
     labeled = key[0] < hospital.labeled_patients
     written = []
