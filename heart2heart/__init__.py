@@ -6,7 +6,7 @@ Example:
     >>> import heart2heart as h2h
     >>> store = h2h.open_store("store")
     >>> split = h2h.make_split(store, "labels.db", "my_split", source=["A"])
-    >>> run = h2h.train("demo/labels_only", "my_run", stores="store", split=split.path, overrides=TINY)
+    >>> run = h2h.train("demo/labels_only", "my_run", stores="store", split=split.path, overrides={"steps": 4})
     >>> metrics = h2h.evaluate(run, "store", "my_evaluation", replicates=200)
     >>> h2h.report("my_evaluation", "my_report.html", replicates=200).path.name
     'my_report.html'

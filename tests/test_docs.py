@@ -55,9 +55,7 @@ def test_every_verbs_example_is_a_valid_line(name: str, command: Any) -> None:
     assert all(parameters[param.name] is not None for param in command.params if param.required)
 
 
-@pytest.mark.parametrize(
-    ("title", "kind"), [(title, kind) for title, _, kind in configuration.configuration_sections()]
-)
+@pytest.mark.parametrize(("title", "kind"), [(title, kind) for title, _, kind in configuration_sections()])
 def test_every_configuration_key_is_documented(title: str, kind: type[Config]) -> None:
     documented = list(configuration.keys(kind))
     assert documented, title

@@ -48,7 +48,7 @@ def annotate(
 
     Args:
         stores: Frame stores with the clips.
-        labels: Label book.
+        labels: Label store.
         predictions: `predictions.parquet`, for the grid and for suggestions.
         run: Which run of the predictions, if there are several.
         queue: Clips to ask for, in order. None asks for all.
@@ -108,7 +108,7 @@ def add_rater(path: str | Path, name: str, *, adjudicator: bool = False, days: i
 
     Args:
         path: The file of raters (mode 0600).
-        name: The name in the label book.
+        name: The name in the label store.
         adjudicator: Whether the rater may decide disagreements.
         days: How long the token is accepted.
     """

@@ -34,7 +34,7 @@ class AddedDataset:
 
     Attributes:
         report: What became of its files.
-        book: The label book.
+        book: The label store.
         new_labels: Labels that were not in the book yet.
         rater: Who is recorded as the rater.
         page: The report as JSON.
@@ -69,13 +69,13 @@ def add_dataset(
     workers: int = 1,
     stage: Stage = silent_stage,
 ) -> AddedDataset:
-    """Add a public data set, which is on disk, to a store, and its labels to a label book.
+    """Add a public data set, which is on disk, to a store, and its labels to a label store.
 
     Args:
         name: Short name, such as `camus`.
         folder: Where the data set is.
         store: Frame store; made on first use.
-        labels: Label book. None takes `STORE.labels.db`.
+        labels: Label store. None takes `STORE.labels.db`.
         size: Side of the square frames, pixels. None takes the images' own.
         rule: Frames to keep of a sequence.
         key: Key of the pseudonyms, for a data set that is DICOM. None takes `STORE.key`.
@@ -109,7 +109,7 @@ def record_dataset_labels(report: DatasetReport, book: str | Path) -> int:
 
     Args:
         report: What was added.
-        book: The label book; made if there are labels and it is missing.
+        book: The label store; made if there are labels and it is missing.
     """
     from heart2heart.labels.events import LabelEvent
     from heart2heart.labels.label_store import LabelStore

@@ -42,7 +42,7 @@ def evaluate(
         out: Folder for the two files.
         command: What a reader can run to get the same. None says `heart2heart evaluate` and the names of the runs.
         split: The runs' split, if it is not where the first run's configuration says.
-        labels: Label book, for the names of the raters.
+        labels: Label store, for the names of the raters.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -100,7 +100,7 @@ def describe_sites(
     Args:
         stores: The stores of the split.
         manifest: The split.
-        labels: Label book, for the names of the raters.
+        labels: Label store, for the names of the raters.
     """
     from heart2heart.ingest.ledger import Ledger
     from heart2heart.labels.label_store import LabelStore
@@ -125,7 +125,7 @@ def read_metrics(path: str | Path) -> Metrics:
     Example:
         >>> import heart2heart as h2h
         >>> h2h.read_metrics("evaluation/metrics.json")
-        <Metrics: Labels only at 2 sites>
+        <Metrics: labels only at A, B>
     """
     from heart2heart.schema.metrics_files import read_metrics
 
@@ -138,7 +138,7 @@ def summary_table(metrics: Metrics) -> str:
     Example:
         >>> import heart2heart as h2h
         >>> print(h2h.summary_table(h2h.read_metrics("evaluation/metrics.json")).splitlines()[0].split()[:3])
-        ['hospital', 'patients', 'Labels']
+        ['hospital', 'patients', 'labels']
     """
     from heart2heart.reporting.terminal_table import summary_table
 
@@ -191,7 +191,7 @@ def report(
     Example:
         >>> import heart2heart as h2h
         >>> h2h.report("evaluation", "report.html", replicates=200)
-        <Report('report.html'): <Metrics: Labels only at 2 sites>>
+        <Report('report.html'): <Metrics: labels only at A, B>>
     """
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.reporting.writer import write_report

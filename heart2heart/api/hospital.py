@@ -230,7 +230,7 @@ def verify_deidentification(
     """Search every byte of what leaves the hospital for identities.
 
     Args:
-        outputs: Stores, label books, runs, reports, logs, clean DICOM.
+        outputs: Stores, label stores, runs, reports, logs, clean DICOM.
         planted: CSV of identities to look for: kind, value.
         archive: The original DICOM, whose headers say what to look for.
         ocr: Read the margins of DICOM files with tesseract.

@@ -32,11 +32,11 @@ def import_labels(
     raters: str | Path | None = None,
     taxonomy_map: str | Path | None = None,
 ) -> ImportSummary:
-    """Append the labels of a file to a label book, all or none.
+    """Append the labels of a file to a label store, all or none.
 
     Args:
         path: Table, export, or folder of DICOM files.
-        labels: The label book; made if missing.
+        labels: The label store; made if missing.
         store: The stores with the clips.
         form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None goes by the file's first bytes.
         key: Key that the store was ingested with, for a file that names DICOM identifiers.
@@ -85,7 +85,7 @@ def export_labels(
 
     Args:
         out: File to write; for `sr` a new folder.
-        labels: The label book.
+        labels: The label store.
         form: `csv`, `parquet`, `label_studio` or `sr`. None goes by the name's end. Structured reports (`sr`) carry
             patients' names and are for the hospital's own archive.
         rule: How a clip's events become one label.
@@ -124,14 +124,14 @@ def count_labels(
     """Return hospital, view, and the labeled patients, clips and frames.
 
     Args:
-        labels: The label book.
+        labels: The label store.
         store: The stores with the clips.
         rule: How a clip's events become one label.
 
     Example:
         >>> import heart2heart as h2h
         >>> h2h.count_labels("labels.db", "store")[0]
-        ('A', 'PLAX', 6, 6, 12)
+        ('A', 'A2C', 6, 6, 12)
     """
     from heart2heart.labels.consensus import count_labels
 
@@ -169,7 +169,7 @@ def measure_agreement(
     """Measure how far raters agree beyond chance, with 95 % intervals over patients.
 
     Args:
-        labels: The label book.
+        labels: The label store.
         store: The stores with the clips.
         unsure: Count `unsure` as `missing`, or as a `word` like a view.
         unusable: Count `unusable` as `missing`, or as a `word` like a view.
@@ -212,10 +212,10 @@ def _agreement_row(measure: Agreement, few: int) -> tuple[object, ...]:
 def merge_labels(
     parts: Sequence[str | Path], out: str | Path, *, taxonomy_map: str | Path | None = None
 ) -> MergedEvents:
-    """Join label books, or exports of their events, into a new book; each event is kept once.
+    """Join label stores, or exports of their events, into a new book; each event is kept once.
 
     Args:
-        parts: Label books, or exports of their events.
+        parts: Label stores, or exports of their events.
         out: The new book.
         taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
     """
@@ -240,7 +240,7 @@ def label_errors(
     Args:
         out: Queue to write (CSV or Parquet).
         predictions: `predictions.parquet` of each split.
-        labels: The label book.
+        labels: The label store.
         rule: How a clip's events become one label.
         most: Largest number of clips to write. None writes all.
         judge: `confident_learning` or `cleanlab`.

@@ -93,7 +93,7 @@ def train(
 
     Example:
         >>> import heart2heart as h2h
-        >>> run = h2h.train("demo/labels_only", "run", stores="store", split="split", overrides=TINY)
+        >>> run = h2h.train("demo/labels_only", "run", stores="store", split="split", overrides={"steps": 4})
         >>> run.classes
         ('PLAX', 'PSAX', 'A4C', 'A2C')
     """

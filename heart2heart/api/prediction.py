@@ -95,7 +95,7 @@ def predict_files(
         >>> import heart2heart as h2h
         >>> (clip,) = h2h.predict_files("run", "clip.dcm", rule="even:2")
         >>> clip.file, [frame.index for frame in clip.frames], round(sum(clip.probabilities), 3)
-        ('clip.dcm', [0, 2], 1.0)
+        ('clip.dcm', [1, 3], 1.0)
     """
     from heart2heart.deidentify.clip import load_clip
     from heart2heart.training.run import Run

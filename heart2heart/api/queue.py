@@ -76,11 +76,11 @@ def make_queue(
         budget: Clips to pick.
         by: Strategy; `heart2heart queue --help` lists them.
         run: Finished run; only `random` needs none.
-        labels: Label book; labeled clips are left out.
+        labels: Label store; labeled clips are left out.
         earlier: Run of the round before, for `tod`.
         per_patient: Most clips of one patient.
         spread: Take a second clip of a patient only when every patient has one.
-        cost: `equal`, `time` (seconds by view, from the label book), or a file of clip and cost.
+        cost: `equal`, `time` (seconds by view, from the label store), or a file of clip and cost.
         spend: Largest total cost of the clips.
         rare: Views that `similar` looks for.
         modes: Modes to ask for. Empty takes B-mode and colour.
@@ -95,7 +95,7 @@ def make_queue(
     Example:
         >>> import heart2heart as h2h
         >>> h2h.make_queue("store", "queue.csv", budget=3, by="random", labels="labels.db")
-        <QueueResult('queue.csv'): 3 of 8 clips>
+        <QueueResult('queue.csv'): 3 of 10 clips>
     """
     from heart2heart.active_learning.queue import QueueSettings, build_queue
     from heart2heart.active_learning.queue_file import check_queue_suffix, write_queue

@@ -49,7 +49,7 @@ def make_split(
 
     Args:
         store: The stores of all hospitals, opened or by path.
-        labels: The label book.
+        labels: The label store.
         out: Folder of the new split.
         source: Hospitals whose patients may train. None takes all.
         held_out: Hospitals that are only tested on. None takes all others.
@@ -109,7 +109,7 @@ def make_splits(
 
     Args:
         store: See `make_split`, as for the arguments that are not listed here.
-        labels: The label book.
+        labels: The label store.
         out: Folder of the split, or of the splits.
         source: Hospitals whose patients may train.
         held_out: Hospitals that are only tested on.
@@ -133,7 +133,7 @@ def make_splits(
     Example:
         >>> import heart2heart as h2h
         >>> [split.name for split in h2h.make_splits("store", "labels.db", "folds", source=["A"], folds=2)]
-        ['folds/fold0', 'folds/fold1']
+        ['folds-fold0', 'folds-fold1']
     """
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore

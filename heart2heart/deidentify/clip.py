@@ -104,7 +104,7 @@ class PreparedClip:
         Example:
             >>> import heart2heart as h2h
             >>> h2h.load_clip("clip.dcm", frames="even:2").to_frame()["index"].tolist()
-            [0, 2]
+            [1, 3]
         """
         return data_frame(self.frames)
 

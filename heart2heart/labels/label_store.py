@@ -1,7 +1,7 @@
-"""The label book: an append-only SQLite file of label events.
+"""The label store: an append-only SQLite file of label events.
 
-SQLite in WAL mode lets several raters write at once; triggers refuse to change or delete an event, so a correction is
-a later event. What `append` returned from is on the disk: the write-ahead log is flushed with each transaction.
+SQLite in WAL mode lets several raters write at once. Triggers refuse to change or delete an event, so a correction is a
+later event. Each transaction flushes the write-ahead log, so the events are on the disk when `append` returns.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """An event with its place in the book.
+    """An event with its position in the label store.
 
     Attributes:
-        number: Grows with each event of the book; it may skip.
-        version: Position among the events of its clip, from 1. A clip's version is that of its last event.
-        event: What was said.
+        number: Position in the label store; it grows with each event and may skip.
+        version: Position among the events of the clip, from 1. The version of a clip is that of its last event.
+        event: The event.
     """
 
     number: int
@@ -40,14 +40,14 @@ class StoredEvent:
 
 
 ConflictCheck = Callable[[Sequence[StoredEvent]], None]
-"""Sees what is recorded of the clips to be written, nobody else writing, and raises to refuse."""
+"""Takes the stored events of the clips to be written, while no other program writes, and raises to refuse the write."""
 
 
 class LabelStore:
     """The label events of one project.
 
     Args:
-        path: The SQLite file; made on the first `append`.
+        path: The SQLite file; created by the first `append`.
         timeout: Seconds to wait for another program that writes.
     """
 
@@ -58,14 +58,14 @@ class LabelStore:
     def _open(self, *, make: bool = False) -> Iterator[sqlite3.Connection]:
         if not make and not self.path.exists():
             remedy = "Import labels first: heart2heart labels import labels.csv --labels FILE --store STORE"
-            raise MissingInputError("no label book here", where=self.path, remedy=remedy)
+            raise MissingInputError("no label store here", where=self.path, remedy=remedy)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None)
             try:
                 if labels.schema_version(connection) > labels.SCHEMA_VERSION:
                     remedy = "Update heart2heart"
-                    raise LabelError("this label book was written by a newer version", where=self.path, remedy=remedy)
+                    raise LabelError("this label store was written by a newer version", where=self.path, remedy=remedy)
                 yield connection
             finally:
                 connection.close()
@@ -75,14 +75,14 @@ class LabelStore:
     def _as_label_error(self, error: sqlite3.DatabaseError) -> LabelError:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the low byte is the primary code
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            remedy = "Wait until it is done, then do the same again; nothing was written"
-            return LabelStoreBusyError("another program holds this label book", where=self.path, remedy=remedy)
-        remedy = "Name a label book; a damaged one is restored from a copy"
-        return LabelError(f"this label book cannot be used ({error})", where=self.path, remedy=remedy)
+            remedy = "Wait until it ends, then try again; nothing was written"
+            return LabelStoreBusyError("another program locks this label store", where=self.path, remedy=remedy)
+        remedy = "Name a label store, or restore a damaged one from a copy"
+        return LabelError(f"this label store cannot be read ({error})", where=self.path, remedy=remedy)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the book alone until the block ends; write all of it or none."""
+        """Lock the label store until the block ends; write all of it or none."""
         with self._open(make=True) as connection:
             if labels.schema_version(connection) == 0:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -98,53 +98,53 @@ class LabelStore:
 
     @contextmanager
     def keep_open(self) -> Iterator[None]:
-        """Keep the book's log open for a time of many small writes.
+        """Keep a connection open during many small writes.
 
-        Without another connection each write ends by folding the log into the file, which takes as long again.
+        Without another connection each write ends with a checkpoint of the log, which doubles its time.
         """
         with self._open() as connection:
             connection.execute("SELECT max(number) FROM events").fetchone()
             yield
 
     def append(self, events: Sequence[LabelEvent], *, check: ConflictCheck | None = None) -> int:
-        """Write events, all or none, and return how many were new.
+        """Write events, all or none, and return the number of new ones.
 
         Args:
-            events: What was said.
-            check: Called with the entries of the same clips while nobody else can write. This is how two raters, or
-                two windows of one, never write over what they have not seen.
+            events: The events.
+            check: Called with the stored events of the same clips while no other program can write. It prevents two
+                raters, or two windows of one rater, from overwriting events that they have not seen.
 
         Raises:
             UnknownNameError: a view that the taxonomy does not have.
-            LabelError: an event contradicts itself; the file is not a label book.
-            LabelBookBusyError: another program held the book for longer than `patience`.
+            LabelError: an event contradicts itself, or the file is not a label store.
+            LabelStoreBusyError: another program locked the label store for longer than `timeout`.
         """
         for event in events:
             event.check()
         names = ", ".join(("identifier", *EVENT_COLUMNS))
-        marks = ", ".join("?" * (1 + len(EVENT_COLUMNS)))
+        placeholders = ", ".join("?" * (1 + len(EVENT_COLUMNS)))
         statement = (
             f"INSERT OR IGNORE INTO events ({names}, version) "
-            f"VALUES ({marks}, (SELECT coalesce(max(version), 0) + 1 FROM events WHERE clip = ?))"
+            f"VALUES ({placeholders}, (SELECT coalesce(max(version), 0) + 1 FROM events WHERE clip = ?))"
         )
         with self._writing() as connection:
             if check is not None:
                 clips = sorted({event.clip for event in events})
                 check([entry for clip in clips for entry in _read_entries(connection, "clip = ?", clip)])
-            before = connection.total_changes
+            changes_before = connection.total_changes
             connection.executemany(statement, [(event.identifier, *astuple(event), event.clip) for event in events])
-            return connection.total_changes - before
+            return connection.total_changes - changes_before
 
     def to_frame(self) -> pd.DataFrame:
         """Return all events as a pandas DataFrame, one row an event, in the order in which they were recorded.
 
         Raises:
-            MissingInputError: no label book here.
+            MissingInputError: no label store here.
             ConfigError: pandas is not installed.
 
         Example:
             >>> import heart2heart as h2h
-            >>> h2h.LabelStore("labels.db").to_frame()["value"].nunique()
+            >>> h2h.LabelStore("labels.db").to_frame()["view"].nunique()
             4
         """
         rows = [dict(zip(EVENT_COLUMNS, astuple(event), strict=True)) for event in self.events()]
@@ -165,40 +165,40 @@ class LabelStore:
 
     def events(self) -> list[LabelEvent]:
         """Return all events in the order in which they were recorded."""
-        return [entry.event for entry in self.entries()]
+        return [entry.event for entry in self.stored_events()]
 
-    def entries(self, after: int = 0) -> list[StoredEvent]:
-        """Return the events behind number `after` with their numbers, in order."""
+    def stored_events(self, after: int = 0) -> list[StoredEvent]:
+        """Return the events after number `after`, with their positions, in order."""
         with self._open() as connection:
             return _read_entries(connection, "number > ?", after)
 
-    def plan(self, resolve: Callable[[DoubleReadingPlan | None], DoubleReadingPlan]) -> DoubleReadingPlan:
-        """Return the plan of double reading after `resolve`, and keep it; earlier plans stay in the book beside it.
+    def update_plan(self, resolve: Callable[[DoubleReadingPlan | None], DoubleReadingPlan]) -> DoubleReadingPlan:
+        """Replace the double-reading plan by what `resolve` returns, and return it; earlier plans stay in the file.
 
         Args:
-            resolve: Given the plan that stands, None if there is none yet; it may raise to refuse.
+            resolve: Takes the stored plan, None if there is none yet, and returns the plan to use; may raise to refuse.
         """
         with self._writing() as connection:
-            found = connection.execute("SELECT share, seed FROM plans ORDER BY number DESC LIMIT 1").fetchone()
-            kept = None if found is None else DoubleReadingPlan(*found)
-            plan = resolve(kept)
-            if plan != kept:
+            row = connection.execute("SELECT share, seed FROM plans ORDER BY number DESC LIMIT 1").fetchone()
+            stored = None if row is None else DoubleReadingPlan(*row)
+            plan = resolve(stored)
+            if plan != stored:
                 connection.execute("INSERT INTO plans (share, seed) VALUES (?, ?)", (plan.share, plan.seed))
             return plan
 
 
 def _read_entries(connection: sqlite3.Connection, where: str, value: str | int) -> list[StoredEvent]:
-    """Return the entries for which `where` holds; a book of version 1 is read as it is."""
+    """Return the stored events for which `where` holds; reads files of version 1 too."""
     version = labels.schema_version(connection)
     if version == 0:
         return []
     columns = labels.V1_COLUMNS if version == 1 else EVENT_COLUMNS
-    place = "row_number() OVER (PARTITION BY clip ORDER BY number)" if version == 1 else "version"
-    query = f"SELECT number, {place}, {', '.join(columns)} FROM events WHERE {where} ORDER BY number"
-    found = []
+    position_column = "row_number() OVER (PARTITION BY clip ORDER BY number)" if version == 1 else "version"
+    query = f"SELECT number, {position_column}, {', '.join(columns)} FROM events WHERE {where} ORDER BY number"
+    stored_events = []
     for number, position, *values in connection.execute(query, (value,)):
-        said = dict(zip(columns, values, strict=True))
-        if "suggestion_shown" in said:
-            said["suggestion_shown"] = bool(said["suggestion_shown"])
-        found.append(StoredEvent(number, position, LabelEvent(**said)))
-    return found
+        values_by_column = dict(zip(columns, values, strict=True))
+        if "suggestion_shown" in values_by_column:
+            values_by_column["suggestion_shown"] = bool(values_by_column["suggestion_shown"])
+        stored_events.append(StoredEvent(number, position, LabelEvent(**values_by_column)))
+    return stored_events

@@ -230,7 +230,7 @@ class SplitManifest:
         Example:
             >>> import heart2heart as h2h
             >>> h2h.load_split("split").dataset(h2h.open_store("store"), "train")
-            <FrameDataset: 16 frames, 16 with a target>
+            <FrameDataset: 24 frames, 24 with a target>
         """
         selected = self.select(store, role)
         return FrameDataset(store, selected.rows, selected.targets)
@@ -244,7 +244,7 @@ class SplitManifest:
         Example:
             >>> import heart2heart as h2h
             >>> sorted(h2h.load_split("split").to_frame()["role"].unique())
-            ['test', 'train', 'unlabeled', 'validation']
+            ['excluded', 'test', 'train', 'unlabeled', 'validation']
         """
         return data_frame(self.members)
 

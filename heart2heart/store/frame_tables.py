@@ -1,4 +1,4 @@
-"""What one store and several stores offer alike: hospitals, data frames, a dataset for a data loader, a picture."""
+"""The interface shared by one store and several stores: hospitals, tables, a dataset for a data loader, pictures."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class FrameTables(ABC):
         rows = self.frames["row"].to_numpy()
         if views is None:
             return FrameDataset(self, rows, np.full(len(rows), -1, np.int64))
-        index = {view: place for place, view in enumerate(classes)}
+        index = {view: number for number, view in enumerate(classes)}
         labeled = np.array([name in views for name in names], bool)
         targets = [index.get(views[name], -1) for name in names if name in views]
         return FrameDataset(self, rows[labeled], np.array(targets, np.int64))
@@ -100,7 +100,7 @@ class FrameTables(ABC):
         Example:
             >>> import heart2heart as h2h
             >>> h2h.open_store("store").to_frame().groupby("site").size().to_dict()
-            {'A': 32, 'B': 16}
+            {'A': 33, 'B': 17}
         """
         tables = {"clips": self.clips, "frames": self.frames}
         if table not in tables:

@@ -128,7 +128,7 @@ class Run:
         Example:
             >>> import heart2heart as h2h
             >>> h2h.load_model("run").probabilities(h2h.open_store("store")).shape
-            (96, 4)
+            (100, 4)
         """
         if isinstance(frames, FrameTables):
             rows = frames.frames["row"].to_numpy()
