@@ -1,7 +1,7 @@
-"""De-identification: the only code that sees a name, an identifier or a date from outside.
+"""De-identification: the only code that reads names, identifiers and dates of DICOM files.
 
 `pseudonymize` turns identifiers and dates into keyed pseudonyms and shifted dates. `technical_dataset` builds a new
-dataset from an allow-list of technical tags; every other tag is dropped, private and free text included. `load_clip`
+dataset from an allow-list of technical tags; it drops every other tag, private tags and free text included. `load_clip`
 turns one file into de-identified frames.
 """
 

@@ -1,4 +1,4 @@
-"""The allow-list: a new dataset of technical tags; what is not named here does not get through."""
+"""The allow-list: builds a new dataset of technical tags and drops every tag that it does not name."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames a second
 def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
     """Return a new dataset of allow-listed tags.
 
-    Numbers and codes are copied; text passes only as a word of a closed vocabulary (`deidentify.vocabulary`) or, for
-    an unknown maker or model, as a label that follows from the key. Region items are rebuilt from their own list.
+    Numbers and codes are copied. Text becomes a term of a closed vocabulary (`deidentify.vocabulary`) or, for an
+    unknown manufacturer or model, a label derived from the key. Region items are rebuilt from their own list.
 
     Args:
         header: The file's dataset as read; it is not changed.
-        key: For the labels of unknown makers and models; without it all have the same.
+        key: Key for the labels of unknown manufacturers and models; without it they all have the same label.
     """
     kept = Dataset()
     for name in _PICTURE + _TIMING + _BEAT + _PROTOCOL:
@@ -71,13 +71,13 @@ def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
         kept.FrameLabelVector = labels
     if kinds := phases(header, "FrameOfInterestType") or phases(header, "FrameOfInterestDescription"):
         kept.FrameOfInterestType = kinds
-    if (found := stage(header)) is not None:
-        kept.StageName = found
+    if (stage_name := stage(header)) is not None:
+        kept.StageName = stage_name
     if (named := view_name(header)) is not None:
-        kept.ViewName = named  # a name of `heart2heart.schema.views`, never the file's own text
+        kept.ViewName = named  # a name of `heart2heart.schema.views`, never the text of the file
     if (coded := coded_view(header)) is not None:
         item = Dataset()
-        item.CodeValue = get_view(coded).code  # rebuilt: the item's own meaning may be free text
+        item.CodeValue = get_view(coded).code  # rebuilt: the meaning in the file may be free text
         kept.ViewCodeSequence = [item]
     return kept
 
@@ -87,4 +87,4 @@ def _copy(source: Dataset, target: Dataset, name: str) -> None:
         if name in source:
             target[name] = source[name]
     except DECODE_ERRORS:
-        return  # a value that cannot be read is a value that is not there
+        return  # an unreadable value counts as missing

@@ -1,7 +1,7 @@
-"""Whether a file says that it shows something else than a heart: a flag, and no word of what it says.
+"""Flags files whose header says that they show something else than a heart; no text of the header is kept.
 
-Echo archives hold carotids, kidneys and fetuses that were scanned on the same machines. The sources are asked in the
-order in which they are close to the picture, and the first one that says anything decides:
+Echo archives hold carotids, kidneys and fetuses that were scanned on the same machines. The sources are
+read in this order, closest to the picture first, and the first one that has an answer decides:
 
 1. Anatomic Region Sequence (0008,2218), by code or meaning;
 2. Body Part Examined (0018,0015);
@@ -40,7 +40,7 @@ _LINEAR = re.compile(r"(m?l\d|\d+l\b)", re.IGNORECASE)  # L12-5, ML6-15, 9L
 
 
 def is_not_cardiac(header: Dataset) -> bool:
-    """Tell whether the file says that it shows something else than a heart; a file that says nothing may be one.
+    """Tell whether the header says that the file shows something else than a heart; False if it does not say.
 
     Args:
         header: The file's dataset as read.
@@ -49,7 +49,7 @@ def is_not_cardiac(header: Dataset) -> bool:
 
 
 def _sources(header: Dataset) -> Iterator[bool | None]:
-    """Yield what each source says: a heart, something else, or nothing."""
+    """Yield True (a heart), False (something else) or None (unknown) for each source."""
     yield _region(header)
     yield _words(text(header, "BodyPartExamined"))
     yield _words(" ".join(texts(header, "ImageType")[2:3]))
@@ -68,13 +68,13 @@ def _region(header: Dataset) -> bool | None:
     for item in items:
         if _HEART_CODES.fullmatch(text(item, "CodeValue")):
             return True
-        if (said := _words(text(item, "CodeMeaning"))) is not None:
-            return said
+        if (is_heart := _words(text(item, "CodeMeaning"))) is not None:
+            return is_heart
     return None
 
 
 def _words(written: str) -> bool | None:
-    """Judge by words: an unborn heart is not one of ours; `echo` is a heart unless an organ stands beside it."""
+    """Classify a text by its words; a fetal heart does not count, and `echo` is a heart unless an organ is named."""
     words = " ".join(re.findall(r"[^\W\d_]+", written.casefold()))
     for pattern, heart in ((_FETAL, False), (_HEART, True), (_OTHER_ANATOMY, False), (r"echo", True)):
         if re.search(rf"\b({pattern})\b", words):

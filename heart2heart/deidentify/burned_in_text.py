@@ -26,17 +26,17 @@ def weights() -> list[tuple[Floats, Floats]]:
     """Return the filters `(rows, columns, in, out)` and biases of each layer, float32."""
     with np.load(Path(__file__).with_name("burned_in.npz"), allow_pickle=False) as stored:
         return [
-            (stored[f"w{number}"].astype(np.float32), stored[f"b{number}"].astype(np.float32))
-            for number in range(len(LAYERS))
+            (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32))
+            for layer in range(len(LAYERS))
         ]
 
 
 def text_evidence(least: npt.NDArray[np.uint8], greatest: npt.NDArray[np.uint8]) -> Floats:
-    """Return the log-odds of writing, float32 `(height / 4, width / 4)`, rounded up.
+    """Return the log-odds of text, float32 `(height / 4, width / 4)`, rounded up.
 
     Args:
-        least: uint8 `(height, width)`: the least level of each pixel over the frames.
-        greatest: The greatest.
+        least: uint8 `(height, width)`, the lowest gray level of each pixel over the frames.
+        greatest: uint8 `(height, width)`, the highest gray level of each pixel over the frames.
     """
     height, width = least.shape
     pad = ((0, -height % CELL), (0, -width % CELL))
@@ -45,26 +45,26 @@ def text_evidence(least: npt.NDArray[np.uint8], greatest: npt.NDArray[np.uint8])
     # As torch's pixel_unshuffle orders channels: picture, row in the block, column in the block.
     blocks = pair.reshape(2, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 8)
     x = blocks.astype(np.float32) / np.float32(255)
-    for number, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(), LAYERS, strict=True)):
+    for layer, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(), LAYERS, strict=True)):
         x = _convolve(x, weight, bias, reach * (size // 2), reach)
-        if number < len(LAYERS) - 1:
+        if layer < len(LAYERS) - 1:
             np.maximum(x, 0, out=x)
-        if number == 0:
+        if layer == 0:
             x = x.reshape(rows // 2, 2, columns // 2, 2, -1).max(axis=(1, 3))
     return x[..., 0]
 
 
 def _convolve(x: Floats, weight: Floats, bias: Floats, pad: int, reach: int) -> Floats:
-    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`; beyond the border there is nothing."""
+    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`; the border is padded with zeros."""
     rows, columns, _ = x.shape
     size = weight.shape[0]
     padded = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
-    made = np.empty((rows, columns, weight.shape[3]), np.float32)
-    made[:] = bias
+    output = np.empty((rows, columns, weight.shape[3]), np.float32)
+    output[:] = bias
     for i in range(size):
         for j in range(size):
-            made += padded[i * reach : i * reach + rows, j * reach : j * reach + columns] @ weight[i, j]
-    return made
+            output += padded[i * reach : i * reach + rows, j * reach : j * reach + columns] @ weight[i, j]
+    return output
 
 
 _Block = TypeVar("_Block", bound=np.generic)
@@ -72,31 +72,31 @@ _Block = TypeVar("_Block", bound=np.generic)
 _LIKELY = 0.0  # log-odds of a cell that belongs to a line
 _SURE = 2.0  # log-odds that one cell of a line must have
 _CELLS = 5  # that make a line
-_TILE = 8  # cells a side: the parts of a picture that are judged or passed over
-_BAND = 8  # tiles, the height of what is judged at once
+_TILE = 8  # cells a side: the parts of a picture that are scored or skipped
+_BAND = 8  # tiles, the height of the band that is scored at once
 _STILL = 60  # most gray levels that a letter changes over the clip, codecs included
 _STEP = 24  # gray levels between neighbours at the edge of a letter, in the frame in which each is least
 _EDGES = 6  # such neighbours in a tile, or it holds no letter
 
 
 def find_text(inspection: ClipInspection) -> npt.NDArray[np.bool_] | None:
-    """Look for text in the frames that the sector was estimated from; see `text_mask`.
+    """Find text in the frames from which the sector was estimated; see `text_mask`.
 
     Args:
         inspection: Where the sector is; text outside is blanked anyway.
 
     Returns:
-        bool, of the box of `seen`, or None when there is no text.
+        bool `(height, width)` of the box of `inspection`, or None when there is no text.
     """
     return text_mask(inspection.sample, inspection.mask)
 
 
 def text_mask(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
-    """Find lines of text in what is visible of a clip.
+    """Find lines of text in the visible part of a clip.
 
     Args:
         pictures: uint8 `(n, height, width)`: gray frames spread over one clip.
-        inside: bool `(height, width)`: what remains visible; text elsewhere is not looked for.
+        inside: bool `(height, width)`, the visible part; text elsewhere is not searched for.
 
     Returns:
         bool `(height, width)`, the cells of the lines and those around them, or None when there is no text.
@@ -118,14 +118,14 @@ def text_mask(pictures: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) ->
     if not len(lines):
         return None
     cells = ndimage.binary_dilation(np.isin(parts, lines), np.ones((3, 3), bool))
-    found: npt.NDArray[np.bool_] = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
-    return found
+    mask: npt.NDArray[np.bool_] = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
+    return mask
 
 
 def _text_log_odds(
     least: npt.NDArray[np.uint8], greatest: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    """Return the log-odds of each cell, float32; where no letter can be, they are minus infinity."""
+    """Return the log-odds of each cell, float32; minus infinity where no letter can be."""
     odds = np.full(visible.shape, -np.inf, np.float32)
     tiles = _candidate_tiles(least, greatest, visible)
     # Band by band, so that memory does not grow with the picture.
@@ -137,15 +137,15 @@ def _text_log_odds(
             first, edge = max(0, top - RADIUS), max(0, left - RADIUS)
             part = np.s_[first * CELL : (bottom + RADIUS) * CELL, edge * CELL : (right + RADIUS) * CELL]
             judged = text_evidence(least[part], greatest[part])[top - first :, left - edge :]
-            place = odds[top:bottom, left:right]
-            place[:] = judged[: place.shape[0], : place.shape[1]]
+            band = odds[top:bottom, left:right]
+            band[:] = judged[: band.shape[0], : band.shape[1]]
     return odds
 
 
 def _candidate_tiles(
     least: npt.NDArray[np.uint8], greatest: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Return the tiles in which something stands still and has edges as sharp as a letter's."""
+    """Return the tiles that hold pixels that do not move and have edges as sharp as those of letters."""
     still = greatest - least <= _STILL
     step = np.maximum(least[:, 1:], least[:, :-1]) - np.minimum(least[:, 1:], least[:, :-1])
     edges = np.zeros(least.shape, np.uint8)
@@ -156,7 +156,7 @@ def _candidate_tiles(
 
 
 def _blocks(values: npt.NDArray[_Block], side: int) -> npt.NDArray[_Block]:
-    """Return `(rows, side, columns, side)` of a picture, filled up with zeros below and to the right."""
+    """Return `(rows, side, columns, side)` of a picture, padded with zeros below and to the right."""
     height, width = values.shape
     padded = np.pad(values, ((0, -height % side), (0, -width % side)))
     return padded.reshape(padded.shape[0] // side, side, -1, side)

@@ -70,15 +70,15 @@ def clean_copy(
 ) -> CleanCopy:
     """Make the clean copy of one file.
 
-    The visible part is the part that `ingest` takes: the main region, inside it the sector. What is cut short or
+    The visible part is the part that `ingest` takes: the main region, inside it the sector. A file that is cut short or
     partly damaged gives its whole, sound frames.
 
     Args:
         path: A DICOM file.
-        pseudonymizer: The key's.
+        pseudonymizer: Pseudonymizer of the hospital's key.
         site: Name of the hospital, to which patient identifiers belong.
-        text: What to do with writing inside the scan: blank it, or refuse the file.
-        known: Content hashes that need not be done again.
+        text: What to do with text inside the scan: `blank` it, or `refuse` the file.
+        known: Content hashes of files that are done already.
 
     Raises:
         KnownContentError: the file's content is among `known`.
@@ -90,7 +90,7 @@ def clean_copy(
         content = pseudonymizer.content(path)
         if content in known:
             raise KnownContentError(content)
-        who = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
+        pseudonyms = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
         facts = technical_dataset(opened.header, pseudonymizer.key)
         layout = read_image_pixel(facts, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
@@ -102,27 +102,29 @@ def clean_copy(
         shown = inspection.mask if writing is None else inspection.mask & ~writing
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
-        instance = who.instance or pseudonymizer.uid(f"content {content}")
-        made = clean_header(facts, who, instance=instance, n_frames=len(encoded))
+        instance = pseudonyms.instance or pseudonymizer.uid(f"content {content}")
+        dataset = clean_header(facts, pseudonyms, instance=instance, n_frames=len(encoded))
         times = frame_times(facts, len(reader))
-        write_frame_times(made, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]])
+        write_frame_times(
+            dataset, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]]
+        )
         phases = tagged_phases(facts, times, len(reader))
-        write_phases(made, {place: phases[i] for place, i in enumerate(kept.tolist()) if i in phases})
-        made.Rows, made.Columns = layout.rows, layout.columns
-    _write_pixels(made, encoded, coloured=layout.coloured, jpeg=jpeg)
-    return CleanCopy(made, who, content, len(encoded), writing is not None)
+        write_phases(dataset, {position: phases[i] for position, i in enumerate(kept.tolist()) if i in phases})
+        dataset.Rows, dataset.Columns = layout.rows, layout.columns
+    _write_pixels(dataset, encoded, coloured=layout.coloured, jpeg=jpeg)
+    return CleanCopy(dataset, pseudonyms, content, len(encoded), writing is not None)
 
 
 def _encode(
     reader: FrameReader, inspection: ClipInspection, shown: npt.NDArray[np.bool_], *, jpeg: bool
 ) -> tuple[npt.NDArray[np.int64], list[bytes]]:
-    """Return the numbers of the sound frames and their bytes, everything but `shown` black."""
+    """Return the numbers of the sound frames and their encoded bytes; pixels outside `shown` are black."""
     import simplejpeg
 
     x0, y0, x1, y1 = inspection.box
     mask = shown[..., None] if reader.coloured else shown
     kept, encoded = [], []
-    # One at a time, so that memory does not grow with the clip.
+    # Decodes one frame at a time, so that memory does not grow with the clip.
     for number, picture in reader.stream(np.arange(len(reader)), gray=not reader.coloured):
         clean = np.zeros_like(picture)
         clean[y0:y1, x0:x1] = np.where(mask, picture[y0:y1, x0:x1], 0)
@@ -138,18 +140,18 @@ def _encode(
     return np.array(kept, np.int64), encoded
 
 
-def _write_pixels(made: Dataset, encoded: list[bytes], *, coloured: bool, jpeg: bool) -> None:
-    made.SamplesPerPixel = 3 if coloured else 1
-    made.PhotometricInterpretation = ("YBR_FULL_422" if jpeg else "RGB") if coloured else "MONOCHROME2"
+def _write_pixels(dataset: Dataset, encoded: list[bytes], *, coloured: bool, jpeg: bool) -> None:
+    dataset.SamplesPerPixel = 3 if coloured else 1
+    dataset.PhotometricInterpretation = ("YBR_FULL_422" if jpeg else "RGB") if coloured else "MONOCHROME2"
     if coloured:
-        made.PlanarConfiguration = 0
-    made.BitsAllocated = made.BitsStored = 8
-    made.HighBit, made.PixelRepresentation = 7, 0
+        dataset.PlanarConfiguration = 0
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
     if jpeg:
-        plain = len(encoded) * made.Rows * made.Columns * made.SamplesPerPixel
-        made.LossyImageCompression, made.LossyImageCompressionMethod = "01", "ISO_10918_1"
-        made.LossyImageCompressionRatio = f"{plain / sum(map(len, encoded)):.1f}"
-    made.PixelData = encapsulate(encoded, has_bot=True)
-    made["PixelData"].VR = "OB"
-    made["PixelData"].is_undefined_length = True
-    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else RLELossless
+        plain = len(encoded) * dataset.Rows * dataset.Columns * dataset.SamplesPerPixel
+        dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", "ISO_10918_1"
+        dataset.LossyImageCompressionRatio = f"{plain / sum(map(len, encoded)):.1f}"
+    dataset.PixelData = encapsulate(encoded, has_bot=True)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg else RLELossless

@@ -38,7 +38,7 @@ _REGION = (
     "PhysicalDeltaX", "PhysicalDeltaY",
 )  # fmt: skip
 _LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1}
-_LONGEST_TIME = 1e6  # milliseconds or frames a second; a larger number times nothing
+_LONGEST_TIME = 1e6  # milliseconds or frames a second; larger numbers are not times
 _MAX_DISTANCE = 1e5  # pixels, or units a pixel
 
 
@@ -51,26 +51,28 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
         instance: The SOP instance UID to write.
         n_frames: Frames that the copy will hold.
     """
-    made = Dataset()
+    header = Dataset()
     stated = text(facts, "SOPClassUID")
     kind = UltrasoundMultiFrameImageStorage if n_frames > 1 else UltrasoundImageStorage
-    made.SOPClassUID = UID(stated) if stated in ULTRASOUND_SOP_CLASSES else kind
-    made.SOPInstanceUID = UID(instance)
-    made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = made.SOPClassUID, UID(instance)
-    made.file_meta.ImplementationClassUID, made.file_meta.ImplementationVersionName = IMPLEMENTATION_UID, "HEART2HEART"
-    made.SpecificCharacterSet, made.ImageType, made.Modality = "ISO_IR 192", ["DERIVED", "PRIMARY"], "US"
+    header.SOPClassUID = UID(stated) if stated in ULTRASOUND_SOP_CLASSES else kind
+    header.SOPInstanceUID = UID(instance)
+    header.file_meta = FileMetaDataset()
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = UID(instance)
+    header.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
+    header.file_meta.ImplementationVersionName = "HEART2HEART"
+    header.SpecificCharacterSet, header.ImageType, header.Modality = "ISO_IR 192", ["DERIVED", "PRIMARY"], "US"
     if text(facts, "SyntheticData").upper() == "YES":
-        made.SyntheticData = "YES"
-    _write_pseudonyms(made, pseudonyms)
-    _write_methods(made)
+        header.SyntheticData = "YES"
+    _write_pseudonyms(header, pseudonyms)
+    _write_methods(header)
     for name in ("Manufacturer", "ManufacturerModelName"):
-        setattr(made, name, text(facts, name))  # a word of the vocabulary, or a label
+        setattr(header, name, text(facts, name))  # a term of the vocabulary, or a label
     for name, most in (("HeartRate", 500), ("PixelSpacing", 100)):
-        _write_numbers(facts, made, name, least=0, most=most)
+        _write_numbers(facts, header, name, least=0, most=most)
     for name in _TIMING:
-        _write_numbers(facts, made, name, least=0, most=_LONGEST_TIME)
-    _write_view(facts, made)
+        _write_numbers(facts, header, name, least=0, most=_LONGEST_TIME)
+    _write_view(facts, header)
     items = []
     for region in facts.get("SequenceOfUltrasoundRegions") or ():
         item = Dataset()
@@ -78,74 +80,74 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
             _write_numbers(region, item, name, least=-_MAX_DISTANCE, most=_MAX_DISTANCE)
         items.append(item)
     if items:
-        made.SequenceOfUltrasoundRegions = items
-    made.NumberOfFrames = n_frames
-    return made
+        header.SequenceOfUltrasoundRegions = items
+    header.NumberOfFrames = n_frames
+    return header
 
 
-def write_frame_times(made: Dataset, times: Any) -> None:
-    """Say when the frames were taken, where some of the original's were left out or its own words were not kept.
+def write_frame_times(header: Dataset, times: Any) -> None:
+    """Write the times of the frames when the copy leaves out frames or header values of the original.
 
     Args:
-        made: The copy's header.
+        header: The copy's header.
         times: Milliseconds from the first frame, float64 `(n,)`, or None to keep what the header says.
     """
     if times is not None:
         steps = [0.0, *(times[1:] - times[:-1]).tolist()]
-        made.FrameTimeVector = [DSfloat(step, auto_format=True) for step in steps]
-    timed = next((name for name in ("FrameTimeVector", "FrameTime") if name in made), None)
+        header.FrameTimeVector = [DSfloat(step, auto_format=True) for step in steps]
+    timed = next((name for name in ("FrameTimeVector", "FrameTime") if name in header), None)
     if timed is not None:
-        made.FrameIncrementPointer = Tag(tag_for_keyword(timed) or 0)
+        header.FrameIncrementPointer = Tag(tag_for_keyword(timed) or 0)
 
 
-def _write_pseudonyms(made: Dataset, who: Pseudonyms) -> None:
-    made.PatientName = made.PatientID = who.patient
-    made.PatientBirthDate, made.PatientSex = "", who.sex or ""
-    if who.age is not None:
-        made.PatientAge = f"{who.age:03d}Y"
-    made.StudyInstanceUID = UID(who.study)
-    made.SeriesInstanceUID = UID(who.series or who.study)
-    made.StudyDate = "" if who.date is None else who.date.strftime("%Y%m%d")
+def _write_pseudonyms(header: Dataset, pseudonyms: Pseudonyms) -> None:
+    header.PatientName = header.PatientID = pseudonyms.patient
+    header.PatientBirthDate, header.PatientSex = "", pseudonyms.sex or ""
+    if pseudonyms.age is not None:
+        header.PatientAge = f"{pseudonyms.age:03d}Y"
+    header.StudyInstanceUID = UID(pseudonyms.study)
+    header.SeriesInstanceUID = UID(pseudonyms.series or pseudonyms.study)
+    header.StudyDate = "" if pseudonyms.date is None else pseudonyms.date.strftime("%Y%m%d")
     for name in ("StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "InstanceNumber"):
-        setattr(made, name, None)  # type 2: must be there, may be empty
+        setattr(header, name, None)  # type 2: must be there, may be empty
 
 
-def _write_methods(made: Dataset) -> None:
-    made.PatientIdentityRemoved, made.LongitudinalTemporalInformationModified = "YES", "MODIFIED"
-    made.DeidentificationMethod = "heart2heart allow-list; pixels outside the scan blanked"
-    made.BurnedInAnnotation = "NO"
+def _write_methods(header: Dataset) -> None:
+    header.PatientIdentityRemoved, header.LongitudinalTemporalInformationModified = "YES", "MODIFIED"
+    header.DeidentificationMethod = "heart2heart allow-list; pixels outside the scan blanked"
+    header.BurnedInAnnotation = "NO"
     items = []
     for code, meaning in DEIDENTIFICATION_METHODS.items():
         item = Dataset()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", meaning
         items.append(item)
-    made.DeidentificationMethodCodeSequence = items
+    header.DeidentificationMethodCodeSequence = items
 
 
-def _write_view(facts: Dataset, made: Dataset) -> None:
-    """Write stage and view, which `technical` has replaced by words of this project's vocabularies."""
+def _write_view(facts: Dataset, header: Dataset) -> None:
+    """Write stage and view, which `technical_dataset` has replaced by terms of our vocabularies."""
     if stage := text(facts, "StageName"):
-        made.StageName = stage
+        header.StageName = stage
     for number in ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage"):
-        _write_numbers(facts, made, number, least=1, most=MAX_STAGES)
+        _write_numbers(facts, header, number, least=1, most=MAX_STAGES)
     if (name := text(facts, "ViewName")) in VIEWS:
-        made.ViewName = name
+        header.ViewName = name
     if (coded := coded_view(facts)) is not None:
         named, item = get_view(coded), Dataset()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = named.code, named.scheme, named.title
-        made.ViewCodeSequence = [item]
+        header.ViewCodeSequence = [item]
 
 
 def _write_numbers(source: Dataset, target: Dataset, name: str, *, least: float, most: float) -> None:
-    """Write the numbers of one element anew, unless one of them lies outside what the element is for."""
-    found, vr = numbers(source, name), dictionary_VR(name)
-    if not found or not all(least <= value <= most for value in found):
+    """Write the numbers of one element, unless one of them is outside the valid range of the element."""
+    stated, vr = numbers(source, name), dictionary_VR(name)
+    if not stated or not all(least <= value <= most for value in stated):
         return
     values: list[Any]
     if vr in _LARGEST:
-        if not all(value == int(value) and 0 <= value <= _LARGEST[vr] for value in found):
+        if not all(value == int(value) and 0 <= value <= _LARGEST[vr] for value in stated):
             return
-        values = [int(value) for value in found]
+        values = [int(value) for value in stated]
     else:
-        values = [DSfloat(value, auto_format=True) if vr == "DS" else value for value in found]
+        values = [DSfloat(value, auto_format=True) if vr == "DS" else value for value in stated]
     setattr(target, name, values if len(values) > 1 else values[0])

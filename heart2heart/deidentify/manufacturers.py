@@ -42,7 +42,7 @@ _LABEL = re.compile(r"unknown (?:maker|model)(?: [0-9a-f]{4})?")
 
 
 def known_manufacturer(written: str) -> str | None:
-    """Return a maker's common name, or None when none of the vocabulary is in `written`."""
+    """Return a manufacturer's common name, or None if `written` names none of the vocabulary."""
     tidy = " ".join(written.casefold().split())
     words = re.sub(r"[^a-z.]+", " ", tidy)
     for word, name in _MANUFACTURERS.items():
@@ -52,7 +52,7 @@ def known_manufacturer(written: str) -> str | None:
 
 
 def manufacturer_name(written: str, key: Key | None) -> str:
-    """Return a maker's common name, or the label of an unknown one."""
+    """Return a manufacturer's common name, or the label of an unknown one."""
     return known_manufacturer(written) or _label("maker", written, key)
 
 
@@ -60,19 +60,19 @@ def model_name(written: str, key: Key | None) -> str:
     """Return the part of `written` that is a known model, or the label of an unknown one.
 
     Args:
-        written: What the tag says; not empty.
-        key: From which labels follow; None gives every unknown one the same.
+        written: Value of the tag, not empty.
+        key: Key for the labels; None gives every unknown model the same label.
     """
     tidy = " ".join(written.split())
-    found = [(name, match) for name, pattern in _MODELS.items() if (match := pattern.search(tidy))]
-    if not found:
+    matches = [(name, match) for name, pattern in _MODELS.items() if (match := pattern.search(tidy))]
+    if not matches:
         return _label("model", written, key)
-    name, match = max(found, key=lambda pair: (len(pair[1][0]), len(pair[0])))
+    name, match = max(matches, key=lambda pair: (len(pair[1][0]), len(pair[0])))
     return name + match[0][len(name) :]
 
 
 def _label(kind: str, written: str, key: Key | None) -> str:
     tidy = " ".join(re.sub(r"[\W_]+", " ", written.casefold()).split())
     if _LABEL.fullmatch(tidy):
-        return tidy  # a clean copy's own
+        return tidy  # the label that a clean copy has already
     return f"unknown {kind}" if key is None else f"unknown {kind} {key.digest(kind, tidy)[:2].hex()}"

@@ -30,7 +30,7 @@ _BYTES = 32
 
 @dataclass(frozen=True)
 class Key:
-    """32 random bytes; who holds them can repeat the pseudonyms, who does not cannot.
+    """32 random bytes, without which nobody can derive the pseudonyms.
 
     Attributes:
         secret: The bytes. Never shown: not by `repr`, not in an error.
@@ -48,7 +48,7 @@ class Key:
 
         Args:
             path: The key file: 64 hexadecimal digits.
-            outside: A store; a key that lay in it would travel with what it protects, and is refused.
+            outside: A store. A key inside it is refused, because it would be copied with the data that it protects.
 
         Raises:
             ConfigError: the key lies inside `outside`, others may read it, or it is not a key.
@@ -92,7 +92,7 @@ _MAX_AGE = 90
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """One clip's place among patients and studies, without identity. Without a key every text is empty.
+    """The pseudonyms of one clip's patient, study and series, without identity. Without a key every text is empty.
 
     Attributes:
         patient: Same for all clips of one patient of one site.
@@ -102,7 +102,7 @@ class Pseudonyms:
         date: Study date, shifted by the patient's own number of days.
         age: Years, at most 90.
         sex: `F`, `M`, `O` or None.
-        flags: `no_patient_id` when the study had to stand in for the patient.
+        flags: `no_patient_id` when the study replaces the missing patient identifier.
     """
 
     patient: str = ""
@@ -130,12 +130,12 @@ class Pseudonymizer:
         return "p" + self.key.digest("patient", site, patient_id.strip().upper()).hex()[:20]
 
     def uid(self, uid: str) -> str:
-        """Return the UID that stands for `uid`: 2.25 and a UUID (PS3.5 annex B.2) made from the keyed hash."""
+        """Return the pseudonym of `uid`: 2.25 and a UUID (PS3.5 annex B.2) made from the keyed hash."""
         raw = self.key.digest("uid", uid.strip().rstrip("\0"))[:16]
         return f"2.25.{uuid.UUID(bytes=raw, version=4).int}"
 
     def content(self, source: bytes | Path) -> str:
-        """Return the keyed hash of a file's bytes, 64 hexadecimal digits: what makes two files one clip."""
+        """Return the keyed hash of a file's bytes, 64 hexadecimal digits. Files with the same hash are one clip."""
         if isinstance(source, Path):
             with source.open("rb") as handle:
                 plain = hashlib.file_digest(handle, "sha256").digest()
@@ -148,7 +148,7 @@ class Pseudonymizer:
         return content[:24]
 
     def shift(self, patient: str) -> timedelta:
-        """Return how far this patient's dates move: 1 to 3652 days into the past, the same for all studies."""
+        """Return the shift of this patient's dates: 1 to 3652 days into the past, the same for all studies."""
         return -timedelta(days=1 + int.from_bytes(self.key.digest("shift", patient)[:8], "big") % _MAX_SHIFT_DAYS)
 
 
@@ -160,7 +160,7 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
 
     Args:
         header: The file's dataset as read.
-        pseudonymizer: None for a look without a key: all pseudonyms are empty, and the date is dropped.
+        pseudonymizer: None for an inspection without a key: all pseudonyms are empty, and the date is dropped.
         site: Name of the hospital; patient identifiers are only unique within one.
         content: The `Pseudonymizer.content` of the file; empty without a key.
     """
@@ -188,18 +188,18 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
 
 
 def _date(header: Dataset, name: str) -> date | None:
-    found = re.match(r"(\d{4})\D?(\d{2})\D?(\d{2})", text(header, name))
-    if found is None:
+    match = re.match(r"(\d{4})\D?(\d{2})\D?(\d{2})", text(header, name))
+    if match is None:
         return None
     try:
-        return date(*(int(part) for part in found.groups()))
+        return date(*(int(part) for part in match.groups()))
     except ValueError:
         return None
 
 
 def _first_date(header: Dataset) -> date | None:
     names = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
-    return next((found for found in (_date(header, name) for name in names) if found is not None), None)
+    return next((day for day in (_date(header, name) for name in names) if day is not None), None)
 
 
 def _shifted(day: date | None, shift: timedelta) -> date | None:

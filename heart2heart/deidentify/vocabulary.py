@@ -41,35 +41,35 @@ _PHASES = {
 _POINTED = {"diastolic": "ED", "systolic": "ES"}  # as PS3.3 C.7.6.9 describes single frames; else a whole half beat
 
 MAX_STAGES = 99
-"""Stages, or views of a stage, beyond which a number is no number of a stress protocol."""
+"""Largest number of stages, or of views of a stage, in a stress protocol."""
 
 
 def manufacturer(header: Dataset, key: Key | None = None) -> str | None:
-    """Return the maker's common name, from Manufacturer or, when that is empty, from a private creator.
+    """Return the manufacturer's common name, from Manufacturer or, if it is empty, from a private creator.
 
-    An unknown maker becomes a label; see `deidentify.makers`.
+    An unknown manufacturer becomes a label; see `deidentify.manufacturers`.
     """
     if stated := text(header, "Manufacturer").strip():
         return manufacturer_name(stated, key)
     creators = (text(header, tag) for tag in sorted(header.keys()) if tag.is_private_creator)
-    return next((found for found in map(known_manufacturer, creators) if found is not None), None)
+    return next((name for name in map(known_manufacturer, creators) if name is not None), None)
 
 
 def model(header: Dataset, key: Key | None = None) -> str | None:
-    """Return the model's name as the vocabulary has it, or a label for an unknown one."""
+    """Return the model's name in the vocabulary, or a label for an unknown model."""
     stated = text(header, "ManufacturerModelName").strip()
     return model_name(stated, key) if stated else None
 
 
 def stage(header: Dataset) -> str | None:
-    """Return the stress stage (0008,2120) as a word of a short vocabulary, or None: the tag is free text."""
+    """Return the stress stage (0008,2120) as a term of a closed vocabulary, or None. The tag is free text."""
     return _STAGES.get(" ".join(re.sub(r"[^a-z]+", " ", text(header, "StageName").casefold()).split()))
 
 
 def protocol_number(header: Dataset, name: str) -> int | None:
     """Return a stage's or view's number, or how many there are; None outside a protocol, which scanners write as 0."""
-    found = integer(header, name)
-    return found if found is not None and 1 <= found <= MAX_STAGES else None
+    number = integer(header, name)
+    return number if number is not None and 1 <= number <= MAX_STAGES else None
 
 
 def phases(header: Dataset, name: str) -> list[str]:
@@ -81,12 +81,12 @@ def phases(header: Dataset, name: str) -> list[str]:
     """
     words = (" ".join(re.sub(r"[^a-z]+", " ", written.casefold()).split()) for written in texts(header, name))
     known = _PHASES | _POINTED if name == "FrameOfInterestDescription" else _PHASES
-    found = [known.get(word, "") for word in words]
-    return found if any(found) else []
+    labels = [known.get(word, "") for word in words]
+    return labels if any(labels) else []
 
 
 def view_name(header: Dataset) -> str | None:
-    """Return the view that a protocol's View Name (0008,2127) calls by a common word, or None: it is free text."""
+    """Return the view that View Name (0008,2127) names by a common term, or None. The tag is free text."""
     return _VIEWS.get("".join(re.findall(r"[a-z0-9]+", text(header, "ViewName").casefold())))
 
 
@@ -99,15 +99,15 @@ def coded_view(header: Dataset) -> str | None:
         ]
     except DECODE_ERRORS:
         return None
-    return next((found for found in (view_from_code(*code) for code in codes) if found is not None), None)
+    return next((view for view in (view_from_code(*code) for code in codes) if view is not None), None)
 
 
 @contextmanager
 def attach_manufacturer(header: Dataset) -> Iterator[None]:
-    """Give a `DicomError` that leaves the block the maker, under the rules by which an accepted clip keeps its own.
+    """Set the manufacturer of a `DicomError` that leaves the block, by the rules that hold for accepted clips.
 
     Args:
-        header: The dataset, as read, of the file that the error speaks of.
+        header: The dataset, as read, of the file that the error is about.
     """
     try:
         yield

@@ -18,7 +18,7 @@ def luma(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def block_mean(picture: npt.NDArray[np.uint8], shrink: int) -> npt.NDArray[np.uint8]:
-    """Return a picture of `ceil(side / shrink)` pixels, each the mean of its block; at the far edges of what is left.
+    """Return a picture of `ceil(side / shrink)` pixels, each the mean of its block; edge blocks may be smaller.
 
     Args:
         picture: uint8 `(height, width)` or `(height, width, 3)`.
@@ -32,7 +32,7 @@ def to_picture(values: npt.NDArray[Any], photometric: str, layout: ImagePixel, *
 
     Args:
         values: `(rows, columns)` or `(rows, columns, 3)` as decoded, before any colour conversion.
-        photometric: What the values are now; a codec may have converted already.
+        photometric: Photometric interpretation of `values`; a codec may have converted them already.
         layout: The declared layout, for bits, sign and palette.
         gray: Whether gray is wanted.
 

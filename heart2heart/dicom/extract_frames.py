@@ -44,8 +44,8 @@ def extract_frames(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Decode the chosen frames, blank what lies outside the sector, and resample.
 
-    Blanking happens before anything is resampled. Of a reduced picture a pixel is kept only if its whole block lies
-    inside the sector.
+    Blanking happens before anything is resampled. A pixel of a reduced picture is kept only if its whole
+    block is inside the sector.
 
     Args:
         reader: The clip.
@@ -91,7 +91,7 @@ def batched(
 
 
 def _shrink_mask(inspection: ClipInspection, shrink: int) -> npt.NDArray[np.uint8]:
-    """Return 1 where a whole block lies inside the sector, else 0, over the blocks that the box touches."""
+    """Return 1 where a whole block lies inside the sector, else 0, over all blocks that overlap the box."""
     x0, y0, x1, y1 = inspection.box
     whole = np.pad(inspection.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
     height, width = whole.shape

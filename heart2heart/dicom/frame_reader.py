@@ -1,9 +1,8 @@
 """Decodes the frames of one file by number and steps over damaged ones.
 
 MPEG-2, H.264 and HEVC (PS3.5 sections 8.2.5 to 8.2.7) are decoded by PyAV, an extra. Their fragments are one stream:
-every pass decodes from the start as far as the last frame that is asked for, and holds one frame at a time. Of a
-file that is cut short the last packet, which may be half a frame, is left out; a container whose index was cut off
-cannot be opened.
+every pass decodes from the start to the last requested frame, and holds one frame at a time. In a file that is cut
+short, the last packet may be half a frame and is left out. A container without its index cannot be opened.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class FrameReader(ABC):
 
     @property
     def flags(self) -> tuple[ClipFlag, ...]:
-        """What is to be said of the file's frames."""
+        """Flags of the clip that concern its frames."""
         return (*self._source.flags, ClipFlag.CORRUPT_FRAMES) if self.damaged else self._source.flags
 
     @abstractmethod
@@ -67,10 +66,10 @@ class FrameReader(ABC):
         Args:
             numbers: Frames in ascending order.
             gray: Whether pictures are uint8 `(rows, columns)`, else RGB `(rows, columns, 3)`.
-            shrink: Both sides are divided by this, see `decode.Decoder`.
+            shrink: Both sides are divided by this, see `Decoder.decode`.
 
         Raises:
-            DicomError: `failed:decode` when a frame is damaged and that is not tolerated.
+            DicomError: `failed:decode` when a frame is damaged and the reader is strict.
         """
 
     def decode(
@@ -84,15 +83,15 @@ class FrameReader(ABC):
         Raises:
             DicomError: see `stream`.
         """
-        found = list(self.stream(numbers, gray=gray, shrink=shrink))
-        if not found:
+        frames = list(self.stream(numbers, gray=gray, shrink=shrink))
+        if not frames:
             size = (-(-self._layout.rows // shrink), -(-self._layout.columns // shrink))
             return np.zeros(0, np.int64), np.zeros((0, *size) if gray else (0, *size, 3), np.uint8)
-        return np.array([number for number, _ in found], np.int64), np.stack([picture for _, picture in found])
+        return np.array([number for number, _ in frames], np.int64), np.stack([picture for _, picture in frames])
 
 
 class PerFrameReader(FrameReader):
-    """A file whose frames are encoded each by itself.
+    """Reads a file in which each frame is encoded on its own.
 
     Args:
         source: The encoded frames.
@@ -112,7 +111,7 @@ class PerFrameReader(FrameReader):
     def stream(
         self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
     ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-        """See `Film.stream`."""
+        """See `FrameReader.stream`."""
         for number in numbers.tolist():
             try:
                 frame = self._source.frame(number)
@@ -126,7 +125,7 @@ class PerFrameReader(FrameReader):
 
 
 def open_frames(source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> FrameReader:
-    """Return the film of a file in its transfer syntax.
+    """Return the frame reader for the transfer syntax of a file.
 
     Raises:
         DicomError: `failed:unsupported_syntax`, or `failed:no_decoder` with what to install.
@@ -162,7 +161,7 @@ class VideoFrameReader(FrameReader):
 
     @property
     def flags(self) -> tuple[ClipFlag, ...]:
-        """What is to be said of the file's frames."""
+        """Flags of the clip that concern its frames."""
         miscounted = self._frames != self._layout.declared_frames and not self._cut
         return (*super().flags, ClipFlag.FRAME_COUNT) if miscounted else super().flags
 
@@ -173,15 +172,15 @@ class VideoFrameReader(FrameReader):
     def stream(
         self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
     ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-        """See `Film.stream`."""
-        wanted = frozenset(numbers.tolist())
-        last = max(wanted, default=-1)
+        """See `FrameReader.stream`."""
+        chosen = frozenset(numbers.tolist())
+        last = max(chosen, default=-1)
         with self._opened() as container:
-            for number, frame in enumerate(self._decoded(container)):
-                if number in wanted:
+            for index, frame in enumerate(self._decoded(container)):
+                if index in chosen:
                     picture = np.asarray(frame.to_ndarray(format="gray" if gray else "rgb24"), np.uint8)
-                    yield number, block_mean(picture, shrink)
-                if number >= last:
+                    yield index, block_mean(picture, shrink)
+                if index >= last:
                     return
 
     @property
@@ -205,7 +204,7 @@ class VideoFrameReader(FrameReader):
 
         faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
         decoder = container.streams.video[0].codec_context
-        for packet in chain(islice(self._packets(container), self._frames), [None]):  # None: what is held back
+        for packet in chain(islice(self._packets(container), self._frames), [None]):  # None: flushes the decoder
             try:
                 frames = decoder.decode(packet)
             except faults:

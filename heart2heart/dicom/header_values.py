@@ -23,15 +23,15 @@ DECODE_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError,
     TypeError, ValueError, struct.error, zlib.error, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
-"""Every kind of error that reading or decoding a damaged file was seen to raise, or reasonably may.
+"""Every kind of error that reading or decoding a damaged file may raise.
 
-Not MemoryError: that is a fault of the limit, not of the bytes.
+MemoryError is not among them: its cause is the memory limit, not the file.
 """
 
 
 @contextmanager
 def silence_warnings() -> Iterator[None]:
-    """Read leniently, and let neither a warning nor a log line of pydicom quote a tag's value."""
+    """Read leniently, and silence the warnings and log lines of pydicom, which may quote the value of a tag."""
     from pydicom import config
 
     settings, before = config.settings, config.settings.reading_validation_mode
@@ -61,11 +61,11 @@ def numbers(source: Dataset, name: str | BaseTag) -> list[float]:
     """Return all values that are finite numbers; empty when there is none or one of them is not a number."""
     try:
         value = source[name].value if name in source else None
-        several = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
-        found = [float(item) for item in several if item is not None and item != ""]
+        items = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+        values = [float(item) for item in items if item is not None and item != ""]
     except DECODE_ERRORS:
         return []
-    return found if all(math.isfinite(item) for item in found) else []
+    return values if all(math.isfinite(item) for item in values) else []
 
 
 def number(source: Dataset, name: str | BaseTag) -> float | None:
@@ -77,13 +77,13 @@ def texts(source: Dataset, name: str) -> list[str]:
     """Return all values as text without padding; empty when there is none. The caller decides what may be kept."""
     try:
         value = source[name].value if name in source else None
-        several = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
-        return [] if value is None else [str(item or "").strip().strip("\0").strip() for item in several]
+        items = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+        return [] if value is None else [str(item or "").strip().strip("\0").strip() for item in items]
     except DECODE_ERRORS:
         return []
 
 
 def integer(source: Dataset, name: str) -> int | None:
     """Return the first value as a whole number, or None."""
-    found = number(source, name)
-    return None if found is None or found != int(found) else int(found)
+    value = number(source, name)
+    return None if value is None or value != int(value) else int(value)

@@ -28,7 +28,7 @@ def read_palette(technical: Dataset, *, bits: int, signed: bool, big_endian: boo
         big_endian: Byte order of the file.
 
     Returns:
-        uint8 `(2**bits, 3)`: the colour of every stored bit pattern. Values beyond the table take its first or last.
+        uint8 `(2**bits, 3)`: the colour of every stored bit pattern. Values outside the table get its first or last.
 
     Raises:
         DicomError: `failed:layout` when a table is missing or contradicts its descriptor.
@@ -79,9 +79,9 @@ def _expand_segments(code: npt.NDArray[np.int64], entries: int) -> npt.NDArray[n
             return at + 3
         if kind != 2 or depth:
             raise ValueError("an unknown or nested segment")
-        place = int(code[at + 2]) | int(code[at + 3]) << 16
+        target = int(code[at + 2]) | int(code[at + 3]) << 16
         for _ in range(length):
-            place = segment(place, depth + 1)
+            target = segment(target, depth + 1)
         return at + 4
 
     position = 0
@@ -91,11 +91,11 @@ def _expand_segments(code: npt.NDArray[np.int64], entries: int) -> npt.NDArray[n
 
 
 MAX_SIDE = 8192
-"""Rows or columns beyond this are a fault, not a picture; scanners write at most about 2,000."""
+"""Most rows or columns of a picture; scanners write at most about 2,000."""
 MAX_PIXELS = 2**24
-"""Pixels of one frame, so that a few decoded frames fit in a worker's memory."""
+"""Most pixels of one frame, so that a few decoded frames fit in the memory of a worker."""
 MAX_FRAMES = 20_000
-"""Frames beyond this are a fault, not a clip: over five minutes at 60 frames a second."""
+"""Most frames of a clip: more than five minutes at 60 frames a second."""
 
 _PHOTOMETRIC = {
     "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3,
@@ -133,7 +133,7 @@ class ImagePixel:
 
     @property
     def coloured(self) -> bool:
-        """Whether a picture can hold colour at all."""
+        """Whether a picture can hold colour."""
         return self.samples == 3 or self.palette is not None
 
     @property

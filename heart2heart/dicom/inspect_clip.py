@@ -1,4 +1,4 @@
-"""Look at a few frames of a clip: where the scan is, and what kind of clip it is."""
+"""Inspects a few frames of a clip: where the scan is, and what mode the clip has."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.sector import bounding_box, sector_mask
 
-_SAMPLED_FRAMES = FrameRule(
-    "even", 6
-)  # the same whatever frames are kept, so a kept frame's pixels depend on the clip alone
+# The same for every frame rule, so that the pixels of a kept frame depend on the clip alone.
+_SAMPLED_FRAMES = FrameRule("even", 6)
 _COLOURS = 3  # frames of the sample in which colour is looked for
 _DETAIL = 160  # pixels along the longer side of the region that are enough to tell colour
 
 
 @dataclass(frozen=True)
 class ClipInspection:
-    """Where the scan is and what kind of clip this is.
+    """Location of the scan, and mode of the clip.
 
     Attributes:
         mode: Mode of the clip.
         box: Bounding box of the sector, source pixels.
         mask: bool, of the box: inside the sector.
-        flags: `no_sector` when the whole region had to be taken for it.
-        sample: uint8 `(n, height, width)` of the box: the gray frames that were looked at.
+        flags: `no_sector` when the whole region is taken for the sector.
+        sample: uint8 `(n, height, width)` of the box: the gray frames that were inspected.
     """
 
     mode: ClipMode
@@ -45,11 +44,11 @@ class ClipInspection:
 def inspect_clip(reader: FrameReader, scan_area: ScanArea) -> ClipInspection:
     """Estimate the sector and decide the mode from a few frames spread over the clip.
 
-    The sector takes whole gray pictures, in which faint noise still moves; colour takes fewer and smaller ones.
+    The sector needs whole gray pictures, in which faint noise still moves. Colour needs fewer and smaller pictures.
 
     Raises:
-        DicomError: `excluded:no_scan_area` when neither a region nor the pixels say where the scan is, so that what
-            was burned in around it cannot be blanked; `failed:decode` when none of the frames can be decoded.
+        DicomError: `excluded:no_scan_area` when neither a region nor the pixels say where the scan is, so that text
+            around it cannot be blanked; `failed:decode` when none of the frames can be decoded.
     """
     sample = _SAMPLED_FRAMES.choose(len(reader))
     numbers, pictures = reader.decode(sample, gray=True)
@@ -78,14 +77,14 @@ def _decide_mode(
     gray: npt.NDArray[np.uint8],
     mask: npt.NDArray[np.bool_],
 ) -> ClipMode:
-    """Decide the mode; of frames that cannot hold colour, or whose regions have said it all, none is decoded again."""
+    """Decide the mode; decode colour only if the frames can hold it and the regions leave the mode open."""
     moving = len(reader) > 1
     if not reader.coloured or scan.kind in (ClipMode.M_MODE, ClipMode.SPECTRAL, ClipMode.OTHER):
         return decide_mode(scan.kind, gray, None, mask, moving=moving)
     x0, y0, x1, y1 = scan.box
     shrink = next((s for s in (8, 4, 2) if moving and max(mask.shape) >= s * _DETAIL), 1)
-    found, colour = reader.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
-    if not len(found):
+    decoded, colour = reader.decode(numbers[:: max(1, len(numbers) // _COLOURS)], gray=False, shrink=shrink)
+    if not len(decoded):
         raise DicomError("the colour of the frames cannot be decoded", code=StatusCode.FAILED_DECODE)
     # Blocks wholly inside the region, so that nothing beside it is judged.
     left, top, right, bottom = -(-x0 // shrink), -(-y0 // shrink), x1 // shrink, y1 // shrink

@@ -1,7 +1,7 @@
-"""What kind of clip this is: from the regions first, then from chroma inside the sector, then from texture.
+"""Decides the mode of a clip from its regions, then from colour inside the sector, then from texture.
 
-UltrasoundColorDataPresent (0028,0014) is not asked: it says what the scanner can do, not what it did. Nor is the whole
-frame: a banner or a logo in colour is not Doppler.
+UltrasoundColorDataPresent (0028,0014) is not used: it states what the scanner can do, not what it did. Pixels outside
+the sector are not used either: a coloured banner or logo is not Doppler.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def decide_mode(
         gray: uint8 `(n, height, width)`, frames spread over the clip, cropped to the region.
         colour: The same as RGB `(n, height, width, 3)`, or None when the file cannot hold colour.
         inside: bool `(height, width)`, the sector.
-        moving: Whether the file is a clip of several frames; traces are told by texture only in stills.
+        moving: Whether the file is a clip of several frames; only stills are tested for the texture of traces.
     """
     if kind in (ClipMode.SPECTRAL, ClipMode.M_MODE, ClipMode.OTHER):
         return kind
@@ -80,7 +80,7 @@ def _mostly_coloured(chroma: npt.NDArray[np.float32]) -> bool:
 
 
 def _one_hue(chromas: list[npt.NDArray[np.float32]]) -> bool:
-    """Tell whether mostly coloured frames share one hue: sepia or blue-tinted B-mode, which is B-mode all the same.
+    """Tell whether mostly coloured frames share one hue: sepia or blue-tinted B-mode, which is still B-mode.
 
     Tissue Doppler colours most pixels too, but in opposite hues, over the sector or over the cardiac cycle.
     """
@@ -91,14 +91,14 @@ def _one_hue(chromas: list[npt.NDArray[np.float32]]) -> bool:
 
 
 def _subtract_tint(level: npt.NDArray[np.uint8], chroma: npt.NDArray[np.float32]) -> None:
-    """Take from every pixel the hue that most pixels of its gray level have; what remains gray does not explain."""
+    """Subtract from every pixel the median hue of the pixels of its gray level."""
     bands = level >> 4
     for band in np.unique(bands):
         chroma[bands == band] -= np.median(chroma[bands == band], axis=0)
 
 
 def _by_texture(gray: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> ClipMode:
-    """Tell an M-mode sweep from a B-mode still: in a sweep neighbouring columns are nearly alike."""
+    """Distinguish an M-mode sweep from a B-mode still: in a sweep, neighbouring columns are nearly equal."""
     values = gray.astype(np.float32)
     down = np.abs(np.diff(values, axis=0))[inside[1:] & inside[:-1]]
     along = np.abs(np.diff(values, axis=1))[inside[:, 1:] & inside[:, :-1]]

@@ -29,13 +29,13 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class FragmentScan:
-    """What was found.
+    """The fragments of encapsulated pixel data.
 
     Attributes:
         fragments: Whole fragments after the first item, in order.
         offsets: The basic offset table; empty if the first item is.
-        cut: Whether the data ended, or turned to garbage, before the sequence delimiter.
-        rest: What is there of a fragment in which the file ends.
+        cut: Whether the data ended, or became unreadable, before the sequence delimiter.
+        rest: The available part of a fragment in which the file ends.
     """
 
     fragments: tuple[Span, ...]
@@ -45,7 +45,7 @@ class FragmentScan:
 
 
 def scan_fragments(data: bytes | mmap.mmap, start: int) -> FragmentScan:
-    """Walk the items that begin at `start`, just behind the pixel data element's undefined length.
+    """Scan the items from `start`, the position after the undefined length of the pixel data element.
 
     Args:
         data: The file.
@@ -75,33 +75,34 @@ def scan_fragments(data: bytes | mmap.mmap, start: int) -> FragmentScan:
 
 
 def group_fragments(
-    data: bytes | mmap.mmap, found: FragmentScan, declared: int | None, *, single: bool
+    data: bytes | mmap.mmap, scan: FragmentScan, declared: int | None, *, single: bool
 ) -> list[tuple[Span, ...]]:
     """Return the fragments of each frame.
 
-    The offset table is believed only where each of its offsets is the start of a fragment. Without it, one fragment a
-    frame is assumed when the numbers agree; otherwise a frame starts where a codestream starts.
+    The offset table is used only if each of its offsets is the start of a fragment. Without a valid table, each
+    fragment is one frame if the numbers agree; otherwise a frame starts where a codestream starts.
 
     Args:
         data: The file.
-        found: The walk over it.
+        scan: The fragments of the file.
         declared: Number of frames the header declares, if it does.
         single: Whether the transfer syntax demands one fragment a frame, as RLE does (PS3.5 annex G).
     """
-    spans = found.fragments
+    spans = scan.fragments
     if single or len(spans) == declared:
         return [(span,) for span in spans]
     if not spans:
         return []
     origin = spans[0][0] - 8
-    places = [start - 8 - origin for start, _ in spans]
-    marks = [bisect_left(places, offset) for offset in found.offsets]
+    item_offsets = [start - 8 - origin for start, _ in spans]
+    marks = [bisect_left(item_offsets, offset) for offset in scan.offsets]
     exact = all(
-        mark < len(places) and places[mark] == offset for mark, offset in zip(marks, found.offsets, strict=True)
+        mark < len(item_offsets) and item_offsets[mark] == offset
+        for mark, offset in zip(marks, scan.offsets, strict=True)
     )
     if not (marks and marks[0] == 0 and exact and all(a < b for a, b in pairwise(marks))):
         heads = [data[start : start + 4].startswith(CODESTREAM_STARTS) for start, _ in spans]
-        marks = [number for number, head in enumerate(heads) if head or number == 0]
+        marks = [index for index, head in enumerate(heads) if head or index == 0]
     return [spans[a:b] for a, b in pairwise([*marks, len(spans)])]
 
 
@@ -116,11 +117,11 @@ _LONG_VR = (b"OB", b"OW", b"UN", b"OV", b"OL", b"OD", b"OF")
 
 @dataclass(frozen=True)
 class EncodedFrames:
-    """Encoded frames, still on disk.
+    """The encoded frames of one file; the bytes stay on disk.
 
     Attributes:
         opened: The file.
-        spans: Per frame the fragments that make it.
+        spans: The fragments of each frame.
         flags: `salvaged` when the file was cut and its whole frames were kept; `frame_count` when the header's number
             of frames was missing or wrong.
     """
@@ -144,7 +145,7 @@ class EncodedFrames:
 
 
 def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
-    """Count the frames by hand, whatever the header says.
+    """Find and count the frames without relying on the number that the header declares.
 
     Raises:
         DicomError: `failed:no_pixels`, `failed:truncated` when not one frame is whole, `failed:layout` when the pixel
@@ -156,12 +157,12 @@ def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
     if encapsulated:
         if length != _UNDEFINED:
             raise DicomError("compressed pixel data is not encapsulated", code=StatusCode.FAILED_LAYOUT)
-        found = scan_fragments(opened.data, start)
-        if opened.syntax in _VIDEO and (found.fragments or found.rest):
-            parts = found.fragments if found.rest is None else (*found.fragments, found.rest)
-            return EncodedFrames(opened, (parts,), (ClipFlag.SALVAGED,) if found.cut else ())
-        spans = group_fragments(opened.data, found, layout.declared_frames, single=known == RLELossless)
-        cut = found.cut
+        scan = scan_fragments(opened.data, start)
+        if opened.syntax in _VIDEO and (scan.fragments or scan.rest):
+            parts = scan.fragments if scan.rest is None else (*scan.fragments, scan.rest)
+            return EncodedFrames(opened, (parts,), (ClipFlag.SALVAGED,) if scan.cut else ())
+        spans = group_fragments(opened.data, scan, layout.declared_frames, single=known == RLELossless)
+        cut = scan.cut
         if cut and spans and not _last_frame_is_whole(opened, spans[-1]):
             spans.pop()
     else:

@@ -1,7 +1,7 @@
 """Opens one DICOM file: its header, where its pixel data begins, and whether its SOP class is ultrasound.
 
-A file without the 128-byte preamble is read all the same when its first elements are DICOM (PS3.10 section 7.1 asks
-for the preamble; archives hold files without it). The bytes stay on disk behind a memory map.
+PS3.10 section 7.1 requires the 128-byte preamble, but archives hold files without it. Such a file is read if its first
+elements are DICOM. A memory map leaves the bytes on disk.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings, tex
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
 
-_MAX_INFLATED_BYTES = 2**31  # bytes; a deflated file that grows beyond is refused
+_MAX_INFLATED_BYTES = 2**31  # bytes, the limit for an inflated file
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class OpenDicom:
     """One DICOM file, open.
 
     Attributes:
-        header: Everything before the pixel data; it holds identity, and only `deidentify` may look into it.
-        syntax: Transfer syntax UID; where the file does not say, the one its elements are encoded in.
-        data: The bytes from which `pixel_data_offset` counts.
+        header: Everything before the pixel data. It holds identity, so only `deidentify` may read it.
+        syntax: Transfer syntax UID; if the file states none, the one in which its elements are encoded.
+        data: Bytes to which `pixel_data_offset` refers.
         pixel_data_offset: Offset of the element (7FE0,0010), or of the end of what could be read.
         explicit_vr: Whether elements carry their VR.
         big_endian: Byte order of elements outside the encapsulated pixels.
-        flags: `no_preamble`, if so.
+        flags: `no_preamble` if the preamble is missing.
     """
 
     header: Dataset
@@ -69,10 +69,10 @@ def open_dicom(path: Path) -> Iterator[OpenDicom]:
 @contextmanager
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
             raise DicomError("this is not a regular file", code=StatusCode.FAILED_UNREADABLE)
-        if found.st_size == 0:
+        if status.st_size == 0:
             raise DicomError("the file has no bytes", code=StatusCode.FAILED_EMPTY)
         with path.open("rb") as handle:
             data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
@@ -108,7 +108,7 @@ def _parse(data: mmap.mmap) -> OpenDicom:
 
 
 def _inflate(data: mmap.mmap, deflated: Dataset) -> tuple[Dataset, int, bytes]:
-    """Read a deflated file (PS3.5 section A.5): inflate what follows the file meta, bounded, and read that."""
+    """Read a deflated file (PS3.5 section A.5): inflate the dataset, up to a limit, and parse it."""
     length = int(deflated.file_meta.FileMetaInformationGroupLength)
     start = (132 if data[128:132] == b"DICM" else 0) + 12 + length
     plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _MAX_INFLATED_BYTES)
@@ -140,16 +140,18 @@ _PRIVATE_VOLUMES = ("GEMS_ULTRASOUND_MOVIEGROUP", "KRETZ_US")
 
 
 def require_ultrasound(header: Dataset, *, has_pixels: bool) -> None:
-    """Pass a file that is a clip or a still of ultrasound.
+    """Raise an error unless the file is an ultrasound clip or still.
 
     Args:
         header: The file's dataset as read.
         has_pixels: Whether the element (7FE0,0010) is there.
 
     Raises:
-        DicomError: `excluded:...` for what belongs elsewhere, `failed:no_pixels` for a clip without pixel data.
+        DicomError: `excluded:...` for other kinds of files, `failed:no_pixels` for a clip without pixel data.
     """
-    kind = text(header, "SOPClassUID") or text(header.file_meta, "MediaStorageSOPClassUID")  # a DICOMDIR has but this
+    kind = text(header, "SOPClassUID") or text(
+        header.file_meta, "MediaStorageSOPClassUID"
+    )  # a DICOMDIR has only this one
     if kind in _OTHER_SOP_CLASSES:
         code, what = _OTHER_SOP_CLASSES[kind]
         raise DicomError(what, code=code)

@@ -1,4 +1,4 @@
-"""Ultrasound regions (PS3.3 section C.8.5.5): where on the picture which kind of data is, and at what scale."""
+"""Ultrasound regions (PS3.3 section C.8.5.5): which kind of data is where in the picture, and at what scale."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Box = tuple[int, int, int, int]
 
 _KINDS = {2: ClipMode.M_MODE, 3: ClipMode.SPECTRAL}  # by spatial format (0018,6012); 4 is a waveform, 5 graphics
 _CENTIMETRES = 3
-_OVERSHOOT = 0.05  # a box may leave the picture by this share of it before that means anything
-_SMALL = 0.05  # share of the picture below which a Doppler or M-mode region is an inset, not the picture
+_OVERSHOOT = 0.05  # a box may exceed the picture by this share of its size
+_SMALL = 0.05  # share of the picture below which a Doppler or M-mode region is an inset
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Region:
 
 @dataclass(frozen=True)
 class ScanArea:
-    """What the regions together say about the picture.
+    """The main region of a picture.
 
     Attributes:
-        kind: Kind of the main region, or None when no region says anything.
+        kind: Kind of the main region, or None when there is no region.
         box: The main region; the whole picture when there is none, or when its box belongs to another size.
         spacing_mm: Row and column spacing of the main region.
         flags: `no_region`, `region_mismatch`, `split_screen`.
@@ -66,10 +66,10 @@ def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box
 
 
 def read_scan_area(technical: Dataset, *, rows: int, columns: int) -> ScanArea:
-    """Choose the region that the picture is about.
+    """Choose the main region of the picture.
 
-    A spectral region outranks an M-mode region, which outranks the 2D picture that was kept beside it to show where
-    the line was; among equals the largest is taken.
+    A spectral region outranks an M-mode region, which outranks the 2D picture beside it that shows where the
+    line was. Among regions of one kind the largest is chosen.
 
     Args:
         technical: The technical dataset.
@@ -117,15 +117,15 @@ def _read_region(item: Dataset, rows: int, columns: int) -> Region | None:
 
 def _corners(item: Dataset) -> Box | None:
     names = ("MinX0", "MinY0", "MaxX1", "MaxY1")
-    found = [integer(item, f"RegionLocation{name}") for name in names]
-    x0, y0, x1, y1 = found
+    corners = [integer(item, f"RegionLocation{name}") for name in names]
+    x0, y0, x1, y1 = corners
     return None if x0 is None or y0 is None or x1 is None or y1 is None else (x0, y0, x1, y1)
 
 
 def _exceeds_picture(item: Dataset, rows: int, columns: int) -> bool:
-    """Tell whether a box leaves the picture along both axes: then the picture was scaled and the box was not.
+    """Tell whether a box exceeds the picture along both axes: then the picture was scaled and the box was not.
 
-    One that leaves along a single axis belongs to a picture that was cut, and is clipped.
+    A box that exceeds one axis belongs to a cropped picture and is clipped.
     """
     corners = _corners(item)
     if corners is None:

@@ -17,12 +17,12 @@ def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
     """Return the time of each frame in milliseconds from the first, float64 `(n,)`, or None.
 
     In this order: FrameTimeVector (0018,1065), FrameTime (0018,1063, milliseconds), CineRate (0018,0040) and
-    RecommendedDisplayFrameRate (0008,2144, both frames a second). A value that no clip has is passed over. A vector of
-    another length than the clip is passed over too, unless the clip is a salvaged, shorter part of it.
+    RecommendedDisplayFrameRate (0008,2144, both frames a second). Implausible values are ignored. A vector of
+    another length than the clip is ignored too, unless the clip is a salvaged, shorter part of it.
 
     Args:
         technical: The technical dataset.
-        n: Frames in the file, counted by hand.
+        n: Frames in the file, as counted.
     """
     vector = numbers(technical, "FrameTimeVector")
     if 1 < n <= len(vector) and all(_MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS for step in vector[1:n]):
@@ -41,26 +41,26 @@ _PHASE_TERMS = {"ED": "RWAVE", "ES": "ENDSYSTOLE"}
 
 
 def tagged_phases(technical: Dataset, times: npt.NDArray[np.float64] | None, n: int) -> dict[int, str]:
-    """Return `ED` or `ES` by frame, for the frames that the file names.
+    """Return `ED` or `ES` by frame, for the frames whose phase the file states.
 
     Args:
         technical: The technical dataset.
-        times: Milliseconds from the first frame, float64 `(n,)`, or None when unknown: then R waves say nothing.
-        n: Frames in the file, counted by hand.
+        times: Milliseconds from the first frame, float64 `(n,)`, or None when unknown: then R waves are not used.
+        n: Frames in the file, as counted.
     """
-    found: dict[int, str] = {}
+    phases: dict[int, str] = {}
     chosen, kinds = numbers(technical, "FrameNumbersOfInterest"), texts(technical, "FrameOfInterestType")
     if len(chosen) == len(kinds):
         for number, kind in zip(chosen, kinds, strict=True):
             if kind and number == int(number) and 1 <= number <= n:
-                found.setdefault(int(number) - 1, kind)
+                phases.setdefault(int(number) - 1, kind)
     labels = texts(technical, "FrameLabelVector")
-    if not found and len(labels) >= n:
-        found = {index: label for index, label in enumerate(labels[:n]) if label}
-    if "ED" not in found.values() and times is not None and n > 1:
+    if not phases and len(labels) >= n:
+        phases = {index: label for index, label in enumerate(labels[:n]) if label}
+    if "ED" not in phases.values() and times is not None and n > 1:
         for index in _nearest(np.asarray(numbers(technical, "RWaveTimeVector")), times):
-            found.setdefault(index, "ED")
-    return found
+            phases.setdefault(index, "ED")
+    return phases
 
 
 def _nearest(moments: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> list[int]:
@@ -70,13 +70,13 @@ def _nearest(moments: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -
     return [int(np.abs(times - moment).argmin()) for moment in within]
 
 
-def write_phases(made: Dataset, phases: Mapping[int, str]) -> None:
-    """Write the phases of a clip into a header that is being made, as frames of interest.
+def write_phases(header: Dataset, phases: Mapping[int, str]) -> None:
+    """Write the phases of a clip into a header, as frames of interest.
 
     Args:
-        made: The header.
+        header: The header to write to.
         phases: `ED` or `ES` by frame, counted from 0 in the clip as it is written.
     """
     if phases:
-        made.FrameNumbersOfInterest = [index + 1 for index in sorted(phases)]
-        made.FrameOfInterestType = [_PHASE_TERMS[phases[index]] for index in sorted(phases)]
+        header.FrameNumbersOfInterest = [index + 1 for index in sorted(phases)]
+        header.FrameOfInterestType = [_PHASE_TERMS[phases[index]] for index in sorted(phases)]

@@ -1,9 +1,9 @@
-"""Zip files as folders: their members become paths, and a member is unpacked only while it is worked on.
+"""Treats zip files as folders: members become paths, and a member is unpacked only while it is processed.
 
-A member's path is `ARCHIVE/NNNNNN/NAME`: the archive's own path, the member's place in its table of contents, and the
-last part of its name. It means something to this module only. A member that is a zip file itself is opened in turn.
-Nothing is unpacked under a name of the archive's choosing, or under any name at all: the temporary file has none, so
-nothing is left behind however the process ends.
+A member's path is `ARCHIVE/NNNNNN/NAME`: the archive's own path, the member's index in its table of contents, and the
+last part of its name. Only this module understands such a path. A member that is a zip file itself is opened too.
+Members are unpacked to a temporary file without a name, so that no name of the archive is used and no file remains,
+however the process ends.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from heart2heart.errors import DicomError
 from heart2heart.ingest.zip_archive import ZIP_MAGIC, ZipArchive, bounds_error
 
 MAX_ZIP_DEPTH = 3
-"""Zip files within one another that are opened."""
+"""Most levels of nested zip files that are opened."""
 MAX_ZIP_MEMBERS = 1_000_000
-"""Members of one zip file, those of the zip files in it included."""
+"""Most members of one zip file, including those of nested zip files."""
 
 _open_archives: list[ZipArchive] = []
-"""The archive in work and, after it, those within it: members of one archive are asked for one after the other."""
+"""The open archive and, after it, the nested ones that are open: members of one archive are read in sequence."""
 
 
 def close_archives() -> None:
-    """Close what this process holds open."""
+    """Close the archives that this process holds open."""
     while _open_archives:
         _open_archives.pop().close()
 
 
 def container(path: Path) -> Path:
-    """Return the zip file that `path` leads into, or `path` itself if it is a file of its own."""
+    """Return the zip file that contains the member at `path`, or `path` itself if it is a plain file."""
     return next((parent for parent in (path, *path.parents) if os.path.lexists(parent)), path)
 
 
 def members(path: Path) -> list[Path]:
-    """Return the path of every member of a zip file, of those within it as well.
+    """Return the path of every member of a zip file, including members of nested zip files.
 
-    A file that is no zip file, holds nothing, or cannot or should not be opened is returned itself, as is such a
-    member: `unpacked` says why.
+    A file that is no zip file, is empty, or cannot or must not be opened is returned itself, as is such a member;
+    `unpacked` raises the reason.
     """
     try:
         return _list_members(path) if _is_zip(path) else [path]
@@ -52,34 +52,34 @@ def members(path: Path) -> list[Path]:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Yield where the file at `path` can be read for now: itself, or the unpacked member.
+    """Yield a path at which the content of `path` can be read: the file itself, or the unpacked member.
 
     Raises:
         DicomError: `failed:archive`, `failed:archive_bounds` or `failed:archive_encrypted`, or `excluded:not_dicom`
-            for a document that is a zip file by its form.
+            for a document that is stored as a zip file.
         NoSpaceError: there is no room to unpack.
     """
-    base, places = _parse(path)
-    if not places:
+    base, indices = _parse(path)
+    if not indices:
         if _is_zip(path):
             _list_members(path)
         yield path
         return
     with tempfile.TemporaryFile() as file:
-        _open_nested(base, places[:-1]).extract(places[-1], file)
+        _open_nested(base, indices[:-1]).extract(indices[-1], file)
         file.flush()
         file.seek(0)
         if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
-            if len(places) >= MAX_ZIP_DEPTH:
+            if len(indices) >= MAX_ZIP_DEPTH:
                 raise bounds_error("the zip files in one another")
-            _collect_members(base, places, path, [])
+            _collect_members(base, indices, path, [])
         file.seek(0)
         yield Path(f"/dev/fd/{file.fileno()}")
 
 
 def _is_zip(path: Path) -> bool:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             return False
         with path.open("rb") as file:
             return file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
@@ -88,31 +88,31 @@ def _is_zip(path: Path) -> bool:
 
 
 def _list_members(path: Path) -> list[Path]:
-    found: list[Path] = []
-    _collect_members(path, (), path, found)
-    return found or [path]
+    paths: list[Path] = []
+    _collect_members(path, (), path, paths)
+    return paths or [path]
 
 
-def _collect_members(base: Path, places: tuple[int, ...], path: Path, found: list[Path]) -> None:
-    """Add the members of the archive at `places` within `base`, whose path is `path`, to `found`."""
-    archive = _open_nested(base, places)
-    for place, name in archive.files():
-        if len(found) >= MAX_ZIP_MEMBERS:
+def _collect_members(base: Path, indices: tuple[int, ...], path: Path, paths: list[Path]) -> None:
+    """Add the members of the archive at `indices` within `base`, whose path is `path`, to `paths`."""
+    archive = _open_nested(base, indices)
+    for index, name in archive.files():
+        if len(paths) >= MAX_ZIP_MEMBERS:
             raise bounds_error("the number of its members")
-        member = path / f"{place:06d}" / (PurePosixPath(name.replace("\0", "")).name.strip(".") or "member")
-        if archive.begins_with_magic(place) and len(places) + 1 < MAX_ZIP_DEPTH:
-            before = len(found)
+        member = path / f"{index:06d}" / (PurePosixPath(name.replace("\0", "")).name.strip(".") or "member")
+        if archive.begins_with_magic(index) and len(indices) + 1 < MAX_ZIP_DEPTH:
+            before = len(paths)
             try:
-                _collect_members(base, (*places, place), member, found)
+                _collect_members(base, (*indices, index), member, paths)
             except DicomError:
-                del found[before:]
-            if len(found) > before:
+                del paths[before:]
+            if len(paths) > before:
                 continue
-        found.append(member)
+        paths.append(member)
 
 
 def _parse(path: Path) -> tuple[Path, tuple[int, ...]]:
-    """Return the outermost zip file of a member's path, and the member's place in each zip file on the way."""
+    """Return the outermost zip file of a member's path, and the member's index in each nested zip file."""
     base = container(path)
     parts = path.relative_to(base).parts
     if base.is_dir() or len(parts) % 2 or not all(part.isdecimal() for part in parts[::2]):
@@ -120,17 +120,17 @@ def _parse(path: Path) -> tuple[Path, tuple[int, ...]]:
     return base, tuple(int(part) for part in parts[::2])
 
 
-def _open_nested(base: Path, places: tuple[int, ...]) -> ZipArchive:
-    """Return the archive at `places` within `base`; what is open on the way stays open."""
+def _open_nested(base: Path, indices: tuple[int, ...]) -> ZipArchive:
+    """Return the archive at `indices` within `base`; the archives that contain it stay open."""
     known = ZipArchive.stamp(base)
-    wanted = [(*known, *places[:depth]) for depth in range(len(places) + 1)]
+    chain = [(*known, *indices[:depth]) for depth in range(len(indices) + 1)]
     while _open_archives and (
-        len(_open_archives) > len(wanted) or _open_archives[-1].known_as != wanted[len(_open_archives) - 1]
+        len(_open_archives) > len(chain) or _open_archives[-1].known_as != chain[len(_open_archives) - 1]
     ):
         _open_archives.pop().close()
     if not _open_archives:
         _open_archives.append(ZipArchive.open(base))
-    while len(_open_archives) < len(wanted):
+    while len(_open_archives) < len(chain):
         depth = len(_open_archives)
-        _open_archives.append(_open_archives[-1].within(places[depth - 1]))
+        _open_archives.append(_open_archives[-1].within(indices[depth - 1]))
     return _open_archives[-1]

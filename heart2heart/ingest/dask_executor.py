@@ -76,8 +76,8 @@ def run_on_dask(
 
 def _connect(address: str) -> Client:
     if Path(address).is_file():
-        found = read_json(Path(address), what="Dask scheduler file")
-        named = found.get("address") if isinstance(found, dict) else None
+        content = read_json(Path(address), what="Dask scheduler file")
+        named = content.get("address") if isinstance(content, dict) else None
         if not isinstance(named, str):
             raise ConfigError("this is not the file of a Dask scheduler", where=address)
         address = named
@@ -96,14 +96,14 @@ def _check_workers(client: Client, path: Path, address: str) -> None:
         remedy = "Start some with `dask worker ADDRESS --nthreads 1`"
         raise RemoteError("this Dask scheduler has no workers", where=address, remedy=remedy) from error
     try:
-        seen = client.run(_probe_worker, path)
+        replies = client.run(_probe_worker, path)
     except (ImportError, AttributeError) as error:
         remedy = f"Install heart2heart {version('heart2heart')} there"
         raise ConfigError("a Dask worker cannot import heart2heart", where=address, remedy=remedy) from error
-    if any(found != version("heart2heart") for found, _ in seen.values()):
+    if any(installed != version("heart2heart") for installed, _ in replies.values()):
         remedy = f"Install heart2heart {version('heart2heart')} on every one"
         raise ConfigError("a Dask worker has another version of heart2heart", where=address, remedy=remedy)
-    if any(os.path.lexists(path) and not there for _, there in seen.values()):
+    if any(os.path.lexists(path) and not visible for _, visible in replies.values()):
         remedy = "Put them where every machine has them under the same path"
         raise ConfigError("a Dask worker does not see the files", where=address, remedy=remedy)
 
@@ -168,8 +168,8 @@ class _DaskQueue:
         """Yield the outcomes in order."""
         ahead = max(_LEAST_AHEAD, _AHEAD * sum(self.client.nthreads().values()))
         waiting: deque[tuple[Path, Future[FileOutcome | Heart2HeartError]]] = deque()
-        for number, path in enumerate(paths):
-            waiting.append((path, self._submit(path, f"{self.name}-{number}")))
+        for index, path in enumerate(paths):
+            waiting.append((path, self._submit(path, f"{self.name}-{index}")))
             if len(waiting) >= ahead:
                 yield self._result(*waiting.popleft())
         while waiting:
@@ -192,9 +192,9 @@ class _DaskQueue:
     def _wait(self, future: Future[FileOutcome | Heart2HeartError]) -> FileOutcome:
         alone_since = None
         while True:
-            found = None
+            outcome = None
             try:
-                found = future.result(timeout=_POLL_S)
+                outcome = future.result(timeout=_POLL_S)
             except TimeoutError:
                 pass
             except KilledWorker:
@@ -203,10 +203,10 @@ class _DaskQueue:
             if future.key in self.overdue:
                 future.cancel()
                 return FileOutcome(StatusCode.FAILED_TIMEOUT)
-            if isinstance(found, Heart2HeartError):
-                raise found
-            if found is not None:
-                return found
+            if isinstance(outcome, Heart2HeartError):
+                raise outcome
+            if outcome is not None:
+                return outcome
             alone_since = None if self.client.nthreads() else alone_since or time.monotonic()
             if alone_since is not None and time.monotonic() - alone_since > _NO_WORKERS_S:
                 remedy = "Start some, then run the same command again to go on"

@@ -1,4 +1,4 @@
-"""Many files as clean DICOM for sharing: `heart2heart deidentify`."""
+"""Writes clean DICOM copies of many files, for sharing: `heart2heart deidentify`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ABOUT = "deidentified.json"
 
 @dataclass(frozen=True)
 class DeidentifySummary:
-    """What one run did: files by status code, and the clean copies that the folder holds now."""
+    """Result of one run: files by status code, and the number of clean copies that the folder now holds."""
 
     codes: dict[str, int]
     copies: int
@@ -34,7 +34,7 @@ class DeidentifySummary:
 
 @dataclass(frozen=True)
 class _CleanCopyTask:
-    """Writes the clean copy of one file; picklable, so it can travel to a process."""
+    """Writes the clean copy of one file; picklable for worker processes."""
 
     key: Key
     site: str
@@ -42,20 +42,20 @@ class _CleanCopyTask:
     text: TextPolicy
 
     def __call__(self, path: Path) -> FileOutcome:
-        """Copy one file and say how it ended; it never raises for a file's sake."""
+        """Copy one file and return its outcome; a faulty file raises no error."""
         try:
-            with unpacked(path) as place:
-                made = clean_copy(place, pseudonymizer=Pseudonymizer(self.key), site=self.site, text=self.text)
-            target = self.out / made.pseudonyms.patient / f"{made.content[:24]}.dcm"
+            with unpacked(path) as readable:
+                copy = clean_copy(readable, pseudonymizer=Pseudonymizer(self.key), site=self.site, text=self.text)
+            target = self.out / copy.pseudonyms.patient / f"{copy.content[:24]}.dcm"
             with silence_warnings(), atomic_path(target) as temporary:
-                made.dataset.save_as(temporary, enforce_file_format=True)
+                copy.dataset.save_as(temporary, enforce_file_format=True)
         except DicomError as error:
             return FileOutcome(error.code)
         except NoSpaceError:
             raise
         except DECODE_ERRORS:
             return FileOutcome(StatusCode.FAILED_INTERNAL)
-        return FileOutcome(StatusCode.ACCEPTED, content=made.content)
+        return FileOutcome(StatusCode.ACCEPTED, content=copy.content)
 
 
 def deidentify_files(
@@ -77,9 +77,9 @@ def deidentify_files(
         out: Folder for the copies; made if missing.
         key: The key file; made on first use with mode 0600. It may not lie inside `out`.
         site: Name of the hospital, to which patient identifiers belong.
-        text: What to do with writing inside the scan: `blank` it, or `refuse` the file.
+        text: What to do with text inside the scan: `blank` it, or `refuse` the file.
         workers: Processes.
-        progress: Told the number of files that are finished.
+        progress: Gets the number of finished files.
 
     Raises:
         MissingInputError: a path does not exist, or there is no file.
@@ -97,20 +97,20 @@ def deidentify_files(
     )
     codes: Counter[str] = Counter()
     seen: set[str] = set()
-    for number, outcome in enumerate(run_ordered(_CleanCopyTask(secret, site, out, text), files, workers), start=1):
+    for count, outcome in enumerate(run_ordered(_CleanCopyTask(secret, site, out, text), files, workers), start=1):
         again = outcome.content is not None and outcome.content in seen
         codes[StatusCode.EXCLUDED_DUPLICATE if again else outcome.code] += 1
         seen |= {outcome.content} if outcome.content is not None else set()
-        progress.update(number, f"{len(seen)} clean copies")
+        progress.update(count, f"{len(seen)} clean copies")
     return DeidentifySummary(dict(sorted(codes.items())), sum(1 for _ in out.glob("*/*.dcm")))
 
 
-def _open_output_folder(out: Path, about: dict[str, str]) -> None:
-    """Say what the folder is, or refuse one that is something else."""
+def _open_output_folder(out: Path, note: dict[str, str]) -> None:
+    """Write the note on a new folder, or refuse a folder with another note."""
     if not (out / _ABOUT).exists():
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise ExistsError("this folder is not empty", where=out, remedy="Name another folder")
-        write_json(out / _ABOUT, about)
-    elif read_json(out / _ABOUT, what="note on a de-identified folder") != about:
+        write_json(out / _ABOUT, note)
+    elif read_json(out / _ABOUT, what="note on a de-identified folder") != note:
         what = "this folder was written with another key, site, option or version"
         raise ConfigError(what, where=out, remedy="Use the same, or name another folder")

@@ -22,8 +22,8 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
     """List the files at and below `paths`, hidden ones included, sorted.
 
     Links are followed; a folder reached twice (a loop, or two names) is entered once. A folder that cannot be listed
-    stands in the list itself, so that it ends with a status as a file does. What `pull` or `receive` are still writing
-    is left out. The members of a zip file stand in its place (`archives`).
+    is itself in the list, so that it gets a status like a file. Files that `pull` or `receive` are still writing
+    are left out. The members of a zip file replace it (`archives`).
 
     Args:
         paths: Files or folders.
@@ -35,19 +35,19 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
     Raises:
         MissingInputError: one of `paths` does not exist, or there is no file at all.
     """
-    found: set[Path] = set()
-    entered = {_place(outside)} if outside is not None and outside.is_dir() else set()
+    files: set[Path] = set()
+    entered = {_folder_identity(outside)} if outside is not None and outside.is_dir() else set()
     for path in paths:
         if not os.path.lexists(path):
             raise MissingInputError("no such file or folder", where=path)
-        found.update(_below(Path(os.path.normpath(path.absolute())), entered))
+        files.update(_below(Path(os.path.normpath(path.absolute())), entered))
     close_archives()
-    if not found:
+    if not files:
         raise MissingInputError("no file found", where=", ".join(str(path) for path in paths))
-    return sorted(found)
+    return sorted(files)
 
 
-def _place(folder: Path) -> tuple[int, int]:
+def _folder_identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
 
@@ -60,43 +60,43 @@ def _below(top: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
             if not path.is_dir():
                 if not is_temporary(path.name):
                     yield from members(path)
-            elif (place := _place(path)) not in entered:
-                entered.add(place)
+            elif (identity := _folder_identity(path)) not in entered:
+                entered.add(identity)
                 waiting.extend(path.iterdir())
         except OSError:
             yield path
 
 
 def file_id(key: Key, site: str, path: Path) -> str:
-    """Return the keyed hash of a site's file, of its path as `find_files` gives it."""
+    """Return the keyed hash of a site's file, from its path as `find_files` returns it."""
     return key.digest("file", site, os.fsencode(path).hex()).hex()
 
 
 def file_stamp(key: Key, path: Path) -> str:
-    """Return the keyed hash of size and time of change; empty for a file that cannot be asked."""
+    """Return the keyed hash of size and time of change; empty for a file that cannot be read."""
     try:
-        found = container(path).stat()
+        status = container(path).stat()
     except OSError:
         return ""
-    return key.digest("stamp", str(found.st_size), str(found.st_mtime_ns)).hex()[:32]
+    return key.digest("stamp", str(status.st_size), str(status.st_mtime_ns)).hex()[:32]
 
 
 def key_fingerprint(key: Key) -> str:
-    """Return what tells two keys apart without telling either."""
+    """Return a hash that distinguishes keys without revealing them."""
     return key.digest("check").hex()[:32]
 
 
 def locate_files(paths: Sequence[Path], *, store: Path, key: Path, codes: Sequence[str]) -> Iterator[Path]:
     """Yield the files below `paths` that ended with one of `codes`, sorted.
 
-    The ledger holds no path; the files are walked again and their keyed hashes compared. Paths may identify patients:
-    show them to the engineer, do not keep them.
+    The ledger holds no path, so the files are listed again and their keyed hashes compared. Paths may identify
+    patients: show them to the engineer and do not keep them.
 
     Args:
         paths: Files or folders, as they were given to `ingest` or below.
         store: The store with the ledger.
         key: The key of that ingest; it must exist.
-        codes: Codes of `ingest.codes`.
+        codes: Status codes.
 
     Raises:
         UnknownNameError: a code that does not exist.
@@ -105,7 +105,7 @@ def locate_files(paths: Sequence[Path], *, store: Path, key: Path, codes: Sequen
         if code not in CODES:
             raise UnknownNameError.among("status code", code, list(CODES))
     ledger, secret = Ledger(store), Key.load(key)
-    wanted, sites = ledger.files_with(codes), ledger.sites()
+    ids, sites = ledger.files_with(codes), ledger.sites()
     for path in find_files(paths, outside=store):
-        if any(file_id(secret, site, path) in wanted for site in sites):
+        if any(file_id(secret, site, path) in ids for site in sites):
             yield path

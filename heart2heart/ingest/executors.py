@@ -21,7 +21,7 @@ from heart2heart.schema.status import StatusCode
 
 FileTask = Callable[[Path], FileOutcome]
 
-_AHEAD = 4  # files a process that may be in work or waiting to be collected; bounds the memory of waiting clips
+_AHEAD = 4  # files per process that may be in work or waiting to be collected; limits the memory of waiting clips
 
 
 def run_ordered(
@@ -50,7 +50,7 @@ def run_ordered(
 
 
 class _WorkerPool:
-    """The processes, the files not yet handed out, and the outcomes not yet due."""
+    """The worker processes, the files that wait for one, and the outcomes that wait for their turn."""
 
     def __init__(self, work: FileTask, paths: Sequence[Path], workers: int, limits: Limits) -> None:
         self.work, self.paths, self.limits = work, paths, limits
@@ -79,31 +79,32 @@ class _WorkerPool:
             child.kill()
 
     def _hand_out(self, due: int) -> None:
-        for places in (1, 2):  # the idle first, so that no file waits behind another while a process has nothing to do
+        # Idle processes come first, so that no file waits behind another while a process has nothing to do.
+        for capacity in (1, 2):
             for child in self.children:
-                if self.waiting and self.waiting[0] < due + self.window and len(child.files) < places:
+                if self.waiting and self.waiting[0] < due + self.window and len(child.files) < capacity:
                     child.submit(self.waiting[0], self.paths[self.waiting.popleft()])
 
     def _collect(self) -> None:
-        """Wait until something has happened, and note it."""
+        """Wait for the next message, death or timeout of a process, and record it."""
         left = min(child.deadline for child in self.children) - time.monotonic()
         ready = wait([child.pipe for child in self.children], max(0.0, left))
-        for place, child in enumerate(self.children):
+        for slot, child in enumerate(self.children):
             if child.pipe in ready:
                 try:
                     message = child.receive()
                 except Heart2HeartError:
                     raise
                 except (EOFError, OSError):
-                    self._replace_dead(place, child.exit_reason())
+                    self._replace_dead(slot, child.exit_reason())
                 else:
                     self.done.update([] if message is None else [message])
             elif child.deadline <= time.monotonic() and not child.pipe.poll():
-                self._replace_dead(place, StatusCode.FAILED_TIMEOUT)
+                self._replace_dead(slot, StatusCode.FAILED_TIMEOUT)
 
-    def _replace_dead(self, place: int, code: str) -> None:
-        """Give the file that was in work its code, the one that waited to another, and start another process."""
-        child = self.children[place]
+    def _replace_dead(self, slot: int, code: str) -> None:
+        """Record `code` for the current file, requeue the file that waited, and start another process."""
+        child = self.children[slot]
         child.kill()
         if not child.ready:
             remedy = "Call it under `if __name__ == '__main__':` in a script that can be imported, or use workers=0"
@@ -111,4 +112,4 @@ class _WorkerPool:
         if child.files:
             self.done[child.files.popleft()] = FileOutcome(code)
         self.waiting.extendleft(reversed(child.files))
-        self.children[place] = WorkerProcess(self.work, self.limits)
+        self.children[slot] = WorkerProcess(self.work, self.limits)

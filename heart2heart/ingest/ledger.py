@@ -42,16 +42,16 @@ CREATE INDEX IF NOT EXISTS files_by_site ON files (site, status);
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One file's line.
+    """The entry of one file.
 
     Attributes:
         file: Keyed hash of site and path.
         site: Name of the hospital.
-        status: A code of `ingest.codes`.
+        status: A status code.
         stamp: Keyed hash of size and time of change; a file with the same stamp is not read again.
         content: Keyed hash of the bytes, for an accepted file and its duplicates.
         clip: The clip that the file became, if accepted.
-        maker: Maker of the scanner, if the file says so; the ledger keeps it for files that were not accepted.
+        maker: Manufacturer of the scanner, if the file names one; the ledger keeps it for files that are not accepted.
     """
 
     file: str
@@ -85,10 +85,10 @@ class Ledger:
         query = (
             "SELECT site, status, count(*) FROM files WHERE ?1 IS NULL OR site = ?1 GROUP BY site, status ORDER BY 1, 2"
         )
-        found: dict[str, dict[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         for name, status, files in self._query(query, (site,)):
-            found.setdefault(name, {})[status] = files
-        return found
+            counts.setdefault(name, {})[status] = files
+        return counts
 
     def not_accepted(self) -> list[tuple[str, str | None, int]]:
         """Return status code, maker and number of the files of all sites that are not accepted, most frequent first."""
@@ -104,13 +104,13 @@ class Ledger:
 
     def files_with(self, codes: Sequence[str]) -> set[str]:
         """Return the keyed hashes of the files that ended with one of `codes`."""
-        wanted = set(codes)
-        return {file for file, status in self._query("SELECT file, status FROM files", ()) if status in wanted}
+        chosen = set(codes)
+        return {file for file, status in self._query("SELECT file, status FROM files", ()) if status in chosen}
 
     def _address(self) -> str:
         # Beside a write-ahead log SQLite needs a shared-memory file, which a read-only folder cannot take.
-        asleep = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{_FILE}-wal").exists()
-        return f"{self.path.absolute().as_uri()}?{'immutable=1' if asleep else 'mode=ro'}"
+        read_only = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{_FILE}-wal").exists()
+        return f"{self.path.absolute().as_uri()}?{'immutable=1' if read_only else 'mode=ro'}"
 
     def _query(self, query: str, values: tuple[str | None, ...]) -> list[tuple[Any, ...]]:
         try:
@@ -129,7 +129,7 @@ class LedgerWriter:
         self._connection, self._store = connection, store
 
     def register_site(self, site: str, key_check: str, settings: str) -> None:
-        """Open a site's pages.
+        """Register a site, or check that its key and settings are those of its first ingest.
 
         Raises:
             ConfigError: the site was ingested with another key or other settings.
@@ -145,12 +145,12 @@ class LedgerWriter:
             raise ConfigError(f"site {site} was ingested with other settings", where=self._store, remedy=remedy)
 
     def reconcile(self, clips: set[str]) -> int:
-        """Strike accepted lines whose clip is not among the store's `clips`, so that those files are done again.
+        """Delete accepted entries whose clip is not among the store's `clips`, so that those files are ingested again.
 
-        Lines of duplicates go with them: a duplicate may have to become the accepted one.
+        Entries of duplicates are deleted too, because a duplicate may have to become the accepted file.
 
         Returns:
-            The number of accepted lines struck.
+            The number of accepted entries deleted.
         """
         rows = self._connection.execute("SELECT file, clip FROM files WHERE status = 'accepted'").fetchall()
         lost = [(file,) for file, clip in rows if clip not in clips]
@@ -167,17 +167,17 @@ class LedgerWriter:
         return {file: (status, stamp) for file, status, stamp in rows}
 
     def settled_stamps(self, site: str) -> dict[str, str]:
-        """Return the stamp of every file of a site whose line stands: not of a kind that is worth another try."""
+        """Return the stamp of every file of a site whose status is final, not of a kind that is retried."""
         lines = self.entries(site)
         return {file: stamp for file, (code, stamp) in lines.items() if code in CODES and not CODES[code].retried}
 
     def accepted(self) -> dict[str, str]:
-        """Return the file that stands for each accepted content, of all sites."""
+        """Return the accepted file of each content hash, of all sites."""
         rows = self._connection.execute("SELECT content, file FROM files WHERE status = 'accepted'")
         return dict(rows.fetchall())
 
     def add(self, lines: Sequence[LedgerEntry]) -> None:
-        """Write lines in one transaction, replacing those of the same files."""
+        """Write entries in one transaction, replacing earlier entries of the same files."""
         values = [(line.file, line.site, line.status, line.stamp, line.content, line.clip) for line in lines]
         makers = [
             (line.file, line.maker) for line in lines if line.maker is not None and line.status != StatusCode.ACCEPTED
@@ -198,7 +198,7 @@ class LedgerWriter:
 
 
 def _ledger_error(error: sqlite3.Error, store: Path) -> NoSpaceError | StoreError:
-    """Tell a full disk, which SQLite also reports as an input or output error, from a ledger that is damaged."""
+    """Distinguish a full disk, which SQLite also reports as an input or output error, from a damaged ledger."""
     if error.sqlite_errorcode == sqlite3.SQLITE_FULL or shutil.disk_usage(store).free < _MIN_FREE_BYTES:
         remedy = "Free some space and run the same command again"
         return NoSpaceError("no space left on the disk", where=store, remedy=remedy)
@@ -228,15 +228,17 @@ def open_ledger_writer(store: Path) -> Iterator[LedgerWriter]:
             yield LedgerWriter(connection, store)
 
 
-_MAX_WAITING_ENTRIES = 1000  # files after which a shard is published though it is not full, so that a stop costs little
+_MAX_WAITING_ENTRIES = (
+    1000  # entries after which a shard is published even if it is not full, so that a stop loses little work
+)
 
 
 class PublishBuffer:
-    """One writer, and the lines that wait for its next shard.
+    """Collects clips and entries, and writes the entries after their shard is published.
 
     Args:
-        book: Where the lines go.
-        store: Where the frames go.
+        book: Writer of the ledger.
+        store: Store that gets the frames.
 
     Attributes:
         clips: Clips added.
@@ -256,13 +258,13 @@ class PublishBuffer:
         self.frames += len(frames)
 
     def add_entry(self, line: LedgerEntry) -> None:
-        """Add the line of a file, after its clip; publish when a shard is full or many lines wait."""
+        """Add the entry of a file, after its clip; publish when a shard is full or many entries wait."""
         self._waiting.append(line)
         if self._full or len(self._waiting) >= _MAX_WAITING_ENTRIES:
             self.publish()
 
     def publish(self) -> None:
-        """Publish the frames, then write the lines that speak of them."""
+        """Publish the frames, then write the entries that name them."""
         self._writer.publish()
         self._book.add(self._waiting)
         self._waiting, self._full = [], False

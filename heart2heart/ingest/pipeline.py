@@ -21,15 +21,15 @@ from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 
-_WINDOW_S = 60.0  # over which the rates are taken: long studies and empty folders alternate
+_WINDOW_S = 60.0  # the window of the rates, because long studies and empty folders alternate
 _STEP_S = 1.0  # between two remembered points
 
 
 class RateMeter:
-    """Counts from its making on.
+    """Measures the rates of an ingest, from its construction on.
 
     Args:
-        total: Files that are to be done in this run.
+        total: Files to process in this run.
     """
 
     def __init__(self, total: int) -> None:
@@ -39,11 +39,11 @@ class RateMeter:
     def update(self, done: int, frames: int, codes: Mapping[str, int]) -> str:
         """Return e.g. `12.5 files/s, 840 frames/s; accepted 30, excluded 2; 0:42 left`.
 
-        The rates are those of the last minute, and so is the time left.
+        Rates and time left are computed over the last minute.
 
         Args:
             done: Files finished in this run.
-            frames: Frames that came of them.
+            frames: Frames of those files.
             codes: Finished files by status code.
         """
         now = time.monotonic()
@@ -124,11 +124,11 @@ def ingest(
         todo = _unfinished(book, secret, site, files)
         unchanged = len(files) - len(todo)
         run = _IngestRun(book, frames, secret, site, known)
-        worker, pace = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
+        worker, rate_meter = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
         outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
-        for number, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
+        for count, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             run.take(entry, outcome)
-            progress.update(unchanged + number, pace.update(number, run.pending.frames, run.codes))
+            progress.update(unchanged + count, rate_meter.update(count, run.pending.frames, run.codes))
         run.pending.publish()
     close_archives()
     total = Ledger(store).counts(site).get(site, {})

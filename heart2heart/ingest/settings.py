@@ -1,4 +1,4 @@
-"""What an ingest is asked to do, what one file may cost in time and memory, and what the ingest did."""
+"""Settings of an ingest, limits of time and memory for one file, and the summary of an ingest."""
 
 from __future__ import annotations
 
@@ -31,20 +31,18 @@ class Limits(Config):
     RLIMIT_DATA of Linux; a file that needs more is `failed:memory`. Other systems do not enforce it."""
 
     def limit_memory(self) -> None:
-        """Bound the memory of this process from here on."""
+        """Limit the memory of this process from now on."""
         held = 0
         if _STATUS.exists():
             fields = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="ascii").splitlines())
             held = int(fields["VmData"].split()[0]) * 1024
-        wanted = held + self.memory_mib * 2**20
+        limit = held + self.memory_mib * 2**20
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
-        )
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
     @contextmanager
     def memory_limited(self) -> Iterator[None]:
-        """Bound the memory of this process, for which others have a use too, while the block runs."""
+        """Limit the memory of this process, which other tasks share, while the block runs."""
         before = resource.getrlimit(resource.RLIMIT_DATA)
         self.limit_memory()
         try:
@@ -59,10 +57,10 @@ def parse_memory(text: str) -> int:
     Raises:
         ConfigError: it is no amount of memory.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MiB|GiB|MB|GB)", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MiB|GiB|MB|GB)", text.strip())
+    if match is None:
         raise ConfigError(f"{text!r} is no amount of memory", remedy="Write it as 2048MiB, 2GiB or 2GB")
-    return int(float(found[1]) * _UNITS[found[2]] / 2**20)
+    return int(float(match[1]) * _UNITS[match[2]] / 2**20)
 
 
 class IngestSettings(Config):
@@ -93,7 +91,7 @@ class IngestSettings(Config):
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What one ingest did.
+    """Result of one ingest.
 
     Attributes:
         site: Name of the hospital.
@@ -120,14 +118,14 @@ class IngestSummary:
 
 
 def status_table(summary: IngestSummary) -> str:
-    """Return the summary as a table for a terminal: one line a code, and totals."""
+    """Return the summary as a table for a terminal: one line per code, and totals."""
     rows = [("status", "this run", "site", "meaning")]
     rows += [
         (code, str(summary.run.get(code, 0)), str(count), CODES[code].meaning)
         for code, count in sorted(summary.total.items())
     ]
     rows.append(("all files", str(sum(summary.run.values())), str(sum(summary.total.values())), ""))
-    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     end = f"{summary.site}: {summary.clips} clips and {summary.frames} frames added in {summary.seconds:.1f} s"

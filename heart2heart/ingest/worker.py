@@ -1,4 +1,4 @@
-"""What happens to one file, in whichever process."""
+"""The task of ingesting one file, in this process or in a worker."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class FileOutcome:
     """How one file ended.
 
     Attributes:
-        code: A code of `ingest.codes`; `accepted` always comes with a clip.
+        code: A status code; `accepted` always comes with a clip.
         clip: The prepared clip.
-        content: Keyed hash of the file's bytes, if it is accepted or known.
-        maker: Maker of the scanner, if the file says so.
+        content: Keyed hash of the file's bytes, if the file is accepted or known.
+        maker: Manufacturer of the scanner, if the file names one.
     """
 
     code: str
@@ -33,13 +33,13 @@ class FileOutcome:
 
 @dataclass(frozen=True)
 class IngestTask:
-    """Turns a path into an outcome and never raises for a file's sake; picklable, so it can travel to a process.
+    """Prepares the file at a path and returns its outcome; a faulty file raises no error. Picklable.
 
     Attributes:
         key: The hospital's key.
         site: Name of the hospital.
         settings: How files become frames.
-        known: Contents that are in the store already.
+        known: Content hashes of the files that are in the store already.
     """
 
     key: Key
@@ -50,10 +50,10 @@ class IngestTask:
     def __call__(self, path: Path) -> FileOutcome:
         """Prepare one file."""
         try:
-            with unpacked(path) as place:
-                before = _file_state(place)
+            with unpacked(path) as readable:
+                before = _file_state(readable)
                 clip = load_clip(
-                    place,
+                    readable,
                     geometry=self.settings.build_geometry(),
                     rule=self.settings.frames,
                     pseudonymizer=Pseudonymizer(self.key),
@@ -61,7 +61,7 @@ class IngestTask:
                     salvage=self.settings.salvage,
                     known=self.known,
                 )
-                if _file_state(place) != before:  # still being copied: the hash may be of other bytes than the frames
+                if _file_state(readable) != before:  # still being copied: the hash may not belong to the frames
                     return FileOutcome(StatusCode.FAILED_UNREADABLE, maker=clip.facts.maker)
         except KnownContentError as error:
             return FileOutcome(error.code, content=error.content, maker=error.maker)
@@ -77,9 +77,9 @@ class IngestTask:
 
 
 def _file_state(path: Path) -> tuple[int, int] | None:
-    """Return size and time of change; None for a file that cannot be asked, which `load_clip` says itself."""
+    """Return size and time of change; None for a file that cannot be read, which `load_clip` reports."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

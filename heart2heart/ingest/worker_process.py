@@ -56,11 +56,11 @@ class WorkerProcess:
         self._seconds = limits.seconds
         # Spawned, not forked: the parent holds an open ledger and threads of its libraries.
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self._complaints = _StderrFile()
-        self._process = context.Process(target=_serve, args=(theirs, self._complaints, work, limits), daemon=True)
+        self.pipe, child_pipe = context.Pipe()
+        self._stderr = _StderrFile()
+        self._process = context.Process(target=_serve, args=(child_pipe, self._stderr, work, limits), daemon=True)
         self._process.start()
-        theirs.close()
+        child_pipe.close()
 
     def submit(self, number: int, path: Path) -> None:
         """Hand over a file; the process takes it up when those before are done. A dead one is noticed on `receive`."""
@@ -94,23 +94,23 @@ class WorkerProcess:
         self._process.kill()
         self._process.join(_GRACE_S)
         self.pipe.close()
-        self._complaints.close()
+        self._stderr.close()
 
     def exit_reason(self) -> str:
         """Return the code of the file that a process was working on when it died by itself."""
         self._process.join(_GRACE_S)
-        said = self._complaints.read()
+        output = self._stderr.read()
         return (
             StatusCode.FAILED_MEMORY
-            if any(words in said for words in _OUT_OF_MEMORY_MESSAGES)
+            if any(words in output for words in _OUT_OF_MEMORY_MESSAGES)
             else StatusCode.FAILED_CRASHED
         )
 
 
 class _StderrFile:
-    """A file without a name in the place of a process's standard error; the parent looks into it after a death.
+    """A nameless file that receives the standard error of a process; the parent reads it after the process dies.
 
-    It keeps the codecs' lines off the terminal as well. A spawned process gets a handle of its own.
+    It also keeps the messages of codecs off the terminal. Each spawned process gets its own handle.
     """
 
     def __init__(self) -> None:
@@ -121,43 +121,43 @@ class _StderrFile:
         return _InheritedStderr, (reduction.DupFd(self._handle),)
 
     def read(self) -> bytes:
-        """Return the last of what was written."""
+        """Return the last bytes that were written."""
         size = os.fstat(self._handle).st_size
         return os.pread(self._handle, _STDERR_TAIL_BYTES, max(0, size - _STDERR_TAIL_BYTES))
 
     def close(self) -> None:
-        """Forget the file; more than once does no harm."""
+        """Close the file; further calls do nothing."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
 
 class _InheritedStderr:
-    """The process's end of `_Complaints`."""
+    """The end of `_StderrFile` in the worker process."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
     def redirect(self) -> None:
-        """Let standard error of this process go there."""
+        """Redirect standard error of this process to the file."""
         os.dup2(self._handle.detach(), _STDERR)
 
     def truncate(self) -> None:
-        """Drop what was written about the file before."""
+        """Drop the messages about the previous file."""
         os.lseek(_STDERR, 0, os.SEEK_SET)
         os.ftruncate(_STDERR, 0)
 
 
-def _serve(pipe: Connection, complaints: _InheritedStderr, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
-    """Work on what comes through the pipe until the parent is gone; an interrupt is the parent's business."""
+def _serve(pipe: Connection, stderr: _InheritedStderr, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
+    """Process the paths from the pipe until the parent ends; the parent handles interrupts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    complaints.redirect()
+    stderr.redirect()
     limits.limit_memory()
     try:
         pipe.send(None)
         while True:
             path = pipe.recv()
-            complaints.truncate()
+            stderr.truncate()
             try:
                 reply: FileOutcome | Heart2HeartError = work(path)
             except MemoryError:

@@ -74,16 +74,16 @@ class ZipArchive:
 
     @staticmethod
     def stamp(path: Path) -> tuple[str | int, ...]:
-        """Return what tells the file at `path` from others, and from itself after a change.
+        """Return values that identify the file at `path` and its current version.
 
         Raises:
             DicomError: `failed:unreadable`.
         """
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError:
             raise DicomError("the zip file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
-        return os.fspath(path), found.st_size, found.st_mtime_ns
+        return os.fspath(path), status.st_size, status.st_mtime_ns
 
     @classmethod
     def open(cls, path: Path) -> ZipArchive:
@@ -95,14 +95,14 @@ class ZipArchive:
             raise DicomError("the zip file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
         return cls(descriptor, known_as)
 
-    def within(self, place: int) -> ZipArchive:
-        """Open the member at `place`, a zip file itself."""
+    def within(self, index: int) -> ZipArchive:
+        """Open the member at `index`, which is a zip file itself."""
         with tempfile.TemporaryFile() as file:
-            self.extract(place, file)
+            self.extract(index, file)
             file.flush()
             descriptor = os.dup(file.fileno())
         os.lseek(descriptor, 0, os.SEEK_SET)
-        return ZipArchive(descriptor, (*self.known_as, place))
+        return ZipArchive(descriptor, (*self.known_as, index))
 
     def close(self) -> None:
         """Close it."""
@@ -110,30 +110,30 @@ class ZipArchive:
         self._base.close()
 
     def files(self) -> Iterator[tuple[int, str]]:
-        """Yield place and name of every member that is no folder."""
-        for place, info in enumerate(self._infos):
+        """Yield index and name of every member that is not a folder."""
+        for index, info in enumerate(self._infos):
             if not info.is_dir():
-                yield place, info.filename
+                yield index, info.filename
 
-    def begins_with_magic(self, place: int) -> bool:
-        """Return whether a member seems to be a zip file; one that cannot be read does not."""
+    def begins_with_magic(self, index: int) -> bool:
+        """Return whether a member starts like a zip file; False if it cannot be read."""
         try:
-            self._check(self._infos[place])
-            with self._file.open(self._infos[place]) as member:
+            self._check(self._infos[index])
+            with self._file.open(self._infos[index]) as member:
                 return member.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         except (*_ZIP_ERRORS, DicomError):
             return False
 
-    def extract(self, place: int, out: IO[bytes]) -> None:
-        """Write the member at `place` to `out`, never more bytes than it declares.
+    def extract(self, index: int, out: IO[bytes]) -> None:
+        """Write the member at `index` to `out`, at most as many bytes as it declares.
 
         Raises:
-            DicomError: it is locked, declares too much, is packed in another manner, or fails its checksum.
-            NoSpaceError: there is no room for it.
+            DicomError: it is encrypted, declares too much, uses another compression, or fails its checksum.
+            NoSpaceError: the disk is full.
         """
-        if place >= len(self._infos):  # the file was changed since its members were listed
+        if index >= len(self._infos):  # the file was changed since its members were listed
             raise _damaged()
-        info = self._infos[place]
+        info = self._infos[index]
         self._check(info)
         try:
             with self._file.open(info) as member:

@@ -36,10 +36,10 @@ def is_loopback(host: str) -> bool:
 
 @contextmanager
 def require_extra(package: str) -> Iterator[None]:
-    """Name the remedy when `package`, imported in this block, is not installed.
+    """Raise an error with the remedy if `package`, imported in this block, is not installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not installed.
     """
     try:
         yield
@@ -50,7 +50,7 @@ def require_extra(package: str) -> Iterator[None]:
 
 @contextmanager
 def silence_network_logs() -> Iterator[None]:
-    """Mute the libraries' loggers: their lines quote addresses with UIDs, AE titles and tags of patients."""
+    """Silence the loggers of the network libraries, whose lines quote UIDs, AE titles and tags of patients."""
     loggers = [logging.getLogger(name) for name in _NETWORK_LOGGERS]
     before = [(logger.disabled, logger.propagate, logger.level) for logger in loggers]
     for logger in loggers:
@@ -96,8 +96,8 @@ class Credentials(Config):
             MissingInputError: no such file.
         """
         if path is None:
-            found = {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
-            return cls.parse(found, where="environment")
+            values = {key: environment[name] for key, name in _VARIABLES.items() if environment.get(name)}
+            return cls.parse(values, where="environment")
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             remedy = f"Run: chmod 600 {path}"
             raise ConfigError("others may read this file of credentials", where=path, remedy=remedy)
@@ -105,11 +105,11 @@ class Credentials(Config):
 
     @property
     def given(self) -> bool:
-        """Whether there is anything to send."""
+        """Whether there are credentials to send."""
         return self.user is not None or self.token is not None
 
     def auth(self) -> AuthBase | None:
-        """Return what `requests` puts on each request."""
+        """Return the authentication that `requests` adds to each request."""
         from requests.auth import AuthBase, HTTPBasicAuth
 
         if self.user is not None and self.password is not None:

@@ -74,8 +74,8 @@ class InstanceReference:
     uid: str = field(repr=False)
 
 
-_PAGE = 500  # results asked for at once
-_PIECE = 2**18  # bytes of an answer held at once
+_PAGE = 500  # results requested at once
+_PIECE = 2**18  # bytes of a response held at once
 _STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
 _BUSY = (429, 502, 503, 504)
@@ -92,11 +92,11 @@ class DicomWebClient:
         credentials: Sent with every request.
         authority: File of the certificate authority that signed the server's certificate, if the system lacks it.
         allow_http: Permit an unencrypted connection to another machine.
-        timeout: Seconds to wait for a connection, and between two bytes of an answer.
-        attempts: How often a request is made before the server counts as gone.
+        timeout: Seconds to wait for a connection, and between two bytes of a response.
+        attempts: Attempts at a request before the server counts as unreachable.
 
     Raises:
-        ConfigError: the address is none, holds credentials, or leads over an unencrypted network.
+        ConfigError: the address is invalid, holds credentials, or leads over an unencrypted network.
     """
 
     def __init__(
@@ -123,30 +123,30 @@ class DicomWebClient:
         self._session.close()
 
     def search(self, query: PacsQuery) -> list[InstanceReference]:
-        """Return every instance of the series that `query` asks for, sorted.
+        """Return every instance of the series that match `query`, sorted.
 
         Raises:
             RemoteError: the server cannot be reached, refuses, or does not speak DICOMweb.
         """
-        web, asked = self._client, {"Modality": query.modality}
-        found = []
+        web, modality = self._client, {"Modality": query.modality}
+        instances = []
         with self._translate_errors(), silence_network_logs():
             for study in _search_pages(
                 partial(web.search_for_studies, search_filters=query.filters()), _STUDY, self.url
             ):
-                in_study = partial(web.search_for_series, study, search_filters=asked)
+                in_study = partial(web.search_for_series, study, search_filters=modality)
                 for series in _search_pages(in_study, _SERIES, self.url):
                     in_series = partial(web.search_for_instances, study, series)
-                    found += [
+                    instances += [
                         InstanceReference(study, series, uid) for uid in _search_pages(in_series, _INSTANCE, self.url)
                     ]
-        return sorted(found)
+        return sorted(instances)
 
     def fetch(self, instance: InstanceReference, out: BinaryIO) -> bool:
-        """Write one instance to `out`, byte for byte as the server stores it.
+        """Write one instance to `out`, exactly as the server stores it.
 
         Returns:
-            False if the server has it no longer, keeps this one to itself, or cannot give it whole.
+            False if the server no longer has it, denies access to it, or cannot send it completely.
 
         Raises:
             RemoteError: the server does not answer, or refuses the credentials.
@@ -157,11 +157,11 @@ class DicomWebClient:
             out.seek(0)
             out.truncate()
             try:
-                with self._translate_errors(), silence_network_logs(), self._get(address) as answer:
-                    if not answer.ok and answer.status_code != _UNKNOWN:
+                with self._translate_errors(), silence_network_logs(), self._get(address) as response:
+                    if not response.ok and response.status_code != _UNKNOWN:
                         return False
-                    answer.raise_for_status()
-                    copy_part(answer.headers.get("Content-Type", ""), _pieces(answer), out)
+                    response.raise_for_status()
+                    copy_part(response.headers.get("Content-Type", ""), _pieces(response), out)
             except BrokenResponseError:
                 continue
             out.seek(128)
@@ -173,7 +173,7 @@ class DicomWebClient:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Turn what `requests` raises into one sentence; its own messages quote addresses with UIDs."""
+        """Translate the errors of `requests`, whose messages quote addresses with UIDs."""
         from requests.exceptions import HTTPError, InvalidJSONError, RequestException, SSLError
 
         try:
@@ -212,7 +212,7 @@ def _session(credentials: Credentials, authority: Path | None, attempts: int) ->
     from requests.adapters import HTTPAdapter
     from urllib3 import Retry
 
-    # A server's own wish for a pause is not followed: it may be hours.
+    # The Retry-After header of a server is ignored, because it may ask for hours.
     retry = Retry(
         attempts - 1,
         backoff_factor=0.3,
@@ -235,11 +235,11 @@ def _session(credentials: Credentials, authority: Path | None, attempts: int) ->
     return session
 
 
-def _pieces(answer: Response) -> Iterator[bytes]:
+def _pieces(response: Response) -> Iterator[bytes]:
     from requests.exceptions import RequestException
 
     try:
-        yield from answer.iter_content(_PIECE)
+        yield from response.iter_content(_PIECE)
     except RequestException:
         raise BrokenResponseError("the connection broke off") from None
 
@@ -264,21 +264,21 @@ class _Search(Protocol):
 
 
 def _search_pages(search: _Search, tag: str, url: str) -> list[str]:
-    """Return the UIDs that a search finds, page by page until a page brings nothing new.
+    """Return the UIDs that a search finds, page by page until a page holds no new UID.
 
-    A short page is not taken as the last: a server may give fewer results at once than it is asked for (PS3.18 section
+    A short page does not end the search, because a server may return fewer results than requested (PS3.18 section
     8.3.4.4).
     """
-    found: dict[str, None] = {}
+    uids: dict[str, None] = {}
     while True:
-        page = search(limit=_PAGE, offset=len(found))
+        page = search(limit=_PAGE, offset=len(uids))
         if not isinstance(page, list):
             raise _not_dicomweb(url)
-        before = len(found)
+        before = len(uids)
         for item in page:
             values = item.get(tag, {}).get("Value") if isinstance(item, dict) else None
             if not values or not isinstance(values[0], str):
                 raise _not_dicomweb(url)
-            found[values[0]] = None
-        if len(found) == before:
-            return list(found)
+            uids[values[0]] = None
+        if len(uids) == before:
+            return list(uids)

@@ -1,4 +1,4 @@
-"""Take the one part out of a `multipart/related` answer (PS3.18 section 8.7.3), a piece at a time, byte for byte."""
+"""Extracts the single part of a `multipart/related` response (PS3.18 section 8.7.3), in pieces, byte for byte."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import BinaryIO
 
-_LONGEST_HEAD = 2**16  # bytes before the part's content; more is no honest answer
+_LONGEST_HEAD = 2**16  # bytes, the limit for everything before the content of the part
 
 
 class BrokenResponseError(Exception):
-    """The answer is not one whole part, or was cut short."""
+    """The response is not one complete part, or was cut short."""
 
 
 def copy_part(content_type: str, pieces: Iterator[bytes], out: BinaryIO) -> None:
-    """Write the content of the answer's only part to `out`.
+    """Write the content of the only part of a response to `out`.
 
-    Memory is bounded by the size of a piece, whatever the size of the part. An answer of another type than
-    `multipart/related` is taken as the content itself.
+    The size of a piece limits the memory, whatever the size of the part. A response of another type than
+    `multipart/related` is the content itself.
 
     Args:
-        content_type: The answer's header of that name.
-        pieces: The answer's body.
-        out: Where the content goes.
+        content_type: Content-Type header of the response.
+        pieces: Body of the response.
+        out: File for the content.
 
     Raises:
-        BrokenAnswerError: the body ends before its closing boundary, or has no part or more than one.
+        BrokenResponseError: the body ends before its closing boundary, or has no part or more than one.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -41,7 +41,7 @@ def copy_part(content_type: str, pieces: Iterator[bytes], out: BinaryIO) -> None
 
 
 def _after_head(pieces: Iterator[bytes], mark: bytes) -> bytes:
-    """Return what was read beyond the part's head: the boundary, its header lines and an empty line."""
+    """Return the bytes read after the head of the part, which is the boundary, its header lines and an empty line."""
     held = b""
     for piece in pieces:
         held += piece
@@ -55,14 +55,14 @@ def _after_head(pieces: Iterator[bytes], mark: bytes) -> bytes:
 
 
 def _copy_body(held: bytes, pieces: Iterator[bytes], mark: bytes, out: BinaryIO) -> None:
-    """Write everything up to `mark`, which must close the answer."""
+    """Write everything before `mark`, which must end the response."""
     while True:
         end = held.find(mark)
         if end >= 0:
             out.write(held[:end])
             tail = held[end + len(mark) :]
             break
-        keep = len(mark) - 1  # the beginning of the mark may stand at the end of this piece
+        keep = len(mark) - 1  # this piece may end with the start of the mark
         out.write(held[: max(len(held) - keep, 0)])
         held = held[max(len(held) - keep, 0) :] + _next(pieces)
     while len(tail) < 2:

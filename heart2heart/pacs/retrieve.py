@@ -1,4 +1,4 @@
-"""Fetch instances from a DICOMweb server into a landing folder; stopped anywhere, run again, it goes on."""
+"""Fetches instances from a DICOMweb server into a spool folder; after a stop, the next run continues."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from heart2heart.progress import NoProgress, Progress
 
 @dataclass(frozen=True)
 class RetrieveSummary:
-    """What one pull did.
+    """Result of one retrieval.
 
     Attributes:
-        fetched: Instances written by this pull.
-        present: Instances that an earlier pull, or a receiver, had written.
-        refused: Instances that the server listed but did not give whole, or at which it broke off.
+        fetched: Instances written by this retrieval.
+        present: Instances that an earlier retrieval, or a receiver, had written.
+        refused: Instances that the server listed but did not send completely.
     """
 
     fetched: int
@@ -27,49 +27,49 @@ class RetrieveSummary:
 
 
 def retrieve(
-    server: DicomWebClient, instances: Sequence[InstanceReference], landing: Spool, *, progress: Progress | None = None
+    server: DicomWebClient, instances: Sequence[InstanceReference], spool: Spool, *, progress: Progress | None = None
 ) -> RetrieveSummary:
-    """Fetch `instances`, one file each, whatever is not in the landing folder yet.
+    """Fetch those of `instances` that are not in the spool folder yet, one file each.
 
     Args:
-        server: Where they are.
-        instances: What `Server.search` found.
-        landing: Where they go.
-        progress: Told the number of instances done, of `len(instances)`.
+        server: The DICOMweb server.
+        instances: Result of `DicomWebClient.search`.
+        spool: The spool folder.
+        progress: Gets the number of finished instances, of `len(instances)`.
 
     Raises:
-        RemoteError: the server is gone, or refuses the credentials, at two instances in a row: one alone may be what
-            breaks it. What was fetched stays.
-        NoSpaceError: the disk is full; what was fetched stays.
+        RemoteError: the server does not answer, or refuses the credentials, at two instances in a row (a single
+            instance may be the cause). Fetched instances are kept.
+        NoSpaceError: the disk is full. Fetched instances are kept.
     """
     progress = progress or NoProgress()
     fetched = present = refused = 0
     silent = False
-    for number, instance in enumerate(instances, start=1):
-        if landing.path(instance.uid).exists():
+    for count, instance in enumerate(instances, start=1):
+        if spool.path(instance.uid).exists():
             present += 1
         else:
             try:
-                given = _fetch(server, instance, landing)
+                complete = _fetch(server, instance, spool)
             except RemoteError:
                 if silent:
                     raise
-                given, silent = False, True
+                complete, silent = False, True
             else:
                 silent = False
-            fetched += given
-            refused += not given
-        progress.update(number, f"{fetched} fetched")
+            fetched += complete
+            refused += not complete
+        progress.update(count, f"{fetched} fetched")
     return RetrieveSummary(fetched, present, refused)
 
 
 class _InstanceRefusedError(Exception):
-    """Leaves the block of an atomic write without its file."""
+    """Leaves the block of an atomic write without writing the file."""
 
 
-def _fetch(server: DicomWebClient, instance: InstanceReference, landing: Spool) -> bool:
+def _fetch(server: DicomWebClient, instance: InstanceReference, spool: Spool) -> bool:
     try:
-        with landing.open_writer(landing.path(instance.uid)) as handle:
+        with spool.open_writer(spool.path(instance.uid)) as handle:
             if not server.fetch(instance, handle):
                 raise _InstanceRefusedError
     except _InstanceRefusedError:

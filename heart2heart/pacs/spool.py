@@ -1,4 +1,4 @@
-"""The landing folder: raw DICOM on its way to `ingest`, identity still inside the files but not in their names."""
+"""The spool folder: raw DICOM files for `ingest`, with identity in the files but not in their names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from heart2heart.utils import atomic_path, is_temporary
 
 
 class Spool:
-    """A folder of mode 0700 whose files (mode 0600) are named by keyed hash; get it from `Landing.open`.
+    """A folder of mode 0700 whose files (mode 0600) are named by keyed hash; get it from `Spool.open`.
 
-    A file is either absent or whole and flushed to the disk: it is written under a temporary name that `ingest` leaves
-    out, then renamed, and the rename itself is flushed.
+    A file is either absent or complete and flushed to the disk. It is written under a temporary name that `ingest`
+    ignores, then renamed, and the rename itself is flushed.
     """
 
     def __init__(self, folder: Path, key: Key) -> None:
@@ -30,12 +30,12 @@ class Spool:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, key: Path) -> Iterator[Spool]:
-        """Make or enter the folder; one process at a time writes to it.
+        """Create or open the folder; one process at a time writes to it.
 
-        What an earlier process had not finished writing is removed.
+        Unfinished files of an earlier process are removed.
 
         Args:
-            folder: The landing folder, outside any store.
+            folder: The spool folder, outside any store.
             key: The key file, made on first use; outside the folder.
 
         Raises:
@@ -67,7 +67,7 @@ class Spool:
 
     @contextmanager
     def open_writer(self, path: Path) -> Iterator[BinaryIO]:
-        """Yield a handle to write and read; when the block ends without an error, the file at `path` is on the disk.
+        """Yield a handle for writing and reading; the file is at `path` once the block ends without an error.
 
         Raises:
             NoSpaceError: the disk filled up.
@@ -77,10 +77,10 @@ class Spool:
         self._flush_names()
 
     def store(self, uid: str, content: bytes) -> bool:
-        """Put one instance on the disk; return whether it was new.
+        """Write one instance to the disk; return whether it is new.
 
-        The same instance once more changes nothing. Other bytes under a UID that is there already, which the standard
-        forbids and faulty machines send, get a name of their own: nothing received is overwritten.
+        The same instance again changes nothing. Different bytes with a known UID, which the standard forbids but faulty
+        machines send, are written under another name, so that no received instance is overwritten.
 
         Raises:
             NoSpaceError: the disk filled up.

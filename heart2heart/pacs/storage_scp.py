@@ -1,4 +1,4 @@
-"""Take instances by C-STORE (PS3.4 annex B): an SCP that acknowledges only what is flushed to the disk."""
+"""Receives instances by C-STORE (PS3.4 annex B): an SCP that acknowledges instances once they are on the disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TICK = 0.1  # seconds
 
 
 class ReceiveSettings(Config):
-    """Where the receiver listens, and to whom."""
+    """Address of the receiver, and the callers that it accepts."""
 
     bind: str = "127.0.0.1"
     """Address to listen at; `0.0.0.0` is every one of this machine. Beyond loopback, `allow` must name the callers."""
@@ -59,13 +59,13 @@ class ReceiveSettings(Config):
 
 @dataclass(frozen=True)
 class ReceiveSummary:
-    """What one receiver took.
+    """Result of one receiver.
 
     Attributes:
         stored: Instances written and acknowledged.
-        again: Instances acknowledged that were there already, the same bytes.
+        again: Instances acknowledged that were already there with the same bytes.
         failed: Instances not acknowledged, because the disk was full or could not be written.
-        refused: Callers turned away, by AE title.
+        refused: Callers refused by AE title.
     """
 
     stored: int
@@ -75,18 +75,18 @@ class ReceiveSummary:
 
 
 def receive(
-    landing: Spool,
+    spool: Spool,
     settings: ReceiveSettings,
     *,
     stop: threading.Event,
     ready: Callable[[str, int], None],
 ) -> ReceiveSummary:
-    """Listen and write what comes, undecoded, until `stop` is set; then end callers in peace, or after the grace.
+    """Listen and write incoming instances undecoded until `stop` is set; then wait for callers, at most the grace time.
 
     Args:
-        landing: Where instances go.
-        settings: Where to listen, and to whom.
-        stop: Set it, from a signal handler for instance, to end.
+        spool: The spool folder.
+        settings: Address to listen at, and accepted callers.
+        stop: Set it to stop, for instance from a signal handler.
         ready: Called with address and port once callers are served.
 
     Raises:
@@ -101,7 +101,7 @@ def receive(
 
     def store(event: Event) -> int:
         try:
-            new = landing.store(str(event.file_meta.MediaStorageSOPInstanceUID), event.encoded_dataset())
+            new = spool.store(str(event.file_meta.MediaStorageSOPInstanceUID), event.encoded_dataset())
         except NoSpaceError:
             counts["failed"] += 1
             return _OUT_OF_RESOURCES

@@ -1,4 +1,4 @@
-"""Which frames of a clip are kept: a rule with a name, so that it can be written down and repeated."""
+"""Rules that choose the frames of a clip to keep, each with a name that is recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class FrameRule:
-    """One rule.
+    """One rule for choosing frames.
 
     Attributes:
         name: `all`, `every`, `even` or `ed_es`.
@@ -50,11 +50,11 @@ class FrameRule:
         return "all" if self.name == "all" else f"{self.name}:{self.number}"
 
     def choose(self, n: int, tagged: Collection[int] = ()) -> npt.NDArray[np.int64]:
-        """Return the kept positions of a clip of `n` frames, ascending, at least one when `n` is above zero.
+        """Return the positions to keep in a clip of `n` frames, int64, ascending, at least one if `n` is above zero.
 
-        `even:K` cuts the clip in K equal parts and takes the middle of each, so the first and last frames, which are
-        often frozen or doubled, are no more likely than others; a clip of at most K frames is kept whole. `ed_es:K`
-        keeps the tagged frames, all of them; a clip without any is kept by `even:K`.
+        `even:K` divides the clip into K equal parts and takes the middle of each, because the first and last frames are
+        often frozen or doubled. A clip of at most K frames is kept whole. `ed_es:K`
+        keeps all tagged frames; a clip without any is treated as `even:K`.
 
         Args:
             n: Frames in the clip.

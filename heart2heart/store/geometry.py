@@ -1,6 +1,6 @@
-"""Named, versioned geometries: how a decoded picture becomes one square frame.
+"""Named, versioned geometries: how a decoded picture becomes a square frame.
 
-`tmed2` repeats the manner of the TMED-2 data set (fix_a_step, section "TMED-2 on disk"): grayscale, longest side N,
+`tmed2` follows the TMED-2 data set (fix_a_step, section "TMED-2 on disk"): grayscale, longest side N,
 zero-padding at the bottom and the right only. `centred` pads on all sides.
 """
 
@@ -14,7 +14,7 @@ from heart2heart.errors import StoreError, UnknownNameError
 VERSIONS = {"tmed2": 1, "centred": 1}
 """Current version of each geometry. A change of pixels is a new version, and so another store.
 
-Version 1 reduces by 1, 2, 4 or 8 while decoding, averages whole blocks where two and more still meet in a frame pixel,
+Version 1 reduces by 1, 2, 4 or 8 while decoding, averages whole blocks where a frame pixel still covers two or more,
 and interpolates once.
 """
 
@@ -59,7 +59,7 @@ class Geometry:
             raise StoreError(f"frame size {self.size} is out of range", remedy="Choose 8 to 1024 pixels")
 
     def letterbox(self, height: float, width: float) -> ContentRect:
-        """Return where a picture of the given physical extent goes: the longest side becomes N, the rest is padding.
+        """Return the position of a picture of the given physical extent; its longest side becomes N, the rest padding.
 
         Args:
             height: Extent down the rows, any unit, above zero.

@@ -1,8 +1,8 @@
 """Near-duplicate frames: pairs that show the same picture, by difference hash and then by pixel correlation.
 
 A 64-bit difference hash is cut into four 16-bit bands; two hashes within Hamming distance 3 agree in at least one band
-(pigeonhole), so candidates are found by sorting, not by comparing all pairs. A low-dimensional descriptor rules most
-candidates out; the others are confirmed on the pixels, block by block.
+(pigeonhole), so candidates are found by sorting, not by comparing all pairs. A low-dimensional descriptor excludes
+most candidates; the pixels confirm the others, block by block.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from heart2heart.store.frame_store import Frames
 MIN_CORRELATION = 0.98
 """Pixel correlation at which two frames count as the same picture."""
 
-_CELLS = 8  # a side of the sketch
+_CELLS = 8  # block means per side of a descriptor
 _READ = 4096  # frames read at a time
 _ROUNDING = 1e-4  # what float32 may add to a squared distance
 
 
 class DescriptorCache:
-    """Sketches of frames, made when they are first asked for.
+    """Descriptors of frames, computed on first use.
 
-    A sketch is the orthogonal projection of the frame, centred and of unit length, on 8 x 8 block means. A projection
-    shortens distances, so the correlation r of two frames is at most `1 - |a - b|^2 / 2` for their sketches a and b: a
-    pair that the sketches rule out is ruled out for certain.
+    A descriptor is the orthogonal projection of the frame, centred and of unit length, on 8 x 8 block means. A projection
+    shortens distances, so the correlation r of two frames is at most `1 - |a - b|^2 / 2` for their descriptors a and b.
+    A pair that the descriptors rule out is therefore no duplicate.
 
     Args:
         rows: int64 `(n,)`, rows of the frames in `stores`.
@@ -38,14 +38,14 @@ class DescriptorCache:
     def __init__(self, rows: npt.NDArray[np.int64], stores: Frames) -> None:
         self._rows, self._stores = rows, stores
         self._made = np.zeros(len(rows), bool)
-        self._sketch = np.empty((len(rows), _CELLS * _CELLS), np.float32)
+        self._descriptors = np.empty((len(rows), _CELLS * _CELLS), np.float32)
 
     def may_match(self, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Say which pairs `(m, 2)` of positions may correlate by `MIN_CORRELATION`, bool `(m,)`."""
+        """Return which pairs `(m, 2)` of positions may correlate by `MIN_CORRELATION`, bool `(m,)`."""
         self._make(np.unique(pairs))
-        apart = self._sketch[pairs[:, 0]]
-        apart -= self._sketch[pairs[:, 1]]
-        # A picture of one gray is nan: it correlates with nothing.
+        apart = self._descriptors[pairs[:, 0]]
+        apart -= self._descriptors[pairs[:, 1]]
+        # The descriptor of a picture of one gray is nan: it correlates with nothing.
         near: npt.NDArray[np.bool_] = np.einsum("ij,ij->i", apart, apart) <= 2 * (1 - MIN_CORRELATION) + _ROUNDING
         return near
 
@@ -54,7 +54,7 @@ class DescriptorCache:
         new = new[np.argsort(self._rows[new], kind="stable")]
         for start in range(0, len(new), _READ):
             part = new[start : start + _READ]
-            self._sketch[part] = descriptor(self._stores.read(self._rows[part]))
+            self._descriptors[part] = descriptor(self._stores.read(self._rows[part]))
         self._made[new] = True
 
 
@@ -70,17 +70,17 @@ def descriptor(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     flat = frames.reshape(len(frames), -1).astype(np.float32)
     squares = np.einsum("ij,ij->i", flat, flat, dtype=np.float64)[:, None]
     length = np.sqrt(np.maximum(squares - size**2 * mean**2, 0))
-    made = np.full(sums.shape, np.nan, np.float32)
+    projected = np.full(sums.shape, np.nan, np.float32)
     # A single pixel one gray level off gives a length of about 1: below a half the frame is of one gray.
-    np.divide((sums - pixels * mean) / np.sqrt(pixels), length, out=made, where=length > 0.5, casting="same_kind")
-    return made
+    np.divide((sums - pixels * mean) / np.sqrt(pixels), length, out=projected, where=length > 0.5, casting="same_kind")
+    return projected
 
 
 def pair_correlations(
     pairs: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], stores: Frames, *, batch: int = 2048
 ) -> npt.NDArray[np.float64]:
     """Return the Pearson correlation of the pixels of each pair of positions in `rows`, float64 `(m,)`."""
-    found = np.empty(len(pairs))
+    correlations = np.empty(len(pairs))
     for start in range(0, len(pairs), batch):
         part = pairs[start : start + batch]
         left, right = (stores.read(rows[part[:, side]]).reshape(len(part), -1).astype(np.float64) for side in (0, 1))
@@ -88,8 +88,8 @@ def pair_correlations(
         right -= right.mean(axis=1, keepdims=True)
         norm = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
         product = (left * right).sum(axis=1)
-        found[start : start + batch] = np.where(norm > 0, product / np.maximum(norm, 1e-12), 0.0)
-    return found
+        correlations[start : start + batch] = np.where(norm > 0, product / np.maximum(norm, 1e-12), 0.0)
+    return correlations
 
 
 Ints = npt.NDArray[np.int64]
@@ -158,17 +158,19 @@ def find_near_duplicates(
     Returns:
         The confirmed pairs, int64 `(m, 2)`, sorted, and the number of candidates that were compared by pixels.
     """
-    sketches = DescriptorCache(rows, stores)
-    found: list[Ints] = []
+    descriptors = DescriptorCache(rows, stores)
+    confirmed_pairs: list[Ints] = []
     compared = confirmed = 0
     for block in candidate_pairs(hashes, groups):
         for start in range(0, len(block), _PAIRS):
             pairs = block[start : start + _PAIRS]
             compared += len(pairs)
-            pairs = pairs[sketches.may_match(pairs)]
+            pairs = pairs[descriptors.may_match(pairs)]
             pairs = pairs[pair_correlations(pairs, rows, stores) >= MIN_CORRELATION]
-            found.append(pairs)
+            confirmed_pairs.append(pairs)
             confirmed += len(pairs)
             if max_pairs is not None and confirmed >= max_pairs:
-                return np.unique(np.concatenate(found), axis=0), compared
-    return (np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)), compared
+                return np.unique(np.concatenate(confirmed_pairs), axis=0), compared
+    return (
+        np.unique(np.concatenate(confirmed_pairs), axis=0) if confirmed_pairs else np.empty((0, 2), np.int64)
+    ), compared

@@ -1,7 +1,7 @@
-"""Official splits: who trains, validates and tests by a data set's own word, kept beside the frames of a store.
+"""Official splits: the training, validation and test sets that a data set publishes, kept in its store.
 
-A row says the role of one clip in one split. It is the source's word, not ours: `splits.official` freezes it into a
-manifest, which is then certified like any other.
+A row holds the role of one clip in one split. `splits.official` freezes it into a manifest, which is then certified
+like any other split.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a single frame says about itself: a quality from 0 to 1 and a hash that near-duplicates share."""
+"""Two measures of a single frame: a quality from 0 to 1, and a hash that near-duplicates share."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) 
     return np.sqrt(contrast * gradient / (gradient + _HALF_SHARPNESS)).astype(np.float32)
 
 
-def _spread(frames: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+def _spread(frames: npt.NDArray[np.uint8], pixels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
     """Return the 95th less the 5th percentile of each frame, linearly interpolated."""
-    low, high = np.percentile(frames[:, places], (5, 95), axis=1)
+    low, high = np.percentile(frames[:, pixels], (5, 95), axis=1)
     return np.asarray(high - low, np.float64)
 
 
 def difference_hash(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Hash each frame to 64 bits: is a cell of an 8 x 9 grid of means darker than its right neighbour?
+    """Hash each frame to 64 bits, one for each cell of an 8 x 9 grid of means that is darker than its right neighbour.
 
     Frames that differ by gain, slight noise or recompression differ in few bits (count them with XOR).
 

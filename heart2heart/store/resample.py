@@ -1,12 +1,12 @@
-"""From source pixels to square frames in one resampling, in physical units.
+"""Resamples source pictures to square frames once, in physical units.
 
 A frame pixel covers `s` source pixels along each axis. The picture is first averaged over blocks of `round(s)` whole
 pixels (the antialiasing), then sampled once by linear interpolation at the centres of the frame pixels.
 
-SimpleITK says where in the picture each frame pixel's centre lies, from spacing and origin in one physical space, so
-unequal spacing becomes square pixels on the way. That is the same for all frames of a clip and separates into rows and
-columns, so it is asked once a clip; the frames themselves are interpolated by arrays, four times as fast as SimpleITK
-would one by one and equal to it within one gray level (docs/decisions/0002). Every operation is a single IEEE step in
+SimpleITK computes the position of each frame pixel in the picture from spacing and origin in physical space, so unequal
+spacing becomes square pixels. The positions are the same for all frames of a clip and separate into rows and columns, so
+they are computed once. NumPy then interpolates the frames, four times as fast as SimpleITK frame by frame and equal to
+it within one gray level (docs/decisions/0002). Every operation is a single IEEE step in
 float32, so the pixels are the same on every machine.
 """
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from heart2heart.store.geometry import Geometry
 
 Window = tuple[float, float, float, float]
-"""Left, top, right and bottom of what shall be seen, in source pixels from the corner; fractions allowed."""
+"""Left, top, right and bottom of the visible part, in source pixels from the corner; fractions allowed."""
 
 
 class Resampler:
@@ -32,7 +32,7 @@ class Resampler:
         width: Columns of a picture.
         geometry: Name and size of the frames.
         spacing: Physical size of a source pixel down the rows and along the columns, any one unit.
-        window: The part to be seen, when it does not begin or end with a whole pixel; by default all.
+        window: The visible part, if it does not start or end at a whole pixel; by default the whole picture.
     """
 
     def __init__(
@@ -45,14 +45,17 @@ class Resampler:
     ) -> None:
         left, top, right, bottom = window or (0.0, 0.0, float(width), float(height))
         (down, along), self._size = spacing, geometry.size
-        self._spot = spot = geometry.letterbox((bottom - top) * down, (right - left) * along)
-        self._blocks = (min(max(1, round(spot.step / down)), height), min(max(1, round(spot.step / along)), width))
+        self._content = content = geometry.letterbox((bottom - top) * down, (right - left) * along)
+        self._blocks = (
+            min(max(1, round(content.step / down)), height),
+            min(max(1, round(content.step / along)), width),
+        )
         rows, columns = height // self._blocks[0], width // self._blocks[1]
         self._rows = _neighbours(
-            _sample_positions(rows, down * self._blocks[0], top * down, bottom * down, spot.height), rows
+            _sample_positions(rows, down * self._blocks[0], top * down, bottom * down, content.height), rows
         )
         self._columns = _neighbours(
-            _sample_positions(columns, along * self._blocks[1], left * along, right * along, spot.width), columns
+            _sample_positions(columns, along * self._blocks[1], left * along, right * along, content.width), columns
         )
 
     def __call__(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -63,9 +66,11 @@ class Resampler:
         first, second, weight = self._columns
         values = _interpolate(values.take(first, axis=2), values.take(second, axis=2), weight)
         frames = np.zeros((len(pictures), self._size, self._size), np.uint8)
-        spot = self._spot
+        content = self._content
         # Means of gray levels lie within 0 and 255, so rounding cannot leave uint8.
-        frames[:, spot.top : spot.top + spot.height, spot.left : spot.left + spot.width] = np.rint(values, out=values)
+        frames[:, content.top : content.top + content.height, content.left : content.left + content.width] = np.rint(
+            values, out=values
+        )
         return frames
 
 
@@ -80,7 +85,7 @@ def _sample_positions(count: int, pitch: float, start: float, stop: float, size:
     sitk: Any = SimpleITK  # its functions carry no types
     ramp = sitk.GetImageFromArray(np.arange(count, dtype=np.float64)[None])
     ramp.SetSpacing((pitch, 1.0))
-    ramp.SetOrigin((pitch / 2, 0.0))  # the picture's corner is 0; a sample's place is its centre
+    ramp.SetOrigin((pitch / 2, 0.0))  # the picture's corner is 0; the position of a sample is its centre
     sampler = sitk.ResampleImageFilter()
     sampler.SetNumberOfThreads(1)  # the worker processes are the parallelism
     step = (stop - start) / size
@@ -93,11 +98,11 @@ def _sample_positions(count: int, pitch: float, start: float, stop: float, size:
 
 
 def _neighbours(
-    places: npt.NDArray[np.float32], count: int
+    positions: npt.NDArray[np.float32], count: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Return the two neighbours of each place and the weight of the second."""
-    first = np.clip(np.floor(places), 0, count - 1).astype(np.intp)
-    return first, np.minimum(first + 1, count - 1), (places - first).astype(np.float32)
+    """Return the two neighbours of each position and the weight of the second."""
+    first = np.clip(np.floor(positions), 0, count - 1).astype(np.intp)
+    return first, np.minimum(first + 1, count - 1), (positions - first).astype(np.float32)
 
 
 def _interpolate(

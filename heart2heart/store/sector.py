@@ -1,8 +1,9 @@
-"""Where in the picture the scan is: a mask estimated from intensity and motion over the clip.
+"""Estimates the sector, the area of the scan in the picture, from intensity and motion over the clip.
 
 Text, scales, bars and banners around a scan neither move nor fill an area; the scan does one or both. The estimate is
-the convex hull of what does, so that nothing of the scan is cut; it may keep an empty corner. Under the probe tissue
-may stand still for a whole clip: what is lit there, between the prolonged sides of the moving part, is kept as well.
+the convex hull of the moving or filled pixels, so that no part of the scan is cut; it may include an empty corner.
+Tissue under the probe may not move during a clip. Lit pixels there, between the extended sides of the moving part, are
+included as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _LIT = 8  # gray levels from the background that count as lit
 _MOVING = 1.5  # standard deviation over time, gray levels
 _DENSE_MOVING, _DENSE_LIT = 0.3, 0.45  # share of a cell that must be
 _FILLED = 0.5  # share of a row above the moving part that must be lit
-_LEAST = 0.12  # share of the picture below which the estimate is not believed
+_LEAST = 0.12  # share of the picture below which the estimate is rejected
 _BAND = 5.0  # a part longer than this many times its breadth is a banner or a bar
 
 
@@ -26,7 +27,7 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
         pictures: uint8 `(n, height, width)`: gray frames spread over one clip, cropped to the scan's region if known.
 
     Returns:
-        bool `(height, width)`, or None when nothing that could be a scan stands out.
+        bool `(height, width)`, or None when no area looks like a scan.
     """
     n, height, width = pictures.shape
     cell = max(1, -(-max(height, width) // _CELLS))
@@ -37,7 +38,7 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
         if evidence is not None:
             _add_near_field(evidence, pictures, cell)
     if evidence is None:
-        # Gaps are not closed here: between lines of text they are what tells text from tissue.
+        # Gaps are not closed here, because gaps between lines distinguish text from tissue.
         evidence = _convex_hull(_lit(pictures, cell))
     if evidence is None:
         return None
@@ -64,7 +65,7 @@ def _lit(pictures: npt.NDArray[np.uint8], cell: int, height: int | None = None) 
 
 
 def _add_near_field(hull: npt.NDArray[np.bool_], pictures: npt.NDArray[np.uint8], cell: int) -> None:
-    """Grow the hull of what moves upwards, row by row, while most between its prolonged sides is lit."""
+    """Extend the hull of moving pixels upwards, row by row, while most pixels between its extended sides are lit."""
     rows = np.flatnonzero(hull.any(axis=1))
     top, upper = int(rows[0]), rows[len(rows) // 8 : len(rows) // 2]  # above the eighth the hull rounds its corners
     if top == 0 or len(upper) < 4:
@@ -73,7 +74,7 @@ def _add_near_field(hull: npt.NDArray[np.bool_], pictures: npt.NDArray[np.uint8]
     left, right = np.polyfit(upper, starts, 1), np.polyfit(upper, ends, 1)
 
     def span(row: int) -> slice:
-        # Never wider than below: the sides of a scan draw together towards the probe.
+        # Never wider than below: the sides of a scan converge towards the probe.
         first, last = max(np.polyval(left, row), starts[0]), min(np.polyval(right, row), ends[0])
         return slice(int(np.ceil(first)), int(np.floor(last)) + 1)
 
@@ -128,10 +129,10 @@ def _convex_hull(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
         return None
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
-    for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+    for part, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
         tall, wide = rows.stop - rows.start, columns.stop - columns.start
         if max(tall, wide) > _BAND * min(tall, wide):
-            sizes[number] = 0
+            sizes[part] = 0
     if sizes.max() == 0:
         return None
     kept = np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()))

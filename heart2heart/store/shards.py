@@ -1,4 +1,4 @@
-"""Shards of a store: written and published whole, read, checked, and cleared of the files of a killed writer."""
+"""Shards of a store: writes, publishes, reads and checks them, and removes the files of killed writers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from heart2heart.errors import StoreError
 from heart2heart.schema.store import CLIPS, FRAMES, build_table, frame_id
 from heart2heart.utils import atomic_path, sha256_file
 
-TEMPORARY = ".*.tmp"  # the names of `files.atomic_path`
+TEMPORARY = ".*.tmp"  # the names of temporary files of `utils.atomic_path`
 
 
 def read_table(path: Path) -> pa.Table:
@@ -54,7 +54,7 @@ def unreadable_file(path: Path) -> StoreError:
 
 
 def shard_faults(root: Path, shard: str) -> Iterator[str]:
-    """Yield what is wrong with one shard of the store at `root`; its pixels and tables are read whole."""
+    """Yield the faults of one shard of the store at `root`; all of its pixels and tables are read."""
     try:
         clips = root / "clips" / f"{shard}.parquet"
         rows = rows_digest(read_table(clips))

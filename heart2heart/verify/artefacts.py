@@ -1,4 +1,4 @@
-"""Everything that a file holds: its name, its raw bytes, and what they say once unpacked or decoded."""
+"""Lists the contents of a file: its name, its raw bytes, and the decoded or unpacked forms of them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
 
 _READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-_IN_MEMORY = 16 * 2**20  # bytes; what is unpacked to more goes through a temporary file
+_IN_MEMORY = 16 * 2**20  # bytes; larger members are unpacked to a temporary file
 _MAX_DEPTH = 5  # archives within archives
-_DEFERRED = 16 * 2**20  # bytes; a longer DICOM element is searched as it stands only
+_DEFERRED = 16 * 2**20  # bytes; of a longer DICOM element only the raw bytes are searched
 _ROWS = 2**16
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """One thing in a file.
+    """One content of a file.
 
     Attributes:
-        location: Where in the file, such as `raw bytes` or `column patient`.
+        location: Location in the file, such as `raw bytes` or `column patient`.
         blocks: UTF-8 text, or bytes, in consecutive blocks. Read them once, before the next artefact is requested.
-        binary: Whether they are bytes that are not text.
+        binary: Whether the bytes are not text.
     """
 
     location: str
@@ -47,14 +47,14 @@ class Artefact:
 
 
 def read_artefacts(path: Path, name: str) -> Iterator[Artefact]:
-    """Yield what a file holds, its `name` first; memory does not grow with the file."""
+    """Yield the contents of a file, its `name` first; memory does not grow with the file."""
     yield Artefact("file name", (name.encode("utf-8", "surrogateescape"),))
     with path.open("rb") as handle:
         yield from _unpacked(handle, path, 0)
 
 
 def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Artefact]:
-    """Yield the bytes of `handle` and what they decode to, by its first bytes, whatever the file is called."""
+    """Yield the bytes of `handle` and their decoded forms; the first bytes, not the file name, decide the format."""
     first = handle.read(4096)
     packed = b"\0" in first or first[:4] in (b"PAR1", b"PK\x03\x04") or first[:2] == b"\x1f\x8b"
     yield Artefact("raw bytes", read_blocks(handle), packed)
@@ -77,7 +77,7 @@ def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Arte
             yield Artefact("decoded HTML", unescaped_html(read_blocks(handle)))
             yield Artefact("embedded files", embedded_files(read_blocks(handle)), binary=True)
     except (*_READ_ERRORS, sqlite3.Error, zipfile.BadZipFile, zlib.error):
-        return  # what cannot be decoded was still searched as it stands
+        return  # the raw bytes were searched already
 
 
 def _parquet(handle: IO[bytes]) -> Iterator[Artefact]:
@@ -119,7 +119,7 @@ def _zip(handle: IO[bytes], depth: int) -> Iterator[Artefact]:
 
 
 def _member(plain: IO[bytes], location: str, depth: int) -> Iterator[Artefact]:
-    """Unpack one member to where it can be read more than once."""
+    """Unpack one member to a temporary file, so that it can be read more than once."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         shutil.copyfileobj(plain, copy, _IN_MEMORY // 4)
         copy.seek(0)

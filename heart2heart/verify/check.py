@@ -1,4 +1,4 @@
-"""The whole check over stores, books, runs, reports, logs and clean copies."""
+"""Checks stores, label stores, runs, reports, logs and clean copies for identities."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from heart2heart.verify.patterns import PatternSearcher, build_patterns, match_d
 
 
 class IdentityFoundError(Heart2HeartError, ValueError):
-    """Something that left the door still says who a patient was."""
+    """An output still identifies a patient."""
 
 
 @dataclass(frozen=True)
 class IdentityFinding:
-    """One kind of identity in one place; never the identity itself.
+    """One kind of identity at one location, without the identity itself.
 
     Attributes:
-        file: The output file; where its name is itself a finding, its number in the order of the search.
+        file: The output file; if its name is itself a finding, its number in the order of the search.
         location: Where in the file.
         kind: Kind of identity.
-        count: How often.
+        count: Number of occurrences.
     """
 
     file: str
@@ -40,7 +40,7 @@ class IdentityFinding:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """What was searched, and what was found.
+    """The searched files, and the findings.
 
     Attributes:
         files: Number of files.
@@ -58,15 +58,15 @@ class VerificationResult:
 
 
 def verify(
-    outputs: Sequence[Path], wanted: Identities, *, read_margins: bool = False, progress: Progress | None = None
+    outputs: Sequence[Path], identities: Identities, *, read_margins: bool = False, progress: Progress | None = None
 ) -> VerificationResult:
     """Search every byte of `outputs` for identities.
 
     Args:
-        outputs: Files or folders: stores, label books, splits, runs, predictions, reports, logs, clean DICOM.
-        wanted: What to look for.
+        outputs: Files or folders: stores, label stores, splits, runs, predictions, reports, logs, clean DICOM.
+        identities: Identities to search for.
         read_margins: Read the margins of DICOM files, and a sample of the pictures of stores, with tesseract.
-        progress: Told the number of files that are finished.
+        progress: Gets the number of finished files.
 
     Raises:
         MissingInputError: an output does not exist, or there is no file.
@@ -76,52 +76,52 @@ def verify(
     files = list(_files(outputs))
     if not files:
         raise MissingInputError("no file to search", where=", ".join(map(str, outputs)))
-    compare = bool(wanted.headers) and profile_available()
-    searcher, findings = PatternSearcher(build_patterns(wanted)), list[IdentityFinding]()
+    compare = bool(identities.headers) and profile_available()
+    searcher, findings = PatternSearcher(build_patterns(identities)), list[IdentityFinding]()
     size, copies = 0, 0
     days: set[datetime.date] = set()
-    for number, (path, name) in enumerate(files, start=1):
+    for count, (path, name) in enumerate(files, start=1):
         size += path.stat().st_size
-        shown = _displayed_name(searcher, name, number)
+        shown = _displayed_name(searcher, name, count)
         for artefact in read_artefacts(path, name):
-            blocks = scan_dates(artefact.blocks, days) if wanted.days and not artefact.binary else artefact.blocks
+            blocks = scan_dates(artefact.blocks, days) if identities.days and not artefact.binary else artefact.blocks
             findings += _search(searcher, artefact, blocks, shown)
         if _is_dicom(path):
             copies += 1
-            kept = Counter(unchanged_tags(path, wanted.headers)) if compare else Counter[str]()
+            kept = Counter(unchanged_tags(path, identities.headers)) if compare else Counter[str]()
             findings += [IdentityFinding(shown, tag, "unchanged header value", times) for tag, times in kept.items()]
-            seen = Counter(identities_in_margins(path, wanted)) if read_margins else Counter[str]()
+            seen = Counter(identities_in_margins(path, identities)) if read_margins else Counter[str]()
             findings += [
                 IdentityFinding(shown, "margin of the picture", f"{kind}, legible", n) for kind, n in seen.items()
             ]
-        progress.update(number, f"{len(findings)} findings")
+        progress.update(count, f"{len(findings)} findings")
     stores = stores_in(outputs) if read_margins else []
-    pictures = [read for root in stores for read in identities_in_store(root, wanted)]
+    pictures = [read for root in stores for read in identities_in_store(root, identities)]
     for shard, kinds in pictures:
         findings += [IdentityFinding(shard, "a kept picture", f"{kind}, legible", 1) for kind in kinds]
-    if same := match_dates(days, wanted.days):
+    if same := match_dates(days, identities.days):
         findings.append(IdentityFinding("(all files together)", "dates", "study dates, not moved", same))
-    done, left_out = _list_checks(wanted, copies, compare=compare, read_margins=read_margins)
+    done, left_out = _list_checks(identities, copies, compare=compare, read_margins=read_margins)
     if stores:
         done = (*done, f"kept pictures by tesseract ({len(pictures)} of {sum(map(count_clips, stores))} clips)")
     return VerificationResult(len(files), size, tuple(findings), done, left_out)
 
 
 def _list_checks(
-    wanted: Identities, copies: int, *, compare: bool, read_margins: bool
+    identities: Identities, copies: int, *, compare: bool, read_margins: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    done, left_out = ["every byte and every decoded value"], []
-    if wanted.days:
+    done, skipped = ["every byte and every decoded value"], []
+    if identities.days:
         done.append("study dates")
-    for made, name, why in (
+    for performed, name, why in (
         (compare, "headers against PS3.15 table E.1-1", "needs --archive and pip install 'heart2heart[verify]'"),
         (read_margins, "margins by tesseract", "needs --ocr"),
     ):
-        if made and copies:
+        if performed and copies:
             done.append(f"{name} ({copies} DICOM files)")
         else:
-            left_out.append(f"{name}: {why if copies else 'no DICOM file among the outputs'}")
-    return tuple(done), tuple(left_out)
+            skipped.append(f"{name}: {why if copies else 'no DICOM file among the outputs'}")
+    return tuple(done), tuple(skipped)
 
 
 def _files(outputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -131,18 +131,18 @@ def _files(outputs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         if root.is_file():
             yield root, root.name
         else:
-            found = sorted(path for path in root.rglob("*") if path.is_file())
-            yield from ((path, f"{root.name}/{path.relative_to(root)}") for path in found)
+            paths = sorted(path for path in root.rglob("*") if path.is_file())
+            yield from ((path, f"{root.name}/{path.relative_to(root)}") for path in paths)
 
 
 def _search(
     searcher: PatternSearcher, artefact: Artefact, blocks: Iterable[bytes], shown: str
 ) -> Iterator[IdentityFinding]:
-    found = searcher.search(blocks, binary=artefact.binary)
-    if found:
+    counts = searcher.search(blocks, binary=artefact.binary)
+    if counts:
         hidden = searcher.search([artefact.location.encode()], binary=False)
         location = "(name withheld)" if hidden else artefact.location
-        yield from (IdentityFinding(shown, location, kind, times) for kind, times in sorted(found.items()))
+        yield from (IdentityFinding(shown, location, kind, times) for kind, times in sorted(counts.items()))
 
 
 def _displayed_name(searcher: PatternSearcher, name: str, number: int) -> str:

@@ -1,8 +1,8 @@
-"""Clean copies held against the table of PS3.15 annex E (2026c), as the package dicom-anonymizer ships it.
+"""Compares clean copies with the table of PS3.15 annex E (2026c) in the package dicom-anonymizer.
 
 A tag that the Basic Profile removes, empties or replaces (X, Z, D, U and their combinations) must not carry a value
-that the same tag has in a file of the archive. What an option declared in (0012,0064) retains is left out: patient
-characteristics under 113108, and dates under 113107, which `verify.days` judges.
+that the same tag has in a file of the archive. Values that an option in (0012,0064) retains are left out: patient
+characteristics under 113108, and dates under 113107, which `verify.patterns` checks.
 """
 
 from __future__ import annotations

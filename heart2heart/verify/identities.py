@@ -1,4 +1,4 @@
-"""What is looked for: identities that were planted, or those of an archive, read from its own headers into memory."""
+"""The identities to search for: planted ones, or those in the headers of an archive, held in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Identities:
     """Identities by kind; they stay in memory and are never shown.
 
     Attributes:
-        exact: Pairs of kind and value, searched for wherever they may stand.
+        exact: Pairs of kind and value, searched for everywhere.
         days: Study dates of an archive. A shifted date may fall on one by chance, so these are judged together.
         headers: Values of each tag of the archive's files, by tag number, for the comparison of headers.
     """
@@ -40,7 +40,7 @@ class Identities:
     headers: dict[int, set[str]] = field(default_factory=dict, repr=False)
 
     def add(self, kind: str, value: str) -> None:
-        """Add one value; a short one is passed over."""
+        """Add one value; short values are skipped."""
         tidy = value.strip().strip("\0").strip()
         if len(tidy) >= _MIN_LENGTH:
             self.exact.add((kind, tidy))
@@ -60,16 +60,16 @@ def load_planted(path: Path) -> Identities:
         raise MissingInputError("no file of planted identities here", where=path) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError("this file cannot be read as CSV", where=path) from error
-    found = Identities()
-    for number, row in enumerate(rows, start=2):
+    identities = Identities()
+    for line, row in enumerate(rows, start=2):
         kind, value = row.get("kind") or "", (row.get("value") or "").strip()
         if kind not in IDENTITY_KINDS or len(value) < _MIN_LENGTH or (kind == "date" and _day(value) is None):
             remedy = f"Columns kind and value; kind is one of {', '.join(IDENTITY_KINDS)}; a date is YYYY-MM-DD"
-            raise ConfigError(f"line {number} is not an identity to look for", where=path, remedy=remedy)
-        found.add(kind, value)
-    if not found.exact:
+            raise ConfigError(f"line {line} is not an identity to look for", where=path, remedy=remedy)
+        identities.add(kind, value)
+    if not identities.exact:
         raise ConfigError("no identity to look for", where=path, remedy="Write at least one line under kind,value")
-    return found
+    return identities
 
 
 def collect_identities(archives: Sequence[Path]) -> Identities:
@@ -78,24 +78,24 @@ def collect_identities(archives: Sequence[Path]) -> Identities:
     Raises:
         MissingInputError: a path does not exist, or there is no DICOM file.
     """
-    found, files = Identities(), 0
+    identities, files = Identities(), 0
     for root in archives:
         if not root.exists():
             raise MissingInputError("no such file or folder", where=root)
-        found.add("path", str(root.absolute()))
+        identities.add("path", str(root.absolute()))
         for path in [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file()):
             try:
-                files += _read(path, found)
+                files += _read(path, identities)
             except _READ_ERRORS:
                 continue  # not DICOM, or damaged beyond its first elements
             if path != root and path.parent != root:
-                found.add("path", str(path.relative_to(root)))
+                identities.add("path", str(path.relative_to(root)))
     if not files:
         raise MissingInputError("no DICOM file found", where=", ".join(map(str, archives)))
-    return found
+    return identities
 
 
-def _read(path: Path, found: Identities) -> int:
+def _read(path: Path, identities: Identities) -> int:
     import warnings
 
     from pydicom import dcmread
@@ -110,9 +110,9 @@ def _read(path: Path, found: Identities) -> int:
                 values = [str(value) for value in _several(element.value)]
             except _READ_ERRORS:
                 continue
-            found.headers.setdefault(int(element.tag), set()).update(value for value in values if value)
+            identities.headers.setdefault(int(element.tag), set()).update(value for value in values if value)
             for value in values:
-                _sort(found, element.keyword, str(element.VR), value)
+                _sort(identities, element.keyword, str(element.VR), value)
     return 1
 
 
@@ -126,23 +126,23 @@ def _several(value: object) -> Iterator[object]:
         yield value
 
 
-def _sort(found: Identities, keyword: str, vr: str, value: str) -> None:
+def _sort(identities: Identities, keyword: str, vr: str, value: str) -> None:
     if vr == "PN":
-        found.add("name", value)
+        identities.add("name", value)
     elif vr == "UI" and not value.startswith("1.2.840.10008."):
-        found.add("uid", value)
+        identities.add("uid", value)
     elif vr in ("DA", "DT"):
         day = _day(value)
         if vr == "DT" and len(value) >= 14:
-            found.add("moment", value[:14])
+            identities.add("moment", value[:14])
         if day is not None and keyword == "PatientBirthDate":
-            found.add("date", day.isoformat())
+            identities.add("date", day.isoformat())
         elif day is not None:
-            found.days.add(day)
+            identities.days.add(day)
     elif keyword in _IDS:
-        found.add("id", value)
+        identities.add("id", value)
     elif keyword in _TEXTS:
-        found.add("text", value)
+        identities.add("text", value)
 
 
 def _day(value: str) -> datetime.date | None:

@@ -1,7 +1,7 @@
 """Reads the margins of clean copies, and a sample of a store's pictures, with tesseract.
 
 Stores are read straight from their shards, without the store's own code. The least level over a clip's frames is
-read: writing does not move, and tissue that moves is dark in it.
+read: text does not move, and moving tissue is dark in it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from heart2heart.verify.identities import Identities
 _BANDS = 10  # a strip above or below is this part of the picture's height
 _SIDE = 4  # a strip at the side is this part of the picture's width
 _ENLARGED = 3
-_FRAMES_PER_FILE = 5  # whose median shows what stands still
-_LIT = 60  # gray level without which a strip holds no writing
+_FRAMES_PER_FILE = 5  # whose median shows what does not move
+_LIT = 60  # gray level that a strip with text reaches
 _LONG = 6  # letters from which a word may differ in one and still be the word
 
 
@@ -41,20 +41,20 @@ def require_tesseract() -> None:
         raise ConfigError("tesseract is not installed", remedy=remedy)
 
 
-def identities_in_margins(path: Path, wanted: Identities) -> Iterator[str]:
+def identities_in_margins(path: Path, identities: Identities) -> Iterator[str]:
     """Yield the kind of each identity that can be read in the margins of one DICOM file.
 
     Raises:
         ConfigError: tesseract is not installed.
     """
     require_tesseract()
-    words = identity_words(wanted)
+    words = identity_words(identities)
     for strip in margin_tiles(still_picture(path)):
         yield from sorted(match_words(read_words(strip), words))
 
 
 def still_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """Return uint8 `(rows, columns)`: the median of up to five frames, in which writing stands out."""
+    """Return uint8 `(rows, columns)`: the median of up to five frames, in which text stands out."""
     from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array
 
@@ -71,7 +71,7 @@ def still_picture(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def margin_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the margin strips that hold anything bright: above, below, left and right, each half over the last."""
+    """Yield the margin strips that hold anything bright: above, below, left and right, each overlapping half of the one before."""
     rows, columns = picture.shape
     tall, wide = max(24, rows // _BANDS), max(48, columns // _SIDE)
     tops = [0, tall // 2, tall, rows - tall, rows - tall - tall // 2, rows - 2 * tall]
@@ -98,19 +98,19 @@ def read_words(strip: npt.NDArray[np.uint8]) -> set[str]:
     return split_words(done.stdout.decode("utf-8", "replace"))
 
 
-def identity_words(wanted: Identities) -> dict[str, str]:
-    """Return the words that would betray somebody, with the kind of identity they belong to."""
+def identity_words(identities: Identities) -> dict[str, str]:
+    """Return the words that identify somebody, with the kind of identity of each."""
     return {
         word: kind
-        for kind, value in wanted.exact
+        for kind, value in identities.exact
         if kind in ("name", "id", "date", "text")
         for word in split_words(value) | {re.sub(r"[^0-9A-Z]", "", value.upper())}
     }
 
 
-def match_words(found: set[str], words: dict[str, str]) -> set[str]:
-    """Return the kinds of the words that were read, one misread letter allowed in a long word."""
-    return {kind for word, kind in words.items() if any(_within_one_edit(word, other) for other in found)}
+def match_words(words_read: set[str], words: dict[str, str]) -> set[str]:
+    """Return the kinds of identity among the words that were read; a long word may have one misread letter."""
+    return {kind for word, kind in words.items() if any(_within_one_edit(word, other) for other in words_read)}
 
 
 def split_words(text: str) -> set[str]:
@@ -119,13 +119,13 @@ def split_words(text: str) -> set[str]:
 
 
 def _within_one_edit(word: str, other: str) -> bool:
-    """Tell whether one letter replaced, added or lost makes the two words one."""
+    """Tell whether the two words differ in at most one letter that is replaced, added or missing."""
     if word == other:
         return True
     short, long = sorted((word, other), key=len)
     if len(word) < _LONG or len(long) - len(short) > 1:
         return False
-    at = next((place for place, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    at = next((index for index, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     return short[at + (len(short) == len(long)) :] == long[at + 1 :]
 
 
@@ -137,26 +137,26 @@ _STEP, _STEPS = 40, 24  # gray levels between neighbours, and such neighbours th
 
 def stores_in(outputs: Sequence[Path]) -> list[Path]:
     """Return the stores among and below `outputs`."""
-    found = (about.parent for root in outputs if root.is_dir() for about in sorted(root.rglob("store.json")))
-    return [root for root in found if (root / "frames").is_dir()]
+    roots = (marker.parent for root in outputs if root.is_dir() for marker in sorted(root.rglob("store.json")))
+    return [root for root in roots if (root / "frames").is_dir()]
 
 
-def identities_in_store(root: Path, wanted: Identities) -> Iterator[tuple[str, list[str]]]:
+def identities_in_store(root: Path, identities: Identities) -> Iterator[tuple[str, list[str]]]:
     """Yield, for each sampled clip of one store, its shard and the kinds of identity that can be read in it.
 
     Raises:
         ConfigError: tesseract is not installed.
     """
     require_tesseract()
-    words = identity_words(wanted)
+    words = identity_words(identities)
     clips = _clips(root)
     chosen = np.unique(np.linspace(0, len(clips) - 1, min(_CLIPS, len(clips))).astype(int)).tolist()
     for number in chosen:
         shard, rows = clips[number]
         pictures = np.load(shard, mmap_mode="r", allow_pickle=False)
         kept = rows[np.unique(np.linspace(0, len(rows) - 1, _FRAMES_PER_CLIP).astype(int))]
-        found = {word for strip in text_tiles(pictures[kept].min(axis=0)) for word in read_words(strip)}
-        yield f"{root.name}/frames/{shard.name}", sorted(match_words(found, words))
+        words_read = {word for strip in text_tiles(pictures[kept].min(axis=0)) for word in read_words(strip)}
+        yield f"{root.name}/frames/{shard.name}", sorted(match_words(words_read, words))
 
 
 def count_clips(root: Path) -> int:
@@ -168,15 +168,15 @@ def _clips(root: Path) -> list[tuple[Path, npt.NDArray[np.int64]]]:
     """Return each clip's shard and rows in it."""
     import pyarrow.parquet as pq
 
-    found = []
+    clips = []
     for table in sorted((root / "frames").glob("*.parquet")):
         names = np.asarray(pq.read_table(table, columns=["clip"])["clip"].to_pylist())
-        found += [(table.with_suffix(".npy"), np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())]
-    return found
+        clips += [(table.with_suffix(".npy"), np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())]
+    return clips
 
 
 def text_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the strips with edges as sharp and as many as those of a word, each half over the last."""
+    """Yield the strips whose edges are as sharp and as many as those of a word, each overlapping half of the one before."""
     for top in range(0, max(1, picture.shape[0] - _TILE_HEIGHT // 2), _TILE_HEIGHT // 2):
         strip = picture[top : top + _TILE_HEIGHT]
         if int((np.abs(np.diff(strip.astype(np.int16), axis=1)) >= _STEP).sum()) >= _STEPS:

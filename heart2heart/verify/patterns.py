@@ -124,11 +124,11 @@ class PatternSearcher:
         wanted: The patterns.
     """
 
-    def __init__(self, wanted: set[IdentityPattern]) -> None:
+    def __init__(self, patterns: set[IdentityPattern]) -> None:
         self._by_anchor: dict[bytes, list[IdentityPattern]] = defaultdict(list)
-        for pattern in sorted(wanted, key=lambda pattern: pattern.raw):
+        for pattern in sorted(patterns, key=lambda pattern: pattern.raw):
             self._by_anchor[pattern.raw[:_ANCHOR]].append(pattern)
-        self._longest = max((len(pattern.raw) for pattern in wanted), default=_ANCHOR) + _BEFORE
+        self._longest = max((len(pattern.raw) for pattern in patterns), default=_ANCHOR) + _BEFORE
         self._known = np.zeros(2**_BITS, bool)
         anchors = np.frombuffer(b"".join(self._by_anchor), "<u4")
         self._known[_scatter(anchors)] = True

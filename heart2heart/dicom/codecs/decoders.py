@@ -1,8 +1,8 @@
-"""One pinned decoder a transfer syntax, and no other in its place.
+"""One pinned decoder for each transfer syntax, without a fallback.
 
-JPEG baseline goes straight from the fragment to libjpeg-turbo. Everything else goes through pydicom with a plugin by
-name. A decoder that is not installed is `failed:no_decoder` with the remedy: a silent fallback was seen to return a
-picture for a corrupt frame.
+libjpeg-turbo decodes JPEG baseline, pylibjpeg-rle decodes RLE Lossless, and pydicom decodes all other syntaxes with one
+named plugin each. If a decoder is not installed, the file ends as `failed:no_decoder` with the remedy. A silent
+fallback once returned a picture for a corrupt frame.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class TurboJpegDecoder:
-    """JPEG baseline by libjpeg-turbo. The codestream's own colour is trusted over the header's.
+    """JPEG baseline by libjpeg-turbo. The colour space of the codestream overrides the one in the header.
 
-    Gray is the luma plane itself: no colour is ever computed for it. A smaller picture is made in the DCT domain, from
-    the low frequencies of each 8 x 8 block; it differs from the mean of decoded blocks by a gray level or two.
+    A gray picture is the luma plane itself. A smaller picture is decoded from the low frequencies of each 8 x 8 DCT
+    block; it differs from the mean of decoded blocks by one or two gray levels.
     """
 
     def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
@@ -68,7 +68,7 @@ class TurboJpegDecoder:
 
 @dataclass(frozen=True)
 class ExtendedJpegDecoder:
-    """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `dicom.jpeg_extended`."""
+    """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `codecs.jpeg`."""
 
     def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
@@ -93,7 +93,7 @@ class RleDecoder:
 
 @dataclass(frozen=True)
 class PydicomDecoder:
-    """Any other syntax, by the pydicom plugin of that name.
+    """Any other syntax, by one named plugin of pydicom.
 
     Attributes:
         syntax: Transfer syntax UID.

@@ -41,13 +41,13 @@ def codestream_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def jpeg_precision(frame: bytes) -> int | None:
-    """Return the bits a sample that a JPEG or JPEG-LS codestream states (T.81 annex B.2.2), or None."""
+    """Return the bits per sample that a JPEG or JPEG-LS codestream states (T.81 annex B.2.2), or None."""
     at = _start_of_frame(frame)
     return None if at is None else frame[at + 4]
 
 
 def _start_of_frame(frame: bytes) -> int | None:
-    """Return where the first SOF marker segment of a JPEG begins, if its sizes are there."""
+    """Return the offset of the first SOF marker segment of a JPEG, or None if it is missing or cut."""
     if frame[:2] != b"\xff\xd8":
         return None
     at = 2
@@ -70,13 +70,13 @@ JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 
 def decode_12_bit(frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int) -> npt.NDArray[np.uint8]:
-    """Decode one gray frame of 12 bits; its upper 8 bits are kept.
+    """Decode one gray frame of 12 bits and keep the upper 8 bits of each sample.
 
     Args:
         frame: A JPEG stream of process 4 (ITU-T T.81), whose size agrees with the layout.
         layout: The declared layout.
         gray: Whether the picture is uint8 `(rows, columns)`, else RGB `(rows, columns, 3)`.
-        shrink: Both sides are divided by this, see `decode.Decoder`.
+        shrink: Both sides are divided by this, see `Decoder.decode`.
 
     Raises:
         DicomError: `failed:decode`, also when the header declares colour or 8 bits.
@@ -113,5 +113,5 @@ def _by_gdcm(frame: bytes, layout: ImagePixel) -> bytes:
     decoded = picture.GetBuffer()  # None when the stream is damaged
     if decoded is None:
         raise ValueError("the stream is damaged")
-    raw: bytes = decoded.encode("utf-8", "surrogateescape")  # the binding hands out bytes as text
+    raw: bytes = decoded.encode("utf-8", "surrogateescape")  # the binding returns bytes as text
     return raw
