@@ -26,8 +26,9 @@ _ROUNDING = 1e-4  # what float32 may add to a squared distance
 class DescriptorCache:
     """Descriptors of frames, computed on first use.
 
-    A descriptor is the orthogonal projection of the frame, centred and of unit length, on 8 x 8 block means. A projection
-    shortens distances, so the correlation r of two frames is at most `1 - |a - b|^2 / 2` for their descriptors a and b.
+    A descriptor is the orthogonal projection of the frame, centred and of unit length, on 8 x 8 block means. A
+    projection shortens distances, so the correlation r of two frames with descriptors a and b is at most
+    `1 - |a - b|^2 / 2`.
     A pair that the descriptors rule out is therefore no duplicate.
 
     Args:

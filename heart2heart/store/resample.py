@@ -4,8 +4,8 @@ A frame pixel covers `s` source pixels along each axis. The picture is first ave
 pixels (the antialiasing), then sampled once by linear interpolation at the centres of the frame pixels.
 
 SimpleITK computes the position of each frame pixel in the picture from spacing and origin in physical space, so unequal
-spacing becomes square pixels. The positions are the same for all frames of a clip and separate into rows and columns, so
-they are computed once. NumPy then interpolates the frames, four times as fast as SimpleITK frame by frame and equal to
+spacing becomes square pixels. The positions are the same for all frames of a clip and separate into rows and columns,
+so they are computed once. NumPy then interpolates the frames, four times as fast as SimpleITK frame by frame and equal to
 it within one gray level (docs/decisions/0002). Every operation is a single IEEE step in
 float32, so the pixels are the same on every machine.
 """

@@ -71,7 +71,7 @@ def still_picture(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def margin_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the margin strips that hold anything bright: above, below, left and right, each overlapping half of the one before."""
+    """Yield the margin strips that hold anything bright: above, below, left and right, with half overlap."""
     rows, columns = picture.shape
     tall, wide = max(24, rows // _BANDS), max(48, columns // _SIDE)
     tops = [0, tall // 2, tall, rows - tall, rows - tall - tall // 2, rows - 2 * tall]
@@ -176,7 +176,7 @@ def _clips(root: Path) -> list[tuple[Path, npt.NDArray[np.int64]]]:
 
 
 def text_tiles(picture: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield the strips whose edges are as sharp and as many as those of a word, each overlapping half of the one before."""
+    """Yield the strips whose edges are as sharp and as many as those of a word, with half overlap."""
     for top in range(0, max(1, picture.shape[0] - _TILE_HEIGHT // 2), _TILE_HEIGHT // 2):
         strip = picture[top : top + _TILE_HEIGHT]
         if int((np.abs(np.diff(strip.astype(np.int16), axis=1)) >= _STEP).sum()) >= _STEPS:
