@@ -59,7 +59,7 @@ class LabelConflictError(LabelError):
 
 
 class LabelStoreBusyError(LabelError):
-    """Another program holds the label book; nothing was written, and the same can be tried again."""
+    """Another program holds the label store; nothing was written, and the same can be tried again."""
 
 
 class SplitError(Heart2HeartError, ValueError):

@@ -1,4 +1,4 @@
-"""What the label book says of clips: which were read already, as what, and how long a reading takes."""
+"""What the label store says of clips: which were read already, as what, and how long a reading takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def labeled_clips(clips: Sequence[str], classes: Sequence[str], events: Sequence
     Args:
         clips: Pseudonyms, n.
         classes: Names of the classes.
-        events: Of the label book, in their order.
+        events: Of the label store, in their order.
 
     Returns:
         bool `(n,)` and int64 `(n,)`, -1 without a class.
@@ -50,7 +50,7 @@ def expected_seconds(guess: Ints, classes: Sequence[str], events: Sequence[Label
     Args:
         guess: Predicted class of each clip, int64 `(n,)`; -1 where unknown.
         classes: Names of the classes.
-        events: Of the label book.
+        events: Of the label store.
 
     Returns:
         Seconds, float64 `(n,)`.
@@ -65,7 +65,7 @@ def expected_seconds(guess: Ints, classes: Sequence[str], events: Sequence[Label
     ]
     if not timed:
         remedy = "Give a file of clip and cost, or leave --cost out"
-        raise LabelError("no reading in the label book says how long it took", remedy=remedy)
+        raise LabelError("no reading in the label store says how long it took", remedy=remedy)
     overall = float(np.median([seconds for _, seconds in timed]))
     medians = [overall]  # the last one is that of an unknown class: place -1
     for name in reversed(classes):

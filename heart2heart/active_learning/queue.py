@@ -95,7 +95,7 @@ def build_queue(
     Args:
         stores: The stores with the clips.
         settings: How to choose.
-        events: Of the label book, in their order; clips that were read are left out.
+        events: Of the label store, in their order; clips that were read are left out.
         model_outputs: The run; `random` alone does without.
         cost: `equal`, `time` (seconds that readings of the view took so far), or a file (`labels.read_costs`).
         find_duplicates: Finds frames of the same picture; None takes no clip for a repeat of another.
@@ -134,7 +134,7 @@ def build_queue(
     )
     _check_budget(pool, settings, "before near-duplicates are looked for")
     if method.needs_labels and not len(pool.labeled):
-        remedy = "Name the label book (--labels), or begin with --by typiclust or --by core_set"
+        remedy = "Name the label store (--labels), or begin with --by typiclust or --by core_set"
         raise ConfigError(f"the method {settings.by} needs clips labeled with a view of the run", remedy=remedy)
     if find_duplicates is not None:
         pool = replace(pool, duplicate_group=_duplicate_groups(stores, rows, owner, len(clips), find_duplicates))

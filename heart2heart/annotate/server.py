@@ -163,7 +163,7 @@ class AnnotationServer:
 
     Raises:
         RemoteError: the address is taken, or not of this machine.
-        ConfigError: the certificate cannot be used; the label book has other clips read twice than is asked for.
+        ConfigError: the certificate cannot be used; the label store has other clips read twice than is asked for.
     """
 
     def __init__(self, desk: Assignments) -> None:

@@ -30,12 +30,12 @@ class AnnotationSettings(Config):
     allow_http: bool = False
     """Permit tokens and frames to go unencrypted over a network."""
     double: float | None = Field(default=None, ge=0, le=1)
-    """Share of the clips that two raters read, each blind to the other and to the model. None: as the label book says,
+    """Share of the clips that two raters read, each blind to the other and to the model. None: as the label store says,
     0.2 for a new one."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """Chooses which clips are read twice. None: as the label book says; drawn by chance for a new one."""
+    """Chooses which clips are read twice. None: as the label store says; drawn by chance for a new one."""
     replan: bool = False
-    """Change what the label book says of `double` and `seed`."""
+    """Change what the label store says of `double` and `seed`."""
     suggest: bool = False
     """Show the model's suggestion of clips that are read once, but for a like share as are read twice."""
     modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)

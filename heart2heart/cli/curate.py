@@ -79,7 +79,7 @@ def curate(
 
 @raters.command("add")
 def raters_add(
-    name: Annotated[str, typer.Argument(help="As it is to stand in the label book.")],
+    name: Annotated[str, typer.Argument(help="Name to record in the label store.")],
     raters: RatersOption,
     adjudicator: Annotated[bool, typer.Option("--adjudicator", help="May decide disagreements.")] = False,
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long the token is accepted.")] = 90,

@@ -37,7 +37,7 @@ def deidentify(
 
 
 def verify_deid(
-    outputs: Annotated[list[Path], typer.Argument(help="Stores, label books, runs, reports, logs, clean DICOM.")],
+    outputs: Annotated[list[Path], typer.Argument(help="Stores, label stores, runs, reports, logs, clean DICOM.")],
     planted: Annotated[Path | None, typer.Option(help="CSV of identities to look for: kind, value.")] = None,
     archive: Annotated[
         list[Path] | None, typer.Option(help="The original DICOM, whose headers say what to look for.")

@@ -38,7 +38,7 @@ def labels_import(
     raters: Annotated[Path | None, typer.Option(help="File of raters; labels of anybody else are refused.")] = None,
     taxonomy_map: MapOption = None,
 ) -> None:
-    """Append labels to the label book, all of a file or none: docs/labels.md lists the forms.
+    """Append labels to the label store, all of a file or none: docs/labels.md lists the forms.
 
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
     """
@@ -124,11 +124,11 @@ def labels_agree(
 
 @labels.command("merge")
 def labels_merge(
-    out: Annotated[Path, typer.Argument(help="Label book to make.")],
-    parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Label books, or exports of their events.")],
+    out: Annotated[Path, typer.Argument(help="Label store to make.")],
+    parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Label stores, or exports of their events.")],
     taxonomy_map: MapOption = None,
 ) -> None:
-    """Join label books, or exports of their events, into a new book: nothing is lost, nothing is there twice.
+    """Join label stores, or exports of their events, into a new book: nothing is lost, nothing is there twice.
 
     Example: heart2heart labels merge all.db site_a.db site_b.csv
     """

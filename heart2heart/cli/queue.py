@@ -19,14 +19,14 @@ def queue(
     by: Annotated[str, typer.Option(help="Method; listed above.")],
     out: Annotated[Path, typer.Option(help="File to write, .parquet or .csv; `curate --queue` reads it.")],
     run: Annotated[Path | None, typer.Option(help="Finished run; only `random` does without.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label book; clips read already are left out.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label store; clips read already are left out.")] = None,
     earlier: Annotated[Path | None, typer.Option(help="Run of the round before, for `tod`.")] = None,
     per_patient: Annotated[int | None, typer.Option(min=1, help="Most clips of one patient.")] = None,
     spread: Annotated[
         bool, typer.Option("--spread", help="A second clip of a patient only when every patient has one.")
     ] = False,
     cost: Annotated[
-        str, typer.Option(help="equal; time (seconds by view, from the label book); or a file of clip and cost.")
+        str, typer.Option(help="equal; time (seconds by view, from the label store); or a file of clip and cost.")
     ] = "equal",
     spend: Annotated[
         float | None, typer.Option(help="Most that the clips may cost together; --budget is a limit then.")

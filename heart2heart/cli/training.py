@@ -63,7 +63,7 @@ def evaluate(
     store: StoreOption,
     out: Annotated[Path, typer.Option(help="Folder for predictions.parquet and metrics.json.")],
     split: Annotated[Path | None, typer.Option(help="The runs' split, if it has moved.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label book, for the names of the raters.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label store, for the names of the raters.")] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,

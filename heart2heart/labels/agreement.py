@@ -96,10 +96,9 @@ class ReadingMatrix:
         Raises:
             UnknownNameError: `unsure` or `unusable` is neither `missing` nor `word`.
         """
-        handling_of = {LabelAnswer.UNSURE: unsure, LabelAnswer.UNUSABLE: unusable}
         for handling in (unsure, unusable):
             if handling not in NON_VIEW_HANDLING:
-                raise UnknownNameError.among("way to count a reading without a view", handling, list(NON_VIEW_HANDLING))
+                raise UnknownNameError.among("handling of readings without a view", handling, list(NON_VIEW_HANDLING))
         excluded_values = {
             value
             for value, handling in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable))
@@ -253,18 +252,18 @@ class _PatientBootstrap:
     def __init__(
         self,
         statistics: Floats,
-        patients_of_units: npt.NDArray[np.str_] | None,
+        patient_of_unit: npt.NDArray[np.str_] | None,
         replicates: int,
-        stream: tuple[int | str, ...],
+        seed_and_names: tuple[int | str, ...],
     ) -> None:
         self.total = statistics.sum(0)
         self.patients, self.resampled = 0, None
-        if patients_of_units is not None and len(patients_of_units):
-            patients, patient_index = np.unique(patients_of_units, return_inverse=True)
+        if patient_of_unit is not None and len(patient_of_unit):
+            patients, patient_index = np.unique(patient_of_unit, return_inverse=True)
             self.patients = len(patients)
             sums = np.zeros((self.patients, *statistics.shape[1:]))
             np.add.at(sums, patient_index, statistics)
-            generator = random_stream(int(stream[0]), "agreement", *stream[1:])
+            generator = random_stream(int(seed_and_names[0]), "agreement", *seed_and_names[1:])
             weights = generator.multinomial(self.patients, np.full(self.patients, 1 / self.patients), size=replicates)
             self.resampled = np.tensordot(weights.astype(np.float64), sums, axes=1)
 
@@ -277,9 +276,9 @@ class _PatientBootstrap:
             note = "not estimable: no clip was read twice"
         elif np.isnan(value):
             note = (
-                "not estimable: all readings say the same"
+                "not estimable: all readings have the same value"
                 if template.view == ALL_VIEWS
-                else "not estimable: always said, or never"
+                else "not estimable: all readings or none have this value"
             )
         elif self.resampled is not None:
             resampled_values = measure(self.resampled)
@@ -287,7 +286,7 @@ class _PatientBootstrap:
             if self.patients < 2:
                 note = "no interval: one patient"
             elif len(usable) < _MIN_ESTIMABLE * len(resampled_values):
-                note = "no interval: too rare, many resamples are without it"
+                note = "no interval: the value is too rare, many resamples do not contain it"
             else:
                 low, high = (float(end) for end in np.quantile(usable, (_TAIL_PROBABILITY, 1 - _TAIL_PROBABILITY)))
         estimate = None if np.isnan(value) else value

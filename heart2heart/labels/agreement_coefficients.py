@@ -1,7 +1,7 @@
 """Agreement of raters corrected for chance: Cohen's and Fleiss' kappa, and Krippendorff's alpha, on nominal views.
 
-Each measure is a function of sums over units (clips or frames), so that resampling patients means weighing their sums.
-A measure is NaN where it is not estimable: nothing was read twice, or chance alone would agree always.
+Each coefficient is a function of sums over units (clips or frames), so that a bootstrap over patients only weights
+their sums. A coefficient is NaN where it is not estimable: no unit was read twice, or the agreement by chance is 1.
 
 Sources: J. Cohen, Educational and Psychological Measurement 20 (1960) 37-46; J. L. Fleiss, Psychological Bulletin 76
 (1971) 378-382; K. Krippendorff, "Computing Krippendorff's alpha-reliability" (2011).
@@ -19,10 +19,10 @@ def cohen_kappa(table: Floats) -> Floats:
     """Return Cohen's kappa of two raters.
 
     Args:
-        table: Units by the word of the first (axis -2) and of the second rater (axis -1), `(..., words, words)`.
+        table: Number of units by value of the first (axis -2) and second rater (axis -1), `(..., values, values)`.
 
     Returns:
-        `(...)`; a view alone is measured on `one_against_rest(table, view)`.
+        `(...)`. For the kappa of one view, pass `one_against_rest(table, view)`.
     """
     total = table.sum((-2, -1))
     observed = np.trace(table, axis1=-2, axis2=-1)
@@ -31,15 +31,15 @@ def cohen_kappa(table: Floats) -> Floats:
 
 
 def coincidences(counts: Floats) -> Floats:
-    """Return Krippendorff's coincidences of each unit; their sum over units is what `krippendorff_alpha` takes.
+    """Return Krippendorff's coincidence matrix of each unit; `krippendorff_alpha` takes their sum over units.
 
-    Each ordered pair of readings of a unit with m readings counts 1/(m-1); a unit read once says nothing.
+    Each ordered pair of readings of a unit with m readings counts 1/(m-1); a unit with one reading counts 0.
 
     Args:
-        counts: Readings by word, `(units, words)`.
+        counts: Number of readings by value, `(units, values)`.
 
     Returns:
-        `(units, words, words)`, symmetric.
+        `(units, values, values)`, symmetric.
     """
     readings = counts.sum(1)
     pairs = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(counts.shape[1])
@@ -48,41 +48,41 @@ def coincidences(counts: Floats) -> Floats:
 
 
 def krippendorff_alpha(table: Floats) -> Floats:
-    """Return Krippendorff's nominal alpha, for any number of raters and readings missing anywhere.
+    """Return Krippendorff's nominal alpha, for any number of raters and any missing readings.
 
     Args:
-        table: Summed `coincidences`, `(..., words, words)`.
+        table: Summed `coincidences`, `(..., values, values)`.
 
     Returns:
-        `(...)`; a view alone is measured on `one_against_rest(table, view)`.
+        `(...)`. For the alpha of one view, pass `one_against_rest(table, view)`.
     """
-    words = table.sum(-1)
-    total = words.sum(-1)
+    value_totals = table.sum(-1)
+    total = value_totals.sum(-1)
     differing = total - np.trace(table, axis1=-2, axis2=-1)
-    expected = total * total - (words * words).sum(-1)
+    expected = total * total - (value_totals * value_totals).sum(-1)
     return 1 - _ratio((total - 1) * differing, expected)
 
 
-def one_against_rest(table: Floats, word: int) -> Floats:
-    """Merge all words but one: `(..., words, words)` to `(..., 2, 2)`."""
-    mine = table[..., word, word]
-    row, column = table[..., word, :].sum(-1) - mine, table[..., :, word].sum(-1) - mine
-    rest = table.sum((-2, -1)) - mine - row - column
-    return np.stack([np.stack([mine, row], -1), np.stack([column, rest], -1)], -2)
+def one_against_rest(table: Floats, value: int) -> Floats:
+    """Merge all values but one: `(..., values, values)` to `(..., 2, 2)`."""
+    agreed = table[..., value, value]
+    row, column = table[..., value, :].sum(-1) - agreed, table[..., :, value].sum(-1) - agreed
+    rest = table.sum((-2, -1)) - agreed - row - column
+    return np.stack([np.stack([agreed, row], -1), np.stack([column, rest], -1)], -2)
 
 
 def fleiss_sums(counts: Floats) -> Floats:
-    """Return what Fleiss' kappa needs of each unit: readings by word, and their squares, `(units, 2, words)`."""
+    """Return the statistics for Fleiss' kappa: readings by value and their squares, `(units, 2, values)`."""
     return np.stack([counts, counts * counts], 1)
 
 
-def fleiss_kappa(sums: Floats, readings: int, word: int | None = None) -> Floats:
+def fleiss_kappa(sums: Floats, readings: int, value: int | None = None) -> Floats:
     """Return Fleiss' kappa of units that were each read equally often.
 
     Args:
-        sums: Summed `fleiss_sums`, `(..., 2, words)`.
-        readings: Of each unit, at least 2.
-        word: For the kappa of one word against the rest (Fleiss 1971, section 3); None for all.
+        sums: Summed `fleiss_sums`, `(..., 2, values)`.
+        readings: Number of readings of each unit, at least 2.
+        value: Index of the value that is compared with all others (Fleiss 1971, section 3); None compares all values.
 
     Returns:
         `(...)`.
@@ -90,20 +90,22 @@ def fleiss_kappa(sums: Floats, readings: int, word: int | None = None) -> Floats
     total = sums[..., 0, :].sum(-1)  # readings of all units
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = sums[..., 0, :] / total[..., None]
-        if word is None:
+        if value is None:
             observed = (sums[..., 1, :].sum(-1) / total - 1) / (readings - 1)
             expected = (shares * shares).sum(-1)
         else:
-            share = shares[..., word]
-            squares = sums[..., 1, word]
-            rest = readings * total - 2 * readings * sums[..., 0, word] + squares  # squares of all other words together
+            share = shares[..., value]
+            squares = sums[..., 1, value]
+            rest = (
+                readings * total - 2 * readings * sums[..., 0, value] + squares
+            )  # squares of all other values together
             observed = ((squares + rest) / total - 1) / (readings - 1)
             expected = share * share + (1 - share) ** 2
     return _ratio(observed - expected, 1 - expected)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    """Divide, NaN where the divisor is nothing but rounding."""
+    """Divide; NaN where the divisor is 0 up to rounding."""
     known = np.isfinite(below) & (np.abs(below) > 1e-12)
     out: Floats = np.full(np.shape(below), np.nan)
     return np.divide(above, below, out=out, where=known)

@@ -157,10 +157,10 @@ CONSENSUS_RULES: Mapping[str, ConsensusRule] = {
     "adjudicated": _per_target(_adjudicated),
     "dawid_skene": _dawid_skene,
 }
-"""`latest`: the last reading or decision. `single`: the last reading of the rater who read first. `unanimous`: the value
-that all readers gave. `majority`: the value that more than half of the readers gave. `adjudicated`: the adjudicator's
-decision, else the unanimous value. `dawid_skene`: the value with a probability above one half, once the errors of each
-rater are estimated from all readings."""
+"""`latest`: the last reading or decision. `single`: the last reading of the rater who read first. `unanimous`: the
+value that all readers gave. `majority`: the value that more than half of the readers gave. `adjudicated`: the
+adjudicator's decision, else the unanimous value. `dawid_skene`: the value with a probability above one half, once the
+errors of each rater are estimated from all readings."""
 
 
 def consensus_labels(events: Iterable[LabelEvent], rule: str = "latest") -> dict[str, str]:

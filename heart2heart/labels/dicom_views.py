@@ -1,7 +1,7 @@
-"""Views that a hospital's DICOM files name: View Code Sequence in images, Image View in structured reports.
+"""Reads the views that a hospital's DICOM files name: View Code Sequence in images, Image View in structured reports.
 
-Codes are those of CID 12226, SNOMED CT or the older SNOMED-RT ones. Identity in a header is turned into pseudonyms with
-the hospital's key, as ingest does, and never kept or shown: files are told by their number.
+The codes are those of CID 12226, in SNOMED CT or the older SNOMED-RT. Identifiers in a header become pseudonyms with
+the hospital's key, as in ingest. They are never kept or shown: messages name files by their number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SR_SOP_CLASSES = frozenset((BasicTextSRStorage, EnhancedSRStorage, Comprehensive
 IMAGE_VIEW, DEVICE_NAME, PERSON_NAME = "111031", "121013", "121008"
 """DCM codes of the concepts Image View (TID 5203), Device Observer Name (TID 1004), Person Observer Name (TID 1003)."""
 CONSENSUS_DEVICE_PREFIX = "heart2heart consensus "
-"""Begins the Device Observer Name of our own reports; the rule follows."""
+"""Start of the Device Observer Name in heart2heart's reports; the consensus rule follows."""
 
 _MAX_DEPTH = 16
 
@@ -47,17 +47,17 @@ def dicom_headers(folder: Path) -> Iterator[Dataset | None]:
 
     for path in find_files([folder]):
         header = None
-        with suppress(DicomError), unpacked(path) as place, open_dicom(place) as opened:
-            header = opened.header
+        with suppress(DicomError), unpacked(path) as unpacked_path, open_dicom(unpacked_path) as dicom_file:
+            header = dicom_file.header
         yield header
 
 
 def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> ParsedLabels:
-    """Return what the DICOM files below a folder say of the clips' views.
+    """Return the views of clips that the DICOM files below a folder name.
 
     Args:
         folder: The folder, or one file.
-        clips: With the hospital's key.
+        clips: Index of the clips, with the hospital's key.
         reports: Read structured reports; otherwise the View Code Sequence of images.
 
     Raises:
@@ -66,23 +66,23 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
     pseudonyms = clips.need_key("labels in DICOM files", folder)
     if reports:
         return _read_reports(folder, clips, pseudonyms)
-    found = ParsedLabels("file")
+    parsed = ParsedLabels("file")
     for number, header in enumerate(dicom_headers(folder), start=1):
-        found.rows = number
+        parsed.rows = number
         view = None if header is None or text(header, "SOPClassUID") in SR_SOP_CLASSES else view_of(header)
         if header is None or view is None:
-            found.without_view += 1
+            parsed.without_view += 1
             continue
         clip = clips.by_instance(pseudonyms, text(header, "SOPInstanceUID"))
         if clip is None:
-            found.unknown_clips.append(number)
+            parsed.unknown_clip_rows.append(number)
         else:
-            found.add_once(number, LabelEvent(clip, "", view, "view_code", "", "dicom:view_code"))
-    return found
+            parsed.add_once(number, LabelEvent(clip, "", view, "view_code", "", "dicom:view_code"))
+    return parsed
 
 
 def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> ParsedLabels:
-    found = ParsedLabels("entry")
+    parsed = ParsedLabels("entry")
     for header in dicom_headers(folder):
         if header is None or text(header, "SOPClassUID") not in SR_SOP_CLASSES:
             continue
@@ -91,20 +91,20 @@ def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> 
         except DECODE_ERRORS:
             continue
         for uid, code, scheme in entries:
-            found.rows += 1
+            parsed.rows += 1
             view = view_from_code(code, scheme)
             clip = clips.by_instance(pseudonyms, uid)
             if view is None:
-                found.without_view += 1
+                parsed.without_view += 1
             elif clip is None:
-                found.unknown_clips.append(found.rows)
+                parsed.unknown_clip_rows.append(parsed.rows)
             else:
-                found.add_once(found.rows, LabelEvent(clip, "", view, rater, "", "dicom:sr"))
-    return found
+                parsed.add_once(parsed.rows, LabelEvent(clip, "", view, rater, "", "dicom:sr"))
+    return parsed
 
 
 def _image_views(item: Dataset, depth: int) -> Iterator[tuple[str, str, str]]:
-    """Yield SOP Instance UID, code and scheme wherever an Image View stands below an image, or beside one."""
+    """Yield SOP Instance UID, code and scheme of each Image View that is a child or a sibling of an image."""
     if depth > _MAX_DEPTH:
         return
     children = list(item.get("ContentSequence") or ())
@@ -126,7 +126,7 @@ def _concept_code(item: Dataset) -> str:
 
 
 def _rater(report: Dataset, pseudonyms: Pseudonymizer) -> str:
-    """Return `consensus:RULE` of our own reports, a keyed pseudonym of a person, else `sr`."""
+    """Return `consensus:RULE` for heart2heart's reports, a keyed pseudonym for a person, else `sr`."""
     items = {_concept_code(item): item for item in report.get("ContentSequence") or ()}
     device = text(items[DEVICE_NAME], "TextValue") if DEVICE_NAME in items else ""
     if device.startswith(CONSENSUS_DEVICE_PREFIX):

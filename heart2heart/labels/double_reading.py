@@ -15,15 +15,15 @@ _HASH_RANGE = 2**32
 
 
 def readings_wanted(clip: str, share: float, seed: int = 0) -> int:
-    """Return 2 for the clips that are read twice, else 1.
+    """Return the number of raters who read a clip: 2 for the clips that are read twice, else 1.
 
-    The choice follows from clip and seed alone, so it survives a restart; those chosen for a share are also chosen for
-    any larger one.
+    The result depends on clip, share and seed alone, so it survives a restart. Clips chosen at one share are also
+    chosen at any larger share.
 
     Args:
         clip: Pseudonym of the clip.
-        share: Of the clips to be read twice, 0 to 1.
-        seed: Chooses other clips.
+        share: Share of the clips that are read twice, 0 to 1.
+        seed: Seed of the choice.
     """
     digest = hashlib.sha256(f"{seed}\x1f{clip}".encode()).digest()
     return 2 if int.from_bytes(digest[:4], "big") < share * _HASH_RANGE else 1
@@ -31,12 +31,12 @@ def readings_wanted(clip: str, share: float, seed: int = 0) -> int:
 
 @dataclass(frozen=True)
 class ClipReadings:
-    """What is said of a whole clip; labels of single frames are not part of it.
+    """The active readings of a whole clip; labels of single frames are left out.
 
     Attributes:
-        version: Number of events about the clip, of any kind.
-        readings: Last word of each rater: a view, `unusable` or `unsure`.
-        adjudication: The adjudicator's last word, or None.
+        version: Number of events of the clip, of any kind.
+        readings: Last reading of each rater: a view, `unusable` or `unsure`.
+        adjudication: The adjudicator's last decision, or None.
     """
 
     version: int
@@ -45,7 +45,7 @@ class ClipReadings:
 
     @classmethod
     def from_events(cls, events: Iterable[LabelEvent]) -> ClipReadings:
-        """Sum up the events of one clip, in their order."""
+        """Summarise the events of one clip, given in their order."""
         events = list(events)
         readings: dict[str, str] = {}
         ruling = None
@@ -57,9 +57,12 @@ class ClipReadings:
         return cls(len(events), readings, ruling)
 
     def status(self, wanted: int) -> str:
-        """Return `unread`, `half` (readers are missing), `disagreement`, `agreed` or `adjudicated`.
+        """Return `unread`, `half` (readings are missing), `disagreement`, `agreed` or `adjudicated`.
 
-        A disagreement is more than one word about the clip, or a clip of which its readers are unsure.
+        A clip is in disagreement when its readings differ, or when its readers are unsure.
+
+        Args:
+            wanted: Number of raters who are to read the clip.
         """
         if self.adjudication is not None:
             return "adjudicated"
@@ -72,40 +75,40 @@ class ClipReadings:
 
 
 DEFAULT_SHARE = 0.2
-"""Of the clips, read by two raters, where nothing else is said."""
+"""Default share of the clips that two raters read."""
 _SEED_RANGE = 2**32
 
 
 @dataclass(frozen=True)
 class DoubleReadingPlan:
-    """Which clips two raters read.
+    """The choice of the clips that two raters read.
 
     Attributes:
-        share: Of the clips, 0 to 1.
-        seed: Chooses them; who knows it can tell which they are.
+        share: Share of the clips, 0 to 1.
+        seed: Seed of the choice; a rater who knows it can compute the choice.
     """
 
     share: float
     seed: int
 
     def wanted(self, clip: str) -> int:
-        """Return 2 for a clip that is read twice, else 1."""
+        """Return the number of raters who read a clip: 2 for a clip that is read twice, else 1."""
         return readings_wanted(clip, self.share, self.seed)
 
 
 def resolve_plan(
     stored: DoubleReadingPlan | None, share: float | None, seed: int | None, *, change: bool
 ) -> DoubleReadingPlan:
-    """Return the plan to go by.
+    """Return the plan to use.
 
     Args:
-        kept: What the book holds; None when nothing was chosen yet.
-        share: Asked for; None takes what is kept, or `SHARE`.
-        seed: Asked for; None takes what is kept, or draws one, so that no rater can work out the choice.
-        change: Whether another plan than the kept one is wanted.
+        stored: The plan in the label store; None when there is none yet.
+        share: Requested share; None takes the stored share, or `DEFAULT_SHARE`.
+        seed: Requested seed; None takes the stored seed, or draws one, so that no rater can compute the choice.
+        change: Whether the stored plan may change.
 
     Raises:
-        ConfigError: the book holds another plan, and no change is wanted.
+        ConfigError: the label store holds another plan, and no change is requested.
     """
     if stored is None:
         return DoubleReadingPlan(
@@ -115,6 +118,6 @@ def resolve_plan(
     if requested != stored and not change:
         remedy = "Leave out --double and --seed, or choose other clips from now on with --replan"
         raise ConfigError(
-            f"this label book has {stored.share:g} of its clips read twice (seed {stored.seed})", remedy=remedy
+            f"this label store has {stored.share:g} of its clips read twice (seed {stored.seed})", remedy=remedy
         )
     return requested

@@ -20,25 +20,29 @@ from heart2heart.schema.views import TAXONOMIES, TAXONOMY_VERSION, VIEWS
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """One statement of one rater.
+    """One label event of one rater.
 
     Attributes:
         clip: Pseudonym of the clip.
-        frame: Identifier of the frame, or empty when the label is of the whole clip.
+        frame: Identifier of the frame; empty when the label is of the whole clip.
         view: A name of `views.VIEWS`; empty unless `answer` is `view`.
-        rater: Who said so.
-        at: When, ISO 8601; empty when unknown.
-        source: Where the event came from, e.g. `csv:clinical` or `page`.
+        rater: Name of the rater.
+        at: Time, ISO 8601; empty when unknown.
+        source: Origin of the event, e.g. `csv:clinical` or `page`.
         taxonomy: Version of the view taxonomy.
         kind: An `EventKind`.
         answer: A `LabelAnswer`.
-        confidence: The rater's own, 0 to 1; None when not asked.
-        frame_hash: SHA-256 of the pixels that were judged: `pixel_hash` of the clip; empty when unknown.
-        seconds: From the clip's appearance to the answer; None when unknown.
-        suggestion: The view that a model had suggested; empty when there was none.
-        suggested_by: The run whose model that was.
-        suggestion_shown: Whether the rater saw the suggestion before answering.
-        retracts: Identifier of the event that a retraction takes back.
+        confidence: Confidence that the rater stated, 0 to 1; None when not stated.
+        frame_hash: SHA-256 of the pixels that were read: `pixel_hash` of the clip; empty when unknown.
+        seconds: Time from the clip's appearance to the answer; None when unknown.
+        suggestion: The view that a model suggested; empty without a suggestion.
+        suggested_by: The run of that model.
+        suggestion_shown: Whether the rater saw the suggestion before the answer.
+        retracts: Identifier of the event that a retraction withdraws.
+
+    Example:
+        >>> LabelEvent("clip1", "", "A4C", "reader 1", "2026-01-31T12:00:00Z", "csv:heart2heart").value
+        'A4C'
     """
 
     clip: str
@@ -60,10 +64,9 @@ class LabelEvent:
 
     @property
     def identifier(self) -> str:
-        """Hash of the statement: the same statement imported twice is one event.
+        """Hash of clip, frame, value, rater and time: the same label imported twice is one event.
 
-        A plain label of a view hashes as it did in books of schema 1, so that an old file imports into a new book
-        without doubles.
+        A label of a view has the same hash as in schema 1, so that an old file imported again adds no duplicates.
         """
         parts = [self.clip, self.frame, self.view, self.rater, self.at, self.taxonomy]
         if (self.kind, self.answer) != (EventKind.LABEL, LabelAnswer.VIEW):
@@ -72,53 +75,64 @@ class LabelEvent:
 
     @property
     def target(self) -> str:
-        """What the event is about: the frame, or else the clip."""
+        """The frame that the event labels, or else the clip."""
         return self.frame or self.clip
 
     @property
     def value(self) -> str:
-        """The view, or `unusable`, `unsure`; empty in a retraction."""
+        """The view, `unusable` or `unsure`; empty in a retraction."""
         return self.view if self.answer == LabelAnswer.VIEW else self.answer
 
     def retraction(self, at: str) -> LabelEvent:
-        """Return the event by which the same rater takes this one back."""
+        """Return the event by which the same rater retracts this one.
+
+        Args:
+            at: Time of the retraction, ISO 8601.
+        """
         return LabelEvent(
             self.clip, self.frame, "", self.rater, at, self.source, self.taxonomy,
             kind=EventKind.RETRACTION, answer=LabelAnswer.NONE, frame_hash=self.frame_hash, retracts=self.identifier,
         )  # fmt: skip
 
     def check(self) -> None:
-        """Refuse an event that says nothing, or contradicts itself.
+        """Refuse an incomplete or inconsistent event.
 
         Raises:
-            UnknownNameError: a view, kind or answer that does not exist.
-            LabelError: the parts do not fit each other.
+            UnknownNameError: the view, kind or answer does not exist.
+            LabelError: the fields contradict each other, or a number is out of range.
         """
         if self.kind not in set(EventKind):
             raise UnknownNameError.among("kind of label event", self.kind, list(EventKind))
         if self.answer not in set(LabelAnswer):
             raise UnknownNameError.among("answer", self.answer, list(LabelAnswer))
         if (self.answer == LabelAnswer.VIEW) != bool(self.view):
-            raise LabelError("a label event names a view exactly when its answer is `view`", where=self.clip)
+            raise LabelError("a label event must name a view if its answer is `view`, and only then", where=self.clip)
         if self.view and self.view not in VIEWS:
             raise UnknownNameError.among("view", self.view, list(VIEWS))
         retraction = self.kind == EventKind.RETRACTION
         if retraction != (self.answer == LabelAnswer.NONE) or retraction != bool(self.retracts):
-            raise LabelError("a retraction names the event it takes back, and nothing else does", where=self.clip)
+            raise LabelError(
+                "a retraction must name the event that it retracts, and no other event may name one", where=self.clip
+            )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
-            raise LabelError("a confidence lies between 0 and 1", where=self.clip)
+            raise LabelError("a confidence must be between 0 and 1", where=self.clip)
         if self.seconds is not None and not 0 <= self.seconds < float("inf"):
-            raise LabelError("the seconds taken are no span of time", where=self.clip)
+            raise LabelError("the seconds of a reading must be 0 or more", where=self.clip)
 
 
 EVENT_COLUMNS = tuple(field.name for field in fields(LabelEvent))
-"""Names of the fields, in order: the columns of the book and of an export."""
+"""Names of the fields, in order: the columns of the label store and of an export."""
 
 
 def active_events(events: Iterable[LabelEvent]) -> list[LabelEvent]:
-    """Return the readings and adjudications that were not taken back, in their order.
+    """Return the readings and adjudications that were not retracted, in their order.
 
-    A rater can take back only what the same rater said; any other retraction has no effect.
+    A retraction of another rater's event has no effect.
+
+    Example:
+        >>> event = LabelEvent("clip1", "", "A4C", "reader 1", "2026-01-31T12:00:00Z", "csv:heart2heart")
+        >>> active_events([event, event.retraction("2026-01-31T12:01:00Z")])
+        []
     """
     events = list(events)
     retracted = {(event.rater, event.retracts) for event in events if event.kind == EventKind.RETRACTION}
@@ -130,20 +144,20 @@ def active_events(events: Iterable[LabelEvent]) -> list[LabelEvent]:
 
 
 TaxonomyMaps = Mapping[str, Mapping[str, str]]
-"""Version -> that version's name of a view -> today's name."""
+"""Version of the taxonomy -> name of a view in that version -> name in the present version."""
 
 
 def migrate_taxonomy(events: Sequence[LabelEvent], maps: TaxonomyMaps | None = None) -> list[LabelEvent]:
-    """Return the events in today's taxonomy; their source tells from which version they came.
+    """Return the events in the present taxonomy; their source names the version that they had.
 
-    A retraction follows the event that it takes back, whose identifier changes with its view.
+    The identifier of an event changes with its view; a retraction then names the new identifier.
 
     Args:
-        events: All events of a file or book.
-        maps: For versions that `views.TAXONOMIES` does not know; of a version that it knows, it adds names.
+        events: All events of a file or label store.
+        maps: Names for versions that `views.TAXONOMIES` lacks, or further names for versions that it has.
 
     Raises:
-        LabelError: views without a mapping; the message lists them with their number.
+        LabelError: views have no mapping; the message lists them with their counts.
     """
     names_by_version = {version: {**TAXONOMIES.get(version, {}), **dict((maps or {}).get(version, {}))}
              for version in {event.taxonomy for event in events}}  # fmt: skip
@@ -157,7 +171,7 @@ def migrate_taxonomy(events: Sequence[LabelEvent], maps: TaxonomyMaps | None = N
         listed = ", ".join(
             f"{name} of version {version} ({count})" for (version, name), count in sorted(missing.items())
         )
-        remedy = "Give --taxonomy-map FILE, YAML of the form {version: {old name: new name}}; today's version is "
+        remedy = "Give --taxonomy-map FILE, YAML of the form {version: {old name: new name}}; the present version is "
         raise LabelError(
             f"views without a mapping: {listed}", remedy=f"{remedy}{TAXONOMY_VERSION}; nothing was written"
         )
@@ -182,8 +196,8 @@ def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
 
     Raises:
         MissingInputError: no such file.
-        LabelError: it has another form.
-        UnknownNameError: a new name is no view.
+        LabelError: the file has another form.
+        UnknownNameError: a new name is not a view.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -192,7 +206,7 @@ def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LabelError("this taxonomy map is not readable YAML", where=path) from error
     if not isinstance(content, dict) or not all(isinstance(names, dict) for names in content.values()):
-        raise LabelError("a taxonomy map has the form {version: {old name: new name}}", where=path)
+        raise LabelError("a taxonomy map must have the form {version: {old name: new name}}", where=path)
     maps = {
         str(version): {str(old_name): str(new_name) for old_name, new_name in names.items()}
         for version, names in content.items()

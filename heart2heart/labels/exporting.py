@@ -1,4 +1,4 @@
-"""Exports the label store: all events, or the labels that a consensus rule derives from them, with a record beside each.
+"""Exports the label store: all events, or the labels that a consensus rule derives from them, each with a record.
 
 Exports name clips by pseudonym. Structured reports alone carry identity: they are for the hospital's own archive, and
 need its key and its original files.
@@ -38,36 +38,36 @@ class ExportRecord(Config):
     """The record of one export."""
 
     form: str
-    """One of `exporting.FORMATS`."""
+    """One of `EXPORT_FORMATS`."""
     rule: str | None
-    """The consensus rule; null when all events were written."""
+    """The consensus rule; null for an export of all events."""
     rule_details: dict[str, Any]
-    """What the rule found on the way: of `dawid_skene` its steps, and each rater's share of right readings."""
+    """Details of the rule `dawid_skene`: its steps, and the share of correct readings of each rater."""
     taxonomy: str
     """Version of the view taxonomy."""
     events: int
-    """Events in the label book."""
+    """Number of events in the label store."""
     events_sha256: str
-    """Hash of all of them in their order: the same book gives the same hash."""
+    """Hash of all events in their order: the same events give the same hash."""
     events_by_taxonomy: dict[str, int]
-    """Events by the taxonomy version that they were said in."""
+    """Number of events by taxonomy version."""
     raters: int
-    """People and programs who said them."""
+    """Number of raters, people and programs."""
     written: int
-    """Rows of the export."""
+    """Number of rows of the export."""
     labels: dict[str, int]
-    """Labels of clips and frames by view, under a rule."""
+    """Number of labels of clips and frames by view, under a rule."""
     undecided: int
-    """Clips and frames that were read but are not agreed, under a rule."""
+    """Number of clips and frames that were read but have no agreed label, under a rule."""
     left_out: dict[str, int]
-    """What the form cannot carry, by reason."""
+    """Number of labels or events that the format cannot hold, by reason."""
     created: str
     """UTC, ISO 8601."""
     code_version: str
-    """Of heart2heart."""
+    """Version of heart2heart."""
 
     def write(self, out: Path) -> Path:
-        """Write the record beside the export at `out`, and return where."""
+        """Write the record beside the export at `out`, and return its path."""
         path = out.with_name(f"{out.name}.record.json")
         write_text(path, json.dumps(self.model_dump(), indent=2, sort_keys=True, allow_nan=False) + "\n")
         return path
@@ -90,12 +90,12 @@ def make_export_record(
     """Describe an export.
 
     Args:
-        events: All events of the book.
-        form: One of `exporting.FORMATS`.
-        written: Rows.
-        rule: A name of `consensus.RULES`.
-        agreed: What is agreed by that rule.
-        left_out: What the form cannot carry.
+        events: All events of the label store.
+        form: One of `EXPORT_FORMATS`.
+        written: Number of rows.
+        rule: A name of `CONSENSUS_RULES`.
+        agreed: Agreed value by clip or frame, under that rule.
+        left_out: Number of labels or events that the format cannot hold, by reason.
     """
     labels = agreed or {}
     return ExportRecord(
@@ -121,7 +121,7 @@ def _rule_details(events: Sequence[LabelEvent]) -> dict[str, Any]:
 
 EXPORT_FORMATS = ("csv", "parquet", "label_studio", "sr")
 LABEL_COLUMNS = ("clip", "frame", "view", "rater", "readings", "agreeing", "taxonomy")
-"""Of a table of labels; `rater` is `consensus:RULE`, `agreeing` of the `readings` say the same."""
+"""Columns of a table of labels. `rater` is `consensus:RULE`; `agreeing` of the `readings` have the agreed value."""
 
 _REQUIRED_ATTRIBUTES = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio"}
@@ -130,7 +130,7 @@ _SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio"}
 def _export_format(out: Path, form: str | None) -> str:
     chosen = form or _SUFFIXES.get(out.suffix)
     if chosen is None:
-        raise ConfigError("the name does not say which format is meant", where=out, remedy="Give --format")
+        raise ConfigError("the format is not clear from the file name", where=out, remedy="Give --format")
     if chosen not in EXPORT_FORMATS:
         raise UnknownNameError.among("format of labels", chosen, list(EXPORT_FORMATS))
     return chosen
@@ -140,10 +140,17 @@ def export_events(label_store: LabelStore, out: Path, *, form: str | None = None
     """Write all events in the order in which they were recorded, and a record beside them.
 
     Args:
-        book: The label book.
-        out: File to write; an older one is replaced.
-        form: `csv`, `parquet` or `label_studio`; None goes by the name's end. Label Studio takes what stands: an event
-            that was taken back is left out.
+        label_store: The label store.
+        out: File to write; an existing file is replaced.
+        form: `csv`, `parquet` or `label_studio`; None takes the format of the suffix. An export for Label Studio leaves
+            out retracted events.
+
+    Returns:
+        The record.
+
+    Raises:
+        ConfigError: the format is not clear, or it cannot hold events.
+        UnknownNameError: there is no such format.
     """
     chosen = _export_format(out, form)
     if chosen == "sr":
@@ -154,20 +161,27 @@ def export_events(label_store: LabelStore, out: Path, *, form: str | None = None
     else:
         write_events(events, out, parquet=chosen == "parquet")
         written = len(events)
-    left_out = {"taken back, or the taking back": len(events) - written} if written < len(events) else {}
+    left_out = {"retracted, or a retraction": len(events) - written} if written < len(events) else {}
     record = make_export_record(events, chosen, written=written, left_out=left_out)
     record.write(out)
     return record
 
 
 def export_labels(label_store: LabelStore, out: Path, rule: str, *, form: str | None = None) -> ExportRecord:
-    """Write what a rule makes of the events, a row a clip or frame, and a record beside it.
+    """Write the labels that a consensus rule derives, one row a clip or frame, and a record beside them.
 
     Args:
-        book: The label book.
-        out: File to write; an older one is replaced.
-        rule: A name of `consensus.RULES`.
-        form: `csv`, `parquet` or `label_studio`; None goes by the name's end.
+        label_store: The label store.
+        out: File to write; an existing file is replaced.
+        rule: A name of `CONSENSUS_RULES`.
+        form: `csv`, `parquet` or `label_studio`; None takes the format of the suffix.
+
+    Returns:
+        The record.
+
+    Raises:
+        ConfigError: the format is not clear, or it needs the original files.
+        UnknownNameError: there is no such format or rule.
     """
     chosen = _export_format(out, form)
     if chosen == "sr":
@@ -208,25 +222,29 @@ def export_reports(
 ) -> ExportRecord:
     """Write the agreed views as DICOM structured reports, one a study, into a new folder.
 
-    They carry the patients' names and the original UIDs, so that the hospital's archive knows them: they are for it
-    alone. Labels of single frames, unusable clips, and clips whose files are not there are left out and counted.
+    The reports hold the patients' names and the original UIDs, so that the hospital's archive can match them. They must
+    not leave the hospital. Labels of single frames, unusable clips, and clips without an original file are left out and
+    counted.
 
     Args:
-        book: The label book.
-        out: Folder to make.
-        rule: A name of `consensus.RULES`.
-        stores: Where the clips are.
+        label_store: The label store.
+        out: Folder to create.
+        rule: A name of `CONSENSUS_RULES`.
+        stores: The stores with the clips.
         originals: Folder of the files that were ingested.
-        key: The key that the stores were ingested with.
+        key: The key with which the files were ingested.
+
+    Returns:
+        The record.
 
     Raises:
-        ExistsError: `out` is there already.
-        LabelError: none of the files is a labeled clip of the stores: another key, or another folder.
+        ExistsError: `out` exists.
+        LabelError: no file is a labeled clip of the stores, because of another key or another folder.
     """
     from heart2heart.labels.structured_report import make_structured_report
 
     if out.exists():
-        raise ExistsError("reports would be mixed with what is there", where=out, remedy="Name a new folder")
+        raise ExistsError("the folder for the reports exists", where=out, remedy="Name a new folder")
     events = label_store.events()
     agreed = consensus_labels(events, rule)
     clips = ClipIndex(stores, key)
@@ -256,11 +274,11 @@ def export_reports(
 def _original_headers(
     folder: Path, clips: ClipIndex, views_by_clip: Mapping[str, str]
 ) -> tuple[list[list[Dataset]], dict[str, str]]:
-    """Return the headers of the wanted clips, study by study, and the view by SOP Instance UID."""
+    """Return the headers of the clips of `views_by_clip`, study by study, and the view by SOP Instance UID."""
     from heart2heart.labels.dicom_views import dicom_headers
 
     pseudonyms = clips.need_key("structured reports", folder)
-    # One study under two patients, a fault that archives hold, is not made one report.
+    # Archives hold studies under two patients by error. Each patient gets a report.
     studies: dict[tuple[str, str], list[Dataset]] = {}
     views: dict[str, str] = {}
     for header in dicom_headers(folder):
@@ -273,7 +291,7 @@ def _original_headers(
             studies.setdefault((text(header, "StudyInstanceUID"), text(header, "PatientID")), []).append(header)
     if not studies:
         remedy = "Name the folder and the key of the ingest"
-        raise LabelError("no file here is a labeled clip of the store", where=folder, remedy=remedy)
+        raise LabelError("no file in this folder is a labeled clip of the store", where=folder, remedy=remedy)
     return list(studies.values()), views
 
 

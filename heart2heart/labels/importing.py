@@ -1,4 +1,4 @@
-"""Import labels into the label book: all of a file or nothing, whatever its form."""
+"""Imports labels into the label store: all labels of a file or none, in any of the formats."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from heart2heart.schema.views import VOCABULARIES
 from heart2heart.store.frame_store import Frames
 
 IMPORT_FORMATS = ("csv", "parquet", "label_studio", "view_code", "sr")
-"""`csv` and `parquet`: a hospital's table, or an export of events. `view_code`: View Code Sequence in the headers of
-DICOM files. `sr`: DICOM structured reports."""
+"""`csv`, `parquet`: a hospital's table, or an export of events. `label_studio`: a JSON export of Label Studio.
+`view_code`: View Code Sequence in the headers of DICOM files. `sr`: DICOM structured reports."""
 
 _ROWS_SHOWN = 8  # rows named in an error
 
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import did.
+    """Counts of an import.
 
     Attributes:
-        rows: Rows, tasks or files.
-        new: Events that were not in the book yet.
-        without_view: Rows that say nothing about the view.
-        unknown_clip: Rows skipped because their clip or frame is not in the store.
+        rows: Number of rows, tasks or files.
+        new: Number of events that the label store did not hold yet.
+        without_view: Number of rows that name no view.
+        unknown_clip: Number of rows skipped because their clip or frame is not in the store.
     """
 
     rows: int
@@ -53,23 +53,27 @@ def import_labels(
     raters: Collection[str] | None = None,
     maps: TaxonomyMaps | None = None,
 ) -> ImportSummary:
-    """Append the labels of a file, or of a folder of DICOM files, to a label book.
+    """Append the labels of a file, or of a folder of DICOM files, to a label store.
 
     Args:
         path: The file or folder.
-        book: Where the events go.
-        stores: Where the clips are.
-        form: One of `FORMATS`; None tells it by the file's first bytes. A folder needs it.
-        vocabulary: A name of `views.MAPPINGS`, for tables and Label Studio.
-        key: The key that the store was ingested with; needed unless the pseudonyms are named.
-        skip_unknown: Count labels of clips that are not in the store instead of refusing the file.
-        raters: Names that may occur; None lets any pass.
-        maps: See `taxonomy.carried`.
+        label_store: The label store.
+        stores: The stores with the clips.
+        form: One of `IMPORT_FORMATS`; None detects it by the first bytes of the file. A folder needs a format.
+        vocabulary: A name of `views.VOCABULARIES`, for tables and Label Studio.
+        key: The key with which the clips were ingested; not needed when the file names clips by pseudonym.
+        skip_unknown: Skip and count labels of clips that are not in the store, instead of refusing the file.
+        raters: Names of the raters who may occur; None accepts any name.
+        maps: Taxonomy maps, see `migrate_taxonomy`.
+
+    Returns:
+        The counts.
 
     Raises:
         MissingInputError: no such file.
-        LabelError: a column is missing, a clip, frame, view or rater is unknown, a row is doubled, or the file is of
-            another form; nothing is written.
+        UnknownNameError: no such format or vocabulary.
+        LabelError: a column is missing, a clip, frame, view or rater is unknown, a row is repeated, or the file has
+            another format; nothing is written.
     """
     if form is not None and form not in IMPORT_FORMATS:
         raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
@@ -78,18 +82,18 @@ def import_labels(
     parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key), vocabulary)
     _check_labels(path, vocabulary, parsed, raters, skip_unknown=skip_unknown)
     new_events = label_store.append(migrate_taxonomy([event for _, event in parsed.events], maps))
-    return ImportSummary(parsed.rows, new_events, parsed.without_view, len(parsed.unknown_clips))
+    return ImportSummary(parsed.rows, new_events, parsed.without_view, len(parsed.unknown_clip_rows))
 
 
 def _detect_label_format(path: Path) -> str:
     if path.is_dir():
-        what = "a folder of DICOM files holds labels in two ways"
+        what = "a folder of DICOM files can hold labels in two forms"
         raise LabelError(what, where=path, remedy="Give --format view_code or --format sr")
     forms = {"Parquet": "parquet", "JSON": "label_studio", "DICOM": "sr", "text": "csv"}
     form = detect_format(path)
     if form not in forms:
-        remedy = "Two label books become one by: heart2heart labels merge" if form == "a label book" else None
-        raise LabelError(f"this is no file of labels, but {form}", where=path, remedy=remedy)
+        remedy = "To merge label stores, run: heart2heart labels merge" if form == "a label store" else None
+        raise LabelError(f"this is not a file of labels, but {form}", where=path, remedy=remedy)
     return forms[form]
 
 
@@ -106,21 +110,21 @@ def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLab
         return read_tasks(path, clips, vocabulary)
     rows, columns, first = read_rows(path)
     if (first == 1) != (form == "parquet"):
-        raise LabelError(f"this is not the form that --format {form} names", where=path)
+        raise LabelError(f"this file does not have the format of --format {form}", where=path)
     if is_event_table(columns):
         return _parse_event_table(parse_events(path, rows, columns, first), clips, first, form)
     return read_hospital_table(path, rows, columns, first, clips, vocabulary, form=form)
 
 
 def _parse_event_table(events: Sequence[LabelEvent], clips: ClipIndex, first: int, form: str) -> ParsedLabels:
-    parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(events), exact=True)
+    parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(events), is_event_export=True)
     find = clips.finder("clip", Path())
     for number, event in enumerate(events, start=first):
         is_unknown = find({"clip": event.clip}) is None or (
             event.frame and clips.frame(event.clip, event.frame) is None
         )
         if is_unknown:
-            parsed.unknown_clips.append(number)
+            parsed.unknown_clip_rows.append(number)
         else:
             parsed.events.append((number, event))
     return parsed
@@ -143,29 +147,28 @@ def _check_labels(
         )
         remedy = f"{other_vocabulary}, or correct the file; nothing was imported"
         raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
-    if parsed.unknown_clips and not skip_unknown:
-        what = f"{len(parsed.unknown_clips)} labels of clips not in the store ({_list_numbers(parsed.unit, parsed.unknown_clips)})"
-        remedy = "Ingest those files first, or give --skip-unknown; nothing was imported"
+    if parsed.unknown_clip_rows and not skip_unknown:
+        numbers = _list_numbers(parsed.unit, parsed.unknown_clip_rows)
+        what = f"{len(parsed.unknown_clip_rows)} labels of clips not in the store ({numbers})"
+        remedy = "Ingest these files first, or give --skip-unknown; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
     unknown_raters = [number for number, event in parsed.events if raters is not None and event.rater not in raters]
     if unknown_raters:
-        what = (
-            f"{len(unknown_raters)} labels of raters who are not known ({_list_numbers(parsed.unit, unknown_raters)})"
-        )
+        what = f"{len(unknown_raters)} labels of unknown raters ({_list_numbers(parsed.unit, unknown_raters)})"
         remedy = f"Known: {', '.join(sorted(raters or ()))}. Add them by `heart2heart raters add`; nothing was imported"
         raise LabelError(what, where=path, remedy=remedy)
     _check_duplicate_rows(path, parsed)
 
 
 def _check_duplicate_rows(path: Path, parsed: ParsedLabels) -> None:
-    """Refuse what one rater says of one clip or frame at one time in two rows: a doubled row, or a contradiction."""
+    """Refuse two rows of one rater, clip or frame, and time: a repeated row, or a contradiction."""
     seen: dict[tuple[str, ...], tuple[int, str]] = {}
     repeated: list[int] = []
     contradicting: list[int] = []
     for number, event in parsed.events:
         if event.kind == EventKind.RETRACTION:
             continue
-        key = (event.identifier,) if parsed.exact else (event.target, event.rater, event.at, event.kind)
+        key = (event.identifier,) if parsed.is_event_export else (event.target, event.rater, event.at, event.kind)
         if key not in seen:
             seen[key] = number, event.value
         else:
@@ -173,7 +176,7 @@ def _check_duplicate_rows(path: Path, parsed: ParsedLabels) -> None:
     for numbers, what in ((contradicting, "contradict an earlier row of the same rater, clip and time"),
                           (repeated, "repeat an earlier row")):  # fmt: skip
         if numbers:
-            remedy = "Keep one of each, or say in columns rater and labeled_at who said what when; nothing was imported"
+            remedy = "Keep one of each, or add the columns rater and labeled_at; nothing was imported"
             raise LabelError(
                 f"{len(numbers)} rows {what} ({_list_numbers(parsed.unit, numbers)})", where=path, remedy=remedy
             )

@@ -1,8 +1,8 @@
-"""Labels that are probably wrong: confident learning on predictions of clips that the model was not trained on.
+"""Finds labels that are probably wrong, by confident learning on out-of-sample predictions.
 
 C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident learning: estimating uncertainty in dataset labels", Journal of
-Artificial Intelligence Research 70 (2021) 1373-1411; the numbers of equations below are theirs. A label is suspect
-where the confident joint counts it beside its diagonal; the suspects are ranked by the normalised margin.
+Artificial Intelligence Research 70 (2021) 1373-1411. The comments give the numbers of their equations. A label is an
+issue where the confident joint counts it off its diagonal. Issues are ranked by the normalised margin.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 OUT_OF_SAMPLE_ROLES = (PredictionRole.VALIDATION, PredictionRole.TEST)
-"""Roles whose frames a run was not trained on; the altered copies of probes repeat test frames and say nothing new."""
+"""Roles whose frames a run was not trained on. Altered copies of test frames are left out: they add no evidence."""
 DETECTORS = ("confident_learning", "cleanlab")
-"""The formulas of this module, or the library of that name, see `cleanlab_judge`."""
+"""The formulas of this module, or the library cleanlab, see `cleanlab_filter`."""
 _MIN_CLASSES = 2  # classes with labels
 
 
 def confident_classes(labels: Integers, probabilities: Floats) -> Integers:
-    """Return the class that each example is confidently of, or -1.
+    """Return the confident class of each example, or -1.
 
-    That is the likeliest of the classes whose probability reaches the class's threshold: its mean over the examples
-    that carry its label (1), (2).
+    It is the most likely of the classes whose probability reaches the threshold of the class: the mean probability over
+    the examples with that label (1), (2).
 
     Args:
-        labels: Given labels, `(n,)`.
-        probabilities: Out of sample, `(n, classes)`. A class without labels is nobody's.
+        labels: Given labels, int64 `(n,)`.
+        probabilities: Out-of-sample probabilities, float64 `(n, classes)`.
+
+    Returns:
+        int64 `(n,)`. A class without labels is the confident class of no example.
     """
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
@@ -55,10 +58,15 @@ def confident_classes(labels: Integers, probabilities: Floats) -> Integers:
 
 
 def calibrated_joint(labels: Integers, confident: Integers, classes: int) -> Floats:
-    """Return the estimated number of examples by given label and true class, `(classes, classes)`.
+    """Return the estimated number of examples by given label and true class, float64 `(classes, classes)`.
 
-    The confident joint, with each row brought to the number of its labels (3). A label that is never confidently of
-    any class is taken to be right.
+    Each row of the confident joint is scaled to the number of its labels (3). A label without any confident example
+    counts as correct.
+
+    Args:
+        labels: Given labels, int64 `(n,)`.
+        confident: Confident classes, int64 `(n,)`, -1 for none.
+        classes: Number of classes.
     """
     kept = confident >= 0
     counts = np.zeros((classes, classes))
@@ -72,14 +80,14 @@ def calibrated_joint(labels: Integers, confident: Integers, classes: int) -> Flo
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """One label in doubt.
+    """One label that is probably wrong.
 
     Attributes:
-        clip: Pseudonym.
-        label: Its view.
-        model: The view that it is confidently of; by `cleanlab`, the likeliest other view.
-        margin: Probability of the label less that of the likeliest other view, -1 to 1; the lowest come first.
-        readers: Raters who read the clip already, those who were unsure among them.
+        clip: Pseudonym of the clip.
+        label: The given view.
+        model: The confident view; with `cleanlab`, the most likely other view.
+        margin: Probability of the label minus that of the most likely other view, -1 to 1; the lowest come first.
+        readers: Number of raters who read the clip, also those who were unsure.
     """
 
     clip: str
@@ -91,13 +99,13 @@ class LabelIssue:
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """What was found.
+    """The label issues of a label store.
 
     Attributes:
-        issues: The most suspect first.
-        clips: Labeled clips that were judged.
-        expected_errors: Wrong labels that the judge expects among them.
-        excluded: Labeled clips that were not judged or not queued, by reason.
+        issues: The issues, lowest margin first.
+        clips: Number of labeled clips that were examined.
+        expected_errors: Number of wrong labels that the detector expects among them.
+        excluded: Number of labeled clips that were not examined or not queued, by reason.
     """
 
     issues: tuple[LabelIssue, ...]
@@ -109,22 +117,25 @@ class LabelIssues:
 def find_label_errors(
     parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str = "latest", detector: str = DETECTORS[0]
 ) -> LabelIssues:
-    """Judge the labels of a book by predictions of clips that were not trained on.
+    """Find the labels of a label store that out-of-sample predictions contradict.
 
     Args:
-        parts: Predictions of one split or of several, such as the folds; a clip with several runs is judged by the
-            mean of their probabilities.
-        events: The label book's events.
-        rule: A name of `consensus.RULES`.
+        parts: Predictions of one split or several, such as the folds. The probabilities of several runs of a clip are
+            averaged.
+        events: Events of the label store.
+        rule: A name of `CONSENSUS_RULES`.
         detector: One of `DETECTORS`.
 
+    Returns:
+        The issues and their counts.
+
     Raises:
-        UnknownNameError: no such rule or judge.
+        UnknownNameError: no such rule or detector.
         MissingInputError: cleanlab is not installed.
         EvaluationError: predictions of training frames, of different classes, or labels of fewer than two views.
     """
     if detector not in DETECTORS:
-        raise UnknownNameError.among("judge of labels", detector, list(DETECTORS))
+        raise UnknownNameError.among("detector of label errors", detector, list(DETECTORS))
     classes = _classes(parts)
     clips, probabilities = _clip_predictions(parts)
     labels, excluded = _clip_labels(parts, events, rule)
@@ -132,7 +143,7 @@ def find_label_errors(
     excluded["a view that the model does not know"] = sum(clip in labels for clip in clips) - len(kept_indices)
     given_labels = np.array([classes.index(labels[clips[index]]) for index in kept_indices], dtype=np.int64)
     if len(np.unique(given_labels)) < _MIN_CLASSES:
-        remedy = "Give the label book of these clips, and predictions of all folds"
+        remedy = "Give the label store of these clips, and predictions of all folds"
         raise EvaluationError("not estimable: labels of fewer than two of the model's views", remedy=remedy)
     other_classes, expected_errors = _detect(detector, given_labels, probabilities[kept_indices])
     margins = _margins(given_labels, probabilities[kept_indices])
@@ -153,7 +164,7 @@ def find_label_errors(
 
 
 def _detect(detector: str, given_labels: Integers, probabilities: Floats) -> tuple[Integers, float]:
-    """Return the class that each suspect rather is of, -1 for those that are not suspect, and the errors expected."""
+    """Return the class of each issue, -1 for labels that are no issue, and the expected number of wrong labels."""
     if detector == "cleanlab":
         issues, expected_errors = cleanlab_filter.find_cleanlab_issues(given_labels, probabilities)
         return np.where(issues, _without_given(given_labels, probabilities).argmax(1), -1).astype(
@@ -169,11 +180,13 @@ _NO_READINGS = ClipReadings(0, {}, None)
 
 
 def _classes(parts: Sequence[Predictions]) -> tuple[str, ...]:
-    """Return the classes that all predictions share, none of which is of a training frame."""
+    """Return the classes of all predictions, after a check that none is of a training frame."""
     classes = parts[0].provenance.classes
     for part in parts:
         if part.provenance.classes != classes:
-            raise EvaluationError("these predictions are of different classes", remedy="Give those of one study")
+            raise EvaluationError(
+                "these predictions have different classes", remedy="Give the predictions of one study"
+            )
         wrong_roles = set(part.table["role"].to_pylist()) - set(PredictionRole)
         if wrong_roles:
             remedy = "Give predictions of validation and test frames, such as those of all folds"
@@ -203,7 +216,7 @@ def _readings_by_clip(events: Sequence[LabelEvent]) -> dict[str, ClipReadings]:
 
 
 def _clip_predictions(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
-    """Return the clips and their probabilities, the mean over the runs that predicted them, `(clips, classes)`."""
+    """Return the clips and their mean probabilities over the runs, float64 `(clips, classes)`."""
     names, probabilities = [np.empty(0, str)], [np.empty((0, len(parts[0].provenance.classes)))]
     for part in parts:
         table = part.table.select(["run", "clip"])
@@ -224,7 +237,7 @@ def _clip_predictions(parts: Sequence[Predictions]) -> tuple[list[str], Floats]:
 def _clip_labels(
     parts: Sequence[Predictions], events: Sequence[LabelEvent], rule: str
 ) -> tuple[dict[str, str], dict[str, int]]:
-    """Return the view of each labeled clip, and how many have none because their frames were given several."""
+    """Return the view of each labeled clip, and the number of clips whose frames have several views."""
     views: dict[str, set[str]] = {}
     for part in parts:
         frames = part.table.filter(pc.is_in(part.table["role"], pa.array(OUT_OF_SAMPLE_ROLES))).select(
@@ -240,10 +253,14 @@ def _clip_labels(
 
 
 def write_review_queue(issues: Sequence[LabelIssue], out: Path) -> int:
-    """Write a queue for the page, and return the number of clips.
+    """Write a labeling queue of the issues, and return the number of clips.
 
-    `why` names neither label nor model's view: the rater reads the clip blind. `readings` asks for one rater more than
-    have read it; the page shows both words to the adjudicator if they differ.
+    The column `why` names neither the label nor the model's view, so that the rater reads the clip blind. The column
+    `readings` asks for one more rater than have read the clip; if the readings differ, an adjudicator decides.
+
+    Args:
+        issues: The issues, in the order of the queue.
+        out: Parquet or CSV file.
     """
     columns = ("clip", "why", "readings", "label", "model", "margin")
     rows = (

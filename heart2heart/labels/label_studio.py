@@ -1,9 +1,9 @@
-"""Label Studio: its JSON export with choices, read and written.
+"""Reads and writes the JSON export of Label Studio with choices.
 
-A task is one clip or frame, an annotation one rater's reading (https://labelstud.io/guide/task_format): the view is a
-choice, `lead_time` the seconds taken, `created_at` the time, `ground_truth` marks an adjudicator's ruling. The task's
-data name the clip by `clip`, `sop_instance_uid` or `file`; without these the name of its video or image is taken, less
-the prefix of an upload, and is the clip's pseudonym.
+A task is one clip or frame, an annotation is one reading (https://labelstud.io/guide/task_format): the view is a
+choice, `lead_time` holds the seconds, `created_at` the time, and `ground_truth` marks an adjudicator's decision. The
+data of a task name the clip by `clip`, `sop_instance_uid` or `file`. Without these, the name of the video or image,
+without the prefix of an upload, is the clip's pseudonym.
 """
 
 from __future__ import annotations
@@ -26,14 +26,19 @@ from heart2heart.utils import write_text
 _MEDIA = ("video", "image")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 CONTROL, OBJECT = "view", "video"
-"""Of the labeling interface: `<Choices name="view" toName="video">` and `<Video name="video" value="$video">`."""
+"""Names in the labeling interface: `<Choices name="view" toName="video">`, `<Video name="video" value="$video">`."""
 
 
 def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
-    """Return the annotations of a JSON export; predictions, cancelled and skipped annotations say nothing.
+    """Return the annotations of a JSON export; predictions, cancelled and skipped annotations are left out.
+
+    Args:
+        path: The export.
+        clips: Index of the clips.
+        vocabulary: A name of `views.VOCABULARIES`.
 
     Raises:
-        LabelError: not such an export, or tasks of it are not; their numbers are named.
+        LabelError: the file is not a JSON export of Label Studio.
     """
     if detect_format(path) != "JSON":
         raise LabelError(
@@ -45,7 +50,7 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         raise LabelError("this export is not readable JSON", where=path) from error
     if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
         remedy = "Export as JSON, not JSON-MIN, CSV or another form"
-        raise LabelError("this is no JSON export of Label Studio", where=path, remedy=remedy)
+        raise LabelError("this is not a JSON export of Label Studio", where=path, remedy=remedy)
     parsed = ParsedLabels("task", rows=len(tasks))
     for number, task in enumerate(tasks, start=1):
         data: dict[str, Any] = task["data"]
@@ -56,7 +61,7 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         if not annotations:
             parsed.without_view += 1
         elif clip is None or frame is None:
-            parsed.unknown_clips.append(number)
+            parsed.unknown_clip_rows.append(number)
         else:
             for choice, annotation in annotations:
                 event = _event(clip, frame, choice, annotation, data, vocabulary)
@@ -101,7 +106,7 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 def _event(
     clip: str, frame: str, choice: str, annotation: Mapping[str, Any], data: Mapping[str, Any], vocabulary: str
 ) -> LabelEvent | str | None:
-    """Return the event; the word that is not known; None when the word says nothing about the view."""
+    """Return the event; the choice itself when it is unknown; None when the choice names no view."""
     taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
     answer = choice.casefold() if choice.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
     view: str | None = "" if answer != LabelAnswer.VIEW else choice
@@ -122,7 +127,7 @@ def _event(
 
 
 def _rater(completed_by: object) -> str:
-    """Return a rater's name: that of the account, else its number."""
+    """Return the name of the rater's account, else its number."""
     if isinstance(completed_by, dict):
         name = next((str(completed_by[name]) for name in ("username", "email", "id") if completed_by.get(name)), "")
         return name or "unnamed"
@@ -130,9 +135,13 @@ def _rater(completed_by: object) -> str:
 
 
 def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:
-    """Write what stands as tasks with annotations, and return the number of annotations.
+    """Write the active events as tasks with annotations, and return the number of annotations.
 
-    The data of a task name the video `CLIP.mp4`; whoever serves the clips adds the address before it.
+    The data of a task name the video `CLIP.mp4`. Prefix it with the address of the server that holds the videos.
+
+    Args:
+        events: Label events in the order in which they were recorded.
+        out: JSON file to write.
     """
     tasks: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     raters = {name: number for number, name in enumerate(sorted({event.rater for event in events}), start=1)}

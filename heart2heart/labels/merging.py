@@ -1,4 +1,4 @@
-"""Several label books or exports as one: no event lost, none twice, the same whatever comes first."""
+"""Merges several label stores or exports: every event once, whatever the order of the inputs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SQLITE = b"SQLite format 3\0"
 
 @dataclass(frozen=True)
 class MergedEvents:
-    """What became of several sets of events.
+    """The merger of several sets of events.
 
     Attributes:
-        events: Each statement once.
-        shared: Statements that more than one set holds.
-        differing: Statements that the sets tell with other details (confidence, time taken ...); the one that tells
-            the most was kept.
+        events: Each event once.
+        shared: Number of events that more than one set holds.
+        differing: Number of events that the sets hold with different details (confidence, seconds ...); the most
+            complete one was kept.
     """
 
     events: list[LabelEvent]
@@ -33,29 +33,29 @@ class MergedEvents:
 
 
 def merge_events(parts: Sequence[Sequence[LabelEvent]]) -> MergedEvents:
-    """Join sets of events, each in the order in which it was recorded.
+    """Merge sets of events, each in the order in which it was recorded.
 
-    The order in each set is kept, since the last word of a rater counts. Where it leaves a choice, or two sets
-    contradict each other, the time of the event decides, then its identifier; so the order of the sets does not matter.
+    The order within each set is kept, because the last reading of a rater counts. Where it leaves a choice, or two sets
+    contradict each other, events are ordered by time, then by identifier; so the order of the sets does not matter.
     """
     versions: dict[str, set[LabelEvent]] = {}
     holders: dict[str, int] = {}
     after: dict[str, set[str]] = {}
     for part in parts:
-        before: dict[str, str] = {}  # the last event of each clip: the order of two clips says nothing
+        previous: dict[str, str] = {}  # the last event of each clip: the order of two clips says nothing
         for event in part:
             versions.setdefault(event.identifier, set()).add(event)
             after.setdefault(event.identifier, set())
-            if before.get(event.clip, event.identifier) != event.identifier:
-                after[before[event.clip]].add(event.identifier)
-            before[event.clip] = event.identifier
+            if previous.get(event.clip, event.identifier) != event.identifier:
+                after[previous[event.clip]].add(event.identifier)
+            previous[event.clip] = event.identifier
         for identifier in {event.identifier for event in part}:
             holders[identifier] = holders.get(identifier, 0) + 1
-    chosen = {identifier: max(told, key=_completeness) for identifier, told in versions.items()}
+    chosen = {identifier: max(stored_versions, key=_completeness) for identifier, stored_versions in versions.items()}
     return MergedEvents(
         [chosen[identifier] for identifier in _topological_order(after, chosen)],
         shared=sum(count > 1 for count in holders.values()),
-        differing=sum(len(told) > 1 for told in versions.values()),
+        differing=sum(len(stored_versions) > 1 for stored_versions in versions.values()),
     )
 
 
@@ -65,7 +65,7 @@ def _completeness(event: LabelEvent) -> tuple[int, str]:
 
 
 def _topological_order(after: Mapping[str, set[str]], events: Mapping[str, LabelEvent]) -> list[str]:
-    """Return the identifiers so that each stands behind those it comes after; of a circle, the earliest comes first."""
+    """Return the identifiers in topological order; of a cycle, the earliest comes first."""
     waiting = dict.fromkeys(after, 0)
     for followers in after.values():
         for follower in followers:
@@ -74,42 +74,42 @@ def _topological_order(after: Mapping[str, set[str]], events: Mapping[str, Label
     ready = [keys[identifier] for identifier, count in waiting.items() if count == 0]
     rest = sorted(keys.values(), reverse=True)
     heapq.heapify(ready)
-    done: dict[str, None] = {}
-    while len(done) < len(after):
-        while not ready:  # nothing but circles is left
+    ordered: dict[str, None] = {}
+    while len(ordered) < len(after):
+        while not ready:  # only cycles are left
             earliest = rest.pop()
-            if earliest[1] not in done:
+            if earliest[1] not in ordered:
                 ready.append(earliest)
         identifier = heapq.heappop(ready)[1]
-        if identifier in done:
+        if identifier in ordered:
             continue
-        done[identifier] = None
+        ordered[identifier] = None
         for follower in after[identifier]:
             waiting[follower] -= 1
-            if waiting[follower] == 0 and follower not in done:
+            if waiting[follower] == 0 and follower not in ordered:
                 heapq.heappush(ready, keys[follower])
-    return list(done)
+    return list(ordered)
 
 
 def merge_files(paths: Sequence[Path], out: Path, *, maps: TaxonomyMaps | None = None) -> MergedEvents:
-    """Write a new label book that holds every event of several books or exports of events.
+    """Write a new label store with every event of several label stores or exports of events.
 
     Args:
-        paths: Label books (SQLite), or what `labels export` writes without `--rule` (CSV, Parquet).
-        out: The new book.
-        maps: See `taxonomy.carried`.
+        paths: Label stores (SQLite), or exports of all events (CSV, Parquet).
+        out: The new label store.
+        maps: Taxonomy maps, see `migrate_taxonomy`.
 
     Raises:
-        ExistsError: `out` is there already.
-        MissingInputError: one of `paths` is not.
-        LabelError: one of them is neither book nor export, or is of a taxonomy without mapping.
+        ExistsError: `out` exists.
+        MissingInputError: one of `paths` does not exist.
+        LabelError: one of them is neither label store nor export, or has a taxonomy without mapping.
     """
     if out.exists():
-        raise ExistsError("a label book would be overwritten", where=out, remedy="Name a new file")
-    found = merge_events([migrate_taxonomy(_read_label_file(path), maps) for path in paths])
+        raise ExistsError("a label store would be overwritten", where=out, remedy="Name a new file")
+    merged = merge_events([migrate_taxonomy(_read_label_file(path), maps) for path in paths])
     with atomic_path(out) as temporary:
-        LabelStore(temporary).append(found.events)
-    return found
+        LabelStore(temporary).append(merged.events)
+    return merged
 
 
 def _read_label_file(path: Path) -> list[LabelEvent]:
@@ -117,5 +117,5 @@ def _read_label_file(path: Path) -> list[LabelEvent]:
         with path.open("rb") as handle:
             start = handle.read(len(_SQLITE))
     except OSError as error:
-        raise MissingInputError("no label book and no export here", where=path) from error
+        raise MissingInputError("no label store and no export here", where=path) from error
     return LabelStore(path).events() if start == _SQLITE else read_events(path)

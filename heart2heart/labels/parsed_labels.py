@@ -1,7 +1,7 @@
 """The labels parsed from a file before they are imported, and the parser of a hospital's own table.
 
 A row names its clip by `clip` (the store's pseudonym), by `sop_instance_uid`, or by `file` (relative to the table). The
-last two are identity: they become pseudonyms with the hospital's key and are never kept.
+last two can identify a patient: they become pseudonyms with the hospital's key and are never kept.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from heart2heart.deidentify.key import Key
-from heart2heart.deidentify.pseudonyms import Pseudonymizer
+from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.table_files import Row
@@ -24,34 +23,34 @@ from heart2heart.schema.views import translate_label
 from heart2heart.store.frame_store import Frames
 
 CLIP_COLUMNS = ("clip", "sop_instance_uid", "file")
-"""How a row may name its clip; all but the first are identity."""
+"""Columns that may name the clip of a row; all but the first can identify a patient."""
 
 
 @dataclass
 class ParsedLabels:
-    """What a file holds.
+    """The labels of a file.
 
     Attributes:
-        unit: What its numbers count: `line`, `row`, `task`, `file` or `entry`.
-        rows: How many there are.
-        events: Number and event.
-        unknown_clips: Numbers of those whose clip or frame is not in the store.
-        unknown_labels: First number of each word that the vocabulary does not know.
-        without_view: Rows that say nothing about the view.
-        exact: Whether it is a book's own export, in which one rater may have said two things at one time.
+        unit: Unit of the row numbers: `line`, `row`, `task`, `file` or `entry`.
+        rows: Number of rows.
+        events: Row number and event.
+        unknown_clip_rows: Numbers of the rows whose clip or frame is not in the store.
+        unknown_labels: First row number of each label that the vocabulary does not know.
+        without_view: Number of rows that name no view.
+        is_event_export: Whether the file is an export of events: one rater may have several events at one time.
     """
 
     unit: str
     rows: int = 0
     events: list[tuple[int, LabelEvent]] = field(default_factory=list)
-    unknown_clips: list[int] = field(default_factory=list)
+    unknown_clip_rows: list[int] = field(default_factory=list)
     unknown_labels: dict[str, int] = field(default_factory=dict)
     without_view: int = 0
-    exact: bool = False
+    is_event_export: bool = False
     _once: set[LabelEvent] = field(default_factory=set)
 
     def add_once(self, number: int, event: LabelEvent) -> None:
-        """Take in an event unless it is there already: archives hold copies of files."""
+        """Add an event unless it was added before: archives hold copies of files."""
         if event not in self._once:
             self._once.add(event)
             self.events.append((number, event))
@@ -61,8 +60,8 @@ class ClipIndex:
     """The clips of some stores, by pseudonym and by identity.
 
     Args:
-        stores: Where the clips are.
-        key: Key file that the stores were ingested with; identity cannot be looked up without it.
+        stores: The stores with the clips.
+        key: Key file with which the clips were ingested; needed to look up clips by UID or file.
     """
 
     def __init__(self, stores: Frames, key: Path | None) -> None:
@@ -74,21 +73,21 @@ class ClipIndex:
         self._frames: set[str] | None = None
 
     def need_key(self, what: str, where: Path) -> Pseudonymizer:
-        """Return the pseudonyms of the key.
+        """Return the pseudonymizer of the key.
 
         Raises:
             LabelError: no key was given.
         """
         if self._pseudonyms is None:
-            remedy = "Give --key with the key that the store was ingested with"
+            remedy = "Give --key with the key of the ingest"
             raise LabelError(f"{what} need the hospital's key", where=where, remedy=remedy)
         return self._pseudonyms
 
     def finder(self, column: str, where: Path) -> Callable[[Mapping[str, str]], str | None]:
-        """Return the function that gives the clip of a row, or None if no store holds it.
+        """Return a function that returns the clip of a row, or None if no store holds it.
 
         Args:
-            way: One of `WAYS`.
+            column: One of `CLIP_COLUMNS`.
             where: The label file; `file` is relative to its folder.
         """
         if column == "clip":
@@ -104,7 +103,7 @@ class ClipIndex:
         return by_file
 
     def by_instance(self, pseudonyms: Pseudonymizer, uid: str) -> str | None:
-        """Return the clip of a SOP Instance UID."""
+        """Return the clip of a SOP Instance UID, or None if no store holds it."""
         return self._unique_lookup("instance").get(pseudonyms.uid(uid.strip()))
 
     def _unique_lookup(self, column: str) -> dict[str, str]:
@@ -119,7 +118,7 @@ class ClipIndex:
         return self._by[column]
 
     def frame(self, clip: str, text: str) -> str | None:
-        """Return the identifier of a frame that is given by index or identifier, or None if the clip lacks it."""
+        """Return the identifier of a frame, given by index or identifier, or None if the clip lacks it."""
         if self._frames is None:
             self._frames = set(self._stores.frames["frame"].to_pylist())
         frame_name = frame_id(clip, int(text)) if text.isascii() and text.isdigit() else text
@@ -127,7 +126,7 @@ class ClipIndex:
 
 
 NON_VIEW_ANSWERS = (LabelAnswer.UNUSABLE, LabelAnswer.UNSURE)
-"""Words that every vocabulary knows, beside its own for the views."""
+"""Answers that every vocabulary knows, beside its names of views."""
 
 
 def read_hospital_table(
@@ -135,7 +134,7 @@ def read_hospital_table(
 ) -> ParsedLabels:
     """Return the labels of a table with the columns `view` and one of `clip`, `sop_instance_uid`, `file`.
 
-    Columns that may be there: `frame` (index or identifier), `rater`, `labeled_at`.
+    Optional columns: `frame` (index or identifier), `rater`, `labeled_at`.
 
     Raises:
         LabelError: a column is missing, or the key that it needs.
@@ -157,7 +156,7 @@ def read_hospital_table(
         clip, frame_text = find(row), row.get("frame", "").strip()
         frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
         if clip is None or frame is None:
-            parsed.unknown_clips.append(number)
+            parsed.unknown_clip_rows.append(number)
         elif view is None:
             parsed.without_view += 1
         else:

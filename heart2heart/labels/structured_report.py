@@ -1,8 +1,9 @@
-"""One DICOM structured report: the view of each clip of a study, for the hospital's own archive.
+"""Builds a DICOM structured report with the view of each clip of a study, for the hospital's own archive.
 
-Content follows TID 1500 "Measurement Report" with an Image Library (TID 1600) and one Measurement Group (TID 1501) a
-clip: its source image, and Image View (111031, DCM) from CID 12226 as a qualitative evaluation. A5C and OTHER have no
-code there and carry this project's private scheme, which the report identifies (PS3.3 section C.12.1, PS3.16).
+The content follows TID 1500 "Measurement Report" with an Image Library (TID 1600) and one Measurement Group (TID 1501)
+for each clip: its source image, and Image View (111031, DCM) from CID 12226 as a qualitative evaluation. CID 12226 has
+no code for A5C and OTHER. They have codes of a private scheme, which the report identifies (PS3.3 section C.12.1,
+PS3.16).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-_SERIES = 9000  # number of the series: beyond those of a scanner
+_SERIES = 9000  # series number: above those of a scanner
 _REQUIRED = tuple(name for name in _PATIENT_AND_STUDY if name != "IssuerOfPatientID")
 
 
 def new_uid() -> str:
-    """Return a UID that nobody has: 2.25 and a random UUID (PS3.5 annex B.2)."""
+    """Return a new UID: 2.25 and a random UUID (PS3.5 annex B.2)."""
     return f"2.25.{uuid.uuid4().int}"
 
 
@@ -37,8 +38,8 @@ def make_structured_report(headers: Sequence[Dataset], views: Mapping[str, str],
 
     Args:
         headers: The original headers of the study's clips.
-        views: View by SOP Instance UID of those clips.
-        rule: Consensus rule that the views follow.
+        views: View of those clips, by SOP Instance UID.
+        rule: Name of the consensus rule of the views.
     """
     now = datetime.now(UTC).astimezone()  # local, as the study's own times are
     report = Dataset()

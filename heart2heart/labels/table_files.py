@@ -20,7 +20,7 @@ Row = dict[str, str]
 
 _MAGIC_BYTES = (
     (b"PAR1", "Parquet"),
-    (b"SQLite format 3\0", "a label book"),
+    (b"SQLite format 3\0", "a label store"),
     (b"[", "JSON"),
     (b"{", "JSON"),
     (b"PK\3\4", "zip"),
@@ -29,22 +29,22 @@ _PREAMBLE = 128
 
 
 def detect_format(path: Path) -> str:
-    """Return what the first bytes of a file say it is: `Parquet`, `JSON`, `DICOM`, `a label book`, `zip` or `text`.
+    """Return the format of a file by its first bytes: `Parquet`, `JSON`, `DICOM`, `a label store`, `zip` or `text`.
 
     Raises:
         MissingInputError: no such file.
     """
     try:
         with path.open("rb") as handle:
-            start = handle.read(_PREAMBLE + 4)
+            first_bytes = handle.read(_PREAMBLE + 4)
     except FileNotFoundError as error:
         raise MissingInputError("no label file here", where=path) from error
     except OSError as error:
         raise MissingInputError("this label file cannot be read", where=path) from error
-    if start[_PREAMBLE:] == b"DICM":
+    if first_bytes[_PREAMBLE:] == b"DICM":
         return "DICOM"
     return next(
-        (name for magic, name in _MAGIC_BYTES if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic)), "text"
+        (name for magic, name in _MAGIC_BYTES if first_bytes.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic)), "text"
     )
 
 
@@ -53,7 +53,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
 
     Raises:
         MissingInputError: no such file.
-        LabelError: it is something else, or damaged.
+        LabelError: the file has another format, or is damaged.
     """
     form = detect_format(path)
     if form == "Parquet":
@@ -66,7 +66,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
         return rows, columns, 1
     if form != "text":
         remedy = "Name --format, or a CSV or Parquet file"
-        raise LabelError(f"this is not CSV or Parquet, but {form}", where=path, remedy=remedy)
+        raise LabelError(f"this is neither CSV nor Parquet, but {form}", where=path, remedy=remedy)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
@@ -77,11 +77,11 @@ def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, parquet: bool) -> None:
-    """Write rows as CSV, or as Parquet with the types that the values have; the file appears whole."""
+    """Write rows as CSV, or as Parquet with the types of the values; the file appears whole or not at all."""
     with atomic_path(path) as temporary:
         if parquet:
-            listed = [dict(zip(columns, row, strict=True)) for row in rows]
-            fields = [pa.array([row[name] for row in listed]) for name in columns]
+            row_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
+            fields = [pa.array([row[name] for row in row_dicts]) for name in columns]
             pq.write_table(pa.table(dict(zip(columns, fields, strict=True))), temporary, compression="zstd")
             return
         with temporary.open("w", newline="", encoding="utf-8") as handle:
@@ -106,7 +106,7 @@ def is_event_table(columns: Sequence[str]) -> bool:
 
 
 def write_events(events: Sequence[LabelEvent], out: Path, *, parquet: bool) -> None:
-    """Write all events, a row an event; in CSV a number that is not known is empty."""
+    """Write all events, one row an event; in CSV an unknown number is empty."""
     write_rows(out, EVENT_COLUMNS, (astuple(event) for event in events), parquet=parquet)
 
 
@@ -115,41 +115,43 @@ def read_events(path: Path) -> list[LabelEvent]:
 
     Raises:
         MissingInputError: no such file.
-        LabelError: it is no export of events, or rows of it cannot be events; their numbers are named.
+        LabelError: the file is not an export of events, or rows are no valid events; the message names the rows.
     """
     rows, columns, first = read_rows(path)
     return parse_events(path, rows, columns, first)
 
 
 def parse_events(path: Path, rows: Sequence[Row], columns: Sequence[str], first: int) -> list[LabelEvent]:
-    """As `read_events`, of rows that were read."""
+    """Return the events of rows that `read_rows` returned; see `read_events`."""
     if not set(columns) >= set(EVENT_COLUMNS):
-        lacking = ", ".join(sorted(set(EVENT_COLUMNS) - set(columns)))
-        raise LabelError("this is no export of label events", where=path, remedy=f"Columns that it lacks: {lacking}")
-    events, bad = [], []
+        missing = ", ".join(sorted(set(EVENT_COLUMNS) - set(columns)))
+        raise LabelError("this is not an export of label events", where=path, remedy=f"Missing columns: {missing}")
+    events, bad_rows = [], []
     for number, row in enumerate(rows, start=first):
         try:
             event = _event(row)
             if event.taxonomy == TAXONOMY_VERSION:
                 event.check()
         except (ValueError, Heart2HeartError):
-            bad.append(number)
+            bad_rows.append(number)
         else:
             events.append(event)
-    if bad:
-        listed = ", ".join(map(str, bad[:_ROWS_SHOWN])) + (" ..." if len(bad) > _ROWS_SHOWN else "")
-        raise LabelError(f"{len(bad)} rows are no label events (rows {listed})", where=path, remedy="Export it again")
+    if bad_rows:
+        listed = ", ".join(map(str, bad_rows[:_ROWS_SHOWN])) + (" ..." if len(bad_rows) > _ROWS_SHOWN else "")
+        raise LabelError(
+            f"{len(bad_rows)} rows are not label events (rows {listed})", where=path, remedy="Export it again"
+        )
     return events
 
 
 def _event(row: Row) -> LabelEvent:
     if row["suggestion_shown"] not in ("true", "false"):
         raise ValueError("neither true nor false")
-    numbers = {name: float(row[name]) if row[name] else None for name in ("confidence", "seconds")}
-    if any(value is not None and not math.isfinite(value) for value in numbers.values()):
+    optional_numbers = {name: float(row[name]) if row[name] else None for name in ("confidence", "seconds")}
+    if any(value is not None and not math.isfinite(value) for value in optional_numbers.values()):
         raise ValueError("not finite")
-    texts = {name: row[name] for name in EVENT_COLUMNS if name not in (*numbers, "suggestion_shown")}
+    texts = {name: row[name] for name in EVENT_COLUMNS if name not in (*optional_numbers, "suggestion_shown")}
     return LabelEvent(
-        **texts, confidence=numbers["confidence"], seconds=numbers["seconds"],
+        **texts, confidence=optional_numbers["confidence"], seconds=optional_numbers["seconds"],
         suggestion_shown=row["suggestion_shown"] == "true",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The tables of the label book, and how a book of an older version becomes one of today's.
+"""The tables of the label store, and how a book of an older version becomes one of today's.
 
 Version 1 knew labels of views only. Version 2 adds what is said beside a view (kind, answer, confidence, pixels, time
 taken, what the model had suggested) and numbers the events of each clip. Version 3 keeps the plans of double reading.

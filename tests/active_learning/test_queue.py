@@ -1,4 +1,4 @@
-"""From a store, a label book and what stands for a run, to a file that the page reads."""
+"""From a store, a label store and what stands for a run, to a file that the page reads."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_time_is_the_median_of_the_view_once_there_are_enough() -> None:
     events = [label_event(f"a{n}", "A4C", seconds=10.0 + n) for n in range(5)] + [label_event("b", "PLAX", seconds=2.0)]
     guess = np.array([SCORED_VIEWS.index("A4C"), SCORED_VIEWS.index("PLAX"), -1])
     assert expected_seconds(guess, SCORED_VIEWS, events).tolist() == [12, 11.5, 11.5]
-    with pytest.raises(LabelError, match="no reading in the label book says how long"):
+    with pytest.raises(LabelError, match="no reading in the label store says how long"):
         expected_seconds(guess, SCORED_VIEWS, [label_event("c", "PLAX")])
 
 

@@ -41,7 +41,7 @@ def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, ente
         other = sqlite3.connect(desk.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         page.keyboard.press("3")
-        expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. Another program holds")
+        expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. Another program locks")
         other.execute("ROLLBACK")
         other.close()
         expect(page.locator("#trouble")).to_be_hidden()

@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a store of two hospitals, an empty one, and label books."""
+    """Return a folder with a store of two hospitals, an empty one, and label stores."""
     root = tmp_path_factory.mktemp("refusals")
     store = random_store(root / "store", frames_each=1)
     FrameStore.create(root / "empty", Geometry("tmed2", 16))
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("empty", "labels", (), "the stores hold no frame: "),
         ("empty", "labels", ("--leave-one-out",), "heart2heart ingest, or heart2heart source"),
         ("nowhere", "labels", (), "no frame store here"),
-        ("store", "nowhere", (), "no label book here"),
+        ("store", "nowhere", (), "no label store here"),
         ("store", "none", ("--source", "A"), "0 labeled patients with a scored view at A. At least 3 are needed"),
         ("store", "plax", ("--source", "A"), "PSAX is labeled in 0 patients of A. At least 3 are needed"),
         ("store", "labels", ("--source", "Z"), "no frame of hospital 'Z' in the stores. There are: A, B"),

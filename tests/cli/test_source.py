@@ -1,4 +1,4 @@
-"""`heart2heart source`: from a folder to a store, a label book, a report and a frozen official split."""
+"""`heart2heart source`: from a folder to a store, a label store, a report and a frozen official split."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_labels_go_beside_the_store_and_only_once(tmp_path: Path) -> None:
     assert len(LabelStore(tmp_path / "s.labels.db").events()) == 3
 
 
-def test_mimic_needs_no_label_book_and_makes_its_key(tmp_path: Path) -> None:
+def test_mimic_needs_no_label_store_and_makes_its_key(tmp_path: Path) -> None:
     folder = miniature.mimic(tmp_path / "in")
     arguments = ["source", "mimic", str(folder), "--store", str(tmp_path / "s"), "--size", "32", "--workers", "1"]
     done = CliRunner().invoke(app, [*arguments, "--frames", "even:1"])

@@ -1,4 +1,4 @@
-"""Agreement of a label book: what counts as a reading, what is not estimable, and what patients do to the interval."""
+"""Agreement of a label store: what counts as a reading, what is not estimable, and what patients do to the interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,9 +75,9 @@ def test_fleiss_takes_the_clips_that_were_read_as_often_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("events", "note"),
     [
-        ([], "nothing was read twice"),
-        ([_say("c1", "a", "A4C"), _say("c2", "b", "A4C")], "nothing was read twice"),
-        (_pairs(["A4C A4C"] * 3), "all readings say the same"),
+        ([], "no clip was read twice"),
+        ([_say("c1", "a", "A4C"), _say("c2", "b", "A4C")], "no clip was read twice"),
+        (_pairs(["A4C A4C"] * 3), "all readings have the same value"),
     ],
 )
 def test_what_is_not_estimable_is_said_and_not_a_number(events: list[LabelEvent], note: str) -> None:
@@ -114,7 +114,7 @@ def test_one_patient_has_no_interval_and_a_rare_view_none_either() -> None:
     )
     each: Locations = {f"c{at:03d}": ("A", f"p{at}") for at in range(4)}
     assert _of(measure_agreement(ReadingMatrix.from_events(events), each), "krippendorff", "PLAX").note.startswith(
-        "no interval: too"
+        "no interval: the value is too"
     )
 
 

@@ -142,7 +142,7 @@ def test_reports_need_the_right_key_and_a_new_folder(tmp_path: Path) -> None:
     hospital, book = make_hospital(tmp_path), _book(tmp_path)
     (tmp_path / "other").mkdir()
     other = make_hospital(tmp_path / "other")
-    with pytest.raises(LabelError, match="no file here is a labeled clip of the store"):
+    with pytest.raises(LabelError, match="no file in this folder is a labeled clip of the store"):
         export_reports(book, tmp_path / "sr", "latest", stores=hospital.store, originals=hospital.files, key=other.key)
     assert not (tmp_path / "sr").exists()
     with pytest.raises(ExistsError, match="Name a new folder"):

@@ -105,8 +105,8 @@ def _lines(tmp_path: Path, *lines: str) -> Path:
         (("clip,view,rater", "c0,A4C,a", "c0,A2C,a"), r"1 rows contradict an earlier row .* \(lines 3\)"),
         (("clip,view", "c0,a4x", "c0,Apical"), r"'a4x' \(line 2; did you mean A4C\?\), 'Apical' \(line 3\)"),
         (("clip,view", "c0,apical  2 chamber", "c1,Subcostal"), r"Name another --vocabulary \(clinical has these\)"),
-        (("clip,view,rater", "c0,A4C,Reader 2", "c1,A4C,Reader 1"), r"1 labels of raters .* not known \(lines 2\)"),
-        (("clip,kind,answer,taxonomy,retracts", "c0,label,view,1,"), "no export of label events.*lacks: at, "),
+        (("clip,view,rater", "c0,A4C,Reader 2", "c1,A4C,Reader 1"), r"1 labels of unknown raters \(lines 2\)"),
+        (("clip,kind,answer,taxonomy,retracts", "c0,label,view,1,"), "not an export of label events.*columns: at, "),
     ],
 )  # fmt: skip
 def test_bad_rows_refuse_the_file(tmp_path: Path, store: FrameStore, lines: tuple[str, ...], message: str) -> None:
@@ -120,18 +120,18 @@ def test_rows_that_cannot_be_events_are_named(tmp_path: Path, store: FrameStore)
     export_events(_book(tmp_path), tmp_path / "events.csv")
     text = (tmp_path / "events.csv").read_text().replace(",A2C,b,,test,1,label,view,", ",A9C,b,,test,1,label,view,inf")
     (tmp_path / "events.csv").write_text(text)
-    with pytest.raises(LabelError, match=r"1 rows are no label events \(rows 5\)"):
+    with pytest.raises(LabelError, match=r"1 rows are not label events \(rows 5\)"):
         import_labels(tmp_path / "events.csv", LabelStore(tmp_path / "l.db"), store)
 
 
 def test_files_of_another_form_are_told(tmp_path: Path, store: FrameStore) -> None:
     book = _book(tmp_path)
-    with pytest.raises(LabelError, match=r"no file of labels, but a label book.*labels merge"):
+    with pytest.raises(LabelError, match=r"not a file of labels, but a label store.*labels merge"):
         import_labels(book.path, LabelStore(tmp_path / "l.db"), store)
     export_labels(book, tmp_path / "labels.parquet", "latest")
     shutil.copy(tmp_path / "labels.parquet", tmp_path / "named.csv")
     assert import_labels(tmp_path / "named.csv", LabelStore(tmp_path / "l.db"), store).new > 0
-    for form, message in (("csv", "not the form that --format csv names"), ("label_studio", "not JSON, but Parquet")):
+    for form, message in (("csv", "not have the format of --format csv"), ("label_studio", "not JSON, but Parquet")):
         with pytest.raises(LabelError, match=message):
             import_labels(tmp_path / "named.csv", book, store, form=form)
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "labels.parquet").read_bytes()[:-9])
@@ -155,7 +155,7 @@ def test_what_export_refuses(tmp_path: Path) -> None:
         export_labels(book, tmp_path / "labels", "latest", form="sr")
     with pytest.raises(UnknownNameError, match="unknown consensus rule"):
         export_labels(book, tmp_path / "labels.csv", "loudest")
-    with pytest.raises(MissingInputError, match="no label book here"):
+    with pytest.raises(MissingInputError, match="no label store here"):
         export_events(LabelStore(tmp_path / "none.db"), tmp_path / "events.csv")
     assert [path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".json")] == []
 

@@ -1,4 +1,4 @@
-"""The label book keeps every event, in order, once, and refuses to change one."""
+"""The label store keeps every event, in order, once, and refuses to change one."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def test_events_come_back_in_order_and_only_once(tmp_path: Path) -> None:
     assert book.events() == [*events, _event(9)]
 
 
-def test_label_book_opens_a_path_given_as_text(tmp_path: Path) -> None:
+def test_label_store_opens_a_path_given_as_text(tmp_path: Path) -> None:
     assert LabelStore(str(tmp_path / "labels.db")).append([_event(1)]) == 1
     assert LabelStore(str(tmp_path / "labels.db")).events() == LabelStore(tmp_path / "labels.db").events()
 
@@ -60,10 +60,10 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match="no label book here"):
+    with pytest.raises(MissingInputError, match="no label store here"):
         LabelStore(tmp_path / "none.db").events()
     (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one" * 40)
-    with pytest.raises(LabelError, match="cannot be used"):
+    with pytest.raises(LabelError, match="cannot be read"):
         LabelStore(tmp_path / "text.db").events()
     newer = sqlite3.connect(tmp_path / "newer.db")
     newer.execute("PRAGMA user_version = 99")
@@ -110,7 +110,7 @@ def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path:
     path = tmp_path / "old.db"
     events = _first_version(path)
     before = path.read_bytes()
-    assert LabelStore(path).entries() == [
+    assert LabelStore(path).stored_events() == [
         StoredEvent(1, 1, events[0]),
         StoredEvent(2, 1, events[1]),
         StoredEvent(3, 2, events[2]),
@@ -118,7 +118,7 @@ def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path:
     assert path.read_bytes() == before
     more = replace(_event(1, view="", rater="rater 3"), answer="unusable", seconds=2.5)
     assert LabelStore(path).append([*events, more]) == 1
-    assert [(entry.version, entry.event) for entry in LabelStore(path).entries(2)] == [(2, events[2]), (3, more)]
+    assert [(entry.version, entry.event) for entry in LabelStore(path).stored_events(2)] == [(2, events[2]), (3, more)]
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT DISTINCT recorded FROM events WHERE number < 4").fetchall() == [
@@ -148,8 +148,10 @@ def test_a_book_of_schema_2_gets_a_plan_and_keeps_its_events(tmp_path: Path) -> 
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     assert book.events() == [_event(1), _event(2)]
-    assert book.plan(lambda kept: DoubleReadingPlan(0.5, 3) if kept is None else kept) == DoubleReadingPlan(0.5, 3)
-    assert book.plan(lambda kept: kept or DoubleReadingPlan(1.0, 1)) == DoubleReadingPlan(0.5, 3)
+    assert book.update_plan(lambda kept: DoubleReadingPlan(0.5, 3) if kept is None else kept) == DoubleReadingPlan(
+        0.5, 3
+    )
+    assert book.update_plan(lambda kept: kept or DoubleReadingPlan(1.0, 1)) == DoubleReadingPlan(0.5, 3)
     with sqlite3.connect(book.path) as connection, pytest.raises(sqlite3.IntegrityError, match="label events are kept"):
         connection.execute("DELETE FROM events")
     connection.close()
@@ -171,7 +173,7 @@ def test_versions_count_the_events_of_a_clip(tmp_path: Path) -> None:
     book = LabelStore(tmp_path / "labels.db")
     book.append([_event(1), _event(2), _event(1, view="A2C")])
     book.append([_event(2, view="PLAX"), _event(2)])
-    assert [(entry.event.clip[-1], entry.version) for entry in book.entries()] == [
+    assert [(entry.event.clip[-1], entry.version) for entry in book.stored_events()] == [
         ("1", 1), ("2", 1), ("1", 2), ("2", 2)
     ]  # fmt: skip
 
@@ -213,7 +215,7 @@ def test_a_book_held_by_another_process_is_busy_not_broken(tmp_path: Path) -> No
     book.append([_event(1)])
     other = sqlite3.connect(book.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LabelStoreBusyError, match=r"another program holds this label book.*nothing was written"):
+    with pytest.raises(LabelStoreBusyError, match=r"another program locks this label store.*nothing was written"):
         book.append([_event(2)])
     assert len(book.events()) == 1
     other.execute("ROLLBACK")

@@ -71,7 +71,7 @@ def test_ours_comes_back_as_the_same_events(tmp_path: Path, store: FrameStore) -
     ]  # fmt: skip
     book.append(events)
     made = export_events(book, tmp_path / "out.json")
-    assert (made.written, made.left_out) == (4, {"taken back, or the taking back": 2})
+    assert (made.written, made.left_out) == (4, {"retracted, or a retraction": 2})
     assert import_labels(tmp_path / "out.json", book, store).new == 0  # every event is known
     fresh = LabelStore(tmp_path / "fresh.db")
     assert import_labels(tmp_path / "out.json", fresh, store).new == 4
@@ -99,7 +99,7 @@ def test_unknown_views_are_told_with_their_tasks_and_a_suggestion(tmp_path: Path
      [_task({}) | {"data": 1}]],
 )  # fmt: skip
 def test_json_of_another_kind_is_refused(tmp_path: Path, store: FrameStore, content: object) -> None:
-    with pytest.raises(LabelError, match="no JSON export of Label Studio"):
+    with pytest.raises(LabelError, match="not a JSON export of Label Studio"):
         import_labels(_write(tmp_path, content), LabelStore(tmp_path / "labels.db"), store)
 
 

@@ -122,12 +122,12 @@ def test_what_merging_refuses(tmp_path: Path) -> None:
     one, other = _books(tmp_path)
     with pytest.raises(ExistsError, match="would be overwritten"):
         merge_files([one.path], other.path)
-    with pytest.raises(MissingInputError, match="no label book and no export here"):
+    with pytest.raises(MissingInputError, match="no label store and no export here"):
         merge_files([tmp_path / "none.db"], tmp_path / "all.db")
-    with pytest.raises(MissingInputError, match="no label book and no export here"):
+    with pytest.raises(MissingInputError, match="no label store and no export here"):
         merge_files([one.path, tmp_path], tmp_path / "all.db")
     (tmp_path / "labels.csv").write_text("clip,view\nc0,A4C\n")
-    with pytest.raises(LabelError, match="no export of label events"):
+    with pytest.raises(LabelError, match="not an export of label events"):
         merge_files([one.path, tmp_path / "labels.csv"], tmp_path / "all.db")
     assert not (tmp_path / "all.db").exists()
 
@@ -162,7 +162,8 @@ def test_another_taxonomy_is_mapped_with_its_retractions(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("[1, 2]", LabelError, "has the form"), ("a: b", LabelError, "has the form"), ("{", LabelError, "not readable"),
+        ("[1, 2]", LabelError, "must have the form"), ("a: b", LabelError, "must have the form"),
+        ("{", LabelError, "not readable"),
         ("0: {4CH: A9C}", UnknownNameError, "unknown view 'A9C'"),
     ],
 )  # fmt: skip
