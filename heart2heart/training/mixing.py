@@ -1,7 +1,7 @@
-"""Fix-A-Step's first half: the labeled batch is mixed with unlabeled frames and their soft guesses.
+"""Fix-A-Step's first half: mixes the labeled batch with unlabeled frames and their soft pseudo-labels.
 
 Huang, Sidhom, Wessler and Hughes, AISTATS 2023, "Fix-A-Step: Semi-supervised learning from uncurated unlabeled data",
-section 3. It stands before any method: what comes out replaces the labeled batch. The second half is a gradient rule.
+section 3. The mixed batch replaces the labeled batch of any algorithm. The second half is a gradient rule.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from heart2heart.training.pseudo_labels import sharpen
 
 @dataclass(frozen=True)
 class LabeledMix:
-    """What is drawn for one batch.
+    """The random numbers of one mixed batch.
 
     Attributes:
-        share: Scalar float64 in [0.5, 1], the part of each frame that stays itself.
-        order: int64 `(rows,)`, a permutation of all rows: labeled, first guesses, second guesses.
+        share: Scalar float64 in [0.5, 1], the weight of each frame; its partner has the rest.
+        order: int64 `(rows,)`, a permutation of all rows: labeled frames, first views, second views.
     """
 
     share: Tensor
@@ -34,8 +34,8 @@ def draw_mix(alpha: float, rows: int, generator: torch.Generator) -> LabeledMix:
 
     Args:
         alpha: Both parameters of the Beta distribution.
-        rows: Labeled frames plus both sets of guessed frames.
-        generator: The only source of chance; everything stays on its device.
+        rows: Number of labeled frames plus both sets of unlabeled views.
+        generator: Random stream; everything stays on its device.
     """
     device = generator.device
     alphas = torch.full((2,), alpha, dtype=torch.float64, device=device)
@@ -46,16 +46,16 @@ def draw_mix(alpha: float, rows: int, generator: torch.Generator) -> LabeledMix:
 
 @torch.no_grad()
 def soft_pseudo_labels(model: nn.Module, first: Tensor, second: Tensor, temperature: float, classes: int) -> Tensor:
-    """Guess the labels of unlabeled frames from two weak views of each.
+    """Return soft pseudo-labels of unlabeled frames, from two weak views of each.
 
-    The network guesses as it trains (batch statistics), but its running statistics are left alone.
+    The network is in training mode (batch statistics), but its running statistics are not updated.
 
     Args:
-        model: The raw network, not its average, in training mode.
+        model: The network in training, not its average.
         first: `(b, channels, size, size)`.
         second: Another view of the same frames.
         temperature: Below 1 sharpens.
-        classes: Number of classes; outputs behind them are left out.
+        classes: Number of classes; the algorithm's extra outputs after them are left out.
 
     Returns:
         Probabilities `(b, classes)`; there is no threshold.
@@ -75,24 +75,37 @@ def mix_labeled(
     mix: LabeledMix,
     group: ProcessGroup = SINGLE,
 ) -> tuple[Tensor, Tensor]:
-    """Mix the labeled rows with rows drawn from the labeled and both guessed sets.
+    """Mix the labeled rows with rows drawn from the labeled frames and both views of the unlabeled ones.
 
     Args:
         labeled: `(b, channels, size, size)`.
         targets: Probabilities `(b, classes)`.
         first: Weak view of unlabeled frames.
         second: Another weak view of the same.
-        pseudo_labels: Their soft labels, for both views.
-        mix: What was drawn, over all rows of all processes.
+        pseudo_labels: Their soft labels, for both views, `(b, classes)`.
+        mix: The random numbers, over all rows of all processes.
         group: The processes; each mixes its own labeled rows.
 
     Returns:
-        The mixed labeled rows and their targets, shapes as given.
+        The mixed labeled rows and their targets, of the shapes of `labeled` and `targets`.
     """
     frames = group.all_gather(torch.cat([labeled, first, second]))
     labels = group.all_gather(torch.cat([targets, pseudo_labels.to(targets.dtype), pseudo_labels.to(targets.dtype)]))
     partner = mix.order[group.rows(len(labeled) * group.size)]
-    share = mix.share.to(frames.dtype)
-    mixed = share * labeled + (1 - share) * frames[partner]
-    share = mix.share.to(labels.dtype)
-    return mixed, share * targets + (1 - share) * labels[partner]
+    return mix_rows(labeled, frames[partner], mix.share), mix_rows(targets, labels[partner], mix.share)
+
+
+def mix_rows(rows: Tensor, partners: Tensor, share: Tensor) -> Tensor:
+    """Return `share * rows + (1 - share) * partners` (mixup; Zhang et al., ICLR 2018).
+
+    Args:
+        rows: `(n, ...)`.
+        partners: Of the same shape.
+        share: Scalar in 0 to 1.
+
+    Example:
+        >>> mix_rows(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor(0.75))
+        tensor([0.7500])
+    """
+    share = share.to(rows.dtype)
+    return share * rows + (1 - share) * partners

@@ -51,7 +51,7 @@ def vaal_scores(
 
     Args:
         embeddings: `(n, d)`.
-        labeled: bool `(n,)`, at least one and not all.
+        labeled: bool `(n,)`, at least one true and one false.
         seed: Decides weights and batches.
     """
     with torch.random.fork_rng(devices=[]):
@@ -60,19 +60,21 @@ def vaal_scores(
         points = (points - points.mean(0)) / points.std(0).clamp_min(1e-6)
         groups = [torch.from_numpy(np.flatnonzero(each)) for each in (labeled, ~labeled)]
         autoencoder = _VariationalAutoencoder(points.shape[1])
-        judge = nn.Sequential(nn.Linear(VAAL_LATENT, VAAL_HIDDEN), nn.ReLU(), nn.Linear(VAAL_HIDDEN, 1))
-        first, second = (torch.optim.Adam(each.parameters(), lr=VAAL_LEARNING_RATE) for each in (autoencoder, judge))
+        discriminator = nn.Sequential(nn.Linear(VAAL_LATENT, VAAL_HIDDEN), nn.ReLU(), nn.Linear(VAAL_HIDDEN, 1))
+        first, second = (
+            torch.optim.Adam(each.parameters(), lr=VAAL_LEARNING_RATE) for each in (autoencoder, discriminator)
+        )
         truth = torch.cat([torch.zeros(VAAL_BATCH, 1), torch.ones(VAAL_BATCH, 1)])  # 1: not labeled
         for _ in range(VAAL_STEPS):
             batch = torch.cat([points[group[torch.randint(len(group), (VAAL_BATCH,))]] for group in groups])
             latent, loss = autoencoder(batch, torch.randn(len(batch), VAAL_LATENT))
-            loss = loss + binary_cross_entropy_with_logits(judge(latent), torch.zeros_like(truth))
+            loss = loss + binary_cross_entropy_with_logits(discriminator(latent), torch.zeros_like(truth))
             _vaal_step(first, list(autoencoder.parameters()), loss)
-            told = binary_cross_entropy_with_logits(judge(latent.detach()), truth)
-            _vaal_step(second, list(judge.parameters()), told)
+            discriminator_loss = binary_cross_entropy_with_logits(discriminator(latent.detach()), truth)
+            _vaal_step(second, list(discriminator.parameters()), discriminator_loss)
         with torch.no_grad():
             mean = autoencoder.encoder(points).chunk(2, dim=1)[0]
-            belief: npt.NDArray[np.float32] = judge(mean).sigmoid().squeeze(1).numpy()
+            belief: npt.NDArray[np.float32] = discriminator(mean).sigmoid().squeeze(1).numpy()
         return belief
 
 
@@ -87,11 +89,11 @@ FloatTable = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ModelOutputs:
-    """A run, asked for more than its logits.
+    """Outputs of a run beyond its logits.
 
     Attributes:
         run: The run.
-        earlier_run: The run of an earlier round of labeling, for `earlier`; None takes this run's raw weights.
+        earlier_run: The run of an earlier round of labeling, for `earlier`; None means this run's raw weights.
     """
 
     run: Run
@@ -119,22 +121,22 @@ class ModelOutputs:
             float32 `(n, classes)`, natural logarithms of probabilities, and `(n, d)` for `embeddings`.
 
         Raises:
-            RunError: the run kept no last checkpoint, does not end in a linear layer, or the earlier run tells other
-                views.
+            RunError: the run's last checkpoint is gone, its network does not end in a linear layer, or the earlier run
+                has other views.
         """
-        found: dict[str, list[Tensor]] = {name: [] for name in tables}
+        batches: dict[str, list[Tensor]] = {name: [] for name in tables}
         for start in range(0, len(pixels), INFERENCE_BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + INFERENCE_BATCH])).to(self.run.device)
             if "embeddings" in tables:
                 embedding, logits = self._embed(batch)
-                found["embeddings"].append(embedding)
+                batches["embeddings"].append(embedding)
             else:
                 logits = infer(self.run.network, batch)
             if "probabilities" in tables:
-                found["probabilities"].append(logits.log_softmax(-1))
+                batches["probabilities"].append(logits.log_softmax(-1))
             for name in tables & {"student", "teacher", "earlier"}:
-                found[name].append(infer(self._other(name), batch).log_softmax(-1))
-        return {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
+                batches[name].append(infer(self._other(name), batch).log_softmax(-1))
+        return {name: torch.cat(parts).cpu().numpy() for name, parts in batches.items()}
 
     def last_layer(self) -> tuple[FloatTable, FloatTable]:
         """Return weights `(d, classes)` and bias `(classes,)` of the last linear layer, float32.
@@ -147,12 +149,11 @@ class ModelOutputs:
         return layer.weight[:count].detach().T.float().cpu().numpy(), bias.detach().float().cpu().numpy()
 
     def vaal_scores(self, embeddings: FloatTable, labeled: npt.NDArray[np.bool_], seed: int) -> FloatTable:
-        """Return how unlike the labeled clips an adversary calls each clip; see `adversary.unlike`."""
-
+        """Return VAAL's score of each clip; see the function `vaal_scores`."""
         return vaal_scores(embeddings, labeled, seed)
 
     def _embed(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what enters the last linear layer, `(n, d)`, and the logits."""
+        """Return the inputs of the last linear layer, `(n, d)`, and the logits."""
         kept: list[Tensor] = []
 
         def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
@@ -167,7 +168,7 @@ class ModelOutputs:
 
     @cached_property
     def _last(self) -> nn.Linear:
-        """The linear layer whose outputs are the logits, found by trying."""
+        """The linear layer whose outputs are the logits; a trial pass finds it."""
         network = self.run.network
         given: dict[nn.Linear, Tensor] = {}
         size = self.geometry.size
@@ -194,7 +195,7 @@ class ModelOutputs:
     def _other(self, name: str) -> nn.Module:
         if name == "earlier" and self.earlier_run is not None:
             if self.earlier_run.classes != self.run.classes or self.earlier_run.geometry != self.run.geometry:
-                what = "the earlier run tells other views, or takes other frames"
+                what = "the earlier run has other views, or takes frames of another geometry"
                 raise RunError(what, where=self.earlier_run.path, remedy="Name two runs of the same views and geometry")
             return self.earlier_run.network
         return self._last_checkpoint["teacher" if name == "teacher" else "student"]

@@ -27,9 +27,9 @@ from heart2heart.training.validation import INFERENCE_BATCH
 from heart2heart.utils import encode_png, random_stream
 
 GALLERY_CORRECT = 2
-"""Clips a view and hospital whose most confident correct frame a gallery may show."""
+"""Clips of each view and hospital whose most confident correct frame a gallery may show."""
 GALLERY_WRONG = 6
-"""Clips a hospital whose most confident wrong frame a gallery may show."""
+"""Clips of each hospital whose most confident wrong frame a gallery may show."""
 
 COPIED_COLUMNS = ("frame", "site", "patient", "study", "clip", "index", "mode", "maker", "quality")
 
@@ -58,16 +58,16 @@ def predict_split(
 ) -> Predictions:
     """Predict every labeled validation and test frame of a split, at every hospital.
 
-    Frames whose view lies outside the classes are predicted as well; they serve the open-set scores. A few test frames
-    a hospital carry their picture (`gallery`).
+    Frames of a view outside the classes are predicted as well, for the open-set scores. A few test frames of each
+    hospital carry their image (`gallery`).
 
     Args:
         run: A finished run on this split.
         stores: The stores that the split was made over.
         split: The split.
-        sites: What is known of the hospitals.
+        sites: Facts about the hospitals.
         command: The command line, for the record.
-        progress: Told the frames done.
+        progress: Receives the number of frames done.
 
     Raises:
         LeakageError, SplitError: the split is not certified, or the data changed since.
@@ -76,16 +76,16 @@ def predict_split(
     split.require_certified()
     split.check_data(stores)
     check_run(run, stores, split)
-    found = split.select(stores, (SplitRole.VALIDATION, SplitRole.TEST))
-    labeled = np.flatnonzero(pc.is_valid(found.members["view"]).to_numpy())
-    members, rows = found.members.take(pa.array(labeled)), found.rows[labeled]
+    selected = split.select(stores, (SplitRole.VALIDATION, SplitRole.TEST))
+    labeled = np.flatnonzero(pc.is_valid(selected.members["view"]).to_numpy())
+    members, rows = selected.members.take(pa.array(labeled)), selected.rows[labeled]
     logits = _predict(run, stores, rows, progress or NoProgress())
-    chosen = gallery(members, found.targets[labeled], logits)
+    chosen = gallery(members, selected.targets[labeled], logits)
     images: list[bytes | None] = [None] * len(rows)
-    for place in chosen.tolist():
-        images[place] = encode_png(stores.read(rows[place : place + 1])[0])
-    mine = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
-    columns = {name: mine[name] for name in COPIED_COLUMNS} | {
+    for position in chosen.tolist():
+        images[position] = encode_png(stores.read(rows[position : position + 1])[0])
+    frame_rows = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
+    columns = {name: frame_rows[name] for name in COPIED_COLUMNS} | {
         "run": pa.array([run.path.resolve().name] * len(rows), pa.string()),
         "role": members["role"],
         "truth": members["view"],
@@ -110,8 +110,9 @@ def gallery(
 ) -> npt.NDArray[np.int64]:
     """Choose the frames that a report may show, by confidence alone, so that the choice can be repeated.
 
-    Of each hospital's test frames with a scored view: of every view the `GALLERY_CORRECT` clips whose best frame is most
-    confidently right, and the `GALLERY_WRONG` clips whose best frame is most confidently wrong. No clip is shown twice.
+    The choice is made for each hospital among its test frames with a scored view: for every view the `GALLERY_CORRECT`
+    clips with the most confident correct frame, and the `GALLERY_WRONG` clips with the most confident wrong frame. No
+    clip is shown twice.
 
     Args:
         members: Rows of the split, `n`.
@@ -119,26 +120,26 @@ def gallery(
         logits: float32 `(n, classes)`.
 
     Returns:
-        int64, places in `members`.
+        int64, positions in `members`.
     """
-    guess = logits.argmax(1)
+    predicted = logits.argmax(1)
     shifted = logits - logits.max(1, keepdims=True)
     confidence = 1 / np.exp(shifted).sum(1)
     scored = (targets >= 0) & pc.equal(members["role"], SplitRole.TEST).to_numpy(zero_copy_only=False)
     site, clip, frame = (members[name].to_numpy(zero_copy_only=False) for name in ("site", "clip", "frame"))
-    # Equal confidence is settled by the frame's name.
-    order = sorted(np.flatnonzero(scored).tolist(), key=lambda place: (-confidence[place], frame[place]))
+    # Frames of equal confidence are ordered by name.
+    order = sorted(np.flatnonzero(scored).tolist(), key=lambda position: (-confidence[position], frame[position]))
     chosen: list[int] = []
     used: set[str] = set()
     shown: dict[tuple[str, int], int] = {}
-    for place in order:
-        right = guess[place] == targets[place]
-        kind = (site[place], int(targets[place]) if right else -1)
-        if clip[place] in used or shown.get(kind, 0) >= (GALLERY_CORRECT if right else GALLERY_WRONG):
+    for position in order:
+        correct = predicted[position] == targets[position]
+        kind = (site[position], int(targets[position]) if correct else -1)
+        if clip[position] in used or shown.get(kind, 0) >= (GALLERY_CORRECT if correct else GALLERY_WRONG):
             continue
-        used.add(clip[place])
+        used.add(clip[position])
         shown[kind] = shown.get(kind, 0) + 1
-        chosen.append(place)
+        chosen.append(position)
     return np.array(sorted(chosen), np.int64)
 
 
@@ -161,7 +162,7 @@ def mask_sector(frames: FrameArray, masks: MaskArray) -> FrameArray:
 
 
 def swap_backgrounds(frames: FrameArray, masks: MaskArray, donors: FrameArray, donor_masks: MaskArray) -> FrameArray:
-    """Keep the scan and take the rest from other frames; where a donor's own scan would show, black.
+    """Keep the scan and take the background from other frames; the area of a donor's own scan is black.
 
     Args:
         frames: uint8 `(n, size, size)`.
@@ -175,7 +176,7 @@ def swap_backgrounds(frames: FrameArray, masks: MaskArray, donors: FrameArray, d
 def choose_donors(
     views: npt.NDArray[np.object_], patients: npt.NDArray[np.object_], seed: int
 ) -> npt.NDArray[np.int64]:
-    """Choose for each frame one of another view and another patient, so that its background tells nothing true.
+    """Choose for each frame one of another view and another patient, so that its background says nothing true.
 
     Args:
         views: True view of each frame `(n,)`.
@@ -188,15 +189,15 @@ def choose_donors(
     rng = random_stream(seed, "background donors")
     chosen = np.full(len(views), -1, np.int64)
     waiting = np.arange(len(views))
-    for _ in range(20):  # a draw at random fits most frames; the few that are left are looked for one by one
+    for _ in range(20):  # random draws fit most frames; the rest is searched one by one
         drawn = rng.integers(len(views), size=len(waiting))
         fits = (views[drawn] != views[waiting]) & (patients[drawn] != patients[waiting])
         chosen[waiting[fits]] = drawn[fits]
         waiting = waiting[~fits]
-    for place in waiting.tolist():
-        others = np.flatnonzero((views != views[place]) & (patients != patients[place]))
+    for position in waiting.tolist():
+        others = np.flatnonzero((views != views[position]) & (patients != patients[position]))
         if len(others):
-            chosen[place] = rng.choice(others)
+            chosen[position] = rng.choice(others)
     return chosen
 
 
@@ -209,15 +210,15 @@ def add_altered_frames(
 ) -> Predictions:
     """Append rows of altered frames to the predictions of one run.
 
-    Every scored test frame is altered whose clip shows where its scan is (`frames.sector`); a clip of which that cannot
-    be told is left out. Backgrounds come from frames of another view and another patient, of any site.
+    Every scored test frame is altered if the scan's area in its clip can be estimated (`store.sector`); other clips are
+    left out. Backgrounds come from frames of another view and another patient, of any site.
 
     Args:
-        predictions: Those of one run.
+        predictions: The predictions of one run.
         stores: The stores with the frames.
         predict: uint8 `(n, size, size)` to logits float32 `(n, classes)`.
         seed: Chooses the donors of backgrounds.
-        progress: Told the frames done, of twice the number of test frames.
+        progress: Receives the number of frames done, of twice the number of test frames.
     """
     progress = progress or NoProgress()
     table = predictions.table
@@ -237,23 +238,23 @@ def add_altered_frames(
         kept = np.flatnonzero(donors >= 0)
         logits = []
         for start in range(0, len(kept), _ALTERATION_BATCH):
-            mine = kept[start : start + _ALTERATION_BATCH]
-            pixels, mask = stores.read(rows[mine]), np.stack([masks[clips[place]] for place in mine])
+            batch = kept[start : start + _ALTERATION_BATCH]
+            pixels, mask = stores.read(rows[batch]), np.stack([masks[clips[position]] for position in batch])
             if alteration == "sector_masked":
                 altered = mask_sector(pixels, mask)
             else:
-                other = donors[mine]
-                theirs = np.stack([masks[clips[place]] for place in other])
-                altered = swap_backgrounds(pixels, mask, stores.read(rows[other]), theirs)
+                donor_batch = donors[batch]
+                donor_masks = np.stack([masks[clips[position]] for position in donor_batch])
+                altered = swap_backgrounds(pixels, mask, stores.read(rows[donor_batch]), donor_masks)
             logits += list(predict(altered))
-            done += len(mine)
+            done += len(batch)
             progress.update(done)
         parts.append(_altered_rows(table.take(pa.array(kept)), alteration, logits))
     return replace(predictions, table=pa.concat_tables(parts))
 
 
 def _altered_rows(table: pa.Table, alteration: str, logits: list[npt.NDArray[np.float32]]) -> pa.Table:
-    """Return the rows with another role, other logits, and no picture."""
+    """Return the rows with another role, other logits, and no image."""
     new = {
         "role": pa.array([alteration] * len(table), pa.string()),
         "logits": pa.array(logits, pa.list_(pa.float32())),
@@ -263,14 +264,14 @@ def _altered_rows(table: pa.Table, alteration: str, logits: list[npt.NDArray[np.
 
 
 def _sector_masks(clips: list[str], stores: Frames) -> dict[str, npt.NDArray[np.bool_]]:
-    """Estimate where the scan is in each clip; a clip without an estimate, or without anything else, is left out."""
-    mine = stores.frames.filter(pc.is_in(stores.frames["clip"], pa.array(clips, pa.string())))
-    names, owner = np.unique(mine["clip"].to_numpy(zero_copy_only=False), return_inverse=True)
-    rows = mine["row"].to_numpy().astype(np.int64)
+    """Estimate the scan's area in each clip; a clip without an estimate or without background is left out."""
+    clip_rows = stores.frames.filter(pc.is_in(stores.frames["clip"], pa.array(clips, pa.string())))
+    names, owner = np.unique(clip_rows["clip"].to_numpy(zero_copy_only=False), return_inverse=True)
+    rows = clip_rows["row"].to_numpy().astype(np.int64)
     order = np.argsort(owner, kind="stable")
-    found = {}
+    masks = {}
     for name, members in zip(names, np.split(order, np.cumsum(np.bincount(owner))[:-1]), strict=True):
         mask = sector_mask(stores.read(np.sort(rows[members])))
         if mask is not None and not mask.all():
-            found[str(name)] = mask
-    return found
+            masks[str(name)] = mask
+    return masks

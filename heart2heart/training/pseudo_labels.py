@@ -13,32 +13,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_RATIO_EPSILON = 1e-6  # as in the authors' code: keeps the ratio of a class that is never guessed finite
+_RATIO_EPSILON = 1e-6  # as in the authors' code: keeps the ratio of a class that is never predicted finite
 
 
 @dataclass(frozen=True)
 class DistributionAlignment:
-    """Aligns guesses with the distribution of the labels.
+    """Aligns pseudo-labels with the class distribution of the labels.
 
     Attributes:
         label_shares: Share of each class among the labeled frames, `(classes,)`.
-        batches: How many recent batches the mean is over.
+        batches: Number of recent batches of which the mean is taken.
     """
 
     label_shares: Tensor
     batches: int = 128
 
     def initial_memory(self) -> dict[str, Tensor]:
-        """Return what is remembered: mean guesses of recent batches `(batches, classes)`, and how many there were."""
+        """Return the tensors that are kept: mean predictions of recent batches `(batches, classes)`, and a count."""
         recent = torch.zeros(self.batches, len(self.label_shares))
         return {"alignment.recent": recent, "alignment.seen": torch.zeros(1, dtype=torch.int64)}
 
     def align(self, probabilities: Tensor, memory: dict[str, Tensor]) -> Tensor:
-        """Return aligned guesses.
+        """Return aligned probabilities `(n, classes)`.
 
         Args:
             probabilities: Probabilities `(n, classes)`.
-            memory: What is remembered, as it was before this batch.
+            memory: The tensors of `initial_memory`, as they were before this batch.
         """
         recent, seen = memory["alignment.recent"], memory["alignment.seen"]
         mean = recent.sum(0) / seen.clamp(1, self.batches)
@@ -48,7 +48,7 @@ class DistributionAlignment:
 
     @torch.no_grad()
     def update(self, mean: Tensor, memory: dict[str, Tensor]) -> None:
-        """Take in the mean guess of a batch, `(classes,)`, before it was aligned; the oldest one makes place."""
+        """Add the mean prediction of a batch before alignment, `(classes,)`; it replaces the oldest one."""
         recent, seen = memory["alignment.recent"], memory["alignment.seen"]
         recent.index_copy_(0, seen % self.batches, mean.to(recent.dtype)[None])
         seen += 1
@@ -60,6 +60,10 @@ def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
     Args:
         probabilities: Probabilities `(n, classes)`.
         temperature: Above 0.
+
+    Example:
+        >>> sharpen(torch.tensor([[0.6, 0.4]]), temperature=0.5)
+        tensor([[0.6923, 0.3077]])
     """
     # Relative to the largest, so that a small temperature does not make all of them vanish.
     sharp: Tensor = (probabilities / probabilities.amax(-1, keepdim=True)) ** (1 / temperature)

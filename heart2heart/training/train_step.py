@@ -1,4 +1,8 @@
-"""One training step, the same for every method: augment, mix, two losses, two gradients, one direction, one update."""
+"""One training step, the same for every algorithm.
+
+`Trainer.step` mixes the labeled batch (Fix-A-Step), computes two losses (the algorithm), combines their gradients (the
+gradient rule), and updates the weights and their average.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +40,14 @@ from heart2heart.training.pseudo_labels import DistributionAlignment
 class AugmentedBatch:
     """One batch, augmented.
 
+    Frames are float32 `(n, channels, size, size)` from -1 to 1.
+
     Attributes:
-        labeled: `(b, channels, size, size)`, weak.
-        targets: `(b, classes)`, one-hot.
-        unlabeled: The views that the method asked for, each `(u, channels, size, size)`.
-        pool_index: Places of the unlabeled frames in the pool, int64 `(u,)`.
-        mixing_views: Two weak views of unlabeled frames for mixing, each `(at most b, channels, size, size)`, or none.
+        labeled: Weak view of the labeled frames, `(b, channels, size, size)`.
+        targets: One-hot targets, float32 `(b, classes)`.
+        unlabeled: The views that the algorithm names, each `(u, channels, size, size)`.
+        pool_index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
+        mixing_views: Two weak views of at most b unlabeled frames, for Fix-A-Step's mixing; empty without mixing.
     """
 
     labeled: Tensor
@@ -52,25 +58,29 @@ class AugmentedBatch:
 
 
 class Trainer:
-    """A network with its average, optimiser, method and gradient rule.
+    """A network with its average, optimiser, algorithm and gradient rule.
 
     Raises:
-        ConfigError: mixing before a method that mixes itself; UnknownNameError: no such method or rule.
+        ConfigError: Fix-A-Step's mixing with an algorithm that mixes itself, or alignment without pseudo-labels.
+        UnknownNameError: no such algorithm or gradient rule.
 
     Args:
-        network: The network, on its device; behind the classes it has the outputs that the method asks for.
-        config: The run's configuration.
+        network: The network, on its device. It has `classes` outputs, then the algorithm's extra outputs.
+        config: The configuration of the run.
         classes: Number of classes.
-        pool_size: Frames in the unlabeled pool.
+        pool_size: Number of frames in the unlabeled pool.
         weights: Class weights `(classes,)`, or None.
-        label_shares: Share of each class among the labels `(classes,)`, for distribution alignment; None takes equal shares.
-        generator: The stream of the mixing and of the method, on the network's device.
+        label_shares: Share of each class among the labels `(classes,)`, for distribution alignment; None means equal.
+        generator: Random stream of the mixing and of the algorithm, on the network's device.
         group: The processes that train together.
 
     Attributes:
+        algorithm: Computes the two losses.
+        rule: Combines the two gradients.
+        ema: The moving average of the weights, which is validated, selected and shipped.
         extra: The researcher's own augmentation pipeline, or None.
-        memory: What the method remembers.
-        rule_memory: What the gradient rule remembers.
+        memory: Tensors that the algorithm keeps from step to step.
+        rule_memory: Tensors that the gradient rule keeps from step to step.
     """
 
     def __init__(
@@ -98,60 +108,95 @@ class Trainer:
             smoothing=config.loss.label_smoothing,
             group=group,
         )
-        self.network = synchronise_batch_norm(network, group).train()
         compiled = config.compile == "on" or (config.compile == "auto" and config.steps >= COMPILE_MIN_STEPS)
-        self._notes = () if group.size == 1 or not compiled else ("not compiled: several processes train together",)
+        self._notes = ("not compiled: several processes train together",) if compiled and group.size > 1 else ()
         compiled = compiled and group.size == 1
+        self.network = synchronise_batch_norm(network, group).train()
         self.model = Forward(self.network, config.precision, compiled=compiled).train()
         self.parameters = list(network.parameters())
+        self.device = self.parameters[0].device
         self.optimiser = build_optimiser(network, config.optimiser)
         self.ema = Ema(network, config.ema)
-        extra = config.augmentation.extra
-        self.extra = None if extra is None else ExtraPipeline(extra)
         self.ema_model = Forward(self.ema.network, config.precision, compiled=compiled).eval()
+        self.extra = None if config.augmentation.extra is None else ExtraPipeline(config.augmentation.extra)
         self._stages = self.algorithm.stages(config.steps)
         self._initial = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        device = self.parameters[0].device
-        self.alignment = None
-        if config.alignment_batches:
-            if not self.algorithm.uses_alignment:
-                remedy = f"Leave it 0, or choose one of {', '.join(name for name in ALGORITHMS if ALGORITHMS[name].uses_alignment)}"
-                raise ConfigError(
-                    f"{self.algorithm.title} guesses no classes", where="alignment_batches", remedy=remedy
-                )
-            shares = torch.full((classes,), 1 / classes) if label_shares is None else label_shares
-            self.alignment = DistributionAlignment(shares.to(device), config.alignment_batches)
-        remembered = self.algorithm.initial_memory(pool_size, classes, self._initial)
-        remembered |= self.alignment.initial_memory() if self.alignment else {}
-        self.memory: Memory = {name: value.to(device) for name, value in remembered.items()}
-        remembered = self.rule.initial_memory(sum(parameter.numel() for parameter in self.parameters))
-        self.rule_memory: Memory = {name: value.to(device) for name, value in remembered.items()}
+        self.alignment = self._build_alignment(label_shares)
+        memory = self.algorithm.initial_memory(pool_size, classes, self._initial)
+        memory |= self.alignment.initial_memory() if self.alignment else {}
+        self.memory: Memory = {name: value.to(self.device) for name, value in memory.items()}
+        memory = self.rule.initial_memory(sum(parameter.numel() for parameter in self.parameters))
+        self.rule_memory: Memory = {name: value.to(self.device) for name, value in memory.items()}
 
-    @property
-    def notes(self) -> list[str]:
-        """What a reader of the run should know of how its steps were computed."""
-        return sorted({*self._notes, *(each.note for each in (self.model, self.ema_model) if each.note)})
+    def step(self, batch: AugmentedBatch, step_index: int) -> dict[str, Tensor]:
+        """Take one step.
 
-    @property
-    def needs_pool(self) -> bool:
-        """Whether unlabeled frames are needed at all."""
-        return bool(self.algorithm.views) or self.config.fix_a_step.mixing
+        Args:
+            batch: The augmented batch.
+            step_index: Number of the step in the run, from 0.
 
-    def stage_of(self, number: int) -> int:
-        """Return the stage that a step belongs to, from 0."""
-        return bisect_right(self._stages, number) - 1
+        Returns:
+            Scalars on the device, without gradient; their names are columns of `metrics.jsonl`.
+        """
+        # The schedules start anew at each stage; most algorithms have one stage.
+        stage = self.stage_of(step_index)
+        start, *later = (*self._stages[stage:], self.config.steps)
+        if step_index == start:
+            self.algorithm.on_stage_start(stage, self)
+        stage_step, stage_steps = step_index - start, later[0] - start
+        lr = learning_rate(self.config.schedule, self.config.optimiser.lr, stage_step, stage_steps)
+        weight = unlabeled_weight(self.config.unlabeled_weight, stage_step)
+
+        # Fix-A-Step's mixing replaces the labeled batch; an algorithm that mixes replaces both batches.
+        context = self._step_context(batch, stage_step, stage_steps, lr, stage=stage, weight=weight)
+        context = self.algorithm.prepare_batch(context)
+        joint = self._is_joint(batch)
+        if joint and self.algorithm.mixes_labeled:
+            access = self._model_access(context.labeled, context.unlabeled, joint=True)
+            context = replace(context, model_access=access)
+
+        # The labeled loss. It has a graph of its own, unless both batches pass through the network as one (`joint`):
+        # then the first backward pass keeps the shared graph.
+        labeled_loss = self.algorithm.labeled_loss(context)
+        labeled_gradient = self.group.mean(flat_gradient(labeled_loss.value, self.parameters, retain_graph=joint))
+        metrics = {"loss_labeled": labeled_loss.value.detach(), **labeled_loss.metrics}
+        gradient = labeled_gradient
+
+        # The unlabeled loss, and the rule that combines both gradients.
+        if self.config.batch_norm == "labeled":  # running statistics are those of labeled frames
+            access = build_model_access(self.model, self.ema_model, self.classes, (), update_bn=False)
+            context = replace(context, model_access=access)
+        unlabeled_loss = self.algorithm.unlabeled_loss(context)
+        if unlabeled_loss is not None:
+            term = UnlabeledLossTerm(unlabeled_loss, self.algorithm, context, self.parameters, self.group.mean)
+            combined = self.rule.combine(labeled_gradient, term, weight, self.rule_memory)
+            gradient = combined.gradient
+            metrics |= {"loss_unlabeled": unlabeled_loss.value.detach(), "conflict_rate": combined.conflict}
+            metrics |= {**unlabeled_loss.metrics, **combined.metrics}
+
+        self._update(gradient, lr)
+        for callback in context.callbacks:
+            callback()
+        return metrics
+
+    def _update(self, gradient: Tensor, lr: float) -> None:
+        assign_gradient(self.parameters, gradient)
+        for parameter_group in self.optimiser.param_groups:
+            parameter_group["lr"] = lr
+        self.optimiser.step()
+        self.ema.update()
 
     def augment(
         self, labeled: Tensor, targets: Tensor, unlabeled: Tensor, index: Tensor, generator: torch.Generator
     ) -> AugmentedBatch:
-        """Make every view that a step needs.
+        """Return every view that a step needs.
 
         Args:
             labeled: uint8 `(b, size, size)`.
             targets: `(b, classes)`.
             unlabeled: uint8 `(u, size, size)`; empty where no pool is needed.
-            index: Places of the unlabeled frames in the pool, int64 `(u,)`.
-            generator: The stream of the augmentation, on the frames' device.
+            index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
+            generator: Random stream of the augmentation, on the frames' device.
         """
         settings = self.config.augmentation
 
@@ -161,94 +206,79 @@ class Trainer:
             rows = self.group.rows(total)
             return augment(policy, pixels, generator, driver=settings.driver, total=total, rows=rows, extra=self.extra)
 
-        first = view("weak", labeled)
+        labeled_view = view("weak", labeled)
         views = tuple(view(name, unlabeled) for name in self.algorithm.views)
-        guessed: list[Tensor] = []
+        mixing_views: list[Tensor] = []
         if self.config.fix_a_step.mixing:
-            # The method's own weak views serve as the guessed ones; what lacks is drawn for as many rows as are mixed.
-            weak = [made for name, made in zip(self.algorithm.views, views, strict=True) if name == "weak"]
-            guessed = [made[: len(labeled)] for made in weak[:2]]
-            guessed += [view("weak", unlabeled[: len(labeled)]) for _ in range(2 - len(guessed))]
-        return AugmentedBatch(first, targets, views, index, tuple(guessed))
+            # The algorithm's own weak views serve for mixing; missing views are drawn for as many rows as are mixed.
+            weak = [frames for name, frames in zip(self.algorithm.views, views, strict=True) if name == "weak"]
+            mixing_views = [frames[: len(labeled)] for frames in weak[:2]]
+            mixing_views += [view("weak", unlabeled[: len(labeled)]) for _ in range(2 - len(mixing_views))]
+        return AugmentedBatch(labeled_view, targets, views, index, tuple(mixing_views))
 
-    def step(self, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
-        """Take one step.
+    @property
+    def notes(self) -> list[str]:
+        """Remarks on how the steps were computed, for `run.json`."""
+        return sorted({*self._notes, *(each.note for each in (self.model, self.ema_model) if each.note)})
 
-        Args:
-            views: One batch.
-            number: Which step, from 0.
+    @property
+    def needs_pool(self) -> bool:
+        """Whether unlabeled frames are needed at all."""
+        return bool(self.algorithm.views) or self.config.fix_a_step.mixing
 
-        Returns:
-            Scalars on the device, to be read later.
-        """
-        stage = self.stage_of(number)
-        start, *rest = (*self._stages[stage:], self.config.steps)
-        if number == start:
-            self.algorithm.on_stage_start(stage, self)
-        number, steps = number - start, rest[0] - start
-        lr = learning_rate(self.config.schedule, self.config.optimiser.lr, number, steps)
-        weight = unlabeled_weight(self.config.unlabeled_weight, number)
-        step = self._step_context(views, number, steps, lr)
-        step = self.algorithm.prepare_batch(replace(step, stage=stage, weight=weight))
-        if self._is_joint(views) and self.algorithm.mixes_labeled:
-            step = replace(step, model_access=self._model_access(step.labeled, step.unlabeled, joint=True))
-
-        # Two graphs, each walked once. Only the joint batch shares a graph, which the first walk then has to keep.
-        joint = self._is_joint(views)
-        labeled_loss = self.algorithm.labeled_loss(step)
-        labeled = self.group.mean(flat_gradient(labeled_loss.value, self.parameters, retain_graph=joint))
-        metrics = {"loss_labeled": labeled_loss.value.detach(), **labeled_loss.metrics}
-        direction = labeled
-        if self.config.batch_norm == "labeled":
-            step = replace(
-                step, model_access=build_model_access(self.model, self.ema_model, self.classes, (), update_bn=False)
-            )
-        unlabeled_loss = self.algorithm.unlabeled_loss(step)
-        if unlabeled_loss is not None:
-            term = UnlabeledLossTerm(unlabeled_loss, self.algorithm, step, self.parameters, self.group.mean)
-            decision = self.rule.combine(labeled, term, weight, self.rule_memory)
-            direction = decision.gradient
-            metrics |= {"loss_unlabeled": unlabeled_loss.value.detach(), "conflict_rate": decision.conflict}
-            metrics |= {**unlabeled_loss.metrics, **decision.metrics}
-        self._update(direction, lr)
-        for work in step.callbacks:
-            work()
-        return metrics
+    def stage_of(self, step_index: int) -> int:
+        """Return the stage that a step belongs to, from 0."""
+        return bisect_right(self._stages, step_index) - 1
 
     def averaged_weights(self) -> dict[str, Tensor]:
-        """See `methods.base.Surroundings`."""
+        """Return copies of the averaged weights and buffers by name (`TrainerHandle`)."""
         return {name: value.detach().clone() for name, value in self.ema.network.state_dict().items()}
 
     def reset_weights(self) -> None:
-        """See `methods.base.Surroundings`: put the weights back to where the run began."""
+        """Restore the initial weights, and clear the optimiser's state and the average (`TrainerHandle`)."""
         self.network.load_state_dict(self._initial)
         self.ema.load_state_dict(self._initial)
         self.optimiser.state.clear()
 
     def weights_are_finite(self) -> bool:
-        """Return whether all weights and running statistics are finite; the host waits for the answer."""
+        """Return whether all weights and running statistics are finite; the host waits for the device."""
         state = [value for value in self.network.state_dict().values() if value.is_floating_point()]
         return bool(torch.stack([value.isfinite().all() for value in state]).all())
 
-    def _is_joint(self, views: AugmentedBatch) -> bool:
-        return self.config.batch_norm == "joint" and bool(views.unlabeled)
+    def _build_alignment(self, label_shares: Tensor | None) -> DistributionAlignment | None:
+        if not self.config.alignment_batches:
+            return None
+        if not self.algorithm.uses_alignment:
+            names = ", ".join(name for name, algorithm in ALGORITHMS.items() if algorithm.uses_alignment)
+            what = f"{self.algorithm.title} has no pseudo-labels to align"
+            raise ConfigError(what, where="alignment_batches", remedy=f"Leave it 0, or choose one of {names}")
+        shares = torch.full((self.classes,), 1 / self.classes) if label_shares is None else label_shares
+        return DistributionAlignment(shares.to(self.device), self.config.alignment_batches)
 
-    def _step_context(self, views: AugmentedBatch, number: int, steps: int, lr: float) -> StepContext:
-        labeled, targets = self._mix(views)
-        # A method that mixes has no use for the unmixed frames in one batch.
-        joint = self._is_joint(views) and not self.algorithm.mixes_labeled
+    def _is_joint(self, batch: AugmentedBatch) -> bool:
+        """Return whether labeled and unlabeled frames pass through the network as one batch."""
+        return self.config.batch_norm == "joint" and bool(batch.unlabeled)
+
+    def _step_context(
+        self, batch: AugmentedBatch, step: int, steps: int, lr: float, *, stage: int = 0, weight: float = 1.0
+    ) -> StepContext:
+        labeled, targets = self._mix(batch)
+        # An algorithm that mixes never passes the unmixed frames through the network.
+        joint = self._is_joint(batch) and not self.algorithm.mixes_labeled
         return StepContext(
-            model_access=self._model_access(labeled, views.unlabeled, joint=joint),
+            model_access=self._model_access(labeled, batch.unlabeled, joint=joint),
             labeled=labeled,
             targets=targets,
-            unlabeled=views.unlabeled,
-            pool_index=views.pool_index,
+            unlabeled=batch.unlabeled,
+            pool_index=batch.pool_index,
             criterion=self.criterion,
-            step=number,
+            step=step,
             steps=steps,
             lr=lr,
             memory=self.memory,
             generator=self.generator,
+            stage=stage,
+            weight=weight,
             group=self.group,
             alignment=self.alignment,
         )
@@ -257,19 +287,13 @@ class Trainer:
         batches = (labeled, *unlabeled[: self.algorithm.joint_views]) if joint else ()
         return build_model_access(self.model, self.ema_model, self.classes, batches)
 
-    def _mix(self, views: AugmentedBatch) -> tuple[Tensor, Tensor]:
+    def _mix(self, batch: AugmentedBatch) -> tuple[Tensor, Tensor]:
+        """Return the labeled frames and targets, mixed with unlabeled frames and their pseudo-labels if configured."""
         settings = self.config.fix_a_step
         if not settings.mixing:
-            return views.labeled, views.targets
-        first, second = views.mixing_views
-        guesses = soft_pseudo_labels(self.model, first, second, settings.temperature, self.classes)
-        rows = self.group.size * (len(views.labeled) + len(first) + len(second))
+            return batch.labeled, batch.targets
+        first, second = batch.mixing_views
+        pseudo_labels = soft_pseudo_labels(self.model, first, second, settings.temperature, self.classes)
+        rows = self.group.size * (len(batch.labeled) + len(first) + len(second))
         mix = draw_mix(settings.alpha, rows, self.generator)
-        return mix_labeled(views.labeled, views.targets, first, second, guesses, mix, self.group)
-
-    def _update(self, direction: Tensor, lr: float) -> None:
-        assign_gradient(self.parameters, direction)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr
-        self.optimiser.step()
-        self.ema.update()
+        return mix_labeled(batch.labeled, batch.targets, first, second, pseudo_labels, mix, self.group)

@@ -1,7 +1,8 @@
-"""What every method is: it names the views it needs of an unlabeled batch, and returns two losses.
+"""The base class of algorithms, and what an algorithm sees of one step.
 
-A method owns no data, no optimiser and no network, so that any gradient rule, any mixing of the labeled batch and any
-loop may stand around it. What it must remember from step to step lies in tensors that the loop saves with the run.
+An algorithm names the views that it needs of each unlabeled batch, and returns two losses. It owns no data, optimiser
+or network, so that it works with any gradient rule, any mixing of the labeled batch and any loop. What it keeps from
+step to step are tensors (`Memory`), which the loop saves with the run.
 """
 
 from __future__ import annotations
@@ -28,38 +29,43 @@ Memory = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class AlgorithmLoss:
-    """A loss, and what is worth writing down beside it.
+    """A loss, and the scalars that are logged with it.
 
     Attributes:
         value: Scalar with its graph.
         metrics: Scalars without gradient, on the same device; their names are columns of `metrics.jsonl`.
-        per_sample_loss: The loss of each unlabeled frame, `(u,)` with the same graph, of which `value` is the mean; None where it
-            is no such mean. A rule that decides frame by frame needs it.
+        per_sample_loss: The loss of each unlabeled frame, `(u,)` with the same graph, of which `value` is the mean;
+            None if the loss is not such a mean. A gradient rule that decides frame by frame needs it.
     """
 
     value: Tensor
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
     per_sample_loss: Tensor | None = None
 
+    @classmethod
+    def from_samples(cls, per_sample_loss: Tensor, metrics: Mapping[str, Tensor] | None = None) -> AlgorithmLoss:
+        """Return the loss that is the mean of `per_sample_loss`, `(u,)`."""
+        return cls(per_sample_loss.mean(), metrics or {}, per_sample_loss)
+
 
 @dataclass(frozen=True)
 class ModelAccess:
-    """The network as a method may ask it.
+    """The forms of the network that an algorithm may call.
 
     Attributes:
-        train: In training mode, with gradient; batch normalisation records what it sees.
-        no_bn_update: The same, but batch normalisation records nothing.
+        train: Training mode, with gradient; batch normalisation updates its running statistics.
+        no_bn_update: As `train`, but the running statistics are not updated.
         ema: The averaged weights (EMA) in evaluation mode, without gradient.
-        outputs: As `train`, with the method's additional outputs behind the classes, `(n, classes + extra)`.
-        functional: Gives the network in training mode with other weights by name, differentiable in them, recording
-            nothing; names that are missing keep their present weights.
-        functional_outputs: As `functional`, with the method's additional outputs.
-        teacher: Gives the network in evaluation mode, without gradient, with weights and buffers by name: those of a
-            teacher that a method keeps in its memory.
-        full_precision: Within it `train`, `no_bn_update` and `functional` do not lower their precision: what asks for
-            forward-mode derivatives must, since those of convolutions fail under autocast.
+        outputs: As `train`, with the algorithm's extra outputs after the classes, `(n, classes + extra)`.
+        functional: Takes weights by name and returns the network with them, in training mode, differentiable in them;
+            the running statistics are not updated. Missing names keep their present weights.
+        functional_outputs: As `functional`, with the algorithm's extra outputs.
+        teacher: Takes weights and buffers by name and returns the network with them, in evaluation mode, without
+            gradient: a teacher that an algorithm keeps in its memory.
+        full_precision: Context in which `train`, `no_bn_update` and `functional` compute in full precision.
+            Forward-mode derivatives need it, since those of convolutions fail under autocast.
         weights: The present weights by name, as leaves of the graph.
-        cached_logits: What `train` answered without gradient in this step, by the identity of the frames.
+        cached_logits: Logits that `train` returned without gradient in this step, by the identity of the frames.
     """
 
     train: NetworkFunction
@@ -76,26 +82,26 @@ class ModelAccess:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a method sees of one step.
+    """What an algorithm sees of one step.
 
     Attributes:
         model_access: The network in training and its average.
         labeled: Labeled frames, weakly augmented and perhaps mixed, `(b, channels, size, size)`.
         targets: Their targets, probabilities `(b, classes)`.
-        unlabeled: The views of the unlabeled batch that the method asked for, in that order, each
+        unlabeled: The unlabeled batch in the views that `Algorithm.views` names, in that order, each
             `(u, channels, size, size)`.
-        pool_index: Places of the unlabeled frames in the pool, int64 `(u,)`.
+        pool_index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
         criterion: The loss of labeled frames.
-        step: Which step of the present stage, from 0.
+        step: Number of the step in the present stage, from 0.
         steps: Length of the present stage.
         lr: Present learning rate.
-        memory: The method's own tensors, changed in place.
-        generator: A stream of chance on the device.
-        stage: Which stage, from 0.
+        memory: The algorithm's own tensors, changed in place.
+        generator: Random stream, on the device.
+        stage: Number of the stage, from 0.
         weight: Present weight of the unlabeled loss.
-        group: The other processes, if any.
-        alignment: Distribution alignment of guesses, if it is configured.
-        callbacks: What is due when the step is done.
+        group: The processes that train together.
+        alignment: Distribution alignment of pseudo-labels, if configured.
+        callbacks: Functions that run after the update of the weights.
     """
 
     model_access: ModelAccess
@@ -126,30 +132,31 @@ class StepContext:
         return self.targets.shape[1]
 
     def gaussian_noise(self, frames: Tensor) -> Tensor:
-        """Return standard normal noise like `frames`, the same whatever the number of processes."""
-        everyone = (len(frames) * self.group.size, *frames.shape[1:])
-        drawn = torch.randn(everyone, generator=self.generator, device=frames.device, dtype=frames.dtype)
+        """Return standard normal noise of the shape of `frames`, the same for any number of processes."""
+        shape = (len(frames) * self.group.size, *frames.shape[1:])
+        drawn = torch.randn(shape, generator=self.generator, device=frames.device, dtype=frames.dtype)
         return drawn[self.group.rows(len(drawn))]
 
     def align(self, probabilities: Tensor) -> Tensor:
-        """Return guesses of the classes, probabilities `(u, classes)`, aligned if that is configured."""
-        alignment, memory, world = self.alignment, self.memory, self.group
+        """Return probabilities `(u, classes)` after distribution alignment, or unchanged if none is configured."""
+        alignment, memory, group = self.alignment, self.memory, self.group
         if alignment is None:
             return probabilities
         mean = probabilities.detach().mean(0)
-        self.on_step_end(lambda: alignment.update(world.mean(mean), memory))
+        self.on_step_end(lambda: alignment.update(group.mean(mean), memory))
         return alignment.align(probabilities, memory)
 
     def on_step_end(self, callback: Callable[[], None]) -> None:
-        """Have `callback` done when the step is done: what changes the memory, so that within a step it stays as it is.
+        """Call `callback` after the update of the weights; changes to the memory belong there.
 
-        A rule that has the loss computed again sees the same memory then, and nothing is remembered twice.
+        A gradient rule may compute the unlabeled loss again within the step. It then sees the same memory, and no
+        change is made twice.
         """
         self.callbacks.append(callback)
 
 
 class TrainerHandle(Protocol):
-    """What a method may do between steps, at the beginning of a stage."""
+    """What an algorithm may do to the trainer at the start of a stage."""
 
     memory: Memory
 
@@ -157,52 +164,52 @@ class TrainerHandle(Protocol):
         """Return copies of the averaged weights and buffers by name."""
 
     def reset_weights(self) -> None:
-        """Draw the weights anew, and forget the optimiser's state and the average."""
+        """Restore the initial weights, and clear the optimiser's state and the average."""
 
 
 class Algorithm(Config):
-    """A learning method; its fields are its settings, named under `method.params`."""
+    """A learning algorithm; its fields are its settings, which a configuration gives under `method.params`."""
 
     title: ClassVar[str]
-    """What a reader calls it."""
+    """Name in reports and error messages."""
     views: ClassVar[tuple[ViewName, ...]] = ()
     """Views of each unlabeled batch, each augmented independently; none means that no unlabeled frame is needed."""
     mixes_labeled: ClassVar[bool] = False
-    """Whether it mixes the labeled batch itself, so that Fix-A-Step's mixing may not stand before it."""
+    """Whether it mixes the labeled batch itself; Fix-A-Step's mixing then cannot be combined with it."""
     uses_alignment: ClassVar[bool] = False
-    """Whether its guesses go through `Step.align`, so that distribution alignment has something to align."""
+    """Whether its pseudo-labels go through `StepContext.align`, so that distribution alignment can be configured."""
     joint_views: ClassVar[int | None] = None
-    """How many of the views pass with the labeled frames where batch normalisation is joint; None is all of them."""
+    """Number of views that pass with the labeled frames if batch normalisation is joint; None means all views."""
     pool_parts: ClassVar[int] = 1
-    """Parts that the pool is split into at random; `part` says which one a step draws from."""
+    """Number of parts that the pool is split into at random; `pool_part` returns the part of a stage."""
 
     def extra_outputs(self, classes: int) -> int:
-        """Return how many outputs the network has behind those of the classes; they are dropped after training."""
+        """Return the number of outputs that the network has after the classes; they are dropped after training."""
         return 0
 
     def stages(self, steps: int) -> tuple[int, ...]:
-        """Return the steps at which stages begin, ascending from 0; rate and ramps run anew over each."""
+        """Return the first step of each stage, ascending from 0; the schedules start anew at each stage."""
         return (0,)
 
     def pool_part(self, stage: int) -> int:
-        """Return the part of the pool that a stage draws from."""
+        """Return the part of the pool that a stage draws from, from 0."""
         return 0
 
     def initial_memory(self, pool: int, classes: int, weights: Mapping[str, Tensor]) -> Memory:
-        """Return what the method remembers, as it is before the first step, on the CPU.
+        """Return the tensors that the algorithm keeps between steps, as they are before the first step, on the CPU.
 
         Args:
-            pool: Frames in the pool.
+            pool: Number of frames in the pool.
             classes: Number of classes.
             weights: The network's weights and buffers by name.
         """
         return {}
 
     def on_stage_start(self, stage: int, trainer: TrainerHandle) -> None:
-        """Do what is due at the beginning of a stage, from 0."""
+        """Prepare the trainer at the first step of a stage, from 0."""
 
     def prepare_batch(self, step: StepContext) -> StepContext:
-        """Return the step that both losses see; a method that mixes replaces the batches here."""
+        """Return the step that both losses see; an algorithm that mixes replaces the batches here."""
         return step
 
     def labeled_loss(self, step: StepContext) -> AlgorithmLoss:
@@ -213,4 +220,4 @@ class Algorithm(Config):
 
     @abstractmethod
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss | None:
-        """Return the loss of the unlabeled batch, not scaled by its weight; None where the method has none."""
+        """Return the loss of the unlabeled batch, not scaled by its weight; None if there is none."""

@@ -1,4 +1,4 @@
-"""Labels only: the baseline that every other method has to beat."""
+"""Labels only: the baseline that every other algorithm has to beat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepC
 
 
 class LabelsOnly(Algorithm):
-    """Supervised learning from the labeled frames; the pool is not read."""
+    """Supervised learning from the labeled frames; unlabeled frames are not read."""
 
     title: ClassVar[str] = "labels only"
 

@@ -1,4 +1,4 @@
-"""Mean Teacher (Tarvainen and Valpola, NeurIPS 2017): the averaged network is the teacher of the one in training."""
+"""Mean Teacher (Tarvainen and Valpola, NeurIPS 2017): the averaged network is the teacher of the trained one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from heart2heart.training.algorithms.pi_model import consistency_loss
 class MeanTeacher(Algorithm):
     """The squared difference between the student's probabilities of one view and the teacher's of another.
 
-    The teacher is the run's average (`ema`) in evaluation mode, as in Fix-A-Step's released code; the paper's teacher
-    uses the statistics of its batch.
+    The teacher is the run's average (`ema`) in evaluation mode, as in Fix-A-Step's released code. The paper's teacher
+    normalises with the statistics of its batch.
     """
 
     title: ClassVar[str] = "Mean Teacher"
@@ -23,4 +23,4 @@ class MeanTeacher(Algorithm):
         """Return the mean squared difference over classes and frames (section 2, equation 1)."""
         first, second = step.unlabeled
         target = step.model_access.ema(second).softmax(-1).detach()
-        return consistency_loss(step.model(first), target)
+        return AlgorithmLoss.from_samples(consistency_loss(step.model(first), target))

@@ -1,8 +1,9 @@
-"""MixMatch (Berthelot et al., NeurIPS 2019): guess, sharpen, and mix labeled with unlabeled frames.
+"""MixMatch (Berthelot et al., NeurIPS 2019): sharpened pseudo-labels, and labeled frames mixed with unlabeled ones.
 
-As in Fix-A-Step's released code, one share is drawn for the whole batch (the paper draws one a frame), and both batches
-have two views. Departures from it: guesses leave the running statistics alone; labeled and unlabeled rows are passed
-apart, or all together with `batch_norm: joint`, where that code interleaves them into equal batches.
+As in Fix-A-Step's released code, one share is drawn for the whole batch (the paper draws one for each frame), and each
+unlabeled frame has two views. Departures from that code: computing pseudo-labels does not update the running
+statistics; labeled and unlabeled rows pass separately, or all together with `batch_norm: joint`, where that code
+interleaves them into equal batches.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
 from heart2heart.training.algorithms.pi_model import consistency_loss
-from heart2heart.training.mixing import draw_mix
+from heart2heart.training.mixing import draw_mix, mix_rows
 from heart2heart.training.pseudo_labels import sharpen
 
 
@@ -32,7 +33,7 @@ class MixedStepContext(StepContext):
 
 
 class MixMatch(Algorithm):
-    """Cross-entropy on mixed labeled frames, Brier loss on mixed unlabeled frames."""
+    """Cross-entropy on mixed labeled frames, Brier loss (`pi_model.consistency_loss`) on mixed unlabeled frames."""
 
     title: ClassVar[str] = "MixMatch"
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "weak")
@@ -40,7 +41,7 @@ class MixMatch(Algorithm):
     uses_alignment: ClassVar[bool] = True
 
     temperature: float = Field(0.5, gt=0)
-    """Sharpening of the guesses; below 1 sharpens."""
+    """Temperature of the pseudo-labels; below 1 sharpens."""
     alpha: float = Field(0.75, gt=0)
     """Both parameters of the Beta distribution that the mixing share is drawn from."""
 
@@ -48,19 +49,18 @@ class MixMatch(Algorithm):
     def prepare_batch(self, step: StepContext) -> MixedStepContext:
         """Return the step with both batches mixed (algorithm 1); the unlabeled views become one batch of `2 u` rows."""
         first, second = step.unlabeled
-        quiet, world = step.model_access.no_bn_update, step.group
-        guess = sharpen(step.align((quiet(first).softmax(-1) + quiet(second).softmax(-1)) / 2), self.temperature)
-        guess = guess.to(step.targets.dtype)
-        # A frame's partner may lie in another process, so every process has all rows, and mixes its own.
-        batches = (step.labeled, first, second)
-        frames = torch.cat([world.all_gather(batch) for batch in batches])
-        labels = torch.cat([world.all_gather(batch) for batch in (step.targets, guess, guess)])
-        mix = draw_mix(self.alpha, len(frames), step.generator)
-        partner = mix.order[world.rows(len(mix.order))]
-        share, other = mix.share.to(frames.dtype), 1 - mix.share.to(frames.dtype)
-        mixed = share * torch.cat(batches) + other * frames[partner]
-        share, other = mix.share.to(labels.dtype), 1 - mix.share.to(labels.dtype)
-        targets = share * torch.cat([step.targets, guess, guess]) + other * labels[partner]
+        model, group = step.model_access.no_bn_update, step.group
+        mean = (model(first).softmax(-1) + model(second).softmax(-1)) / 2
+        pseudo_labels = sharpen(step.align(mean), self.temperature).to(step.targets.dtype)
+        frames = (step.labeled, first, second)
+        labels = (step.targets, pseudo_labels, pseudo_labels)
+        # A frame's partner may belong to another process: every process gathers all rows, and mixes its own.
+        all_frames = torch.cat([group.all_gather(rows) for rows in frames])
+        all_labels = torch.cat([group.all_gather(rows) for rows in labels])
+        mix = draw_mix(self.alpha, len(all_frames), step.generator)
+        partner = mix.order[group.rows(len(mix.order))]
+        mixed = mix_rows(torch.cat(frames), all_frames[partner], mix.share)
+        targets = mix_rows(torch.cat(labels), all_labels[partner], mix.share)
         b = len(step.labeled)
         return MixedStepContext(
             **vars(step)
@@ -71,4 +71,4 @@ class MixMatch(Algorithm):
         """Return the Brier loss, averaged over classes and both views of the frames (equation 4)."""
         assert isinstance(step, MixedStepContext)
         (frames,) = step.unlabeled
-        return consistency_loss(step.model(frames), step.pseudo_labels)
+        return AlgorithmLoss.from_samples(consistency_loss(step.model(frames), step.pseudo_labels))

@@ -1,9 +1,9 @@
 """Noisy Student: a teacher labels the pool, a new student learns from it under noise, and becomes the next teacher.
 
 Xie, Luong, Hovy and Le, CVPR 2020, "Self-training with Noisy Student improves ImageNet classification", algorithm 1 and
-section 2. Departures: the teacher labels the weak view of a frame when it comes up, not the whole pool beforehand; the
-student is of the teacher's size; classes are balanced by weights, which is what the paper's repeating and leaving out
-of pictures amounts to on average.
+section 2. Departures: the teacher labels the weak view of a frame when the frame is drawn, not the whole pool
+beforehand; the student has the teacher's size; classes are balanced by weights, which on average equals the paper's
+repeating and dropping of images.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, Memory, StepContext, TrainerHandle, ViewName
+from heart2heart.training.algorithms.fixmatch import confidence_mask
 from heart2heart.training.algorithms.memory import equal_stages, teacher_memory, teacher_pseudo_labels, update_teacher
 
 MAX_CLASS_WEIGHT = 10.0
-"""Largest weight of a frame of a rare class, so that no single frame outweighs its batch."""
+"""Largest weight of a frame of a rare class, so that no single frame dominates its batch."""
 
 
 class NoisyStudent(Algorithm):
     """Stages of equal length: the first learns from labels only, each later one from the model before it.
 
-    The student begins anew. Its noise is the strong view, with the network's dropout if that has any.
+    The student starts from the initial weights. Its noise is the strong view, with the network's dropout if it has any.
     """
 
     title: ClassVar[str] = "Noisy Student"
@@ -36,22 +37,22 @@ class NoisyStudent(Algorithm):
     generations: int = Field(3, ge=1)
     """Students, one after another."""
     labels: Literal["soft", "hard"] = "soft"
-    """Whether the student learns the teacher's probabilities, or its first choice."""
+    """Whether the student learns the teacher's probabilities, or its most probable class."""
     threshold: float = Field(0.3, ge=0, le=1)
-    """Confidence of the teacher from which a frame counts."""
+    """Confidence of the teacher from which a frame has a loss."""
     balance: bool = True
-    """Weight frames so that each class that the teacher names counts alike."""
+    """Weight frames so that each class that the teacher predicts has the same total weight."""
 
     def stages(self, steps: int) -> tuple[int, ...]:
-        """See `Method.stages`."""
+        """Return the first step of each stage."""
         return equal_stages(1 + self.generations, steps, self.title)
 
     def initial_memory(self, pool: int, classes: int, weights: Mapping[str, Tensor]) -> Memory:
-        """Return room for the teacher, and how often it named each class, counted from 1."""
+        """Return the tensors of the teacher, and how often it predicted each class, counted from 1."""
         return teacher_memory(weights) | {"named": torch.ones(classes)}
 
     def on_stage_start(self, stage: int, trainer: TrainerHandle) -> None:
-        """Make the last student the teacher, and begin anew."""
+        """Make the last student the teacher, and restore the initial weights."""
         if stage:
             update_teacher(trainer)
             trainer.reset_weights()
@@ -62,25 +63,33 @@ class NoisyStudent(Algorithm):
         if step.stage == 0:
             return None
         weak, strong = step.unlabeled
-        guess = teacher_pseudo_labels(step, weak)
-        confidence, label = guess.max(-1)
-        confident = (confidence >= self.threshold).to(guess.dtype)
-        hard = functional.one_hot(label, step.classes).to(guess.dtype)
+        probabilities = teacher_pseudo_labels(step, weak)
+        label = probabilities.argmax(-1)
+        confident = confidence_mask(probabilities, self.threshold)
+        hard = functional.one_hot(label, step.classes).to(probabilities.dtype)
         weight = confident
         if self.balance:
-            weight = confident * self._balance(step.memory["named"])[label].to(guess.dtype)
+            weight = confident * balancing_weights(step.memory["named"])[label].to(probabilities.dtype)
             counts = (confident[:, None] * hard).sum(0)
             step.on_step_end(lambda: self.count(step.memory, step.group.mean(counts) * step.group.size))
-        target = guess if self.labels == "soft" else hard
-        each = functional.cross_entropy(step.model(strong), target, reduction="none") * weight
-        return AlgorithmLoss(each.mean(), {"pseudo_label_rate": confident.mean()}, each)
+        target = probabilities if self.labels == "soft" else hard
+        loss = functional.cross_entropy(step.model(strong), target, reduction="none") * weight
+        return AlgorithmLoss.from_samples(loss, {"pseudo_label_rate": confident.mean()})
 
     @torch.no_grad()
     def count(self, memory: Memory, counts: Tensor) -> None:
-        """Count how often the teacher named each class in a batch, `(classes,)`."""
+        """Add how often the teacher predicted each class in a batch, `(classes,)`."""
         memory["named"] += counts.to(memory["named"].dtype)
 
-    @staticmethod
-    def _balance(named: Tensor) -> Tensor:
-        """Return weights `(classes,)` whose mean over the frames named so far is 1, up to the limit."""
-        return (named.mean() / named).clamp(max=MAX_CLASS_WEIGHT)
+
+def balancing_weights(counts: Tensor) -> Tensor:
+    """Return the weight of a frame of each class, `(classes,)`, so that all classes have the same total weight.
+
+    Args:
+        counts: Number of frames of each class, `(classes,)`; a weight is at most `MAX_CLASS_WEIGHT`.
+
+    Example:
+        >>> balancing_weights(torch.tensor([1.0, 3.0]))
+        tensor([2.0000, 0.6667])
+    """
+    return (counts.mean() / counts).clamp(max=MAX_CLASS_WEIGHT)

@@ -1,10 +1,10 @@
-"""OpenMatch: one-vs-all outputs learn what belongs to no class, and FixMatch sees only what belongs to one.
+"""OpenMatch: one-vs-all outputs learn which frames belong to no class; FixMatch learns from the other frames.
 
 Saito, Kim and Saenko, NeurIPS 2021, "OpenMatch: Open-set consistency regularization for semi-supervised learning with
-outliers". Departures: an output with a sigmoid stands for the paper's two with a softmax, which is the same function; a
-frame is taken for an inlier by its weak view at hand, not by a pass over the pool each epoch; outliers add nothing to
+outliers". Departures: one output with a sigmoid replaces the paper's two with a softmax, which is the same function;
+the weak view at hand decides whether a frame is an inlier, not a pass over the pool each epoch; outliers count as 0 in
 FixMatch's mean over the batch, where the paper fills the batch with inliers. The entropy is averaged over classes and
-the consistency summed, as in the authors' code, which the weights below were tuned with.
+the consistency summed, as in the authors' code, for which the weights below were tuned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from heart2heart.training.losses import accuracy
 
 
 class OpenMatch(Algorithm):
-    """A classifier and, for each class, an output that says whether a frame belongs to it."""
+    """A classifier and, for each class, an output for "belongs to this class"."""
 
     title: ClassVar[str] = "OpenMatch"
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "weak", "strong")
@@ -34,10 +34,10 @@ class OpenMatch(Algorithm):
     warmup: float = Field(0.02, ge=0, le=1)
     """Share of the run after which FixMatch begins; the paper takes 10 of 512 epochs."""
     threshold: float = Field(0.0, ge=0, le=1)
-    """Confidence of an inlier's guess from which it counts as a label; the authors take all."""
+    """Confidence of an inlier's prediction from which it counts as a label; the authors take all."""
 
     def extra_outputs(self, classes: int) -> int:
-        """Return one output a class."""
+        """Return one output for each class."""
         return classes
 
     def labeled_loss(self, step: StepContext) -> AlgorithmLoss:
@@ -53,16 +53,15 @@ class OpenMatch(Algorithm):
         logits, belongs = torch.split(step.model_access.outputs(weak), step.classes, -1)
         _, other = torch.split(step.model_access.outputs(second), step.classes, -1)
         entropy = (binary_entropy(belongs) + binary_entropy(other)).mean(-1) / 2
-        difference = 2 * (belongs.sigmoid() - other.sigmoid()).square().sum(-1)
-        each = self.entropy * entropy + self.consistency * difference
+        loss = self.entropy * entropy + self.consistency * soft_consistency(belongs, other)
         with torch.no_grad():
             confidence, label = step.align(logits.softmax(-1)).max(-1)
             inlier = belongs.gather(-1, label[:, None])[:, 0] > 0
             chosen = (inlier & (confidence >= self.threshold)).to(logits.dtype)
         if step.step >= self.warmup * step.steps:
-            each = each + functional.cross_entropy(step.model(strong), label, reduction="none") * chosen
+            loss = loss + functional.cross_entropy(step.model(strong), label, reduction="none") * chosen
         metrics = {"inlier_rate": inlier.to(logits.dtype).mean(), "pseudo_label_rate": chosen.mean()}
-        return AlgorithmLoss(each.mean(), metrics, each)
+        return AlgorithmLoss.from_samples(loss, metrics)
 
 
 def one_vs_all_loss(belongs: Tensor, targets: Tensor) -> Tensor:
@@ -70,14 +69,40 @@ def one_vs_all_loss(belongs: Tensor, targets: Tensor) -> Tensor:
 
     Args:
         belongs: Logits `(n, classes)` of belonging to each class.
-        targets: Probabilities `(n, classes)`; the loss of a soft target is the mean over the classes it may be.
+        targets: Probabilities `(n, classes)`; the loss of a soft target is the mean over its classes.
+
+    Returns:
+        Scalar (the paper's L_ova).
+
+    Example:
+        >>> one_vs_all_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+        tensor(1.3863)
     """
     others = functional.softplus(belongs)[:, None, :].expand(-1, belongs.shape[1], -1)
     own = torch.eye(belongs.shape[1], dtype=torch.bool, device=belongs.device)
-    nearest = others.masked_fill(own, 0).amax(-1)  # softplus is positive: 0 never is the largest
+    nearest = others.masked_fill(own, 0).amax(-1)  # softplus is positive: 0 is never the largest
     return (targets * (functional.softplus(-belongs) + nearest)).sum(-1).mean()
 
 
+def soft_consistency(first: Tensor, second: Tensor) -> Tensor:
+    """Return the squared difference of the one-vs-all outputs on two views, `(u,)` (the paper's L_oc).
+
+    Args:
+        first: Logits `(u, classes)` of belonging to each class.
+        second: The same of another view.
+
+    Example:
+        >>> soft_consistency(torch.zeros(1, 2), torch.zeros(1, 2))
+        tensor([0.])
+    """
+    return 2 * (first.sigmoid() - second.sigmoid()).square().sum(-1)
+
+
 def binary_entropy(logits: Tensor) -> Tensor:
-    """Return the entropy in nats of yes-or-no outputs, of their shape."""
+    """Return the entropy of binary outputs, in nats, of the shape of their logits.
+
+    Example:
+        >>> binary_entropy(torch.zeros(1))
+        tensor([0.6931])
+    """
     return functional.softplus(logits) - logits * logits.sigmoid()

@@ -1,7 +1,7 @@
-"""The Pi-model (Laine and Aila, ICLR 2017, section 2.1): two views of a frame should be told the same.
+"""The Pi-model (Laine and Aila, ICLR 2017, section 2.1): the predictions on two views of a frame should agree.
 
-As in Fix-A-Step's released code one view is the target, without gradient, where the paper lets the gradient through
-both; the loss is then no longer symmetric, but has the same minimum.
+As in Fix-A-Step's released code one view is the target, without gradient, where the paper has a gradient through both.
+The loss is then no longer symmetric, but it has the same minimum.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ class PiModel(Algorithm):
         first, second = step.unlabeled
         with torch.no_grad():
             target = step.model(first).softmax(-1).detach()
-        return consistency_loss(step.model_access.no_bn_update(second), target)
+        return AlgorithmLoss.from_samples(consistency_loss(step.model_access.no_bn_update(second), target))
 
 
-def consistency_loss(logits: Tensor, target: Tensor) -> AlgorithmLoss:
-    """Return the mean squared difference of probabilities, over classes and frames.
+def consistency_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the squared difference of probabilities of each frame, averaged over classes.
 
     Args:
-        logits: `(u, classes)` of the view that learns.
+        logits: `(u, classes)` of the view that learns, with gradient.
         target: Probabilities `(u, classes)`, without gradient.
+
+    Returns:
+        `(u,)`; the loss is the mean over frames.
+
+    Example:
+        >>> consistency_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+        tensor([0.2500])
     """
-    each = (logits.softmax(-1) - target).square().mean(-1)
-    return AlgorithmLoss(each.mean(), per_sample_loss=each)
+    return (logits.softmax(-1) - target).square().mean(-1)

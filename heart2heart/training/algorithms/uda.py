@@ -1,6 +1,6 @@
-"""UDA, unsupervised data augmentation (Xie et al., NeurIPS 2020): the strong view should be told as the weak one.
+"""UDA, unsupervised data augmentation (Xie et al., NeurIPS 2020): the strong view should be predicted as the weak one.
 
-The target is sharpened and soft where FixMatch's is hard (section 2.2 and appendix: sharpening and masking). Training
+The target is soft and sharpened, where FixMatch's is hard (section 2.2 and appendix: sharpening and masking). Training
 signal annealing (section "training signal annealing" of the paper's first version, arXiv 1904.12848v1) is optional.
 """
 
@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
+from heart2heart.training.algorithms.fixmatch import confidence_mask
 from heart2heart.training.losses import accuracy
 from heart2heart.training.pseudo_labels import sharpen
 
@@ -21,27 +22,28 @@ Annealing = Literal["none", "linear", "log", "exp"]
 
 
 class UDA(Algorithm):
-    """Cross-entropy of the strong view against the sharpened guess on the weak view, where that is confident."""
+    """Cross-entropy of the strong view against the sharpened prediction on the weak view, if that is confident."""
 
     title: ClassVar[str] = "UDA"
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "strong")
     uses_alignment: ClassVar[bool] = True
 
     temperature: float = Field(0.4, gt=0)
-    """Sharpening of the guesses; below 1 sharpens."""
+    """Temperature of the targets; below 1 sharpens."""
     threshold: float = Field(0.8, ge=0, le=1)
-    """Confidence of the guess, before sharpening, from which a frame has a loss."""
+    """Confidence of the prediction, before sharpening, from which a frame has a loss."""
     annealing: Annealing = "none"
-    """Training signal annealing: labeled frames that are told with more than a threshold have no loss; it rises from
-    1/classes to 1 over the stage, by the schedule `linear`, `log` (early) or `exp` (late)."""
+    """Training signal annealing: a labeled frame whose label is predicted with more than a threshold has no loss. The
+    threshold rises from 1/classes to 1 over the stage, by the schedule `linear`, `log` (early) or `exp` (late)."""
 
     def labeled_loss(self, step: StepContext) -> AlgorithmLoss:
-        """Return the labeled loss, of the frames that are not yet told too well if annealing is configured."""
+        """Return the labeled loss; with annealing, only of frames that are not yet predicted too well."""
         if self.annealing == "none":
             return super().labeled_loss(step)
         logits = step.model(step.labeled)
-        told = (logits.detach().softmax(-1) * step.targets).sum(-1)  # of a mixed frame: over its shares
-        kept = told <= annealing_threshold(self.annealing, step.step / step.steps, step.classes)
+        # A mixed frame has several labels: the sum weights their probabilities.
+        label_probability = (logits.detach().softmax(-1) * step.targets).sum(-1)
+        kept = label_probability <= annealing_threshold(self.annealing, step.step / step.steps, step.classes)
         metrics = {"train_accuracy": accuracy(logits, step.targets), "annealing_rate": kept.float().mean()}
         return AlgorithmLoss(step.criterion(logits, step.targets, kept.to(logits.dtype)), metrics)
 
@@ -49,31 +51,43 @@ class UDA(Algorithm):
         """Return the cross-entropy, averaged over the whole unlabeled batch (equation 1)."""
         weak, strong = step.unlabeled
         with torch.no_grad():
-            guess = step.align(step.model(weak).softmax(-1)).detach()
-        return soft_label_loss(step.model(strong), guess, self.threshold, self.temperature)
+            probabilities = step.align(step.model(weak).softmax(-1)).detach()
+        loss = soft_label_loss(step.model(strong), probabilities, self.threshold, self.temperature)
+        confident = confidence_mask(probabilities, self.threshold)
+        return AlgorithmLoss.from_samples(loss, {"pseudo_label_rate": confident.mean()})
 
 
-def soft_label_loss(logits: Tensor, guess: Tensor, threshold: float, temperature: float) -> AlgorithmLoss:
-    """Return cross-entropy against sharpened guesses, with the share of confident ones.
+def soft_label_loss(logits: Tensor, probabilities: Tensor, threshold: float, temperature: float) -> Tensor:
+    """Return the cross-entropy of each frame against its sharpened soft label.
 
     Args:
-        logits: `(u, classes)` of the view that learns.
-        guess: Probabilities `(u, classes)`, without gradient.
-        threshold: Guesses below it add nothing to the sum, but count in the mean.
-        temperature: Of the sharpening.
+        logits: `(u, classes)` of the view that learns, with gradient.
+        probabilities: Predicted probabilities `(u, classes)`, without gradient.
+        threshold: A frame whose largest probability is below it has the loss 0.
+        temperature: Temperature of the soft label; below 1 sharpens.
+
+    Returns:
+        `(u,)`; UDA's loss is the mean over all frames, those with loss 0 included.
+
+    Example:
+        >>> soft_label_loss(torch.zeros(1, 2), torch.tensor([[0.9, 0.1]]), threshold=0.8, temperature=0.4)
+        tensor([0.6931])
     """
-    confident = (guess.amax(-1) >= threshold).to(logits.dtype)
-    each = -(sharpen(guess, temperature) * logits.log_softmax(-1)).sum(-1) * confident
-    return AlgorithmLoss(each.mean(), {"pseudo_label_rate": confident.mean()}, each)
+    mask = confidence_mask(probabilities, threshold).to(logits.dtype)
+    return -(sharpen(probabilities, temperature) * logits.log_softmax(-1)).sum(-1) * mask
 
 
 def annealing_threshold(schedule: Annealing, progress: float, classes: int) -> float:
     """Return the probability of its label above which a labeled frame has no loss.
 
     Args:
-        schedule: How it rises.
+        schedule: How the threshold rises from 1/classes to 1.
         progress: Share of the stage that is done, 0 to 1.
         classes: Number of classes.
+
+    Example:
+        >>> annealing_threshold("linear", 0.5, classes=4)
+        0.625
     """
     rise = {
         "none": 1.0,

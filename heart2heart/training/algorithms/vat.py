@@ -1,15 +1,15 @@
 """VAT, virtual adversarial training (Miyato et al., TPAMI 2019), with entropy minimisation.
 
-A frame should be told as it is after the small change that would alter what is told the most. That change lies along
-the first eigenvector of the divergence's Hessian, which one step of power iteration from noise approximates (section
-3.3).
+The prediction of a frame should not change under the small perturbation that changes it most. That perturbation lies
+along the first eigenvector of the divergence's Hessian, which one step of power iteration from noise approximates
+(section 3.3).
 
 The paper and the released code of Fix-A-Step take that step by a finite difference of length xi = 1e-6. In float32 the
-difference drowns in rounding: on a WideResNet the mean cosine between its result and the exact one was 0.2 at 32 px and
--0.3 at 112 px (docs/official-code.md), so that the direction was little better than a random one. In bfloat16 no xi
-comes near. So by default the product of Hessian and noise is computed exactly, by one forward-mode and one reverse
-pass: at the frame itself the Hessian is J' (diag p - p p') J, with J the derivative of the logits. `xi` brings the
-finite difference back.
+difference is lost in rounding: on a WideResNet the mean cosine between its result and the exact one was 0.2 at 32 px
+and -0.3 at 112 px (docs/official-code.md), so that the direction was little better than a random one. In bfloat16 no xi
+is accurate. By default the product of Hessian and noise is therefore computed exactly, by one forward-mode and one
+reverse pass: at the frame itself the Hessian is J' (diag p - p p') J, with J the derivative of the logits. Setting `xi`
+selects the finite difference.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, Netwo
 
 
 class VAT(Algorithm):
-    """The divergence between what is told of a frame and of its adversarial neighbour, plus the former's entropy."""
+    """The divergence between the predictions on a frame and on its adversarial neighbour, plus the frame's entropy."""
 
     title: ClassVar[str] = "VAT"
     views: ClassVar[tuple[ViewName, ...]] = ("weak",)
 
     epsilon: float = Field(6.0, gt=0)
-    """Euclidean length of the change, over all pixels of a frame whose grey levels run from -1 to 1."""
+    """Euclidean length of the perturbation, over all pixels of a frame with grey levels from -1 to 1."""
     xi: float | None = Field(None, gt=0)
-    """Length of a finite difference instead of the exact product; the paper has 1e-6, float32 needs about 1e-3."""
+    """Length of a finite difference instead of the exact product; the paper takes 1e-6, float32 needs about 1e-3."""
     entropy: float = Field(0.06, ge=0)
-    """Weight of the entropy of what is told, beside the divergence; `unlabeled_weight` multiplies both."""
+    """Weight of the prediction's entropy beside the divergence; `unlabeled_weight` multiplies both."""
     reverse: bool = False
     """Take the divergence of the neighbour from the frame, KL(neighbour || frame), as the released code of Fix-A-Step
     does, instead of the paper's KL(frame || neighbour)."""
@@ -57,24 +57,40 @@ class VAT(Algorithm):
         frames, neighbours = step.unlabeled
         with torch.set_grad_enabled(self.entropy > 0 and torch.is_grad_enabled()):
             clean = step.model(frames)
-        told, other = clean.detach().log_softmax(-1), step.model_access.no_bn_update(neighbours).log_softmax(-1)
-        divergence = kl_divergence(other, told) if self.reverse else kl_divergence(told, other)
+        log_p = clean.detach().log_softmax(-1)
+        log_q = step.model_access.no_bn_update(neighbours).log_softmax(-1)
+        divergence = kl_divergence(log_q, log_p) if self.reverse else kl_divergence(log_p, log_q)
         metrics = {"divergence": divergence.detach().mean()}
         if not self.entropy:
-            return AlgorithmLoss(divergence.mean(), metrics, divergence)
-        entropy = -(clean.softmax(-1) * clean.log_softmax(-1)).sum(-1)
-        each = divergence + self.entropy * entropy
-        return AlgorithmLoss(each.mean(), metrics | {"entropy": entropy.detach().mean()}, each)
+            return AlgorithmLoss.from_samples(divergence, metrics)
+        entropy = prediction_entropy(clean)
+        metrics["entropy"] = entropy.detach().mean()
+        return AlgorithmLoss.from_samples(divergence + self.entropy * entropy, metrics)
 
 
 def kl_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Return KL(first || second), `(n,)`, of log-probabilities `(n, classes)`."""
+    """Return KL(first || second), `(n,)`, of log-probabilities `(n, classes)`, in nats.
+
+    Example:
+        >>> kl_divergence(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.9, 0.1]]).log())
+        tensor([0.5108])
+    """
     divergence: Tensor = (first.exp() * (first - second)).sum(-1)
     return divergence
 
 
+def prediction_entropy(logits: Tensor) -> Tensor:
+    """Return the entropy of the predicted probabilities, `(n,)`, of logits `(n, classes)`, in nats.
+
+    Example:
+        >>> prediction_entropy(torch.zeros(1, 2))
+        tensor([0.6931])
+    """
+    return -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1)
+
+
 def normalise_rows(frames: Tensor) -> Tensor:
-    """Return `(n, ...)` scaled to Euclidean length 1 per row; what is zero stays zero."""
+    """Return `(n, ...)` scaled to Euclidean length 1 per row; a row of zeros stays zero."""
     flat = frames.flatten(1)
     largest = flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
     flat = flat / largest  # squares of tiny numbers would vanish
@@ -88,27 +104,27 @@ def exact_iteration(network: NetworkFunction, frames: Tensor, noise: Tensor) -> 
     Args:
         network: From frames to logits.
         frames: `(n, channels, size, size)`.
-        noise: Of that shape, of length 1 per frame.
+        noise: Of the same shape, of Euclidean length 1 per frame.
 
     Returns:
-        Of that shape, of length 1 per frame.
+        Of the same shape, of Euclidean length 1 per frame.
     """
     with torch.enable_grad():
         point = frames.detach().requires_grad_()
-        answer: tuple[Tensor, ...] = jvp(network, (point,), (noise,))
-        logits, change = answer[0], answer[1].detach()
-        told = logits.detach().softmax(-1)
-        curved = told * (change - (told * change).sum(-1, keepdim=True))
-        (product,) = torch.autograd.grad(logits, point, curved)
+        primal_and_tangent: tuple[Tensor, ...] = jvp(network, (point,), (noise,))
+        logits, change = primal_and_tangent[0], primal_and_tangent[1].detach()
+        p = logits.detach().softmax(-1)
+        curvature = p * (change - (p * change).sum(-1, keepdim=True))
+        (product,) = torch.autograd.grad(logits, point, curvature)
     return normalise_rows(product.detach())
 
 
 def difference_iteration(network: NetworkFunction, frames: Tensor, noise: Tensor, xi: float) -> Tensor:
     """Return the direction of the divergence's gradient at `frames + xi * noise`; arguments as `exact_iteration`."""
     with torch.no_grad():
-        told = network(frames).log_softmax(-1)
+        log_p = network(frames).log_softmax(-1)
     with torch.enable_grad():
         point = noise.detach().requires_grad_()
-        divergence = kl_divergence(told, network(frames.detach() + xi * point).log_softmax(-1))
+        divergence = kl_divergence(log_p, network(frames.detach() + xi * point).log_softmax(-1))
         (gradient,) = torch.autograd.grad(divergence.sum(), point)
     return normalise_rows(gradient.detach())

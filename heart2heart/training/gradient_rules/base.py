@@ -1,8 +1,9 @@
 """The base class of gradient rules, and the unlabeled loss as a rule sees it.
 
-A rule combines the labeled gradient with that of the unlabeled loss into the gradient of one step. Gradients are raw:
-before momentum, preconditioning, weight decay and the weight of the unlabeled loss. No rule makes the host wait for the
-device. With several processes every vector is averaged over them first, so that all take the same branch.
+A rule combines the labeled gradient with that of the unlabeled loss into the gradient of one step. Gradients are flat
+vectors over all p parameters, before momentum, preconditioning, weight decay and the weight of the unlabeled loss. No
+rule makes the host wait for the device. With several processes every vector is averaged over them first, so that all
+processes decide alike.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ Memory = dict[str, Tensor]
 
 
 class UnlabeledGradient(Protocol):
-    """The unlabeled loss of one step, as a rule may ask it."""
+    """The unlabeled loss of one step, with what a rule may compute of it."""
 
     @property
     def per_sample_loss(self) -> Tensor | None:
-        """The loss of each frame `(u,)`, with its graph; None where the loss is no mean over frames."""
+        """The loss of each frame `(u,)`, with its graph; None if the loss is not a mean over frames."""
 
     @property
     def sizes(self) -> Sequence[int]:
-        """Parameters in each tensor of the network, in the order of a flat gradient."""
+        """Number of parameters of each tensor of the network, in the order of a flat gradient."""
 
     def gradient(self, loss: Tensor | None = None) -> Tensor:
-        """Return the flat gradient `(p,)` of the unlabeled loss, or of another scalar of its graph; asked once."""
+        """Return the flat gradient `(p,)` of the unlabeled loss, or of another scalar of its graph; call it once."""
 
     def per_sample_dot(self, direction: Tensor) -> Tensor:
         """Return the inner product of each frame's gradient with `direction`, `(u,)`, without any backward pass."""
@@ -42,12 +43,12 @@ class UnlabeledGradient(Protocol):
 
 @dataclass(frozen=True)
 class CombinedGradient:
-    """What a rule decided.
+    """The result of a rule.
 
     Attributes:
-        gradient: `(p,)`, what the optimiser takes for the gradient.
-        conflict: Scalar without gradient: the share of the unlabeled gradient's parts that opposed the labeled one.
-        metrics: Scalars worth writing down beside it.
+        gradient: `(p,)`, the gradient that the optimiser receives.
+        conflict: Scalar without gradient: share of the unlabeled gradient's parts that oppose the labeled gradient.
+        metrics: Scalars without gradient; their names are columns of `metrics.jsonl`.
     """
 
     gradient: Tensor
@@ -56,22 +57,22 @@ class CombinedGradient:
 
 
 class GradientRule(ABC):
-    """A gradient rule. What it must remember lies in tensors that the loop saves with the run."""
+    """A gradient rule; what it keeps from step to step are tensors, which the loop saves with the run."""
 
     title: ClassVar[str]
-    """What a reader calls it."""
+    """Name in reports and error messages."""
 
     def initial_memory(self, parameters: int) -> Memory:
-        """Return what the rule remembers, as it is before the first step, on the CPU."""
+        """Return the tensors that the rule keeps between steps, as they are before the first step, on the CPU."""
         return {}
 
     @abstractmethod
     def combine(self, labeled: Tensor, unlabeled: UnlabeledGradient, weight: float, memory: Memory) -> CombinedGradient:
-        """Return the direction of one step.
+        """Return the gradient of one step.
 
         Args:
             labeled: Labeled gradient `(p,)`.
-            unlabeled: What gives the unlabeled gradient.
+            unlabeled: The unlabeled loss, which gives its gradient.
             weight: Present weight of the unlabeled loss.
             memory: The rule's own tensors, changed in place.
         """
@@ -83,13 +84,13 @@ def opposed(labeled: Tensor, unlabeled: Tensor) -> Tensor:
 
 
 class UnlabeledLossTerm:
-    """One step's unlabeled loss with its gradient, and the change of each frame's loss along a direction.
+    """The unlabeled loss of one step, its gradient, and the derivative of each frame's loss along a direction.
 
     Args:
         loss: The loss, with its graph.
-        method: What computed it.
-        step: From what.
-        parameters: The network's, in order.
+        method: The algorithm that computed it.
+        step: The step that it was computed from.
+        parameters: The network's parameters, in order.
         average: Averages a vector over the processes.
     """
 
@@ -106,7 +107,7 @@ class UnlabeledLossTerm:
 
     @property
     def sizes(self) -> Sequence[int]:
-        """Parameters in each tensor of the network."""
+        """Number of parameters of each tensor of the network."""
         return [parameter.numel() for parameter in self._parameters]
 
     def gradient(self, loss: Tensor | None = None) -> Tensor:
@@ -116,29 +117,29 @@ class UnlabeledLossTerm:
     def per_sample_dot(self, direction: Tensor) -> Tensor:
         """Return the inner product of each frame's gradient with `direction`, `(u,)`, by one forward-mode pass.
 
-        The loss is computed again from the same views. Guesses without gradient are taken as they were, and
-        what it draws or remembers is put back.
+        The loss is computed again from the same views. Predictions without gradient are taken from the first pass; the
+        random stream and the memory are restored.
         """
         step, names = self._step, list(self._step.model_access.weights)
         present = {name: value.detach() for name, value in step.model_access.weights.items()}
         tangents = dict(zip(names, unflatten(direction, self._parameters), strict=True))
-        chance = step.generator.get_state()
+        generator_state = step.generator.get_state()
 
-        def each(weights: dict[str, Tensor]) -> Tensor:
-            virtual, outputs = step.model_access.functional(weights), step.model_access.functional_outputs(weights)
+        def per_sample_loss(weights: dict[str, Tensor]) -> Tensor:
+            model, outputs = step.model_access.functional(weights), step.model_access.functional_outputs(weights)
 
             def train(frames: Tensor) -> Tensor:
-                known = None if torch.is_grad_enabled() else step.model_access.cached_logits.get(id(frames))
-                return virtual(frames) if known is None else known[1]  # a guess that is held fixed has no tangent
+                cached = None if torch.is_grad_enabled() else step.model_access.cached_logits.get(id(frames))
+                return model(frames) if cached is None else cached[1]  # a fixed prediction has no tangent
 
-            networks = replace(step.model_access, train=train, no_bn_update=virtual, outputs=outputs)
+            access = replace(step.model_access, train=train, no_bn_update=model, outputs=outputs)
             memory = {name: value.clone() for name, value in step.memory.items()}
-            loss = self._method.unlabeled_loss(replace(step, model_access=networks, memory=memory, callbacks=[]))
+            loss = self._method.unlabeled_loss(replace(step, model_access=access, memory=memory, callbacks=[]))
             assert loss is not None
             assert loss.per_sample_loss is not None
             return loss.per_sample_loss
 
         with step.model_access.full_precision():
-            change: Tensor = jvp(each, (present,), (tangents,))[1]
-        step.generator.set_state(chance)
+            change: Tensor = jvp(per_sample_loss, (present,), (tangents,))[1]
+        step.generator.set_state(generator_state)
         return change.detach()

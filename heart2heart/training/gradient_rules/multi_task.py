@@ -19,27 +19,35 @@ class WeightedSum(GradientRule):
     title: ClassVar[str] = "sum"
 
     def combine(self, labeled: Tensor, unlabeled: UnlabeledGradient, weight: float, memory: Memory) -> CombinedGradient:
-        """See `Rule.decide`."""
+        """Return the combined gradient; the conflict is 0 or 1."""
         other = unlabeled.gradient()
         return CombinedGradient(labeled + weight * other, opposed(labeled, other).to(labeled.dtype))
 
 
 class PCGrad(GradientRule):
-    """Where the gradients oppose each other, each loses its part along the other; then they are summed.
+    """If the gradients oppose each other, projects each onto the normal plane of the other; then sums them.
 
     With two tasks the random order of the published algorithm makes no difference. The weight of the unlabeled loss
-    belongs to its gradient, as it would in a sum of losses.
+    scales its gradient, as in a sum of losses.
     """
 
     title: ClassVar[str] = "PCGrad"
 
     def combine(self, labeled: Tensor, unlabeled: UnlabeledGradient, weight: float, memory: Memory) -> CombinedGradient:
-        """See `Rule.decide`."""
+        """Return the combined gradient; the conflict is 0 or 1."""
         other = weight * unlabeled.gradient()
-        product = torch.dot(labeled, other)
-        against = product < 0
-        least = torch.finfo(labeled.dtype).tiny
-        from_labeled = labeled - product / torch.dot(other, other).clamp_min(least) * other
-        from_other = other - product / torch.dot(labeled, labeled).clamp_min(least) * labeled
-        direction = torch.where(against, from_labeled + from_other, labeled + other)
-        return CombinedGradient(direction, against.to(labeled.dtype))
+        return CombinedGradient(project_conflicting(labeled, other), opposed(labeled, other).to(labeled.dtype))
+
+
+def project_conflicting(first: Tensor, second: Tensor) -> Tensor:
+    """Return the sum of two gradients `(p,)`, each without its part along the other if they oppose each other.
+
+    Example:
+        >>> project_conflicting(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0]))
+        tensor([0.5000, 1.5000])
+    """
+    product = torch.dot(first, second)
+    smallest = torch.finfo(first.dtype).tiny
+    projected_first = first - product / torch.dot(second, second).clamp_min(smallest) * second
+    projected_second = second - product / torch.dot(first, first).clamp_min(smallest) * first
+    return torch.where(product < 0, projected_first + projected_second, first + second)
