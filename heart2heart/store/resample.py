@@ -5,9 +5,9 @@ pixels (the antialiasing), then sampled once by linear interpolation at the cent
 
 SimpleITK computes the position of each frame pixel in the picture from spacing and origin in physical space, so unequal
 spacing becomes square pixels. The positions are the same for all frames of a clip and separate into rows and columns,
-so they are computed once. NumPy then interpolates the frames, four times as fast as SimpleITK frame by frame and equal to
-it within one gray level (docs/decisions/0002). Every operation is a single IEEE step in
-float32, so the pixels are the same on every machine.
+so they are computed once. NumPy then interpolates the frames, four times as fast as SimpleITK frame by frame and equal
+to it within one gray level (docs/decisions/0002). Every operation is a single IEEE step in float32, so the pixels are
+the same on every machine.
 """
 
 from __future__ import annotations
