@@ -1,4 +1,4 @@
-"""What the label store says of clips: which were read already, as what, and how long a reading takes."""
+"""Readings and costs of clips by the label store: which clips were read, their class, and the time of a reading."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ MIN_TIMED_READINGS = 5
 
 
 def labeled_clips(clips: Sequence[str], classes: Sequence[str], events: Sequence[LabelEvent]) -> tuple[Bools, Ints]:
-    """Return which clips somebody read, wholly or a frame of it, and the class that they were given last.
+    """Return which clips were read, as a whole or a frame of it, and their last class.
 
-    A clip that was called unusable, unsure or a view outside the classes was read and has no class.
+    A clip labeled unusable, unsure or with a view outside the classes counts as read and has no class.
 
     Args:
         clips: Pseudonyms, n.
         classes: Names of the classes.
-        events: Of the label store, in their order.
+        events: Events of the label store, in their order.
 
     Returns:
         bool `(n,)` and int64 `(n,)`, -1 without a class.
     """
-    said = active_events(events)
-    read = {event.clip for event in said}
-    agreed = consensus_labels(said)
-    of_frames = {event.clip: agreed[event.frame] for event in said if event.frame and event.frame in agreed}
-    number = {name: place for place, name in enumerate(classes)}
+    active = active_events(events)
+    read = {event.clip for event in active}
+    agreed = consensus_labels(active)
+    of_frames = {event.clip: agreed[event.frame] for event in active if event.frame and event.frame in agreed}
+    class_index = {name: index for index, name in enumerate(classes)}
     views = [agreed.get(clip, of_frames.get(clip, "")) for clip in clips]
     return np.array([clip in read for clip in clips], bool), np.array(
-        [number.get(view, -1) for view in views], np.int64
+        [class_index.get(view, -1) for view in views], np.int64
     )
 
 
-def expected_seconds(guess: Ints, classes: Sequence[str], events: Sequence[LabelEvent]) -> Floats:
-    """Return what reading each clip will take: the median of earlier readings of the view that it is predicted to show.
+def expected_seconds(predicted: Ints, classes: Sequence[str], events: Sequence[LabelEvent]) -> Floats:
+    """Return the expected reading time of each clip: the median of earlier readings of its predicted view.
 
     Args:
-        guess: Predicted class of each clip, int64 `(n,)`; -1 where unknown.
+        predicted: Predicted class of each clip, int64 `(n,)`; -1 where unknown.
         classes: Names of the classes.
-        events: Of the label store.
+        events: Events of the label store.
 
     Returns:
         Seconds, float64 `(n,)`.
@@ -69,9 +69,9 @@ def expected_seconds(guess: Ints, classes: Sequence[str], events: Sequence[Label
     overall = float(np.median([seconds for _, seconds in timed]))
     medians = [overall]  # the last one is that of an unknown class: place -1
     for name in reversed(classes):
-        mine = [seconds for view, seconds in timed if view == name]
-        medians.insert(0, float(np.median(mine)) if len(mine) >= MIN_TIMED_READINGS else overall)
-    return np.array(medians)[guess]
+        view_seconds = [seconds for view, seconds in timed if view == name]
+        medians.insert(0, float(np.median(view_seconds)) if len(view_seconds) >= MIN_TIMED_READINGS else overall)
+    return np.array(medians)[predicted]
 
 
 def read_annotation_costs(path: Path, clips: Sequence[str]) -> Floats:
@@ -91,10 +91,10 @@ def read_annotation_costs(path: Path, clips: Sequence[str]) -> Floats:
     except (OSError, pa.ArrowException, KeyError) as error:
         remedy = "Needed: Parquet or CSV with the columns clip and cost"
         raise LabelError("these costs are not readable", where=path, remedy=remedy) from error
-    found = np.array([costs.get(clip) for clip in clips], np.float64)
-    if np.isnan(found).any():
-        what = f"{int(np.isnan(found).sum())} clips of the stores have no cost"
+    clip_costs = np.array([costs.get(clip) for clip in clips], np.float64)
+    if np.isnan(clip_costs).any():
+        what = f"{int(np.isnan(clip_costs).sum())} clips of the stores have no cost"
         raise LabelError(what, where=path, remedy="Give every clip a cost")
-    if not (np.isfinite(found) & (found > 0)).all():
+    if not (np.isfinite(clip_costs) & (clip_costs > 0)).all():
         raise LabelError("a cost is not a number above 0", where=path)
-    return found
+    return clip_costs

@@ -1,4 +1,4 @@
-"""What was picked so far, and what may still be: the budget, patients, costs and repeats, the same for every method."""
+"""Selection under a budget: limits on patients and costs, and duplicates left out, the same for every strategy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SelectedClip:
 
 
 class BudgetedSelection:
-    """Takes picks until the budget is spent or nothing may be picked any more.
+    """Collects selected clips until the budget is spent or no clip may be selected.
 
     Args:
         pool: The clips.
@@ -68,19 +68,19 @@ class BudgetedSelection:
         """Whether nothing more is to be picked."""
         return self.remaining <= 0 or not self.open.any()
 
-    def select(self, place: int, score: float, why: str) -> None:
-        """Pick a clip that is open; it, its repeats and what no longer fits close."""
-        assert self.open[place]
+    def select(self, index: int, score: float, reason: str) -> None:
+        """Select an open clip; close it, its duplicates, and clips that exceed a limit."""
+        assert self.open[index]
         assert not self.is_full()
-        self.selected.append(SelectedClip(place, float(score), why))
-        patient = self._pool.patient[place]
+        self.selected.append(SelectedClip(index, float(score), reason))
+        patient = self._pool.patient[index]
         self._of_patient[patient] += 1
-        self._gone[self._pictures[self._pool.duplicate_group[place]]] = True
-        self.open[self._pictures[self._pool.duplicate_group[place]]] = False
+        self._gone[self._pictures[self._pool.duplicate_group[index]]] = True
+        self.open[self._pictures[self._pool.duplicate_group[index]]] = False
         if self._limit is not None and self._of_patient[patient] >= self._limit:
             self.open[self._patients[patient]] = False
         if self._left is not None:
-            self._left -= float(self._pool.cost[place])
+            self._left -= float(self._pool.cost[index])
             self.open &= self._pool.cost <= self._left
         while self._spread and not self.open.any() and self._raise_limit():
             self._reopen()
@@ -100,28 +100,28 @@ class BudgetedSelection:
             self.open &= self._pool.cost <= self._left
 
 
-def _members(number: Ints) -> list[Ints]:
+def _members(group: Ints) -> list[Ints]:
     """Return, for each number from 0, the places that hold it."""
-    order = np.argsort(number, kind="stable")
-    counts = np.bincount(number) if len(number) else np.zeros(0, np.int64)
+    order = np.argsort(group, kind="stable")
+    counts = np.bincount(group) if len(group) else np.zeros(0, np.int64)
     return np.split(order, np.cumsum(counts)[:-1]) if len(counts) else []
 
 
-def select_top(pool: ClipPool, shortlist: BudgetedSelection, scores: Floats, why: Callable[[int], str]) -> None:
-    """Pick by the score for what a clip costs, highest first; of equals the first in the pool.
+def select_top(pool: ClipPool, selection: BudgetedSelection, scores: Floats, reason: Callable[[int], str]) -> None:
+    """Select clips by score over cost, highest first; of equal clips the first in the pool.
 
     Score over cost is the rule of Settles, Craven and Friedland (2008, "Active learning with real annotation costs").
 
     Args:
         pool: The clips.
-        shortlist: Takes the picks.
+        selection: Receives the selected clips.
         scores: Not negative, `(n,)`.
-        why: Gives the reason of a place.
+        reason: Returns the reason for a clip.
     """
     order = np.argsort(-scores / pool.cost, kind="stable")
-    while not shortlist.is_full():  # once, and again where the limit of a patient was raised
-        for place in order[shortlist.open[order]].tolist():
-            if shortlist.is_full():
+    while not selection.is_full():  # once, and again where the limit of a patient was raised
+        for index in order[selection.open[order]].tolist():
+            if selection.is_full():
                 break
-            if shortlist.open[place]:
-                shortlist.select(place, float(scores[place]), why(place))
+            if selection.open[index]:
+                selection.select(index, float(scores[index]), reason(index))

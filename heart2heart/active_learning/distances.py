@@ -19,35 +19,35 @@ def squared_norms(points: Table) -> Table:
 
 def distance_blocks(points: Table, others: Table) -> Iterator[tuple[slice, Table]]:
     """Yield rows of `points` `(n, d)` and their squared distances `(rows, m)` to all `others` `(m, d)`."""
-    own, theirs = squared_norms(points), squared_norms(others)
+    norms, other_norms = squared_norms(points), squared_norms(others)
     step = max(1, _BLOCK // max(1, len(others)))
     for start in range(0, len(points), step):
         rows = slice(start, start + step)
-        apart = own[rows, None] + theirs - 2 * (points[rows] @ others.T)
-        yield rows, np.maximum(apart, 0, out=apart)
+        distances = norms[rows, None] + other_norms - 2 * (points[rows] @ others.T)
+        yield rows, np.maximum(distances, 0, out=distances)
 
 
 def nearest(points: Table, others: Table) -> Table:
     """Return the squared distance `(n,)` of each point to the nearest of `others`; infinite where there are none."""
-    found = np.full(len(points), np.inf, np.float32)
+    smallest = np.full(len(points), np.inf, np.float32)
     if len(others):
-        for rows, apart in distance_blocks(points, others):
-            found[rows] = apart.min(1)
-    return found
+        for rows, distances in distance_blocks(points, others):
+            smallest[rows] = distances.min(1)
+    return smallest
 
 
-def squared_distances_to(points: Table, lengths: Table, place: int) -> Table:
+def squared_distances_to(points: Table, lengths: Table, index: int) -> Table:
     """Return the squared distances `(n,)` of all points to one of them, `lengths` being their `squares`."""
-    apart: Table = lengths + lengths[place] - 2 * (points @ points[place])
-    return np.maximum(apart, 0, out=apart)
+    distances: Table = lengths + lengths[index] - 2 * (points @ points[index])
+    return np.maximum(distances, 0, out=distances)
 
 
 def centered(points: Table) -> Table:
     """Return the points less their mean: distances stay, and float32 loses less of them."""
-    moved: Table = points - points.mean(0, dtype=np.float64).astype(np.float32)
-    return moved
+    centered_points: Table = points - points.mean(0, dtype=np.float64).astype(np.float32)
+    return centered_points
 
 
-def subsample(places: Ints, most: int, rng: np.random.Generator) -> Ints:
+def subsample(indices: Ints, max_count: int, rng: np.random.Generator) -> Ints:
     """Return at most `most` of `places`, drawn without repetition, in order."""
-    return places if len(places) <= most else np.sort(rng.choice(places, most, replace=False))
+    return indices if len(indices) <= max_count else np.sort(rng.choice(indices, max_count, replace=False))

@@ -1,4 +1,4 @@
-"""From frames to clips: what a run says of every frame, brought together for each clip before anything is chosen."""
+"""Outputs of a run, computed by frame and aggregated by clip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH = 2048  # frames read at a time
 
 
 class ModelOutputs(Protocol):
-    """What a run can tell; `heart2heart.training.model_outputs.ModelOutputs` is one."""
+    """The outputs of a run; `heart2heart.training.model_outputs.ModelOutputs` implements it."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class ModelOutputs(Protocol):
 
 
 def read_tables(
-    evidence: ModelOutputs,
+    model_outputs: ModelOutputs,
     stores: Frames,
     rows: Ints,
     owner: Ints,
@@ -56,7 +56,7 @@ def read_tables(
     """Return tables of clips: the mean of their frames' embeddings, and probabilities by the rule of `aggregation`.
 
     Args:
-        evidence: The run.
+        model_outputs: The run.
         stores: Where the frames are.
         rows: Their rows, int64 `(f,)`.
         owner: The clip of each, int64 `(f,)`, from 0; every clip has at least one.
@@ -67,26 +67,26 @@ def read_tables(
     Raises:
         RunError: the run takes frames of another geometry.
     """
-    if evidence.geometry != stores.geometry:
-        what = f"this run takes frames of {evidence.geometry}, the stores hold {stores.geometry}"
+    if model_outputs.geometry != stores.geometry:
+        what = f"this run takes frames of {model_outputs.geometry}, the stores hold {stores.geometry}"
         raise RunError(what, remedy="Name stores of the geometry that it was trained on")
     progress = progress or NoProgress()
     wanted = tables & set(PER_FRAME_TABLES)
     sums: dict[str, Table] = {}
     for start in range(0, len(rows) if wanted else 0, _BATCH):
         part = slice(start, start + _BATCH)
-        for name, values in evidence.frame_tables(stores.read(rows[part]), wanted).items():
+        for name, values in model_outputs.frame_tables(stores.read(rows[part]), wanted).items():
             total = sums.setdefault(name, np.zeros((count, values.shape[1]), np.float32))
             np.add.at(total, owner[part], values)
         progress.update(min(start + _BATCH, len(rows)))
     frames: Ints = np.bincount(owner, minlength=count).astype(np.int64)
-    found: dict[str, Table] = {}
+    clip_tables: dict[str, Table] = {}
     for name, total in sums.items():
         if name == "embeddings":
             divisor: Table = frames[:, None].astype(np.float32)
-            found[name] = total / divisor
+            clip_tables[name] = total / divisor
         else:
-            found[name] = np.exp(clip_log_probabilities_of_sums(total, frames)).astype(np.float32)
+            clip_tables[name] = np.exp(clip_log_probabilities_of_sums(total, frames)).astype(np.float32)
     if tables & {"weights", "bias"}:
-        found["weights"], found["bias"] = evidence.last_layer()
-    return found
+        clip_tables["weights"], clip_tables["bias"] = model_outputs.last_layer()
+    return clip_tables

@@ -85,8 +85,8 @@ MIN_SHARED_FRAMES = 0.5
 """Of the frames compared, those of the shorter clip that must have their like in the other."""
 
 FindDuplicates = Callable[[npt.NDArray[np.uint64], Ints, Ints, Frames], tuple[Ints, int]]
-"""`heart2heart.store.near_duplicates.find_near_duplicates`: pairs of frames of different clips that show the same picture. It is
-handed in, since splits stand downstream of this room."""
+"""Finds pairs of frames of different clips that show the same picture, as
+`heart2heart.store.near_duplicates.find_near_duplicates` does; the caller passes it in."""
 
 
 def duplicate_groups(owner: Ints, pairs: Ints, count: int) -> Ints:
@@ -110,11 +110,11 @@ def duplicate_groups(owner: Ints, pairs: Ints, count: int) -> Ints:
     for left, right in pairs.tolist():
         if owner[left] > owner[right]:
             left, right = right, left
-        ours, theirs = matched.setdefault((int(owner[left]), int(owner[right])), (set(), set()))
-        ours.add(left)
-        theirs.add(right)
-    for (one, other), (ours, theirs) in sorted(matched.items()):
-        if min(len(ours), len(theirs)) >= MIN_SHARED_FRAMES * min(frames[one], frames[other]):
+        left_frames, right_frames = matched.setdefault((int(owner[left]), int(owner[right])), (set(), set()))
+        left_frames.add(left)
+        right_frames.add(right)
+    for (one, other), (left_frames, right_frames) in sorted(matched.items()):
+        if min(len(left_frames), len(right_frames)) >= MIN_SHARED_FRAMES * min(frames[one], frames[other]):
             first, second = sorted((lead(one), lead(other)))
             leader[second] = first
     return np.array([lead(clip) for clip in range(count)], np.int64)

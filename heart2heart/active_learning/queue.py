@@ -108,32 +108,32 @@ def build_queue(
         RunError: the run takes other frames, or does not hold what the method needs.
         LabelError: costs that cannot be told.
     """
-    method = get_strategy(settings.by)
-    needs = set(method.tables) | ({"probabilities"} if cost == "time" else set())
+    strategy = get_strategy(settings.by)
+    needs = set(strategy.tables) | ({"probabilities"} if cost == "time" else set())
     if needs and model_outputs is None:
-        asks = "the method " + settings.by if method.tables else "the cost by time"
-        raise ConfigError(f"{asks} asks a model", remedy="Give a finished run: --run RUN")
+        requirement = "the method " + settings.by if strategy.tables else "the cost by time"
+        raise ConfigError(f"{requirement} asks a model", remedy="Give a finished run: --run RUN")
     if model_outputs is not None:
         needs |= {"probabilities"}  # the queue says what the model thinks, for who looks at it later
         _check_taxonomy(model_outputs)
     classes = model_outputs.classes if model_outputs is not None else tuple(VIEWS)
     clips, sites, patient, rows, owner = _clips(stores, settings)
     # What refuses the costs is said before the frames are read, which takes minutes.
-    told = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
+    given_costs = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
     if cost == "time":
         expected_seconds(np.array([-1]), classes, events)
-    asked, target = labeled_clips(clips, classes, events)
+    labeled_mask, target = labeled_clips(clips, classes, events)
     pool = ClipPool(
         patient=patient,
-        labeled_mask=asked,
+        labeled_mask=labeled_mask,
         target=target,
-        cost=np.ones(len(clips)) if told is None else told,
+        cost=np.ones(len(clips)) if given_costs is None else given_costs,
         duplicate_group=np.arange(len(clips)),
         classes=classes,
         rare=tuple(_class_of(view, classes) for view in settings.rare),
     )
     _check_budget(pool, settings, "before near-duplicates are looked for")
-    if method.needs_labels and not len(pool.labeled):
+    if strategy.needs_labels and not len(pool.labeled):
         remedy = "Name the label store (--labels), or begin with --by typiclust or --by core_set"
         raise ConfigError(f"the method {settings.by} needs clips labeled with a view of the run", remedy=remedy)
     if find_duplicates is not None:
@@ -143,7 +143,7 @@ def build_queue(
         per_frame = needs | ({"embeddings"} if "vaal" in needs else set())
         tables = read_tables(model_outputs, stores, rows, owner, len(clips), per_frame - {"vaal"}, progress)
         if "vaal" in needs:
-            tables["vaal"] = model_outputs.vaal_scores(tables["embeddings"], asked, settings.seed)
+            tables["vaal"] = model_outputs.vaal_scores(tables["embeddings"], labeled_mask, settings.seed)
         pool = replace(pool, tables=tables)
     if cost == "time":
         pool = replace(pool, cost=expected_seconds(pool.table("probabilities").argmax(1), classes, events))
@@ -157,23 +157,23 @@ def select_clips(pool: ClipPool, settings: QueueSettings) -> tuple[SelectedClip,
         UnknownNameError: no such method.
         ConfigError: the limits do not let as many clips be picked as the budget says.
     """
-    shortlist = BudgetedSelection(
+    selection = BudgetedSelection(
         pool, settings.budget, per_patient=settings.per_patient, spread=settings.spread, spend=settings.spend
     )
-    get_strategy(settings.by).select(pool, shortlist, utils.random_stream(settings.seed, "queue", settings.by))
-    picked = len(shortlist.selected)
+    get_strategy(settings.by).select(pool, selection, utils.random_stream(settings.seed, "queue", settings.by))
+    picked = len(selection.selected)
     if settings.spend is None and picked < settings.budget:
-        most = settings.per_patient
-        bound = f"only {picked} are left" if most is None else f"at most {most} of a patient are {picked}"
-        remedy = f"Ask for {picked}" + ("" if most is None else ", or raise --per-patient")
+        per_patient = settings.per_patient
+        bound = f"only {picked} are left" if per_patient is None else f"at most {per_patient} of a patient are {picked}"
+        remedy = f"Ask for {picked}" + ("" if per_patient is None else ", or raise --per-patient")
         raise ConfigError(f"a budget of {settings.budget} clips, but {bound}", where="--budget", remedy=remedy)
     if not picked:
         raise ConfigError("no clip costs as little as may be spent", where="--spend", remedy="Raise it")
-    return tuple(shortlist.selected)
+    return tuple(selection.selected)
 
 
-def _check_taxonomy(evidence: ModelOutputs) -> None:
-    foreign = sorted(set(evidence.classes) - set(VIEWS))
+def _check_taxonomy(model_outputs: ModelOutputs) -> None:
+    foreign = sorted(set(model_outputs.classes) - set(VIEWS))
     if foreign:
         what = f"this run tells views that taxonomy {TAXONOMY_VERSION} does not have: {', '.join(foreign)}"
         raise UnknownNameError(what, remedy="Name a run of this taxonomy")
@@ -197,10 +197,12 @@ def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str
         what = f"{len(clips) - len(set(clips))} clips are in several of these stores"
         raise ConfigError(what, remedy="Name each store once, and none that repeats another")
     frames = stores.frames.select(["clip", "index", "row"])
-    place = pc.fill_null(pc.index_in(frames["clip"], table["clip"].combine_chunks()), -1).to_numpy().astype(np.int64)
-    order = np.lexsort((frames["index"].to_numpy(), place))
-    order = order[place[order] >= 0]
-    owner, rows = place[order], frames["row"].to_numpy().astype(np.int64)[order]
+    clip_index = (
+        pc.fill_null(pc.index_in(frames["clip"], table["clip"].combine_chunks()), -1).to_numpy().astype(np.int64)
+    )
+    order = np.lexsort((frames["index"].to_numpy(), clip_index))
+    order = order[clip_index[order] >= 0]
+    owner, rows = clip_index[order], frames["row"].to_numpy().astype(np.int64)[order]
     counts = np.bincount(owner, minlength=len(clips))
     rule = FrameRule.parse(settings.frames)
     starts = np.cumsum(counts) - counts
@@ -211,12 +213,12 @@ def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str
     return clips, table["site"].to_pylist(), patient.astype(np.int64), rows[chosen], owner[chosen]
 
 
-def _duplicate_groups(stores: Frames, rows: Ints, owner: Ints, count: int, find_same: FindDuplicates) -> Ints:
+def _duplicate_groups(stores: Frames, rows: Ints, owner: Ints, count: int, find_duplicates: FindDuplicates) -> Ints:
     table = stores.frames
-    place = np.empty(int(table["row"].to_numpy().max()) + 1, np.int64)
-    place[table["row"].to_numpy()] = np.arange(len(table))
-    hashes = table["dhash"].to_numpy().astype(np.uint64)[place[rows]]
-    return duplicate_groups(owner, find_same(hashes, owner, rows, stores)[0], count)
+    frame_position = np.empty(int(table["row"].to_numpy().max()) + 1, np.int64)
+    frame_position[table["row"].to_numpy()] = np.arange(len(table))
+    hashes = table["dhash"].to_numpy().astype(np.uint64)[frame_position[rows]]
+    return duplicate_groups(owner, find_duplicates(hashes, owner, rows, stores)[0], count)
 
 
 def _check_budget(pool: ClipPool, settings: QueueSettings, when: str) -> None:

@@ -35,19 +35,19 @@ QUEUE_SCHEMA = pa.schema(
 
 def queue_table(queue: LabelingQueue, settings: QueueSettings) -> pa.Table:
     """Return the rows of `QUEUE_SCHEMA`, in order."""
-    places = np.array([pick.index for pick in queue.selected], np.int64)
+    indices = np.array([pick.index for pick in queue.selected], np.int64)
     shares = queue.pool.tables.get("probabilities")
-    views = None if shares is None else [queue.pool.classes[number] for number in shares[places].argmax(1)]
+    views = None if shares is None else [queue.pool.classes[number] for number in shares[indices].argmax(1)]
     columns = {
-        "clip": [queue.clips[place] for place in places],
+        "clip": [queue.clips[index] for index in indices],
         "why": [pick.reason for pick in queue.selected],
-        "rank": list(range(1, len(places) + 1)),
+        "rank": list(range(1, len(indices) + 1)),
         "score": [pick.score for pick in queue.selected],
-        "cost": queue.pool.cost[places],
-        "site": [queue.sites[place] for place in places],
-        "method": [settings.by] * len(places),
-        "view": views or [None] * len(places),
-        "probability": [None] * len(places) if shares is None else shares[places].max(1),
+        "cost": queue.pool.cost[indices],
+        "site": [queue.sites[index] for index in indices],
+        "method": [settings.by] * len(indices),
+        "view": views or [None] * len(indices),
+        "probability": [None] * len(indices) if shares is None else shares[indices].max(1),
     }
     return pa.table(columns, schema=QUEUE_SCHEMA)
 
@@ -78,11 +78,11 @@ def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, ru
     """
     check_queue_suffix(path)
     table = queue_table(queue, settings)
-    about = settings.model_dump(mode="json") | {"run": run, "taxonomy": TAXONOMY_VERSION, "heart2heart": __version__}
+    metadata = settings.model_dump(mode="json") | {"run": run, "taxonomy": TAXONOMY_VERSION, "heart2heart": __version__}
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
             pyarrow.csv.write_csv(table, temporary)
         else:
-            told = {QUEUE_METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
-            pq.write_table(table.replace_schema_metadata(told), temporary, compression="zstd")
+            parquet_metadata = {QUEUE_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
+            pq.write_table(table.replace_schema_metadata(parquet_metadata), temporary, compression="zstd")
     return table

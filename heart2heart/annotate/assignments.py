@@ -68,27 +68,27 @@ class Assignments:
         Raises:
             ConfigError: the settings ask for another choice than the book holds, and not for a change.
         """
-        asked = self.settings
+        settings = self.settings
         self.plan = self.label_store.update_plan(
-            lambda kept: resolve_plan(kept, asked.double, asked.seed, change=asked.replan)
+            lambda stored: resolve_plan(stored, settings.double, settings.seed, change=settings.replan)
         )
 
     def refresh(self) -> None:
         """Take in what others wrote to the book, and what became of the stores."""
         self.catalog.refresh()
         with self._lock:
-            touched = set()
+            changed_clips = set()
             for entry in self.label_store.stored_events(self._last):
                 self._last = entry.number
                 self._events.setdefault(entry.event.clip, []).append(entry.event)
-                touched.add(entry.event.clip)
-            for clip in touched:
+                changed_clips.add(entry.event.clip)
+            for clip in changed_clips:
                 self._states[clip] = ClipReadings.from_events(self._events[clip])
 
     def clip_order(self) -> list[str]:
         """Return the clips that are asked for, in order; one of the queue that no store holds is left out."""
-        asked = self.catalog.clips if self.queue is None else self.queue
-        return [clip for clip in asked if clip in self.catalog.clips]
+        clips = self.catalog.clips if self.queue is None else self.queue
+        return [clip for clip in clips if clip in self.catalog.clips]
 
     def events(self) -> list[LabelEvent]:
         """Return the events about the clips that are asked for, clip by clip."""
@@ -136,26 +136,26 @@ class Assignments:
             first: Clips to be asked before all others.
         """
         self.refresh()
-        left_out = set(without)
-        found: list[str] = []
-        known = [clip for clip in first if clip in self.catalog.clips]
-        for clip in dict.fromkeys([*known, *self.clip_order()]):
-            if len(found) == count:
+        excluded = set(without)
+        reserved: list[str] = []
+        first_known = [clip for clip in first if clip in self.catalog.clips]
+        for clip in dict.fromkeys([*first_known, *self.clip_order()]):
+            if len(reserved) == count:
                 break
-            if clip not in left_out and self.needs_reading_by(clip, rater) and self._reserve(clip, rater):
-                found.append(clip)
-        return found
+            if clip not in excluded and self.needs_reading_by(clip, rater) and self._reserve(clip, rater):
+                reserved.append(clip)
+        return reserved
 
     def grid(self, rater: str, view: str, count: int) -> list[str]:
         """Hand out unread clips that the model calls `view`, the surest first; none that is read twice."""
         self.refresh()
-        called = [clip for clip in self.clip_order() if self._in_grid(clip, view)]
-        called.sort(key=lambda clip: -self.suggestions[clip].probability)
-        found: list[str] = []
-        for clip in called:
-            if len(found) < count and self._reserve(clip, rater):
-                found.append(clip)
-        return found
+        suggested = [clip for clip in self.clip_order() if self._in_grid(clip, view)]
+        suggested.sort(key=lambda clip: -self.suggestions[clip].probability)
+        reserved: list[str] = []
+        for clip in suggested:
+            if len(reserved) < count and self._reserve(clip, rater):
+                reserved.append(clip)
+        return reserved
 
     def grid_counts(self) -> dict[str, int]:
         """Return how many clips are left for the grid, by suggested view."""
@@ -165,8 +165,8 @@ class Assignments:
 
     def _in_grid(self, clip: str, view: str) -> bool:
         suggestion = self.suggestions.get(clip)
-        called = suggestion is not None and suggestion.view == view
-        return called and self.readings_wanted(clip) == 1 and self.status(clip) == "unread"
+        is_suggested = suggestion is not None and suggestion.view == view
+        return is_suggested and self.readings_wanted(clip) == 1 and self.status(clip) == "unread"
 
     def _reserve(self, clip: str, rater: str) -> bool:
         if self.readings_wanted(clip) > 1:
@@ -182,8 +182,8 @@ class Assignments:
     def disagreements(self, rater: str = "") -> list[str]:
         """Return the clips that an adjudicator has to decide, in order; what `rater` has read comes last."""
         self.refresh()
-        found = [clip for clip in self.clip_order() if self.status(clip) == "disagreement"]
-        return sorted(found, key=lambda clip: rater in self.state(clip).readings)
+        clips = [clip for clip in self.clip_order() if self.status(clip) == "disagreement"]
+        return sorted(clips, key=lambda clip: rater in self.state(clip).readings)
 
     def describe(self, clip: str, rater: str, *, ruling: bool = False, label_known: bool = False) -> dict[str, Any]:
         """Return what the page may show `rater` of a clip.
@@ -197,27 +197,27 @@ class Assignments:
             ruling: For an adjudicator who is to decide.
             label_known: The rater knows already that the clip got a label: of one that is read once, say which.
         """
-        about = self.catalog.find(clip)
+        entry = self.catalog.find(clip)
         with self._lock:
-            state, seen = self.state(clip), self._last
-        hinted = self._shows_suggestion(clip) and not ruling
-        suggestion = self.suggestions.get(clip) if hinted and self.settings.suggest else None
-        opened = ruling or (label_known and self.readings_wanted(clip) == 1)
+            state, last_event = self.state(clip), self._last
+        shows_suggestion = self._shows_suggestion(clip) and not ruling
+        suggestion = self.suggestions.get(clip) if shows_suggestion and self.settings.suggest else None
+        shows_readings = ruling or (label_known and self.readings_wanted(clip) == 1)
         return {
             "clip": clip,
-            "site": about.site,
-            "study": about.study,
-            "synthetic": about.synthetic,
-            "frames": len(about.rows),
-            "frame_ms": about.frame_ms,
-            "frame_hash": about.frame_hash,
-            "seen": seen,
+            "site": entry.site,
+            "study": entry.study,
+            "synthetic": entry.synthetic,
+            "frames": len(entry.rows),
+            "frame_ms": entry.frame_ms,
+            "frame_hash": entry.frame_hash,
+            "seen": last_event,
             "mine": state.readings.get(rater),
             "suggestion": None
             if suggestion is None
             else {"view": suggestion.view, "probability": suggestion.probability},
-            "why": "" if self.queue is None or not (hinted or ruling) else self.queue.get(clip, ""),
-        } | ({"said": sorted(state.readings.values()), "ruling": state.adjudication} if opened else {})
+            "why": "" if self.queue is None or not (shows_suggestion or ruling) else self.queue.get(clip, ""),
+        } | ({"said": sorted(state.readings.values()), "ruling": state.adjudication} if shows_readings else {})
 
     def save(self, rater: str, answer: LabelRequest) -> LabelEvent:
         """Record an answer, unless the clip is not what the rater saw.
@@ -230,7 +230,7 @@ class Assignments:
         """
         self.refresh()
         event = self._event(rater, answer)
-        wanted = self.readings_wanted(event.clip)
+        readings_wanted = self.readings_wanted(event.clip)
 
         def check(entries: Sequence[StoredEvent]) -> None:
             if any(entry.event.identifier == event.identifier for entry in entries):
@@ -241,9 +241,9 @@ class Assignments:
             state = ClipReadings.from_events(entry.event for entry in entries)
             reading = event.kind == EventKind.LABEL
             unseen = (entry.event for entry in entries if entry.number > answer.seen)
-            if any(later.rater == rater or not reading or wanted == 1 for later in unseen):
+            if any(later.rater == rater or not reading or readings_wanted == 1 for later in unseen):
                 raise LabelConflictError("this clip got a label while it was on the screen")
-            full = rater not in state.readings and len(state.readings) >= wanted > 1
+            full = rater not in state.readings and len(state.readings) >= readings_wanted > 1
             if reading and (state.adjudication is not None or full):
                 raise LabelConflictError("the reading of this clip is complete without yours")
 
@@ -266,20 +266,22 @@ class Assignments:
             raise ConfigError(error.what) from error
         return event
 
-    def retract(self, rater: str, asked: RetractionRequest) -> None:
+    def retract(self, rater: str, request: RetractionRequest) -> None:
         """Record that a rater takes back answers, all or none.
 
         Raises:
             ConfigError: the rater never gave one of them.
         """
         self.refresh()
-        named = {given.event for given in asked.answers}
-        known = (event for given in asked.answers for event in self._events.get(given.clip, ()))
-        mine = {event.identifier: event for event in known if event.rater == rater and event.identifier in named}
-        if len(mine) < len(named):
+        identifiers = {saved.event for saved in request.answers}
+        events = (event for saved in request.answers for event in self._events.get(saved.clip, ()))
+        own_events = {
+            event.identifier: event for event in events if event.rater == rater and event.identifier in identifiers
+        }
+        if len(own_events) < len(identifiers):
             raise ConfigError("there is no such answer of yours to take back")
         with self._writing:
-            self.label_store.append([event.retraction(asked.at) for event in mine.values()])
+            self.label_store.append([event.retraction(request.at) for event in own_events.values()])
         self.refresh()
 
 

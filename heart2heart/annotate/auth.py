@@ -87,9 +87,9 @@ class Raters(Config):
             ConfigError: the name is empty, too long or not printable.
         """
         token = secrets.token_urlsafe(32)
-        asked = {"name": name, "adjudicator": adjudicator, "token_sha256": _hash(token),
+        content = {"name": name, "adjudicator": adjudicator, "token_sha256": _hash(token),
                  "expires": today + timedelta(days=days)}  # fmt: skip
-        rater = Rater.parse(asked, where="rater")
+        rater = Rater.parse(content, where="rater")
         if any(known.name == rater.name for known in self.raters):
             remedy = "Remove the rater first to give a new token; the labels stay"
             raise ExistsError("there is a rater of this name", where=rater.name, remedy=remedy)
@@ -110,8 +110,8 @@ class Raters(Config):
 
         Hashes are compared, so the time of the answer says nothing about a token.
         """
-        told = _hash(token)
-        return next((known for known in self.raters if secrets.compare_digest(known.token_sha256, told)), None)
+        token_hash = _hash(token)
+        return next((known for known in self.raters if secrets.compare_digest(known.token_sha256, token_hash)), None)
 
 
 def _hash(token: str) -> str:

@@ -76,10 +76,10 @@ class ClipCatalog:
         Raises:
             MissingInputError: it is not there, or no longer.
         """
-        found = self.clips.get(clip)
-        if found is None:
+        entry = self.clips.get(clip)
+        if entry is None:
             raise MissingInputError("this clip is not in the store, or no longer", remedy="Go on to the next clip")
-        return found
+        return entry
 
     def pixels(self, clip: CatalogClip) -> npt.NDArray[np.uint8]:
         """Return the frames of a clip, uint8 `(n, size, size)`.
@@ -107,13 +107,13 @@ class ClipCatalog:
         Raises:
             MissingInputError: one of them is not there.
         """
-        spread = (np.arange(each) + 0.5) / each
-        rows = [found.rows[(spread * len(found.rows)).astype(int)] for found in map(self.find, clips)]
+        positions = (np.arange(each) + 0.5) / each
+        rows = [entry.rows[(positions * len(entry.rows)).astype(int)] for entry in map(self.find, clips)]
         frames = self._stores.read(np.concatenate(rows) if rows else np.zeros(0, np.int64))
         block = -(-self.size // side)
         reduced = self.size // block
-        cut = frames[:, : reduced * block, : reduced * block].reshape(-1, reduced, block, reduced, block)
-        means: npt.NDArray[np.uint8] = np.rint(cut.mean(axis=(2, 4))).astype(np.uint8)
+        blocks = frames[:, : reduced * block, : reduced * block].reshape(-1, reduced, block, reduced, block)
+        means: npt.NDArray[np.uint8] = np.rint(blocks.mean(axis=(2, 4))).astype(np.uint8)
         return means
 
 
@@ -126,7 +126,7 @@ def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]
     times = frames["time_ms"].to_numpy(zero_copy_only=False).astype(np.float64)[order]
     distinct, starts = np.unique(names[order], return_index=True)
     ends = np.append(starts[1:], len(order))
-    place = {name: slice(start, end) for name, start, end in zip(distinct, starts, ends, strict=True)}
+    rows_of_clip = {name: slice(start, end) for name, start, end in zip(distinct, starts, ends, strict=True)}
     columns = [
         "clip",
         "site",
@@ -138,16 +138,22 @@ def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]
         "stage_number",
         "view_number",
     ]
-    found = []
+    keyed_clips = []
     for row in stores.clips.select(columns).to_pylist():
-        if row["mode"] in modes and row["clip"] in place:
-            mine = place[row["clip"]]
-            pace = _frame_time_ms(times[mine], row["frame_time_ms"])
+        if row["mode"] in modes and row["clip"] in rows_of_clip:
+            positions = rows_of_clip[row["clip"]]
+            frame_ms = _frame_time_ms(times[positions], row["frame_time_ms"])
             clip = CatalogClip(
-                row["clip"], row["site"], row["study"], row["pixel_hash"], rows[mine], pace, bool(row["synthetic"])
+                row["clip"],
+                row["site"],
+                row["study"],
+                row["pixel_hash"],
+                rows[positions],
+                frame_ms,
+                bool(row["synthetic"]),
             )
-            found.append(((row["site"], row["study"], row["stage_number"] or 0, row["view_number"] or 0), clip))
-    return {clip.clip: clip for _, clip in sorted(found, key=lambda pair: pair[0])}
+            keyed_clips.append(((row["site"], row["study"], row["stage_number"] or 0, row["view_number"] or 0), clip))
+    return {clip.clip: clip for _, clip in sorted(keyed_clips, key=lambda pair: pair[0])}
 
 
 def _frame_time_ms(times: npt.NDArray[np.float64], stated: float | None) -> float:
@@ -159,12 +165,12 @@ def _frame_time_ms(times: npt.NDArray[np.float64], stated: float | None) -> floa
 
 def _fingerprint(roots: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     """Return name, size and time of every file of the stores' tables and frames."""
-    found = []
+    entries = []
     for root in roots:
         if not (root / "store.json").is_file():
             raise StoreError("this frame store is gone", where=root, remedy="Put it back; labels so far are kept")
         for folder in ("clips", "frames"):
             for path in (root / folder).glob("[0-9a-f]*"):
-                about = path.stat()
-                found.append((str(path), about.st_size, about.st_mtime_ns))
-    return tuple(sorted(found))
+                file_stat = path.stat()
+                entries.append((str(path), file_stat.st_size, file_stat.st_mtime_ns))
+    return tuple(sorted(entries))

@@ -46,34 +46,36 @@ class ApiRequest:
     body: dict[str, Any]
 
 
-def _refreshed(desk: Assignments) -> Assignments:
-    desk.refresh()
-    return desk
+def _refreshed(assignments: Assignments) -> Assignments:
+    assignments.refresh()
+    return assignments
 
 
 def _describe(call: ApiRequest, clips: Sequence[str], *, ruling: bool = False) -> list[dict[str, Any]]:
     return [call.assignments.describe(clip, call.rater.name, ruling=ruling) for clip in clips]
 
 
-def session(rater: Rater, desk: Assignments) -> dict[str, Any]:
+def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
     """Who is here, and what the page needs to begin."""
     views = [{"name": view.name, "title": view.title, "key": view.key} for view in VIEWS.values()]
     return {
         "name": rater.name,
         "adjudicator": rater.adjudicator,
         "views": views,
-        "size": desk.catalog.size,
-        "grid": bool(desk.suggestions),
+        "size": assignments.catalog.size,
+        "grid": bool(assignments.suggestions),
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
 
 
 def next_clips(call: ApiRequest) -> Response:
     """The next clips for this rater, and how many wait in all."""
-    wish = ClipsRequest.parse(call.body, where="request")
-    clips = call.assignments.next_clips(call.rater.name, wish.count, without=wish.without, first=wish.first)
-    left = sum(call.assignments.needs_reading_by(clip, call.rater.name) for clip in call.assignments.clip_order())
-    return JSONResponse({"clips": _describe(call, clips), "left": left})
+    clips_request = ClipsRequest.parse(call.body, where="request")
+    clips = call.assignments.next_clips(
+        call.rater.name, clips_request.count, without=clips_request.without, first=clips_request.first
+    )
+    n_left = sum(call.assignments.needs_reading_by(clip, call.rater.name) for clip in call.assignments.clip_order())
+    return JSONResponse({"clips": _describe(call, clips), "left": n_left})
 
 
 def clip_details(call: ApiRequest) -> Response:
@@ -90,39 +92,41 @@ def clip_frames(call: ApiRequest) -> Response:
 
 def study_clips(call: ApiRequest) -> Response:
     """The clips of the same study, with what this rater said of each."""
-    shelf = call.assignments.catalog
-    clips = shelf.studies[shelf.find(call.clip).study]
-    mine = [{"clip": clip, "mine": call.assignments.state(clip).readings.get(call.rater.name)} for clip in clips]
-    return JSONResponse({"clips": mine})
+    catalog = call.assignments.catalog
+    clips = catalog.studies[catalog.find(call.clip).study]
+    own_answers = [{"clip": clip, "mine": call.assignments.state(clip).readings.get(call.rater.name)} for clip in clips]
+    return JSONResponse({"clips": own_answers})
 
 
 def study_thumbnails(call: ApiRequest) -> Response:
     """A small frame of each clip of the same study, in the order of `sheet`."""
-    shelf = call.assignments.catalog
-    sheet = shelf.thumbnails(shelf.studies[shelf.find(call.clip).study], each=1, side=THUMBNAIL_SIDE)
-    return Response(sheet.tobytes(), media_type="application/octet-stream")
+    catalog = call.assignments.catalog
+    thumbnails = catalog.thumbnails(catalog.studies[catalog.find(call.clip).study], each=1, side=THUMBNAIL_SIDE)
+    return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 
 
 def save_label(call: ApiRequest) -> Response:
     """Record an answer; 409 with the present state when the clip is not what the rater saw."""
     answer = LabelRequest.parse(call.body, where="request")
-    ruling = answer.kind == EventKind.ADJUDICATION
-    if ruling:
+    is_adjudication = answer.kind == EventKind.ADJUDICATION
+    if is_adjudication:
         _adjudicators_only(call)
     try:
         event = call.assignments.save(call.rater.name, answer)
     except LabelConflictError as error:
-        now = call.assignments.describe(answer.clip, call.rater.name, ruling=ruling, label_known=True)
+        now = call.assignments.describe(answer.clip, call.rater.name, ruling=is_adjudication, label_known=True)
         return JSONResponse({"error": error.what, "now": now}, 409)
     # An answer that was saved before and is sent again counts as saved, though its clip may be gone by now.
-    there = [event.clip] if event.clip in call.assignments.catalog.clips else []
-    return JSONResponse({"event": event.identifier, "now": next(iter(_describe(call, there, ruling=ruling)), None)})
+    present = [event.clip] if event.clip in call.assignments.catalog.clips else []
+    return JSONResponse(
+        {"event": event.identifier, "now": next(iter(_describe(call, present, ruling=is_adjudication)), None)}
+    )
 
 
 def retract_labels(call: ApiRequest) -> Response:
     """Record that the rater takes answers back, all or none."""
-    asked = RetractionRequest.parse(call.body, where="request")
-    call.assignments.retract(call.rater.name, asked)
+    retraction_request = RetractionRequest.parse(call.body, where="request")
+    call.assignments.retract(call.rater.name, retraction_request)
     return JSONResponse({})
 
 
@@ -133,17 +137,17 @@ def grid_counts(call: ApiRequest) -> Response:
 
 def grid_clips(call: ApiRequest) -> Response:
     """Thirty unread clips that the model calls by one view."""
-    wish = GridRequest.parse(call.body, where="request")
-    clips = call.assignments.grid(call.rater.name, wish.view, GRID_SIZE)
-    about = {"clips": _describe(call, clips), "frames": GRID_FRAMES, "counts": call.assignments.grid_counts()}
-    return JSONResponse(about)
+    grid_request = GridRequest.parse(call.body, where="request")
+    clips = call.assignments.grid(call.rater.name, grid_request.view, GRID_SIZE)
+    content = {"clips": _describe(call, clips), "frames": GRID_FRAMES, "counts": call.assignments.grid_counts()}
+    return JSONResponse(content)
 
 
 def grid_frames(call: ApiRequest) -> Response:
     """A few small frames of each of some clips."""
-    asked = ClipList.parse(call.body, where="request")
-    strips = call.assignments.catalog.thumbnails(asked.clips, each=GRID_FRAMES, side=GRID_SIDE)
-    return Response(strips.tobytes(), media_type="application/octet-stream")
+    clip_list = ClipList.parse(call.body, where="request")
+    thumbnails = call.assignments.catalog.thumbnails(clip_list.clips, each=GRID_FRAMES, side=GRID_SIDE)
+    return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 
 
 def disagreements(call: ApiRequest) -> Response:

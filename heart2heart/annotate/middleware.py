@@ -52,17 +52,17 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
 
-        async def dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
         refusal = self._refusal(str(scope["path"]), Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, dressed)
+            await self._app(scope, receive, send_with_headers)
         else:
-            status, what = refusal
-            await JSONResponse({"error": what}, status)(scope, receive, dressed)
+            status, message = refusal
+            await JSONResponse({"error": message}, status)(scope, receive, send_with_headers)
 
     def _refusal(self, path: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "").lower()

@@ -35,73 +35,82 @@ class PageTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def progress_tables(desk: Assignments, *, disputes: bool = True) -> list[PageTable]:
+def progress_tables(assignments: Assignments, *, disputes: bool = True) -> list[PageTable]:
     """Return what is done and left: in all, by hospital, by rater and by view.
 
     Args:
-        desk: Whose clips.
+        assignments: The clips and their readings.
         disputes: Whether to tell on how many clips readers disagree.
     """
-    return [_overall(desk, disputes), _by_site(desk, disputes), _by_rater(desk.events()), _by_view(desk)]
+    return [
+        _overall(assignments, disputes),
+        _by_site(assignments, disputes),
+        _by_rater(assignments.events()),
+        _by_view(assignments),
+    ]
 
 
-def _overall(desk: Assignments, disputes: bool) -> PageTable:
-    order = desk.clip_order()
-    counts = Counter(desk.status(clip) for clip in order)
-    left = _readings_left(desk, order)
-    paces = [event.seconds for event in desk.events() if event.kind == EventKind.LABEL and event.seconds is not None]
-    pace = median(min(seconds, _MAX_READING_S) for seconds in paces) if paces else None
-    minutes = 0.0 if pace is None else left * pace / 60
+def _overall(assignments: Assignments, disputes: bool) -> PageTable:
+    order = assignments.clip_order()
+    counts = Counter(assignments.status(clip) for clip in order)
+    readings_left = _readings_left(assignments, order)
+    reading_seconds = [
+        event.seconds for event in assignments.events() if event.kind == EventKind.LABEL and event.seconds is not None
+    ]
+    median_seconds = median(min(seconds, _MAX_READING_S) for seconds in reading_seconds) if reading_seconds else None
+    minutes = 0.0 if median_seconds is None else readings_left * median_seconds / 60
     time = f"{minutes:.0f} min" if minutes < _MAX_SHOWN_MINUTES else f"{minutes / 60:.1f} h"
     rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
             *([("Disagreements to decide", str(counts["disagreement"]))] if disputes else []),
-            ("Readings left", str(left)),
-            ("Median time of a reading", "not known yet" if pace is None else f"{pace:.1f} s"),
-            ("Time left, one person", "not known yet" if pace is None else time)]  # fmt: skip
+            ("Readings left", str(readings_left)),
+            ("Median time of a reading", "not known yet" if median_seconds is None else f"{median_seconds:.1f} s"),
+            ("Time left, one person", "not known yet" if median_seconds is None else time)]  # fmt: skip
     note = "Time left is the readings left at the median time of a reading; decisions on disagreements come on top."
     return PageTable("All clips", note, ("", "now"), tuple(rows))
 
 
-def _readings_left(desk: Assignments, clips: Iterable[str]) -> int:
-    open_ = (clip for clip in clips if desk.status(clip) in ("unread", "half"))
-    return sum(desk.readings_wanted(clip) - len(desk.state(clip).readings) for clip in open_)
+def _readings_left(assignments: Assignments, clips: Iterable[str]) -> int:
+    unfinished = (clip for clip in clips if assignments.status(clip) in ("unread", "half"))
+    return sum(assignments.readings_wanted(clip) - len(assignments.state(clip).readings) for clip in unfinished)
 
 
-def _by_site(desk: Assignments, disputes: bool) -> PageTable:
+def _by_site(assignments: Assignments, disputes: bool) -> PageTable:
     by_site: dict[str, list[str]] = {}
-    for clip in desk.clip_order():
-        by_site.setdefault(desk.catalog.clips[clip].site, []).append(clip)
+    for clip in assignments.clip_order():
+        by_site.setdefault(assignments.catalog.clips[clip].site, []).append(clip)
     rows = []
     for site, clips in sorted(by_site.items()):
-        counts = Counter(desk.status(clip) for clip in clips)
+        counts = Counter(assignments.status(clip) for clip in clips)
         done = counts["agreed"] + counts["adjudicated"]
         share = f"{100 * done / len(clips):.0f} %"
-        left = str(_readings_left(desk, clips))
-        rows.append((site, str(len(clips)), str(done), share, left, str(counts["disagreement"])))
+        readings_left = str(_readings_left(assignments, clips))
+        rows.append((site, str(len(clips)), str(done), share, readings_left, str(counts["disagreement"])))
     columns = ("hospital", "clips", "done", "share", "readings left", "disagreements")
-    kept = len(columns) if disputes else -1
+    n_columns = len(columns) if disputes else -1
     note = "A clip is done when its readers agree or an adjudicator decided."
-    return PageTable("By hospital", note, columns[:kept], tuple(row[:kept] for row in rows))
+    return PageTable("By hospital", note, columns[:n_columns], tuple(row[:n_columns] for row in rows))
 
 
 def _by_rater(events: Sequence[LabelEvent]) -> PageTable:
     rows = []
-    said = [event for event in active_events(events) if not event.frame]
-    for rater in sorted({event.rater for event in said}):
-        mine = [event for event in said if event.rater == rater]
-        readings = {event.clip: event for event in mine if event.kind == EventKind.LABEL}
-        rulings = {event.clip for event in mine if event.kind == EventKind.ADJUDICATION}
-        spent = [min(event.seconds, _MAX_READING_S) for event in readings.values() if event.seconds is not None]
-        pace = f"{3600 * len(spent) / sum(spent):.0f}" if sum(spent) > 0 else "not known"
-        words = Counter(event.value for event in readings.values())
+    clip_events = [event for event in active_events(events) if not event.frame]
+    for rater in sorted({event.rater for event in clip_events}):
+        rater_events = [event for event in clip_events if event.rater == rater]
+        readings = {event.clip: event for event in rater_events if event.kind == EventKind.LABEL}
+        decisions = {event.clip for event in rater_events if event.kind == EventKind.ADJUDICATION}
+        seconds_spent = [min(event.seconds, _MAX_READING_S) for event in readings.values() if event.seconds is not None]
+        clips_per_hour = (
+            f"{3600 * len(seconds_spent) / sum(seconds_spent):.0f}" if sum(seconds_spent) > 0 else "not known"
+        )
+        value_counts = Counter(event.value for event in readings.values())
         counts = (
             len(readings),
-            words[LabelAnswer.UNSURE],
-            words[LabelAnswer.UNUSABLE],
-            len(rulings),
-            len(rulings & readings.keys()),
+            value_counts[LabelAnswer.UNSURE],
+            value_counts[LabelAnswer.UNUSABLE],
+            len(decisions),
+            len(decisions & readings.keys()),
         )
-        rows.append((rater, *map(str, counts), pace))
+        rows.append((rater, *map(str, counts), clips_per_hour))
     columns = ("rater", "clips read", "unsure", "unusable", "decided", "of own clips", "clips per hour")
     note = (
         "Decided: disagreements; of own clips: those that the adjudicator had read as well. "
@@ -110,13 +119,13 @@ def _by_rater(events: Sequence[LabelEvent]) -> PageTable:
     return PageTable("By rater", note, columns, tuple(rows))
 
 
-def _by_view(desk: Assignments) -> PageTable:
-    words: Counter[str] = Counter()
-    for clip in desk.clip_order():
-        state = desk.state(clip)
-        if desk.status(clip) in ("agreed", "adjudicated"):
-            words[state.adjudication or next(iter(state.readings.values()))] += 1
-    rows = [(word, str(count)) for word, count in sorted(words.items())]
+def _by_view(assignments: Assignments) -> PageTable:
+    value_counts: Counter[str] = Counter()
+    for clip in assignments.clip_order():
+        state = assignments.state(clip)
+        if assignments.status(clip) in ("agreed", "adjudicated"):
+            value_counts[state.adjudication or next(iter(state.readings.values()))] += 1
+    rows = [(value, str(count)) for value, count in sorted(value_counts.items())]
     return PageTable("By view", "Clips that are done.", ("view", "clips"), tuple(rows))
 
 
@@ -125,15 +134,15 @@ def pairwise_agreement(events: Sequence[LabelEvent]) -> PageTable:
 
     Unsure is no opinion and not counted; a ruling is not a reading.
     """
-    both: Counter[tuple[str, str]] = Counter()
-    same: Counter[tuple[str, str]] = Counter()
-    for said in readings_by_target(events).values():
-        for pair in combinations(sorted(said.readings), 2):
-            both[pair] += 1
-            same[pair] += said.readings[pair[0]] == said.readings[pair[1]]
+    n_both: Counter[tuple[str, str]] = Counter()
+    n_same: Counter[tuple[str, str]] = Counter()
+    for readings in readings_by_target(events).values():
+        for pair in combinations(sorted(readings.readings), 2):
+            n_both[pair] += 1
+            n_same[pair] += readings.readings[pair[0]] == readings.readings[pair[1]]
     rows = tuple(
-        (*pair, str(count), str(same[pair]), f"{100 * same[pair] / count:.0f} %")
-        for pair, count in sorted(both.items())
+        (*pair, str(count), str(n_same[pair]), f"{100 * n_same[pair] / count:.0f} %")
+        for pair, count in sorted(n_both.items())
     )
     columns = ("rater", "rater", "both read", "same", "share")
     return PageTable("Two raters, the same clip", "Before adjudication; not corrected for chance.", columns, rows)
@@ -144,17 +153,17 @@ def chance_corrected(events: Sequence[LabelEvent]) -> PageTable:
 
     Unsure is a missing reading, unusable a word like a view; intervals need the patients: `labels agree`.
     """
-    found = [
-        one
-        for one in measure_agreement(ReadingMatrix.from_events(events))
-        if one.measure == "krippendorff" or one.view == ALL_VIEWS
+    agreements = [
+        agreement
+        for agreement in measure_agreement(ReadingMatrix.from_events(events))
+        if agreement.measure == "krippendorff" or agreement.view == ALL_VIEWS
     ]
     names = {"krippendorff": "Krippendorff's alpha", "cohen": "Cohen's kappa", "fleiss": "Fleiss' kappa"}
     rows = tuple(
-        (names[one.measure], one.view, ", ".join(one.raters) or "all", str(one.units),
-         one.note if one.value is None else f"{one.value:.2f}")
-        for one in found
-        if one.units
+        (names[agreement.measure], agreement.view, ", ".join(agreement.raters) or "all", str(agreement.units),
+         agreement.note if agreement.value is None else f"{agreement.value:.2f}")
+        for agreement in agreements
+        if agreement.units
     )  # fmt: skip
     note = "Before adjudication; 0 is chance, 1 is full agreement. A view is held against all others."
     return PageTable("Corrected for chance", note, ("measure", "view", "raters", "clips", "value"), rows)

@@ -37,49 +37,50 @@ from heart2heart.errors import (
 
 _CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _HTTP_STATUS: tuple[tuple[type[Heart2HeartError], int], ...] = (
-    (NotAuthenticatedError, 401), (LabelConflictError, 409), (MissingInputError, 404), (ConfigError, 400), (StoreError, 410),
+    (NotAuthenticatedError, 401), (LabelConflictError, 409), (MissingInputError, 404), (ConfigError, 400),
+    (StoreError, 410),
 )  # fmt: skip
 """Status by kind of error; any other is 503, upon which the page keeps the answer and tries again."""
 
 
-def build_app(desk: Assignments, entrance: Authenticator, hosts: Callable[[], frozenset[str]]) -> Starlette:
+def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Callable[[], frozenset[str]]) -> Starlette:
     """Return the application.
 
     Args:
-        desk: Who is asked what.
-        entrance: Who may come in.
-        hosts: Gives the values of the Host header that are answered.
+        assignments: The clips, the label store and the assignment of clips to raters.
+        authenticator: Authenticates raters.
+        hosts: Returns the accepted values of the Host header.
     """
 
-    def api(path: str, answer: Callable[[endpoints.ApiRequest], Response], method: str = "GET") -> Route:
+    def api(path: str, handler: Callable[[endpoints.ApiRequest], Response], method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:
-            content = await _json_body(request)
-            rater = await run_in_threadpool(entrance.rater, request.cookies)
-            call = endpoints.ApiRequest(rater, desk, request.path_params.get("clip", ""), content)
-            return await run_in_threadpool(answer, call)
+            body = await _json_body(request)
+            rater = await run_in_threadpool(authenticator.rater, request.cookies)
+            api_request = endpoints.ApiRequest(rater, assignments, request.path_params.get("clip", ""), body)
+            return await run_in_threadpool(handler, api_request)
 
         return Route(f"/api/{path}", _with_error_responses(endpoint), methods=[method])
 
     async def enter(request: Request) -> Response:
-        content = await _json_body(request)
-        rater, secret = await run_in_threadpool(entrance.log_in, content)
+        body = await _json_body(request)
+        rater, credential = await run_in_threadpool(authenticator.log_in, body)
         response = JSONResponse({"name": rater.name})
         response.set_cookie(
-            entrance.cookie, quote(secret), httponly=True, samesite="strict", secure=desk.settings.scheme == "https",
-            max_age=365 * 86400,
+            authenticator.cookie, quote(credential), httponly=True, samesite="strict",
+            secure=assignments.settings.scheme == "https", max_age=365 * 86400,
         )  # fmt: skip
         return response
 
     async def me(request: Request) -> Response:
         try:
-            rater = await run_in_threadpool(entrance.rater, request.cookies)
+            rater = await run_in_threadpool(authenticator.rater, request.cookies)
         except NotAuthenticatedError as error:  # nothing went wrong: this is how the page learns whom to ask
-            return JSONResponse({"enter": str(error), "by": entrance.credential})
-        return JSONResponse(endpoints.session(rater, desk))
+            return JSONResponse({"enter": str(error), "by": authenticator.credential})
+        return JSONResponse(endpoints.session(rater, assignments))
 
     async def leave(request: Request) -> Response:
         response = JSONResponse({})
-        response.delete_cookie(entrance.cookie)
+        response.delete_cookie(authenticator.cookie)
         return response
 
     routes = [
@@ -103,18 +104,18 @@ def build_app(desk: Assignments, entrance: Authenticator, hosts: Callable[[], fr
         api("agreement", endpoints.agreement),
     ]
     return Starlette(
-        routes=routes, middleware=[Middleware(SecurityMiddleware, hosts=hosts, scheme=desk.settings.scheme)]
+        routes=routes, middleware=[Middleware(SecurityMiddleware, hosts=hosts, scheme=assignments.settings.scheme)]
     )
 
 
 def _files() -> list[tuple[str, bytes, str]]:
     """Return address, content and type of every file of the page, read once."""
     folder = resources.files("heart2heart.annotate") / "static"
-    found = []
+    files = []
     for item in folder.iterdir():
-        kind = _CONTENT_TYPES[item.name[item.name.rindex(".") :]]
-        found.append(("/" if item.name == "index.html" else f"/{item.name}", item.read_bytes(), kind))
-    return found
+        content_type = _CONTENT_TYPES[item.name[item.name.rindex(".") :]]
+        files.append(("/" if item.name == "index.html" else f"/{item.name}", item.read_bytes(), content_type))
+    return files
 
 
 def _file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
@@ -128,12 +129,12 @@ async def _json_body(request: Request) -> dict[str, Any]:
     if request.method == "GET":
         return {}
     try:
-        content = json.loads(await request.body())
+        body = json.loads(await request.body())
     except ValueError:
         raise ConfigError("the request is not JSON") from None
-    if not isinstance(content, dict):
+    if not isinstance(body, dict):
         raise ConfigError("the request is no mapping")
-    return content
+    return body
 
 
 def _with_error_responses(
@@ -141,7 +142,7 @@ def _with_error_responses(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Turn an error into an answer; the paths of the server's files stay out of it."""
 
-    async def guarded(request: Request) -> Response:
+    async def with_responses(request: Request) -> Response:
         try:
             return await endpoint(request)
         except Heart2HeartError as error:
@@ -149,43 +150,43 @@ def _with_error_responses(
             text = error.what if error.remedy is None else f"{error.what}. {error.remedy}"
             return JSONResponse({"error": text}, status)
 
-    return guarded
+    return with_responses
 
 
 _SHUTDOWN_TIMEOUT_S = 3  # for requests under way, when the page is stopped
 
 
 class AnnotationServer:
-    """One page, listening from its making on.
+    """The server of the page; it listens from its construction.
 
     Args:
-        desk: Who is asked what; its settings say where to listen.
+        assignments: The assignment of clips to raters; its settings hold the address.
 
     Raises:
         RemoteError: the address is taken, or not of this machine.
         ConfigError: the certificate cannot be used; the label store has other clips read twice than is asked for.
     """
 
-    def __init__(self, desk: Assignments) -> None:
-        settings = desk.settings
-        self._book = desk.label_store
+    def __init__(self, assignments: Assignments) -> None:
+        settings = assignments.settings
+        self._book = assignments.label_store
         self._socket = _listen(settings.bind, settings.port)
         self.port: int = self._socket.getsockname()[1]
         with ExitStack() as stack:
             stack.callback(self._socket.close)
-            entrance = Authenticator(settings.raters, self.port)
-            self._server = uvicorn.Server(self._config(desk, entrance))
-            desk.settle_plan()
-            desk.refresh()
+            authenticator = Authenticator(settings.raters, self.port)
+            self._server = uvicorn.Server(self._config(assignments, authenticator))
+            assignments.settle_plan()
+            assignments.refresh()
             stack.pop_all()
 
-    def _config(self, desk: Assignments, entrance: Authenticator) -> uvicorn.Config:
-        settings = desk.settings
+    def _config(self, assignments: Assignments, authenticator: Authenticator) -> uvicorn.Config:
+        settings = assignments.settings
         hosts = settings.hosts(self.port)
         name = settings.names[0] if settings.names else settings.bind
         self.address = f"{settings.scheme}://{f'[{name}]' if ':' in name else name}:{self.port}/"
         config = uvicorn.Config(
-            build_app(desk, entrance, lambda: hosts),
+            build_app(assignments, authenticator, lambda: hosts),
             ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
             log_level="error", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S, proxy_headers=False,

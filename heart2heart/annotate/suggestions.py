@@ -53,13 +53,13 @@ def read_suggestions(path: Path, run: str | None = None) -> dict[str, Suggestion
         raise UnknownNameError.among("run", chosen, runs)
     # Altered copies of a frame repeat its clip under another role; they are no evidence about it.
     table = predictions.table
-    mine = pc.and_(
+    selected = pc.and_(
         pc.equal(table["run"], chosen),
         pc.is_in(table["role"], pa.array([PredictionRole.VALIDATION, PredictionRole.TEST])),
     )
-    kept = mine.to_numpy(zero_copy_only=False)
-    names, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[kept], return_inverse=True)
-    probabilities = np.exp(clip_log_probabilities(log_softmax(predictions.logits[kept]), clip, len(names)))
+    mask = selected.to_numpy(zero_copy_only=False)
+    names, clip = np.unique(table["clip"].to_numpy(zero_copy_only=False)[mask], return_inverse=True)
+    probabilities = np.exp(clip_log_probabilities(log_softmax(predictions.logits[mask]), clip, len(names)))
     classes = predictions.provenance.classes
     return {
         str(name): Suggestion(classes[int(of_clip.argmax())], float(of_clip.max()), chosen)
@@ -76,10 +76,10 @@ def read_queue(path: Path) -> Mapping[str, str]:
     """
     table = _read_queue_table(path)
     rows = zip(table["clip"].cast(pa.string()).to_pylist(), table["why"].cast(pa.string()).to_pylist(), strict=True)
-    found = {clip: why or "" for clip, why in rows if clip}
-    if not found:
+    reasons = {clip: why or "" for clip, why in rows if clip}
+    if not reasons:
         raise MissingInputError("this queue names no clip", where=path)
-    return found
+    return reasons
 
 
 def read_readings_wanted(path: Path) -> Mapping[str, int]:

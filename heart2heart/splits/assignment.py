@@ -78,22 +78,22 @@ def budget_patients(
         The chosen, in the order they were taken.
     """
     names = rng.permutation(np.array(sorted(among), object))
-    order = {name: place for place, name in enumerate(names.tolist())}
+    order = {name: patient_index for patient_index, name in enumerate(names.tolist())}
     kept = np.isin(patients, names)
-    held = np.zeros((len(names), int(strata.max()) + 1))
-    place = np.array([order[name] for name in patients[kept].tolist()], np.intp)
-    np.add.at(held, (place, strata[kept]), 1)
-    held /= held.sum(1, keepdims=True)  # a patient with many frames counts as one patient
-    aim = held.mean(0)
+    shares = np.zeros((len(names), int(strata.max()) + 1))
+    patient_index = np.array([order[name] for name in patients[kept].tolist()], np.intp)
+    np.add.at(shares, (patient_index, strata[kept]), 1)
+    shares /= shares.sum(1, keepdims=True)  # a patient with many frames counts as one patient
+    aim = shares.mean(0)
     total = np.zeros_like(aim)
     free = np.ones(len(names), bool)
     chosen: list[str] = []
     for number in range(1, min(budget, len(names)) + 1):
-        distance = np.square((total + held) / number - aim).sum(1)
+        distance = np.square((total + shares) / number - aim).sum(1)
         distance[~free] = np.inf
         best = int(np.argmin(np.round(distance, 12)))
         free[best] = False
-        total += held[best]
+        total += shares[best]
         chosen.append(str(names[best]))
     return chosen
 
@@ -109,8 +109,8 @@ def assign_patients(stores: Frames, labels: Mapping[str, str], settings: SplitSe
         pc.is_in(frames["site"], pa.array(settings.source, pa.string())),
         pc.is_in(frames["mode"], pa.array(settings.modes, pa.string())),
     )
-    mine = frames.filter(mask).select(["frame", "patient", "site"]).to_pylist()
-    scored = [(row["patient"], row["site"], labels[row["frame"]]) for row in mine if row["frame"] in labels]
+    source_rows = frames.filter(mask).select(["frame", "patient", "site"]).to_pylist()
+    scored = [(row["patient"], row["site"], labels[row["frame"]]) for row in source_rows if row["frame"] in labels]
     scored = [row for row in scored if row[2] in settings.classes]
     patients = np.array([row[0] for row in scored], object)
     # Stratify by view and hospital, so that each hospital's mix is kept in every part.
@@ -126,14 +126,14 @@ def assign_patients(stores: Frames, labels: Mapping[str, str], settings: SplitSe
             raise SplitError(what, remedy=f"At least {need} are needed, one for each part; label more of that view")
     sample = _LabeledFrames(patients, strata, views)
     test = None if settings.folds is None else _test_fold(sample, settings)
-    lack = ""
+    first_lack = ""
     for attempt in range(MAX_SHUFFLES):
         parts = _draw_assignment(sample, settings, test, utils.random_stream(settings.seed, "split", attempt))
         missing = sample.missing(parts, settings)
         if not missing:
             return parts
-        lack = lack or missing
-    raise _assignment_error(lack, settings)
+        first_lack = first_lack or missing
+    raise _assignment_error(first_lack, settings)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The leakage certificate: every check that must pass before a split may train or score a model.
 
 The checks follow the evaluation plan in docs/splits.md: disjoint patients, studies, series, instances and pixels; no
-near-duplicate frames across groups; no validation or test patient in the unlabeled pool; no frame of a held-out hospital
-in training or validation, where weights, temperature and thresholds are fitted; every view present. Warnings report what
-metadata alone predicts, and how labels and hospitals are confounded.
+near-duplicate frames across groups; no validation or test patient in the unlabeled pool; no frame of a held-out
+hospital in training or validation, where weights, temperature and thresholds are fitted; every view present. Warnings
+report what metadata alone predicts, and how labels and hospitals are confounded.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
     used = used_members(members)
     if len(used) == 0:
         return Check(name="near_duplicates", status=CheckStatus.FAIL, detail="no frame is used")
-    where = used["frame"].to_pylist()
-    place = {frame: number for number, frame in enumerate(stores.frames["frame"].to_pylist())}
-    positions = np.array([place[frame] for frame in where], np.int64)
+    frame_names = used["frame"].to_pylist()
+    frame_position = {frame: count for count, frame in enumerate(stores.frames["frame"].to_pylist())}
+    positions = np.array([frame_position[frame] for frame in frame_names], np.int64)
     hashes = stores.frames["dhash"].to_numpy()[positions].astype(np.uint64)
     rows = stores.frames["row"].to_numpy()[positions].astype(np.int64)
-    numbers = {name: number for number, name in enumerate(sorted(set(ROLE_GROUPS.values())))}
-    groups = np.array([numbers[name] for name in used["group"].to_pylist()], np.int64)
-    same, compared = find_near_duplicates(hashes, groups, rows, stores, max_pairs=MAX_CONFIRMED_PAIRS)
-    if len(same):
-        left, right = (where[int(same[0][side])] for side in (0, 1))
-        number = f"{len(same)}" if len(same) < MAX_CONFIRMED_PAIRS else f"at least {len(same)}"
-        detail = f"{number} pairs of frames across groups show the same picture, e.g. {left} and {right}"
+    group_numbers = {name: count for count, name in enumerate(sorted(set(ROLE_GROUPS.values())))}
+    groups = np.array([group_numbers[name] for name in used["group"].to_pylist()], np.int64)
+    duplicates, compared = find_near_duplicates(hashes, groups, rows, stores, max_pairs=MAX_CONFIRMED_PAIRS)
+    if len(duplicates):
+        left, right = (frame_names[int(duplicates[0][side])] for side in (0, 1))
+        count = f"{len(duplicates)}" if len(duplicates) < MAX_CONFIRMED_PAIRS else f"at least {len(duplicates)}"
+        detail = f"{count} pairs of frames across groups show the same picture, e.g. {left} and {right}"
         return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
     detail = f"{len(used)} frames compared by hash, all {compared} candidate pairs compared by pixels, none the same"
     return Check(name="near_duplicates", status=CheckStatus.PASS, detail=detail)
@@ -82,15 +82,17 @@ def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
     """Check that no patient, study, series, instance or clip content stands in two groups."""
     used = used_members(members)
     clips = used.group_by(["clip", "group"]).aggregate([])
-    facts = clips.join(stores.clips.select(["clip", "patient", "study", "series", "instance", "pixel_hash"]), "clip")
-    found = []
+    clip_rows = clips.join(
+        stores.clips.select(["clip", "patient", "study", "series", "instance", "pixel_hash"]), "clip"
+    )
+    checks = []
     for column in ("patient", "study", "series", "instance", "pixel_hash"):
-        both = shared_values(facts["group"], facts[column])
-        word = "clip with the same pixels" if column == "pixel_hash" else column
-        faults = f"{len(both)} x {word} in more than one group, e.g. {both[0][:16]}" if both else ""
-        known = len(facts) - facts[column].null_count
-        found.append(_make_check(f"{column}_disjoint", faults, f"{known} clips checked, none shared"))
-    return found
+        shared = shared_values(clip_rows["group"], clip_rows[column])
+        what = "clip with the same pixels" if column == "pixel_hash" else column
+        faults = f"{len(shared)} x {what} in more than one group, e.g. {shared[0][:16]}" if shared else ""
+        known = len(clip_rows) - clip_rows[column].null_count
+        checks.append(_make_check(f"{column}_disjoint", faults, f"{known} clips checked, none shared"))
+    return checks
 
 
 def check_pool(members: pa.Table) -> Check:
@@ -98,8 +100,8 @@ def check_pool(members: pa.Table) -> Check:
     role = members["role"]
     evaluated = members.filter(pc.is_in(role, pa.array([SplitRole.VALIDATION, SplitRole.TEST])))["patient"]
     unlabeled = members.filter(pc.equal(role, SplitRole.UNLABELED))["patient"]
-    both = sorted(set(evaluated.to_pylist()) & set(unlabeled.to_pylist()))
-    faults = f"{len(both)} validation or test patients are in the pool, e.g. {both[0][:16]}" if both else ""
+    shared = sorted(set(evaluated.to_pylist()) & set(unlabeled.to_pylist()))
+    faults = f"{len(shared)} validation or test patients are in the pool, e.g. {shared[0][:16]}" if shared else ""
     return _make_check("pool_without_evaluated_patients", faults, f"{len(unlabeled)} pool frames checked")
 
 
@@ -112,8 +114,8 @@ def check_held_out(members: pa.Table, sites: Sequence[str]) -> Check:
     fitted = pc.is_in(members["role"], pa.array([SplitRole.TRAIN, SplitRole.UNLABELED, SplitRole.VALIDATION]))
     touched = members.filter(pc.and_(fitted, pc.is_in(members["site"], pa.array(sites, pa.string()))))
     counts = touched.group_by(["site", "role"]).aggregate([("frame", "count")])
-    found = sorted((row["site"], row["role"], row["frame_count"]) for row in counts.to_pylist())
-    faults = ", ".join(f"{count} {role} frames of held-out {site}" for site, role, count in found)
+    touched_rows = sorted((row["site"], row["role"], row["frame_count"]) for row in counts.to_pylist())
+    faults = ", ".join(f"{count} {role} frames of held-out {site}" for site, role, count in touched_rows)
     return _make_check("held_out_untouched", faults, f"{len(sites)} held-out hospitals, none trained or validated on")
 
 
@@ -161,23 +163,23 @@ def check_metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[st
     chance, and more than chance + 0.2 is a warning: a network could learn the machine instead of the heart.
     """
     clips = stores.clips.select(["clip", "maker", "model", "rows", "columns", "mode"]).to_pylist()
-    facts = {row["clip"]: (row["maker"], row["model"], row["rows"], row["columns"], row["mode"]) for row in clips}
+    metadata = {row["clip"]: (row["maker"], row["model"], row["rows"], row["columns"], row["mode"]) for row in clips}
     per_clip = members.group_by(["clip", "role", "view"]).aggregate([]).to_pylist()
     votes: dict[tuple[object, ...], dict[str, int]] = {}
     for row in per_clip:
         if row["role"] == SplitRole.TRAIN and row["view"] in classes:
-            cell = votes.setdefault(facts[row["clip"]], {})
-            cell[row["view"]] = cell.get(row["view"], 0) + 1
+            view_counts = votes.setdefault(metadata[row["clip"]], {})
+            view_counts[row["view"]] = view_counts.get(row["view"], 0) + 1
     overall: dict[str, int] = {}
-    for cell in votes.values():
-        for view, count in cell.items():
+    for view_counts in votes.values():
+        for view, count in view_counts.items():
             overall[view] = overall.get(view, 0) + count
     hits: dict[str, list[bool]] = {}
     for row in per_clip:
         if row["role"] in (SplitRole.VALIDATION, SplitRole.TEST) and row["view"] in classes and overall:
-            cell = votes.get(facts[row["clip"]], overall)
-            guess = max(sorted(cell), key=lambda view: cell[view])
-            hits.setdefault(row["view"], []).append(guess == row["view"])
+            view_counts = votes.get(metadata[row["clip"]], overall)
+            predicted = max(sorted(view_counts), key=lambda view: view_counts[view])
+            hits.setdefault(row["view"], []).append(predicted == row["view"])
     if not hits:
         return Check(name="metadata_probe", status=CheckStatus.WARN, detail="not estimable: nothing to probe")
     score = float(np.mean([np.mean(values) for values in hits.values()]))

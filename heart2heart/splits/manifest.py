@@ -49,8 +49,8 @@ class SelectedFrames:
     def groups(self, column: str = "site") -> tuple[list[str], npt.NDArray[np.int64]]:
         """Return the names of the hospitals (or patients, studies, clips), sorted, and the place of each row's name."""
         names = sorted(pc.unique(self.members[column]).to_pylist())
-        places = pc.index_in(self.members[column], pa.array(names, pa.string()))
-        return names, places.to_numpy(zero_copy_only=False).astype(np.int64)
+        indices = pc.index_in(self.members[column], pa.array(names, pa.string()))
+        return names, indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,15 @@ class SplitManifest:
             LeakageError: no certificate, of another split, or a check is missing or failed.
         """
         certificate = self.certificate()
-        made = {check.name for check in certificate.checks}
-        if lacking := [name for name in REQUIRED_CHECKS if name not in made]:
+        present = {check.name for check in certificate.checks}
+        if lacking := [name for name in REQUIRED_CHECKS if name not in present]:
             what = f"the certificate lacks checks ({', '.join(lacking)})"
             raise LeakageError(what, where=self.path, remedy="Run `heart2heart certify` on it")
         failed = [check for check in certificate.checks if check.status == CheckStatus.FAIL]
         if failed:
-            found = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+            details = "; ".join(f"{check.name}: {check.detail}" for check in failed)
             remedy = "Propose a split without the leak"
-            raise LeakageError(f"this split leaks ({found})", where=self.path, remedy=remedy)
+            raise LeakageError(f"this split leaks ({details})", where=self.path, remedy=remedy)
         return certificate
 
     def check_data(self, stores: Frames) -> None:
@@ -213,9 +213,9 @@ class SplitManifest:
     def counts(self) -> list[tuple[str, str, int, int]]:
         """Return hospital, role, patients and frames, in the split's order of hospitals."""
         rows = self.members.group_by(["site", "role"]).aggregate([("patient", "count_distinct"), ("frame", "count")])
-        order = {site: place for place, site in enumerate((*self.source_sites, *self.held_out_sites))}
-        found = [(r["site"], r["role"], r["patient_count_distinct"], r["frame_count"]) for r in rows.to_pylist()]
-        return sorted(found, key=lambda row: (order[row[0]], list(SplitRole).index(row[1])))
+        order = {site: index for index, site in enumerate((*self.source_sites, *self.held_out_sites))}
+        counts = [(r["site"], r["role"], r["patient_count_distinct"], r["frame_count"]) for r in rows.to_pylist()]
+        return sorted(counts, key=lambda row: (order[row[0]], list(SplitRole).index(row[1])))
 
     def dataset(self, store: Frames, role: str | Sequence[str]) -> FrameDataset:
         """Return the frames of one or more roles as a dataset for `torch.utils.data.DataLoader`.
@@ -289,5 +289,5 @@ def members_digest(members: pa.Table) -> str:
 def data_digest(stores: Frames, members: pa.Table) -> str:
     """Return the hash over clip names and pixel hashes of all clips that have a member."""
     clips = stores.clips
-    mine = clips.filter(pc.is_in(clips["clip"], pc.unique(members["clip"]))).select(["clip", "pixel_hash"])
-    return sha256_json(sorted(zip(mine["clip"].to_pylist(), mine["pixel_hash"].to_pylist(), strict=True)))
+    clip_hashes = clips.filter(pc.is_in(clips["clip"], pc.unique(members["clip"]))).select(["clip", "pixel_hash"])
+    return sha256_json(sorted(zip(clip_hashes["clip"].to_pylist(), clip_hashes["pixel_hash"].to_pylist(), strict=True)))

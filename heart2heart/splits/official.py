@@ -69,12 +69,12 @@ def freeze_official(
     rows = []
     for row in taken.select(["frame", "clip", "site", "patient", "study"]).to_pylist():
         if row["site"] == site:
-            said, view = roles.get(row["clip"], (SplitRole.EXCLUDED, None))
-            role, kept = _member_role(said, view, classes)
+            official_role, view = roles.get(row["clip"], (SplitRole.EXCLUDED, None))
+            role, view_kept = _member_role(official_role, view, classes)
         else:
-            kept = labels.get(row["frame"])
-            role = SplitRole.EXCLUDED if kept is None else SplitRole.TEST
-        rows.append(row | {"role": role, "view": kept})
+            view_kept = labels.get(row["frame"])
+            role = SplitRole.EXCLUDED if view_kept is None else SplitRole.TEST
+        rows.append(row | {"role": role, "view": view_kept})
     if clean_pool:
         evaluated = {row["patient"] for row in rows if row["role"] in _EVALUATED}
         for row in rows:
@@ -110,15 +110,15 @@ def _official_roles(stores: FrameStores, site: str, split: str) -> dict[str, tup
     if f"{site}:{split}" not in known:
         remedy = f"There are: {', '.join(known)}" if known else "Add a data set with: heart2heart source NAME FOLDER"
         raise SplitError(f"no official split {site}:{split} beside these stores", remedy=remedy)
-    found: dict[str, tuple[str, str | None]] = {}
+    roles: dict[str, tuple[str, str | None]] = {}
     for table in (read_official_splits(store.root, site) for store in stores.stores):
         # The rows of all splits first: what the split itself says of a clip goes before them.
         for name in (EVERY_SPLIT, split):
-            mine = table.filter(pc.equal(table["split"], name))
-            columns = (mine[column].to_pylist() for column in ("clip", "role", "view"))
-            said: dict[str, tuple[str, str | None]] = {}
+            rows = table.filter(pc.equal(table["split"], name))
+            columns = (rows[column].to_pylist() for column in ("clip", "role", "view"))
+            roles_of_split: dict[str, tuple[str, str | None]] = {}
             for clip, role, view in zip(*columns, strict=True):
-                if said.setdefault(clip, (role, view)) != (role, view):
+                if roles_of_split.setdefault(clip, (role, view)) != (role, view):
                     raise SplitError(f"clip {clip} has two roles in the official split {site}:{split}")
-            found |= said
-    return found
+            roles |= roles_of_split
+    return roles

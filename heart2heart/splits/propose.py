@@ -124,14 +124,14 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
     if overlap := sorted(set(settings.source) & set(held_out)):
         raise SplitError(f"hospital {overlap[0]!r} is both source and held out")
     part_of = assign_patients(stores, labels, settings)
-    taken = frames.filter(pc.is_in(frames["site"], pa.array([*settings.source, *held_out], pa.string())))
+    selected = frames.filter(pc.is_in(frames["site"], pa.array([*settings.source, *held_out], pa.string())))
     rows = []
-    for row in taken.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
+    for row in selected.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
         usable = row.pop("mode") in settings.modes
         view = labels.get(row["frame"]) if usable else None
         part = SplitRole.TEST if row["site"] in held_out else part_of.get(row["patient"], "pool")
-        role, kept = _role(part, view, usable=usable, classes=settings.classes)
-        rows.append(row | {"role": role, "view": kept})
+        role, kept_view = _role(part, view, usable=usable, classes=settings.classes)
+        rows.append(row | {"role": role, "view": kept_view})
     return held_out, pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)
 
 

@@ -1,7 +1,7 @@
 """Facts that predictions carry: the hospitals, their files and labels, and the log of accesses to the test frames.
 
-The log, `openings.jsonl`, is kept beside the certificate. Repeated tests on one test set overfit the choice of methods to
-it. Accesses are not forbidden; each is logged, and the report states earlier ones.
+The log, `openings.jsonl`, is kept beside the certificate. Repeated tests on one test set overfit the choice of methods
+to it. Accesses are not forbidden; each is logged, and the report states earlier ones.
 """
 
 from __future__ import annotations
@@ -116,10 +116,10 @@ def site_infos(
 
 def with_demographics(predictions: Predictions, stores: Frames) -> Predictions:
     """Return the predictions with sex and age of each row's clip, where the store knows them."""
-    place = pc.index_in(predictions.table["clip"], stores.clips["clip"])
+    clip_positions = pc.index_in(predictions.table["clip"], stores.clips["clip"])
     table = predictions.table
     for field in DEMOGRAPHICS:
-        column = stores.clips[field.name].take(place).cast(field.type)
+        column = stores.clips[field.name].take(clip_positions).cast(field.type)
         table = table.set_column(table.schema.get_field_index(field.name), field, column)
     return replace(predictions, table=table)
 

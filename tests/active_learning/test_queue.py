@@ -41,7 +41,7 @@ class PixelScores:
 
     def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
         flat = pixels.reshape(len(pixels), -1).astype(np.float32)
-        found = {name: np.log(softmax(flat[:, at : at + 4] / 64)) for at, name in enumerate(sorted(tables))}
+        found = {name: np.log(softmax(flat[:, index : index + 4] / 64)) for index, name in enumerate(sorted(tables))}
         return {name: flat[:, :5] if name == "embeddings" else table for name, table in found.items()}
 
     def last_layer(self) -> tuple[Table, Table]:
@@ -62,7 +62,7 @@ def label_event(clip: str, view: str, **more: Any) -> LabelEvent:
 
 def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: FrameStores, tmp_path: Path) -> None:
     clips = sorted(stores.clips["clip"].to_pylist())
-    events = [label_event(clip, SCORED_VIEWS[place % 4]) for place, clip in enumerate(clips[:10])]
+    events = [label_event(clip, SCORED_VIEWS[index % 4]) for index, clip in enumerate(clips[:10])]
     events.append(replace(events[0], clip=clips[10], view="", answer="unsure"))
     settings = QueueSettings(by="badge", budget=7, per_patient=2)
     queue = build_queue(

@@ -84,7 +84,7 @@ def test_what_a_browser_is_told_does_not_say_which_clips_are_read_twice(tmp_path
 
 def test_readings_that_a_queue_wants_hide_as_many_hints(tmp_path: Path) -> None:
     clips = make_assignments(tmp_path, patients=4).clip_order()
-    queue, readings = dict.fromkeys(clips, "doubted"), {clip: 1 + at % 2 for at, clip in enumerate(clips)}
+    queue, readings = dict.fromkeys(clips, "doubted"), {clip: 1 + index % 2 for index, clip in enumerate(clips)}
     desk = make_assignments(tmp_path, queue=queue, readings=readings)
     once = [clip for clip in clips if readings[clip] == 1]
     assert 0 < sum(bool(desk.describe(clip, "a")["why"]) for clip in once) < len(once)
@@ -201,7 +201,9 @@ def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> N
 
 def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:
     clips = make_assignments(tmp_path).clip_order()
-    suggestions = {clip: Suggestion("A4C" if at % 2 else "PLAX", 0.5 + at / 100, "r") for at, clip in enumerate(clips)}
+    suggestions = {
+        clip: Suggestion("A4C" if index % 2 else "PLAX", 0.5 + index / 100, "r") for index, clip in enumerate(clips)
+    }
     desk = make_assignments(tmp_path, suggestions=suggestions)
     assert desk.grid_counts() == {"A4C": 5, "PLAX": 5}
     assert desk.grid("a", "A4C", 3) == [clips[9], clips[7], clips[5]]

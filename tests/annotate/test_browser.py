@@ -107,7 +107,7 @@ def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) ->
 
 def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
-    suggestions = {clip: Suggestion("A4C", 0.9 - at / 100, "run 1") for at, clip in enumerate(clips)}
+    suggestions = {clip: Suggestion("A4C", 0.9 - index / 100, "run 1") for index, clip in enumerate(clips)}
     desk = make_assignments(tmp_path, suggestions=suggestions)
     with served(desk) as server:
         page = enter(server.address, "Reader 1")

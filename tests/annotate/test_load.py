@@ -47,9 +47,9 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
 def test_twenty_raters_at_once_lose_nothing(tmp_path: Path, double: float) -> None:
     desk = make_assignments(tmp_path, patients=10, double=double)
     with served(desk) as server, ThreadPoolExecutor(RATERS) as pool:
-        told = list(pool.map(lambda at: _label_all(server.port, f"rater {at}"), range(RATERS)))
+        told = list(pool.map(lambda index: _label_all(server.port, f"rater {index}"), range(RATERS)))
     kept = {(event.rater, event.clip): event.view for event in desk.label_store.events()}
-    assert kept == {(f"rater {at}", clip): word for at, saved in enumerate(told) for clip, word in saved.items()}
+    assert kept == {(f"rater {index}", clip): word for index, saved in enumerate(told) for clip, word in saved.items()}
     wanted = 2 if double else 1
     assert len(desk.label_store.events()) == wanted * len(desk.clip_order())
     assert {len(desk.state(clip).readings) for clip in desk.clip_order()} == {wanted}

@@ -73,10 +73,10 @@ def test_two_raters_agree_where_they_say_the_same() -> None:
 
 
 def test_agreement_beyond_chance() -> None:
-    events = [_say(f"c{at}", rater, view) for at, view in enumerate(("A4C", "A2C")) for rater in "ab"]
+    events = [_say(f"c{index}", rater, view) for index, view in enumerate(("A4C", "A2C")) for rater in "ab"]
     assert chance_corrected(events).rows == (
         ("Krippendorff's alpha", "all", "all", "2", "1.00"), ("Krippendorff's alpha", "A2C", "all", "2", "1.00"),
         ("Krippendorff's alpha", "A4C", "all", "2", "1.00"), ("Fleiss' kappa", "all", "all", "2", "1.00"),
         ("Cohen's kappa", "all", "a, b", "2", "1.00"),
     )  # fmt: skip
-    assert chance_corrected(events[:2]).rows[0][-1] == "not estimable: all readings say the same"
+    assert chance_corrected(events[:2]).rows[0][-1] == "not estimable: all readings have the same value"

@@ -22,9 +22,9 @@ def _predictions(clips: int, frames: int) -> Predictions:
         for run, role in (("r1", "test"), ("r2", "test"), ("r2", "sector_masked")):
             rows += [
                 {"run": run, "site": "A", "patient": "p", "study": "s", "clip": f"c{clip}",
-                 "frame": f"c{clip}:{at:04d}", "index": at, "mode": "b_mode", "quality": 0.5, "role": role,
+                 "frame": f"c{clip}:{index:04d}", "index": index, "mode": "b_mode", "quality": 0.5, "role": role,
                  "truth": None, "logits": [float(x) for x in RNG.normal(size=2)], "image": None}
-                for at in range(frames)
+                for index in range(frames)
             ]  # fmt: skip
     one = make()
     runs = tuple(one.provenance.runs[0].model_copy(update={"run": run}) for run in ("r1", "r2"))

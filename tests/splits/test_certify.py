@@ -101,16 +101,16 @@ def _twins(root: Path, noise: int, bits: int) -> FrameStore:
     store = FrameStore.create(root, Geometry("tmed2", 16))
     picture = rng.integers(0, 200, (1, 16, 16), dtype=np.uint8)
     with store.writer() as writer:
-        for number, site in enumerate(("A", "A", "B")):
+        for index, site in enumerate(("A", "A", "B")):
             pixels = (
-                picture + rng.integers(0, noise + 1, picture.shape, dtype=np.uint8) if number != 1 else 255 - picture
+                picture + rng.integers(0, noise + 1, picture.shape, dtype=np.uint8) if index != 1 else 255 - picture
             )
             row = {
-                "clip": f"{number:016x}", "site": site, "patient": f"p{number}", "study": f"s{number}",
-                "content": f"c{number}", "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 16,
+                "clip": f"{index:016x}", "site": site, "patient": f"p{index}", "study": f"s{index}",
+                "content": f"c{index}", "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 16,
                 "columns": 16, "n_source": 1, "quality": 0.5, "flags": [],
             }  # fmt: skip
-            code = (1 << 40) - 1 if number == 1 else (1 << 20) ^ (((1 << bits) - 1) << 30 if number == 2 else 0)
+            code = (1 << 40) - 1 if index == 1 else (1 << 20) ^ (((1 << bits) - 1) << 30 if index == 2 else 0)
             writer.add(row, pixels, [{"index": 0, "quality": 0.5, "dhash": code}])
     return FrameStore.open(root)
 
@@ -135,15 +135,15 @@ def test_one_series_or_instance_under_two_patients(tmp_path: Path, name: str) ->
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
     rng = np.random.default_rng(0)
     with store.writer() as writer:
-        for number, site in enumerate(("A", "B")):
+        for index, site in enumerate(("A", "B")):
             row = {
-                "clip": f"{number:016x}", "site": site, "patient": f"p{number}", "study": f"s{number}",
-                "series": f"e{number}", "instance": f"i{number}", "content": f"c{number}", "source": "dicom",
+                "clip": f"{index:016x}", "site": site, "patient": f"p{index}", "study": f"s{index}",
+                "series": f"e{index}", "instance": f"i{index}", "content": f"c{index}", "source": "dicom",
                 "synthetic": True, "mode": "b_mode", "rows": 16, "columns": 16, "n_source": 1, "quality": 0.5,
                 "flags": [],
             }  # fmt: skip
             pixels = rng.integers(0, 256, (1, 16, 16), dtype=np.uint8)
-            writer.add(row | {name: "same"}, pixels, [{"index": 0, "quality": 0.5, "dhash": number << 20}])
+            writer.add(row | {name: "same"}, pixels, [{"index": 0, "quality": 0.5, "dhash": index << 20}])
     opened = FrameStore.open(store.root)
     rows = [
         {column: row[column] for column in ("frame", "clip", "site", "patient", "study")}
@@ -162,8 +162,8 @@ def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
     rows = []
     with store.writer() as writer:
         for patient in range(6):
-            for number, view in enumerate(SCORED_VIEWS):
-                clip = f"{patient:08x}{number:08x}"
+            for index, view in enumerate(SCORED_VIEWS):
+                clip = f"{patient:08x}{index:08x}"
                 role = ("train", "validation", "test")[patient % 3]
                 row = {
                     "clip": clip, "site": "A", "patient": f"p{patient}", "study": f"s{patient}", "content": clip,

@@ -29,7 +29,7 @@ def frozen(tmp_path: Path) -> tuple[FrameStore, SplitManifest]:
 def test_select_reads_the_right_pixels(frozen: tuple[FrameStore, SplitManifest]) -> None:
     store, split = frozen
     chosen = split.select(store, ["train", "validation"])
-    place = {frame: at for at, frame in enumerate(store.frames["frame"].to_pylist())}
+    place = {frame: index for index, frame in enumerate(store.frames["frame"].to_pylist())}
     assert len(chosen.rows) == len(chosen.members) > 0
     for row, target, member in zip(chosen.rows, chosen.targets, chosen.members.to_pylist(), strict=True):
         assert row == place[member["frame"]]

@@ -187,8 +187,8 @@ def test_settings_that_cannot_be(wrong: dict[str, float], text: str) -> None:
 @given(seed=st.integers(0, 1000), budget=st.integers(1, 40))
 def test_a_label_budget_keeps_the_mix_and_smaller_ones_are_inside(seed: int, budget: int) -> None:
     # 40 patients; a quarter at hospital two; one view each, in the shares 1/2, 1/4, 1/4.
-    strata = np.array([(number % 4 == 3) * 3 + (0, 0, 1, 2)[number // 10] for number in range(40)])
-    patients = np.array([f"p{number:02d}" for number in range(40)], object)
+    strata = np.array([(index % 4 == 3) * 3 + (0, 0, 1, 2)[index // 10] for index in range(40)])
+    patients = np.array([f"p{index:02d}" for index in range(40)], object)
     names = patients.tolist()
     chosen = budget_patients(patients, strata, names, budget, utils.random_stream(seed, "test"))
     larger = budget_patients(patients, strata, names, budget + 5, utils.random_stream(seed, "test"))

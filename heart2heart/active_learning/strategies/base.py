@@ -1,4 +1,4 @@
-"""What a query strategy is: a description, a paper, the tables that it needs and how it selects; and the random baseline."""
+"""The definition of a query strategy, and the random baseline."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from heart2heart.active_learning.budgeted_selection import BudgetedSelection
 from heart2heart.active_learning.pool import ClipPool
 
 SelectFunction = Callable[[ClipPool, BudgetedSelection, np.random.Generator], None]
-"""Gives picks to the shortlist until it is full."""
+"""Selects clips until the selection is full."""
 
 
 @dataclass(frozen=True)
 class QueryStrategy:
-    """One way to choose.
+    """One query strategy.
 
     Attributes:
-        description: What it picks, one line.
-        paper: Where it was published.
+        description: The clips that it selects, one line.
+        paper: Publication.
         tables: Names of `pool.TABLES`.
-        select: How it picks.
+        select: The selection function.
         needs_labels: Whether it needs clips that are labeled with a class.
     """
 
@@ -33,13 +33,13 @@ class QueryStrategy:
     needs_labels: bool = False
 
 
-def select_random(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick clips in an order drawn at random; what they cost does not matter."""
+def select_random(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Select clips in random order, whatever their cost."""
     order = rng.permutation(len(pool))
-    while not shortlist.is_full():
-        for place in order[shortlist.open[order]].tolist():
-            if shortlist.open[place] and not shortlist.is_full():
-                shortlist.select(place, 0.0, "drawn at random")
+    while not selection.is_full():
+        for index in order[selection.open[order]].tolist():
+            if selection.open[index] and not selection.is_full():
+                selection.select(index, 0.0, "drawn at random")
 
 
 RANDOM = QueryStrategy("clips drawn at random", "the baseline of every study", frozenset(), select_random)

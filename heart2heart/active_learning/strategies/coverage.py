@@ -17,20 +17,20 @@ from heart2heart.active_learning.pool import ClipPool, Floats, Ints, Table
 from heart2heart.active_learning.strategies.base import QueryStrategy
 
 
-def select_core_set(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_core_set(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by distance for its cost, in time n x picks; with nothing labeled, first the clip nearest the mean."""
     points = centered(pool.table("embeddings"))
     lengths = squared_norms(points)
-    apart = nearest(points, points[pool.labeled_mask])
-    while not shortlist.is_full():
-        if np.isinf(apart[0]):
-            place = int(np.argmin(np.where(shortlist.open, lengths, np.inf)))
-            shortlist.select(place, float("inf"), "the most central clip: nothing is labeled yet")
+    distances = nearest(points, points[pool.labeled_mask])
+    while not selection.is_full():
+        if np.isinf(distances[0]):
+            index = int(np.argmin(np.where(selection.open, lengths, np.inf)))
+            selection.select(index, float("inf"), "the most central clip: nothing is labeled yet")
         else:
-            place = int(np.argmax(np.where(shortlist.open, np.sqrt(apart) / pool.cost, -1)))
-            gap = float(np.sqrt(apart[place]))
-            shortlist.select(place, gap, f"far from every clip labeled or picked: {gap:.2f}")
-        np.minimum(apart, squared_distances_to(points, lengths, place), out=apart)
+            index = int(np.argmax(np.where(selection.open, np.sqrt(distances) / pool.cost, -1)))
+            gap = float(np.sqrt(distances[index]))
+            selection.select(index, gap, f"far from every clip labeled or picked: {gap:.2f}")
+        np.minimum(distances, squared_distances_to(points, lengths, index), out=distances)
 
 
 CORE_SET = QueryStrategy(
@@ -56,14 +56,14 @@ def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
 
     fitted = points[subsample(np.arange(len(points)), max(_MAX_FITTED, 10 * count), rng)]
     count = min(count, len(np.unique(fitted, axis=0)))
-    kind = KMeans if count <= _MAX_EXACT_CLUSTERS else MiniBatchKMeans
-    extra = {} if kind is KMeans else {"batch_size": 1024}
-    model = kind(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **extra).fit(fitted)
+    estimator_class = KMeans if count <= _MAX_EXACT_CLUSTERS else MiniBatchKMeans
+    options = {} if estimator_class is KMeans else {"batch_size": 1024}
+    model = estimator_class(n_clusters=count, n_init=1, random_state=int(rng.integers(2**31)), **options).fit(fitted)
     centres = model.cluster_centers_.astype(np.float32)
-    found = np.empty(len(points), np.int64)
-    for rows, apart in distance_blocks(points, centres):
-        found[rows] = apart.argmin(1)
-    return found
+    clusters = np.empty(len(points), np.int64)
+    for rows, distances in distance_blocks(points, centres):
+        clusters[rows] = distances.argmin(1)
+    return clusters
 
 
 def typicality(points: Table) -> Floats:
@@ -71,33 +71,35 @@ def typicality(points: Table) -> Floats:
     count = min(NEIGHBOURS, len(points) - 1)
     if count < 1:
         return np.ones(len(points))
-    found = np.empty(len(points))
-    for rows, apart in distance_blocks(points, points):
-        apart[np.arange(len(apart)), np.arange(len(points))[rows]] = 0
-        near = np.partition(apart, count, axis=1)[:, : count + 1]
-        found[rows] = np.sqrt(near).sum(1) / count
-    return np.asarray(1 / (found + 1e-7), np.float64)
+    mean_distances = np.empty(len(points))
+    for rows, distances in distance_blocks(points, points):
+        distances[np.arange(len(distances)), np.arange(len(points))[rows]] = 0
+        near = np.partition(distances, count, axis=1)[:, : count + 1]
+        mean_distances[rows] = np.sqrt(near).sum(1) / count
+    return np.asarray(1 / (mean_distances + 1e-7), np.float64)
 
 
-def select_typiclust(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_typiclust(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick from the cluster with the fewest labels, of these the largest, the clip most typical for its cost."""
     points = centered(pool.table("embeddings"))
-    count = min(int(pool.labeled_mask.sum()) + shortlist.remaining, MAX_CLUSTERS)
+    count = min(int(pool.labeled_mask.sum()) + selection.remaining, MAX_CLUSTERS)
     member = cluster(points, count, rng)
     sizes = np.bincount(member, minlength=count)
     covered = np.bincount(member[pool.labeled_mask], minlength=count)
     order: dict[int, list[int]] = {}
     typical = np.zeros(len(pool))
-    while not shortlist.is_full():
-        waiting = np.bincount(member[shortlist.open], minlength=count) > 0
-        chosen = int(np.lexsort((-sizes, covered, sizes < MIN_CLUSTER_SIZE, ~waiting))[0])
+    while not selection.is_full():
+        has_open = np.bincount(member[selection.open], minlength=count) > 0
+        chosen = int(np.lexsort((-sizes, covered, sizes < MIN_CLUSTER_SIZE, ~has_open))[0])
         if chosen not in order:
-            mine = np.flatnonzero(member == chosen)
-            typical[mine] = typicality(points[mine])
-            order[chosen] = mine[np.argsort(-typical[mine] / pool.cost[mine], kind="stable")].tolist()
-        place = next(place for place in order[chosen] if shortlist.open[place])
-        why = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or picked"
-        shortlist.select(place, float(typical[place]), why)
+            cluster_clips = np.flatnonzero(member == chosen)
+            typical[cluster_clips] = typicality(points[cluster_clips])
+            order[chosen] = cluster_clips[
+                np.argsort(-typical[cluster_clips] / pool.cost[cluster_clips], kind="stable")
+            ].tolist()
+        index = next(index for index in order[chosen] if selection.open[index])
+        reason = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or picked"
+        selection.select(index, float(typical[index]), reason)
         covered[chosen] += 1
 
 

@@ -1,19 +1,20 @@
 """Strategies that compare clips with the labeled ones: SIMILAR, POAL and VAAL.
 
-SIMILAR selects clips like those labeled with rare views, by submodular mutual information (FLQMI). For a set A of clips
-and queries Q, with similarities s between 0 and 1, it maximises
+SIMILAR selects clips like those labeled with rare views, by submodular mutual information (FLQMI). For a set A of
+clips and queries Q, with similarities s between 0 and 1, it maximises
 
     f(A) = sum over q of max over a of s(q, a)  +  ETA x sum over a of max over q of s(q, a):
 
-every query needs a similar clip, and every clip a similar query. The function is submodular, so the greedy choice is near
-the optimum, and a gain that was computed earlier bounds the present gain from above: few are recomputed (Minoux 1978).
+every query needs a similar clip, and every clip a similar query. The function is submodular, so the greedy choice is
+near the optimum, and a gain that was computed earlier bounds the present gain from above: few are recomputed (Minoux
+1978).
 
-POAL ranks clips that are uncertain and similar to the labeled ones. The paper searches sets of clips for Pareto-optimal
-sums by Monte Carlo. Here single clips are ranked by Pareto fronts, which needs no search and gives an order.
+POAL ranks clips that are uncertain and similar to the labeled ones. The paper searches sets of clips for Pareto-
+optimal sums by Monte Carlo. Here single clips are ranked by Pareto fronts, which needs no search and gives an order.
 
-VAAL selects clips that an adversary distinguishes from the labeled ones. The paper's variational autoencoder reads pixels;
-here it reads the run's embeddings, which takes seconds instead of hours. `heart2heart.training.vaal` trains it, because
-this package does not import torch.
+VAAL selects clips that an adversary distinguishes from the labeled ones. The paper's variational autoencoder reads
+pixels; here it reads the run's embeddings, which takes seconds instead of hours. `heart2heart.training.vaal` trains
+it, because this package does not import torch.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ def rare_classes(pool: ClipPool) -> Ints:
 def similarities(points: Table, queries: Table) -> Table:
     """Return (1 + cosine) / 2 of each point `(n, d)` and query `(m, d)`, `(n, m)`."""
     ones, others = (each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), 1e-12) for each in (points, queries))
-    found: Table = np.clip((1 + ones @ others.T) / 2, 0, 1, dtype=np.float32)
-    return found
+    similarity: Table = np.clip((1 + ones @ others.T) / 2, 0, 1, dtype=np.float32)
+    return similarity
 
 
-def select_similar(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_similar(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick greedily by the gain of f for what a clip costs.
 
     Raises:
@@ -71,31 +72,31 @@ def select_similar(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.
     own = like.max(1)
     best = np.zeros(len(queries), np.float32)
     bounds = (like.sum(1, dtype=np.float64) + ETA * own) / pool.cost
-    while not shortlist.is_full():
-        place = _largest_gain(shortlist.open, bounds, like, best, own, pool)
-        gain = float(bounds[place] * pool.cost[place])
-        shortlist.select(place, gain, f"like a clip labeled with a rare view: similarity {own[place]:.2f} of 1")
-        np.maximum(best, like[place], out=best)
+    while not selection.is_full():
+        index = _largest_gain(selection.open, bounds, like, best, own, pool)
+        gain = float(bounds[index] * pool.cost[index])
+        selection.select(index, gain, f"like a clip labeled with a rare view: similarity {own[index]:.2f} of 1")
+        np.maximum(best, like[index], out=best)
 
 
-def _largest_gain(open_: Bools, bounds: Floats, like: Table, best: Table, own: Table, pool: ClipPool) -> int:
+def _largest_gain(open_mask: Bools, bounds: Floats, like: Table, best: Table, own: Table, pool: ClipPool) -> int:
     """Return the open clip of the largest gain for its cost; `bounds` become today's gains where they are computed.
 
     Clips are computed anew from the highest bound down, more at a time, until no bound is above the largest gain.
     """
-    stale, place, size = open_.copy(), -1, _FIRST_BATCH
+    stale, index, size = open_mask.copy(), -1, _FIRST_BATCH
     while True:
-        above = np.flatnonzero(stale if place < 0 else stale & (bounds > bounds[place]))
+        above = np.flatnonzero(stale if index < 0 else stale & (bounds > bounds[index]))
         if not len(above):
-            return place
+            return index
         if len(above) > size:
             above = above[np.argpartition(-bounds[above], size)[:size]]
         gains = np.maximum(like[above] - best, 0).sum(1, dtype=np.float64) + ETA * own[above]
         bounds[above] = gains / pool.cost[above]
         stale[above] = False
         first = int(above[np.argmax(bounds[above])])
-        if place < 0 or bounds[first] > bounds[place]:
-            place = first
+        if index < 0 or bounds[first] > bounds[index]:
+            index = first
         size = min(2 * size, _MAX_BATCH)
 
 
@@ -120,13 +121,13 @@ def pareto_fronts(first: Floats, second: Floats) -> Ints:
     """
     order = np.lexsort((-second, -first))
     bests: list[float] = []  # of each front the best second measure met, negated, so that they ascend
-    found = np.empty(len(first), np.int64)
-    for place in order.tolist():
-        value = -float(second[place])
+    fronts = np.empty(len(first), np.int64)
+    for index in order.tolist():
+        value = -float(second[index])
         front = bisect_right(bests, value)
         bests[front : front + 1] = [value]
-        found[place] = front
-    return found
+        fronts[index] = front
+    return fronts
 
 
 def familiarity(pool: ClipPool) -> Floats:
@@ -134,37 +135,39 @@ def familiarity(pool: ClipPool) -> Floats:
 
     Classes share one covariance (Lee et al., NeurIPS 2018).
     """
-    embeddings, places = pool.table("embeddings"), pool.labeled
-    targets = pool.target[places]
-    known = np.unique(targets)
-    points = embeddings[places].astype(np.float64)
-    means = np.stack([points[targets == number].mean(0) for number in known])
-    within = points - means[np.searchsorted(known, targets)]
+    embeddings, labeled = pool.table("embeddings"), pool.labeled
+    targets = pool.target[labeled]
+    labeled_classes = np.unique(targets)
+    points = embeddings[labeled].astype(np.float64)
+    means = np.stack([points[targets == number].mean(0) for number in labeled_classes])
+    within = points - means[np.searchsorted(labeled_classes, targets)]
     covariance = within.T @ within / len(points)
     size = max(float(np.trace(covariance)) / len(covariance), 1e-6)
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * size * np.eye(len(covariance))
     # With the Cholesky factor of the precision, Mahalanobis distances are Euclidean ones.
     white = np.linalg.cholesky(np.linalg.inv(covariance)).astype(np.float32)
-    moved, centres = embeddings @ white, means.astype(np.float32) @ white
-    apart = ((moved**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * moved @ centres.T).min(1)
-    return np.asarray(-np.maximum(apart, 0), np.float64)
+    whitened, centres = embeddings @ white, means.astype(np.float32) @ white
+    distances = ((whitened**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * whitened @ centres.T).min(1)
+    return np.asarray(-np.maximum(distances, 0), np.float64)
 
 
-def select_poal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_poal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick front by front, within one by the sum of both ranks; between fronts, cost does not matter."""
-    unsure, known = entropies(pool.table("probabilities")), familiarity(pool)
-    open_before = np.flatnonzero(shortlist.open)
+    unsure, familiar = entropies(pool.table("probabilities")), familiarity(pool)
+    open_before = np.flatnonzero(selection.open)
     front = np.full(len(pool), len(pool))
-    front[open_before] = pareto_fronts(unsure[open_before], known[open_before])
-    ranks = np.argsort(np.argsort(unsure, kind="stable")) + np.argsort(np.argsort(known, kind="stable"))
+    front[open_before] = pareto_fronts(unsure[open_before], familiar[open_before])
+    ranks = np.argsort(np.argsort(unsure, kind="stable")) + np.argsort(np.argsort(familiar, kind="stable"))
     order = np.lexsort((-ranks / pool.cost, front))
-    while not shortlist.is_full():
-        for place in order[shortlist.open[order]].tolist():
-            if shortlist.is_full():
+    while not selection.is_full():
+        for index in order[selection.open[order]].tolist():
+            if selection.is_full():
                 break
-            if shortlist.open[place]:
-                why = f"unsure (entropy {unsure[place]:.2f} nats) and of a known kind; Pareto front {front[place] + 1}"
-                shortlist.select(place, float(unsure[place]), why)
+            if selection.open[index]:
+                reason = (
+                    f"unsure (entropy {unsure[index]:.2f} nats) and of a known kind; Pareto front {front[index] + 1}"
+                )
+                selection.select(index, float(unsure[index]), reason)
 
 
 POAL = QueryStrategy(
@@ -176,10 +179,10 @@ POAL = QueryStrategy(
 )
 
 
-def select_vaal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_vaal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by the adversary's belief that a clip is not labeled."""
     scores = pool.table("vaal").astype(np.float64)
-    select_top(pool, shortlist, scores, lambda place: f"unlike the labeled clips: {scores[place]:.2f} of 1")
+    select_top(pool, selection, scores, lambda index: f"unlike the labeled clips: {scores[index]:.2f} of 1")
 
 
 VAAL = QueryStrategy(

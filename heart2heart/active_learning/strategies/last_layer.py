@@ -1,7 +1,7 @@
 """Strategies on the last linear layer: BADGE, the expected gradient norm, and BASE (distances to class boundaries).
 
-The gradient of a clip in BADGE is the outer product of (p - one-hot of the most likely class) and the embedding. Its inner
-products factor, so the outer product, `classes` times as large as the embedding, is never computed.
+The gradient of a clip in BADGE is the outer product of (p - one-hot of the most likely class) and the embedding. Its
+inner products factor, so the outer product, `classes` times as large as the embedding, is never computed.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ def gradient_factors(pool: ClipPool) -> tuple[Table, Table]:
     return errors, pool.table("embeddings")
 
 
-def select_badge(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_badge(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick the longest gradient, then draw by the squared distance to the nearest gradient picked, for its cost."""
     errors, embeddings = gradient_factors(pool)
     lengths = squared_norms(errors) * squared_norms(embeddings)
     nearest: Table | None = None
-    while not shortlist.is_full():
+    while not selection.is_full():
         if nearest is None:
-            place, kind = int(np.argmax(np.where(shortlist.open, lengths / pool.cost, -1))), "the longest"
+            index, kind = int(np.argmax(np.where(selection.open, lengths / pool.cost, -1))), "the longest"
             nearest = np.full(len(pool), np.inf, np.float32)
-            score = float(lengths[place])
+            score = float(lengths[index])
         else:
-            place = draw_weighted(np.where(shortlist.open, nearest / pool.cost, 0), shortlist, rng)
-            kind, score = "unlike those picked before it", float(nearest[place])
-        shortlist.select(place, score, f"would change the network: gradient of {lengths[place] ** 0.5:.2f}, {kind}")
-        inner = (errors @ errors[place]) * (embeddings @ embeddings[place])
-        np.minimum(nearest, np.maximum(lengths + lengths[place] - 2 * inner, 0), out=nearest)
+            index = draw_weighted(np.where(selection.open, nearest / pool.cost, 0), selection, rng)
+            kind, score = "unlike those picked before it", float(nearest[index])
+        selection.select(index, score, f"would change the network: gradient of {lengths[index] ** 0.5:.2f}, {kind}")
+        inner = (errors @ errors[index]) * (embeddings @ embeddings[index])
+        np.minimum(nearest, np.maximum(lengths + lengths[index] - 2 * inner, 0), out=nearest)
 
 
 def draw_weighted(
-    worth: np.ndarray[tuple[int], np.dtype[np.floating]], shortlist: BudgetedSelection, rng: np.random.Generator
+    weights: np.ndarray[tuple[int], np.dtype[np.floating]], selection: BudgetedSelection, rng: np.random.Generator
 ) -> int:
     """Draw a place by its worth; where nothing is worth anything, any open one."""
-    total = np.cumsum(worth, dtype=np.float64)
+    total = np.cumsum(weights, dtype=np.float64)
     if total[-1] <= 0:
-        return int(rng.choice(np.flatnonzero(shortlist.open)))
-    place = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
-    return min(place, int(np.flatnonzero(worth)[-1]))
+        return int(rng.choice(np.flatnonzero(selection.open)))
+    index = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+    return min(index, int(np.flatnonzero(weights)[-1]))
 
 
 BADGE = QueryStrategy(
@@ -67,14 +67,14 @@ def expected_norms(pool: ClipPool) -> Floats:
     """
     p = pool.table("probabilities").astype(np.float64)
     errors = np.sqrt(np.maximum((p**2).sum(1, keepdims=True) - 2 * p + 1, 0))
-    found: Floats = (p * errors).sum(1) * np.sqrt(squared_norms(pool.table("embeddings")).astype(np.float64) + 1)
-    return found
+    norms: Floats = (p * errors).sum(1) * np.sqrt(squared_norms(pool.table("embeddings")).astype(np.float64) + 1)
+    return norms
 
 
-def select_gradient_norm(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_gradient_norm(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by the expected norm."""
     scores = expected_norms(pool)
-    select_top(pool, shortlist, scores, lambda place: f"its label would change the network: by {scores[place]:.2f}")
+    select_top(pool, selection, scores, lambda index: f"its label would change the network: by {scores[index]:.2f}")
 
 
 GRADIENT_NORM = QueryStrategy(
@@ -94,28 +94,28 @@ def boundary_distances(pool: ClipPool) -> Floats:
     """
     weights, bias = pool.table("weights").astype(np.float64), pool.table("bias")
     logits = (pool.table("embeddings") @ pool.table("weights") + bias).astype(np.float64)
-    between = np.linalg.norm(weights[:, :, None] - weights[:, None, :], axis=0)
-    between = np.where(between > 0, between, np.inf)  # two classes of the same weights have no boundary
-    np.fill_diagonal(between, 1)
-    guess = logits.argmax(1)
-    lead = logits[np.arange(len(pool)), guess][:, None] - logits
-    found = lead / between[guess]
-    others = found.copy()
-    others[np.arange(len(pool)), guess] = np.inf
-    found[np.arange(len(pool)), guess] = others.min(1)
-    return np.asarray(found, np.float64)
+    pair_norms = np.linalg.norm(weights[:, :, None] - weights[:, None, :], axis=0)
+    pair_norms = np.where(pair_norms > 0, pair_norms, np.inf)  # two classes of the same weights have no boundary
+    np.fill_diagonal(pair_norms, 1)
+    predicted = logits.argmax(1)
+    lead = logits[np.arange(len(pool)), predicted][:, None] - logits
+    distances = lead / pair_norms[predicted]
+    others = distances.copy()
+    others[np.arange(len(pool)), predicted] = np.inf
+    distances[np.arange(len(pool)), predicted] = others.min(1)
+    return np.asarray(distances, np.float64)
 
 
-def select_base(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_base(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick for one class after another the open clip nearest its boundary, times what it costs."""
-    apart = boundary_distances(pool) * pool.cost[:, None]
-    orders = np.argsort(apart, axis=0, kind="stable").T
+    distances = boundary_distances(pool) * pool.cost[:, None]
+    orders = np.argsort(distances, axis=0, kind="stable").T
     turn = 0
-    while not shortlist.is_full():
+    while not selection.is_full():
         order = orders[turn % len(orders)]
-        place = int(order[np.argmax(shortlist.open[order])])
-        gap = float(apart[place, turn % len(orders)] / pool.cost[place])
-        shortlist.select(place, 1 / (1 + gap), f"near the boundary of one view ({gap:.2f}); each view in its turn")
+        index = int(order[np.argmax(selection.open[order])])
+        gap = float(distances[index, turn % len(orders)] / pool.cost[index])
+        selection.select(index, 1 / (1 + gap), f"near the boundary of one view ({gap:.2f}); each view in its turn")
         turn += 1
 
 

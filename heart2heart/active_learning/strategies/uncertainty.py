@@ -26,8 +26,8 @@ _PROBABILITIES = frozenset({"probabilities"})
 def entropies(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
     """Return the entropy in nats over the last axis of probabilities `(..., classes)`."""
     p = np.asarray(probabilities, np.float64)
-    found: Floats = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=-1)
-    return np.maximum(found, 0)
+    entropy: Floats = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=-1)
+    return np.maximum(entropy, 0)
 
 
 def margins(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
@@ -36,20 +36,20 @@ def margins(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -
     return np.asarray(1 - (first - second), np.float64)
 
 
-def _by_entropy(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def _by_entropy(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     scores = entropies(pool.table("probabilities"))
     most = np.log(len(pool.classes))
-    select_top(pool, shortlist, scores, lambda place: f"unsure: entropy {scores[place]:.2f} of at most {most:.2f} nats")
+    select_top(pool, selection, scores, lambda index: f"unsure: entropy {scores[index]:.2f} of at most {most:.2f} nats")
 
 
-def _by_margin(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def _by_margin(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     scores = margins(pool.table("probabilities"))
-    select_top(pool, shortlist, scores, lambda place: f"two views nearly tie: {1 - scores[place]:.2f} apart")
+    select_top(pool, selection, scores, lambda index: f"two views nearly tie: {1 - scores[index]:.2f} apart")
 
 
-def _by_confidence(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def _by_confidence(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     scores = 1 - pool.table("probabilities").max(1).astype(np.float64)
-    select_top(pool, shortlist, scores, lambda place: f"no view is likely: the best has {1 - scores[place]:.2f}")
+    select_top(pool, selection, scores, lambda index: f"no view is likely: the best has {1 - scores[index]:.2f}")
 
 
 ENTROPY = QueryStrategy("highest entropy of the predicted views", SURVEY, _PROBABILITIES, _by_entropy)
@@ -70,11 +70,11 @@ def mutual_information(draws: Iterable[Table]) -> Floats:
         draws: Probabilities `(n, classes)`, one table a draw, at least one.
     """
     mean: Floats | float = 0.0
-    doubt: Floats | float = 0.0
+    mean_entropy: Floats | float = 0.0
     count = 0
     for draw in draws:
-        mean, doubt, count = mean + draw.astype(np.float64), doubt + entropies(draw), count + 1
-    return np.maximum(entropies(np.asarray(mean) / count) - doubt / count, 0)
+        mean, mean_entropy, count = mean + draw.astype(np.float64), mean_entropy + entropies(draw), count + 1
+    return np.maximum(entropies(np.asarray(mean) / count) - mean_entropy / count, 0)
 
 
 def dropout_probabilities(pool: ClipPool, rng: np.random.Generator) -> Iterator[Table]:
@@ -89,10 +89,10 @@ def dropout_probabilities(pool: ClipPool, rng: np.random.Generator) -> Iterator[
         yield np.exp(log_softmax(logits)).astype(np.float32)
 
 
-def select_bald(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_bald(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by mutual information."""
     scores = mutual_information(dropout_probabilities(pool, rng))
-    select_top(pool, shortlist, scores, lambda place: f"thinned networks disagree: {scores[place]:.3f} nats to learn")
+    select_top(pool, selection, scores, lambda index: f"thinned networks disagree: {scores[index]:.3f} nats to learn")
 
 
 BALD = QueryStrategy(
@@ -103,11 +103,11 @@ BALD = QueryStrategy(
 )
 
 
-def select_tod(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_tod(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by the Euclidean distance of the two moments' probabilities."""
-    moved = pool.table("probabilities").astype(np.float64) - pool.table("earlier")
-    scores = np.linalg.norm(moved, axis=1)
-    select_top(pool, shortlist, scores, lambda place: f"the answer moved while training: by {scores[place]:.2f}")
+    change = pool.table("probabilities").astype(np.float64) - pool.table("earlier")
+    scores = np.linalg.norm(change, axis=1)
+    select_top(pool, selection, scores, lambda index: f"the answer moved while training: by {scores[index]:.2f}")
 
 
 TOD = QueryStrategy(
@@ -127,15 +127,15 @@ def divergence(teacher: Table, student: Table) -> Floats:
     """Return KL(sharpened teacher || student) in nats, `(n,)`, of probabilities `(n, classes)`."""
     powered = np.maximum(teacher.astype(np.float64), _MIN_PROBABILITY) ** (1 / TEMPERATURE)
     sharp = powered / powered.sum(1, keepdims=True)
-    apart = np.log(sharp) - np.log(np.maximum(student.astype(np.float64), _MIN_PROBABILITY))
-    found: Floats = (sharp * apart).sum(1)
-    return np.maximum(found, 0)
+    log_ratio = np.log(sharp) - np.log(np.maximum(student.astype(np.float64), _MIN_PROBABILITY))
+    kl: Floats = (sharp * log_ratio).sum(1)
+    return np.maximum(kl, 0)
 
 
-def select_st_conal(pool: ClipPool, shortlist: BudgetedSelection, rng: np.random.Generator) -> None:
+def select_st_conal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Pick by divergence."""
     scores = divergence(pool.table("teacher"), pool.table("student"))
-    select_top(pool, shortlist, scores, lambda place: f"student and teacher disagree: {scores[place]:.3f} nats")
+    select_top(pool, selection, scores, lambda index: f"student and teacher disagree: {scores[index]:.3f} nats")
 
 
 ST_CONAL = QueryStrategy(
