@@ -109,11 +109,12 @@ def test_docstring_examples_run(name: str, here: Path) -> None:
 
 def test_store_dataset_feeds_a_data_loader(here: Path) -> None:
     store, split = h2h.open_store(["store"]), h2h.load_split("split")
-    pixels, targets = next(iter(DataLoader(split.dataset(store, "train"), batch_size=4)))
+    dataset: Any = split.dataset(store, "train")
+    pixels, targets = next(iter(DataLoader(dataset, batch_size=4)))
     assert (tuple(pixels.shape), str(pixels.dtype)) == ((4, 32, 32), "torch.uint8")
     assert set(targets.tolist()) <= {0, 1, 2, 3}
     views = dict.fromkeys(store.frames["frame"].to_pylist()[:3], "PLAX") | {"unknown": "A4C"}
-    assert [target for _, target in store.dataset(views)] == [0, 0, 0]
+    assert store.dataset(views).targets.tolist() == [0, 0, 0]
     assert store.dataset(views, classes=("A4C",))[0][1] == -1
 
 

@@ -51,7 +51,7 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
 def test_an_interval_of_few_patients_is_marked(tmp_path: Path, hospital: Hospital) -> None:
     book = LabelStore(tmp_path / "labels.db")
     book.append([
-        LabelEvent(f"c{at}", "", ("A4C", "A2C")[at % 2], rater, "", "t") for at in range(4) for rater in "ab"
+        LabelEvent(f"c{index}", "", ("A4C", "A2C")[index % 2], rater, "", "t") for index in range(4) for rater in "ab"
     ])  # fmt: skip
     shown = _run("agree", "--labels", book.path, "--store", hospital.store.root, "--replicates", "100")
     assert shown.count("1.00 to 1.00*") == 3

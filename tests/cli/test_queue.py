@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyStore, Path]:
 def book(trained: tuple[TinyStore, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = sorted(FrameStore.open(trained[0].store).clips["clip"].to_pylist())[:12]
     path = tmp_path_factory.mktemp("book") / "labels.db"
-    said = [LabelEvent(clip, "", SCORED_VIEWS[place % 4], "reader", "", "page") for place, clip in enumerate(clips)]
+    said = [LabelEvent(clip, "", SCORED_VIEWS[index % 4], "reader", "", "page") for index, clip in enumerate(clips)]
     LabelStore(path).append(said)
     return path
 

@@ -54,11 +54,11 @@ def test_verify_reads_every_shard_and_names_the_damaged(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     whole = CliRunner().invoke(app, ["store", "verify", str(store.root)])
     assert (whole.exit_code, "every shard matches" in whole.stdout) == (0, True)
-    for number, path in enumerate(sorted((store.root / "frames").iterdir())):
+    for index, path in enumerate(sorted((store.root / "frames").iterdir())):
         raw = path.read_bytes()
         path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))  # one bit, the size stays
         done = CliRunner().invoke(app, ["store", "verify", str(store.root)])
-        assert isinstance(done.exception, StoreError), number
+        assert isinstance(done.exception, StoreError), index
         assert path.stem in done.stdout
         path.write_bytes(raw)
     assert CliRunner().invoke(app, ["store", "verify", str(store.root)]).exit_code == 0

@@ -20,17 +20,17 @@ def tissue(n: int, seed: int = 0) -> Bytes:
     """Return uint8 `(n, ROWS, COLUMNS)`: speckle that changes from frame to frame, with a bright moving wall."""
     draw = np.random.default_rng(seed)
     frames = np.clip(draw.gamma(2.0, 28.0, (n, ROWS // 2, COLUMNS // 2)), 0, 255).repeat(2, 1).repeat(2, 2)
-    for number in range(n):
-        frames[number, 100 + 2 * number : 108 + 2 * number, 40:280] = 230
+    for index in range(n):
+        frames[index, 100 + 2 * index : 108 + 2 * index, 40:280] = 230
     return frames.astype(np.uint8)
 
 
 def drawn(frames: Bytes, words: str, *, size: int = 14, level: int = 210, step: int = 0) -> Bytes:
     """Write into every frame, `step` pixels further down each time."""
     out = []
-    for number, frame in enumerate(frames):
+    for index, frame in enumerate(frames):
         layer = Image.new("L", (COLUMNS, ROWS))
-        place = (90, 150 + number * step)
+        place = (90, 150 + index * step)
         ImageDraw.Draw(layer).text(place, words, fill=level, font=ImageFont.load_default(size=size))
         out.append(np.maximum(frame, np.asarray(layer)))
     return np.stack(out)
@@ -92,8 +92,8 @@ def test_a_picture_too_small_for_text_is_passed_over() -> None:
 
 def test_invented_lines_of_every_kind_are_found_whole() -> None:
     draw, planted, found = random.Random(1), 0, 0
-    for number in range(60):
-        written = plant_text(tissue(6, 1000 + number), INSIDE, draw, size=draw.randint(*SIZES))
+    for index in range(60):
+        written = plant_text(tissue(6, 1000 + index), INSIDE, draw, size=draw.randint(*SIZES))
         if written is not None:
             mask = text_mask(compressed(written.frames, draw.choice(QUALITIES)), INSIDE)
             planted += 1

@@ -112,7 +112,7 @@ def test_without_a_trusted_region_the_sector_moves_by_a_cell_at_most(path: Path,
 def test_damaged_frames_are_left_out_and_times_follow(tmp_path: Path) -> None:
     path = write(tmp_path / "one", speckle_frames(6), JPEGBaseline8Bit)
     raw = bytearray(path.read_bytes())
-    starts = [at for at in range(len(raw)) if raw[at : at + 3] == b"\xff\xd8\xff"]
+    starts = [index for index in range(len(raw)) if raw[index : index + 3] == b"\xff\xd8\xff"]
     raw[starts[2] + 2 : starts[2] + 40] = bytes(38)
     path.write_bytes(bytes(raw))
     found = copied(path, tmp_path / "clean.dcm")

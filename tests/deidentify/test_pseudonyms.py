@@ -138,7 +138,7 @@ def test_dates_of_one_patient_keep_their_distance_and_move_into_the_past() -> No
     assert days[1] is not None
     assert (days[1] - days[0]).days == 30
     assert days[0] < date(2020, 1, 1)
-    shifts = {MAKE.shift(f"p{number}").days for number in range(200)}
+    shifts = {MAKE.shift(f"p{index}").days for index in range(200)}
     assert min(shifts) >= -3652
     assert max(shifts) <= -1
     assert len(shifts) > 150

@@ -33,8 +33,8 @@ def speckle_frames(n: int = 6, *, seed: int = 0, colour: bool = False) -> npt.ND
     y, x = np.indices((ROWS, COLUMNS))
     fan = (np.abs(x - 64) < 0.6 * (y - 8)) & (np.hypot(x - 64, y - 8) < 76)
     gray = np.zeros((n, ROWS, COLUMNS), np.uint8)
-    for number in range(n):
-        gray[number][fan] = np.clip(draw.gamma(2.0, 40.0, int(fan.sum())), 20, 255)
+    for index in range(n):
+        gray[index][fan] = np.clip(draw.gamma(2.0, 40.0, int(fan.sum())), 20, 255)
     pictures = np.repeat(gray[..., None], 3, axis=-1)
     if colour:
         jet = fan & (np.hypot(x - 64, y - 50) < 14)

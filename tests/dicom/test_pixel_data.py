@@ -32,9 +32,9 @@ def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.D
     got = [whole[a:b] for a, b in found.fragments]
     assert got == fragments[: len(got)]
     held = 8
-    for number, fragment in enumerate(fragments):
+    for index, fragment in enumerate(fragments):
         held += 8 + len(fragment)
-        assert (len(got) > number) == (held <= end)
+        assert (len(got) > index) == (held <= end)
 
 
 @given(st.binary(max_size=200), st.integers(0, 220))

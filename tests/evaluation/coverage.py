@@ -88,8 +88,8 @@ def measure(seed: int, clusters: int, *, bca: bool, replicates: int = 400) -> tu
     rng = np.random.default_rng(seed)
     chosen = replace(evaluation_context(3, bca=bca, replicates=replicates), common=(0, 1))
     sites = [
-        _site(rng, name, clusters, bca=bca, replicates=replicates, seed=seed + place * 10**6)
-        for place, name in enumerate(("own", "east", "west"))
+        _site(rng, name, clusters, bca=bca, replicates=replicates, seed=seed + index * 10**6)
+        for index, name in enumerate(("own", "east", "west"))
     ]
     metrics = score_site(sites[0], 0, chosen, FITTED, {"maker": ["m", "n"]})
     found = {name: read(metrics) for name, read in STATISTICS.items()}
@@ -123,8 +123,8 @@ def coverage(clusters: int, studies: int, *, bca: bool, seed: int = 0) -> dict[s
     """Return by statistic the share of simulated studies whose interval holds the truth, and `p below .05`."""
     truth, _ = measure(10**7, TRUTH_PATIENTS, bca=False, replicates=2)
     held = dict.fromkeys([*truth, "p below .05"], 0)
-    for number in range(seed, seed + studies):
-        measured, p = measure(number, clusters, bca=bca)
+    for index in range(seed, seed + studies):
+        measured, p = measure(index, clusters, bca=bca)
         # Every cell of a study has one truth, views being drawn alike; so has the one that comes out worst.
         aims = truth | {"worst cell": truth["sensitivity"]}
         for name, found in measured.items():

@@ -29,9 +29,9 @@ def measure_folds(
     # Two thirds of the source's patients test in each split, so that a third tests in both.
     parts = (own[2] < 2 * third, own[2] >= clusters - 2 * third)
     splits = []
-    for number, part in enumerate(parts):
+    for index, part in enumerate(parts):
         rows = [_rows(rng, "north", *(each[part] for each in own)), _rows(rng, "east", *held_out)]
-        splits.append(_split(number, pa.concat_tables(rows)))
+        splits.append(_split(index, pa.concat_tables(rows)))
     found = evaluate_folds(splits, replicates=replicates, seed=seed, bca=bca)
     sites = {site.held_out: site.balanced_accuracy for site in found.methods[0].sites}
     differences = {site.held_out: site.difference for site in found.comparisons[0].sites}

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.classification import Floats, Ints
-from heart2heart.evaluation.context import EvaluationContext
 from heart2heart.evaluation.samples import AlteredFrames, SiteSample
 from heart2heart.evaluation.sites import ScoredSite, arrange
 from tests.evaluation.factory import HOSPITALS, make_predictions
@@ -39,7 +39,7 @@ def make_site(
     runs = logits if logits.ndim == 3 else logits[None]
     sample = SiteSample(
         site="north", truth=truth, outside={}, unlabeled=0, cluster=cluster,
-        unit_names=np.array([f"p{number}" for number in range(int(cluster.max()) + 1)], object),
+        unit_names=np.array([f"p{index}" for index in range(int(cluster.max()) + 1)], object),
         clip=np.arange(len(truth)), study=cluster if study is None else study, frame=np.arange(len(truth)),
         factors=dict(factors or {}), logits=runs, altered=dict(altered or {}),
     )  # fmt: skip

@@ -53,8 +53,8 @@ def between_hospitals(hospitals: int, runs: int) -> tuple[float, float]:
         truth = rng.normal(0.7, 0.04, hospitals + 1)
         found = random_effects(truth[:-1] + rng.normal(0, np.sqrt(variances)), variances)
         ends = ((found.low, found.high, 0.7), (found.prediction_low, found.prediction_high, truth[-1]))
-        for place, (low, high, aim) in enumerate(ends):
+        for index, (low, high, aim) in enumerate(ends):
             assert low is not None
             assert high is not None
-            held[place] += low <= aim <= high
+            held[index] += low <= aim <= high
     return float(held[0] / runs), float(held[1] / runs)

@@ -86,7 +86,7 @@ def test_no_run_and_too_few_replicates_are_refused(predictions: Predictions) -> 
 
 def test_runs_of_other_frames_truth_or_repeats_are_refused(predictions: Predictions) -> None:
     rows = predictions.table.to_pylist()
-    mine = next(place for place, row in enumerate(rows) if row["role"] == "test" and row["truth"] == "PLAX")
+    mine = next(index for index, row in enumerate(rows) if row["role"] == "test" and row["truth"] == "PLAX")
     with pytest.raises(EvaluationError, match="not tested on the same frames"):
         evaluate_predictions(with_rows(predictions, rows[:mine] + rows[mine + 1 :]), replicates=100)
     with pytest.raises(EvaluationError, match="not tested on the same frames"):

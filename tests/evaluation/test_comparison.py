@@ -33,9 +33,9 @@ def test_seed_spread_is_apart_from_sampling() -> None:
 
 
 def test_a_method_is_the_mean_of_its_seeds(metrics: Metrics) -> None:
-    for place, method in enumerate(metrics.methods):
-        first, second = values(metrics, 2 * place), values(metrics, 2 * place + 1)
-        assert method.runs == tuple(run.run for run in metrics.runs[2 * place : 2 * place + 2])
+    for index, method in enumerate(metrics.methods):
+        first, second = values(metrics, 2 * index), values(metrics, 2 * index + 1)
+        assert method.runs == tuple(run.run for run in metrics.runs[2 * index : 2 * index + 2])
         for site in method.sites:
             pair = (first[site.site], second[site.site])
             assert site.balanced_accuracy.value == pytest.approx(np.mean(pair))
@@ -67,8 +67,8 @@ def test_a_missing_view_is_not_a_gap(metrics: Metrics) -> None:
 def test_difference_is_paired(metrics: Metrics) -> None:
     (comparison,) = metrics.comparisons
     assert (comparison.reference, comparison.candidate) == METHODS
-    for place, row in enumerate(comparison.sites):
-        ours, theirs = (method.sites[place].balanced_accuracy for method in reversed(metrics.methods))
+    for index, row in enumerate(comparison.sites):
+        ours, theirs = (method.sites[index].balanced_accuracy for method in reversed(metrics.methods))
         assert ours.value is not None
         assert theirs.value is not None
         assert row.difference.value == pytest.approx(ours.value - theirs.value)

@@ -75,8 +75,8 @@ def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Pred
 
 def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
     comparison = folds.comparisons[0]
-    for place, row in enumerate(comparison.sites):
-        values = [method.sites[place].balanced_accuracy.value or 0 for method in folds.methods]
+    for index, row in enumerate(comparison.sites):
+        values = [method.sites[index].balanced_accuracy.value or 0 for method in folds.methods]
         assert row.difference.value == pytest.approx(values[1] - values[0])
         assert row.pairs.n == 4
         assert row.p_holm is not None
@@ -125,7 +125,7 @@ def test_file_and_verb(both: list[Predictions], folds: FoldMetrics, tmp_path: Pa
     (tmp_path / "folds.json").write_text(json.dumps(content | {"schema_version": 9}))
     with pytest.raises(EvaluationError, match="another schema version"):
         read_folds(tmp_path / "folds.json")
-    paths = [str(tmp_path / f"{number}.parquet") for number in range(2)]
+    paths = [str(tmp_path / f"{index}.parquet") for index in range(2)]
     for path, each in zip(paths, both, strict=True):
         each.write(Path(path))
     done = CliRunner().invoke(app, ["folds", *paths, "--out", str(tmp_path / "out.json"), "--replicates", "400"])

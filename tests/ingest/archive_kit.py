@@ -30,10 +30,10 @@ EXPECTED = {
 
 def make_archive(root: Path, clips: int = 6) -> Path:
     """Write `clips` clips of two patients, one of them twice, and one file of each of some other codes."""
-    for number in range(clips):
-        syntax = (JPEGBaseline8Bit, RLELossless)[number % 2]
-        tags = {"PatientID": f"TEST-{number % 2}", "SOPInstanceUID": f"1.2.3.{number}"}
-        write(root / f"study {number % 3}" / f"clip{number}", speckle_frames(4, seed=number), syntax, **tags)
+    for index in range(clips):
+        syntax = (JPEGBaseline8Bit, RLELossless)[index % 2]
+        tags = {"PatientID": f"TEST-{index % 2}", "SOPInstanceUID": f"1.2.3.{index}"}
+        write(root / f"study {index % 3}" / f"clip{index}", speckle_frames(4, seed=index), syntax, **tags)
     (root / "copy of clip0").write_bytes((root / "study 0" / "clip0").read_bytes())
     (root / "notes.txt").write_text("nothing")
     (root / ".hidden").write_text("nothing")

@@ -94,7 +94,7 @@ def test_one_of_two_workers_killed_half_way(tmp_path: Path) -> None:
             [root], site="a", store=store, key=tmp_path / "dask.key", settings=SMALL, dask=address, progress=Killer()
         )
         assert workers[0].returncode == -signal.SIGKILL
-        logs = b"".join((tmp_path / f"log{number}").read_bytes() for number in range(2))
+        logs = b"".join((tmp_path / f"log{index}").read_bytes() for index in range(2))
     assert summary.total == wanted.total
     assert Ledger(store).counts() == Ledger(tmp_path / "one").counts()
     assert FrameStore.open(store).digest() == FrameStore.open(tmp_path / "one").digest()

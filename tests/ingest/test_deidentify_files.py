@@ -34,12 +34,12 @@ def test_nothing_planted_gets_into_a_copy(tmp_path: Path) -> None:
     root = tmp_path / f"{MARK} archive"
     root.mkdir()
     with silence_warnings():
-        for number in range(2):
-            made = planted(number)
+        for index in range(2):
+            made = planted(index)
             for name in ("FrameTime", "CineRate"):  # numbers by their type, names in these files
                 made.add_new(name, "CS", MARK)
             made.PatientSex = "F"
-            (root / f"{MARK}{number}").write_bytes(encoded(made))
+            (root / f"{MARK}{index}").write_bytes(encoded(made))
     out = tmp_path / "out"
     assert deidentify_files([root], out=out, key=tmp_path / "key", site="a").codes == {"accepted": 2}
     left = every_byte(out)

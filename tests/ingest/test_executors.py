@@ -23,9 +23,9 @@ def codes(names: list[str], workers: int, limits: Limits | None = None) -> list[
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
 def test_outcomes_come_in_order(workers: int) -> None:
-    paths = [Path(f"f{number}") for number in range(25)]
+    paths = [Path(f"f{index}") for index in range(25)]
     found = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
-    assert found == [f"excluded:f{number}" for number in range(25)]
+    assert found == [f"excluded:f{index}" for index in range(25)]
     assert list(run_ordered(Deadly(), [], workers)) == []
 
 

@@ -60,7 +60,7 @@ def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
         book.add([line(0)])
         book._connection.execute("PRAGMA max_page_count = 10")
         with pytest.raises(NoSpaceError):
-            book.add([line(number) for number in range(2000)])
+            book.add([line(index) for index in range(2000)])
     assert Ledger(tmp_path).counts() == {"a": {"accepted": 1}}
 
 

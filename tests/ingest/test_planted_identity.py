@@ -50,8 +50,8 @@ def planted(number: int) -> Dataset:
         for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
             setattr(made, name, DATES[1])
         made.PatientBirthDate = DATES[0]
-        for place, name in enumerate(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "DeviceUID")):
-            setattr(made, name, f"{UID}.{number}.{place}")
+        for index, name in enumerate(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "DeviceUID")):
+            setattr(made, name, f"{UID}.{number}.{index}")
         made.PatientAge = "097Y"
         made.Manufacturer = f"Dr. {MARK}'s Clinic"
         made.ManufacturerModelName = f"({MARK})"
@@ -70,9 +70,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("planted") / "in" / f"{MARK}^FOLDER"
     root.mkdir(parents=True)
     with silence_warnings():
-        whole = [encoded(planted(number)) for number in range(3)]
-        for number, raw in enumerate(whole):
-            (root / f"{MARK} {number}.dcm").write_bytes(raw)
+        whole = [encoded(planted(index)) for index in range(3)]
+        for index, raw in enumerate(whole):
+            (root / f"{MARK} {index}.dcm").write_bytes(raw)
         (root / f"{MARK} cut.dcm").write_bytes(whole[0][:-100_000])
         (root / f"{MARK} short.dcm").write_bytes(whole[0][: len(whole[0]) // 2])
         (root / f"{MARK} no preamble.dcm").write_bytes(whole[1][132:])

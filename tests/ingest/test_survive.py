@@ -115,11 +115,11 @@ def test_a_folder_without_bottom(tmp_path: Path) -> None:
     home.mkdir()
     write(home / "clip", speckle_frames(4))
     with chdir(home):
-        for number in range(1500):  # 3,000 letters more: some of them are beyond what the system takes as a path
+        for index in range(1500):  # 3,000 letters more: some of them are beyond what the system takes as a path
             Path("dd").mkdir()
             os.chdir("dd")
-            if number in (300, 1499):
-                write(Path("clip"), speckle_frames(4, seed=number), SOPInstanceUID=f"1.2.3.{number}")
+            if index in (300, 1499):
+                write(Path("clip"), speckle_frames(4, seed=index), SOPInstanceUID=f"1.2.3.{index}")
     depth = sum(len(entry) + 1 for entry in ("dd",) * 1500) + len(str(home))
     summary = run(home, tmp_path / "store")
     assert summary.total["accepted"] == 2 + (depth < 4090)

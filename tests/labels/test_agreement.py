@@ -27,8 +27,8 @@ def _say(clip: str, rater: str, word: str, kind: str = "label") -> LabelEvent:
 def _pairs(words: Sequence[str]) -> list[LabelEvent]:
     """Two readings a clip: `A4C A2C` is clip c<n>, read by a and by b."""
     return [
-        _say(f"c{at:03d}", rater, word)
-        for at, pair in enumerate(words)
+        _say(f"c{index:03d}", rater, word)
+        for index, pair in enumerate(words)
         for rater, word in zip("ab", pair.split(), strict=True)
     ]
 
@@ -107,12 +107,12 @@ def test_hospitals_are_measured_apart_and_unknown_clips_left_out(tmp_path: Path)
 
 def test_one_patient_has_no_interval_and_a_rare_view_none_either() -> None:
     events = _pairs(["A4C A4C", "A2C A2C", "A4C A2C", "PLAX PLAX"])
-    one: Locations = {f"c{at:03d}": ("A", "p") for at in range(4)}
+    one: Locations = {f"c{index:03d}": ("A", "p") for index in range(4)}
     assert (
         _of(measure_agreement(ReadingMatrix.from_events(events), one), "krippendorff").note
         == "no interval: one patient"
     )
-    each: Locations = {f"c{at:03d}": ("A", f"p{at}") for at in range(4)}
+    each: Locations = {f"c{index:03d}": ("A", f"p{index}") for index in range(4)}
     assert _of(measure_agreement(ReadingMatrix.from_events(events), each), "krippendorff", "PLAX").note.startswith(
         "no interval: the value is too"
     )

@@ -19,8 +19,8 @@ SHARES = [(0.9, 0.1), (0.6, 0.4), (0.3, 0.7), (0.2, 0.8)]
 
 
 def _four() -> tuple[Predictions, list[LabelEvent]]:
-    clips = [f"c{at}" for at in range(4)]
-    events = [_say(clip, CLASSES[at % 2]) for at, clip in enumerate(clips)]
+    clips = [f"c{index}" for index in range(4)]
+    events = [_say(clip, CLASSES[index % 2]) for index, clip in enumerate(clips)]
     return _predictions([(clip, 0, "test", shares) for clip, shares in zip(clips, SHARES, strict=True)]), events
 
 
@@ -66,12 +66,12 @@ def test_the_library_itself_finds_planted_faults() -> None:
     truth, faulty = rng.integers(2, size=400), rng.random(400) < 0.1
     sure = np.clip(0.8 + rng.normal(0, 0.05, 400), 0, 1)
     shares = np.where(np.arange(2) == truth[:, None], sure[:, None], 1 - sure[:, None])
-    clips = [f"c{at:03d}" for at in range(400)]
-    events = [_say(clip, CLASSES[truth[at] ^ faulty[at]]) for at, clip in enumerate(clips)]
-    predictions = _predictions([(clip, 0, "test", shares[at]) for at, clip in enumerate(clips)])
+    clips = [f"c{index:03d}" for index in range(400)]
+    events = [_say(clip, CLASSES[truth[index] ^ faulty[index]]) for index, clip in enumerate(clips)]
+    predictions = _predictions([(clip, 0, "test", shares[index]) for index, clip in enumerate(clips)])
     theirs, ours = (find_label_errors([predictions], events, detector=name) for name in DETECTORS[::-1])
     named = {one.clip for one in theirs.issues}
-    wrong = {clip for at, clip in enumerate(clips) if faulty[at]}
+    wrong = {clip for index, clip in enumerate(clips) if faulty[index]}
     assert len(named & wrong) > 0.9 * len(wrong)
     assert len(named - wrong) < 0.1 * len(wrong)
     assert theirs.expected_errors == pytest.approx(faulty.sum(), rel=0.25)

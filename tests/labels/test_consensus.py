@@ -40,7 +40,7 @@ def test_latest_takes_the_last_word_even_of_a_rater_who_spoke_before() -> None:
     ],
 )
 def test_rules_by_hand(said: list[str], unanimous: str | None, majority: str | None) -> None:
-    events = [_say("c1", view, f"r{at}") for at, view in enumerate(said)]
+    events = [_say("c1", view, f"r{index}") for index, view in enumerate(said)]
     assert frame_labels(events, FRAMES, "unanimous").get("c1:0000") == unanimous
     assert frame_labels(events, FRAMES, "majority").get("c1:0000") == majority
 

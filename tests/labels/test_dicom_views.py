@@ -21,7 +21,7 @@ VIEWS = ("A4C", "A5C", "OTHER", "PSAX")
 
 def _book(tmp_path: Path) -> LabelStore:
     book = LabelStore(tmp_path / "labels.db")
-    book.append([LabelEvent(f"c{at}", "", view, "r", "2024", "test") for at, view in enumerate(VIEWS)])
+    book.append([LabelEvent(f"c{index}", "", view, "r", "2024", "test") for index, view in enumerate(VIEWS)])
     return book
 
 
@@ -78,7 +78,7 @@ def test_reports_go_out_one_a_study_and_come_back_as_the_same_labels(tmp_path: P
         made = import_labels(tmp_path / "sr", back, hospital.store, form="sr", key=hospital.key)
     assert (made.rows, made.new) == (4, 0)
     assert [(e.clip, e.view, e.rater) for e in back.events()] == [
-        (f"c{at}", view, "consensus:latest") for at, view in enumerate(VIEWS)
+        (f"c{index}", view, "consensus:latest") for index, view in enumerate(VIEWS)
     ]
     assert import_labels(files[0], LabelStore(tmp_path / "one.db"), hospital.store, key=hospital.key).new == 2
 

@@ -46,12 +46,12 @@ def test_what_is_taken_back_opens_the_clip_again() -> None:
 @given(st.integers(0, 5), st.floats(0, 1), st.floats(0, 1))
 def test_a_larger_share_keeps_the_clips_of_a_smaller_one(seed: int, one: float, other: float) -> None:
     less, more = sorted((one, other))
-    for number in range(40):
-        assert readings_wanted(f"clip {number}", less, seed) <= readings_wanted(f"clip {number}", more, seed)
+    for index in range(40):
+        assert readings_wanted(f"clip {index}", less, seed) <= readings_wanted(f"clip {index}", more, seed)
 
 
 def test_the_share_is_met_and_the_seed_chooses() -> None:
-    clips = [f"{number:016x}" for number in range(4000)]
+    clips = [f"{index:016x}" for index in range(4000)]
     twice = [clip for clip in clips if readings_wanted(clip, 0.2) == 2]
     assert abs(len(twice) / len(clips) - 0.2) < 0.03
     assert twice != [clip for clip in clips if readings_wanted(clip, 0.2, 1) == 2]

@@ -59,6 +59,6 @@ def test_taking_back_uncovers_what_was_said_before_and_only_the_rater_can() -> N
 
 @given(st.lists(st.booleans(), max_size=12))
 def test_what_stands_is_what_was_not_taken_back(keep: list[bool]) -> None:
-    said = [replace(SAID, at=f"{number}") for number in range(len(keep))]
+    said = [replace(SAID, at=f"{index}") for index in range(len(keep))]
     back = [event.retraction("later") for event, kept in zip(said, keep, strict=True) if not kept]
     assert active_events(said + back) == [event for event, kept in zip(said, keep, strict=True) if kept]

@@ -141,10 +141,10 @@ def test_what_is_refused() -> None:
 def test_suspects_go_back_to_the_page_for_one_rater_more_who_is_told_nothing(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=1)
     clips = store.clips["clip"].to_pylist()
-    events = [_say(clip, CLASSES[at % 2]) for at, clip in enumerate(clips[:4])]
+    events = [_say(clip, CLASSES[index % 2]) for index, clip in enumerate(clips[:4])]
     book = LabelStore(tmp_path / "labels.db")
     book.append(events)
-    rows = [(clip, 0, "test", (0.9, 0.1) if at in (0, 1, 2) else (0.2, 0.8)) for at, clip in enumerate(clips[:4])]
+    rows = [(clip, 0, "test", (0.9, 0.1) if index in (0, 1, 2) else (0.2, 0.8)) for index, clip in enumerate(clips[:4])]
     found = find_label_errors([_predictions(rows)], events)
     assert [one.clip for one in found.issues] == [clips[1]]
     for name in ("queue.csv", "queue.parquet"):

@@ -21,7 +21,7 @@ def _event(number: int, view: str = "A4C", rater: str = "rater 1") -> LabelEvent
 
 def test_events_come_back_in_order_and_only_once(tmp_path: Path) -> None:
     book = LabelStore(tmp_path / "labels.db")
-    events = [_event(number) for number in range(5)]
+    events = [_event(index) for index in range(5)]
     assert book.append(events) == 5
     assert book.append([*events, _event(9)]) == 1
     assert book.events() == [*events, _event(9)]

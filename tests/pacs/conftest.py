@@ -65,17 +65,17 @@ class Orthanc:
 def make_clips(folder: Path, count: int = 6) -> list[Path]:
     """Write synthetic clips of three studies, in three transfer syntaxes."""
     files = []
-    for number in range(count):
-        syntax = (JPEGBaseline8Bit, RLELossless, "1.2.840.10008.1.2.1")[number % 3]
-        study = f"1.2.3.7.{number % 3}"
+    for index in range(count):
+        syntax = (JPEGBaseline8Bit, RLELossless, "1.2.840.10008.1.2.1")[index % 3]
+        study = f"1.2.3.7.{index % 3}"
         tags = {
-            "PatientID": f"TEST-{number % 3}",
-            "SOPInstanceUID": f"1.2.3.9.{number}",
+            "PatientID": f"TEST-{index % 3}",
+            "SOPInstanceUID": f"1.2.3.9.{index}",
             "StudyInstanceUID": study,
             "SeriesInstanceUID": f"{study}.1",
-            "StudyDate": f"2020010{1 + number % 3}",
+            "StudyDate": f"2020010{1 + index % 3}",
         }
-        files.append(write(folder / f"clip{number}", speckle_frames(4, seed=number), syntax, **tags))
+        files.append(write(folder / f"clip{index}", speckle_frames(4, seed=index), syntax, **tags))
     return files
 
 

@@ -27,8 +27,8 @@ def test_from_a_pacs_to_the_same_store(orthanc: Orthanc, tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (0, "6 instances found: 6 fetched, 0 here before, 0 refused\n")
     assert done.stderr == ""
     settings, digests = IngestSettings(size=32), []
-    for number, folder in enumerate((landing, clips)):
-        store = tmp_path / f"store{number}"
+    for index, folder in enumerate((landing, clips)):
+        store = tmp_path / f"store{index}"
         assert ingest([folder], site="a", store=store, key=tmp_path / "k", settings=settings).clips == 6
         digests.append(FrameStore.open(store).digest())
     assert digests[0] == digests[1]

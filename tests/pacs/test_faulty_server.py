@@ -27,15 +27,15 @@ def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
         (whole, len(whole) + 100, 0),
         (whole.replace(b"DICM", b"HTML"), None, 0),
     ]
-    for number, (body, declared, written) in enumerate(cases):
-        place = tmp_path / str(number)
+    for index, (body, declared, written) in enumerate(cases):
+        place = tmp_path / str(index)
         with (
             serving(faulty(body, kind, declared)) as url,
             open_server(url, attempts=2) as server,
             Spool.open(place, tmp_path / "k") as folder,
         ):
             done = retrieve(server, [InstanceReference("1.2", "1.3", "1.4")], folder)
-        assert (done.fetched, done.refused) == (written, 1 - written), number
+        assert (done.fetched, done.refused) == (written, 1 - written), index
         assert len(list(place.iterdir())) == written
 
 

@@ -15,7 +15,7 @@ HEAD, TAIL = b"\r\n--limit\r\nContent-Type: application/dicom\r\n\r\n", b"\r\n--
 def taken(body: bytes, cuts: int, kind: str = KIND) -> bytes:
     """Return the content of a body that arrives in pieces of `cuts` bytes."""
     out = BytesIO()
-    copy_part(kind, (body[at : at + cuts] for at in range(0, len(body), cuts)), out)
+    copy_part(kind, (body[index : index + cuts] for index in range(0, len(body), cuts)), out)
     return out.getvalue()
 
 

@@ -66,7 +66,7 @@ def archive_of(instances: int, cap: int, broken: dict[str, int]) -> type[http.se
         broken: HTTP status by UID; 0 closes the connection without a word.
     """
     names = {"studies": ("0020000D", ["1.2"]), "series": ("0020000E", ["1.3"])}
-    names["instances"] = ("00080018", [f"1.4.{number}" for number in range(instances)])
+    names["instances"] = ("00080018", [f"1.4.{index}" for index in range(instances)])
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from heart2heart.errors import ConfigError, RunError
-from heart2heart.evaluation.cross_split import read_folds
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import NoProgress
+from heart2heart.schema.metrics_files import read_folds
 from heart2heart.schema.predictions import Predictions
 from heart2heart.testing.stores import random_store, view_labels
 from heart2heart.training.config import TrainConfig

@@ -12,15 +12,10 @@ import pytest
 from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.errors import UnknownNameError
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.stores import random_store
-from heart2heart.testing.stores import view_labels
-from pipelines.label_budget import main
-from pipelines.label_budget import replay_plans
-from pipelines.label_budget_data import LabeledClips
-from pipelines.label_budget_data import draw_parts
-from pipelines.label_budget_report import gains
-from pipelines.label_budget_report import scores_by_round
-from pipelines.label_budget_report import tables
+from heart2heart.testing.stores import random_store, view_labels
+from pipelines.label_budget import main, replay_plans
+from pipelines.label_budget_data import LabeledClips, draw_parts
+from pipelines.label_budget_report import gains, scores_by_round, tables
 from tests.pipelines.test_mismatch import _images
 
 

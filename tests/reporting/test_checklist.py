@@ -21,7 +21,7 @@ TRIPOD = [
 def test_items_are_those_published(rich: Predictions, rich_metrics: Metrics) -> None:
     tripod, imaging = (make(rich.provenance, rich_metrics) for make in (tripod_cluster, claim))
     assert [item.number for item in tripod.items] == TRIPOD
-    assert [item.number for item in imaging.items] == [str(number) for number in range(1, 45)]
+    assert [item.number for item in imaging.items] == [str(index) for index in range(1, 45)]
     for item in (*tripod.items, *imaging.items):
         assert item.topic
         assert item.place in SECTIONS or not item.known

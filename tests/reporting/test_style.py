@@ -45,10 +45,10 @@ def test_contrast(block: int, front: str, back: str) -> None:
 def test_eight_models_look_unlike_each_other() -> None:
     assert all(len(set(each)) == len(each) == 8 for each in (DRAWN, MARKERS, MARKER_SIGNS))
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    for number in range(1, len(DRAWN) + 1):
-        assert f".s{number} {{ color: var(--series-{number}); }}" in css
+    for index in range(1, len(DRAWN) + 1):
+        assert f".s{index} {{ color: var(--series-{index}); }}" in css
     for block in (0, 1):
-        colours = [palette(block)[f"series-{number}"] for number in range(1, len(DRAWN) + 1)]
+        colours = [palette(block)[f"series-{index}"] for index in range(1, len(DRAWN) + 1)]
         assert len(set(colours)) == len(colours)
 
 

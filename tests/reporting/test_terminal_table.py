@@ -11,12 +11,12 @@ def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
     assert text.isascii()
     lines = text.splitlines()
     assert lines[0].split()[:2] == ["hospital", "patients"]
-    for place, site in enumerate(metrics.sites):
+    for index, site in enumerate(metrics.sites):
         line = next(line for line in lines if line.startswith(site.site))
         assert f" {site.clusters} " in line
         for method in metrics.methods:
-            assert f"{100 * (method.sites[place].balanced_accuracy.value or 0):.1f} (" in line
-        assert f"{100 * (metrics.comparisons[0].sites[place].difference.value or 0):+.1f} (" in line
+            assert f"{100 * (method.sites[index].balanced_accuracy.value or 0):.1f} (" in line
+        assert f"{100 * (metrics.comparisons[0].sites[index].difference.value or 0):+.1f} (" in line
     assert "* fewer than 30 patients" in text
     assert "SYNTHETIC data: north, east, south, west" in text
     assert max(len(line) for line in lines) <= 120

@@ -136,10 +136,10 @@ def test_model_card_says_what_is_not_known(report: Path, metrics: Metrics) -> No
 def test_several_methods_are_each_compared_with_the_first(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
     about = predictions.provenance
-    runs = tuple(run.model_copy(update={"method": f"method {place}"}) for place, run in enumerate(about.runs))
+    runs = tuple(run.model_copy(update={"method": f"method {index}"}) for index, run in enumerate(about.runs))
     four = Predictions(predictions.table, about.model_copy(update={"runs": runs}))
     path = write_report(four, evaluate_predictions(four, replicates=100), tmp_path / "four.html")
     text = Page(path.read_text(encoding="utf-8")).text
-    for place in (1, 2, 3):
-        assert f"method {place} against method 0" in text
+    for index in (1, 2, 3):
+        assert f"method {index} against method 0" in text
     assert "Only the first and the last method are shown." in text

@@ -63,9 +63,9 @@ def test_log_softmax_is_scipys_and_takes_large_and_no_logits() -> None:
 
 def _page(logits: npt.NDArray[np.float32], folder: Path) -> tuple[str, float]:
     rows = [
-        {"run": "r1", "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{at:04d}", "index": at,
+        {"run": "r1", "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{index:04d}", "index": index,
          "mode": "b_mode", "quality": 0.5, "role": "test", "truth": None, "logits": row.tolist(), "image": None}
-        for at, row in enumerate(logits)
+        for index, row in enumerate(logits)
     ]  # fmt: skip
     Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), make().provenance).write(folder / "p.parquet")
     suggestion = read_suggestions(folder / "p.parquet")["c"]
@@ -76,7 +76,8 @@ def _queue(logits: npt.NDArray[np.float32]) -> tuple[str, float]:
     geometry = Geometry("tmed2", 16)
     stores: Any = SimpleNamespace(geometry=geometry, read=lambda rows: rows)
     evidence: Any = SimpleNamespace(
-        geometry=geometry, frame_tables=lambda rows, tables: {"probabilities": log_softmax(logits[rows]).astype(np.float32)}
+        geometry=geometry,
+        frame_tables=lambda rows, tables: {"probabilities": log_softmax(logits[rows]).astype(np.float32)},
     )
     rows, owner = np.arange(len(logits)), np.zeros(len(logits), np.int64)
     (of_clip,) = read_tables(evidence, stores, rows, owner, 1, {"probabilities"})["probabilities"]

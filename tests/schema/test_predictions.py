@@ -27,11 +27,11 @@ def make(
 ) -> Predictions:
     rows: list[dict[str, Any]] = [
         {
-            "run": run, "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{at:04d}", "index": at,
+            "run": run, "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{index:04d}", "index": index,
             "mode": "b_mode", "quality": 0.5, "role": "test", "truth": "PLAX",
-            "logits": [float(at + k) for k in range(width)], "image": b"png" if at == 0 else None,
+            "logits": [float(index + k) for k in range(width)], "image": b"png" if index == 0 else None,
         }
-        for at in range(3)
+        for index in range(3)
     ]  # fmt: skip
     info = RunInfo(
         run=run, method="labels only", facts=MethodFacts(base="labels_only", title="labels only"),
@@ -111,8 +111,8 @@ def test_a_damaged_file_gives_no_number(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     make().write(path)
     whole, raw = Predictions.read(path), path.read_bytes()
-    for place in range(0, len(raw), max(1, len(raw) // 60)):
-        path.write_bytes(raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :])
+    for index in range(0, len(raw), max(1, len(raw) // 60)):
+        path.write_bytes(raw[:index] + bytes([raw[index] ^ 0xFF]) + raw[index + 1 :])
         try:
             read = Predictions.read(path)
         except EvaluationError:

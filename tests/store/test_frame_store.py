@@ -65,9 +65,9 @@ def test_digest_does_not_depend_on_order_or_cut_but_on_every_pixel(tmp_path: Pat
     assert one.digest() != fill(tmp_path / "c", list(range(6))).digest()
     other = FrameStore.create(tmp_path / "d", GEOMETRY)
     with other.writer() as writer:
-        for number in range(7):
-            row, pixels, frames = clip(number)
-            pixels[0, 0, 0] ^= number == 3
+        for index in range(7):
+            row, pixels, frames = clip(index)
+            pixels[0, 0, 0] ^= index == 3
             writer.add(row, pixels, frames)
     assert FrameStore.open(tmp_path / "d").digest() != one.digest()
 

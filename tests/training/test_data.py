@@ -136,10 +136,10 @@ def test_every_stretch_holds_each_group_equally_and_each_group_passes_whole(
         counts = np.bincount(group[batch], minlength=len(sizes))
         assert np.abs(counts - n / len(sizes)).max() < 2
     drawn = np.concatenate([*taken, sampler.take(len(sizes) * max(sizes)).numpy()])
-    for number, size in enumerate(sizes):
-        mine = drawn[group[drawn] == number]
+    for index, size in enumerate(sizes):
+        mine = drawn[group[drawn] == index]
         for start in range(0, len(mine) - size + 1, size):
-            assert sorted(mine[start : start + size]) == np.flatnonzero(group == number).tolist()
+            assert sorted(mine[start : start + size]) == np.flatnonzero(group == index).tolist()
 
 
 def test_a_balanced_sampler_goes_on_where_it_stood_beyond_what_was_drawn_at_once() -> None:

@@ -97,22 +97,22 @@ def test_gallery_takes_the_most_confident_by_view_and_hospital() -> None:
     logits[right, targets[right]] += 8
     members = pa.table(
         {
-            "frame": [f"f{place:03d}" for place in range(n)],
-            "clip": [f"c{place // 3:03d}" for place in range(n)],
+            "frame": [f"f{index:03d}" for index in range(n)],
+            "clip": [f"c{index // 3:03d}" for index in range(n)],
             "site": rng.choice(["A", "B"], n).tolist(),
             "role": rng.choice(["validation", "test"], n).tolist(),
         }
     )
     chosen = gallery(members, targets, logits)
-    rows = [members.slice(place, 1).to_pylist()[0] for place in chosen]
+    rows = [members.slice(index, 1).to_pylist()[0] for index in chosen]
     assert len({row["clip"] for row in rows}) == len(rows)
     assert all(row["role"] == "test" for row in rows)
     guess = logits.argmax(1)
     for name in ("A", "B"):
-        mine = [place for place, row in zip(chosen, rows, strict=True) if row["site"] == name]
+        mine = [index for index, row in zip(chosen, rows, strict=True) if row["site"] == name]
         for view in range(4):
-            assert sum(guess[place] == targets[place] == view for place in mine) == GALLERY_CORRECT
-        assert sum(guess[place] != targets[place] for place in mine) == GALLERY_WRONG
+            assert sum(guess[index] == targets[index] == view for index in mine) == GALLERY_CORRECT
+        assert sum(guess[index] != targets[index] for index in mine) == GALLERY_WRONG
     assert (targets[chosen] >= 0).all()
     order = rng.permutation(n)
     shuffled = gallery(members.take(pa.array(order)), targets[order], logits[order])
@@ -249,6 +249,6 @@ def test_donors_are_of_another_view_and_patient(seed: int, views: int, patients:
     patient = np.array([f"p{k}" for k in rng.integers(0, patients, 30)], object)
     donors = choose_donors(view, patient, 3)
     np.testing.assert_array_equal(donors, choose_donors(view, patient, 3))
-    for place, donor in enumerate(donors.tolist()):
-        fitting = (view != view[place]) & (patient != patient[place])
+    for index, donor in enumerate(donors.tolist()):
+        fitting = (view != view[index]) & (patient != patient[index])
         assert fitting[donor] if donor >= 0 else not fitting.any()

@@ -91,7 +91,8 @@ def test_killed_in_the_middle_and_resumed_to_the_same_bits(tiny: TinyStore, tmp_
     config = tiny.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
     config.save(tmp_path / "config.yaml")
     code = (
-        "import sys; from pathlib import Path; from heart2heart.training.config import TrainConfig; from heart2heart.training.train import train;"
+        "import sys; from pathlib import Path; from heart2heart.training.config import TrainConfig;"
+        "from heart2heart.training.train import train;"
         "train(TrainConfig.load(Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "config.yaml"), str(tmp_path / "killed")]

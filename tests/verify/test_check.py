@@ -160,15 +160,13 @@ def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) ->
 
 def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
     archive, out = make_archive(tmp_path / "in"), tmp_path / "out"
-    for number in range(4):
+    for index in range(4):
         who = {
-            "PatientID": f"TEST-9{number}",
-            "PatientName": f"ZQXPLANT^NUMBER{number}",
+            "PatientID": f"TEST-9{index}",
+            "PatientName": f"ZQXPLANT^NUMBER{index}",
             "PatientBirthDate": "19431122",
         }
-        write(
-            archive / "more" / f"{number}", speckle_frames(3, seed=90 + number), SOPInstanceUID=f"1.2.9.{number}", **who
-        )
+        write(archive / "more" / f"{index}", speckle_frames(3, seed=90 + index), SOPInstanceUID=f"1.2.9.{index}", **who)
     run(archive, out / "store")
     (out / "store.key").rename(tmp_path / "key")
     deidentify_files([archive], out=out / "clean", key=tmp_path / "key", site="a")

@@ -43,8 +43,8 @@ def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str
         made = learner(name, fix_a_step=settings, batch_norm=batch_norm)
         before = copy.deepcopy(made.network.state_dict())
         for start in made.algorithm.stages(made.config.steps):
-            for number in range(start, start + 2):
-                metrics = made.step(batch(made, number), number)
+            for index in range(start, start + 2):
+                metrics = made.step(batch(made, index), index)
                 assert all(bool(value.isfinite()) for value in metrics.values())
                 assert "loss_labeled" in metrics
         assert any(not torch.equal(value, before[key]) for key, value in made.network.state_dict().items())

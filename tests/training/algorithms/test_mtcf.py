@@ -38,8 +38,8 @@ def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
 
     def apart(last: int) -> float:
         """Return the variance between the groups up to bin `last` and above."""
-        low = [(place + 0.5) / BINS for place in bins if place <= last]
-        high = [(place + 0.5) / BINS for place in bins if place > last]
+        low = [(index + 0.5) / BINS for index in bins if index <= last]
+        high = [(index + 0.5) / BINS for index in bins if index > last]
         if not low or not high:
             return 0.0
         gap = sum(low) / len(low) - sum(high) / len(high)
@@ -47,7 +47,7 @@ def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
 
     found = otsu_threshold(torch.tensor(scores, dtype=torch.float64))
     last = round(float(found) * BINS) - 1
-    assert apart(last) == pytest.approx(max(apart(place) for place in range(BINS)), abs=1e-9)
+    assert apart(last) == pytest.approx(max(apart(index) for index in range(BINS)), abs=1e-9)
 
 
 def test_the_labeled_loss_equals_the_formula() -> None:

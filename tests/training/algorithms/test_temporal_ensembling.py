@@ -44,9 +44,9 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
         step = make_step(network, views=1, seed=seed, memory=memory)
         expected = torch.zeros((), dtype=torch.float64)
         visited = 0
-        for place, logits in zip(step.pool_index.tolist(), reference(step.unlabeled[0]), strict=True):
+        for index, logits in zip(step.pool_index.tolist(), reference(step.unlabeled[0]), strict=True):
             p = logits.exp() / logits.exp().sum()
-            earlier = told.setdefault(place, [])
+            earlier = told.setdefault(index, [])
             if earlier:
                 visited += 1
                 z = torch.zeros(K, dtype=torch.float64)
@@ -62,7 +62,7 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
         assert abs(float(loss.metrics["ensemble_rate"]) - visited / U) < 1e-6
         close(step)
     assert visited > 0
-    assert memory["visits"].tolist() == [len(told.get(place, [])) for place in range(POOL)]
+    assert memory["visits"].tolist() == [len(told.get(index, [])) for index in range(POOL)]
 
 
 def test_a_frame_that_a_batch_holds_twice_is_visited_once() -> None:

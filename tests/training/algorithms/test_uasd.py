@@ -32,7 +32,7 @@ METHOD = UASD(smoothing=0.8)
 def test_three_steps_equal_the_formula() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
-    history: dict[int, list[Tensor]] = {place: [] for place in range(POOL)}
+    history: dict[int, list[Tensor]] = {index: [] for index in range(POOL)}
     confidences: list[float] = []
     chosen_of_all = 0
     for seed in (0, 1, 2):
@@ -45,9 +45,9 @@ def test_three_steps_equal_the_formula() -> None:
         threshold = sum(0.8**age * value for age, value in enumerate(reversed(confidences))) / scale
         logits = network(step.unlabeled[0])
         expected = torch.zeros((), dtype=torch.float64)
-        for row, place in enumerate(step.pool_index.tolist()):
-            history[place].append(logits[row].detach().softmax(0))
-            target = torch.stack(history[place]).mean(0)
+        for row, index in enumerate(step.pool_index.tolist()):
+            history[index].append(logits[row].detach().softmax(0))
+            target = torch.stack(history[index]).mean(0)
             if float(target.max()) >= threshold:
                 chosen_of_all += 1
                 expected = expected - (target * logits[row].log_softmax(0)).sum()

@@ -85,12 +85,12 @@ def test_weak_is_a_crop_of_the_reflect_padded_flipped_frame() -> None:
     pixels = frames(6)
     parameters = draw_parameters(WEAK, 6, SIZE, chance(3))
     out = DRIVERS["batched"](WEAK, pixels, parameters)
-    for place in range(6):
-        source = pixels[place].numpy()
-        source = source[:, ::-1] if parameters.flip[place] else source
+    for index in range(6):
+        source = pixels[index].numpy()
+        source = source[:, ::-1] if parameters.flip[index] else source
         padded = np.pad(source, 3, mode="reflect")
-        x, y = (3 + int(value) for value in parameters.shift[place])
-        np.testing.assert_allclose(out[place].numpy(), padded[y : y + SIZE, x : x + SIZE], atol=1e-2)
+        x, y = (3 + int(value) for value in parameters.shift[index])
+        np.testing.assert_allclose(out[index].numpy(), padded[y : y + SIZE, x : x + SIZE], atol=1e-2)
 
 
 def test_tone_operations_follow_their_formulas() -> None:
@@ -161,9 +161,9 @@ def test_a_batch_is_augmented_frame_by_frame() -> None:
     pixels = frames(6)
     parameters = draw_parameters(STRONG, 6, SIZE, chance())
     whole = DRIVERS["batched"](STRONG, pixels, parameters)
-    for place in range(6):
-        alone = DRIVERS["batched"](STRONG, pixels[place : place + 1], parameters.take(slice(place, place + 1)))
-        torch.testing.assert_close(alone[0], whole[place])
+    for index in range(6):
+        alone = DRIVERS["batched"](STRONG, pixels[index : index + 1], parameters.take(slice(index, index + 1)))
+        torch.testing.assert_close(alone[0], whole[index])
 
 
 def test_networks_take_values_from_minus_one_to_one() -> None:

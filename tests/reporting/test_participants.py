@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heart2heart.reporting.inclusion_flow import dates, inclusion_flow, join_or_not_reported, readable
+from heart2heart.reporting.participants import dates, inclusion_flow, join_or_not_reported, readable
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from heart2heart.evaluation.confidence import frozen_threshold, risk_coverage, score_selective
 from heart2heart.evaluation.probabilities import log_probabilities
-from heart2heart.evaluation.selective import frozen_threshold, risk_coverage, score_selective
 from tests.evaluation.simulation import draw_frames, evaluation_context, make_site
 
 
