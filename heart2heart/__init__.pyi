@@ -70,4 +70,5 @@ from heart2heart.api import (
     verify_deidentification as verify_deidentification,
 )
 
+__all__: list[str]
 __version__: str
