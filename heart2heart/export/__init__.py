@@ -1,4 +1,4 @@
-"""Export: a run's network as `.pt2` and ONNX, each held against the run itself before it is published."""
+"""Export: a run's network as `.pt2` and ONNX, each compared with the run before it is published."""
 
 from heart2heart.export.export import FORMATS, export_run
 

@@ -1,6 +1,6 @@
 """Exports a run for use without this package: uint8 frames in, logits out, any number of frames at a time.
 
-What is written is read again and compared with the run on frames of the real shape; only then does it get its name.
+Each file is read again and compared with the run on frames of the real shape before it is published under its name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Logits = npt.NDArray[np.float32]
 
 
 def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) -> dict[str, Path]:
-    """Write a run's network in other forms.
+    """Write a run's network in other formats.
 
     Each file takes `pixels`, uint8 `(n, size, size)` of the run's geometry with any n, and gives `logits`, float32
     `(n, classes)`. It carries the class names, the geometry and the run's hashes.
@@ -65,16 +65,16 @@ def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) 
         with atomic_path(path) as temporary:
             write(model, torch.from_numpy(pixels), _metadata(run), temporary)
             for part in (pixels, pixels[:1]):  # another number of frames than it was traced with
-                apart = float(np.abs(read(temporary, part) - expected[: len(part)]).max())
-                if apart > TOLERANCE * max(1.0, float(np.abs(expected).max())):
-                    what = f"the exported {name} differs from the run by {apart:.2g} in a logit"
+                difference = float(np.abs(read(temporary, part) - expected[: len(part)]).max())
+                if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
+                    what = f"the exported {name} differs from the run by {difference:.2g} in a logit"
                     raise InternalError(what, where=path, remedy="Please report it with the name of the network")
         written[name] = path
     return written
 
 
 def _portable(network: nn.Module) -> nn.Module:
-    """Return a copy on the CPU with weights in plain order, which every reader expects."""
+    """Return a copy on the CPU with weights in contiguous order, which every reader expects."""
     network = deepcopy(network).cpu().requires_grad_(False)
     for parameter in network.parameters():
         parameter.data = parameter.data.contiguous()
@@ -82,7 +82,7 @@ def _portable(network: nn.Module) -> nn.Module:
 
 
 def _metadata(run: Run) -> dict[str, str]:
-    """Return what an exported file says of itself."""
+    """Return the metadata of an exported file: classes, geometry, hashes."""
     record = run.directory.record
     return {
         "classes": json.dumps(list(run.classes)),

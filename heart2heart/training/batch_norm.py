@@ -1,4 +1,4 @@
-"""Batch normalisation over the rows of all processes; torch's own refuses the CPU and forward-mode derivatives."""
+"""Batch normalisation over the rows of all processes; torch's has no CPU or forward-mode support."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from heart2heart.training.distributed import ProcessGroup
 
 @contextmanager
 def no_bn_update(model: nn.Module) -> Iterator[None]:
-    """Let batch normalisation use the batch's statistics without recording them."""
+    """Context in which batch normalisation does not update its running statistics."""
     recording = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     for module in recording:
         module.track_running_stats = False
@@ -28,7 +28,7 @@ def no_bn_update(model: nn.Module) -> Iterator[None]:
 
 
 def synchronise_batch_norm(network: nn.Module, group: ProcessGroup) -> nn.Module:
-    """Let every batch normalisation of `network` see the rows of all processes; names of weights stay as they are."""
+    """Make every batch normalisation of `network` use the rows of all processes; names of weights stay the same."""
     if group.size > 1:
         for name, child in network.named_children():
             inner = (
@@ -70,9 +70,9 @@ class SyncBatchNorm(_BatchNorm):
             return out
         x = frames.float() if frames.dtype in (torch.float16, torch.bfloat16) else frames
         own = torch.stack(torch.var_mean(x, [0, *range(2, x.ndim)], correction=0))
-        mine = torch.arange(self.group.size, device=x.device) == self.group.rank
-        # One all-reduce: each process fills its own place among zeros.
-        variances, means = _sum(own * mine.to(own.dtype)[:, None, None], self.group).unbind(1)
+        is_own = torch.arange(self.group.size, device=x.device) == self.group.rank
+        # One all-reduce: each process fills its own row among zeros.
+        variances, means = _sum(own * is_own.to(own.dtype)[:, None, None], self.group).unbind(1)
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)
         if self.track_running_stats:
@@ -101,23 +101,23 @@ class _Sum(torch.autograd.Function):
     """The sum over the processes; its gradient is the sum of theirs, since each one's loss depends on it."""
 
     @staticmethod
-    def forward(value: Tensor, world: ProcessGroup) -> Tensor:
-        return world.sum(value)
+    def forward(value: Tensor, group: ProcessGroup) -> Tensor:
+        return group.sum(value)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ProcessGroup], output: Tensor) -> None:
-        ctx.world = inputs[1]
+        ctx.group = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _sum(gradient, ctx.world), None
+        return _sum(gradient, ctx.group), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
-        return _sum(tangent, ctx.world)
+        return _sum(tangent, ctx.group)
 
 
-def _sum(value: Tensor, world: ProcessGroup) -> Tensor:
+def _sum(value: Tensor, group: ProcessGroup) -> Tensor:
     """Return the sum of `value` over the processes, with its gradient."""
     apply: Callable[[Tensor, ProcessGroup], Tensor] = _Sum.apply
-    return apply(value, world)
+    return apply(value, group)

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that decides the rest of a run, in one file that is replaced whole.
+"""Checkpoints: the complete state of a run, in one file that is replaced atomically.
 
 Read with `weights_only=True`: tensors, numbers and texts, never code.
 """
@@ -26,7 +26,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint under a temporary name, then rename.
 
     Raises:
-        NoSpaceError: the disk filled up; the checkpoint before is as it was.
+        NoSpaceError: the disk is full; the previous checkpoint is unchanged.
     """
     buffer = io.BytesIO()  # torch.save itself would report a full disk as something else
     torch.save({"format": CHECKPOINT_FORMAT, **content}, buffer)
@@ -38,7 +38,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        RunError: no checkpoint of this version.
+        RunError: the file is not a checkpoint of this version.
     """
     remedy = "Name another run folder and train anew"
     try:
@@ -51,7 +51,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the state of the global streams, which dropout draws from."""
+    """Return the state of the global random streams, from which dropout draws."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -59,7 +59,7 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Put the global streams back; one that is missing stays as it is."""
+    """Restore the global random streams; a missing one is left unchanged."""
     if "cpu" in state:
         torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
@@ -68,11 +68,11 @@ def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> No
 
 @dataclass
 class TrainState:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         step: Steps done.
-        seconds: Time spent on them, over all sittings.
+        seconds: Time spent on them, over all calls.
         best: The best weights so far.
     """
 
@@ -82,7 +82,7 @@ class TrainState:
 
 
 def collect_state(progress: TrainState, trainer: Trainer, loader: TrainLoader, device: torch.device) -> dict[str, Any]:
-    """Return what a checkpoint holds; every process has to ask."""
+    """Return the content of a checkpoint; every process must call this."""
     return {
         "device": device.type,
         "network": trainer.network.state_dict(),
@@ -99,10 +99,10 @@ def collect_state(progress: TrainState, trainer: Trainer, loader: TrainLoader, d
 
 
 def restore_state(saved: dict[str, Any], trainer: Trainer, loader: TrainLoader, device: torch.device) -> TrainState:
-    """Go on where `saved` was taken.
+    """Restore the state of a checkpoint.
 
     Raises:
-        RunError: it was taken on another kind of device.
+        RunError: the checkpoint was written on another kind of device.
     """
     if saved["device"] != device.type:
         what = f"this run was begun on {saved['device']} and cannot go on on {device.type}"
@@ -116,8 +116,8 @@ def restore_state(saved: dict[str, Any], trainer: Trainer, loader: TrainLoader, 
         for name, value in memory.items():
             value.copy_(kept[name])
     rank = trainer.group.rank
-    # Copies, since torch reads a part of a tensor from the wrong place. A process that joined later has no state to go
-    # on from; what it draws is as it was seeded.
+    # Copies, since torch reads a slice of a tensor at the wrong offset. A process that joined later has no saved state;
+    # it keeps its seed.
     streams = {name: every[rank].clone() for name, every in saved["random"].items() if rank < len(every)}
     set_random_state(streams, device)
     return TrainState(saved["step"], saved["seconds"], BestWeights(**saved["best"]))

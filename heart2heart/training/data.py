@@ -40,7 +40,7 @@ class LabeledFrames:
 
 @dataclass(frozen=True)
 class TrainData:
-    """Everything that a run reads.
+    """The frames that a run reads.
 
     Attributes:
         frames: The stores.
@@ -63,12 +63,12 @@ class TrainData:
 
     @property
     def geometry(self) -> Geometry:
-        """How the frames were made."""
+        """Geometry of the frames."""
         return self.frames.geometry
 
     @classmethod
     def open(cls, split: SplitManifest, frames: Frames, config: TrainConfig) -> TrainData:
-        """Select what is learned from, and refuse what must not be.
+        """Select the frames of a run from a certified split.
 
         Raises:
             LeakageError: the split is not certified.
@@ -78,7 +78,7 @@ class TrainData:
         split.require_certified()
         split.check_data(frames)
         train, validation = (_labeled_frames(split, frames, role) for role in (SplitRole.TRAIN, SplitRole.VALIDATION))
-        absent = [name for place, name in enumerate(split.classes) if place not in train.targets]
+        absent = [name for target, name in enumerate(split.classes) if target not in train.targets]
         if absent:
             remedy = "Label frames of training patients, or propose a split without the view"
             raise RunError(f"no training label of {', '.join(absent)} in this split", where=split.path, remedy=remedy)
@@ -90,9 +90,9 @@ class TrainData:
 
 
 def _labeled_frames(split: SplitManifest, frames: Frames, role: str) -> LabeledFrames:
-    found = split.select(frames, role)
-    known = found.targets >= 0  # a view outside the classes has no target
-    return LabeledFrames(found.rows[known], found.targets[known])
+    selected = split.select(frames, role)
+    known = selected.targets >= 0  # a view outside the classes has no target
+    return LabeledFrames(selected.rows[known], selected.targets[known])
 
 
 def _has_mode(frames: Frames, rows: RowIndices, modes: tuple[str, ...]) -> npt.NDArray[np.bool_]:
@@ -103,7 +103,7 @@ def _has_mode(frames: Frames, rows: RowIndices, modes: tuple[str, ...]) -> npt.N
 
 
 READ_CHUNK = 16_384
-"""Frames read at a time while a pool is put on the device."""
+"""Number of frames read at a time while a pool is copied to the device."""
 
 
 class FramePool:
@@ -112,9 +112,9 @@ class FramePool:
     Args:
         frames: The stores.
         rows: int64 `(n,)`, the pool's rows.
-        device: Where batches are wanted.
+        device: Device of the batches.
         placement: `device`, `memory_map`, or `auto`: on an accelerator if they fill at most half of its free memory. On
-            the CPU `auto` is the memory map, which the page cache keeps at hand anyway.
+            the CPU `auto` is the memory map, which the page cache keeps in memory.
     """
 
     def __init__(
@@ -140,11 +140,11 @@ class FramePool:
 
     @property
     def index_device(self) -> torch.device:
-        """Where `take` wants its indices."""
+        """Device of the indices that `take` expects."""
         return torch.device("cpu") if self.pixels is None else self.device
 
     def take(self, index: Tensor) -> Tensor:
-        """Return uint8 `(n, size, size)` on the device for int64 `(n,)` places in the pool."""
+        """Return uint8 `(n, size, size)` on the device for int64 `(n,)` positions in the pool."""
         if self.pixels is not None:
             return self.pixels[index]
         return to_device(torch.from_numpy(self.frames.read(self.rows[index.numpy()])), self.device)
@@ -170,12 +170,12 @@ _ORDER_CHUNK = 4096  # items that a balanced order is drawn for at a time
 class FrameSampler:
     """Endless passes over `size` items, each in a new order.
 
-    A batch may run over the end of a pass, or be larger than the set: then items repeat within it.
+    A batch may cross the end of a pass, or be larger than the set: then items repeat within it.
 
     Args:
         size: Number of items, at least 1.
-        generator: Its own stream of chance.
-        device: Where the indices are wanted.
+        generator: The sampler's own random stream.
+        device: Device of the indices.
     """
 
     def __init__(self, size: int, generator: torch.Generator, device: torch.device) -> None:
@@ -192,7 +192,7 @@ class FrameSampler:
         return taken
 
     def _next_order(self) -> Tensor:
-        """Draw what follows the present order, int64 on the CPU."""
+        """Draw the next items, int64 on the CPU."""
         return torch.randperm(self.size, generator=self.generator)
 
     def state_dict(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class FrameSampler:
         return {"order": self.order.cpu(), "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the position of `state`."""
         self.order = state["order"].to(self.device)
         self.generator.set_state(state["generator"])
 
@@ -213,8 +213,8 @@ class BalancedFrameSampler(FrameSampler):
 
     Args:
         groups: Group of each item `(size,)`, 0 to the number of groups less one, each with an item.
-        generator: Its own stream of chance.
-        device: Where the indices are wanted.
+        generator: The sampler's own random stream.
+        device: Device of the indices.
     """
 
     def __init__(self, groups: npt.NDArray[np.int64], generator: torch.Generator, device: torch.device) -> None:
@@ -234,7 +234,7 @@ class BalancedFrameSampler(FrameSampler):
         return super().state_dict() | {"passes": [each.order for each in self.passes]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the position of `state`."""
         super().load_state_dict(state)
         for each, order in zip(self.passes, state["passes"], strict=True):
             each.order = order
@@ -247,7 +247,7 @@ def balance_groups(frames: Frames, rows: RowIndices, by: Balance, targets: RowIn
         frames: The stores, which know the hospital of each frame.
         rows: int64 `(n,)`, rows of the frames.
         by: What the batches are balanced by.
-        targets: int64 `(n,)`, class indices; needed where the view counts.
+        targets: int64 `(n,)`, class indices; needed to balance by view.
 
     Returns:
         int64 `(n,)`, 0 to the number of groups less one, each with a frame; all 0 for `none`.

@@ -39,8 +39,8 @@ class ProcessGroup:
     def rows(self, total: int) -> slice:
         """Return this process's rows of a batch of `total`, which the number of processes divides.
 
-        They are every `size`-th row, so that the first rows of all processes are the first rows of the whole batch, and
-        several batches set one behind the other are shared like each by itself.
+        They are every `size`-th row: the first rows of all processes are the first rows of the whole batch, and
+        concatenated batches are shared as each batch alone.
         """
         return slice(self.rank, total, self.size)
 
@@ -62,7 +62,7 @@ class ProcessGroup:
         if self.size == 1:
             return rows
         rows = rows.detach().contiguous()
-        # gloo knows no truth values
+        # gloo has no bool
         sent = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
         parts = [torch.empty_like(sent) for _ in range(self.size)]
         with _explain_lost_process():
@@ -77,17 +77,17 @@ class ProcessGroup:
                     distributed.broadcast(tensor, 0)
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process calls this."""
         self.sum(torch.zeros(1))
 
 
 @contextmanager
 def _explain_lost_process() -> Iterator[None]:
-    """Say plainly that another process is gone: it died, or did not answer in time."""
+    """Raise `RunError` if another process ended or did not answer in time."""
     try:
         yield
     except RuntimeError as error:
-        remedy = "See what it said; then run the same command again: the run goes on from its last checkpoint"
+        remedy = "Read its messages, then run the same command again: the run continues from its last checkpoint"
         raise RunError("another process of this run ended, or does not answer any more", remedy=remedy) from error
 
 
@@ -96,13 +96,13 @@ SINGLE = ProcessGroup()
 
 
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for the others before it takes them for dead."""
+"""How long a process waits for the others before it reports them as lost."""
 
 
 def join_process_group() -> ProcessGroup:
-    """Join the processes that torchrun started with this one; without torchrun, or for one process, there is nobody.
+    """Join the processes that torchrun started with this one; without torchrun return a group of one process.
 
-    They stay together until this process ends, over as many runs as it trains.
+    The group lasts until this process ends, for any number of runs.
 
     Raises:
         RunError: the others cannot be reached.
@@ -111,7 +111,7 @@ def join_process_group() -> ProcessGroup:
     if size == 1:
         return SINGLE
     try:
-        # Each kind of tensor goes its own way: graphics cards by NCCL, everything else by gloo.
+        # Tensors on graphics cards use NCCL, others gloo.
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         if not distributed.is_initialized():
             distributed.init_process_group(backend, timeout=TIMEOUT)
@@ -123,7 +123,7 @@ def join_process_group() -> ProcessGroup:
 
 
 def choose_device(name: str, group: ProcessGroup) -> torch.device:
-    """Return the device that a run asks for; of several processes on one machine each gets its own graphics card.
+    """Return the device of a run; each of several processes on one machine gets its own graphics card.
 
     Raises:
         ConfigError: no such device here, or fewer graphics cards than processes.

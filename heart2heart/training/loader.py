@@ -40,19 +40,19 @@ def _sampler(size: int, group: RowIndices | None, stream: torch.Generator, devic
 
 
 class TrainLoader:
-    """Yields batches, and knows where it stands.
+    """Yields batches; its position can be saved and restored.
 
     Attributes:
-        drawn: Places of the last batch's frames, by pool, over all processes.
+        drawn: Positions of the last batch's frames, by pool, over all processes.
 
     Args:
         config: The run's configuration.
-        data: What is learned from.
-        trainer: Says which views are needed.
-        device: Where batches are wanted.
+        data: The frames of the run.
+        trainer: Its algorithm names the views.
+        device: Device of the batches.
 
     Raises:
-        RunError: the method needs unlabeled frames and the pool is empty.
+        RunError: the algorithm needs unlabeled frames and the pool is empty.
         ConfigError: a batch that the processes cannot share evenly.
     """
 
@@ -68,11 +68,11 @@ class TrainLoader:
         self.augmentation_rng = seeded_generator(config.seed, "augmentation", device)
         stream = seeded_generator(config.seed, "labeled order", cpu)
         by = config.batch.balance
-        mine = None if by == "none" else balance_groups(data.frames, data.train.rows, by, data.train.targets)
-        self._groups = {"labeled": mine, "unlabeled": None}
-        self.samplers = {"labeled": _sampler(len(self.labeled), mine, stream, self.labeled.index_device)}
+        labeled_groups = None if by == "none" else balance_groups(data.frames, data.train.rows, by, data.train.targets)
+        self._groups = {"labeled": labeled_groups, "unlabeled": None}
+        self.samplers = {"labeled": _sampler(len(self.labeled), labeled_groups, stream, self.labeled.index_device)}
         self.unlabeled: FramePool | None = None
-        self.pool_parts: list[Tensor] = []  # places in the pool
+        self.pool_parts: list[Tensor] = []  # positions in the pool
         if trainer.needs_pool:
             if not len(data.unlabeled):
                 what = f"{trainer.algorithm.title} needs unlabeled frames, and the pool is empty"
@@ -86,11 +86,13 @@ class TrainLoader:
                 raise RunError(what, where=config.data.split, remedy="Ingest more unlabeled clips")
             if config.batch.balance_unlabeled != "none":
                 self._groups["unlabeled"] = balance_groups(data.frames, data.unlabeled, config.batch.balance_unlabeled)
-            theirs = self._groups["unlabeled"]
+            unlabeled_groups = self._groups["unlabeled"]
             shuffled = torch.randperm(count, generator=stream) if parts > 1 else torch.arange(count)
             for part, members in enumerate(shuffled.tensor_split(parts)):
-                inside = None if theirs is None else np.unique(theirs[members.numpy()], return_inverse=True)[1]
-                sampler = _sampler(len(members), inside, stream, self.unlabeled.index_device)
+                within = None
+                if unlabeled_groups is not None:
+                    within = np.unique(unlabeled_groups[members.numpy()], return_inverse=True)[1]
+                sampler = _sampler(len(members), within, stream, self.unlabeled.index_device)
                 self.samplers[f"unlabeled {part}"] = sampler
                 self.pool_parts.append(members.to(self.unlabeled.index_device))
 
@@ -98,53 +100,55 @@ class TrainLoader:
         """Return the frames of a batch by pool; the host waits for them."""
         pools = {"labeled": self.labeled.rows, "unlabeled": None if self.unlabeled is None else self.unlabeled.rows}
         table = self.labeled.frames.frames
-        found = {}
-        for name, places in drawn.items():
-            rows = pools[name]
+        names = {}
+        for pool, positions in drawn.items():
+            rows = pools[pool]
             assert rows is not None
-            where = pc.index_in(pa.array(rows[places.cpu().numpy()]), table["row"])
-            found[name] = table["frame"].take(where).to_pylist()
-        return found
+            table_index = pc.index_in(pa.array(rows[positions.cpu().numpy()]), table["row"])
+            names[pool] = table["frame"].take(table_index).to_pylist()
+        return names
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the run should know of its batches."""
-        asked = {"labeled": (self.labeled, self.config.batch.labeled)}
+        """Remarks on the batches, for `run.json`."""
+        requested = {"labeled": (self.labeled, self.config.batch.labeled)}
         if self.unlabeled is not None:
-            asked["unlabeled"] = (self.unlabeled, self.config.batch.unlabeled)
-        found = [
+            requested["unlabeled"] = (self.unlabeled, self.config.batch.unlabeled)
+        notes = [
             f"only {len(pool)} {name} frames, fewer than batch.{name}={count}: frames repeat within a batch"
-            for name, (pool, count) in asked.items()
+            for name, (pool, count) in requested.items()
             if len(pool) < count
         ]
         for name, group in self._groups.items():
             sizes = np.ones(1, np.int64) if group is None else np.bincount(group)
             if (often := sizes.max() / sizes.min()) > 1:
                 how = f"{name} frames of the smallest of {len(sizes)} balanced groups ({sizes.min()} frames)"
-                found.append(f"{how} are drawn {often:.1f} times as often as those of the largest")
-        return found
+                notes.append(f"{how} are drawn {often:.1f} times as often as those of the largest")
+        return notes
 
     @property
     def size(self) -> int:
-        """Frames a batch."""
+        """Number of frames of a batch."""
         return self.config.batch.labeled + (self.config.batch.unlabeled if self.unlabeled is not None else 0)
 
-    def next(self, number: int) -> AugmentedBatch:
-        """Return this process's rows of the batch of step `number`, augmented."""
-        world = self.trainer.group
+    def next(self, step_index: int) -> AugmentedBatch:
+        """Return this process's rows of the batch of a step, augmented."""
+        group = self.trainer.group
         index = self.samplers["labeled"].take(self.config.batch.labeled)
         self.drawn = {"labeled": index}
-        index = index[world.rows(len(index))]
+        index = index[group.rows(len(index))]
         targets = self.targets[to_device(index, self.device)]
         labeled = self.labeled.take(index)
-        unlabeled, places = labeled[:0], index[:0]
+        unlabeled, positions = labeled[:0], index[:0]
         if self.unlabeled is not None:
-            part = self.trainer.algorithm.pool_part(self.trainer.stage_of(number))
-            places = self.pool_parts[part][self.samplers[f"unlabeled {part}"].take(self.config.batch.unlabeled)]
-            self.drawn["unlabeled"] = places
-            places = places[world.rows(len(places))]
-            unlabeled = self.unlabeled.take(places)
-        return self.trainer.augment(labeled, targets, unlabeled, to_device(places, self.device), self.augmentation_rng)
+            part = self.trainer.algorithm.pool_part(self.trainer.stage_of(step_index))
+            positions = self.pool_parts[part][self.samplers[f"unlabeled {part}"].take(self.config.batch.unlabeled)]
+            self.drawn["unlabeled"] = positions
+            positions = positions[group.rows(len(positions))]
+            unlabeled = self.unlabeled.take(positions)
+        return self.trainer.augment(
+            labeled, targets, unlabeled, to_device(positions, self.device), self.augmentation_rng
+        )
 
     def _require_even_shares(self) -> None:
         size, frames = self.trainer.group.size, self.config.batch
@@ -155,27 +159,27 @@ class TrainLoader:
                 raise ConfigError(what, where=f"batch.{name}", remedy=f"Choose a multiple of {size}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where every sampler and stream stands."""
+        """Return the position of every sampler and random stream."""
         states = {name: sampler.state_dict() for name, sampler in self.samplers.items()}
         return {"samplers": states, "augmentation": self.augmentation_rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the position of `state`."""
         for name, sampler in self.samplers.items():
             sampler.load_state_dict(state["samplers"][name])
         self.augmentation_rng.set_state(state["augmentation"])
 
 
 NAMED_FRAMES = 3
-"""Frames of each pool that the message names."""
+"""Number of frames of each pool that the message names."""
 
 
 def diagnose_nonfinite(loader: TrainLoader, out: Path) -> Callable[[int, DrawnIndices], DivergedError]:
-    """Return what makes the error of a step whose loss is not finite.
+    """Return a function that makes the error of a step whose loss is not finite.
 
     Args:
-        loader: What knows the names of frames.
-        out: The run's folder, where `diverged.json` names the whole batch.
+        loader: Gives the names of the frames.
+        out: The run's folder, in which `diverged.json` lists the whole batch.
     """
 
     def error(step: int, drawn: DrawnIndices) -> DivergedError:

@@ -1,4 +1,4 @@
-"""Metrics: kept on the device between readings, and written one JSON line at a time."""
+"""Collects metrics on the device between readings, and writes them as JSON lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from heart2heart.utils import write_text
 
 MetricsRow = dict[str, float]
 DrawnIndices = Mapping[str, Tensor]
-"""Places of a batch's frames, by pool."""
+"""Positions of a batch's frames, by pool."""
 
 
 def divergence_error(step: int, drawn: DrawnIndices) -> DivergedError:
@@ -27,32 +27,32 @@ def divergence_error(step: int, drawn: DrawnIndices) -> DivergedError:
 
 
 class Meter:
-    """Collects the scalars of every step; reading them is the only time the host waits for the device.
+    """Collects the scalars of every step; the host waits for the device only when they are read.
 
     Args:
         on_nonfinite: Makes the error of a step whose loss is not finite.
     """
 
     def __init__(self, on_nonfinite: Callable[[int, DrawnIndices], DivergedError] = divergence_error) -> None:
-        self._blame = on_nonfinite
+        self._on_nonfinite = on_nonfinite
         self._batches: list[DrawnIndices] = []
         self._seen: dict[str, list[tuple[int, Tensor]]] = {}
 
     def add(self, metrics: Mapping[str, Tensor], drawn: DrawnIndices | None = None) -> None:
-        """Add one step's scalars and its batch; a stage of a method may lack scalars that another has."""
+        """Add one step's scalars and its batch; stages of an algorithm may have different scalars."""
         for name, value in metrics.items():
             self._seen.setdefault(name, []).append((len(self._batches), value.detach().float()))
         self._batches.append(drawn or {})
 
     def read(self, done: int, group: ProcessGroup = SINGLE) -> MetricsRow:
-        """Return the means since the last reading, each over the steps that had it, and start anew.
+        """Return the means since the last reading, each over the steps that have the scalar, and clear them.
 
         Args:
-            done: Steps finished in all.
-            group: Processes with more rows of each batch, over which the means go as well.
+            done: Number of steps done.
+            group: Processes that hold the other rows of each batch; the means are over all of them.
 
         Raises:
-            DivergedError: a loss was not finite; of the first such step.
+            DivergedError: a loss is not finite; the error names the first such step.
         """
         seen, batches = self._seen, self._batches
         self._seen, self._batches = {}, []
@@ -61,18 +61,18 @@ class Meter:
         parts = torch.split(flat, [len(values) for values in seen.values()])
         rows = dict(zip(seen, parts, strict=True))
         bad = [
-            place
+            position
             for name, values in seen.items()
-            for (place, _), finite in zip(values, rows[name].isfinite().tolist(), strict=True)
+            for (position, _), finite in zip(values, rows[name].isfinite().tolist(), strict=True)
             if name.startswith("loss") and not finite
         ]
         if bad:
-            raise self._blame(done - len(batches) + min(bad) + 1, batches[min(bad)])
+            raise self._on_nonfinite(done - len(batches) + min(bad) + 1, batches[min(bad)])
         return {name: float(row.mean()) for name, row in rows.items()}
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one line a reading or a validation.
+    """`metrics.jsonl`: one line for each reading or validation.
 
     Args:
         path: The file.
@@ -85,7 +85,7 @@ class MetricsLog:
         """Append one line.
 
         Raises:
-            NoSpaceError: the disk filled up; a line that was cut is dropped when the run goes on.
+            NoSpaceError: the disk is full; an incomplete line is dropped when the run is resumed.
         """
         assert all(math.isfinite(value) for value in line.values())
         try:
@@ -98,14 +98,14 @@ class MetricsLog:
             raise NoSpaceError("no space left on the disk", where=self.path, remedy=remedy) from error
 
     def truncate(self, step: int) -> None:
-        """Drop what was written after `step`, and a line that was being written when the process died."""
+        """Drop the lines after `step`, and an incomplete last line."""
         kept = [line for line in self.read() if line["step"] <= step]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def read(self) -> list[MetricsRow]:
-        """Return all whole lines."""
+        """Return all complete lines."""
         if not self.path.exists():
             return []
-        # Only the last line can be torn: it lacks its newline.
+        # Only the last line can be incomplete: it lacks its newline.
         whole, _, _ = self.path.read_text(encoding="utf-8").rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]

@@ -18,7 +18,7 @@ from heart2heart.training.batch_norm import no_bn_update
 from heart2heart.training.config import Precision
 
 COMPILE_MIN_STEPS = 5_000
-"""Steps from which compiling the network pays: it takes minutes, and spares a part of every step."""
+"""Steps from which compiling the network pays: it takes minutes, and makes every step faster."""
 
 
 def place_network(network: nn.Module, device: torch.device) -> nn.Module:
@@ -31,15 +31,15 @@ def place_network(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 class Forward(nn.Module):
-    """Calls a network in the run's precision and gives back logits of full precision.
+    """Calls a network in the run's precision and returns logits of full precision.
 
     Args:
         network: The network; its own parameters stay as they are.
         precision: `auto` is bfloat16 on an accelerator that has it, and float32 elsewhere.
-        compiled: Compile the network, for each shape that it meets; where that fails it is called as it is.
+        compiled: Compile the network for each input shape; if compiling fails, the network runs uncompiled.
 
     Attributes:
-        note: Why the network is not compiled though it should be.
+        note: Why the network is not compiled although `compiled` was set; None otherwise.
     """
 
     def __init__(self, network: nn.Module, precision: Precision = "auto", *, compiled: bool = False) -> None:
@@ -69,7 +69,7 @@ class Forward(nn.Module):
 
                 if not isinstance(error, TorchDynamoException):
                     raise
-                # It failed before anything was computed.
+                # Compiling failed before anything was computed.
                 self.note = f"not compiled: {str(error).splitlines()[0].split(':')[0]}"
                 self._compiled = None
         logits: Tensor = self.network(frames)
@@ -77,7 +77,7 @@ class Forward(nn.Module):
 
     @contextmanager
     def uncompiled(self) -> Iterator[None]:
-        """Call the network as it is: a compiled one does not take other weights, nor forward-mode derivatives."""
+        """Context without compilation, under which other weights and forward-mode derivatives fail."""
         compiled, self._compiled = self._compiled, None
         try:
             yield
@@ -86,7 +86,7 @@ class Forward(nn.Module):
 
     @contextmanager
     def full_precision(self) -> Iterator[None]:
-        """Call the network in its own precision: forward-mode derivatives of convolutions fail under autocast."""
+        """Context without autocast, under which forward-mode derivatives of convolutions fail."""
         low, self.autocast = self.autocast, False
         try:
             yield
@@ -95,7 +95,7 @@ class Forward(nn.Module):
 
 
 class JointForward:
-    """Passes several batches through the network as one, so that batch normalisation sees them together.
+    """Passes several batches through the network as one, so that they share batch statistics.
 
     Called with one of those very tensors it answers from the joint pass; any other tensor gets a pass of its own. The
     answers share one graph.
@@ -125,29 +125,29 @@ _WEIGHT_PREFIX = "network."  # what `Forward` puts before the names of the netwo
 def build_model_access(
     model: Forward, average: Forward, classes: int, joint: Sequence[Tensor], *, update_bn: bool = True
 ) -> ModelAccess:
-    """Return the network's faces for one step.
+    """Return the forms of the network that an algorithm may call in one step.
 
     Args:
         model: The network in training.
         average: Its average, in evaluation mode.
-        classes: Number of classes; what lies behind them are the method's own outputs.
-        joint: Batches that pass through the network as one; none for a pass each.
-        update_bn: Whether batch normalisation records what passes in training.
+        classes: Number of classes; outputs after them are the algorithm's extra outputs.
+        joint: Batches that pass through the network as one; empty for separate passes.
+        update_bn: Whether batch normalisation updates its running statistics in training.
     """
 
-    def quiet(frames: Tensor) -> Tensor:
+    def no_update_outputs(frames: Tensor) -> Tensor:
         with no_bn_update(model):
             logits: Tensor = model(frames)
         return logits
 
-    outputs: NetworkFunction = JointForward(model, joint) if joint else model if update_bn else quiet
+    outputs: NetworkFunction = JointForward(model, joint) if joint else model if update_bn else no_update_outputs
 
     @torch.no_grad()
     def averaged(frames: Tensor) -> Tensor:
         logits: Tensor = average(frames)
         return logits
 
-    def virtual_outputs(weights: Mapping[str, Tensor]) -> NetworkFunction:
+    def functional_outputs(weights: Mapping[str, Tensor]) -> NetworkFunction:
         named = {_WEIGHT_PREFIX + name: value for name, value in weights.items()}
 
         def call(frames: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def build_model_access(
 
         return call
 
-    def frozen(weights: Mapping[str, Tensor]) -> NetworkFunction:
+    def teacher(weights: Mapping[str, Tensor]) -> NetworkFunction:
         named = {_WEIGHT_PREFIX + name: value for name, value in weights.items()}
 
         @torch.no_grad()
@@ -168,31 +168,31 @@ def build_model_access(
 
         return _class_outputs(call, classes)
 
-    guesses: dict[int, tuple[Tensor, Tensor]] = {}
-    first = _class_outputs(outputs, classes)
+    cached_logits: dict[int, tuple[Tensor, Tensor]] = {}
+    class_logits = _class_outputs(outputs, classes)
 
     def train(frames: Tensor) -> Tensor:
-        logits = first(frames)
+        logits = class_logits(frames)
         if not torch.is_grad_enabled():
-            guesses[id(frames)] = (frames, logits)  # the frames are kept so that no other tensor takes their place
+            cached_logits[id(frames)] = (frames, logits)  # kept, so that no other tensor gets the same id
         return logits
 
     return ModelAccess(
         train=train,
-        no_bn_update=_class_outputs(quiet, classes),
+        no_bn_update=_class_outputs(no_update_outputs, classes),
         ema=_class_outputs(averaged, classes),
         outputs=outputs,
-        functional=lambda weights: _class_outputs(virtual_outputs(weights), classes),
-        functional_outputs=virtual_outputs,
-        teacher=frozen,
+        functional=lambda weights: _class_outputs(functional_outputs(weights), classes),
+        functional_outputs=functional_outputs,
+        teacher=teacher,
         full_precision=model.full_precision,
         weights=dict(model.network.named_parameters()),
-        cached_logits=guesses,
+        cached_logits=cached_logits,
     )
 
 
 def _class_outputs(network: Callable[[Tensor], Tensor], classes: int) -> NetworkFunction:
-    """Return the network without the outputs behind those of the classes."""
+    """Return the network without the outputs after those of the classes."""
     return lambda frames: network(frames)[:, :classes]
 
 

@@ -19,7 +19,7 @@ from heart2heart.training.distributed import ProcessGroup
 
 
 def flat_gradient(loss: Tensor, parameters: Sequence[Tensor], *, retain_graph: bool = False) -> Tensor:
-    """Return the gradient of `loss` over all parameters as one vector; zero where a parameter has no part in it."""
+    """Return the gradient of `loss` over all parameters as one vector; zero for those without effect."""
     gradients = torch.autograd.grad(
         loss, parameters, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
     )
@@ -29,7 +29,7 @@ def flat_gradient(loss: Tensor, parameters: Sequence[Tensor], *, retain_graph: b
 
 
 def assign_gradient(parameters: Sequence[nn.Parameter], flat: Tensor) -> None:
-    """Make `flat` the `.grad` of the parameters, for the optimiser; nothing is copied."""
+    """Set `.grad` of each parameter to its part of `flat`, without a copy."""
     for parameter, view in zip(parameters, unflatten(flat, parameters), strict=True):
         parameter.grad = view
 
@@ -49,7 +49,7 @@ def virtual_step(loss: Tensor, weights: Mapping[str, Tensor], lr: float, group: 
     Args:
         loss: Scalar with its graph; averaged over the processes.
         weights: The leaves that it depends on, by name.
-        lr: The step's size.
+        lr: Step size.
         group: The processes.
     """
     direction = gradient_by_name(loss, weights, group)
@@ -79,7 +79,7 @@ class ScheduleConfig(Config):
     """The learning rate over the run."""
 
     name: Literal["cosine", "fixed"] = "cosine"
-    """`cosine` is lr * cos(7 pi/16 * step/cycle), without warm-up; `fixed` keeps it."""
+    """`cosine` is lr * cos(7 pi/16 * step/cycle), without warm-up; `fixed` is constant."""
     cycle: int | None = Field(None, ge=1)
     """Steps of the cosine's cycle; null is the run's length. The authors' code always has 1048576."""
 
@@ -88,9 +88,9 @@ class UnlabeledWeightConfig(Config):
     """The weight of the unlabeled loss (lambda_u)."""
 
     value: float = Field(1.0, ge=0)
-    """The weight, once ramped up."""
+    """The weight after the ramp."""
     ramp: int = Field(0, ge=0)
-    """Steps over which it rises linearly from zero; 0 starts at the full weight."""
+    """Steps over which the weight rises linearly from zero; 0 starts at the full weight."""
 
 
 def build_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
@@ -138,7 +138,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the network's present weights."""
+        """Update the average with the network's present weights."""
         torch._foreach_lerp_(self._averages, self._parameters, 1 - self.decay)
         if self._buffers:
             torch._foreach_copy_(self._copies, self._buffers)
@@ -148,5 +148,5 @@ class Ema:
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take averaged weights back."""
+        """Restore averaged weights."""
         self.network.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""The run's folder: what is in it, and that a resumed run is the run that was begun."""
+"""The folder of a run: its content, and the check that a resumed run has the same configuration."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ RECORDED_PACKAGES = ("heart2heart", "torch", "monai", "numpy", "albumentations")
 
 RUN_SCHEMA_VERSION = 1
 
-# Where data lies, where a run computes and who is told may change between two sittings; what it computes may not. The
-# data are held by the split's hash, which covers the pixels.
+# Paths, device and trackers may change when a run is resumed; settings that change its result may not. The split's hash
+# covers the pixels of the data.
 CHANGEABLE_KEYS = ("data.stores", "data.split", "device", "trackers", "mlflow_file")
 
 
@@ -68,7 +68,7 @@ class RunDirectory:
     Attributes:
         path: Its folder.
         config: The resolved configuration.
-        record: What `run.json` says.
+        record: The content of `run.json`.
     """
 
     path: Path
@@ -77,12 +77,12 @@ class RunDirectory:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The checkpoint that a stopped run goes on from."""
+        """The checkpoint from which a stopped run is resumed."""
         return self.path / "checkpoints" / "last.pt"
 
     @property
     def best_checkpoint(self) -> Path:
-        """The selected weights; there once the run is finished."""
+        """The selected weights; the file exists once the run is finished."""
         return self.path / "checkpoints" / "best.pt"
 
     @property
@@ -100,8 +100,8 @@ class RunDirectory:
         """
         path = Path(path)
         content = read_json(path / "run.json", what="training run")
-        made = dict(content.get("versions", {})).get("heart2heart", "another version")
-        remedy = f"Read it with heart2heart {made}, or train anew in another folder"
+        writer = dict(content.get("versions", {})).get("heart2heart", "another version")
+        remedy = f"Read it with heart2heart {writer}, or train anew in another folder"
         if content.get("schema_version") != RUN_SCHEMA_VERSION:
             raise RunError("this run's record is of another version", where=path / "run.json", remedy=remedy)
         try:
@@ -112,7 +112,7 @@ class RunDirectory:
 
     @classmethod
     def find(cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry) -> RunDirectory | None:
-        """Return the folder of this very run if it was begun, or None if the path is free for it.
+        """Return the folder of this run if it exists, or None if the path is free.
 
         Raises:
             ExistsError: the folder holds something else.
@@ -131,7 +131,7 @@ class RunDirectory:
     def create(
         cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry, notes: Sequence[str] = ()
     ) -> RunDirectory:
-        """Begin the folder of a run."""
+        """Create the folder of a run."""
         record = RunRecord(
             classes=split.classes,
             geometry=geometry.to_json(),
@@ -164,9 +164,9 @@ class RunDirectory:
 
 
 def differing_keys(one: TrainConfig, other: TrainConfig) -> list[str]:
-    """Return the keys by which two configurations compute something else, sorted."""
-    mine, theirs = (dict(flatten_config(each.model_dump(mode="json"))) for each in (one, other))
-    keys = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    """Return the keys whose values differ and change the result of a run, sorted."""
+    first, second = (dict(flatten_config(each.model_dump(mode="json"))) for each in (one, other))
+    keys = sorted(key for key in first.keys() | second.keys() if first.get(key) != second.get(key))
     return [key for key in keys if not any(_is_under(key, movable) for movable in CHANGEABLE_KEYS)]
 
 

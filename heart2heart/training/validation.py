@@ -13,11 +13,11 @@ from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.train_step import Trainer
 
 INFERENCE_BATCH = 256
-"""Frames a pass; fixed, so that the same frames give the same logits."""
+"""Frames per pass; fixed, so that the same frames give the same logits."""
 
 
 class PixelClassifier(nn.Module):
-    """A network with what comes before it: uint8 `(n, size, size)` to float32 logits `(n, classes)`."""
+    """A network with its normalisation: uint8 `(n, size, size)` to float32 logits `(n, classes)`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ def balanced_accuracy(logits: Tensor, targets: Tensor) -> float:
         logits: `(n, classes)`.
         targets: int64 `(n,)`, n at least 1.
     """
-    right = logits.argmax(-1) == targets
+    correct = logits.argmax(-1) == targets
     present = torch.bincount(targets).nonzero()
-    recalls = [right[targets == target].double().mean() for target in present]
+    recalls = [correct[targets == target].double().mean() for target in present]
     return float(torch.stack(recalls).mean())
 
 
@@ -54,10 +54,10 @@ class BestWeights:
     """The best weights so far, kept on the CPU and in every checkpoint, so that a resumed run selects the same.
 
     Attributes:
-        step: Step that they are of.
+        step: Step of these weights.
         score: Their balanced accuracy, 0 to 1.
         weights: By name; None before the first validation.
-        stale: Validations since.
+        stale: Number of validations since.
     """
 
     step: int = 0
@@ -66,7 +66,7 @@ class BestWeights:
     stale: int = 0
 
     def update(self, step: int, score: float, network: nn.Module) -> None:
-        """Take the weights if they are better; of equals the first stays."""
+        """Keep the weights if they are better; of equal ones the first is kept."""
         if score <= self.score:
             self.stale += 1
             return
@@ -78,9 +78,9 @@ class Validator:
     """The labeled validation frames of the source hospitals.
 
     Args:
-        data: What is learned from.
+        data: The frames of the run.
         trainer: Its averaged weights are scored.
-        device: Where.
+        device: Device of the validation.
     """
 
     def __init__(self, data: TrainData, trainer: Trainer, device: torch.device) -> None:
@@ -93,8 +93,8 @@ class Validator:
         """Return the balanced accuracy of the averaged weights, 0 to 1; the processes share the frames."""
         logits = torch.zeros(len(self.pool), self.classes, device=self.device)
         parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
-        # Whole batches, so that the same frames give the same logits however many processes there are.
-        for number in range(self.group.rank, len(parts), self.group.size):
-            start = number * INFERENCE_BATCH
-            logits[start : start + INFERENCE_BATCH] = infer(self.network, self.pool.take(parts[number]))
+        # Whole batches, so that the same frames give the same logits for any number of processes.
+        for batch_index in range(self.group.rank, len(parts), self.group.size):
+            start = batch_index * INFERENCE_BATCH
+            logits[start : start + INFERENCE_BATCH] = infer(self.network, self.pool.take(parts[batch_index]))
         return balanced_accuracy(self.group.sum(logits).cpu(), self.targets)
