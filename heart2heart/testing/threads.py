@@ -21,6 +21,7 @@ class _Exchange:
     """The tensors that threads exchange, by rank."""
 
     barrier: threading.Barrier
+    turn: threading.Lock = field(default_factory=threading.Lock)  # torch's forward mode is shared by threads
     tensors: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -48,10 +49,18 @@ class ThreadGroup(ProcessGroup):
 
     def _exchange_all(self, value: Tensor) -> list[Tensor]:
         self.exchange.tensors[self.rank] = value.detach().clone()
-        self.exchange.barrier.wait()
+        self._wait()
         values = [self.exchange.tensors[rank] for rank in range(self.size)]
-        self.exchange.barrier.wait()
+        self._wait()
         return values
+
+    def _wait(self) -> None:
+        """Wait for the other threads, which work meanwhile."""
+        self.exchange.turn.release()
+        try:
+            self.exchange.barrier.wait()
+        finally:
+            self.exchange.turn.acquire()
 
 
 def run_threads(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
@@ -62,8 +71,13 @@ def run_threads(size: int, work: Callable[[ProcessGroup], Result]) -> list[Resul
         work: Takes its process group. It builds its own network: threads share only what goes through the group.
     """
     exchange = _Exchange(threading.Barrier(size, timeout=60))
+
+    def work_in_turn(group: ProcessGroup) -> Result:
+        with exchange.turn:
+            return work(group)
+
     with ThreadPoolExecutor(size) as pool:
-        futures = [pool.submit(work, ThreadGroup(rank, size, exchange)) for rank in range(size)]
+        futures = [pool.submit(work_in_turn, ThreadGroup(rank, size, exchange)) for rank in range(size)]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         error = next((error for future in done if (error := future.exception()) is not None), None)
         if error is not None:
