@@ -180,7 +180,8 @@ def test_clips_are_linked_by_half_of_their_frames() -> None:
 
 def test_labels_of_clips_and_of_their_frames_count() -> None:
     first = label_event("c1", "PLAX")
-    events = [first, label_event("c2", "", answer="unusable"), label_event("c3", "A4C", frame="c3:0001"), label_event("c4", "A3C"),
+    events = [first, label_event("c2", "", answer="unusable"), label_event("c3", "A4C", frame="c3:0001"),
+            label_event("c4", "A3C"),
               label_event("c1", "", kind="retraction", answer="", retracts=first.identifier)]  # fmt: skip
     asked, target = labeled_clips(["c1", "c2", "c3", "c4", "c5"], SCORED_VIEWS, events)
     assert asked.tolist() == [False, True, True, True, False]

@@ -27,7 +27,8 @@ def make(
 ) -> Predictions:
     rows: list[dict[str, Any]] = [
         {
-            "run": run, "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{index:04d}", "index": index,
+            "run": run, "site": "A", "patient": "p", "study": "s", "clip": "c", "frame": f"c:{index:04d}",
+            "index": index,
             "mode": "b_mode", "quality": 0.5, "role": "test", "truth": "PLAX",
             "logits": [float(index + k) for k in range(width)], "image": b"png" if index == 0 else None,
         }

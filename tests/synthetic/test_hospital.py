@@ -125,6 +125,7 @@ def test_what_a_killed_run_left_behind_is_replaced(hospital: HospitalConfig, tmp
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    code = "import sys, heart2heart.synthetic; print([m for m in ('numpy', 'scipy', 'pydicom', 'PIL') if m in sys.modules])"
+    heavy = ("numpy", "scipy", "pydicom", "PIL")
+    code = f"import sys, heart2heart.synthetic; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
