@@ -138,7 +138,7 @@ def _train(
         directory.update(
             finished=True,
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-            group=group.size,
+            processes=group.size,
             notes=tuple(dict.fromkeys((*directory.record.notes, *trainer.notes))),
             parameters=sum(parameter.numel() for parameter in trainer.parameters),
             steps=state.step,
