@@ -1,9 +1,10 @@
 """Computes metrics and their intervals from predictions alone; imports no deep-learning library."""
 
-from heart2heart.evaluation.cross_split import evaluate_folds, read_folds, write_folds
-from heart2heart.evaluation.evaluate import evaluate_predictions, read_metrics, write_metrics
+from heart2heart.evaluation.cross_split import evaluate_folds
+from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.metrics_files import read_folds, read_metrics, write_folds, write_metrics
 
 __all__ = [
     "FoldMetrics",

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.context import EvaluationContext
 from heart2heart.evaluation.intervals import make_estimate, replicate, resample
 from heart2heart.evaluation.probabilities import brier_rows, classwise_ece, equal_mass_bins, nll_rows, reliability
 from heart2heart.evaluation.ranking import safe_divide

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import Aggregation
+from heart2heart.evaluation.aggregation import Aggregation, EvaluationContext
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.context import EvaluationContext
 from heart2heart.evaluation.cross_site import random_effects, worst_cell
 from heart2heart.evaluation.intervals import (
     FEW_CLUSTERS,

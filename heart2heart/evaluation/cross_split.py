@@ -6,34 +6,27 @@ A patient may test in several splits, so all splits of a hospital are measured o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.aggregation import Aggregation, aggregate
-from heart2heart.evaluation.checks import check_predictions
+from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.comparison import mean_over_views, seed_spread
-from heart2heart.evaluation.context import EvaluationContext
+from heart2heart.evaluation.comparison import seed_spread
 from heart2heart.evaluation.intervals import (
     CONFIDENCE,
     FEW_CLUSTERS,
     Resamples,
     bootstrap_p,
-    cluster_weights,
     combine_resamples,
     holm,
     make_estimate,
     not_estimable,
 )
-from heart2heart.evaluation.run_groups import RunGroup, extended, group_runs
-from heart2heart.evaluation.samples import SiteSample, read_samples
+from heart2heart.evaluation.run_groups import extended, group_runs
+from heart2heart.evaluation.split_sites import SiteOverSplits, check_splits, sites_over_splits
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.fold_metrics import (
-    FOLD_SCHEMA_VERSION,
     FoldComparison,
     FoldDifference,
     FoldMethod,
@@ -42,40 +35,7 @@ from heart2heart.schema.fold_metrics import (
 )
 from heart2heart.schema.metrics import SeedSpread
 from heart2heart.schema.predictions import Predictions
-from heart2heart.schema.reader import read_versioned
 from heart2heart.schema.site_metrics import Estimate
-from heart2heart.utils import write_json
-
-
-@dataclass(frozen=True)
-class _SiteInSplit:
-    """One hospital in one split."""
-
-    split: str
-    aggregation: Aggregation
-    present: list[int]
-
-
-@dataclass(frozen=True)
-class _SiteOverSplits:
-    """One hospital in all splits where it is held out, or in all where it is not."""
-
-    site: str
-    held_out: bool
-    parts: tuple[_SiteInSplit, ...]
-    n: int
-    clusters: int
-    why_not_estimable: str | None
-
-    def measure(self, methods: dict[str, RunGroup]) -> tuple[list[Floats], Resamples]:
-        """Return by split the value of each run, and the draws of the mean over splits of the mean over runs."""
-        found = [mean_over_views(part.aggregation, methods[part.split].runs, part.present) for part in self.parts]
-        share = [1 / len(found)] * len(found)
-        return [points for points, _ in found], combine_resamples([draws for _, draws in found], share, paired=True)
-
-    def estimate(self, value: float, draws: Resamples) -> Estimate:
-        """Build the estimate of a statistic over the splits."""
-        return make_estimate(value, draws, n=self.n, clusters=self.clusters, why_not_estimable=self.why_not_estimable)
 
 
 def evaluate_folds(
@@ -101,7 +61,7 @@ def evaluate_folds(
     """
     if replicates < 100:
         raise EvaluationError(f"{replicates} bootstrap replicates are too few", remedy="Use 10000, or at least 100")
-    splits = _check_splits(predictions)
+    splits = check_splits(predictions)
     first = predictions[0].provenance
     setting = EvaluationContext(first.classes, (), first.split.unit, seed, replicates, bca)
     by_split = [{m.label: m for m in group_runs(each.provenance.runs)} for each in predictions]
@@ -109,7 +69,7 @@ def evaluate_folds(
     bases = extended([by_split[0][label] for label in labels])
     if not labels:
         raise EvaluationError("no method was run on every split", remedy="Name evaluations of the same methods")
-    hospitals = _sites_over_splits(predictions, list(splits), setting, progress or NoProgress())
+    hospitals = sites_over_splits(predictions, list(splits), setting, progress or NoProgress())
     measured = {
         label: [site.measure({name: m[label] for name, m in zip(splits, by_split, strict=True)}) for site in hospitals]
         for label in labels
@@ -157,57 +117,8 @@ def comparison_pairs(methods: Sequence[FoldMethod]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _check_splits(predictions: Sequence[Predictions]) -> dict[str, str]:
-    """Return hash by name of the splits, or say why they cannot be taken together."""
-    splits: dict[str, str] = {}
-    for each in predictions:
-        check_predictions(each)
-        about = each.provenance
-        for name in ("classes", "geometry"):
-            if getattr(about, name) != getattr(predictions[0].provenance, name):
-                raise EvaluationError(f"predictions of different {name} cannot be taken together")
-        if about.split.unit != predictions[0].provenance.split.unit:
-            raise EvaluationError("predictions of splits by different units cannot be taken together")
-        if about.split.sha256 in splits.values():
-            what = "two predictions are of the same split"
-            raise EvaluationError(what, where=about.split.name, remedy="Evaluate runs of one split together")
-        name = about.split.name
-        splits[name if name not in splits else f"{name} ({about.split.sha256[:8]})"] = about.split.sha256
-    return splits
-
-
-def _sites_over_splits(
-    predictions: Sequence[Predictions], names: Sequence[str], setting: EvaluationContext, progress: Progress
-) -> list[_SiteOverSplits]:
-    groups: dict[tuple[str, bool], list[tuple[str, SiteSample]]] = {}
-    for name, each in zip(names, predictions, strict=True):
-        samples, _ = read_samples(each)
-        for info, sample in zip(each.provenance.sites, samples, strict=True):
-            if sample.scored.any():
-                groups.setdefault((info.site, info.held_out), []).append((name, sample))
-    found = []
-    # Where each hospital is left out in turn, all sources stand first, then all that are held out.
-    ordered = sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
-    for done, ((site, held_out), members) in enumerate(ordered, start=1):
-        owners = [sample.unit_names[sample.cluster[sample.scored]] for _, sample in members]
-        union = np.unique(np.concatenate(owners))
-        weights = cluster_weights(len(union), setting.replicates, setting.seed, site, "folds")
-        parts = []
-        for (name, sample), owner in zip(members, owners, strict=True):
-            scored = sample.scored
-            cluster = np.searchsorted(union, owner)
-            level = aggregate(sample.logits[:, scored], sample.truth[scored], cluster, weights, bca=setting.bca)
-            parts.append(_SiteInSplit(name, level, [int(label) for label in np.flatnonzero(level.view_counts)]))
-        reasons = (setting.why_not_estimable(part.aggregation, part.present) for part in parts)
-        blocked = next((reason for reason in reasons if reason), None)
-        n = sum(len(owner) for owner in owners)
-        found.append(_SiteOverSplits(site, held_out, tuple(parts), n, len(union), blocked))
-        progress.update(done, site)
-    return found
-
-
 def _summarise_method(
-    label: str, runs: int, hospitals: Sequence[_SiteOverSplits], measured: Sequence[tuple[list[Floats], Resamples]]
+    label: str, runs: int, hospitals: Sequence[SiteOverSplits], measured: Sequence[tuple[list[Floats], Resamples]]
 ) -> FoldMethod:
     sites = []
     for hospital, (points, draws) in zip(hospitals, measured, strict=True):
@@ -240,7 +151,7 @@ def _spread_within_splits(points: Sequence[Floats]) -> SeedSpread:
 
 
 def _held_out_mean(
-    hospitals: Sequence[_SiteOverSplits], values: Sequence[float], draws: Sequence[Resamples]
+    hospitals: Sequence[SiteOverSplits], values: Sequence[float], draws: Sequence[Resamples]
 ) -> Estimate:
     chosen = [place for place, hospital in enumerate(hospitals) if hospital.held_out]
     if not chosen:
@@ -260,7 +171,7 @@ def _held_out_mean(
 
 def _compare(
     labels: tuple[str, str],
-    hospitals: Sequence[_SiteOverSplits],
+    hospitals: Sequence[SiteOverSplits],
     measured: tuple[Sequence[tuple[list[Floats], Resamples]], Sequence[tuple[list[Floats], Resamples]]],
     seeds: tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]],
 ) -> FoldComparison:
@@ -291,32 +202,3 @@ def _compare(
         rows[place] = rows[place].model_copy(update={"p_holm": adjusted})
     held_out = _held_out_mean(hospitals, values, all_draws)
     return FoldComparison(reference=labels[0], candidate=labels[1], sites=tuple(rows), held_out=held_out)
-
-
-def write_folds(metrics: FoldMetrics, path: Path) -> None:
-    """Write `folds.json`, whole or not at all."""
-    write_json(path, metrics.model_dump(mode="json"))
-
-
-def read_folds(path: Path) -> FoldMetrics:
-    """Read a `folds.json`.
-
-    Raises:
-        MissingInputError: no such file.
-        EvaluationError: of another schema version, or not as docs/metrics.md describes it.
-    """
-    what = "folds.json"
-    return read_versioned(path, FoldMetrics, version=FOLD_SCHEMA_VERSION, what=what, verb="folds", upgrade=_upgrade)
-
-
-def _upgrade(content: dict[str, Any]) -> dict[str, Any] | None:
-    """Return version 1 in the layout of version 2: its titles alone say which method extends which."""
-    if content.get("schema_version") != 1:
-        return None
-    titles = [method["method"] for method in content["methods"]]
-    methods = []
-    for method in content["methods"]:
-        base = max((title for title in titles if method["method"].startswith(f"{title} + ")), key=len, default=None)
-        addition = method["method"].removeprefix(f"{base} + ") if base else None
-        methods.append({**method, "extends": base, "addition": addition})
-    return {**content, "schema_version": FOLD_SCHEMA_VERSION, "methods": methods}

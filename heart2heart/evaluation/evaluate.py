@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from heart2heart.errors import EvaluationError
+from heart2heart.evaluation.aggregation import KEPT_ON_VALIDATION, EvaluationContext
 from heart2heart.evaluation.calibration import ECE_BINS
 from heart2heart.evaluation.checks import check_predictions
 from heart2heart.evaluation.comparison import NO_SCORED_FRAME, compare, summarise
-from heart2heart.evaluation.context import KEPT_ON_VALIDATION, EvaluationContext
+from heart2heart.evaluation.confidence import frozen_threshold
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluation.label_shift import class_rates
 from heart2heart.evaluation.probabilities import TEMPERATURES, fit_temperature, log_probabilities
 from heart2heart.evaluation.run_groups import group_runs
 from heart2heart.evaluation.samples import ValidationSample, digest, read_samples
 from heart2heart.evaluation.scores import FittedOnValidation, empty_site, score_site
-from heart2heart.evaluation.selective import frozen_threshold
 from heart2heart.evaluation.sites import arrange, empty_summary
 from heart2heart.evaluation.subgroups import factor_levels
 from heart2heart.progress import NoProgress, Progress
-from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, RunMetrics, Temperature
+from heart2heart.schema.metrics import Metrics, RunMetrics
 from heart2heart.schema.predictions import Predictions
-from heart2heart.schema.reader import read_versioned
-from heart2heart.utils import write_json
+from heart2heart.schema.site_metrics import Temperature
 
 
 def evaluate_predictions(
@@ -123,19 +120,3 @@ def _temperature(fitted: FittedOnValidation, n: int) -> Temperature:
     if fitted.temperature is not None and not smallest * 1.01 < fitted.temperature < largest / 1.01:
         reason = "at the end of the range that is searched: the logits say too little, or validation is all right"
     return Temperature(value=fitted.temperature, n=n, reason=reason)
-
-
-def write_metrics(metrics: Metrics, path: Path) -> None:
-    """Write `metrics.json`, whole or not at all."""
-    write_json(path, metrics.to_json())
-
-
-def read_metrics(path: Path) -> Metrics:
-    """Read a `metrics.json`.
-
-    Raises:
-        MissingInputError: no such file.
-        StoreError: not JSON.
-        EvaluationError: of another schema version, or not as docs/metrics.md describes it.
-    """
-    return read_versioned(path, Metrics, version=SCHEMA_VERSION, what="metrics file", verb="evaluate")

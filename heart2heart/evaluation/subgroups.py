@@ -1,4 +1,4 @@
-"""Accuracy by maker, mode, quality, sex and age."""
+"""Accuracy on parts of the test frames: by manufacturer, mode, quality, sex and age, and on altered frames (shortcut probes)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import aggregate
+from heart2heart.evaluation.aggregation import EvaluationContext, aggregate
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.context import EvaluationContext
-from heart2heart.evaluation.intervals import make_estimate
+from heart2heart.evaluation.intervals import combine_resamples, make_estimate
 from heart2heart.evaluation.samples import SiteSample
 from heart2heart.evaluation.sites import ScoredSite
-from heart2heart.schema.site_metrics import Stratum
+from heart2heart.schema.site_metrics import Probe, Stratum
 
 
 def factor_levels(samples: Sequence[SiteSample]) -> dict[str, list[str]]:
@@ -55,4 +54,35 @@ def score_strata(
             )
             views = tuple(setting.classes[label] for label in present)
             found.append(Stratum(factor=factor, level=name, views=views, balanced_accuracy=value))
+    return tuple(found)
+
+
+def score_probes(site: ScoredSite, run: int, setting: EvaluationContext) -> tuple[Probe, ...]:
+    """Score run number `run` on every kind of altered frames that was predicted at the site."""
+    sample = site.sample
+    place = np.full(len(sample.truth), -1)
+    place[sample.scored] = np.arange(len(site.truth))
+    found = []
+    for alteration, altered in sample.altered.items():
+        rows = place[np.searchsorted(sample.frame, altered.frame)]
+        truth, cluster = site.truth[rows], site.cluster[rows]
+        logits = np.stack([altered.logits[run], sample.logits[run, sample.scored][rows]])
+        level = aggregate(logits, truth, cluster, site.frames.weights, bca=setting.bca)
+        present = [int(label) for label in np.flatnonzero(level.view_counts)]
+        values = level.point[:, present].mean(1)
+        draws = [draw.mean_over(present) for draw in level.draws]
+        blocked, clusters = setting.why_not_estimable(level, present), len(np.unique(cluster))
+        change = combine_resamples(draws, [1, -1], paired=True)
+        found.append(
+            Probe(
+                alteration=alteration,
+                balanced_accuracy=make_estimate(
+                    float(values[0]), draws[0], n=len(rows), clusters=clusters, why_not_estimable=blocked
+                ),
+                change=make_estimate(
+                    float(values[0] - values[1]), change, n=len(rows), clusters=clusters, why_not_estimable=blocked
+                ),
+                chance=1 / len(present),
+            )
+        )
     return tuple(found)

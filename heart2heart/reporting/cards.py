@@ -9,7 +9,7 @@ from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, difference_b
 from heart2heart.reporting.numbers import interval, percent
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
-    Finding,
+    Verdict,
     at_chance,
     caution,
     compare_headline,
@@ -27,7 +27,7 @@ class SiteCard:
     """One held-out hospital on the first screen."""
 
     site: str
-    verdict: Finding
+    verdict: Verdict
     accuracy: str
     interval: str
     patients: int

@@ -8,7 +8,7 @@ from functools import partial
 
 from heart2heart.reporting.curves import label_shift_bars, reliability_figure, risk_coverage_figure
 from heart2heart.reporting.forest import ForestLine, ForestRow, rows_figure
-from heart2heart.reporting.inclusion_flow import readable
+from heart2heart.reporting.participants import readable
 from heart2heart.schema.metrics import MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics, Stratum
 

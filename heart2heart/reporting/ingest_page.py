@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heart2heart.reporting.inclusion_flow import FlowStep, readable
+from heart2heart.reporting.participants import FlowStep, readable
 from heart2heart.reporting.writer import render
 from heart2heart.schema.status import StatusCode
 from heart2heart.utils import write_text

@@ -11,11 +11,10 @@ from heart2heart.reporting.checklist import SECTIONS
 from heart2heart.reporting.claim import claim
 from heart2heart.reporting.cross_split import cross_split
 from heart2heart.reporting.curves import learning_figures
-from heart2heart.reporting.demographics import demographics
 from heart2heart.reporting.figures import InspectedRun
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
 from heart2heart.reporting.gallery import RULE, choose_tiles
-from heart2heart.reporting.inclusion_flow import inclusion_flow, label_vocabularies
+from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
 from heart2heart.reporting.sentences import headline, limitations
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES

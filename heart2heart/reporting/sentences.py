@@ -18,7 +18,7 @@ from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verdict:
     """One of a fixed set of findings about an estimate.
 
     Attributes:
@@ -32,15 +32,15 @@ class Finding:
     text: str
 
 
-def judge_transfer(gap: Estimate) -> Finding:
+def judge_transfer(gap: Estimate) -> Verdict:
     """Judge the loss from the source to a hospital (positive: a loss) by its interval."""
     if gap.low is None or gap.high is None:
-        return Finding("unknown", "?", "Cannot be judged")
+        return Verdict("unknown", "?", "Cannot be judged")
     if gap.low > 0:
-        return Finding("worse", "▼", "Loses accuracy")
+        return Verdict("worse", "▼", "Loses accuracy")
     if gap.high < 0:
-        return Finding("better", "▲", "Higher than at the source")
-    return Finding("open", "●", "No loss shown")
+        return Verdict("better", "▲", "Higher than at the source")
+    return Verdict("open", "●", "No loss shown")
 
 
 def describe_gap(gap: Estimate) -> str:
@@ -60,15 +60,15 @@ def describe_gap(gap: Estimate) -> str:
     )
 
 
-def judge_difference(found: Estimate) -> Finding:
+def judge_difference(found: Estimate) -> Verdict:
     """Judge a paired difference (positive: in favour of the candidate) by its interval."""
     if found.low is None or found.high is None:
-        return Finding("unknown", "?", "Cannot be judged")
+        return Verdict("unknown", "?", "Cannot be judged")
     if found.low > 0:
-        return Finding("better", "▲", "Better")
+        return Verdict("better", "▲", "Better")
     if found.high < 0:
-        return Finding("worse", "▼", "Worse")
-    return Finding("open", "●", "No difference shown")
+        return Verdict("worse", "▼", "Worse")
+    return Verdict("open", "●", "No difference shown")
 
 
 def describe_difference(found: Estimate, p_holm: float | None, hospitals: int) -> str:
@@ -190,7 +190,7 @@ def compare_headline(comparison: Comparison) -> str:
     return f"Against “{comparison.reference}”, “{comparison.candidate}” is {'; '.join(parts)}."
 
 
-NOT_ABOVE_CHANCE = Finding("worse", "▼", "Not shown to beat guessing")
+NOT_ABOVE_CHANCE = Verdict("worse", "▼", "Not shown to beat guessing")
 
 
 def chance_baseline(site: SiteSummary, metrics: Metrics) -> float:

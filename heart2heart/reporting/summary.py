@@ -11,7 +11,7 @@ from heart2heart.evaluation.cross_site import FEWEST_SITES
 from heart2heart.reporting.numbers import interval, join_words, percent, plural, points
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
-    Finding,
+    Verdict,
     at_chance,
     compare_headline,
     describe_failures,
@@ -31,7 +31,7 @@ class SummarySection:
     """One question of the first screen and what is said to it."""
 
     question: str
-    verdict: Finding
+    verdict: Verdict
     sentences: tuple[str, ...]
 
 
@@ -51,7 +51,7 @@ def summary(
         SummarySection("How sure are we?", _certainty(method, metrics), tuple(_certainty_sentences(method, metrics))),
         SummarySection(
             "Where does it fail?",
-            Finding("unknown", "✗", "Look here first"),
+            Verdict("unknown", "✗", "Look here first"),
             tuple(_failure_sentences(method, run, metrics)),
         ),
     ]
@@ -62,14 +62,14 @@ def summary(
     return tuple(found)
 
 
-def _better(final: Comparison) -> Finding:
+def _better(final: Comparison) -> Verdict:
     kinds = [judge_difference(site.difference).kind for site in final.sites]
     better, worse, of = kinds.count("better"), kinds.count("worse"), plural(len(kinds), "hospital")
     if better and worse:
-        return Finding("open", "●", f"Better at {better}, worse at {worse} of {of}")
+        return Verdict("open", "●", f"Better at {better}, worse at {worse} of {of}")
     if better:
-        return Finding("better", "▲", f"At {better} of {of}")
-    return Finding("worse", "▼", f"No: worse at {worse} of {of}") if worse else Finding("open", "●", "Not shown")
+        return Verdict("better", "▲", f"At {better} of {of}")
+    return Verdict("worse", "▼", f"No: worse at {worse} of {of}") if worse else Verdict("open", "●", "Not shown")
 
 
 def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
@@ -87,7 +87,7 @@ def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
     return [f"Balanced accuracy at {'; at '.join(numbers)}.", *said]
 
 
-def _overall(method: MethodMetrics, metrics: Metrics) -> Finding:
+def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
     kinds = [judge_transfer(gap.gap).kind for gap in method.generalisation.gaps]
     weak = at_chance(method, metrics)
     chance = sum(gap.site in weak for gap in method.generalisation.gaps)
@@ -99,23 +99,23 @@ def _overall(method: MethodMetrics, metrics: Metrics) -> Finding:
         )
     worse = kinds.count("worse")
     if not kinds or set(kinds) == {"unknown"}:
-        return Finding("unknown", "?", "Cannot be judged")
+        return Verdict("unknown", "?", "Cannot be judged")
     if worse == len(kinds):
-        return Finding("worse", "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
+        return Verdict("worse", "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
     if worse:
-        return Finding("worse", "▼", f"Loses accuracy at {worse} of {len(kinds)}")
-    return Finding("open", "●", "No loss shown")
+        return Verdict("worse", "▼", f"Loses accuracy at {worse} of {len(kinds)}")
+    return Verdict("open", "●", "No loss shown")
 
 
-def _certainty(method: MethodMetrics, metrics: Metrics) -> Finding:
+def _certainty(method: MethodMetrics, metrics: Metrics) -> Verdict:
     if metrics.synthetic:
-        return Finding("worse", "!", "Synthetic data")
+        return Verdict("worse", "!", "Synthetic data")
     scored = [site for site in metrics.sites if site.held_out and site.frames]
     if any(site.clusters < metrics.few_clusters_below for site in scored):
-        return Finding("open", "!", f"Few {metrics.unit}s")
+        return Verdict("open", "!", f"Few {metrics.unit}s")
     if len(method.runs) == 1:
-        return Finding("open", "!", "Trained once")
-    return Finding("better", "✓", "As sure as the intervals say")
+        return Verdict("open", "!", "Trained once")
+    return Verdict("better", "✓", "As sure as the intervals say")
 
 
 def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:

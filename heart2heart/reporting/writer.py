@@ -7,7 +7,7 @@ from typing import Any
 
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.samples import digest
-from heart2heart.reporting import inclusion_flow, numbers
+from heart2heart.reporting import numbers, participants
 from heart2heart.reporting.page import report_content
 from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
@@ -81,9 +81,9 @@ def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
         numbers.decimal,
         numbers.p_value,
         numbers.join_words,
-        inclusion_flow.readable,
-        inclusion_flow.dates,
-        inclusion_flow.join_or_not_reported,
+        participants.readable,
+        participants.dates,
+        participants.join_or_not_reported,
     ):
         environment.filters[function.__name__] = function
     environment.globals["plural"] = numbers.plural
