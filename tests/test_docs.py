@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from heart2heart.api import configuration_sections
 from heart2heart.cli import configuration, reference
 from heart2heart.cli.reference import verbs
 from heart2heart.config import Config

@@ -15,7 +15,7 @@ from heart2heart.api.datasets import dataset_catalogue
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the data set lies.")]
 StoreOption = Annotated[Path, typer.Option(help="Frame store; made on first use.")]
 LabelsOption = Annotated[
-    Path | None, typer.Option("--labels", help="Label book (SQLite) for its labels. Default: STORE.labels.db")
+    Path | None, typer.Option("--labels", help="Label store (SQLite) for its labels. Default: STORE.labels.db")
 ]
 SizeOption = Annotated[int, typer.Option(help="Side of the square frames, pixels.")]
 FramesOption = Annotated[str, typer.Option(help="Frames to keep of a sequence: all, every:N, even:K or ed_es:K.")]
@@ -54,8 +54,8 @@ class HelpByNameGroup(TyperGroup):
 
 source = typer.Typer(
     cls=HelpByNameGroup,
-    help="Add a public data set, which you have on disk, to a frame store. `source --help NAME` says where and under "
-    "which licence it is had; nothing is ever downloaded.",
+    help="Add a public data set, which you have on disk, to a frame store. `source --help NAME` gives its "
+    "address and licence. Nothing is downloaded.",
     no_args_is_help=True,
 )
 

@@ -14,7 +14,7 @@ from heart2heart.testing.algorithm_checks import check_processes, check_unlabele
 from heart2heart.training.algorithms import ALGORITHMS, Algorithm, AlgorithmLoss, FixMatch, StepContext, ViewName
 
 OWN_TESTS = {"mixmatch", "temporal_ensembling", "noisy_student", "atso", "uasd"}
-"""Methods that mix the batch of all processes, or have a loss only once their memory is filled: their own tests do so."""
+"""Methods that mix the batch of all processes, or need a filled memory: their own tests check them."""
 STEPS: dict[str, dict[str, Any]] = {"mtcf": {"step": 20}}
 
 
