@@ -1,4 +1,4 @@
-"""Accuracy on parts of the test frames: by manufacturer, mode, quality, sex and age, and on altered frames (shortcut probes)."""
+"""Accuracy on parts of the test frames (manufacturer, mode, quality, sex, age) and on altered frames."""
 
 from __future__ import annotations
 

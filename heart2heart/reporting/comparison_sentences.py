@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, signed
 from heart2heart.reporting.sentences import Verdict, judge_difference
+from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.fold_metrics import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
 
@@ -92,10 +93,10 @@ def describe(comparison: FoldComparison) -> str:
     parts = [
         words.format(join_words(by_kind[kind]))
         for kind, words in (
-            ("better", "better at {}"),
-            ("worse", "worse at {}"),
-            ("open", "no difference shown at {}"),
-            ("unknown", "not comparable at {}"),
+            (VerdictKind.BETTER, "better at {}"),
+            (VerdictKind.WORSE, "worse at {}"),
+            (VerdictKind.OPEN, "no difference shown at {}"),
+            (VerdictKind.UNKNOWN, "not comparable at {}"),
         )
         if kind in by_kind
     ]
@@ -107,10 +108,10 @@ def describe(comparison: FoldComparison) -> str:
 
 
 def judge_corrected(found: Estimate, p_holm: float | None) -> Verdict:
-    """Judge a paired difference: shown only where it stands after Holm's correction."""
+    """Judge a paired difference: shown only where it remains after Holm's correction."""
     judged = judge_difference(found)
-    if judged.kind in ("better", "worse") and (p_holm is None or p_holm >= 0.05):
-        return Verdict("open", "●", "Not shown after correction")
+    if judged.kind in (VerdictKind.BETTER, "worse") and (p_holm is None or p_holm >= 0.05):
+        return Verdict(VerdictKind.OPEN, "●", "Not shown after correction")
     return judged
 
 

@@ -98,7 +98,8 @@ def forest(
             pixel = 1 / (width - right - 16)
             axes.plot([0, 1 + (right + 2) * pixel], [y, y], color=LINE, linewidth=0.8, clip_on=False,
                       transform=axes.get_yaxis_transform())  # fmt: skip
-            axes.text(0, heading, _shorten_title(block.title, block.note, width), fontsize=13, fontweight="bold", va="center",
+            title = _shorten_title(block.title, block.note, width)
+            axes.text(0, heading, title, fontsize=13, fontweight="bold", va="center",
                       transform=axes.get_yaxis_transform())  # fmt: skip
             axes.text(1 + (right + 2) * pixel, heading, block.note, fontsize=11, color=MUTED, va="center", ha="right",
                       transform=axes.get_yaxis_transform())  # fmt: skip

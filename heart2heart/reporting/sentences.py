@@ -1,7 +1,7 @@
-"""Sentences that follow from the numbers by rule: what an estimate shows, whether a model beats guessing, what limits a study.
+"""Writes the sentences of the report by rule: what an estimate shows, what beats guessing, what limits a study.
 
-The rules look at intervals only. An interval that excludes zero is said to; one that includes zero is never called
-"no difference": the sentence says how large a difference it still allows.
+The rules read intervals only. A sentence says whether the interval excludes zero. An interval that includes zero is
+never called "no difference": the sentence says how large a difference is still possible.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, points, signed
-from heart2heart.schema.enums import CheckStatus
+from heart2heart.schema.enums import CheckStatus, VerdictKind
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, SiteSummary
 from heart2heart.schema.predictions import Provenance
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
@@ -22,12 +22,12 @@ class Verdict:
     """One of a fixed set of findings about an estimate.
 
     Attributes:
-        kind: `worse`, `open`, `better` or `unknown`.
+        kind: What the interval shows.
         mark: A sign that is read without its colour.
         text: What it is called.
     """
 
-    kind: str
+    kind: VerdictKind
     mark: str
     text: str
 
@@ -35,12 +35,12 @@ class Verdict:
 def judge_transfer(gap: Estimate) -> Verdict:
     """Judge the loss from the source to a hospital (positive: a loss) by its interval."""
     if gap.low is None or gap.high is None:
-        return Verdict("unknown", "?", "Cannot be judged")
+        return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if gap.low > 0:
-        return Verdict("worse", "▼", "Loses accuracy")
+        return Verdict(VerdictKind.WORSE, "▼", "Loses accuracy")
     if gap.high < 0:
-        return Verdict("better", "▲", "Higher than at the source")
-    return Verdict("open", "●", "No loss shown")
+        return Verdict(VerdictKind.BETTER, "▲", "Higher than at the source")
+    return Verdict(VerdictKind.OPEN, "●", "No loss shown")
 
 
 def describe_gap(gap: Estimate) -> str:
@@ -63,12 +63,12 @@ def describe_gap(gap: Estimate) -> str:
 def judge_difference(found: Estimate) -> Verdict:
     """Judge a paired difference (positive: in favour of the candidate) by its interval."""
     if found.low is None or found.high is None:
-        return Verdict("unknown", "?", "Cannot be judged")
+        return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if found.low > 0:
-        return Verdict("better", "▲", "Better")
+        return Verdict(VerdictKind.BETTER, "▲", "Better")
     if found.high < 0:
-        return Verdict("worse", "▼", "Worse")
-    return Verdict("open", "●", "No difference shown")
+        return Verdict(VerdictKind.WORSE, "▼", "Worse")
+    return Verdict(VerdictKind.OPEN, "●", "No difference shown")
 
 
 def describe_difference(found: Estimate, p_holm: float | None, hospitals: int) -> str:
@@ -85,8 +85,8 @@ def describe_difference(found: Estimate, p_holm: float | None, hospitals: int) -
     if p_holm is None or hospitals < 2:
         return f"{text}."
     if p_holm < 0.05:
-        return f"{text}, and it still stands after correction for {hospitals} hospitals."
-    return f"{text}, but it does not stand after correction for {hospitals} hospitals."
+        return f"{text}, and it remains after correction for {hospitals} hospitals."
+    return f"{text}, but not after correction for {hospitals} hospitals."
 
 
 def describe_failures(site: SiteMetrics, classes: tuple[str, ...]) -> str:
@@ -132,24 +132,24 @@ def headline(
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
     unscored = [site.site for site in metrics.sites if site.held_out and site.site not in gaps]
     if not gaps:
-        return ["No held-out hospital has scored frames, so nothing can be said about carrying over."]
+        return ["No held-out hospital has scored frames, so the report cannot say how the model performs elsewhere."]
     origin = f"trained at {join_words(source)}" if source else "trained elsewhere"
     seen = (
-        f"that gave it no label. Unlabeled frames of other patients of {join_words(pooled)} were in its training pool, so "
-        "a hospital that gives it none may fare otherwise."
+        f"that gave it no label. Its training pool held unlabeled frames of other patients of {join_words(pooled)}. "
+        "Results may differ at a hospital that gives it no frames."
         if pooled
         else "that it had never seen."
     )
     text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} {seen}"]
-    kinds = {name: judge_transfer(gap).kind for name, gap in gaps.items()}
+    kinds: dict[str, str] = {name: judge_transfer(gap).kind for name, gap in gaps.items()}
     if weak:
         text.append(_no_better_than_guessing(weak, source))
-        kinds |= {name: "guessing" for name in weak if kinds.get(name) != "worse"}
+        kinds |= {name: "guessing" for name in weak if kinds.get(name) != VerdictKind.WORSE}
     for kind, sentence in (
-        ("worse", "At {} it is less accurate than at the source, and the interval excludes zero."),
-        ("open", "At {} no loss is shown, and none is ruled out."),
-        ("better", "At {} it is more accurate than at the source, and the interval excludes zero."),
-        ("unknown", "At {} the loss cannot be judged."),
+        (VerdictKind.WORSE, "At {} it is less accurate than at the source, and the interval excludes zero."),
+        (VerdictKind.OPEN, "At {} no loss is shown, and none is ruled out."),
+        (VerdictKind.BETTER, "At {} it is more accurate than at the source, and the interval excludes zero."),
+        (VerdictKind.UNKNOWN, "At {} the loss cannot be judged."),
     ):
         names = [name for name in gaps if kinds[name] == kind]
         if names:
@@ -179,10 +179,10 @@ def compare_headline(comparison: Comparison) -> str:
         by_kind.setdefault(judge_difference(site.difference).kind, []).append(site.site)
     parts = []
     for kind, words in (
-        ("better", "more accurate at {} ({} excludes zero)"),
-        ("worse", "less accurate at {} ({} excludes zero)"),
-        ("open", "not shown to differ at {} ({} includes zero)"),
-        ("unknown", "not comparable at {}"),
+        (VerdictKind.BETTER, "more accurate at {} ({} excludes zero)"),
+        (VerdictKind.WORSE, "less accurate at {} ({} excludes zero)"),
+        (VerdictKind.OPEN, "not shown to differ at {} ({} includes zero)"),
+        (VerdictKind.UNKNOWN, "not comparable at {}"),
     ):
         if kind in by_kind:
             sites = by_kind[kind]
@@ -190,7 +190,7 @@ def compare_headline(comparison: Comparison) -> str:
     return f"Against “{comparison.reference}”, “{comparison.candidate}” is {'; '.join(parts)}."
 
 
-NOT_ABOVE_CHANCE = Verdict("worse", "▼", "Not shown to beat guessing")
+NOT_ABOVE_CHANCE = Verdict(VerdictKind.WORSE, "▼", "Not shown to beat guessing")
 
 
 def chance_baseline(site: SiteSummary, metrics: Metrics) -> float:
@@ -216,19 +216,19 @@ def at_chance(method: MethodMetrics, metrics: Metrics) -> dict[str, float]:
 
 
 def limitations(metrics: Metrics, about: Provenance) -> list[str]:
-    """List what a reader must hold against these results."""
+    """List what limits these results."""
     found = []
     synthetic = [site.site for site in metrics.sites if site.synthetic]
     if synthetic:
         found.append(
-            f"The data of {join_words(synthetic)} are synthetic: simulated pictures, not patients. Nothing here says how "
-            "a model performs on real patients."
+            f"The data of {join_words(synthetic)} are synthetic: simulated pictures, not patients. These numbers "
+            "do not show how a model performs on real patients."
         )
     few = [site.site for site in metrics.sites if 0 < site.clusters < metrics.few_clusters_below]
     if few:
         found.append(
-            f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. Intervals there "
-            "are probably too narrow: in simulation, 95 % intervals over 15 held the truth in about 89 % of trials."
+            f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. Their "
+            "intervals are probably too narrow: in simulation, 95 % intervals over 15 held the truth in about 89 % of trials."
         )
     missing = {site.site: [v for v in metrics.classes if v not in site.views] for site in metrics.sites if site.frames}
     if any(missing.values()):

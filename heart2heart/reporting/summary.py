@@ -19,6 +19,7 @@ from heart2heart.reporting.sentences import (
     judge_difference,
     judge_transfer,
 )
+from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.site_metrics import SiteMetrics
 
@@ -51,7 +52,7 @@ def summary(
         SummarySection("How sure are we?", _certainty(method, metrics), tuple(_certainty_sentences(method, metrics))),
         SummarySection(
             "Where does it fail?",
-            Verdict("unknown", "✗", "Look here first"),
+            Verdict(VerdictKind.UNKNOWN, "✗", "Look here first"),
             tuple(_failure_sentences(method, run, metrics)),
         ),
     ]
@@ -64,12 +65,16 @@ def summary(
 
 def _better(final: Comparison) -> Verdict:
     kinds = [judge_difference(site.difference).kind for site in final.sites]
-    better, worse, of = kinds.count("better"), kinds.count("worse"), plural(len(kinds), "hospital")
+    better, worse, of = kinds.count(VerdictKind.BETTER), kinds.count(VerdictKind.WORSE), plural(len(kinds), "hospital")
     if better and worse:
-        return Verdict("open", "●", f"Better at {better}, worse at {worse} of {of}")
+        return Verdict(VerdictKind.OPEN, "●", f"Better at {better}, worse at {worse} of {of}")
     if better:
-        return Verdict("better", "▲", f"At {better} of {of}")
-    return Verdict("worse", "▼", f"No: worse at {worse} of {of}") if worse else Verdict("open", "●", "Not shown")
+        return Verdict(VerdictKind.BETTER, "▲", f"At {better} of {of}")
+    return (
+        Verdict(VerdictKind.WORSE, "▼", f"No: worse at {worse} of {of}")
+        if worse
+        else Verdict(VerdictKind.OPEN, "●", "Not shown")
+    )
 
 
 def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
@@ -97,25 +102,25 @@ def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
             if chance == len(kinds)
             else replace(NOT_ABOVE_CHANCE, text=f"{NOT_ABOVE_CHANCE.text} at {chance} of {len(kinds)}")
         )
-    worse = kinds.count("worse")
-    if not kinds or set(kinds) == {"unknown"}:
-        return Verdict("unknown", "?", "Cannot be judged")
+    worse = kinds.count(VerdictKind.WORSE)
+    if not kinds or set(kinds) == {VerdictKind.UNKNOWN}:
+        return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if worse == len(kinds):
-        return Verdict("worse", "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
+        return Verdict(VerdictKind.WORSE, "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
     if worse:
-        return Verdict("worse", "▼", f"Loses accuracy at {worse} of {len(kinds)}")
-    return Verdict("open", "●", "No loss shown")
+        return Verdict(VerdictKind.WORSE, "▼", f"Loses accuracy at {worse} of {len(kinds)}")
+    return Verdict(VerdictKind.OPEN, "●", "No loss shown")
 
 
 def _certainty(method: MethodMetrics, metrics: Metrics) -> Verdict:
     if metrics.synthetic:
-        return Verdict("worse", "!", "Synthetic data")
+        return Verdict(VerdictKind.WORSE, "!", "Synthetic data")
     scored = [site for site in metrics.sites if site.held_out and site.frames]
     if any(site.clusters < metrics.few_clusters_below for site in scored):
-        return Verdict("open", "!", f"Few {metrics.unit}s")
+        return Verdict(VerdictKind.OPEN, "!", f"Few {metrics.unit}s")
     if len(method.runs) == 1:
-        return Verdict("open", "!", "Trained once")
-    return Verdict("better", "✓", "As sure as the intervals say")
+        return Verdict(VerdictKind.OPEN, "!", "Trained once")
+    return Verdict(VerdictKind.BETTER, "✓", "As sure as the intervals say")
 
 
 def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
@@ -131,7 +136,8 @@ def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
     few = [name for name, site in held.items() if site.clusters < metrics.few_clusters_below]
     if few:
         said.append(
-            f"That is few at {join_words(few)} (below {metrics.few_clusters_below}): intervals there are probably too narrow."
+            f"That is few at {join_words(few)} (below {metrics.few_clusters_below}): "
+            "those intervals are probably too narrow."
         )
     widths = {
         found.site: found.balanced_accuracy.high - found.balanced_accuracy.low

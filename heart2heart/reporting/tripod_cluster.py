@@ -72,7 +72,9 @@ def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         ),
         ChecklistItem("7a", "Preparation: cleaning, harmonising, quality checks", prepared, "split"),
         ChecklistItem("7b", "How risk of bias was judged in each cluster"),
-        ChecklistItem("7c", "What differs from the development data", item_text("Makers: {}", facts.manufacturers), "tested"),
+        ChecklistItem(
+            "7c", "What differs from the development data", item_text("Makers: {}", facts.manufacturers), "tested"
+        ),
         ChecklistItem("7d", "How missing data were handled", _missing(metrics), "inclusion"),
     )
 

@@ -97,7 +97,7 @@ class FoldMetrics(Config):
     methods: tuple[FoldMethod, ...]
     """Every method that every split has."""
     comparisons: tuple[FoldComparison, ...]
-    """Each later method against the first; each combined method against its base method, as `VAT + Fix-A-Step` against `VAT`; the
-    two with the highest means over the held-out hospitals. No pair twice."""
+    """Each later method against the first; each combined method against its base method, as
+    `VAT + Fix-A-Step` against `VAT`; the two with the highest means over the held-out hospitals. No pair twice."""
     left_out: tuple[str, ...]
     """Methods that some split does not have, and that are therefore not summarised."""

@@ -1,4 +1,4 @@
-"""Read a file of metrics of the schema version that this code knows."""
+"""Reads and writes `metrics.json` and `folds.json`."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def test_carry_over(gap: Estimate, kind: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("found", "p_holm", "kind", "said"),
     [
-        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, and it still stands after correction for 3 hospitals."),
-        (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but it does not stand after correction"),
+        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, and it remains after correction for 3 hospitals."),
+        (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but not after correction"),
         (est(-0.1, -0.2, -0.05), 0.01, "worse", "excludes zero"),
         (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero; it allows anything from"),
         (est(0.1, None, None), None, "unknown", "no interval can be given"),
