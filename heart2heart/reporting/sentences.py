@@ -228,7 +228,8 @@ def limitations(metrics: Metrics, about: Provenance) -> list[str]:
     if few:
         found.append(
             f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. Their "
-            "intervals are probably too narrow: in simulation, 95 % intervals over 15 held the truth in about 89 % of trials."
+            "intervals are probably too narrow: "
+            "in simulation, 95 % intervals over 15 held the truth in about 89 % of trials."
         )
     missing = {site.site: [v for v in metrics.classes if v not in site.views] for site in metrics.sites if site.frames}
     if any(missing.values()):
