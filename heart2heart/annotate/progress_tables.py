@@ -9,7 +9,8 @@ from itertools import combinations
 from statistics import median
 
 from heart2heart.annotate.assignments import Assignments
-from heart2heart.labels.agreement import ALL_VIEWS, ReadingMatrix, measure_agreement
+from heart2heart.labels.agreement import ALL_VIEWS, measure_agreement
+from heart2heart.labels.agreement_coefficients import ReadingMatrix
 from heart2heart.labels.consensus import readings_by_target
 from heart2heart.labels.events import LabelEvent, active_events
 from heart2heart.schema.enums import EventKind, LabelAnswer

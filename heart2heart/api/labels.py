@@ -178,14 +178,8 @@ def measure_agreement(
         by_view: Return the rows of each view as well.
         out: File for all measures (CSV or Parquet).
     """
-    from heart2heart.labels.agreement import (
-        ALL_VIEWS,
-        FEW_PATIENTS,
-        Agreement,
-        ReadingMatrix,
-        measure_agreement,
-        unit_locations,
-    )
+    from heart2heart.labels.agreement import ALL_VIEWS, FEW_PATIENTS, Agreement, measure_agreement, unit_locations
+    from heart2heart.labels.agreement_coefficients import ReadingMatrix
     from heart2heart.labels.table_files import write_rows
 
     readings = ReadingMatrix.from_events(_open_book(labels).events(), unsure=unsure, unusable=unusable)

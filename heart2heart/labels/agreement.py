@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -11,9 +11,9 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.errors import UnknownNameError
 from heart2heart.labels.agreement_coefficients import (
     Floats,
+    ReadingMatrix,
     cohen_kappa,
     coincidences,
     fleiss_kappa,
@@ -21,13 +21,10 @@ from heart2heart.labels.agreement_coefficients import (
     krippendorff_alpha,
     one_against_rest,
 )
-from heart2heart.labels.events import LabelEvent, active_events
-from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.store.frame_store import Frames
 from heart2heart.utils import random_stream
 
 ALL_VIEWS = "all"
-NON_VIEW_HANDLING = ("missing", "word")
 FEW_PATIENTS = 30
 """With fewer, an interval over patients is too narrow."""
 _TAIL_PROBABILITY = 0.025
@@ -64,71 +61,6 @@ class Agreement:
     low: float | None
     high: float | None
     note: str
-
-
-@dataclass(frozen=True)
-class ReadingMatrix:
-    """The last active reading of each rater, as a table with gaps.
-
-    Attributes:
-        units: Clips and frames, sorted.
-        raters: Sorted.
-        values: Views, `unusable`, `unsure`, as far as they occur; sorted.
-        value_index: int64 `(units, raters)`, index in `values` of a rater's reading of a unit; -1 where there is none.
-    """
-
-    units: tuple[str, ...]
-    raters: tuple[str, ...]
-    values: tuple[str, ...]
-    value_index: npt.NDArray[np.int64]
-
-    @classmethod
-    def from_events(
-        cls, events: Iterable[LabelEvent], *, unsure: str = "missing", unusable: str = "word"
-    ) -> ReadingMatrix:
-        """Build the matrix from the last reading of each rater; decisions of adjudicators are not readings.
-
-        Args:
-            events: Label events in the order in which they were recorded.
-            unsure: How the answer `unsure` counts: `missing` as no reading, `word` as a value like a view.
-            unusable: How the answer `unusable` counts, as for `unsure`.
-
-        Raises:
-            UnknownNameError: `unsure` or `unusable` is neither `missing` nor `word`.
-        """
-        for handling in (unsure, unusable):
-            if handling not in NON_VIEW_HANDLING:
-                raise UnknownNameError.among("handling of readings without a view", handling, list(NON_VIEW_HANDLING))
-        excluded_values = {
-            value
-            for value, handling in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable))
-            if handling == "missing"
-        }
-        last_values = {
-            (event.target, event.rater): event.value for event in active_events(events) if event.kind == EventKind.LABEL
-        }
-        last_values = {key: value for key, value in last_values.items() if value not in excluded_values}
-        units, raters = (tuple(sorted({key[position] for key in last_values})) for position in (0, 1))
-        values = tuple(sorted(set(last_values.values())))
-        unit_index, rater_index, value_number = (
-            {name: index for index, name in enumerate(labels)} for labels in (units, raters, values)
-        )
-        value_index = np.full((len(units), len(raters)), -1)
-        for (unit, rater), value in last_values.items():
-            value_index[unit_index[unit], rater_index[rater]] = value_number[value]
-        return cls(units, raters, values, value_index)
-
-    def select_units(self, indices: Sequence[int]) -> ReadingMatrix:
-        """Return the readings of the units at these indices."""
-        return ReadingMatrix(
-            tuple(self.units[index] for index in indices), self.raters, self.values, self.value_index[list(indices)]
-        )
-
-    @property
-    def counts(self) -> Floats:
-        """Number of readings of each value, float64 `(units, values)`."""
-        counts: Floats = (self.value_index[:, :, None] == np.arange(len(self.values))).sum(1).astype(np.float64)
-        return counts
 
 
 def unit_locations(stores: Frames) -> Locations:

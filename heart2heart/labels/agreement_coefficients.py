@@ -9,10 +9,85 @@ Sources: J. Cohen, Educational and Psychological Measurement 20 (1960) 37-46; J.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.errors import UnknownNameError
+from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
+
 Floats = npt.NDArray[np.float64]
+
+
+NON_VIEW_HANDLING = ("missing", "word")
+
+
+@dataclass(frozen=True)
+class ReadingMatrix:
+    """The last active reading of each rater, as a table with gaps.
+
+    Attributes:
+        units: Clips and frames, sorted.
+        raters: Sorted.
+        values: Views, `unusable`, `unsure`, as far as they occur; sorted.
+        value_index: int64 `(units, raters)`, index in `values` of a rater's reading of a unit; -1 where there is none.
+    """
+
+    units: tuple[str, ...]
+    raters: tuple[str, ...]
+    values: tuple[str, ...]
+    value_index: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_events(
+        cls, events: Iterable[LabelEvent], *, unsure: str = "missing", unusable: str = "word"
+    ) -> ReadingMatrix:
+        """Build the matrix from the last reading of each rater; decisions of adjudicators are not readings.
+
+        Args:
+            events: Label events in the order in which they were recorded.
+            unsure: How the answer `unsure` counts: `missing` as no reading, `word` as a value like a view.
+            unusable: How the answer `unusable` counts, as for `unsure`.
+
+        Raises:
+            UnknownNameError: `unsure` or `unusable` is neither `missing` nor `word`.
+        """
+        for handling in (unsure, unusable):
+            if handling not in NON_VIEW_HANDLING:
+                raise UnknownNameError.among("handling of readings without a view", handling, list(NON_VIEW_HANDLING))
+        excluded_values = {
+            value
+            for value, handling in ((LabelAnswer.UNSURE, unsure), (LabelAnswer.UNUSABLE, unusable))
+            if handling == "missing"
+        }
+        last_values = {
+            (event.target, event.rater): event.value for event in active_events(events) if event.kind == EventKind.LABEL
+        }
+        last_values = {key: value for key, value in last_values.items() if value not in excluded_values}
+        units, raters = (tuple(sorted({key[position] for key in last_values})) for position in (0, 1))
+        values = tuple(sorted(set(last_values.values())))
+        unit_index, rater_index, value_number = (
+            {name: index for index, name in enumerate(labels)} for labels in (units, raters, values)
+        )
+        value_index = np.full((len(units), len(raters)), -1)
+        for (unit, rater), value in last_values.items():
+            value_index[unit_index[unit], rater_index[rater]] = value_number[value]
+        return cls(units, raters, values, value_index)
+
+    def select_units(self, indices: Sequence[int]) -> ReadingMatrix:
+        """Return the readings of the units at these indices."""
+        return ReadingMatrix(
+            tuple(self.units[index] for index in indices), self.raters, self.values, self.value_index[list(indices)]
+        )
+
+    @property
+    def counts(self) -> Floats:
+        """Number of readings of each value, float64 `(units, values)`."""
+        counts: Floats = (self.value_index[:, :, None] == np.arange(len(self.values))).sum(1).astype(np.float64)
+        return counts
 
 
 def cohen_kappa(table: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """Exports the label store: all events, or the labels that a consensus rule derives from them, each with a record.
 
-Exports name clips by pseudonym. Structured reports alone carry identity: they are for the hospital's own archive, and
-need its key and its original files.
+Exports name clips by pseudonym; only structured reports, for the hospital's own archive, carry identity.
 """
 
 from __future__ import annotations

@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 
 from heart2heart.errors import UnknownNameError
-from heart2heart.labels.agreement import (
-    ALL_VIEWS,
-    Agreement,
-    Locations,
-    ReadingMatrix,
-    measure_agreement,
-    unit_locations,
-)
+from heart2heart.labels.agreement import ALL_VIEWS, Agreement, Locations, measure_agreement, unit_locations
+from heart2heart.labels.agreement_coefficients import ReadingMatrix
 from heart2heart.labels.events import LabelEvent
 from heart2heart.testing.stores import random_store
 

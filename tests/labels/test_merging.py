@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.errors import ExistsError, LabelError, MissingInputError, UnknownNameError
-from heart2heart.labels.agreement import ReadingMatrix
+from heart2heart.labels.agreement_coefficients import ReadingMatrix
 from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.events import LabelEvent, migrate_taxonomy, read_taxonomy_maps
 from heart2heart.labels.exporting import export_events
