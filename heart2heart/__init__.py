@@ -2,7 +2,7 @@
 
 `import heart2heart as h2h` is fast: each function is loaded when it is first used.
 
-Example:
+Examples:
     >>> import heart2heart as h2h
     >>> store = h2h.open_store("store")
     >>> split = h2h.make_split(store, "labels.db", "my_split", source=["A"])

@@ -142,7 +142,7 @@ def configs_folder() -> Path:
 def config_names() -> tuple[str, ...]:
     """Return the names of all packaged training configurations, sorted.
 
-    Example:
+    Examples:
         >>> "demo/fixmatch" in config_names()
         True
     """
@@ -161,7 +161,7 @@ def find_config(name: str | Path) -> Path:
     Raises:
         MissingInputError: neither a file nor a packaged name; the message lists the names.
 
-    Example:
+    Examples:
         >>> find_config("demo/fixmatch").name
         'fixmatch.yaml'
     """

@@ -31,7 +31,7 @@ def map_ordered(
     Raises:
         RunError: a process died; what was yielded before stays valid.
 
-    Example:
+    Examples:
         >>> list(map_ordered(abs, [-2, 1, -3], workers=1))
         [2, 1, 3]
     """

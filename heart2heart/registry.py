@@ -35,7 +35,7 @@ class Registry(Mapping[str, T], Generic[T]):
         expects: What a plugin must be, for errors, such as `a subclass of heart2heart...Algorithm`.
         accepts: Whether an object is such a part.
 
-    Example:
+    Examples:
         >>> sizes = Registry("size", "example.sizes", {"small": 1}, "an int", lambda value: isinstance(value, int))
         >>> sizes.register("large", 3)
         3

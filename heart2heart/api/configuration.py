@@ -38,7 +38,7 @@ def copy_config(name: str, out: str | Path | None = None) -> str:
 def training_schema() -> dict[str, Any]:
     """Return the JSON schema of a training configuration, with the settings of every method and network, for editors.
 
-    Example:
+    Examples:
         >>> from heart2heart.api import training_schema
         >>> training_schema()["properties"]["steps"]["default"]
         25000

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def dataset_catalogue() -> Registry[DatasetInfo]:
     """Return the public data sets by short name.
 
-    Example:
+    Examples:
         >>> from heart2heart.api import dataset_catalogue
         >>> dataset_catalogue()["camus"].title
         'CAMUS'

@@ -55,7 +55,7 @@ def evaluate(
     Raises:
         RunError: a run was trained on another split or geometry.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> metrics = h2h.evaluate("run", "store", "evaluation", replicates=200)
         >>> [(site.site, site.held_out) for site in metrics.sites]
@@ -122,7 +122,7 @@ def read_metrics(path: str | Path) -> Metrics:
         MissingInputError: no such file.
         EvaluationError: another schema version.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.read_metrics("evaluation/metrics.json")
         <Metrics: labels only at A, B>
@@ -135,7 +135,7 @@ def read_metrics(path: str | Path) -> Metrics:
 def summary_table(metrics: Metrics) -> str:
     """Return the scores of every hospital and method as a text table.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> print(h2h.summary_table(h2h.read_metrics("evaluation/metrics.json")).splitlines()[0].split()[:3])
         ['hospital', 'patients', 'labels']
@@ -188,7 +188,7 @@ def report(
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.report("evaluation", "report.html", replicates=200)
         <Report('report.html'): <Metrics: labels only at A, B>>

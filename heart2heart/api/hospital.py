@@ -171,7 +171,7 @@ def deidentify_files(
     Raises:
         UnknownNameError: another value of `text`.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.deidentify_files("clip.dcm", out="clean", key="clean.key", site="A", workers=1).copies
         1
@@ -239,7 +239,7 @@ def verify_deidentification(
     Raises:
         ConfigError: nothing to look for.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.verify_deidentification("store", archive="hospital").result.findings
         ()

@@ -48,7 +48,7 @@ def import_labels(
     Returns:
         Counts of rows and of new events.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.import_labels("labels.csv", "labels.db", "store", key="store.key", vocabulary="tmed2").new
         0
@@ -96,7 +96,7 @@ def export_labels(
     Raises:
         ConfigError: arguments that do not fit the format.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.export_labels("agreed.csv", "labels.db", rule="latest").written
         40
@@ -128,7 +128,7 @@ def count_labels(
         store: The stores with the clips.
         rule: How a clip's events become one label.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.count_labels("labels.db", "store")[0]
         ('A', 'A2C', 6, 6, 12)

@@ -35,7 +35,7 @@ def load_train_config(
         MissingInputError: neither a file nor a packaged name.
         ConfigError: an unknown key, or a value of the wrong type.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.load_train_config("demo/fixmatch", stores="store", split="split", overrides={"steps": 20}).steps
         20
@@ -91,7 +91,7 @@ def train(
         LeakageError: the split is not certified.
         RunError: another run is in the folder.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> run = h2h.train("demo/labels_only", "run", stores="store", split="split", overrides={"steps": 4})
         >>> run.classes
@@ -120,7 +120,7 @@ def load_model(run: str | Path, *, device: str = "cpu") -> Run:
         MissingInputError: no run there.
         RunError: the run was stopped before its end.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> model = h2h.load_model("run")
         >>> clip = h2h.load_clip("clip.dcm", geometry=model.geometry)

@@ -91,7 +91,7 @@ def predict_files(
     Raises:
         DicomError: a file is not a clip; the message carries its status code.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> (clip,) = h2h.predict_files("run", "clip.dcm", rule="even:2")
         >>> clip.file, [frame.index for frame in clip.frames], round(sum(clip.probabilities), 3)

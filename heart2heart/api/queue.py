@@ -92,7 +92,7 @@ def make_queue(
     Raises:
         ConfigError, UnknownNameError: arguments that do not fit the strategy.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.make_queue("store", "queue.csv", budget=3, by="random", labels="labels.db")
         <QueueResult('queue.csv'): 3 of 10 clips>

@@ -22,7 +22,7 @@ def load_split(path: str | Path) -> SplitManifest:
         MissingInputError: no split there.
         SplitError: somebody edited it.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> h2h.load_split("split").source_sites
         ('A',)
@@ -66,7 +66,7 @@ def make_split(
         ExistsError: a split is already there.
         LeakageError: a check failed.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> split = h2h.make_split("store", "labels.db", "new_split", source=["A"])
         >>> split.held_out_sites, split.certificate().passed
@@ -130,7 +130,7 @@ def make_splits(
         ConfigError: arguments that exclude each other.
         MissingInputError: the stores hold no frame.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> [split.name for split in h2h.make_splits("store", "labels.db", "folds", source=["A"], folds=2)]
         ['folds-fold0', 'folds-fold1']
@@ -182,7 +182,7 @@ def certify_splits(
         splits: Splits, or their folders.
         store: The stores that they were made over.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> (split,) = h2h.certify_splits(["split"], "store")
         >>> split.certificate().passed

@@ -39,7 +39,7 @@ def open_store(
         MissingInputError: no store there.
         StoreError: the stores differ in geometry.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> store = h2h.open_store("store")
         >>> store
@@ -75,7 +75,7 @@ def load_clip(
     Raises:
         DicomError: the file is not a clip; `code` says why.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> clip = h2h.load_clip("clip.dcm", size=64)
         >>> clip.pixels.shape, str(clip.facts.mode)
@@ -135,7 +135,7 @@ def simulate(
     Raises:
         UnknownNameError: a hospital that the simulator does not have.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> (hospital,) = h2h.simulate("simulated", scale=0.05, hospitals=["B"], workers=1)
         >>> hospital.name, hospital.patients, hospital.labels.name
@@ -216,7 +216,7 @@ def ingest_files(
         ConfigError: a setting that does not exist.
         MissingInputError: no files, or the key of a known hospital is gone.
 
-    Example:
+    Examples:
         >>> import heart2heart as h2h
         >>> result = h2h.ingest_files("hospital", site="A", store="store", size=32, frames="even:2", workers=1)
         >>> result.summary.clips  # the store holds the same content already

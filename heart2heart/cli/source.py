@@ -31,6 +31,7 @@ class HelpByNameGroup(TyperGroup):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse `--help NAME` as `NAME --help`."""
         if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in dataset_catalogue():
             args = [args[1], args[0], *args[2:]]
         return super().parse_args(ctx, args)

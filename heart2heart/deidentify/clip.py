@@ -101,7 +101,7 @@ class PreparedClip:
         Raises:
             ConfigError: pandas is not installed.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.load_clip("clip.dcm", frames="even:2").to_frame()["index"].tolist()
             [1, 3]

@@ -73,6 +73,14 @@ def check_splits(predictions: Sequence[Predictions]) -> dict[str, str]:
 def sites_over_splits(
     predictions: Sequence[Predictions], names: Sequence[str], setting: EvaluationContext, progress: Progress
 ) -> list[SiteOverSplits]:
+    """Evaluate each hospital over all splits that test it: source hospitals first, each group by name.
+
+    Args:
+        predictions: The predictions of each split.
+        names: The name of each split, in the same order.
+        setting: Classes, resamples and the other settings that all hospitals share.
+        progress: Receives the percentage done.
+    """
     groups: dict[tuple[str, bool], list[tuple[str, SiteSample]]] = {}
     for name, each in zip(names, predictions, strict=True):
         samples, _ = read_samples(each)

@@ -173,7 +173,7 @@ def consensus_labels(events: Iterable[LabelEvent], rule: str = "latest") -> dict
     Raises:
         UnknownNameError: `rule` is not a name of `CONSENSUS_RULES`.
 
-    Example:
+    Examples:
         >>> from heart2heart.labels import LabelEvent, consensus_labels
         >>> events = [LabelEvent("clip1", "", "A4C", rater, "", "csv") for rater in ("a", "b")]
         >>> consensus_labels(events, "unanimous")

@@ -59,7 +59,7 @@ def fit_dawid_skene(
     Returns:
         The fit; `converged` is false when `iterations` were not enough.
 
-    Example:
+    Examples:
         >>> counts = [[[1, 0], [1, 0]], [[0, 1], [0, 1]], [[1, 0], [0, 1]]]  # three items, two raters, two classes
         >>> fit_dawid_skene(counts).posterior.argmax(1)[:2].tolist()
         [0, 1]

@@ -40,7 +40,7 @@ class LabelEvent:
         suggestion_shown: Whether the rater saw the suggestion before the answer.
         retracts: Identifier of the event that a retraction withdraws.
 
-    Example:
+    Examples:
         >>> LabelEvent("clip1", "", "A4C", "reader 1", "2026-01-31T12:00:00Z", "csv:heart2heart").value
         'A4C'
     """
@@ -129,7 +129,7 @@ def active_events(events: Iterable[LabelEvent]) -> list[LabelEvent]:
 
     A retraction of another rater's event has no effect.
 
-    Example:
+    Examples:
         >>> event = LabelEvent("clip1", "", "A4C", "reader 1", "2026-01-31T12:00:00Z", "csv:heart2heart")
         >>> active_events([event, event.retraction("2026-01-31T12:01:00Z")])
         []

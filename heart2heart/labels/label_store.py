@@ -142,7 +142,7 @@ class LabelStore:
             MissingInputError: no label store here.
             ConfigError: pandas is not installed.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.LabelStore("labels.db").to_frame()["view"].nunique()
             4

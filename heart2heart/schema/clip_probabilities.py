@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
     """Return the logarithm of the softmax over the last axis, float64 of the same shape.
 
-    Example:
+    Examples:
         >>> log_softmax(np.array([0.0, 0.0])).round(4).tolist()
         [-0.6931, -0.6931]
     """

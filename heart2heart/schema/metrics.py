@@ -267,7 +267,7 @@ class Metrics(Config):
     def to_frame(self) -> pd.DataFrame:
         """Return `scores` as a pandas DataFrame.
 
-        Example:
+        Examples:
             >>> from heart2heart import read_metrics
             >>> read_metrics("evaluation/metrics.json").to_frame()["site"].tolist()
             ['A', 'B']

@@ -227,7 +227,7 @@ class SplitManifest:
         Returns:
             A map-style dataset of pairs: uint8 `(size, size)` and the class index, -1 where there is none.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.load_split("split").dataset(h2h.open_store("store"), "train")
             <FrameDataset: 24 frames, 24 with a target>
@@ -241,7 +241,7 @@ class SplitManifest:
         Raises:
             ConfigError: pandas is not installed.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> sorted(h2h.load_split("split").to_frame()["role"].unique())
             ['excluded', 'test', 'train', 'unlabeled', 'validation']

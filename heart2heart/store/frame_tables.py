@@ -54,7 +54,7 @@ class FrameTables(ABC):
     def sites(self) -> tuple[str, ...]:
         """Names of the hospitals, sorted.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.open_store("store").sites
             ('A', 'B')
@@ -72,7 +72,7 @@ class FrameTables(ABC):
         Returns:
             A map-style dataset of pairs: uint8 `(size, size)` and the class index, -1 where there is none.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> pixels, target = h2h.open_store("store").dataset()[0]
             >>> pixels.shape, target
@@ -97,7 +97,7 @@ class FrameTables(ABC):
             UnknownNameError: another table.
             ConfigError: pandas is not installed.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.open_store("store").to_frame().groupby("site").size().to_dict()
             {'A': 33, 'B': 17}

@@ -3,7 +3,7 @@
 Whoever writes one of these parts runs the check of its kind in a test; the parts of heart2heart pass the same checks. A
 check raises an AssertionError that says what is wrong. No test framework is needed.
 
-Example:
+Examples:
     >>> from heart2heart.testing import check_network
     >>> from heart2heart.training.networks.build import WideResNetOptions
     >>> check_network(WideResNetOptions(depth=10, widen=1))

@@ -51,7 +51,7 @@ def check_algorithm(
     Raises:
         AssertionError: the message says what is wrong.
 
-    Example:
+    Examples:
         >>> from tempfile import TemporaryDirectory
         >>> from heart2heart.training.algorithms import FixMatch
         >>> def formula(network, step):

@@ -83,7 +83,7 @@ def check_query_strategy(strategy: QueryStrategy) -> None:
     Raises:
         AssertionError: the message says what is wrong.
 
-    Example:
+    Examples:
         >>> from heart2heart.active_learning import get_strategy
         >>> check_query_strategy(get_strategy("entropy"))
     """

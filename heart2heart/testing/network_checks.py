@@ -109,7 +109,7 @@ def check_gradient_rule(
     Raises:
         AssertionError: the message says what is wrong.
 
-    Example:
+    Examples:
         >>> from heart2heart.training.gradient_rules import build_gradient_rule
         >>> check_gradient_rule(
         ...     build_gradient_rule("sum"),

@@ -24,7 +24,7 @@ def inverse_frequency(targets: Tensor, classes: int, rates: Tensor | None = None
     Returns:
         float32 `(classes,)`.
 
-    Example:
+    Examples:
         >>> inverse_frequency(torch.tensor([0, 0, 0, 1]), classes=2)
         tensor([0.2500, 0.7500])
     """
@@ -45,7 +45,7 @@ class CrossEntropy:
         smoothing: Share s of a target that is spread over all classes.
         group: Processes that hold the other rows of the batch. The mean of their losses is the whole batch's loss.
 
-    Example:
+    Examples:
         >>> loss = CrossEntropy(weights=torch.tensor([0.25, 0.75]))
         >>> loss(torch.zeros(2, 2), torch.eye(2))
         tensor(0.6931)

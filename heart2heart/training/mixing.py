@@ -103,7 +103,7 @@ def mix_rows(rows: Tensor, partners: Tensor, share: Tensor) -> Tensor:
         partners: Of the same shape.
         share: Scalar in 0 to 1.
 
-    Example:
+    Examples:
         >>> mix_rows(torch.tensor([1.0]), torch.tensor([0.0]), torch.tensor(0.75))
         tensor([0.7500])
     """

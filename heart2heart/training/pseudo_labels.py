@@ -61,7 +61,7 @@ def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
         probabilities: Probabilities `(n, classes)`.
         temperature: Above 0.
 
-    Example:
+    Examples:
         >>> sharpen(torch.tensor([[0.6, 0.4]]), temperature=0.5)
         tensor([[0.6923, 0.3077]])
     """

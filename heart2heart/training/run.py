@@ -125,7 +125,7 @@ class Run:
         Raises:
             RunError: frames of another shape or type than the network was trained on.
 
-        Example:
+        Examples:
             >>> import heart2heart as h2h
             >>> h2h.load_model("run").probabilities(h2h.open_store("store")).shape
             (100, 4)

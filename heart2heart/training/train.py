@@ -56,7 +56,7 @@ def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = N
         LeakageError, SplitError: the split is not certified, or the data changed since.
         DivergedError: a loss became non-finite; the last good checkpoint is kept.
 
-    Example:
+    Examples:
         >>> config = TrainConfig.load("configs/fixmatch.yaml")  # doctest: +SKIP
         >>> run = train(config, "runs/fixmatch")  # doctest: +SKIP
     """

@@ -121,7 +121,7 @@ class PatternSearcher:
     """Searches bytes for all patterns in one pass, however many they are.
 
     Args:
-        wanted: The patterns.
+        patterns: The patterns.
     """
 
     def __init__(self, patterns: set[IdentityPattern]) -> None:

@@ -136,7 +136,7 @@ def frame_weights(memory: Memory, probabilities: Tensor) -> Tensor:
         memory: The tensors of `DS3L.initial_memory`.
         probabilities: Predicted probabilities of the frames, `(u, classes)`.
 
-    Example:
+    Examples:
         >>> memory = DS3L().initial_memory(10, 4, {})
         >>> frame_weights(memory, torch.full((3, 4), 0.25)).shape
         torch.Size([3])

@@ -43,7 +43,7 @@ def pseudo_label_loss(logits: Tensor, probabilities: Tensor, threshold: float) -
     Returns:
         `(u,)`; FixMatch's loss is the mean over all frames, those with loss 0 included.
 
-    Example:
+    Examples:
         >>> logits = torch.zeros(2, 2)
         >>> probabilities = torch.tensor([[0.99, 0.01], [0.6, 0.4]])
         >>> pseudo_label_loss(logits, probabilities, threshold=0.95)

@@ -38,7 +38,7 @@ def equal_stages(count: int, steps: int, title: str) -> tuple[int, ...]:
     Raises:
         ConfigError: the run has fewer steps than stages.
 
-    Example:
+    Examples:
         >>> equal_stages(3, 90, "Noisy Student")
         (0, 30, 60)
     """
@@ -56,7 +56,7 @@ def mean_per_frame(index: Tensor, values: Tensor) -> Tensor:
         index: Positions in the pool, int64 `(u,)`; a batch may hold a frame several times.
         values: `(u, n)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> mean_per_frame(torch.tensor([4, 4, 7]), torch.tensor([[1.0], [3.0], [5.0]]))
         tensor([[2.],

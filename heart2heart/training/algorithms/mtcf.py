@@ -92,7 +92,7 @@ def otsu_threshold(scores: Tensor) -> Tensor:
     Args:
         scores: `(n,)`, 0 to 1.
 
-    Example:
+    Examples:
         >>> otsu_threshold(torch.tensor([0.1, 0.1, 0.9])) <= 0.9
         tensor(True)
     """

@@ -88,7 +88,7 @@ def balancing_weights(counts: Tensor) -> Tensor:
     Args:
         counts: Number of frames of each class, `(classes,)`; a weight is at most `MAX_CLASS_WEIGHT`.
 
-    Example:
+    Examples:
         >>> balancing_weights(torch.tensor([1.0, 3.0]))
         tensor([2.0000, 0.6667])
     """

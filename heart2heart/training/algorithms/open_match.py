@@ -74,7 +74,7 @@ def one_vs_all_loss(belongs: Tensor, targets: Tensor) -> Tensor:
     Returns:
         Scalar (the paper's L_ova).
 
-    Example:
+    Examples:
         >>> one_vs_all_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
         tensor(1.3863)
     """
@@ -91,7 +91,7 @@ def soft_consistency(first: Tensor, second: Tensor) -> Tensor:
         first: Logits `(u, classes)` of belonging to each class.
         second: The same of another view.
 
-    Example:
+    Examples:
         >>> soft_consistency(torch.zeros(1, 2), torch.zeros(1, 2))
         tensor([0.])
     """
@@ -101,7 +101,7 @@ def soft_consistency(first: Tensor, second: Tensor) -> Tensor:
 def binary_entropy(logits: Tensor) -> Tensor:
     """Return the entropy of binary outputs, in nats, of the shape of their logits.
 
-    Example:
+    Examples:
         >>> binary_entropy(torch.zeros(1))
         tensor([0.6931])
     """

@@ -39,7 +39,7 @@ def consistency_loss(logits: Tensor, target: Tensor) -> Tensor:
     Returns:
         `(u,)`; the loss is the mean over frames.
 
-    Example:
+    Examples:
         >>> consistency_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
         tensor([0.2500])
     """

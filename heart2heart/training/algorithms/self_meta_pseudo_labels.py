@@ -96,7 +96,7 @@ def feedback_loss(logits: Tensor, label: Tensor, feedback: Tensor) -> Tensor:
     Returns:
         `(u,)`; the loss is the mean over frames.
 
-    Example:
+    Examples:
         >>> feedback_loss(torch.zeros(1, 2), torch.tensor([1]), torch.tensor(0.5))
         tensor([1.0397])
     """

@@ -93,7 +93,7 @@ def distillation_loss(logits: Tensor, target: Tensor, chosen: Tensor) -> Tensor:
     Returns:
         `(u,)`; UASD's loss is the mean over all frames, those with loss 0 included.
 
-    Example:
+    Examples:
         >>> target = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
         >>> distillation_loss(torch.zeros(2, 2), target, torch.tensor([1.0, 0.0]))
         tensor([0.6931, 0.0000])

@@ -69,7 +69,7 @@ def soft_label_loss(logits: Tensor, probabilities: Tensor, threshold: float, tem
     Returns:
         `(u,)`; UDA's loss is the mean over all frames, those with loss 0 included.
 
-    Example:
+    Examples:
         >>> soft_label_loss(torch.zeros(1, 2), torch.tensor([[0.9, 0.1]]), threshold=0.8, temperature=0.4)
         tensor([0.6931])
     """
@@ -85,7 +85,7 @@ def annealing_threshold(schedule: Annealing, progress: float, classes: int) -> f
         progress: Share of the stage that is done, 0 to 1.
         classes: Number of classes.
 
-    Example:
+    Examples:
         >>> annealing_threshold("linear", 0.5, classes=4)
         0.625
     """

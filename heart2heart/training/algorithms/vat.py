@@ -71,7 +71,7 @@ class VAT(Algorithm):
 def kl_divergence(first: Tensor, second: Tensor) -> Tensor:
     """Return KL(first || second), `(n,)`, of log-probabilities `(n, classes)`, in nats.
 
-    Example:
+    Examples:
         >>> kl_divergence(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.9, 0.1]]).log())
         tensor([0.5108])
     """
@@ -82,7 +82,7 @@ def kl_divergence(first: Tensor, second: Tensor) -> Tensor:
 def prediction_entropy(logits: Tensor) -> Tensor:
     """Return the entropy of the predicted probabilities, `(n,)`, of logits `(n, classes)`, in nats.
 
-    Example:
+    Examples:
         >>> prediction_entropy(torch.zeros(1, 2))
         tensor([0.6931])
     """

@@ -39,7 +39,7 @@ def drop_opposed(labeled: Tensor, unlabeled: Tensor, weight: float, *, reference
         weight: Weight of the unlabeled loss.
         reference: `(p,)`, the gradient that decides: `labeled` in Fix-A-Step, or its running mean.
 
-    Example:
+    Examples:
         >>> labeled, unlabeled = torch.tensor([1.0, 0.0]), torch.tensor([-0.5, 1.0])
         >>> drop_opposed(labeled, unlabeled, 1.0, reference=labeled)
         tensor([1., 0.])

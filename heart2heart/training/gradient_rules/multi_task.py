@@ -42,7 +42,7 @@ class PCGrad(GradientRule):
 def project_conflicting(first: Tensor, second: Tensor) -> Tensor:
     """Return the sum of two gradients `(p,)`, each without its part along the other if they oppose each other.
 
-    Example:
+    Examples:
         >>> project_conflicting(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0]))
         tensor([0.5000, 1.5000])
     """

@@ -50,7 +50,7 @@ class _FirstElement(nn.Module):
 class NetworkOptions(Config):
     """The options of a network, named under `network.options`; a plugin registers a subclass.
 
-    Example:
+    Examples:
         >>> class Linear(NetworkOptions):
         ...     bias: bool = True
         ...
@@ -259,7 +259,7 @@ def build_network(name: str, *, classes: int, channels: int = 1, size: int, **op
         PluginError: the plugin of this name cannot be used.
         ConfigError: an option that this network does not take; the message lists those that it takes.
 
-    Example:
+    Examples:
         >>> network = build_network("WideResNet", classes=4, size=32, depth=10, widen=1)
         >>> sum(parameter.numel() for parameter in network.parameters())
         77172
