@@ -71,8 +71,8 @@ def evaluate(
     from heart2heart.training.run import Run
 
     opened, folder = FrameStores.open(stores), Path(out)
-    given = [runs] if isinstance(runs, str | Path | Run) else runs
-    loaded = [run if isinstance(run, Run) else Run.load(run) for run in given]
+    run_list = [runs] if isinstance(runs, str | Path | Run) else runs
+    loaded = [run if isinstance(run, Run) else Run.load(run) for run in run_list]
     manifest = SplitManifest.load(split or loaded[0].config.data.split)
     for run in loaded:  # all of them before the first predicts for an hour
         check_run(run, opened, manifest)
@@ -140,7 +140,7 @@ def summary_table(metrics: Metrics) -> str:
         >>> print(h2h.summary_table(h2h.read_metrics("evaluation/metrics.json")).splitlines()[0].split()[:3])
         ['hospital', 'patients', 'labels']
     """
-    from heart2heart.reporting.terminal_table import summary_table
+    from heart2heart.reporting.summary import summary_table
 
     return summary_table(metrics)
 

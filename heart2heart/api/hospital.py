@@ -72,16 +72,16 @@ def retrieve(
     from heart2heart.pacs.retrieve import retrieve
     from heart2heart.pacs.spool import Spool
 
-    wanted = PacsQuery() if query is None else PacsQuery.load(Path(query))
+    parsed_query = PacsQuery() if query is None else PacsQuery.load(Path(query))
     if dates is not None:
-        wanted = PacsQuery.parse(wanted.model_dump() | {"dates": dates}, where="--dates")
+        parsed_query = PacsQuery.parse(parsed_query.model_dump() | {"dates": dates}, where="--dates")
     known, folder = Credentials.find(None if credentials is None else Path(credentials)), Path(spool)
     authority = None if ca is None else Path(ca)
     with (
         closing(DicomWebClient(url, credentials=known, authority=authority, allow_http=allow_http)) as server,
         Spool.open(folder, key_path(folder, key)) as opened,
     ):
-        instances = server.search(wanted)
+        instances = server.search(parsed_query)
         with stage("pull", len(instances)) as progress:
             summary = retrieve(server, instances, opened, progress=progress)
     return RetrieveResult(len(instances), summary, url)
@@ -118,9 +118,9 @@ def receive(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
-    def report_ready(address: str, taken: int) -> None:
+    def report_ready(address: str, listening_port: int) -> None:
         if ready is not None:
-            ready(settings, address, taken)
+            ready(settings, address, listening_port)
 
     with Spool.open(folder, key_path(folder, key)) as opened:
         return receive(opened, settings, stop=stop, ready=report_ready)
@@ -213,10 +213,10 @@ class Verification:
         """Raise IdentityFoundError if an identity was found."""
         from heart2heart.verify.check import IdentityFoundError
 
-        places = {finding.file for finding in self.result.findings}
-        if places:
+        leaking_files = {finding.file for finding in self.result.findings}
+        if leaking_files:
             remedy = "Do not pass these files on; see SECURITY.md for how to report it"
-            raise IdentityFoundError(f"identities found in {len(places)} places", remedy=remedy)
+            raise IdentityFoundError(f"identities found in {len(leaking_files)} files", remedy=remedy)
 
 
 def verify_deidentification(
@@ -249,10 +249,10 @@ def verify_deidentification(
 
     if planted is None and not archive:
         raise ConfigError("nothing to look for", remedy="Give --archive with the originals, or --planted FILE")
-    wanted = collect_identities(path_list(archive)) if archive else Identities()
+    identities = collect_identities(path_list(archive)) if archive else Identities()
     if planted is not None:
-        wanted.exact |= load_planted(Path(planted)).exact
+        identities.exact |= load_planted(Path(planted)).exact
     roots = path_list(outputs)
     with stage("search for identities", sum(1 for root in roots for _ in root.rglob("*")) or 1) as progress:
-        result = verify(roots, wanted, read_margins=ocr, progress=progress)
-    return Verification(result, len(wanted.exact))
+        result = verify(roots, identities, read_margins=ocr, progress=progress)
+    return Verification(result, len(identities.exact))

@@ -77,19 +77,21 @@ configs.register(app)
 
 def _assign_panels() -> None:
     """Put every verb into its panel of `--help`, panels and verbs in the order of `PANELS`."""
-    place = {verb: (panel, at) for at, (panel, verb) in enumerate((p, v) for p, vs in PANELS.items() for v in vs)}
+    panel_and_rank = {
+        verb: (panel, rank) for rank, (panel, verb) in enumerate((p, v) for p, vs in PANELS.items() for v in vs)
+    }
     verbs: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
     for info in verbs:
-        info.rich_help_panel = place[str(info.name)][0]
-    app.registered_commands.sort(key=lambda info: place[str(info.name)][1])
-    app.registered_groups.sort(key=lambda info: place[str(info.name)][1])
+        info.rich_help_panel = panel_and_rank[str(info.name)][0]
+    app.registered_commands.sort(key=lambda info: panel_and_rank[str(info.name)][1])
+    app.registered_groups.sort(key=lambda info: panel_and_rank[str(info.name)][1])
 
 
 _assign_panels()
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from heart2heart import __version__
 
         print(f"heart2heart {__version__}")
@@ -165,11 +167,11 @@ def _internal_error(kind: type[BaseException], error: BaseException, trace: Trac
         return
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = ""
+    location = ""
     if trace is not None:
-        place = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        location = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
     print(
-        f"internal error: {kind.__name__}{place}. This is a fault of heart2heart, please report it; "
+        f"internal error: {kind.__name__}{location}. This is a fault of heart2heart, please report it; "
         "HEART2HEART_DEBUG=1 shows the whole trace (it may hold identifying text)",
         file=sys.stderr,
     )

@@ -158,10 +158,10 @@ def labels_suspects(
     """
     from heart2heart.api.labels import label_errors
 
-    found, written = label_errors(out, predictions, labels, rule=rule, most=most, judge=judge)
+    errors, written = label_errors(out, predictions, labels, rule=rule, most=most, judge=judge)
     print(
-        f"{found.clips} labeled clips judged, about {found.expected_errors:.0f} wrong labels expected, "
-        f"{len(found.issues)} suspect; {written} queued in {out}"
+        f"{errors.clips} labeled clips judged, about {errors.expected_errors:.0f} wrong labels expected, "
+        f"{len(errors.issues)} suspect; {written} queued in {out}"
     )
-    for reason, count in found.excluded.items():
+    for reason, count in errors.excluded.items():
         print(f"{count} clips left out: {reason}")

@@ -20,8 +20,8 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         rows: Cells, each as long as the header; floats are shown with four significant digits.
     """
     cells = [[_format_cell(cell) for cell in row] for row in rows]
-    widths = [max(len(title), *(len(row[at]) for row in cells), 0) for at, title in enumerate(header)]
-    right = [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(header))]
+    widths = [max(len(title), *(len(row[column]) for row in cells), 0) for column, title in enumerate(header)]
+    right = [bool(rows) and all(isinstance(row[column], int | float) for row in rows) for column in range(len(header))]
 
     def line(texts: Sequence[str]) -> str:
         parts = (

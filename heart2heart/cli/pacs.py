@@ -70,8 +70,8 @@ def receive(
     from heart2heart.api import ReceiveSettings
     from heart2heart.api.hospital import receive as serve
 
-    def ready(settings: ReceiveSettings, address: str, taken: int) -> None:
-        print(f"{settings.ae_title} listens at {address}:{taken}", file=sys.stderr, flush=True)
+    def ready(settings: ReceiveSettings, address: str, port: int) -> None:
+        print(f"{settings.ae_title} listens at {address}:{port}", file=sys.stderr, flush=True)
 
     done = serve(landing, port=port, bind=bind, ae_title=ae_title, allow=allow or (), key=key, ready=ready)
     print(

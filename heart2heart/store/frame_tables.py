@@ -82,7 +82,7 @@ class FrameTables(ABC):
         rows = self.frames["row"].to_numpy()
         if views is None:
             return FrameDataset(self, rows, np.full(len(rows), -1, np.int64))
-        index = {view: number for number, view in enumerate(classes)}
+        index = {view: class_index for class_index, view in enumerate(classes)}
         labeled = np.array([name in views for name in names], bool)
         targets = [index.get(views[name], -1) for name in names if name in views]
         return FrameDataset(self, rows[labeled], np.array(targets, np.int64))

@@ -95,9 +95,9 @@ def check_unlabeled_loss(algorithm: Algorithm, reference: Reference | None, **ch
     assert torch.isfinite(loss.value), "the unlabeled loss is not finite"
     if expected is not None:
         torch.testing.assert_close(loss.value, expected, msg=lambda text: f"the unlabeled loss: {text}")
-        found = gradient(loss.value, network)
+        actual = gradient(loss.value, network)
         torch.testing.assert_close(
-            found, gradient(expected, twin), msg=lambda text: f"the gradient of the unlabeled loss: {text}"
+            actual, gradient(expected, twin), msg=lambda text: f"the gradient of the unlabeled loss: {text}"
         )
     if loss.per_sample_loss is not None:
         network = tiny_network(outputs=K + algorithm.extra_outputs(K))

@@ -57,9 +57,9 @@ def run_processes(
         if process.exitcode is None:
             process.kill()
             process.join()
-        said = folder / f"ended-{rank}.txt"
-        ends.append(said.read_text() if said.exists() else f"exit code {process.exitcode}")
-        said.unlink(missing_ok=True)
+        message_file = folder / f"ended-{rank}.txt"
+        ends.append(message_file.read_text() if message_file.exists() else f"exit code {process.exitcode}")
+        message_file.unlink(missing_ok=True)
         if ends[-1]:
             until = min(until, time.monotonic() + GRACE)
     return ends
@@ -75,7 +75,7 @@ def _work_in_process(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     try:
         work(*arguments)
-        said = ""
+        message = ""
     except Heart2HeartError as error:
-        said = str(error)
-    (folder / f"ended-{rank}.txt").write_text(said)
+        message = str(error)
+    (folder / f"ended-{rank}.txt").write_text(message)

@@ -30,12 +30,12 @@ def random_store(
     with store.writer(max_frames=max_frames) as writer:
         for site in sites:
             for patient in range(patients):
-                for number in range(clips_each):
-                    clip = f"{site}{patient:03d}{number:02d}".lower().ljust(16, "0")
+                for clip_index in range(clips_each):
+                    clip = f"{site}{patient:03d}{clip_index:02d}".lower().ljust(16, "0")
                     pixels = rng.integers(0, 256, (frames_each, SIZE, SIZE), dtype=np.uint8)
                     row = {
                         "clip": clip, "site": site, "patient": f"{site}-p{patient}", "study": f"{site}-p{patient}-s0",
-                        "instance": f"2.25.{ord(site)}.{patient}.{number}", "content": f"c{clip}",
+                        "instance": f"2.25.{ord(site)}.{patient}.{clip_index}", "content": f"c{clip}",
                         "source": "dicom", "synthetic": True, "mode": "b_mode", "maker": f"maker {site}",
                         "rows": 100, "columns": 120, "n_source": frames_each, "quality": 0.5, "flags": [],
                     }  # fmt: skip
@@ -53,9 +53,9 @@ def random_store(
 
 def view_labels(store: FrameStore | FrameStores, *, patients: Sequence[int] | None = None) -> dict[str, str]:
     """Return the true view of every frame of `random_store` that shows one, for some patients or all."""
-    found = {}
+    views = {}
     for row in store.frames.select(["frame", "clip", "patient"]).to_pylist():
-        number = int(row["clip"][4:6])
-        if number < len(SCORED_VIEWS) and (patients is None or int(row["patient"].rsplit("p", 1)[1]) in patients):
-            found[row["frame"]] = SCORED_VIEWS[number]
-    return found
+        clip_index = int(row["clip"][4:6])
+        if clip_index < len(SCORED_VIEWS) and (patients is None or int(row["patient"].rsplit("p", 1)[1]) in patients):
+            views[row["frame"]] = SCORED_VIEWS[clip_index]
+    return views

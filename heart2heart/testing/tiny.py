@@ -101,35 +101,37 @@ def tiny_store(
     store = FrameStore.create(root / "store", Geometry(size=SIZE))
     members: list[dict[str, Any]] = []
     first = "C" if second_source else "A"
-    roles = [(role, first if not place else "A") for role, count in parts.items() for place in range(count)]
+    roles = [
+        (role, first if not index_in_role else "A") for role, count in parts.items() for index_in_role in range(count)
+    ]
     roles += [("test", "B")] * 2
     with store.writer() as writer:
-        for number, (role, site) in enumerate(roles):
+        for patient, (role, site) in enumerate(roles):
             for view in (0, 1, 2, 3):
-                clip = f"c{number:03d}v{view}"
-                names = {"clip": clip, "site": site, "patient": f"p{number}", "study": f"s{number}"}
+                clip = f"c{patient:03d}v{view}"
+                names = {"clip": clip, "site": site, "patient": f"p{patient}", "study": f"s{patient}"}
                 _add_clip(writer, names, np.stack([picture(view, rng) for _ in range(FRAMES_A_CLIP)]))
                 label = SCORED_VIEWS[view] if role != "unlabeled" else None
                 if label is not None and view not in views:
                     label = None
-                mine = role if label is not None or role == "unlabeled" else "excluded"
+                frame_role = role if label is not None or role == "unlabeled" else "excluded"
                 members += [
-                    names | {"frame": frame_id(clip, index), "role": mine, "view": label}
+                    names | {"frame": frame_id(clip, index), "role": frame_role, "view": label}
                     for index in range(FRAMES_A_CLIP)
                 ]
-            for place in range(aliens if role == "unlabeled" else 0):
+            for index_in_role in range(aliens if role == "unlabeled" else 0):
                 names = {
-                    "clip": f"c{number:03d}{ALIEN}{place}",
+                    "clip": f"c{patient:03d}{ALIEN}{index_in_role}",
                     "site": site,
-                    "patient": f"p{number}",
-                    "study": f"s{number}",
+                    "patient": f"p{patient}",
+                    "study": f"s{patient}",
                 }
                 _add_clip(writer, names, np.stack([alien(rng) for _ in range(FRAMES_A_CLIP)]))
                 members += [
                     names | {"frame": frame_id(names["clip"], index), "role": role, "view": None}
                     for index in range(FRAMES_A_CLIP)
                 ]
-            names = {"clip": f"c{number:03d}x", "site": site, "patient": f"p{number}", "study": f"s{number}"}
+            names = {"clip": f"c{patient:03d}x", "site": site, "patient": f"p{patient}", "study": f"s{patient}"}
             _add_clip(writer, names, rng.integers(0, 255, (1, SIZE, SIZE)).astype(np.uint8))
             other = {"role": role, "view": "SUBCOSTAL"} if role == "test" else {"role": "excluded", "view": None}
             members.append(names | other | {"frame": frame_id(names["clip"], 0)})

@@ -98,8 +98,8 @@ def _labeled_frames(split: SplitManifest, frames: Frames, role: str) -> LabeledF
 def _has_mode(frames: Frames, rows: RowIndices, modes: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Return which of `rows` are of one of `modes`."""
     table = frames.frames
-    wanted = table.filter(pc.is_in(table["mode"], pa.array(modes, pa.string())))["row"].to_numpy()
-    return np.isin(rows, wanted)
+    rows_of_modes = table.filter(pc.is_in(table["mode"], pa.array(modes, pa.string())))["row"].to_numpy()
+    return np.isin(rows, rows_of_modes)
 
 
 READ_CHUNK = 16_384
@@ -188,8 +188,8 @@ class FrameSampler:
         while len(self.order) < n:
             # The order is drawn on the CPU: one pass costs little, and is the same whatever the device.
             self.order = torch.cat([self.order, to_device(self._next_order(), self.device)])
-        taken, self.order = self.order[:n], self.order[n:]
-        return taken
+        next_rows, self.order = self.order[:n], self.order[n:]
+        return next_rows
 
     def _next_order(self) -> Tensor:
         """Draw the next items, int64 on the CPU."""
@@ -225,9 +225,9 @@ class BalancedFrameSampler(FrameSampler):
 
     def _next_order(self) -> Tensor:
         rounds = -(-_ORDER_CHUNK // len(self.members))
-        taken = [members[each.take(rounds)] for members, each in zip(self.members, self.passes, strict=True)]
-        shuffled = torch.rand(rounds, len(taken), generator=self.generator).argsort(dim=1, stable=True)
-        return torch.stack(taken, dim=1).gather(1, shuffled).flatten()
+        drawn = [members[each.take(rounds)] for members, each in zip(self.members, self.passes, strict=True)]
+        shuffled = torch.rand(rounds, len(drawn), generator=self.generator).argsort(dim=1, stable=True)
+        return torch.stack(drawn, dim=1).gather(1, shuffled).flatten()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rest of the present order, of each group's pass, and the state of the stream."""

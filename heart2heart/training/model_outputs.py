@@ -156,8 +156,8 @@ class ModelOutputs:
         """Return the inputs of the last linear layer, `(n, d)`, and the logits."""
         kept: list[Tensor] = []
 
-        def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            kept.append(given[0])
+        def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            kept.append(inputs[0])
 
         handle = self._last.register_forward_pre_hook(keep)
         try:
@@ -170,13 +170,13 @@ class ModelOutputs:
     def _last(self) -> nn.Linear:
         """The linear layer whose outputs are the logits; a trial pass finds it."""
         network = self.run.network
-        given: dict[nn.Linear, Tensor] = {}
+        outputs: dict[nn.Linear, Tensor] = {}
         size = self.geometry.size
         trial = torch.randint(0, 256, (2, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
         def keep(layer: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
             assert isinstance(layer, nn.Linear)
-            given[layer] = out
+            outputs[layer] = out
 
         layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
         handles = [layer.register_forward_hook(keep) for layer in layers]
@@ -185,7 +185,7 @@ class ModelOutputs:
         finally:
             for handle in handles:
                 handle.remove()
-        for layer, out in reversed(given.items()):
+        for layer, out in reversed(outputs.items()):
             count = len(self.classes)
             if out.ndim == 2 and out.shape[1] >= count and torch.equal(out[:, :count].float(), logits):
                 return layer

@@ -107,9 +107,9 @@ class MLflow:
         return run
 
     def _begin(self, folder: RunDirectory, file: Path) -> str:
-        found = self._client.get_experiment_by_name("heart2heart")
+        existing = self._client.get_experiment_by_name("heart2heart")
         where = (file.parent / "mlflow_artifacts").as_uri()
-        experiment = found.experiment_id if found else self._client.create_experiment("heart2heart", where)
+        experiment = existing.experiment_id if existing else self._client.create_experiment("heart2heart", where)
         run = str(self._client.create_run(experiment, run_name=folder.path.resolve().name).info.run_id)
         settings = folder.config.model_dump(mode="json", exclude={"data", "mlflow_file"})
         params = [self._mlflow.entities.Param(key, str(value)) for key, value in flatten_config(settings)]

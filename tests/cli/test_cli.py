@@ -90,8 +90,8 @@ def test_labels_verbs(tmp_path: Path) -> None:
     common = ["--labels", str(tmp_path / "labels.db")]
     arguments = [*common, "--store", str(store.root), "--vocabulary", "clinical"]
     runner = CliRunner()
-    made = runner.invoke(app, ["labels", "import", str(tmp_path / "in.csv"), *arguments])
-    assert made.output == "1 rows: 1 new labels, 0 without a view, 0 of clips not in the store\n"
+    imported = runner.invoke(app, ["labels", "import", str(tmp_path / "in.csv"), *arguments])
+    assert imported.output == "1 rows: 1 new labels, 0 without a view, 0 of clips not in the store\n"
     assert LabelStore(tmp_path / "labels.db").events() == [LabelEvent(clip, "", "A4C", "r1", "", "csv:clinical")]
     shown = runner.invoke(app, ["labels", "show", *common, "--store", str(store.root)])
     assert shown.output.splitlines()[2].split() == ["A", "A4C", "1", "1", "3"]

@@ -29,13 +29,13 @@ def test_the_limits_of_one_file_are_options(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [(("--file-memory", "2"), "2048MiB"), (("--file-memory", "1MiB"), "64"), (("--file-seconds", "0"), "seconds")],
 )
-def test_limits_that_cannot_be_are_one_line(tmp_path: Path, option: tuple[str, str], said: str) -> None:
+def test_limits_that_cannot_be_are_one_line(tmp_path: Path, option: tuple[str, str], message: str) -> None:
     write(tmp_path / "in" / "clip", speckle_frames(2))
     done = _ingest(tmp_path, *option)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "store").exists()

@@ -30,8 +30,8 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
     assert _run("import", hospital.files, *common, "--format", "view_code").startswith(
         "4 rows: 2 new labels, 2 without"
     )
-    made = _run("export", tmp_path / "sr", *common, "--format", "sr", "--rule", "latest", "--dicom", hospital.files)
-    assert made.startswith("2 labels by rule latest written to")
+    printed = _run("export", tmp_path / "sr", *common, "--format", "sr", "--rule", "latest", "--dicom", hospital.files)
+    assert printed.startswith("2 labels by rule latest written to")
     assert _run("import", tmp_path / "sr", *common, "--format", "sr").startswith("2 rows: 2 new labels")
     _run("export", tmp_path / "events.csv", "--labels", book)
     merged = _run("merge", tmp_path / "all.db", book, tmp_path / "events.csv")

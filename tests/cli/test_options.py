@@ -64,8 +64,8 @@ def test_every_verb_is_in_one_panel_of_the_help() -> None:
     verbs = [str(info.name) for info in app.registered_commands] + [str(info.name) for info in app.registered_groups]
     assert sorted(verbs) == sorted(verb for panel in PANELS.values() for verb in panel)
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
-    places = [text.index(panel) for panel in PANELS]
-    assert places == sorted(places)
+    offsets = [text.index(panel) for panel in PANELS]
+    assert offsets == sorted(offsets)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

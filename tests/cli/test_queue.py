@@ -37,8 +37,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyStore, Path]:
 def book(trained: tuple[TinyStore, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = sorted(FrameStore.open(trained[0].store).clips["clip"].to_pylist())[:12]
     path = tmp_path_factory.mktemp("book") / "labels.db"
-    said = [LabelEvent(clip, "", SCORED_VIEWS[index % 4], "reader", "", "page") for index, clip in enumerate(clips)]
-    LabelStore(path).append(said)
+    events = [LabelEvent(clip, "", SCORED_VIEWS[index % 4], "reader", "", "page") for index, clip in enumerate(clips)]
+    LabelStore(path).append(events)
     return path
 
 
@@ -57,11 +57,11 @@ def test_every_method_writes_a_queue_that_the_page_reads(
         out = tmp_path / f"{by}.parquet"
         words = ("--run", run, "--labels", book, "--budget", "6", "--by", by, "--spread", "--out", out)
         shown = _run(tiny.store, *words)
-        asked = read_queue(out)
+        queue = read_queue(out)
         assert f"{out}: 6 of " in shown
         assert "12 were read already" in shown
-        assert len(asked) == 6
-        assert not set(asked) & read
+        assert len(queue) == 6
+        assert not set(queue) & read
         table = pq.read_table(out)
         assert table["method"].to_pylist() == [by] * 6
         _run(tiny.store, *words)
@@ -79,20 +79,20 @@ def test_the_queue_says_what_it_costs(trained: tuple[TinyStore, Path], tmp_path:
 
 def test_what_the_verb_refuses(trained: tuple[TinyStore, Path], tmp_path: Path) -> None:
     tiny, run = trained
-    out, asked = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
+    out, options = tmp_path / "queue.csv", ("--budget", "2", "--by", "random", "--out")
     with pytest.raises(UnknownNameError, match=r"unknown method of the queue 'best'.*badge"):
         _run(tiny.store, "--budget", "2", "--by", "best", "--out", out)
     with pytest.raises(ConfigError, match="a Parquet or a CSV file"):
-        _run(tiny.store, *asked, tmp_path / "queue.txt")
+        _run(tiny.store, *options, tmp_path / "queue.txt")
     (tmp_path / "file").write_text("kept")
     with pytest.raises(UnwritableError, match="nothing can be written here"):
-        _run(tiny.store, *asked, tmp_path / "file" / "queue.csv")
+        _run(tiny.store, *options, tmp_path / "file" / "queue.csv")
     with pytest.raises(ConfigError, match="frame rule"):
-        _run(tiny.store, *asked, out, "--frames", "some")
+        _run(tiny.store, *options, out, "--frames", "some")
     with pytest.raises(ConfigError, match="only the method tod"):
-        _run(tiny.store, *asked, out, "--earlier", run)
+        _run(tiny.store, *options, out, "--earlier", run)
     with pytest.raises(MissingInputError, match="no label store here"):
-        _run(tiny.store, *asked, out, "--labels", tmp_path / "none.db")
+        _run(tiny.store, *options, out, "--labels", tmp_path / "none.db")
     with pytest.raises(ConfigError, match=r"but only .* are left"):
         _run(tiny.store, "--budget", "9999", "--by", "random", "--out", out)
     other = random_store(tmp_path / "other", sites=("A",), patients=1)

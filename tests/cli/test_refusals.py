@@ -31,8 +31,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["heart2heart", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
 
     return call
 
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("store", "labels", "options", "said"),
+    ("store", "labels", "options", "message"),
     [
         ("empty", "labels", (), "the stores hold no frame: "),
         ("empty", "labels", ("--leave-one-out",), "heart2heart ingest, or heart2heart source"),
@@ -69,18 +69,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_what_cannot_be_split(
-    run: Run, folder: Path, tmp_path: Path, store: str, labels: str, options: tuple[object, ...], said: str
+    run: Run, folder: Path, tmp_path: Path, store: str, labels: str, options: tuple[object, ...], message: str
 ) -> None:
     out = tmp_path / "split"
     code, _, error = run("split", out, "--store", folder / store, "--labels", folder / f"{labels}.db", *options)
     assert code == 2
-    assert said in error
+    assert message in error
     assert "internal error" not in error
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("patients", "views", "labeled", "said"),
+    ("patients", "views", "labeled", "message"),
     [
         (1, SCORED_VIEWS, True, "PLAX comes from only one patient"),
         (6, ("PLAX",), True, "no frame of a view other than PLAX"),
@@ -88,19 +88,19 @@ def test_what_cannot_be_split(
     ],
 )
 def test_a_hospital_that_gives_little_is_reported_as_not_estimable(
-    run: Run, tmp_path: Path, patients: int, views: tuple[str, ...], labeled: bool, said: str
+    run: Run, tmp_path: Path, patients: int, views: tuple[str, ...], labeled: bool, message: str
 ) -> None:
     east = dataclasses.replace(HOSPITALS[1], outside=(), patients=patients, views=views)
-    made = make_predictions(hospitals=(dataclasses.replace(HOSPITALS[0], patients=12), east))
+    predictions = make_predictions(hospitals=(dataclasses.replace(HOSPITALS[0], patients=12), east))
     if not labeled:
-        rows = [row | ({"truth": None} if row["site"] == "east" else {}) for row in made.table.to_pylist()]
-        made = with_rows(made, rows)
-    made.write(tmp_path / "predictions.parquet")
+        rows = [row | ({"truth": None} if row["site"] == "east" else {}) for row in predictions.table.to_pylist()]
+        predictions = with_rows(predictions, rows)
+    predictions.write(tmp_path / "predictions.parquet")
     page = tmp_path / "report.html"
     code, output, error = run("report", tmp_path / "predictions.parquet", "--out", page, "--replicates", 100)
     assert (code, error) == (0, "")
     assert "not estimable" in page.read_text()
-    assert said in page.read_text()
+    assert message in page.read_text()
     if not labeled:
         line = next(line for line in output.splitlines() if line.startswith("east"))
         assert "not estimable" in line
@@ -113,12 +113,17 @@ def _write(predictions: Predictions, path: Path, **changes: object) -> Path:
 
 
 def test_predictions_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
-    made = make_predictions(hospitals=tuple(dataclasses.replace(each, patients=3) for each in HOSPITALS[:2]))
-    first = _write(made, tmp_path / "a.parquet")
-    about = made.provenance
+    predictions = make_predictions(hospitals=tuple(dataclasses.replace(each, patients=3) for each in HOSPITALS[:2]))
+    first = _write(predictions, tmp_path / "a.parquet")
+    provenance = predictions.provenance
     sha = {"sha256": "0" * 64}
-    other = _write(made, tmp_path / "b.parquet", classes=about.classes[::-1], split=about.split.model_copy(update=sha))
-    for arguments, said in (
+    other = _write(
+        predictions,
+        tmp_path / "b.parquet",
+        classes=provenance.classes[::-1],
+        split=provenance.split.model_copy(update=sha),
+    )
+    for arguments, message in (
         (("folds", first, other), "classes"),
         (("folds", first, first), "two predictions are of the same split"),
         (("folds", tmp_path / "none.parquet"), "no predictions here"),
@@ -128,5 +133,5 @@ def test_predictions_that_do_not_belong_together(run: Run, tmp_path: Path) -> No
         out = tmp_path / "out"
         code, _, error = run(*arguments, "--out", out)
         assert code == 2, error
-        assert said in error
+        assert message in error
         assert not out.exists()

@@ -16,16 +16,16 @@ PLANTED = "Planted^Person"
 
 
 def test_only_named_tags_get_through() -> None:
-    made = dataset(speckle_frames(1))
+    header = dataset(speckle_frames(1))
     for name in (
         "PatientName", "PatientComments", "InstitutionName", "StudyDescription", "SeriesDescription", "OperatorsName",
         "StageName", "ViewName", "ImageComments", "StationName", "AccessionNumber", "DeviceSerialNumber",
     ):  # fmt: skip
-        setattr(made, name, PLANTED[:16])
-    made.private_block(0x0029, "SOMEBODY", create=True).add_new(1, "LO", PLANTED)
-    made.SequenceOfUltrasoundRegions[0].RegionFlags = 2
-    made.SequenceOfUltrasoundRegions[0].add_new(Tag(0x0029, 0x1001), "LO", PLANTED)
-    kept = technical_dataset(made)
+        setattr(header, name, PLANTED[:16])
+    header.private_block(0x0029, "SOMEBODY", create=True).add_new(1, "LO", PLANTED)
+    header.SequenceOfUltrasoundRegions[0].RegionFlags = 2
+    header.SequenceOfUltrasoundRegions[0].add_new(Tag(0x0029, 0x1001), "LO", PLANTED)
+    kept = technical_dataset(header)
     assert PLANTED[:10] not in str(kept)
     assert not any(element.tag.is_private for element in kept.iterall())
     assert "PixelData" not in kept
@@ -44,34 +44,34 @@ def test_only_named_tags_get_through() -> None:
     ],
 )  # fmt: skip
 def test_makers_by_their_common_name(written: str, kept: str | None) -> None:
-    made = Dataset()
-    made.Manufacturer = written
-    assert technical_dataset(made).get("Manufacturer") == kept
+    header = Dataset()
+    header.Manufacturer = written
+    assert technical_dataset(header).get("Manufacturer") == kept
 
 
 def test_an_empty_maker_is_told_by_a_private_creator() -> None:
-    made = Dataset()
-    made.Manufacturer = ""
-    made.private_block(0x0011, "SOMETHING ELSE", create=True)
-    made.private_block(0x200D, "Philips US Imaging DD 001", create=True)
-    assert technical_dataset(made).Manufacturer == "Philips"
+    header = Dataset()
+    header.Manufacturer = ""
+    header.private_block(0x0011, "SOMETHING ELSE", create=True)
+    header.private_block(0x200D, "Philips US Imaging DD 001", create=True)
+    assert technical_dataset(header).Manufacturer == "Philips"
 
 
 @pytest.mark.parametrize(
     ("name", "kept"), [("Rest", "rest"), ("PEAK-EXERCISE", "peak"), ("Low Dose", "low dose"), ("Ward 7", None)]
 )
 def test_stress_stages_by_vocabulary(name: str, kept: str | None) -> None:
-    made = Dataset()
-    made.StageName = name
-    assert technical_dataset(made).get("StageName") == kept
+    header = Dataset()
+    header.StageName = name
+    assert technical_dataset(header).get("StageName") == kept
 
 
 @pytest.mark.parametrize(("code", "view"), [("399214001", "A4C"), ("G-A19B", "A2C"), ("12345", None)])
 def test_views_by_code(code: str, view: str | None) -> None:
-    made, item = Dataset(), Dataset()
+    header, item = Dataset(), Dataset()
     item.CodeValue, item.CodeMeaning = code, PLANTED
-    made.ViewCodeSequence = [item]
-    kept = technical_dataset(made)
+    header.ViewCodeSequence = [item]
+    kept = technical_dataset(header)
     assert view_by_code(kept) == view
     assert "ViewName" not in kept
     assert PLANTED not in str(kept)
@@ -86,26 +86,26 @@ def test_views_by_code(code: str, view: str | None) -> None:
     ],
 )  # fmt: skip
 def test_views_of_a_protocol_by_vocabulary(name: str, view: str | None) -> None:
-    made = Dataset()
-    made.ViewName = name[:16]
-    assert technical_dataset(made).get("ViewName") == view
+    header = Dataset()
+    header.ViewName = name[:16]
+    assert technical_dataset(header).get("ViewName") == view
 
 
 def test_numbers_of_a_protocol() -> None:
-    made = Dataset()
-    made.StageNumber, made.NumberOfStages, made.ViewNumber, made.NumberOfViewsInStage = 2, 4, 0, 10_000
-    kept = technical_dataset(made)
+    header = Dataset()
+    header.StageNumber, header.NumberOfStages, header.ViewNumber, header.NumberOfViewsInStage = 2, 4, 0, 10_000
+    kept = technical_dataset(header)
     names = ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage")
     assert [protocol_number(kept, name) for name in names] == [2, 4, None, None]
 
 
 def test_the_private_frame_rate_of_philips_is_used_when_nothing_else_says() -> None:
-    made = Dataset()
-    made.Manufacturer = "Philips Medical Systems"
-    made.private_block(0x7FDF, "PHILIPS US", create=True).add_new(0x74, "FD", 50.0)
-    assert float(technical_dataset(made).FrameTime) == 20.0
-    made.CineRate = "25"
-    assert "FrameTime" not in technical_dataset(made)
+    header = Dataset()
+    header.Manufacturer = "Philips Medical Systems"
+    header.private_block(0x7FDF, "PHILIPS US", create=True).add_new(0x74, "FD", 50.0)
+    assert float(technical_dataset(header).FrameTime) == 20.0
+    header.CineRate = "25"
+    assert "FrameTime" not in technical_dataset(header)
 
 
 @pytest.mark.parametrize(
@@ -118,16 +118,16 @@ def test_the_private_frame_rate_of_philips_is_used_when_nothing_else_says() -> N
     ],
 )  # fmt: skip
 def test_models_by_vocabulary(written: str, kept: str | None) -> None:
-    made = Dataset()
-    made.ManufacturerModelName = written
-    assert technical_dataset(made).get("ManufacturerModelName") == kept
+    header = Dataset()
+    header.ManufacturerModelName = written
+    assert technical_dataset(header).get("ManufacturerModelName") == kept
 
 
 def test_an_unknown_machine_has_one_label_a_key() -> None:
     def labels(written: str, secret: bytes) -> tuple[str, str]:
-        made = Dataset()
-        made.Manufacturer = made.ManufacturerModelName = written
-        kept = technical_dataset(made, Key(secret * 32))
+        header = Dataset()
+        header.Manufacturer = header.ManufacturerModelName = written
+        kept = technical_dataset(header, Key(secret * 32))
         return str(kept.Manufacturer), str(kept.ManufacturerModelName)
 
     one = labels("St. Nowhere, Ward 3", b"a")

@@ -16,10 +16,10 @@ from tests.dicom.build import speckle_frames, write
 
 
 def header(**tags: Any) -> Dataset:
-    made = Dataset()
+    dataset = Dataset()
     for name, value in tags.items():
-        setattr(made, name, value)
-    return made
+        setattr(dataset, name, value)
+    return dataset
 
 
 def region(code: str, meaning: str) -> list[Dataset]:
@@ -69,16 +69,16 @@ def test_what_a_file_says_it_shows(tags: dict[str, Any], elsewhere: bool) -> Non
 
 @given(st.text(max_size=40), st.text(max_size=16))
 def test_any_text_is_judged(one: str, other: str) -> None:
-    made = header(StudyDescription=one, ProcessingFunction=other)
-    assert is_not_cardiac(made) in (True, False)
+    dataset = header(StudyDescription=one, ProcessingFunction=other)
+    assert is_not_cardiac(dataset) in (True, False)
     assert is_not_cardiac(header(StudyDescription=f"cardiac {one}")) in (True, False)
 
 
 def test_the_flag_leaves_and_nothing_else(tmp_path: Path) -> None:
-    said = {"StudyDescription": "US KIDNEY of somebody", "ProtocolName": "Renal, somebody"}
-    path = write(tmp_path / "a", speckle_frames(2), **said)
+    tags = {"StudyDescription": "US KIDNEY of somebody", "ProtocolName": "Renal, somebody"}
+    path = write(tmp_path / "a", speckle_frames(2), **tags)
     clip = load_clip(path, geometry=Geometry("tmed2", 32))
     assert "not_a_heart_preset" in clip.facts.flags
     assert clip.facts.mode == "b_mode"
     assert "KIDNEY" not in repr(clip.facts)
-    assert "somebody" not in str(technical_dataset(header(**said)))
+    assert "somebody" not in str(technical_dataset(header(**tags)))

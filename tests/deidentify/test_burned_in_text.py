@@ -30,8 +30,8 @@ def drawn(frames: Bytes, words: str, *, size: int = 14, level: int = 210, step: 
     out = []
     for index, frame in enumerate(frames):
         layer = Image.new("L", (COLUMNS, ROWS))
-        place = (90, 150 + index * step)
-        ImageDraw.Draw(layer).text(place, words, fill=level, font=ImageFont.load_default(size=size))
+        corner = (90, 150 + index * step)
+        ImageDraw.Draw(layer).text(corner, words, fill=level, font=ImageFont.load_default(size=size))
         out.append(np.maximum(frame, np.asarray(layer)))
     return np.stack(out)
 
@@ -44,11 +44,11 @@ INSIDE = np.ones((ROWS, COLUMNS), bool)
 def test_text_is_found_and_covered(size: int, level: int) -> None:
     clean = tissue(6)
     written = drawn(clean, WORDS, size=size, level=level)
-    found = text_mask(written, INSIDE)
-    assert found is not None
+    mask = text_mask(written, INSIDE)
+    assert mask is not None
     ink = (drawn(np.zeros_like(clean[:1]), WORDS, size=size, level=level) > level // 2)[0]
-    assert (found & ink).sum() >= 0.9 * ink.sum()
-    assert found.mean() < 0.06
+    assert (mask & ink).sum() >= 0.9 * ink.sum()
+    assert mask.mean() < 0.06
 
 
 def test_text_on_a_single_frame_is_found() -> None:
@@ -81,9 +81,9 @@ def test_text_outside_what_is_visible_is_not_looked_for() -> None:
 
 
 def test_a_unit_alone_is_writing_too() -> None:
-    found = text_mask(drawn(np.full((1, ROWS, COLUMNS), 12, np.uint8), "cm"), INSIDE)
-    assert found is not None
-    assert found[150:166, 90:110].any()
+    mask = text_mask(drawn(np.full((1, ROWS, COLUMNS), 12, np.uint8), "cm"), INSIDE)
+    assert mask is not None
+    assert mask[150:166, 90:110].any()
 
 
 def test_a_picture_too_small_for_text_is_passed_over() -> None:
@@ -91,15 +91,15 @@ def test_a_picture_too_small_for_text_is_passed_over() -> None:
 
 
 def test_invented_lines_of_every_kind_are_found_whole() -> None:
-    draw, planted, found = random.Random(1), 0, 0
+    draw, planted, detected = random.Random(1), 0, 0
     for index in range(60):
         written = plant_text(tissue(6, 1000 + index), INSIDE, draw, size=draw.randint(*SIZES))
         if written is not None:
             mask = text_mask(compressed(written.frames, draw.choice(QUALITIES)), INSIDE)
             planted += 1
-            found += mask is not None and float(mask[written.ink].mean()) >= 0.8
+            detected += mask is not None and float(mask[written.ink].mean()) >= 0.8
     assert planted >= 50
-    assert found >= 0.95 * planted  # this tissue is coarser and brighter than any that was measured
+    assert detected >= 0.95 * planted  # this tissue is coarser and brighter than any that was measured
 
 
 def test_passing_over_what_holds_no_letter_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

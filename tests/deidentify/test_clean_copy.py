@@ -37,8 +37,8 @@ REAL = [
 
 def copied(path: Path, to: Path) -> Dataset:
     """Write the clean copy of `path` and read it back."""
-    made = clean_copy(path, pseudonymizer=DOOR, site="a")
-    made.dataset.save_as(to, enforce_file_format=True)
+    copy = clean_copy(path, pseudonymizer=DOOR, site="a")
+    copy.dataset.save_as(to, enforce_file_format=True)
     return dcmread(to)
 
 
@@ -50,19 +50,19 @@ def frames(path: Path) -> PreparedClip:
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless])
 def test_the_copy_is_dicom_that_says_what_was_done(syntax: str, tmp_path: Path) -> None:
     path = write(tmp_path / "one", speckle_frames(5), syntax, SyntheticData="YES", StageName="Peak", PatientAge="097Y")
-    found = copied(path, tmp_path / "clean.dcm")
-    assert found.file_meta.TransferSyntaxUID == (JPEGBaseline8Bit if syntax == JPEGBaseline8Bit else RLELossless)
-    assert (found.PatientIdentityRemoved, found.LongitudinalTemporalInformationModified) == ("YES", "MODIFIED")
-    assert (found.BurnedInAnnotation, found.SyntheticData, found.StageName) == ("NO", "YES", "peak")
-    codes = [item.CodeValue for item in found.DeidentificationMethodCodeSequence]
+    copy = copied(path, tmp_path / "clean.dcm")
+    assert copy.file_meta.TransferSyntaxUID == (JPEGBaseline8Bit if syntax == JPEGBaseline8Bit else RLELossless)
+    assert (copy.PatientIdentityRemoved, copy.LongitudinalTemporalInformationModified) == ("YES", "MODIFIED")
+    assert (copy.BurnedInAnnotation, copy.SyntheticData, copy.StageName) == ("NO", "YES", "peak")
+    codes = [item.CodeValue for item in copy.DeidentificationMethodCodeSequence]
     assert codes == ["113100", "113101", "113107", "113108"]
-    assert found.PatientAge == "090Y"
-    assert all(str(found[name].value).startswith("2.25.") for name in ("SOPInstanceUID", "StudyInstanceUID"))
-    assert found.file_meta.MediaStorageSOPInstanceUID == found.SOPInstanceUID
-    assert found.PatientID == DOOR.patient("a", "TEST-1")
-    assert "20200229" not in str(found)
-    assert not [element for element in found.iterall() if element.tag.is_private]
-    pixels = found.pixel_array
+    assert copy.PatientAge == "090Y"
+    assert all(str(copy[name].value).startswith("2.25.") for name in ("SOPInstanceUID", "StudyInstanceUID"))
+    assert copy.file_meta.MediaStorageSOPInstanceUID == copy.SOPInstanceUID
+    assert copy.PatientID == DOOR.patient("a", "TEST-1")
+    assert "20200229" not in str(copy)
+    assert not [element for element in copy.iterall() if element.tag.is_private]
+    pixels = copy.pixel_array
     assert pixels.shape == (5, 96, 128, 3)
     assert pixels[:, :8].max() <= 8  # the caption beside the region is gone; a codec may ring by a few levels
     assert pixels[:, 40:60, 50:70].mean() > 20
@@ -75,8 +75,8 @@ def test_ingest_of_the_copy_gives_the_same_frames(
     monkeypatch.setattr(
         "heart2heart.deidentify.clean_copy.find_text", lambda seen: None
     )  # some hold marks that are blanked
-    made = clean_copy(path, pseudonymizer=DOOR, site="a")
-    made.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
+    copy = clean_copy(path, pseudonymizer=DOOR, site="a")
+    copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
     before, after = frames(path), frames(tmp_path / "clean")
     difference = np.abs(before.pixels.astype(np.int16) - after.pixels)
     assert difference.mean() <= mean
@@ -115,9 +115,9 @@ def test_damaged_frames_are_left_out_and_times_follow(tmp_path: Path) -> None:
     starts = [index for index in range(len(raw)) if raw[index : index + 3] == b"\xff\xd8\xff"]
     raw[starts[2] + 2 : starts[2] + 40] = bytes(38)
     path.write_bytes(bytes(raw))
-    found = copied(path, tmp_path / "clean.dcm")
-    assert found.NumberOfFrames == 5
-    assert [float(step) for step in found.FrameTimeVector] == [0, 25, 50, 25, 25]
+    copy = copied(path, tmp_path / "clean.dcm")
+    assert copy.NumberOfFrames == 5
+    assert [float(step) for step in copy.FrameTimeVector] == [0, 25, 50, 25, 25]
 
 
 def written(path: Path) -> Path:
@@ -129,9 +129,9 @@ def written(path: Path) -> Path:
 def test_writing_in_the_scan_is_blanked_or_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "one")
     assert "text_suspected" in frames(path).facts.flags
-    made = clean_copy(path, pseudonymizer=DOOR, site="a")
-    assert made.text_blanked
-    made.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
+    copy = clean_copy(path, pseudonymizer=DOOR, site="a")
+    assert copy.text_blanked
+    copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
     ink = (drawn(np.zeros((1, 240, 320), np.uint8), WORDS, size=16) > 100)[0]
     assert dcmread(tmp_path / "clean").pixel_array[:, ink].max() == 0
     assert "text_suspected" not in frames(tmp_path / "clean").facts.flags
@@ -153,9 +153,9 @@ def test_dcmtk_reads_the_copy(tmp_path: Path) -> None:
         if os.environ.get("CI"):
             pytest.fail("CI must have dcmtk: the copies have not been read by it")
         pytest.skip("dcmtk is not installed: the copies have not been read by it")
-    made = clean_copy(BUNDLED / "examples_ybr_color.dcm", pseudonymizer=DOOR, site="a")
+    copy = clean_copy(BUNDLED / "examples_ybr_color.dcm", pseudonymizer=DOOR, site="a")
     buffer = BytesIO()
-    made.dataset.save_as(buffer, enforce_file_format=True)
+    copy.dataset.save_as(buffer, enforce_file_format=True)
     (tmp_path / "clean.dcm").write_bytes(buffer.getvalue())
     done = subprocess.run([dcmdump, "-q", "+P", "0012,0062", tmp_path / "clean.dcm"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

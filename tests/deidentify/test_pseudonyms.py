@@ -17,12 +17,12 @@ from heart2heart.errors import ConfigError, MissingInputError
 
 def test_made_on_first_use_and_read_after(tmp_path: Path) -> None:
     path = tmp_path / "site.key"
-    made = Key.open(path)
+    key = Key.open(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(bytes.fromhex(path.read_text())) == 32
-    assert Key.open(path) == made == Key.load(path)
-    assert Key.open(tmp_path / "other.key") != made
-    assert made.secret.hex() not in repr(made)
+    assert Key.open(path) == key == Key.load(path)
+    assert Key.open(tmp_path / "other.key") != key
+    assert key.secret.hex() not in repr(key)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
@@ -68,34 +68,34 @@ MAKE = Pseudonymizer(KEY)
 
 
 def header(**tags: str) -> Dataset:
-    made = Dataset()
+    dataset = Dataset()
     values = {
         "PatientID": "TEST-1", "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4", "SOPInstanceUID": "1.2.5",
         "StudyDate": "20200229", "PatientBirthDate": "19500301", "PatientSex": "F",
     }  # fmt: skip
     with silence_warnings():
         for name, value in (values | tags).items():
-            setattr(made, name, value)
-    return made
+            setattr(dataset, name, value)
+    return dataset
 
 
 @given(st.text(st.characters(categories=["Nd"]), min_size=1, max_size=20).map(lambda s: f"1.2.{s}"))
 def test_uids_are_valid_and_repeatable(uid: str) -> None:
-    made = MAKE.uid(uid)
-    assert made == MAKE.uid(uid + "\0") == MAKE.uid(f" {uid} ")
-    assert made.startswith("2.25.")
-    assert len(made) <= 64
-    number = int(made[5:])
+    pseudonym = MAKE.uid(uid)
+    assert pseudonym == MAKE.uid(uid + "\0") == MAKE.uid(f" {uid} ")
+    assert pseudonym.startswith("2.25.")
+    assert len(pseudonym) <= 64
+    number = int(pseudonym[5:])
     assert number < 2**128
     assert number >> 76 & 0xF == 4  # a UUID of version 4, as PS3.5 annex B.2 asks for
-    assert made != Pseudonymizer(Key(bytes(32))).uid(uid)
+    assert pseudonym != Pseudonymizer(Key(bytes(32))).uid(uid)
 
 
 def test_content_of_bytes_and_of_a_file_is_the_keyed_hash(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"some bytes")
     plain = hashlib.sha256(b"some bytes").digest()
-    wanted = hmac.new(KEY.secret, b"content" + plain, "sha256").hexdigest()
-    assert MAKE.content(b"some bytes") == MAKE.content(tmp_path / "a") == wanted
+    expected = hmac.new(KEY.secret, b"content" + plain, "sha256").hexdigest()
+    assert MAKE.content(b"some bytes") == MAKE.content(tmp_path / "a") == expected
 
 
 def test_one_patient_in_one_site() -> None:
@@ -108,13 +108,13 @@ def test_one_patient_in_one_site() -> None:
 
 
 def test_nothing_of_the_header_is_left() -> None:
-    found = pseudonymize(header(), MAKE, site="a", content="c")
-    text = repr(found)
+    pseudonyms = pseudonymize(header(), MAKE, site="a", content="c")
+    text = repr(pseudonyms)
     for value in ("TEST", "1.2.3", "1.2.4", "1.2.5", "20200229", "2020-02-29", "2020, 2, 29", "1950"):
         assert value not in text
-    assert found.instance == MAKE.uid("1.2.5")
-    assert found.age == 69
-    assert found.sex == "F"
+    assert pseudonyms.instance == MAKE.uid("1.2.5")
+    assert pseudonyms.age == 69
+    assert pseudonyms.sex == "F"
 
 
 def test_without_an_identifier_the_study_stands_for_the_patient() -> None:
@@ -127,9 +127,15 @@ def test_without_an_identifier_the_study_stands_for_the_patient() -> None:
 
 
 def test_without_a_key_everything_is_empty() -> None:
-    found = pseudonymize(header(), None, site="a", content="")
-    assert (found.patient, found.study, found.series, found.instance, found.date) == ("", "", None, None, None)
-    assert (found.age, found.sex) == (69, "F")
+    pseudonyms = pseudonymize(header(), None, site="a", content="")
+    assert (pseudonyms.patient, pseudonyms.study, pseudonyms.series, pseudonyms.instance, pseudonyms.date) == (
+        "",
+        "",
+        None,
+        None,
+        None,
+    )
+    assert (pseudonyms.age, pseudonyms.sex) == (69, "F")
 
 
 def test_dates_of_one_patient_keep_their_distance_and_move_into_the_past() -> None:

@@ -58,40 +58,40 @@ def region(box: tuple[int, int, int, int] = BOX, *, form: int = 1, data: int = 1
 
 def dataset(pictures: npt.NDArray[np.uint8], syntax: str = ExplicitVRLittleEndian, **tags: Any) -> Dataset:
     """Return a whole clip; a tag given as None is left out."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = UID(syntax)
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = UID(syntax)
     n, rows, columns = pictures.shape[:3]
-    made.SOPClassUID = UltrasoundMultiFrameImageStorage if n > 1 else UltrasoundImageStorage
-    made.SOPInstanceUID, made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"
-    made.Modality, made.PatientID, made.StudyDate = "US", "TEST-1", "20200229"
-    made.Manufacturer, made.FrameTime = "Philips Medical Systems", "25.0"
-    made.Rows, made.Columns, made.NumberOfFrames = rows, columns, n
-    made.SamplesPerPixel, made.PlanarConfiguration, made.PhotometricInterpretation = 3, 0, "RGB"
-    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
-    made.SequenceOfUltrasoundRegions = [region()]
+    header.SOPClassUID = UltrasoundMultiFrameImageStorage if n > 1 else UltrasoundImageStorage
+    header.SOPInstanceUID, header.StudyInstanceUID, header.SeriesInstanceUID = "1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"
+    header.Modality, header.PatientID, header.StudyDate = "US", "TEST-1", "20200229"
+    header.Manufacturer, header.FrameTime = "Philips Medical Systems", "25.0"
+    header.Rows, header.Columns, header.NumberOfFrames = rows, columns, n
+    header.SamplesPerPixel, header.PlanarConfiguration, header.PhotometricInterpretation = 3, 0, "RGB"
+    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 8, 8, 7, 0
+    header.SequenceOfUltrasoundRegions = [region()]
     raw = pictures.tobytes()
-    made.PixelData = raw + b"\0" * (len(raw) % 2)
-    made["PixelData"].VR = "OB"
+    header.PixelData = raw + b"\0" * (len(raw) % 2)
+    header["PixelData"].VR = "OB"
     if syntax == JPEGBaseline8Bit:
         frames = [simplejpeg.encode_jpeg(np.ascontiguousarray(p), quality=95, colorsubsampling="422") for p in pictures]
-        made.PixelData, made.PhotometricInterpretation = encapsulate(frames), "YBR_FULL_422"
-        made["PixelData"].is_undefined_length = True
+        header.PixelData, header.PhotometricInterpretation = encapsulate(frames), "YBR_FULL_422"
+        header["PixelData"].is_undefined_length = True
     elif syntax not in NATIVE:
-        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        made.compress(UID(syntax), generate_instance_uid=False)
+        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        header.compress(UID(syntax), generate_instance_uid=False)
     for name, value in tags.items():
         if value is None:
-            delattr(made, name)
+            delattr(header, name)
         else:
-            setattr(made, name, value)
-    return made
+            setattr(header, name, value)
+    return header
 
 
-def encoded(made: Dataset, *, preamble: bool = True) -> bytes:
+def encoded(header: Dataset, *, preamble: bool = True) -> bytes:
     """Return the file's bytes."""
     buffer = BytesIO()
-    dcmwrite(buffer, made, enforce_file_format=True)
+    dcmwrite(buffer, header, enforce_file_format=True)
     raw = buffer.getvalue()
     return raw if preamble else raw[132:]
 

@@ -116,9 +116,9 @@ def test_headers_that_cannot_be(tmp_path: Path, tags: dict[str, Any], code: str)
 
 
 def test_a_private_volume_without_pixel_data(tmp_path: Path) -> None:
-    made = dataset(speckle_frames(2), PixelData=None)
-    made.private_block(0x7FE1, "GEMS_Ultrasound_MovieGroup_001", create=True)
-    (tmp_path / "a.dcm").write_bytes(encoded(made))
+    header = dataset(speckle_frames(2), PixelData=None)
+    header.private_block(0x7FE1, "GEMS_Ultrasound_MovieGroup_001", create=True)
+    (tmp_path / "a.dcm").write_bytes(encoded(header))
     assert code_of(tmp_path / "a.dcm") == "excluded:volume"
 
 
@@ -172,8 +172,8 @@ def test_flipped_bytes_end_with_frames_or_a_code(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     for _ in range(60):
         damaged = bytearray(raw)
-        for place in draw.integers(132, 1600, 4):
-            damaged[place] = int(draw.integers(0, 256))
+        for offset in draw.integers(132, 1600, 4):
+            damaged[offset] = int(draw.integers(0, 256))
         path = tmp_path / "flipped.dcm"
         path.write_bytes(bytes(damaged))
         assert outcome(path) in ("salvaged", "accepted", "failed", "excluded")

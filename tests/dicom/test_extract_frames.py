@@ -99,11 +99,11 @@ def test_a_reduced_pixel_is_kept_only_if_its_whole_block_lies_in_the_sector(tmp_
 
 
 def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[bool, int]] = []
+    calls: list[tuple[bool, int]] = []
     whole = TurboJpegDecoder.decode
 
     def noted(self: TurboJpegDecoder, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
-        asked.append((gray, shrink))
+        calls.append((gray, shrink))
         return whole(self, frame, layout, gray=gray, shrink=shrink)
 
     monkeypatch.setattr(TurboJpegDecoder, "decode", noted)
@@ -111,9 +111,9 @@ def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.
     clip = load_clip(path, geometry=Geometry("tmed2", 16), rule="even:3")
     assert clip.facts.mode == "colour"
     assert len(clip.frames) == 3
-    assert asked.count((True, 4)) == 3  # kept: luma only, reduced
-    assert sum(not gray for gray, _ in asked) == 3  # the colour
-    assert asked.count((True, 1)) == 6  # the sector
+    assert calls.count((True, 4)) == 3  # kept: luma only, reduced
+    assert sum(not gray for gray, _ in calls) == 3  # the colour
+    assert calls.count((True, 1)) == 6  # the sector
 
 
 def test_more_frames_than_a_worker_may_hold_are_refused_before_they_are_decoded(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def test_size_of_a_jpeg(height: int, width: int) -> None:
 def test_size_of_garbage_is_none_or_a_pair(tail: bytes) -> None:
     assert codestream_size(tail[:3]) is None
     for head in (b"\xff\xd8", b"\xff\x4f\xff\x51", b""):
-        found = codestream_size(head + tail)
-        assert found is None or len(found) == 2
+        size = codestream_size(head + tail)
+        assert size is None or len(size) == 2
 
 
 def test_size_of_jpeg_2000_is_the_image_area_without_its_offset() -> None:
@@ -35,35 +35,35 @@ def test_size_of_jpeg_2000_is_the_image_area_without_its_offset() -> None:
 
 
 def _palette(descriptor: list[int], data: bytes, *, segmented: bool = False) -> Dataset:
-    made = Dataset()
+    header = Dataset()
     for colour in ("Red", "Green", "Blue"):
-        setattr(made, f"{colour}PaletteColorLookupTableDescriptor", descriptor)
-        setattr(made, f"{'Segmented' * segmented}{colour}PaletteColorLookupTableData", data)
-    return made
+        setattr(header, f"{colour}PaletteColorLookupTableDescriptor", descriptor)
+        setattr(header, f"{'Segmented' * segmented}{colour}PaletteColorLookupTableData", data)
+    return header
 
 
 def test_palettes_of_8_and_16_bits_in_both_byte_orders() -> None:
     steps = np.arange(256, dtype=np.uint16)
     wide = (steps << 8).astype("<u2")
     for data, big in ((wide.tobytes(), False), (wide.byteswap().tobytes(), True)):
-        found = read_palette(_palette([256, 0, 16], data), bits=8, signed=False, big_endian=big)
-        assert np.array_equal(found[:, 0], steps)
+        palette = read_palette(_palette([256, 0, 16], data), bits=8, signed=False, big_endian=big)
+        assert np.array_equal(palette[:, 0], steps)
     narrow = read_palette(_palette([256, 0, 8], bytes(range(256))), bits=8, signed=False, big_endian=False)
     assert np.array_equal(narrow[:, 2], steps)
 
 
 def test_values_beyond_a_palette_take_its_ends() -> None:
-    found = read_palette(_palette([4, 10, 8], bytes([1, 2, 3, 4])), bits=8, signed=False, big_endian=False)
-    assert found[:, 0].tolist() == [1] * 11 + [2, 3] + [4] * 243
+    palette = read_palette(_palette([4, 10, 8], bytes([1, 2, 3, 4])), bits=8, signed=False, big_endian=False)
+    assert palette[:, 0].tolist() == [1] * 11 + [2, 3] + [4] * 243
 
 
 def test_a_segmented_palette() -> None:
     discrete, linear = [0, 2, 0, 10], [1, 4, 50]
     indirect = [2, 1, 4, 0]  # the linear segment once more, which begins at word 4
     words = np.asarray(discrete + linear + indirect, "<u2").tobytes()
-    made = _palette([10, 0, 16], words, segmented=True)
-    found = read_palette(made, bits=8, signed=False, big_endian=False)
-    assert found[:10, 0].tolist() == [0, 10, 20, 30, 40, 50, 50, 50, 50, 50]
+    header = _palette([10, 0, 16], words, segmented=True)
+    palette = read_palette(header, bits=8, signed=False, big_endian=False)
+    assert palette[:10, 0].tolist() == [0, 10, 20, 30, 40, 50, 50, 50, 50, 50]
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", b"\2\0\1\0\0\0\0\0" * 8])
@@ -75,14 +75,14 @@ def test_a_damaged_palette(data: bytes) -> None:
 
 
 def test_values_that_cannot_be_read_are_not_there() -> None:
-    made = Dataset()
-    made.add_new("FrameTime", "DS", "12.5")
-    made.add_new("CineRate", "IS", "30")
-    made.add_new("HeartRate", "IS", "")
-    made.add_new("PixelSpacing", "DS", ["1", "2"])
-    made.add_new("PatientComments", "LT", " words \0")
-    assert (number(made, "FrameTime"), integer(made, "CineRate"), integer(made, "FrameTime")) == (12.5, 30, None)
-    assert (number(made, "HeartRate"), number(made, "StudyDate")) == (None, None)
-    assert numbers(made, "PixelSpacing") == [1.0, 2.0]
-    assert numbers(made, "PatientComments") == []
-    assert (text(made, "PatientComments"), text(made, "StudyDate")) == ("words", "")
+    header = Dataset()
+    header.add_new("FrameTime", "DS", "12.5")
+    header.add_new("CineRate", "IS", "30")
+    header.add_new("HeartRate", "IS", "")
+    header.add_new("PixelSpacing", "DS", ["1", "2"])
+    header.add_new("PatientComments", "LT", " words \0")
+    assert (number(header, "FrameTime"), integer(header, "CineRate"), integer(header, "FrameTime")) == (12.5, 30, None)
+    assert (number(header, "HeartRate"), number(header, "StudyDate")) == (None, None)
+    assert numbers(header, "PixelSpacing") == [1.0, 2.0]
+    assert numbers(header, "PatientComments") == []
+    assert (text(header, "PatientComments"), text(header, "StudyDate")) == ("words", "")

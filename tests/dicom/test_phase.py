@@ -23,10 +23,10 @@ SMALL = Geometry("tmed2", 32)
 
 
 def header(**tags: Any) -> Dataset:
-    made = Dataset()
+    dataset = Dataset()
     for name, value in tags.items():
-        setattr(made, name, value)
-    return technical_dataset(made)
+        setattr(dataset, name, value)
+    return technical_dataset(dataset)
 
 
 @pytest.mark.parametrize(
@@ -79,16 +79,16 @@ def test_any_tags_name_frames_of_the_clip(
         RWaveTimeVector=waves, FrameNumbersOfInterest=chosen, FrameOfInterestType=kinds, FrameLabelVector=labels
     )
     assert "Doe" not in str(facts)
-    found = tagged_phases(facts, np.arange(0, 33 * n, 33, dtype=np.float64), n)
-    assert all(0 <= index < n for index in found)
-    assert set(found.values()) <= {"ED", "ES"}
+    phases = tagged_phases(facts, np.arange(0, 33 * n, 33, dtype=np.float64), n)
+    assert all(0 <= index < n for index in phases)
+    assert set(phases.values()) <= {"ED", "ES"}
 
 
 @given(st.dictionaries(st.integers(0, N - 1), st.sampled_from(["ED", "ES"])))
 def test_what_is_written_is_read_again(phases: dict[int, str]) -> None:
-    made = Dataset()
-    write_phases(made, phases)
-    assert tagged_phases(technical_dataset(made), TIMES, N) == phases
+    dataset = Dataset()
+    write_phases(dataset, phases)
+    assert tagged_phases(technical_dataset(dataset), TIMES, N) == phases
 
 
 def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path) -> None:

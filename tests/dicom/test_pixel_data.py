@@ -18,18 +18,18 @@ def item(value: bytes) -> bytes:
 @given(st.lists(FRAGMENT, max_size=12), st.binary(max_size=9))
 def test_every_whole_fragment_is_found(fragments: list[bytes], before: bytes) -> None:
     data = before + item(b"") + b"".join(map(item, fragments)) + END
-    found = scan_fragments(data, len(before))
-    assert [data[a:b] for a, b in found.fragments] == fragments
-    assert not found.cut
+    scan = scan_fragments(data, len(before))
+    assert [data[a:b] for a, b in scan.fragments] == fragments
+    assert not scan.cut
 
 
 @given(st.lists(FRAGMENT, min_size=1, max_size=8), st.data())
 def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.DataObject) -> None:
     whole = item(b"") + b"".join(map(item, fragments))
     end = data.draw(st.integers(8, len(whole)))
-    found = scan_fragments(whole[:end], 0)
-    assert found.cut
-    got = [whole[a:b] for a, b in found.fragments]
+    scan = scan_fragments(whole[:end], 0)
+    assert scan.cut
+    got = [whole[a:b] for a, b in scan.fragments]
     assert got == fragments[: len(got)]
     held = 8
     for index, fragment in enumerate(fragments):
@@ -39,15 +39,15 @@ def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.D
 
 @given(st.binary(max_size=200), st.integers(0, 220))
 def test_garbage_never_raises_and_spans_stay_inside(data: bytes, start: int) -> None:
-    found = scan_fragments(data, start)
-    assert all(0 <= a <= b <= len(data) for a, b in found.fragments)
+    scan = scan_fragments(data, start)
+    assert all(0 <= a <= b <= len(data) for a, b in scan.fragments)
 
 
 def test_items_are_grouped_by_the_offset_table() -> None:
     parts = [b"aa", b"bbbb", b"cc", b"dd"]
     data = item(struct.pack("<2I", 0, 22)) + b"".join(map(item, parts)) + END
-    found = scan_fragments(data, 0)
-    frames = group_fragments(data, found, 2, single=False)
+    scan = scan_fragments(data, 0)
+    frames = group_fragments(data, scan, 2, single=False)
     assert [[data[a:b] for a, b in spans] for spans in frames] == [[b"aa", b"bbbb"], [b"cc", b"dd"]]
 
 

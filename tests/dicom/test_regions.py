@@ -11,9 +11,9 @@ SIDE = st.integers(-50, 300)
 
 
 def scan_of(*items: Dataset) -> tuple[str | None, tuple[int, int, int, int], tuple[str, ...]]:
-    made = Dataset()
-    made.SequenceOfUltrasoundRegions = list(items)
-    scan = read_scan_area(made, rows=200, columns=300)
+    header = Dataset()
+    header.SequenceOfUltrasoundRegions = list(items)
+    scan = read_scan_area(header, rows=200, columns=300)
     return scan.kind, scan.box, scan.flags
 
 
@@ -46,8 +46,8 @@ def test_traces_outrank_the_picture_beside_them() -> None:
 
 
 def test_split_screen_takes_the_larger() -> None:
-    found = scan_of(region((0, 0, 140, 199)), region((141, 0, 299, 199)))
-    assert found == ("b_mode", (141, 0, 300, 200), ("split_screen",))
+    scan = scan_of(region((0, 0, 140, 199)), region((141, 0, 299, 199)))
+    assert scan == ("b_mode", (141, 0, 300, 200), ("split_screen",))
 
 
 def test_no_picture_among_the_regions() -> None:
@@ -62,8 +62,8 @@ def test_a_box_of_a_larger_picture_is_not_believed_but_its_kind_is() -> None:
 
 
 def test_spacing_only_where_both_axes_are_lengths_and_plausible() -> None:
-    made = Dataset()
-    for change, wanted in (
+    header = Dataset()
+    for change, spacing in (
         ({}, (0.5, 0.5)),
         ({"PhysicalDeltaX": -0.025}, (0.5, 0.25)),
         ({"PhysicalUnitsXDirection": 4}, None),
@@ -73,8 +73,8 @@ def test_spacing_only_where_both_axes_are_lengths_and_plausible() -> None:
         item = region((0, 0, 299, 199))
         for name, value in change.items():
             setattr(item, name, value)
-        made.SequenceOfUltrasoundRegions = [item]
-        assert read_scan_area(made, rows=200, columns=300).spacing_mm == wanted
+        header.SequenceOfUltrasoundRegions = [item]
+        assert read_scan_area(header, rows=200, columns=300).spacing_mm == spacing
 
 
 def test_regions_without_corners_are_passed_over() -> None:

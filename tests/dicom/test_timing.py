@@ -9,7 +9,7 @@ from heart2heart.dicom.timing import frame_times
 
 
 @pytest.mark.parametrize(
-    ("tags", "wanted"),
+    ("tags", "expected"),
     [
         ({"FrameTimeVector": ["0", "10", "30"], "FrameTime": "50"}, [0, 10, 40]),
         ({"FrameTimeVector": ["0", "10"], "FrameTime": "50"}, [0, 50, 100]),
@@ -23,9 +23,9 @@ from heart2heart.dicom.timing import frame_times
         ({}, None),
     ],
 )
-def test_the_first_plausible_source_is_taken(tags: dict[str, Any], wanted: list[float] | None) -> None:
-    made = Dataset()
+def test_the_first_plausible_source_is_taken(tags: dict[str, Any], expected: list[float] | None) -> None:
+    header = Dataset()
     for name, value in tags.items():
-        setattr(made, name, value)
-    times = frame_times(made, 3)
-    assert (None if times is None else times.tolist()) == wanted
+        setattr(header, name, value)
+    times = frame_times(header, 3)
+    assert (None if times is None else times.tolist()) == expected

@@ -60,10 +60,10 @@ def clip(path: Path, syntax: str, raw: bytes, *, n: int = N, fragments: int = 3)
     """Write the stream in several fragments."""
     data = encapsulate([raw + b"\0" * (len(raw) % 2)], has_bot=False, fragments_per_frame=fragments)
     write(path, speckle_frames(2), PixelData=data, NumberOfFrames=n, PhotometricInterpretation="YBR_PARTIAL_420")
-    made = pydicom.dcmread(path)
-    made.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-    made["PixelData"].is_undefined_length = True
-    made.save_as(path)
+    header = pydicom.dcmread(path)
+    header.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    header["PixelData"].is_undefined_length = True
+    header.save_as(path)
     return path
 
 
@@ -71,13 +71,13 @@ def clip(path: Path, syntax: str, raw: bytes, *, n: int = N, fragments: int = 3)
 def test_a_stream_becomes_the_frames_that_were_encoded(tmp_path: Path, syntax: str, codec: str, container: str) -> None:
     pictures = speckle_frames(N, colour=True)
     path = clip(tmp_path / "a.dcm", syntax, encode(pictures, codec, container))
-    found = load_clip(path, geometry=GEOMETRY, rule="every:5")
-    assert [frame["index"] for frame in found.frames] == [0, 5, 10, 15, 20]
-    assert (found.facts.mode, found.facts.n_source, found.facts.flags) == ("colour", N, ())
-    shown, wanted = decoded(path), luma(pictures)
-    apart = np.abs(shown.astype(int) - wanted)[:, 8:88, 16:112]
+    loaded = load_clip(path, geometry=GEOMETRY, rule="every:5")
+    assert [frame["index"] for frame in loaded.frames] == [0, 5, 10, 15, 20]
+    assert (loaded.facts.mode, loaded.facts.n_source, loaded.facts.flags) == ("colour", N, ())
+    shown, expected = decoded(path), luma(pictures)
+    apart = np.abs(shown.astype(int) - expected)[:, 8:88, 16:112]
     assert apart.mean() < 5  # the codecs lose
-    assert np.abs(shown[0].astype(int) - wanted[1])[8:88, 16:112].mean() > 2 * apart.mean()
+    assert np.abs(shown[0].astype(int) - expected[1])[8:88, 16:112].mean() > 2 * apart.mean()
 
 
 @PARAMETERS
@@ -94,9 +94,9 @@ def test_a_wrong_number_of_frames_and_a_cut_file_are_flagged(
             load_clip(cut, geometry=GEOMETRY)
         assert error.value.code == "failed:truncated"
         return
-    found = load_clip(cut, geometry=GEOMETRY)
-    assert "salvaged" in found.facts.flags
-    assert 0 < len(found.frames) < N
+    loaded = load_clip(cut, geometry=GEOMETRY)
+    assert "salvaged" in loaded.facts.flags
+    assert 0 < len(loaded.frames) < N
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_a_cut_stream_yields_its_whole_frames(
     counts = []
     for share in (0.4, 0.7, 0.99):
         path.write_bytes(whole[: int(len(whole) - len(raw) * (1 - share))])
-        found = decoded(path)
-        counts.append(len(found))
+        salvaged = decoded(path)
+        counts.append(len(salvaged))
         # Which of the last few are shown out of order depends on what was lost; every one of them is whole.
-        assert np.array_equal(found[:-4], pictures[: len(found) - 4])
+        assert np.array_equal(salvaged[:-4], pictures[: len(salvaged) - 4])
         clipped = load_clip(path, geometry=GEOMETRY)
         assert "salvaged" in clipped.facts.flags
-        assert clipped.facts.n_source == len(found)
+        assert clipped.facts.n_source == len(salvaged)
     assert 5 <= counts[0] < counts[1] < counts[2] < N
 
 

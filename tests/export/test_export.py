@@ -43,8 +43,8 @@ def test_files_name_their_classes_and_geometry(run: Run, files: dict[str, Path])
     inside = {"classes": "", "geometry": "", "run_sha256": ""}
     with files["pt2"].open("rb") as handle:
         torch.export.load(handle, extra_files=inside)
-    said = {entry.key: entry.value for entry in onnx.load(files["onnx"]).metadata_props}
-    for facts in (inside, said):
+    metadata = {entry.key: entry.value for entry in onnx.load(files["onnx"]).metadata_props}
+    for facts in (inside, metadata):
         assert tuple(json.loads(facts["classes"])) == run.classes
         assert json.loads(facts["geometry"])["size"] == SIZE
         assert len(facts["run_sha256"]) == 64

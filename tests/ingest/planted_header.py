@@ -30,37 +30,37 @@ def plant_everywhere(number: int, *, jpeg: bool) -> bytes:
         number: Makes the pictures differ.
         jpeg: Whether the pictures are JPEG, with a comment and an application segment in every frame.
     """
-    made = dataset(speckle_frames(4, seed=number), *([JPEGBaseline8Bit] if jpeg else []))
+    header = dataset(speckle_frames(4, seed=number), *([JPEGBaseline8Bit] if jpeg else []))
     elements = {entry[4]: (Tag(tag), entry[0]) for tag, entry in DicomDictionary.items()}
     free = {n: pair for n, pair in elements.items() if pair[0].group not in _NOT_IN_A_DATASET and n not in NEEDED}
     for tag, vr in free.values():
         if vr in BY_VR:
-            made.add_new(tag, vr, BY_VR[vr])
+            header.add_new(tag, vr, BY_VR[vr])
     for name, (tag, vr) in free.items():
         if vr == "SQ" and name != "SequenceOfUltrasoundRegions":
-            made.add_new(tag, "SQ", [_nested()])
+            header.add_new(tag, "SQ", [_nested()])
     item = region()
     _private(item)
     item.PatientName = MARK
-    made.SequenceOfUltrasoundRegions = [item]
-    _private(made)
+    header.SequenceOfUltrasoundRegions = [item]
+    _private(header)
     for group in (0x5000, 0x6000, 0x601E):
         for element, vr in ((0x0022, "LO"), (0x1500, "LO"), (0x2500, "LO")):
-            made.add_new(Tag(group, element), vr, MARK)
-        made.add_new(Tag(group, 0x3000), "OW", _BINARY)
-    made.EncapsulatedDocument, made.ICCProfile = _BINARY, _BINARY
-    made.DataSetTrailingPadding = _BINARY
-    meta = made.file_meta
+            header.add_new(Tag(group, element), vr, MARK)
+        header.add_new(Tag(group, 0x3000), "OW", _BINARY)
+    header.EncapsulatedDocument, header.ICCProfile = _BINARY, _BINARY
+    header.DataSetTrailingPadding = _BINARY
+    meta = header.file_meta
     meta.SourceApplicationEntityTitle = meta.SendingApplicationEntityTitle = MARK
     meta.ReceivingApplicationEntityTitle = MARK
     meta.add_new(Tag(0x0002, 0x0100), "UI", UID)
     meta.PrivateInformation = _BINARY
     if jpeg:
-        frames = [_with_segments(frame) for frame in generate_frames(made.PixelData, number_of_frames=4)]
-        made.PixelData = encapsulate(frames)
-        made["PixelData"].is_undefined_length = True
-    made.preamble = (_BINARY * 4)[:128]
-    return encoded(made) + _BINARY
+        frames = [_with_segments(frame) for frame in generate_frames(header.PixelData, number_of_frames=4)]
+        header.PixelData = encapsulate(frames)
+        header["PixelData"].is_undefined_length = True
+    header.preamble = (_BINARY * 4)[:128]
+    return encoded(header) + _BINARY
 
 
 def _nested() -> Dataset:

@@ -45,7 +45,7 @@ def clip(tmp_path: Path) -> bytes:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None:
     root, packed = make_archive(tmp_path / "in"), tmp_path / "packed"
-    wanted = run(root, tmp_path / "one")
+    expected = run(root, tmp_path / "one")
     packed.mkdir()
     files = sorted(path for path in root.rglob("*") if path.is_file())
     inner = pack({path.name: path.read_bytes() for path in files[:5]})
@@ -54,11 +54,11 @@ def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None
     (tmp_path / "two.key").write_bytes((tmp_path / "one.key").read_bytes())
     (tmp_path / "two.key").chmod(0o600)
     summary = run(packed, tmp_path / "two", workers=workers)
-    assert summary.total == wanted.total == EXPECTED
+    assert summary.total == expected.total == EXPECTED
     assert FrameStore.open(tmp_path / "two").digest() == FrameStore.open(tmp_path / "one").digest()
     assert run(packed, tmp_path / "two").unchanged == 12
-    found = list(locate_files([packed], store=tmp_path / "two", key=tmp_path / "two.key", codes=["failed:empty"]))
-    assert [path.name for path in found] == ["empty.dcm"]
+    located = list(locate_files([packed], store=tmp_path / "two", key=tmp_path / "two.key", codes=["failed:empty"]))
+    assert [path.name for path in located] == ["empty.dcm"]
 
 
 def test_a_changed_archive_is_read_again(tmp_path: Path, clip: bytes) -> None:
@@ -115,12 +115,12 @@ CASES: dict[str, tuple[Callable[[bytes], bytes], dict[str, int]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_fault_has_its_code(tmp_path: Path, clip: bytes, case: str) -> None:
-    make, wanted = CASES[case]
+    make, expected = CASES[case]
     root = tmp_path / "in"
     root.mkdir()
     (root / "archive").write_bytes(make(clip))
-    assert statuses(root, tmp_path) == wanted
-    assert Ledger(tmp_path / "store").counts() == {"a": wanted}
+    assert statuses(root, tmp_path) == expected
+    assert Ledger(tmp_path / "store").counts() == {"a": expected}
 
 
 def test_no_name_leads_out_of_the_archive(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_no_name_leads_out_of_the_archive(tmp_path: Path) -> None:
     read = []
     for path in find_files([tmp_path / "a"]):
         assert path.is_relative_to(tmp_path / "a")
-        with unpacked(path) as place:
-            read.append(place.read_bytes())
+        with unpacked(path) as unpacked_path:
+            read.append(unpacked_path.read_bytes())
     close_archives()
     assert read == [b"one", b"two", b"three"]
 
@@ -141,8 +141,8 @@ def test_what_is_unpacked_has_no_name(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "a").write_bytes(pack({"inner.zip": pack({"Doe^Jane.dcm": b"pixels"})}))
     (path,) = find_files([tmp_path / "a"])
-    with unpacked(path) as place:
-        assert place.read_bytes() == b"pixels"
+    with unpacked(path) as unpacked_path:
+        assert unpacked_path.read_bytes() == b"pixels"
         assert list((tmp_path / "scratch").iterdir()) == []
     close_archives()
 
@@ -156,5 +156,5 @@ def test_an_archive_that_went_away_or_shrank(tmp_path: Path) -> None:
     assert caught.value.code == "failed:archive"
     close_archives()
     (tmp_path / "a").unlink()
-    with unpacked(paths[0]) as place:
-        assert place == paths[0]
+    with unpacked(paths[0]) as unpacked_path:
+        assert unpacked_path == paths[0]

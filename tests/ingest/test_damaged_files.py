@@ -38,9 +38,9 @@ def changed(change: Callable[[bytes], bytes], syntax: str = JPEGBaseline8Bit) ->
 
 def in_syntax(uid: str) -> Plant:
     def plant(path: Path) -> None:
-        made = dataset(speckle_frames(2), JPEGBaseline8Bit)
-        made.file_meta.TransferSyntaxUID = HTJ2K  # pydicom writes no syntax that it does not know
-        path.write_bytes(encoded(made).replace(HTJ2K.encode() + b"\0", uid.encode().ljust(24, b"\0"), 1))
+        header = dataset(speckle_frames(2), JPEGBaseline8Bit)
+        header.file_meta.TransferSyntaxUID = HTJ2K  # pydicom writes no syntax that it does not know
+        path.write_bytes(encoded(header).replace(HTJ2K.encode() + b"\0", uid.encode().ljust(24, b"\0"), 1))
 
     return plant
 

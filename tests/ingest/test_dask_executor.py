@@ -47,15 +47,15 @@ def cluster(home: Path, workers: int = 2, failures: int = 3) -> Iterator[tuple[s
     slow = ("--local-directory", str(home), "--preload", str(home / "slow.py"))
     worker = ("dask_worker", *here, "--nthreads", "1", *slow)
     with ExitStack() as running:
-        made: list[subprocess.Popen[bytes]] = []
+        processes: list[subprocess.Popen[bytes]] = []
         for line in (scheduler, *[worker] * workers):
             command = (sys.executable, "-m", f"distributed.cli.{line[0]}", *line[1:])
-            log = running.enter_context((home / f"log{len(made)}").open("wb"))
+            log = running.enter_context((home / f"log{len(processes)}").open("wb"))
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
             running.callback(_end, process)
-            made.append(process)
+            processes.append(process)
             _wait_for(file)
-        yield str(file), made[1:]
+        yield str(file), processes[1:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -79,7 +79,7 @@ def _wait_for(file: Path) -> None:
 
 def test_one_of_two_workers_killed_half_way(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in", clips=14), tmp_path / "dask"
-    wanted = run(root, tmp_path / "one")
+    undisturbed = run(root, tmp_path / "one")
     (tmp_path / "dask.key").write_text((tmp_path / "one.key").read_text())
     (tmp_path / "dask.key").chmod(0o600)
     with cluster(tmp_path) as (address, workers):
@@ -95,7 +95,7 @@ def test_one_of_two_workers_killed_half_way(tmp_path: Path) -> None:
         )
         assert workers[0].returncode == -signal.SIGKILL
         logs = b"".join((tmp_path / f"log{index}").read_bytes() for index in range(2))
-    assert summary.total == wanted.total
+    assert summary.total == undisturbed.total
     assert Ledger(store).counts() == Ledger(tmp_path / "one").counts()
     assert FrameStore.open(store).digest() == FrameStore.open(tmp_path / "one").digest()
     assert str(root).encode() not in logs

@@ -35,11 +35,11 @@ def test_nothing_planted_gets_into_a_copy(tmp_path: Path) -> None:
     root.mkdir()
     with silence_warnings():
         for index in range(2):
-            made = planted(index)
+            header = planted(index)
             for name in ("FrameTime", "CineRate"):  # numbers by their type, names in these files
-                made.add_new(name, "CS", MARK)
-            made.PatientSex = "F"
-            (root / f"{MARK}{index}").write_bytes(encoded(made))
+                header.add_new(name, "CS", MARK)
+            header.PatientSex = "F"
+            (root / f"{MARK}{index}").write_bytes(encoded(header))
     out = tmp_path / "out"
     assert deidentify_files([root], out=out, key=tmp_path / "key", site="a").codes == {"accepted": 2}
     left = every_byte(out)
@@ -55,8 +55,8 @@ def test_pseudonyms_are_those_of_ingest(tmp_path: Path) -> None:
     clips = FrameStore.open(store).clips.select(["instance", "patient", "study", "date"]).to_pylist()
     known = {row["instance"]: (row["patient"], row["study"], row["date"].strftime("%Y%m%d")) for row in clips}
     for path in (tmp_path / "out").glob("*/*.dcm"):
-        found = dcmread(path)
-        assert known[found.SOPInstanceUID] == (found.PatientID, found.StudyInstanceUID, found.StudyDate)
+        copy = dcmread(path)
+        assert known[copy.SOPInstanceUID] == (copy.PatientID, copy.StudyInstanceUID, copy.StudyDate)
 
 
 def test_a_folder_keeps_one_key_and_one_option(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ def test_files_hidden_nested_and_named_twice(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = find_files([tmp_path, tmp_path / "a" / "..", tmp_path / "b"])
-    assert found == sorted(tmp_path / name for name in ("b", "a/c", "a/.d", "écho 心臓/e f"))
+    files = find_files([tmp_path, tmp_path / "a" / "..", tmp_path / "b"])
+    assert files == sorted(tmp_path / name for name in ("b", "a/c", "a/.d", "écho 心臓/e f"))
 
 
 def test_loops_end_and_links_are_followed(tmp_path: Path) -> None:

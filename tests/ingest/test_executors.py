@@ -24,21 +24,21 @@ def codes(names: list[str], workers: int, limits: Limits | None = None) -> list[
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
 def test_outcomes_come_in_order(workers: int) -> None:
     paths = [Path(f"f{index}") for index in range(25)]
-    found = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
-    assert found == [f"excluded:f{index}" for index in range(25)]
+    outcomes = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
+    assert outcomes == [f"excluded:f{index}" for index in range(25)]
     assert list(run_ordered(Deadly(), [], workers)) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_dying_process_costs_only_the_file_that_killed_it(workers: int) -> None:
-    found = codes(["a", "deadly1", "b", "c", "deadly2"], workers)
-    assert found == ["excluded:a", "failed:crashed", "excluded:b", "excluded:c", "failed:crashed"]
+    outcomes = codes(["a", "deadly1", "b", "c", "deadly2"], workers)
+    assert outcomes == ["excluded:a", "failed:crashed", "excluded:b", "excluded:c", "failed:crashed"]
 
 
 def test_a_file_that_never_ends_is_given_up_and_the_others_are_not() -> None:
     start = time.monotonic()
-    found = codes(["endless", "a", "b", "endless again", "c"], 2, SHORT)
-    assert found == ["failed:timeout", "excluded:a", "excluded:b", "failed:timeout", "excluded:c"]
+    outcomes = codes(["endless", "a", "b", "endless again", "c"], 2, SHORT)
+    assert outcomes == ["failed:timeout", "excluded:a", "excluded:b", "failed:timeout", "excluded:c"]
     assert time.monotonic() - start < 30
 
 
@@ -109,8 +109,8 @@ def test_memory_without_a_unit_that_we_know_is_refused(text: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA bounds memory on Linux only")
 def test_a_codec_that_aborts_for_lack_of_memory_is_told_from_one_that_crashes() -> None:
-    found = codes(["noisy", "bad_alloc", "a", "abort", "segfault", "b"], 1, Limits(memory_mib=256))
-    assert found == [
+    outcomes = codes(["noisy", "bad_alloc", "a", "abort", "segfault", "b"], 1, Limits(memory_mib=256))
+    assert outcomes == [
         "excluded:noisy", "failed:memory", "excluded:a", "failed:crashed", "failed:crashed", "excluded:b",
     ]  # fmt: skip
 

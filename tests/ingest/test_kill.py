@@ -33,7 +33,7 @@ run(Path(sys.argv[1]), Path(sys.argv[2]))
 def test_killed_and_resumed(tmp_path: Path, after: int) -> None:
     root = make_archive(tmp_path / "in", clips=8)
     undisturbed, store = tmp_path / "whole", tmp_path / "store"
-    wanted = run(root, undisturbed)
+    expected = run(root, undisturbed)
     (tmp_path / "store.key").write_text((tmp_path / "whole.key").read_text())
     (tmp_path / "store.key").chmod(0o600)
     with subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(store)]) as process:
@@ -48,7 +48,7 @@ def test_killed_and_resumed(tmp_path: Path, after: int) -> None:
     assert FrameStore.open(store).digest() != FrameStore.open(undisturbed).digest()
     resumed = run(root, store)
     assert resumed.unchanged >= after
-    assert resumed.total == wanted.total
+    assert resumed.total == expected.total
     assert FrameStore.open(store).digest() == FrameStore.open(undisturbed).digest()
     assert FrameStore.open(store).verify() == []
 
@@ -57,8 +57,8 @@ class Killed(BaseException):
     """Stands for the end of the process at one exact place."""
 
 
-@pytest.mark.parametrize("place", ["before the frames", "between frames and ledger"])
-def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+@pytest.mark.parametrize("moment", ["before the frames", "between frames and ledger"])
+def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     root = make_archive(tmp_path / "in")
     whole = run(root, tmp_path / "store")
     digest = FrameStore.open(tmp_path / "store").digest()
@@ -69,12 +69,12 @@ def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise Killed
 
     with monkeypatch.context() as patch:
-        owner = ShardWriter if place == "before the frames" else LedgerWriter
+        owner = ShardWriter if moment == "before the frames" else LedgerWriter
         patch.setattr(owner, "publish" if owner is ShardWriter else "add", die)
         with pytest.raises(Killed):
             run(root, tmp_path / "again")
     published = len(FrameStore.open(tmp_path / "again").clips)
-    assert published == (0 if place == "before the frames" else 6)
+    assert published == (0 if moment == "before the frames" else 6)
     assert Ledger(tmp_path / "again").counts() == {}
     assert run(root, tmp_path / "again").total == whole.total
     assert FrameStore.open(tmp_path / "again").digest() == digest

@@ -203,9 +203,9 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
 
 
 def test_progress_and_table(tmp_path: Path) -> None:
-    root, told = make_archive(tmp_path / "in"), Counter()
-    summary = ingest([root], site="a", store=tmp_path / "s", key=tmp_path / "s.key", settings=SMALL, progress=told)
-    assert told.seen == list(range(1, 13))
+    root, progress = make_archive(tmp_path / "in"), Counter()
+    summary = ingest([root], site="a", store=tmp_path / "s", key=tmp_path / "s.key", settings=SMALL, progress=progress)
+    assert progress.seen == list(range(1, 13))
     text = status_table(summary)
     assert all(code in text for code in EXPECTED)
     assert "6 clips and 18 frames added" in text
@@ -215,10 +215,10 @@ def test_progress_and_table(tmp_path: Path) -> None:
 def test_files_are_located_by_code(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
-    found = list(
+    located = list(
         locate_files([root], store=store, key=tmp_path / "store.key", codes=["failed:truncated", "failed:empty"])
     )
-    assert [path.name for path in found] == ["cut", "empty.dcm"]
+    assert [path.name for path in located] == ["cut", "empty.dcm"]
     assert list(locate_files([root / "study 0"], store=store, key=tmp_path / "store.key", codes=["failed:empty"])) == []
     with pytest.raises(LookupError, match="unknown status code"):
         list(locate_files([root], store=store, key=tmp_path / "store.key", codes=["failed:sadly"]))

@@ -63,21 +63,21 @@ def run(*words: str) -> bytes:
     return done.stdout + done.stderr
 
 
-def assert_clean(out: Path, said: bytes) -> None:
-    left = every_byte(out) + said
+def assert_clean(out: Path, output: bytes) -> None:
+    left = every_byte(out) + output
     for secret in SECRETS:
         for form in (secret.encode(), secret.lower().encode(), secret.encode("utf-16-le")):
             assert form not in left, f"something planted got through: {SECRETS.index(secret)}"
-    wanted = Identities()
+    identities = Identities()
     for kind, value in (("name", MARK), ("uid", UID), ("date", "1943-11-22")):
-        wanted.add(kind, value)
-    assert verify([out], wanted).findings == ()
+        identities.add(kind, value)
+    assert verify([out], identities).findings == ()
 
 
 def test_every_text_element_is_planted(archive: Path) -> None:
     with silence_warnings():
-        found = dcmread(archive / f"{MARK} native.dcm").keys()
-    kinds = Counter(DicomDictionary[tag][0] for tag in found if tag in DicomDictionary)
+        tags = dcmread(archive / f"{MARK} native.dcm").keys()
+    kinds = Counter(DicomDictionary[tag][0] for tag in tags if tag in DicomDictionary)
     assert all(kinds[vr] for vr in BY_VR)
     assert sum(kinds[vr] for vr in BY_VR) > 1500
     assert kinds["SQ"] > 500
@@ -86,19 +86,19 @@ def test_every_text_element_is_planted(archive: Path) -> None:
 def test_nothing_gets_into_what_ingest_leaves(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "out" / "store"
     words = ["--site", "a", "--store", str(store), "--key", str(tmp_path / "key"), "--workers", "1"]
-    said = run("ingest", str(archive), *words)
+    output = run("ingest", str(archive), *words)
     assert Ledger(store).counts()["a"]["accepted"] == 3
     assert sum(Ledger(store).counts()["a"].values()) == 8
-    said += run("store", "show", str(store)) + run("store", "ledger", str(store)) + run("store", "verify", str(store))
-    assert_clean(tmp_path / "out", said)
+    output += run("store", "show", str(store)) + run("store", "ledger", str(store)) + run("store", "verify", str(store))
+    assert_clean(tmp_path / "out", output)
 
 
 def test_nothing_gets_into_what_deidentify_leaves(archive: Path, tmp_path: Path) -> None:
     words = ["--out", str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--site", "a", "--workers", "1"]
-    said = run("deidentify", str(archive), *words)
-    assert b"3 clean copies" in said
-    assert_clean(tmp_path / "out", said)
-    rows = (line.split() for line in said.decode().splitlines())
+    output = run("deidentify", str(archive), *words)
+    assert b"3 clean copies" in output
+    assert_clean(tmp_path / "out", output)
+    rows = (line.split() for line in output.decode().splitlines())
     codes = {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[0].startswith(("accepted", "exclu", "fail"))}
     assert codes["accepted"] == 3
     assert sum(codes.values()) == 8  # every file, those in zip files too

@@ -43,25 +43,25 @@ print(status_table(ingest([root], site="a", store=store, key=store.with_suffix("
 
 def planted(number: int) -> Dataset:
     """Return a clip with a mark, a date or a UID in every identifying tag, nested and private ones included."""
-    made = dataset(speckle_frames(4, seed=number))
+    header = dataset(speckle_frames(4, seed=number))
     with silence_warnings():
         for name in TEXT_TAGS:
-            setattr(made, name, f"{MARK}{number}")
+            setattr(header, name, f"{MARK}{number}")
         for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
-            setattr(made, name, DATES[1])
-        made.PatientBirthDate = DATES[0]
+            setattr(header, name, DATES[1])
+        header.PatientBirthDate = DATES[0]
         for index, name in enumerate(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "DeviceUID")):
-            setattr(made, name, f"{UID}.{number}.{index}")
-        made.PatientAge = "097Y"
-        made.Manufacturer = f"Dr. {MARK}'s Clinic"
-        made.ManufacturerModelName = f"({MARK})"
-        made.private_block(0x0029, f"{MARK} CREATOR", create=True).add_new(1, "LO", f"{MARK}{number}")
+            setattr(header, name, f"{UID}.{number}.{index}")
+        header.PatientAge = "097Y"
+        header.Manufacturer = f"Dr. {MARK}'s Clinic"
+        header.ManufacturerModelName = f"({MARK})"
+        header.private_block(0x0029, f"{MARK} CREATOR", create=True).add_new(1, "LO", f"{MARK}{number}")
         item = region()
         item.private_block(0x0029, f"{MARK} CREATOR", create=True).add_new(1, "LO", MARK)
         code = Dataset()
         code.CodeValue, code.CodeMeaning, code.CodingSchemeDesignator = MARK, MARK, MARK
-        made.SequenceOfUltrasoundRegions, made.ViewCodeSequence = [item], [code]
-    return made
+        header.SequenceOfUltrasoundRegions, header.ViewCodeSequence = [item], [code]
+    return header
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("syntax", {"PhotometricInterpretation": MARK}),
             ("value", {"FrameTime": MARK, "CineRate": MARK}),
         ):
-            made = planted(9)
+            header = planted(9)
             for tag, value in change.items():
-                made.add_new(tag, "CS", value) if isinstance(value, str) else setattr(made, tag, value)
-            (root / f"{MARK} {name}.dcm").write_bytes(encoded(made))
+                header.add_new(tag, "CS", value) if isinstance(value, str) else setattr(header, tag, value)
+            (root / f"{MARK} {name}.dcm").write_bytes(encoded(header))
         flipped = bytearray(whole[0])
         flipped[200:1200:7] = bytes(len(flipped[200:1200:7]))
         (root / f"{MARK} damaged.dcm").write_bytes(bytes(flipped))
@@ -97,15 +97,15 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def every_byte(root: Path) -> bytes:
     """Return every byte below `root`, names of files included, and every value of its compressed tables."""
-    found = []
+    parts = []
     for path in sorted(root.rglob("*")):
-        found.append(str(path.relative_to(root)).encode())
+        parts.append(str(path.relative_to(root)).encode())
         if path.is_file():
-            found.append(path.read_bytes())
+            parts.append(path.read_bytes())
         if path.suffix == ".parquet":
             table = pq.read_table(path)
-            found.append(str((table.to_pylist(), table.schema.metadata)).encode())
-    return b"\n".join(found)
+            parts.append(str((table.to_pylist(), table.schema.metadata)).encode())
+    return b"\n".join(parts)
 
 
 def test_nothing_planted_gets_through(archive: Path, tmp_path: Path) -> None:

@@ -59,12 +59,12 @@ def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
 
 
 @contextmanager
-def disk(place: Path, kib: int) -> Iterator[None]:
+def disk(mount_point: Path, kib: int) -> Iterator[None]:
     """Mount a disk of some KiB; only root may."""
-    place.mkdir()
+    mount_point.mkdir()
     options = f"size={kib}k,mode=0755"
     done = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)), check=False, capture_output=True
+        ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount_point)), check=False, capture_output=True
     )
     if done.returncode != 0:
         pytest.skip("only root can mount a small disk: a disk that is really full has not been tried")
@@ -72,7 +72,7 @@ def disk(place: Path, kib: int) -> Iterator[None]:
         yield
     finally:
         # Lazily: a process that was killed may hold the disk a moment longer.
-        subprocess.run(("umount", "--lazy", str(place)), check=True)
+        subprocess.run(("umount", "--lazy", str(mount_point)), check=True)
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
@@ -80,14 +80,14 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     ingest([root], site="a", store=whole, key=tmp_path / "key", settings=LARGE)
     full = 0
     for kib in (4, 40, 100, 180, 400, 560, 640):
-        place = tmp_path / f"disk{kib}"
-        store = place / "store"
-        with disk(place, kib):
+        mount_point = tmp_path / f"disk{kib}"
+        store = mount_point / "store"
+        with disk(mount_point, kib):
             with suppress(NoSpaceError):
                 full += 1
                 ingest([root], site="a", store=store, key=tmp_path / "key", settings=LARGE)
                 full -= 1
-            subprocess.run(("mount", "-o", "remount,size=64m", str(place)), check=True)
+            subprocess.run(("mount", "-o", "remount,size=64m", str(mount_point)), check=True)
             again = ingest([root], site="a", store=store, key=tmp_path / "key", settings=LARGE)
             assert again.total == EXPECTED
             assert lines(store) == lines(whole), kib
@@ -98,16 +98,16 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    root, place = make_archive(tmp_path / "in"), tmp_path / "disk"
-    line = ("ingest", str(root), "--site", "a", "--store", str(place / "store"), "--key", str(tmp_path / "key"))
-    with disk(place, 300):
+    root, mount_point = make_archive(tmp_path / "in"), tmp_path / "disk"
+    line = ("ingest", str(root), "--site", "a", "--store", str(mount_point / "store"), "--key", str(tmp_path / "key"))
+    with disk(mount_point, 300):
         command = (sys.executable, "-c", "from heart2heart.cli import main; main()", *line)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     # A slow machine tells how far it is before.
-    said = [line for line in done.stderr.splitlines() if not line.startswith("  ingest")]
-    assert len(said) == 1
-    assert said[0].startswith("error: no space left on the disk")
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("  ingest")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: no space left on the disk")
 
 
 def test_a_folder_without_bottom(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
 
 def test_two_ingests_into_one_store(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
-    said: list[str] = []
+    errors: list[str] = []
 
     class Second:
         def update(self, done: int, note: str = "") -> None:
@@ -183,9 +183,9 @@ def test_two_ingests_into_one_store(tmp_path: Path) -> None:
             if done == 2:
                 line = (sys.executable, "-m", "tests.ingest.archive_kit", str(root), str(store), "0")
                 other = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-                said.append(other.stderr.strip().splitlines()[-1])
+                errors.append(other.stderr.strip().splitlines()[-1])
 
     ingest([root], site="a", store=store, key=tmp_path / "store.key", settings=SMALL, progress=Second())
-    assert len(said) == 1
-    assert "another ingest is writing to this store" in said[0]
+    assert len(errors) == 1
+    assert "another ingest is writing to this store" in errors[0]
     assert Ledger(store).counts() == {"a": EXPECTED}

@@ -26,12 +26,12 @@ PLUGINS = Path("/usr/share/orthanc/plugins")
 
 def needs(program: str) -> str:
     """Return the path of a system program; skip without it, but fail in CI."""
-    found = shutil.which(program)
-    if found is None:
+    executable = shutil.which(program)
+    if executable is None:
         reason = f"{program} is not installed; .ci/run names the packages"
         assert not os.environ.get("CI"), reason
         pytest.skip(reason)
-    return found
+    return executable
 
 
 def free_port() -> int:
@@ -88,7 +88,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     if not plugin.exists():
         pytest.skip("the package orthanc-dicomweb is missing")
     http, dicom = free_port(), free_port()
-    made = Orthanc(f"http://127.0.0.1:{http}", dicom, make_clips(home / "clips"))
+    server = Orthanc(f"http://127.0.0.1:{http}", dicom, make_clips(home / "clips"))
     settings = {
         "Name": "TEST", "StorageDirectory": str(home / "storage"), "IndexDirectory": str(home / "storage"),
         "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC", "RemoteAccessAllowed": False,
@@ -100,20 +100,20 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     config.write_text(json.dumps(settings))
     with (home / "log").open("wb") as log, subprocess.Popen([program, str(config)], stdout=log, stderr=log) as process:
         try:
-            _wait(made, process, home / "log")
-            for path in made.files:
-                made.ask("/instances", path.read_bytes())
-            yield made
+            _wait(server, process, home / "log")
+            for path in server.files:
+                server.ask("/instances", path.read_bytes())
+            yield server
         finally:
             process.kill()  # a clean end takes seconds, and the folder is thrown away
 
 
-def _wait(made: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(server: Orthanc, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
         try:
-            made.ask("/system")
+            server.ask("/system")
         except (URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
         else:

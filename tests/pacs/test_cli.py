@@ -39,9 +39,9 @@ def test_mistakes_are_one_line_without_identity(orthanc: Orthanc, tmp_path: Path
     refused = _run("pull", orthanc.url, landing, user="nobody")
     down = _run("pull", f"http://127.0.0.1:{free_port()}/dicom-web", landing)
     strange = _run("pull", f"{orthanc.root}/nothing", landing)
-    for done, said in ((refused, "HTTP 401"), (down, "does not answer"), (strange, "HTTP 404")):
+    for done, message in ((refused, "HTTP 401"), (down, "does not answer"), (strange, "HTTP 404")):
         assert done.returncode == 2
-        assert said in done.stderr
+        assert message in done.stderr
         assert done.stderr.count("\n") == 1
         assert not any(word in done.stderr for word in (PASSWORD, "nobody", "1.2.3"))
     open_door = _run("receive", landing, "--bind", "0.0.0.0")

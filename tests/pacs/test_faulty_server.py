@@ -28,15 +28,15 @@ def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
         (whole.replace(b"DICM", b"HTML"), None, 0),
     ]
     for index, (body, declared, written) in enumerate(cases):
-        place = tmp_path / str(index)
+        spool = tmp_path / str(index)
         with (
             serving(faulty(body, kind, declared)) as url,
             open_server(url, attempts=2) as server,
-            Spool.open(place, tmp_path / "k") as folder,
+            Spool.open(spool, tmp_path / "k") as folder,
         ):
             done = retrieve(server, [InstanceReference("1.2", "1.3", "1.4")], folder)
         assert (done.fetched, done.refused) == (written, 1 - written), index
-        assert len(list(place.iterdir())) == written
+        assert len(list(spool.iterdir())) == written
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'[{"0020000D": {}}]', b"7"])

@@ -25,11 +25,11 @@ def planted(folder: Path) -> Path:
     return write(folder / f"{MARK} {NUMBER}.dcm", speckle_frames(4, seed=99), **tags)
 
 
-def assert_nothing_beside(folder: Path, said: str) -> None:
+def assert_nothing_beside(folder: Path, output: str) -> None:
     """Fail when a name, a file that is no DICOM, or a word of the verb holds something planted."""
     beside = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".dcm"]
     names = "\n".join(str(path.relative_to(folder)) for path in folder.rglob("*"))
-    left = b"\n".join([said.encode(), names.encode(), *(path.read_bytes() for path in beside)])
+    left = b"\n".join([output.encode(), names.encode(), *(path.read_bytes() for path in beside)])
     for secret in (MARK, NUMBER, UID, "19431122"):
         for form in (secret.encode(), secret.lower().encode(), secret.encode("utf-16-le")):
             assert form not in left, "something planted shows beside the files"
@@ -37,7 +37,7 @@ def assert_nothing_beside(folder: Path, said: str) -> None:
 
 def test_a_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    made = json.loads(orthanc.ask("/instances", planted(tmp_path / "in").read_bytes()))
+    uploaded = json.loads(orthanc.ask("/instances", planted(tmp_path / "in").read_bytes()))
     try:
         query = tmp_path / "query.yaml"
         query.write_text(f"match: {{PatientID: {NUMBER}}}\n")
@@ -50,7 +50,7 @@ def test_a_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Pat
         again = _run("pull", orthanc.url, str(out / "landing"), "--query", str(query), "--key", str(out / "k"))
         assert_nothing_beside(out, done.stdout + done.stderr + again.stdout + again.stderr)
     finally:
-        orthanc.ask(f"/instances/{made['ID']}", method="DELETE")
+        orthanc.ask(f"/instances/{uploaded['ID']}", method="DELETE")
 
 
 def test_a_receiver_shows_nothing_of_what_it_is_sent(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_receiver_shows_nothing_of_what_it_is_sent(tmp_path: Path) -> None:
         refused = subprocess.run([storescu, "-aet", MARK, "-aec", MARK, *line[5:]], check=False, capture_output=True)
         assert refused.returncode != 0
         process.send_signal(signal.SIGTERM)
-        said, complained = process.communicate(timeout=60)
+        printed, errors = process.communicate(timeout=60)
     (stored,) = (tmp_path / "out" / "landing").rglob("*.dcm")
     assert MARK.encode() in stored.read_bytes()
-    assert_nothing_beside(tmp_path / "out", said + complained)
+    assert_nothing_beside(tmp_path / "out", printed + errors)

@@ -42,7 +42,7 @@ def test_every_instance_comes_as_it_is_stored(orthanc: Orthanc, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "count"),
     [
         (PacsQuery(dates="20200101"), 2),
         (PacsQuery(dates="20200102-20200103"), 4),
@@ -50,9 +50,9 @@ def test_every_instance_comes_as_it_is_stored(orthanc: Orthanc, tmp_path: Path) 
         (PacsQuery(modality="MR"), 0),
     ],
 )
-def test_queries(orthanc: Orthanc, query: PacsQuery, found: int) -> None:
+def test_queries(orthanc: Orthanc, query: PacsQuery, count: int) -> None:
     with open_server(orthanc.url) as server:
-        assert len(server.search(query)) == found
+        assert len(server.search(query)) == count
 
 
 class Interrupted:

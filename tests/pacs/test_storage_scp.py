@@ -51,14 +51,14 @@ def receiving(folder: Path, *, allow: tuple[str, ...] = (), port: int = 0) -> It
     """Run a receiver over a landing folder until the block ends."""
     settings = ReceiveSettings(port=port, allow=allow, grace=2.0)
     with Spool.open(folder, folder.with_suffix(".key")) as landing:
-        made = Receiver(landing, settings)
-        made.thread.start()
+        receiver = Receiver(landing, settings)
+        receiver.thread.start()
         try:
-            assert made.listening.wait(20)
-            yield made
+            assert receiver.listening.wait(20)
+            yield receiver
         finally:
-            made.stop.set()
-            made.thread.join(20)
+            receiver.stop.set()
+            receiver.thread.join(20)
             gc.collect()  # while the warnings of `pytestmark` are off
 
 
@@ -184,8 +184,8 @@ def test_killed_while_storescu_sends_what_it_counts_as_sent_is_on_the_disk(tmp_p
     with process, subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sender:
         assert sender.stdout is not None
         sent = 0
-        for said in sender.stdout:
-            sent += "Received Store Response (Success)" in said
+        for response in sender.stdout:
+            sent += "Received Store Response (Success)" in response
             if sent == 8 and process.poll() is None:
                 process.kill()
         sender.wait(timeout=30)

@@ -71,18 +71,18 @@ def archive_of(instances: int, cap: int, broken: dict[str, int]) -> type[http.se
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            place = parts.path.strip("/").split("/")
-            if place[-1] in names:
-                tag, found = names[place[-1]]
+            segments = parts.path.strip("/").split("/")
+            if segments[-1] in names:
+                tag, uids = names[segments[-1]]
                 start = int(parse_qs(parts.query).get("offset", ["0"])[0])
-                page = [{tag: {"vr": "UI", "Value": [uid]}} for uid in found[start : start + cap]]
+                page = [{tag: {"vr": "UI", "Value": [uid]}} for uid in uids[start : start + cap]]
                 self._answer(200, "application/dicom+json", json.dumps(page).encode())
                 return
-            status = broken.get(place[-1], 200)
+            status = broken.get(segments[-1], 200)
             if status == 0:
                 self.close_connection = True
                 return
-            body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + bytes(128) + b"DICM" + place[-1].encode()
+            body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + bytes(128) + b"DICM" + segments[-1].encode()
             self._answer(status, "multipart/related; boundary=b", body + b"\r\n--b--")
 
         def _answer(self, status: int, kind: str, body: bytes) -> None:

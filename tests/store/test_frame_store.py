@@ -145,21 +145,21 @@ def test_a_full_disk_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("pattern", ["frames/*.npy", "frames/*.parquet", "clips/*.parquet"])
 def test_a_flipped_byte_is_found(tmp_path: Path, pattern: str) -> None:
-    wanted = fill(tmp_path / "s", [1, 2]).digest()
+    digest = fill(tmp_path / "s", [1, 2]).digest()
     (path,) = (tmp_path / "s").glob(pattern)
     whole = path.read_bytes()
-    for place in np.linspace(4, len(whole) - 1, 40).astype(int):
+    for offset in np.linspace(4, len(whole) - 1, 40).astype(int):
         raw = bytearray(whole)
-        raw[place] ^= 0x10
+        raw[offset] ^= 0x10
         path.write_bytes(bytes(raw))
-        found = FrameStore.open(tmp_path / "s").verify()
+        faults = FrameStore.open(tmp_path / "s").verify()
         if "clips" not in pattern:
-            assert ["checksum" in fault for fault in found] == [True]
-        elif found:
-            assert len(found) == 1
-            assert re.search("cannot be read|checksum: the table of clips", found[0])
+            assert ["checksum" in fault for fault in faults] == [True]
+        elif faults:
+            assert len(faults) == 1
+            assert re.search("cannot be read|checksum: the table of clips", faults[0])
         else:  # Parquet keeps statistics beside its pages that nobody reads; what is read is as it was
-            assert FrameStore.open(tmp_path / "s").digest() == wanted
+            assert FrameStore.open(tmp_path / "s").digest() == digest
 
 
 def test_a_shard_older_than_a_column_is_read_with_nulls(tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
     wrong: list[tuple[Any, list[dict[str, Any]]]] = [
         (pixels[:, :8], frames), (pixels.astype(np.float32), frames), (pixels[:3], frames), (pixels[:0], []),
     ]  # fmt: skip
-    for given, rows in wrong:
+    for wrong_pixels, rows in wrong:
         with pytest.raises(StoreError, match="16 x 16"):
-            writer.add(row, given, rows)
+            writer.add(row, wrong_pixels, rows)
 
 
 def test_queries_answer_and_reach_no_file(tmp_path: Path) -> None:

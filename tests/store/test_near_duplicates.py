@@ -31,8 +31,8 @@ class Pixels:
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the frames of these rows."""
         self.asked += len(rows)
-        found: npt.NDArray[np.uint8] = self.pixels[rows]
-        return found
+        frames: npt.NDArray[np.uint8] = self.pixels[rows]
+        return frames
 
 
 def all_pairs(hashes: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -55,8 +55,8 @@ def test_candidates_equal_all_pairs_each_once(seed: int, base: int, block: int) 
     groups = rng.integers(0, 3, 60)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near_duplicates, "_BLOCK", block)
-        found = [tuple(pair) for part in candidate_pairs(hashes, groups) for pair in part.tolist()]
-    assert sorted(found) == all_pairs(hashes, groups)
+        candidates = [tuple(pair) for part in candidate_pairs(hashes, groups) for pair in part.tolist()]
+    assert sorted(candidates) == all_pairs(hashes, groups)
 
 
 def test_one_group_and_no_frame_have_no_pair() -> None:

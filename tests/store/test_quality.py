@@ -32,8 +32,8 @@ def test_less_contrast_and_less_sharpness_score_lower() -> None:
 def test_the_score_is_its_formula() -> None:
     ramp = np.tile(np.arange(32, dtype=np.uint8) * 4, (32, 1))
     low, high = np.percentile(ramp, (5, 95))
-    wanted = np.sqrt(min(1.0, (high - low) / 160) * 4 / (4 + 8))
-    assert frame_quality(ramp[None], INSIDE)[0] == pytest.approx(wanted, rel=1e-6)
+    expected = np.sqrt(min(1.0, (high - low) / 160) * 4 / (4 + 8))
+    assert frame_quality(ramp[None], INSIDE)[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_frame_quality_interpolates_percentiles_between_gray_levels() -> None:
@@ -47,8 +47,8 @@ def test_frame_quality_interpolates_percentiles_between_gray_levels() -> None:
     assert (low, high) == (pytest.approx(38.0), pytest.approx(151.05))
     values = frame.astype(float)
     gradient = np.hypot(values[1:, 1:] - values[:-1, 1:], values[1:, 1:] - values[1:, :-1]).mean()
-    wanted = np.sqrt((high - low) / 160 * gradient / (gradient + 8))
-    assert frame_quality(frame[None], np.ones((10, 16), bool))[0] == pytest.approx(wanted, rel=1e-6)
+    expected = np.sqrt((high - low) / 160 * gradient / (gradient + 8))
+    assert frame_quality(frame[None], np.ones((10, 16), bool))[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_only_the_sector_counts() -> None:

@@ -52,11 +52,11 @@ def test_frames_equal_what_simpleitk_makes_of_the_whole_picture(
     window = (edges[0], edges[1], width - edges[2], height - edges[3])
     geometry = Geometry("tmed2", size)
     got = Resampler(height, width, geometry, (down, 1.0), window)(picture[None])[0]
-    wanted = by_simpleitk(picture, geometry, (down, 1.0), window)
-    known = wanted >= 0  # SimpleITK has no value where a block cut at the edge leaves a sliver uncovered
-    shown = got[: wanted.shape[0], : wanted.shape[1]].astype(np.float64)
+    expected = by_simpleitk(picture, geometry, (down, 1.0), window)
+    known = expected >= 0  # SimpleITK has no value where a block cut at the edge leaves a sliver uncovered
+    shown = got[: expected.shape[0], : expected.shape[1]].astype(np.float64)
     assert known.mean() > 0.75
-    assert np.abs(shown - wanted)[known].max() <= 0.51  # rounding
+    assert np.abs(shown - expected)[known].max() <= 0.51  # rounding
 
 
 def area_mean(picture: npt.NDArray[np.float64], rows: int, columns: int) -> npt.NDArray[np.float64]:
@@ -65,8 +65,8 @@ def area_mean(picture: npt.NDArray[np.float64], rows: int, columns: int) -> npt.
     def weights(target: int, source: int) -> npt.NDArray[np.float64]:
         edges = np.arange(target + 1) * source / target
         low, high = edges[:-1, None], edges[1:, None]
-        place = np.arange(source)
-        shared = np.clip(np.minimum(high, place + 1) - np.maximum(low, place), 0, None)
+        pixel = np.arange(source)
+        shared = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
         return np.asarray(shared / shared.sum(axis=1, keepdims=True), np.float64)
 
     return np.asarray(weights(rows, picture.shape[0]) @ picture @ weights(columns, picture.shape[1]).T)
@@ -85,11 +85,11 @@ def test_smooth_pictures_agree_with_the_area_mean(size: tuple[int, int]) -> None
     picture = smooth(*size)
     frame = square_frames(picture[None], Geometry("tmed2", 64))[0]
     spot = Geometry("tmed2", 64).letterbox(*size)
-    wanted = area_mean(picture.astype(float), spot.height, spot.width)
+    expected = area_mean(picture.astype(float), spot.height, spot.width)
     got = frame[: spot.height, : spot.width].astype(float)
-    assert np.abs(got - wanted)[2:-2, 2:-2].max() < 4.0
-    assert abs(float((got - wanted).mean())) < 0.3  # no drift in brightness
-    shifted = [np.abs(np.roll(got, step, axis=1) - wanted)[2:-2, 2:-2].mean() for step in (-1, 0, 1)]
+    assert np.abs(got - expected)[2:-2, 2:-2].max() < 4.0
+    assert abs(float((got - expected).mean())) < 0.3  # no drift in brightness
+    shifted = [np.abs(np.roll(got, step, axis=1) - expected)[2:-2, 2:-2].mean() for step in (-1, 0, 1)]
     assert shifted[1] == min(shifted)  # no shift by a pixel
 
 

@@ -80,14 +80,14 @@ def test_a_dark_near_field_is_not_guessed() -> None:
 @pytest.mark.parametrize("hospital", four_hospitals(), ids=lambda hospital: str(hospital.name))
 def test_the_sector_of_simulated_machines_is_found(hospital: HospitalConfig) -> None:
     truth, depth = true_sector(hospital)
-    (taken,) = recordings(hospital, 1)
+    (recording,) = recordings(hospital, 1)
     for share in (0.0, 0.2):
         still = truth & (depth < share)
         for region in (True, False):
-            found = estimate(taken, still, region=region)
-            assert (found & truth).sum() > 0.8 * (found | truth).sum()
-            assert found[truth].mean() > 0.88
-            assert not still.any() or found[still].mean() > 0.85
+            estimated = estimate(recording, still, region=region)
+            assert (estimated & truth).sum() > 0.8 * (estimated | truth).sum()
+            assert estimated[truth].mean() > 0.88
+            assert not still.any() or estimated[still].mean() > 0.85
 
 
 @pytest.mark.parametrize("n", [1, 8])

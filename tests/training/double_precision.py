@@ -22,11 +22,11 @@ def train_in_double(config: TrainConfig, out: Path) -> None:
 
     def build(name: str, **options: Any) -> nn.Module:
         network = build_network(name, **options).double()
-        network.register_forward_pre_hook(lambda _, given: tuple(frames.double() for frames in given))  # to validate
+        network.register_forward_pre_hook(lambda _, inputs: tuple(frames.double() for frames in inputs))  # to validate
         return network
 
-    def augment(self: Trainer, *given: Any) -> AugmentedBatch:
-        views = keep(self, *given)
+    def augment(self: Trainer, *arguments: Any) -> AugmentedBatch:
+        views = keep(self, *arguments)
         return AugmentedBatch(**{field.name: _double(getattr(views, field.name)) for field in fields(views)})
 
     with pytest.MonkeyPatch.context() as patch:

@@ -32,7 +32,7 @@ def test_studies_can_be_read_and_say_their_command(path: Path) -> None:
 def test_overrides_that_a_study_names_can_be_used(path: Path) -> None:
     comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     named = [re.findall(r"(?:[a-z_]+\.)*[a-z_]+=[\w.+-]*\w", line) for line in comments]
-    for overrides in (found for found in named if found):
+    for overrides in (overrides_of_line for overrides_of_line in named if overrides_of_line):
         config = TrainConfig.load(path, ["data.stores=[store]", "data.split=split", *overrides])
         build_algorithm(config.method.name, config.method.params)
 
@@ -103,8 +103,8 @@ def test_schema_completes_the_settings_of_each_name() -> None:
         part = definitions[union["discriminator"]["mapping"][name].rsplit("/", 1)[1]]
         assert part["additionalProperties"] is False
         assert part["properties"]["name"]["const"] == name
-        found: dict[str, Any] = definitions[part["properties"][key]["$ref"].rsplit("/", 1)[1]]
-        return found
+        properties: dict[str, Any] = definitions[part["properties"][key]["$ref"].rsplit("/", 1)[1]]
+        return properties
 
     for name, kind in ALGORITHMS.items():
         assert settings("AlgorithmConfig", name, "params").get("properties", {}).keys() == kind.model_fields.keys()

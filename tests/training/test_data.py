@@ -131,15 +131,15 @@ def test_every_stretch_holds_each_group_equally_and_each_group_passes_whole(
 ) -> None:
     group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int64)
     sampler = BalancedFrameSampler(group, torch.Generator().manual_seed(seed), CPU)
-    taken = [sampler.take(n).numpy() for _ in range(4)]
-    for batch in taken:
+    batches = [sampler.take(n).numpy() for _ in range(4)]
+    for batch in batches:
         counts = np.bincount(group[batch], minlength=len(sizes))
         assert np.abs(counts - n / len(sizes)).max() < 2
-    drawn = np.concatenate([*taken, sampler.take(len(sizes) * max(sizes)).numpy()])
+    drawn = np.concatenate([*batches, sampler.take(len(sizes) * max(sizes)).numpy()])
     for index, size in enumerate(sizes):
-        mine = drawn[group[drawn] == index]
-        for start in range(0, len(mine) - size + 1, size):
-            assert sorted(mine[start : start + size]) == np.flatnonzero(group == index).tolist()
+        of_group = drawn[group[drawn] == index]
+        for start in range(0, len(of_group) - size + 1, size):
+            assert sorted(of_group[start : start + size]) == np.flatnonzero(group == index).tolist()
 
 
 def test_a_balanced_sampler_goes_on_where_it_stood_beyond_what_was_drawn_at_once() -> None:

@@ -66,9 +66,9 @@ def test_two_processes_take_the_steps_of_one(tiny: TinyStore, tmp_path: Path, se
     selected = [checkpoint.load(tmp_path / run / "checkpoints" / "best.pt")["step"] for run in ("alone", "two")]
     assert selected[0] == selected[1]
     assert_same_weights(final(tmp_path / "alone"), final(tmp_path / "two"))
-    for mine, theirs in zip(lines(tmp_path / "alone"), lines(tmp_path / "two"), strict=True):
-        assert mine == pytest.approx(theirs, abs=1e-6)
-        assert mine.get("conflict_rate") == theirs.get("conflict_rate")
+    for of_one, of_two in zip(lines(tmp_path / "alone"), lines(tmp_path / "two"), strict=True):
+        assert of_one == pytest.approx(of_two, abs=1e-6)
+        assert of_one.get("conflict_rate") == of_two.get("conflict_rate")
     if settings is DECIDING:
         assert {line["conflict_rate"] for line in lines(tmp_path / "two")} == {0.0, 1.0}
 
@@ -114,9 +114,9 @@ def normalise_apart(folder: Path) -> None:
         module.track_running_stats = False
     tangents = {name: torch.ones_like(value) for name, value in weights.items()}
     present = {name: value.detach() for name, value in weights.items()}
-    along = jvp(lambda given: functional_call(network, given, (frames,)), (present,), (tangents,))[1]
+    along = jvp(lambda parameters: functional_call(network, parameters, (frames,)), (present,), (tangents,))[1]
     assert all(torch.equal(value, buffers[name]) for name, value in network.named_buffers())
-    found = {
+    results = {
         "out": group.all_gather(out),
         "gradient": torch.cat([group.mean(gradient.detach()).flatten() for gradient in gradients]),
         "along": group.all_gather(along),
@@ -126,7 +126,7 @@ def normalise_apart(folder: Path) -> None:
     }
     assert all(torch.isfinite(value).all() for value in second)
     if group.is_main:
-        torch.save(found, folder / f"of-{group.size}.pt")
+        torch.save(results, folder / f"of-{group.size}.pt")
 
 
 def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def test_processes_that_nobody_started_are_not_waited_for(monkeypatch: pytest.Mo
 
 
 def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[torch.device] = []
+    devices: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.cuda, "set_device", devices.append)
     monkeypatch.setenv("LOCAL_RANK", "1")
     second = distributed.ProcessGroup(1, 3)
-    assert distributed.choose_device("auto", second) == torch.device("cuda:1") == taken[0]
+    assert distributed.choose_device("auto", second) == torch.device("cuda:1") == devices[0]
     assert distributed.choose_device("cpu", second) == torch.device("cpu")
     assert distributed.choose_device("cuda:0", distributed.SINGLE) == torch.device("cuda:0")
     with pytest.raises(ConfigError, match="Set device=cuda"):

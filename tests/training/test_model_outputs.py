@@ -30,25 +30,25 @@ def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_embeddings_and_last_layer_give_the_logits(run: Run, tiny: TinyStore) -> None:
     pixels = FrameStore.open(tiny.store).read(np.arange(9))
     evidence = ModelOutputs(run)
-    found = evidence.frame_tables(pixels, TABLES)
+    tables = evidence.frame_tables(pixels, TABLES)
     weights, bias = evidence.last_layer()
-    assert found["embeddings"].shape == (9, len(weights))
-    assert found["embeddings"] @ weights + bias == pytest.approx(run.predict(pixels), abs=1e-4)
-    assert found["probabilities"] == pytest.approx(log_softmax(run.predict(pixels), axis=1), abs=1e-4)
-    assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(found["probabilities"])
+    assert tables["embeddings"].shape == (9, len(weights))
+    assert tables["embeddings"] @ weights + bias == pytest.approx(run.predict(pixels), abs=1e-4)
+    assert tables["probabilities"] == pytest.approx(log_softmax(run.predict(pixels), axis=1), abs=1e-4)
+    assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(tables["probabilities"])
 
 
 def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, tiny: TinyStore) -> None:
     pixels = FrameStore.open(tiny.store).read(np.arange(5))
-    found = ModelOutputs(run).frame_tables(pixels, TABLES)
+    tables = ModelOutputs(run).frame_tables(pixels, TABLES)
     saved = checkpoint.load(run.directory.last_checkpoint)
     for name, kept in (("student", "network"), ("teacher", "ema")):
         other = Run.load(run.path)
         other.network.load_state_dict(saved[kept])
         expected = infer(other.network, torch.from_numpy(pixels)).log_softmax(-1).numpy()
-        assert found[name] == pytest.approx(expected, abs=1e-4)
-    assert np.abs(found["student"] - found["teacher"]).max() > 1e-4
-    assert (found["earlier"] == found["student"]).all()
+        assert tables[name] == pytest.approx(expected, abs=1e-4)
+    assert np.abs(tables["student"] - tables["teacher"]).max() > 1e-4
+    assert (tables["earlier"] == tables["student"]).all()
     same = ModelOutputs(run, run).frame_tables(pixels, TABLES)
     assert same["earlier"] == pytest.approx(same["probabilities"], abs=1e-5)
 
@@ -65,7 +65,7 @@ def test_a_run_without_its_last_checkpoint_is_told(run: Run, tiny: TinyStore, tm
 
 def test_a_network_without_a_linear_end_has_no_embeddings(run: Run) -> None:
     other = Run.load(run.path)
-    other.network.register_forward_hook(lambda module, given, out: 2 * out)
+    other.network.register_forward_hook(lambda module, inputs, out: 2 * out)
     with pytest.raises(RunError, match="does not end in a linear layer"):
         ModelOutputs(other).last_layer()
 
@@ -75,9 +75,9 @@ def test_the_adversary_tells_what_is_labeled() -> None:
     labeled = np.arange(400) < 40
     points = rng.normal(0, 1, (400, 8)).astype(np.float32)
     points[200:] += 6  # a heap without a label
-    found = vaal_scores(points, labeled, 0)
-    assert ((found >= 0) & (found <= 1)).all()
-    assert found[200:].mean() > found[:40].mean() + 0.2
+    scores = vaal_scores(points, labeled, 0)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores[200:].mean() > scores[:40].mean() + 0.2
     state = torch.random.get_rng_state()
-    assert (vaal_scores(points, labeled, 0) == found).all()
+    assert (vaal_scores(points, labeled, 0) == scores).all()
     assert torch.equal(torch.random.get_rng_state(), state)

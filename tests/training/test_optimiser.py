@@ -82,9 +82,9 @@ def test_average_of_parameters_and_copy_of_buffers() -> None:
 
 def test_every_pass_holds_every_item_once_and_small_sets_repeat() -> None:
     sampler = FrameSampler(5, torch.Generator().manual_seed(0), CPU)
-    taken = torch.cat([sampler.take(3) for _ in range(10)])
-    assert all(sorted(part.tolist()) == list(range(5)) for part in torch.split(taken, 5))
-    assert len({tuple(part.tolist()) for part in torch.split(taken, 5)}) > 1
+    drawn = torch.cat([sampler.take(3) for _ in range(10)])
+    assert all(sorted(part.tolist()) == list(range(5)) for part in torch.split(drawn, 5))
+    assert len({tuple(part.tolist()) for part in torch.split(drawn, 5)}) > 1
     assert torch.bincount(sampler.take(12), minlength=5).min() >= 2
 
 
@@ -102,10 +102,10 @@ def test_sampler_resumes_in_the_middle_of_a_pass() -> None:
 def test_pool_gathers_the_same_from_device_and_memory_map(tiny: TinyStore, placement: str) -> None:
     store = FrameStore.open(tiny.store)
     rows = np.arange(40, dtype=np.int64)[::-2].copy()
-    places = torch.tensor([3, 0, 3, 19])
+    indices = torch.tensor([3, 0, 3, 19])
     pools = {name: FramePool(store, rows, CPU, name) for name in ("device", "memory_map", "auto")}
     assert (pools[placement].pixels is not None) is (placement == "device")
-    assert torch.equal(pools[placement].take(places), torch.from_numpy(store.read(rows[places.numpy()])))
+    assert torch.equal(pools[placement].take(indices), torch.from_numpy(store.read(rows[indices.numpy()])))
 
 
 def test_bfloat16_gives_back_full_precision() -> None:

@@ -109,10 +109,10 @@ def test_gallery_takes_the_most_confident_by_view_and_hospital() -> None:
     assert all(row["role"] == "test" for row in rows)
     guess = logits.argmax(1)
     for name in ("A", "B"):
-        mine = [index for index, row in zip(chosen, rows, strict=True) if row["site"] == name]
+        of_hospital = [index for index, row in zip(chosen, rows, strict=True) if row["site"] == name]
         for view in range(4):
-            assert sum(guess[index] == targets[index] == view for index in mine) == GALLERY_CORRECT
-        assert sum(guess[index] != targets[index] for index in mine) == GALLERY_WRONG
+            assert sum(guess[index] == targets[index] == view for index in of_hospital) == GALLERY_CORRECT
+        assert sum(guess[index] != targets[index] for index in of_hospital) == GALLERY_WRONG
     assert (targets[chosen] >= 0).all()
     order = rng.permutation(n)
     shuffled = gallery(members.take(pa.array(order)), targets[order], logits[order])
@@ -143,8 +143,8 @@ SCAN = np.s_[4:28, 4:24]
 def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
     """The view is written twice: as brightness of the scan, and as the place of a mark in the margin."""
     rng = np.random.default_rng(0)
-    made = FrameStore.create(tmp_path_factory.mktemp("probe") / "store", Geometry("tmed2", SIZE))
-    with made.writer() as writer:
+    frame_store = FrameStore.create(tmp_path_factory.mktemp("probe") / "store", Geometry("tmed2", SIZE))
+    with frame_store.writer() as writer:
         for patient in range(PATIENTS):
             for view in range(len(SCORED_VIEWS)):
                 pixels = np.zeros((6, SIZE, SIZE), np.uint8)
@@ -157,7 +157,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
                     "quality": 0.5, "flags": [], "sex": "F" if patient % 2 else "M", "age": 50 + patient,
                 }  # fmt: skip
                 writer.add(row, pixels, [{"index": i, "quality": 0.5, "dhash": 0} for i in range(6)])
-    return FrameStore.open(made.root)
+    return FrameStore.open(frame_store.root)
 
 
 def read_scan(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -181,44 +181,44 @@ def predicted_source(store: FrameStore, read: object) -> Predictions:
         "run": pa.array(["ref-0"] * len(frames)), "role": pa.array(["test"] * len(frames)), "truth": pa.array(views),
         "logits": pa.array(list(logits), pa.list_(pa.float32())), "image": pa.nulls(len(frames), pa.binary()),
     }  # fmt: skip
-    about = make_predictions(hospitals=HOSPITALS[:1]).provenance
-    about = about.model_copy(update={"runs": about.runs[:1]})
-    return Predictions(pa.table([columns[name] for name in PREDICTIONS.names], schema=PREDICTIONS), about)
+    provenance = make_predictions(hospitals=HOSPITALS[:1]).provenance
+    provenance = provenance.model_copy(update={"runs": provenance.runs[:1]})
+    return Predictions(pa.table([columns[name] for name in PREDICTIONS.names], schema=PREDICTIONS), provenance)
 
 
 def probes(store: FrameStore, read: object) -> dict[str, Probe]:
     assert callable(read)
-    found = add_altered_frames(predicted_source(store, read), store, read)
-    metrics = evaluate_predictions(found, replicates=200)
+    predictions = add_altered_frames(predicted_source(store, read), store, read)
+    metrics = evaluate_predictions(predictions, replicates=200)
     assert metrics.runs[0].sites[0].balanced_accuracy.value == 1.0
     return {probe.alteration: probe for probe in metrics.runs[0].sites[0].probes}
 
 
 def test_a_model_of_the_scan_falls_to_chance_without_it_and_keeps_it_on_other_backgrounds(store: FrameStore) -> None:
-    found = probes(store, read_scan)
-    assert found["sector_masked"].balanced_accuracy.value == found["sector_masked"].chance == 0.25
-    assert found["sector_masked"].change.value == -0.75
-    assert found["background_swapped"].balanced_accuracy.value == 1.0
-    assert found["background_swapped"].change.value == 0.0
+    results = probes(store, read_scan)
+    assert results["sector_masked"].balanced_accuracy.value == results["sector_masked"].chance == 0.25
+    assert results["sector_masked"].change.value == -0.75
+    assert results["background_swapped"].balanced_accuracy.value == 1.0
+    assert results["background_swapped"].change.value == 0.0
 
 
 def test_a_model_of_the_margin_is_caught_by_both(store: FrameStore) -> None:
-    found = probes(store, read_margin)
-    assert found["sector_masked"].balanced_accuracy.value == 1.0
-    assert found["background_swapped"].balanced_accuracy.value == 0.0  # donors are of another view
-    assert found["background_swapped"].balanced_accuracy.n == PATIENTS * 4 * 6
+    results = probes(store, read_margin)
+    assert results["sector_masked"].balanced_accuracy.value == 1.0
+    assert results["background_swapped"].balanced_accuracy.value == 0.0  # donors are of another view
+    assert results["background_swapped"].balanced_accuracy.n == PATIENTS * 4 * 6
 
 
 def test_altered_rows_survive_the_file_and_add_nothing_to_the_scores(store: FrameStore, tmp_path: Path) -> None:
     plain = predicted_source(store, read_scan)
-    found = add_altered_frames(plain, store, read_scan)
-    found.write(tmp_path / "p.parquet")
+    altered_predictions = add_altered_frames(plain, store, read_scan)
+    altered_predictions.write(tmp_path / "p.parquet")
     again = Predictions.read(tmp_path / "p.parquet")
-    assert evaluate_predictions(again, replicates=100) == evaluate_predictions(found, replicates=100)
+    assert evaluate_predictions(again, replicates=100) == evaluate_predictions(altered_predictions, replicates=100)
     altered = again.table.filter(pc.equal(again.table["role"], "sector_masked"))
     assert len(altered) == len(plain.table)
     assert altered["image"].null_count == len(altered)
-    one, two = (evaluate_predictions(p, replicates=100).runs[0].sites[0] for p in (plain, found))
+    one, two = (evaluate_predictions(p, replicates=100).runs[0].sites[0] for p in (plain, altered_predictions))
     assert one == two.model_copy(update={"probes": ()})
 
 
@@ -235,10 +235,10 @@ def test_scan_and_background_change_places_by_the_mask() -> None:
     frames = np.array([[[1, 2], [3, 4]]], np.uint8)
     donors = np.array([[[5, 6], [7, 8]]], np.uint8)
     mask = np.array([[[True, False], [False, False]]])
-    theirs = np.array([[[False, True], [False, False]]])
+    donor_mask = np.array([[[False, True], [False, False]]])
     assert mask_sector(frames, mask).tolist() == [[[0, 2], [3, 4]]]
     # Own scan kept; where the donor's scan lies, black; the rest is the donor's.
-    assert swap_backgrounds(frames, mask, donors, theirs).tolist() == [[[1, 0], [7, 8]]]
+    assert swap_backgrounds(frames, mask, donors, donor_mask).tolist() == [[[1, 0], [7, 8]]]
     assert mask_sector(frames, mask).dtype == np.uint8
 
 

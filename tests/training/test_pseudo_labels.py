@@ -54,18 +54,18 @@ def test_a_step_aligns_by_earlier_batches_and_remembers_its_own_at_the_end() -> 
     memory = alignment.initial_memory()
     alignment.update(torch.tensor([0.2, 0.2, 0.6]), memory)
     step = make_step(network, views=2, memory=memory, alignment=alignment)
-    told = network(step.unlabeled[0]).softmax(1).detach()
-    guess = told * (LABELS / torch.tensor([0.2, 0.2, 0.6]))
+    probabilities = network(step.unlabeled[0]).softmax(1).detach()
+    guess = probabilities * (LABELS / torch.tensor([0.2, 0.2, 0.6]))
     guess = guess / guess.sum(1, keepdim=True)
     label = guess.argmax(1)
-    assert (label != told.argmax(1)).any()
+    assert (label != probabilities.argmax(1)).any()
     loss = unlabeled_loss(FixMatch(threshold=0.0), step)
     strong = network(step.unlabeled[1]).log_softmax(1)
     torch.testing.assert_close(loss.value, -strong[torch.arange(U), label].mean())
     assert int(memory["alignment.seen"]) == 1
     for work in step.callbacks:
         work()
-    torch.testing.assert_close(memory["alignment.recent"][1].double(), told.mean(0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(memory["alignment.recent"][1].double(), probabilities.mean(0), atol=1e-6, rtol=0)
     assert int(memory["alignment.seen"]) == 2
 
 
@@ -107,10 +107,10 @@ def test_a_method_without_guesses_refuses_it(tiny: TinyStore, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_method_says_whether_it_aligns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    aligned = []
 
     def align(self: StepContext, guesses: torch.Tensor) -> torch.Tensor:
-        asked.append(guesses)
+        aligned.append(guesses)
         return guesses
 
     monkeypatch.setattr(StepContext, "align", align)
@@ -121,7 +121,7 @@ def test_a_method_says_whether_it_aligns(name: str, monkeypatch: pytest.MonkeyPa
     step = make_step(tiny_network(), views=len(learner.algorithm.views))
     for start in learner.algorithm.stages(settings.steps):  # what some methods ask depends on the stage
         learner.step(AugmentedBatch(step.labeled, step.targets, step.unlabeled, step.pool_index, ()), start)
-    assert bool(asked) is ALGORITHMS[name].uses_alignment
+    assert bool(aligned) is ALGORITHMS[name].uses_alignment
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 3.0])

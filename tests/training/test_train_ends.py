@@ -68,10 +68,10 @@ def test_a_pause_changes_nothing(tiny: TinyStore, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_names_step_and_frames(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, taken = Trainer.step, []
+    keep, batches = Trainer.step, []
 
     def step(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
-        taken.append(views.pool_index.tolist())
+        batches.append(views.pool_index.tolist())
         metrics = keep(self, views, number)
         return metrics | {"loss_unlabeled": metrics["loss_unlabeled"] / (number != 6)}
 
@@ -87,7 +87,7 @@ def test_a_loss_that_is_not_finite_names_step_and_frames(
     assert len(set(written["labeled"]) & set(views)) == 8
     assert all(name in str(e.value) for name in written["labeled"][:3])
     pool = sorted(views[name] for name in views if name in set(written["unlabeled"]))
-    assert len(pool) == len(set(taken[6])) == 8
+    assert len(pool) == len(set(batches[6])) == 8
     assert final(tmp_path / "run")["step"] == 4
 
 
@@ -114,10 +114,12 @@ def test_too_little_memory_is_told_with_its_remedy(
 def test_a_run_of_another_version_is_told_apart(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=1), tmp_path / "run")
     record = json.loads((run.path / "run.json").read_text())
-    made = record["versions"]["heart2heart"]
+    recorded_version = record["versions"]["heart2heart"]
     config = (run.path / "config.yaml").read_text()
     (run.path / "config.yaml").write_text(config + "warp_factor: 9\n")
-    with pytest.raises(RunError, match=f"another version: warp_factor: unknown key.*Read it with heart2heart {made}"):
+    with pytest.raises(
+        RunError, match=f"another version: warp_factor: unknown key.*Read it with heart2heart {recorded_version}"
+    ):
         train(tiny.config(steps=1), run.path)
     (run.path / "config.yaml").write_text(config)
     write_json(run.path / "run.json", record | {"schema_version": 7})

@@ -47,12 +47,12 @@ NAME, NUMBER, UID, BORN = "ZQXPLANT^VORNAME", "MRN-4711-ZQ", "1.2.826.0.1.77777.
 
 
 @pytest.fixture
-def wanted() -> Identities:
+def identities() -> Identities:
     """Return the planted identities."""
-    found = Identities()
+    planted = Identities()
     for kind, value in (("name", NAME), ("id", NUMBER), ("uid", UID), ("date", BORN)):
-        found.add(kind, value)
-    return found
+        planted.add(kind, value)
+    return planted
 
 
 def parquet(path: Path, **columns: Sequence[object]) -> None:
@@ -66,8 +66,8 @@ def sqlite(path: Path) -> None:
 
 
 def archive_of(path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("inner.json", json.dumps({"who": NAME}))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner.json", json.dumps({"who": NAME}))
 
 
 def dicom(path: Path, **tags: str) -> None:
@@ -117,26 +117,26 @@ LEAKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_every_kind_of_leak_is_found(leak: str, wanted: Identities, tmp_path: Path) -> None:
+def test_every_kind_of_leak_is_found(leak: str, identities: Identities, tmp_path: Path) -> None:
     name, plant, kind = LEAKS[leak]
     out = tmp_path / "out"
     out.mkdir()
     (out / "innocent.txt").write_text("synthetic patient frames of 2020-01-01")
     plant(out / name)
-    verdict = verify([out], wanted)
-    assert kind in {found.kind for found in verdict.findings}
+    verdict = verify([out], identities)
+    assert kind in {finding.kind for finding in verdict.findings}
     assert "innocent" not in str(verdict.findings)
-    said = str(verdict.findings).lower()
-    assert not any(secret.lower() in said for secret in ("zqxplant", NUMBER, UID, BORN))
+    printed = str(verdict.findings).lower()
+    assert not any(secret.lower() in printed for secret in ("zqxplant", NUMBER, UID, BORN))
 
 
 def test_a_number_within_a_longer_one_is_chance(tmp_path: Path) -> None:
-    wanted = Identities()
-    wanted.add("id", "4711471")
+    identities = Identities()
+    identities.add("id", "4711471")
     (tmp_path / "a.json").write_text('{"uid": "2.25.90471147199", "hash": "a4711471f"}')
-    assert verify([tmp_path], wanted).findings == ()
+    assert verify([tmp_path], identities).findings == ()
     (tmp_path / "b.json").write_text('{"file": "/archive/4711471/1.dcm"}')
-    assert {found.file for found in verify([tmp_path], wanted).findings} == {f"{tmp_path.name}/b.json"}
+    assert {finding.file for finding in verify([tmp_path], identities).findings} == {f"{tmp_path.name}/b.json"}
 
 
 def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) -> None:
@@ -147,15 +147,15 @@ def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) ->
     archive = tmp_path / "in"
     write(archive / "a", speckle_frames(2), StationName="ROOM-SEVEN", PatientSex="F")
     deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
-    wanted = collect_identities([archive])
-    assert verify([tmp_path / "out"], wanted).findings == ()
+    identities = collect_identities([archive])
+    assert verify([tmp_path / "out"], identities).findings == ()
     copy = next((tmp_path / "out").glob("*/*.dcm"))
     leaking: Dataset = dcmread(copy)
     leaking.StationName = "ROOM-SEVEN"
     leaking.save_as(copy)
-    found = verify([tmp_path / "out"], wanted).findings
-    assert "unchanged header value" in {one.kind for one in found}
-    assert not any("ROOM" in str(one) for one in found)
+    findings = verify([tmp_path / "out"], identities).findings
+    assert "unchanged header value" in {one.kind for one in findings}
+    assert not any("ROOM" in str(one) for one in findings)
 
 
 def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
@@ -177,16 +177,16 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
     settings = SplitSettings(name="t", source=("a",), validation=0.25, test=0.25, classes=("A4C",))
     manifest = propose(stores, labels, settings, out / "split")
     certify(manifest, stores)
-    made = make_predictions()
+    predictions = make_predictions()
     names = ("site", "patient", "study", "clip", "frame", "index", "mode", "maker")
-    row = made.table.slice(0, 1).to_pylist()[0]
-    made = with_rows(made, [row | frame for frame in stores.frames.select(names).to_pylist()])
+    row = predictions.table.slice(0, 1).to_pylist()[0]
+    predictions = with_rows(predictions, [row | frame for frame in stores.frames.select(names).to_pylist()])
     sites = site_infos(stores, manifest, files=Ledger(out / "store").counts(), events=book.events())
-    provenance = made.provenance.model_copy(update={"sites": sites})
-    replace(made, provenance=provenance).write(out / "predictions.parquet")
-    wanted = collect_identities([archive])
-    assert len(wanted.exact) >= 20
-    verdict = verify([out], wanted)
+    provenance = predictions.provenance.model_copy(update={"sites": sites})
+    replace(predictions, provenance=provenance).write(out / "predictions.parquet")
+    identities = collect_identities([archive])
+    assert len(identities.exact) >= 20
+    verdict = verify([out], identities)
     assert verdict.findings == ()
     assert verdict.files > 20
 
@@ -215,15 +215,15 @@ def test_a_bad_list_of_identities_is_refused(text: str, tmp_path: Path) -> None:
         load_planted(tmp_path / "planted.csv")
 
 
-def test_nothing_to_search_is_said(tmp_path: Path, wanted: Identities) -> None:
+def test_nothing_to_search_is_said(tmp_path: Path, identities: Identities) -> None:
     with pytest.raises(MissingInputError):
-        verify([tmp_path], wanted)
+        verify([tmp_path], identities)
     with pytest.raises(MissingInputError):
         collect_identities([tmp_path])
 
 
 def test_memory_does_not_grow_with_what_is_searched(
-    wanted: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    identities: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, size, out = 2**17, 8 * 2**20, tmp_path / "out"
     monkeypatch.setattr("heart2heart.verify.stream_blocks.BLOCK", block)
@@ -237,19 +237,19 @@ def test_memory_does_not_grow_with_what_is_searched(
         shard.write(NUMBER.encode("utf-16-be"))
     with zipfile.ZipFile(out / "packed.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.write(out / "shard.npy", "shard.npy")
-    verify([Path(__file__)], wanted)  # so that what is loaded once does not count
+    verify([Path(__file__)], identities)  # so that what is loaded once does not count
     tracemalloc.start()
-    found = verify([out], wanted).findings
+    findings = verify([out], identities).findings
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert {one.file for one in found} == {"out/shard.npy", "out/packed.zip"}
-    assert {one.kind for one in found} >= {"name", "id"}
+    assert {one.file for one in findings} == {"out/shard.npy", "out/packed.zip"}
+    assert {one.kind for one in findings} >= {"name", "id"}
     assert peak < size
 
 
 def test_build_patterns_searches_for_names_of_simulated_patients_alone() -> None:
     """The name lists of the simulator are in the source code and still count as names; other words of it do not."""
-    wanted = Identities()
-    wanted.add("name", "Quillford^Geometry")
-    single = {pattern.raw for pattern in build_patterns(wanted)} & {b"quillford", b"geometry"}
+    identities = Identities()
+    identities.add("name", "Quillford^Geometry")
+    single = {pattern.raw for pattern in build_patterns(identities)} & {b"quillford", b"geometry"}
     assert single == {b"quillford"}

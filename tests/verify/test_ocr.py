@@ -56,10 +56,10 @@ def test_only_margins_that_hold_something_are_read() -> None:
     picture = np.zeros((360, 480), np.uint8)
     assert list(ocr.margin_tiles(picture)) == []
     picture[8:24, 20:200] = 200
-    found = list(ocr.margin_tiles(picture))
-    assert found
-    assert all(strip.max() == 200 for strip in found)
-    assert all(min(strip.shape) <= 48 for strip in found)
+    tiles = list(ocr.margin_tiles(picture))
+    assert tiles
+    assert all(tile.max() == 200 for tile in tiles)
+    assert all(min(tile.shape) <= 48 for tile in tiles)
 
 
 def test_every_margin_pixel_lies_in_a_strip() -> None:
@@ -76,14 +76,14 @@ def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path)
         pytest.skip("tesseract is not installed: no margin has been read")
     items = [region((80, 60, 399, 329))]
     path = write(tmp_path / "in" / "a.dcm", captioned(), PatientName="NOBODY^ELSE", SequenceOfUltrasoundRegions=items)
-    wanted = Identities()
-    wanted.add("name", WORD)
-    found = verify([path], wanted, read_margins=True).findings
-    assert {one.kind for one in found} == {"name, legible"}
-    assert WORD not in str(found)
+    identities = Identities()
+    identities.add("name", WORD)
+    findings = verify([path], identities, read_margins=True).findings
+    assert {one.kind for one in findings} == {"name, legible"}
+    assert WORD not in str(findings)
     deidentify_files([tmp_path / "in"], out=tmp_path / "out", key=tmp_path / "key", site="a")
-    wanted.exact |= collect_identities([tmp_path / "in"]).exact
-    verdict = verify([tmp_path / "out"], wanted, read_margins=True)
+    identities.exact |= collect_identities([tmp_path / "in"]).exact
+    verdict = verify([tmp_path / "out"], identities, read_margins=True)
     assert verdict.findings == ()
     assert "margins by tesseract (1 DICOM files)" in verdict.checks_made
 
@@ -101,13 +101,13 @@ def test_tesseract_reads_what_stands_in_the_kept_pictures_of_a_store(tmp_path: P
     (tmp_path / "store" / "store.json").write_text("{}")
     names = ["a" * 24] * 3 + ["b" * 24] * 3
     pq.write_table(pa.table({"clip": names}), tmp_path / "store" / "frames" / "0001.parquet")
-    wanted = Identities()
-    wanted.add("name", WORD)
+    identities = Identities()
+    identities.add("name", WORD)
     np.save(tmp_path / "store" / "frames" / "0001.npy", clean)
-    verdict = verify([tmp_path / "store"], wanted, read_margins=True)
+    verdict = verify([tmp_path / "store"], identities, read_margins=True)
     assert verdict.findings == ()
     assert "kept pictures by tesseract (2 of 2 clips)" in verdict.checks_made
     clean[3:] = np.maximum(clean[3:], np.asarray(layer))
     np.save(tmp_path / "store" / "frames" / "0001.npy", clean)
-    found = verify([tmp_path / "store"], wanted, read_margins=True).findings
-    assert [(one.location, one.kind, one.count) for one in found] == [("a kept picture", "name, legible", 1)]
+    findings = verify([tmp_path / "store"], identities, read_margins=True).findings
+    assert [(one.location, one.kind, one.count) for one in findings] == [("a kept picture", "name, legible", 1)]

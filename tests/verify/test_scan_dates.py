@@ -18,9 +18,9 @@ def days(numbers: set[int]) -> set[datetime.date]:
 
 def test_dates_are_read_with_the_year_first() -> None:
     text = b"20200229 2020-03-01, 2021.12.31; not 20200230, 2020-3-1, x20200401, 120200401, 2020-04.01"
-    found: set[datetime.date] = set()
-    assert b"".join(scan_dates([text], found)) == text
-    assert found == {
+    dates: set[datetime.date] = set()
+    assert b"".join(scan_dates([text], dates)) == text
+    assert dates == {
         datetime.date(2020, 2, 29), datetime.date(2020, 3, 1), datetime.date(2021, 12, 31),
     }  # fmt: skip
 
@@ -62,9 +62,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_a_needle_is_found_wherever_a_block_is_cut(kind: str, value: str, written: str, encoding: str) -> None:
-    wanted = Identities()
-    wanted.add(kind, value)
-    searcher = PatternSearcher(build_patterns(wanted))
+    identities = Identities()
+    identities.add(kind, value)
+    searcher = PatternSearcher(build_patterns(identities))
     for before in range(0, 40, 3):
         data = ("." * before + written + "." * 7).encode(encoding)
         whole = searcher.search([data], binary=False)
@@ -74,9 +74,9 @@ def test_a_needle_is_found_wherever_a_block_is_cut(kind: str, value: str, writte
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_number_within_another_is_not_found_wherever_a_block_is_cut() -> None:
-    wanted = Identities()
-    wanted.add("id", "AB-471-147")
-    searcher = PatternSearcher(build_patterns(wanted))
+    identities = Identities()
+    identities.add("id", "AB-471-147")
+    searcher = PatternSearcher(build_patterns(identities))
     for before in range(40):
         assert not searcher.search([b"." * before + b"xab-471-147y"], binary=False), before
 
@@ -84,7 +84,7 @@ def test_a_number_within_another_is_not_found_wherever_a_block_is_cut() -> None:
 @pytest.mark.usefixtures("small_blocks")
 def test_a_date_is_read_once_wherever_a_block_is_cut() -> None:
     for before in range(40):
-        found: set[datetime.date] = set()
+        dates: set[datetime.date] = set()
         text = b" " * before + b"2020-03-01 x20200401 202005011 20200502"
-        assert b"".join(scan_dates(cut(text, 5), found)) == text
-        assert found == {datetime.date(2020, 3, 1), datetime.date(2020, 5, 2)}, before
+        assert b"".join(scan_dates(cut(text, 5), dates)) == text
+        assert dates == {datetime.date(2020, 3, 1), datetime.date(2020, 5, 2)}, before

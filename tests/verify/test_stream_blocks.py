@@ -25,10 +25,10 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 @given(PARTS)
 def test_blocks_are_the_same_bytes(given_parts: list[bytes]) -> None:
-    made = list(stream_blocks.stream_blocks(given_parts))
-    assert b"".join(made) == b"".join(given_parts)
-    assert all(len(block) < 2 * 16 for block in made)
-    assert all(len(block) >= 16 for block in made[:-1])
+    blocks = list(stream_blocks.stream_blocks(given_parts))
+    assert b"".join(blocks) == b"".join(given_parts)
+    assert all(len(block) < 2 * 16 for block in blocks)
+    assert all(len(block) >= 16 for block in blocks[:-1])
 
 
 @given(TEXT, st.integers(1, 20))

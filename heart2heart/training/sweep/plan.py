@@ -56,8 +56,8 @@ class SweepPlan(Config):
         """
         steps, every = self.config.steps, self.config.evaluate_every
         halvings = math.floor(math.log(len(self.points()), self.keep) + 1e-9)
-        found = [steps / self.keep**halving for halving in range(halvings, 0, -1)]
-        rounded = {every * math.ceil(rung / every) for rung in found}
+        exact = [steps / self.keep**halving for halving in range(halvings, 0, -1)]
+        rounded = {every * math.ceil(rung / every) for rung in exact}
         return (*sorted(rung for rung in rounded if rung < steps), steps)
 
     def survivors(self, count: int) -> int:
@@ -117,12 +117,12 @@ def read_grid(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         key, _, values = text.partition("=")
         remedy = "Example: --grid optimiser.lr=0.01,0.03"
         try:
-            found = yaml.safe_load(f"[{values}]")
+            parsed = yaml.safe_load(f"[{values}]")
         except yaml.YAMLError as error:
             raise ConfigError(f"the values of {text!r} are not readable YAML", remedy=remedy) from error
-        if not key or not found:
+        if not key or not parsed:
             raise ConfigError(f"{text!r} is not of the form key=value,value", remedy=remedy)
-        grid[key] = tuple(found)
+        grid[key] = tuple(parsed)
     return grid
 
 
@@ -167,8 +167,8 @@ class SweepStudy:
 
     def score(self, number: int, rung: int) -> float | None:
         """Return a point's score at a rung, if it is known."""
-        found = self._study.get_trials()[number].intermediate_values.get(rung)
-        return None if found is None else float(found)
+        score = self._study.get_trials()[number].intermediate_values.get(rung)
+        return None if score is None else float(score)
 
     def write(self, number: int, rung: int, score: float) -> None:
         """Write a point's score at a rung."""

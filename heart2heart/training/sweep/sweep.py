@@ -146,20 +146,20 @@ def _best(run: RunDirectory, rung: int) -> float:
 
 
 def _trials(plan: SweepPlan, book: SweepStudy, out: Path, finalists: Sequence[int]) -> tuple[TrialResult, ...]:
-    found = []
-    for number, point in enumerate(plan.points()):
-        reached = [rung for rung in plan.rungs() if book.score(number, rung) is not None]
+    results = []
+    for index, point in enumerate(plan.points()):
+        reached = [rung for rung in plan.rungs() if book.score(index, rung) is not None]
         score, deviation = None, None
         if reached:
-            folders = [RunDirectory.read(_trial_directory(out, number) / f"seed_{seed}") for seed in plan.seeds]
+            folders = [RunDirectory.read(_trial_directory(out, index) / f"seed_{seed}") for seed in plan.seeds]
             scores = [_best(folder, reached[-1]) for folder in folders]
             score = statistics.fmean(scores)
             deviation = statistics.stdev(scores) if len(scores) > 1 else None
-        outcome = "diverged" if book.diverged(number) else "finished" if number in finalists else "dropped"
-        outcome = "chosen" if number == finalists[0] else outcome
-        found.append(TrialResult(number, point, reached[-1] if reached else 0, score, deviation, outcome))
+        outcome = "diverged" if book.diverged(index) else "finished" if index in finalists else "dropped"
+        outcome = "chosen" if index == finalists[0] else outcome
+        results.append(TrialResult(index, point, reached[-1] if reached else 0, score, deviation, outcome))
     return tuple(
-        sorted(found, key=lambda trial: (-trial.steps, -1 if trial.score is None else -trial.score, trial.number))
+        sorted(results, key=lambda trial: (-trial.steps, -1 if trial.score is None else -trial.score, trial.number))
     )
 
 

@@ -32,8 +32,8 @@ def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np
     with open_dicom(path) as opened:
         layout = read_image_pixel(opened.header, big_endian=opened.big_endian)
         source = find_frames(opened, layout)
-        found = open_frames(source, layout, strict=True)
-        return found.decode(np.arange(len(source)), gray=gray)[1]
+        reader = open_frames(source, layout, strict=True)
+        return reader.decode(np.arange(len(source)), gray=gray)[1]
 
 
 @pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEG2000Lossless, JPEGLSLossless])
@@ -95,9 +95,9 @@ def test_deflated(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", pictures)
     import pydicom
 
-    made = pydicom.dcmread(path)
-    made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    made.save_as(tmp_path / "b.dcm")
+    header = pydicom.dcmread(path)
+    header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    header.save_as(tmp_path / "b.dcm")
     assert np.array_equal(decode(tmp_path / "b.dcm", gray=False), pictures)
 
 

@@ -27,13 +27,13 @@ def test_htj2k_gives_the_picture_back(tmp_path: Path, syntax: str) -> None:
     path = write(tmp_path / "a.dcm", np.zeros((1, 16, 24, 3), np.uint8))
     import pydicom
 
-    made = pydicom.dcmread(path)
-    made.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    del made.PlanarConfiguration
-    made.PixelData = encapsulate([CODESTREAM] * 2)
-    made.NumberOfFrames = 2
-    made.save_as(path)
+    header = pydicom.dcmread(path)
+    header.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    del header.PlanarConfiguration
+    header.PixelData = encapsulate([CODESTREAM] * 2)
+    header.NumberOfFrames = 2
+    header.save_as(path)
     y, x = np.indices((16, 24))
     with open_dicom(path) as opened:
         layout = read_image_pixel(opened.header, big_endian=False)

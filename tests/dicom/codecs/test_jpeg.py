@@ -64,10 +64,10 @@ def test_the_pixels_are_those_of_dcmtk(real: bytes, tmp_path: Path) -> None:
 
 def extended(path: Path, frames: list[bytes], pictures: npt.NDArray[np.uint8], **tags: Any) -> Path:
     write(path, pictures, ExplicitVRLittleEndian, PixelData=encapsulate(frames), **tags)
-    made = pydicom.dcmread(path)
-    made.file_meta.TransferSyntaxUID = pydicom.uid.UID(JPEG_EXTENDED)
-    made["PixelData"].is_undefined_length = True
-    made.save_as(path)
+    header = pydicom.dcmread(path)
+    header.file_meta.TransferSyntaxUID = pydicom.uid.UID(JPEG_EXTENDED)
+    header["PixelData"].is_undefined_length = True
+    header.save_as(path)
     return path
 
 
@@ -77,10 +77,14 @@ def test_a_clip_of_8_bits_gives_the_frames_of_baseline(tmp_path: Path) -> None:
     # Every baseline stream is an extended one when its SOF marker says so (T.81 section 4.11).
     sequential = [frame.replace(b"\xff\xc0", b"\xff\xc1", 1) for frame in encoded]
     path = extended(tmp_path / "a.dcm", sequential, pictures, PhotometricInterpretation="YBR_FULL_422")
-    found = load_clip(path, geometry=Geometry("tmed2", 48))
-    wanted = load_clip(write(tmp_path / "b.dcm", pictures, JPEGBaseline8Bit), geometry=Geometry("tmed2", 48))
-    assert np.array_equal(found.pixels, wanted.pixels)
-    assert (found.facts.mode, found.facts.transfer_syntax, found.facts.flags) == ("colour", JPEG_EXTENDED, ())
+    extended_clip = load_clip(path, geometry=Geometry("tmed2", 48))
+    baseline_clip = load_clip(write(tmp_path / "b.dcm", pictures, JPEGBaseline8Bit), geometry=Geometry("tmed2", 48))
+    assert np.array_equal(extended_clip.pixels, baseline_clip.pixels)
+    assert (extended_clip.facts.mode, extended_clip.facts.transfer_syntax, extended_clip.facts.flags) == (
+        "colour",
+        JPEG_EXTENDED,
+        (),
+    )
 
 
 def test_a_clip_of_12_bits_becomes_frames(real: bytes, tmp_path: Path) -> None:

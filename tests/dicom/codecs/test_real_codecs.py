@@ -20,8 +20,8 @@ def decoded(name: str) -> Picture:
     path = next(folder / name for folder in FOLDERS if (folder / name).exists())
     with open_dicom(path) as opened:
         layout = read_image_pixel(opened.header, big_endian=opened.big_endian)
-        found = open_frames(find_frames(opened, layout), layout, strict=True)
-        return found.decode(np.arange(len(found)), gray=True)[1]
+        reader = open_frames(find_frames(opened, layout), layout, strict=True)
+        return reader.decode(np.arange(len(reader)), gray=True)[1]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def decoded(name: str) -> Picture:
     ],
 )
 def test_compressed_and_native_files_hold_the_same_picture(compressed: str, native: str) -> None:
-    wanted = decoded(native)
-    assert wanted.max() > wanted.min()
-    assert np.array_equal(decoded(compressed), wanted)
+    expected = decoded(native)
+    assert expected.max() > expected.min()
+    assert np.array_equal(decoded(compressed), expected)

@@ -18,10 +18,10 @@ from heart2heart.training.run import Run
 def test_heart2heart_train_takes_the_name_with_fix_a_step(tiny: TinyStore, tmp_path: Path, name: str) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "run"
     tiny.config(steps=5, evaluate_every=5, log_every=5, batch={"labeled": 4, "unlabeled": 4}).save(config)
-    places = ["--store", str(tiny.store), "--split", str(tiny.split), "--out", str(out)]
+    options = ["--store", str(tiny.store), "--split", str(tiny.split), "--out", str(out)]
     mixing = str(not ALGORITHMS[name].mixes_labeled).lower()
     overrides = [f"method.name={name}", "fix_a_step.gradient=fix_a_step", f"fix_a_step.mixing={mixing}"]
-    done = CliRunner().invoke(app, ["train", str(config), *places, *overrides])
+    done = CliRunner().invoke(app, ["train", str(config), *options, *overrides])
     assert done.exit_code == 0, done.output
     run = Run.load(out)
     assert run.info().method.startswith(ALGORITHMS[name].title)

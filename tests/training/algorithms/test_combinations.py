@@ -40,28 +40,28 @@ def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str
     mixes = ALGORITHMS[name].mixes_labeled
     for rule in GRADIENT_RULES:
         settings = {"mixing": not mixes, "gradient": rule}
-        made = learner(name, fix_a_step=settings, batch_norm=batch_norm)
-        before = copy.deepcopy(made.network.state_dict())
-        for start in made.algorithm.stages(made.config.steps):
+        trainer = learner(name, fix_a_step=settings, batch_norm=batch_norm)
+        before = copy.deepcopy(trainer.network.state_dict())
+        for start in trainer.algorithm.stages(trainer.config.steps):
             for index in range(start, start + 2):
-                metrics = made.step(batch(made, index), index)
+                metrics = trainer.step(batch(trainer, index), index)
                 assert all(bool(value.isfinite()) for value in metrics.values())
                 assert "loss_labeled" in metrics
-        assert any(not torch.equal(value, before[key]) for key, value in made.network.state_dict().items())
+        assert any(not torch.equal(value, before[key]) for key, value in trainer.network.state_dict().items())
 
 
 @pytest.mark.parametrize("name", ["pi_model", "mean_teacher"])
 def test_the_first_view_alone_passes_with_the_labeled_frames(name: str) -> None:
-    made = learner(name, batch_norm="joint", fix_a_step={"mixing": False})
-    views, reference = batch(made), copy.deepcopy(made.network)
+    trainer = learner(name, batch_norm="joint", fix_a_step={"mixing": False})
+    views, reference = batch(trainer), copy.deepcopy(trainer.network)
     logits: Tensor = reference(torch.cat([views.labeled, views.unlabeled[0]]))[:B]
     expected = -(views.targets * logits.log_softmax(1)).sum() / B
-    torch.testing.assert_close(made.step(views, 0)["loss_labeled"], expected.detach())
+    torch.testing.assert_close(trainer.step(views, 0)["loss_labeled"], expected.detach())
 
 
 def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
-    made = learner("mixmatch", batch_norm="joint", fix_a_step={"mixing": False})
-    views, reference = batch(made), copy.deepcopy(made.network)
+    trainer = learner("mixmatch", batch_norm="joint", fix_a_step={"mixing": False})
+    views, reference = batch(trainer), copy.deepcopy(trainer.network)
     mix = draw_mix(0.75, B + 2 * U, torch.Generator().manual_seed(0))
     x = torch.cat([views.labeled, *views.unlabeled])
     p = (reference(views.unlabeled[0]).softmax(1) + reference(views.unlabeled[1]).softmax(1)).detach() ** 2
@@ -69,22 +69,22 @@ def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
     y = torch.cat([views.targets, q, q])
     x, y = (mix.share * each + (1 - mix.share) * each[mix.order] for each in (x, y))
     logits = reference(x)
-    metrics = made.step(views, 0)
+    metrics = trainer.step(views, 0)
     expected = -(y[:B] * logits[:B].log_softmax(1)).sum() / B
     torch.testing.assert_close(metrics["loss_labeled"], expected.detach())
     brier = (logits[B:].softmax(1) - y[B:]).square().mean()
     torch.testing.assert_close(metrics["loss_unlabeled"], brier.detach())
-    recorded = made.network.state_dict()["1.num_batches_tracked"]
+    recorded = trainer.network.state_dict()["1.num_batches_tracked"]
     assert int(recorded) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if not ALGORITHMS[name].mixes_labeled])
 def test_running_statistics_are_those_of_labeled_frames_alone(name: str) -> None:
-    made = learner(name, fix_a_step={"mixing": False})
-    views, reference = batch(made), copy.deepcopy(made.network)
+    trainer = learner(name, fix_a_step={"mixing": False})
+    views, reference = batch(trainer), copy.deepcopy(trainer.network)
     reference(views.labeled)
-    made.step(views, 0)
-    state, expected = made.network.state_dict(), reference.state_dict()
+    trainer.step(views, 0)
+    state, expected = trainer.network.state_dict(), reference.state_dict()
     recorded = [key for key in state if "running" in key]
     assert recorded
     for key in recorded:

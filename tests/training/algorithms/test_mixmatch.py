@@ -64,8 +64,8 @@ def test_partners_may_lie_in_another_process() -> None:
             (alone.unlabeled[0], part.unlabeled[0]),
             (alone.pseudo_labels, part.pseudo_labels),
         )
-        for whole, mine in rows:
-            torch.testing.assert_close(mine, whole[group.rows(len(whole))])
+        for whole, own_rows in rows:
+            torch.testing.assert_close(own_rows, whole[group.rows(len(whole))])
 
 
 def test_each_row_can_be_asked_by_itself() -> None:

@@ -45,8 +45,8 @@ def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
         gap = sum(low) / len(low) - sum(high) / len(high)
         return len(low) * len(high) / len(bins) ** 2 * gap**2
 
-    found = otsu_threshold(torch.tensor(scores, dtype=torch.float64))
-    last = round(float(found) * BINS) - 1
+    threshold = otsu_threshold(torch.tensor(scores, dtype=torch.float64))
+    last = round(float(threshold) * BINS) - 1
     assert apart(last) == pytest.approx(max(apart(index) for index in range(BINS)), abs=1e-9)
 
 
@@ -71,8 +71,8 @@ def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores
     loss = unlabeled_loss(METHOD, step)
     weak, strong = (network(view) for view in step.unlabeled)
     total, inside, chosen = torch.zeros((), dtype=torch.float64), 0, 0
-    for row, place in enumerate(step.pool_index.tolist()):
-        outside, aim = weak[row, K].sigmoid(), float(scores[place])
+    for row, pool_row in enumerate(step.pool_index.tolist()):
+        outside, aim = weak[row, K].sigmoid(), float(scores[pool_row])
         total = total - aim * outside.log() - (1 - aim) * (1 - outside).log()
         guess = weak[row, :K].detach().softmax(0)
         if aim < 0.5:  # between the groups that `scores` makes

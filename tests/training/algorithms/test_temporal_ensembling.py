@@ -38,7 +38,7 @@ def close(step: StepContext) -> None:
 def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
-    told: dict[int, list[Tensor]] = {}
+    earlier_outputs: dict[int, list[Tensor]] = {}
     for seed in range(5):
         reference = copy.deepcopy(network)
         step = make_step(network, views=1, seed=seed, memory=memory)
@@ -46,7 +46,7 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
         visited = 0
         for index, logits in zip(step.pool_index.tolist(), reference(step.unlabeled[0]), strict=True):
             p = logits.exp() / logits.exp().sum()
-            earlier = told.setdefault(index, [])
+            earlier = earlier_outputs.setdefault(index, [])
             if earlier:
                 visited += 1
                 z = torch.zeros(K, dtype=torch.float64)
@@ -62,7 +62,7 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
         assert abs(float(loss.metrics["ensemble_rate"]) - visited / U) < 1e-6
         close(step)
     assert visited > 0
-    assert memory["visits"].tolist() == [len(told.get(index, [])) for index in range(POOL)]
+    assert memory["visits"].tolist() == [len(earlier_outputs.get(index, [])) for index in range(POOL)]
 
 
 def test_a_frame_that_a_batch_holds_twice_is_visited_once() -> None:

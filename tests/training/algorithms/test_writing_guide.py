@@ -26,8 +26,8 @@ def load_block(folder: Path) -> type[Algorithm]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found: type[Algorithm] = module.Entropy
-    return found
+    entropy: type[Algorithm] = module.Entropy
+    return entropy
 
 
 def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, tiny: TinyStore) -> None:

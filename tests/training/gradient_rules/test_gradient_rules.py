@@ -63,10 +63,10 @@ def test_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: flo
     decision = combine("pcgrad", torch.from_numpy(first), torch.from_numpy(second), weight)
     second = weight * second
     if first @ second < 0:
-        mine = first - (first @ second) / (second @ second) * second
-        theirs = second - (second @ first) / (first @ first) * first
-        expected, conflict = mine + theirs, 1.0
-        assert abs(mine @ second) < 1e-9
+        first_projected = first - (first @ second) / (second @ second) * second
+        second_projected = second - (second @ first) / (first @ first) * first
+        expected, conflict = first_projected + second_projected, 1.0
+        assert abs(first_projected @ second) < 1e-9
     else:
         expected, conflict = first + second, 0.0
     np.testing.assert_allclose(decision.gradient.numpy(), expected, atol=1e-9)

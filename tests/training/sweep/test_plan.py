@@ -31,15 +31,15 @@ def test_nine_points_take_two_halvings() -> None:
 
 @given(points=st.integers(1, 60), keep=st.integers(2, 5), steps=st.integers(1, 5000), every=st.integers(1, 5000))
 def test_rungs_are_validations_and_leave_one_point(points: int, keep: int, steps: int, every: int) -> None:
-    found = plan(points, keep=keep, steps=steps, evaluate_every=every)
-    rungs, left = found.rungs(), points
+    sweep = plan(points, keep=keep, steps=steps, evaluate_every=every)
+    rungs, left = sweep.rungs(), points
     assert rungs[-1] == steps
     assert list(rungs) == sorted(set(rungs))
     assert all(rung % every == 0 for rung in rungs[:-1])
     for _ in rungs[:-1]:
-        left = found.survivors(left)
+        left = sweep.survivors(left)
     assert left >= 1
-    assert found.steps() <= points * steps
+    assert sweep.steps() <= points * steps
 
 
 def test_a_grid_is_every_combination_and_a_run_its_configuration() -> None:

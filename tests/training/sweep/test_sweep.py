@@ -56,8 +56,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(self: Validator, data: TrainData, learner: Trainer, device: torch.device) -> None:
         begin(self, data, learner, device)
         config = learner.config
-        told = {0.05: 0.9, 1e-5: 0.5}.get(config.optimiser.lr, 0.1) - 0.01 * config.seed
-        monkeypatch.setattr(self, "score", lambda: told)
+        score = {0.05: 0.9, 1e-5: 0.5}.get(config.optimiser.lr, 0.1) - 0.01 * config.seed
+        monkeypatch.setattr(self, "score", lambda: score)
 
     monkeypatch.setattr(Validator, "__init__", init)
 
