@@ -185,7 +185,7 @@ def _train_runs(out: Path, sites: Sequence[str], overrides: Sequence[str], stage
 def _evaluate_and_report(out: Path, sites: Sequence[str], report: Path, stage: Stage) -> str:
     """Score both runs at every hospital, write the report, and return its summary table."""
     from heart2heart.api.evaluation import evaluate
-    from heart2heart.reporting.terminal_table import summary_table
+    from heart2heart.reporting.summary import summary_table
     from heart2heart.reporting.writer import write_report
     from heart2heart.schema.predictions import Predictions
 

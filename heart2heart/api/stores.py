@@ -225,7 +225,7 @@ def ingest_files(
     from heart2heart.ingest.discover import find_files
     from heart2heart.ingest.pipeline import ingest
     from heart2heart.ingest.settings import IngestSettings, Limits, parse_memory, status_table
-    from heart2heart.reporting.ingest_content import ingest_report
+    from heart2heart.reporting.ingest_page import ingest_report
 
     roots, target = path_list(paths), Path(store)
     settings = IngestSettings.parse({"geometry": geometry, "size": size, "frames": frames}, where="ingest")

@@ -6,15 +6,14 @@ from collections.abc import Collection
 from typing import Any
 
 from heart2heart.reporting import figures
-from heart2heart.reporting.cards import cards, comparison_section, describe_blocks
 from heart2heart.reporting.checklist import SECTIONS
 from heart2heart.reporting.claim import claim
-from heart2heart.reporting.cross_split import cross_split
 from heart2heart.reporting.curves import learning_figures
 from heart2heart.reporting.figures import InspectedRun
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
 from heart2heart.reporting.gallery import RULE, choose_tiles
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
+from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
 from heart2heart.reporting.sentences import headline, limitations
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
@@ -56,14 +55,14 @@ def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetric
         "inspected": inspected,
         "lead": headline(tested, metrics, pooled(predictions, tested.runs)),
         "answers": summary(tested, inspected.run, final, metrics),
-        "cards": cards(tested, final, inspected.run, metrics),
+        "cards": site_cards(tested, final, inspected.run, metrics),
         "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(metrics.methods))],
         "series": [place % len(SERIES) + 1 for place in range(len(metrics.methods))],
         "chance": 1 / len(metrics.classes),
         "forest_wide": _forest(metrics, "wide", WIDE),
         "forest_narrow": _forest(metrics, "narrow", NARROW),
         "comparisons": [comparison_section(number, one, metrics) for number, one in enumerate(metrics.comparisons)],
-        "across": cross_split(folds) if folds else None,
+        "across": cross_split_section(folds) if folds else None,
         "flows": [
             (info, inclusion_flow(info, site, metrics.unit))
             for info, site in zip(about.sites, metrics.sites, strict=True)

@@ -21,6 +21,7 @@ _READABLE_CODES: dict[str, str] = {
     SplitRole.TRAIN: "used to train",
     SplitRole.VALIDATION: "used to choose the weights (validation)",
     SplitRole.UNLABELED: "in the unlabeled training pool",
+    SplitRole.ADAPTATION: "set aside to adapt models to this hospital",
     SplitRole.EXCLUDED: "excluded from the split",
 }
 

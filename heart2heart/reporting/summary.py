@@ -1,6 +1,6 @@
-"""The first screen in plain words: does the model carry over, how sure is that, where does it fail.
+"""Summaries of an evaluation: the questions on the first screen of the report, and the table on the terminal.
 
-Each sentence follows from an interval or a count by rule, as in `words`.
+Each sentence and each verdict follows by a fixed rule from an interval or a count.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from heart2heart.evaluation.cross_site import FEWEST_SITES
-from heart2heart.reporting.numbers import interval, join_words, percent, plural, points
+from heart2heart.reporting.numbers import MINUS, NBSP, interval, join_words, percent, plural, points, signed
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
     Verdict,
@@ -21,7 +21,7 @@ from heart2heart.reporting.sentences import (
 )
 from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
-from heart2heart.schema.site_metrics import SiteMetrics
+from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 _NAMED = 4
 """Up to so many hospitals are named with their numbers in one sentence."""
@@ -228,3 +228,43 @@ def _outside(metrics: Metrics) -> str | None:
     return (
         f"{plural(frames, 'test frame')} show views that it does not know; it must call each by one of its own names."
     )
+
+
+def summary_table(metrics: Metrics) -> str:
+    """Return a plain-text table: for each hospital its patients, balanced accuracy of each method, and differences.
+
+    The text is ASCII apart from the names, has no trailing newline, and fits a terminal as far as the names do.
+    """
+    header = ["hospital", "", f"{metrics.unit}s", *(_method_label(method) for method in metrics.methods)]
+    header += ["difference" if len(metrics.comparisons) == 1 else f"{c.candidate} - first" for c in metrics.comparisons]
+    rows = [header]
+    for place, site in enumerate(metrics.sites):
+        row = [site.site, "held out" if site.held_out else "source", str(site.clusters)]
+        row += [_cell(method.sites[place].balanced_accuracy, metrics) for method in metrics.methods]
+        row += [_cell(comparison.sites[place].difference, metrics, sign=True) for comparison in metrics.comparisons]
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    lines.append(f"Balanced accuracy in %, with {100 * metrics.confidence:.0f} % intervals over {metrics.unit}s.")
+    if any(0 < site.clusters < metrics.few_clusters_below for site in metrics.sites):
+        lines.append(f"* fewer than {metrics.few_clusters_below} {metrics.unit}s: the interval is probably too narrow.")
+    if metrics.synthetic:
+        names = [site.site for site in metrics.sites if site.synthetic]
+        lines.append(f"SYNTHETIC data: {', '.join(names)}. No patient was involved.")
+    return "\n".join(lines)
+
+
+def _method_label(method: MethodMetrics) -> str:
+    return method.method if len(method.runs) == 1 else f"{method.method} (mean of {len(method.runs)} seeds)"
+
+
+def _cell(found: Estimate, metrics: Metrics, *, sign: bool = False) -> str:
+    if found.value is None:
+        return "not estimable"
+    write = signed if sign else points
+    text = write(found.value)
+    if found.low is not None:
+        text += f" ({interval(found, sign=sign)})"
+    flag = "*" if found.clusters < metrics.few_clusters_below else ""
+    return text.replace(NBSP, " ").replace(MINUS, "-") + flag

@@ -13,8 +13,7 @@ from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.cross_split import comparison_pairs, evaluate_folds
 from heart2heart.reporting import comparison_sentences as words
-from heart2heart.reporting.comparison import write_comparison
-from heart2heart.reporting.comparison_forest import PLAIN, REFERENCE, WITH_ADDITION, series_of
+from heart2heart.reporting.comparison import PLAIN, REFERENCE, WITH_ADDITION, series_of, write_comparison
 from heart2heart.schema.fold_metrics import FoldMethod, FoldMetrics
 from heart2heart.schema.metrics_files import write_folds
 from heart2heart.schema.predictions import MethodFacts, Predictions

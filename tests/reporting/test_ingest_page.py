@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import MissingInputError
-from heart2heart.reporting.ingest_content import ingest_report
 from heart2heart.reporting.ingest_page import (
     ContactSheet,
     IngestContent,
     SamplePicture,
     SiteIngestCounts,
     StatusReason,
-    WithheldFiles,
+    UnacceptedFiles,
+    ingest_report,
     write_ingest_page,
 )
 from heart2heart.store.frame_store import FrameStore
@@ -89,8 +89,10 @@ def test_texts_are_escaped_and_synthetic_data_is_called_so(tmp_path: Path) -> No
             ContactSheet("b_mode", "maker", 3, 20, (SamplePicture(b"\x89PNG", ("split_screen",)),)),
         ),
         left_out=(
-            WithheldFiles("failed:empty", "No <bytes>.", False, ((None, 1),)),
-            WithheldFiles("excluded:not_ultrasound", "Other.", True, (*((f"M<{n}>", 2) for n in range(8)), (None, 3))),
+            UnacceptedFiles("failed:empty", "No <bytes>.", False, ((None, 1),)),
+            UnacceptedFiles(
+                "excluded:not_ultrasound", "Other.", True, (*((f"M<{n}>", 2) for n in range(8)), (None, 3))
+            ),
         ),
         code_version="1",
     )

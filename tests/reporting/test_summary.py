@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from heart2heart.evaluation.evaluate import evaluate_predictions
-from heart2heart.reporting.cards import cards
+from heart2heart.reporting.sections import site_cards
 from heart2heart.reporting.sentences import at_chance
-from heart2heart.reporting.summary import SummarySection, summary
+from heart2heart.reporting.summary import SummarySection, summary, summary_table
 from heart2heart.schema.metrics import Metrics, RandomEffects
 from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 
@@ -79,7 +79,7 @@ def test_a_model_that_says_one_thing_does_not_carry_over() -> None:
     text = " ".join(carry.sentences).replace("\xa0", " ")
     assert "calling every frame one view reaches 25.0 %. That holds for its source north too" in text
     assert "no loss is shown" not in text
-    (card,) = cards(metrics.methods[-1], None, metrics.runs[-1], metrics)
+    (card,) = site_cards(metrics.methods[-1], None, metrics.runs[-1], metrics)
     assert card.verdict.text == "Not shown to beat guessing"
     assert card.sentences[0].replace("\xa0", " ") == "Calling every frame one view would reach 25.0 %."
 
@@ -119,3 +119,32 @@ def test_harm_is_said_as_plainly_as_help(
     changed = final.model_copy(update={"sites": tuple(rows)})
     verdict = summary(rich_metrics.methods[-1], rich_metrics.runs[-1], changed, rich_metrics)[-1].verdict
     assert (verdict.kind, verdict.text.replace("\xa0", " ")) == (kind, text)
+
+
+def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
+    text = summary_table(metrics)
+    assert text.isascii()
+    lines = text.splitlines()
+    assert lines[0].split()[:2] == ["hospital", "patients"]
+    for index, site in enumerate(metrics.sites):
+        line = next(line for line in lines if line.startswith(site.site))
+        assert f" {site.clusters} " in line
+        for method in metrics.methods:
+            assert f"{100 * (method.sites[index].balanced_accuracy.value or 0):.1f} (" in line
+        assert f"{100 * (metrics.comparisons[0].sites[index].difference.value or 0):+.1f} (" in line
+    assert "* fewer than 30 patients" in text
+    assert "SYNTHETIC data: north, east, south, west" in text
+    assert max(len(line) for line in lines) <= 120
+
+
+def test_nothing_synthetic_is_not_called_so(metrics: Metrics) -> None:
+    assert "SYNTHETIC" not in summary_table(metrics.model_copy(update={"synthetic": False}))
+
+
+def test_a_mean_over_seeds_is_called_so(metrics: Metrics) -> None:
+    first = metrics.methods[0]
+    several = metrics.model_copy(
+        update={"methods": (first.model_copy(update={"runs": ("a", "b")}), *metrics.methods[1:])}
+    )
+    assert f"{first.method} (mean of 2 seeds)" in summary_table(several).splitlines()[0]
+    assert "seeds" not in summary_table(metrics)

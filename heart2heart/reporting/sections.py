@@ -1,12 +1,12 @@
-"""What the first screen and the comparison say of each hospital: a verdict and the sentences under it."""
+"""Contents of three parts of the report: the card of each hospital, the comparison of two methods, several splits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, difference_blocks, forest
-from heart2heart.reporting.numbers import interval, percent
+from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, difference_blocks, forest
+from heart2heart.reporting.numbers import interval, percent, plural
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
     Verdict,
@@ -19,6 +19,8 @@ from heart2heart.reporting.sentences import (
     judge_difference,
     judge_transfer,
 )
+from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
+from heart2heart.schema.fold_metrics import FoldComparison, FoldMetrics
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
 
 
@@ -34,7 +36,7 @@ class SiteCard:
     sentences: tuple[str, ...]
 
 
-def cards(tested: MethodMetrics, final: Comparison | None, run: RunMetrics, metrics: Metrics) -> list[SiteCard]:
+def site_cards(tested: MethodMetrics, final: Comparison | None, run: RunMetrics, metrics: Metrics) -> list[SiteCard]:
     """Make a card of every held-out hospital that has scored frames."""
     gaps = {gap.site: gap for gap in tested.generalisation.gaps}
     weak = at_chance(tested, metrics)
@@ -88,3 +90,60 @@ def describe_blocks(blocks: list[ForestBlock]) -> str:
         found = ", ".join(f"{percent(line.estimate.value)} ({interval(line.estimate)})" for line in block.lines)
         parts.append(f"{block.title}: {found}.")
     return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class ForestPair:
+    """One plot in its two widths."""
+
+    wide: str
+    narrow: str
+
+
+def cross_split_section(folds: FoldMetrics) -> dict[str, Any]:
+    """Return what the section on several splits shows, by name."""
+    methods = [method.method for method in folds.methods]
+    return {
+        "folds": folds,
+        "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(methods))],
+        "series": [place % len(SERIES) + 1 for place in range(len(methods))],
+        "plot": _plot(_accuracy(folds), "folds", "Balanced accuracy over all splits.", 1 / len(folds.classes)),
+        "comparisons": [
+            (one, _plot(_difference(one, folds), f"folds-diff-{number}", "Difference over all splits.", 0, sign=True))
+            for number, one in enumerate(folds.comparisons)
+        ],
+    }
+
+
+def _accuracy(folds: FoldMetrics) -> list[ForestBlock]:
+    blocks = []
+    for place, site in enumerate(folds.methods[0].sites):
+        lines = tuple(
+            ForestLine(method.sites[place].balanced_accuracy, series) for series, method in enumerate(folds.methods)
+        )
+        role = "held out" if site.held_out else "source"
+        blocks.append(ForestBlock(site.site, f"{role}, {plural(site.balanced_accuracy.clusters, folds.unit)}", lines))
+    mean = tuple(ForestLine(method.held_out, series) for series, method in enumerate(folds.methods))
+    return [*blocks, ForestBlock("Mean", "over held-out hospitals", mean)]
+
+
+def _difference(comparison: FoldComparison, folds: FoldMetrics) -> list[ForestBlock]:
+    series = [method.method for method in folds.methods].index(comparison.candidate)
+    blocks = [
+        ForestBlock(
+            row.site,
+            f"{'held out' if row.held_out else 'source'}, {plural(row.difference.clusters, folds.unit)}",
+            (ForestLine(row.difference, series),),
+        )
+        for row in comparison.sites
+    ]
+    return [*blocks, ForestBlock("Mean", "over held-out hospitals", (ForestLine(comparison.held_out, series),))]
+
+
+def _plot(blocks: list[ForestBlock], name: str, said: str, reference: float, *, sign: bool = False) -> ForestPair:
+    described = f"Forest plot. {said} {describe_blocks(blocks)}"
+    drawn = {
+        size: forest(blocks, f"{name}-{size}", described, width=width, reference=reference, difference=sign)
+        for size, width in (("wide", WIDE), ("narrow", NARROW))
+    }
+    return ForestPair(**drawn)
