@@ -41,6 +41,7 @@ def make_split(
     held_out: Sequence[str] | None = None,
     validation: float = 0.2,
     test: float = 0.2,
+    adaptation: float = 0.0,
     label_budget: int | None = None,
     rule: str = "latest",
     seed: int = 0,
@@ -55,6 +56,7 @@ def make_split(
         held_out: Hospitals that are only tested on. None takes all others.
         validation: Share of the labeled source patients that validate.
         test: Share of the labeled source patients that test.
+        adaptation: Share of the labeled patients of each held-out hospital that `adapt` may use and nobody scores.
         label_budget: Labeled training patients to keep. None keeps all.
         rule: How a clip's events become one label.
         seed: Seed of the proposal.
@@ -80,6 +82,7 @@ def make_split(
         held_out=held_out,
         validation=validation,
         test=test,
+        adaptation=adaptation,
         label_budget=label_budget,
         rule=rule,
         seed=seed,
@@ -99,6 +102,7 @@ def make_splits(
     folds: int = 1,
     validation: float = 0.2,
     test: float = 0.2,
+    adaptation: float = 0.0,
     label_budget: int | None = None,
     official: str | None = None,
     clean_pool: bool = False,
@@ -117,6 +121,7 @@ def make_splits(
         folds: Splits in `out/fold0` and so on; each patient tests in one.
         validation: Share of the labeled source patients that validate.
         test: Share of the labeled source patients that test.
+        adaptation: Share of the labeled patients of each held-out hospital that `adapt` may use and nobody scores.
         label_budget: Labeled training patients to keep.
         official: A data set's official split, `SITE:SPLIT`, such as `tmed2:DEV56/fold0`.
         clean_pool: With `official`: exclude pool frames of evaluated patients.
@@ -161,6 +166,7 @@ def make_splits(
         "held_out": held_out,
         "validation": validation,
         "test": test,
+        "adaptation": adaptation,
         "label_budget": label_budget,
         "seed": seed,
     }

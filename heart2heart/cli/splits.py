@@ -38,6 +38,9 @@ def split(
     test: Annotated[
         float, typer.Option(min=0, max=1, help="Share of labeled source patients that test; 1/folds with folds.")
     ] = 0.2,
+    adaptation: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a held-out hospital's labeled patients set aside to adapt.")
+    ] = 0.0,
     label_budget: Annotated[int | None, typer.Option(min=1, help="Labeled training patients to keep.")] = None,
     official: Annotated[
         str | None, typer.Option(help="Freeze a data set's official split, SITE:SPLIT, such as tmed2:DEV56/fold0.")
@@ -58,8 +61,8 @@ def split(
 
     frozen = make_splits(
         store, labels, out, source=source, held_out=held_out, leave_one_out=leave_one_out, folds=folds,
-        validation=validation, test=test, label_budget=label_budget, official=official, clean_pool=clean_pool,
-        rule=rule, seed=seed,
+        validation=validation, test=test, adaptation=adaptation, label_budget=label_budget, official=official,
+        clean_pool=clean_pool, rule=rule, seed=seed,
     )  # fmt: skip
     _show(frozen)
 

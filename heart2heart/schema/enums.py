@@ -41,6 +41,8 @@ class SplitRole(StrEnum):
     """A labeled frame that the model is tested on."""
     UNLABELED = "unlabeled"
     """A frame of the unlabeled training pool."""
+    ADAPTATION = "adaptation"
+    """A frame of a held-out site that may adapt a finished model there; its patient is never scored."""
     EXCLUDED = "excluded"
     """A frame that is not read: an unlabeled one of a validation or test patient or of a held-out site, or one of a
     mode or view that the split leaves out."""

@@ -136,6 +136,42 @@ def assign_patients(stores: Frames, labels: Mapping[str, str], settings: SplitSe
     raise _assignment_error(first_lack, settings)
 
 
+def adaptation_patients(
+    stores: Frames, labels: Mapping[str, str], settings: SplitSettings, held_out: Sequence[str]
+) -> set[str]:
+    """Choose the labeled patients of the held-out hospitals that are set aside for adaptation, stratified by view.
+
+    Args:
+        stores: All hospitals' frames.
+        labels: View name by frame identifier.
+        settings: How to split; a share of 0 sets nobody aside.
+        held_out: The held-out hospitals.
+
+    Raises:
+        SplitError: a hospital has fewer than two labeled patients, so none can be set aside.
+    """
+    chosen: set[str] = set()
+    if not settings.adaptation:
+        return chosen
+    frames = stores.frames
+    usable = frames.filter(pc.is_in(frames["mode"], pa.array(settings.modes, pa.string())))
+    for site in held_out:
+        rows = usable.filter(pc.equal(usable["site"], site)).select(["frame", "patient"]).to_pylist()
+        labeled = [row for row in rows if labels.get(row["frame"]) in settings.classes]
+        patients = np.array([row["patient"] for row in labeled], object)
+        if len(np.unique(patients)) < 2:
+            what = (
+                f"hospital {site!r} has {len(np.unique(patients))} labeled patients, so none can be set aside to adapt"
+            )
+            raise SplitError(
+                what, remedy="Import more labels, leave the hospital out with --held-out, or --adaptation 0"
+            )
+        strata = np.unique([labels[row["frame"]] for row in labeled], return_inverse=True)[1]
+        rng = utils.random_stream(settings.seed, "adaptation", site)
+        chosen |= set(sample_patients(patients, strata, settings.adaptation, rng))
+    return chosen
+
+
 @dataclass(frozen=True)
 class _LabeledFrames:
     """The labeled frames of the source: patient, stratum and view of each."""

@@ -51,6 +51,7 @@ MAX_CONFIRMED_PAIRS = 1000
 ROLE_GROUPS: dict[str, str] = {
     SplitRole.TRAIN: "development",
     SplitRole.UNLABELED: "development",
+    SplitRole.ADAPTATION: "adaptation",
     SplitRole.VALIDATION: "validation",
     SplitRole.TEST: "test",
 }
@@ -96,10 +97,10 @@ def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
 
 
 def check_pool(members: pa.Table) -> Check:
-    """Check that no validation or test patient is in the unlabeled pool, whatever the group table says."""
+    """Check that no validation or test patient is in the unlabeled pool or adapts, whatever the group table says."""
     role = members["role"]
     evaluated = members.filter(pc.is_in(role, pa.array([SplitRole.VALIDATION, SplitRole.TEST])))["patient"]
-    unlabeled = members.filter(pc.equal(role, SplitRole.UNLABELED))["patient"]
+    unlabeled = members.filter(pc.is_in(role, pa.array([SplitRole.UNLABELED, SplitRole.ADAPTATION])))["patient"]
     shared = sorted(set(evaluated.to_pylist()) & set(unlabeled.to_pylist()))
     faults = f"{len(shared)} validation or test patients are in the pool, e.g. {shared[0][:16]}" if shared else ""
     return _make_check("pool_without_evaluated_patients", faults, f"{len(unlabeled)} pool frames checked")

@@ -15,7 +15,7 @@ from heart2heart.errors import ExistsError, SplitError
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.schema.views import get_view
-from heart2heart.splits.assignment import assign_patients
+from heart2heart.splits.assignment import adaptation_patients, assign_patients
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import Frames
@@ -102,7 +102,7 @@ def _freeze(
             seed=settings.seed,
             source_sites=settings.source,
             held_out_sites=held_out,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.to_json(),
             members=table,
             stores=stores,
         )
@@ -124,12 +124,16 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
     if overlap := sorted(set(settings.source) & set(held_out)):
         raise SplitError(f"hospital {overlap[0]!r} is both source and held out")
     part_of = assign_patients(stores, labels, settings)
+    set_aside = adaptation_patients(stores, labels, settings, held_out)
     selected = frames.filter(pc.is_in(frames["site"], pa.array([*settings.source, *held_out], pa.string())))
     rows = []
     for row in selected.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
         usable = row.pop("mode") in settings.modes
         view = labels.get(row["frame"]) if usable else None
-        part = SplitRole.TEST if row["site"] in held_out else part_of.get(row["patient"], "pool")
+        if row["site"] in held_out:
+            part: str = SplitRole.ADAPTATION if row["patient"] in set_aside else SplitRole.TEST
+        else:
+            part = part_of.get(row["patient"], "pool")
         role, kept_view = _role(part, view, usable=usable, classes=settings.classes)
         rows.append(row | {"role": role, "view": kept_view})
     return held_out, pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)
@@ -141,5 +145,7 @@ def _role(part: str, view: str | None, *, usable: bool, classes: tuple[str, ...]
         return (part, view) if view is not None else (SplitRole.EXCLUDED, None)
     if not usable:
         return SplitRole.EXCLUDED, None
+    if part == SplitRole.ADAPTATION:
+        return SplitRole.ADAPTATION, None
     # A label outside the classes says nothing to the classifier: the frame is one of the uncurated.
     return (SplitRole.TRAIN, view) if part == SplitRole.TRAIN and view in classes else (SplitRole.UNLABELED, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from heart2heart.config import Config
@@ -24,6 +26,9 @@ class SplitSettings(Config):
     """Share of the labeled source patients that validate."""
     test: float = Field(0.2, ge=0, lt=1)
     """Share of the labeled source patients that test."""
+    adaptation: float = Field(0.0, ge=0, lt=1)
+    """Share of the labeled patients of each held-out hospital that are set aside for `heart2heart adapt`. They are
+    never scored, and the split does not keep their labels."""
     label_budget: int | None = Field(None, ge=1)
     """Keep the labels of this many training patients; the frames of the others join the pool. Null keeps all."""
     modes: tuple[ClipMode, ...] = POOL_MODES
@@ -42,6 +47,15 @@ class SplitSettings(Config):
         if self.fold >= (self.folds or 1):
             raise ValueError(f"fold {self.fold} of {self.folds or 1} does not exist; folds count from 0")
         return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a split records them.
+
+        A share of 0 for adaptation is left out: a split without such patients keeps the hash that it had before this
+        setting existed.
+        """
+        content = self.model_dump(mode="json")
+        return content if self.adaptation else {key: value for key, value in content.items() if key != "adaptation"}
 
     def replaced(self, **changes: object) -> SplitSettings:
         """Return these settings with changes, checked again."""

@@ -60,6 +60,13 @@ def _evaluated_patient_in_pool(rows: list[dict[str, Any]]) -> None:
             row.update(role="unlabeled", view=None)
 
 
+def _scored_patient_adapts(rows: list[dict[str, Any]]) -> None:
+    scored = next(row["patient"] for row in rows if row["role"] == "test" and row["site"] == "B")
+    for row in rows:
+        if row["patient"] == scored and row["role"] == "excluded":
+            row.update(role="adaptation", view=None)
+
+
 def _held_out_hospital_in_training(rows: list[dict[str, Any]]) -> None:
     clip = min(row["clip"] for row in rows if row["site"] == "B")
     for row in rows:
@@ -79,6 +86,8 @@ def _view_missing(rows: list[dict[str, Any]]) -> None:
         (_patient_in_two_groups, "patient_disjoint", "patient in more than one group"),
         (_patient_in_two_groups, "study_disjoint", "study in more than one group"),
         (_evaluated_patient_in_pool, "pool_without_evaluated_patients", "in the pool"),
+        (_scored_patient_adapts, "pool_without_evaluated_patients", "in the pool"),
+        (_scored_patient_adapts, "patient_disjoint", "in more than one group"),
         (_held_out_hospital_in_training, "held_out_untouched", "3 validation frames of held-out B"),
         (_view_missing, "views_present", "validation lacks A2C"),
     ],

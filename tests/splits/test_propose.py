@@ -13,6 +13,7 @@ from heart2heart import utils
 from heart2heart.errors import ConfigError, ExistsError, SplitError, UnknownNameError
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.assignment import budget_patients
+from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
 from heart2heart.splits.settings import SplitSettings
@@ -208,3 +209,29 @@ def test_selection_knows_its_hospitals_and_patients(tmp_path: Path) -> None:
     assert [names[place] for place in places] == found.members["site"].to_pylist()
     patients, places = found.groups("patient")
     assert [patients[place] for place in places] == found.members["patient"].to_pylist()
+
+
+def test_propose_sets_a_share_of_each_held_out_hospital_aside(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "store", sites=("A", "B", "C"), frames_each=1)
+    labels = view_labels(store, patients=range(8))
+    plain = propose(store, labels, SplitSettings(source=("A",)), tmp_path / "plain")
+    split = propose(store, labels, SplitSettings(source=("A",), adaptation=0.5), tmp_path / "split")
+    members = split.members.filter(pc.equal(split.members["role"], "adaptation"))
+    chosen = _patients(split, "adaptation")
+    assert {patient[0] for patient in chosen} == {"B", "C"}
+    assert len(chosen) == 8  # half of eight labeled patients, at each of two hospitals
+    assert members["view"].null_count == len(members)
+    assert not chosen & _patients(split, "train", "validation", "test", "unlabeled")
+    assert {p for p in _patients(plain, "test") if p[0] == "A"} == {p for p in _patients(split, "test") if p[0] == "A"}
+    certificate = certify(split, store)
+    assert all(check.status != "fail" for check in certificate.checks)
+    assert SplitManifest.load(split.path).settings["adaptation"] == 0.5
+    assert "adaptation" not in plain.settings
+
+
+def test_propose_refuses_adaptation_where_one_patient_is_labeled(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "store", frames_each=1)
+    labels = view_labels(store)
+    labels = {frame: view for frame, view in labels.items() if frame.startswith(("a", "b000"))}
+    with pytest.raises(SplitError, match="hospital 'B' has 1 labeled patients"):
+        propose(store, labels, SplitSettings(source=("A",), adaptation=0.5), tmp_path / "split")
