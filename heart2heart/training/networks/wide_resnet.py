@@ -6,12 +6,13 @@ MONAI's own `ResNet` cannot express it: four stages, activation after the sum, a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
 
 STEM = 16
 
@@ -151,3 +152,22 @@ class WideResNet(nn.Module):
         features = self.last(self.units(self.stem(x)))
         logits: Tensor = self.classifier(features.mean((2, 3)))
         return logits
+
+
+class WideResNetOptions(NetworkOptions):
+    """WideResNet (Zagoruyko and Komodakis 2016)."""
+
+    variant: Literal["canonical", "paper"] = "canonical"
+    """`canonical` is WRN-28-2; `paper` is that of Fix-A-Step's supplement."""
+    depth: int = 28
+    """Layers as if there were three groups: 4 + 6 x units a group, e.g. 10, 16, 22, 28."""
+    widen: int = 2
+    """Width of the first group, in units of 16 channels."""
+    blocks: int | None = None
+    """Groups; null takes the variant's (3, or 4 for `paper`)."""
+    norm_momentum: float | None = None
+    """Share of the newest batch in the running statistics; null takes the variant's (0.1, or 0.001 for `paper`)."""
+
+    def build(self, shape: ClassifierShape) -> nn.Module:
+        """See `NetworkOptions.build`."""
+        return WideResNet(shape.classes, shape.channels, **self.model_dump())
