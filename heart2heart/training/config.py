@@ -17,7 +17,7 @@ from heart2heart.training.augment.policy import STRONG, WEAK, Policy
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.losses import LossScale
 from heart2heart.training.named_settings import check_name, check_settings, union_schema
-from heart2heart.training.networks.build import NETWORKS
+from heart2heart.training.networks.network_config import NetworkConfig
 from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -37,29 +37,6 @@ class DataConfig(Config):
     """Folders of the frame stores that the split was made over."""
     split: Path
     """Folder of the frozen, certified split."""
-
-
-class NetworkConfig(Config):
-    """The network."""
-
-    name: str = "WideResNet"
-    """`WideResNet`, a classifier of `monai.networks.nets`, such as `EfficientNetBN` or `DenseNet121`, or a plugin's."""
-    options: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-    """Options of the network, which differ by `network.name`; the sections on networks list them."""
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str) -> str:
-        return check_name(NETWORKS, value)
-
-    @field_validator("options")
-    @classmethod
-    def _check_options(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        return check_settings(NETWORKS, info.data.get("name"), value)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return union_schema(NETWORKS, "options", cls().name, handler)
 
 
 class AlgorithmConfig(Config):

@@ -11,6 +11,7 @@ from operator import or_
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, create_model
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 
 from heart2heart.config import Config
@@ -49,7 +50,12 @@ def check_settings(registry: Registry[Any], name: str | None, settings: dict[str
 
 
 def union_schema(
-    registry: Mapping[str, type[Config]], settings: str, default_name: str, handler: GetJsonSchemaHandler
+    registry: Mapping[str, type[Config]],
+    settings: str,
+    default_name: str,
+    handler: GetJsonSchemaHandler,
+    *,
+    common: Mapping[str, FieldInfo] | None = None,
 ) -> JsonSchemaValue:
     """Return the JSON schema of a name and its settings: a union that the name discriminates.
 
@@ -58,12 +64,14 @@ def union_schema(
         settings: The key of the settings.
         default_name: The name that may be left out.
         handler: Pydantic's, of the class that the schema is of.
+        common: The fields that do not depend on the name, by key.
     """
     sections: list[Any] = []
     for name, kind in registry.items():
         fields: dict[str, Any] = {
             "name": (Literal[name], name if name == default_name else ...),
             settings: (kind, Field(default_factory=kind)),
+            **{key: (field.annotation, field) for key, field in (common or {}).items()},
         }
         strict = ConfigDict(extra="forbid")
         sections.append(create_model(f"{kind.__name__}Section", __config__=strict, __doc__=kind.__doc__, **fields))
