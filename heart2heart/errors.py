@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from heart2heart.schema.status import StatusCode
+
 
 class Heart2HeartError(Exception):
     """Root of all errors raised on purpose.
@@ -99,21 +101,23 @@ class DicomError(Heart2HeartError, ValueError):
     """One file cannot become frames.
 
     Attributes:
-        code: The documented status, such as `failed:truncated`.
-        maker: Maker of the scanner, as the allow-list lets it pass, if the file could say so.
+        code: Status of the file in the ledger, such as `failed:truncated`.
+        manufacturer: Manufacturer of the scanner by the allow-list, if the file names one.
     """
 
-    def __init__(self, what: str, *, code: str, where: str | Path | None = None, remedy: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, code: StatusCode, where: str | Path | None = None, remedy: str | None = None
+    ) -> None:
         super().__init__(what, where=where, remedy=remedy)
         self.code = code
-        self.maker: str | None = None
+        self.manufacturer: str | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by fields, the code included."""
         return _rebuild_dicom, (self.what, self.code, self.where, self.remedy)
 
 
-def _rebuild_dicom(what: str, code: str, where: str | Path | None, remedy: str | None) -> DicomError:
+def _rebuild_dicom(what: str, code: StatusCode, where: str | Path | None, remedy: str | None) -> DicomError:
     return DicomError(what, code=code, where=where, remedy=remedy)
 
 

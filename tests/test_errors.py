@@ -7,6 +7,7 @@ import pytest
 
 from heart2heart import errors
 from heart2heart.errors import DicomError, Heart2HeartError, InternalError, MissingInputError, UnknownNameError
+from heart2heart.schema.status import StatusCode
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Heart2HeartError)]
 
@@ -29,7 +30,7 @@ def test_each_kind_is_a_standard_error_and_can_be_sent_home(kind: type[Heart2Hea
 
 
 def test_dicom_error_keeps_its_code() -> None:
-    back = copy.copy(DicomError("cut short", code="failed:truncated"))
+    back = copy.copy(DicomError("cut short", code=StatusCode.FAILED_TRUNCATED))
     assert (back.code, str(back)) == ("failed:truncated", "cut short")
 
 

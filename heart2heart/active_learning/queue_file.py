@@ -13,24 +13,9 @@ import pyarrow.parquet as pq
 from heart2heart import __version__
 from heart2heart.active_learning.queue import LabelingQueue, QueueSettings
 from heart2heart.errors import ConfigError
+from heart2heart.schema.queue import QUEUE_METADATA_KEY, QUEUE_SCHEMA
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.utils import atomic_path
-
-QUEUE_METADATA_KEY = b"heart2heart.queue"
-
-QUEUE_SCHEMA = pa.schema(
-    [
-        pa.field("clip", pa.string(), nullable=False),
-        pa.field("why", pa.string(), nullable=False),  # shown to raters; names no view
-        pa.field("rank", pa.int32(), nullable=False),  # from 1
-        pa.field("score", pa.float64(), nullable=False),  # the method's own measure
-        pa.field("cost", pa.float64(), nullable=False),
-        pa.field("site", pa.string(), nullable=False),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("view", pa.string()),  # the likeliest by the run; null without one
-        pa.field("probability", pa.float32()),
-    ]
-)
 
 
 def queue_table(queue: LabelingQueue, settings: QueueSettings) -> pa.Table:

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 
 from heart2heart.datasets.manifest import CountCheck, DatasetFile, DatasetManifest, DatasetReport, clip_id
 from heart2heart.datasets.prepare import FilePreparer, PreparedFile
-from heart2heart.ingest.ledger import Ledger, LedgerEntry, LedgerWriter, PublishBuffer, open_ledger_writer
+from heart2heart.ingest.ledger import Ledger, LedgerWriter, PublishBuffer, open_ledger_writer
 from heart2heart.parallel import map_ordered
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.ledger import LedgerEntry
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore

@@ -37,7 +37,7 @@ class PreparedFile:
         frames: Rows of the frames table.
     """
 
-    code: str
+    code: StatusCode
     content: str | None = None
     clip: dict[str, Any] | None = None
     pixels: npt.NDArray[np.uint8] | None = None

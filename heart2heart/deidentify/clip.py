@@ -41,7 +41,7 @@ class ClipFacts:
     """What is known of a clip without knowing whose it is; the meaning and units are those of `frames.schema.CLIPS`."""
 
     mode: ClipMode
-    maker: str | None
+    manufacturer: str | None
     model: str | None
     synthetic: bool
     transfer_syntax: str
@@ -82,9 +82,10 @@ class PreparedClip:
 
     def row(self, site: str, clip: str) -> dict[str, Any]:
         """Return the clip's row for `ShardWriter.add`."""
-        known = {name: getattr(self.facts, name) for name in self.facts.__dataclass_fields__}
-        known |= {name: getattr(self.pseudonyms, name) for name in self.pseudonyms.__dataclass_fields__}
-        return known | {
+        columns = {name: getattr(self.facts, name) for name in self.facts.__dataclass_fields__}
+        columns |= {name: getattr(self.pseudonyms, name) for name in self.pseudonyms.__dataclass_fields__}
+        columns["maker"] = columns.pop("manufacturer")
+        return columns | {
             "clip": clip,
             "site": site,
             "content": self.content,
@@ -110,7 +111,7 @@ class PreparedClip:
 
     def __repr__(self) -> str:
         """Return frames, size, mode and machine in one line, without pseudonyms."""
-        machine = " ".join(name for name in (self.facts.maker, self.facts.model) if name)
+        machine = " ".join(name for name in (self.facts.manufacturer, self.facts.model) if name)
         count, height, width = self.pixels.shape
         return f"<PreparedClip: {count} frames of {height} x {width}, {self.facts.mode}{machine and ', '}{machine}>"
 
@@ -119,7 +120,7 @@ class PreparedClip:
         facts = self.facts
         rows = [
             ("mode", facts.mode),
-            ("machine", " ".join(name for name in (facts.maker, facts.model) if name)),
+            ("machine", " ".join(name for name in (facts.manufacturer, facts.model) if name)),
             ("frames", f"{len(self.pixels)} of {facts.n_source}"),
             ("source picture", f"{facts.columns} x {facts.rows} pixels"),
             ("frame time", None if facts.frame_time_ms is None else f"{facts.frame_time_ms:.1f} ms"),
@@ -205,7 +206,7 @@ def load_clip(
             frames=_frame_rows(pixels, numbers, inside, content_rect, times, phases),
             facts=ClipFacts(
                 mode=inspection.mode,
-                maker=text(facts, "Manufacturer") or None,
+                manufacturer=text(facts, "Manufacturer") or None,
                 model=text(facts, "ManufacturerModelName") or None,
                 synthetic=text(facts, "SyntheticData").upper() == "YES",
                 transfer_syntax=opened.syntax,

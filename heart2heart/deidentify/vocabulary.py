@@ -112,5 +112,5 @@ def attach_manufacturer(header: Dataset) -> Iterator[None]:
     try:
         yield
     except DicomError as error:
-        error.maker = manufacturer(header)
+        error.manufacturer = manufacturer(header)
         raise

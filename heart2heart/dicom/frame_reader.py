@@ -184,7 +184,7 @@ class VideoFrameReader(FrameReader):
                     return
 
     @property
-    def _unreadable(self) -> str:
+    def _unreadable(self) -> StatusCode:
         return StatusCode.FAILED_TRUNCATED if self._cut else StatusCode.FAILED_DECODE
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:

@@ -102,7 +102,7 @@ class _WorkerPool:
             elif child.deadline <= time.monotonic() and not child.pipe.poll():
                 self._replace_dead(slot, StatusCode.FAILED_TIMEOUT)
 
-    def _replace_dead(self, slot: int, code: str) -> None:
+    def _replace_dead(self, slot: int, code: StatusCode) -> None:
         """Record `code` for the current file, requeue the file that waited, and start another process."""
         child = self.children[slot]
         child.kill()

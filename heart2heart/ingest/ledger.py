@@ -12,7 +12,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
+from heart2heart.schema.ledger import CREATE_LEDGER, LEDGER_FILE, LedgerEntry
 from heart2heart.schema.status import CODES, StatusCode
 from heart2heart.store.frame_store import FrameStore
 
-_FILE = "ledger.sqlite"
 _MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sites (
-    site TEXT PRIMARY KEY, key_check TEXT NOT NULL, settings TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (
-    file TEXT PRIMARY KEY, site TEXT NOT NULL, status TEXT NOT NULL, stamp TEXT NOT NULL, content TEXT, clip TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS makers (
-    file TEXT PRIMARY KEY, maker TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS files_by_site ON files (site, status);
-"""
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """The entry of one file.
-
-    Attributes:
-        file: Keyed hash of site and path.
-        site: Name of the hospital.
-        status: A status code.
-        stamp: Keyed hash of size and time of change; a file with the same stamp is not read again.
-        content: Keyed hash of the bytes, for an accepted file and its duplicates.
-        clip: The clip that the file became, if accepted.
-        maker: Manufacturer of the scanner, if the file names one; the ledger keeps it for files that are not accepted.
-    """
-
-    file: str
-    site: str
-    status: str
-    stamp: str
-    content: str | None = None
-    clip: str | None = None
-    maker: str | None = None
 
 
 class Ledger:
@@ -75,7 +38,7 @@ class Ledger:
 
     def __init__(self, store: str | Path) -> None:
         store = Path(store)
-        self.path = store / _FILE
+        self.path = store / LEDGER_FILE
         if not self.path.is_file():
             remedy = "A ledger is made by `heart2heart ingest`"
             raise MissingInputError("this store has no ledger", where=store, remedy=remedy)
@@ -91,12 +54,12 @@ class Ledger:
         return counts
 
     def not_accepted(self) -> list[tuple[str, str | None, int]]:
-        """Return status code, maker and number of the files of all sites that are not accepted, most frequent first."""
+        """Return status, manufacturer and number of the files that are not accepted, by status, most frequent first."""
         query = (
             "SELECT status, maker, count(*) FROM files LEFT JOIN makers USING (file) WHERE status <> 'accepted'"
             " GROUP BY status, maker ORDER BY status, 3 DESC, maker"
         )
-        return [(status, maker, number) for status, maker, number in self._query(query, ())]
+        return [(status, manufacturer, files) for status, manufacturer, files in self._query(query, ())]
 
     def sites(self) -> list[str]:
         """Return the names of all sites."""
@@ -109,7 +72,7 @@ class Ledger:
 
     def _address(self) -> str:
         # Beside a write-ahead log SQLite needs a shared-memory file, which a read-only folder cannot take.
-        read_only = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{_FILE}-wal").exists()
+        read_only = not os.access(self.path.parent, os.W_OK) and not self.path.with_name(f"{LEDGER_FILE}-wal").exists()
         return f"{self.path.absolute().as_uri()}?{'immutable=1' if read_only else 'mode=ro'}"
 
     def _query(self, query: str, values: tuple[str | None, ...]) -> list[tuple[Any, ...]]:
@@ -117,7 +80,7 @@ class Ledger:
             with closing(sqlite3.connect(self._address(), uri=True)) as connection:
                 return connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            if str(error).startswith("no such table"):  # the first ingest has just begun
+            if str(error).startswith("no such table"):  # the first ingest has just started
                 return []
             raise StoreError("this ledger cannot be read", where=self.path) from error
 
@@ -168,24 +131,26 @@ class LedgerWriter:
 
     def settled_stamps(self, site: str) -> dict[str, str]:
         """Return the stamp of every file of a site whose status is final, not of a kind that is retried."""
-        lines = self.entries(site)
-        return {file: stamp for file, (code, stamp) in lines.items() if code in CODES and not CODES[code].retried}
+        entries = self.entries(site)
+        return {file: stamp for file, (code, stamp) in entries.items() if code in CODES and not CODES[code].retried}
 
     def accepted(self) -> dict[str, str]:
         """Return the accepted file of each content hash, of all sites."""
         rows = self._connection.execute("SELECT content, file FROM files WHERE status = 'accepted'")
         return dict(rows.fetchall())
 
-    def add(self, lines: Sequence[LedgerEntry]) -> None:
+    def add(self, entries: Sequence[LedgerEntry]) -> None:
         """Write entries in one transaction, replacing earlier entries of the same files."""
-        values = [(line.file, line.site, line.status, line.stamp, line.content, line.clip) for line in lines]
-        makers = [
-            (line.file, line.maker) for line in lines if line.maker is not None and line.status != StatusCode.ACCEPTED
+        values = [(entry.file, entry.site, entry.status, entry.stamp, entry.content, entry.clip) for entry in entries]
+        manufacturers = [
+            (entry.file, entry.manufacturer)
+            for entry in entries
+            if entry.manufacturer is not None and entry.status != StatusCode.ACCEPTED
         ]
         self._write(
             ("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values),
-            ("DELETE FROM makers WHERE file = ?", [(line.file,) for line in lines]),
-            ("INSERT INTO makers VALUES (?, ?)", makers),
+            ("DELETE FROM makers WHERE file = ?", [(entry.file,) for entry in entries]),
+            ("INSERT INTO makers VALUES (?, ?)", manufacturers),
         )
 
     def _write(self, *statements: tuple[str, Sequence[tuple[str | None, ...]]]) -> None:
@@ -219,25 +184,24 @@ def open_ledger_writer(store: Path) -> Iterator[LedgerWriter]:
         except OSError as error:
             remedy = "Wait until it is done, or ingest into another store"
             raise StoreError("another ingest is writing to this store", where=store, remedy=remedy) from error
-        with closing(sqlite3.connect(store / _FILE)) as connection:
+        with closing(sqlite3.connect(store / LEDGER_FILE)) as connection:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
+                connection.executescript(CREATE_LEDGER)
             except sqlite3.Error as error:
                 raise _ledger_error(error, store) from error
             yield LedgerWriter(connection, store)
 
 
-_MAX_WAITING_ENTRIES = (
-    1000  # entries after which a shard is published even if it is not full, so that a stop loses little work
-)
+_MAX_WAITING_ENTRIES = 1000
+"""Entries after which a shard is published even if it is not full, so that a stop loses little work."""
 
 
 class PublishBuffer:
     """Collects clips and entries, and writes the entries after their shard is published.
 
     Args:
-        book: Writer of the ledger.
+        ledger: Writer of the ledger.
         store: Store that gets the frames.
 
     Attributes:
@@ -245,8 +209,8 @@ class PublishBuffer:
         frames: Their frames.
     """
 
-    def __init__(self, book: LedgerWriter, store: FrameStore) -> None:
-        self._book, self._writer = book, store.writer()
+    def __init__(self, ledger: LedgerWriter, store: FrameStore) -> None:
+        self._ledger, self._writer = ledger, store.writer()
         self._waiting: list[LedgerEntry] = []
         self._full = False
         self.clips = self.frames = 0
@@ -257,14 +221,14 @@ class PublishBuffer:
         self.clips += 1
         self.frames += len(frames)
 
-    def add_entry(self, line: LedgerEntry) -> None:
+    def add_entry(self, entry: LedgerEntry) -> None:
         """Add the entry of a file, after its clip; publish when a shard is full or many entries wait."""
-        self._waiting.append(line)
+        self._waiting.append(entry)
         if self._full or len(self._waiting) >= _MAX_WAITING_ENTRIES:
             self.publish()
 
     def publish(self) -> None:
         """Publish the frames, then write the entries that name them."""
         self._writer.publish()
-        self._book.add(self._waiting)
+        self._ledger.add(self._waiting)
         self._waiting, self._full = [], False

@@ -14,14 +14,15 @@ from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.ingest.archives import close_archives
 from heart2heart.ingest.discover import file_id, file_stamp, find_files, key_fingerprint
 from heart2heart.ingest.executors import run_ordered
-from heart2heart.ingest.ledger import Ledger, LedgerEntry, LedgerWriter, PublishBuffer, open_ledger_writer
+from heart2heart.ingest.ledger import Ledger, LedgerWriter, PublishBuffer, open_ledger_writer
 from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits
 from heart2heart.ingest.worker import FileOutcome, IngestTask
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.ledger import LedgerEntry
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 
-_WINDOW_S = 60.0  # the window of the rates, because long studies and empty folders alternate
+_WINDOW_S = 60.0  # window of the rates; long, because long studies and empty folders alternate
 _STEP_S = 1.0  # between two remembered points
 
 
@@ -55,9 +56,9 @@ class RateMeter:
             self._points.append((now, done, frames))
         rate = (done - done_then) / elapsed
         kinds: Counter[str] = Counter()
-        for code, number in codes.items():
-            kinds[code.partition(":")[0]] += number
-        ends = ", ".join(f"{kind} {number}" for kind, number in sorted(kinds.items()))
+        for code, files in codes.items():
+            kinds[code.partition(":")[0]] += files
+        ends = ", ".join(f"{kind} {files}" for kind, files in sorted(kinds.items()))
         left = _clock(round((self._total - done) / rate)) if rate > 0 else "unknown time"
         speed = f"{rate:.1f} files/s, {(frames - frames_then) / elapsed:.0f} frames/s"
         return "; ".join(part for part in (speed, ends, f"{left} left") if part)
@@ -83,25 +84,25 @@ def ingest(
 ) -> IngestSummary:
     """De-identify DICOM files and append their frames to a store; every file ends with one code in the ledger.
 
-    It may be stopped at any point, also by `kill -9`, and run again: what was published stays, the rest is done, and
-    the store's digest and the ledger's counts are those of a run that was never stopped, whatever the number of
-    workers.
+    The ingest may be stopped at any point, also by `kill -9`, and run again. Published frames stay, and the remaining
+    files are ingested. The store's digest and the ledger's counts are then those of a run that was never stopped,
+    whatever the number of workers.
 
     Args:
-        paths: Files or folders.
+        paths: Files and folders.
         site: Name of the hospital, as it may appear in a report.
         store: The frame store; made on first use.
         key: The key file; made on first use with mode 0600. It may not lie inside the store.
         settings: How files become frames.
-        workers: Processes; a program that asks for any must be importable (spawn). 0 works in this process, where
-            `limits` do not hold and a codec that crashes ends the run.
-        limits: What one file may cost a process in time and memory; by default `Limits()`.
-        dask: Address of a Dask scheduler, or its scheduler file, whose workers take the place of `workers`.
-        progress: Told the number of files that are finished, of `len(find_files(paths))`.
+        workers: Number of worker processes; they are spawned, so the calling program must be importable. 0 ingests in
+            this process, where `limits` do not hold and a codec that crashes ends the run.
+        limits: Time and memory that one file may take in a worker; by default `Limits()`.
+        dask: Address of a Dask scheduler, or its scheduler file, whose workers replace `workers`.
+        progress: Receives the number of finished files, of `len(find_files(paths))`.
 
     Raises:
         MissingInputError: a path does not exist, there is no file, or the site's key file is gone.
-        ConfigError: a key or settings other than those the site was first ingested with; a key others can read.
+        ConfigError: the key or the settings differ from those of the site's first ingest, or others can read the key.
         StoreError: the store has another geometry, or another ingest is writing to it.
         NoSpaceError: the disk is full; run the same again when it is not.
         RemoteError: the Dask cluster cannot be reached or went away; run the same again when it is back.
@@ -110,24 +111,24 @@ def ingest(
     settings, progress = settings or IngestSettings(), progress or NoProgress()
     if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 0:
         remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 0"
-        raise ConfigError("a site or number of workers that cannot be", remedy=remedy)
+        raise ConfigError("the site or the number of workers is not valid", remedy=remedy)
     files = find_files(paths, outside=store)
     _require_key(key, store, site)
     secret = Key.open(key, outside=store)
     frames = FrameStore.create(store, settings.build_geometry())
-    with open_ledger_writer(store) as book:
+    with open_ledger_writer(store) as ledger:
         frames.remove_leftovers()
-        book.register_site(site, key_fingerprint(secret), settings.model_dump_json())
+        ledger.register_site(site, key_fingerprint(secret), settings.model_dump_json())
         clips = frames.clips
-        book.reconcile(set(clips["clip"].to_pylist()))
+        ledger.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
-        todo = _unfinished(book, secret, site, files)
+        todo = _unfinished(ledger, secret, site, files)
         unchanged = len(files) - len(todo)
-        run = _IngestRun(book, frames, secret, site, known)
+        run = _IngestRun(ledger, frames, secret, site, known)
         worker, rate_meter = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
         outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
         for count, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
-            run.take(entry, outcome)
+            run.record(entry, outcome)
             progress.update(unchanged + count, rate_meter.update(count, run.pending.frames, run.codes))
         run.pending.publish()
     close_archives()
@@ -139,9 +140,9 @@ def ingest(
 
 
 def _require_key(key: Path, store: Path, site: str) -> None:
-    """Refuse to make a new key for a site that has one: it would be refused later, and be taken for the old one."""
+    """Refuse to make a new key for a site that has one: the ledger would refuse it later, after the file is written."""
     try:
-        inside = key.resolve().is_relative_to(store.resolve())  # which `Key.open` refuses in its own words
+        inside = key.resolve().is_relative_to(store.resolve())  # `Key.open` refuses a key inside the store
         known = not inside and not key.exists() and site in Ledger(store).sites()
     except MissingInputError:
         return
@@ -165,33 +166,34 @@ def _outcomes(
 
 @dataclass(frozen=True)
 class _PendingFile:
-    """A file to be done, and how the ledger calls it."""
+    """A file to be ingested, with its name and stamp in the ledger."""
 
     path: Path
     file: str
     stamp: str
 
 
-def _unfinished(book: LedgerWriter, key: Key, site: str, files: Sequence[Path]) -> list[_PendingFile]:
-    """Return the files without a line that stands: new, changed since, or of a kind that is worth another try."""
-    standing = book.settled_stamps(site)
+def _unfinished(ledger: LedgerWriter, key: Key, site: str, files: Sequence[Path]) -> list[_PendingFile]:
+    """Return the files without a final entry: new ones, changed ones, and those whose status is retried."""
+    settled = ledger.settled_stamps(site)
     entries = [_PendingFile(path, file_id(key, site, path), file_stamp(key, path)) for path in files]
-    return [entry for entry in entries if standing.get(entry.file) != entry.stamp]
+    return [entry for entry in entries if settled.get(entry.file) != entry.stamp]
 
 
 class _IngestRun:
-    """The parent's side: which file a content belongs to, and what waits to be published."""
+    """The state of an ingest in the parent process: the file of each content, and the entries to be published."""
 
-    def __init__(self, book: LedgerWriter, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
+    def __init__(self, ledger: LedgerWriter, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
         self.site, self.known = site, known
-        self.pending = PublishBuffer(book, store)
-        self.owners = book.accepted()
+        self.pending = PublishBuffer(ledger, store)
+        self.owners = ledger.accepted()
         self.pseudonymizer = Pseudonymizer(key)
         self.codes: Counter[str] = Counter()
 
-    def take(self, entry: _PendingFile, outcome: FileOutcome) -> None:
-        """Account for one file, in the order of files."""
-        code, content, clip = outcome.code, outcome.content, None
+    def record(self, entry: _PendingFile, outcome: FileOutcome) -> None:
+        """Record the outcome of one file; files come in their order."""
+        code, content = outcome.code, outcome.content
+        clip: str | None = None
         if content is not None:
             clip = self.known.get(content)
             code = (
@@ -203,5 +205,7 @@ class _IngestRun:
                 clip = self.known[content] = self.pseudonymizer.clip(content)
                 self.pending.add_clip(outcome.clip.row(self.site, clip), outcome.clip.pixels, outcome.clip.frames)
         self.codes[code] += 1
-        owned = clip if code == StatusCode.ACCEPTED else None
-        self.pending.add_entry(LedgerEntry(entry.file, self.site, code, entry.stamp, content, owned, outcome.maker))
+        accepted_clip = clip if code == StatusCode.ACCEPTED else None
+        self.pending.add_entry(
+            LedgerEntry(entry.file, self.site, code, entry.stamp, content, accepted_clip, outcome.manufacturer)
+        )

@@ -22,13 +22,13 @@ class FileOutcome:
         code: A status code; `accepted` always comes with a clip.
         clip: The prepared clip.
         content: Keyed hash of the file's bytes, if the file is accepted or known.
-        maker: Manufacturer of the scanner, if the file names one.
+        manufacturer: Manufacturer of the scanner, if the file names one.
     """
 
-    code: str
+    code: StatusCode
     clip: PreparedClip | None = None
     content: str | None = None
-    maker: str | None = None
+    manufacturer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,18 @@ class IngestTask:
                     known=self.known,
                 )
                 if _file_state(readable) != before:  # still being copied: the hash may not belong to the frames
-                    return FileOutcome(StatusCode.FAILED_UNREADABLE, maker=clip.facts.maker)
+                    return FileOutcome(StatusCode.FAILED_UNREADABLE, manufacturer=clip.facts.manufacturer)
         except KnownContentError as error:
-            return FileOutcome(error.code, content=error.content, maker=error.maker)
+            return FileOutcome(error.code, content=error.content, manufacturer=error.manufacturer)
         except DicomError as error:
-            return FileOutcome(error.code, maker=error.maker)
+            return FileOutcome(error.code, manufacturer=error.manufacturer)
         except NoSpaceError:
             raise
         except MemoryError:
             return FileOutcome(StatusCode.FAILED_MEMORY)
         except DECODE_ERRORS:
             return FileOutcome(StatusCode.FAILED_INTERNAL)
-        return FileOutcome(StatusCode.ACCEPTED, clip, clip.content, clip.facts.maker)
+        return FileOutcome(StatusCode.ACCEPTED, clip, clip.content, clip.facts.manufacturer)
 
 
 def _file_state(path: Path) -> tuple[int, int] | None:

@@ -96,7 +96,7 @@ class WorkerProcess:
         self.pipe.close()
         self._stderr.close()
 
-    def exit_reason(self) -> str:
+    def exit_reason(self) -> StatusCode:
         """Return the code of the file that a process was working on when it died by itself."""
         self._process.join(_GRACE_S)
         output = self._stderr.read()

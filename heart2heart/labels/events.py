@@ -30,8 +30,8 @@ class LabelEvent:
         at: Time, ISO 8601; empty when unknown.
         source: Origin of the event, e.g. `csv:clinical` or `page`.
         taxonomy: Version of the view taxonomy.
-        kind: An `EventKind`.
-        answer: A `LabelAnswer`.
+        kind: Kind of the event.
+        answer: Answer of the rater.
         confidence: Confidence that the rater stated, 0 to 1; None when not stated.
         frame_hash: SHA-256 of the pixels that were read: `pixel_hash` of the clip; empty when unknown.
         seconds: Time from the clip's appearance to the answer; None when unknown.
@@ -52,8 +52,8 @@ class LabelEvent:
     at: str
     source: str
     taxonomy: str = TAXONOMY_VERSION
-    kind: str = EventKind.LABEL
-    answer: str = LabelAnswer.VIEW
+    kind: EventKind = EventKind.LABEL
+    answer: LabelAnswer = LabelAnswer.VIEW
     confidence: float | None = None
     frame_hash: str = ""
     seconds: float | None = None

@@ -207,7 +207,7 @@ def _as_events(events: Sequence[LabelEvent], agreed: dict[str, str], rule: str) 
     clip_and_frame = {event.target: (event.clip, event.frame) for event in events}
     labels = []
     for target, value in sorted(agreed.items()):
-        view, answer = (value, LabelAnswer.VIEW) if value in VIEWS else ("", value)
+        view, answer = (value, LabelAnswer.VIEW) if value in VIEWS else ("", LabelAnswer(value))
         labels.append(
             LabelEvent(
                 *clip_and_frame[target], view, f"consensus:{rule}", "", "consensus", TAXONOMY_VERSION, answer=answer

@@ -19,6 +19,7 @@ from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema import labels
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,8 +198,13 @@ def _read_entries(connection: sqlite3.Connection, where: str, value: str | int) 
     query = f"SELECT number, {position_column}, {', '.join(columns)} FROM events WHERE {where} ORDER BY number"
     stored_events = []
     for number, position, *values in connection.execute(query, (value,)):
-        values_by_column = dict(zip(columns, values, strict=True))
-        if "suggestion_shown" in values_by_column:
-            values_by_column["suggestion_shown"] = bool(values_by_column["suggestion_shown"])
-        stored_events.append(StoredEvent(number, position, LabelEvent(**values_by_column)))
+        fields = dict(zip(columns, values, strict=True))
+        try:
+            for name, convert in (("kind", EventKind), ("answer", LabelAnswer), ("suggestion_shown", bool)):
+                if name in fields:
+                    fields[name] = convert(fields[name])
+        except ValueError as error:
+            remedy = "Restore the label store from a copy"
+            raise LabelError(f"event {number} of this label store is damaged: {error}", remedy=remedy) from error
+        stored_events.append(StoredEvent(number, position, LabelEvent(**fields)))
     return stored_events

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent, active_events
-from heart2heart.labels.parsed_labels import CLIP_COLUMNS, NON_VIEW_ANSWERS, ClipIndex, ParsedLabels
+from heart2heart.labels.parsed_labels import CLIP_COLUMNS, ClipIndex, ParsedLabels, parse_answer
 from heart2heart.labels.table_files import detect_format
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, translate_label
@@ -108,7 +108,7 @@ def _event(
 ) -> LabelEvent | str | None:
     """Return the event; the choice itself when it is unknown; None when the choice names no view."""
     taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
-    answer = choice.casefold() if choice.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+    answer = parse_answer(choice)
     view: str | None = "" if answer != LabelAnswer.VIEW else choice
     if view and taxonomy == TAXONOMY_VERSION:
         try:

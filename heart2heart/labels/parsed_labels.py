@@ -129,6 +129,12 @@ NON_VIEW_ANSWERS = (LabelAnswer.UNUSABLE, LabelAnswer.UNSURE)
 """Answers that every vocabulary knows, beside its names of views."""
 
 
+def parse_answer(label: str) -> LabelAnswer:
+    """Return the answer that a label means; `view` for every label that is not `unusable` or `unsure`."""
+    word = label.casefold()
+    return LabelAnswer(word) if word in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+
+
 def read_hospital_table(
     path: Path, rows: list[Row], columns: list[str], first: int, clips: ClipIndex, vocabulary: str, *, form: str
 ) -> ParsedLabels:
@@ -147,7 +153,7 @@ def read_hospital_table(
     parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
     for number, row in enumerate(rows, start=first):
         label = row["view"].strip()
-        answer = label.casefold() if label.casefold() in NON_VIEW_ANSWERS else LabelAnswer.VIEW
+        answer = parse_answer(label)
         try:
             view = "" if answer != LabelAnswer.VIEW else translate_label(label, vocabulary)
         except UnknownNameError:

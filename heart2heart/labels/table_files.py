@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.utils import atomic_path
 
@@ -150,8 +151,13 @@ def _event(row: Row) -> LabelEvent:
     optional_numbers = {name: float(row[name]) if row[name] else None for name in ("confidence", "seconds")}
     if any(value is not None and not math.isfinite(value) for value in optional_numbers.values()):
         raise ValueError("not finite")
-    texts = {name: row[name] for name in EVENT_COLUMNS if name not in (*optional_numbers, "suggestion_shown")}
+    parsed_columns = {*optional_numbers, "kind", "answer", "suggestion_shown"}
+    texts = {name: row[name] for name in EVENT_COLUMNS if name not in parsed_columns}
     return LabelEvent(
-        **texts, confidence=optional_numbers["confidence"], seconds=optional_numbers["seconds"],
+        **texts,
+        kind=EventKind(row["kind"]),
+        answer=LabelAnswer(row["answer"]),
+        confidence=optional_numbers["confidence"],
+        seconds=optional_numbers["seconds"],
         suggestion_shown=row["suggestion_shown"] == "true",
-    )  # fmt: skip
+    )

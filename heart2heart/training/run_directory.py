@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from heart2heart.config import Config
 from heart2heart.errors import ConfigError, ExistsError, RunError
+from heart2heart.schema.run import RUN_SCHEMA_VERSION, RunRecord
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.geometry import Geometry
 from heart2heart.training.config import TrainConfig
@@ -18,47 +18,10 @@ from heart2heart.utils import read_json, write_json
 
 RECORDED_PACKAGES = ("heart2heart", "torch", "monai", "numpy", "albumentations")
 
-RUN_SCHEMA_VERSION = 1
 
 # Paths, device and trackers may change when a run is resumed; settings that change its result may not. The split's hash
 # covers the pixels of the data.
 CHANGEABLE_KEYS = ("data.stores", "data.split", "device", "trackers", "mlflow_file")
-
-
-class RunRecord(Config):
-    """`run.json`."""
-
-    schema_version: int = RUN_SCHEMA_VERSION
-    classes: tuple[str, ...]
-    """Class names, in the order of the logits."""
-    geometry: dict[str, Any]
-    """Geometry of the frames that the network takes."""
-    split_sha256: str
-    """Hash of the split; it covers members, settings and the clips' pixel hashes."""
-    data_sha256: str
-    """Hash over the clips' pixel hashes."""
-    config_sha256: str
-    """Hash of the resolved configuration."""
-    versions: dict[str, str]
-    """Versions of the packages that trained it."""
-    finished: bool = False
-    """Whether the last step was reached, or training stopped early."""
-    device: str = ""
-    """What it was trained on."""
-    parameters: int = 0
-    """Parameters of the network."""
-    processes: int = 1
-    """How many processes trained it together."""
-    steps: int = 0
-    """Steps taken; fewer than configured where it stopped early."""
-    seconds: float = 0.0
-    """Time spent training, over all sittings."""
-    notes: tuple[str, ...] = ()
-    """What a reader should know of how it was trained."""
-    selected_step: int = 0
-    """Step whose averaged weights were selected."""
-    selected_score: float = 0.0
-    """Their balanced accuracy on the source validation frames, 0 to 1."""
 
 
 @dataclass(frozen=True)

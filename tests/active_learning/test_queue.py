@@ -22,6 +22,7 @@ from heart2heart.active_learning.queue_file import write_queue
 from heart2heart.annotate.suggestions import read_queue
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, RunError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
@@ -63,7 +64,7 @@ def label_event(clip: str, view: str, **more: Any) -> LabelEvent:
 def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: FrameStores, tmp_path: Path) -> None:
     clips = sorted(stores.clips["clip"].to_pylist())
     events = [label_event(clip, SCORED_VIEWS[index % 4]) for index, clip in enumerate(clips[:10])]
-    events.append(replace(events[0], clip=clips[10], view="", answer="unsure"))
+    events.append(replace(events[0], clip=clips[10], view="", answer=LabelAnswer.UNSURE))
     settings = QueueSettings(by="badge", budget=7, per_patient=2)
     queue = build_queue(
         stores, settings, events=events, model_outputs=PixelScores(), find_duplicates=find_near_duplicates

@@ -11,6 +11,7 @@ from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelConflictError, MissingInputError
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind
 from tests.annotate.support import AT, clip_answer, make_assignments
 
 
@@ -196,7 +197,7 @@ def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> N
     for _ in range(2):  # sent again, because the first reply did not arrive
         desk.retract("a", RetractionRequest(answers=tuple(given), at=AT.format(9, 0)))
     assert {desk.status(clip) for clip in clips} == {"unread"}
-    assert [event.kind for event in desk.label_store.events()].count("retraction") == 3
+    assert [event.kind for event in desk.label_store.events()].count(EventKind.RETRACTION) == 3
 
 
 def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.events import active_events
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.enums import EventKind
 from heart2heart.testing.stores import random_store
 from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_assignments, served
@@ -66,7 +67,7 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
     }
     events = desk.label_store.events()
     assert export_events(desk.label_store, tmp_path / "events.csv").written == len(events) == 13
-    assert [event.kind for event in events].count("retraction") == 1
+    assert [event.kind for event in events].count(EventKind.RETRACTION) == 1
     assert [event.confidence for event in events if event.clip == clips[1]] == [1.0, None, None]
     assert all(event.frame_hash == desk.catalog.clips[event.clip].frame_hash for event in events)
     assert all(event.seconds is not None and event.seconds > 0.15 for event in events if event.kind != "retraction")

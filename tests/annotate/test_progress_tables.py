@@ -10,14 +10,13 @@ from heart2heart.annotate.progress_tables import (
     progress_tables,
 )
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from tests.annotate.support import make_assignments
 
 
 def _say(clip: str, rater: str, word: str, kind: str = "label", seconds: float | None = None) -> LabelEvent:
-    plain = word in ("unsure", "unusable")
-    return LabelEvent(
-        clip, "", "" if plain else word, rater, "", "t", kind=kind, answer=word if plain else "view", seconds=seconds
-    )
+    view, answer = ("", LabelAnswer(word)) if word in ("unsure", "unusable") else (word, LabelAnswer.VIEW)
+    return LabelEvent(clip, "", view, rater, "", "t", kind=EventKind(kind), answer=answer, seconds=seconds)
 
 
 def _facts(table: PageTable) -> dict[str, str]:

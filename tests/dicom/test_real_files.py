@@ -63,7 +63,12 @@ def test_ultrasound_is_accepted_with_its_mode(
     path: Path, mode: str, maker: str, frames: int, flags: tuple[str, ...]
 ) -> None:
     clip = load_clip(path, geometry=Geometry("tmed2", 64), rule="even:3")
-    assert (clip.facts.mode, clip.facts.maker, clip.facts.n_source, clip.facts.flags) == (mode, maker, frames, flags)
+    assert (clip.facts.mode, clip.facts.manufacturer, clip.facts.n_source, clip.facts.flags) == (
+        mode,
+        maker,
+        frames,
+        flags,
+    )
     assert clip.pixels.shape == (min(3, frames), 64, 64)
     assert all(frame["quality"] > 0.15 for frame in clip.frames)
     assert not clip.facts.synthetic

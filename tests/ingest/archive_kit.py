@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
@@ -15,6 +16,7 @@ from heart2heart.errors import NoSpaceError
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings, IngestSummary
 from heart2heart.ingest.worker import FileOutcome, IngestTask
+from heart2heart.schema.status import StatusCode
 from tests.dicom.build import speckle_frames, write
 
 SMALL = IngestSettings(size=32, frames="even:3")
@@ -60,7 +62,7 @@ class Deadly:
         """Die or work."""
         if path.name.startswith("deadly"):
             os._exit(9)
-        return FileOutcome(f"excluded:{path.name}") if self.worker is None else self.worker(path)
+        return FileOutcome(cast(StatusCode, f"excluded:{path.name}")) if self.worker is None else self.worker(path)
 
 
 class Greedy(Deadly):
@@ -86,9 +88,9 @@ class Greedy(Deadly):
             try:
                 assert bytearray(2**30)
             except MemoryError:
-                return FileOutcome("failed:memory")
+                return FileOutcome(StatusCode.FAILED_MEMORY)
         if path.name == "pid":
-            return FileOutcome("excluded:pid", content=str(os.getpid()))
+            return FileOutcome(cast(StatusCode, "excluded:pid"), content=str(os.getpid()))
         return super().__call__(path)
 
 

@@ -20,6 +20,7 @@ from heart2heart.ingest.ledger import Ledger
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import Limits
 from heart2heart.ingest.worker import FileOutcome
+from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 from tests.ingest.archive_kit import SMALL, Deadly, make_archive, run
 
@@ -112,7 +113,7 @@ class Trying:
             time.sleep(60)
         if path.name == "huge":
             assert bytearray(2**30)
-        return FileOutcome("excluded:not_dicom")
+        return FileOutcome(StatusCode.EXCLUDED_NOT_DICOM)
 
 
 def test_files_that_kill_or_hang_or_fill_the_disk(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.ingest.ledger import Ledger, LedgerEntry, open_ledger_writer
+from heart2heart.ingest.ledger import Ledger, open_ledger_writer
+from heart2heart.schema.ledger import LedgerEntry
+from heart2heart.schema.status import StatusCode
 
 
-def line(number: int, status: str = "accepted", site: str = "a") -> LedgerEntry:
+def line(number: int, status: str = StatusCode.ACCEPTED, site: str = "a") -> LedgerEntry:
     return LedgerEntry(
-        f"f{number}", site, status, "stamp", f"c{number}", f"k{number}" if status == "accepted" else None
+        f"f{number}", site, StatusCode(status), "stamp", f"c{number}", f"k{number}" if status == "accepted" else None
     )
 
 
@@ -78,15 +80,20 @@ def test_the_makers_of_files_that_were_left_out(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.register_site("a", "check", "{}")
         makers = ("GE", "GE", None, "Philips")
-        book.add([LedgerEntry(f"f{n}", "a", "failed:empty", "s", maker=maker) for n, maker in enumerate(makers)])
-        book.add([LedgerEntry("x", "a", "accepted", "s", "c", "clip", maker="GE")])
+        book.add(
+            [
+                LedgerEntry(f"f{n}", "a", StatusCode.FAILED_EMPTY, "s", manufacturer=name)
+                for n, name in enumerate(makers)
+            ]
+        )
+        book.add([LedgerEntry("x", "a", StatusCode.ACCEPTED, "s", "c", "clip", manufacturer="GE")])
         assert Ledger(tmp_path).not_accepted() == [
             ("failed:empty", "GE", 2), ("failed:empty", None, 1), ("failed:empty", "Philips", 1),
         ]  # fmt: skip
         book.add(
             [
-                LedgerEntry("f0", "a", "accepted", "s", "d", "clip2", maker="GE"),
-                LedgerEntry("f1", "a", "failed:header", "s"),
+                LedgerEntry("f0", "a", StatusCode.ACCEPTED, "s", "d", "clip2", manufacturer="GE"),
+                LedgerEntry("f1", "a", StatusCode.FAILED_HEADER, "s"),
             ]
         )
     assert Ledger(tmp_path).not_accepted() == [

@@ -10,12 +10,13 @@ from heart2heart.errors import UnknownNameError
 from heart2heart.labels.agreement import ALL_VIEWS, Agreement, Locations, measure_agreement, unit_locations
 from heart2heart.labels.agreement_coefficients import ReadingMatrix
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.testing.stores import random_store
 
 
 def _say(clip: str, rater: str, word: str, kind: str = "label") -> LabelEvent:
-    view, answer = ("", word) if word in ("unsure", "unusable") else (word, "view")
-    return LabelEvent(clip, "", view, rater, "", "test", kind=kind, answer=answer)
+    view, answer = ("", LabelAnswer(word)) if word in ("unsure", "unusable") else (word, LabelAnswer.VIEW)
+    return LabelEvent(clip, "", view, rater, "", "test", kind=EventKind(kind), answer=answer)
 
 
 def _pairs(words: Sequence[str]) -> list[LabelEvent]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from heart2heart.errors import UnknownNameError
 from heart2heart.labels.consensus import consensus_labels, count_labels, frame_labels
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.testing.stores import random_store
 
 FRAMES = pa.table({"frame": ["c1:0000", "c1:0001", "c2:0000"], "clip": ["c1", "c1", "c2"]})
@@ -74,9 +75,9 @@ def test_majority_equals_a_count_of_last_words(said: list[tuple[str, str]]) -> N
 )  # fmt: skip
 def test_rules_over_readings_and_rulings(said: list[tuple[str, str, str]], expected: tuple[str | None, ...]) -> None:
     events = [
-        LabelEvent("c1", "", "", rater, "", "test", kind=kind, answer=word)
+        LabelEvent("c1", "", "", rater, "", "test", kind=EventKind(kind), answer=LabelAnswer(word))
         if word in ("unsure", "unusable")
-        else LabelEvent("c1", "", word, rater, "", "test", kind=kind)
+        else LabelEvent("c1", "", word, rater, "", "test", kind=EventKind(kind))
         for kind, rater, word in said
     ]
     rules = ("single", "majority", "adjudicated", "latest")
@@ -90,7 +91,7 @@ def test_what_was_taken_back_does_not_count() -> None:
 
 
 def test_a_frame_called_unusable_has_no_view_though_its_clip_has() -> None:
-    events = [_say("c1", "A4C"), LabelEvent("c1", "c1:0001", "", "r1", "", "test", answer="unusable")]
+    events = [_say("c1", "A4C"), LabelEvent("c1", "c1:0001", "", "r1", "", "test", answer=LabelAnswer.UNUSABLE)]
     assert frame_labels(events, FRAMES) == {"c1:0000": "A4C"}
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
 from heart2heart.labels.dawid_skene import Floats, fit_dawid_skene
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 TABLE_1 = (
     "111 1 1 1 1/333 4 3 3 4/112 2 1 2 2/222 3 1 2 1/222 3 2 2 2/222 3 3 2 2/122 2 1 1 1/333 3 4 3 3/222 2 2 2 3/"
@@ -107,8 +108,9 @@ def test_known_raters_are_found_though_readings_are_missing() -> None:
 
 
 def _say(clip: str, view: str, rater: str, kind: str = "label") -> LabelEvent:
-    word = {"answer": view} if view in ("unsure", "unusable") else {"view": view}
-    return LabelEvent(clip, "", word.get("view", ""), rater, "", "test", kind=kind, answer=word.get("answer", "view"))
+    answer = LabelAnswer(view) if view in ("unsure", "unusable") else LabelAnswer.VIEW
+    view = view if answer == LabelAnswer.VIEW else ""
+    return LabelEvent(clip, "", view, rater, "", "test", kind=EventKind(kind), answer=answer)
 
 
 def test_as_a_rule_it_believes_the_rater_whom_others_confirm() -> None:

@@ -14,6 +14,7 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.exporting import export_reports
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.enums import LabelAnswer
 from tests.labels.hospital import NAME, Hospital, make_hospital
 
 VIEWS = ("A4C", "A5C", "OTHER", "PSAX")
@@ -130,7 +131,8 @@ def test_every_container_that_is_a_template_says_which(tmp_path: Path) -> None:
 def test_what_reports_cannot_carry_is_counted(tmp_path: Path) -> None:
     hospital, book = make_hospital(tmp_path), _book(tmp_path)
     book.append([
-        LabelEvent("c0", "", "", "r", "2025", "test", answer="unusable"), LabelEvent("far", "", "A4C", "r", "", "test"),
+        LabelEvent("c0", "", "", "r", "2025", "test", answer=LabelAnswer.UNUSABLE),
+        LabelEvent("far", "", "A4C", "r", "", "test"),
         LabelEvent("c1", "c1:0001", "A4C", "r", "", "test"),
     ])  # fmt: skip
     (hospital.files / "3.dcm").unlink()

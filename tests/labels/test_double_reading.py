@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 
 from heart2heart.labels.double_reading import ClipReadings, readings_wanted
 from heart2heart.labels.events import LabelEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 
-def _say(rater: str, word: str, kind: str = "label", frame: str = "") -> LabelEvent:
-    plain = word in ("unsure", "unusable")
-    return LabelEvent(
-        "c", frame, "" if plain else word, rater, "", "t", kind=kind, answer=word if plain else "view"
-    )  # fmt: skip
+def _say(rater: str, word: str, kind: str = EventKind.LABEL, frame: str = "") -> LabelEvent:
+    view, answer = ("", LabelAnswer(word)) if word in ("unsure", "unusable") else (word, LabelAnswer.VIEW)
+    return LabelEvent("c", frame, view, rater, "", "t", kind=EventKind(kind), answer=answer)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind
 
 SAID = LabelEvent("c1", "", "A4C", "r1", "2020-01-01T00:00:00Z", "page")
 
@@ -17,7 +18,7 @@ def test_a_plain_label_hashes_as_it_did_in_books_of_schema_1() -> None:
     # computed with the code of schema 1
     assert SAID.identifier == "5a62842b06604c3cf9506e4ca3a975d5c20615bcf1274572f8b07f824e346d5e"
     assert replace(SAID, seconds=3.5, confidence=1.0, frame_hash="f", suggestion="A2C").identifier == SAID.identifier
-    assert replace(SAID, kind="adjudication").identifier != SAID.identifier
+    assert replace(SAID, kind=EventKind.ADJUDICATION).identifier != SAID.identifier
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from heart2heart.labels.exporting import events_digest, export_events, export_la
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.table_files import read_events, write_events
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.store.frame_store import FrameStore
 from tests.labels.hospital import make_hospital
 
@@ -45,7 +46,7 @@ def _book(tmp_path: Path) -> LabelStore:
     book = LabelStore(tmp_path / "labels.db")
     said = [("c0", "A4C", "a"), ("c0", "A4C", "b"), ("c1", "A4C", "a"), ("c1", "A2C", "b"), ("c2", "A2C", "a")]
     book.append([LabelEvent(clip, "", view, rater, "", "test") for clip, view, rater in said])
-    book.append([LabelEvent("c3", "", "", "a", "", "test", answer="unusable")])
+    book.append([LabelEvent("c3", "", "", "a", "", "test", answer=LabelAnswer.UNUSABLE)])
     book.append([LabelEvent("c2", "c2:0001", "A3C", "a", "", "test")])
     return book
 
@@ -82,7 +83,10 @@ def test_exports_of_events_are_imported_with_everything(tmp_path: Path, store: F
     book = _book(tmp_path)
     first = book.events()[0]
     book.append(
-        [LabelEvent("c0", "", "A2C", "z", "t", "page", kind="adjudication", confidence=0.5), first.retraction("t")]
+        [
+            LabelEvent("c0", "", "A2C", "z", "t", "page", kind=EventKind.ADJUDICATION, confidence=0.5),
+            first.retraction("t"),
+        ]
     )
     for name in ("events.csv", "events.parquet"):
         export_events(book, tmp_path / name)

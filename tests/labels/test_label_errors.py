@@ -24,6 +24,7 @@ from heart2heart.labels.label_errors import (
     write_review_queue,
 )
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.predictions import PREDICTIONS, Predictions
 from heart2heart.testing.stores import random_store
 from tests.schema.test_predictions import make
@@ -43,7 +44,7 @@ def _predictions(rows: Sequence[tuple[str, int, str, Sequence[float]]], run: str
 
 
 def _say(clip: str, view: str, rater: str = "a", kind: str = "label") -> LabelEvent:
-    return LabelEvent(clip, "", view, rater, "", "test", kind=kind)
+    return LabelEvent(clip, "", view, rater, "", "test", kind=EventKind(kind))
 
 
 def _reference(labels: Integers, shares: Floats) -> tuple[Floats, list[int]]:
@@ -114,7 +115,7 @@ def test_folds_are_joined_and_what_cannot_be_judged_is_counted() -> None:
         _say("c1", "PLAX"),
         _say("c2", "A4C"),
         _say("c3", "PLAX"),
-        LabelEvent("c3", "", "", "b", "", "test", answer="unsure"),
+        LabelEvent("c3", "", "", "b", "", "test", answer=LabelAnswer.UNSURE),
     ]
     events += [_say("c4", "A3C")]
     events += [_say("c5", "A4C"), LabelEvent("c5", "c5:0001", "PLAX", "a", "", "test"), _say("c9", "PLAX")]

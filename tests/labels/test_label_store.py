@@ -13,6 +13,7 @@ from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore, StoredEvent
+from heart2heart.schema.enums import EventKind, LabelAnswer
 
 
 def _event(number: int, view: str = "A4C", rater: str = "rater 1") -> LabelEvent:
@@ -116,7 +117,7 @@ def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path:
         StoredEvent(3, 2, events[2]),
     ]
     assert path.read_bytes() == before
-    more = replace(_event(1, view="", rater="rater 3"), answer="unusable", seconds=2.5)
+    more = replace(_event(1, view="", rater="rater 3"), answer=LabelAnswer.UNUSABLE, seconds=2.5)
     assert LabelStore(path).append([*events, more]) == 1
     assert [(entry.version, entry.event) for entry in LabelStore(path).stored_events(2)] == [(2, events[2]), (3, more)]
     with sqlite3.connect(path) as connection:
@@ -161,8 +162,8 @@ def test_a_book_of_schema_2_gets_a_plan_and_keeps_its_events(tmp_path: Path) -> 
 def test_what_was_said_beside_the_view_comes_back(tmp_path: Path) -> None:
     book = LabelStore(tmp_path / "labels.db")
     told = replace(
-        _event(1), frame="f", kind="adjudication", confidence=0.5, frame_hash="abc", seconds=1.25, suggestion="A2C",
-        suggested_by="run 1", suggestion_shown=True,
+        _event(1), frame="f", kind=EventKind.ADJUDICATION, confidence=0.5, frame_hash="abc", seconds=1.25,
+        suggestion="A2C", suggested_by="run 1", suggestion_shown=True,
     )  # fmt: skip
     back = told.retraction("2020-01-01T00:01:00Z")
     book.append([told, back])

@@ -11,6 +11,7 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.exporting import export_events, export_labels
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.store.frame_store import FrameStore
 from tests.labels.hospital import make_hospital
 
@@ -65,9 +66,10 @@ def test_ours_comes_back_as_the_same_events(tmp_path: Path, store: FrameStore) -
     wrong = LabelEvent("c2", "", "PLAX", "a", "2024-01-03", "page")
     events = [
         LabelEvent("c0", "", "A4C", "a", "2024-01-01T10:00:00.000Z", "page", seconds=2.5),
-        LabelEvent("c0", "", "", "b", "2024-01-02", "page", answer="unsure"),
-        LabelEvent("c0", "", "A2C", "z", "2024-01-02", "page", kind="adjudication"),
-        LabelEvent("c1", "c1:0001", "", "a", "", "page", answer="unusable"), wrong, wrong.retraction("2024-01-04"),
+        LabelEvent("c0", "", "", "b", "2024-01-02", "page", answer=LabelAnswer.UNSURE),
+        LabelEvent("c0", "", "A2C", "z", "2024-01-02", "page", kind=EventKind.ADJUDICATION),
+        LabelEvent("c1", "c1:0001", "", "a", "", "page", answer=LabelAnswer.UNUSABLE),
+        wrong, wrong.retraction("2024-01-04"),
     ]  # fmt: skip
     book.append(events)
     made = export_events(book, tmp_path / "out.json")

@@ -14,6 +14,7 @@ from heart2heart.labels.events import LabelEvent, migrate_taxonomy, read_taxonom
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.merging import merge_events, merge_files
+from heart2heart.schema.enums import LabelAnswer
 
 _EVENT = st.builds(
     LabelEvent, st.sampled_from(["c1", "c2"]), st.just(""), st.sampled_from(["A4C", "A2C"]), st.sampled_from("ab"),
@@ -102,7 +103,9 @@ def _books(tmp_path: Path) -> tuple[LabelStore, LabelStore]:
     one, other = LabelStore(tmp_path / "one.db"), LabelStore(tmp_path / "other.db")
     shared = LabelEvent("c0", "", "A4C", "a", "1", "page", confidence=0.5)
     one.append([shared, LabelEvent("c1", "", "A2C", "a", "2", "page")])
-    other.append([shared, shared.retraction("3"), LabelEvent("c9", "", "", "b", "4", "page", answer="unsure")])
+    other.append(
+        [shared, shared.retraction("3"), LabelEvent("c9", "", "", "b", "4", "page", answer=LabelAnswer.UNSURE)]
+    )
     return one, other
 
 
