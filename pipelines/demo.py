@@ -7,7 +7,7 @@ Command: make demo            (or: heart2heart demo --out demo_output)
 from __future__ import annotations
 
 from heart2heart.cli import yield_cores
-from heart2heart.cli.demo import demo
+from heart2heart.cli.first_steps import demo
 from pipelines.command_line import run
 
 if __name__ == "__main__":

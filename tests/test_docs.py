@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from heart2heart.api import configuration_sections
-from heart2heart.cli import configuration, reference
+from heart2heart.cli import reference
 from heart2heart.cli.reference import verbs
 from heart2heart.config import Config
 from heart2heart.schema.status import CODES, FLAGS
@@ -41,7 +41,7 @@ def paragraphs(page: str) -> Iterator[str]:
 
 
 def test_render_describes_every_verb() -> None:
-    page = reference.render()
+    page = reference.render_commands()
     assert [name for name, _ in verbs()] == re.findall(r"^## (.+)$", page, re.MULTILINE)
 
 
@@ -58,13 +58,13 @@ def test_every_verbs_example_is_a_valid_line(name: str, command: Any) -> None:
 
 @pytest.mark.parametrize(("title", "kind"), [(title, kind) for title, _, kind in configuration_sections()])
 def test_every_configuration_key_is_documented(title: str, kind: type[Config]) -> None:
-    documented = list(configuration.keys(kind))
+    documented = list(reference.keys(kind))
     assert documented, title
     assert not [key for key, _, meaning in documented if not meaning]
 
 
 def test_configuration_page_shows_the_defaults_in_force() -> None:
-    defaults = {key: default for key, default, _ in configuration.keys(TrainConfig)}
+    defaults = {key: default for key, default, _ in reference.keys(TrainConfig)}
     assert defaults["data.split"] == "required"
     assert defaults["optimiser.lr"] == "`0.03`"
     assert (defaults["augmentation.weak.draws"], defaults["augmentation.strong.draws"]) == ("`0`", "`2`")

@@ -14,7 +14,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from heart2heart.cli import configuration, reference
+from heart2heart.cli import reference
 from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.status import CODES, FLAGS
@@ -103,8 +103,8 @@ def api_pages() -> Iterator[tuple[str, str]]:
 def write(docs: Path) -> list[Path]:
     """Write every generated page below `docs/reference` and return their paths."""
     pages = {
-        "cli.md": reference.render(),
-        "configuration.md": configuration.render(),
+        "cli.md": reference.render_commands(),
+        "configuration.md": reference.render_configuration(),
         "status-codes.md": status_codes(),
         "metrics-fields.md": metrics_fields(),
         **{f"api/{name}": text for name, text in api_pages()},

@@ -2,8 +2,8 @@
 
 `PANELS` groups the verbs by their users. The options `--version`, `--verbose` and `--quiet` come before the verb.
 
-Exit codes: 0 done, 1 a fault of ours, 2 something for the user to mend, 130 stopped by the user. Nothing heavy is
-imported here, so `heart2heart --help` answers at once.
+Exit codes: 0 done, 1 a fault of heart2heart, 2 an error that the user can fix, 130 stopped by the user. Nothing heavy
+is imported here, so `heart2heart --help` is fast.
 """
 
 from __future__ import annotations
@@ -18,20 +18,7 @@ import typer
 import typer.main
 from typer.models import CommandInfo, TyperInfo
 
-from heart2heart.cli import (
-    comparison,
-    configs,
-    curate,
-    data,
-    deidentify,
-    demo,
-    labels,
-    pacs,
-    queue,
-    source,
-    splits,
-    training,
-)
+from heart2heart.cli import data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.progress import Verbosity, detail, set_verbosity
 
@@ -49,7 +36,7 @@ PANELS = {
 """Panel of `--help` -> its verbs, in the order shown."""
 
 VERSIONS_SHOWN = ("torch", "monai", "pydicom", "SimpleITK", "albumentations", "numpy", "pyarrow")
-"""Libraries whose versions `--verbose` tells: those that can change a result."""
+"""Libraries whose versions `--verbose` prints: those that can change a result."""
 
 app = typer.Typer(
     name="heart2heart",
@@ -59,20 +46,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data.register(app)
-source.register(app)
-splits.register(app)
-training.register(app)
-comparison.register(app)
-comparison.register_compare(app)
-training.register_sweep(app)
-pacs.register(app)
-deidentify.register(app)
-curate.register(app)
-queue.register(app)
-labels.register(app)
-demo.register(app)
-configs.register(app)
+for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, hospital):
+    module.register(app)
 
 
 def _assign_panels() -> None:
@@ -105,13 +80,13 @@ def _options(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Write what is being done, with versions and times; no identities.")
+        bool, typer.Option("--verbose", "-v", help="Print each stage with versions and times; no identities.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write results and errors only, no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only, no progress.")] = False,
 ) -> None:
     del version
     if verbose and quiet:
-        raise ConfigError("--verbose and --quiet exclude each other", remedy="Give one of them")
+        raise ConfigError("--verbose and --quiet exclude each other", remedy="Give only one of them")
     set_verbosity(Verbosity.VERBOSE if verbose else Verbosity.QUIET if quiet else Verbosity.NORMAL)
     if verbose:
         detail(f"heart2heart {context.invoked_subcommand}: {_versions()}")
@@ -135,7 +110,7 @@ def main() -> None:
     """Run the command line and end with the documented exit code."""
     sys.excepthook = _internal_error
     yield_cores()
-    # Not `app()`: Typer would put its own hook, which prints the trace, in the place of ours.
+    # Not `app()`: Typer would replace this hook with its own, which prints the trace.
     command = typer.main.get_command(app)
     try:
         command()
@@ -144,24 +119,24 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == STOPPED:
-            print("stopped; run the same command again to go on", file=sys.stderr)
+            print("stopped; run the same command again to continue", file=sys.stderr)
         raise
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is wrong, and nothing more can be printed.
+        # The reader of the output has closed the pipe (`| head`): no error, and nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def yield_cores() -> None:
-    """Let idle threads of a computation sleep soon instead of spinning; call before torch is imported.
+    """Make idle OpenMP threads sleep early instead of spinning; call before torch is imported.
 
-    GNU OpenMP spins for long by default, which on a machine with other work to do slows each step several times; a
-    short spin costs nothing measurable on an idle one.
+    By default, GNU OpenMP spins for a long time. On a busy machine that makes each step several times slower; a short
+    spin has no measurable cost on an idle machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def _internal_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Report a fault of ours by kind and place; its message could carry a patient's identity, so it is not printed."""
+    """Report an internal error by type and line; its message is not printed, since it could identify a patient."""
     if os.environ.get("HEART2HEART_DEBUG") == "1":
         sys.__excepthook__(kind, error, trace)
         return

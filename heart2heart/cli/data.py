@@ -1,4 +1,4 @@
-"""Verbs up to labeled frames: simulate, ingest, store."""
+"""Verbs of data: simulate, ingest, store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; give it once for each store.")]
+StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; repeatable.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
 
 store = typer.Typer(help="List, count, check and query a frame store.", no_args_is_help=True)
@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder for the hospitals; made if missing.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the hospitals; created if missing.")],
     scale: Annotated[float, typer.Option(min=0.05, max=20, help="Number of patients, relative to the demo's.")] = 1.0,
     seed: Annotated[
-        int, typer.Option(help="The same seed gives the same files; pixels depend on the kind of processor.")
+        int, typer.Option(help="Random seed; files are repeatable, and pixels are on one kind of processor.")
     ] = 7,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
@@ -44,16 +44,16 @@ def simulate(
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
     site: Annotated[str, typer.Option(help="Name of the hospital, as it may appear in a report.")],
-    store: Annotated[Path, typer.Option(help="Frame store; made on first use.")],
+    store: Annotated[Path, typer.Option(help="Frame store; created on first use.")],
     key: Annotated[
-        Path | None, typer.Option(help="Key of the pseudonyms, made on first use (mode 0600). Default: STORE.key")
+        Path | None, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600). Default: STORE.key")
     ] = None,
     geometry: Annotated[str, typer.Option(help="tmed2 or centred.")] = "tmed2",
     size: Annotated[int, typer.Option(help="Side of the square frames, pixels.")] = 112,
     frames: Annotated[str, typer.Option(help="Frames to keep: all, every:N, even:K or ed_es:K.")] = "all",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Annotated[
-        str | None, typer.Option(help="Dask scheduler, address or scheduler file; its workers take the place of ours.")
+        str | None, typer.Option(help="Dask scheduler (address or scheduler file); its workers replace the processes.")
     ] = None,
     file_seconds: Annotated[
         float, typer.Option(help="Seconds that one file may take; then it is failed:timeout.")
@@ -62,7 +62,7 @@ def ingest(
         str, typer.Option(help="Memory that one file may take, in MiB, GiB, MB or GB; beyond it is failed:memory.")
     ] = "2048MiB",
     report: Annotated[
-        Path | None, typer.Option(help="HTML page about all that is in the store. Default: STORE/ingest_report.html")
+        Path | None, typer.Option(help="HTML page about the content of the store. Default: STORE/ingest_report.html")
     ] = None,
 ) -> None:
     """De-identify echo DICOM and turn it into frames; every file ends with one status.
@@ -100,7 +100,7 @@ def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame
 
 @store.command("verify")
 def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")]) -> None:
-    """Re-hash every shard; exit code 2 and a line for each fault if anything differs.
+    """Re-hash every shard; if anything differs, print a line for each fault and exit with code 2.
 
     Example: heart2heart store verify store
     """
@@ -116,7 +116,7 @@ def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
 
 @store.command("digest")
 def store_digest(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")]) -> None:
-    """Print one hash over all clips, frames and pixels, whatever the order of the shards.
+    """Print one hash of all clips, frames and pixels; the order of the shards does not change it.
 
     Example: heart2heart store digest store
     """
@@ -130,22 +130,22 @@ def store_sql(
     root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")],
     query: Annotated[str, typer.Argument(help="DuckDB SQL over the tables clips and frames.")],
 ) -> None:
-    """Answer one SQL query.
+    """Run one SQL query and print its rows.
 
     Example: heart2heart store sql store "SELECT mode, count(*) FROM clips GROUP BY mode"
     """
     from heart2heart.api.stores import open_store
     from heart2heart.cli.output import text_table
 
-    answer = open_store(root).sql(query)
-    print(text_table(answer.column_names, [tuple(row.values()) for row in answer.to_pylist()]))
+    table = open_store(root).sql(query)
+    print(text_table(table.column_names, [tuple(row.values()) for row in table.to_pylist()]))
 
 
 @store.command("ledger")
 def store_ledger(
     root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")],
-    find: Annotated[list[Path] | None, typer.Option(help="Folders in which to find the files of --code.")] = None,
-    code: Annotated[list[str] | None, typer.Option(help="Status code, e.g. failed:truncated.")] = None,
+    find: Annotated[list[Path] | None, typer.Option(help="Folders to search for the files of --code.")] = None,
+    code: Annotated[list[str] | None, typer.Option(help="Status code, such as failed:truncated; repeatable.")] = None,
     key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
 ) -> None:
     """Count files by status; with --find and --code, print which files have that status (paths may identify patients).

@@ -33,12 +33,14 @@ def labels_import(
         ),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
-    vocabulary: Annotated[str, typer.Option(help="Whose words for the views the file uses.")] = "heart2heart",
-    skip_unknown: Annotated[bool, typer.Option(help="Count labels of clips not in the store, do not refuse.")] = False,
-    raters: Annotated[Path | None, typer.Option(help="File of raters; labels of anybody else are refused.")] = None,
+    vocabulary: Annotated[str, typer.Option(help="Vocabulary of the views in the file.")] = "heart2heart",
+    skip_unknown: Annotated[
+        bool, typer.Option(help="Skip and count labels of clips that are not in the store.")
+    ] = False,
+    raters: Annotated[Path | None, typer.Option(help="File of raters; labels of others are refused.")] = None,
     taxonomy_map: MapOption = None,
 ) -> None:
-    """Append labels to the label store, all of a file or none: docs/labels.md lists the forms.
+    """Append the labels of a file to the label store, all or none; docs/labels.md lists the formats.
 
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
     """
@@ -61,12 +63,12 @@ def labels_export(
     form: Annotated[
         str | None, typer.Option("--format", help="csv, parquet, label_studio or sr. Default: by the name's end.")
     ] = None,
-    rule: Annotated[str | None, typer.Option(help="Write what this rule makes of the events. Default: all.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Write the labels by this rule. Default: every event.")] = None,
     store: Annotated[list[Path] | None, typer.Option("--store", help="For sr: frame store; repeatable.")] = None,
     dicom: Annotated[Path | None, typer.Option(help="For sr: folder of the original files.")] = None,
     key: Annotated[Path | None, typer.Option(help="For sr: key that the store was ingested with.")] = None,
 ) -> None:
-    """Write every label event, or with --rule the agreed labels, and a record of how they were made beside them.
+    """Write every label event, or with --rule the agreed labels, and a record of how they were made.
 
     With --format sr: DICOM structured reports for the hospital's own archive. THEY CARRY PATIENTS' NAMES AND UIDS.
 
@@ -101,7 +103,7 @@ def labels_agree(
     unsure: Annotated[str, typer.Option(help="Count `unsure` as missing, or as a word like a view.")] = "missing",
     unusable: Annotated[str, typer.Option(help="Count `unusable` as missing, or as a word like a view.")] = "word",
     replicates: Annotated[int, typer.Option(min=100, help="Resamples of patients.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
     by_view: Annotated[bool, typer.Option("--by-view", help="Print each view as well.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write all measures here (CSV or Parquet).")] = None,
 ) -> None:
@@ -124,11 +126,11 @@ def labels_agree(
 
 @labels.command("merge")
 def labels_merge(
-    out: Annotated[Path, typer.Argument(help="Label store to make.")],
+    out: Annotated[Path, typer.Argument(help="Label store to create.")],
     parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Label stores, or exports of their events.")],
     taxonomy_map: MapOption = None,
 ) -> None:
-    """Join label stores, or exports of their events, into a new book: nothing is lost, nothing is there twice.
+    """Merge label stores, or exports of their events, into a new label store; each event is kept once.
 
     Example: heart2heart labels merge all.db site_a.db site_b.csv
     """
@@ -137,7 +139,7 @@ def labels_merge(
     merged = merge_labels(parts, out, taxonomy_map=taxonomy_map)
     print(
         f"{len(merged.events)} events in {out}; {merged.shared} of them in more than one part, "
-        f"{merged.differing} told with different details"
+        f"{merged.differing} with different details"
     )
 
 
@@ -147,9 +149,9 @@ def labels_suspects(
     predictions: Annotated[list[Path], typer.Argument(metavar="PREDICTIONS...", help="predictions.parquet of splits.")],
     labels: LabelsOption,
     rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
-    most: Annotated[int | None, typer.Option(min=1, help="Write no more than the first so many.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Largest number of clips to write.")] = None,
     judge: Annotated[
-        str, typer.Option(help="confident_learning, or cleanlab: an extra of its own, under AGPL-3.0.")
+        str, typer.Option(help="confident_learning, or cleanlab (needs its own extra, under AGPL-3.0).")
     ] = "confident_learning",
 ) -> None:
     """Rank labels that a model contradicts on clips it did not train on, and queue them for another reading.

@@ -1,4 +1,4 @@
-"""What a verb prints: tables, and predictions of clips as a table, CSV or JSON."""
+"""Formats the output of verbs: tables, and predictions of clips as a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return an aligned table; columns whose cells are all numbers are set to the right.
+    """Return an aligned table; columns of numbers are aligned to the right.
 
     Args:
         header: Column titles.
@@ -40,9 +40,9 @@ def _format_cell(cell: object) -> str:
 
 
 def format_predictions(clips: Sequence[ClipPrediction], form: str) -> str:
-    """Return the predictions in one of the forms `table`, `csv`, `json`.
+    """Return the predictions in one of the formats `table`, `csv`, `json`.
 
-    The CSV has a row a clip (`frame` empty) followed by its frames; probabilities are in columns named by view.
+    The CSV has a row for each clip (`frame` empty) followed by its frames; probabilities are in columns named by view.
     """
     if form == "json":
         return json.dumps([clip.to_json() for clip in clips], indent=2)

@@ -1,4 +1,4 @@
-"""Verbs for public data sets: `heart2heart source NAME FOLDER --store STORE`, a verb a data set."""
+"""Verbs for public data sets: `heart2heart source NAME FOLDER --store STORE`, one verb for each data set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from heart2heart.api.datasets import dataset_catalogue
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the data set lies.")]
-StoreOption = Annotated[Path, typer.Option(help="Frame store; made on first use.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the data set.")]
+StoreOption = Annotated[Path, typer.Option(help="Frame store; created on first use.")]
 LabelsOption = Annotated[
     Path | None, typer.Option("--labels", help="Label store (SQLite) for its labels. Default: STORE.labels.db")
 ]
@@ -21,13 +21,13 @@ SizeOption = Annotated[int, typer.Option(help="Side of the square frames, pixels
 FramesOption = Annotated[str, typer.Option(help="Frames to keep of a sequence: all, every:N, even:K or ed_es:K.")]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 
-_MAX_REFUSED_SHOWN = 10  # refused files printed; the report in the store names all
+_MAX_REFUSED_SHOWN = 10  # refused files that are printed; the report in the store lists all
 
 
 class HelpByNameGroup(TyperGroup):
     """The verbs of `source`, with those of plugins.
 
-    It understands `--help NAME` as `NAME --help`. `ctx` is of a class that typer does not export.
+    It takes `--help NAME` as `NAME --help`. The class of `ctx` is one that typer does not export.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -41,7 +41,7 @@ class HelpByNameGroup(TyperGroup):
         return list(dict.fromkeys([*super().list_commands(ctx), *dataset_catalogue()]))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a verb; that of a plugin is made when it is asked for.
+        """Return a verb; the verb of a plugin is created on first use.
 
         Raises:
             PluginError: the plugin of this name cannot be used.
@@ -127,7 +127,7 @@ def camus(
     store: StoreOption,
     labels: LabelsOption = None,
     size: SizeOption = 112,
-    sequences: Annotated[bool, typer.Option("--sequences", help="Take the half sequences too.")] = False,
+    sequences: Annotated[bool, typer.Option("--sequences", help="Add the half sequences as well.")] = False,
     frames: FramesOption = "all",
     workers: WorkersOption = 2,
 ) -> None:
@@ -139,7 +139,7 @@ def mimic(
     folder: FolderArgument,
     store: StoreOption,
     key: Annotated[
-        Path | None, typer.Option(help="Key of the pseudonyms, made on first use (mode 0600). Default: STORE.key")
+        Path | None, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600). Default: STORE.key")
     ] = None,
     size: SizeOption = 112,
     frames: FramesOption = "all",

@@ -1,4 +1,4 @@
-"""Verbs that decide who trains and who tests: split, certify."""
+"""Verbs of splits: split, certify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verbs from a split to a report: train, sweep, evaluate, report, predict, export."""
+"""Verbs of training and of trained models: train, sweep, predict, export."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from heart2heart.cli.data import StoreOption
-
 
 class PredictionFormat(StrEnum):
-    """How predictions are printed."""
+    """Format of printed predictions."""
 
     TABLE = "table"
     CSV = "csv"
@@ -21,7 +19,7 @@ class PredictionFormat(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What a run can be exported to."""
+    """File format of an exported network."""
 
     PT2 = "pt2"
     ONNX = "onnx"
@@ -29,20 +27,20 @@ class ExportFormat(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
-    for verb in (train, evaluate, report, predict, export):
+    for verb in (train, sweep, predict, export):
         app.command(verb.__name__)(verb)
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file, or a packaged name as `heart2heart configs` lists them.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; a stopped run goes on.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a packaged name, listed by `heart2heart configs`.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; a stopped run continues.")],
     override: Annotated[list[str] | None, typer.Argument(help="Overrides such as optimiser.lr=0.03.")] = None,
     store: Annotated[list[Path] | None, typer.Option(help="Frame store; repeatable. Overrides data.stores.")] = None,
     split: Annotated[Path | None, typer.Option(help="Certified split. Overrides data.split.")] = None,
 ) -> None:
-    """Train a view classifier, or go on with a run that was stopped.
+    """Train a view classifier, or continue a stopped run.
 
-    Started by torchrun, several processes train one run together: torchrun --nproc-per-node 2 -m heart2heart train ...
+    With torchrun, several processes train one run: torchrun --nproc-per-node 2 -m heart2heart train ...
 
     Example: heart2heart train demo/labels_only --store store --split split --out runs/labels_only
     """
@@ -58,62 +56,13 @@ def train(
     print(f"{out}: {info.steps} steps in {info.seconds:.0f} s; weights of step {info.selected_step} ({info.selection})")
 
 
-def evaluate(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, all of one split.")],
-    store: StoreOption,
-    out: Annotated[Path, typer.Option(help="Folder for predictions.parquet and metrics.json.")],
-    split: Annotated[Path | None, typer.Option(help="The runs' split, if it has moved.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label store, for the names of the raters.")] = None,
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
-    probes: Annotated[
-        bool, typer.Option("--probes", help="Predict altered frames too: the scan blacked out, backgrounds swapped.")
-    ] = False,
-) -> None:
-    """Predict every labeled test frame and score each hospital with patient-cluster intervals.
-
-    Example: heart2heart evaluate runs/labels_only runs/fixmatch --store store --out evaluation
-    """
-    from heart2heart.api.evaluation import evaluate, summary_table
-    from heart2heart.progress import progress_bar
-
-    with progress_bar("evaluate", 100) as progress:
-        metrics = evaluate(
-            runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
-            progress=progress,
-        )  # fmt: skip
-    print(summary_table(metrics))
-    print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")
-
-
-def report(
-    predictions: Annotated[Path, typer.Argument(help="predictions.parquet of an evaluation.")],
-    out: Annotated[Path, typer.Option(help="HTML file to write; the model card and checklists go beside it.")] = Path(
-        "report.html"
-    ),
-    folds: Annotated[Path | None, typer.Option(help="folds.json of several splits, shown as well.")] = None,
-    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
-) -> None:
-    """Write the cross-hospital report, recomputed from the predictions alone.
-
-    Example: heart2heart report evaluation/predictions.parquet --out report.html
-    """
-    from heart2heart.api.evaluation import report
-
-    page = report(predictions, out, folds=folds, replicates=replicates, seed=seed, bca=bca)
-    print(f"{page.table}\n{page.path}")
-
-
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     files: Annotated[list[Path], typer.Argument(help="DICOM clips.")],
     output: Annotated[PredictionFormat, typer.Option("--format", help="table, csv or json.")] = PredictionFormat.TABLE,
     frames: Annotated[str, typer.Option(help="Frames to read: all, every:N, even:K or ed_es:K.")] = "all",
 ) -> None:
-    """Name the view of DICOM clips, with probabilities per clip and per frame.
+    """Classify the view of DICOM clips, with probabilities per clip and per frame.
 
     Example: heart2heart predict runs/fixmatch clip.dcm --format json
     """
@@ -128,7 +77,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for the exported files.")],
     form: Annotated[list[ExportFormat] | None, typer.Option("--format", help="pt2 or onnx; repeatable.")] = None,
 ) -> None:
-    """Export a trained network and check it against the run's own outputs.
+    """Export a trained network, and check the export against the outputs of the run.
 
     Example: heart2heart export runs/fixmatch --out exported --format pt2
     """
@@ -138,22 +87,17 @@ def export(
         print(path)
 
 
-def register_sweep(app: typer.Typer) -> None:
-    """Add this module's verb to `app`."""
-    app.command("sweep")(sweep)
-
-
 def sweep(
-    config: Annotated[Path, typer.Argument(help="YAML file, or packaged name, that every run shares.")],
-    out: Annotated[Path, typer.Option(help="Folder of the sweep; a stopped sweep goes on.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a packaged name, shared by every run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the sweep; a stopped sweep continues.")],
     grid: Annotated[list[str], typer.Option(help="Key and its values, such as optimiser.lr=0.01,0.03; repeatable.")],
     override: Annotated[list[str] | None, typer.Argument(help="Overrides such as steps=2000.")] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds that each point of the grid is trained with.")] = "0",
-    keep: Annotated[int, typer.Option(min=2, help="One point in so many goes on from a rung to the next.")] = 3,
+    seeds: Annotated[str, typer.Option(help="Seeds of each point of the grid, such as 0,1,2.")] = "0",
+    keep: Annotated[int, typer.Option(min=2, help="Of this many points, one continues from a rung to the next.")] = 3,
     store: Annotated[list[Path] | None, typer.Option(help="Frame store; repeatable. Overrides data.stores.")] = None,
     split: Annotated[Path | None, typer.Option(help="Certified split. Overrides data.split.")] = None,
 ) -> None:
-    """Tune by successive halving over a grid and seeds, selecting on source validation frames alone.
+    """Tune by successive halving over a grid and seeds; only source validation frames select.
 
     Example: heart2heart sweep demo/labels_only --grid optimiser.lr=0.01,0.03 --seeds 0,1 --out sweeps/lr
     """

@@ -53,7 +53,7 @@ def test_stopped_by_the_user_is_exit_code_130() -> None:
         "c.main()"
     )
     done = _run("store", "digest", "x", code=code)
-    assert (done.returncode, done.stderr) == (130, "stopped; run the same command again to go on\n")
+    assert (done.returncode, done.stderr) == (130, "stopped; run the same command again to continue\n")
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
     _run("export", tmp_path / "events.csv", "--labels", book)
     merged = _run("merge", tmp_path / "all.db", book, tmp_path / "events.csv")
     assert merged.startswith("4 events in ")
-    assert "4 of them in more than one part, 0 told with different details" in merged
+    assert "4 of them in more than one part, 0 with different details" in merged
     measured = ("--labels", tmp_path / "all.db", "--store", store, "--by-view", "--replicates", "100")
     shown = _run("agree", *measured, "--out", tmp_path / "a.parquet")
     assert "krippendorff  all       all" in shown

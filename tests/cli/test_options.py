@@ -57,7 +57,7 @@ def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
         [EXECUTABLE, "-v", "-q", "store", "digest", store.root], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: --verbose and --quiet exclude each other. Give one of them\n"
+    assert done.stderr == "error: --verbose and --quiet exclude each other. Give only one of them\n"
 
 
 def test_every_verb_is_in_one_panel_of_the_help() -> None:

@@ -24,7 +24,7 @@ def test_from_a_pacs_to_the_same_store(orthanc: Orthanc, tmp_path: Path) -> None
     query = tmp_path / "query.yaml"
     query.write_text("match: {PatientID: TEST-*}\n")
     done = _run("pull", orthanc.url, str(landing), "--query", str(query), "--key", str(tmp_path / "k"))
-    assert (done.returncode, done.stdout) == (0, "6 instances found: 6 fetched, 0 here before, 0 refused\n")
+    assert (done.returncode, done.stdout) == (0, "6 instances found: 6 fetched, 0 present before, 0 refused\n")
     assert done.stderr == ""
     settings, digests = IngestSettings(size=32), []
     for index, folder in enumerate((landing, clips)):

@@ -135,6 +135,6 @@ def test_killed_half_way_and_resumed(orthanc: Orthanc, tmp_path: Path) -> None:
     assert len(list(landing.glob(".*.tmp"))) == 1
     again = (sys.executable, "-c", "from heart2heart.cli import main; main()", *line[3:])
     done = subprocess.run(again, env=os.environ | known, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == f"6 instances found: {6 - len(whole)} fetched, {len(whole)} here before, 0 refused\n"
+    assert done.stdout == f"6 instances found: {6 - len(whole)} fetched, {len(whole)} present before, 0 refused\n"
     assert {path: path.stat().st_mtime_ns for path in whole} == whole
     assert hashes(landing) == hashes(orthanc.files[0].parent)

@@ -1,7 +1,9 @@
-"""`heart2heart store` as a user meets it: SQL that reads the store and nothing else, and a check of every shard."""
+"""The verbs of data: limits of `ingest`; `store sql`, which reads the store and nothing else; `store verify`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,37 @@ from typer.testing import CliRunner
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, StoreError
 from heart2heart.testing.stores import random_store
+from tests.dicom.build import speckle_frames, write
+
+CLI = (sys.executable, "-c", "from heart2heart.cli import main; main()", "ingest")
+
+
+def _ingest(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    line = (*CLI, str(home / "in"), "--site", "a", "--store", str(home / "store"), "--workers", "1", *options)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_ingest_takes_the_limits_of_one_file(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "clip", speckle_frames(4))
+    short = _ingest(tmp_path, "--file-seconds", "0.001")
+    assert short.returncode == 2
+    assert "failed:timeout" in short.stdout
+    done = _ingest(tmp_path, "--file-memory", "512MiB")
+    assert done.returncode == 0, done.stderr
+    assert "accepted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [(("--file-memory", "2"), "2048MiB"), (("--file-memory", "1MiB"), "64"), (("--file-seconds", "0"), "seconds")],
+)
+def test_ingest_refuses_impossible_limits_in_one_line(tmp_path: Path, option: tuple[str, str], message: str) -> None:
+    write(tmp_path / "in" / "clip", speckle_frames(2))
+    done = _ingest(tmp_path, *option)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +69,7 @@ from heart2heart.testing.stores import random_store
         "PRAGMA temp_directory = '{out}'",
     ],
 )
-def test_bad_sql_and_sql_that_would_reach_files(tmp_path: Path, query: str) -> None:
+def test_store_sql_refuses_bad_queries_and_files(tmp_path: Path, query: str) -> None:
     store = random_store(tmp_path / "store", patients=2)
     secret, out = tmp_path / "secret.csv", tmp_path / "out"
     secret.write_text("name\nsecret\n")
@@ -50,7 +83,7 @@ def test_bad_sql_and_sql_that_would_reach_files(tmp_path: Path, query: str) -> N
     assert store.open(store.root).digest() == before
 
 
-def test_verify_reads_every_shard_and_names_the_damaged(tmp_path: Path) -> None:
+def test_store_verify_reads_every_shard_and_names_the_damaged(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     whole = CliRunner().invoke(app, ["store", "verify", str(store.root)])
     assert (whole.exit_code, "every shard matches" in whole.stdout) == (0, True)

@@ -1,0 +1,109 @@
+"""Verbs of evaluation and reporting: evaluate, report, folds, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from heart2heart.cli.data import StoreOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs to `app`."""
+    for verb in (evaluate, report, folds, compare):
+        app.command(verb.__name__)(verb)
+
+
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, all of one split.")],
+    store: StoreOption,
+    out: Annotated[Path, typer.Option(help="Folder for predictions.parquet and metrics.json.")],
+    split: Annotated[Path | None, typer.Option(help="The runs' split, if it has moved.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label store, for the names of the raters.")] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+    probes: Annotated[
+        bool, typer.Option("--probes", help="Predict altered frames too: the scan blacked out, backgrounds swapped.")
+    ] = False,
+) -> None:
+    """Predict every labeled test frame, and score each hospital with intervals over patients.
+
+    Example: heart2heart evaluate runs/labels_only runs/fixmatch --store store --out evaluation
+    """
+    from heart2heart.api.evaluation import evaluate, summary_table
+    from heart2heart.progress import progress_bar
+
+    with progress_bar("evaluate", 100) as progress:
+        metrics = evaluate(
+            runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
+            progress=progress,
+        )  # fmt: skip
+    print(summary_table(metrics))
+    print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")
+
+
+def report(
+    predictions: Annotated[Path, typer.Argument(help="predictions.parquet of an evaluation.")],
+    out: Annotated[
+        Path, typer.Option(help="HTML file to write; the model card and the checklists are written beside it.")
+    ] = Path("report.html"),
+    folds: Annotated[Path | None, typer.Option(help="folds.json of several splits, shown as well.")] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+) -> None:
+    """Write the cross-hospital report; every number is recomputed from the predictions.
+
+    Example: heart2heart report evaluation/predictions.parquet --out report.html
+    """
+    from heart2heart.api.evaluation import report
+
+    page = report(predictions, out, folds=folds, replicates=replicates, seed=seed, bca=bca)
+    print(f"{page.table}\n{page.path}")
+
+
+def folds(
+    predictions: Annotated[list[Path], typer.Argument(help="predictions.parquet of each split.")],
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("folds.json"),
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+) -> None:
+    """Summarise and compare methods over several splits: folds, or each hospital left out in turn.
+
+    Example: heart2heart folds fold0/predictions.parquet fold1/predictions.parquet --out folds.json
+    """
+    from heart2heart.api import evaluate_splits
+    from heart2heart.cli.output import text_table
+
+    metrics = evaluate_splits(predictions, out, replicates=replicates, seed=seed, bca=bca)
+    rows = []
+    for method in metrics.methods:
+        for site in method.sites:
+            value, part = site.balanced_accuracy, "held out" if site.held_out else "source"
+            ends = ["" if end is None else round(end, 4) for end in (value.value, value.low, value.high)]
+            rows.append((site.site, part, method.method, len(site.by_fold), value.clusters, *ends))
+    if metrics.synthetic:
+        print("SYNTHETIC data: simulated pictures, not patients")
+    head = ("hospital", "part", "method", "splits", f"{metrics.unit}s", "balanced accuracy", "low", "high")
+    print(text_table(head, sorted(rows)))
+    print(out)
+
+
+def compare(
+    folds: Annotated[Path, typer.Argument(help="folds.json, written by `heart2heart folds`.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("comparison.html"),
+) -> None:
+    """Write the report that compares several methods across hospitals, with intervals, from folds.json.
+
+    Example: heart2heart compare folds.json --out comparison.html
+    """
+    from heart2heart.api import compare
+
+    page = compare(folds, out)
+    if page.synthetic:
+        print("SYNTHETIC data: simulated pictures, not patients")
+    print(f"{page.summary}\n{page.path}")

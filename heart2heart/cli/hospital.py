@@ -1,0 +1,134 @@
+"""Verbs between the hospital and the outside: pull, receive, deidentify, verify-deid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpoolArgument = Annotated[
+    Path, typer.Argument(help="Folder for the files (mode 0700), outside any store; created if missing.")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option(help="Key of the file names, created on first use (mode 0600). Default: SPOOL.key")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs to `app`."""
+    app.command("pull")(pull)
+    app.command("receive")(receive)
+    app.command("deidentify")(deidentify)
+    app.command("verify-deid")(verify_deid)
+
+
+def pull(
+    url: Annotated[str, typer.Argument(help="Base address of the DICOMweb service.")],
+    spool: SpoolArgument,
+    query: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of the query; put patient identifiers there, not on the command line."),
+    ] = None,
+    dates: Annotated[str | None, typer.Option(help="Study dates, YYYYMMDD-YYYYMMDD.")] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(help="YAML file (mode 0600) with user and password, or token. Default: HEART2HEART_DICOMWEB_*"),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="Certificate authority (PEM) of the server.")] = None,
+    allow_http: Annotated[bool, typer.Option("--allow-http", help="Permit http to another machine.")] = False,
+    key: KeyOption = None,
+) -> None:
+    """Fetch ultrasound from a PACS by DICOMweb into a folder; the same command continues a stopped one.
+
+    Example: heart2heart pull https://pacs.example/dicom-web spool --dates 20240101-20240331
+    """
+    from heart2heart.api.hospital import retrieve
+    from heart2heart.progress import progress_bar
+
+    result = retrieve(
+        url, spool, query=query, dates=dates, credentials=credentials, ca=ca, allow_http=allow_http, key=key,
+        stage=progress_bar,
+    )  # fmt: skip
+    done = result.summary
+    counts = f"{done.fetched} fetched, {done.present} present before, {done.refused} refused"
+    print(f"{result.instances} instances found: {counts}")
+    result.require_whole()
+
+
+def receive(
+    spool: SpoolArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = 11112,
+    bind: Annotated[str, typer.Option(help="Address to listen at; beyond loopback, give --allow.")] = "127.0.0.1",
+    ae_title: Annotated[str, typer.Option(help="AE title that callers must use.")] = "HEART2HEART",
+    allow: Annotated[list[str] | None, typer.Option(help="AE title that may send; repeatable.")] = None,
+    key: KeyOption = None,
+) -> None:
+    """Receive DICOM by C-STORE into a folder until SIGTERM or Ctrl-C; acknowledge only what is on disk.
+
+    Example: heart2heart receive spool --bind 0.0.0.0 --allow PACS1
+    """
+    import sys
+
+    from heart2heart.api import ReceiveSettings
+    from heart2heart.api.hospital import receive as serve
+
+    def ready(settings: ReceiveSettings, address: str, port: int) -> None:
+        print(f"{settings.ae_title} listens at {address}:{port}", file=sys.stderr, flush=True)
+
+    done = serve(spool, port=port, bind=bind, ae_title=ae_title, allow=allow or (), key=key, ready=ready)
+    print(
+        f"{done.stored} instances stored, {done.again} sent again, {done.failed} not stored; "
+        f"{done.refused} callers refused"
+    )
+
+
+def deidentify(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    out: Annotated[Path, typer.Option(help="Folder for the clean copies; created if missing.")],
+    key: Annotated[Path, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600), outside --out.")],
+    site: Annotated[str, typer.Option(help="Name of the hospital; patient identifiers belong to it.")],
+    text: Annotated[str, typer.Option(help="Text inside the scan: blank it, or refuse the file.")] = "blank",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Write clean DICOM for sharing: a new header from an allow-list, and black pixels outside the scan.
+
+    Example: heart2heart deidentify /archive/2024 --out clean --key tufts.key --site tufts
+    """
+    from heart2heart.api.hospital import deidentify_files
+    from heart2heart.cli.output import text_table
+    from heart2heart.progress import progress_bar
+
+    result = deidentify_files(paths, out=out, key=key, site=site, text=text, workers=workers, stage=progress_bar)
+    print(text_table(("status", "files", "meaning"), result.rows))
+    print(f"{result.copies} clean copies in {out}")
+    result.require_copies()
+
+
+def verify_deid(
+    outputs: Annotated[list[Path], typer.Argument(help="Stores, label stores, runs, reports, logs, clean DICOM.")],
+    planted: Annotated[Path | None, typer.Option(help="CSV of identities to look for: kind, value.")] = None,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="The original DICOM; identities in its headers are searched for.")
+    ] = None,
+    ocr: Annotated[bool, typer.Option("--ocr", help="Read the margins of DICOM files with tesseract.")] = False,
+) -> None:
+    """Search every byte for identities; if any is found, print where (never the identity) and exit with code 2.
+
+    Example: heart2heart verify-deid stores/A labels.db --archive /archive/2024
+    """
+    from heart2heart.api.hospital import verify_deidentification
+    from heart2heart.cli.output import text_table
+    from heart2heart.progress import progress_bar
+
+    verification = verify_deidentification(outputs, planted=planted, archive=archive or (), ocr=ocr, stage=progress_bar)
+    result = verification.result
+    print(f"{result.files} files, {result.size / 1e6:.1f} MB searched for {verification.identities} identities")
+    print("done: " + "; ".join(result.checks_made))
+    if result.checks_skipped:
+        print("not done: " + "; ".join(result.checks_skipped))
+    if result.findings:
+        rows = [(finding.file, finding.location, finding.kind, finding.count) for finding in result.findings]
+        print(text_table(("file", "location", "identity", "times"), rows))
+    verification.require_clean()
+    print("clean: no identity was found")
