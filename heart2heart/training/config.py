@@ -111,8 +111,10 @@ class BatchConfig(Config):
 class AugmentationConfig(Config):
     """How frames are augmented."""
 
+    labeled: Policy | None = None
+    """The view of labeled frames; null is the weak one."""
     weak: Policy = WEAK
-    """The weak view: of labeled frames, of guesses, of mixing."""
+    """The weak view: of guesses, of mixing, and of labeled frames without a policy of their own."""
     strong: Policy = STRONG
     """The strong view."""
     driver: Literal["batched", "albumentations"] = "batched"

@@ -25,7 +25,9 @@ from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.losses import labeled_criterion
 from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_labels
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
+from heart2heart.training.networks.encoder import freeze_encoder, network_head, set_encoder_to_evaluation
 from heart2heart.training.optimiser import (
+    LR_FACTOR,
     Ema,
     assign_gradient,
     build_optimiser,
@@ -43,7 +45,7 @@ class AugmentedBatch:
     Frames are float32 `(n, channels, size, size)` from -1 to 1.
 
     Attributes:
-        labeled: Weak view of the labeled frames, `(b, channels, size, size)`.
+        labeled: The labeled frames' view (`augmentation.labeled`), `(b, channels, size, size)`.
         targets: One-hot targets, float32 `(b, classes)`.
         unlabeled: The views that the algorithm names, each `(u, channels, size, size)`.
         pool_index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
@@ -113,9 +115,13 @@ class Trainer:
         compiled = compiled and group.size == 1
         self.network = synchronise_batch_norm(network, group).train()
         self.model = Forward(self.network, config.precision, compiled=compiled).train()
-        self.parameters = list(network.parameters())
+        head = network_head(config.network, self.network)
+        if config.network.freeze == "encoder":
+            freeze_encoder(self.network, head)
+            set_encoder_to_evaluation(self.network, head)
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.device = self.parameters[0].device
-        self.optimiser = build_optimiser(network, config.optimiser)
+        self.optimiser = build_optimiser(network, config.optimiser, head=head, encoder_lr=config.network.encoder_lr)
         self.ema = Ema(network, config.ema)
         self.ema_model = Forward(self.ema.network, config.precision, compiled=compiled).eval()
         self.extra = None if config.augmentation.extra is None else ExtraPipeline(config.augmentation.extra)
@@ -182,7 +188,7 @@ class Trainer:
     def _update(self, gradient: Tensor, lr: float) -> None:
         assign_gradient(self.parameters, gradient)
         for parameter_group in self.optimiser.param_groups:
-            parameter_group["lr"] = lr
+            parameter_group["lr"] = lr * parameter_group.get(LR_FACTOR, 1.0)
         self.optimiser.step()
         self.ema.update()
 
@@ -199,14 +205,15 @@ class Trainer:
             generator: Random stream of the augmentation, on the frames' device.
         """
         settings = self.config.augmentation
+        policies = {"labeled": settings.labeled or settings.weak, "weak": settings.weak, "strong": settings.strong}
 
         def view(name: str, pixels: Tensor) -> Tensor:
-            policy = settings.weak if name == "weak" else settings.strong
+            policy = policies[name]
             total = len(pixels) * self.group.size
             rows = self.group.rows(total)
             return augment(policy, pixels, generator, driver=settings.driver, total=total, rows=rows, extra=self.extra)
 
-        labeled_view = view("weak", labeled)
+        labeled_view = view("labeled", labeled)
         views = tuple(view(name, unlabeled) for name in self.algorithm.views)
         mixing_views: list[Tensor] = []
         if self.config.fix_a_step.mixing:

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from heart2heart.training.augment.acoustic_batched import acoustic_curve, scan, surround
+from heart2heart.training.augment.acoustic_geometry import ScanPositions, acoustic_maps, scan_positions
+from heart2heart.training.augment.acoustic_sector import inside_sector
 from heart2heart.training.augment.policy import (
     GEOMETRIC_OPERATIONS,
     GREY_LEVEL_OPERATIONS,
@@ -91,18 +94,19 @@ def histogram(levels: Tensor) -> Tensor:
     return counts.scatter_add_(1, levels, torch.ones((), device=levels.device).expand_as(levels))
 
 
-def compose_curves(counts: Tensor, operations: Tensor, values: Tensor) -> Tensor:
+def compose_curves(counts: Tensor, operations: Tensor, values: Tensor, start: Tensor | None = None) -> Tensor:
     """Compose the drawn tone operations.
 
     Args:
         counts: float32 `(n, 256)`, the histogram of each frame.
         operations: int64 `(n, draws)`, places in `policy.NAMES`; others than tone operations change nothing.
         values: float32 `(n, draws)`.
+        start: float32 `(n, 256)`, the curve that comes before them; None is no change.
 
     Returns:
         float32 `(n, 256)`: the new grey level, a whole number in 0..255, of each old one.
     """
-    curve = torch.arange(256.0, device=counts.device).expand_as(counts)
+    curve = torch.arange(256.0, device=counts.device).expand_as(counts) if start is None else start
     for slot in range(operations.shape[1]):
         operation, value = operations[:, slot, None], values[:, slot, None]
         changed = curve
@@ -175,32 +179,61 @@ def apply_batched(policy: Policy, pixels: Tensor, parameters: AugmentationParame
     Returns:
         float32 `(n, size, size)`, grey levels 0 to 255.
     """
-    levels = _warp(policy, pixels.float(), parameters)
+    acoustic, settings = parameters.acoustic, policy.acoustic
+    levels, positions = _warp(policy, pixels.float(), parameters)
+    inside = start = None
+    if acoustic is not None and settings is not None and positions is not None:
+        if settings.draws_any("haze", "background", "overlay"):
+            inside = inside_sector(levels)
+        levels = scan(settings, levels, acoustic, positions, inside)
     if policy.draws_any(frozenset({"sharpness"})):
         levels = _sharpen(levels, parameters)
-    if policy.draws_any(GREY_LEVEL_OPERATIONS):
+    drawn = policy.draws_any(GREY_LEVEL_OPERATIONS)
+    if acoustic is not None or drawn:
         index = levels.round().long().flatten(1)
-        curve = compose_curves(histogram(index), parameters.operations, parameters.values)
+        if acoustic is not None:
+            start = acoustic_curve(index.view_as(levels), acoustic)
+        curve = start
+        if drawn or curve is None:
+            curve = compose_curves(histogram(index), parameters.operations, parameters.values, start)
         levels = curve.gather(1, index).view_as(levels)
+    if acoustic is not None and settings is not None and inside is not None:
+        levels = surround(settings, levels, acoustic, inside)
     return _cut(policy, levels, parameters) if policy.cutout else levels
 
 
-def _warp(policy: Policy, levels: Tensor, parameters: AugmentationParameters) -> Tensor:
+def _warp(policy: Policy, levels: Tensor, parameters: AugmentationParameters) -> tuple[Tensor, ScanPositions | None]:
+    """Return the warped frames, and where their pixels lie in the scan if the acoustic policy needs it."""
     size = levels.shape[-1]
     half = (size - 1) / 2
     maps = crop_maps(parameters)
-    inside = None
-    if policy.draws_any(GEOMETRIC_OPERATIONS):
-        drawn = operation_maps(parameters, size)
+    inside = positions = None
+    drawn = operation_maps(parameters, size) if policy.draws_any(GEOMETRIC_OPERATIONS) else None
+    if parameters.acoustic is not None:
+        acoustic = acoustic_maps(parameters.acoustic, size)
+        maps = maps @ (acoustic if drawn is None else acoustic @ drawn)
+        positions = scan_positions(maps, parameters.acoustic, size)
+        inside = _inside_crop(positions.grid, parameters, size)
+        grid = positions.grid / half
+    elif drawn is not None:
         inside = (map_pixels(drawn, size).abs() <= size / 2).all(-1)
-        maps = maps @ drawn
+        grid = map_pixels(maps @ drawn, size) / half
+    else:
+        grid = map_pixels(maps, size) / half
     # Reflection about the centres of the border pixels is what reflect-padding does; what a drawn operation pulls in
     # from outside the cropped frame is black.
-    grid = map_pixels(maps, size) / half
     warped = functional.grid_sample(
         levels[:, None], grid, mode="bilinear", padding_mode="reflection", align_corners=True
     )[:, 0]
-    return warped if inside is None else warped * inside
+    return warped if inside is None else warped * inside, positions
+
+
+def _inside_crop(grid: Tensor, parameters: AugmentationParameters, size: int) -> Tensor:
+    """Return which positions in the source frame, x and y from the middle, lie in the cropped frame."""
+    shift_x, shift_y = parameters.shift.unbind(-1)
+    middle_x = torch.where(parameters.flip, -shift_x, shift_x)[:, None, None]
+    inside = (grid[..., 0] - middle_x).abs_() <= size / 2
+    return inside & ((grid[..., 1] - shift_y[:, None, None]).abs_() <= size / 2)
 
 
 def _sharpen(levels: Tensor, parameters: AugmentationParameters) -> Tensor:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from heart2heart.training.augment.acoustic_per_sample import AcousticSample
 from heart2heart.training.augment.batched import map_pixels, operation_maps
 from heart2heart.training.augment.policy import (
     GEOMETRIC_OPERATIONS,
@@ -69,17 +70,25 @@ def compose(policy: Policy, parameters: AugmentationParameters, place: int, size
     values = mine.values[0].tolist()
     pad = round(policy.crop * size)
     x, y = (pad + int(offset) for offset in mine.shift[0].tolist())
-    steps: list[Any] = [
-        albumentations.HorizontalFlip(p=float(mine.flip[0])),
-        albumentations.Pad(pad, border_mode=BORDER_REFLECT_101),
-    ]
-    if GEOMETRIC_OPERATIONS & set(names):
-        steps.append(_step(partial(_warp, mine=mine, size=size, x=x, y=y)))
-    steps.append(albumentations.Crop(x, y, x + size, y + size))
+    sample = None
+    if mine.acoustic is not None and policy.acoustic is not None:
+        sample = AcousticSample(policy.acoustic, mine.acoustic, size)
+        crop = (float(mine.shift[0, 0]), float(mine.shift[0, 1]), bool(mine.flip[0]))
+        steps = [_step(partial(sample.warp, crop=crop, extra=operation_maps(mine, size)[0].double().numpy()))]
+    else:
+        steps = [
+            albumentations.HorizontalFlip(p=float(mine.flip[0])),
+            albumentations.Pad(pad, border_mode=BORDER_REFLECT_101),
+        ]
+        if GEOMETRIC_OPERATIONS & set(names):
+            steps.append(_step(partial(_warp, mine=mine, size=size, x=x, y=y)))
+        steps.append(albumentations.Crop(x, y, x + size, y + size))
     sharpness = [value for name, value in zip(names, values, strict=True) if name == "sharpness"]
     if sharpness:
         steps.append(_step(partial(_sharpen, factors=sharpness)))
+    steps += [_step(sample.curve)] if sample else []
     steps += [_tone(name, value) for name, value in zip(names, values, strict=True) if name in GREY_LEVEL_OPERATIONS]
+    steps += [_step(sample.surround)] if sample else []
     if policy.cutout:
         left, top = (int(start) for start in mine.cutout[0].tolist())
         side = cutout_side(policy, size)
@@ -94,7 +103,11 @@ def load_albumentations() -> Any:
 
 
 def _step(function: Callable[..., Image]) -> Any:
-    return load_albumentations().Lambda(image=function, name="heart2heart")
+    return load_albumentations().Lambda(image=partial(_call, function), name="heart2heart")
+
+
+def _call(function: Callable[..., Image], image: Image, **_: object) -> Image:
+    return function(image)
 
 
 def _tone(name: str, value: float) -> Any:
@@ -113,7 +126,7 @@ def _tone(name: str, value: float) -> Any:
     return albumentations.ColorJitter(**factors, saturation=(1.0, 1.0), hue=(0.0, 0.0), p=1)
 
 
-def _warp(image: Image, *, mine: AugmentationParameters, size: int, x: int, y: int, **_: object) -> Image:
+def _warp(image: Image, *, mine: AugmentationParameters, size: int, x: int, y: int) -> Image:
     """Warp the padded image about the middle of the crop that begins at `x`, `y`; outside the crop is black."""
     import cv2
 
@@ -128,7 +141,7 @@ def _warp(image: Image, *, mine: AugmentationParameters, size: int, x: int, y: i
     return np.asarray(warped, np.uint8)
 
 
-def _sharpen(image: Image, *, factors: list[float], **_: object) -> Image:
+def _sharpen(image: Image, *, factors: list[float]) -> Image:
     import cv2
 
     kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
@@ -139,7 +152,7 @@ def _sharpen(image: Image, *, factors: list[float], **_: object) -> Image:
     return np.asarray(sharp.round().clip(0, 255), np.uint8)
 
 
-def _cut(image: Image, *, left: int, top: int, side: int, **_: object) -> Image:
+def _cut(image: Image, *, left: int, top: int, side: int) -> Image:
     image = image.copy()
     image[top : top + side, left : left + side] = 127
     return image

@@ -2,7 +2,9 @@
 
 Parameters are drawn first and applied after, so that they can be recorded, replayed and compared. The order of
 application is part of the definition, and the same for both drivers: flip and crop, the drawn geometric operations
-(composed into one affine map), sharpness, the drawn operations on grey levels in the order drawn, cutout.
+(composed into one affine map), sharpness, the drawn operations on grey levels in the order drawn, cutout. The acoustic
+policy is the scanner's part: its geometry comes between crop and RandAugment's geometry, its scan before sharpness, its
+curve before the drawn operations on grey levels, and what it writes outside the sector before cutout.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from pydantic import Field
 from torch import Tensor
 
 from heart2heart.config import Config
+from heart2heart.training.augment.acoustic import AcousticPolicy
+from heart2heart.training.augment.acoustic_parameters import AcousticParameters, draw_acoustic
 
 OperationName = Literal[
     "identity", "rotate", "shear_x", "shear_y", "translate_x", "translate_y",
@@ -84,6 +88,8 @@ class Policy(Config):
     """What may be drawn."""
     cutout: float = Field(0.0, ge=0, lt=1)
     """Side of the grey square that is cut out, as a share of the frame's side; 0 cuts nothing."""
+    acoustic: AcousticPolicy | None = None
+    """What differs between scanners, probes and settings; `{}` is the policy with its defaults, null leaves it out."""
 
     def draws_any(self, names: frozenset[str]) -> bool:
         """Return whether an operation of `names` can be drawn."""
@@ -107,6 +113,7 @@ class AugmentationParameters:
         operations: int64 `(n, draws)`, places in `policy.NAMES`; an operation that is not applied is `identity`.
         values: float32 `(n, draws)`, in the units of `policy.Operation`.
         cutout: float32 `(n, 2)`, where the square starts x, y, pixels; it ends at the frame's border at the latest.
+        acoustic: What the acoustic policy drew; None where there is none, or at strength 0.
     """
 
     flip: Tensor
@@ -114,6 +121,7 @@ class AugmentationParameters:
     operations: Tensor
     values: Tensor
     cutout: Tensor
+    acoustic: AcousticParameters | None = None
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -121,11 +129,16 @@ class AugmentationParameters:
 
     def take(self, index: slice) -> AugmentationParameters:
         """Return the parameters of some of the frames."""
-        return AugmentationParameters(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+        tensors = {name: value[index] for name, value in self._tensors().items()}
+        return AugmentationParameters(**tensors, acoustic=self.acoustic and self.acoustic.take(index))
 
     def to(self, device: torch.device | str) -> AugmentationParameters:
         """Return the same parameters on another device."""
-        return AugmentationParameters(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        tensors = {name: value.to(device) for name, value in self._tensors().items()}
+        return AugmentationParameters(**tensors, acoustic=self.acoustic and self.acoustic.to(device))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "acoustic"}
 
 
 def draw_parameters(policy: Policy, n: int, size: int, generator: torch.Generator) -> AugmentationParameters:
@@ -157,7 +170,8 @@ def draw_parameters(policy: Policy, n: int, size: int, generator: torch.Generato
     # The centre is uniform over the frame. As in the authors' code a square that would begin outside is moved in.
     side = cutout_side(policy, size)
     cutout = (integers(0, size, n, 2).float() - side // 2).clamp_min(0)
-    return AugmentationParameters(flip, shift, operations, values, cutout)
+    acoustic = draw_acoustic(policy.acoustic, n, generator) if policy.acoustic and policy.acoustic.strength else None
+    return AugmentationParameters(flip, shift, operations, values, cutout, acoustic)
 
 
 @lru_cache

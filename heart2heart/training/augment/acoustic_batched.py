@@ -1,0 +1,213 @@
+"""The acoustic operations on batches, on their device: few passes over the pixels, and the same on every processor.
+
+Sums in decibels that depend on the depth alone (time gain, attenuation) and the haze are read from one table a frame;
+operations that depend on the level alone are composed into the curve of the tone operations.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from heart2heart.training.augment.acoustic import DISPLAY_RANGE, KNOTS, AcousticPolicy
+from heart2heart.training.augment.acoustic_geometry import ScanPositions
+from heart2heart.training.augment.acoustic_parameters import AcousticParameters
+from heart2heart.training.augment.acoustic_sector import LIT_LEVEL
+from heart2heart.training.augment.textures import texture_pieces, textures_on
+
+LEVELS_PER_DB = 255 / DISPLAY_RANGE
+FOOT = 16.0
+"""Below this level a change fades to none at black, where nothing was recorded that a gain could raise."""
+DEEPEST = 1.25
+"""Depth at which the tables of the depth end, shares of the side."""
+DEPTH_BINS = 512
+SHADOW_EDGE = 0.03
+"""Half-shadow at the sides of a shadow, tangent; its upper end fades over twice as many sides."""
+GRAIN_SHARE = 0.25
+"""Grain of haze and background, as a share of their level."""
+FWHM = 2.3548
+"""Full width at half maximum of a Gaussian of standard deviation 1."""
+
+
+def scan(
+    policy: AcousticPolicy,
+    levels: Tensor,
+    parameters: AcousticParameters,
+    positions: ScanPositions,
+    inside: Tensor | None,
+) -> Tensor:
+    """Apply what happens between tissue and display: blur, sharpness, grain, attenuation, time gain, shadow, haze.
+
+    Args:
+        policy: The policy that `parameters` were drawn from.
+        levels: float32 `(n, size, size)`, after the geometry.
+        parameters: What was drawn.
+        positions: Where the pixels lie in the scan.
+        inside: bool `(n, size, size)`, the sector, which haze fills; None only where no haze is drawn.
+
+    Returns:
+        float32 `(n, size, size)`, whole levels 0 to 255.
+    """
+    if policy.draws_any("blur"):
+        levels = _blur(policy, levels, parameters, positions.depth)
+    if policy.draws_any("sharpness"):
+        smooth = _smooth(_smooth(levels, (0.25,), -1), (0.25,), -2)
+        levels = torch.addcmul(levels, levels - smooth, parameters["sharpness"][:, None, None]).clamp_(0, 255)
+    grain = None
+    if policy.draws_any("speckle", "haze"):
+        grain = _grain(parameters, levels.shape[-1])
+    bins = None
+    if policy.draws_any("attenuation", "time_gain", "haze"):
+        bins = (positions.depth * (DEPTH_BINS / DEEPEST)).clamp_(max=DEPTH_BINS - 1).long().flatten(1)
+    decibels = torch.zeros_like(levels)
+    if bins is not None and policy.draws_any("attenuation", "time_gain"):
+        decibels = _depth_gain(parameters).gather(1, bins).view_as(levels)
+    if policy.draws_any("shadow"):
+        decibels -= _shadow(parameters, positions)
+    if grain is not None and policy.draws_any("speckle"):
+        decibels = torch.addcmul(decibels, grain, parameters["speckle"][:, None, None])
+    if policy.draws_any("attenuation", "time_gain", "shadow", "speckle"):
+        foot = (levels * (LEVELS_PER_DB / FOOT)).clamp_(max=LEVELS_PER_DB)
+        levels = torch.addcmul(levels, decibels, foot).clamp_(0, 255)
+    if grain is not None and bins is not None and inside is not None and policy.draws_any("haze"):
+        veil = _haze(parameters).gather(1, bins).view_as(levels)
+        veil = torch.addcmul(veil, veil, grain, value=GRAIN_SHARE).mul_(inside)
+        levels = torch.addcmul(levels, veil, 255 - levels)
+    return levels.round().clamp_(0, 255)
+
+
+def acoustic_curve(levels: Tensor, parameters: AcousticParameters) -> Tensor:
+    """Return the curve of gain, dynamic range, black level, gamma, brightness and contrast.
+
+    Args:
+        levels: float32 `(n, size, size)`, whole levels; contrast turns about the mean of the lit ones.
+        parameters: What was drawn.
+
+    Returns:
+        float32 `(n, 256)`: the new level, a whole number in 0..255, of each old one; that of 0 is 0.
+    """
+    old = torch.arange(256.0, device=levels.device, dtype=torch.float64)
+    values = parameters.values.double()
+    columns = AcousticParameters(values)
+
+    def column(name: str) -> Tensor:
+        return columns[name][:, None]
+
+    curve = 1 - (1 - old / 255 - column("gain") / DISPLAY_RANGE) * column("dynamic_range").exp()
+    curve = ((curve - column("black_level")) / (1 - column("black_level"))).clamp_(0, 1)
+    curve = curve.pow(column("gamma").exp()) * column("brightness").exp()
+    lit = levels > LIT_LEVEL
+    mean = ((levels * lit).sum((1, 2)) / lit.sum((1, 2)).clamp_min(1)).round().long()[:, None]
+    middle = curve.gather(1, mean)
+    curve = 255 * (middle + (curve - middle) * column("contrast").exp()).clamp_(0, 1)
+    curve = old + (curve - old) * (old / FOOT).clamp(max=1)
+    return curve.round_().float()
+
+
+def surround(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters, inside: Tensor) -> Tensor:
+    """Replace what is outside the sector: background, then writing on it.
+
+    Args:
+        policy: The policy that `parameters` were drawn from.
+        levels: float32 `(n, size, size)`.
+        parameters: What was drawn.
+        inside: bool `(n, size, size)`, the sector.
+    """
+    size = levels.shape[-1]
+    outside = levels
+    if policy.draws_any("background"):
+        base = (parameters["background"] * 255)[:, None, None]
+        ground = torch.addcmul(base, base, _grain(parameters, size), value=GRAIN_SHARE).round_().clamp_(0, 255)
+        outside = torch.where(base > 0, ground, outside)
+    if policy.draws_any("overlay"):
+        sheets = textures_on(levels.device)[1]
+        writing = texture_pieces(sheets, parameters["sheet"], parameters["sheet_x"], parameters["sheet_y"], size)
+        outside = torch.maximum(outside, writing.mul_((parameters["overlay"] * 255)[:, None, None]).round_())
+    return torch.where(inside, levels, outside)
+
+
+def _grain(parameters: AcousticParameters, size: int) -> Tensor:
+    grains = textures_on(parameters.values.device)[0]
+    return texture_pieces(grains, parameters["grain"], parameters["grain_x"], parameters["grain_y"], size)
+
+
+def _depth_gain(parameters: AcousticParameters) -> Tensor:
+    """Return decibels by depth, float32 `(n, DEPTH_BINS)`."""
+    depth, weights = _depth_table(parameters.values.device)
+    curve = (parameters.knots()[:, :, None] * weights).sum(1)
+    return curve - parameters["attenuation"][:, None] * depth
+
+
+def _haze(parameters: AcousticParameters) -> Tensor:
+    """Return the share of white by depth, float32 `(n, DEPTH_BINS)`."""
+    depth, _ = _depth_table(parameters.values.device)
+    apart = (depth - parameters["haze_depth"][:, None]) / parameters["haze_width"][:, None].clamp_min(1e-3)
+    return parameters["haze"][:, None] * (-0.5 * apart.square()).exp()
+
+
+@lru_cache
+def _depth_table(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the depth of each bin, and the weight of each knot there: smooth steps from knot to knot."""
+    depth = (torch.arange(DEPTH_BINS) + 0.5) * (DEEPEST / DEPTH_BINS)
+    apart = (depth * (KNOTS - 1)).clamp(max=KNOTS - 1) - torch.arange(KNOTS)[:, None]
+    near = (1 - apart.abs()).clamp_min(0)
+    return depth.to(device), (near.square() * (3 - 2 * near)).to(device)
+
+
+def _shadow(parameters: AcousticParameters, positions: ScanPositions) -> Tensor:
+    """Return the loss in decibels, float32 `(n, size, size)`."""
+
+    def column(name: str) -> Tensor:
+        return parameters[name][:, None, None]
+
+    loss = (positions.slope - column("shadow_slope")).abs_().neg_().add_(column("shadow_width"))
+    loss.mul_(1 / SHADOW_EDGE).clamp_(0, 1)
+    start = (positions.depth - column("shadow_depth")).mul_(0.5 / SHADOW_EDGE).clamp_(0, 1)
+    return loss.mul_(start).mul_(column("shadow"))
+
+
+def _blur(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters, depth: Tensor) -> Tensor:
+    """Blend with the frame that is blurred as at the lower end, by the square of the depth: variances add up."""
+    size = levels.shape[-1]
+    blurred = levels
+    for name, dimension in (("blur", -1), ("blur_axial", -2)):
+        widest = policy.amount(name) * size / FWHM
+        if widest > 0:
+            width = parameters[name] * (size / FWHM)
+            blurred = _smooth(blurred, gaussian_weights(width, blur_reach(widest, size)), dimension)
+    return torch.lerp(levels, blurred, depth.square().clamp_(max=1))
+
+
+def blur_reach(widest: float, size: int) -> int:
+    """Return how many pixels to each side the widest point spread takes in."""
+    return min(max(1, math.ceil(2 * widest)), size - 1)
+
+
+def gaussian_weights(width: Tensor, reach: int) -> tuple[Tensor, ...]:
+    """Return the weights at 1 to `reach` pixels of Gaussians of standard deviation `width`, each `(n,)`."""
+    variance = 2 * width.double().square().clamp_min(1e-12)
+    weights = [(-(offset**2) / variance).exp() for offset in range(1, reach + 1)]
+    total = 1 + 2 * torch.stack(weights).sum(0)
+    return tuple((weight / total).float() for weight in weights)
+
+
+def _smooth(levels: Tensor, weights: tuple[Tensor | float, ...], dimension: int) -> Tensor:
+    """Convolve along one dimension with a symmetric kernel; the frame ends in copies of its border pixels.
+
+    Args:
+        levels: float32 `(n, size, size)`.
+        weights: The kernel's values at 1, 2, ... pixels; its sum is 1.
+        dimension: -1 across, -2 down.
+    """
+    size, reach = levels.shape[-1], len(weights)
+    first, last = levels.narrow(dimension, 0, 1), levels.narrow(dimension, size - 1, 1)
+    padded = torch.cat([first] * reach + [levels] + [last] * reach, dimension)
+    out = levels.clone()
+    for offset, weight in enumerate(weights, start=1):
+        spread = weight[:, None, None] if isinstance(weight, Tensor) else torch.tensor(weight)
+        pair = padded.narrow(dimension, reach - offset, size) + padded.narrow(dimension, reach + offset, size)
+        out.addcmul_(pair.sub_(levels, alpha=2), spread)
+    return out
