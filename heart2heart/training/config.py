@@ -19,6 +19,7 @@ from heart2heart.training.losses import LossScale
 from heart2heart.training.named_settings import check_name, check_settings, union_schema
 from heart2heart.training.networks.network_config import NetworkConfig
 from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
+from heart2heart.utils import sha256_json
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -144,6 +145,12 @@ class UnlabeledPoolConfig(Config):
 
 class TrainConfig(Config):
     """One training run."""
+
+    def digest(self) -> str:
+        """Return the hash of all resolved values; the weights of `network.init` count by their hash, not their path."""
+        pinned = self.network.init_sha256 is not None
+        content = self.model_dump(mode="json", exclude={"network": {"init", "init_licence"}} if pinned else None)
+        return sha256_json(content)
 
     data: DataConfig
     """What is learned from."""

@@ -186,7 +186,7 @@ def build_model_access(
         functional_outputs=functional_outputs,
         teacher=teacher,
         full_precision=model.full_precision,
-        weights=dict(model.network.named_parameters()),
+        weights={name: value for name, value in model.network.named_parameters() if value.requires_grad},
         cached_logits=cached_logits,
     )
 

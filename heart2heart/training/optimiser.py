@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from heart2heart.config import Config
 from heart2heart.training.distributed import ProcessGroup
+from heart2heart.training.networks.options import in_modules
 
 
 def flat_gradient(loss: Tensor, parameters: Sequence[Tensor], *, retain_graph: bool = False) -> Tensor:
@@ -93,12 +94,30 @@ class UnlabeledWeightConfig(Config):
     """Steps over which the weight rises linearly from zero; 0 starts at the full weight."""
 
 
-def build_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return the optimiser over all parameters; those of one dimension (bias, norm) are not decayed."""
-    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    exempt = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
-    fused = decayed[0].device.type == "cuda"  # one kernel for all parameters; on the CPU several are as fast
+LR_FACTOR = "lr_factor"
+"""Key of a parameter group: its learning rate, in units of the run's."""
+
+
+def build_optimiser(
+    network: nn.Module, config: OptimiserConfig, *, head: Sequence[str] = (), encoder_lr: float = 1.0
+) -> torch.optim.Optimizer:
+    """Return the optimiser over all parameters in training; those of one dimension (bias, norm) are not decayed.
+
+    Args:
+        network: The network; parameters without gradient are left out.
+        config: The configuration.
+        head: Names of the modules that are the network's head.
+        encoder_lr: Learning rate of all other modules, in units of the head's.
+    """
+    trained = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = []
+    for factor in dict.fromkeys((1.0, encoder_lr)):
+        part = [parameter for name, parameter in trained if (1.0 if in_modules(name, head) else encoder_lr) == factor]
+        decayed = [parameter for parameter in part if parameter.ndim > 1]
+        exempt = [parameter for parameter in part if parameter.ndim <= 1]
+        groups.append({"params": decayed, "weight_decay": config.weight_decay, LR_FACTOR: factor})
+        groups.append({"params": exempt, "weight_decay": 0.0, LR_FACTOR: factor})
+    fused = trained[0][1].device.type == "cuda"  # one kernel for all parameters; on the CPU several are as fast
     if config.name == "adam":
         return torch.optim.Adam(groups, lr=config.lr, fused=fused, foreach=not fused)
     nesterov = config.momentum > 0

@@ -23,6 +23,7 @@ from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.model_access import ClassOutputs, place_network
 from heart2heart.training.networks.build import build_network
+from heart2heart.training.networks.network_config import SCRATCH
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.validation import INFERENCE_BATCH, infer
 
@@ -170,7 +171,7 @@ class Run:
             network=self.config.network.name,
             seed=self.config.seed,
             config_sha256=record.config_sha256,
-            config=self.config.model_dump(mode="json", exclude={"data"}),
+            config=self.config.model_dump(mode="json", exclude={"data": True, "network": {"init", "init_licence"}}),
             parameters=record.parameters,
             steps=record.steps,
             selected_step=record.selected_step,
@@ -196,5 +197,6 @@ def method_facts(config: TrainConfig) -> MethodFacts:
         title=build_algorithm(name, config.method.params).title,
         mixing=mixing,
         rule=config.fix_a_step.gradient,
+        initialisation=None if config.network.init == SCRATCH else Path(config.network.init).name,
         unlabeled=name != "labels_only" or mixing,
     )

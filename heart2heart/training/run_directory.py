@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import ConfigError, ExistsError, RunError
+from heart2heart.schema.initialisation import InitRecord
 from heart2heart.schema.run import RUN_SCHEMA_VERSION, RunRecord
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.geometry import Geometry
@@ -19,9 +20,11 @@ from heart2heart.utils import read_json, write_json
 RECORDED_PACKAGES = ("heart2heart", "torch", "monai", "numpy", "albumentations")
 
 
+NETWORK_INIT = ("network.init", "network.init_licence")
+
 # Paths, device and trackers may change when a run is resumed; settings that change its result may not. The split's hash
-# covers the pixels of the data.
-CHANGEABLE_KEYS = ("data.stores", "data.split", "device", "trackers", "mlflow_file")
+# covers the pixels of the data, and `network.init_sha256` the weights of `network.init`.
+CHANGEABLE_KEYS = ("data.stores", "data.split", "device", "trackers", "mlflow_file", *NETWORK_INIT)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,13 @@ class RunDirectory:
 
     @classmethod
     def create(
-        cls, path: Path, config: TrainConfig, split: SplitManifest, geometry: Geometry, notes: Sequence[str] = ()
+        cls,
+        path: Path,
+        config: TrainConfig,
+        split: SplitManifest,
+        geometry: Geometry,
+        notes: Sequence[str] = (),
+        init: InitRecord | None = None,
     ) -> RunDirectory:
         """Create the folder of a run."""
         record = RunRecord(
@@ -103,6 +112,7 @@ class RunDirectory:
             config_sha256=config.digest(),
             versions={name: version(name) for name in RECORDED_PACKAGES},
             notes=tuple(notes),
+            init=init,
         )
         config.save(path / "config.yaml")
         folder = cls(path, config, record)

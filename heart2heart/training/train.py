@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from heart2heart.errors import DivergedError, RunError
 from heart2heart.progress import NoProgress, Progress
@@ -23,11 +24,11 @@ from heart2heart.training.checkpoint import TrainState, collect_state, restore_s
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData, sampling_rates
 from heart2heart.training.distributed import ProcessGroup, choose_device, join_process_group
+from heart2heart.training.initial_network import InitialNetwork, build_initial_network, pin_weights
 from heart2heart.training.loader import TrainLoader, diagnose_nonfinite, seeded_generator
 from heart2heart.training.losses import inverse_frequency
 from heart2heart.training.metrics import Meter, MetricsRow
 from heart2heart.training.model_access import place_network
-from heart2heart.training.networks.build import build_network
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.trackers import open_trackers, require_trackers
@@ -52,7 +53,9 @@ def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = N
 
     Raises:
         ConfigError, UnknownNameError: a setting, network, algorithm or gradient rule that does not exist.
-        RunError: the folder holds another run, the data do not suffice for the algorithm, or another process ended.
+        MissingInputError: no weights where `network.init` says.
+        RunError: the folder holds another run, the weights do not fit the network, the data do not suffice for the
+            algorithm, or another process ended.
         LeakageError, SplitError: the split is not certified, or the data changed since.
         DivergedError: a loss became non-finite; the last good checkpoint is kept.
 
@@ -85,6 +88,7 @@ def advance(
     device = choose_device(config.device, group)
     split = SplitManifest.load(config.data.split)
     frames = FrameStores.open(config.data.stores)
+    config = pin_weights(config, out)
     directory = RunDirectory.find(out, config, split, frames.geometry)
     if directory is None or not directory.record.finished:
         data = TrainData.open(split, frames, config)
@@ -112,12 +116,15 @@ def _train(
 ) -> None:
     # Build everything first: a setting that cannot be used raises here, before a folder is created.
     require_trackers(config.trackers)
-    trainer = _build_trainer(config, data, group, device)
+    initial = _build_network(config, data, out)
+    trainer = _build_trainer(config, data, group, device, initial.network)
     loader = TrainLoader(config, data, trainer, device)
     validator = Validator(data, trainer, device)
     group.barrier()  # until all processes have looked for a folder
     if directory is None and group.is_main:
-        RunDirectory.create(out, config, data.split, data.geometry, loader.notes)
+        notes = (*initial.notes, *loader.notes)
+        RunDirectory.create(out, config, data.split, data.geometry, notes, initial.record)
+        initial.save(out)
     group.barrier()  # until the folder exists
     directory = directory or RunDirectory.read(out)
 
@@ -140,7 +147,7 @@ def _train(
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             processes=group.size,
             notes=tuple(dict.fromkeys((*directory.record.notes, *trainer.notes))),
-            parameters=sum(parameter.numel() for parameter in trainer.parameters),
+            parameters=sum(parameter.numel() for parameter in trainer.network.parameters()),
             steps=state.step,
             seconds=state.seconds,
             selected_step=state.best.step,
@@ -148,12 +155,17 @@ def _train(
         )
 
 
-def _build_trainer(config: TrainConfig, data: TrainData, group: ProcessGroup, device: torch.device) -> Trainer:
+def _build_network(config: TrainConfig, data: TrainData, out: Path) -> InitialNetwork:
+    """Return the network before its first step."""
+    extra = build_algorithm(config.method.name, config.method.params).extra_outputs(len(data.classes))
+    return build_initial_network(config, data.classes, len(data.classes) + extra, data.geometry.size, out)
+
+
+def _build_trainer(
+    config: TrainConfig, data: TrainData, group: ProcessGroup, device: torch.device, network: nn.Module
+) -> Trainer:
     """Return the trainer: network, class weights, and the random stream of the algorithm."""
-    settings = config.network
     classes = len(data.classes)
-    outputs = classes + build_algorithm(config.method.name, config.method.params).extra_outputs(classes)
-    network = build_network(settings.name, classes=outputs, size=data.geometry.size, **settings.options)
     network = place_network(network, device)
     group.broadcast(network.state_dict().values())
     targets = torch.from_numpy(data.train.targets)

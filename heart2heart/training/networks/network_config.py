@@ -22,8 +22,8 @@ class NetworkConfig(Config):
     """The network."""
 
     name: str = "WideResNet"
-    """`WideResNet`, `SonoNet16` or `EfficientNetLite0`; a classifier of `monai.networks.nets`, such as `EfficientNetBN` or
-    `DenseNet121`; or a plugin's."""
+    """`WideResNet`, `SonoNet16`, `EfficientNetLite0`; a classifier of `monai.networks.nets`, such as `EfficientNetBN`
+    or `DenseNet121`; or a plugin's."""
     options: dict[str, Any] = Field(default_factory=dict, validate_default=True)
     """Options of the network, which differ by `network.name`; the sections on networks list them."""
     init: str = SCRATCH

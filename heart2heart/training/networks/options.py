@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -70,3 +70,13 @@ class NetworkOptions(Config):
             weights: Tensors by the names that the file has.
         """
         return dict(weights)
+
+
+def in_modules(name: str, modules: Sequence[str]) -> bool:
+    """Return whether a tensor or module of a network belongs to one of some modules.
+
+    Examples:
+        >>> in_modules("classifier.weight", ["classifier"]), in_modules("classifier2.weight", ["classifier"])
+        (True, False)
+    """
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
