@@ -24,8 +24,8 @@ from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema.enums import CheckStatus, SplitRole
 from heart2heart.schema.predictions import SplitInfo
 from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_SCHEMA_VERSION, Certificate
-from heart2heart.store.frame_dataset import FrameDataset
 from heart2heart.store.frame_store import Frames
+from heart2heart.store.frame_tables import FrameDataset
 from heart2heart.utils import atomic_path, read_json, sha256_json, write_json
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""The interface shared by one store and several stores: hospitals, tables, a dataset for a data loader, pictures."""
+"""The interface of one store and of several: hospitals, tables, frames as a dataset for a data loader."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from heart2heart.errors import UnknownNameError
 from heart2heart.notebook import data_frame, html_card, html_strip, html_table
 from heart2heart.schema.views import SCORED_VIEWS
-from heart2heart.store.frame_dataset import FrameDataset
 from heart2heart.store.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -22,6 +21,46 @@ if TYPE_CHECKING:
 
 STRIP_PICTURES = 8
 """Pictures in the strip that a store shows in a notebook."""
+
+
+class FrameReader(Protocol):
+    """Reads frames by row, as a store does."""
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return uint8 `(n, size, size)` of the given rows, in their order."""
+
+
+class FrameDataset:
+    """Some frames of a store, with a target each.
+
+    It needs no torch: a data loader asks for `len` and items, reads each batch at once by `__getitems__`, and makes
+    tensors.
+
+    Args:
+        store: Reads the frames.
+        rows: int64 `(n,)`, rows of the store.
+        targets: int64 `(n,)`, class indices; -1 where there is none.
+    """
+
+    def __init__(self, store: FrameReader, rows: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> None:
+        self.store, self.rows, self.targets = store, rows, targets
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.uint8], int]:
+        """Return uint8 `(size, size)` and the class index of one frame."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[npt.NDArray[np.uint8], int]]:
+        """Return several items, read at once."""
+        chosen = np.asarray(indices, np.int64)
+        return list(zip(self.store.read(self.rows[chosen]), self.targets[chosen].tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        """Return the number of frames and of targets."""
+        return f"<FrameDataset: {len(self)} frames, {int((self.targets >= 0).sum())} with a target>"
 
 
 class FrameTables(ABC):
@@ -35,12 +74,12 @@ class FrameTables(ABC):
     @property
     @abstractmethod
     def clips(self) -> pa.Table:
-        """One row a clip."""
+        """The table of clips, one row for each clip."""
 
     @property
     @abstractmethod
     def frames(self) -> pa.Table:
-        """One row a frame, with `row`, the number that `read` takes."""
+        """The table of frames, one row for each; `read` takes the numbers in its column `row`."""
 
     @abstractmethod
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
