@@ -25,6 +25,11 @@ DOCUMENTED = (
     "heart2heart",
     *(f"heart2heart.api.{path.stem}" for path in sorted((PACKAGE / "api").glob("[a-z]*.py"))),
     "heart2heart.deidentify.clip",
+    *(
+        f"heart2heart.{package}.{path.stem}"
+        for package in ("evaluation", "reporting")
+        for path in sorted((PACKAGE / package).glob("[a-z]*.py"))
+    ),
     "heart2heart.labels.label_store",
     "heart2heart.schema.metrics",
     "heart2heart.splits.manifest",

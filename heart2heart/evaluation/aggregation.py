@@ -1,4 +1,4 @@
-"""Confusion matrices by cluster of frames, clips or studies, their resampling, and the settings of an evaluation."""
+"""Confusion matrices by cluster for frames, clips or studies, their bootstrap resamples, and the evaluation context."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Aggregation:
         confusion: By run and cluster, `(runs, clusters, classes, classes)`.
         weights: Cluster weights `(replicates, clusters)`.
         point: Sensitivity by run and class `(runs, classes)`; NaN for an absent class.
-        draws: Sensitivity by class under resampling `(replicates, classes)`, one a run.
+        draws: Resampled sensitivity by class `(replicates, classes)`, one item per run.
     """
 
     confusion: Floats
@@ -30,19 +30,19 @@ class Aggregation:
 
     @property
     def view_clusters(self) -> Ints:
-        """Clusters that hold each true class `(classes,)`."""
-        held: Ints = (self.confusion[0].sum(-1) > 0).sum(0)
-        return held
+        """Number of clusters with each true class `(classes,)`."""
+        counts: Ints = (self.confusion[0].sum(-1) > 0).sum(0)
+        return counts
 
     @property
     def view_counts(self) -> Ints:
-        """Rows of each true class `(classes,)`."""
+        """Number of rows of each true class `(classes,)`."""
         counts: Ints = self.confusion[0].sum((0, 2)).astype(np.int64)
         return counts
 
 
 def aggregate_groups(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> tuple[Floats, Ints, Ints, int]:
-    """Let the frames of each group, such as a clip, vote: the rule of `aggregation`.
+    """Average the log-probabilities of the frames of each group, such as a clip or a study.
 
     Args:
         log_p: `(runs, n, classes)`.
@@ -51,8 +51,8 @@ def aggregate_groups(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> 
         cluster: Cluster of each frame `(n,)`.
 
     Returns:
-        Log-probabilities `(runs, groups, classes)`, truth and cluster `(groups,)` of the groups whose frames share one
-        truth, and the number of groups whose frames do not.
+        Log-probabilities `(runs, groups, classes)`, truth and cluster `(groups,)` of the groups whose frames have the
+        same truth, and the number of groups whose frames have different truths.
     """
     _, first, member = np.unique(group, return_index=True, return_inverse=True)
     mixed = np.bincount(member, weights=truth != truth[first][member]) > 0
@@ -61,14 +61,14 @@ def aggregate_groups(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> 
 
 
 def aggregate(scores: Floats, truth: Ints, cluster: Ints, weights: Weights, *, bca: bool) -> Aggregation:
-    """Count the confusion and resample it.
+    """Compute the confusion matrix of each cluster and resample the clusters.
 
     Args:
-        scores: `(runs, n, classes)`; the largest is the prediction.
-        truth: `(n,)`.
-        cluster: `(n,)`.
+        scores: Logits or log-probabilities `(runs, n, classes)`; the largest is the prediction.
+        truth: True class `(n,)`.
+        cluster: Cluster of each row `(n,)`.
         weights: Cluster weights `(replicates, clusters)`.
-        bca: Keep what BCa intervals need.
+        bca: Also compute the jackknife values that BCa intervals need.
     """
     classes, clusters = scores.shape[-1], weights.shape[1]
     confusion = np.stack([clustered_confusion(truth, run.argmax(-1), cluster, clusters, classes) for run in scores])
@@ -86,12 +86,12 @@ KEPT_ON_VALIDATION = 0.9
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What is the same for every site and run.
+    """Settings that every site and run of an evaluation share.
 
     Attributes:
         classes: Names of the classes, in the order of the logits.
         common: Classes present at every site.
-        unit: What a cluster is, for the reasons.
+        unit: Kind of cluster, such as `patient`; used in the texts.
         seed: Root seed of the bootstrap.
         replicates: Bootstrap replicates.
         bca: Intervals are BCa instead of percentile.
@@ -105,12 +105,12 @@ class EvaluationContext:
     bca: bool = False
 
     def why_not_estimable(self, level: Aggregation, labels: Sequence[int]) -> str | None:
-        """Say why a mean over the classes `labels` has no interval or no value; None when it has both."""
+        """Return why a mean over the classes `labels` has no value or no interval; None when it has both."""
         if not labels:
             return "no view to average over"
-        held = {label: int(level.view_clusters[label]) for label in labels}
-        poorest = min(labels, key=held.__getitem__)
-        if held[poorest] >= 2:
+        cluster_counts = {label: int(level.view_clusters[label]) for label in labels}
+        smallest = min(labels, key=cluster_counts.__getitem__)
+        if cluster_counts[smallest] >= 2:
             return None
-        owner = f"only one {self.unit}" if held[poorest] else f"no {self.unit}"
-        return f"{self.classes[poorest]} comes from {owner}; an interval needs two"
+        available = f"only one {self.unit}" if cluster_counts[smallest] else f"no {self.unit}"
+        return f"{self.classes[smallest]} comes from {available}; an interval needs two"

@@ -1,6 +1,7 @@
-"""Statistics of a confusion matrix; every function takes a stack of them, so a bootstrap replicate costs one axis.
+"""Statistics of confusion matrices: sensitivity, positive predictive value, F1 and balanced accuracy.
 
-A ratio with an empty denominator is NaN here and "not estimable" in `metrics.json`; it is never 0.
+Every function accepts a stack of matrices `(..., classes, classes)`, so one call computes all bootstrap replicates. A
+ratio with an empty denominator is NaN here and "not estimable" in `metrics.json`; it is never 0.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def clustered_confusion(
         cluster: Cluster of each row `(n,)`, 0 to `clusters - 1`.
         clusters: Number of clusters.
         classes: Number of classes.
-        weights: Weight of each row `(n,)`; one each when omitted.
+        weights: Weight of each row `(n,)`; 1 when omitted.
 
     Returns:
-        One confusion matrix a cluster, `(clusters, classes, classes)`; their sum is that of all rows.
+        One confusion matrix per cluster, `(clusters, classes, classes)`. Their sum is the confusion matrix of all rows.
     """
     cell = (cluster * classes + truth) * classes + predicted
     sums = np.bincount(cell, weights=weights, minlength=clusters * classes * classes)
@@ -42,34 +43,67 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def sensitivity(confusion: Floats) -> Floats:
-    """Share of each true class that is predicted so: `(..., classes, classes)` to `(..., classes)`; NaN if absent."""
+    """Compute the share of each true class that is predicted correctly (recall).
+
+    Args:
+        confusion: Confusion matrices `(..., classes, classes)`; rows are the truth.
+
+    Returns:
+        Sensitivity of each class `(..., classes)`; NaN for a class without a row.
+
+    Example:
+        >>> sensitivity(np.array([[8.0, 2.0], [1.0, 3.0]])).tolist()
+        [0.8, 0.75]
+    """
     return _ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1))
 
 
 def positive_predictive_value(confusion: Floats) -> Floats:
-    """Share of each predicted class that is right, `(..., classes, classes)` to `(..., classes)`; NaN if none is."""
+    """Compute the share of each predicted class that is correct (precision).
+
+    Args:
+        confusion: Confusion matrices `(..., classes, classes)`; rows are the truth.
+
+    Returns:
+        Positive predictive value of each class `(..., classes)`; NaN for a class that is never predicted.
+
+    Example:
+        >>> positive_predictive_value(np.array([[9.0, 2.0], [3.0, 6.0]])).tolist()
+        [0.75, 0.75]
+    """
     return _ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-2))
 
 
 def f1(confusion: Floats) -> Floats:
-    """F1 of each class, `2 TP / (2 TP + FP + FN)`: `(..., classes, classes)` to `(..., classes)`; NaN if absent."""
+    """Compute F1 of each class, `2 TP / (2 TP + FP + FN)`: `(..., classes, classes)` to `(..., classes)`.
+
+    The result is NaN for a class that is neither present nor predicted.
+    """
     return _ratio(2 * np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1) + confusion.sum(-2))
 
 
 def balanced_accuracy(confusion: Floats, labels: Sequence[int]) -> Floats:
-    """Mean sensitivity over `labels`: `(..., classes, classes)` to `(...)`.
+    """Compute the mean sensitivity over `labels`.
 
     Args:
-        confusion: Confusion matrices. Predictions outside `labels` count as errors.
-        labels: The classes averaged over: those present at the site. NaN where one has no weight.
+        confusion: Confusion matrices `(..., classes, classes)`. Predictions outside `labels` count as errors.
+        labels: Classes to average over: those present at the site.
+
+    Returns:
+        Balanced accuracy `(...)`; NaN if one of `labels` has no row.
+
+    Example:
+        >>> float(balanced_accuracy(np.array([[8.0, 2.0], [1.0, 3.0]]), labels=[0, 1]))
+        0.775
     """
     return _mean_over(sensitivity(confusion), labels)
 
 
 def macro_f1(confusion: Floats, labels: Sequence[int]) -> Floats:
-    """Mean F1 over a fixed set of classes: `(..., classes, classes)` to `(...)`.
+    """Compute the mean F1 over a fixed set of classes: `(..., classes, classes)` to `(...)`.
 
-    The set is given, not read off the predictions: scikit-learn's default changes it whenever a model invents a class.
+    The caller fixes the set. The default of scikit-learn also averages over classes that are predicted but not present,
+    so its set of classes depends on the predictions.
     """
     return _mean_over(f1(confusion), labels)
 

@@ -1,4 +1,4 @@
-"""Confidence of predictions: selective prediction, and scores that tell frames outside the taxonomy."""
+"""Confidence of predictions: selective prediction, and detection of frames whose view is not a class (open set)."""
 
 from __future__ import annotations
 
@@ -26,38 +26,57 @@ _POINTS = 20
 
 
 def frozen_threshold(log_p: Floats) -> float | None:
-    """Return the confidence that keeps `KEPT_ON_VALIDATION` of source validation frames `(n, classes)`, if any."""
+    """Return the confidence that keeps the share `KEPT_ON_VALIDATION` of the source validation frames.
+
+    Args:
+        log_p: Log-probabilities of the source validation frames `(n, classes)`.
+
+    Returns:
+        The threshold on the largest probability; None without a frame.
+    """
     if not len(log_p):
         return None
     return float(np.quantile(np.exp(log_p.max(1)), 1 - KEPT_ON_VALIDATION, method="lower"))
 
 
-def score_selective(site: ScoredSite, log_p: Floats, threshold: float | None, setting: EvaluationContext) -> Selective:
-    """Compute risk and coverage of raw `log_p`, `(n, classes)` of the scored frames, by their largest probability."""
+def score_selective(site: ScoredSite, log_p: Floats, threshold: float | None, context: EvaluationContext) -> Selective:
+    """Compute risk and coverage when frames with a low largest probability are withheld.
+
+    Args:
+        site: The site.
+        log_p: Log-probabilities of the scored frames `(n, classes)`, without temperature scaling.
+        threshold: From `frozen_threshold`.
+        context: Unit and kind of interval.
+    """
     confidence = np.exp(log_p.max(1))
-    right = (log_p.argmax(1) == site.truth).astype(np.int64)
-    blocked = None if site.clusters > 1 else f"only one {setting.unit}; an interval needs two"
+    correct = (log_p.argmax(1) == site.truth).astype(np.int64)
+    reason = None if site.clusters > 1 else f"only one {context.unit}; an interval needs two"
     measured = resample_ranking(
-        confidence, right, site.cluster, site.frames.weights, {"augrc": augrc, "aurc": aurc}, bca=setting.bca
+        confidence, correct, site.cluster, site.frames.weights, {"augrc": augrc, "aurc": aurc}, bca=context.bca
     )
     areas = {
-        name: make_estimate(value, draws, n=len(right), clusters=site.clusters, why_not_estimable=blocked)
+        name: make_estimate(value, draws, n=len(correct), clusters=site.clusters, why_not_estimable=reason)
         for name, (value, draws) in measured.items()
     }
-    coverage, risk = _at_threshold(site, confidence, right, threshold, setting)
+    coverage, risk = _at_threshold(site, confidence, correct, threshold, context)
     return Selective(
         augrc=areas["augrc"],
         aurc=areas["aurc"],
-        curve=risk_coverage(confidence, right),
+        curve=risk_coverage(confidence, correct),
         threshold=threshold,
         coverage=coverage,
         risk=risk,
     )
 
 
-def risk_coverage(confidence: Floats, right: Ints) -> tuple[RiskPoint, ...]:
-    """Return the risk-coverage curve of `(n,)` frames; those of equal confidence are held back in random order."""
-    histogram = exact_histogram(confidence, right)[:, ::-1] / len(right)
+def risk_coverage(confidence: Floats, correct: Ints) -> tuple[RiskPoint, ...]:
+    """Compute the risk-coverage curve of `n` frames; frames of equal confidence are withheld in random order.
+
+    Args:
+        confidence: Confidence of each frame `(n,)`.
+        correct: 1 for a correct prediction, 0 for a wrong one `(n,)`.
+    """
+    histogram = exact_histogram(confidence, correct)[:, ::-1] / len(correct)
     kept = np.concatenate([[0.0], np.cumsum(histogram.sum(0))])
     errors = np.concatenate([[0.0], np.cumsum(histogram[0])])
     coverage = np.arange(1, _POINTS + 1) / _POINTS
@@ -66,32 +85,32 @@ def risk_coverage(confidence: Floats, right: Ints) -> tuple[RiskPoint, ...]:
 
 
 def _at_threshold(
-    site: ScoredSite, confidence: Floats, right: Ints, threshold: float | None, setting: EvaluationContext
+    site: ScoredSite, confidence: Floats, correct: Ints, threshold: float | None, context: EvaluationContext
 ) -> tuple[Estimate, Estimate]:
-    """Estimate coverage, and risk among the kept, at the threshold."""
-    n = len(right)
+    """Estimate the coverage at the threshold, and the risk among the kept frames."""
+    n = len(correct)
     if threshold is None:
-        nothing = not_estimable("no source validation frame to freeze a threshold on", n=n, clusters=site.clusters)
+        nothing = not_estimable("no source validation frame to set a threshold", n=n, clusters=site.clusters)
         return nothing, nothing
     kept = confidence >= threshold
-    columns = [np.ones(n), kept, kept & (right == 0)]
+    columns = [np.ones(n), kept, kept & (correct == 0)]
     sums = np.stack([np.bincount(site.cluster, column) for column in columns], axis=1).astype(np.float64)
     weights = site.frames.weights
-    shares = resample(weights, sums, lambda total: safe_divide(total[:, 1:], total[:, :2]), bca=setting.bca)
-    alone = f"only one {setting.unit}; an interval needs two"
-    blocked = None if site.clusters > 1 else alone
+    shares = resample(weights, sums, lambda total: safe_divide(total[:, 1:], total[:, :2]), bca=context.bca)
+    one_cluster = f"only one {context.unit}; an interval needs two"
+    reason = None if site.clusters > 1 else one_cluster
     coverage = make_estimate(
-        float(kept.mean()), shares.for_class(0), n=n, clusters=site.clusters, why_not_estimable=blocked
+        float(kept.mean()), shares.for_class(0), n=n, clusters=site.clusters, why_not_estimable=reason
     )
-    holders, passed = int((sums[:, 1] > 0).sum()), int(kept.sum())
-    if not passed:
-        return coverage, not_estimable("the threshold keeps no frame here", clusters=0)
+    kept_clusters, kept_count = int((sums[:, 1] > 0).sum()), int(kept.sum())
+    if not kept_count:
+        return coverage, not_estimable("the threshold keeps no frame at this hospital", clusters=0)
     risk = make_estimate(
-        float((right[kept] == 0).mean()),
+        float((correct[kept] == 0).mean()),
         shares.for_class(1),
-        n=passed,
-        clusters=holders,
-        why_not_estimable=None if holders > 1 else alone,
+        n=kept_count,
+        clusters=kept_clusters,
+        why_not_estimable=None if kept_clusters > 1 else one_cluster,
     )
     return coverage, risk
 
@@ -100,36 +119,51 @@ MEASURES = {"auroc": auroc, "aupr": average_precision_low, "fpr95": false_positi
 
 
 def open_set_scores(logits: Floats) -> dict[str, Floats]:
-    """Return scores that are high for a frame of a scored view: `(n, classes)` to `(n,)` each.
+    """Compute three scores that should be high for frames of a scored view.
 
-    The largest probability: Hendrycks and Gimpel, ICLR 2017; the largest logit: Hendrycks et al., ICML 2022; the
-    negative free energy at temperature 1: Liu et al., NeurIPS 2020.
+    The largest probability is from Hendrycks and Gimpel (ICLR 2017), the largest logit from Hendrycks et al. (ICML
+    2022), and the negative free energy at temperature 1 from Liu et al. (NeurIPS 2020).
+
+    Args:
+        logits: `(n, classes)`.
+
+    Returns:
+        Scores `(n,)` by name: `max_probability`, `max_logit` and `energy`.
+
+    Example:
+        >>> scores = open_set_scores(np.array([[2.0, 0.0], [0.0, 0.0]]))
+        >>> {name: values.round(2).tolist() for name, values in scores.items()}
+        {'max_probability': [0.88, 0.5], 'max_logit': [2.0, 0.0], 'energy': [2.13, 0.69]}
     """
     largest = logits.max(1)
     energy = largest + np.log(np.exp(logits - largest[:, None]).sum(1))
     return {"max_probability": np.exp(log_probabilities(logits).max(1)), "max_logit": largest, "energy": energy}
 
 
-def score_open_set(sample: SiteSample, run: int, setting: EvaluationContext) -> OpenSet:
-    """Compare the scores of frames of scored views with those of frames outside the taxonomy."""
+def score_open_set(sample: SiteSample, run: int, context: EvaluationContext) -> OpenSet:
+    """Measure how well each score separates frames of scored views from frames of other views."""
     inside = sample.scored.astype(np.int64)
     scores = open_set_scores(sample.logits[run])
     if inside.all() or not inside.any():
-        side = "outside the taxonomy" if len(inside) and inside.all() else "of a scored view"
-        nothing = not_estimable(f"no test frame {side} here")
+        side = "of another view" if len(inside) and inside.all() else "of a scored view"
+        nothing = not_estimable(f"no test frame {side} at this hospital")
         empty = OpenSetScore(auroc=nothing, aupr=nothing, fpr95=nothing)
         return OpenSet(auroc=nothing, scores=dict.fromkeys(scores, empty), outside=sample.outside)
     names, cluster = np.unique(sample.cluster, return_inverse=True)
-    weights = cluster_weights(len(names), setting.replicates, setting.seed, sample.site, "open set")
-    holders = min(len(np.unique(cluster[inside == side])) for side in (0, 1))
-    blocked = None if holders > 1 else f"one side comes from only one {setting.unit}; an interval needs two"
-    found = {}
+    weights = cluster_weights(len(names), context.replicates, context.seed, sample.site, "open set")
+    fewest_clusters = min(len(np.unique(cluster[inside == side])) for side in (0, 1))
+    reason = (
+        None
+        if fewest_clusters > 1
+        else f"one of the two groups comes from only one {context.unit}; an interval needs two"
+    )
+    measured_scores = {}
     for name, values in scores.items():
-        measured = resample_ranking(values, inside, cluster, weights, MEASURES, bca=setting.bca)
-        found[name] = OpenSetScore(
+        measured = resample_ranking(values, inside, cluster, weights, MEASURES, bca=context.bca)
+        measured_scores[name] = OpenSetScore(
             **{
-                measure: make_estimate(value, draws, n=len(inside), clusters=len(names), why_not_estimable=blocked)
+                measure: make_estimate(value, draws, n=len(inside), clusters=len(names), why_not_estimable=reason)
                 for measure, (value, draws) in measured.items()
             }
         )
-    return OpenSet(auroc=found["max_probability"].auroc, scores=found, outside=sample.outside)
+    return OpenSet(auroc=measured_scores["max_probability"].auroc, scores=measured_scores, outside=sample.outside)

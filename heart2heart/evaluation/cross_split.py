@@ -15,7 +15,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.aggregation import Aggregation, EvaluationContext, aggregate
 from heart2heart.evaluation.checks import check_predictions
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.comparison import mean_over_views, seed_spread
+from heart2heart.evaluation.comparison import comparison_pairs, mean_over_views, seed_spread, spread_within_splits
 from heart2heart.evaluation.intervals import (
     CONFIDENCE,
     FEW_CLUSTERS,
@@ -31,14 +31,13 @@ from heart2heart.evaluation.run_groups import RunGroup, extended, group_runs
 from heart2heart.evaluation.samples import SiteSample, read_samples
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.fold_metrics import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
-from heart2heart.schema.metrics import SeedSpread
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
 
 
 @dataclass(frozen=True)
 class SiteInSplit:
-    """One hospital in one split."""
+    """One hospital in one split: its confusion matrices and the classes with at least one frame."""
 
     split: str
     aggregation: Aggregation
@@ -47,7 +46,7 @@ class SiteInSplit:
 
 @dataclass(frozen=True)
 class SiteOverSplits:
-    """One hospital in all splits where it is held out, or in all where it is not."""
+    """One hospital in all splits that hold it out, or in all splits that do not."""
 
     site: str
     held_out: bool
@@ -57,10 +56,14 @@ class SiteOverSplits:
     why_not_estimable: str | None
 
     def measure(self, methods: dict[str, RunGroup]) -> tuple[list[Floats], Resamples]:
-        """Return by split the value of each run, and the draws of the mean over splits of the mean over runs."""
-        found = [mean_over_views(part.aggregation, methods[part.split].runs, part.present) for part in self.parts]
-        share = [1 / len(found)] * len(found)
-        return [points for points, _ in found], combine_resamples([draws for _, draws in found], share, paired=True)
+        """Return the value of each run by split, and the resampled mean over splits of the mean over runs."""
+        split_results = [
+            mean_over_views(part.aggregation, methods[part.split].runs, part.present) for part in self.parts
+        ]
+        weights = [1 / len(split_results)] * len(split_results)
+        return [points for points, _ in split_results], combine_resamples(
+            [draws for _, draws in split_results], weights, paired=True
+        )
 
     def estimate(self, value: float, draws: Resamples) -> Estimate:
         """Build the estimate of a statistic over the splits."""
@@ -68,34 +71,38 @@ class SiteOverSplits:
 
 
 def check_splits(predictions: Sequence[Predictions]) -> dict[str, str]:
-    """Return hash by name of the splits, or say why they cannot be taken together."""
+    """Return the hash of each split by name.
+
+    Raises:
+        EvaluationError: The predictions cannot be combined.
+    """
     splits: dict[str, str] = {}
     for each in predictions:
         check_predictions(each)
-        about = each.provenance
+        provenance = each.provenance
         for name in ("classes", "geometry"):
-            if getattr(about, name) != getattr(predictions[0].provenance, name):
-                raise EvaluationError(f"predictions of different {name} cannot be taken together")
-        if about.split.unit != predictions[0].provenance.split.unit:
-            raise EvaluationError("predictions of splits by different units cannot be taken together")
-        if about.split.sha256 in splits.values():
-            what = "two predictions are of the same split"
-            raise EvaluationError(what, where=about.split.name, remedy="Evaluate runs of one split together")
-        name = about.split.name
-        splits[name if name not in splits else f"{name} ({about.split.sha256[:8]})"] = about.split.sha256
+            if getattr(provenance, name) != getattr(predictions[0].provenance, name):
+                raise EvaluationError(f"predictions of different {name} cannot be combined")
+        if provenance.split.unit != predictions[0].provenance.split.unit:
+            raise EvaluationError("predictions of splits by different units cannot be combined")
+        if provenance.split.sha256 in splits.values():
+            what = "two prediction files are of the same split"
+            raise EvaluationError(what, where=provenance.split.name, remedy="Evaluate runs of one split together")
+        name = provenance.split.name
+        splits[name if name not in splits else f"{name} ({provenance.split.sha256[:8]})"] = provenance.split.sha256
     return splits
 
 
 def sites_over_splits(
-    predictions: Sequence[Predictions], names: Sequence[str], setting: EvaluationContext, progress: Progress
+    predictions: Sequence[Predictions], names: Sequence[str], context: EvaluationContext, progress: Progress
 ) -> list[SiteOverSplits]:
     """Evaluate each hospital over all splits that test it: source hospitals first, each group by name.
 
     Args:
         predictions: The predictions of each split.
         names: The name of each split, in the same order.
-        setting: Classes, resamples and the other settings that all hospitals share.
-        progress: Receives the percentage done.
+        context: Classes, bootstrap and the other settings that all hospitals share.
+        progress: Notified after each hospital.
     """
     groups: dict[tuple[str, bool], list[tuple[str, SiteSample]]] = {}
     for name, each in zip(names, predictions, strict=True):
@@ -103,25 +110,25 @@ def sites_over_splits(
         for info, sample in zip(each.provenance.sites, samples, strict=True):
             if sample.scored.any():
                 groups.setdefault((info.site, info.held_out), []).append((name, sample))
-    found = []
-    # Where each hospital is left out in turn, all sources stand first, then all that are held out.
-    ordered = sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
-    for done, ((site, held_out), members) in enumerate(ordered, start=1):
-        owners = [sample.unit_names[sample.cluster[sample.scored]] for _, sample in members]
-        union = np.unique(np.concatenate(owners))
-        weights = cluster_weights(len(union), setting.replicates, setting.seed, site, "folds")
+    sites = []
+    # If each hospital is held out in turn, it occurs twice: the sources come first, then the held-out hospitals.
+    ordered_groups = sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
+    for done, ((site, held_out), members) in enumerate(ordered_groups, start=1):
+        frame_units = [sample.unit_names[sample.cluster[sample.scored]] for _, sample in members]
+        union = np.unique(np.concatenate(frame_units))
+        weights = cluster_weights(len(union), context.replicates, context.seed, site, "folds")
         parts = []
-        for (name, sample), owner in zip(members, owners, strict=True):
+        for (name, sample), units in zip(members, frame_units, strict=True):
             scored = sample.scored
-            cluster = np.searchsorted(union, owner)
-            level = aggregate(sample.logits[:, scored], sample.truth[scored], cluster, weights, bca=setting.bca)
+            cluster = np.searchsorted(union, units)
+            level = aggregate(sample.logits[:, scored], sample.truth[scored], cluster, weights, bca=context.bca)
             parts.append(SiteInSplit(name, level, [int(label) for label in np.flatnonzero(level.view_counts)]))
-        reasons = (setting.why_not_estimable(part.aggregation, part.present) for part in parts)
-        blocked = next((reason for reason in reasons if reason), None)
-        n = sum(len(owner) for owner in owners)
-        found.append(SiteOverSplits(site, held_out, tuple(parts), n, len(union), blocked))
+        reasons = (context.why_not_estimable(part.aggregation, part.present) for part in parts)
+        reason = next(filter(None, reasons), None)
+        n = sum(len(units) for units in frame_units)
+        sites.append(SiteOverSplits(site, held_out, tuple(parts), n, len(union), reason))
         progress.update(done, site)
-    return found
+    return sites
 
 
 def evaluate_folds(
@@ -135,27 +142,33 @@ def evaluate_folds(
     """Summarise and compare methods over several splits.
 
     Args:
-        predictions: One a split, each with the runs of the same methods.
+        predictions: One item per split, each with runs of the same methods.
         replicates: Bootstrap replicates, at least 100.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
-        progress: Told of each finished hospital.
+        progress: Notified after each hospital.
 
     Raises:
-        EvaluationError: predictions that cannot be scored, of the same split twice, or of different classes,
-            geometries or units; no method that all splits have.
+        EvaluationError: Predictions cannot be scored, two are of the same split, or their classes, geometries or units
+            differ; or no method was run on every split.
+
+    Example:
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> folds = evaluate_folds([predictions], replicates=100)
+        >>> [(site.site, site.held_out) for site in folds.methods[0].sites]
+        [('A', False), ('B', True)]
     """
     if replicates < 100:
         raise EvaluationError(f"{replicates} bootstrap replicates are too few", remedy="Use 10000, or at least 100")
     splits = check_splits(predictions)
     first = predictions[0].provenance
-    setting = EvaluationContext(first.classes, (), first.split.unit, seed, replicates, bca)
+    context = EvaluationContext(first.classes, (), first.split.unit, seed, replicates, bca)
     by_split = [{m.label: m for m in group_runs(each.provenance.runs)} for each in predictions]
     labels = [label for label in by_split[0] if all(label in methods for methods in by_split)]
     bases = extended([by_split[0][label] for label in labels])
     if not labels:
         raise EvaluationError("no method was run on every split", remedy="Name evaluations of the same methods")
-    hospitals = sites_over_splits(predictions, list(splits), setting, progress or NoProgress())
+    hospitals = sites_over_splits(predictions, list(splits), context, progress or NoProgress())
     measured = {
         label: [site.measure({name: m[label] for name, m in zip(splits, by_split, strict=True)}) for site in hospitals]
         for label in labels
@@ -185,24 +198,6 @@ def evaluate_folds(
     )
 
 
-def comparison_pairs(methods: Sequence[FoldMethod]) -> list[tuple[str, str]]:
-    """Return who is compared with whom, each pair once: reference, then candidate.
-
-    Every later method with the first; each with the method that it extends (`VAT + Fix-A-Step` with `VAT`); and the two
-    with the highest means over the held-out hospitals, where such a mean exists.
-    """
-    labels = [method.method for method in methods]
-    extends = {method.method: method.extends for method in methods}
-    found = [(labels[0], label) for label in labels[1:]]
-    found += [(base, label) for label in labels for base in labels if base == extends.get(label)]
-    means = {method.method: method.held_out.value for method in methods if method.held_out.value is not None}
-    if len(means) > 1:
-        best, second = sorted(means, key=lambda label: -means[label])[:2]
-        if (best, second) not in found:
-            found.append((second, best))
-    return list(dict.fromkeys(found))
-
-
 def _summarise_method(
     label: str, runs: int, hospitals: Sequence[SiteOverSplits], measured: Sequence[tuple[list[Floats], Resamples]]
 ) -> FoldMethod:
@@ -216,7 +211,7 @@ def _summarise_method(
                 balanced_accuracy=hospital.estimate(float(np.mean(means)), draws),
                 by_fold=dict(zip((part.split for part in hospital.parts), means, strict=True)),
                 folds=seed_spread(means),
-                seeds=_spread_within_splits(points),
+                seeds=spread_within_splits(points),
             )
         )
     values = [float(np.mean([each.mean() for each in points])) for points, _ in measured]
@@ -228,30 +223,22 @@ def _summarise_method(
     )
 
 
-def _spread_within_splits(points: Sequence[Floats]) -> SeedSpread:
-    """Describe the spread over seeds within a split, pooled over the splits."""
-    apart = np.concatenate([values - values.mean() for values in points])
-    freedom = len(apart) - len(points)
-    deviation = float(np.sqrt((apart**2).sum() / freedom)) if freedom else None
-    return SeedSpread(n=len(apart), standard_deviation=deviation, low=float(apart.min()), high=float(apart.max()))
-
-
 def _held_out_mean(
     hospitals: Sequence[SiteOverSplits], values: Sequence[float], draws: Sequence[Resamples]
 ) -> Estimate:
-    chosen = [place for place, hospital in enumerate(hospitals) if hospital.held_out]
-    if not chosen:
+    indices = [index for index, hospital in enumerate(hospitals) if hospital.held_out]
+    if not indices:
         return not_estimable("no hospital is held out")
-    mine = [hospitals[place] for place in chosen]
-    blocked = next(
-        (f"{hospital.site}: {hospital.why_not_estimable}" for hospital in mine if hospital.why_not_estimable), None
+    held_out = [hospitals[index] for index in indices]
+    reason = next(
+        (f"{hospital.site}: {hospital.why_not_estimable}" for hospital in held_out if hospital.why_not_estimable), None
     )
     return make_estimate(
-        float(np.mean([values[place] for place in chosen])),
-        combine_resamples([draws[place] for place in chosen], [1 / len(chosen)] * len(chosen), paired=False),
-        n=sum(hospital.n for hospital in mine),
-        clusters=sum(hospital.clusters for hospital in mine),
-        why_not_estimable=blocked,
+        float(np.mean([values[index] for index in indices])),
+        combine_resamples([draws[index] for index in indices], [1 / len(indices)] * len(indices), paired=False),
+        n=sum(hospital.n for hospital in held_out),
+        clusters=sum(hospital.clusters for hospital in held_out),
+        why_not_estimable=reason,
     )
 
 
@@ -261,14 +248,16 @@ def _compare(
     measured: tuple[Sequence[tuple[list[Floats], Resamples]], Sequence[tuple[list[Floats], Resamples]]],
     seeds: tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]],
 ) -> FoldComparison:
-    rows, values, all_draws = [], [], []
-    for hospital, (theirs, their_draws), (ours, our_draws) in zip(hospitals, *measured, strict=True):
-        draws = combine_resamples([our_draws, their_draws], [1, -1], paired=True)
-        value = float(np.mean([a.mean() - b.mean() for a, b in zip(ours, theirs, strict=True)]))
+    rows, differences, draws_by_site = [], [], []
+    for hospital, (reference_values, reference_draws), (candidate_values, candidate_draws) in zip(
+        hospitals, *measured, strict=True
+    ):
+        draws = combine_resamples([candidate_draws, reference_draws], [1, -1], paired=True)
+        value = float(np.mean([a.mean() - b.mean() for a, b in zip(candidate_values, reference_values, strict=True)]))
         pairs = [
-            float(a[seeds[1][part.split].index(seed)] - b[place])
-            for part, a, b in zip(hospital.parts, ours, theirs, strict=True)
-            for place, seed in enumerate(seeds[0][part.split])
+            float(a[seeds[1][part.split].index(seed)] - b[index])
+            for part, a, b in zip(hospital.parts, candidate_values, reference_values, strict=True)
+            for index, seed in enumerate(seeds[0][part.split])
             if seed in seeds[1][part.split]
         ]
         rows.append(
@@ -281,10 +270,10 @@ def _compare(
                 pairs=seed_spread(pairs),
             )
         )
-        values.append(value)
-        all_draws.append(draws)
-    tested = [place for place, row in enumerate(rows) if row.p is not None]
-    for place, adjusted in zip(tested, holm([rows[place].p or 0.0 for place in tested]), strict=True):
-        rows[place] = rows[place].model_copy(update={"p_holm": adjusted})
-    held_out = _held_out_mean(hospitals, values, all_draws)
+        differences.append(value)
+        draws_by_site.append(draws)
+    tested = [index for index, row in enumerate(rows) if row.p is not None]
+    for index, adjusted in zip(tested, holm([rows[index].p or 0.0 for index in tested]), strict=True):
+        rows[index] = rows[index].model_copy(update={"p_holm": adjusted})
+    held_out = _held_out_mean(hospitals, differences, draws_by_site)
     return FoldComparison(reference=labels[0], candidate=labels[1], sites=tuple(rows), held_out=held_out)

@@ -1,4 +1,4 @@
-"""Recompute every metric from `predictions.parquet` alone, and keep them as `metrics.json`."""
+"""Computes every metric from predictions alone: the content of `metrics.json`."""
 
 from __future__ import annotations
 
@@ -35,70 +35,76 @@ def evaluate_predictions(
     """Score every run at every site.
 
     Args:
-        predictions: Rows and provenance; nothing else is consulted.
+        predictions: Rows and provenance, as in `predictions.parquet`; nothing else is read.
         replicates: Bootstrap replicates, at least 100.
         seed: Seed of the bootstrap; the same seed and predictions give the same numbers.
-        bca: Give bias-corrected and accelerated intervals instead of percentile intervals.
-        progress: Told of each finished site; its total is `len(predictions.provenance.sites)`.
+        bca: Compute bias-corrected and accelerated intervals instead of percentile intervals.
+        progress: Notified after each site; its total is `len(predictions.provenance.sites)`.
 
     Raises:
-        EvaluationError: the predictions cannot give an honest number (see `checks`), or too few replicates.
+        EvaluationError: The predictions fail a check (see `checks`), or there are fewer than 100 replicates.
+
+    Example:
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> [site.site for site in metrics.sites], [method.method for method in metrics.methods]
+        (['A', 'B'], ['labels only'])
     """
     if replicates < 100:
         raise EvaluationError(f"{replicates} bootstrap replicates are too few", remedy="Use 10000, or at least 100")
     progress = progress or NoProgress()
     check_predictions(predictions)
-    about = predictions.provenance
+    provenance = predictions.provenance
     samples, validation = read_samples(predictions)
     sites = []
-    for done, (info, sample) in enumerate(zip(about.sites, samples, strict=True), start=1):
+    for done, (info, sample) in enumerate(zip(provenance.sites, samples, strict=True), start=1):
         sites.append(arrange(info, sample, replicates=replicates, seed=seed, bca=bca))
         progress.update(done, info.site)
     scored = [site for site in sites if site is not None]
     common = tuple(label for label in scored[0].present if all(label in site.present for site in scored))
-    setting = EvaluationContext(about.classes, common, about.split.unit, seed, replicates, bca)
+    context = EvaluationContext(provenance.classes, common, provenance.split.unit, seed, replicates, bca)
     levels = factor_levels(samples)
-    methods = group_runs(about.runs)
-    label_of = {place: method.label for method in methods for place in method.runs}
-    fits = [_fit_on_validation(sample, len(about.classes)) for sample in validation]
+    methods = group_runs(provenance.runs)
+    label_of = {index: method.label for method in methods for index in method.runs}
+    fits = [_fit_on_validation(sample, len(provenance.classes)) for sample in validation]
     runs = tuple(
         RunMetrics(
             run=run.run,
-            method=label_of[place],
+            method=label_of[index],
             seed=run.seed,
             temperature=_temperature(fitted, len(sample.truth)),
             sites=tuple(
-                empty_site(mine, place, setting, NO_SCORED_FRAME)
+                empty_site(site_sample, index, context, NO_SCORED_FRAME)
                 if site is None
-                else score_site(site, place, setting, fitted, levels)
-                for site, mine in zip(sites, samples, strict=True)
+                else score_site(site, index, context, fitted, levels)
+                for site, site_sample in zip(sites, samples, strict=True)
             ),
         )
-        for place, (run, fitted, sample) in enumerate(zip(about.runs, fits, validation, strict=True))
+        for index, (run, fitted, sample) in enumerate(zip(provenance.runs, fits, validation, strict=True))
     )
-    names = [info.site for info in about.sites]
+    names = [info.site for info in provenance.sites]
     kind = "BCa" if bca else "percentile"
     return Metrics(
         predictions_sha256=digest(predictions),
-        split_sha256=about.split.sha256,
-        synthetic=any(info.synthetic for info in about.sites),
-        classes=about.classes,
-        common_views=tuple(about.classes[label] for label in common),
-        unit=about.split.unit,
+        split_sha256=provenance.split.sha256,
+        synthetic=any(info.synthetic for info in provenance.sites),
+        classes=provenance.classes,
+        common_views=tuple(provenance.classes[label] for label in common),
+        unit=provenance.split.unit,
         confidence=CONFIDENCE,
-        interval=f"{kind} bootstrap over whole {about.split.unit}s, views present at the site",
+        interval=f"{kind} bootstrap over whole {provenance.split.unit}s, views present at the site",
         kept_on_validation=KEPT_ON_VALIDATION,
         replicates=replicates,
         seed=seed,
         few_clusters_below=FEW_CLUSTERS,
         ece_bins=ECE_BINS,
         sites=tuple(
-            site.summary(about.classes) if site is not None else empty_summary(info, sample, NO_SCORED_FRAME)
-            for info, site, sample in zip(about.sites, sites, samples, strict=True)
+            site.summary(provenance.classes) if site is not None else empty_summary(info, sample, NO_SCORED_FRAME)
+            for info, site, sample in zip(provenance.sites, sites, samples, strict=True)
         ),
         runs=runs,
-        methods=tuple(summarise(method, names, sites, setting) for method in methods),
-        comparisons=tuple(compare(methods[0], other, names, sites, setting) for other in methods[1:]),
+        methods=tuple(summarise(method, names, sites, context) for method in methods),
+        comparisons=tuple(compare(methods[0], other, names, sites, context) for other in methods[1:]),
     )
 
 
@@ -118,5 +124,5 @@ def _temperature(fitted: FittedOnValidation, n: int) -> Temperature:
     reason = None if n else "no source validation frame of a scored view"
     smallest, largest = TEMPERATURES
     if fitted.temperature is not None and not smallest * 1.01 < fitted.temperature < largest / 1.01:
-        reason = "at the end of the range that is searched: the logits say too little, or validation is all right"
+        reason = "at the limit of the search range: the logits are uninformative, or all validation frames are correct"
     return Temperature(value=fitted.temperature, n=n, reason=reason)

@@ -1,4 +1,4 @@
-"""Cluster bootstrap: resamples of a statistic, their intervals and p-values, and the estimate that is reported."""
+"""Cluster bootstrap: resamples of a statistic, its interval, p-values, and the estimate with its interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Singles = npt.NDArray[np.float32]
 
 CONFIDENCE = 0.95
 FEW_CLUSTERS = 30
-_NUMBERS_AT_A_TIME = 4_000_000  # numbers held at a time: 32 MB of float64
+_NUMBERS_AT_A_TIME = 4_000_000  # numbers in memory at a time: 32 MB of float64
 
 
 def cluster_weights(clusters: int, replicates: int, seed: int, *names: str) -> Weights:
@@ -28,10 +28,15 @@ def cluster_weights(clusters: int, replicates: int, seed: int, *names: str) -> W
         clusters: Number of clusters.
         replicates: Number of replicates.
         seed: Root seed.
-        names: What the draw is for, e.g. the site: other names give an independent draw.
+        names: Purpose of the draw, such as the site; other names give an independent draw.
 
     Returns:
         Multinomial counts `(replicates, clusters)`; each row sums to `clusters`.
+
+    Example:
+        >>> weights = cluster_weights(5, 3, 0, "north")
+        >>> weights.shape, weights.sum(axis=1).tolist()
+        ((3, 5), [5, 5, 5])
     """
     generator = random_stream(seed, "bootstrap", *names)
     counts = np.zeros((replicates, clusters), dtype=np.uint16)
@@ -45,79 +50,87 @@ def cluster_weights(clusters: int, replicates: int, seed: int, *names: str) -> W
 
 @dataclass(frozen=True)
 class Resamples:
-    """One statistic under resampling.
+    """Bootstrap replicates of one statistic.
 
     Attributes:
         replicates: The statistic of each replicate `(replicates, ...)`; NaN where a denominator is empty.
-        left_out: One array a sample of clusters: the statistic without each of its clusters `(clusters, ...)`. Empty
+        jackknife: One array per sample of clusters: the statistic without each of its clusters `(clusters, ...)`. Empty
             for percentile intervals, which do not need it.
     """
 
     replicates: Floats
-    left_out: tuple[Floats, ...] = ()
+    jackknife: tuple[Floats, ...] = ()
 
     def map(self, measure: Callable[[Floats], Floats]) -> Resamples:
         """Apply a function of the trailing axes."""
-        return Resamples(measure(self.replicates), tuple(measure(values) for values in self.left_out))
+        return Resamples(measure(self.replicates), tuple(measure(values) for values in self.jackknife))
 
     def mean_over(self, labels: Sequence[int]) -> Resamples:
         """Average over some classes: `(..., classes)` to `(...)`."""
         chosen = list(labels)
-        return self.map(lambda found: np.asarray(found[..., chosen].mean(-1)))
+        return self.map(lambda values: np.asarray(values[..., chosen].mean(-1)))
 
     def for_class(self, label: int) -> Resamples:
         """Take one class: `(..., classes)` to `(...)`."""
-        return self.map(lambda found: found[..., label])
+        return self.map(lambda values: values[..., label])
 
     def interval(self, value: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """Return the percentile interval, or the BCa interval if `left_out` is there; `value` is that of the sample."""
-        if not self.left_out:
+        """Return the BCa interval if there are jackknife values, else the percentile interval.
+
+        Args:
+            value: The statistic of the sample.
+            confidence: Nominal coverage.
+        """
+        if not self.jackknife:
             return percentile_interval(self.replicates, confidence)
-        return bca_interval(value, self.replicates, self.left_out, confidence)
+        return bca_interval(value, self.replicates, self.jackknife, confidence)
 
 
 def combine_resamples(draws: Sequence[Resamples], weights: Sequence[float], *, paired: bool) -> Resamples:
     """Return the weighted sum of statistics.
 
     Args:
-        draws: One a statistic, of the same shape.
-        weights: One a statistic.
-        paired: All were drawn from the same clusters with the same weights; otherwise from independent samples.
+        draws: One item per statistic, all of the same shape.
+        weights: One weight per statistic.
+        paired: The statistics are of the same clusters with the same weights. Otherwise the samples are independent.
     """
     total = np.zeros_like(draws[0].replicates)
     for weight, draw in zip(weights, draws, strict=True):
         total += weight * draw.replicates
     if not paired:
-        parts = [weight * values for weight, draw in zip(weights, draws, strict=True) for values in draw.left_out]
+        parts = [weight * values for weight, draw in zip(weights, draws, strict=True) for values in draw.jackknife]
         return Resamples(total, tuple(parts))
-    left_out = []
-    for place, first in enumerate(draws[0].left_out):
+    jackknife = []
+    for index, first in enumerate(draws[0].jackknife):
         values = np.zeros_like(first)
         for weight, draw in zip(weights, draws, strict=True):
-            values += weight * draw.left_out[place]
-        left_out.append(values)
-    return Resamples(total, tuple(left_out))
+            values += weight * draw.jackknife[index]
+        jackknife.append(values)
+    return Resamples(total, tuple(jackknife))
 
 
 def resample(
     weights: Weights, statistics: Floats, measure: Callable[[Floats], Floats], *, bca: bool = False
 ) -> Resamples:
-    """Measure every replicate, and for BCa intervals the sample without each cluster; arguments as in `replicate`."""
+    """Compute a statistic of every replicate and, for BCa intervals, of the sample without each cluster.
+
+    The arguments are those of `replicate`.
+    """
     replicates = replicate(weights, statistics, measure)
     return Resamples(replicates, (measure(statistics.sum(0) - statistics),)) if bca else Resamples(replicates)
 
 
 def replicate(weights: Weights, statistics: Floats | Singles, measure: Callable[[Floats], Floats]) -> Floats:
-    """Measure every replicate.
+    """Compute a statistic of every replicate.
 
     Args:
         weights: `(replicates, clusters)` from `cluster_weights`.
         statistics: Additive sufficient statistics of each cluster, `(clusters, ...)`. Counts may be float32, which
             holds integers up to 2**24 exactly and halves the time.
-        measure: Maps sums `(r, ...)` to results `(r, ...)`.
+        measure: Function from sums `(r, ...)` to the statistic `(r, ...)`.
 
     Returns:
-        The results of all replicates, `(replicates, ...)`.
+        The statistic of each replicate, `(replicates, ...)`.
     """
     flat = statistics.reshape(len(statistics), -1)
     step = max(1, _NUMBERS_AT_A_TIME // max(flat.shape[0], flat.shape[1], 1))
@@ -129,7 +142,12 @@ def replicate(weights: Weights, statistics: Floats | Singles, measure: Callable[
 
 
 def percentile_interval(replicates: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the central `confidence` share of `(replicates,)`; NaN replicates (an empty denominator) are left out."""
+    """Return the percentile interval of `(replicates,)`; NaN replicates (an empty denominator) are ignored.
+
+    Example:
+        >>> percentile_interval(np.arange(101.0))
+        (2.5, 97.5)
+    """
     usable = replicates[~np.isnan(replicates)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(usable, (tail, 1 - tail))
@@ -137,7 +155,7 @@ def percentile_interval(replicates: Floats, confidence: float = CONFIDENCE) -> t
 
 
 def bca_interval(
-    value: float, replicates: Floats, left_out: Sequence[Floats], confidence: float = CONFIDENCE
+    value: float, replicates: Floats, jackknife: Sequence[Floats], confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated interval.
 
@@ -145,17 +163,17 @@ def bca_interval(
 
     Args:
         value: The statistic on the sample.
-        replicates: `(replicates,)`; NaN replicates are left out.
-        left_out: One array a sample: the statistic without each cluster `(clusters,)`; NaN, where that cluster alone
-            holds a view, counts as no influence.
+        replicates: `(replicates,)`; NaN replicates are ignored.
+        jackknife: One array per sample: the statistic without each cluster `(clusters,)`. NaN, if only that cluster
+            has a view, counts as no influence.
         confidence: Nominal coverage.
     """
     from scipy.stats import norm
 
     usable = replicates[~np.isnan(replicates)]
-    below = ((usable < value).mean() + (usable <= value).mean()) / 2  # ties, as of a share, count one half
+    below = ((usable < value).mean() + (usable <= value).mean()) / 2  # ties count one half
     shift = float(norm.ppf(np.clip(below, 1 / (len(usable) + 1), len(usable) / (len(usable) + 1))))
-    influence = np.concatenate([np.nan_to_num(np.nanmean(part) - part) for part in left_out])
+    influence = np.concatenate([np.nan_to_num(np.nanmean(part) - part) for part in jackknife])
     spread = float((influence**2).sum()) ** 1.5
     acceleration = float((influence**3).sum()) / (6 * spread) if spread > 0 else 0.0
     ends = []
@@ -167,9 +185,14 @@ def bca_interval(
 
 
 def bootstrap_p(replicates: Floats) -> float:
-    """Two-sided p-value of "the difference is zero": twice the smaller tail of `(replicates,)`, never 0.
+    """Compute the two-sided p-value of a difference: twice the smaller tail of its `(replicates,)`, never 0.
 
-    Davison and Hinkley, "Bootstrap Methods and their Application" (1997), section 4.2: one is added to count and total.
+    One is added to the count and to the total (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
+    section 4.2).
+
+    Example:
+        >>> bootstrap_p(np.array([0.1] * 97 + [-0.1] * 2))
+        0.06
     """
     usable = replicates[~np.isnan(replicates)]
     smaller = min(int((usable <= 0).sum()), int((usable >= 0).sum()))
@@ -177,12 +200,17 @@ def bootstrap_p(replicates: Floats) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number (Holm, Scandinavian Journal of Statistics 1979), in the given order."""
+    """Adjust p-values for multiple tests (Holm, Scandinavian Journal of Statistics 1979); the order is kept.
+
+    Example:
+        >>> holm([0.04, 0.01, 0.03])
+        [0.06, 0.03, 0.06]
+    """
     adjusted = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted
 
 
@@ -195,13 +223,13 @@ def make_estimate(
     why_not_estimable: str | None = None,
     confidence: float = CONFIDENCE,
 ) -> Estimate:
-    """Build an estimate.
+    """Build an estimate with its interval.
 
     Args:
-        value: The statistic on the sample; NaN when it is not estimable.
-        draws: The statistic under resampling, `(replicates,)`.
-        n: Frames or clips in the denominator.
-        clusters: Clusters those come from.
+        value: The statistic of the sample; NaN when it is not estimable.
+        draws: Resamples of the statistic, `(replicates,)`.
+        n: Number of frames or clips in the denominator.
+        clusters: Number of clusters with such frames or clips.
         why_not_estimable: Why the interval, or the value if that is NaN, is not estimable.
         confidence: Nominal coverage of the interval.
     """
@@ -215,12 +243,12 @@ def make_estimate(
             value=value, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=why_not_estimable
         )
     low, high = draws.interval(value, confidence)
-    same = "no spread between the clusters: the interval cannot show the uncertainty that remains"
-    reason = same if low == high else None
+    no_spread = "no spread between the clusters: the interval cannot show the remaining uncertainty"
+    reason = no_spread if low == high else None
     return Estimate(value=value, low=low, high=high, n=n, clusters=clusters, few_clusters=few, reason=reason)
 
 
 def not_estimable(reason: str, *, n: int = 0, clusters: int = 0) -> Estimate:
-    """Return an estimate that is not estimable, and why."""
+    """Return an estimate without a value, with the reason."""
     few = clusters < FEW_CLUSTERS
     return Estimate(value=None, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=reason)

@@ -1,4 +1,4 @@
-"""Groups the runs that share a configuration and differ only in their seed, and labels each group distinctly."""
+"""Groups runs that differ only in their seed, and gives each group a distinct label."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from heart2heart.schema.predictions import MethodFacts, RunInfo
 NOT_OF_THE_METHOD = (
     "seed", "data", "device", "trackers", "mlflow_file", "log_every", "checkpoint_every",
 )  # fmt: skip
-"""Keys of a run's configuration that may differ within a group: they do not change what is trained."""
+"""Keys of the configuration that may differ within a group, because they do not change the method."""
 
-_MOST_SETTINGS = 3  # settings named in one label
+_MOST_SETTINGS = 3  # maximum number of settings in one label
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class RunGroup:
     """Runs of one configuration.
 
     Attributes:
-        label: Title for readers; no two groups of one evaluation share it.
-        runs: Positions of its runs.
-        names: Their names.
-        seeds: Their seeds.
-        facts: The method that they ran.
+        label: Title of the method, unique within an evaluation.
+        runs: Positions of the runs in the provenance.
+        names: Names of the runs.
+        seeds: Seeds of the runs.
+        facts: Components of the method.
     """
 
     label: str
@@ -41,20 +41,20 @@ class RunGroup:
 def group_runs(runs: Sequence[RunInfo]) -> list[RunGroup]:
     """Group runs by the digest of their configuration without seed, data and device.
 
-    If a seed occurs twice in a group, something that the configuration does not record differs: each of its runs then
-    forms a group of its own.
+    If two runs of a group have the same seed, they differ in something that the configuration does not record. Each run
+    of such a group then becomes its own group.
     """
     groups: dict[str, list[int]] = {}
     for position, run in enumerate(runs):
         groups.setdefault(configuration_digest(run), []).append(position)
     labels = _labels([runs[positions[0]] for positions in groups.values()])
-    made = []
+    run_groups = []
     for label, positions in zip(labels, groups.values(), strict=True):
         if len({runs[position].seed for position in positions}) == len(positions):
-            made.append(_group(label, positions, runs))
+            run_groups.append(_group(label, positions, runs))
         else:
-            made += [_group(f"{label} ({runs[position].run})", [position], runs) for position in positions]
-    return made
+            run_groups += [_group(f"{label} ({runs[position].run})", [position], runs) for position in positions]
+    return run_groups
 
 
 def configuration_digest(run: RunInfo) -> str:
@@ -65,16 +65,17 @@ def configuration_digest(run: RunInfo) -> str:
 
 
 def extended(groups: Sequence[RunGroup]) -> dict[str, str]:
-    """Return by label of a group the label of the group that ran the same base method without any addition.
+    """Return, by label of an extended method, the label of its base method in the same evaluation.
 
-    Where several groups ran the base method, the one whose settings are closest is taken; the first of equals.
+    For example, `VAT + Fix-A-Step` extends `VAT`. If several groups ran the base method, the group with the most
+    similar label is returned; the first in case of a tie.
     """
-    found = {}
+    base_labels = {}
     for group in groups:
         plain = [other for other in groups if group.facts.addition and other.facts == group.facts.without_addition()]
         if plain:
-            found[group.label] = max(plain, key=lambda other: _shared_words(other.label, group.label)).label
-    return found
+            base_labels[group.label] = max(plain, key=lambda other: _shared_words(other.label, group.label)).label
+    return base_labels
 
 
 def _shared_words(one: str, other: str) -> int:
@@ -88,7 +89,7 @@ def _group(label: str, positions: Sequence[int], runs: Sequence[RunInfo]) -> Run
 
 
 def _labels(runs: Sequence[RunInfo]) -> list[str]:
-    """Return distinct labels: the title, then the network, then the settings that differ between equal titles."""
+    """Return distinct labels: the title; if titles are equal, also the network, then the settings that differ."""
     networks: dict[str, set[str]] = {}
     for run in runs:
         networks.setdefault(run.method, set()).add(run.network)
@@ -96,14 +97,14 @@ def _labels(runs: Sequence[RunInfo]) -> list[str]:
     counts = Counter(labels)
     settings = [_leaves(run.config) for run in runs]
     distinct = []
-    for label, run, mine in zip(labels, runs, settings, strict=True):
+    for label, run, config in zip(labels, runs, settings, strict=True):
         if counts[label] == 1:
             distinct.append(label)
             continue
         others = [each for other, each in zip(labels, settings, strict=True) if other == label]
         keys = sorted({key for each in others for key in each})
         differing = [key for key in keys if len({repr(each.get(key)) for each in others}) > 1]
-        named = ", ".join(f"{key} {mine.get(key)}" for key in differing[:_MOST_SETTINGS])
+        named = ", ".join(f"{key} {config.get(key)}" for key in differing[:_MOST_SETTINGS])
         distinct.append(f"{label} ({named or run.run})")
     repeated = Counter(distinct)
     return [
@@ -116,8 +117,8 @@ def _leaves(config: Any, prefix: str = "") -> dict[str, Any]:
     """Return the settings of a configuration by dotted key, without the keys of `NOT_OF_THE_METHOD`."""
     if not isinstance(config, dict) or not config:
         return {prefix: config} if prefix else {}
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in config.items():
         if prefix or key not in NOT_OF_THE_METHOD:
-            found |= _leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    return found
+            leaves |= _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

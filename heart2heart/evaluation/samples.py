@@ -21,26 +21,26 @@ UNKNOWN = "unknown"
 
 
 def subgroup_factors(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
-    """Return by factor the level of each row `(n,)`.
+    """Return the subgroup of each row `(n,)` by factor: manufacturer, mode, sex, image quality and age.
 
-    Quality is cut at the thirds of all test rows, the same cuts for every site and run, so that levels compare. A
-    column that is not there, as in files of older versions, or that is null throughout gives no factor.
+    Quality is divided at the tertiles of all test rows. All sites and runs use the same limits, so the subgroups are
+    comparable. A column that is absent (files of older versions) or entirely null gives no factor.
     """
-    found: dict[str, npt.NDArray[np.object_]] = {}
+    factors: dict[str, npt.NDArray[np.object_]] = {}
     for name in ("maker", "mode", "sex"):
         if name in table.column_names and table[name].null_count < len(table):
-            found[name] = table[name].fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
+            factors[name] = table[name].fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
     quality = table["quality"].to_numpy(zero_copy_only=False)
     test = quality[table["role"].to_numpy(zero_copy_only=False) == PredictionRole.TEST]
     if len(test):
         low, high = np.quantile(test, (1 / 3, 2 / 3))
         names = np.array(["lowest third", "middle third", "highest third"], object)
-        found["quality"] = names[(quality > low).astype(int) + (quality > high)]
+        factors["quality"] = names[(quality > low).astype(int) + (quality > high)]
     if "age" in table.column_names and table["age"].null_count < len(table):
         years = table["age"].fill_null(-1).to_numpy(zero_copy_only=False)
         names = np.array([UNKNOWN, *(name for _, name in AGES)], object)
-        found["age"] = names[np.searchsorted([least for least, _ in AGES], years, side="right")]
-    return found
+        factors["age"] = names[np.searchsorted([least for least, _ in AGES], years, side="right")]
+    return factors
 
 
 UNITS = ("patient", "study", "clip")
@@ -51,7 +51,12 @@ Texts = npt.NDArray[np.object_]
 
 @dataclass(frozen=True)
 class AlteredFrames:
-    """Altered frames of one site: `frame` `(m,)` as in `SiteSample`, and logits `(runs, m, classes)`."""
+    """Logits of altered frames of one site.
+
+    Attributes:
+        frame: The original frames `(m,)`, numbered as in `SiteSample`.
+        logits: `(runs, m, classes)`.
+    """
 
     frame: Ints
     logits: Floats
@@ -63,17 +68,17 @@ class SiteSample:
 
     Attributes:
         site: Name of the site.
-        truth: Index into the classes `(n,)`; -1 for a view outside them.
-        outside: Frames outside the classes, by view.
-        unlabeled: Test frames without a truth, which are not in the arrays.
+        truth: Index of the true class `(n,)`; -1 for a view that is not a class.
+        outside: Number of frames of each view that is not a class.
+        unlabeled: Number of test frames without a label; the arrays do not contain them.
         cluster: Resampling unit of each frame `(n,)`.
-        unit_names: Name of each resampling unit of the file, by its number in `cluster`.
+        unit_names: Names of the resampling units of the file; `cluster` indexes them.
         clip: Clip of each frame `(n,)`.
         study: Study of each frame `(n,)`.
         frame: Rank of each frame's identifier `(n,)`, ascending.
-        factors: By factor the level of each frame `(n,)`, `unknown` where the file does not say.
+        factors: Subgroup of each frame `(n,)` by factor; `unknown` if the file does not record it.
         logits: `(runs, n, classes)`.
-        altered: By alteration the rows of altered frames: those of scored views, a part of `frame`.
+        altered: Altered frames by alteration; their originals are scored frames of this sample.
     """
 
     site: str
@@ -91,35 +96,43 @@ class SiteSample:
 
     @property
     def scored(self) -> npt.NDArray[np.bool_]:
-        """Frames whose truth is one of the classes `(n,)`."""
+        """Whether the true view of each frame is one of the classes `(n,)`."""
         return self.truth >= 0
 
 
 @dataclass(frozen=True)
 class ValidationSample:
-    """Scored validation frames of the source sites, of one run: `(n, classes)` and `(n,)`."""
+    """Scored validation frames of the source sites, for one run: logits `(n, classes)` and truth `(n,)`."""
 
     logits: Floats
     truth: Ints
 
 
 def factorize(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    """Replace texts by their rank among the distinct texts; null becomes -1. The order of the rows plays no part."""
+    """Replace each text by its rank among the distinct texts; null becomes -1.
+
+    Returns:
+        The ranks `(n,)`, and the distinct texts in ascending order.
+
+    Example:
+        >>> factorize(pa.chunked_array([["b", "a", None, "b"]]))[0].tolist()
+        [1, 0, -1, 1]
+    """
     encoded = column.combine_chunks().dictionary_encode()
     values = encoded.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
     rank = np.empty(len(values) + 1, dtype=np.int64)
     rank[order], rank[-1] = np.arange(len(values)), -1
     indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return rank[indices], [values[place] for place in order]
+    return rank[indices], [values[index] for index in order]
 
 
 def digest(predictions: Predictions) -> str:
-    """Return a hash of all rows and the provenance, whatever the compression or chunking of the file."""
+    """Return the sha256 of all rows and the provenance; it does not depend on compression or chunking of the file."""
     sha = hashlib.sha256(predictions.provenance.model_dump_json().encode())
     for name in predictions.table.column_names:
         if name in DEMOGRAPHICS.names and predictions.table[name].null_count == len(predictions.table):
-            continue  # not known: the same as not there
+            continue  # an unknown column has the same digest as an absent one
         sha.update(name.encode())
         if name == "logits":
             sha.update(predictions.logits.tobytes())
@@ -134,93 +147,101 @@ def digest(predictions: Predictions) -> str:
 
 @dataclass(frozen=True)
 class _RunRows:
-    """The rows of a file as numbers."""
+    """The rows of a predictions file as arrays."""
 
     columns: dict[str, tuple[Ints, list[str]]]
     truth: Ints
     logits: Floats
 
     def rows_where(self, name: str, value: str) -> npt.NDArray[np.bool_]:
-        """Say which rows hold `value` in column `name`."""
-        found, values = self.columns[name]
-        return found == values.index(value) if value in values else np.zeros(len(found), dtype=bool)
+        """Return which rows have `value` in column `name` `(n,)`."""
+        ranks, values = self.columns[name]
+        return ranks == values.index(value) if value in values else np.zeros(len(ranks), dtype=bool)
 
     def aligned(self, chosen: npt.NDArray[np.bool_], runs: Sequence[RunInfo], site: str) -> list[Ints]:
-        """Return the chosen rows of each run, ordered by frame; they must be of the same frames with the same truth."""
+        """Return the chosen rows of each run, ordered by frame.
+
+        Raises:
+            EvaluationError: A frame occurs twice, or the runs differ in their frames or true views.
+        """
         frame = self.columns["frame"][0]
-        places = []
+        rows_by_run = []
         for run in runs:
-            mine = np.flatnonzero(chosen & self.rows_where("run", run.run))
-            mine = mine[np.argsort(frame[mine], kind="stable")]
-            if np.any(np.diff(frame[mine]) == 0):
-                raise EvaluationError("a frame was predicted twice", where=f"run {run.run}, site {site}")
-            places.append(mine)
-        for found in places[1:]:
-            same = np.array_equal(frame[found], frame[places[0]])
-            if not (same and np.array_equal(self.truth[found], self.truth[places[0]])):
+            rows = np.flatnonzero(chosen & self.rows_where("run", run.run))
+            rows = rows[np.argsort(frame[rows], kind="stable")]
+            if np.any(np.diff(frame[rows]) == 0):
+                where = f"run {run.run}, site {site}"
+                raise EvaluationError("a frame was predicted twice", where=where, remedy="Evaluate the runs again")
+            rows_by_run.append(rows)
+        for other_rows in rows_by_run[1:]:
+            same_frames = np.array_equal(frame[other_rows], frame[rows_by_run[0]])
+            if not (same_frames and np.array_equal(self.truth[other_rows], self.truth[rows_by_run[0]])):
                 what = "the runs were not tested on the same frames with the same truth"
                 remedy = "Evaluate all runs again with one split and one store"
                 raise EvaluationError(what, where=f"site {site}", remedy=remedy)
-        return places
+        return rows_by_run
 
 
 def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[ValidationSample]]:
-    """Arrange the rows.
+    """Read the rows of predictions into arrays.
 
     Returns:
-        One `SiteSample` a site and one `ValidationSample` a run, each in the order of the provenance.
+        One `SiteSample` per site and one `ValidationSample` per run, each in the order of the provenance.
 
     Raises:
-        EvaluationError: a frame occurs twice in a run, the runs were not tested on the same frames, or an altered frame
-            is not among them.
+        EvaluationError: A frame occurs twice in a run, the runs were not tested on the same frames, or an altered frame
+            has no scored original.
     """
-    about, table = predictions.provenance, predictions.table
-    if about.split.unit not in UNITS:
-        raise EvaluationError(f"splits by {about.split.unit!r} have no cluster column", remedy=f"Known: {UNITS}")
-    names = {"run", "site", "role", "frame", "clip", "study", "truth", about.split.unit}
+    provenance, table = predictions.provenance, predictions.table
+    if provenance.split.unit not in UNITS:
+        raise EvaluationError(f"splits by {provenance.split.unit!r} have no cluster column", remedy=f"Known: {UNITS}")
+    names = {"run", "site", "role", "frame", "clip", "study", "truth", provenance.split.unit}
     columns = {name: factorize(table[name]) for name in sorted(names)}
     views = columns["truth"][1]
-    index_of = {view: place for place, view in enumerate(about.classes)}
+    index_of = {view: index for index, view in enumerate(provenance.classes)}
     class_of = np.array([*(index_of.get(view, -1) for view in views), -2], dtype=np.int64)
     rows = _RunRows(columns, class_of[columns["truth"][0]], predictions.logits)
     factors = subgroup_factors(table)
-    unit_names = np.array(columns[about.split.unit][1], object)
+    unit_names = np.array(columns[provenance.split.unit][1], object)
     samples = []
-    for info in about.sites:
-        here = rows.rows_where("site", info.site)
-        places = rows.aligned(here & rows.rows_where("role", PredictionRole.TEST), about.runs, info.site)
-        labeled = rows.truth[places[0]] > -2
-        seen = columns["truth"][0][places[0]]
-        outside = {view: int((seen == rank).sum()) for rank, view in enumerate(views) if view not in index_of}
-        first = places[0][labeled]
+    for info in provenance.sites:
+        at_site = rows.rows_where("site", info.site)
+        test_rows = rows.aligned(at_site & rows.rows_where("role", PredictionRole.TEST), provenance.runs, info.site)
+        labeled = rows.truth[test_rows[0]] > -2
+        test_views = columns["truth"][0][test_rows[0]]
+        outside = {view: int((test_views == rank).sum()) for rank, view in enumerate(views) if view not in index_of}
+        first = test_rows[0][labeled]
         frame = columns["frame"][0][first]
         sample = SiteSample(
             site=info.site,
             truth=rows.truth[first],
             outside={view: count for view, count in outside.items() if count},
             unlabeled=int((~labeled).sum()),
-            cluster=columns[about.split.unit][0][first],
+            cluster=columns[provenance.split.unit][0][first],
             unit_names=unit_names,
             clip=columns["clip"][0][first],
             study=columns["study"][0][first],
             frame=frame,
             factors={name: levels[first] for name, levels in factors.items()},
-            logits=np.stack([rows.logits[found[labeled]] for found in places]),
+            logits=np.stack([rows.logits[run_rows[labeled]] for run_rows in test_rows]),
             altered={},
         )
-        known = frame[sample.scored]
+        scored_frames = frame[sample.scored]
         for alteration in ALTERATIONS:
-            found = rows.aligned(here & rows.rows_where("role", alteration), about.runs, info.site)
-            if not len(found[0]):
+            altered_rows = rows.aligned(at_site & rows.rows_where("role", alteration), provenance.runs, info.site)
+            if not len(altered_rows[0]):
                 continue
-            mine = columns["frame"][0][found[0]]
-            if not np.isin(mine, known).all():
-                raise EvaluationError("an altered frame is not among the scored test frames", where=f"site {info.site}")
-            sample.altered[alteration] = AlteredFrames(mine, np.stack([rows.logits[place] for place in found]))
+            altered_frames = columns["frame"][0][altered_rows[0]]
+            if not np.isin(altered_frames, scored_frames).all():
+                what = "an altered frame is not among the scored test frames"
+                raise EvaluationError(what, where=f"site {info.site}", remedy="Evaluate the runs again with --probes")
+            sample.altered[alteration] = AlteredFrames(
+                altered_frames, np.stack([rows.logits[run_rows] for run_rows in altered_rows])
+            )
         samples.append(sample)
-    fit = rows.rows_where("role", PredictionRole.VALIDATION) & (rows.truth >= 0)
-    fit &= np.isin(
-        columns["site"][0], [rank for rank, s in enumerate(columns["site"][1]) if s in about.split.source_sites]
+    is_validation = rows.rows_where("role", PredictionRole.VALIDATION) & (rows.truth >= 0)
+    is_validation &= np.isin(
+        columns["site"][0], [rank for rank, s in enumerate(columns["site"][1]) if s in provenance.split.source_sites]
     )
-    fits = [fit & rows.rows_where("run", run.run) for run in about.runs]
-    return samples, [ValidationSample(rows.logits[rows_of], rows.truth[rows_of]) for rows_of in fits]
+    validation_rows = [is_validation & rows.rows_where("run", run.run) for run in provenance.runs]
+    return samples, [ValidationSample(rows.logits[rows_of], rows.truth[rows_of]) for rows_of in validation_rows]

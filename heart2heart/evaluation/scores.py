@@ -23,11 +23,11 @@ from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 @dataclass(frozen=True)
 class FittedOnValidation:
-    """What source validation frames gave one run; None throughout without such frames.
+    """Values that one run fits on the source validation frames; all are None without such frames.
 
     Attributes:
-        temperature: Divides the logits.
-        threshold: Confidence below which a frame is held back.
+        temperature: Divisor of the logits.
+        threshold: A frame with a lower confidence is withheld.
         shares: Share of each class `(classes,)`.
         rates: Mean scaled probabilities by true class `(classes, classes)`; NaN where a class has no frame.
     """
@@ -41,55 +41,63 @@ class FittedOnValidation:
 def score_site(
     site: ScoredSite,
     run: int,
-    setting: EvaluationContext,
+    context: EvaluationContext,
     fitted: FittedOnValidation,
     levels: Mapping[str, Sequence[str]],
 ) -> SiteMetrics:
-    """Compute every statistic of run number `run` at one site; `levels` are those of the strata."""
+    """Compute every statistic of one run at one site.
+
+    Args:
+        site: The site.
+        run: Position of the run.
+        context: Settings of the evaluation.
+        fitted: Temperature, threshold and shares from the source validation frames.
+        levels: From `factor_levels`.
+    """
     log_p = log_probabilities(site.sample.logits[run, site.sample.scored])
     scaled = None
     if fitted.temperature is not None:
         scaled = log_probabilities(site.sample.logits[run, site.sample.scored], fitted.temperature)
     confusion = site.frames.confusion[run]
-    draws = resample(site.frames.weights, confusion, lambda sums: macro_f1(sums, site.present), bca=setting.bca)
+    draws = resample(site.frames.weights, confusion, lambda sums: macro_f1(sums, site.present), bca=context.bca)
     return SiteMetrics(
         site=site.info.site,
-        balanced_accuracy=_mean_sensitivity(site.frames, run, site.present, setting),
-        balanced_accuracy_common=_mean_sensitivity(site.frames, run, setting.common, setting),
-        clip_balanced_accuracy=_mean_sensitivity(site.clips, run, site.present, setting),
-        study_balanced_accuracy=_mean_sensitivity(site.studies, run, site.present, setting),
+        balanced_accuracy=_mean_sensitivity(site.frames, run, site.present, context),
+        balanced_accuracy_common=_mean_sensitivity(site.frames, run, context.common, context),
+        clip_balanced_accuracy=_mean_sensitivity(site.clips, run, site.present, context),
+        study_balanced_accuracy=_mean_sensitivity(site.studies, run, site.present, context),
         macro_f1=make_estimate(
             float(macro_f1(confusion.sum(0), site.present)),
             draws,
             n=len(site.truth),
             clusters=site.clusters,
-            why_not_estimable=setting.why_not_estimable(site.frames, site.present),
+            why_not_estimable=context.why_not_estimable(site.frames, site.present),
         ),
         sensitivity={
-            name: _sensitivity(site.frames, run, label, setting) for label, name in enumerate(setting.classes)
+            name: _sensitivity(site.frames, run, label, context) for label, name in enumerate(context.classes)
         },
-        ppv={name: _ppv(site.frames, run, label, setting) for label, name in enumerate(setting.classes)},
-        auroc={name: _auroc(site, log_p, label, setting) for label, name in enumerate(setting.classes)},
+        ppv={name: _ppv(site.frames, run, label, context) for label, name in enumerate(context.classes)},
+        auroc={name: _auroc(site, log_p, label, context) for label, name in enumerate(context.classes)},
         confusion=_as_counts(confusion.sum(0)),
         clip_confusion=_as_counts(site.clips.confusion[run].sum(0)),
-        calibration=calibrate(site, log_p, setting),
-        calibration_scaled=None if scaled is None else calibrate(site, scaled, setting),
+        calibration=calibrate(site, log_p, context),
+        calibration_scaled=None if scaled is None else calibrate(site, scaled, context),
         reliability=reliability_diagram(site, log_p),
         reliability_scaled=() if scaled is None else reliability_diagram(site, scaled),
-        selective=score_selective(site, log_p, fitted.threshold, setting),
-        open_set=score_open_set(site.sample, run, setting),
-        label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, fitted.rates, setting.classes),
-        strata=score_strata(site, log_p, levels, setting),
-        probes=score_probes(site, run, setting),
+        selective=score_selective(site, log_p, fitted.threshold, context),
+        open_set=score_open_set(site.sample, run, context),
+        label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, fitted.rates, context.classes),
+        strata=score_strata(site, log_p, levels, context),
+        probes=score_probes(site, run, context),
     )
 
 
-def empty_site(sample: SiteSample, run: int, setting: EvaluationContext, reason: str) -> SiteMetrics:
-    """Return the statistics of a site without a scored frame: all not estimable, for `reason`."""
-    size = len(setting.classes)
+def empty_site(sample: SiteSample, run: int, context: EvaluationContext, reason: str) -> SiteMetrics:
+    """Return the statistics of a site without a scored frame: none is estimable, because of `reason`."""
+    size = len(context.classes)
     zeros = ((0,) * size,) * size
     nothing = not_estimable(reason)
-    by_view = dict.fromkeys(setting.classes, nothing)
+    by_view = dict.fromkeys(context.classes, nothing)
     return SiteMetrics(
         site=sample.site,
         balanced_accuracy=nothing,
@@ -107,69 +115,69 @@ def empty_site(sample: SiteSample, run: int, setting: EvaluationContext, reason:
         reliability=(),
         reliability_scaled=(),
         selective=None,
-        open_set=score_open_set(sample, run, setting),
+        open_set=score_open_set(sample, run, context),
         label_shift=None,
         strata=(),
         probes=(),
     )
 
 
-def _mean_sensitivity(level: Aggregation, run: int, labels: Sequence[int], setting: EvaluationContext) -> Estimate:
+def _mean_sensitivity(level: Aggregation, run: int, labels: Sequence[int], context: EvaluationContext) -> Estimate:
     chosen = list(labels)
     by_cluster = level.confusion[run][:, chosen].sum((1, 2))
-    n, holders, blocked = int(by_cluster.sum()), int((by_cluster > 0).sum()), setting.why_not_estimable(level, labels)
+    n, holders, reason = int(by_cluster.sum()), int((by_cluster > 0).sum()), context.why_not_estimable(level, labels)
     if not chosen:
         return not_estimable("no view is present at every site", n=n, clusters=holders)
     draws = level.draws[run].mean_over(chosen)
-    return make_estimate(
-        float(level.point[run, chosen].mean()), draws, n=n, clusters=holders, why_not_estimable=blocked
-    )
+    return make_estimate(float(level.point[run, chosen].mean()), draws, n=n, clusters=holders, why_not_estimable=reason)
 
 
-def _sensitivity(level: Aggregation, run: int, label: int, setting: EvaluationContext) -> Estimate:
+def _sensitivity(level: Aggregation, run: int, label: int, context: EvaluationContext) -> Estimate:
     n, holders = int(level.view_counts[label]), int(level.view_clusters[label])
     if not n:
-        return not_estimable(f"no frame of {setting.classes[label]} here")
+        return not_estimable(f"no frame of {context.classes[label]} at this hospital")
     draws = level.draws[run].for_class(label)
     return make_estimate(
         float(level.point[run, label]),
         draws,
         n=n,
         clusters=holders,
-        why_not_estimable=setting.why_not_estimable(level, [label]),
+        why_not_estimable=context.why_not_estimable(level, [label]),
     )
 
 
-def _ppv(level: Aggregation, run: int, label: int, setting: EvaluationContext) -> Estimate:
-    called, name = level.confusion[run].sum(1)[:, label], setting.classes[label]
-    n, holders = int(called.sum()), int((called > 0).sum())
+def _ppv(level: Aggregation, run: int, label: int, context: EvaluationContext) -> Estimate:
+    called_by_cluster, name = level.confusion[run].sum(1)[:, label], context.classes[label]
+    n, holders = int(called_by_cluster.sum()), int((called_by_cluster > 0).sum())
     if not n:
-        return not_estimable(f"no frame is called {name} here")
-    if not level.view_counts[label]:  # it would be 0 by the hospital's case mix, whatever the model does
-        return not_estimable(f"no frame of {name} here", n=n, clusters=holders)
-    blocked = None if holders > 1 else f"frames of only one {setting.unit} are called so; an interval needs two"
+        return not_estimable(f"no frame is predicted as {name} at this hospital")
+    if not level.view_counts[label]:  # it would be 0 for every model
+        return not_estimable(f"no frame of {name} at this hospital", n=n, clusters=holders)
+    reason = (
+        None if holders > 1 else f"frames of only one {context.unit} are predicted as this view; an interval needs two"
+    )
     draws = resample(
         level.weights,
         level.confusion[run],
         lambda sums: positive_predictive_value(sums)[:, label],
-        bca=setting.bca,
+        bca=context.bca,
     )
     value = float(positive_predictive_value(level.confusion[run].sum(0))[label])
-    return make_estimate(value, draws, n=n, clusters=holders, why_not_estimable=blocked)
+    return make_estimate(value, draws, n=n, clusters=holders, why_not_estimable=reason)
 
 
-def _auroc(site: ScoredSite, log_p: Floats, label: int, setting: EvaluationContext) -> Estimate:
+def _auroc(site: ScoredSite, log_p: Floats, label: int, context: EvaluationContext) -> Estimate:
     """Estimate the AUROC of one class against the rest, by its probability."""
-    mine, name = (site.truth == label).astype(np.int64), setting.classes[label]
-    n = len(mine)
-    if not mine.any() or mine.all():
-        side = f"no frame of {name} here" if not mine.any() else f"no frame of a view other than {name} here"
-        return not_estimable(side, n=n, clusters=site.clusters)
+    positive, name = (site.truth == label).astype(np.int64), context.classes[label]
+    n = len(positive)
+    if not positive.any() or positive.all():
+        absent = name if not positive.any() else f"a view other than {name}"
+        return not_estimable(f"no frame of {absent} at this hospital", n=n, clusters=site.clusters)
     weights = site.frames.weights
-    value, draws = resample_ranking(log_p[:, label], mine, site.cluster, weights, {"": auroc}, bca=setting.bca)[""]
-    holders = min(len(np.unique(site.cluster[mine == side])) for side in (0, 1))
-    blocked = None if holders > 1 else f"one side comes from only one {setting.unit}; an interval needs two"
-    return make_estimate(value, draws, n=n, clusters=site.clusters, why_not_estimable=blocked)
+    value, draws = resample_ranking(log_p[:, label], positive, site.cluster, weights, {"": auroc}, bca=context.bca)[""]
+    holders = min(len(np.unique(site.cluster[positive == side])) for side in (0, 1))
+    reason = None if holders > 1 else f"one of the two groups comes from only one {context.unit}; an interval needs two"
+    return make_estimate(value, draws, n=n, clusters=site.clusters, why_not_estimable=reason)
 
 
 def _as_counts(matrix: Floats) -> tuple[tuple[int, ...], ...]:

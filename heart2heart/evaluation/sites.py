@@ -1,4 +1,4 @@
-"""One site: every statistic of every run, with one set of cluster weights shared by all runs."""
+"""One site prepared for the bootstrap; all runs use the same cluster weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from heart2heart.schema.predictions import SiteInfo
 
 @dataclass(frozen=True)
 class ScoredSite:
-    """One site with scored frames, arranged for the bootstrap.
+    """One site with scored frames, prepared for the bootstrap.
 
     Attributes:
-        info: What is known of the site.
+        info: Description of the site in the provenance.
         sample: Its labeled test frames.
         truth: True class of the scored frames `(n,)`.
         cluster: Cluster of the scored frames `(n,)`, 0 to `clusters - 1`.
         frames: Confusion by frame.
-        clips: Confusion by clip, after the vote.
-        studies: Confusion by study and true view, after the vote.
-        mixed_clips: Clips left out of the vote, as their frames disagree on the true view.
+        clips: Confusion by clip, from the averaged log-probabilities of its frames.
+        studies: Confusion by study and true view, likewise.
+        mixed_clips: Number of clips that are not scored, because their frames have different true views.
     """
 
     info: SiteInfo
@@ -42,16 +42,16 @@ class ScoredSite:
 
     @property
     def clusters(self) -> int:
-        """Clusters with scored frames."""
+        """Number of clusters with scored frames."""
         return int(self.frames.weights.shape[1])
 
     @property
     def present(self) -> list[int]:
-        """Classes with at least one frame."""
+        """Indices of the classes with at least one frame."""
         return [int(label) for label in np.flatnonzero(self.frames.view_counts)]
 
     def summary(self, classes: Sequence[str]) -> SiteSummary:
-        """Count what is scored here."""
+        """Count the scored frames, clips, clusters and views of the site."""
         counts, holders = self.frames.view_counts, self.frames.view_clusters
         return SiteSummary(
             site=self.info.site,
@@ -87,7 +87,7 @@ def empty_summary(info: SiteInfo, sample: SiteSample, reason: str) -> SiteSummar
 
 
 def arrange(info: SiteInfo, sample: SiteSample, *, replicates: int, seed: int, bca: bool = False) -> ScoredSite | None:
-    """Prepare a site for the bootstrap; None when it has no frame with a scored truth."""
+    """Prepare a site for the bootstrap; None if no frame has a true view that is scored."""
     scored = sample.scored
     if not scored.any():
         return None

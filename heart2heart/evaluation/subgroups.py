@@ -1,4 +1,4 @@
-"""Accuracy on parts of the test frames (manufacturer, mode, quality, sex, age) and on altered frames."""
+"""Accuracy in subgroups of the test frames (manufacturer, mode, quality, sex, age) and on altered frames."""
 
 from __future__ import annotations
 
@@ -15,74 +15,78 @@ from heart2heart.schema.site_metrics import Probe, Stratum
 
 
 def factor_levels(samples: Sequence[SiteSample]) -> dict[str, list[str]]:
-    """Return the levels of each factor over the scored frames of all sites; a factor of one level is left out."""
-    found: dict[str, set[str]] = {}
+    """Return the levels of each factor among the scored frames of all sites, without factors of a single level."""
+    levels_by_factor: dict[str, set[str]] = {}
     for sample in samples:
         for factor, levels in sample.factors.items():
-            found.setdefault(factor, set()).update(np.unique(levels[sample.scored]).tolist())
-    return {factor: sorted(levels) for factor, levels in found.items() if len(levels) > 1}
+            levels_by_factor.setdefault(factor, set()).update(np.unique(levels[sample.scored]).tolist())
+    return {factor: sorted(levels) for factor, levels in levels_by_factor.items() if len(levels) > 1}
 
 
 def score_strata(
-    site: ScoredSite, log_p: Floats, levels: Mapping[str, Sequence[str]], setting: EvaluationContext
+    site: ScoredSite, log_p: Floats, levels: Mapping[str, Sequence[str]], context: EvaluationContext
 ) -> tuple[Stratum, ...]:
-    """Score every level that occurs at the site, with the cluster weights of the site.
+    """Compute balanced accuracy in every subgroup of the site, with the cluster weights of the site.
 
     Args:
         site: The site.
-        log_p: `(n, classes)` of the scored frames.
+        log_p: Log-probabilities of the scored frames `(n, classes)`.
         levels: From `factor_levels`.
-        setting: Names and intervals.
+        context: Class names and kind of interval.
     """
-    found = []
+    strata = []
     for factor, names in levels.items():
-        mine = site.sample.factors[factor][site.sample.scored]
+        frame_levels = site.sample.factors[factor][site.sample.scored]
         for name in names:
-            here = mine == name
-            if not here.any():
+            in_level = frame_levels == name
+            if not in_level.any():
                 continue
             part = aggregate(
-                log_p[None, here], site.truth[here], site.cluster[here], site.frames.weights, bca=setting.bca
+                log_p[None, in_level],
+                site.truth[in_level],
+                site.cluster[in_level],
+                site.frames.weights,
+                bca=context.bca,
             )
             present = [int(label) for label in np.flatnonzero(part.view_counts)]
             value = make_estimate(
                 float(part.point[0, present].mean()),
                 part.draws[0].mean_over(present),
-                n=int(here.sum()),
-                clusters=len(np.unique(site.cluster[here])),
-                why_not_estimable=setting.why_not_estimable(part, present),
+                n=int(in_level.sum()),
+                clusters=len(np.unique(site.cluster[in_level])),
+                why_not_estimable=context.why_not_estimable(part, present),
             )
-            views = tuple(setting.classes[label] for label in present)
-            found.append(Stratum(factor=factor, level=name, views=views, balanced_accuracy=value))
-    return tuple(found)
+            views = tuple(context.classes[label] for label in present)
+            strata.append(Stratum(factor=factor, level=name, views=views, balanced_accuracy=value))
+    return tuple(strata)
 
 
-def score_probes(site: ScoredSite, run: int, setting: EvaluationContext) -> tuple[Probe, ...]:
-    """Score run number `run` on every kind of altered frames that was predicted at the site."""
+def score_probes(site: ScoredSite, run: int, context: EvaluationContext) -> tuple[Probe, ...]:
+    """Compute balanced accuracy of one run on every kind of altered frames, and its change from the originals."""
     sample = site.sample
-    place = np.full(len(sample.truth), -1)
-    place[sample.scored] = np.arange(len(site.truth))
-    found = []
+    position = np.full(len(sample.truth), -1)
+    position[sample.scored] = np.arange(len(site.truth))
+    probes = []
     for alteration, altered in sample.altered.items():
-        rows = place[np.searchsorted(sample.frame, altered.frame)]
+        rows = position[np.searchsorted(sample.frame, altered.frame)]
         truth, cluster = site.truth[rows], site.cluster[rows]
         logits = np.stack([altered.logits[run], sample.logits[run, sample.scored][rows]])
-        level = aggregate(logits, truth, cluster, site.frames.weights, bca=setting.bca)
+        level = aggregate(logits, truth, cluster, site.frames.weights, bca=context.bca)
         present = [int(label) for label in np.flatnonzero(level.view_counts)]
         values = level.point[:, present].mean(1)
         draws = [draw.mean_over(present) for draw in level.draws]
-        blocked, clusters = setting.why_not_estimable(level, present), len(np.unique(cluster))
+        reason, clusters = context.why_not_estimable(level, present), len(np.unique(cluster))
         change = combine_resamples(draws, [1, -1], paired=True)
-        found.append(
+        probes.append(
             Probe(
                 alteration=alteration,
                 balanced_accuracy=make_estimate(
-                    float(values[0]), draws[0], n=len(rows), clusters=clusters, why_not_estimable=blocked
+                    float(values[0]), draws[0], n=len(rows), clusters=clusters, why_not_estimable=reason
                 ),
                 change=make_estimate(
-                    float(values[0] - values[1]), change, n=len(rows), clusters=clusters, why_not_estimable=blocked
+                    float(values[0] - values[1]), change, n=len(rows), clusters=clusters, why_not_estimable=reason
                 ),
                 chance=1 / len(present),
             )
         )
-    return tuple(found)
+    return tuple(probes)

@@ -84,7 +84,7 @@ def test_what_cannot_be_split(
     [
         (1, SCORED_VIEWS, True, "PLAX comes from only one patient"),
         (6, ("PLAX",), True, "no frame of a view other than PLAX"),
-        (4, SCORED_VIEWS, False, "no test frame of a scored view here"),
+        (4, SCORED_VIEWS, False, "no test frame of a scored view"),
     ],
 )
 def test_a_hospital_that_gives_little_is_reported_as_not_estimable(

@@ -1,7 +1,7 @@
-"""Does a nominal 95 % interval hold the truth? Every kind of interval, in simulated studies whose truth is known.
+"""Coverage of every kind of 95 % interval, in simulated studies with a known true value.
 
-Patients differ in how hard they are and have 3 to 9 frames each; the truth is that of 20,000 such patients. The tables
-of docs/metrics.md are what `python -m tests.evaluation.coverage` prints.
+Patients differ in difficulty and have 3 to 9 frames each; the true value is computed from 20,000 such patients. The
+command `python -m tests.evaluation.coverage` prints the tables of docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ METHODS = tuple(
     RunGroup(name, runs, names, (0, 1), MethodFacts(base=name, title=name))
     for name, runs, names in (("reference", (0, 1), ("a", "b")), ("candidate", (2, 3), ("c", "d")))
 )
-"""Two of two seeds each; as good as each other, so that a p-value should be below .05 in 5 % of the studies."""
+"""Two equally good methods of two seeds each: a p-value should be below .05 in 5 % of the studies."""
 
 
 def _selective(site: SiteMetrics, name: str) -> Estimate:
     assert site.selective is not None
-    found = getattr(site.selective, name)
-    assert isinstance(found, Estimate)
-    return found
+    estimate = getattr(site.selective, name)
+    assert isinstance(estimate, Estimate)
+    return estimate
 
 
 def _calibration(site: SiteMetrics, name: str) -> Estimate:
     assert site.calibration is not None
-    found = getattr(site.calibration, name)
-    assert isinstance(found, Estimate)
-    return found
+    estimate = getattr(site.calibration, name)
+    assert isinstance(estimate, Estimate)
+    return estimate
 
 
 def draw(rng: np.random.Generator, clusters: int) -> tuple[Floats, Ints, Ints, Texts]:
-    """Draw one site: four runs, a fifth of the frames outside the taxonomy, half the patients of one maker."""
+    """Simulate one site: four runs, a fifth of the frames of other views, half the patients of each manufacturer."""
     logits, truth, cluster = draw_frames(rng, clusters)
     outside = rng.random(len(truth)) < 0.2
     logits[outside] *= 0.6
@@ -83,29 +83,29 @@ def measure(seed: int, clusters: int, *, bca: bool, replicates: int = 400) -> tu
     """Score three simulated sites, of which two are held out, and two splits of another study.
 
     Returns:
-        By name an estimate of every kind, and the p-value of a difference that is none.
+        An estimate of every kind by name, and the p-value of a true difference of zero.
     """
     rng = np.random.default_rng(seed)
-    chosen = replace(evaluation_context(3, bca=bca, replicates=replicates), common=(0, 1))
+    context = replace(evaluation_context(3, bca=bca, replicates=replicates), common=(0, 1))
     sites = [
         _site(rng, name, clusters, bca=bca, replicates=replicates, seed=seed + index * 10**6)
         for index, name in enumerate(("own", "east", "west"))
     ]
-    metrics = score_site(sites[0], 0, chosen, FITTED, {"maker": ["m", "n"]})
-    found = {name: read(metrics) for name, read in STATISTICS.items()}
+    metrics = score_site(sites[0], 0, context, FITTED, {"maker": ["m", "n"]})
+    estimates = {name: read(metrics) for name, read in STATISTICS.items()}
     names = [site.info.site for site in sites]
-    summary = summarise(METHODS[0], names, sites, chosen)
-    over = summary.generalisation
-    difference = compare(METHODS[0], METHODS[1], names, sites, chosen).sites[0]
-    assert over.worst_cell is not None
+    summary = summarise(METHODS[0], names, sites, context)
+    generalisation = summary.generalisation
+    difference = compare(METHODS[0], METHODS[1], names, sites, context).sites[0]
+    assert generalisation.worst_cell is not None
     assert difference.p is not None
-    found["mean over seeds"] = summary.sites[0].balanced_accuracy
-    found["paired difference"] = difference.difference
-    found["gap of two hospitals"] = over.gaps[0].gap
-    found["mean of two hospitals"] = over.mean
-    found["worst cell"] = over.worst_cell.sensitivity
-    found |= measure_folds(rng, clusters, bca=bca, replicates=max(replicates, 100), seed=seed)
-    return found, difference.p
+    estimates["mean over seeds"] = summary.sites[0].balanced_accuracy
+    estimates["paired difference"] = difference.difference
+    estimates["gap of two hospitals"] = generalisation.gaps[0].gap
+    estimates["mean of two hospitals"] = generalisation.mean
+    estimates["worst cell"] = generalisation.worst_cell.sensitivity
+    estimates |= measure_folds(rng, clusters, bca=bca, replicates=max(replicates, 100), seed=seed)
+    return estimates, difference.p
 
 
 def _site(rng: np.random.Generator, name: str, clusters: int, *, bca: bool, replicates: int, seed: int) -> ScoredSite:
@@ -120,19 +120,19 @@ def _site(rng: np.random.Generator, name: str, clusters: int, *, bca: bool, repl
 
 
 def coverage(clusters: int, studies: int, *, bca: bool, seed: int = 0) -> dict[str, float]:
-    """Return by statistic the share of simulated studies whose interval holds the truth, and `p below .05`."""
+    """Return the share of simulated studies whose interval contains the true value by statistic, and `p below .05`."""
     truth, _ = measure(10**7, TRUTH_PATIENTS, bca=False, replicates=2)
-    held = dict.fromkeys([*truth, "p below .05"], 0)
+    covered = dict.fromkeys([*truth, "p below .05"], 0)
     for index in range(seed, seed + studies):
         measured, p = measure(index, clusters, bca=bca)
-        # Every cell of a study has one truth, views being drawn alike; so has the one that comes out worst.
-        aims = truth | {"worst cell": truth["sensitivity"]}
-        for name, found in measured.items():
-            assert found.low is not None, name
-            assert found.high is not None, name
-            held[name] += found.low <= (aims[name].value or 0.0) <= found.high
-        held["p below .05"] += p < 0.05
-    return {name: count / studies for name, count in held.items()}
+        # All cells of a study have the same true value, because all views are simulated alike.
+        truths = truth | {"worst cell": truth["sensitivity"]}
+        for name, estimate in measured.items():
+            assert estimate.low is not None, name
+            assert estimate.high is not None, name
+            covered[name] += estimate.low <= (truths[name].value or 0.0) <= estimate.high
+        covered["p below .05"] += p < 0.05
+    return {name: count / studies for name, count in covered.items()}
 
 
 def main() -> None:
@@ -141,21 +141,20 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     kinds = {"percentile": False, "BCa": True}
-    found = [coverage(asked.patients, asked.studies, bca=bca, seed=asked.seed) for bca in kinds.values()]
-    print(f"{asked.studies} studies of {asked.patients} patients, seed {asked.seed}")
+    tables = [coverage(arguments.patients, arguments.studies, bca=bca, seed=arguments.seed) for bca in kinds.values()]
+    print(f"{arguments.studies} studies of {arguments.patients} patients, seed {arguments.seed}")
     print(f"\n| statistic | {' | '.join(kinds)} |\n|---|---|---|")
-    for name in found[0]:
-        print(f"| {name} | {' | '.join(f'{each[name]:.2f}' for each in found)} |")
+    for name in tables[0]:
+        print(f"| {name} | {' | '.join(f'{each[name]:.2f}' for each in tables)} |")
     print("\n| patients | resampling patients | resampling frames |\n|---|---|---|")
     for patients in (9, 15, 30, 60, 150):
-        print(f"| {patients} | {' | '.join(f'{share:.2f}' for share in by_patients(patients, asked.studies))} |")
+        print(f"| {patients} | {' | '.join(f'{share:.2f}' for share in by_patients(patients, arguments.studies))} |")
     print("\n| hospitals | interval of the mean | prediction interval |\n|---|---|---|")
     for hospitals in (5, 6, 10, 20):
-        print(
-            f"| {hospitals} | {' | '.join(f'{share:.2f}' for share in between_hospitals(hospitals, asked.studies))} |"
-        )
+        shares = between_hospitals(hospitals, arguments.studies)
+        print(f"| {hospitals} | {' | '.join(f'{share:.2f}' for share in shares)} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Invented predictions that look like those of a real study: two methods at four synthetic hospitals."""
+"""Synthetic predictions with the structure of a real study: two methods at four synthetic hospitals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IMAGES_A_SITE = 14
 
 @dataclass(frozen=True)
 class Hospital:
-    """One invented hospital; `skill` is the mean logit margin of the reference and of the candidate."""
+    """One synthetic hospital; `skill` is the mean logit margin of the reference and of the candidate."""
 
     name: str
     held_out: bool
@@ -59,7 +59,7 @@ def _logits(truth: str, skill: float, patient: float, generator: np.random.Gener
 
 
 def _picture(generator: np.random.Generator) -> bytes:
-    """Draw a gray fan: enough to see whether a gallery shows its pictures."""
+    """Draw a gray sector as a placeholder for a frame of the gallery."""
     y, x = np.mgrid[0:112, 0:112]
     inside = (np.hypot(x - 56, y + 4) < 112) & (np.abs(x - 56) < 0.75 * (y + 6))
     centre = generator.uniform(40, 72, 2)
@@ -74,22 +74,22 @@ def _site_rows(hospital: Hospital, runs: Sequence[tuple[str, int, int]]) -> list
     rows: list[dict[str, Any]] = []
     generator = random_stream(7, hospital.name)
     pictures = 0
-    for number in range(hospital.patients):
-        patient = f"{hospital.name}-p{number:03d}"
+    for index in range(hospital.patients):
+        patient = f"{hospital.name}-p{index:03d}"
         effect = float(generator.normal(0, 1.1))
-        role = "validation" if not hospital.held_out and number % 4 == 3 else "test"
+        role = "validation" if not hospital.held_out and index % 4 == 3 else "test"
         views = [*hospital.views, *(view for view in hospital.outside if generator.random() < 0.4)]
         for position, view in enumerate(views):
             clip = f"{patient}-c{position}"
-            kept = pictures < IMAGES_A_SITE and number % 2 == 0
+            kept = pictures < IMAGES_A_SITE and index % 2 == 0
             pictures += kept
-            for index in range(3):
-                frame = f"{clip}:{index:04d}"
+            for frame_index in range(3):
+                frame = f"{clip}:{frame_index:04d}"
                 base = {
                     "site": hospital.name, "patient": patient, "study": f"{patient}-s0", "clip": clip,
-                    "frame": frame, "index": index, "mode": "b_mode",
-                    "maker": hospital.makers[number % len(hospital.makers)], "quality": 0.8, "role": role,
-                    "truth": view, "image": _picture(generator) if kept and index == 0 else None,
+                    "frame": frame, "index": frame_index, "mode": "b_mode",
+                    "maker": hospital.makers[index % len(hospital.makers)], "quality": 0.8, "role": role,
+                    "truth": view, "image": _picture(generator) if kept and frame_index == 0 else None,
                 }  # fmt: skip
                 for run, method, seed in runs:
                     draw = random_stream(seed + 1, run, frame)
@@ -164,7 +164,7 @@ def _run_info(run: str, method: int, seed: int) -> RunInfo:
 def make_predictions(
     *, seeds: Sequence[int] = (0,), hospitals: Sequence[Hospital] = HOSPITALS, synthetic: bool = True
 ) -> Predictions:
-    """Invent the predictions of both methods, trained with each seed, at the given hospitals."""
+    """Simulate the predictions of both methods, trained with each seed, at the hospitals."""
     runs = [(f"{'ref' if not method else 'fix'}-{seed}", method, seed) for method in (0, 1) for seed in seeds]
     by_site = {hospital.name: _site_rows(hospital, runs) for hospital in hospitals}
     first = runs[0][0]

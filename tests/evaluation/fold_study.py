@@ -1,4 +1,4 @@
-"""A simulated study of two splits, for the coverage of what `folds` says."""
+"""A simulated study of two splits, for the coverage of the intervals of `evaluate_folds`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def measure_folds(
     for index, part in enumerate(parts):
         rows = [_rows(rng, "north", *(each[part] for each in own)), _rows(rng, "east", *held_out)]
         splits.append(_split(index, pa.concat_tables(rows)))
-    found = evaluate_folds(splits, replicates=replicates, seed=seed, bca=bca)
-    sites = {site.held_out: site.balanced_accuracy for site in found.methods[0].sites}
-    differences = {site.held_out: site.difference for site in found.comparisons[0].sites}
+    metrics = evaluate_folds(splits, replicates=replicates, seed=seed, bca=bca)
+    sites = {site.held_out: site.balanced_accuracy for site in metrics.methods[0].sites}
+    differences = {site.held_out: site.difference for site in metrics.comparisons[0].sites}
     return {
         "splits: held-out hospital": sites[True],
         "splits: source hospital": sites[False],
@@ -74,6 +74,6 @@ def _rows(
 
 
 def _split(number: int, table: pa.Table) -> Predictions:
-    about = MADE.provenance
-    split = about.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
-    return replace(MADE, table=table, provenance=about.model_copy(update={"split": split}))
+    provenance = MADE.provenance
+    split = provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
+    return replace(MADE, table=table, provenance=provenance.model_copy(update={"split": split}))

@@ -1,4 +1,4 @@
-"""One invented site as arrays, for the statistics that need a `Site` and a `Setting`."""
+"""One simulated site as arrays, for statistics that need a `ScoredSite` and an `EvaluationContext`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Texts = npt.NDArray[np.object_]
 
 
 def evaluation_context(classes: int, *, bca: bool = False, replicates: int = 400) -> EvaluationContext:
-    """Return the setting of `classes` classes."""
+    """Return the evaluation context of `classes` classes."""
     names = tuple("ABCDEFG"[:classes])
     return EvaluationContext(names, tuple(range(classes)), "patient", 0, replicates, bca)
 
@@ -35,7 +35,7 @@ def make_site(
     factors: Mapping[str, Texts] | None = None,
     altered: Mapping[str, AlteredFrames] | None = None,
 ) -> ScoredSite:
-    """Arrange frames: logits `(n, classes)`, or `(runs, n, classes)`; truth -1 is outside the classes."""
+    """Make a site from logits `(n, classes)` or `(runs, n, classes)`; truth -1 is a view that is not a class."""
     runs = logits if logits.ndim == 3 else logits[None]
     sample = SiteSample(
         site="north", truth=truth, outside={}, unlabeled=0, cluster=cluster,
@@ -51,7 +51,7 @@ def make_site(
 def draw_frames(
     rng: np.random.Generator, clusters: int, classes: int = 3, most: int = 10, hard: float = 1.0
 ) -> tuple[Floats, Ints, Ints]:
-    """Draw logits `(n, classes)`, truth and cluster `(n,)` of patients who differ in how hard they are."""
+    """Simulate logits `(n, classes)`, truth and cluster `(n,)` of patients who differ in difficulty."""
     frames = rng.integers(3, most, clusters)
     cluster = np.repeat(np.arange(clusters), frames)
     truth = rng.integers(0, classes, len(cluster))

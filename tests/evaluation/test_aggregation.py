@@ -1,4 +1,4 @@
-"""The vote of a clip's frames, by hand."""
+"""The prediction of a clip from its frames, by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from heart2heart.evaluation.aggregation import aggregate_groups
 
 
-def test_a_clip_is_called_by_its_mean_log_probability() -> None:
+def test_aggregate_groups_averages_log_probabilities() -> None:
     # clip 0: two frames lean to class 0, one is sure of class 1: the sure one wins by log-probability, not by count
     p = np.array([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99], [0.9, 0.1]])
     scores, truth, cluster, mixed = aggregate_groups(
@@ -21,7 +21,7 @@ def test_a_clip_is_called_by_its_mean_log_probability() -> None:
     assert mixed == 0
 
 
-def test_a_clip_of_two_truths_has_no_vote_and_is_counted() -> None:
+def test_aggregate_groups_counts_clips_of_two_views() -> None:
     log_p = np.log(np.full((2, 4, 2), 0.5))
     scores, truth, _, mixed = aggregate_groups(
         log_p, np.array([0, 1, 1, 1]), np.array([0, 0, 1, 1]), np.zeros(4, dtype=int)

@@ -1,4 +1,4 @@
-"""Hospitals and models that give little or nothing: "not estimable" with a reason, and never a wrong number."""
+"""Hospitals and models with little or no data: metrics are "not estimable" with a reason, and never wrong."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def scored(predictions: Predictions) -> tuple[Metrics, RunMetrics, SiteMetrics]:
     return metrics, metrics.runs[0], metrics.runs[0].sites[1]
 
 
-def test_a_hospital_with_one_view() -> None:
+def test_evaluate_predictions_of_a_hospital_with_one_view() -> None:
     metrics, _, east = scored(small(patients=6, views=("PLAX",), outside=()))
     assert east.balanced_accuracy.value == east.sensitivity["PLAX"].value
     assert east.sensitivity["A4C"].value is east.ppv["A4C"].value is east.auroc["PLAX"].value is None
-    assert east.auroc["PLAX"].reason == "no frame of a view other than PLAX here"
+    assert east.auroc["PLAX"].reason == "no frame of a view other than PLAX at this hospital"
     assert metrics.methods[0].generalisation.gaps[0].views == ("PLAX",)
     assert east.open_set.auroc.value is None
 
 
-def test_a_hospital_with_one_patient() -> None:
+def test_evaluate_predictions_of_a_hospital_with_one_patient() -> None:
     metrics, _, east = scored(small(patients=1, outside=()))
     assert east.balanced_accuracy.value is not None
     assert east.balanced_accuracy.low is None
@@ -50,34 +50,36 @@ def test_a_hospital_with_one_patient() -> None:
     assert metrics.comparisons[0].sites[1].p is None
 
 
-def test_a_hospital_without_a_label() -> None:
-    made = small(patients=4)
-    rows = [row | ({"truth": None} if row["site"] == "east" else {}) for row in made.table.to_pylist()]
-    metrics, _, east = scored(with_rows(made, rows))
-    assert metrics.sites[1].reason == "no test frame of a scored view here"
+def test_evaluate_predictions_of_a_hospital_without_a_label() -> None:
+    predictions = small(patients=4)
+    rows = [row | ({"truth": None} if row["site"] == "east" else {}) for row in predictions.table.to_pylist()]
+    metrics, _, east = scored(with_rows(predictions, rows))
+    assert metrics.sites[1].reason == "no test frame of a scored view at this hospital"
     assert metrics.sites[1].unlabeled > 0
     assert east.balanced_accuracy.value is None
     assert east.calibration is None
     assert metrics.methods[0].generalisation.mean.value is None
 
 
-def test_a_view_that_is_never_predicted_and_a_model_that_says_one_thing() -> None:
-    made = small(patients=6)
-    rows = [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in made.table.to_pylist()]
-    _, run, east = scored(with_rows(made, rows))
+def test_evaluate_predictions_of_a_constant_model() -> None:
+    predictions = small(patients=6)
+    rows = [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in predictions.table.to_pylist()]
+    _, run, east = scored(with_rows(predictions, rows))
     assert east.balanced_accuracy.value == pytest.approx(0.25)
     assert east.ppv["A4C"].value is None
-    assert east.ppv["A4C"].reason == "no frame is called A4C here"
+    assert east.ppv["A4C"].reason == "no frame is predicted as A4C at this hospital"
     assert east.auroc["A4C"].value == 0.5
     assert east.balanced_accuracy.reason is not None
     assert east.balanced_accuracy.reason.startswith("no spread between the clusters")
     assert run.temperature.reason is not None
-    assert run.temperature.reason.startswith("at the end of the range")
+    assert run.temperature.reason.startswith("at the limit of the search range")
 
 
-def test_without_source_validation_nothing_is_fitted_elsewhere() -> None:
-    made = small(patients=6)
-    _, run, east = scored(with_rows(made, [row for row in made.table.to_pylist() if row["role"] != "validation"]))
+def test_evaluate_predictions_without_source_validation() -> None:
+    predictions = small(patients=6)
+    _, run, east = scored(
+        with_rows(predictions, [row for row in predictions.table.to_pylist() if row["role"] != "validation"])
+    )
     assert run.temperature.value is None
     assert east.calibration_scaled is None
     assert east.label_shift is None
@@ -86,28 +88,28 @@ def test_without_source_validation_nothing_is_fitted_elsewhere() -> None:
     assert east.selective.threshold is east.selective.coverage.value is None
 
 
-def test_every_site_of_one_patient_is_scored_without_an_interval() -> None:
-    made = small(patients=4)
-    rows = [row | {"patient": f"{row['site']}-p"} for row in made.table.to_pylist()]
-    metrics, _, east = scored(with_rows(made, rows))
+def test_evaluate_predictions_of_single_patients() -> None:
+    predictions = small(patients=4)
+    rows = [row | {"patient": f"{row['site']}-p"} for row in predictions.table.to_pylist()]
+    metrics, _, east = scored(with_rows(predictions, rows))
     assert east.balanced_accuracy.low is east.macro_f1.low is None
     assert all(site.clusters == 1 for site in metrics.sites)
 
 
-def test_models_of_another_taxonomy_or_split_do_not_mix() -> None:
-    made = small(patients=4)
-    about = made.provenance
-    renamed = tuple(run.model_copy(update={"run": f"other {run.run}"}) for run in about.runs)
+def test_concat_refuses_other_classes_and_splits() -> None:
+    predictions = small(patients=4)
+    provenance = predictions.provenance
+    renamed = tuple(run.model_copy(update={"run": f"other {run.run}"}) for run in provenance.runs)
     for name, value in {
-        "classes": about.classes[::-1],
-        "split": about.split.model_copy(update={"sha256": "0" * 64}),
+        "classes": provenance.classes[::-1],
+        "split": provenance.split.model_copy(update={"sha256": "0" * 64}),
     }.items():
-        other = Predictions(made.table, about.model_copy(update={"runs": renamed, name: value}))
+        other = Predictions(predictions.table, provenance.model_copy(update={"runs": renamed, name: value}))
         with pytest.raises(EvaluationError, match=f"different {name}"):
-            Predictions.concat([made, other])
+            Predictions.concat([predictions, other])
 
 
-def test_the_verbs_say_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
+def test_report_and_folds_refuse_a_truncated_file(tmp_path: Path) -> None:
     path = tmp_path / "predictions.parquet"
     small(patients=2).write(path)
     path.write_bytes(path.read_bytes()[:-100])

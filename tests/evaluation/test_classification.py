@@ -33,7 +33,7 @@ def confusion_matrix(truth: Ints, predicted: Ints, classes: int, weights: Floats
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_agrees_with_scikit_learn(weighted: bool) -> None:
+def test_clustered_confusion_and_its_statistics_agree_with_scikit_learn(weighted: bool) -> None:
     truth, predicted, mass = draw(1)
     weights = mass if weighted else None
     labels = list(range(CLASSES))
@@ -63,7 +63,7 @@ def test_macro_f1_keeps_its_label_set() -> None:
     assert macro_f1(matrix, [2, 3]) == pytest.approx(0.8333, abs=1e-4)
 
 
-def test_empty_denominators_are_nan_and_never_zero() -> None:
+def test_sensitivity_of_an_empty_class_is_nan_and_never_zero() -> None:
     matrix = confusion_matrix(np.array([0, 0]), np.array([0, 1]), CLASSES)
     assert np.isnan(sensitivity(matrix)).tolist() == [False, True, True, True]
     assert np.isnan(positive_predictive_value(matrix)).tolist() == [False, False, True, True]
@@ -72,17 +72,19 @@ def test_empty_denominators_are_nan_and_never_zero() -> None:
     assert np.isnan(balanced_accuracy(matrix, []))
 
 
-def test_clusters_add_up_to_the_whole() -> None:
+def test_clustered_confusion_adds_up_to_all_rows() -> None:
     truth, predicted, weights = draw(2)
     cluster = np.arange(len(truth)) % 7
     parts = clustered_confusion(truth, predicted, cluster, 7, CLASSES, weights)
     np.testing.assert_allclose(parts.sum(0), confusion_matrix(truth, predicted, CLASSES, weights))
-    mine = cluster == 3
-    np.testing.assert_allclose(parts[3], confusion_matrix(truth[mine], predicted[mine], CLASSES, weights[mine]))
+    in_cluster = cluster == 3
+    np.testing.assert_allclose(
+        parts[3], confusion_matrix(truth[in_cluster], predicted[in_cluster], CLASSES, weights[in_cluster])
+    )
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
-def test_weights_are_counts(seed: int, n: int) -> None:
+def test_clustered_confusion_treats_weights_as_counts(seed: int, n: int) -> None:
     truth, predicted, _ = draw(seed, n)
     plain = confusion_matrix(truth, predicted, CLASSES)
     np.testing.assert_array_equal(confusion_matrix(truth, predicted, CLASSES, np.ones(n)), plain)

@@ -17,11 +17,11 @@ def metrics() -> Metrics:
 
 
 def values(metrics: Metrics, run: int) -> dict[str, float]:
-    found = {}
+    by_site = {}
     for site in metrics.runs[run].sites:
         assert site.balanced_accuracy.value is not None
-        found[site.site] = site.balanced_accuracy.value
-    return found
+        by_site[site.site] = site.balanced_accuracy.value
+    return by_site
 
 
 def test_seed_spread_is_apart_from_sampling() -> None:
@@ -32,7 +32,7 @@ def test_seed_spread_is_apart_from_sampling() -> None:
     assert seed_spread([]).low is None
 
 
-def test_a_method_is_the_mean_of_its_seeds(metrics: Metrics) -> None:
+def test_summarise_averages_seeds(metrics: Metrics) -> None:
     for index, method in enumerate(metrics.methods):
         first, second = values(metrics, 2 * index), values(metrics, 2 * index + 1)
         assert method.runs == tuple(run.run for run in metrics.runs[2 * index : 2 * index + 2])
@@ -42,19 +42,19 @@ def test_a_method_is_the_mean_of_its_seeds(metrics: Metrics) -> None:
             assert (site.seeds.low, site.seeds.high) == pytest.approx((min(pair), max(pair)))
 
 
-def test_generalisation_is_over_the_held_out_sites(metrics: Metrics) -> None:
+def test_summarise_generalises_over_held_out_sites(metrics: Metrics) -> None:
     for method in metrics.methods:
         by_site = {site.site: site.balanced_accuracy.value or 0 for site in method.sites}
         held_out = {name: by_site[name] for name in ("east", "south", "west")}
-        about = method.generalisation
-        assert about.mean.value == pytest.approx(np.mean(list(held_out.values())))
-        assert (about.lowest, about.highest) == (min(held_out.values()), max(held_out.values()))
-        assert about.worst_site == min(held_out, key=held_out.__getitem__)
-        gaps = {gap.site: gap for gap in about.gaps}
+        generalisation = method.generalisation
+        assert generalisation.mean.value == pytest.approx(np.mean(list(held_out.values())))
+        assert (generalisation.lowest, generalisation.highest) == (min(held_out.values()), max(held_out.values()))
+        assert generalisation.worst_site == min(held_out, key=held_out.__getitem__)
+        gaps = {gap.site: gap for gap in generalisation.gaps}
         assert gaps["east"].gap.value == pytest.approx(by_site["north"] - by_site["east"])
 
 
-def test_a_missing_view_is_not_a_gap(metrics: Metrics) -> None:
+def test_summarise_counts_no_missing_view_as_a_gap(metrics: Metrics) -> None:
     # south has only A4C and A2C: the source is scored over these two as well
     gap = metrics.methods[0].generalisation.gaps[1]
     assert (gap.site, gap.views) == ("south", ("A4C", "A2C"))
@@ -64,21 +64,21 @@ def test_a_missing_view_is_not_a_gap(metrics: Metrics) -> None:
     assert gap.gap.value == pytest.approx(source - there)
 
 
-def test_difference_is_paired(metrics: Metrics) -> None:
+def test_compare_pairs_the_resamples(metrics: Metrics) -> None:
     (comparison,) = metrics.comparisons
     assert (comparison.reference, comparison.candidate) == METHODS
     for index, row in enumerate(comparison.sites):
-        ours, theirs = (method.sites[index].balanced_accuracy for method in reversed(metrics.methods))
-        assert ours.value is not None
-        assert theirs.value is not None
-        assert row.difference.value == pytest.approx(ours.value - theirs.value)
+        candidate, reference = (method.sites[index].balanced_accuracy for method in reversed(metrics.methods))
+        assert candidate.value is not None
+        assert reference.value is not None
+        assert row.difference.value == pytest.approx(candidate.value - reference.value)
         assert row.difference.low is not None
         assert row.difference.high is not None
-        assert ours.low is not None
-        assert ours.high is not None
-        assert theirs.low is not None
-        assert theirs.high is not None
-        independent = np.hypot(ours.high - ours.low, theirs.high - theirs.low)
+        assert candidate.low is not None
+        assert candidate.high is not None
+        assert reference.low is not None
+        assert reference.high is not None
+        independent = np.hypot(candidate.high - candidate.low, reference.high - reference.low)
         assert row.difference.high - row.difference.low < independent
         assert row.p is not None
         assert row.p_holm is not None

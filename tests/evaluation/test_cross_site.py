@@ -1,4 +1,4 @@
-"""Between hospitals: the worst cell, and random effects against the formulas written out."""
+"""The worst cell, and random effects against the formulas."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.evaluation.simulation import draw_frames, evaluation_context, make_si
 from tests.evaluation.small_studies import between_hospitals
 
 
-def test_below_five_sites_nothing_is_inferred() -> None:
-    found = random_effects(np.full(4, 0.8), np.full(4, 0.01))
-    assert found.mean is found.prediction_low is None
-    assert found.reason == "4 held-out sites with an interval; nothing is inferred about other hospitals below 5"
+def test_random_effects_needs_five_sites() -> None:
+    effects = random_effects(np.full(4, 0.8), np.full(4, 0.01))
+    assert effects.mean is effects.prediction_low is None
+    assert effects.reason == "4 held-out hospitals with an interval; conclusions about other hospitals need 5"
     assert random_effects(np.full(5, 0.8), np.array([0.01] * 4 + [0.0])).mean is None
 
 
-def test_by_the_formulas() -> None:
+def test_random_effects_follows_the_formulas() -> None:
     y, v = np.array([0.61, 0.72, 0.70, 0.83, 0.55, 0.78]), np.array([2, 4, 1, 3, 2, 5]) / 1000
     w = 1 / v
     q = (w * (y - (w * y).sum() / w.sum()) ** 2).sum()
@@ -26,16 +26,16 @@ def test_by_the_formulas() -> None:
     weight = 1 / (v + tau2)
     mean = (weight * y).sum() / weight.sum()
     error = np.sqrt((weight * (y - mean) ** 2).sum() / 5 / weight.sum())
-    found = random_effects(y, v)
-    assert found.mean == pytest.approx(mean)
-    assert found.between == pytest.approx(np.sqrt(tau2))
+    effects = random_effects(y, v)
+    assert effects.mean == pytest.approx(mean)
+    assert effects.between == pytest.approx(np.sqrt(tau2))
     scale = max(1.0, float((weight * (y - mean) ** 2).sum() / 5))
     error = np.sqrt(scale / weight.sum())
-    assert found.low == pytest.approx(mean - t.ppf(0.975, 5) * error)
-    assert found.prediction_high == pytest.approx(min(1, mean + t.ppf(0.975, 4) * np.sqrt(tau2 + error**2)))
+    assert effects.low == pytest.approx(mean - t.ppf(0.975, 5) * error)
+    assert effects.prediction_high == pytest.approx(min(1, mean + t.ppf(0.975, 4) * np.sqrt(tau2 + error**2)))
 
 
-def test_the_worst_cell_needs_enough_patients() -> None:
+def test_worst_cell_needs_enough_patients() -> None:
     rng = np.random.default_rng(0)
     logits, truth, cluster = draw_frames(rng, 60)
     logits[truth == 1, 1] -= 2  # B is hard
@@ -43,21 +43,21 @@ def test_the_worst_cell_needs_enough_patients() -> None:
     logits, truth, cluster = logits[~rare], truth[~rare], cluster[~rare]
     logits[truth == 2, 2] -= 50
     site = make_site(logits, truth, cluster)
-    found = worst_cell([0], [site], evaluation_context(3))
-    assert found is not None
-    assert found.view == "B"
-    assert found.sensitivity.value == pytest.approx((logits.argmax(1) == truth)[truth == 1].mean())
-    assert found.sensitivity.clusters >= 30
-    assert found.cells == 2  # C has too few patients
+    cell = worst_cell([0], [site], evaluation_context(3))
+    assert cell is not None
+    assert cell.view == "B"
+    assert cell.sensitivity.value == pytest.approx((logits.argmax(1) == truth)[truth == 1].mean())
+    assert cell.sensitivity.clusters >= 30
+    assert cell.cells == 2  # C has too few patients
     low, high = np.nanquantile(site.frames.draws[0].for_class(1).replicates, (0.0125, 0.9875))
-    assert (found.sensitivity.low, found.sensitivity.high) == pytest.approx((low, high))
+    assert (cell.sensitivity.low, cell.sensitivity.high) == pytest.approx((low, high))
     few = cluster < 20
     assert worst_cell([0], [make_site(logits[few], truth[few], cluster[few])], evaluation_context(3)) is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hospitals", [5, 6, 10, 20])
-def test_prediction_interval_holds_a_new_hospital(hospitals: int) -> None:
+def test_random_effects_prediction_interval_contains_a_new_hospital(hospitals: int) -> None:
     mean, prediction = between_hospitals(hospitals, 1000)
     assert 0.92 <= mean <= 0.99
-    assert 0.87 <= prediction <= 0.98  # a little too narrow, as is known of it; docs/metrics.md says by how much
+    assert 0.87 <= prediction <= 0.98  # slightly too narrow, a known property; docs/metrics.md gives the numbers

@@ -1,4 +1,4 @@
-"""Several splits together: means, spreads and paired differences against sums over the rows."""
+"""Several splits: means, spreads and paired differences against an independent computation from the rows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.evaluation.factory import HOSPITALS, make_predictions
 
 
 def split_of(predictions: Predictions, number: int, *, held_out: str | None = None) -> Predictions:
-    """Return the predictions as if of another split; `check_held_out` moves the part of the only held-out hospital."""
-    about = predictions.provenance
-    split = about.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
-    sites = about.sites
+    """Return the predictions under another split; `held_out` names its only held-out hospital."""
+    provenance = predictions.provenance
+    split = provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
+    sites = provenance.sites
     if held_out:
-        names = [info.site for info in about.sites]
+        names = [info.site for info in provenance.sites]
         split = split.model_copy(
             update={"source_sites": tuple(n for n in names if n != held_out), "held_out_sites": (held_out,)}
         )
         sites = tuple(info.model_copy(update={"held_out": info.site == held_out}) for info in sites)
-    return Predictions(predictions.table, about.model_copy(update={"split": split, "sites": sites}))
+    return Predictions(predictions.table, provenance.model_copy(update={"split": split, "sites": sites}))
 
 
 def noisy(predictions: Predictions, seed: int) -> Predictions:
@@ -45,8 +45,8 @@ def noisy(predictions: Predictions, seed: int) -> Predictions:
 
 @pytest.fixture(scope="module")
 def both() -> list[Predictions]:
-    made = make_predictions(seeds=(0, 1), hospitals=HOSPITALS[:2])
-    return [split_of(made, 0), split_of(noisy(made, 1), 1)]
+    predictions = make_predictions(seeds=(0, 1), hospitals=HOSPITALS[:2])
+    return [split_of(predictions, 0), split_of(noisy(predictions, 1), 1)]
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +54,16 @@ def folds(both: list[Predictions]) -> FoldMetrics:
     return evaluate_folds(both, replicates=400)
 
 
-def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
+def test_evaluate_folds_averages_splits_and_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
     single = [evaluate_predictions(each, replicates=100) for each in both]
-    for number, method in enumerate(folds.methods):
-        for place, site in enumerate(method.sites):
-            means = [each.methods[number].sites[place].balanced_accuracy.value or 0 for each in single]
+    for method_index, method in enumerate(folds.methods):
+        for site_index, site in enumerate(method.sites):
+            means = [each.methods[method_index].sites[site_index].balanced_accuracy.value or 0 for each in single]
             assert list(site.by_fold.values()) == pytest.approx(means)
             assert site.balanced_accuracy.value == pytest.approx(np.mean(means))
             assert site.folds.standard_deviation == pytest.approx(np.std(means, ddof=1))
             runs = [
-                [run.sites[place].balanced_accuracy.value or 0 for run in each.runs if run.method == method.method]
+                [run.sites[site_index].balanced_accuracy.value or 0 for run in each.runs if run.method == method.method]
                 for each in single
             ]
             apart = np.concatenate([np.array(values) - np.mean(values) for values in runs])
@@ -73,7 +73,7 @@ def test_a_method_is_the_mean_over_splits_of_the_mean_over_seeds(both: list[Pred
     assert folds.methods[0].runs == 4
 
 
-def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
+def test_evaluate_folds_pairs_splits_and_seeds(both: list[Predictions], folds: FoldMetrics) -> None:
     comparison = folds.comparisons[0]
     for index, row in enumerate(comparison.sites):
         values = [method.sites[index].balanced_accuracy.value or 0 for method in folds.methods]
@@ -82,7 +82,7 @@ def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions],
         assert row.p_holm is not None
         assert row.p is not None
         assert row.p_holm >= row.p
-    # The same predictions under two names of a split: the same patients are drawn, so nothing is gained by it.
+    # The same predictions under two split names: the same patients are resampled, so the interval does not shrink.
     twice = evaluate_folds([both[0], split_of(both[0], 7)], replicates=400)
     once = evaluate_folds([both[0]], replicates=400)
     for a, b in zip(twice.methods[0].sites, once.methods[0].sites, strict=True):
@@ -90,10 +90,12 @@ def test_the_difference_is_paired_over_splits_and_seeds(both: list[Predictions],
         assert a.balanced_accuracy.clusters == b.balanced_accuracy.clusters
 
 
-def test_a_hospital_is_summarised_where_it_is_held_out_apart_from_where_it_is_not() -> None:
-    made = make_predictions(hospitals=HOSPITALS[:2])
+def test_evaluate_folds_separates_held_out_and_source() -> None:
+    predictions = make_predictions(hospitals=HOSPITALS[:2])
     folds = evaluate_folds(
-        [split_of(made, 0, held_out="north"), split_of(made, 1, held_out="east")], replicates=100, bca=True
+        [split_of(predictions, 0, held_out="north"), split_of(predictions, 1, held_out="east")],
+        replicates=100,
+        bca=True,
     )
     assert [(site.site, site.held_out) for site in folds.methods[0].sites] == [
         ("east", False), ("north", False), ("east", True), ("north", True),
@@ -102,23 +104,23 @@ def test_a_hospital_is_summarised_where_it_is_held_out_apart_from_where_it_is_no
     assert folds.methods[0].held_out.value == pytest.approx(np.mean(held))
 
 
-def test_what_cannot_be_taken_together_is_refused(both: list[Predictions]) -> None:
+def test_evaluate_folds_refuses_predictions_that_cannot_be_combined(both: list[Predictions]) -> None:
     with pytest.raises(EvaluationError, match="of the same split"):
         evaluate_folds([both[0], both[0]], replicates=100)
-    about = both[1].provenance
-    other = Predictions(both[1].table, about.model_copy(update={"geometry": "centred/1"}))
+    provenance = both[1].provenance
+    other = Predictions(both[1].table, provenance.model_copy(update={"geometry": "centred/1"}))
     with pytest.raises(EvaluationError, match="different geometry"):
         evaluate_folds([both[0], other], replicates=100)
-    renamed = tuple(run.model_copy(update={"method": f"other {run.method}"}) for run in about.runs)
+    renamed = tuple(run.model_copy(update={"method": f"other {run.method}"}) for run in provenance.runs)
     with pytest.raises(EvaluationError, match="no method was run on every split"):
         evaluate_folds(
-            [both[0], Predictions(both[1].table, about.model_copy(update={"runs": renamed}))], replicates=100
+            [both[0], Predictions(both[1].table, provenance.model_copy(update={"runs": renamed}))], replicates=100
         )
     with pytest.raises(EvaluationError, match="too few"):
         evaluate_folds(both, replicates=10)
 
 
-def test_file_and_verb(both: list[Predictions], folds: FoldMetrics, tmp_path: Path) -> None:
+def test_write_folds_and_folds_verb(both: list[Predictions], folds: FoldMetrics, tmp_path: Path) -> None:
     write_folds(folds, tmp_path / "folds.json")
     assert read_folds(tmp_path / "folds.json") == folds
     content = json.loads((tmp_path / "folds.json").read_text())
@@ -134,7 +136,7 @@ def test_file_and_verb(both: list[Predictions], folds: FoldMetrics, tmp_path: Pa
     assert read_folds(tmp_path / "out.json") == folds
 
 
-def test_read_folds_takes_version_1(folds: FoldMetrics, tmp_path: Path) -> None:
+def test_read_folds_accepts_version_1(folds: FoldMetrics, tmp_path: Path) -> None:
     content = folds.model_dump(mode="json") | {"schema_version": 1}
     for method, title in zip(content["methods"], ("VAT", "VAT + Fix-A-Step"), strict=True):
         del method["extends"], method["addition"]

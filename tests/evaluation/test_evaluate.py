@@ -1,4 +1,4 @@
-"""The whole evaluation against an independent computation from the rows, and what it says when it cannot say."""
+"""The whole evaluation against an independent computation from the rows, and the reasons for missing values."""
 
 from __future__ import annotations
 
@@ -38,38 +38,40 @@ def softmax(logits: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize("run", [0, 1])
-@pytest.mark.parametrize("place", range(4))
-def test_agrees_with_scikit_learn_from_the_rows(
-    predictions: Predictions, metrics: Metrics, run: int, place: int
+@pytest.mark.parametrize("site", range(4))
+def test_evaluate_predictions_agrees_with_scikit_learn(
+    predictions: Predictions, metrics: Metrics, run: int, site: int
 ) -> None:
-    about, found = predictions.provenance, metrics.runs[run].sites[place]
-    classes = list(about.classes)
+    provenance, site_metrics = predictions.provenance, metrics.runs[run].sites[site]
+    classes = list(provenance.classes)
     rows = [
         row
         for row in predictions.table.to_pylist()
-        if (row["run"], row["site"], row["role"]) == (about.runs[run].run, about.sites[place].site, "test")
+        if (row["run"], row["site"], row["role"]) == (provenance.runs[run].run, provenance.sites[site].site, "test")
     ]
     scored = [row for row in rows if row["truth"] in classes]
     truth = [row["truth"] for row in scored]
     called = [classes[int(np.argmax(row["logits"]))] for row in scored]
     views = sorted(set(truth))
-    assert found.confusion == tuple(map(tuple, confusion_matrix(truth, called, labels=classes).tolist()))
-    assert found.balanced_accuracy.value == pytest.approx(recall_score(truth, called, labels=views, average="macro"))
-    assert found.balanced_accuracy.clusters == len({row["patient"] for row in scored})
-    assert found.calibration is not None
+    assert site_metrics.confusion == tuple(map(tuple, confusion_matrix(truth, called, labels=classes).tolist()))
+    assert site_metrics.balanced_accuracy.value == pytest.approx(
+        recall_score(truth, called, labels=views, average="macro")
+    )
+    assert site_metrics.balanced_accuracy.clusters == len({row["patient"] for row in scored})
+    assert site_metrics.calibration is not None
     expected = log_loss(
         [classes.index(view) for view in truth], [softmax(row["logits"]) for row in scored], labels=range(4)
     )
-    assert found.calibration.nll.value == pytest.approx(expected)
+    assert site_metrics.calibration.nll.value == pytest.approx(expected)
     inside = [row["truth"] in classes for row in rows]
     if all(inside):
-        assert found.open_set.auroc.value is None
+        assert site_metrics.open_set.auroc.value is None
     else:
         area = roc_auc_score(inside, [max(softmax(row["logits"])) for row in rows])
-        assert found.open_set.auroc.value == pytest.approx(area)
+        assert site_metrics.open_set.auroc.value == pytest.approx(area)
 
 
-def test_every_interval_holds_its_value(metrics: Metrics) -> None:
+def test_evaluate_predictions_intervals_contain_their_values(metrics: Metrics) -> None:
     checked = 0
     for run in metrics.runs:
         for site in run.sites:
@@ -85,22 +87,22 @@ def test_every_interval_holds_its_value(metrics: Metrics) -> None:
     assert checked > 40
 
 
-def test_missing_views_are_not_estimable(metrics: Metrics) -> None:
+def test_evaluate_predictions_of_missing_views_is_not_estimable(metrics: Metrics) -> None:
     south = metrics.runs[0].sites[2]
     assert metrics.sites[2].views.keys() == {"A4C", "A2C"}
     assert metrics.common_views == ("A4C", "A2C")
     assert south.sensitivity["PLAX"].value is None
-    assert south.sensitivity["PLAX"].reason == "no frame of PLAX here"
-    assert south.open_set.auroc.reason == "no test frame outside the taxonomy here"
+    assert south.sensitivity["PLAX"].reason == "no frame of PLAX at this hospital"
+    assert south.open_set.auroc.reason == "no test frame of another view at this hospital"
     assert south.balanced_accuracy.value == south.balanced_accuracy_common.value
 
 
-def test_few_clusters_are_flagged(metrics: Metrics) -> None:
+def test_evaluate_predictions_flags_few_clusters(metrics: Metrics) -> None:
     assert [site.balanced_accuracy.few_clusters for site in metrics.runs[0].sites] == [False, False, False, True]
     assert metrics.sites[3].clusters == 9
 
 
-def test_temperature_is_of_source_validation_only(predictions: Predictions, metrics: Metrics) -> None:
+def test_evaluate_predictions_fits_temperature_on_source_validation(predictions: Predictions, metrics: Metrics) -> None:
     held_out = [row | {"role": "validation"} for row in predictions.table.to_pylist() if row["site"] == "east"]
     extra = evaluate_predictions(
         with_rows(predictions, [*(r for r in predictions.table.to_pylist() if r["site"] != "east"), *held_out]),
@@ -114,10 +116,10 @@ def test_temperature_is_of_source_validation_only(predictions: Predictions, metr
     assert without.sites[0].calibration_scaled is None
 
 
-def test_the_order_of_rows_plays_no_part(predictions: Predictions, metrics: Metrics) -> None:
+def test_evaluate_predictions_ignores_the_order_of_rows(predictions: Predictions, metrics: Metrics) -> None:
     rows = predictions.table.to_pylist()
     order = np.random.default_rng(0).permutation(len(rows))
-    again = evaluate_predictions(with_rows(predictions, [rows[place] for place in order]), replicates=500)
+    again = evaluate_predictions(with_rows(predictions, [rows[index] for index in order]), replicates=500)
     shuffled, straight = again.to_json(), metrics.to_json()
     for content in (shuffled, straight):
         del content["predictions_sha256"]
@@ -131,23 +133,23 @@ def flatten(content: Any) -> dict[str, Any]:
     return {"": content}
 
 
-def test_a_site_with_nothing_scored_and_a_site_with_one_patient(tmp_path: Path) -> None:
+def test_evaluate_predictions_of_an_empty_site_and_of_one_patient(tmp_path: Path) -> None:
     alone = Hospital("lone", True, 1, ("PLAX", "PSAX"), (), (2.0, 2.0), ("Maker",))
     empty = Hospital("none", True, 3, (), ("A3C",), (2.0, 2.0), ("Maker",))
-    found = evaluate_predictions(make_predictions(hospitals=[HOSPITALS[0], alone, empty]), replicates=100)
-    lone, none = found.runs[0].sites[1:]
+    metrics = evaluate_predictions(make_predictions(hospitals=[HOSPITALS[0], alone, empty]), replicates=100)
+    lone, none = metrics.runs[0].sites[1:]
     assert lone.balanced_accuracy.value is not None
     assert lone.balanced_accuracy.low is None
     assert lone.balanced_accuracy.reason == "PLAX comes from only one patient; an interval needs two"
     assert none.balanced_accuracy.value is None
-    assert found.sites[2].reason == none.balanced_accuracy.reason == "no test frame of a scored view here"
-    assert found.comparisons[0].sites[1].p is None
-    assert found.comparisons[0].sites[2].difference.value is None
-    write_metrics(found, tmp_path / "metrics.json")
-    assert read_metrics(tmp_path / "metrics.json") == found
+    assert metrics.sites[2].reason == none.balanced_accuracy.reason == "no test frame of a scored view at this hospital"
+    assert metrics.comparisons[0].sites[1].p is None
+    assert metrics.comparisons[0].sites[2].difference.value is None
+    write_metrics(metrics, tmp_path / "metrics.json")
+    assert read_metrics(tmp_path / "metrics.json") == metrics
 
 
-def test_metrics_file_round_trip_and_refusals(metrics: Metrics, tmp_path: Path) -> None:
+def test_read_metrics_reads_what_was_written_and_refuses_others(metrics: Metrics, tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
     write_metrics(metrics, path)
     assert read_metrics(path) == metrics
@@ -170,19 +172,19 @@ def test_digest_follows_the_content(predictions: Predictions, metrics: Metrics, 
     assert digest(with_rows(predictions, rows)) != metrics.predictions_sha256
 
 
-def models(kind: type[BaseModel], found: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    if kind not in found:
-        found.add(kind)
+def models(kind: type[BaseModel], kinds: set[type[BaseModel]]) -> set[type[BaseModel]]:
+    if kind not in kinds:
+        kinds.add(kind)
         for field in kind.model_fields.values():
             pending = [field.annotation]
             while pending:
                 part = pending.pop()
                 pending += get_args(part)
                 if isinstance(part, type) and issubclass(part, BaseModel):
-                    models(part, found)
-    return found
+                    models(part, kinds)
+    return kinds
 
 
-def test_every_field_is_documented() -> None:
+def test_metrics_document_every_field() -> None:
     for kind in models(Metrics, models(FoldMetrics, set())):
         assert not [name for name, field in kind.model_fields.items() if not field.description], kind

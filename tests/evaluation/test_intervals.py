@@ -24,7 +24,7 @@ from heart2heart.evaluation.intervals import (
 from tests.evaluation.small_studies import by_patients
 
 
-def test_weights_are_multinomial_seeded_and_named() -> None:
+def test_cluster_weights_are_multinomial_seeded_and_named() -> None:
     weights = cluster_weights(12, 4000, 3, "east")
     assert (weights.sum(1) == 12).all()
     np.testing.assert_allclose(weights.mean(0), 1, atol=0.08)
@@ -34,14 +34,14 @@ def test_weights_are_multinomial_seeded_and_named() -> None:
     assert not np.array_equal(weights, cluster_weights(12, 4000, 4, "east"))
 
 
-def test_a_replicate_is_the_statistic_of_repeated_clusters() -> None:
+def test_replicate_equals_the_statistic_of_repeated_clusters() -> None:
     rng = np.random.default_rng(1)
     truth, predicted = rng.integers(0, 3, 80), rng.integers(0, 3, 80)
     cluster = np.arange(80) % 9
     statistics = clustered_confusion(truth, predicted, cluster, 9, 3)
     weights = cluster_weights(9, 20, 0)
-    found = replicate(weights, statistics, lambda sums: balanced_accuracy(sums, [0, 1, 2]))
-    for counts, value in zip(weights, found, strict=True):
+    replicates = replicate(weights, statistics, lambda sums: balanced_accuracy(sums, [0, 1, 2]))
+    for counts, value in zip(weights, replicates, strict=True):
         rows = np.concatenate([np.flatnonzero(cluster == c) for c, k in enumerate(counts) for _ in range(int(k))])
         by_class = [(predicted[rows] == label)[truth[rows] == label].mean() for label in range(3)]
         assert value == pytest.approx(np.mean(by_class))
@@ -49,20 +49,20 @@ def test_a_replicate_is_the_statistic_of_repeated_clusters() -> None:
 
 @given(st.integers(2, 40), st.integers(0, 1000))
 @settings(max_examples=25)
-def test_identical_clusters_have_no_width(clusters: int, seed: int) -> None:
+def test_percentile_interval_of_identical_clusters_has_no_width(clusters: int, seed: int) -> None:
     statistics = np.repeat(np.array([[3.0, 4.0]]), clusters, axis=0)
-    found = replicate(cluster_weights(clusters, 50, seed), statistics, lambda sums: sums[:, 0] / sums[:, 1])
-    low, high = percentile_interval(found)
+    replicates = replicate(cluster_weights(clusters, 50, seed), statistics, lambda sums: sums[:, 0] / sums[:, 1])
+    low, high = percentile_interval(replicates)
     assert low == pytest.approx(0.75)
     assert high == pytest.approx(0.75)
 
 
-def test_interval_leaves_out_undefined_replicates() -> None:
+def test_percentile_interval_ignores_undefined_replicates() -> None:
     values = np.concatenate([np.linspace(0, 1, 1001), [np.nan] * 50])
     assert percentile_interval(values) == pytest.approx((0.025, 0.975))
 
 
-def test_p_value_by_hand() -> None:
+def test_bootstrap_p_by_hand() -> None:
     assert bootstrap_p(np.array([0.1] * 97 + [-0.1] * 2)) == pytest.approx(2 * (1 + 2) / 100)
     assert bootstrap_p(np.array([0.1] * 99)) == pytest.approx(2 / 100)
     assert bootstrap_p(np.zeros(99)) == 1.0
@@ -85,14 +85,14 @@ def test_holm_never_lowers_and_keeps_the_order(values: list[float]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("clusters", "least"), [(9, 0.81), (15, 0.84), (30, 0.89), (150, 0.91)])
-def test_interval_covers_the_truth_as_often_as_it_says(clusters: int, least: float) -> None:
+def test_percentile_interval_coverage_is_near_nominal(clusters: int, least: float) -> None:
     by_cluster, by_frame = by_patients(clusters, 500)
     assert least <= by_cluster <= 0.98
     assert by_frame < 0.65
 
 
 @pytest.mark.parametrize("skew", [False, True])
-def test_bca_agrees_with_scipy(skew: bool) -> None:
+def test_bca_interval_agrees_with_scipy(skew: bool) -> None:
     rng = np.random.default_rng(3)
     x = rng.exponential(1, 40) if skew else rng.normal(0, 1, 40)
     sums = np.stack([x, np.ones(40)], axis=1)
@@ -101,29 +101,29 @@ def test_bca_agrees_with_scipy(skew: bool) -> None:
     expected = bootstrap((x,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1))
     assert (low, high) == pytest.approx(tuple(expected.confidence_interval), abs=0.02)
     plain = percentile_interval(draws.replicates)
-    assert (high > plain[1] + 0.02) == skew  # it follows the long tail
+    assert (high > plain[1] + 0.02) == skew  # it follows the longer tail
 
 
-def test_left_out_is_the_statistic_without_each_cluster() -> None:
+def test_resample_computes_jackknife_values() -> None:
     rng = np.random.default_rng(1)
     sums = rng.integers(1, 9, (7, 2)).astype(float)
     draws = resample(cluster_weights(7, 20, 0), sums, lambda total: total[..., 0] / total[..., 1], bca=True)
     expected = [np.delete(sums, k, 0)[:, 0].sum() / np.delete(sums, k, 0)[:, 1].sum() for k in range(7)]
-    np.testing.assert_allclose(draws.left_out[0], expected)
+    np.testing.assert_allclose(draws.jackknife[0], expected)
 
 
-def test_combinations_of_paired_and_of_independent_samples() -> None:
+def test_combine_resamples_of_paired_and_independent_samples() -> None:
     a = Resamples(np.array([1.0, 2.0]), (np.array([1.0, 3.0]),))
     b = Resamples(np.array([5.0, 7.0]), (np.array([2.0, 2.0]),))
     paired = combine_resamples([a, b], [1, -1], paired=True)
     assert paired.replicates.tolist() == [-4, -5]
-    assert [values.tolist() for values in paired.left_out] == [[-1, 1]]
+    assert [values.tolist() for values in paired.jackknife] == [[-1, 1]]
     apart = combine_resamples([a, b], [1, -1], paired=False)
     assert apart.replicates.tolist() == [-4, -5]
-    assert [values.tolist() for values in apart.left_out] == [[1, 3], [-2, -2]]
+    assert [values.tolist() for values in apart.jackknife] == [[1, 3], [-2, -2]]
 
 
-def test_bca_of_two_samples_agrees_with_scipy() -> None:
+def test_bca_interval_of_two_samples_agrees_with_scipy() -> None:
     rng = np.random.default_rng(4)
     x, y = rng.exponential(1, 25), rng.normal(0, 1, 60)
     one, two = (

@@ -1,4 +1,4 @@
-"""Label shift: shares are found again without labels, and allowing for them helps where the shift is real."""
+"""Label shift: shares are recovered without labels, and the correction helps if the shift is real."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def source_rates(seed: int = 9) -> np.ndarray:
 
 def test_estimate_shares_from_predictions_alone() -> None:
     logits, _ = bayes(np.random.default_rng(0), [0.7, 0.25, 0.05], 20_000)
-    found = estimate_shares(log_probabilities(logits), source_rates())
-    np.testing.assert_allclose(found, [0.7, 0.25, 0.05], atol=0.02)
-    assert found.sum() == pytest.approx(1)
+    shares = estimate_shares(log_probabilities(logits), source_rates())
+    np.testing.assert_allclose(shares, [0.7, 0.25, 0.05], atol=0.02)
+    assert shares.sum() == pytest.approx(1)
 
 
 def test_estimate_shares_gives_no_share_to_a_view_that_the_source_never_showed() -> None:
@@ -52,8 +52,8 @@ def test_estimate_shares_agrees_with_a_general_solver() -> None:
             distance, np.full(4, 0.25), bounds=[(0, 1)] * 4, method="SLSQP", options={"ftol": 1e-14},
             constraints=LinearConstraint(np.ones((1, 4)), 1, 1),
         ).x  # fmt: skip
-        found = estimate_shares(np.log(mean)[None], rates)
-        assert distance(found) == pytest.approx(distance(reference), abs=1e-5)
+        shares = estimate_shares(np.log(mean)[None], rates)
+        assert distance(shares) == pytest.approx(distance(reference), abs=1e-5)
 
 
 def expectation_maximisation(log_p: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -79,17 +79,17 @@ def test_estimate_shares_is_better_than_expectation_maximisation_where_the_model
     assert np.mean(now) < 0.5 * np.mean(before)
 
 
-def test_allowing_for_the_shift_lowers_the_likelihood_loss() -> None:
+def test_score_shift_lowers_the_negative_log_likelihood() -> None:
     logits, truth = bayes(np.random.default_rng(1), [0.8, 0.15, 0.05], 3000)
     site = make_site(logits, truth, np.arange(3000) // 20)
     log_p = log_probabilities(logits)
-    found = score_shift(site, log_p, np.full(3, 1 / 3), source_rates(), "ABC")
-    assert found is not None
-    assert found.distance == pytest.approx(0.8 - 1 / 3, abs=0.02)
-    assert found.shares["A"] == pytest.approx((truth == 0).mean())
+    shift = score_shift(site, log_p, np.full(3, 1 / 3), source_rates(), "ABC")
+    assert shift is not None
+    assert shift.distance == pytest.approx(0.8 - 1 / 3, abs=0.02)
+    assert shift.shares["A"] == pytest.approx((truth == 0).mean())
     plain = calibrate(site, log_p, evaluation_context(3)).nll.value
     assert plain is not None
-    assert found.nll_adjusted < plain - 0.05
-    moved = log_p + np.log(list(found.estimated_shares.values())) - np.log(1 / 3)
-    assert found.balanced_accuracy_adjusted == pytest.approx(recall_score(truth, moved.argmax(1), average="macro"))
+    assert shift.nll_adjusted < plain - 0.05
+    moved = log_p + np.log(list(shift.estimated_shares.values())) - np.log(1 / 3)
+    assert shift.balanced_accuracy_adjusted == pytest.approx(recall_score(truth, moved.argmax(1), average="macro"))
     assert score_shift(site, log_p, None, None, "ABC") is None

@@ -25,14 +25,14 @@ def draw(seed: int, n: int = 90, classes: int = 4) -> tuple[Floats, Ints, Floats
     return rng.normal(0, 2, (n, classes)), rng.integers(0, classes, n), rng.uniform(0.1, 3, n)
 
 
-def test_probabilities_follow_the_formula() -> None:
+def test_log_probabilities_follow_the_formula() -> None:
     logits, _, _ = draw(0, n=3)
-    for row, mine in zip(logits, log_probabilities(logits, 1.7), strict=True):
+    for row, log_p in zip(logits, log_probabilities(logits, 1.7), strict=True):
         total = sum(np.exp(value / 1.7) for value in row)
-        np.testing.assert_allclose(np.exp(mine), [np.exp(value / 1.7) / total for value in row])
+        np.testing.assert_allclose(np.exp(log_p), [np.exp(value / 1.7) / total for value in row])
 
 
-def test_nll_agrees_with_scikit_learn() -> None:
+def test_nll_rows_agree_with_scikit_learn() -> None:
     logits, truth, weights = draw(1)
     log_p = log_probabilities(logits)
     for mass in (None, weights):
@@ -40,7 +40,7 @@ def test_nll_agrees_with_scikit_learn() -> None:
         assert np.average(nll_rows(log_p, truth), weights=mass) == pytest.approx(expected)
 
 
-def test_brier_agrees_with_scikit_learn_and_by_hand() -> None:
+def test_brier_rows_agree_with_scikit_learn() -> None:
     logits, truth, weights = draw(2)
     log_p = log_probabilities(logits)
     expected = brier_score_loss(truth, np.exp(log_p), labels=[0, 1, 2, 3], sample_weight=weights, scale_by_half=False)
@@ -50,8 +50,8 @@ def test_brier_agrees_with_scikit_learn_and_by_hand() -> None:
 
 
 def test_equal_mass_bins_hold_equal_mass() -> None:
-    place = equal_mass_bins(np.random.default_rng(3).random(150), 15)
-    assert np.bincount(place).tolist() == [10] * 15
+    bin_index = equal_mass_bins(np.random.default_rng(3).random(150), 15)
+    assert np.bincount(bin_index).tolist() == [10] * 15
     ties = equal_mass_bins(np.array([0.5, 0.5, 0.5, 0.9]), 2)
     assert ties.tolist() == [0, 0, 0, 1]
 
@@ -69,25 +69,25 @@ def test_classwise_ece_by_hand() -> None:
 
 
 def test_reliability_reports_each_bin() -> None:
-    found = reliability(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0.0, 1.0, 1.0, 1.0]), 2)
-    np.testing.assert_allclose(found.confidence, [0.3, 0.7])
-    np.testing.assert_allclose(found.frequency, [0.5, 1.0])
-    assert found.count.tolist() == [2, 2]
+    diagram = reliability(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0.0, 1.0, 1.0, 1.0]), 2)
+    np.testing.assert_allclose(diagram.confidence, [0.3, 0.7])
+    np.testing.assert_allclose(diagram.frequency, [0.5, 1.0])
+    assert diagram.count.tolist() == [2, 2]
 
 
-def test_temperature_is_the_minimum_and_recovers_overconfidence() -> None:
+def test_fit_temperature_finds_the_minimum_and_recovers_overconfidence() -> None:
     rng = np.random.default_rng(4)
     honest = rng.normal(0, 1.5, (4000, 4))
     chances = np.exp(log_probabilities(honest))
     truth = np.array([rng.choice(4, p=row) for row in chances])
     assert fit_temperature(2.5 * honest, truth) == pytest.approx(2.5, rel=0.1)
-    found = fit_temperature(honest, truth)
+    temperature = fit_temperature(honest, truth)
     grid = [float(nll_rows(log_probabilities(honest, t), truth).mean()) for t in np.linspace(0.5, 2, 61)]
-    assert nll_rows(log_probabilities(honest, found), truth).mean() <= min(grid) + 1e-9
+    assert nll_rows(log_probabilities(honest, temperature), truth).mean() <= min(grid) + 1e-9
 
 
 @given(st.integers(0, 10_000), st.integers(2, 30))
-def test_weights_are_counts(seed: int, n: int) -> None:
+def test_classwise_ece_treats_weights_as_counts(seed: int, n: int) -> None:
     logits, truth, _ = draw(seed, n)
     log_p = log_probabilities(logits)
     plain = classwise_ece(log_p, truth, 5)

@@ -22,31 +22,31 @@ from heart2heart.evaluation.ranking import (
 
 
 @given(st.integers(0, 10_000), st.booleans())
-def test_agrees_with_scikit_learn_ties_included(seed: int, weighted: bool) -> None:
+def test_auroc_and_others_agree_with_scikit_learn_with_ties(seed: int, weighted: bool) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 8, 40) / 8
     positive = np.concatenate([[0, 1], rng.integers(0, 2, 38)])
     weights = rng.uniform(0.1, 3, 40) if weighted else None
-    found = exact_histogram(scores, positive, weights)
-    assert auroc(found) == pytest.approx(roc_auc_score(positive, scores, sample_weight=weights))
+    histogram = exact_histogram(scores, positive, weights)
+    assert auroc(histogram) == pytest.approx(roc_auc_score(positive, scores, sample_weight=weights))
     precision = average_precision_score(1 - positive, -scores, sample_weight=weights)
-    assert average_precision_low(found) == pytest.approx(precision)
+    assert average_precision_low(histogram) == pytest.approx(precision)
     fpr, tpr, _ = roc_curve(positive, scores, sample_weight=weights, drop_intermediate=False)
     # The first point of the curve at which 95 % pass, reached along the straight line from the point before.
-    place = int(np.argmax(tpr >= 0.95 - 1e-12))
-    part = (0.95 - tpr[place - 1]) / (tpr[place] - tpr[place - 1])
-    assert false_positive_rate(found) == pytest.approx(fpr[place - 1] + part * (fpr[place] - fpr[place - 1]))
+    index = int(np.argmax(tpr >= 0.95 - 1e-12))
+    part = (0.95 - tpr[index - 1]) / (tpr[index] - tpr[index - 1])
+    assert false_positive_rate(histogram) == pytest.approx(fpr[index - 1] + part * (fpr[index] - fpr[index - 1]))
 
 
 @given(st.integers(0, 10_000), st.sampled_from([3, 1000]))
-def test_risk_areas_by_hand(seed: int, levels: int) -> None:
+def test_augrc_and_aurc_by_hand(seed: int, levels: int) -> None:
     rng = np.random.default_rng(seed)
     confidence = rng.integers(0, levels, 30) / levels
     right = np.concatenate([[0, 1], rng.integers(0, 2, 28)])
-    found = exact_histogram(confidence, right)
+    histogram = exact_histogram(confidence, right)
     accuracy = right.mean()
     # Traub et al., equation 7.
-    assert augrc(found) == pytest.approx(
+    assert augrc(histogram) == pytest.approx(
         (1 - roc_auc_score(right, confidence)) * accuracy * (1 - accuracy) + (1 - accuracy) ** 2 / 2
     )
     # The integral of the risk over coverage, by fine steps along the most confident first, ties spread evenly.
@@ -54,24 +54,24 @@ def test_risk_areas_by_hand(seed: int, levels: int) -> None:
     kept = np.concatenate([[0.0], np.cumsum([(confidence == c).mean() for c in order])])
     wrong = np.concatenate([[0.0], np.cumsum([((confidence == c) & (right == 0)).mean() for c in order])])
     grid = (np.arange(40_000) + 0.5) / 40_000
-    assert aurc(found) == pytest.approx((np.interp(grid, kept, wrong) / grid).mean(), abs=2e-4)
+    assert aurc(histogram) == pytest.approx((np.interp(grid, kept, wrong) / grid).mean(), abs=2e-4)
 
 
-def test_one_side_empty_is_not_a_number() -> None:
+def test_auroc_of_one_empty_side_is_nan() -> None:
     one = exact_histogram(np.array([0.1, 0.2]), np.array([1, 1]))
     assert all(np.isnan(measure(one)) for measure in (auroc, average_precision_low, false_positive_rate))
 
 
-def test_by_hand() -> None:
-    found = exact_histogram(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 0, 1, 0]))
-    assert auroc(found) == pytest.approx(3 / 4)
-    assert average_precision_low(found) == pytest.approx((1 + 2 / 3) / 2)
-    assert false_positive_rate(found, 0.5) == 0
+def test_auroc_and_others_by_hand() -> None:
+    histogram = exact_histogram(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 0, 1, 0]))
+    assert auroc(histogram) == pytest.approx(3 / 4)
+    assert average_precision_low(histogram) == pytest.approx((1 + 2 / 3) / 2)
+    assert false_positive_rate(histogram, 0.5) == 0
     # kept and wrong at coverage .25 .5 .75 1: 0 .25 .25 .5, straight between
-    assert augrc(found) == pytest.approx((0 + 0.125 + 0.25 + 0.375) / 4)
+    assert augrc(histogram) == pytest.approx((0 + 0.125 + 0.25 + 0.375) / 4)
 
 
-def test_replicates_are_about_the_exact_value() -> None:
+def test_resample_ranking_agrees_with_exact_replicates() -> None:
     rng = np.random.default_rng(0)
     positive = rng.integers(0, 2, 3000)
     scores = rng.normal(positive, 1)

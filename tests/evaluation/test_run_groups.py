@@ -1,4 +1,4 @@
-"""Runs are grouped by their configuration without seed, data and device; labels name what differs."""
+"""Runs are grouped by their configuration without seed, data and device; labels name the settings that differ."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def changed(run: RunInfo, name: str, seed: int = 0, **config: Any) -> RunInfo:
     return run.model_copy(update={"run": name, "seed": seed, "config": {**run.config, **config}})
 
 
-def labels(*given: RunInfo) -> list[str]:
-    return [group.label for group in group_runs(given)]
+def labels(*run_infos: RunInfo) -> list[str]:
+    return [group.label for group in group_runs(run_infos)]
 
 
 def test_group_runs_takes_seeds_together() -> None:
@@ -55,8 +55,8 @@ def test_group_runs_separates_runs_of_the_same_seed() -> None:
 def test_group_runs_gives_distinct_labels_when_settings_named_are_equal() -> None:
     first = runs((0,))[0]
     other = [changed(first, str(n), a=0, optimiser={"x": n // 2, "y": n % 2, "w": n, "v": n}) for n in range(4)]
-    made = labels(*(changed(each, each.run, z=each.run) for each in other))
-    assert len(set(made)) == 4
+    names = labels(*(changed(each, each.run, z=each.run) for each in other))
+    assert len(set(names)) == 4
 
 
 def test_extended_reads_facts_and_not_titles() -> None:

@@ -18,7 +18,7 @@ TRIPOD = [
 ]  # fmt: skip
 
 
-def test_items_are_those_published(rich: Predictions, rich_metrics: Metrics) -> None:
+def test_claim_and_tripod_cluster_number_their_items_as_published(rich: Predictions, rich_metrics: Metrics) -> None:
     tripod, imaging = (make(rich.provenance, rich_metrics) for make in (tripod_cluster, claim))
     assert [item.number for item in tripod.items] == TRIPOD
     assert [item.number for item in imaging.items] == [str(index) for index in range(1, 45)]
@@ -27,14 +27,14 @@ def test_items_are_those_published(rich: Predictions, rich_metrics: Metrics) -> 
         assert item.place in SECTIONS or not item.known
 
 
-def test_what_no_record_holds_is_not_reported(rich: Predictions, rich_metrics: Metrics) -> None:
+def test_claim_and_tripod_cluster_report_no_unrecorded_item(rich: Predictions, rich_metrics: Metrics) -> None:
     tripod = {item.number: item.answer for item in tripod_cluster(rich.provenance, rich_metrics).items}
     imaging = {item.number: item.answer for item in claim(rich.provenance, rich_metrics).items}
     assert {tripod[number] for number in ("3a", "4b", "5", "7b", "11", "12a", "12b", "17", "19")} == {NOT_REPORTED}
     assert {imaging[number] for number in ("5", "15", "17", "18", "21", "24", "31", "34", "41", "44")} == {NOT_REPORTED}
 
 
-def test_records_that_are_missing_empty_their_items(rich: Predictions, rich_metrics: Metrics) -> None:
+def test_claim_without_records_reports_fewer_items(rich: Predictions, rich_metrics: Metrics) -> None:
     bare: dict[str, object] = {"files": {}, "raters": (), "makers": (), "date_from": None, "date_to": None}
     sites = tuple(site.model_copy(update=bare) for site in rich.provenance.sites)
     about = rich.provenance.model_copy(update={"sites": sites})
@@ -46,7 +46,7 @@ def test_records_that_are_missing_empty_their_items(rich: Predictions, rich_metr
     assert item_text("Makers: {}", NOT_REPORTED) == NOT_REPORTED
 
 
-def test_synthetic_is_said_in_the_files(rich_report: Path) -> None:
+def test_write_report_marks_synthetic_checklists(rich_report: Path) -> None:
     for name in ("checklist_tripod_cluster.md", "checklist_claim.md"):
         text = rich_report.with_name(name).read_text(encoding="utf-8")
         assert "**SYNTHETIC DATA.**" in text

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.cross_split import comparison_pairs, evaluate_folds
+from heart2heart.evaluation.comparison import comparison_pairs
+from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.reporting import comparison_sentences as words
 from heart2heart.reporting.comparison import PLAIN, REFERENCE, WITH_ADDITION, series_of, write_comparison
 from heart2heart.schema.fold_metrics import FoldMethod, FoldMetrics
@@ -67,7 +68,7 @@ def _means(values: dict[str, float], folds: FoldMetrics) -> list[FoldMethod]:
     ]
 
 
-def test_each_pair_is_compared_once(folds: FoldMetrics) -> None:
+def test_comparison_pairs_compares_each_pair_once(folds: FoldMetrics) -> None:
     assert [(each.reference, each.candidate) for each in folds.comparisons] == [
         (NAMES[0], NAMES[1]), (NAMES[0], NAMES[2]), (NAMES[1], NAMES[2]),
     ]  # fmt: skip
@@ -79,7 +80,7 @@ def test_each_pair_is_compared_once(folds: FoldMetrics) -> None:
     assert [series_of(folds, name) for name in NAMES] == [REFERENCE, PLAIN, WITH_ADDITION]
 
 
-def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(folds: FoldMetrics) -> None:
+def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds: FoldMetrics) -> None:
     best, second = words.ranked(folds)[:2]
     assert (best.held_out.value or 0) >= (second.held_out.value or 0)
     for low, said in ((0.01, "carried over best"), (-0.01, "No method is shown to carry over best")):
@@ -115,7 +116,7 @@ def test_a_lead_is_called_shown_only_where_its_interval_excludes_zero(folds: Fol
     assert words.compared(folds, NAMES[0], "nobody") is None
 
 
-def test_what_does_not_stand_after_correction_is_not_called_better() -> None:
+def test_judge_corrected_needs_a_small_corrected_p() -> None:
     gain = _estimate(0.1)
     assert words.judge_corrected(gain, 0.01).kind == "better"
     assert words.judge_corrected(gain, 0.2).text == "Not shown after correction"
@@ -123,7 +124,7 @@ def test_what_does_not_stand_after_correction_is_not_called_better() -> None:
     assert words.judge_corrected(_estimate(0.0), 0.01).kind == "open"
 
 
-def test_one_method_and_no_held_out_hospital_are_said(folds: FoldMetrics, tmp_path: Path) -> None:
+def test_summarise_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics, tmp_path: Path) -> None:
     alone = folds.model_copy(update={"methods": folds.methods[:1], "comparisons": ()})
     assert "No other method was run" in words.summarise(alone)
     nothing = Estimate(value=None, low=None, high=None, n=0, clusters=0, few_clusters=True, reason="no hospital")
@@ -133,7 +134,7 @@ def test_one_method_and_no_held_out_hospital_are_said(folds: FoldMetrics, tmp_pa
     assert "No method can be ranked" in text
 
 
-def test_methods_that_guess_are_not_ranked(folds: FoldMetrics) -> None:
+def test_summarise_ranks_no_method_at_chance(folds: FoldMetrics) -> None:
     chance = Estimate(value=0.3, low=0.25, high=0.4, n=9, clusters=40, few_clusters=False)
     guessing = [method.model_copy(update={"held_out": chance}) for method in folds.methods]
     text = words.summarise(folds.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
@@ -142,7 +143,7 @@ def test_methods_that_guess_are_not_ranked(folds: FoldMetrics) -> None:
     assert "blind guessing" not in words.summarise(folds)
 
 
-def test_the_page_is_whole_offline_and_small(page: Path, folds: FoldMetrics) -> None:
+def test_write_comparison_is_self_contained_and_small(page: Path, folds: FoldMetrics) -> None:
     text = page.read_text(encoding="utf-8")
     assert len(text) < 1_500_000
     assert "SYNTHETIC DATA" in text
@@ -156,7 +157,7 @@ def test_the_page_is_whole_offline_and_small(page: Path, folds: FoldMetrics) -> 
     assert len(names) == len(set(names))
 
 
-def test_a_browser_shows_every_number_and_asks_for_nothing(page: Path, folds: FoldMetrics, tmp_path: Path) -> None:
+def test_write_comparison_shows_every_number_in_a_browser(page: Path, folds: FoldMetrics, tmp_path: Path) -> None:
     seen = visit(page, tmp_path)
     assert seen.console == []
     assert seen.requests == []
@@ -173,7 +174,7 @@ def test_a_browser_shows_every_number_and_asks_for_nothing(page: Path, folds: Fo
         assert shown in text
 
 
-def test_the_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path) -> None:
+def test_compare_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path) -> None:
     write_folds(folds, tmp_path / "folds.json")
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "folds.json"), "--out", str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
@@ -186,7 +187,7 @@ def test_the_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path) -> 
     assert failed.exception.exit_code == 2
 
 
-def test_hospitals_that_stand_twice_are_counted_as_comparisons(folds: FoldMetrics) -> None:
+def test_describe_counts_comparisons_if_a_hospital_occurs_twice(folds: FoldMetrics) -> None:
     once = folds.comparisons[0]
     assert words.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
     turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)

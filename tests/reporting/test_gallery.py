@@ -9,7 +9,7 @@ from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import with_rows
 
 
-def test_the_most_confident_come_first_and_kinds_are_true(predictions: Predictions) -> None:
+def test_choose_tiles_puts_the_most_confident_first(predictions: Predictions) -> None:
     sites = choose_tiles(predictions, "fix-0")
     classes = predictions.provenance.classes
     assert list(sites) == ["north", "east", "south", "west"]
@@ -24,7 +24,7 @@ def test_the_most_confident_come_first_and_kinds_are_true(predictions: Predictio
             assert base64.b64decode(tile.image.partition(",")[2]).startswith(b"\x89PNG")
 
 
-def test_other_bytes_are_left_out(predictions: Predictions) -> None:
+def test_choose_tiles_ignores_bytes_that_are_no_png(predictions: Predictions) -> None:
     rows = [
         row | {"image": b"<svg onload=alert(1)>" if row["image"] else None} for row in predictions.table.to_pylist()
     ]

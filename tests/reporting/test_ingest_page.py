@@ -31,7 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ingest_report(root / "store", root / "page.html")
 
 
-def test_every_file_and_reason_is_on_the_page(page: Path) -> None:
+def test_ingest_report_shows_every_file_and_reason(page: Path) -> None:
     text = unescape(page.read_text(encoding="utf-8")).replace("\xa0", " ")
     assert f"6 of {sum(EXPECTED.values())} files became frames (50.0 %)" in text
     assert "2 patients" in text
@@ -43,12 +43,12 @@ def test_every_file_and_reason_is_on_the_page(page: Path) -> None:
     assert text.count("data:image/png;base64,") == 2  # at most one a patient
 
 
-def test_the_page_opens_silently_and_asks_for_nothing(page: Path, tmp_path: Path) -> None:
+def test_ingest_report_opens_in_a_browser_without_requests(page: Path, tmp_path: Path) -> None:
     found = visit(page, tmp_path)
     assert (found.console, found.requests) == ([], [])
 
 
-def test_what_was_left_out_is_told_by_status_and_maker_and_never_shown(page: Path, tmp_path: Path) -> None:
+def test_ingest_report_lists_unaccepted_files_without_their_pictures(page: Path, tmp_path: Path) -> None:
     document = unescape(visit(page, tmp_path).document).replace("\xa0", " ")
     sheet = document[document.index("Excluded or failed") :]
     assert "<img" not in sheet
@@ -65,18 +65,18 @@ def test_what_was_left_out_is_told_by_status_and_maker_and_never_shown(page: Pat
     assert sheet.count("<span>Philips</span><span>1</span>") == 3  # the copy, the capture, the cut clip
 
 
-def test_the_same_store_gives_the_same_page(page: Path, tmp_path: Path) -> None:
+def test_ingest_report_is_deterministic(page: Path, tmp_path: Path) -> None:
     again = ingest_report(page.with_name("store"), tmp_path / "again.html")
     assert again.read_bytes() == page.read_bytes()
 
 
-def test_a_store_without_a_ledger_has_no_page(tmp_path: Path) -> None:
+def test_ingest_report_needs_a_ledger(tmp_path: Path) -> None:
     store: FrameStore = random_store(tmp_path / "store", patients=1)
     with pytest.raises(MissingInputError):
         ingest_report(store.root, tmp_path / "page.html")
 
 
-def test_texts_are_escaped_and_synthetic_data_is_called_so(tmp_path: Path) -> None:
+def test_write_ingest_page_escapes_texts_and_marks_synthetic_data(tmp_path: Path) -> None:
     content = IngestContent(
         store="s<b>",
         geometry="tmed2-64",

@@ -28,14 +28,14 @@ def test_points_round_to_a_tenth(value: float) -> None:
     assert float(numbers.points(value).replace("\N{MINUS SIGN}", "-")) == pytest.approx(100 * value, abs=0.0501)
 
 
-def test_what_is_missing_is_said() -> None:
+def test_percent_and_others_of_missing_values() -> None:
     assert numbers.percent(None) == "not estimable"
     assert numbers.decimal(None) == "not estimable"
     assert numbers.interval(not_estimable("why")) == "interval not estimable"
     assert numbers.p_value(None) == "not estimable"
 
 
-def test_the_rest() -> None:
+def test_interval_and_others_by_example() -> None:
     found = Estimate(value=0.5, low=-0.1, high=0.25, n=1, clusters=1, few_clusters=True)
     assert numbers.interval(found, sign=True).replace("\xa0", " ") == "\N{MINUS SIGN}10.0 to +25.0"
     assert numbers.percent(0.5) == "50.0\xa0%"

@@ -9,7 +9,7 @@ from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 
 
-def test_each_box_loses_what_the_lines_say(predictions: Predictions, metrics: Metrics) -> None:
+def test_inclusion_flow_adds_up(predictions: Predictions, metrics: Metrics) -> None:
     for info, site in zip(predictions.provenance.sites, metrics.sites, strict=True):
         steps = {step.title: step for step in inclusion_flow(info, site)}
         offered, accepted = steps["Files offered"], steps["Files accepted"]
@@ -19,7 +19,7 @@ def test_each_box_loses_what_the_lines_say(predictions: Predictions, metrics: Me
         assert test.number - sum(test.left.values()) == steps["Test frames scored"].number == site.frames
 
 
-def test_a_site_that_is_not_from_files_has_no_file_boxes(predictions: Predictions, metrics: Metrics) -> None:
+def test_inclusion_flow_without_files_has_no_file_steps(predictions: Predictions, metrics: Metrics) -> None:
     info = predictions.provenance.sites[0].model_copy(update={"files": {}})
     assert inclusion_flow(info, metrics.sites[0])[0].title == "Frames in the store"
 
@@ -33,11 +33,11 @@ def test_a_site_that_is_not_from_files_has_no_file_boxes(predictions: Prediction
         ("unlabeled", "in the unlabeled training pool"),
     ],
 )
-def test_codes_become_words(code: str, text: str) -> None:
+def test_readable_writes_codes_as_words(code: str, text: str) -> None:
     assert readable(code) == text
 
 
-def test_unknown_is_not_reported(predictions: Predictions) -> None:
+def test_dates_that_are_unknown_are_not_reported(predictions: Predictions) -> None:
     info = predictions.provenance.sites[0].model_copy(update={"date_from": None, "date_to": None})
     assert dates(info) == join_or_not_reported(()) == "not reported"
     assert dates(info.model_copy(update={"date_from": "2031-02-01"})) == "2031-02-01"

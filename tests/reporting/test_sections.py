@@ -34,7 +34,7 @@ def part(page: Path, name: str) -> Page:
     return Page(text[start : text.index("</section>", start)])
 
 
-def test_every_section_is_there_and_listed(rich_page: Page) -> None:
+def test_write_report_lists_every_section(rich_page: Page) -> None:
     sections = [section["id"] for section in rich_page.all("section")]
     assert sections == [name for name in SECTIONS if name != "splits"]
     links = [(link["href"] or "")[1:] for link in rich_page.all("a")]
@@ -46,7 +46,7 @@ def test_every_section_is_there_and_listed(rich_page: Page) -> None:
     [("answer", 2), ("results", 4), ("comparison", 2), ("probabilities", 4), ("selective", 4), ("outside", 3),
      ("shift", 4), ("subgroups", 4), ("shortcuts", 4), ("training", 3)],
 )  # fmt: skip
-def test_every_figure_is_drawn_and_described(rich_report: Path, section: str, figures: int) -> None:
+def test_write_report_draws_and_describes_every_figure(rich_report: Path, section: str, figures: int) -> None:
     drawn = part(rich_report, section).all("svg")
     assert len(drawn) == figures
     for figure in drawn:
@@ -55,7 +55,7 @@ def test_every_figure_is_drawn_and_described(rich_report: Path, section: str, fi
         assert re.search(r"\d", figure["aria-label"] or "")
 
 
-def test_selective_prediction(rich_report: Path, rich_metrics: Metrics) -> None:
+def test_write_report_shows_selective_prediction(rich_report: Path, rich_metrics: Metrics) -> None:
     text = part(rich_report, "selective").text
     for run in rich_metrics.runs:
         for site in run.sites:
@@ -65,7 +65,7 @@ def test_selective_prediction(rich_report: Path, rich_metrics: Metrics) -> None:
             assert f"{site.selective.threshold:.3f}" in text
 
 
-def test_open_set(rich_report: Path, rich_metrics: Metrics) -> None:
+def test_write_report_shows_the_open_set(rich_report: Path, rich_metrics: Metrics) -> None:
     text = part(rich_report, "outside").text
     for run in rich_metrics.runs:
         for site in run.sites:
@@ -77,7 +77,7 @@ def test_open_set(rich_report: Path, rich_metrics: Metrics) -> None:
     assert "not estimable" in text
 
 
-def test_votes_views_and_the_worst_cell(rich_report: Path, rich_metrics: Metrics) -> None:
+def test_write_report_shows_votes_views_and_the_worst_cell(rich_report: Path, rich_metrics: Metrics) -> None:
     text = part(rich_report, "results").text
     for run in rich_metrics.runs:
         for site in run.sites:
@@ -89,7 +89,7 @@ def test_votes_views_and_the_worst_cell(rich_report: Path, rich_metrics: Metrics
     assert "not estimable: 3 held-out sites with an interval" in text
 
 
-def test_shift_and_confounding(rich_report: Path, rich: Predictions, rich_metrics: Metrics) -> None:
+def test_write_report_shows_shift_and_confounding(rich_report: Path, rich: Predictions, rich_metrics: Metrics) -> None:
     text = part(rich_report, "shift").text
     for info in rich.provenance.sites:
         assert all(
@@ -101,7 +101,7 @@ def test_shift_and_confounding(rich_report: Path, rich: Predictions, rich_metric
         assert f"{100 * site.label_shift.balanced_accuracy_adjusted:.1f}" in text
 
 
-def test_subgroups_in_the_order_that_a_reader_expects(rich_report: Path, rich_metrics: Metrics) -> None:
+def test_write_report_orders_the_subgroups(rich_report: Path, rich_metrics: Metrics) -> None:
     text = part(rich_report, "subgroups").text
     places = [text.index(level) for level in ("lowest third", "middle third", "highest third", "under 40", "40 to 59")]
     assert places == sorted(places)
@@ -112,7 +112,7 @@ def test_subgroups_in_the_order_that_a_reader_expects(rich_report: Path, rich_me
                 assert stratum.balanced_accuracy.value is None or shown(stratum.balanced_accuracy) in text
 
 
-def test_shortcuts(rich_report: Path, rich_metrics: Metrics, report: Path) -> None:
+def test_write_report_shows_shortcuts(rich_report: Path, rich_metrics: Metrics, report: Path) -> None:
     text = part(rich_report, "shortcuts").text
     for run in rich_metrics.runs:
         for site in run.sites:
@@ -122,7 +122,7 @@ def test_shortcuts(rich_report: Path, rich_metrics: Metrics, report: Path) -> No
     assert "Not reported: no altered frames were predicted." in part(report, "shortcuts").text
 
 
-def test_who_and_in_which_words(rich_report: Path, report: Path) -> None:
+def test_write_report_shows_patients_and_vocabularies(rich_report: Path, report: Path) -> None:
     text = part(rich_report, "tested").text
     assert "“apical 4 chamber” and “apical four chamber” → A4C" in text
     assert "public data set, vocabulary “camus”" in text
@@ -131,12 +131,12 @@ def test_who_and_in_which_words(rich_report: Path, report: Path) -> None:
     assert "Sex of test patients not reported" in part(report, "tested").text
 
 
-def test_bca_is_named(rich: Predictions, tmp_path: Path) -> None:
+def test_write_report_names_bca_intervals(rich: Predictions, tmp_path: Path) -> None:
     path = write_report(rich, evaluate_predictions(rich, replicates=100, bca=True), tmp_path / "bca.html")
     assert "BCa" in part(path, "methods").text
 
 
-def test_several_splits(tmp_path: Path) -> None:
+def test_write_report_shows_several_splits(tmp_path: Path) -> None:
     made = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
     about = made.provenance
     split = about.split.model_copy(update={"name": "fold-1", "sha256": "77" * 32})
@@ -160,7 +160,7 @@ def test_several_splits(tmp_path: Path) -> None:
     assert not (tmp_path / "none.html").exists()
 
 
-def test_it_can_be_read_without_eyes(rich_page: Page) -> None:
+def test_write_report_is_accessible_with_every_section(rich_page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in rich_page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in pairwise(levels))
     assert all(cell.get("scope") for cell in rich_page.all("th"))
@@ -171,7 +171,7 @@ def test_it_can_be_read_without_eyes(rich_page: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_what_weakens_a_temperature_stands_beside_it(rich_report: Path, rich_metrics: Metrics) -> None:
+def test_write_report_shows_the_reason_beside_a_temperature(rich_report: Path, rich_metrics: Metrics) -> None:
     value = rich_metrics.runs[-1].temperature.value
     assert value is not None
     assert f"{value:.2f} (at the end of the search)" in rich_report.read_text(encoding="utf-8")

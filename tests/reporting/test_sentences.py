@@ -31,7 +31,7 @@ def est(value: float, low: float | None, high: float | None, clusters: int = 40)
         (not_estimable("no view in common with the source"), "unknown", "cannot be estimated: no view in common"),
     ],
 )
-def test_carry_over(gap: Estimate, kind: str, said: str) -> None:
+def test_describe_gap_and_judge_transfer(gap: Estimate, kind: str, said: str) -> None:
     assert sentences.judge_transfer(gap).kind == kind
     assert said in sentences.describe_gap(gap).replace("\xa0", " ")
 
@@ -47,18 +47,18 @@ def test_carry_over(gap: Estimate, kind: str, said: str) -> None:
         (not_estimable("nothing there"), None, "unknown", "Not estimable: nothing there."),
     ],
 )
-def test_differences(found: Estimate, p_holm: float | None, kind: str, said: str) -> None:
+def test_describe_difference_and_judge_difference(found: Estimate, p_holm: float | None, kind: str, said: str) -> None:
     assert sentences.judge_difference(found).kind == kind
     sentence = sentences.describe_difference(found, p_holm, 3)
     assert said in sentence.replace("\xa0", " ")
     assert "no difference" not in sentence
 
 
-def test_one_hospital_needs_no_correction() -> None:
+def test_describe_difference_of_one_hospital_needs_no_correction() -> None:
     assert sentences.describe_difference(est(0.1, 0.05, 0.15), 0.01, 1).endswith("the interval excludes zero.")
 
 
-def test_failures_name_the_worst_view(metrics: Metrics) -> None:
+def test_describe_failures_names_the_worst_view(metrics: Metrics) -> None:
     site = metrics.runs[1].sites[2]
     views = {view: found.value for view, found in site.sensitivity.items() if found.value is not None}
     worst = min(views, key=lambda view: views[view] or 0)
@@ -81,13 +81,13 @@ def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> No
         assert after[kind] in text[place:]
 
 
-def test_comparison_shows_where_it_does_not_help(metrics: Metrics) -> None:
+def test_compare_headline_names_hospitals_without_a_difference(metrics: Metrics) -> None:
     text = sentences.compare_headline(metrics.comparisons[0])
     assert "not shown to differ at" in text
     assert "south" in text[text.index("not shown to differ") :]
 
 
-def test_comparison_speaks_of_one_interval_or_of_each(metrics: Metrics) -> None:
+def test_compare_headline_distinguishes_one_and_several_intervals(metrics: Metrics) -> None:
     shared = metrics.comparisons[0].sites[0]
     differences = {"a": est(0.2, 0.1, 0.3), "b": est(-0.2, -0.3, -0.1), "c": est(0.3, 0.2, 0.4)}
     sites = tuple(shared.model_copy(update={"site": site, "difference": d}) for site, d in differences.items())
@@ -96,7 +96,7 @@ def test_comparison_speaks_of_one_interval_or_of_each(metrics: Metrics) -> None:
     assert "less accurate at b (the interval excludes zero)" in text
 
 
-def test_a_pool_from_held_out_hospitals_is_said_first(predictions: Predictions, metrics: Metrics) -> None:
+def test_headline_mentions_a_pool_from_held_out_hospitals(predictions: Predictions, metrics: Metrics) -> None:
     method = metrics.methods[-1]
     assert sentences.headline(method, metrics)[0].endswith("that it had never seen.")
     assert pooled(predictions, method.runs) == []

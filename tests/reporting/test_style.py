@@ -37,12 +37,12 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("block", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize(("front", "back"), [*PAIRS, *SERIES])
-def test_contrast(block: int, front: str, back: str) -> None:
+def test_style_contrast(block: int, front: str, back: str) -> None:
     colours = palette(block)
     assert contrast(colours[front], colours[back]) >= 4.5
 
 
-def test_eight_models_look_unlike_each_other() -> None:
+def test_style_distinguishes_eight_methods() -> None:
     assert all(len(set(each)) == len(each) == 8 for each in (DRAWN, MARKERS, MARKER_SIGNS))
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     for index in range(1, len(DRAWN) + 1):
@@ -59,7 +59,7 @@ def mixed(one: str, other: str, share: float) -> str:
 
 @pytest.mark.parametrize("block", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("number", range(1, len(DRAWN) + 1))
-def test_contrast_on_the_darkest_shading_of_a_matrix(block: int, number: int) -> None:
+def test_style_contrast_on_the_darkest_shading(block: int, number: int) -> None:
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     most = re.findall(r"--shade: (\d+)%", css)[block]
     colours = palette(block)

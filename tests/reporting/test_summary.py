@@ -22,7 +22,7 @@ def real(rich_metrics: Metrics) -> Metrics:
     return rich_metrics.model_copy(update={"synthetic": False, "sites": sites})
 
 
-def test_questions_and_synthetic_first(rich_metrics: Metrics) -> None:
+def test_summary_asks_its_questions_and_names_synthetic_data_first(rich_metrics: Metrics) -> None:
     carry, sure, fails, better = ask(rich_metrics)
     assert [one.question for one in (carry, sure, fails)] == [
         "Does it carry over?", "How sure are we?", "Where does it fail?",
@@ -33,7 +33,7 @@ def test_questions_and_synthetic_first(rich_metrics: Metrics) -> None:
     assert all(name in carry.sentences[0] for name in ("east", "south", "west"))
 
 
-def test_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metrics, real: Metrics) -> None:
+def test_summary_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metrics, real: Metrics) -> None:
     few = rich_metrics.model_copy(update={"synthetic": False})
     assert ask(few)[1].verdict.text == "Few patients"
     assert any("west (below 30)" in sentence for sentence in ask(few)[1].sentences)
@@ -45,7 +45,7 @@ def test_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metric
     assert "It was trained 3 times." in found[1].sentences
 
 
-def test_another_hospital_only_with_a_prediction_interval(real: Metrics) -> None:
+def test_summary_predicts_another_hospital_only_with_an_interval(real: Metrics) -> None:
     assert any("Too few hospitals" in sentence for sentence in ask(real)[1].sentences)
     known = {"mean": 0.8, "low": 0.75, "high": 0.85, "between": 0.05, "prediction_low": 0.64, "prediction_high": 0.96}
     for effects, said in (
@@ -57,7 +57,7 @@ def test_another_hospital_only_with_a_prediction_interval(real: Metrics) -> None
         assert any(said in sentence for sentence in summary(method, real.runs[-1], None, real)[1].sentences)
 
 
-def test_failures_name_the_worst_cell_the_threshold_and_the_surroundings(rich_metrics: Metrics) -> None:
+def test_summary_names_the_worst_cell_the_threshold_and_the_background(rich_metrics: Metrics) -> None:
     text = " ".join(ask(rich_metrics)[2].sentences)
     cell = rich_metrics.methods[-1].generalisation.worst_cell
     assert cell is not None
@@ -69,7 +69,7 @@ def test_failures_name_the_worst_cell_the_threshold_and_the_surroundings(rich_me
     assert "views that it does not know" in text
 
 
-def test_a_model_that_says_one_thing_does_not_carry_over() -> None:
+def test_summary_of_a_constant_model() -> None:
     made = make_predictions(hospitals=HOSPITALS[:2])
     blind = with_rows(made, [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in made.table.to_pylist()])
     metrics = evaluate_predictions(blind, replicates=100)
@@ -84,7 +84,7 @@ def test_a_model_that_says_one_thing_does_not_carry_over() -> None:
     assert card.sentences[0].replace("\xa0", " ") == "Calling every frame one view would reach 25.0 %."
 
 
-def test_guessing_is_judged_by_the_views_that_are_there(rich_metrics: Metrics) -> None:
+def test_at_chance_counts_the_views_present(rich_metrics: Metrics) -> None:
     method = rich_metrics.methods[-1]
     row = method.sites[1]
     found = row.balanced_accuracy.model_copy(update={"low": 0.45})
@@ -108,7 +108,7 @@ def test_guessing_is_judged_by_the_views_that_are_there(rich_metrics: Metrics) -
         ((-0.2, -0.1), (0.1, 0.3), "open", "Not shown"),
     ],
 )
-def test_harm_is_said_as_plainly_as_help(
+def test_summary_reports_harm_as_well_as_benefit(
     rich_metrics: Metrics, low: tuple[float, ...], high: tuple[float, ...], kind: str, text: str
 ) -> None:
     final = rich_metrics.comparisons[-1]
@@ -137,11 +137,11 @@ def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
     assert max(len(line) for line in lines) <= 120
 
 
-def test_nothing_synthetic_is_not_called_so(metrics: Metrics) -> None:
+def test_summary_table_does_not_mark_real_data_as_synthetic(metrics: Metrics) -> None:
     assert "SYNTHETIC" not in summary_table(metrics.model_copy(update={"synthetic": False}))
 
 
-def test_a_mean_over_seeds_is_called_so(metrics: Metrics) -> None:
+def test_summary_table_marks_a_mean_over_seeds(metrics: Metrics) -> None:
     first = metrics.methods[0]
     several = metrics.model_copy(
         update={"methods": (first.model_copy(update={"runs": ("a", "b")}), *metrics.methods[1:])}

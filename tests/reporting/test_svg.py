@@ -39,7 +39,7 @@ def figures(predictions: Predictions, metrics: Metrics) -> list[str]:
     return [*drawn, reliability, *(figure for _, figure in learning_figures(predictions.provenance.runs, metrics))]
 
 
-def test_every_figure_is_clean_and_the_same_each_time(predictions: Predictions, metrics: Metrics) -> None:
+def test_to_svg_is_clean_and_deterministic(predictions: Predictions, metrics: Metrics) -> None:
     first = figures(predictions, metrics)
     assert first == figures(predictions, metrics)
     for figure in first:
@@ -53,7 +53,7 @@ def test_every_figure_is_clean_and_the_same_each_time(predictions: Predictions, 
         ElementTree.fromstring(figure.replace("xlink:href", "href"))
 
 
-def test_ids_do_not_collide(predictions: Predictions, metrics: Metrics) -> None:
+def test_to_svg_ids_are_unique(predictions: Predictions, metrics: Metrics) -> None:
     ids = [found for figure in figures(predictions, metrics) for found in re.findall(r'\bid="([^"]+)"', figure)]
     assert len(ids) > 10
     assert len(ids) == len(set(ids))
@@ -66,7 +66,7 @@ def test_forest_prints_every_number(metrics: Metrics) -> None:
             assert f"{100 * (site.balanced_accuracy.value or 0):.1f} (" in drawn
 
 
-def test_a_long_name_is_shortened(metrics: Metrics) -> None:
+def test_forest_shortens_a_long_name(metrics: Metrics) -> None:
     found = metrics.methods[0].sites[0].balanced_accuracy
     block = ForestBlock(
         "The Very Long Name of a Teaching Hospital in the Far North", "held out, 34 patients", (ForestLine(found, 0),)

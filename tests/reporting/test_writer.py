@@ -22,14 +22,16 @@ def page(report: Path) -> Page:
     return Page(report.read_text(encoding="utf-8"))
 
 
-def test_same_predictions_same_bytes(predictions: Predictions, metrics: Metrics, report: Path, tmp_path: Path) -> None:
+def test_write_report_is_deterministic(
+    predictions: Predictions, metrics: Metrics, report: Path, tmp_path: Path
+) -> None:
     again = write_report(predictions, metrics, tmp_path / "again.html")
     assert again.read_bytes() == report.read_bytes()
     for name in ("MODEL_CARD.md", "checklist_tripod_cluster.md", "checklist_claim.md"):
         assert (tmp_path / name).read_bytes() == report.with_name(name).read_bytes()
 
 
-def test_nothing_is_fetched_and_nothing_runs(report: Path, page: Page) -> None:
+def test_write_report_loads_and_runs_nothing(report: Path, page: Page) -> None:
     text = report.read_text(encoding="utf-8")
     assert "//" not in re.sub(r"data:image/png;base64,[\w+/=]+", "", text)
     assert not page.all("script")
@@ -42,7 +44,7 @@ def test_nothing_is_fetched_and_nothing_runs(report: Path, page: Page) -> None:
         assert (link["href"] or "").startswith("#")
 
 
-def test_it_can_be_read_without_eyes(page: Page) -> None:
+def test_write_report_is_accessible(page: Page) -> None:
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -57,7 +59,7 @@ def test_it_can_be_read_without_eyes(page: Page) -> None:
     assert len(page.all("caption")) == len(page.all("table"))
 
 
-def test_main_numbers_are_on_the_page(page: Page, metrics: Metrics) -> None:
+def test_write_report_shows_the_main_numbers(page: Page, metrics: Metrics) -> None:
     for method in metrics.methods:
         for site in method.sites:
             found = site.balanced_accuracy
@@ -75,20 +77,20 @@ def test_main_numbers_are_on_the_page(page: Page, metrics: Metrics) -> None:
         assert words in page.text
 
 
-def test_synthetic_is_said_wherever_results_are_shown(page: Page) -> None:
+def test_write_report_marks_synthetic_results(page: Page) -> None:
     assert "SYNTHETIC DATA. Every hospital in this report is simulated." in page.text
     assert page.text.count("SYNTHETIC DATA") > 15
     assert all("Synthetic frame" in (image["alt"] or "") for image in page.all("img"))
 
 
-def test_real_data_are_not_called_synthetic(tmp_path: Path) -> None:
+def test_write_report_does_not_mark_real_data(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2], synthetic=False)
     path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "report.html")
     assert "synthetic" not in Page(path.read_text(encoding="utf-8")).text.lower()
     assert "synthetic" not in (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8").lower()
 
 
-def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
+def test_write_report_escapes_names(tmp_path: Path) -> None:
     evil = Hospital("<script>alert(1)</script>|&", True, 6, ("PLAX", "A4C"), (), (2.0, 2.0), ('"><img src=x>',))
     predictions = make_predictions(hospitals=[HOSPITALS[0], evil])
     path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "report.html")
@@ -100,7 +102,7 @@ def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     assert "<script" not in card.replace("\\<", "")
 
 
-def test_seeds_one_method_and_an_empty_hospital(tmp_path: Path) -> None:
+def test_write_report_of_seeds_of_one_method_and_of_an_empty_hospital(tmp_path: Path) -> None:
     empty = Hospital("none", True, 3, (), ("A3C",), (2.0, 2.0), ("Maker",))
     predictions = make_predictions(hospitals=[HOSPITALS[0], HOSPITALS[1], empty], seeds=(0, 1))
     path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "seeds.html")
@@ -116,14 +118,14 @@ def test_seeds_one_method_and_an_empty_hospital(tmp_path: Path) -> None:
     assert not [s for s in Page(path.read_text(encoding="utf-8")).all("section") if s.get("id") == "comparison"]
 
 
-def test_metrics_of_other_predictions_are_refused(metrics: Metrics, tmp_path: Path) -> None:
+def test_write_report_refuses_metrics_of_other_predictions(metrics: Metrics, tmp_path: Path) -> None:
     other = make_predictions(hospitals=HOSPITALS[:2])
     with pytest.raises(EvaluationError, match="belong to other predictions"):
         write_report(other, metrics, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_card_says_what_is_not_known(report: Path, metrics: Metrics) -> None:
+def test_write_report_model_card_lists_what_is_not_reported(report: Path, metrics: Metrics) -> None:
     card = report.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
     assert card.startswith("# Model card: fixmatch + Fix-A-Step\n")
     assert "**SYNTHETIC DATA.**" in card
@@ -133,7 +135,7 @@ def test_model_card_says_what_is_not_known(report: Path, metrics: Metrics) -> No
     assert [line.count(" | ") for line in tables] == [7, 2]
 
 
-def test_several_methods_are_each_compared_with_the_first(tmp_path: Path) -> None:
+def test_write_report_compares_each_method_with_the_first(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
     about = predictions.provenance
     runs = tuple(run.model_copy(update={"method": f"method {index}"}) for index, run in enumerate(about.runs))
