@@ -1,8 +1,11 @@
-"""Batch normalisation over the rows of all processes; torch's has no CPU or forward-mode support."""
+"""Batch normalisation over the rows of all processes, and statistics that are recorded again after training.
+
+torch's own synchronised form has no CPU or forward-mode support.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from heart2heart.training.distributed import SINGLE
 from heart2heart.training.distributed import ProcessGroup
 
 
@@ -121,3 +125,89 @@ def _sum(value: Tensor, group: ProcessGroup) -> Tensor:
     """Return the sum of `value` over the processes, with its gradient."""
     apply: Callable[[Tensor, ProcessGroup], Tensor] = _Sum.apply
     return apply(value, group)
+
+
+@torch.no_grad()
+def record_statistics(
+    network: nn.Module, batch: Callable[[int], Tensor], count: int, group: ProcessGroup = SINGLE
+) -> bool:
+    """Replace the running statistics of every batch normalisation by those of some batches, all counted alike.
+
+    Each batch passes in evaluation mode, except that a batch normalisation normalises by the batch's own statistics
+    (Wu and Johnson, "Rethinking Batch in BatchNorm", 2021, section 3). The mean and the variance of a channel are those
+    of all its values in all batches. A layer that no batch reaches keeps its statistics.
+
+    Args:
+        network: The network; its weights do not change.
+        batch: Returns the frames of a batch from its number, float32 `(n, channels, size, size)`.
+        count: Number of batches.
+        group: The processes; each takes whole batches, so that the result is the same for any number of them.
+
+    Returns:
+        Whether the network has batch normalisation at all; without one nothing is computed.
+
+    Examples:
+        >>> network = nn.BatchNorm1d(1)
+        >>> record_statistics(network, lambda index: torch.tensor([[1.0], [2.0], [6.0]]) + index, count=2)
+        True
+        >>> network.running_mean, network.running_var
+        (tensor([3.5000]), tensor([5.9000]))
+    """
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not layers:
+        return False
+    sizes = [layer.num_features for layer in layers]
+    device = next(network.parameters()).device
+    # Number of values, mean and variance by batch and channel; a batch of another process stays zero until the sum.
+    moments = torch.zeros(count, 3, sum(sizes), dtype=torch.float64, device=device)
+    was_training = network.training
+    network.eval()
+    with _own_statistics(layers) as inputs:
+        for index in range(group.rank, count, group.size):
+            network(batch(index))
+            parts = [
+                _pool_moments(torch.stack(inputs.pop(layer))) if layer in inputs else moments.new_zeros(3, size)
+                for layer, size in zip(layers, sizes, strict=True)
+            ]
+            moments[index] = torch.cat(parts, dim=1)
+    pooled = _pool_moments(group.sum(moments))
+    for layer, (values, mean, variance) in zip(layers, torch.split(pooled, sizes, dim=1), strict=True):
+        if layer.running_mean is not None and layer.running_var is not None and values[0] > 0:
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance * values / (values - 1).clamp_min(1))  # unbiased, as torch records it
+    network.train(was_training)
+    return True
+
+
+def _pool_moments(moments: Tensor) -> Tensor:
+    """Return number of values, mean and variance `(3, channels)` of several sets of values, `(sets, 3, channels)`."""
+    values, means, variances = moments.unbind(1)
+    total = values.sum(0)
+    share = values / total.clamp_min(1)
+    mean = (share * means).sum(0)
+    variance = (share * (variances + (means - mean).square())).sum(0)
+    return torch.stack([total, mean, variance])
+
+
+@contextmanager
+def _own_statistics(layers: Sequence[_BatchNorm]) -> Iterator[dict[_BatchNorm, list[Tensor]]]:
+    """Context in which layers in evaluation mode use the batch's own statistics; yields the moments of their inputs."""
+    inputs: dict[_BatchNorm, list[Tensor]] = {}
+
+    def note(layer: _BatchNorm, arguments: tuple[Tensor, ...]) -> None:
+        x = arguments[0].float() if arguments[0].dtype in (torch.float16, torch.bfloat16) else arguments[0]
+        variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
+        values = torch.full_like(mean, x.numel() // x.shape[1])
+        inputs.setdefault(layer, []).append(torch.stack([values, mean, variance]).double())
+
+    kept = [(layer.running_mean, layer.running_var) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+    try:
+        for layer in layers:  # without running statistics, torch uses the batch's in evaluation mode too
+            layer.running_mean = layer.running_var = None
+        yield inputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer, (mean, variance) in zip(layers, kept, strict=True):
+            layer.running_mean, layer.running_var = mean, variance

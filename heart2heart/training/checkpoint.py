@@ -15,11 +15,13 @@ import torch
 
 from heart2heart.errors import RunError
 from heart2heart.training.loader import TrainLoader
+from heart2heart.training.selection import BestWeights, WeightAverage
 from heart2heart.training.train_step import Trainer
-from heart2heart.training.validation import BestWeights
 from heart2heart.utils import atomic_path
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
+"""3: the best weights' loss, and the mean of the last validated weights."""
+READ_FORMATS = (2, 3)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -45,7 +47,7 @@ def load(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise RunError("this checkpoint cannot be read", where=path, remedy=remedy) from error
-    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in READ_FORMATS:
         raise RunError("this checkpoint is of another version", where=path, remedy=remedy)
     return content
 
@@ -74,11 +76,13 @@ class TrainState:
         step: Steps done.
         seconds: Time spent on them, over all calls.
         best: The best weights so far.
+        average: The mean of the last validated weights.
     """
 
     step: int = 0
     seconds: float = 0.0
     best: BestWeights = field(default_factory=BestWeights)
+    average: WeightAverage = field(default_factory=WeightAverage)
 
 
 def collect_state(progress: TrainState, trainer: Trainer, loader: TrainLoader, device: torch.device) -> dict[str, Any]:
@@ -95,6 +99,7 @@ def collect_state(progress: TrainState, trainer: Trainer, loader: TrainLoader, d
         "step": progress.step,
         "seconds": progress.seconds,
         "best": vars(progress.best),
+        "average": vars(progress.average),
     }
 
 
@@ -120,4 +125,5 @@ def restore_state(saved: dict[str, Any], trainer: Trainer, loader: TrainLoader, 
     # it keeps its seed.
     streams = {name: every[rank].clone() for name, every in saved["random"].items() if rank < len(every)}
     set_random_state(streams, device)
-    return TrainState(saved["step"], saved["seconds"], BestWeights(**saved["best"]))
+    average = WeightAverage(**saved.get("average", {}))
+    return TrainState(saved["step"], saved["seconds"], BestWeights(**saved["best"]), average)

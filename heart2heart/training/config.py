@@ -5,20 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, field_validator
+from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from heart2heart.config import Config
-from heart2heart.schema.enums import POOL_MODES, ClipMode
+from heart2heart.schema.enums import POOL_MODES
+from heart2heart.schema.enums import ClipMode
 from heart2heart.training.algorithms import ALGORITHMS
-from heart2heart.training.augment.extra import check_pipeline, read_pipeline
-from heart2heart.training.augment.policy import STRONG, WEAK, Policy
+from heart2heart.training.augment.extra import check_pipeline
+from heart2heart.training.augment.extra import read_pipeline
+from heart2heart.training.augment.policy import STRONG
+from heart2heart.training.augment.policy import WEAK
+from heart2heart.training.augment.policy import Policy
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.losses import LossScale
-from heart2heart.training.named_settings import check_name, check_settings, union_schema
+from heart2heart.training.named_settings import check_name
+from heart2heart.training.named_settings import check_settings
+from heart2heart.training.named_settings import union_schema
 from heart2heart.training.networks.network_config import NetworkConfig
-from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
+from heart2heart.training.optimiser import OptimiserConfig
+from heart2heart.training.optimiser import ScheduleConfig
+from heart2heart.training.optimiser import UnlabeledWeightConfig
 from heart2heart.utils import sha256_json
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -181,6 +189,10 @@ class TrainConfig(Config):
     """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
     statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
     code does, at a higher cost. See docs/decisions/0003."""
+    batch_norm_record: Literal["running", "labeled"] = "running"
+    """Batch-norm statistics of the weights that are validated and shipped: `running` keeps the moving mean of training,
+    by weights that have changed since. `labeled` records the mean and variance anew, with the averaged weights, on the
+    labeled training frames under their augmentation. See docs/training.md."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, selected and shipped."""
     steps: int = Field(25_000, ge=1)
@@ -191,8 +203,15 @@ class TrainConfig(Config):
     """Steps between checkpoints."""
     log_every: int = Field(50, ge=1)
     """Steps between lines of metrics; only then the host waits for the device."""
+    selection: Literal["validation", "perturbed", "last"] = "validation"
+    """Which weights are shipped: those with the best balanced accuracy on source validation frames (`validation`); with
+    the best mean of it over these frames and a fixed set of acoustic perturbations of them (`perturbed`); or those of
+    the last step (`last`). Of equal scores the lower loss wins, then the later step."""
+    average_last: int = Field(5, ge=0)
+    """The uniform average of the weights of this many last validations, at most half of all, is a candidate of the
+    selection as well; 0 leaves it out, and so does `selection: last`. A run that stops early has none."""
     early_stop: int | None = Field(None, ge=1)
-    """Validations in a row without a better one after which the run ends; null goes to the last step."""
+    """Validations in a row without a higher score after which the run ends; null goes to the last step."""
     trackers: tuple[TrackerName, ...] = ()
     """Who is told the metrics beside `metrics.jsonl`: `tensorboard` (event files in the run's folder), `mlflow`. Each
     needs the extra of its name; nothing is sent over a network."""
@@ -207,3 +226,11 @@ class TrainConfig(Config):
     compile: Compile = "off"
     """Compile the network with `torch.compile`: `off`, `on`, or `auto` (for runs of 5,000 steps and more). Without a
     compiler, and in several processes, the network is called as it is; the run's record says so."""
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> TrainConfig:
+        if self.selection == "last" and self.early_stop is not None:
+            raise ValueError("early_stop needs a selection by score: choose selection=validation or perturbed")
+        if self.batch_norm_record == "labeled" and self.network.freeze == "encoder":
+            raise ValueError("a frozen encoder keeps its batch-norm statistics: choose batch_norm_record=running")
+        return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -13,19 +14,24 @@ import torch
 from torch import nn
 
 from heart2heart.errors import RunError
-from heart2heart.notebook import html_card, html_table
+from heart2heart.notebook import html_card
+from heart2heart.notebook import html_table
 from heart2heart.schema.clip_probabilities import log_softmax
-from heart2heart.schema.predictions import MethodFacts, RunInfo
+from heart2heart.schema.predictions import MethodFacts
+from heart2heart.schema.predictions import RunInfo
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint
+from heart2heart.training.adaptation_network import AdjustedLogits, checkpoint_weights
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.model_access import ClassOutputs, place_network
+from heart2heart.training.model_access import ClassOutputs
+from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.networks.network_config import SCRATCH
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.validation import INFERENCE_BATCH, infer
+from heart2heart.training.validation import INFERENCE_BATCH
+from heart2heart.training.validation import infer
 
 
 class HasPixels(Protocol):
@@ -36,9 +42,6 @@ class HasPixels(Protocol):
         """The frames."""
 
 
-SELECTION = "best source-validation balanced accuracy, EMA weights"
-
-
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -46,10 +49,12 @@ class Run:
     Attributes:
         directory: Where it lies.
         device: Where it predicts.
+        adapted: Whether a run that was adapted to a hospital predicts as it does there, and not as its source does.
     """
 
     directory: RunDirectory
     device: torch.device
+    adapted: bool = True
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "cpu") -> Run:
@@ -94,9 +99,33 @@ class Run:
         classes = len(self.classes)
         extra = build_algorithm(self.config.method.name, self.config.method.params).extra_outputs(classes)
         network = build_network(settings.name, classes=classes + extra, size=size, **settings.options)
-        network.load_state_dict(checkpoint.load(self.directory.best_checkpoint)["weights"])
+        content = checkpoint.load(self.directory.best_checkpoint)
+        network.load_state_dict(checkpoint_weights(content, adapted=self.adapted))
         network = place_network(network, self.device).eval()
-        return ClassOutputs(network, classes) if extra else network
+        network = ClassOutputs(network, classes) if extra else network
+        adaptation = self.directory.record.adaptation
+        if adaptation is None or not adaptation.logit_offset or not self.adapted:
+            return network
+        return AdjustedLogits(network, adaptation.temperature, adaptation.logit_offset).to(self.device)
+
+    def predict_at(self, pixels: npt.NDArray[np.uint8], sites: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return logits as `predict` does; a run that was adapted to a hospital predicts others' frames as its source.
+
+        Args:
+            pixels: uint8 `(n, size, size)`.
+            sites: Hospital of each frame, `n`.
+        """
+        adaptation = self.directory.record.adaptation
+        here = np.array([adaptation is None or site == adaptation.site for site in sites], bool)
+        if here.all():
+            return self.predict(pixels)
+        out = np.empty((len(pixels), len(self.classes)), np.float32)
+        out[here], out[~here] = self.predict(pixels[here]), self._source.predict(pixels[~here])
+        return out
+
+    @cached_property
+    def _source(self) -> Run:
+        return replace(self, adapted=False)
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 logits `(n, classes)` of uint8 frames `(n, size, size)`.
@@ -144,13 +173,13 @@ class Run:
         """Return method, network, selected step and validation score in one line."""
         record = self.directory.record
         score = f"source-validation balanced accuracy {record.selected_score:.3f} at step {record.selected_step}"
-        return f"<Run({self.path.name!r}): {algorithm_title(self.config)}, {self.config.network.name}, {score}>"
+        return f"<Run({self.path.name!r}): {run_title(self)}, {self.config.network.name}, {score}>"
 
     def _repr_html_(self) -> str:
         """Return method, network, data and score, for a notebook."""
         record = self.directory.record
         rows = [
-            ("method", algorithm_title(self.config)),
+            ("method", run_title(self)),
             ("network", f"{self.config.network.name}, {record.parameters} parameters"),
             ("views", ", ".join(self.classes)),
             ("frames", str(self.geometry)),
@@ -166,8 +195,8 @@ class Run:
         history = [line for line in self.directory.metrics.read() if "validation_balanced_accuracy" in line]
         return RunInfo(
             run=self.path.resolve().name,
-            method=algorithm_title(self.config),
-            facts=method_facts(self.config),
+            method=run_title(self),
+            facts=run_facts(self),
             network=self.config.network.name,
             seed=self.config.seed,
             config_sha256=record.config_sha256,
@@ -175,12 +204,44 @@ class Run:
             parameters=record.parameters,
             steps=record.steps,
             selected_step=record.selected_step,
-            selection=SELECTION,
+            selection=selection_rule(self.config, record.selected_average),
             seconds=record.seconds,
             device=record.device,
             versions=record.versions,
             history=tuple(history),
         )
+
+
+SELECTION_RULES = {
+    "validation": "best source-validation balanced accuracy",
+    "perturbed": "best source-validation balanced accuracy over acoustic perturbations",
+    "last": "last step",
+}
+"""For readers, by `selection` of the configuration."""
+
+
+def selection_rule(config: TrainConfig, averaged: int) -> str:
+    """Return the rule that chose a run's weights, for readers.
+
+    Args:
+        config: The resolved configuration.
+        averaged: Number of validated weights that the chosen ones are the mean of.
+    """
+    weights = "EMA weights" if averaged == 1 else f"mean of the last {averaged} EMA weights"
+    return f"{SELECTION_RULES[config.selection]}, {weights}"
+
+
+def run_title(run: Run) -> str:
+    """Return the title of a run for readers: its method, and the hospital that it was adapted to."""
+    adaptation = run.directory.record.adaptation
+    title = algorithm_title(run.config)
+    return title if adaptation is None else f"{title}, adapted at {adaptation.site}"
+
+
+def run_facts(run: Run) -> MethodFacts:
+    """Return the facts of a run that predictions carry: those of its method, and how it was adapted."""
+    adaptation = run.directory.record.adaptation
+    return method_facts(run.config).model_copy(update={"adaptation": adaptation and adaptation.method})
 
 
 def algorithm_title(config: TrainConfig) -> str:

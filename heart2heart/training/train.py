@@ -25,15 +25,17 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData, sampling_rates
 from heart2heart.training.distributed import ProcessGroup, choose_device, join_process_group
 from heart2heart.training.initial_network import InitialNetwork, build_initial_network, pin_weights
+from heart2heart.training.labeled_statistics import LabeledStatistics
 from heart2heart.training.loader import TrainLoader, diagnose_nonfinite, seeded_generator
 from heart2heart.training.losses import inverse_frequency
 from heart2heart.training.metrics import Meter, MetricsRow
 from heart2heart.training.model_access import place_network
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
+from heart2heart.training.selection import BestWeights, Weights, copy_weights, last_validations
 from heart2heart.training.trackers import open_trackers, require_trackers
 from heart2heart.training.train_step import Trainer
-from heart2heart.training.validation import BestWeights, Validator
+from heart2heart.training.validation import Validator
 
 
 def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = None) -> Run:
@@ -48,8 +50,8 @@ def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = N
         progress: Receives the number of steps done, with loss, accuracy, conflict rate and images per second.
 
     Returns:
-        The run with the selected weights: the averaged weights (EMA) with the best balanced accuracy on the validation
-        frames of the source hospitals. No test frame is read.
+        The run with the selected weights: as `config.selection` says, by default the averaged weights (EMA) with the
+        best balanced accuracy on the validation frames of the source hospitals. No test frame is read.
 
     Raises:
         ConfigError, UnknownNameError: a setting, network, algorithm or gradient rule that does not exist.
@@ -119,7 +121,8 @@ def _train(
     initial = _build_network(config, data, out)
     trainer = _build_trainer(config, data, group, device, initial.network)
     loader = TrainLoader(config, data, trainer, device)
-    validator = Validator(data, trainer, device)
+    records = config.batch_norm_record == "labeled"
+    validator = Validator(data, trainer, device, LabeledStatistics(data, trainer, loader, device) if records else None)
     group.barrier()  # until all processes have looked for a folder
     if directory is None and group.is_main:
         notes = (*initial.notes, *loader.notes)
@@ -140,8 +143,11 @@ def _train(
     _run_steps(config, trainer, loader, validator, state, directory, until, progress)
 
     # Publish the selected weights.
-    if group.is_main and (state.step == config.steps or _patience_exceeded(config, state.best)):
-        checkpoint.save(directory.best_checkpoint, {"weights": state.best.weights, "step": state.best.step})
+    if state.step < config.steps and not _patience_exceeded(config, state.best):
+        return
+    weights = _shipped_weights(validator, state.best)  # every process takes part
+    if group.is_main:
+        checkpoint.save(directory.best_checkpoint, {"weights": weights, "step": state.best.step})
         directory.update(
             finished=True,
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
@@ -152,7 +158,18 @@ def _train(
             seconds=state.seconds,
             selected_step=state.best.step,
             selected_score=state.best.score,
+            selected_average=state.best.averaged,
         )
+
+
+def _shipped_weights(validator: Validator, best: BestWeights) -> Weights:
+    """Return the selected weights, with batch-norm statistics of all passes where they are recorded anew."""
+    assert best.weights is not None
+    if validator.statistics is None:
+        return best.weights
+    validator.network.load_state_dict(best.weights)
+    validator.statistics.record(validator.network)
+    return copy_weights(validator.network)
 
 
 def _build_network(config: TrainConfig, data: TrainData, out: Path) -> InitialNetwork:
@@ -196,7 +213,8 @@ def _run_steps(
     progress: Progress,
 ) -> None:
     """Take the steps up to `until`; validate, log and save a checkpoint when each is due."""
-    group, best = trainer.group, state.best
+    group, best, average = trainer.group, state.best, state.average
+    averaged_steps = last_validations(config.steps, config.evaluate_every, config.average_last)
     meter = Meter(diagnose_nonfinite(loader, directory.path))
     last_time, last_step = time.monotonic(), state.step
     with open_trackers(config.trackers if group.is_main else (), directory, state.step) as trackers:
@@ -219,8 +237,15 @@ def _run_steps(
             state.seconds += now - last_time
             row["images_per_second"] = (done - last_step) * loader.size / max(now - last_time, 1e-9)
             if validating:
-                row["validation_balanced_accuracy"] = score = validator.score()
-                best.update(done, score, trainer.ema.network)
+                score = validator.score()
+                row |= score.columns("validation")
+                best.update(done, score, validator.network, always=config.selection == "last")
+                if done in averaged_steps:
+                    average.add(validator.network)
+                if done == config.steps and average.count == len(averaged_steps) > 1 and config.selection != "last":
+                    score = validator.score(average.weights)
+                    row |= score.columns("average")
+                    best.update(done, score, validator.network, averaged=average.count)
                 state.seconds += time.monotonic() - now
             content = None
             if saving or _patience_exceeded(config, best):

@@ -1,15 +1,21 @@
-"""Computes logits without gradient, scores the source validation frames, and keeps the best averaged weights."""
+"""Computes logits without gradient, and scores weights on the source validation frames."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from heart2heart.training.augment.batched import normalise
 from heart2heart.training.data import FramePool, TrainData
+from heart2heart.training.labeled_statistics import VALIDATION_FRAMES, LabeledStatistics
 from heart2heart.training.model_access import ClassOutputs
+from heart2heart.training.perturbed_frames import PerturbedFrames
+from heart2heart.training.selection import ValidationScore, Weights
 from heart2heart.training.train_step import Trainer
 
 INFERENCE_BATCH = 256
@@ -49,52 +55,76 @@ def balanced_accuracy(logits: Tensor, targets: Tensor) -> float:
     return float(torch.stack(recalls).mean())
 
 
-@dataclass
-class BestWeights:
-    """The best weights so far, kept on the CPU and in every checkpoint, so that a resumed run selects the same.
+def balanced_loss(logits: Tensor, targets: Tensor) -> float:
+    """Return the mean over the classes present in `targets` of their mean cross-entropy.
 
-    Attributes:
-        step: Step of these weights.
-        score: Their balanced accuracy, 0 to 1.
-        weights: By name; None before the first validation.
-        stale: Number of validations since.
+    Args:
+        logits: `(n, classes)`.
+        targets: int64 `(n,)`, n at least 1.
     """
-
-    step: int = 0
-    score: float = -1.0
-    weights: dict[str, Tensor] | None = None
-    stale: int = 0
-
-    def update(self, step: int, score: float, network: nn.Module) -> None:
-        """Keep the weights if they are better; of equal ones the first is kept."""
-        if score <= self.score:
-            self.stale += 1
-            return
-        self.weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        self.step, self.score, self.stale = step, score, 0
+    each = functional.cross_entropy(logits.double(), targets, reduction="none")
+    present = torch.bincount(targets).nonzero()
+    return float(torch.stack([each[targets == target].mean() for target in present]).mean())
 
 
 class Validator:
-    """The labeled validation frames of the source hospitals.
+    """The labeled validation frames of the source hospitals, as they are and, where selection asks for it, perturbed.
 
     Args:
         data: The frames of the run.
         trainer: Its averaged weights are scored.
         device: Device of the validation.
+        statistics: Records batch-norm statistics of what is scored; None scores the running statistics.
+
+    Attributes:
+        network: The network that was scored last, with the weights and statistics that it was scored with.
     """
 
-    def __init__(self, data: TrainData, trainer: Trainer, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: TrainData,
+        trainer: Trainer,
+        device: torch.device,
+        statistics: LabeledStatistics | None = None,
+    ) -> None:
         self.pool = FramePool(data.frames, data.validation.rows, device, trainer.config.pool.placement)
         self.targets = torch.from_numpy(data.validation.targets)
-        self.network = ClassOutputs(trainer.ema.network, trainer.classes)
+        self.ema, self.network = trainer.ema, deepcopy(trainer.ema.network)
+        self.statistics = statistics
+        self.perturbed = PerturbedFrames(self.pool, self.targets) if trainer.config.selection == "perturbed" else None
         self.group, self.classes, self.device = trainer.group, trainer.classes, device
 
-    def score(self) -> float:
-        """Return the balanced accuracy of the averaged weights, 0 to 1; the processes share the frames."""
-        logits = torch.zeros(len(self.pool), self.classes, device=self.device)
+    def score(self, weights: Weights | None = None) -> ValidationScore:
+        """Return the score of the averaged weights, or of others; every process must call this.
+
+        Args:
+            weights: Weights and buffers by name; None takes the trainer's averaged weights.
+        """
+        self.network.load_state_dict(self.ema.state_dict() if weights is None else weights)
+        if self.statistics is not None:
+            self.statistics.record(self.network, frames=VALIDATION_FRAMES)
         parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
+        logits = self._logits([len(part) for part in parts], lambda index: self.pool.take(parts[index]))
+        accuracy, loss = balanced_accuracy(logits, self.targets), balanced_loss(logits, self.targets)
+        perturbed_frames = self.perturbed
+        if perturbed_frames is None:
+            return ValidationScore(accuracy, loss)
+        kinds, targets = perturbed_frames.kinds, self.targets[perturbed_frames.index]
+        logits = self._logits([len(targets)] * len(kinds), lambda index: perturbed_frames.take(kinds[index]))
+        perturbed = torch.split(logits, len(targets))
+        return ValidationScore(
+            accuracy,
+            loss,
+            perturbed=fmean([accuracy, *(balanced_accuracy(each, targets) for each in perturbed)]),
+            perturbed_loss=fmean([loss, *(balanced_loss(each, targets) for each in perturbed)]),
+        )
+
+    def _logits(self, sizes: Sequence[int], batch: Callable[[int], Tensor]) -> Tensor:
+        """Return the logits of some batches in order, on the CPU; the processes share the batches."""
+        network = ClassOutputs(self.network, self.classes)
+        logits = torch.zeros(sum(sizes), self.classes, device=self.device)
         # Whole batches, so that the same frames give the same logits for any number of processes.
-        for batch_index in range(self.group.rank, len(parts), self.group.size):
-            start = batch_index * INFERENCE_BATCH
-            logits[start : start + INFERENCE_BATCH] = infer(self.network, self.pool.take(parts[batch_index]))
-        return balanced_accuracy(self.group.sum(logits).cpu(), self.targets)
+        for index, part in enumerate(torch.split(logits, list(sizes))):
+            if index % self.group.size == self.group.rank:
+                part.copy_(infer(network, batch(index)))
+        return self.group.sum(logits).cpu()

@@ -14,20 +14,22 @@ from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.runs import StopAt, StoppedError, same
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.run import Run
+from heart2heart.training.selection import ValidationScore
 from heart2heart.training.train import advance, train
 from heart2heart.training.train_step import AugmentedBatch, Trainer
 from heart2heart.training.validation import Validator
 from heart2heart.utils import read_json, write_json
 from tests.training.test_train import BOTH, final, lines
 
-STALLING = {"evaluate_every": 1, "steps": 9, "early_stop": 2, "checkpoint_every": 100}
+STALLING = {"evaluate_every": 1, "steps": 9, "early_stop": 2, "checkpoint_every": 100, "average_last": 0}
 
 
 @pytest.fixture
 def stalling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validations that stop improving after the third; an equal one is no improvement."""
     scores = iter((0.5, 0.4, 0.6, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
-    monkeypatch.setattr(Validator, "score", lambda self: next(scores))
+    losses = iter((0.5, 0.4, 0.6, 0.5, 0.7, 0.7, 0.8, 0.9, 1.0))
+    monkeypatch.setattr(Validator, "score", lambda self: ValidationScore(next(scores), next(losses)))
 
 
 @pytest.mark.usefixtures("stalling")

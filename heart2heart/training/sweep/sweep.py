@@ -14,11 +14,16 @@ from pathlib import Path
 
 import yaml
 
-from heart2heart.errors import ConfigError, DivergedError, RunError
-from heart2heart.progress import NoProgress, Progress
+from heart2heart.errors import ConfigError
+from heart2heart.errors import DivergedError
+from heart2heart.errors import RunError
+from heart2heart.progress import NoProgress
+from heart2heart.progress import Progress
 from heart2heart.training.distributed import join_process_group
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.sweep.plan import GridPoint, SweepPlan, SweepStudy
+from heart2heart.training.sweep.plan import GridPoint
+from heart2heart.training.sweep.plan import SweepPlan
+from heart2heart.training.sweep.plan import SweepStudy
 from heart2heart.training.train import advance
 from heart2heart.utils import write_text
 
@@ -140,8 +145,8 @@ def _train(plan: SweepPlan, point: GridPoint, folder: Path, rung: int, reports: 
 
 
 def _best(run: RunDirectory, rung: int) -> float:
-    """Return the best validation score up to a rung."""
-    key = "validation_balanced_accuracy"
+    """Return the best validation score up to a rung, by what the run's selection compares."""
+    key = "validation_perturbed_accuracy" if run.config.selection == "perturbed" else "validation_balanced_accuracy"
     return max(line[key] for line in run.metrics.read() if key in line and line["step"] <= rung)
 
 

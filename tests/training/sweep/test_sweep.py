@@ -20,6 +20,7 @@ from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData
 from heart2heart.training.run import Run
+from heart2heart.training.selection import ValidationScore
 from heart2heart.training.sweep import plan
 from heart2heart.training.sweep.plan import SweepPlan
 from heart2heart.training.sweep.sweep import sweep
@@ -53,11 +54,11 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validations that follow the learning rate: a tiny network's own are chance after four steps."""
     begin = Validator.__init__
 
-    def init(self: Validator, data: TrainData, learner: Trainer, device: torch.device) -> None:
-        begin(self, data, learner, device)
+    def init(self: Validator, data: TrainData, learner: Trainer, *arguments: Any) -> None:
+        begin(self, data, learner, *arguments)
         config = learner.config
         score = {0.05: 0.9, 1e-5: 0.5}.get(config.optimiser.lr, 0.1) - 0.01 * config.seed
-        monkeypatch.setattr(self, "score", lambda: score)
+        monkeypatch.setattr(self, "score", lambda weights=None: ValidationScore(score, loss=1 - score))
 
     monkeypatch.setattr(Validator, "__init__", init)
 
