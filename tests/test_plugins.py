@@ -11,18 +11,15 @@ from heart2heart.active_learning.strategies import STRATEGIES
 from heart2heart.cli import app
 from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.errors import PluginError
-from heart2heart.testing import (
-    check_dataset,
-    check_gradient_rule,
-    check_network,
-    check_query_strategy,
-    random_store,
-    tiny_store,
-)
+from heart2heart.testing import check_processes
+from heart2heart.testing.data_checks import check_dataset, check_query_strategy
+from heart2heart.testing.network_checks import check_gradient_rule, check_network
+from heart2heart.testing.stores import random_store
+from heart2heart.testing.tiny import tiny_store
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
-from heart2heart.training.networks import NETWORKS
+from heart2heart.training.networks.build import NETWORKS
 from heart2heart.training.run import Run
 from tests.datasets import miniature
 
@@ -36,6 +33,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_entry_points_pass_the_checks_of_their_kind(tmp_path: Path) -> None:
+    check_processes(ALGORITHMS["sample_agreement"].parse({}, where="test"), tmp_path)
     check_gradient_rule(
         GRADIENT_RULES["sample_half"](),
         reference=lambda labeled, frames, weight: labeled + weight * frames.mean(0) / 2,

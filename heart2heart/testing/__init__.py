@@ -1,7 +1,7 @@
 """Checks for algorithms, gradient rules, networks, data sets and query strategies, and tiny synthetic stores.
 
-Whoever writes one of these parts runs the check of its kind in a test; the parts of heart2heart pass the same checks. A
-check raises an AssertionError that says what is wrong. No test framework is needed.
+The author of such a part runs the check of its kind in a test; the parts of heart2heart pass the same checks. A check
+raises an AssertionError that says what is wrong. No test framework is needed.
 
 Examples:
     >>> from heart2heart.testing import check_network
@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from heart2heart.testing.algorithm_checks import check_algorithm
+    from heart2heart.testing.algorithm_checks import check_algorithm, check_processes
     from heart2heart.testing.data_checks import check_dataset, check_query_strategy
     from heart2heart.testing.network_checks import check_gradient_rule, check_network
     from heart2heart.testing.stores import random_store
@@ -25,6 +25,7 @@ _MODULES = {
     "check_algorithm": "algorithm_checks",
     "check_gradient_rule": "network_checks",
     "check_network": "network_checks",
+    "check_processes": "algorithm_checks",
     "check_query_strategy": "data_checks",
     "check_dataset": "data_checks",
     "TinyStore": "tiny",
@@ -38,6 +39,7 @@ __all__ = [
     "check_dataset",
     "check_gradient_rule",
     "check_network",
+    "check_processes",
     "check_query_strategy",
     "random_store",
     "tiny_store",

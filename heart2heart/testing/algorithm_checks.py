@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,17 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from heart2heart.testing.processes import run_processes, run_threads
 from heart2heart.testing.runs import check_resumes, train_score
 from heart2heart.testing.steps import K, check_per_sample_dot, finish_step, gradient, make_step, tiny_network
 from heart2heart.testing.steps import unlabeled_loss as checked_loss
-from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import tiny_store
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.algorithms.base import Algorithm, StepContext
-from heart2heart.training.distributed import ProcessGroup
+from heart2heart.training.distributed import ProcessGroup, join_process_group
 
 Reference = Callable[[nn.Module, StepContext], Tensor]
-"""From a copy of the network in training mode, and a step, to the unlabeled loss by its formula."""
+"""Function of a copy of the network in training mode and a step; returns the unlabeled loss by its formula."""
 
 
 def check_algorithm(
@@ -34,16 +35,17 @@ def check_algorithm(
     settings: dict[str, Any] | None = None,
     step: dict[str, Any] | None = None,
 ) -> None:
-    """Assert that a learning method does what heart2heart's own methods do.
+    """Assert that a learning method does what the methods of heart2heart do.
 
     Its unlabeled loss and gradient are those of the reference. Its loss of each frame has the loss for its mean, also
-    in forward mode. Three processes have the gradient and the memory of one. It learns on a tiny store of four classes
-    (chance is 0.25). A run that is stopped and resumed ends in the same bits.
+    in forward mode. Three threads, and three real processes, have the gradient and the memory of one. It learns on a
+    tiny store of four classes (chance is 0.25). A run that is stopped and resumed ends in the same bits. A class that
+    other processes cannot import, such as one of a notebook, is checked with threads alone.
 
     Args:
         algorithm: The method with its settings. It need not be registered.
         folder: An empty folder for a store and runs.
-        reference: The unlabeled loss by its formula, best written with loops and floats; None skips the comparison.
+        reference: The unlabeled loss by its formula, best written with loops and floats. None skips the comparison.
         learns_above: Balanced accuracy on validation frames that a run of 40 steps must exceed.
         settings: Sections of the configuration for the runs, such as `{"unlabeled_weight": {"value": 10.0}}`.
         step: Fields of `StepContext` for the single steps, such as `{"step": 20}`, for a method that starts late.
@@ -68,7 +70,9 @@ def check_algorithm(
     )
     if algorithm.views:
         check_unlabeled_loss(algorithm, reference, **changes)
-        check_processes(algorithm, **changes)
+        check_threads(algorithm, **changes)
+        if _is_importable(type(algorithm)):
+            check_processes(algorithm, folder, **changes)
     store = tiny_store(folder / "tiny")
     with _registered_name(algorithm) as name:
         method = {"name": name, "params": algorithm.model_dump(mode="json", exclude_unset=True)}
@@ -105,36 +109,86 @@ def check_unlabeled_loss(algorithm: Algorithm, reference: Reference | None, **ch
         check_per_sample_dot(algorithm, algorithm.prepare_batch(again), network)
 
 
-def check_processes(algorithm: Algorithm, **changes: Any) -> None:
-    """Assert that three processes have the mean gradient, and remember, what one does.
+def check_threads(algorithm: Algorithm, **changes: Any) -> None:
+    """Assert that three members of a process group have the mean gradient, and the memory, of one; they are threads.
 
-    The network is in evaluation mode, since statistics of a batch differ by process where they are not synchronised.
+    This takes milliseconds; `check_processes` does the same with real processes. The network is in evaluation mode,
+    since statistics of a batch differ by process where they are not synchronised.
 
     Args:
         algorithm: The method.
         **changes: Fields of `StepContext`.
     """
+    work = partial(_gradient_and_memory, algorithm, changes)
+    expected = work(ProcessGroup())
+    for actual in run_threads(3, work):
+        _compare_members("three threads", actual, expected)
 
-    def work(group: ProcessGroup) -> tuple[Tensor, dict[str, Tensor]]:
-        network = tiny_network(outputs=K + algorithm.extra_outputs(K))
-        step = make_step(network, views=len(algorithm.views), method=algorithm, group=group, **changes)
-        network.eval()
-        step = algorithm.prepare_batch(step)
-        flat = gradient(checked_loss(algorithm, step).value, network)
-        finish_step(step)
-        return group.mean(flat), step.memory
 
-    alone, memory = work(ProcessGroup())
-    for flat, remembered in run_threads(3, work):
-        torch.testing.assert_close(flat, alone, msg=lambda text: f"three processes have another gradient: {text}")
-        for name, value in memory.items():
-            message = f"three processes remember another {name}"
-            torch.testing.assert_close(remembered[name], value, msg=partial("{}: {}".format, message))
+def check_processes(algorithm: Algorithm, folder: Path, **changes: Any) -> None:
+    """Assert that three real processes (torch.distributed, gloo) have the mean gradient, and the memory, of one.
+
+    Args:
+        algorithm: The method. Its class must be importable by name, as a class of a module is.
+        folder: Folder for what the processes write.
+        **changes: Fields of `StepContext`.
+
+    Raises:
+        AssertionError: the message says what differs, or how a process ended.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> from heart2heart.training.algorithms import FixMatch
+        >>> with TemporaryDirectory() as folder:
+        ...     check_processes(FixMatch(threshold=0.6), Path(folder))
+    """
+    file = folder / "processes.pt"
+    ends = run_processes(3, _write_gradient_and_memory, algorithm, changes, file, folder=folder, patience=300)
+    assert not any(ends), f"three processes did not finish the step: {', '.join(filter(None, ends))}"
+    expected = _gradient_and_memory(algorithm, changes, ProcessGroup())
+    _compare_members("three processes", torch.load(file, weights_only=True), expected)
+    file.unlink()
+
+
+def _gradient_and_memory(
+    algorithm: Algorithm, changes: dict[str, Any], group: ProcessGroup
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the mean gradient of one step over a process group, and the memory after it."""
+    network = tiny_network(outputs=K + algorithm.extra_outputs(K))
+    step = make_step(network, views=len(algorithm.views), method=algorithm, group=group, **changes)
+    network.eval()
+    step = algorithm.prepare_batch(step)
+    flat = gradient(checked_loss(algorithm, step).value, network)
+    finish_step(step)
+    return group.mean(flat), step.memory
+
+
+def _write_gradient_and_memory(algorithm: Algorithm, changes: dict[str, Any], file: Path) -> None:
+    group = join_process_group()
+    values = _gradient_and_memory(algorithm, changes, group)
+    if group.is_main:
+        torch.save(values, file)
+
+
+def _compare_members(
+    members: str, actual: tuple[Tensor, dict[str, Tensor]], expected: tuple[Tensor, dict[str, Tensor]]
+) -> None:
+    (flat, memory), (alone, memory_of_one) = actual, expected
+    torch.testing.assert_close(flat, alone, msg=lambda text: f"{members} have another gradient: {text}")
+    for name, value in memory_of_one.items():
+        message = f"{members} remember another {name}"
+        torch.testing.assert_close(memory[name], value, msg=partial("{}: {}".format, message))
+
+
+def _is_importable(kind: type) -> bool:
+    """Return whether another process can import a class by its name; one of a notebook or a script it cannot."""
+    module = sys.modules.get(kind.__module__)
+    return kind.__module__ != "__main__" and getattr(module, kind.__qualname__, None) is kind
 
 
 @contextmanager
 def _registered_name(algorithm: Algorithm) -> Iterator[str]:
-    """Yield the name of the method's class, which is registered meanwhile if it is not yet."""
+    """Yield the name of the method's class, and register the class for the block if it is not registered."""
     name = next((name for name, kind in ALGORITHMS.items() if kind is type(algorithm)), None)
     if name is not None:
         yield name

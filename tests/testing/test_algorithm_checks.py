@@ -1,4 +1,4 @@
-"""The check of a method: ours pass, and each fault that it looks for is found."""
+"""The check of a learning method: every packaged method passes, and each fault is found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.testing import check_algorithm
-from heart2heart.testing.algorithm_checks import check_processes, check_unlabeled_loss
+from heart2heart.testing import algorithm_checks, check_algorithm
+from heart2heart.testing.algorithm_checks import check_processes, check_threads, check_unlabeled_loss
 from heart2heart.training.algorithms import ALGORITHMS, Algorithm, AlgorithmLoss, FixMatch, StepContext, ViewName
 
 OWN_TESTS = {"mixmatch", "temporal_ensembling", "noisy_student", "atso", "uasd"}
@@ -19,7 +19,7 @@ STEPS: dict[str, dict[str, Any]] = {"mtcf": {"step": 20}}
 
 
 class Agreement(Algorithm):
-    """Another's method, in ten lines: two views agree."""
+    """A method of a plugin, in ten lines: two views agree."""
 
     title: ClassVar[str] = "agreement"
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "weak")
@@ -42,7 +42,7 @@ def formula(network: nn.Module, step: StepContext) -> Tensor:
     return loss
 
 
-def test_check_algorithm_passes_anothers_method(tmp_path: Path) -> None:
+def test_check_algorithm_passes_a_method_of_a_plugin(tmp_path: Path) -> None:
     settings = {"unlabeled_weight": {"value": 10.0, "ramp": 20}}
     check_algorithm(Agreement(), tmp_path, reference=formula, learns_above=0.6, settings=settings)
     assert "checked_Agreement" not in ALGORITHMS
@@ -71,14 +71,36 @@ def test_check_unlabeled_loss_compares_with_the_formula() -> None:
         check_unlabeled_loss(FixMatch(threshold=0.4), formula)
 
 
-def test_check_processes_finds_what_depends_on_the_rows_of_one() -> None:
+def test_check_threads_finds_what_depends_on_the_rows_of_one() -> None:
+    with pytest.raises(AssertionError, match="three threads have another gradient"):
+        check_threads(Agreement(fault="processes"))
+
+
+def test_check_processes_finds_what_depends_on_the_rows_of_one(tmp_path: Path) -> None:
+    check_processes(Agreement(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(AssertionError, match="three processes have another gradient"):
-        check_processes(Agreement(fault="processes"))
+        check_processes(Agreement(fault="processes"), tmp_path)
+
+
+def test_check_processes_names_how_a_process_ended(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"did not finish the step: .*exit code 1"):
+        check_processes(Agreement(fault="metric"), tmp_path)
+
+
+def test_check_algorithm_takes_a_class_that_no_process_can_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Agreement, "__module__", "__main__")
+    monkeypatch.setattr(algorithm_checks, "check_processes", None)
+    settings = {"unlabeled_weight": {"value": 10.0, "ramp": 20}}
+    check_algorithm(Agreement(), tmp_path, settings=settings)
+    assert (tmp_path / "whole").is_dir()
 
 
 @pytest.mark.parametrize("name", [name for name, kind in ALGORITHMS.items() if kind.views and name not in OWN_TESTS])
-def test_our_methods_pass_the_checks_of_a_step(name: str) -> None:
+def test_check_unlabeled_loss_and_check_threads_pass_packaged_methods(name: str) -> None:
     algorithm = ALGORITHMS[name].parse({}, where=name)
     with torch.random.fork_rng():
         check_unlabeled_loss(algorithm, None, **STEPS.get(name, {}))
-        check_processes(algorithm, **STEPS.get(name, {}))
+        check_threads(algorithm, **STEPS.get(name, {}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from heart2heart.testing.processes import run_threads
 from heart2heart.testing.steps import check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
-from heart2heart.testing.threads import run_threads
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.fixmatch import FixMatch
 from heart2heart.training.distributed import ProcessGroup

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import check_resumes
 from heart2heart.testing.steps import (
     POOL,
@@ -22,7 +23,6 @@ from heart2heart.testing.steps import (
     tiny_network,
     unlabeled_loss,
 )
-from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.mtcf import BINS, MTCF, otsu_threshold

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import check_resumes, train_score
 from heart2heart.testing.steps import (
     POOL,
@@ -21,7 +22,6 @@ from heart2heart.testing.steps import (
     tiny_network,
     unlabeled_loss,
 )
-from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.noisy_student import NoisyStudent

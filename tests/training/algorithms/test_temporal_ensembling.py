@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import check_resumes, train_score
 from heart2heart.testing.steps import (
     POOL,
@@ -19,7 +20,6 @@ from heart2heart.testing.steps import (
     tiny_network,
     unlabeled_loss,
 )
-from heart2heart.testing.threads import run_threads
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
