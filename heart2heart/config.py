@@ -1,4 +1,4 @@
-"""Typed, frozen configurations: YAML in, unknown keys refused, dotted overrides; and the packaged ones by name."""
+"""Typed, frozen configurations: YAML with dotted overrides, strict about keys; and the packaged ones by name."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from heart2heart.utils import sha256_json, write_text
 
 
 class Config(BaseModel):
-    """Base of every configuration: immutable, and strict about keys it does not know."""
+    """Base of every configuration: immutable; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     @classmethod
-    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+    def load(cls, path: Path, overrides: Sequence[str] = (), *, stored: bool = False) -> Self:
         """Read a YAML file and apply dotted overrides such as `optimiser.lr=0.03`.
 
         Args:
             path: The YAML file.
             overrides: `key=value` texts; the value is read as YAML.
+            stored: See `parse`.
 
         Raises:
             MissingInputError: no such file.
@@ -44,18 +45,24 @@ class Config(BaseModel):
             raise ConfigError("a configuration must be a mapping of keys to values", where=path)
         for override in overrides:
             _apply_override(content, override)
-        return cls.parse(content, where=path)
+        return cls.parse(content, where=path, stored=stored)
 
     @classmethod
-    def parse(cls, content: dict[str, Any], *, where: str | Path) -> Self:
-        """Validate a mapping; `where` names its origin in errors.
+    def parse(cls, content: dict[str, Any], *, where: str | Path, stored: bool = False) -> Self:
+        """Validate a mapping.
+
+        Args:
+            content: Keys and values.
+            where: Its origin, for errors.
+            stored: Whether a finished or stopped run recorded it, perhaps with an earlier version; a validator reads
+                this as `info.context["stored"]`.
 
         Raises:
             ConfigError: an unknown key, or a value of the wrong type.
             UnknownNameError: no such method, gradient rule or network.
         """
         try:
-            return cls.model_validate(content)
+            return cls.model_validate(content, context={"stored": stored})
         except ValidationError as error:
             raise ConfigError(_validation_message(error, cls), where=where, remedy=_KEYS_HELP) from error
         except UnknownNameError as error:  # no ValueError, so that pydantic passes it on as it is

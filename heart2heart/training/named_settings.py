@@ -30,20 +30,24 @@ def check_name(registry: Registry[Any], name: str) -> str:
     return name
 
 
-def check_settings(registry: Registry[Any], name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings, having validated them by the class registered under `name`.
+def check_settings(
+    registry: Registry[Any], name: str | None, settings: dict[str, Any], *, stored: bool = False
+) -> dict[str, Any]:
+    """Validate settings by the class registered under `name`, and return them.
 
     Args:
         registry: The classes by name.
         name: The name; None if it is not valid itself, which is an error already.
         settings: The settings as the user wrote them.
+        stored: Whether a run recorded them: they are validated by `parse_stored` of the class.
 
     Raises:
         ValueError: an unknown key, or a value of the wrong type; the message names the keys that exist.
     """
     if name is not None:
         try:
-            registry[name].parse(settings, where=name)
+            kind = registry[name]
+            (kind.parse_stored if stored else kind.parse)(settings, where=name)
         except ConfigError as error:
             raise ValueError(f"{registry.kind} {name}: {error.what}") from error
     return settings

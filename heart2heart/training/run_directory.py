@@ -72,7 +72,7 @@ class RunDirectory:
             raise RunError("this run's record is of another version", where=path / "run.json", remedy=remedy)
         try:
             record = RunRecord.parse(content, where=path / "run.json")
-            return cls(path, TrainConfig.load(path / "config.yaml"), record)
+            return cls(path, TrainConfig.load(path / "config.yaml", stored=True), record)
         except ConfigError as error:
             raise RunError(f"this run is of another version: {error.what}", where=error.where, remedy=remedy) from error
 

@@ -58,11 +58,11 @@ def build_network(name: str, *, classes: int, channels: int = 1, size: int, **op
         >>> sum(parameter.numel() for parameter in network.parameters())
         77172
     """
-    settings = NETWORKS[name].parse(options, where="network.options")
+    settings = NETWORKS[name].parse_stored(options, where="network.options")
     try:
         return settings.build(ClassifierShape(classes, channels, size))
     except ImportError as error:
-        what = f"{name} needs a package that MONAI leaves optional ({str(error).splitlines()[0]})"
+        what = f"{name} needs a package that is not installed ({str(error).splitlines()[0]})"
         raise ConfigError(what, where="network.name", remedy="Install the package that it names") from error
     except (TypeError, ValueError) as error:
         if isinstance(error, ConfigError | UnknownNameError):

@@ -5,9 +5,11 @@ MONAI is imported only when a network is built, since that takes seconds.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+import inspect
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from torch import Tensor, nn
 
 from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
@@ -36,6 +38,18 @@ class MonaiOptions(NetworkOptions):
     shape_names: ClassVar[tuple[str, str]] = ("in_channels", "num_classes")
     """What MONAI calls the number of channels and of classes; it differs by family."""
 
+    _unlisted: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def parse_stored(cls, content: dict[str, Any], *, where: str | Path) -> Self:
+        """Return the options of a run; MONAI gets those that are not listed here, such as `progress`."""
+        unlisted = {name for name in content if name not in cls.model_fields}
+        if unlisted:
+            unlisted &= _parameters(cls.monai_name)
+        options = cls.parse({name: value for name, value in content.items() if name not in unlisted}, where=where)
+        options._unlisted.update({name: content[name] for name in unlisted})
+        return options
+
     def build(self, shape: ClassifierShape) -> nn.Module:
         """See `NetworkOptions.build`."""
         from monai.networks import nets
@@ -43,8 +57,8 @@ class MonaiOptions(NetworkOptions):
         make = getattr(nets, self.monai_name)
         numbers = zip(self.shape_names, (shape.channels, shape.classes), strict=True)
         options = {name: getattr(self, name) for name in type(self).model_fields}
-        given = {name: value for name, value in options.items() if value is not None}
-        network: nn.Module = make(spatial_dims=2, **dict(numbers), **given)
+        arguments = {name: value for name, value in options.items() if value is not None} | self._unlisted
+        network: nn.Module = make(spatial_dims=2, **dict(numbers), **arguments)
         return network
 
 
@@ -121,6 +135,8 @@ class SENetOptions(MonaiOptions):
 class ViTOptions(MonaiOptions):
     """Vision transformer (Dosovitskiy et al. 2021), of MONAI."""
 
+    monai_name: ClassVar[str] = "ViT"
+
     patch_size: int = 16
     """Side of a patch, pixels; it divides the frames' side."""
     hidden_size: int = 768
@@ -147,9 +163,19 @@ class ViTOptions(MonaiOptions):
         from monai.networks.nets.vit import ViT
 
         size = (shape.size, shape.size)
-        options = self.model_dump()
+        options = self.model_dump() | self._unlisted
         network = ViT(shape.channels, size, classification=True, num_classes=shape.classes, spatial_dims=2, **options)
         return _FirstElement(network)
+
+
+def _parameters(name: str) -> set[str]:
+    """Return the names of the arguments of a network of `monai.networks.nets`, those of its base classes included."""
+    from monai.networks import nets
+    from monai.networks.nets.resnet import ResNet
+
+    make = getattr(nets, name)
+    makers = [kind for kind in make.__mro__ if kind is not object] if isinstance(make, type) else [make, ResNet]
+    return {parameter for maker in makers for parameter in inspect.signature(maker).parameters}
 
 
 def _monai(kind: type[MonaiOptions], name: str, monai_name: str | None = None) -> type[NetworkOptions]:

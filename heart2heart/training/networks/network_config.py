@@ -49,7 +49,8 @@ class NetworkConfig(Config):
     @field_validator("options")
     @classmethod
     def _check_options(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        return check_settings(NETWORKS, info.data.get("name"), value)
+        stored = bool(info.context and info.context.get("stored"))
+        return check_settings(NETWORKS, info.data.get("name"), value, stored=stored)
 
     @model_validator(mode="after")
     def _check_initialisation(self) -> NetworkConfig:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -39,6 +41,11 @@ class NetworkOptions(Config):
         >>> Linear(bias=False).build(ClassifierShape(classes=4, channels=1, size=8))[1]
         Linear(in_features=64, out_features=4, bias=False)
     """
+
+    @classmethod
+    def parse_stored(cls, content: dict[str, Any], *, where: str | Path) -> Self:
+        """Return the options of a run, which an earlier version may have recorded; by default as `parse` does."""
+        return cls.parse(content, where=where)
 
     @abstractmethod
     def build(self, shape: ClassifierShape) -> nn.Module:

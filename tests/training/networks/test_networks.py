@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.errors import ConfigError, RunError, UnknownNameError
+from heart2heart.testing.tiny import SIZE, TinyStore
+from heart2heart.training.config import TrainConfig
 from heart2heart.training.networks.build import NETWORKS, build_network
 from heart2heart.training.networks.wide_resnet import WideResNet
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
 
 
 def count(network: nn.Module) -> int:
@@ -114,3 +120,37 @@ def test_build_network_names_the_options_that_exist() -> None:
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_networks_document_every_option(name: str) -> None:
     assert all(field.description for field in NETWORKS[name].model_fields.values())
+
+
+def test_parse_stored_passes_unlisted_options_of_monai(tmp_path: Path, tiny: TinyStore) -> None:
+    options = {"init_features": 8, "growth_rate": 4, "block_config": [1, 1]}
+    run = train(tiny.config(network={"name": "DenseNet121", "options": options}, steps=1), tmp_path / "run")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE), np.uint8)
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(file.read_text().replace("growth_rate: 4", "growth_rate: 4\n    progress: false"))
+    with pytest.raises(ConfigError, match="progress: unknown key"):
+        TrainConfig.load(file)
+    again = Run.load(run.path)
+    assert again.config.network.options == options | {"progress": False}
+    np.testing.assert_array_equal(again.predict(pixels), run.predict(pixels))
+    file.write_text(file.read_text().replace("progress: false", "wings: 2"))
+    with pytest.raises(RunError, match="wings: unknown key"):
+        Run.load(run.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "unlisted"),
+    [
+        ("EfficientNetBN", {"progress"}),
+        ("DenseNet121", {"progress", "bn_size"}),
+        ("ResNet18", {"progress", "feed_forward"}),
+        ("SEResNet50", {"progress", "reduction"}),
+        ("ViT", {"save_attn"}),
+    ],
+)
+def test_parse_stored_knows_the_arguments_of_each_family(name: str, unlisted: set[str]) -> None:
+    kind = NETWORKS[name]
+    for option in unlisted:
+        kind.parse_stored({option: True if option != "bn_size" else 2}, where="test")
+    with pytest.raises(ConfigError, match="wings: unknown key"):
+        kind.parse_stored({"wings": 2}, where="test")
