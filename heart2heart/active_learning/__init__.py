@@ -1,11 +1,10 @@
 """What to label next: clips chosen by one of many methods, each with its reason."""
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection, SelectedClip
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, SelectedClip
 from heart2heart.active_learning.pool import ClipPool
 from heart2heart.active_learning.queue import LabelingQueue, QueueSettings, build_queue, select_clips
 from heart2heart.active_learning.queue_file import write_queue
 from heart2heart.active_learning.strategies import STRATEGIES, get_strategy
-from heart2heart.active_learning.strategies.base import QueryStrategy
 
 __all__ = [
     "STRATEGIES",

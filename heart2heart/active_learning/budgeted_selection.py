@@ -1,4 +1,4 @@
-"""Selection under a budget: limits on patients and costs, and duplicates left out, the same for every strategy."""
+"""Query strategies, and the selection under a budget that each fills: limits on patients and costs, no duplicates."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from heart2heart.active_learning.pool import Bools, ClipPool, Floats, Ints
 
 @dataclass(frozen=True)
 class SelectedClip:
-    """One clip to be asked for.
+    """One selected clip.
 
     Attributes:
-        index: Its row in the pool.
-        score: The method's own measure; higher came first, or was drawn more easily.
-        reason: The reason, for a rater: it names no view, so that it suggests none.
+        index: Index of the clip in the pool.
+        score: Score by the strategy's measure; the higher, the earlier or the likelier a clip is selected.
+        reason: Reason for a rater; it names no view, so that it suggests none.
     """
 
     index: int
@@ -30,14 +30,14 @@ class BudgetedSelection:
 
     Args:
         pool: The clips.
-        budget: Most clips to be picked.
-        per_patient: Most clips of one patient; None sets no limit.
-        spread: Take a second clip of a patient only when every patient has one, and so on.
-        spend: Most that the picks may cost together, in the unit of `pool.cost`; None sets no limit.
+        budget: Maximum number of clips.
+        per_patient: Maximum number of clips of one patient; None sets no limit.
+        spread: Select a second clip of a patient only when every patient has one, and so on.
+        spend: Maximum cost of all selected clips, in the unit of `pool.cost`; None sets no limit.
 
     Attributes:
-        open: Which clips may still be picked, bool `(n,)`; a method reads it and never writes it.
-        selected: In the order of picking.
+        open: Whether a clip may still be selected, bool `(n,)`; strategies only read it.
+        selected: The selected clips, in order.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class BudgetedSelection:
 
     @property
     def remaining(self) -> int:
-        """How many more clips the budget has room for."""
+        """Number of clips left in the budget."""
         return self._budget - len(self.selected)
 
     def is_full(self) -> bool:
-        """Whether nothing more is to be picked."""
+        """Return whether the budget is spent or no clip may be selected."""
         return self.remaining <= 0 or not self.open.any()
 
     def select(self, index: int, score: float, reason: str) -> None:
@@ -101,7 +101,7 @@ class BudgetedSelection:
 
 
 def _members(group: Ints) -> list[Ints]:
-    """Return, for each number from 0, the places that hold it."""
+    """Return the indices of the members of each group, from group 0."""
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group) if len(group) else np.zeros(0, np.int64)
     return np.split(order, np.cumsum(counts)[:-1]) if len(counts) else []
@@ -125,3 +125,38 @@ def select_top(pool: ClipPool, selection: BudgetedSelection, scores: Floats, rea
                 break
             if selection.open[index]:
                 selection.select(index, float(scores[index]), reason(index))
+
+
+SelectFunction = Callable[[ClipPool, BudgetedSelection, np.random.Generator], None]
+"""Selects clips until the selection is full."""
+
+
+@dataclass(frozen=True)
+class QueryStrategy:
+    """One query strategy.
+
+    Attributes:
+        description: The clips that it selects, one line.
+        paper: Publication.
+        tables: Names of `pool.TABLES`.
+        select: The selection function.
+        needs_labels: Whether it needs clips that are labeled with a class.
+    """
+
+    description: str
+    paper: str
+    tables: frozenset[str]
+    select: SelectFunction
+    needs_labels: bool = False
+
+
+def select_random(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
+    """Select clips in random order, whatever their cost."""
+    order = rng.permutation(len(pool))
+    while not selection.is_full():
+        for index in order[selection.open[order]].tolist():
+            if selection.open[index] and not selection.is_full():
+                selection.select(index, 0.0, "drawn at random")
+
+
+RANDOM = QueryStrategy("clips drawn at random", "the baseline of every study", frozenset(), select_random)

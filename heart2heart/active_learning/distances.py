@@ -37,17 +37,17 @@ def nearest(points: Table, others: Table) -> Table:
 
 
 def squared_distances_to(points: Table, lengths: Table, index: int) -> Table:
-    """Return the squared distances `(n,)` of all points to one of them, `lengths` being their `squares`."""
+    """Return the squared distances `(n,)` of all points to point `index`; `lengths` are their `squared_norms`."""
     distances: Table = lengths + lengths[index] - 2 * (points @ points[index])
     return np.maximum(distances, 0, out=distances)
 
 
 def centered(points: Table) -> Table:
-    """Return the points less their mean: distances stay, and float32 loses less of them."""
+    """Return the points minus their mean, so that float32 distances lose less precision."""
     centered_points: Table = points - points.mean(0, dtype=np.float64).astype(np.float32)
     return centered_points
 
 
 def subsample(indices: Ints, max_count: int, rng: np.random.Generator) -> Ints:
-    """Return at most `most` of `places`, drawn without repetition, in order."""
+    """Return at most `max_count` of the indices, drawn without replacement, sorted."""
     return indices if len(indices) <= max_count else np.sort(rng.choice(indices, max_count, replace=False))

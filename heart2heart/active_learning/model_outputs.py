@@ -16,7 +16,7 @@ from heart2heart.store.frame_store import Frames
 from heart2heart.store.geometry import Geometry
 
 PER_FRAME_TABLES = ("probabilities", "embeddings", "earlier", "student", "teacher")
-"""The tables of `pool.TABLES` that come from frames; all but `embeddings` are probabilities."""
+"""Tables of `pool.TABLE_DESCRIPTIONS` that are computed by frame; all but `embeddings` are probabilities."""
 _BATCH = 2048  # frames read at a time
 
 
@@ -29,19 +29,19 @@ class ModelOutputs(Protocol):
 
     @property
     def geometry(self) -> Geometry:
-        """Geometry of the frames that it takes."""
+        """Geometry of the frames that the run takes."""
 
     def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> Mapping[str, Table]:
         """Return tables, of `PER_FRAME_TABLES`, of frames uint8 `(n, size, size)`.
 
-        Probabilities are given as their natural logarithms, float32 `(n, classes)`; embeddings as they are.
+        Tables of probabilities hold natural logarithms, float32 `(n, classes)`.
         """
 
     def last_layer(self) -> tuple[Table, Table]:
         """Return weights `(d, classes)` and bias `(classes,)` of the last linear layer."""
 
     def vaal_scores(self, embeddings: Table, labeled: Bools, seed: int) -> Table:
-        """Return how unlike the labeled clips an adversary calls each clip, 0 to 1, `(n,)`."""
+        """Return the adversary's probability that each clip is not labeled, 0 to 1, `(n,)`."""
 
 
 def read_tables(
@@ -53,16 +53,16 @@ def read_tables(
     tables: Set[str],
     progress: Progress | None = None,
 ) -> dict[str, Table]:
-    """Return tables of clips: the mean of their frames' embeddings, and probabilities by the rule of `aggregation`.
+    """Return tables of clips: the mean of their frames' embeddings, and probabilities by `clip_log_probabilities`.
 
     Args:
-        model_outputs: The run.
-        stores: Where the frames are.
-        rows: Their rows, int64 `(f,)`.
-        owner: The clip of each, int64 `(f,)`, from 0; every clip has at least one.
+        model_outputs: Outputs of the run.
+        stores: Stores with the frames.
+        rows: Rows of the frames in the stores, int64 `(f,)`.
+        owner: Clip of each frame, int64 `(f,)`, from 0; every clip has at least one frame.
         count: Number of clips.
-        tables: Which, of `pool.TABLES` without `unlike`.
-        progress: Told the frames done.
+        tables: Names of `pool.TABLE_DESCRIPTIONS` without `vaal`.
+        progress: Receives the number of finished frames.
 
     Raises:
         RunError: the run takes frames of another geometry.
@@ -71,11 +71,11 @@ def read_tables(
         what = f"this run takes frames of {model_outputs.geometry}, the stores hold {stores.geometry}"
         raise RunError(what, remedy="Name stores of the geometry that it was trained on")
     progress = progress or NoProgress()
-    wanted = tables & set(PER_FRAME_TABLES)
+    frame_tables = tables & set(PER_FRAME_TABLES)
     sums: dict[str, Table] = {}
-    for start in range(0, len(rows) if wanted else 0, _BATCH):
+    for start in range(0, len(rows) if frame_tables else 0, _BATCH):
         part = slice(start, start + _BATCH)
-        for name, values in model_outputs.frame_tables(stores.read(rows[part]), wanted).items():
+        for name, values in model_outputs.frame_tables(stores.read(rows[part]), frame_tables).items():
             total = sums.setdefault(name, np.zeros((count, values.shape[1]), np.float32))
             np.add.at(total, owner[part], values)
         progress.update(min(start + _BATCH, len(rows)))

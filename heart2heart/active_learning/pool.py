@@ -1,17 +1,21 @@
-"""The pool of clips that a strategy selects from, one row a clip, and the groups of clips that show the same picture.
-
-The tables hold numbers only: no frames, no files, no torch.
-"""
+"""The clips to select from: their tables, and which are labeled and what a reading costs by the label store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 
-from heart2heart.errors import ConfigError
+from heart2heart.errors import ConfigError, LabelError, MissingInputError
+from heart2heart.labels.consensus import consensus_labels
+from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.schema.enums import EventKind
 from heart2heart.store.frame_store import Frames
 
 Bools = npt.NDArray[np.bool_]
@@ -29,7 +33,7 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = {
     "teacher": "(n, classes): probabilities of the averaged weights at the run's last step",
     "vaal": "(n,): how unlike the labeled clips an adversary calls a clip, 0 to 1",
 }
-"""What a table is called and holds, float32."""
+"""Shape and content of each table by its name; tables are float32."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,14 @@ class ClipPool:
     """Clips, labeled and not.
 
     Attributes:
-        patient: Whose clip it is, int64 `(n,)`, one number a patient.
-        labeled_mask: Whether it was read already, bool `(n,)`; such a clip is never picked.
-        target: Class that it was labeled with, int64 `(n,)`; -1 where it has none.
-        cost: What reading it costs, float64 `(n,)`, above 0; 1 where all cost the same.
-        duplicate_group: Clips of one number show the same picture and are asked for once, int64 `(n,)`.
+        patient: Number of the patient of each clip, int64 `(n,)`.
+        labeled_mask: Whether the clip was read already, bool `(n,)`; such a clip is never selected.
+        target: Class of the label, int64 `(n,)`; -1 without a class.
+        cost: Cost of reading the clip, float64 `(n,)`, above 0; 1 where all costs are equal.
+        duplicate_group: Clips of one group show the same picture, and one of them is selected at most, int64 `(n,)`.
         classes: Names of the classes.
-        tables: Of `TABLE_DESCRIPTIONS` those that are known.
-        rare: Classes that are to be looked for; empty lets the labels tell.
+        tables: The known tables of `TABLE_DESCRIPTIONS`, by name.
+        rare: Rare classes to select for; empty determines them from the labels.
     """
 
     patient: Ints
@@ -63,7 +67,7 @@ class ClipPool:
         """Return the table `name` of `TABLE_DESCRIPTIONS`.
 
         Raises:
-            ConfigError: it is not known.
+            ConfigError: the pool does not have this table.
         """
         if name not in self.tables:
             remedy = "Give a finished run: --run RUN"
@@ -72,17 +76,17 @@ class ClipPool:
 
     @property
     def labeled(self) -> Ints:
-        """Places of the clips that are labeled with a class, int64."""
+        """Indices of the clips that are labeled with a class, int64."""
         return np.flatnonzero(self.labeled_mask & (self.target >= 0))
 
     @property
     def available(self) -> int:
-        """Number of clips that may be asked for: of equal pictures one, and none that equals a clip read already."""
+        """Number of clips that may be selected: one of each duplicate group without a clip that was read."""
         return len(np.setdiff1d(self.duplicate_group[~self.labeled_mask], self.duplicate_group[self.labeled_mask]))
 
 
 MIN_SHARED_FRAMES = 0.5
-"""Of the frames compared, those of the shorter clip that must have their like in the other."""
+"""Share of the shorter clip's frames that must have a near-duplicate in the other clip."""
 
 FindDuplicates = Callable[[npt.NDArray[np.uint64], Ints, Ints, Frames], tuple[Ints, int]]
 """Finds pairs of frames of different clips that show the same picture, as
@@ -90,7 +94,7 @@ FindDuplicates = Callable[[npt.NDArray[np.uint64], Ints, Ints, Frames], tuple[In
 
 
 def duplicate_groups(owner: Ints, pairs: Ints, count: int) -> Ints:
-    """Return a number for each clip, `(count,)`, equal where clips are linked by enough like frames.
+    """Return the group of each clip, int64 `(count,)`: clips that enough near-duplicate frames link have one group.
 
     Args:
         owner: Clip of each frame, int64 `(f,)`.
@@ -118,3 +122,87 @@ def duplicate_groups(owner: Ints, pairs: Ints, count: int) -> Ints:
             first, second = sorted((lead(one), lead(other)))
             leader[second] = first
     return np.array([lead(clip) for clip in range(count)], np.int64)
+
+
+MIN_TIMED_READINGS = 5
+"""Fewest readings of a view for a median of its own; a view with fewer takes the median of all readings."""
+
+
+def labeled_clips(clips: Sequence[str], classes: Sequence[str], events: Sequence[LabelEvent]) -> tuple[Bools, Ints]:
+    """Return which clips were read, as a whole or a frame of it, and their last class.
+
+    A clip labeled unusable, unsure or with a view outside the classes counts as read and has no class.
+
+    Args:
+        clips: Pseudonyms, n.
+        classes: Names of the classes.
+        events: Events of the label store, in their order.
+
+    Returns:
+        bool `(n,)` and int64 `(n,)`, -1 without a class.
+    """
+    active = active_events(events)
+    read = {event.clip for event in active}
+    agreed = consensus_labels(active)
+    of_frames = {event.clip: agreed[event.frame] for event in active if event.frame and event.frame in agreed}
+    class_index = {name: index for index, name in enumerate(classes)}
+    views = [agreed.get(clip, of_frames.get(clip, "")) for clip in clips]
+    return np.array([clip in read for clip in clips], bool), np.array(
+        [class_index.get(view, -1) for view in views], np.int64
+    )
+
+
+def expected_seconds(predicted: Ints, classes: Sequence[str], events: Sequence[LabelEvent]) -> Floats:
+    """Return the expected reading time of each clip: the median of earlier readings of its predicted view.
+
+    Args:
+        predicted: Predicted class of each clip, int64 `(n,)`; -1 where unknown.
+        classes: Names of the classes.
+        events: Events of the label store.
+
+    Returns:
+        Seconds, float64 `(n,)`.
+
+    Raises:
+        LabelError: no reading has a time.
+    """
+    timed = [
+        (event.view, event.seconds)
+        for event in active_events(events)
+        if event.kind == EventKind.LABEL and event.seconds
+    ]
+    if not timed:
+        remedy = "Give a file of clip and cost, or leave --cost out"
+        raise LabelError("no reading in the label store has a time", remedy=remedy)
+    overall = float(np.median([seconds for _, seconds in timed]))
+    medians = [overall]  # the last one is that of an unknown class, index -1
+    for name in reversed(classes):
+        view_seconds = [seconds for view, seconds in timed if view == name]
+        medians.insert(0, float(np.median(view_seconds)) if len(view_seconds) >= MIN_TIMED_READINGS else overall)
+    return np.array(medians)[predicted]
+
+
+def read_annotation_costs(path: Path, clips: Sequence[str]) -> Floats:
+    """Return the cost of each clip from a Parquet or CSV file with the columns `clip` and `cost`.
+
+    Raises:
+        MissingInputError: no such file.
+        LabelError: the file has another format, lacks a column or a clip, or a cost is not above 0.
+    """
+    try:
+        table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+        costs: Mapping[str, float | None] = dict(
+            zip(table["clip"].cast(pa.string()).to_pylist(), table["cost"].cast(pa.float64()).to_pylist(), strict=True)
+        )
+    except FileNotFoundError as error:
+        raise MissingInputError("no file of costs here", where=path) from error
+    except (OSError, pa.ArrowException, KeyError) as error:
+        remedy = "Needed: Parquet or CSV with the columns clip and cost"
+        raise LabelError("this file of costs cannot be read", where=path, remedy=remedy) from error
+    clip_costs = np.array([costs.get(clip) for clip in clips], np.float64)
+    if np.isnan(clip_costs).any():
+        what = f"{int(np.isnan(clip_costs).sum())} clips of the stores have no cost"
+        raise LabelError(what, where=path, remedy="Give every clip a cost")
+    if not (np.isfinite(clip_costs) & (clip_costs > 0)).all():
+        raise LabelError("a cost is not a number above 0", where=path)
+    return clip_costs

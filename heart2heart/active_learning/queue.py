@@ -13,10 +13,17 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from heart2heart import utils
-from heart2heart.active_learning.annotation_costs import expected_seconds, labeled_clips, read_annotation_costs
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection, SelectedClip
 from heart2heart.active_learning.model_outputs import ModelOutputs, read_tables
-from heart2heart.active_learning.pool import ClipPool, FindDuplicates, Ints, duplicate_groups
+from heart2heart.active_learning.pool import (
+    ClipPool,
+    FindDuplicates,
+    Ints,
+    duplicate_groups,
+    expected_seconds,
+    labeled_clips,
+    read_annotation_costs,
+)
 from heart2heart.active_learning.strategies import get_strategy
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
@@ -29,26 +36,26 @@ from heart2heart.store.frame_store import Frames
 
 
 class QueueSettings(Config):
-    """How clips are chosen."""
+    """How the clips of a queue are selected."""
 
     by: str
-    """Method: a name of `METHODS`."""
+    """Name of the strategy, one of `STRATEGIES`."""
     budget: int = Field(ge=1)
-    """Most clips to be picked."""
+    """Maximum number of clips."""
     spend: float | None = Field(None, gt=0)
-    """Most that the picks may cost together; null sets no limit."""
+    """Maximum cost of all selected clips; null sets no limit."""
     per_patient: int | None = Field(None, ge=1)
-    """Most clips of one patient; null sets no limit."""
+    """Maximum number of clips of one patient; null sets no limit."""
     spread: bool = False
-    """Take a second clip of a patient only when every patient has one, and so on."""
+    """Select a second clip of a patient only when every patient has one, and so on."""
     frames: str = "even:8"
-    """Frames of a clip that are looked at: `all`, `every:N` or `even:K`."""
+    """Frames of each clip that the model reads: `all`, `every:N` or `even:K`."""
     modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)
-    """Modes whose clips are asked for."""
+    """Modes of the clips to select from."""
     rare: tuple[str, ...] = ()
-    """Views that `similar` looks for; empty takes those with fewer labels than their equal share."""
+    """Rare views for the strategy `similar`; empty takes the views with fewer labels than an equal share."""
     seed: int = Field(0, ge=0)
-    """Decides what is drawn."""
+    """Seed of random draws."""
 
     @field_validator("frames")
     @classmethod
@@ -59,19 +66,19 @@ class QueueSettings(Config):
     @model_validator(mode="after")
     def _rare_is_used(self) -> Self:
         if self.rare and self.by != "similar":
-            raise ValueError("only the method similar looks for named views")
+            raise ValueError("only the method similar takes rare views")
         return self
 
 
 @dataclass(frozen=True)
 class LabelingQueue:
-    """Clips to be asked for.
+    """The selected clips, and the pool that they were selected from.
 
     Attributes:
-        clips: Pseudonyms of all clips that were looked at.
-        sites: Their hospitals.
-        pool: What was known of them.
-        selected: The picks, in order.
+        clips: Pseudonyms of all clips of the pool.
+        sites: Hospital of each clip of the pool.
+        pool: Labels, costs and model outputs of the clips.
+        selected: The selected clips, in order.
     """
 
     clips: tuple[str, ...]
@@ -90,36 +97,36 @@ def build_queue(
     find_duplicates: FindDuplicates | None = None,
     progress: Progress | None = None,
 ) -> LabelingQueue:
-    """Choose what to label next.
+    """Select the clips to label next.
 
     Args:
         stores: The stores with the clips.
-        settings: How to choose.
-        events: Of the label store, in their order; clips that were read are left out.
-        model_outputs: The run; `random` alone does without.
-        cost: `equal`, `time` (seconds that readings of the view took so far), or a file (`labels.read_costs`).
-        find_duplicates: Finds frames of the same picture; None takes no clip for a repeat of another.
-        progress: Told the frames done.
+        settings: How to select.
+        events: Events of the label store, in their order; clips that were read are left out.
+        model_outputs: Outputs of the run; only `random` needs none.
+        cost: `equal`, `time` (median seconds of earlier readings of the view), or a file; see `read_annotation_costs`.
+        find_duplicates: Finds frames of the same picture; None treats no clip as a duplicate.
+        progress: Receives the number of finished frames.
 
     Raises:
         UnknownNameError: no such method or rare view.
-        ConfigError: the method needs a run, or labels; the budget is larger than what is left; a clip is there twice.
-        MissingInputError: no clip is left to be asked for.
-        RunError: the run takes other frames, or does not hold what the method needs.
-        LabelError: costs that cannot be told.
+        ConfigError: the method needs a run or labels, the budget exceeds the clips left, or two stores hold one clip.
+        MissingInputError: no clip is left.
+        RunError: the run takes frames of another geometry, or lacks an output that the method needs.
+        LabelError: the costs are missing or not valid.
     """
     strategy = get_strategy(settings.by)
     needs = set(strategy.tables) | ({"probabilities"} if cost == "time" else set())
     if needs and model_outputs is None:
         requirement = "the method " + settings.by if strategy.tables else "the cost by time"
-        raise ConfigError(f"{requirement} asks a model", remedy="Give a finished run: --run RUN")
+        raise ConfigError(f"{requirement} needs a model", remedy="Give a finished run: --run RUN")
     if model_outputs is not None:
-        needs |= {"probabilities"}  # the queue says what the model thinks, for who looks at it later
+        needs |= {"probabilities"}  # the queue file records the predicted view
         _check_taxonomy(model_outputs)
     classes = model_outputs.classes if model_outputs is not None else tuple(VIEWS)
     clips, sites, patient, rows, owner = _clips(stores, settings)
-    # What refuses the costs is said before the frames are read, which takes minutes.
-    given_costs = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
+    # Costs are checked before the frames are read, which takes minutes.
+    annotation_costs = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
     if cost == "time":
         expected_seconds(np.array([-1]), classes, events)
     labeled_mask, target = labeled_clips(clips, classes, events)
@@ -127,14 +134,14 @@ def build_queue(
         patient=patient,
         labeled_mask=labeled_mask,
         target=target,
-        cost=np.ones(len(clips)) if given_costs is None else given_costs,
+        cost=np.ones(len(clips)) if annotation_costs is None else annotation_costs,
         duplicate_group=np.arange(len(clips)),
         classes=classes,
         rare=tuple(_class_of(view, classes) for view in settings.rare),
     )
-    _check_budget(pool, settings, "before near-duplicates are looked for")
+    _check_budget(pool, settings, "before the search for near-duplicates")
     if strategy.needs_labels and not len(pool.labeled):
-        remedy = "Name the label store (--labels), or begin with --by typiclust or --by core_set"
+        remedy = "Name the label store (--labels), or start with --by typiclust or --by core_set"
         raise ConfigError(f"the method {settings.by} needs clips labeled with a view of the run", remedy=remedy)
     if find_duplicates is not None:
         pool = replace(pool, duplicate_group=_duplicate_groups(stores, rows, owner, len(clips), find_duplicates))
@@ -151,31 +158,31 @@ def build_queue(
 
 
 def select_clips(pool: ClipPool, settings: QueueSettings) -> tuple[SelectedClip, ...]:
-    """Pick among the clips of a pool.
+    """Select among the clips of a pool.
 
     Raises:
         UnknownNameError: no such method.
-        ConfigError: the limits do not let as many clips be picked as the budget says.
+        ConfigError: the limits leave fewer clips than the budget.
     """
     selection = BudgetedSelection(
         pool, settings.budget, per_patient=settings.per_patient, spread=settings.spread, spend=settings.spend
     )
     get_strategy(settings.by).select(pool, selection, utils.random_stream(settings.seed, "queue", settings.by))
-    picked = len(selection.selected)
-    if settings.spend is None and picked < settings.budget:
+    count = len(selection.selected)
+    if settings.spend is None and count < settings.budget:
         per_patient = settings.per_patient
-        bound = f"only {picked} are left" if per_patient is None else f"at most {per_patient} of a patient are {picked}"
-        remedy = f"Ask for {picked}" + ("" if per_patient is None else ", or raise --per-patient")
+        bound = f"only {count} are left" if per_patient is None else f"at most {per_patient} of a patient are {count}"
+        remedy = f"Ask for {count}" + ("" if per_patient is None else ", or raise --per-patient")
         raise ConfigError(f"a budget of {settings.budget} clips, but {bound}", where="--budget", remedy=remedy)
-    if not picked:
-        raise ConfigError("no clip costs as little as may be spent", where="--spend", remedy="Raise it")
+    if not count:
+        raise ConfigError("every clip costs more than the limit", where="--spend", remedy="Raise it")
     return tuple(selection.selected)
 
 
 def _check_taxonomy(model_outputs: ModelOutputs) -> None:
     foreign = sorted(set(model_outputs.classes) - set(VIEWS))
     if foreign:
-        what = f"this run tells views that taxonomy {TAXONOMY_VERSION} does not have: {', '.join(foreign)}"
+        what = f"this run predicts views that taxonomy {TAXONOMY_VERSION} does not have: {', '.join(foreign)}"
         raise UnknownNameError(what, remedy="Name a run of this taxonomy")
 
 
@@ -186,7 +193,7 @@ def _class_of(view: str, classes: tuple[str, ...]) -> int:
 
 
 def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str], Ints, Ints, Ints]:
-    """Return clips, hospitals, patients by number, and the frames looked at: rows and the clip that each is of."""
+    """Return clips, hospitals, patient numbers, and of the frames to read the rows and the clip of each."""
     table = stores.clips.select(["clip", "site", "patient", "mode"])
     table = table.filter(pc.is_in(table["mode"], pa.array(settings.modes, pa.string()))).sort_by("clip")
     if not len(table):
@@ -223,7 +230,7 @@ def _duplicate_groups(stores: Frames, rows: Ints, owner: Ints, count: int, find_
 
 def _check_budget(pool: ClipPool, settings: QueueSettings, when: str) -> None:
     if pool.available == 0:
-        what = f"no clip is left to be asked for: {int(pool.labeled_mask.sum())} of {len(pool)} were read ({when})"
+        what = f"no clip is left to select: {int(pool.labeled_mask.sum())} of {len(pool)} were read ({when})"
         raise MissingInputError(what, remedy="Ingest more, or name other modes with --mode")
     if settings.budget > pool.available and settings.spend is None:
         what = f"a budget of {settings.budget} clips, but only {pool.available} are left ({when})"

@@ -1,4 +1,4 @@
-"""The queue as a file: the page's `clip` and `why`, and what else was known when the clip was picked."""
+"""Writes the queue as a file with the columns of `schema.labels.QUEUE_SCHEMA`."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ import pyarrow.parquet as pq
 from heart2heart import __version__
 from heart2heart.active_learning.queue import LabelingQueue, QueueSettings
 from heart2heart.errors import ConfigError
-from heart2heart.schema.queue import QUEUE_METADATA_KEY, QUEUE_SCHEMA
+from heart2heart.schema.labels import QUEUE_METADATA_KEY, QUEUE_SCHEMA
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.utils import atomic_path
 
 
 def queue_table(queue: LabelingQueue, settings: QueueSettings) -> pa.Table:
-    """Return the rows of `QUEUE_SCHEMA`, in order."""
-    indices = np.array([pick.index for pick in queue.selected], np.int64)
-    shares = queue.pool.tables.get("probabilities")
-    views = None if shares is None else [queue.pool.classes[number] for number in shares[indices].argmax(1)]
+    """Return the queue as a table of `QUEUE_SCHEMA`, in order."""
+    indices = np.array([selected.index for selected in queue.selected], np.int64)
+    probabilities = queue.pool.tables.get("probabilities")
+    views = None if probabilities is None else [queue.pool.classes[index] for index in probabilities[indices].argmax(1)]
     columns = {
         "clip": [queue.clips[index] for index in indices],
-        "why": [pick.reason for pick in queue.selected],
+        "why": [selected.reason for selected in queue.selected],
         "rank": list(range(1, len(indices) + 1)),
-        "score": [pick.score for pick in queue.selected],
+        "score": [selected.score for selected in queue.selected],
         "cost": queue.pool.cost[indices],
         "site": [queue.sites[index] for index in indices],
         "method": [settings.by] * len(indices),
         "view": views or [None] * len(indices),
-        "probability": [None] * len(indices) if shares is None else shares[indices].max(1),
+        "probability": [None] * len(indices) if probabilities is None else probabilities[indices].max(1),
     }
     return pa.table(columns, schema=QUEUE_SCHEMA)
 
 
 def check_queue_suffix(path: Path) -> None:
-    """Refuse a name by which the page would not know the format.
+    """Refuse a file name whose suffix is not of a queue.
 
     Raises:
-        ConfigError: neither `.parquet` nor `.csv`.
+        ConfigError: the suffix is neither `.parquet` nor `.csv`.
     """
     if path.suffix not in (".parquet", ".csv"):
         raise ConfigError("a queue is a Parquet or a CSV file", where=path, remedy="End its name by .parquet or .csv")
@@ -50,16 +50,16 @@ def check_queue_suffix(path: Path) -> None:
 def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, run: str | None = None) -> pa.Table:
     """Write a queue whole or not at all, and return its rows.
 
-    A Parquet file also says how it was made; a CSV file holds the rows alone.
+    The metadata of a Parquet file hold the settings and the run; a CSV file has no metadata.
 
     Args:
-        queue: What was picked.
-        settings: How.
-        path: `.parquet` or `.csv`.
+        queue: The selected clips.
+        settings: How they were selected.
+        path: File to write, `.parquet` or `.csv`.
         run: Name of the run.
 
     Raises:
-        ConfigError: another ending.
+        ConfigError: the suffix is another one.
     """
     check_queue_suffix(path)
     table = queue_table(queue, settings)

@@ -1,4 +1,4 @@
-"""The page in a browser where clips get their views; needs the extra `curate` (Starlette, uvicorn)."""
+"""The annotation page, a web page where raters label clips; needs the extra `curate` (Starlette, uvicorn)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from heart2heart.errors import ConfigError
 
 @contextmanager
 def require_web_extra() -> Iterator[None]:
-    """Name the remedy when a library of the page, imported in this block, is not installed.
+    """Raise an error with the remedy if a library of the page, imported in this block, is not installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: a library is not installed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Who is asked what, and what becomes of the answer."""
+"""Assigns clips to raters, shows each rater what is allowed, and records the answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from heart2heart.labels.double_reading import (
     DEFAULT_SHARE,
     ClipReadings,
     DoubleReadingPlan,
-    readings_wanted,
+    required_readings,
     resolve_plan,
 )
 from heart2heart.labels.events import LabelEvent
@@ -26,19 +26,19 @@ from heart2heart.schema.enums import EventKind
 EVENT_SOURCE = "page"
 """The `source` of events that the page writes."""
 
-_RESERVATION_S = 600.0  # a clip handed to one rater is kept from others for so long
+_RESERVATION_S = 600.0  # time for which a clip that is shown to one rater is not assigned to others
 
 
 class Assignments:
-    """The clips, the book, and who holds what.
+    """The clips of the page, their label events, and the reservations of raters.
 
     Args:
         label_store: The label store.
         catalog: The clips.
-        settings: What is asked, of whom.
-        suggestions: What a model calls each clip.
-        queue: Reason by clip, in the order of asking; None asks for all clips of the shelf.
-        readings: Raters who are to read a clip, where more are wanted than the settings say.
+        settings: Settings of the page.
+        suggestions: Suggestion of a model by clip.
+        queue: Reason by clip, in the order of labeling; None takes all clips of the catalog.
+        readings: Number of raters who are to read a clip, where the queue requires more than the settings.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Assignments:
         self._events: dict[str, list[LabelEvent]] = {}
         self._states: dict[str, ClipReadings] = {}
         self._reservations: dict[str, tuple[str, float]] = {}
-        self._last = 0  # number of the last event taken in
+        self._last = 0  # number of the last event that was read
         self._lock = Lock()
-        self._writing = Lock()  # raters of this page take turns; SQLite's own waiting is by chance, and may starve one
+        self._writing = Lock()  # raters of this page write in turn; SQLite's own waiting is random and may starve one
 
     def settle_plan(self) -> None:
-        """Choose the clips that are read twice as the book says, or write the settings' choice into a new one.
+        """Take the double-reading plan of the label store, or write that of the settings into a new label store.
 
         Raises:
-            ConfigError: the settings ask for another choice than the book holds, and not for a change.
+            ConfigError: the settings and the label store have different plans, and no change is requested.
         """
         settings = self.settings
         self.plan = self.label_store.update_plan(
@@ -74,7 +74,7 @@ class Assignments:
         )
 
     def refresh(self) -> None:
-        """Take in what others wrote to the book, and what became of the stores."""
+        """Read the new events of the label store, and the stores if they changed."""
         self.catalog.refresh()
         with self._lock:
             changed_clips = set()
@@ -86,54 +86,54 @@ class Assignments:
                 self._states[clip] = ClipReadings.from_events(self._events[clip])
 
     def clip_order(self) -> list[str]:
-        """Return the clips that are asked for, in order; one of the queue that no store holds is left out."""
+        """Return the clips to label, in order; clips of the queue that no store holds are left out."""
         clips = self.catalog.clips if self.queue is None else self.queue
         return [clip for clip in clips if clip in self.catalog.clips]
 
     def events(self) -> list[LabelEvent]:
-        """Return the events about the clips that are asked for, clip by clip."""
+        """Return the events of the clips to label, clip by clip."""
         return [event for clip in self.clip_order() for event in self._events.get(clip, ())]
 
     def state(self, clip: str) -> ClipReadings:
         """Return the readings of a clip."""
         return self._states.get(clip, _NO_READINGS)
 
-    def readings_wanted(self, clip: str) -> int:
-        """Return how many raters are to read a clip."""
-        return max(self.plan.wanted(clip), self.readings.get(clip, 1))
+    def required_readings(self, clip: str) -> int:
+        """Return the number of raters who are to read a clip."""
+        return max(self.plan.required_readings(clip), self.readings.get(clip, 1))
 
     def _shows_suggestion(self, clip: str) -> bool:
-        """Return whether a reader may see what a model thinks of a clip, and why it is asked.
+        """Return whether a reader may see the suggestion for a clip and the reason of its selection.
 
-        Never of a clip that is read twice; and not of a like share of the others, chosen apart, since a missing hint
-        would tell which clips are read twice.
+        Clips that are read twice never show them. An equal share of the other clips does not show them either, because
+        a missing hint would otherwise reveal which clips are read twice.
         """
         share = max(self.plan.share, self._queued_twice)
-        return self.readings_wanted(clip) == readings_wanted(f"no hint\x1f{clip}", share, self.plan.seed) == 1
+        return self.required_readings(clip) == required_readings(f"no hint\x1f{clip}", share, self.plan.seed) == 1
 
     def status(self, clip: str) -> str:
-        """Return how far a clip is; see `ClipReadings.status`."""
-        return self.state(clip).status(self.readings_wanted(clip))
+        """Return the status of a clip; see `ClipReadings.status`."""
+        return self.state(clip).status(self.required_readings(clip))
 
     def needs_reading_by(self, clip: str, rater: str) -> bool:
-        """Return whether a reading of this clip by this rater is missing."""
+        """Return whether this rater may still read this clip."""
         state = self.state(clip)
         return (
             state.adjudication is None
             and rater not in state.readings
-            and len(state.readings) < self.readings_wanted(clip)
+            and len(state.readings) < self.required_readings(clip)
         )
 
     def next_clips(
         self, rater: str, count: int, *, without: Sequence[str] = (), first: Sequence[str] = ()
     ) -> list[str]:
-        """Hand out the next clips for a rater; for a while, nobody else is given those that are read once.
+        """Return the next clips for a rater; clips that are read once are reserved for some minutes.
 
         Args:
-            rater: Who asks.
-            count: How many.
-            without: Clips that the rater has on the screen, or passed over.
-            first: Clips to be asked before all others.
+            rater: Name of the rater.
+            count: Maximum number of clips.
+            without: Clips that the rater has loaded or skipped.
+            first: Clips that come before all others.
         """
         self.refresh()
         excluded = set(without)
@@ -147,7 +147,7 @@ class Assignments:
         return reserved
 
     def grid(self, rater: str, view: str, count: int) -> list[str]:
-        """Hand out unread clips that the model calls `view`, the surest first; none that is read twice."""
+        """Return unread clips with the suggestion `view`, most probable first, without clips that are read twice."""
         self.refresh()
         suggested = [clip for clip in self.clip_order() if self._in_grid(clip, view)]
         suggested.sort(key=lambda clip: -self.suggestions[clip].probability)
@@ -158,7 +158,7 @@ class Assignments:
         return reserved
 
     def grid_counts(self) -> dict[str, int]:
-        """Return how many clips are left for the grid, by suggested view."""
+        """Return the number of clips left for the grid, by suggested view."""
         views = sorted({suggestion.view for suggestion in self.suggestions.values()})
         order = self.clip_order()
         return {view: sum(self._in_grid(clip, view) for clip in order) for view in views}
@@ -166,10 +166,10 @@ class Assignments:
     def _in_grid(self, clip: str, view: str) -> bool:
         suggestion = self.suggestions.get(clip)
         is_suggested = suggestion is not None and suggestion.view == view
-        return is_suggested and self.readings_wanted(clip) == 1 and self.status(clip) == "unread"
+        return is_suggested and self.required_readings(clip) == 1 and self.status(clip) == "unread"
 
     def _reserve(self, clip: str, rater: str) -> bool:
-        if self.readings_wanted(clip) > 1:
+        if self.required_readings(clip) > 1:
             return True
         now = time.monotonic()
         with self._lock:
@@ -180,29 +180,32 @@ class Assignments:
             return True
 
     def disagreements(self, rater: str = "") -> list[str]:
-        """Return the clips that an adjudicator has to decide, in order; what `rater` has read comes last."""
+        """Return the clips that an adjudicator has to decide, in order; those that `rater` read come last."""
         self.refresh()
         clips = [clip for clip in self.clip_order() if self.status(clip) == "disagreement"]
         return sorted(clips, key=lambda clip: rater in self.state(clip).readings)
 
-    def describe(self, clip: str, rater: str, *, ruling: bool = False, label_known: bool = False) -> dict[str, Any]:
-        """Return what the page may show `rater` of a clip.
+    def describe(
+        self, clip: str, rater: str, *, adjudicating: bool = False, label_known: bool = False
+    ) -> dict[str, Any]:
+        """Return the details of a clip that the page may show to `rater`.
 
-        A reader learns nothing of what others said, nor whether the clip is read twice: the answer has the same form
-        for every clip. An adjudicator sees what was said, not by whom.
+        A reader sees neither the answers of others nor whether the clip is read twice: the details have the same keys
+        for every clip. An adjudicator sees the answers without the names of the readers.
 
         Args:
-            clip: Which clip.
-            rater: Who asks.
-            ruling: For an adjudicator who is to decide.
-            label_known: The rater knows already that the clip got a label: of one that is read once, say which.
+            clip: Pseudonym of the clip.
+            rater: Name of the rater.
+            adjudicating: Whether the rater is an adjudicator who decides on the clip.
+            label_known: Whether the rater already knows that the clip got a label; of a clip that is read once, the
+                answers are then shown.
         """
         entry = self.catalog.find(clip)
         with self._lock:
             state, last_event = self.state(clip), self._last
-        shows_suggestion = self._shows_suggestion(clip) and not ruling
+        shows_suggestion = self._shows_suggestion(clip) and not adjudicating
         suggestion = self.suggestions.get(clip) if shows_suggestion and self.settings.suggest else None
-        shows_readings = ruling or (label_known and self.readings_wanted(clip) == 1)
+        shows_answers = adjudicating or (label_known and self.required_readings(clip) == 1)
         return {
             "clip": clip,
             "site": entry.site,
@@ -212,39 +215,38 @@ class Assignments:
             "frame_ms": entry.frame_ms,
             "frame_hash": entry.frame_hash,
             "seen": last_event,
-            "mine": state.readings.get(rater),
+            "own_answer": state.readings.get(rater),
             "suggestion": None
             if suggestion is None
             else {"view": suggestion.view, "probability": suggestion.probability},
-            "why": "" if self.queue is None or not (shows_suggestion or ruling) else self.queue.get(clip, ""),
-        } | ({"said": sorted(state.readings.values()), "ruling": state.adjudication} if shows_readings else {})
+            "reason": "" if self.queue is None or not (shows_suggestion or adjudicating) else self.queue.get(clip, ""),
+        } | ({"answers": sorted(state.readings.values()), "adjudication": state.adjudication} if shows_answers else {})
 
     def save(self, rater: str, answer: LabelRequest) -> LabelEvent:
-        """Record an answer, unless the clip is not what the rater saw.
+        """Record an answer, unless the clip changed since the rater saw it.
 
         Raises:
-            LabelConflictError: frames or labels of the clip changed since; nothing was written.
-            MissingInputError: the clip is gone.
+            LabelConflictError: frames or labels of the clip changed; nothing was written.
+            MissingInputError: no store holds the clip any more.
             ConfigError: the answer contradicts itself.
-            LabelBookBusyError: another program holds the book.
+            LabelStoreBusyError: another program locks the label store.
         """
         self.refresh()
         event = self._event(rater, answer)
-        readings_wanted = self.readings_wanted(event.clip)
+        required_readings = self.required_readings(event.clip)
 
         def check(entries: Sequence[StoredEvent]) -> None:
             if any(entry.event.identifier == event.identifier for entry in entries):
                 return  # sent again, because the first reply did not arrive
-            about = self.catalog.find(event.clip)
-            if about.frame_hash != event.frame_hash:
+            if self.catalog.find(event.clip).frame_hash != event.frame_hash:
                 raise LabelConflictError("the frames of this clip changed in the store while it was on the screen")
             state = ClipReadings.from_events(entry.event for entry in entries)
-            reading = event.kind == EventKind.LABEL
+            is_reading = event.kind == EventKind.LABEL
             unseen = (entry.event for entry in entries if entry.number > answer.seen)
-            if any(later.rater == rater or not reading or readings_wanted == 1 for later in unseen):
+            if any(later.rater == rater or not is_reading or required_readings == 1 for later in unseen):
                 raise LabelConflictError("this clip got a label while it was on the screen")
-            full = rater not in state.readings and len(state.readings) >= readings_wanted > 1
-            if reading and (state.adjudication is not None or full):
+            is_complete = rater not in state.readings and len(state.readings) >= required_readings > 1
+            if is_reading and (state.adjudication is not None or is_complete):
                 raise LabelConflictError("the reading of this clip is complete without yours")
 
         with self._writing:
@@ -267,10 +269,10 @@ class Assignments:
         return event
 
     def retract(self, rater: str, request: RetractionRequest) -> None:
-        """Record that a rater takes back answers, all or none.
+        """Retract answers of a rater, all or none.
 
         Raises:
-            ConfigError: the rater never gave one of them.
+            ConfigError: one of them is not an answer of this rater.
         """
         self.refresh()
         identifiers = {saved.event for saved in request.answers}
@@ -279,7 +281,7 @@ class Assignments:
             event.identifier: event for event in events if event.rater == rater and event.identifier in identifiers
         }
         if len(own_events) < len(identifiers):
-            raise ConfigError("there is no such answer of yours to take back")
+            raise ConfigError("you have no such answer to retract")
         with self._writing:
             self.label_store.append([event.retraction(request.at) for event in own_events.values()])
         self.refresh()

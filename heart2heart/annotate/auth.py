@@ -24,7 +24,7 @@ class Rater(Config):
     """One person."""
 
     name: str
-    """As it stands in the label store."""
+    """Name in the label store."""
     adjudicator: bool = False
     """Whether this rater may decide disagreements."""
     token_sha256: str = ""
@@ -62,7 +62,7 @@ class Raters(Config):
 
         Raises:
             MissingInputError: no such file.
-            ConfigError: others may read it, or it is no file of raters.
+            ConfigError: others may read the file, or it is not a file of raters.
         """
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError("others may read this file of raters", where=path, remedy=f"Run: chmod 600 {path}")
@@ -72,7 +72,7 @@ class Raters(Config):
             remedy = f"Make it: heart2heart raters add NAME --raters {path}"
             raise MissingInputError("no file of raters here", where=path, remedy=remedy) from None
         if not isinstance(content, dict):
-            raise ConfigError("this is no file of raters", where=path)
+            raise ConfigError("this is not a file of raters", where=path)
         return cls.parse(content, where=path)
 
     def write(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class Raters(Config):
         """Return the file with one more rater, and that rater's token.
 
         Raises:
-            ExistsError: the name is taken.
+            ExistsError: there is a rater of this name.
             ConfigError: the name is empty, too long or not printable.
         """
         token = secrets.token_urlsafe(32)
@@ -99,16 +99,16 @@ class Raters(Config):
         """Return the file without a rater, whose token is then refused.
 
         Raises:
-            UnknownNameError: nobody has this name.
+            UnknownNameError: there is no rater of this name.
         """
         if all(known.name != name for known in self.raters):
             raise UnknownNameError.among("rater", name, [known.name for known in self.raters])
         return self.model_copy(update={"raters": tuple(known for known in self.raters if known.name != name)})
 
     def find_by_token(self, token: str) -> Rater | None:
-        """Return who holds `token`, expired or not; None for a forged one.
+        """Return the rater with `token`, also an expired one; None for an unknown token.
 
-        Hashes are compared, so the time of the answer says nothing about a token.
+        Hashes are compared in constant time, so that the time of the reply reveals nothing about a token.
         """
         token_hash = _hash(token)
         return next((known for known in self.raters if secrets.compare_digest(known.token_sha256, token_hash)), None)
@@ -119,38 +119,38 @@ def _hash(token: str) -> str:
 
 
 class NotAuthenticatedError(ConfigError):
-    """The request is of nobody that may label: no token, a forged one, one that was taken away or has expired."""
+    """The request is of no known rater: its token is missing, unknown, removed or expired."""
 
 
 def today_utc() -> date:
-    """Return the day by which tokens expire."""
+    """Return the present day in UTC, by which tokens expire."""
     return datetime.now(UTC).date()
 
 
 class Authenticator:
-    """Knows the raters.
+    """Authenticates the raters of the page.
 
     Args:
-        raters: File of raters; read again with each request, so that a rater who is removed is out at once. None: a
-            rater gives a name, and may adjudicate.
-        port: Where the page listens.
-        today: Gives the day.
+        raters: File of raters; read again with each request, so that a removed rater is refused at once. None: a rater
+            signs in by name, and may adjudicate.
+        port: Port of the page.
+        today: Returns the present day.
     """
 
     def __init__(self, raters: Path | None, port: int, today: Callable[[], date] = today_utc) -> None:
         self._path, self._today = raters, today
         self.cookie = f"heart2heart_curate_{port}"  # cookies are per host: two pages of one machine share them
         if raters is not None:
-            Raters.read(raters)  # tells a bad file at the start
+            Raters.read(raters)  # refuses a bad file at the start
 
     def log_in(self, content: Mapping[str, Any]) -> tuple[Rater, str]:
-        """Return who enters, and what the cookie is to hold.
+        """Return the rater who signs in, and the value of the cookie.
 
         Args:
-            content: `{"secret": ...}`, the token, or the name where none is needed.
+            content: `{"secret": ...}`: the token, or the name where no token is needed.
 
         Raises:
-            NotEnteredError: nobody that may label.
+            NotAuthenticatedError: no known rater.
         """
         secret = content.get("secret")
         if not isinstance(secret, str):
@@ -158,10 +158,10 @@ class Authenticator:
         return self._rater_of(secret.strip()), secret.strip()
 
     def rater(self, cookies: Mapping[str, str]) -> Rater:
-        """Return who sent these cookies.
+        """Return the rater with these cookies.
 
         Raises:
-            NotEnteredError: nobody that may label.
+            NotAuthenticatedError: no known rater.
         """
         if self.cookie not in cookies:
             raise NotAuthenticatedError(f"Sign in with your {self.credential}")
@@ -169,7 +169,7 @@ class Authenticator:
 
     @property
     def credential(self) -> str:
-        """What a rater enters with: `name` or `token`."""
+        """Credential of a rater: `name` or `token`."""
         return "name" if self._path is None else "token"
 
     def _rater_of(self, secret: str) -> Rater:
@@ -180,7 +180,9 @@ class Authenticator:
                 raise NotAuthenticatedError("a name has 1 to 60 printable characters") from None
         rater = Raters.read(self._path).find_by_token(secret)
         if rater is None:
-            raise NotAuthenticatedError("this token is not known", remedy="Ask who runs this page for one")
+            raise NotAuthenticatedError("this token is not known", remedy="Ask the person who runs this page for one")
         if rater.expires < self._today():
-            raise NotAuthenticatedError("this token has expired", remedy="Ask who runs this page for a new one")
+            raise NotAuthenticatedError(
+                "this token has expired", remedy="Ask the person who runs this page for a new one"
+            )
         return rater

@@ -15,21 +15,21 @@ from heart2heart.errors import MissingInputError, StoreError
 from heart2heart.store.frame_store import FrameStores
 
 _COLUMNS = ["clip", "site", "study", "mode", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
-_DEFAULT_FRAME_MS = 40.0  # milliseconds a frame, where no time is known
+_DEFAULT_FRAME_MS = 40.0  # milliseconds between frames, where no time is known
 
 
 @dataclass(frozen=True)
 class CatalogClip:
-    """One clip of the shelf.
+    """One clip of the catalog.
 
     Attributes:
-        clip: Its pseudonym.
+        clip: Pseudonym of the clip.
         site: Hospital.
-        study: Pseudonym of its study.
-        frame_hash: SHA-256 of its frames.
-        rows: int64, the frames' numbers in the stores, in order of time.
-        frame_ms: Mean time from frame to frame, milliseconds.
-        synthetic: Whether it is simulated.
+        study: Pseudonym of the study.
+        frame_hash: SHA-256 of the frames.
+        rows: int64, rows of the frames in the stores, in order of time.
+        frame_ms: Mean time between frames, milliseconds.
+        synthetic: Whether the clip is simulated.
     """
 
     clip: str
@@ -45,8 +45,8 @@ class ClipCatalog:
     """The clips of some stores, read again when a store grows or changes.
 
     Args:
-        roots: The stores.
-        modes: Which clips, by mode.
+        roots: Folders of the stores.
+        modes: Modes of the clips.
     """
 
     def __init__(self, roots: Sequence[Path], modes: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class ClipCatalog:
         """Return a clip by its pseudonym.
 
         Raises:
-            MissingInputError: it is not there, or no longer.
+            MissingInputError: no store holds the clip, or no longer.
         """
         entry = self.clips.get(clip)
         if entry is None:
@@ -85,7 +85,7 @@ class ClipCatalog:
         """Return the frames of a clip, uint8 `(n, size, size)`.
 
         Raises:
-            StoreError: they cannot be read, or are not those that the clip was ingested with.
+            StoreError: the frames cannot be read, or changed since the ingest.
         """
         frames = self._stores.read(clip.rows)
         if hashlib.sha256(frames.data).hexdigest() != clip.frame_hash:
@@ -97,15 +97,15 @@ class ClipCatalog:
         """Return frames spread over each clip, reduced by whole blocks of pixels.
 
         Args:
-            clips: Which clips.
-            each: Frames of a clip; a shorter clip repeats some.
-            side: Largest width of a frame in the answer.
+            clips: Pseudonyms of the clips.
+            each: Number of frames of each clip; a shorter clip repeats some.
+            side: Maximum width of a reduced frame, pixels.
 
         Returns:
             uint8 `(clips * each, reduced, reduced)`.
 
         Raises:
-            MissingInputError: one of them is not there.
+            MissingInputError: no store holds one of the clips.
         """
         positions = (np.arange(each) + 0.5) / each
         rows = [entry.rows[(positions * len(entry.rows)).astype(int)] for entry in map(self.find, clips)]
@@ -127,30 +127,18 @@ def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]
     distinct, starts = np.unique(names[order], return_index=True)
     ends = np.append(starts[1:], len(order))
     rows_of_clip = {name: slice(start, end) for name, start, end in zip(distinct, starts, ends, strict=True)}
-    columns = [
-        "clip",
-        "site",
-        "study",
-        "mode",
-        "pixel_hash",
-        "synthetic",
-        "frame_time_ms",
-        "stage_number",
-        "view_number",
-    ]
     keyed_clips = []
-    for row in stores.clips.select(columns).to_pylist():
+    for row in stores.clips.select(_COLUMNS).to_pylist():
         if row["mode"] in modes and row["clip"] in rows_of_clip:
-            positions = rows_of_clip[row["clip"]]
-            frame_ms = _frame_time_ms(times[positions], row["frame_time_ms"])
+            part = rows_of_clip[row["clip"]]
             clip = CatalogClip(
-                row["clip"],
-                row["site"],
-                row["study"],
-                row["pixel_hash"],
-                rows[positions],
-                frame_ms,
-                bool(row["synthetic"]),
+                clip=row["clip"],
+                site=row["site"],
+                study=row["study"],
+                frame_hash=row["pixel_hash"],
+                rows=rows[part],
+                frame_ms=_frame_time_ms(times[part], row["frame_time_ms"]),
+                synthetic=bool(row["synthetic"]),
             )
             keyed_clips.append(((row["site"], row["study"], row["stage_number"] or 0, row["view_number"] or 0), clip))
     return {clip.clip: clip for _, clip in sorted(keyed_clips, key=lambda pair: pair[0])}
@@ -168,7 +156,7 @@ def _fingerprint(roots: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
     entries = []
     for root in roots:
         if not (root / "store.json").is_file():
-            raise StoreError("this frame store is gone", where=root, remedy="Put it back; labels so far are kept")
+            raise StoreError("this frame store no longer exists", where=root, remedy="Restore it; the labels are kept")
         for folder in ("clips", "frames"):
             for path in (root / folder).glob("[0-9a-f]*"):
                 file_stat = path.stat()

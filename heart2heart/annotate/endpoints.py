@@ -1,9 +1,9 @@
-"""What the page gives for each thing that a rater can ask of it."""
+"""The endpoints of the page: one function for each request of a rater."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,19 +25,19 @@ from heart2heart.schema.enums import EventKind
 from heart2heart.schema.views import VIEWS
 
 THUMBNAIL_SIDE = 64
-"""Pixels; a thumbnail of the contact sheet is at most this wide."""
+"""Maximum width of a thumbnail of the contact sheet, pixels."""
 GRID_FRAMES, GRID_SIDE = 6, 128
 
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request of a rater who has entered.
+    """One request of a rater who is signed in.
 
     Attributes:
-        rater: Who asks.
-        assignments: Where to ask.
-        clip: The clip that the address names; empty when it names none.
-        body: The body, a mapping; empty when there is none.
+        rater: The rater.
+        assignments: The clips and their label events.
+        clip: Clip in the address; empty without one.
+        body: Body of the request; empty without one.
     """
 
     rater: Rater
@@ -51,12 +51,12 @@ def _refreshed(assignments: Assignments) -> Assignments:
     return assignments
 
 
-def _describe(call: ApiRequest, clips: Sequence[str], *, ruling: bool = False) -> list[dict[str, Any]]:
-    return [call.assignments.describe(clip, call.rater.name, ruling=ruling) for clip in clips]
+def _describe(call: ApiRequest, clips: Sequence[str], *, adjudicating: bool = False) -> list[dict[str, Any]]:
+    return [call.assignments.describe(clip, call.rater.name, adjudicating=adjudicating) for clip in clips]
 
 
 def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
-    """Who is here, and what the page needs to begin."""
+    """Return the rater and the data that the page needs to start."""
     views = [{"name": view.name, "title": view.title, "key": view.key} for view in VIEWS.values()]
     return {
         "name": rater.name,
@@ -69,7 +69,7 @@ def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
 
 
 def next_clips(call: ApiRequest) -> Response:
-    """The next clips for this rater, and how many wait in all."""
+    """Return the next clips for this rater, and the number of clips left."""
     clips_request = ClipsRequest.parse(call.body, where="request")
     clips = call.assignments.next_clips(
         call.rater.name, clips_request.count, without=clips_request.without, first=clips_request.first
@@ -79,34 +79,36 @@ def next_clips(call: ApiRequest) -> Response:
 
 
 def clip_details(call: ApiRequest) -> Response:
-    """What this rater may see of one clip."""
+    """Return the details of one clip for this rater."""
     return JSONResponse(_describe(call, [call.clip])[0])
 
 
 def clip_frames(call: ApiRequest) -> Response:
-    """All frames of a clip, a byte a pixel."""
+    """Return all frames of a clip, one byte per pixel."""
     call.assignments.catalog.refresh()
     pixels = call.assignments.catalog.pixels(call.assignments.catalog.find(call.clip))
     return Response(pixels.tobytes(), media_type="application/octet-stream")
 
 
 def study_clips(call: ApiRequest) -> Response:
-    """The clips of the same study, with what this rater said of each."""
+    """Return the clips of the same study, with this rater's answer for each."""
     catalog = call.assignments.catalog
     clips = catalog.studies[catalog.find(call.clip).study]
-    own_answers = [{"clip": clip, "mine": call.assignments.state(clip).readings.get(call.rater.name)} for clip in clips]
-    return JSONResponse({"clips": own_answers})
+    details = [
+        {"clip": clip, "own_answer": call.assignments.state(clip).readings.get(call.rater.name)} for clip in clips
+    ]
+    return JSONResponse({"clips": details})
 
 
 def study_thumbnails(call: ApiRequest) -> Response:
-    """A small frame of each clip of the same study, in the order of `sheet`."""
+    """Return a thumbnail of each clip of the same study, in the order of `study_clips`."""
     catalog = call.assignments.catalog
     thumbnails = catalog.thumbnails(catalog.studies[catalog.find(call.clip).study], each=1, side=THUMBNAIL_SIDE)
     return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 
 
 def save_label(call: ApiRequest) -> Response:
-    """Record an answer; 409 with the present state when the clip is not what the rater saw."""
+    """Record an answer; status 409 and the present details if the clip changed since the rater saw it."""
     answer = LabelRequest.parse(call.body, where="request")
     is_adjudication = answer.kind == EventKind.ADJUDICATION
     if is_adjudication:
@@ -114,29 +116,29 @@ def save_label(call: ApiRequest) -> Response:
     try:
         event = call.assignments.save(call.rater.name, answer)
     except LabelConflictError as error:
-        now = call.assignments.describe(answer.clip, call.rater.name, ruling=is_adjudication, label_known=True)
+        now = call.assignments.describe(answer.clip, call.rater.name, adjudicating=is_adjudication, label_known=True)
         return JSONResponse({"error": error.what, "now": now}, 409)
-    # An answer that was saved before and is sent again counts as saved, though its clip may be gone by now.
+    # An answer that is sent again after it was saved counts as saved, even if no store holds its clip any more.
     present = [event.clip] if event.clip in call.assignments.catalog.clips else []
     return JSONResponse(
-        {"event": event.identifier, "now": next(iter(_describe(call, present, ruling=is_adjudication)), None)}
+        {"event": event.identifier, "now": next(iter(_describe(call, present, adjudicating=is_adjudication)), None)}
     )
 
 
 def retract_labels(call: ApiRequest) -> Response:
-    """Record that the rater takes answers back, all or none."""
+    """Retract answers of the rater, all or none."""
     retraction_request = RetractionRequest.parse(call.body, where="request")
     call.assignments.retract(call.rater.name, retraction_request)
     return JSONResponse({})
 
 
 def grid_counts(call: ApiRequest) -> Response:
-    """How many clips are left for the grid, by suggested view."""
+    """Return the number of clips left for the grid, by suggested view."""
     return JSONResponse({"counts": _refreshed(call.assignments).grid_counts()})
 
 
 def grid_clips(call: ApiRequest) -> Response:
-    """Thirty unread clips that the model calls by one view."""
+    """Return up to `GRID_SIZE` unread clips with one suggested view."""
     grid_request = GridRequest.parse(call.body, where="request")
     clips = call.assignments.grid(call.rater.name, grid_request.view, GRID_SIZE)
     content = {"clips": _describe(call, clips), "frames": GRID_FRAMES, "counts": call.assignments.grid_counts()}
@@ -144,43 +146,42 @@ def grid_clips(call: ApiRequest) -> Response:
 
 
 def grid_frames(call: ApiRequest) -> Response:
-    """A few small frames of each of some clips."""
+    """Return `GRID_FRAMES` reduced frames of each clip."""
     clip_list = ClipList.parse(call.body, where="request")
     thumbnails = call.assignments.catalog.thumbnails(clip_list.clips, each=GRID_FRAMES, side=GRID_SIDE)
     return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 
 
 def disagreements(call: ApiRequest) -> Response:
-    """Every clip on which readers disagree, for an adjudicator; those that the adjudicator read come last."""
+    """Return the clips on which readers disagree, for an adjudicator; those that the adjudicator read come last."""
     _adjudicators_only(call)
-    return JSONResponse({"clips": _describe(call, call.assignments.disagreements(call.rater.name), ruling=True)})
+    return JSONResponse({"clips": _describe(call, call.assignments.disagreements(call.rater.name), adjudicating=True)})
 
 
 def disagreement_details(call: ApiRequest) -> Response:
-    """One clip as an adjudicator may see it."""
+    """Return the details of one clip for an adjudicator."""
     _adjudicators_only(call)
-    return JSONResponse(_describe(call, [call.clip], ruling=True)[0])
+    return JSONResponse(_describe(call, [call.clip], adjudicating=True)[0])
 
 
 def _adjudicators_only(call: ApiRequest) -> None:
     if not call.rater.adjudicator:
-        raise ConfigError("this is for adjudicators: it tells what other readers said")
+        raise ConfigError("this page is for adjudicators, because it shows the answers of other readers")
 
 
 def _tables(tables: Sequence[PageTable]) -> Response:
-    shown = [{"title": t.title, "note": t.note, "columns": t.columns, "rows": t.rows} for t in tables]
-    return JSONResponse({"tables": shown})
+    return JSONResponse({"tables": [asdict(table) for table in tables]})
 
 
 def progress(call: ApiRequest) -> Response:
-    """The tables of what is done and left; only an adjudicator learns how many clips are in dispute.
+    """Return the tables of progress; only an adjudicator sees the number of disagreements.
 
-    A reader who saw that number rise would know that the answer just given was not the other reader's.
+    A reader who saw that number rise would know that the last answer differed from the other reader's.
     """
     return _tables(progress_tables(_refreshed(call.assignments), disputes=call.rater.adjudicator))
 
 
 def agreement(call: ApiRequest) -> Response:
-    """The tables of how far raters agree, for an adjudicator."""
+    """Return the tables of agreement, for an adjudicator."""
     _adjudicators_only(call)
     return _tables(agreement_tables(_refreshed(call.assignments).events()))

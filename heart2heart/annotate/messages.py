@@ -1,4 +1,4 @@
-"""What a browser sends, and what of it is accepted."""
+"""The bodies of the requests of the page, checked."""
 
 from __future__ import annotations
 
@@ -10,73 +10,73 @@ from heart2heart.config import Config
 from heart2heart.schema.enums import EventKind, LabelAnswer
 
 GRID_SIZE = 30
-"""Clips of one page of the grid, and so the most that are named at once."""
+"""Number of clips on one page of the grid, which is also the maximum in one request."""
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
 
 
 class LabelRequest(Config):
-    """What the page sends when a rater has answered."""
+    """An answer of a rater."""
 
     clip: str = Field(max_length=200)
-    """Which clip."""
+    """Pseudonym of the clip."""
     kind: Literal[EventKind.LABEL, EventKind.ADJUDICATION] = EventKind.LABEL
-    """A reading, or a ruling on a disagreement."""
+    """A reading, or the decision on a disagreement."""
     answer: Literal[LabelAnswer.VIEW, LabelAnswer.UNUSABLE, LabelAnswer.UNSURE]
-    """What was said."""
+    """The answer."""
     view: str = Field(default="", max_length=40)
-    """Which view, if it was one."""
+    """The view, if the answer is one."""
     at: str = Field(pattern=_TIME)
-    """When; the same answer sent twice is one event."""
+    """Time of the answer; the same answer sent twice is one event."""
     seconds: float | None = Field(default=None, ge=0)
-    """From the clip's appearance to the answer."""
+    """Seconds from the appearance of the clip to the answer."""
     confidence: float | None = Field(default=None, ge=0, le=1)
-    """The rater's own."""
+    """Confidence that the rater stated, 0 to 1."""
     frame_hash: str = Field(max_length=64)
-    """Of the frames that were shown."""
+    """SHA-256 of the frames that were shown."""
     seen: int = Field(ge=0)
-    """Number of the last event of the book when the clip was shown."""
+    """Number of the last event of the label store when the clip was shown."""
     shown: bool = False
     """Whether the model's suggestion was on the screen."""
 
 
 class SavedLabel(Config):
-    """One answer that was given."""
+    """One saved answer."""
 
     clip: str = Field(max_length=200)
-    """Which clip."""
+    """Pseudonym of the clip."""
     event: str = Field(max_length=64)
     """Identifier of its event."""
 
 
 class RetractionRequest(Config):
-    """What the page sends for an undo: of one answer, or of a whole confirmed grid."""
+    """Answers to retract: one answer, or those of a confirmed grid."""
 
     answers: tuple[SavedLabel, ...] = Field(min_length=1, max_length=GRID_SIZE)
-    """What to take back: all of it, or nothing."""
+    """The answers; all of them are retracted, or none."""
     at: str = Field(pattern=_TIME)
-    """When."""
+    """Time of the retraction."""
 
 
 class ClipsRequest(Config):
-    """Which clips the page asks for."""
+    """Request for the next clips."""
 
     count: int = Field(default=6, ge=1, le=50)
-    """How many."""
+    """Maximum number of clips."""
     without: tuple[str, ...] = ()
-    """Clips that the page has, or that were passed over."""
+    """Clips that the page has loaded or the rater skipped."""
     first: tuple[str, ...] = ()
-    """Clips to be asked before all others."""
+    """Clips that come before all others."""
 
 
 class GridRequest(Config):
-    """Which clips the grid asks for."""
+    """Request for the clips of a grid."""
 
     view: str
-    """Called so by the model."""
+    """View that the model suggests."""
 
 
 class ClipList(Config):
-    """Some clips."""
+    """List of clips."""
 
     clips: tuple[str, ...] = Field(max_length=GRID_SIZE)
-    """Their pseudonyms."""
+    """Pseudonyms of the clips."""

@@ -1,9 +1,9 @@
-"""What stands before every request: the host by which the page is called, where the request comes from, and its size.
+"""Checks every request before it reaches the page: its Host header, its origin and its size.
 
-- Host must be one of the page's own: a foreign name that was made to point here (DNS rebinding) is refused.
-- Everything under `/api/` carries a header that another site's page cannot send without our consent by CORS, which is
-  never given; a request that says it comes from another origin is refused beside that.
-- The page may load and call nothing but itself.
+- Host must be one of the page's own names. A foreign name that resolves to this address (DNS rebinding) is refused.
+- Every request under `/api/` must carry a header that a page of another site can send only with consent by CORS, which
+  this server never gives. A request whose headers name another origin is refused as well.
+- The Content-Security-Policy lets the page load and call only its own server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CSRF_HEADER = "x-heart2heart"
 MAX_BODY_BYTES = 2**17
-"""Bytes of a request."""
+"""Maximum size of a request, bytes."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -31,15 +31,15 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Sent with every answer."""
+"""Headers of every response."""
 
 
 class SecurityMiddleware:
-    """ASGI middleware that refuses what does not come from the page itself.
+    """ASGI middleware that refuses requests that do not come from the page itself.
 
     Args:
-        app: What is guarded.
-        hosts: Gives the values of the Host header that are answered.
+        app: The protected application.
+        hosts: Returns the accepted values of the Host header.
         scheme: `http` or `https`.
     """
 
@@ -47,7 +47,7 @@ class SecurityMiddleware:
         self._app, self._hosts, self._scheme = app, hosts, scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

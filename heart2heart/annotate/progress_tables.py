@@ -1,4 +1,4 @@
-"""The tables of the page: how far the work is, and how far the raters agree."""
+"""The tables of the page: progress of the labeling, and agreement of the raters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from heart2heart.labels.consensus import readings_by_target
 from heart2heart.labels.events import LabelEvent, active_events
 from heart2heart.schema.enums import EventKind, LabelAnswer
 
-_MAX_SHOWN_MINUTES = 90.0  # from here on a time is told in hours
-_MAX_READING_S = 300.0  # longer than this over one clip is a pause, and counts as so much
+_MAX_SHOWN_MINUTES = 90.0  # a longer time is shown in hours
+_MAX_READING_S = 300.0  # a longer reading includes a pause, and counts as this time
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class PageTable:
     """One table of the page.
 
     Attributes:
-        title: What it is about.
-        note: How its numbers are made, in one sentence.
+        title: Caption.
+        note: How the numbers are computed, in one sentence.
         columns: Headings.
-        rows: One text a column.
+        rows: One text per column.
     """
 
     title: str
@@ -37,11 +37,11 @@ class PageTable:
 
 
 def progress_tables(assignments: Assignments, *, disputes: bool = True) -> list[PageTable]:
-    """Return what is done and left: in all, by hospital, by rater and by view.
+    """Return the tables of finished and remaining work: in all, by hospital, by rater and by view.
 
     Args:
         assignments: The clips and their readings.
-        disputes: Whether to tell on how many clips readers disagree.
+        disputes: Whether to show the number of clips on which readers disagree.
     """
     return [
         _overall(assignments, disputes),
@@ -61,18 +61,18 @@ def _overall(assignments: Assignments, disputes: bool) -> PageTable:
     median_seconds = median(min(seconds, _MAX_READING_S) for seconds in reading_seconds) if reading_seconds else None
     minutes = 0.0 if median_seconds is None else readings_left * median_seconds / 60
     time = f"{minutes:.0f} min" if minutes < _MAX_SHOWN_MINUTES else f"{minutes / 60:.1f} h"
-    rows = [("Clips asked for", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
+    rows = [("Clips to label", str(len(order))), ("Done", str(counts["agreed"] + counts["adjudicated"])),
             *([("Disagreements to decide", str(counts["disagreement"]))] if disputes else []),
             ("Readings left", str(readings_left)),
             ("Median time of a reading", "not known yet" if median_seconds is None else f"{median_seconds:.1f} s"),
             ("Time left, one person", "not known yet" if median_seconds is None else time)]  # fmt: skip
-    note = "Time left is the readings left at the median time of a reading; decisions on disagreements come on top."
+    note = "Time left is the readings left times the median time of a reading, without decisions on disagreements."
     return PageTable("All clips", note, ("", "now"), tuple(rows))
 
 
 def _readings_left(assignments: Assignments, clips: Iterable[str]) -> int:
     unfinished = (clip for clip in clips if assignments.status(clip) in ("unread", "half"))
-    return sum(assignments.readings_wanted(clip) - len(assignments.state(clip).readings) for clip in unfinished)
+    return sum(assignments.required_readings(clip) - len(assignments.state(clip).readings) for clip in unfinished)
 
 
 def _by_site(assignments: Assignments, disputes: bool) -> PageTable:
@@ -88,7 +88,7 @@ def _by_site(assignments: Assignments, disputes: bool) -> PageTable:
         rows.append((site, str(len(clips)), str(done), share, readings_left, str(counts["disagreement"])))
     columns = ("hospital", "clips", "done", "share", "readings left", "disagreements")
     n_columns = len(columns) if disputes else -1
-    note = "A clip is done when its readers agree or an adjudicator decided."
+    note = "A clip is done when its readers agree or an adjudicator has decided."
     return PageTable("By hospital", note, columns[:n_columns], tuple(row[:n_columns] for row in rows))
 
 
@@ -114,8 +114,8 @@ def _by_rater(events: Sequence[LabelEvent]) -> PageTable:
         rows.append((rater, *map(str, counts), clips_per_hour))
     columns = ("rater", "clips read", "unsure", "unusable", "decided", "of own clips", "clips per hour")
     note = (
-        "Decided: disagreements; of own clips: those that the adjudicator had read as well. "
-        f"Clips per hour over the time that clips were on the screen, at most {_MAX_READING_S:.0f} s counted for one."
+        "Decided: decisions on disagreements; of own clips: those that the adjudicator had also read. "
+        f"Clips per hour of the time that clips were on the screen, with at most {_MAX_READING_S:.0f} s per clip."
     )
     return PageTable("By rater", note, columns, tuple(rows))
 
@@ -127,13 +127,13 @@ def _by_view(assignments: Assignments) -> PageTable:
         if assignments.status(clip) in ("agreed", "adjudicated"):
             value_counts[state.adjudication or next(iter(state.readings.values()))] += 1
     rows = [(value, str(count)) for value, count in sorted(value_counts.items())]
-    return PageTable("By view", "Clips that are done.", ("view", "clips"), tuple(rows))
+    return PageTable("By view", "Finished clips.", ("view", "clips"), tuple(rows))
 
 
 def pairwise_agreement(events: Sequence[LabelEvent]) -> PageTable:
-    """Return for each two raters how many clips both read and how many they called the same.
+    """Return the number of clips that each two raters both read, and the number with the same answer.
 
-    Unsure is no opinion and not counted; a ruling is not a reading.
+    The answer `unsure` is not counted, and decisions of adjudicators are not readings.
     """
     n_both: Counter[tuple[str, str]] = Counter()
     n_same: Counter[tuple[str, str]] = Counter()
@@ -152,7 +152,7 @@ def pairwise_agreement(events: Sequence[LabelEvent]) -> PageTable:
 def chance_corrected(events: Sequence[LabelEvent]) -> PageTable:
     """Return Krippendorff's alpha of all views and of each, and Cohen's kappa of each two raters.
 
-    Unsure is a missing reading, unusable a word like a view; intervals need the patients: `labels agree`.
+    The answer `unsure` counts as a missing reading, `unusable` as a value like a view. `labels agree` adds intervals.
     """
     agreements = [
         agreement
@@ -166,14 +166,14 @@ def chance_corrected(events: Sequence[LabelEvent]) -> PageTable:
         for agreement in agreements
         if agreement.units
     )  # fmt: skip
-    note = "Before adjudication; 0 is chance, 1 is full agreement. A view is held against all others."
+    note = "Before adjudication; 0 is chance, 1 is full agreement. A view is compared with all others together."
     return PageTable("Corrected for chance", note, ("measure", "view", "raters", "clips", "value"), rows)
 
 
 AGREEMENT_TABLES: tuple[Callable[[Sequence[LabelEvent]], PageTable], ...] = (pairwise_agreement, chance_corrected)
-"""What the page shows under Agreement, in order; each takes the events of the clips that are asked for."""
+"""Tables of the page Agreement, in order; each takes the events of the clips to label."""
 
 
 def agreement_tables(events: Sequence[LabelEvent]) -> list[PageTable]:
     """Return every table of `AGREEMENT_TABLES`."""
-    return [make(events) for make in AGREEMENT_TABLES]
+    return [make_table(events) for make_table in AGREEMENT_TABLES]

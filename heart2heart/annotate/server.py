@@ -40,7 +40,7 @@ _HTTP_STATUS: tuple[tuple[type[Heart2HeartError], int], ...] = (
     (NotAuthenticatedError, 401), (LabelConflictError, 409), (MissingInputError, 404), (ConfigError, 400),
     (StoreError, 410),
 )  # fmt: skip
-"""Status by kind of error; any other is 503, upon which the page keeps the answer and tries again."""
+"""HTTP status by kind of error. Any other error is 503, after which the page keeps the answer and tries again."""
 
 
 def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Callable[[], frozenset[str]]) -> Starlette:
@@ -61,7 +61,7 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
 
         return Route(f"/api/{path}", _with_error_responses(endpoint), methods=[method])
 
-    async def enter(request: Request) -> Response:
+    async def sign_in(request: Request) -> Response:
         body = await _json_body(request)
         rater, credential = await run_in_threadpool(authenticator.log_in, body)
         response = JSONResponse({"name": rater.name})
@@ -71,33 +71,33 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         )  # fmt: skip
         return response
 
-    async def me(request: Request) -> Response:
+    async def session(request: Request) -> Response:
         try:
             rater = await run_in_threadpool(authenticator.rater, request.cookies)
-        except NotAuthenticatedError as error:  # nothing went wrong: this is how the page learns whom to ask
-            return JSONResponse({"enter": str(error), "by": authenticator.credential})
+        except NotAuthenticatedError as error:  # not a failure: the page learns which credential to ask for
+            return JSONResponse({"sign_in": str(error), "credential": authenticator.credential})
         return JSONResponse(endpoints.session(rater, assignments))
 
-    async def leave(request: Request) -> Response:
+    async def sign_out(request: Request) -> Response:
         response = JSONResponse({})
         response.delete_cookie(authenticator.cookie)
         return response
 
     routes = [
         *(Route(path, _file(content, kind)) for path, content, kind in _files()),
-        Route("/api/enter", _with_error_responses(enter), methods=["POST"]),
-        Route("/api/leave", leave, methods=["POST"]),
-        Route("/api/me", me),
-        api("work", endpoints.next_clips, "POST"),
+        Route("/api/sign-in", _with_error_responses(sign_in), methods=["POST"]),
+        Route("/api/sign-out", sign_out, methods=["POST"]),
+        Route("/api/session", session),
+        api("next-clips", endpoints.next_clips, "POST"),
         api("clips/{clip}", endpoints.clip_details),
         api("clips/{clip}/frames", endpoints.clip_frames),
         api("clips/{clip}/sheet", endpoints.study_clips),
         api("clips/{clip}/thumbs", endpoints.study_thumbnails),
         api("answers", endpoints.save_label, "POST"),
-        api("taken-back", endpoints.retract_labels, "POST"),
+        api("retractions", endpoints.retract_labels, "POST"),
         api("grid", endpoints.grid_counts),
         api("grid", endpoints.grid_clips, "POST"),
-        api("strips", endpoints.grid_frames, "POST"),
+        api("grid-frames", endpoints.grid_frames, "POST"),
         api("review", endpoints.disagreements),
         api("review/{clip}", endpoints.disagreement_details),
         api("progress", endpoints.progress),
@@ -133,14 +133,14 @@ async def _json_body(request: Request) -> dict[str, Any]:
     except ValueError:
         raise ConfigError("the request is not JSON") from None
     if not isinstance(body, dict):
-        raise ConfigError("the request is no mapping")
+        raise ConfigError("the request is not a mapping")
     return body
 
 
 def _with_error_responses(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Turn an error into an answer; the paths of the server's files stay out of it."""
+    """Return an endpoint that answers errors with a status and a message, without paths of the server."""
 
     async def with_responses(request: Request) -> Response:
         try:
@@ -153,7 +153,7 @@ def _with_error_responses(
     return with_responses
 
 
-_SHUTDOWN_TIMEOUT_S = 3  # for requests under way, when the page is stopped
+_SHUTDOWN_TIMEOUT_S = 3  # for open requests, when the page is stopped
 
 
 class AnnotationServer:
@@ -163,13 +163,13 @@ class AnnotationServer:
         assignments: The assignment of clips to raters; its settings hold the address.
 
     Raises:
-        RemoteError: the address is taken, or not of this machine.
-        ConfigError: the certificate cannot be used; the label store has other clips read twice than is asked for.
+        RemoteError: the address is in use, or not of this machine.
+        ConfigError: the certificate cannot be used, or the label store has another double-reading plan.
     """
 
     def __init__(self, assignments: Assignments) -> None:
         settings = assignments.settings
-        self._book = assignments.label_store
+        self._label_store = assignments.label_store
         self._socket = _listen(settings.bind, settings.port)
         self.port: int = self._socket.getsockname()[1]
         with ExitStack() as stack:
@@ -201,17 +201,17 @@ class AnnotationServer:
         """Answer requests until SIGTERM, Ctrl-C or `stop`.
 
         Args:
-            ready: Told the address of the page.
+            ready: Receives the address of the page.
         """
         ready(self.address)
         try:
-            with self._book.keep_open():
+            with self._label_store.keep_open():
                 self._server.run(sockets=[self._socket])
         finally:
             self._socket.close()
 
     def stop(self) -> None:
-        """Let `run` return soon; may be called from another thread."""
+        """Make `run` return soon; may be called from another thread."""
         self._server.should_exit = True
 
 

@@ -1,4 +1,4 @@
-"""How the page is served and what it asks for."""
+"""Settings of the annotation page."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from heart2heart.schema.enums import POOL_MODES, ClipMode
 
 
 class AnnotationSettings(Config):
-    """Where the page listens, who may use it, and what it asks."""
+    """Address of the page, its raters, and the clips that it shows."""
 
     bind: str = "127.0.0.1"
     """Address to listen at. Beyond loopback, `raters` must be given, and `certificate` or `allow_http`."""
     port: int = Field(default=8080, ge=0, le=65535)
-    """TCP port; 0 takes a free one."""
+    """TCP port; 0 chooses a free one."""
     names: tuple[str, ...] = ()
-    """Host names by which browsers may call the page, beside its address; a request under another name is refused."""
+    """Host names by which browsers may open the page, beside its address; requests to other names are refused."""
     raters: Path | None = None
-    """File of raters and their tokens; without one, on loopback only, a rater just gives a name."""
+    """File of raters and their tokens; without one, on loopback only, raters sign in by name."""
     certificate: Path | None = None
     """TLS certificate (PEM)."""
     private_key: Path | None = None
     """Private key of the certificate (PEM)."""
     allow_http: bool = False
-    """Permit tokens and frames to go unencrypted over a network."""
+    """Whether tokens and frames may go unencrypted over a network."""
     double: float | None = Field(default=None, ge=0, le=1)
-    """Share of the clips that two raters read, each blind to the other and to the model. None: as the label store says,
-    0.2 for a new one."""
+    """Share of the clips that two raters read, each blind to the other and to the model. None: the share in the label
+    store, or 0.2 for a new one."""
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """Chooses which clips are read twice. None: as the label store says; drawn by chance for a new one."""
+    """Seed of the choice of the clips that are read twice. None: the seed in the label store, or a random one."""
     replan: bool = False
-    """Change what the label store says of `double` and `seed`."""
+    """Whether `double` and `seed` may replace those of the label store."""
     suggest: bool = False
-    """Show the model's suggestion of clips that are read once, but for a like share as are read twice."""
+    """Whether to show the model's suggestion. Clips read twice, and an equal share of the others, show none."""
     modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)
-    """Modes whose clips are asked for."""
+    """Modes of the clips to label."""
 
     @field_validator("bind")
     @classmethod
@@ -49,7 +49,7 @@ class AnnotationSettings(Config):
     @model_validator(mode="after")
     def _safe(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("a certificate and its private key are given together")
+            raise ValueError("give a certificate and its private key together")
         if self.is_local:
             return self
         if self.raters is None:
@@ -57,7 +57,7 @@ class AnnotationSettings(Config):
         if self.certificate is None and not self.allow_http:
             raise ValueError("tokens would go over the network unencrypted: give --certificate, or --allow-http")
         if ipaddress.ip_address(self.bind).is_unspecified and not self.names:
-            raise ValueError("say by which host name the page is called: give --name")
+            raise ValueError("the host name of the page is not known: give --name")
         return self
 
     @property
@@ -71,7 +71,7 @@ class AnnotationSettings(Config):
         return "http" if self.certificate is None else "https"
 
     def hosts(self, port: int) -> frozenset[str]:
-        """Return the values of the Host header that are answered, once the port is known."""
+        """Return the accepted values of the Host header, for the port that the page listens at."""
         names = {f"[{self.bind}]" if ":" in self.bind else self.bind, *(name.lower() for name in self.names)}
         if self.is_local:
             names |= {"localhost", "127.0.0.1", "[::1]"}

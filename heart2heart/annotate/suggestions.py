@@ -1,4 +1,4 @@
-"""What the page takes from files beside the stores: a model's suggestions, and the order in which clips are asked."""
+"""Reads the suggestions of a model from predictions, and the order of labeling from a queue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from heart2heart.schema.predictions import Predictions
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What a model calls a clip.
+    """Suggestion of a model for a clip.
 
     Attributes:
-        view: The likeliest view of the clip, by the mean of its frames' log-probabilities.
-        probability: That probability.
-        run: The run that predicted.
+        view: Most likely view of the clip, by the mean of its frames' log-probabilities.
+        probability: Probability of that view.
+        run: Name of the run.
     """
 
     view: str
@@ -38,20 +38,20 @@ def read_suggestions(path: Path, run: str | None = None) -> dict[str, Suggestion
 
     Args:
         path: `predictions.parquet` of an evaluation.
-        run: Which run; may be left out when there is only one.
+        run: Name of the run; needed only if the file has several.
 
     Raises:
-        UnknownNameError: no such run.
-        ConfigError: several runs, and none named.
+        UnknownNameError: the file has no such run.
+        ConfigError: the file has several runs, and `run` is None.
     """
     predictions = Predictions.read(path)
-    runs = [about.run for about in predictions.provenance.runs]
+    runs = [info.run for info in predictions.provenance.runs]
     if run is None and len(runs) != 1:
         raise ConfigError("these predictions are of several runs", where=path, remedy=f"--run: {', '.join(runs)}")
     chosen = runs[0] if run is None else run
     if chosen not in runs:
         raise UnknownNameError.among("run", chosen, runs)
-    # Altered copies of a frame repeat its clip under another role; they are no evidence about it.
+    # Altered copies of a frame have another role; they say nothing about its view.
     table = predictions.table
     selected = pc.and_(
         pc.equal(table["run"], chosen),
@@ -72,21 +72,21 @@ def read_queue(path: Path) -> Mapping[str, str]:
 
     Raises:
         MissingInputError: no such file, or an empty one.
-        LabelError: it is neither, or lacks the columns.
+        LabelError: the file has another format, or lacks a column.
     """
     table = _read_queue_table(path)
     rows = zip(table["clip"].cast(pa.string()).to_pylist(), table["why"].cast(pa.string()).to_pylist(), strict=True)
-    reasons = {clip: why or "" for clip, why in rows if clip}
+    reasons = {clip: reason or "" for clip, reason in rows if clip}
     if not reasons:
         raise MissingInputError("this queue names no clip", where=path)
     return reasons
 
 
-def read_readings_wanted(path: Path) -> Mapping[str, int]:
-    """Return how many raters are to read each clip, where the queue has the column `readings`; see `read_queue`.
+def read_required_readings(path: Path) -> Mapping[str, int]:
+    """Return the number of raters who are to read each clip, by the column `readings` of a queue; see `read_queue`.
 
     Raises:
-        LabelError: `readings` holds something else than numbers from 1 on.
+        LabelError: a value of `readings` is not a number from 1.
     """
     table = _read_queue_table(path)
     if "readings" not in table.column_names:
@@ -101,9 +101,9 @@ def _read_queue_table(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
     except FileNotFoundError as error:
-        raise MissingInputError("no queue here", where=path) from error
+        raise MissingInputError("no queue file here", where=path) from error
     except (OSError, pa.ArrowInvalid) as error:
-        raise LabelError("this queue is not readable as Parquet or CSV", where=path) from error
+        raise LabelError("this queue cannot be read as Parquet or CSV", where=path) from error
     if not {"clip", "why"} <= set(table.column_names):
         raise LabelError("this queue lacks a column", where=path, remedy="Needed: clip and why")
     return table

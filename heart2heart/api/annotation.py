@@ -70,7 +70,7 @@ def annotate(
         from heart2heart.annotate.server import AnnotationServer
     from heart2heart.annotate.assignments import Assignments
     from heart2heart.annotate.catalog import ClipCatalog
-    from heart2heart.annotate.suggestions import read_queue, read_readings_wanted, read_suggestions
+    from heart2heart.annotate.suggestions import read_queue, read_required_readings, read_suggestions
 
     catalog = ClipCatalog(path_list(stores), parsed.modes)
     queue_file = None if queue is None else Path(queue)
@@ -85,7 +85,7 @@ def annotate(
         parsed,
         suggestions=None if predictions is None else read_suggestions(Path(predictions), run),
         queue=order,
-        readings=None if queue_file is None else read_readings_wanted(queue_file),
+        readings=None if queue_file is None else read_required_readings(queue_file),
     )
 
     def report_ready(address: str) -> None:

@@ -60,7 +60,7 @@ def import_labels(
     names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
     return import_labels(
         Path(path),
-        _open_book(labels),
+        _open_label_store(labels),
         open_stores(store),
         form=form,
         vocabulary=vocabulary,
@@ -103,16 +103,18 @@ def export_labels(
     """
     from heart2heart.labels.exporting import export_events, export_labels, export_reports
 
-    book, target = _open_book(labels), Path(out)
+    label_store, target = _open_label_store(labels), Path(out)
     if form == "sr":
         if rule is None or dicom is None or key is None or not store:
             remedy = "Give --rule, --store, --dicom and --key"
             raise ConfigError("structured reports carry agreed labels to the hospital's own files", remedy=remedy)
         stores = open_stores(store)
-        return export_reports(book, target, rule, stores=stores, originals=Path(dicom), key=Path(key))
+        return export_reports(label_store, target, rule, stores=stores, originals=Path(dicom), key=Path(key))
     if dicom is not None or key is not None or store:
         raise ConfigError("exports carry pseudonyms only", remedy="Give --store, --dicom and --key with --format sr")
-    return export_events(book, target, form=form) if rule is None else export_labels(book, target, rule, form=form)
+    if rule is None:
+        return export_events(label_store, target, form=form)
+    return export_labels(label_store, target, rule, form=form)
 
 
 def count_labels(
@@ -135,7 +137,7 @@ def count_labels(
     """
     from heart2heart.labels.consensus import count_labels
 
-    return count_labels(_open_book(labels).events(), open_stores(store), rule)
+    return count_labels(_open_label_store(labels).events(), open_stores(store), rule)
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def measure_agreement(
     from heart2heart.labels.agreement_coefficients import ReadingMatrix
     from heart2heart.labels.table_files import write_rows
 
-    readings = ReadingMatrix.from_events(_open_book(labels).events(), unsure=unsure, unusable=unusable)
+    readings = ReadingMatrix.from_events(_open_label_store(labels).events(), unsure=unsure, unusable=unusable)
     measures = measure_agreement(readings, unit_locations(open_stores(store)), replicates=replicates, seed=seed)
     if out is not None:
         cells = (
@@ -245,12 +247,12 @@ def label_errors(
     from heart2heart.labels.label_errors import find_label_errors, write_review_queue
     from heart2heart.schema.predictions import Predictions
 
-    events = _open_book(labels).events()
+    events = _open_label_store(labels).events()
     issues = find_label_errors([Predictions.read(Path(path)) for path in predictions], events, rule, judge)
     return issues, write_review_queue(issues.issues[:most], Path(out))
 
 
-def _open_book(labels: str | Path | LabelStore) -> LabelStore:
+def _open_label_store(labels: str | Path | LabelStore) -> LabelStore:
     from heart2heart.labels.label_store import LabelStore
 
     return labels if isinstance(labels, LabelStore) else LabelStore(labels)

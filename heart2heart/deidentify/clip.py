@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.deidentify.allow_list import technical_dataset
-from heart2heart.deidentify.anatomy import is_not_cardiac
 from heart2heart.deidentify.burned_in_text import find_text
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
-from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, protocol_number
+from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, is_not_cardiac, protocol_number
 from heart2heart.dicom.extract_frames import extract_frames
 from heart2heart.dicom.frame_reader import open_frames
 from heart2heart.dicom.header_values import number, text

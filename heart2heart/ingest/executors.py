@@ -15,8 +15,7 @@ from pathlib import Path
 
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.ingest.settings import Limits
-from heart2heart.ingest.worker import FileOutcome
-from heart2heart.ingest.worker_process import WorkerProcess
+from heart2heart.ingest.worker import FileOutcome, WorkerProcess
 from heart2heart.schema.status import StatusCode
 
 FileTask = Callable[[Path], FileOutcome]

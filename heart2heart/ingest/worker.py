@@ -1,16 +1,28 @@
-"""The task of ingesting one file, in this process or in a worker."""
+"""The task of ingesting one file, and the worker process that runs it."""
 
 from __future__ import annotations
 
+import math
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
 
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.header_values import DECODE_ERRORS
-from heart2heart.errors import DicomError, NoSpaceError
+from heart2heart.errors import DicomError, Heart2HeartError, NoSpaceError
 from heart2heart.ingest.archives import unpacked
-from heart2heart.ingest.settings import IngestSettings
+from heart2heart.ingest.settings import IngestSettings, Limits
 from heart2heart.schema.status import StatusCode
 
 
@@ -83,3 +95,151 @@ def _file_state(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns
+
+
+_START_S = 120.0  # to start a process and import what it needs, on a machine under load
+_GRACE_S = 5.0  # for a killed process to go; one that hangs in the kernel is left behind
+_STDERR = 2
+_STDERR_TAIL_BYTES = 2**16  # bytes of what a dead process complained of last
+_OUT_OF_MEMORY_MESSAGES = (
+    b"std::bad_alloc",
+    b"memory allocation of",
+    b"MemoryError",
+    b"out of memory",
+    b"Out of memory",
+)
+"""What the runtimes of C++, Rust and Python, and the codecs, write before they abort for lack of memory."""
+
+
+class WorkerProcess:
+    """A process that works on one file at a time.
+
+    Args:
+        work: What to call with each path.
+        limits: What one file may cost.
+
+    Attributes:
+        pipe: Becomes readable when the process has something to say, or is gone.
+        files: Numbers of the files it was given, the one in work first.
+        ready: Whether the process has started.
+        deadline: When the file in work, or the start, is overdue, by `time.monotonic`.
+    """
+
+    def __init__(self, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
+        self.files: deque[int] = deque()
+        self.ready = False
+        self.deadline = time.monotonic() + _START_S
+        self._seconds = limits.seconds
+        # Spawned, not forked: the parent holds an open ledger and threads of its libraries.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, child_pipe = context.Pipe()
+        self._stderr = _StderrFile()
+        self._process = context.Process(target=_serve, args=(child_pipe, self._stderr, work, limits), daemon=True)
+        self._process.start()
+        child_pipe.close()
+
+    def submit(self, number: int, path: Path) -> None:
+        """Hand over a file; the process takes it up when those before are done. A dead one is noticed on `receive`."""
+        self.files.append(number)
+        with suppress(OSError):
+            self.pipe.send(path)
+        if len(self.files) == 1:
+            self._start_clock()
+
+    def receive(self) -> tuple[int, FileOutcome] | None:
+        """Return a file's number and outcome, or None when the process says that it has started.
+
+        Raises:
+            EOFError: the process is gone; `OSError` if it went in the middle of a message.
+            Heart2HeartError: what `work` raised, such as a full disk.
+        """
+        message = self.pipe.recv()
+        number = self.files.popleft() if self.ready else None
+        self.ready = True
+        self._start_clock()
+        if isinstance(message, Heart2HeartError):
+            raise message
+        return None if number is None else (number, message)
+
+    def _start_clock(self) -> None:
+        if self.ready:
+            self.deadline = time.monotonic() + self._seconds if self.files else math.inf
+
+    def kill(self) -> None:
+        """End the process now."""
+        self._process.kill()
+        self._process.join(_GRACE_S)
+        self.pipe.close()
+        self._stderr.close()
+
+    def exit_reason(self) -> StatusCode:
+        """Return the code of the file that a process was working on when it died by itself."""
+        self._process.join(_GRACE_S)
+        output = self._stderr.read()
+        return (
+            StatusCode.FAILED_MEMORY
+            if any(words in output for words in _OUT_OF_MEMORY_MESSAGES)
+            else StatusCode.FAILED_CRASHED
+        )
+
+
+class _StderrFile:
+    """A nameless file that receives the standard error of a process; the parent reads it after the process dies.
+
+    It also keeps the messages of codecs off the terminal. Each spawned process gets its own handle.
+    """
+
+    def __init__(self) -> None:
+        self._handle, name = mkstemp()
+        Path(name).unlink()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _InheritedStderr, (reduction.DupFd(self._handle),)
+
+    def read(self) -> bytes:
+        """Return the last bytes that were written."""
+        size = os.fstat(self._handle).st_size
+        return os.pread(self._handle, _STDERR_TAIL_BYTES, max(0, size - _STDERR_TAIL_BYTES))
+
+    def close(self) -> None:
+        """Close the file; further calls do nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+class _InheritedStderr:
+    """The end of `_StderrFile` in the worker process."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def redirect(self) -> None:
+        """Redirect standard error of this process to the file."""
+        os.dup2(self._handle.detach(), _STDERR)
+
+    def truncate(self) -> None:
+        """Drop the messages about the previous file."""
+        os.lseek(_STDERR, 0, os.SEEK_SET)
+        os.ftruncate(_STDERR, 0)
+
+
+def _serve(pipe: Connection, stderr: _InheritedStderr, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
+    """Process the paths from the pipe until the parent ends; the parent handles interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stderr.redirect()
+    limits.limit_memory()
+    try:
+        pipe.send(None)
+        while True:
+            path = pipe.recv()
+            stderr.truncate()
+            try:
+                reply: FileOutcome | Heart2HeartError = work(path)
+            except MemoryError:
+                reply = FileOutcome(StatusCode.FAILED_MEMORY)
+            except Heart2HeartError as error:
+                reply = error
+            pipe.send(reply)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return

@@ -14,7 +14,7 @@ from heart2heart.schema.enums import EventKind, LabelAnswer
 _HASH_RANGE = 2**32
 
 
-def readings_wanted(clip: str, share: float, seed: int = 0) -> int:
+def required_readings(clip: str, share: float, seed: int = 0) -> int:
     """Return the number of raters who read a clip: 2 for the clips that are read twice, else 1.
 
     The result depends on clip, share and seed alone, so it survives a restart. Clips chosen at one share are also
@@ -48,28 +48,28 @@ class ClipReadings:
         """Summarise the events of one clip, given in their order."""
         events = list(events)
         readings: dict[str, str] = {}
-        ruling = None
+        adjudication = None
         for event in active_events(event for event in events if not event.frame):
             if event.kind == EventKind.ADJUDICATION:
-                ruling = event.value
+                adjudication = event.value
             else:
                 readings[event.rater] = event.value
-        return cls(len(events), readings, ruling)
+        return cls(len(events), readings, adjudication)
 
-    def status(self, wanted: int) -> str:
+    def status(self, required: int) -> str:
         """Return `unread`, `half` (readings are missing), `disagreement`, `agreed` or `adjudicated`.
 
         A clip is in disagreement when its readings differ, or when its readers are unsure.
 
         Args:
-            wanted: Number of raters who are to read the clip.
+            required: Number of raters who are to read the clip.
         """
         if self.adjudication is not None:
             return "adjudicated"
         values = set(self.readings.values())
         if len(values) > 1:
             return "disagreement"
-        if len(self.readings) < wanted:
+        if len(self.readings) < required:
             return "half" if self.readings else "unread"
         return "disagreement" if LabelAnswer.UNSURE in values else "agreed"
 
@@ -91,9 +91,9 @@ class DoubleReadingPlan:
     share: float
     seed: int
 
-    def wanted(self, clip: str) -> int:
+    def required_readings(self, clip: str) -> int:
         """Return the number of raters who read a clip: 2 for a clip that is read twice, else 1."""
-        return readings_wanted(clip, self.share, self.seed)
+        return required_readings(clip, self.share, self.seed)
 
 
 def resolve_plan(

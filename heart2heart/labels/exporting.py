@@ -240,7 +240,7 @@ def export_reports(
         ExistsError: `out` exists.
         LabelError: no file is a labeled clip of the stores, because of another key or another folder.
     """
-    from heart2heart.labels.structured_report import make_structured_report
+    from heart2heart.labels.dicom_views import make_structured_report
 
     if out.exists():
         raise ExistsError("the folder for the reports exists", where=out, remedy="Name a new folder")
@@ -248,19 +248,19 @@ def export_reports(
     agreed = consensus_labels(events, rule)
     clips = ClipIndex(stores, key)
     known_clips = set(clips.table["clip"].to_pylist())
-    wanted = {clip: view for clip, view in agreed.items() if clip in known_clips and view in VIEWS}
-    studies, views = _original_headers(originals, clips, wanted)
+    clip_views = {clip: view for clip, view in agreed.items() if clip in known_clips and view in VIEWS}
+    studies, views = _original_headers(originals, clips, clip_views)
     left_out = Counter(
-        _exclusion_reason(target, value, known_clips) for target, value in agreed.items() if target not in wanted
+        _exclusion_reason(target, value, known_clips) for target, value in agreed.items() if target not in clip_views
     )
-    if len(views) < len(wanted):
-        left_out["no original file"] = len(wanted) - len(views)
+    if len(views) < len(clip_views):
+        left_out["no original file"] = len(clip_views) - len(views)
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     temporary.mkdir(mode=0o700, parents=True)
     try:
-        for number, headers in enumerate(studies, start=1):
+        for study_number, headers in enumerate(studies, start=1):
             make_structured_report(headers, views, rule).save_as(
-                temporary / f"{number:06d}.dcm", enforce_file_format=True
+                temporary / f"{study_number:06d}.dcm", enforce_file_format=True
             )
         temporary.replace(out)
     finally:

@@ -119,14 +119,14 @@ def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLab
 def _parse_event_table(events: Sequence[LabelEvent], clips: ClipIndex, first: int, form: str) -> ParsedLabels:
     parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(events), is_event_export=True)
     find = clips.finder("clip", Path())
-    for number, event in enumerate(events, start=first):
+    for row_number, event in enumerate(events, start=first):
         is_unknown = find({"clip": event.clip}) is None or (
             event.frame and clips.frame(event.clip, event.frame) is None
         )
         if is_unknown:
-            parsed.unknown_clip_rows.append(number)
+            parsed.unknown_clip_rows.append(row_number)
         else:
-            parsed.events.append((number, event))
+            parsed.events.append((row_number, event))
     return parsed
 
 

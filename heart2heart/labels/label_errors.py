@@ -71,10 +71,10 @@ def calibrated_joint(labels: Integers, confident: Integers, classes: int) -> Flo
     kept = confident >= 0
     counts = np.zeros((classes, classes))
     np.add.at(counts, (labels[kept], confident[kept]), 1)
-    given = np.bincount(labels, minlength=classes).astype(np.float64)
+    label_counts = np.bincount(labels, minlength=classes).astype(np.float64)
     unassigned = counts.sum(1) == 0
     counts[unassigned, unassigned] = 1
-    scaled: Floats = counts / counts.sum(1, keepdims=True) * given[:, None]
+    scaled: Floats = counts / counts.sum(1, keepdims=True) * label_counts[:, None]
     return scaled
 
 

@@ -52,7 +52,7 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         remedy = "Export as JSON, not JSON-MIN, CSV or another form"
         raise LabelError("this is not a JSON export of Label Studio", where=path, remedy=remedy)
     parsed = ParsedLabels("task", rows=len(tasks))
-    for number, task in enumerate(tasks, start=1):
+    for task_number, task in enumerate(tasks, start=1):
         data: dict[str, Any] = task["data"]
         clip = _clip(data, clips, path)
         frame_text = str(data.get("frame") or "")
@@ -61,16 +61,16 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         if not annotations:
             parsed.without_view += 1
         elif clip is None or frame is None:
-            parsed.unknown_clip_rows.append(number)
+            parsed.unknown_clip_rows.append(task_number)
         else:
             for choice, annotation in annotations:
                 event = _event(clip, frame, choice, annotation, data, vocabulary)
                 if isinstance(event, str):
-                    parsed.unknown_labels.setdefault(event, number)
+                    parsed.unknown_labels.setdefault(event, task_number)
                 elif event is None:
                     parsed.without_view += 1
                 else:
-                    parsed.events.append((number, event))
+                    parsed.events.append((task_number, event))
     return parsed
 
 
@@ -144,7 +144,7 @@ def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:
         out: JSON file to write.
     """
     tasks: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    raters = {name: number for number, name in enumerate(sorted({event.rater for event in events}), start=1)}
+    raters = {name: index for index, name in enumerate(sorted({event.rater for event in events}), start=1)}
     count = 0
     for event in active_events(events):
         count += 1
@@ -161,9 +161,9 @@ def write_tasks(events: Sequence[LabelEvent], out: Path) -> int:
             annotation["lead_time"] = event.seconds
         tasks.setdefault((event.clip, event.frame, event.taxonomy), []).append(annotation)
     content = [
-        {"id": number, "annotations": annotations,
+        {"id": index, "annotations": annotations,
          "data": {"clip": clip, "taxonomy": taxonomy, "video": f"{clip}.mp4"} | ({"frame": frame} if frame else {})}
-        for number, ((clip, frame, taxonomy), annotations) in enumerate(tasks.items(), start=1)
+        for index, ((clip, frame, taxonomy), annotations) in enumerate(tasks.items(), start=1)
     ]  # fmt: skip
     write_text(out, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return count

@@ -151,23 +151,23 @@ def read_hospital_table(
         raise LabelError("this label file lacks a column", where=path, remedy=remedy)
     find = clips.finder(clip_column, path)
     parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(rows))
-    for number, row in enumerate(rows, start=first):
+    for row_number, row in enumerate(rows, start=first):
         label = row["view"].strip()
         answer = parse_answer(label)
         try:
             view = "" if answer != LabelAnswer.VIEW else translate_label(label, vocabulary)
         except UnknownNameError:
-            parsed.unknown_labels.setdefault(label, number)
+            parsed.unknown_labels.setdefault(label, row_number)
             continue
         clip, frame_text = find(row), row.get("frame", "").strip()
         frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
         if clip is None or frame is None:
-            parsed.unknown_clip_rows.append(number)
+            parsed.unknown_clip_rows.append(row_number)
         elif view is None:
             parsed.without_view += 1
         else:
             rater, at = row.get("rater", "").strip() or "unnamed", row.get("labeled_at", "").strip()
             parsed.events.append(
-                (number, LabelEvent(clip, frame, view, rater, at, f"{form}:{vocabulary}", answer=answer))
+                (row_number, LabelEvent(clip, frame, view, rater, at, f"{form}:{vocabulary}", answer=answer))
             )
     return parsed

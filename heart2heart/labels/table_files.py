@@ -128,13 +128,13 @@ def parse_events(path: Path, rows: Sequence[Row], columns: Sequence[str], first:
         missing = ", ".join(sorted(set(EVENT_COLUMNS) - set(columns)))
         raise LabelError("this is not an export of label events", where=path, remedy=f"Missing columns: {missing}")
     events, bad_rows = [], []
-    for number, row in enumerate(rows, start=first):
+    for row_number, row in enumerate(rows, start=first):
         try:
             event = _event(row)
             if event.taxonomy == TAXONOMY_VERSION:
                 event.check()
         except (ValueError, Heart2HeartError):
-            bad_rows.append(number)
+            bad_rows.append(row_number)
         else:
             events.append(event)
     if bad_rows:

@@ -1,7 +1,7 @@
 """The probabilities of a clip from those of its frames: one rule for prediction, evaluation, the page and the queue.
 
 The log-probabilities of the frames are averaged and renormalised. So a clip takes the softmax of the mean of its
-frames' logits, and one frame that is sure weighs more than several that hesitate.
+frames' logits, and one frame with a confident prediction weighs more than several with uncertain ones.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> Floats:
     """
     shifted = np.asarray(logits, np.float64)
     shifted = shifted - shifted.max(-1, keepdims=True, initial=-np.inf)
-    found: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return found
+    log_probabilities: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return log_probabilities
 
 
 def clip_log_probabilities(
@@ -42,7 +42,7 @@ def clip_log_probabilities(
         float64 `(clips, classes)`; each row's exponentials add up to 1.
 
     Example:
-        Two frames lean to the first view, one is sure of the second.
+        Two frames favour the first view slightly, one favours the second strongly.
 
         >>> frames = np.log([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99]])
         >>> np.exp(clip_log_probabilities(frames, np.array([0, 0, 0]), 1)).round(2).tolist()

@@ -1,17 +1,19 @@
-"""The tables of the label store, and how a book of an older version becomes one of today's.
+"""The tables of the label store, their migration from older versions, and the columns of a labeling queue.
 
-Version 1 knew labels of views only. Version 2 adds what is said beside a view (kind, answer, confidence, pixels, time
-taken, what the model had suggested) and numbers the events of each clip. Version 3 keeps the plans of double reading.
+Version 1 had labels of views only. Version 2 adds the other fields of a reading (kind, answer, confidence, pixel hash,
+seconds, suggestion) and numbers the events of each clip. Version 3 adds the plans of double reading.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
+import pyarrow as pa
+
 SCHEMA_VERSION = 3
 
 V1_COLUMNS = ("clip", "frame", "view", "rater", "at", "source", "taxonomy")
-"""What a book of version 1 holds of an event; the rest of `LabelEvent` has its defaults."""
+"""Columns of an event in version 1; the other fields of `LabelEvent` take their defaults."""
 
 _CREATE_EVENTS = """
 CREATE TABLE {name} (
@@ -48,21 +50,21 @@ CREATE TABLE plans (
 
 
 def _forbid_changes(connection: sqlite3.Connection, table: str, what: str) -> None:
-    """Let nobody change or delete what stands in a table."""
+    """Add triggers that refuse to change or delete the rows of a table."""
     for name, action in (("keep", "UPDATE"), ("stay", "DELETE")):
         refusal = f"SELECT RAISE(ABORT, '{what} are kept')"
         connection.execute(f"CREATE TRIGGER {table}_{name} BEFORE {action} ON {table} BEGIN {refusal}; END")
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """Return the version of a book; 0 is an empty file."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    assert isinstance(found, int)
-    return found
+    """Return the schema version of a label store; 0 is an empty file."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    assert isinstance(version, int)
+    return version
 
 
 def migrate_schema(connection: sqlite3.Connection) -> None:
-    """Bring an empty file or an older book to `VERSION`, within the caller's transaction."""
+    """Migrate an empty file or an older label store to `SCHEMA_VERSION`, within the caller's transaction."""
     version = schema_version(connection)
     if version == 0:
         connection.execute(_CREATE_EVENTS.format(name="events"))
@@ -76,7 +78,7 @@ def migrate_schema(connection: sqlite3.Connection) -> None:
 
 
 def _migrate_from_v1(connection: sqlite3.Connection) -> None:
-    """Copy every event of version 1 with its number, identifier and time of record; the triggers go with the table."""
+    """Copy every event of version 1 with its number, identifier and time of record; its triggers drop with it."""
     kept = ", ".join(("number", "identifier", *V1_COLUMNS, "recorded"))
     connection.execute(_CREATE_EVENTS.format(name="renewed"))
     connection.execute(
@@ -85,3 +87,23 @@ def _migrate_from_v1(connection: sqlite3.Connection) -> None:
     )
     connection.execute("DROP TABLE events")
     connection.execute("ALTER TABLE renewed RENAME TO events")
+
+
+QUEUE_METADATA_KEY = b"heart2heart.queue"
+"""Metadata key of a Parquet queue under which its settings and its run are kept, as JSON."""
+
+
+QUEUE_SCHEMA = pa.schema(
+    [
+        pa.field("clip", pa.string(), nullable=False),
+        pa.field("why", pa.string(), nullable=False),  # the reason, shown to raters; it names no view
+        pa.field("rank", pa.int32(), nullable=False),  # from 1
+        pa.field("score", pa.float64(), nullable=False),  # by the measure of the strategy
+        pa.field("cost", pa.float64(), nullable=False),
+        pa.field("site", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("view", pa.string()),  # most likely view by the run; null without a run
+        pa.field("probability", pa.float32()),
+    ]
+)
+"""One row a clip, in the order of labeling; the page reads `clip` and `why`."""

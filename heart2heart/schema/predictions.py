@@ -214,13 +214,15 @@ class Predictions:
             raise EvaluationError("these predictions have another schema version", where=path, remedy=remedy)
         try:
             provenance = Provenance.parse(_upgrade(content) if version == 1 else content, where=path)
-            found = cls(_complete(table.replace_schema_metadata(None)), provenance)
+            predictions = cls(_complete(table.replace_schema_metadata(None)), provenance)
         except (pa.ArrowInvalid, ValueError, TypeError, KeyError, AttributeError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
-        widths = pc.unique(pc.list_value_length(found.table["logits"])).to_pylist()
-        if widths not in ([], [len(found.provenance.classes)]):
-            raise EvaluationError(f"logits of width {widths} for {len(found.provenance.classes)} classes", where=path)
-        return found
+        widths = pc.unique(pc.list_value_length(predictions.table["logits"])).to_pylist()
+        if widths not in ([], [len(predictions.provenance.classes)]):
+            raise EvaluationError(
+                f"logits of width {widths} for {len(predictions.provenance.classes)} classes", where=path
+            )
+        return predictions
 
     @classmethod
     def concat(cls, parts: Sequence[Predictions]) -> Predictions:

@@ -22,13 +22,13 @@ StringArray = npt.NDArray[np.object_]
 def fold_patients(
     patients: StringArray, strata: npt.NDArray[np.intp], folds: int, rng: np.random.Generator
 ) -> list[list[str]]:
-    """Deal patients into folds of similar strata (scikit-learn's `StratifiedGroupKFold`).
+    """Divide patients into folds of similar strata (scikit-learn's `StratifiedGroupKFold`).
 
     Args:
         patients: Patient of each labeled frame `(n,)`.
-        strata: Its stratum `(n,)`.
+        strata: Stratum of each frame `(n,)`.
         folds: Number of folds, at most the number of patients.
-        rng: Decides ties.
+        rng: Shuffles the patients.
 
     Returns:
         The patients of each fold, sorted; every patient in exactly one.
@@ -47,7 +47,7 @@ def fold_patients(
 def sample_patients(
     patients: StringArray, strata: npt.NDArray[np.intp], fraction: float, rng: np.random.Generator
 ) -> list[str]:
-    """Return about `fraction` of the patients, stratified; at least one, never all; none of a single patient."""
+    """Return about `fraction` of the patients, stratified: at least one, never all; of a single patient, none."""
     names = np.unique(patients)
     if len(names) < 2:
         return []
@@ -64,18 +64,19 @@ def budget_patients(
 ) -> list[str]:
     """Choose `budget` patients whose strata together are closest to those of all.
 
-    Patients are taken one by one, each time the one that brings the shares of the strata closest to those of all
-    candidates (squared distance); ties go by a shuffle. So a smaller budget of the same shuffle is part of a larger.
+    Patients are chosen one by one: each time the patient who brings the shares of the strata closest to those of all
+    candidates (squared distance). A shuffle decides ties. So a smaller budget is part of a larger one with the same
+    shuffle.
 
     Args:
         patients: Patient of each labeled frame `(n,)`.
-        strata: Its stratum `(n,)`.
+        strata: Stratum of each frame `(n,)`.
         among: The candidates.
-        budget: How many; all of them if there are no more.
+        budget: Number of patients; of fewer candidates, all.
         rng: Shuffles the candidates.
 
     Returns:
-        The chosen, in the order they were taken.
+        The chosen patients, in the order of choice.
     """
     names = rng.permutation(np.array(sorted(among), object))
     order = {name: patient_index for patient_index, name in enumerate(names.tolist())}
@@ -88,8 +89,8 @@ def budget_patients(
     total = np.zeros_like(aim)
     free = np.ones(len(names), bool)
     chosen: list[str] = []
-    for number in range(1, min(budget, len(names)) + 1):
-        distance = np.square((total + shares) / number - aim).sum(1)
+    for count in range(1, min(budget, len(names)) + 1):
+        distance = np.square((total + shares) / count - aim).sum(1)
         distance[~free] = np.inf
         best = int(np.argmin(np.round(distance, 12)))
         free[best] = False
@@ -99,7 +100,7 @@ def budget_patients(
 
 
 MAX_SHUFFLES = 200
-"""Shuffles tried until every view is present in every part."""
+"""Maximum number of shuffles until every view is present in every part."""
 
 
 def assign_patients(stores: Frames, labels: Mapping[str, str], settings: SplitSettings) -> dict[str, str]:
@@ -196,32 +197,32 @@ class _LabeledFrames:
 
 
 def _assignment_error(lack: str, settings: SplitSettings) -> SplitError:
-    what = f"no way found to give every part every view; for example {lack}"
+    what = f"no assignment gives every part every view; for example {lack}"
     remedy = "Label more patients with that view, lower --test or --folds, or raise --label-budget"
     return SplitError(what, where=", ".join(settings.source), remedy=remedy)
 
 
 def _test_fold(sample: _LabeledFrames, settings: SplitSettings) -> list[str]:
-    """Return the patients who test in fold `settings.fold`; the deal is the same whichever fold is asked for."""
+    """Return the test patients of fold `settings.fold`; the folds do not depend on the requested fold."""
     assert settings.folds is not None
     lack = ""
     for attempt in range(MAX_SHUFFLES):
         rng = utils.random_stream(settings.seed, "folds", attempt)
-        dealt = fold_patients(sample.patients, sample.strata, settings.folds, rng)
-        gone = ""
-        for number, members in enumerate(dealt):
+        fold_members = fold_patients(sample.patients, sample.strata, settings.folds, rng)
+        missing = ""
+        for fold, members in enumerate(fold_members):
             present = set(sample.views[np.isin(sample.patients, members)])
-            gone = gone or ", ".join(f"fold {number} lacks {v}" for v in settings.classes if v not in present)
-        if not gone:
-            return dealt[settings.fold]
-        lack = lack or gone
+            missing = missing or ", ".join(f"fold {fold} lacks {v}" for v in settings.classes if v not in present)
+        if not missing:
+            return fold_members[settings.fold]
+        lack = lack or missing
     raise _assignment_error(lack, settings)
 
 
 def _draw_assignment(
     sample: _LabeledFrames, settings: SplitSettings, test: list[str] | None, rng: np.random.Generator
 ) -> dict[str, str]:
-    """Return the part of each patient; `test` is given when folds were dealt."""
+    """Return the part of each patient; `test` holds the test patients if folds are used."""
     patients, strata = sample.patients, sample.strata
     parts: dict[str, str] = dict.fromkeys(np.unique(patients), SplitRole.TRAIN)
     rest = np.ones(len(patients), bool)
@@ -229,8 +230,8 @@ def _draw_assignment(
     for name, fraction in ((SplitRole.TEST, settings.test), (SplitRole.VALIDATION, settings.validation)):
         if fraction == 0:
             continue
-        dealt = test if name == SplitRole.TEST else None
-        chosen = sample_patients(patients[rest], strata[rest], fraction / share, rng) if dealt is None else dealt
+        fixed = test if name == SplitRole.TEST else None
+        chosen = sample_patients(patients[rest], strata[rest], fraction / share, rng) if fixed is None else fixed
         parts.update(dict.fromkeys(chosen, name))
         rest &= ~np.isin(patients, chosen)
         share -= fraction

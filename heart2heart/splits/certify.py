@@ -45,7 +45,7 @@ def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
 
 
 MAX_CONFIRMED_PAIRS = 1000
-"""Confirmed pairs after which the check stops counting: it has failed by then."""
+"""Number of confirmed pairs after which the check stops, because it has failed."""
 
 
 ROLE_GROUPS: dict[str, str] = {
@@ -55,10 +55,10 @@ ROLE_GROUPS: dict[str, str] = {
     SplitRole.VALIDATION: "validation",
     SplitRole.TEST: "test",
 }
-"""Roles that must not share a patient are in different groups; excluded frames are never read."""
+"""Group of each role; roles of different groups must not share a patient. Excluded frames are never read."""
 
 MIN_TEST_PATIENTS = 30
-"""Below this many patients an interval is flagged (evaluation plan, table of coverage)."""
+"""Number of test patients below which an interval is too narrow (evaluation plan, table of coverage)."""
 
 
 def _make_check(name: str, faults: str, fine: str, *, status: CheckStatus = CheckStatus.FAIL) -> Check:
@@ -73,14 +73,14 @@ def shared_values(groups: pa.ChunkedArray, values: pa.ChunkedArray) -> list[str]
 
 
 def used_members(members: pa.Table) -> pa.Table:
-    """Return the members that are read at all, with their `group`."""
+    """Return the members that are not excluded, with their `group`."""
     used = members.filter(pc.not_equal(members["role"], SplitRole.EXCLUDED))
     names = [ROLE_GROUPS[role] for role in used["role"].to_pylist()]
     return used.append_column("group", pa.array(names, pa.string()))
 
 
 def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
-    """Check that no patient, study, series, instance or clip content stands in two groups."""
+    """Check that no patient, study, series, instance or clip content is in two groups."""
     used = used_members(members)
     clips = used.group_by(["clip", "group"]).aggregate([])
     clip_rows = clips.join(
@@ -97,7 +97,7 @@ def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
 
 
 def check_pool(members: pa.Table) -> Check:
-    """Check that no validation or test patient is in the unlabeled pool or adapts, whatever the group table says."""
+    """Check that no validation or test patient is in the pool or in adaptation, independently of `ROLE_GROUPS`."""
     role = members["role"]
     evaluated = members.filter(pc.is_in(role, pa.array([SplitRole.VALIDATION, SplitRole.TEST])))["patient"]
     unlabeled = members.filter(pc.is_in(role, pa.array([SplitRole.UNLABELED, SplitRole.ADAPTATION])))["patient"]
@@ -107,7 +107,7 @@ def check_pool(members: pa.Table) -> Check:
 
 
 def check_held_out(members: pa.Table, sites: Sequence[str]) -> Check:
-    """Check that nothing of a held-out hospital is trained or validated on.
+    """Check that no frame of a held-out hospital is a training or validation frame.
 
     Weights are learned from train and unlabeled frames; temperature and thresholds are fitted on validation frames. So
     nothing is fitted on a held-out hospital if it has none of these.
@@ -158,7 +158,7 @@ def check_view_by_site(members: pa.Table, classes: Sequence[str]) -> Check:
 
 
 def check_metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[str]) -> Check:
-    """Warn when maker, model and picture size alone predict the view of validation and test frames.
+    """Warn when manufacturer, model and picture size alone predict the view of validation and test frames.
 
     The probe is the most frequent training view of each metadata combination; its balanced accuracy is compared with
     chance, and more than chance + 0.2 is a warning: a network could learn the machine instead of the heart.
@@ -185,14 +185,14 @@ def check_metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[st
         return Check(name="metadata_probe", status=CheckStatus.WARN, detail="not estimable: nothing to probe")
     score = float(np.mean([np.mean(values) for values in hits.values()]))
     chance = 1 / len(hits)
-    text = f"maker, model and size alone reach a balanced accuracy of {score:.2f} (chance {chance:.2f})"
+    text = f"manufacturer, model and size alone reach a balanced accuracy of {score:.2f} (chance {chance:.2f})"
     return _make_check("metadata_probe", text if score > chance + 0.2 else "", text, status=CheckStatus.WARN)
 
 
 def certify(split: SplitManifest, stores: Frames) -> Certificate:
     """Run every check and write `certificate.json` into the split's folder.
 
-    A failed check is written down as well; it is training and evaluation that refuse such a split.
+    A failed check is written too. Training and evaluation refuse such a split.
 
     Raises:
         SplitError: the stores do not hold the split's data.

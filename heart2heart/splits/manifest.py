@@ -1,8 +1,8 @@
-"""SplitManifest: who trains, validates, tests; written once, hashed, never recomputed.
+"""The manifest of a split: the role of every frame, written once, hashed and never recomputed.
 
-A split is a folder: `split.json` (what and how), `members.parquet` (one row a frame), `certificate.json` (what the
-leakage checks found). Training and evaluation take it by path and refuse it when it was edited, is not certified, or
-when the store's pixels are no longer those that were split.
+A split is a folder with `split.json` (settings and hashes), `members.parquet` (one row per frame) and
+`certificate.json` (results of the leakage checks). Training and evaluation refuse a split that was edited or is not
+certified, and stores whose pixels changed after the split.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelectedFrames:
-    """The frames of some roles, found in a store.
+    """The frames of some roles in a store.
 
     Attributes:
         rows: int64 `(n,)`, for `Frames.read`.
         targets: int64 `(n,)`, class index; -1 where the view is unknown or outside the classes.
-        members: The rows of the manifest, aligned.
+        members: Rows of the manifest, aligned with `rows`.
     """
 
     rows: npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ class SelectedFrames:
     members: pa.Table
 
     def groups(self, column: str = "site") -> tuple[list[str], npt.NDArray[np.int64]]:
-        """Return the names of the hospitals (or patients, studies, clips), sorted, and the place of each row's name."""
+        """Return the sorted names of the hospitals (or patients, studies, clips), and the index of each row's name."""
         names = sorted(pc.unique(self.members[column]).to_pylist())
         indices = pc.index_in(self.members[column], pa.array(names, pa.string()))
         return names, indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -58,13 +58,13 @@ class SplitManifest:
     """A frozen split.
 
     Attributes:
-        path: Its folder.
-        name: What a reader calls it.
+        path: Folder of the split.
+        name: Name for readers.
         classes: The scored views, in class order.
         seed: Seed of the proposal.
         source_sites: Hospitals whose patients may train and validate.
         held_out_sites: Hospitals that are only tested on.
-        settings: The settings that proposed it.
+        settings: Settings of the proposal.
         data_sha256: Hash over the clips' pixel hashes.
         members: Rows of `SPLIT_MEMBERS`, sorted by frame.
         sha256: Hash of all of the above.
@@ -83,11 +83,11 @@ class SplitManifest:
 
     @classmethod
     def load(cls, path: str | Path) -> SplitManifest:
-        """Read a split and check that nobody edited it.
+        """Read a split, and check that it was not edited.
 
         Raises:
             MissingInputError: no split here.
-            SplitError: another schema, or a hash that does not fit.
+            SplitError: the split has another schema version or another hash than it states.
         """
         path = Path(path)
         content = read_json(path / "split.json", what="split manifest")
@@ -134,7 +134,7 @@ class SplitManifest:
         """Write a split that does not exist yet and read it back.
 
         Raises:
-            ExistsError: a split is already here.
+            ExistsError: the folder holds a split already.
         """
         path = Path(path)
         if (path / "split.json").exists():
@@ -157,7 +157,7 @@ class SplitManifest:
         return cls.load(path)
 
     def certificate(self) -> Certificate:
-        """Return what the leakage checks found.
+        """Return the leakage certificate of this split.
 
         Raises:
             LeakageError: there is no certificate, or it is of another split.
@@ -174,7 +174,7 @@ class SplitManifest:
         """Return the certificate, or refuse a split that failed a check.
 
         Raises:
-            LeakageError: no certificate, of another split, or a check is missing or failed.
+            LeakageError: the certificate is missing or of another split, or a check is missing or failed.
         """
         certificate = self.certificate()
         present = {check.name for check in certificate.checks}
@@ -189,13 +189,13 @@ class SplitManifest:
         return certificate
 
     def check_data(self, stores: Frames) -> None:
-        """Refuse stores whose pixels are no longer those that were split.
+        """Refuse stores whose clips or pixels changed after the split.
 
         Raises:
             SplitError: a clip is missing or has other pixels.
         """
         if data_digest(stores, self.members) != self.data_sha256:
-            what = "the stores no longer hold the clips and pixels that this split was frozen over"
+            what = "the stores no longer hold the clips and pixels of this split"
             raise SplitError(what, where=self.path, remedy="Name the same stores, or propose a new split")
 
     def select(self, stores: Frames, role: str | Sequence[str]) -> SelectedFrames:
@@ -205,7 +205,7 @@ class SplitManifest:
         index = pc.index_in(members["frame"], stores.frames["frame"])
         if index.null_count:
             what = f"{index.null_count} frames of this split are not in the stores"
-            raise SplitError(what, where=self.path, remedy="Name every store that the split was made over")
+            raise SplitError(what, where=self.path, remedy="Name every store of the split")
         rows = stores.frames["row"].take(index).to_numpy().astype(np.int64)
         targets = pc.fill_null(pc.index_in(members["view"], pa.array(self.classes, pa.string())), -1)
         return SelectedFrames(rows, targets.to_numpy().astype(np.int64), members)
@@ -221,7 +221,7 @@ class SplitManifest:
         """Return the frames of one or more roles as a dataset for `torch.utils.data.DataLoader`.
 
         Args:
-            store: The stores that the split was made over.
+            store: Stores with all frames of the split.
             role: `train`, `validation`, `test` or `unlabeled`, or several of them.
 
         Returns:
@@ -236,7 +236,7 @@ class SplitManifest:
         return FrameDataset(store, selected.rows, selected.targets)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the members as a pandas DataFrame, one row a frame.
+        """Return the members as a pandas DataFrame, one row per frame.
 
         Raises:
             ConfigError: pandas is not installed.
@@ -265,7 +265,7 @@ class SplitManifest:
         return html_card(f"Split {self.name}, frozen, {state}", counts, checks)
 
     def info(self) -> SplitInfo:
-        """Return what a report says of this split."""
+        """Return the description of this split for predictions and reports."""
         certificate = self.certificate()
         return SplitInfo(
             name=self.name,

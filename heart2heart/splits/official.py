@@ -1,7 +1,7 @@
-"""Freeze a data set's official split as it stands; the certificate then says what is found in it.
+"""Freezes the official split of a data set without changes, so that it can be certified.
 
-The roles are the source's word (`frames.official`). Nothing is repaired unless asked for: a published split that leaks
-is reported, and refused by training and evaluation, like any other.
+The roles are those of the data set (`store.official_splits`). Nothing is repaired unless `clean_pool` is set. A
+published split that leaks fails its certificate, and training and evaluation refuse it like any other.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def freeze_official(
     """Freeze an official split of one site, with the other sites held out.
 
     A training row of a view outside `classes` is excluded; a validation or test row of such a view serves the open-set
-    scores. Frames of the site that the split does not name are excluded. Of the held-out sites every labeled frame is
-    tested on.
+    scores. Frames of the site that the split does not name are excluded. Every labeled frame of
+    a held-out site is a test frame.
 
     Args:
         stores: The stores.
@@ -46,15 +46,15 @@ def freeze_official(
         name: `SITE:SPLIT`, such as `tmed2:DEV56/fold0` or `camus:official`.
         out: Folder of the new split.
         classes: The scored views, in class order.
-        held_out: Hospitals that are only tested on; None takes every other one in the stores.
-        clean_pool: Exclude pool frames of patients who validate or test, where the official pool holds any.
+        held_out: Hospitals that are only tested on; None takes all other hospitals in the stores.
+        clean_pool: Exclude the pool frames of validation and test patients.
 
     Returns:
         The frozen manifest. It still has to be certified.
 
     Raises:
         SplitError: no such split, a hospital without a frame, or a clip with two roles.
-        ExistsError: a split is frozen at `out` already.
+        ExistsError: `out` holds a split already.
     """
     site, _, split = name.partition(":")
     roles = _official_roles(stores, site, split)
@@ -65,9 +65,9 @@ def freeze_official(
             raise SplitError(f"no frame of hospital {each!r} in the stores", remedy=f"There are: {', '.join(sites)}")
     if site in others:
         raise SplitError(f"hospital {site!r} is both source and held out")
-    taken = stores.frames.filter(pc.is_in(stores.frames["site"], pa.array([site, *others], pa.string())))
+    frames = stores.frames.filter(pc.is_in(stores.frames["site"], pa.array([site, *others], pa.string())))
     rows = []
-    for row in taken.select(["frame", "clip", "site", "patient", "study"]).to_pylist():
+    for row in frames.select(["frame", "clip", "site", "patient", "study"]).to_pylist():
         if row["site"] == site:
             official_role, view = roles.get(row["clip"], (SplitRole.EXCLUDED, None))
             role, view_kept = _member_role(official_role, view, classes)
@@ -94,7 +94,7 @@ def freeze_official(
 
 
 def _member_role(role: str, view: str | None, classes: Sequence[str]) -> tuple[str, str | None]:
-    """Return role and view in a manifest of a clip's official role and view."""
+    """Return the role and view of a member for the official role and view of its clip."""
     if role == SplitRole.TRAIN:
         return (SplitRole.TRAIN, view) if view in classes else (SplitRole.EXCLUDED, None)
     if role in _EVALUATED:
@@ -112,7 +112,7 @@ def _official_roles(stores: FrameStores, site: str, split: str) -> dict[str, tup
         raise SplitError(f"no official split {site}:{split} beside these stores", remedy=remedy)
     roles: dict[str, tuple[str, str | None]] = {}
     for table in (read_official_splits(store.root, site) for store in stores.stores):
-        # The rows of all splits first: what the split itself says of a clip goes before them.
+        # The rows of all splits come first, so that those of the split itself replace them.
         for name in (EVERY_SPLIT, split):
             rows = table.filter(pc.equal(table["split"], name))
             columns = (rows[column].to_pylist() for column in ("clip", "role", "view"))

@@ -1,6 +1,6 @@
-"""Propose splits: patients of the source hospitals into train, validation and test; other hospitals held out whole.
+"""Proposes splits: patients of the source hospitals in train, validation and test; all other hospitals held out.
 
-scikit-learn's `StratifiedGroupKFold` proposes (`strata`); what must hold is asserted here and certified afterwards.
+scikit-learn's `StratifiedGroupKFold` assigns the patients (`splits.assignment`). `splits.certify` checks the result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def propose(stores: Frames, labels: Mapping[str, str], settings: SplitSettings, 
 
     Args:
         stores: All hospitals' frames.
-        labels: View name by frame identifier, as resolved from the label events.
+        labels: View name by frame identifier, the consensus of the label events.
         settings: How to split.
         out: Folder of the new split.
 
@@ -42,7 +42,7 @@ def propose(stores: Frames, labels: Mapping[str, str], settings: SplitSettings, 
 def propose_folds(
     stores: Frames, labels: Mapping[str, str], settings: SplitSettings, out: Path, folds: int
 ) -> list[SplitManifest]:
-    """Propose and freeze one split a fold, `out/fold0` and so on: every labeled source patient tests in exactly one.
+    """Propose and freeze one split per fold, `out/fold0` and so on: every labeled source patient tests in exactly one.
 
     Args:
         stores: All hospitals' frames.
@@ -54,17 +54,17 @@ def propose_folds(
     Raises:
         SplitError: as in `propose`; then no fold is written.
     """
-    each = [
+    fold_settings = [
         settings.replaced(name=f"{settings.name}-fold{fold}", folds=folds, fold=fold, test=1 / folds)
         for fold in range(folds)
     ]
-    return _freeze(stores, [(one, out / f"fold{one.fold}") for one in each], labels)
+    return _freeze(stores, [(one, out / f"fold{one.fold}") for one in fold_settings], labels)
 
 
 def propose_leave_one_out(
     stores: Frames, labels: Mapping[str, str], settings: SplitSettings, out: Path
 ) -> list[SplitManifest]:
-    """Propose and freeze one split a hospital, `out/<hospital>`: that one is held out, all others are the source.
+    """Propose and freeze one split per hospital, `out/<hospital>`, with that one held out and the others as the source.
 
     Args:
         stores: All hospitals' frames.

@@ -1,4 +1,4 @@
-"""Facts that predictions carry: the hospitals, their files and labels, and the log of accesses to the test frames.
+"""Provenance of predictions: the hospitals, their files and labels, and the log of accesses to the test frames.
 
 The log, `openings.jsonl`, is kept beside the certificate. Repeated tests on one test set overfit the choice of methods
 to it. Accesses are not forbidden; each is logged, and the report states earlier ones.
@@ -29,20 +29,20 @@ ACCESS_CHECK = "test_opened"
 
 
 class AccessEntry(Config):
-    """One run that was tested."""
+    """One access of a run to the test frames."""
 
     when: str
-    """UTC, ISO 8601."""
+    """Time, UTC, ISO 8601."""
     run: str
     """Name of the run."""
     config_sha256: str
-    """Hash of its configuration."""
+    """Hash of the configuration of the run."""
     code_version: str
     """Version of heart2heart that tested it."""
 
 
 def read_test_accesses(split: str | Path) -> list[AccessEntry]:
-    """Return the openings of the split at `split`, oldest first.
+    """Return the logged accesses to the test frames of a split, oldest first.
 
     Raises:
         SplitError: the log is damaged.
@@ -56,37 +56,37 @@ def read_test_accesses(split: str | Path) -> list[AccessEntry]:
         ]
     except (ValueError, ConfigError) as error:
         remedy = "Restore the file, or propose and certify the split anew"
-        raise SplitError("the log of test openings is damaged", where=path, remedy=remedy) from error
+        raise SplitError("the log of test access is damaged", where=path, remedy=remedy) from error
 
 
-def record_test_accesses(split: Path, openings: Sequence[AccessEntry]) -> Check:
-    """Append openings to the split's log and say what was found there.
+def record_test_accesses(split: Path, accesses: Sequence[AccessEntry]) -> Check:
+    """Append accesses to the log of a split, and check its earlier entries.
 
     Args:
         split: Folder of the split.
-        openings: The runs that are tested now.
+        accesses: The runs that are tested now.
 
     Returns:
         The check `test_opened`: a warning when runs of other configurations were tested before, or when the folder
         cannot be written to.
     """
     before = read_test_accesses(split)
-    now = {opening.config_sha256 for opening in openings}
-    others = {opening.config_sha256 for opening in before} - now
-    lines = "".join(json.dumps(opening.model_dump(), sort_keys=True) + "\n" for opening in openings)
+    now = {access.config_sha256 for access in accesses}
+    others = {access.config_sha256 for access in before} - now
+    lines = "".join(json.dumps(access.model_dump(), sort_keys=True) + "\n" for access in accesses)
     try:
         with (split / ACCESS_LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(lines)
     except OSError:
-        detail = "the split's folder is read-only, so this opening of the test frames is not logged"
+        detail = "the split's folder is read-only, so this access to the test frames is not logged"
         return Check(name=ACCESS_CHECK, status=CheckStatus.WARN, detail=detail)
     if others:
-        detail = f"the test frames were opened before, by runs of {len(others)} other configurations"
+        detail = f"runs of {len(others)} other configurations had access to the test frames before"
         return Check(name=ACCESS_CHECK, status=CheckStatus.WARN, detail=detail)
     return Check(
         name=ACCESS_CHECK,
         status=CheckStatus.PASS,
-        detail=f"opened by runs of {len(now)} configurations, all named here",
+        detail=f"only the runs of these {len(now)} configurations had access to the test frames",
     )
 
 
@@ -100,7 +100,7 @@ def site_infos(
     """Describe every hospital of a split.
 
     Args:
-        stores: The stores that the split was made over.
+        stores: Stores with all frames of the split.
         split: The frozen split.
         files: Hospital -> status code -> number of files, from the ingest ledgers.
         events: Label events, for the names of the raters.
@@ -133,19 +133,21 @@ def record_test_access(predictions: Predictions, split: SplitManifest) -> Predic
     return with_check(predictions, check)
 
 
-def access_entries(about: Provenance) -> list[AccessEntry]:
-    """Return one entry a run for the log of test access; writes nothing."""
+def access_entries(provenance: Provenance) -> list[AccessEntry]:
+    """Return one entry per run for the log of test access; writes nothing."""
     return [
-        AccessEntry(when=about.created, run=run.run, config_sha256=run.config_sha256, code_version=about.code_version)
-        for run in about.runs
+        AccessEntry(
+            when=provenance.created, run=run.run, config_sha256=run.config_sha256, code_version=provenance.code_version
+        )
+        for run in provenance.runs
     ]
 
 
 def with_check(predictions: Predictions, check: Check) -> Predictions:
     """Return the predictions with one more check of their split; writes nothing."""
-    about = predictions.provenance
-    split = about.split.model_copy(update={"checks": (*about.split.checks, check)})
-    return replace(predictions, provenance=about.model_copy(update={"split": split}))
+    provenance = predictions.provenance
+    split = provenance.split.model_copy(update={"checks": (*provenance.split.checks, check)})
+    return replace(predictions, provenance=provenance.model_copy(update={"split": split}))
 
 
 def _site_info(

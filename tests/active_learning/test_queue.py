@@ -15,8 +15,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from heart2heart.active_learning.annotation_costs import expected_seconds, labeled_clips, read_annotation_costs
-from heart2heart.active_learning.pool import Table, duplicate_groups
+from heart2heart.active_learning.pool import (
+    Table,
+    duplicate_groups,
+    expected_seconds,
+    labeled_clips,
+    read_annotation_costs,
+)
 from heart2heart.active_learning.queue import QueueSettings, build_queue
 from heart2heart.active_learning.queue_file import write_queue
 from heart2heart.annotate.suggestions import read_queue
@@ -101,7 +106,7 @@ def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -
 def test_random_needs_no_run_and_others_say_so(stores: FrameStores) -> None:
     queue = build_queue(stores, QueueSettings(by="random", budget=40))
     assert sorted(pick.index for pick in queue.selected) == list(range(40))
-    with pytest.raises(ConfigError, match=r"the method margin asks a model.*--run RUN"):
+    with pytest.raises(ConfigError, match=r"the method margin needs a model.*--run RUN"):
         build_queue(stores, QueueSettings(by="margin", budget=4))
     with pytest.raises(ConfigError, match="poal needs clips labeled"):
         build_queue(stores, QueueSettings(by="poal", budget=4), model_outputs=PixelScores())
@@ -112,7 +117,7 @@ def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
     events = [label_event(clip, "OTHER") for clip in clips]
     with pytest.raises(ConfigError, match="a budget of 41 clips, but only 40 are left"):
         build_queue(stores, QueueSettings(by="random", budget=41))
-    with pytest.raises(MissingInputError, match="no clip is left to be asked for: 40 of 40 were read"):
+    with pytest.raises(MissingInputError, match="no clip is left to select: 40 of 40 were read"):
         build_queue(stores, QueueSettings(by="random", budget=1), events=events)
     with pytest.raises(MissingInputError, match="the stores hold no clip of spectral"):
         build_queue(stores, QueueSettings(by="random", budget=1, modes=("spectral",)))
@@ -124,9 +129,9 @@ def test_costs_are_refused_before_a_frame_is_read(stores: FrameStores, tmp_path:
             pytest.fail("the run was asked")
 
     settings = QueueSettings(by="margin", budget=3)
-    with pytest.raises(LabelError, match="says how long it took"):
+    with pytest.raises(LabelError, match="has a time"):
         build_queue(stores, settings, model_outputs=Unasked(), cost="time")
-    with pytest.raises(MissingInputError, match="no costs here"):
+    with pytest.raises(MissingInputError, match="no file of costs here"):
         build_queue(stores, settings, model_outputs=Unasked(), cost=tmp_path / "none.csv")
 
 
@@ -193,7 +198,7 @@ def test_time_is_the_median_of_the_view_once_there_are_enough() -> None:
     events = [label_event(f"a{n}", "A4C", seconds=10.0 + n) for n in range(5)] + [label_event("b", "PLAX", seconds=2.0)]
     guess = np.array([SCORED_VIEWS.index("A4C"), SCORED_VIEWS.index("PLAX"), -1])
     assert expected_seconds(guess, SCORED_VIEWS, events).tolist() == [12, 11.5, 11.5]
-    with pytest.raises(LabelError, match="no reading in the label store says how long"):
+    with pytest.raises(LabelError, match="no reading in the label store has a time"):
         expected_seconds(guess, SCORED_VIEWS, [label_event("c", "PLAX")])
 
 
@@ -209,5 +214,5 @@ def test_costs_come_from_a_file(tmp_path: Path) -> None:
     path.write_text("clip,price\na,1\n")
     with pytest.raises(LabelError, match="Needed: Parquet or CSV"):
         read_annotation_costs(path, ["a"])
-    with pytest.raises(MissingInputError, match="no costs here"):
+    with pytest.raises(MissingInputError, match="no file of costs here"):
         read_annotation_costs(tmp_path / "none.csv", ["a"])

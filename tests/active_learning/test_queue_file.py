@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.catalog import ClipCatalog
 from heart2heart.annotate.settings import AnnotationSettings
-from heart2heart.annotate.suggestions import read_queue, read_readings_wanted
+from heart2heart.annotate.suggestions import read_queue, read_required_readings
 from heart2heart.cli import app
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
@@ -31,15 +31,15 @@ def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -
     asked = AnnotationSettings.parse({"port": 0, "double": 0.0}, where="test")
     desk = Assignments(
         LabelStore(labels, timeout=1), ClipCatalog([store.root], asked.modes), asked,
-        queue=read_queue(out), readings=read_readings_wanted(out),
+        queue=read_queue(out), readings=read_required_readings(out),
     )  # fmt: skip
     with served(desk) as server:
         client = Client(server.port).enter("a")
         number = 0
-        while found := client.ask("work", {"without": []})["clips"]:
+        while found := client.ask("next-clips", {"without": []})["clips"]:
             assert [about["clip"] for about in found] == wanted[number : number + len(found)]
             for about in found:
-                assert about["why"] == "drawn at random"
+                assert about["reason"] == "drawn at random"
                 client.ask("answers", clip_answer(about, "PLAX", number))
                 number += 1
     assert [event.clip for event in LabelStore(labels).events()] == [read, *wanted]

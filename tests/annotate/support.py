@@ -87,7 +87,7 @@ class Client:
 
     def enter(self, secret: str) -> Client:
         """Take the cookie of a rater."""
-        status, content, headers = self.raw("/api/enter", {"secret": secret})
+        status, content, headers = self.raw("/api/sign-in", {"secret": secret})
         assert status == 200, content
         self.cookie = headers["set-cookie"].split(";")[0]
         return self

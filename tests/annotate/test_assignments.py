@@ -17,7 +17,7 @@ from tests.annotate.support import AT, clip_answer, make_assignments
 
 def _answer(desk: Assignments, rater: str, clip: str, word: str, number: int = 0, **more: object) -> LabelEvent:
     ruling = more.get("kind") == "adjudication"
-    about = desk.describe(clip, rater, ruling=ruling)
+    about = desk.describe(clip, rater, adjudicating=ruling)
     return desk.save(rater, LabelRequest.parse(clip_answer(about, word, number, **more), where="test"))
 
 
@@ -48,13 +48,13 @@ def test_of_a_clip_read_twice_nobody_learns_anything(tmp_path: Path) -> None:
     _answer(desk, "a", clip, "A4C", confidence=0.75)
     assert desk.describe(clip, "b") | {"seen": 0} == before
     assert desk.describe(clip, "b", label_known=True) == desk.describe(clip, "b")
-    assert (before["suggestion"], before["why"]) == (None, "")
+    assert (before["suggestion"], before["reason"]) == (None, "")
     assert desk.next_clips("b", 1) == [clip]
     assert desk.grid("b", "A2C", 30) == []
     event = _answer(desk, "b", clip, "A2C", shown=False)
     assert (event.suggestion, event.suggested_by, event.suggestion_shown) == ("A2C", "r", False)
     assert desk.disagreements() == [clip]
-    assert desk.describe(clip, "z", ruling=True)["said"] == ["A2C", "A4C"]
+    assert desk.describe(clip, "z", adjudicating=True)["answers"] == ["A2C", "A4C"]
     assert clip not in desk.next_clips("c", 50)
     with pytest.raises(LabelConflictError, match="complete without yours"):
         _answer(desk, "c", clip, "A4C")
@@ -70,11 +70,11 @@ def test_what_a_browser_is_told_does_not_say_which_clips_are_read_twice(tmp_path
     desk = make_assignments(
         tmp_path, double=0.4, seed=1, suggest=True, suggestions=suggestions, queue=dict.fromkeys(clips, "margin")
     )
-    twice = {clip for clip in clips if desk.readings_wanted(clip) == 2}
+    twice = {clip for clip in clips if desk.required_readings(clip) == 2}
     told = {clip: desk.describe(clip, "b") for clip in clips}
     assert len({tuple(about) for about in told.values()}) == 1
     bare = {clip for clip, about in told.items() if about["suggestion"] is None}
-    assert bare == {clip for clip, about in told.items() if not about["why"]}
+    assert bare == {clip for clip, about in told.items() if not about["reason"]}
     assert twice < bare < set(clips)
     assert len(bare - twice) >= 0.2 * len(set(clips) - twice)
     # Another's label changes nothing of either kind but how far the book is.
@@ -88,7 +88,7 @@ def test_readings_that_a_queue_wants_hide_as_many_hints(tmp_path: Path) -> None:
     queue, readings = dict.fromkeys(clips, "doubted"), {clip: 1 + index % 2 for index, clip in enumerate(clips)}
     desk = make_assignments(tmp_path, queue=queue, readings=readings)
     once = [clip for clip in clips if readings[clip] == 1]
-    assert 0 < sum(bool(desk.describe(clip, "a")["why"]) for clip in once) < len(once)
+    assert 0 < sum(bool(desk.describe(clip, "a")["reason"]) for clip in once) < len(once)
 
 
 def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_the_choice_of_clips_read_twice_stays_with_the_book(tmp_path: Path) -> N
     again = make_assignments(tmp_path, double=None)
     again.settle_plan()
     assert again.plan == first.plan
-    assert [again.readings_wanted(clip) for clip in again.clip_order()] == [
-        first.readings_wanted(clip) for clip in first.clip_order()
+    assert [again.required_readings(clip) for clip in again.clip_order()] == [
+        first.required_readings(clip) for clip in first.clip_order()
     ]
     for share, seed in ((0.2, None), (0.5, drawn + 1)):
         with pytest.raises(ConfigError, match=rf"0\.5 of its clips read twice \(seed {drawn}\).*--replan"):
@@ -121,7 +121,7 @@ def test_an_adjudicator_is_asked_last_and_told_of_clips_of_their_own(tmp_path: P
         for reader, word in zip(readers, ("A4C", "A2C"), strict=True):
             _answer(desk, reader, clip, word)
     assert desk.disagreements("z") == [second, first, third]
-    assert [desk.describe(clip, "z", ruling=True)["mine"] for clip in (first, second)] == ["A4C", None]
+    assert [desk.describe(clip, "z", adjudicating=True)["own_answer"] for clip in (first, second)] == ["A4C", None]
     ruling = _answer(desk, "z", first, "A4C", kind="adjudication")
     assert (ruling.rater, desk.disagreements("a")) == ("z", [second, third])
 
@@ -133,7 +133,7 @@ def test_the_suggestion_and_the_reason_are_shown_when_asked_for(tmp_path: Path) 
     desk = make_assignments(tmp_path, suggest=True, suggestions=suggestions, queue=queue)
     assert desk.next_clips("a", 9) == [clips[1], clips[0]]
     shown = desk.describe(clips[1], "a")
-    assert (shown["suggestion"], shown["why"]) == ({"view": "A2C", "probability": 0.9}, "margin 0.1")
+    assert (shown["suggestion"], shown["reason"]) == ({"view": "A2C", "probability": 0.9}, "margin 0.1")
     assert desk.describe(clips[0], "a")["suggestion"] is None
     event = _answer(desk, "a", clips[1], "A4C", shown=True)
     assert (event.suggestion, event.suggestion_shown, event.source, event.seconds) == ("A2C", True, "page", 1.5)
@@ -151,7 +151,7 @@ def test_two_who_saw_the_same_clip_do_not_write_over_each_other(tmp_path: Path) 
     with pytest.raises(LabelConflictError, match="got a label while it was on the screen"):
         desk.save("b", LabelRequest.parse(clip_answer(seen, "A2C"), where="test"))
     now = desk.describe(clip, "b", label_known=True)
-    assert (now["said"], now["seen"] > seen["seen"]) == (["A4C"], True)
+    assert (now["answers"], now["seen"] > seen["seen"]) == (["A4C"], True)
     desk.save("b", LabelRequest.parse(clip_answer(now, "A2C", 1), where="test"))
     assert desk.disagreements() == [clip]
 
@@ -164,7 +164,7 @@ def test_two_windows_of_one_rater_do_not_write_over_each_other(tmp_path: Path, d
     desk.save("a", LabelRequest.parse(clip_answer(seen, "A4C"), where="test"))
     with pytest.raises(LabelConflictError):
         desk.save("a", LabelRequest.parse(clip_answer(seen, "A2C", 1), where="test"))
-    assert desk.describe(clip, "a")["mine"] == "A4C"
+    assert desk.describe(clip, "a")["own_answer"] == "A4C"
 
 
 def test_the_same_answer_sent_twice_is_one_event(tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_an_answer_is_taken_back_by_who_gave_it(tmp_path: Path) -> None:
     clip = desk.clip_order()[0]
     event = _answer(desk, "a", clip, "A4C")
     asked = RetractionRequest(answers=(SavedLabel(clip=clip, event=event.identifier),), at=AT.format(9, 0))
-    with pytest.raises(ConfigError, match="no such answer of yours"):
+    with pytest.raises(ConfigError, match="no such answer to retract"):
         desk.retract("b", asked)
     desk.retract("a", asked)
-    assert (desk.status(clip), desk.describe(clip, "a")["mine"]) == ("unread", None)
+    assert (desk.status(clip), desk.describe(clip, "a")["own_answer"]) == ("unread", None)
     assert [kept.kind for kept in desk.label_store.events()] == ["label", "retraction"]
 
 
@@ -191,7 +191,7 @@ def test_several_answers_are_taken_back_whole_or_not_at_all(tmp_path: Path) -> N
     clips = desk.clip_order()[:3]
     given = [SavedLabel(clip=clip, event=_answer(desk, "a", clip, "A4C").identifier) for clip in clips]
     other = SavedLabel(clip=desk.clip_order()[3], event=_answer(desk, "b", desk.clip_order()[3], "A4C").identifier)
-    with pytest.raises(ConfigError, match="no such answer of yours"):
+    with pytest.raises(ConfigError, match="no such answer to retract"):
         desk.retract("a", RetractionRequest(answers=(*given, other), at=AT.format(9, 0)))
     assert {desk.status(clip) for clip in clips} == {"agreed"}
     for _ in range(2):  # sent again, because the first reply did not arrive
@@ -211,7 +211,7 @@ def test_the_grid_holds_unread_clips_of_one_suggestion(tmp_path: Path) -> None:
     assert desk.grid("b", "A4C", 30) == [clips[3], clips[1]]
     _answer(desk, "a", clips[9], "A4C", shown=True)
     assert desk.grid_counts()["A4C"] == 4
-    assert desk.describe(clips[9], "a")["mine"] == "A4C"
+    assert desk.describe(clips[9], "a")["own_answer"] == "A4C"
 
 
 @pytest.mark.parametrize("changes", [{"answer": "unusable"}, {"view": ""}, {"view": "A9C"}])

@@ -62,7 +62,7 @@ def test_a_store_that_was_replaced_is_read_again(tmp_path: Path) -> None:
     before = next(iter(shelf.clips.values()))
     gone = list(shelf.clips)[-1]
     shutil.rmtree(store.root)
-    with pytest.raises(StoreError, match="this frame store is gone"):
+    with pytest.raises(StoreError, match="this frame store no longer exists"):
         shelf.refresh()
     random_store(store.root, sites=["A"], patients=1, seed=1)
     assert shelf.refresh()

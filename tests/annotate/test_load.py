@@ -30,7 +30,7 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
     """Label until nothing is left; return the word by event that the server told as saved."""
     client = Client(port).enter(rater)
     saved: dict[str, str] = {}
-    while clips := client.ask("work", {"count": 4})["clips"]:
+    while clips := client.ask("next-clips", {"count": 4})["clips"]:
         for about in clips:
             word = words[len(saved) % len(words)]
             answer = clip_answer(about, word, len(saved))
@@ -84,7 +84,7 @@ def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) ->
     def label(process: subprocess.Popen[str], rater: str) -> None:
         client = Client(port).enter(rater)
         while True:
-            for about in client.ask("work", {"count": 10})["clips"]:
+            for about in client.ask("next-clips", {"count": 10})["clips"]:
                 answer = clip_answer(about, "A4C", int(rater))
                 sent.append((rater, answer))
                 client.ask("answers", answer)
@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) ->
     with running(tmp_path, port) as process:
         clients = {rater: Client(port).enter(rater) for rater in map(str, range(4))}
         for rater, answer in sent:  # all again, as the page does with those of which no answer came
-            assert clients[rater].ask("answers", answer)["now"]["mine"] == "A4C"
+            assert clients[rater].ask("answers", answer)["now"]["own_answer"] == "A4C"
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(20) in (0, -signal.SIGTERM)
     events = LabelStore(tmp_path / "labels.db").events()

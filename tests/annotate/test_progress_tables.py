@@ -39,7 +39,7 @@ def test_progress(tmp_path: Path) -> None:
     overall, site, rater, view = progress_tables(desk)
     # 10 clips, each read twice: 6 unread and one half read leave 13 readings at a median of 5 s
     assert _facts(overall) == {
-        "Clips asked for": "10", "Done": "2", "Disagreements to decide": "1", "Readings left": "13",
+        "Clips to label": "10", "Done": "2", "Disagreements to decide": "1", "Readings left": "13",
         "Median time of a reading": "5.0 s", "Time left, one person": "1 min",
     }  # fmt: skip
     assert site.rows == (("A", "10", "2", "20 %", "13", "1"),)

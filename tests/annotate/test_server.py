@@ -73,36 +73,38 @@ def test_no_path_of_a_client_leads_to_a_file(port: int, path: str) -> None:
 )
 def test_requests_of_other_pages_are_refused(port: int, headers: dict[str, str], status: int) -> None:
     client = Client(port).enter("a")
-    found, _, given = client.raw("/api/work", {}, **{name.replace("-", "_"): text for name, text in headers.items()})
-    assert found == status
-    assert not [name for name in given if name.startswith("access-control")]
+    environment = {name.replace("-", "_"): text for name, text in headers.items()}
+    actual, _, reply_headers = client.raw("/api/next-clips", {}, **environment)
+    assert actual == status
+    assert not [name for name in reply_headers if name.startswith("access-control")]
 
 
 def test_the_header_that_forms_cannot_send_is_needed(port: int) -> None:
     client = Client(port).enter("a")
     client.headers = {}
-    assert client.raw("/api/work", {})[0] == 403
-    assert client.raw("/api/me")[0] == 403
+    assert client.raw("/api/next-clips", {})[0] == 403
+    assert client.raw("/api/session")[0] == 403
     assert client.raw("/")[0] == 200
 
 
 def test_large_and_broken_requests(port: int) -> None:
     client = Client(port).enter("a")
-    assert client.raw("/api/work", {"without": ["x" * MAX_BODY_BYTES]})[0] == 413
-    assert client.refused("work", [1])[0] == 400
-    assert client.refused("work", {"count": 10**9})[0] == 400
-    assert client.refused("work", {"path": "/etc"})[0] == 400
+    assert client.raw("/api/next-clips", {"without": ["x" * MAX_BODY_BYTES]})[0] == 413
+    assert client.refused("next-clips", [1])[0] == 400
+    assert client.refused("next-clips", {"count": 10**9})[0] == 400
+    assert client.refused("next-clips", {"path": "/etc"})[0] == 400
     status, content, _ = client.raw("/api/answers", {"clip": "x"})
     assert (status, b"etc" in content) == (400, False)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
-        head = f"POST /api/work HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Heart2Heart: 1\r\nCookie: {client.cookie}\r\n"
+        host = f"Host: 127.0.0.1:{port}"
+        head = f"POST /api/next-clips HTTP/1.1\r\n{host}\r\nX-Heart2Heart: 1\r\nCookie: {client.cookie}\r\n"
         raw.sendall(f"{head}Content-Length: 3\r\n\r\n{{'a".encode())
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
 
 
 def test_frames_and_sheet_are_the_stores(port: int, assignments: Assignments) -> None:
     client = Client(port).enter("a")
-    about = client.ask("work", {"count": 1})["clips"][0]
+    about = client.ask("next-clips", {"count": 1})["clips"][0]
     name = about["clip"]
     clip = assignments.catalog.find(name)
     _, raw, headers = client.raw(f"/api/clips/{name}/frames")
@@ -113,25 +115,25 @@ def test_frames_and_sheet_are_the_stores(port: int, assignments: Assignments) ->
     assert [row["clip"] for row in sheet] == assignments.catalog.studies[clip.study]
     _, thumbs, _ = client.raw(f"/api/clips/{name}/thumbs")
     assert len(thumbs) == len(sheet) * SIZE * SIZE
-    _, strips, _ = client.raw("/api/strips", {"clips": [name, sheet[0]["clip"]]})
+    _, strips, _ = client.raw("/api/grid-frames", {"clips": [name, sheet[0]["clip"]]})
     assert len(strips) == 2 * 6 * SIZE * SIZE
-    assert client.refused("strips", {"clips": [name] * 31})[0] == 400
+    assert client.refused("grid-frames", {"clips": [name] * 31})[0] == 400
     assert client.refused("clips/unknown/frames")[0] == 404
 
 
 def test_an_answer_a_conflict_and_an_undo(port: int, assignments: Assignments) -> None:
     one, two = Client(port).enter("one"), Client(port).enter("two")
-    about = one.ask("work", {"count": 1})["clips"][0]
+    about = one.ask("next-clips", {"count": 1})["clips"][0]
     seen = two.ask(f"clips/{about['clip']}")
     saved = one.ask("answers", clip_answer(about, "A4C", 1))
-    assert (saved["now"]["mine"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
+    assert (saved["now"]["own_answer"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
     status, content, _ = two.raw("/api/answers", clip_answer(seen, "A2C", 2))
     assert status == 409
-    assert json.loads(content)["now"]["said"] == ["A4C"]
+    assert json.loads(content)["now"]["answers"] == ["A4C"]
     back = {"answers": [{"clip": about["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
-    assert two.refused("taken-back", back)[0] == 400
-    one.ask("taken-back", back)
-    assert one.ask(f"clips/{about['clip']}")["mine"] is None
+    assert two.refused("retractions", back)[0] == 400
+    one.ask("retractions", back)
+    assert one.ask(f"clips/{about['clip']}")["own_answer"] is None
     assert [event.kind for event in assignments.label_store.events() if event.clip == about["clip"]] == [
         "label",
         "retraction",
@@ -153,7 +155,7 @@ def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(
     assignments = make_assignments(tmp_path)
     with served(assignments) as server:
         client = Client(server.port).enter("a")
-        about = client.ask("work", {"count": 1})["clips"][0]
+        about = client.ask("next-clips", {"count": 1})["clips"][0]
         other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         status, error = client.refused("answers", clip_answer(about, "A4C"))
@@ -167,7 +169,7 @@ def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(
         with sqlite3.connect(assignments.label_store.path) as connection:
             connection.execute("PRAGMA user_version = 3")
         connection.close()
-        assert client.ask("answers", clip_answer(about, "A4C"))["now"]["mine"] == "A4C"
+        assert client.ask("answers", clip_answer(about, "A4C"))["now"]["own_answer"] == "A4C"
     with sqlite3.connect(assignments.label_store.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -180,7 +182,7 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
     root = tmp_path / "store"
     with served(assignments) as server:
         client = Client(server.port).enter("a")
-        clips = client.ask("work", {"count": 10})["clips"]
+        clips = client.ask("next-clips", {"count": 10})["clips"]
         shutil.rmtree(root)
         assert client.refused("answers", clip_answer(clips[0], "A4C"))[0] == 410
         assert client.refused(f"clips/{clips[0]['clip']}/frames")[0] == 410
@@ -196,7 +198,7 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
         again = client.ask("answers", clip_answer(now, "A4C"))  # because the first reply did not arrive
         assert again == {"event": saved["event"], "now": None}
         back = {"answers": [{"clip": now["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
-        client.ask("taken-back", back)
+        client.ask("retractions", back)
     assert [event.kind for event in assignments.label_store.events()] == ["label", "retraction"]
     assert {event.frame_hash for event in assignments.label_store.events()} == {now["frame_hash"]}
 
@@ -209,23 +211,24 @@ def test_with_tokens(tmp_path: Path) -> None:
     raters.write(file)
     with served(make_assignments(tmp_path, raters=file)) as server:
         client = Client(server.port)
-        assert client.ask("me") == {"enter": "Sign in with your token", "by": "token"}
-        assert client.refused("work", {}) == (401, "Sign in with your token")
-        assert client.refused("enter", {"secret": "forged"})[0] == 401
-        assert "expired" in client.refused("enter", {"secret": old})[1]
+        assert client.ask("session") == {"sign_in": "Sign in with your token", "credential": "token"}
+        assert client.refused("next-clips", {}) == (401, "Sign in with your token")
+        assert client.refused("sign-in", {"secret": "forged"})[0] == 401
+        assert "expired" in client.refused("sign-in", {"secret": old})[1]
         client.cookie = f"heart2heart_curate_{server.port}=forged"
-        assert client.refused("work", {})[0] == 401
-        status, _, headers = client.raw("/api/enter", {"secret": reader})
+        assert client.refused("next-clips", {})[0] == 401
+        status, _, headers = client.raw("/api/sign-in", {"secret": reader})
         assert status == 200
         assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(re.split("; ?", headers["set-cookie"]))
         client.enter(reader)
-        assert client.ask("me")["name"] == "reader"
-        for told in ("review", "agreement"):
-            assert client.refused(told) == (400, "this is for adjudicators: it tells what other readers said")
+        assert client.ask("session")["name"] == "reader"
+        refusal = "this page is for adjudicators, because it shows the answers of other readers"
+        for page in ("review", "agreement"):
+            assert client.refused(page) == (400, refusal)
         tables = client.ask("progress")["tables"]
         assert "Disagreements to decide" not in [row[0] for row in tables[0]["rows"]]
         assert "disagreements" not in tables[1]["columns"]
-        about = client.ask("work", {"count": 1})["clips"][0]
+        about = client.ask("next-clips", {"count": 1})["clips"][0]
         assert client.refused("answers", clip_answer(about, "A4C", kind="adjudication"))[0] == 400
         assert Client(server.port).enter(judge).ask("review") == {"clips": []}
         raters.without("reader").write(file)

@@ -73,7 +73,7 @@ def test_a_queue_keeps_its_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["q.parquet", "q.csv"])
 def test_files_that_are_no_queue(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with pytest.raises(MissingInputError, match="no queue here"):
+    with pytest.raises(MissingInputError, match="no queue file here"):
         read_queue(path)
     path.write_bytes(b"\x00\xff\xfe,not a table\n1\n")
     with pytest.raises(LabelError, match="queue"):

@@ -77,15 +77,15 @@ def test_a_page_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
     with served(desk) as server:
         port = server.port
         assert server.address == f"https://{NAME}:{port}/"
-        status, _, headers = _ask(port, trusted, "/api/enter", {"secret": token})
+        status, _, headers = _ask(port, trusted, "/api/sign-in", {"secret": token})
         assert status == 200
         cookie, *marks = re.split("; ?", headers["set-cookie"])
         assert {"Secure", "HttpOnly", "SameSite=strict"} <= set(marks)
         assert cookie == f"heart2heart_curate_{port}={token}"
-        status, text, _ = _ask(port, trusted, "/api/me", Cookie=cookie)
+        status, text, _ = _ask(port, trusted, "/api/session", Cookie=cookie)
         assert (status, json.loads(text)["name"]) == (200, "reader")
-        assert _ask(port, trusted, "/api/me", Cookie=cookie, Origin=f"https://{NAME}:{port}")[0] == 200
-        assert _ask(port, trusted, "/api/me", Cookie=cookie, Origin=f"http://{NAME}:{port}")[0] == 403
+        assert _ask(port, trusted, "/api/session", Cookie=cookie, Origin=f"https://{NAME}:{port}")[0] == 200
+        assert _ask(port, trusted, "/api/session", Cookie=cookie, Origin=f"http://{NAME}:{port}")[0] == 403
         assert _ask(port, trusted, "/", Host=f"127.0.0.1:{port}")[0] == 421
         with pytest.raises(ssl.SSLCertVerificationError):  # who does not know the certificate is warned
             _ask(port, ssl.create_default_context(), "/")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heart2heart.labels.double_reading import ClipReadings, readings_wanted
+from heart2heart.labels.double_reading import ClipReadings, required_readings
 from heart2heart.labels.events import LabelEvent
 from heart2heart.schema.enums import EventKind, LabelAnswer
 
@@ -46,13 +46,13 @@ def test_what_is_taken_back_opens_the_clip_again() -> None:
 def test_a_larger_share_keeps_the_clips_of_a_smaller_one(seed: int, one: float, other: float) -> None:
     less, more = sorted((one, other))
     for index in range(40):
-        assert readings_wanted(f"clip {index}", less, seed) <= readings_wanted(f"clip {index}", more, seed)
+        assert required_readings(f"clip {index}", less, seed) <= required_readings(f"clip {index}", more, seed)
 
 
 def test_the_share_is_met_and_the_seed_chooses() -> None:
     clips = [f"{index:016x}" for index in range(4000)]
-    twice = [clip for clip in clips if readings_wanted(clip, 0.2) == 2]
+    twice = [clip for clip in clips if required_readings(clip, 0.2) == 2]
     assert abs(len(twice) / len(clips) - 0.2) < 0.03
-    assert twice != [clip for clip in clips if readings_wanted(clip, 0.2, 1) == 2]
-    assert {readings_wanted(clip, 0.0) for clip in clips} == {1}
-    assert {readings_wanted(clip, 1.0) for clip in clips} == {2}
+    assert twice != [clip for clip in clips if required_readings(clip, 0.2, 1) == 2]
+    assert {required_readings(clip, 0.0) for clip in clips} == {1}
+    assert {required_readings(clip, 1.0) for clip in clips} == {2}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.catalog import ClipCatalog
 from heart2heart.annotate.settings import AnnotationSettings
-from heart2heart.annotate.suggestions import read_queue, read_readings_wanted
+from heart2heart.annotate.suggestions import read_queue, read_required_readings
 from heart2heart.errors import EvaluationError, LabelError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_errors import (
@@ -150,13 +150,13 @@ def test_suspects_go_back_to_the_page_for_one_rater_more_who_is_told_nothing(tmp
     assert [one.clip for one in found.issues] == [clips[1]]
     for name in ("queue.csv", "queue.parquet"):
         assert write_review_queue(found.issues, tmp_path / name) == 1
-        queue, wanted = read_queue(tmp_path / name), read_readings_wanted(tmp_path / name)
+        queue, wanted = read_queue(tmp_path / name), read_required_readings(tmp_path / name)
         assert (queue, wanted) == ({clips[1]: "label in doubt, 1 of 1"}, {clips[1]: 2})
     asked = AnnotationSettings.parse({"port": 0, "double": 0.0, "suggest": True}, where="test")
     desk = Assignments(book, ClipCatalog([store.root], asked.modes), asked, queue=queue, readings=wanted)
     assert (desk.next_clips("a", 5), desk.next_clips("b", 5)) == ([], [clips[1]])  # not of who has read it
     shown = desk.describe(clips[1], "b")
-    assert ("said" in shown, shown["suggestion"], shown["why"]) == (False, None, "")
+    assert ("answers" in shown, shown["suggestion"], shown["reason"]) == (False, None, "")
     book.append([_say(clips[1], "PLAX", "b")])
     assert desk.disagreements() == [clips[1]]
 
@@ -165,6 +165,6 @@ def test_suspects_go_back_to_the_page_for_one_rater_more_who_is_told_nothing(tmp
 def test_a_queue_with_strange_numbers_of_readings(tmp_path: Path, readings: str) -> None:
     (tmp_path / "queue.csv").write_text(f"clip,why,readings\nc1,w,2\nc2,w,{readings}\n")
     with pytest.raises(LabelError, match="readings of this queue"):
-        read_readings_wanted(tmp_path / "queue.csv")
+        read_required_readings(tmp_path / "queue.csv")
     (tmp_path / "queue.csv").write_text("clip,why\nc1,w\n")
-    assert read_readings_wanted(tmp_path / "queue.csv") == {}
+    assert read_required_readings(tmp_path / "queue.csv") == {}

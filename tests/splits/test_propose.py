@@ -125,7 +125,7 @@ def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pyte
     }
     monkeypatch.setattr(import_module("heart2heart.splits.assignment"), "MAX_SHUFFLES", 3)
     chosen = SplitSettings(source=("A",), validation=0.17, test=0.17)
-    with pytest.raises(SplitError, match=r"no way found to give every part every view; for example .* lacks"):
+    with pytest.raises(SplitError, match=r"no assignment gives every part every view; for example .* lacks"):
         propose(store, labels, chosen, tmp_path / "x")
     assert not (tmp_path / "x").exists()
 

@@ -35,8 +35,7 @@ from heart2heart.splits.propose import propose
 from heart2heart.splits.provenance import site_infos
 from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.verify.check import verify
-from heart2heart.verify.confidentiality_profile import profile_available
+from heart2heart.verify.check import profile_available, verify
 from heart2heart.verify.identities import Identities, collect_identities, load_planted
 from heart2heart.verify.patterns import build_patterns
 from tests.dicom.build import speckle_frames, write

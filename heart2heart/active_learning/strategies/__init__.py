@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heart2heart.active_learning.strategies.base import RANDOM, QueryStrategy
+from heart2heart.active_learning.budgeted_selection import RANDOM, QueryStrategy
 from heart2heart.active_learning.strategies.coverage import CORE_SET, TYPICLUST
 from heart2heart.active_learning.strategies.labeled_reference import POAL, SIMILAR, VAAL
 from heart2heart.active_learning.strategies.last_layer import BADGE, BASE_SELECTION, GRADIENT_NORM
@@ -29,14 +29,14 @@ STRATEGIES: Registry[QueryStrategy] = Registry(
         "poal": POAL,
         "vaal": VAAL,
     },
-    "a heart2heart.active_learning.strategies.base.QueryStrategy",
+    "a heart2heart.active_learning.budgeted_selection.QueryStrategy",
     lambda part: isinstance(part, QueryStrategy),
 )
-"""Every method that `--by` takes; `STRATEGIES.register(name, strategy)` adds one."""
+"""Every strategy that `--by` takes; `STRATEGIES.register(name, strategy)` adds one."""
 
 
 def get_strategy(name: str) -> QueryStrategy:
-    """Return a method by its name.
+    """Return the strategy called `name`.
 
     Raises:
         UnknownNameError: no such method; the message lists those that exist.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy
 from heart2heart.active_learning.distances import (
     centered,
     distance_blocks,
@@ -14,11 +14,13 @@ from heart2heart.active_learning.distances import (
     subsample,
 )
 from heart2heart.active_learning.pool import ClipPool, Floats, Ints, Table
-from heart2heart.active_learning.strategies.base import QueryStrategy
 
 
 def select_core_set(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by distance for its cost, in time n x picks; with nothing labeled, first the clip nearest the mean."""
+    """Select by distance over cost; where nothing is labeled, first the clip nearest to the mean.
+
+    The time is proportional to the number of clips times the number of selected clips.
+    """
     points = centered(pool.table("embeddings"))
     lengths = squared_norms(points)
     distances = nearest(points, points[pool.labeled_mask])
@@ -29,12 +31,12 @@ def select_core_set(pool: ClipPool, selection: BudgetedSelection, rng: np.random
         else:
             index = int(np.argmax(np.where(selection.open, np.sqrt(distances) / pool.cost, -1)))
             gap = float(np.sqrt(distances[index]))
-            selection.select(index, gap, f"far from every clip labeled or picked: {gap:.2f}")
+            selection.select(index, gap, f"far from every clip labeled or selected: {gap:.2f}")
         np.minimum(distances, squared_distances_to(points, lengths, index), out=distances)
 
 
 CORE_SET = QueryStrategy(
-    "clips far from all that is labeled or picked (k-center greedy)",
+    "clips far from all labeled or selected clips (k-center greedy)",
     "Sener and Savarese, ICLR 2018, arXiv 1708.00489",
     frozenset({"embeddings"}),
     select_core_set,
@@ -42,16 +44,16 @@ CORE_SET = QueryStrategy(
 
 
 NEIGHBOURS = 20
-"""Neighbours whose mean distance tells how typical a clip is."""
+"""Number of neighbours whose mean distance measures how typical a clip is."""
 MAX_CLUSTERS = 500
 MIN_CLUSTER_SIZE = 5
-"""Clusters below this size come last: they hold what is odd, not what is typical."""
+"""Clusters below this size come last: their clips are outliers."""
 _MAX_FITTED = 20_000  # clips that the clusters are fitted on
-_MAX_EXACT_CLUSTERS = 50  # clusters from which k-means works by batches, as in the authors' code
+_MAX_EXACT_CLUSTERS = 50  # with more clusters k-means works by batches, as in the authors' code
 
 
 def cluster(points: Table, count: int, rng: np.random.Generator) -> Ints:
-    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`; fewer where fewer points differ."""
+    """Return the cluster of each point `(n, d)` by k-means, int64 `(n,)`; fewer clusters where fewer points differ."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     fitted = points[subsample(np.arange(len(points)), max(_MAX_FITTED, 10 * count), rng)]
@@ -80,7 +82,7 @@ def typicality(points: Table) -> Floats:
 
 
 def select_typiclust(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick from the cluster with the fewest labels, of these the largest, the clip most typical for its cost."""
+    """Select the most typical clip for its cost from the cluster with the fewest labels, of these the largest."""
     points = centered(pool.table("embeddings"))
     count = min(int(pool.labeled_mask.sum()) + selection.remaining, MAX_CLUSTERS)
     member = cluster(points, count, rng)
@@ -98,13 +100,13 @@ def select_typiclust(pool: ClipPool, selection: BudgetedSelection, rng: np.rando
                 np.argsort(-typical[cluster_clips] / pool.cost[cluster_clips], kind="stable")
             ].tolist()
         index = next(index for index in order[chosen] if selection.open[index])
-        reason = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or picked"
+        reason = f"typical of {sizes[chosen]} clips that look alike, {covered[chosen]} of them labeled or selected"
         selection.select(index, float(typical[index]), reason)
         covered[chosen] += 1
 
 
 TYPICLUST = QueryStrategy(
-    "the most typical clip of each group of like clips without a label",
+    "the most typical clip of each cluster without a label",
     "Hacohen, Dekel and Weinshall, ICML 2022, arXiv 2202.02794",
     frozenset({"embeddings"}),
     select_typiclust,

@@ -23,23 +23,22 @@ from bisect import bisect_right
 
 import numpy as np
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection, select_top
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, select_top
 from heart2heart.active_learning.distances import subsample
 from heart2heart.active_learning.pool import Bools, ClipPool, Floats, Ints, Table
-from heart2heart.active_learning.strategies.base import QueryStrategy
 from heart2heart.active_learning.strategies.uncertainty import entropies
 from heart2heart.errors import ConfigError
 
 ETA = 1.0
-"""Weight of the clips' likeness to the queries beside the queries' being covered."""
+"""Weight of the second sum in f."""
 MAX_QUERIES = 200
-"""Labeled clips of rare views that are looked at, drawn at random where there are more."""
+"""Maximum number of labeled clips of rare views; of more, a random sample is used."""
 
 _FIRST_BATCH, _MAX_BATCH = 1024, 65_536  # clips whose gain is computed at a time
 
 
 def rare_classes(pool: ClipPool) -> Ints:
-    """Return the classes that are looked for: those named, or else those with fewer labels than their equal share."""
+    """Return the rare classes: those that the pool names, or else those with fewer labels than an equal share."""
     if pool.rare:
         return np.array(pool.rare, np.int64)
     counts = np.bincount(pool.target[pool.labeled], minlength=len(pool.classes))
@@ -56,7 +55,7 @@ def similarities(points: Table, queries: Table) -> Table:
 
 
 def select_similar(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick greedily by the gain of f for what a clip costs.
+    """Select greedily by the gain of f over cost.
 
     Raises:
         ConfigError: no clip is labeled with any of the rare views.
@@ -64,7 +63,7 @@ def select_similar(pool: ClipPool, selection: BudgetedSelection, rng: np.random.
     rare = rare_classes(pool)
     queries = pool.labeled[np.isin(pool.target[pool.labeled], rare)]
     if not len(queries):
-        names = ", ".join(pool.classes[number] for number in rare)
+        names = ", ".join(pool.classes[index] for index in rare)
         raise ConfigError(f"no clip is labeled {names} yet", remedy="Label some first, e.g. by --by typiclust")
     queries = subsample(queries, MAX_QUERIES, rng)
     embeddings = pool.table("embeddings")
@@ -75,14 +74,14 @@ def select_similar(pool: ClipPool, selection: BudgetedSelection, rng: np.random.
     while not selection.is_full():
         index = _largest_gain(selection.open, bounds, like, best, own, pool)
         gain = float(bounds[index] * pool.cost[index])
-        selection.select(index, gain, f"like a clip labeled with a rare view: similarity {own[index]:.2f} of 1")
+        selection.select(index, gain, f"similar to a clip labeled with a rare view: similarity {own[index]:.2f} of 1")
         np.maximum(best, like[index], out=best)
 
 
 def _largest_gain(open_mask: Bools, bounds: Floats, like: Table, best: Table, own: Table, pool: ClipPool) -> int:
-    """Return the open clip of the largest gain for its cost; `bounds` become today's gains where they are computed.
+    """Return the open clip of the largest gain for its cost; `bounds` are updated where a gain is computed.
 
-    Clips are computed anew from the highest bound down, more at a time, until no bound is above the largest gain.
+    Gains are computed from the highest bound down, in growing batches, until no bound is above the largest gain.
     """
     stale, index, size = open_mask.copy(), -1, _FIRST_BATCH
     while True:
@@ -101,7 +100,7 @@ def _largest_gain(open_mask: Bools, bounds: Floats, like: Table, best: Table, ow
 
 
 SIMILAR = QueryStrategy(
-    "clips like those labeled with rare views (submodular mutual information)",
+    "clips similar to those labeled with rare views (submodular mutual information)",
     "Kothawade et al., SIMILAR, NeurIPS 2021, arXiv 2107.00717",
     frozenset({"embeddings"}),
     select_similar,
@@ -110,17 +109,17 @@ SIMILAR = QueryStrategy(
 
 
 SHRINKAGE = 0.1
-"""Share of the covariance that is made a multiple of the identity: a few labels do not tell a whole one."""
+"""Shrinkage of the covariance towards a multiple of the identity, because few labels do not determine it."""
 
 
 def pareto_fronts(first: Floats, second: Floats) -> Ints:
     """Return the Pareto front of each point, 0 for those that no other point is at least as good as in both.
 
-    Of equal points the later in order lies behind. In time n log n: points are met by the first measure, so a front
-    dominates a point exactly when the best second measure met on it is at least the point's.
+    Of equal points the later one is on the next front. The time is n log n: points are sorted by the first measure, so
+    a front dominates a point exactly when its best second measure so far is at least the point's.
     """
     order = np.lexsort((-second, -first))
-    bests: list[float] = []  # of each front the best second measure met, negated, so that they ascend
+    bests: list[float] = []  # best second measure of each front, negated, so that the list ascends
     fronts = np.empty(len(first), np.int64)
     for index in order.tolist():
         value = -float(second[index])
@@ -139,7 +138,7 @@ def familiarity(pool: ClipPool) -> Floats:
     targets = pool.target[labeled]
     labeled_classes = np.unique(targets)
     points = embeddings[labeled].astype(np.float64)
-    means = np.stack([points[targets == number].mean(0) for number in labeled_classes])
+    means = np.stack([points[targets == label].mean(0) for label in labeled_classes])
     within = points - means[np.searchsorted(labeled_classes, targets)]
     covariance = within.T @ within / len(points)
     size = max(float(np.trace(covariance)) / len(covariance), 1e-6)
@@ -152,7 +151,7 @@ def familiarity(pool: ClipPool) -> Floats:
 
 
 def select_poal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick front by front, within one by the sum of both ranks; between fronts, cost does not matter."""
+    """Select front by front, within a front by the sum of both ranks over cost."""
     unsure, familiar = entropies(pool.table("probabilities")), familiarity(pool)
     open_before = np.flatnonzero(selection.open)
     front = np.full(len(pool), len(pool))
@@ -171,7 +170,7 @@ def select_poal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Gen
 
 
 POAL = QueryStrategy(
-    "unsure clips that are of the kind labeled so far (Pareto fronts, POAL)",
+    "uncertain clips similar to the labeled ones (Pareto fronts, POAL)",
     "Zhan et al. 2022, Pareto Optimization for Active Learning, arXiv 2207.01190",
     frozenset({"probabilities", "embeddings"}),
     select_poal,
@@ -180,13 +179,13 @@ POAL = QueryStrategy(
 
 
 def select_vaal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by the adversary's belief that a clip is not labeled."""
+    """Select by the adversary's probability that a clip is not labeled."""
     scores = pool.table("vaal").astype(np.float64)
     select_top(pool, selection, scores, lambda index: f"unlike the labeled clips: {scores[index]:.2f} of 1")
 
 
 VAAL = QueryStrategy(
-    "clips that an adversary tells from the labeled ones (VAAL, on embeddings)",
+    "clips that an adversary distinguishes from the labeled ones (VAAL, on embeddings)",
     "Sinha, Ebrahimi and Darrell, ICCV 2019, arXiv 1904.00370",
     frozenset({"vaal"}),
     select_vaal,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection, select_top
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, select_top
 from heart2heart.active_learning.distances import squared_norms
 from heart2heart.active_learning.pool import ClipPool, Floats, Table
-from heart2heart.active_learning.strategies.base import QueryStrategy
 
 
 def gradient_factors(pool: ClipPool) -> tuple[Table, Table]:
@@ -23,7 +22,7 @@ def gradient_factors(pool: ClipPool) -> tuple[Table, Table]:
 
 
 def select_badge(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick the longest gradient, then draw by the squared distance to the nearest gradient picked, for its cost."""
+    """Select the longest gradient, then draw by the squared distance to the nearest selected gradient, over cost."""
     errors, embeddings = gradient_factors(pool)
     lengths = squared_norms(errors) * squared_norms(embeddings)
     nearest: Table | None = None
@@ -34,7 +33,7 @@ def select_badge(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Ge
             score = float(lengths[index])
         else:
             index = draw_weighted(np.where(selection.open, nearest / pool.cost, 0), selection, rng)
-            kind, score = "unlike those picked before it", float(nearest[index])
+            kind, score = "unlike those selected before it", float(nearest[index])
         selection.select(index, score, f"would change the network: gradient of {lengths[index] ** 0.5:.2f}, {kind}")
         inner = (errors @ errors[index]) * (embeddings @ embeddings[index])
         np.minimum(nearest, np.maximum(lengths + lengths[index] - 2 * inner, 0), out=nearest)
@@ -43,7 +42,7 @@ def select_badge(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Ge
 def draw_weighted(
     weights: np.ndarray[tuple[int], np.dtype[np.floating]], selection: BudgetedSelection, rng: np.random.Generator
 ) -> int:
-    """Draw a place by its worth; where nothing is worth anything, any open one."""
+    """Draw an index with probability proportional to its weight; if all weights are 0, any open index."""
     total = np.cumsum(weights, dtype=np.float64)
     if total[-1] <= 0:
         return int(rng.choice(np.flatnonzero(selection.open)))
@@ -72,7 +71,7 @@ def expected_norms(pool: ClipPool) -> Floats:
 
 
 def select_gradient_norm(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by the expected norm."""
+    """Select by the expected norm."""
     scores = expected_norms(pool)
     select_top(pool, selection, scores, lambda index: f"its label would change the network: by {scores[index]:.2f}")
 
@@ -88,9 +87,9 @@ GRADIENT_NORM = QueryStrategy(
 def boundary_distances(pool: ClipPool) -> Floats:
     """Return the distance of each embedding to the boundary of each class, `(n, classes)`.
 
-    In the space of the embedding the boundary of two classes is a hyperplane of the last layer. For the class that is
-    predicted it is the distance to the nearest other class; for any other, the distance to where it would be predicted
-    instead.
+    In the space of the embedding, the boundary of two classes is a hyperplane of the last layer. For the predicted
+    class, the distance is that to the nearest other class. For any other class, it is the distance to the region where
+    that class would be predicted.
     """
     weights, bias = pool.table("weights").astype(np.float64), pool.table("bias")
     logits = (pool.table("embeddings") @ pool.table("weights") + bias).astype(np.float64)
@@ -107,7 +106,7 @@ def boundary_distances(pool: ClipPool) -> Floats:
 
 
 def select_base(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick for one class after another the open clip nearest its boundary, times what it costs."""
+    """Select for one class after another the open clip with the smallest distance to its boundary times cost."""
     distances = boundary_distances(pool) * pool.cost[:, None]
     orders = np.argsort(distances, axis=0, kind="stable").T
     turn = 0
@@ -120,7 +119,7 @@ def select_base(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Gen
 
 
 BASE_SELECTION = QueryStrategy(
-    "as many clips near the boundary of each view (BASE)",
+    "equally many clips near the boundary of each view (BASE)",
     "Emam et al. 2021, Active Learning at the ImageNet Scale, arXiv 2111.12880",
     frozenset({"embeddings", "weights", "bias"}),
     select_base,

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection, select_top
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, select_top
 from heart2heart.active_learning.pool import ClipPool, Floats, Table
-from heart2heart.active_learning.strategies.base import QueryStrategy
 from heart2heart.schema.clip_probabilities import log_softmax
 
 SURVEY = "Settles 2009, Active Learning Literature Survey, section 3.1"
@@ -31,7 +30,7 @@ def entropies(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]])
 
 
 def margins(probabilities: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Floats:
-    """Return 1 less the lead of the likeliest class over the second, `(n,)`."""
+    """Return 1 minus the lead of the most likely class over the second, `(n,)`."""
     second, first = np.partition(np.asarray(probabilities, np.float64), -2, axis=1)[:, -2:].T
     return np.asarray(1 - (first - second), np.float64)
 
@@ -49,25 +48,25 @@ def _by_margin(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Gene
 
 def _by_confidence(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     scores = 1 - pool.table("probabilities").max(1).astype(np.float64)
-    select_top(pool, selection, scores, lambda index: f"no view is likely: the best has {1 - scores[index]:.2f}")
+    select_top(pool, selection, scores, lambda index: f"no view is likely: the most likely has {1 - scores[index]:.2f}")
 
 
 ENTROPY = QueryStrategy("highest entropy of the predicted views", SURVEY, _PROBABILITIES, _by_entropy)
-MARGIN = QueryStrategy("smallest lead of the likeliest view over the second", SURVEY, _PROBABILITIES, _by_margin)
-LEAST_CONFIDENCE = QueryStrategy("lowest probability of the likeliest view", SURVEY, _PROBABILITIES, _by_confidence)
+MARGIN = QueryStrategy("smallest lead of the most likely view over the second", SURVEY, _PROBABILITIES, _by_margin)
+LEAST_CONFIDENCE = QueryStrategy("lowest probability of the most likely view", SURVEY, _PROBABILITIES, _by_confidence)
 
 
 DROPOUT_DRAWS = 32
-"""Thinned layers."""
+"""Number of dropout masks."""
 DROPOUT_RATE = 0.5
-"""Share of the embedding's numbers that a thinning leaves out."""
+"""Probability that a mask sets an element of the embedding to 0."""
 
 
 def mutual_information(draws: Iterable[Table]) -> Floats:
     """Return the information in nats `(n,)` that a label holds about the weights: H(mean p) - mean H(p).
 
     Args:
-        draws: Probabilities `(n, classes)`, one table a draw, at least one.
+        draws: Probabilities `(n, classes)`, one table per draw, at least one.
     """
     mean: Floats | float = 0.0
     mean_entropy: Floats | float = 0.0
@@ -78,9 +77,9 @@ def mutual_information(draws: Iterable[Table]) -> Floats:
 
 
 def dropout_probabilities(pool: ClipPool, rng: np.random.Generator) -> Iterator[Table]:
-    """Yield the probabilities `(n, classes)` of `DROPOUT_DRAWS` thinnings, each with one mask for all clips.
+    """Yield the probabilities `(n, classes)` under `DROPOUT_DRAWS` dropout masks, each the same for all clips.
 
-    A mean of embeddings is thinned in the place of its frames: the layer is linear.
+    Dropout is applied to the mean embedding instead of each frame, which is equal because the layer is linear.
     """
     embeddings, weights, bias = (pool.table(name) for name in ("embeddings", "weights", "bias"))
     for _ in range(DROPOUT_DRAWS):
@@ -90,13 +89,15 @@ def dropout_probabilities(pool: ClipPool, rng: np.random.Generator) -> Iterator[
 
 
 def select_bald(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by mutual information."""
+    """Select by mutual information."""
     scores = mutual_information(dropout_probabilities(pool, rng))
-    select_top(pool, selection, scores, lambda index: f"thinned networks disagree: {scores[index]:.3f} nats to learn")
+    select_top(
+        pool, selection, scores, lambda index: f"dropout masks disagree: {scores[index]:.3f} nats to learn"
+    )
 
 
 BALD = QueryStrategy(
-    "most disagreement among networks thinned by dropout before the last layer",
+    "most disagreement under dropout before the last layer",
     "Houlsby et al. 2011, arXiv 1112.5745; MC dropout: Gal, Islam and Ghahramani, ICML 2017",
     frozenset({"embeddings", "weights", "bias"}),
     select_bald,
@@ -104,10 +105,10 @@ BALD = QueryStrategy(
 
 
 def select_tod(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by the Euclidean distance of the two moments' probabilities."""
+    """Select by the Euclidean distance between the probabilities at two moments of training."""
     change = pool.table("probabilities").astype(np.float64) - pool.table("earlier")
     scores = np.linalg.norm(change, axis=1)
-    select_top(pool, selection, scores, lambda index: f"the answer moved while training: by {scores[index]:.2f}")
+    select_top(pool, selection, scores, lambda index: f"the prediction changed during training: by {scores[index]:.2f}")
 
 
 TOD = QueryStrategy(
@@ -119,7 +120,7 @@ TOD = QueryStrategy(
 
 
 TEMPERATURE = 0.7
-"""Sharpens the teacher's probabilities, p^(1/T), made to sum to 1."""
+"""Temperature T that sharpens the teacher's probabilities: p^(1/T), normalised to sum to 1."""
 _MIN_PROBABILITY = 1e-12
 
 
@@ -133,7 +134,7 @@ def divergence(teacher: Table, student: Table) -> Floats:
 
 
 def select_st_conal(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
-    """Pick by divergence."""
+    """Select by divergence."""
     scores = divergence(pool.table("teacher"), pool.table("student"))
     select_top(pool, selection, scores, lambda index: f"student and teacher disagree: {scores[index]:.3f} nats")
 

@@ -57,7 +57,7 @@ export function setClock(iso) {
 }
 
 /** Retract the rater's own answers, all or none: [{clip, event} ...]. */
-export const retract = (answers) => requestJson("taken-back", { answers, at: now() });
+export const retract = (answers) => requestJson("retractions", { answers, at: now() });
 
 /** Return the server's time. Each call returns a later time, so that no two answers have the same. */
 export function now() {

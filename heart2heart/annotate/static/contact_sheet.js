@@ -18,7 +18,7 @@ export async function showSheet(details, jump) {
   }
   if (latestRequest !== request) return;
   const side = Math.sqrt(pixels.length / study.clips.length);
-  const items = study.clips.map(({ clip, mine: answer }, index) => {
+  const items = study.clips.map(({ clip, own_answer: answer }, index) => {
     const canvas = make("canvas", { width: side, height: side });
     canvas.setAttribute("aria-hidden", "true");
     draw(canvas, pixels, side, index);

@@ -59,7 +59,7 @@ export class Grid {
     this.view = find("called").value;
     const reply = await requestJson("grid", { view: this.view });
     const clips = reply.clips.map((clip) => clip.clip);
-    const pixels = clips.length ? await requestFrames("strips", { clips }) : new Uint8Array();
+    const pixels = clips.length ? await requestFrames("grid-frames", { clips }) : new Uint8Array();
     const side = Math.sqrt(pixels.length / (clips.length * reply.frames));
     this.shown = performance.now();
     this.frames = reply.frames;

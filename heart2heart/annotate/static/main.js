@@ -30,21 +30,21 @@ addEventListener("beforeunload", (event) => {
 
 /** Request who is signed in and start, or show the field for the name or token. */
 async function signIn() {
-  let me;
+  let session;
   try {
-    me = await requestJson("me");
+    session = await requestJson("session");
   } catch (error) {
     say(find("trouble"), `${sentence(error.message)} Trying again …`);
     toggle(find("trouble"), true);
     setTimeout(signIn, 2000);
     return;
   }
-  if (me.enter) {
-    const byName = me.by === "name";
+  if (session.sign_in) {
+    const byName = session.credential === "name";
     find("enter").querySelector("label").textContent = byName ? "Your name, as the label store will record it" : "Your token";
     find("secret").type = byName ? "text" : "password";
-    const firstVisit = me.enter === `Sign in with your ${me.by}`; // nothing was refused
-    find("refusal").textContent = firstVisit ? "" : sentence(me.enter);
+    const firstVisit = session.sign_in === `Sign in with your ${session.credential}`; // nothing was refused
+    find("refusal").textContent = firstVisit ? "" : sentence(session.sign_in);
     openPage(null);
     toggle(find("enter"), true);
     find("secret").focus();
@@ -52,13 +52,13 @@ async function signIn() {
   }
   toggle(find("enter"), false);
   toggle(find("trouble"), false);
-  start(me);
+  start(session);
 }
 
 find("enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    await requestJson("enter", { secret: find("secret").value });
+    await requestJson("sign-in", { secret: find("secret").value });
   } catch (error) {
     say(find("refusal"), sentence(error.message));
     return;
@@ -73,27 +73,27 @@ find("leave").addEventListener("click", async () => {
     toggle(find("trouble"), true);
     return;
   }
-  await requestJson("leave", {});
+  await requestJson("sign-out", {});
   location.reload();
 });
 
-function start(me) {
-  setClock(me.now);
-  const unsaved = retryQueue.resume(me.name);
+function start(session) {
+  setClock(session.now);
+  const unsaved = retryQueue.resume(session.name);
   if (unsaved) say(find("status"), `${unsaved} earlier answers are being saved.`);
-  find("who").querySelector("span").textContent = me.name;
+  find("who").querySelector("span").textContent = session.name;
   toggle(find("who"), true);
   const nav = document.querySelector("nav");
   toggle(nav, true);
-  toggle(nav.querySelector("[data-page=grid]"), me.grid);
-  for (const page of ["review", "agreement"]) toggle(nav.querySelector(`[data-page=${page}]`), me.adjudicator);
-  if (!readings || readings.rater !== me.name) {
-    const page = { player, retryQueue, views: me.views, size: me.size, conflict };
+  toggle(nav.querySelector("[data-page=grid]"), session.grid);
+  for (const page of ["review", "agreement"]) toggle(nav.querySelector(`[data-page=${page}]`), session.adjudicator);
+  if (!readings || readings.rater !== session.name) {
+    const page = { player, retryQueue, views: session.views, size: session.size, conflict };
     readings = {
-      rater: me.name,
+      rater: session.name,
       label: new Reading(page, {
         kind: "label", details: cache.details, empty: "No clip is left for you. Thank you.",
-        more: (count, without, first) => requestJson("work", { count, without, first }),
+        more: (count, without, first) => requestJson("next-clips", { count, without, first }),
       }),
       review: new Reading(page, {
         kind: "adjudication", empty: "No disagreement is left.",
@@ -104,7 +104,7 @@ function start(me) {
         },
       }),
     };
-    keys = makeAnswerButtons(me.views, (answer) => reading()?.answer(answer));
+    keys = makeAnswerButtons(session.views, (answer) => reading()?.answer(answer));
     grid?.forget();
     grid ??= new Grid(retryQueue, {
       add: (clips) => readings.label.first.push(...clips),
@@ -155,11 +155,11 @@ function showConflict() {
   const { word, result, again, accept } = conflicts.shift();
   const now = result.now;
   const parts = [];
-  const otherAnswers = [...(now?.said ?? [])];
-  if (now?.mine) parts.push(`you answered ${now.mine}`);
-  if (otherAnswers.includes(now?.mine)) otherAnswers.splice(otherAnswers.indexOf(now.mine), 1);
+  const otherAnswers = [...(now?.answers ?? [])];
+  if (now?.own_answer) parts.push(`you answered ${now.own_answer}`);
+  if (otherAnswers.includes(now?.own_answer)) otherAnswers.splice(otherAnswers.indexOf(now.own_answer), 1);
   if (otherAnswers.length) parts.push(`another reader answered ${otherAnswers.join(", ")}`);
-  if (now?.ruling) parts.push(`decided as ${now.ruling}`);
+  if (now?.adjudication) parts.push(`decided as ${now.adjudication}`);
   find("conflict-what").textContent = `You answered ${word}. ${sentence(result.error)}`;
   find("conflict-now").textContent = parts.length ? `In the label store now: ${parts.join("; ")}.` : "";
   const dialog = find("conflict");

@@ -145,17 +145,17 @@ export class Reading {
     toggle(find("synthetic"), details.synthetic);
     const hints = [];
     if (this.source.kind === "adjudication") {
-      hints.push(`The readers answered: ${details.said.join(" / ")}`);
-      if (details.mine) hints.push(`You read this clip yourself and answered ${details.mine}: skip it, so that another adjudicator decides`);
+      hints.push(`The readers answered: ${details.answers.join(" / ")}`);
+      if (details.own_answer) hints.push(`You read this clip yourself and answered ${details.own_answer}: skip it, so that another adjudicator decides`);
     }
     if (details.suggestion) {
       const share = Math.round(100 * details.suggestion.probability);
       hints.push(`Model: ${details.suggestion.view}, ${share} %`);
     }
-    if (details.why) hints.push(`Reason: ${details.why}`);
+    if (details.reason) hints.push(`Reason: ${details.reason}`);
     find("hint").textContent = hints.join(". ");
     toggle(find("hint"), hints.length > 0);
-    const answered = this.source.kind === "adjudication" ? details.ruling : details.mine;
+    const answered = this.source.kind === "adjudication" ? details.adjudication : details.own_answer;
     for (const button of find("answers").children) {
       button.setAttribute("aria-pressed", String(button.dataset.word === answered));
     }
