@@ -145,8 +145,8 @@ def percentile_interval(replicates: Floats, confidence: float = CONFIDENCE) -> t
     """Return the percentile interval of `(replicates,)`; NaN replicates (an empty denominator) are ignored.
 
     Example:
-        >>> percentile_interval(np.arange(101.0))
-        (2.5, 97.5)
+        >>> [round(limit, 3) for limit in percentile_interval(np.linspace(0, 1, 1001))]
+        [0.025, 0.975]
     """
     usable = replicates[~np.isnan(replicates)]
     tail = (1 - confidence) / 2

@@ -1,4 +1,4 @@
-"""Writes one HTML report from predictions and metrics, a model card, and reporting checklists."""
+"""Writes HTML reports from predictions and metrics, with a model card and reporting checklists."""
 
 from heart2heart.reporting.comparison import write_comparison
 from heart2heart.reporting.summary import summary_table

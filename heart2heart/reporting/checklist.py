@@ -1,7 +1,7 @@
-"""Reporting checklists as tables that fill themselves from the run's own records.
+"""Reporting checklists as tables that are filled from the records of an evaluation.
 
-An item is worded here in short, never quoted; the published checklist decides what it asks. What the records do not
-hold is `not reported`: a person who publishes must fill it in.
+Each item is a short paraphrase; the published checklist is authoritative. An item without a record is `not reported`:
+the authors of a publication must fill it in.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ class ChecklistItem:
     """One item of a checklist.
 
     Attributes:
-        number: Its number in the published checklist.
-        topic: What it asks for, in our words.
-        answer: What the records say, or `not reported`.
-        place: Section of the report that shows it; empty when not reported.
+        number: Number of the item in the published checklist.
+        topic: Paraphrase of the item.
+        answer: Text from the records, or `not reported`.
+        section: Section of the report with the details; empty when not reported.
     """
 
     number: str
     topic: str
     answer: str = NOT_REPORTED
-    place: str = ""
+    section: str = ""
 
     @property
     def known(self) -> bool:
-        """Whether the records answer it."""
+        """Whether the records contain an answer."""
         return self.answer != NOT_REPORTED
 
 
 @dataclass(frozen=True)
 class Checklist:
-    """One published checklist, filled.
+    """One published checklist with its answers.
 
     Attributes:
-        name: Its name.
-        file: File beside the report that holds it.
-        source: Where it was published.
-        checked: What could and could not be verified about its items.
+        name: Name of the checklist.
+        file: Name of the Markdown file beside the report.
+        source: Publication.
+        verification: How the numbers and topics of the items were verified.
         sections: Items by heading.
     """
 
     name: str
     file: str
     source: str
-    checked: str
+    verification: str
     sections: dict[str, tuple[ChecklistItem, ...]] = field(default_factory=dict)
 
     @property
@@ -60,26 +60,31 @@ class Checklist:
 
     @property
     def reported(self) -> int:
-        """How many items the records answer."""
+        """Number of items that the records answer."""
         return sum(item.known for item in self.items)
 
 
-def item_text(words: str, found: str) -> str:
-    """Put `found` into the braces of `words`, unless it is not reported."""
-    return found if found == NOT_REPORTED else words.format(found)
+def item_text(template: str, value: str) -> str:
+    """Insert a value into the braces of a template; `not reported` stays as it is.
+
+    Example:
+        >>> item_text("Manufacturers: {}", "Maker One"), item_text("Manufacturers: {}", "not reported")
+        ('Manufacturers: Maker One', 'not reported')
+    """
+    return value if value == NOT_REPORTED else template.format(value)
 
 
 SECTIONS = {
-    "answer": "The answer",
-    "tested": "What was tested, on whom",
+    "summary": "Summary",
+    "tested": "Models, hospitals and patients",
     "inclusion": "Inclusion",
     "results": "Results by hospital",
     "comparison": "Comparison of models",
     "splits": "Several splits and seeds",
-    "confusion": "What is mistaken for what",
-    "probabilities": "Probabilities",
-    "selective": "Holding back unsure frames",
-    "outside": "Views it does not know",
+    "confusion": "Confusion matrices",
+    "probabilities": "Calibration",
+    "selective": "Withholding uncertain frames",
+    "outside": "Unknown views",
     "shift": "Differences between hospitals",
     "subgroups": "Subgroups",
     "shortcuts": "Shortcuts",
@@ -91,32 +96,32 @@ SECTIONS = {
     "checklists": "Reporting checklists",
     "hashes": "Hashes",
 }
-"""Sections of the report in order: id and title."""
+"""Sections of the report in order, as id and title."""
 
 
 class ReportFacts:
-    """Phrases about one evaluation that several items share; each is empty-safe."""
+    """Texts about one evaluation that several checklist items use; a text without a record is `not reported`."""
 
-    def __init__(self, about: Provenance, metrics: Metrics) -> None:
-        self.about = about
+    def __init__(self, provenance: Provenance, metrics: Metrics) -> None:
+        self.provenance = provenance
         self.metrics = metrics
         self.synthetic = "SYNTHETIC data, no patients. " if metrics.synthetic else ""
         self.views = join_words(metrics.classes, last="or")
-        self.source = join_words(about.split.source_sites) or NOT_REPORTED
-        self.held_out = join_words(about.split.held_out_sites) or NOT_REPORTED
+        self.source = join_words(provenance.split.source_sites) or NOT_REPORTED
+        self.held_out = join_words(provenance.split.held_out_sites) or NOT_REPORTED
         self.percent = f"{100 * metrics.confidence:.0f} %"
 
     @property
     def purpose(self) -> str:
-        """What was done, in one sentence."""
+        """The study in one sentence."""
         return (
-            f"{self.synthetic}A deep network that names the view of an echocardiogram frame ({self.views}), trained at "
-            f"{self.source}, tested at {self.held_out}"
+            f"{self.synthetic}A neural network that classifies echocardiogram frames by view ({self.views}), trained "
+            f"at {self.source} and tested at {self.held_out}"
         )
 
     @property
     def scored(self) -> str:
-        """Patients and frames scored, by hospital."""
+        """Number of scored patients and frames by hospital."""
         unit = self.metrics.unit
         return "; ".join(
             f"{site.site}: {plural(site.clusters, unit)}, {plural(site.frames, 'frame')}" for site in self.metrics.sites
@@ -124,44 +129,44 @@ class ReportFacts:
 
     @property
     def dates(self) -> str:
-        """Span of the (shifted) dates, by hospital; `not reported` where no hospital gives one."""
-        known = [f"{s.site} {s.date_from} to {s.date_to}" for s in self.about.sites if s.date_from and s.date_to]
+        """Range of the (shifted) study dates by hospital."""
+        known = [f"{s.site} {s.date_from} to {s.date_to}" for s in self.provenance.sites if s.date_from and s.date_to]
         return f"{'; '.join(known)} (shifted dates)" if known else NOT_REPORTED
 
     @property
     def manufacturers(self) -> str:
-        """Makers by hospital."""
-        known = [f"{site.site}: {', '.join(site.makers)}" for site in self.about.sites if site.makers]
+        """Manufacturers by hospital."""
+        known = [f"{site.site}: {', '.join(site.makers)}" for site in self.provenance.sites if site.makers]
         return "; ".join(known) or NOT_REPORTED
 
     @property
     def raters(self) -> str:
-        """Who labeled, by hospital."""
-        known = [f"{site.site}: {', '.join(site.raters)}" for site in self.about.sites if site.raters]
+        """Raters by hospital."""
+        known = [f"{site.site}: {', '.join(site.raters)}" for site in self.provenance.sites if site.raters]
         return "; ".join(known) or NOT_REPORTED
 
     @property
     def networks(self) -> str:
-        """Networks with their parameters."""
-        names = {f"{run.network} ({count(run.parameters)} parameters)" for run in self.about.runs}
+        """Networks with their number of parameters."""
+        names = {f"{run.network} ({count(run.parameters)} parameters)" for run in self.provenance.runs}
         return join_words(sorted(names))
 
     @property
     def training(self) -> str:
-        """Steps, seeds and methods of the runs."""
+        """Method, steps, seed and device of each run."""
         return "; ".join(
             f"{run.run}: {run.method}, {count(run.steps)} steps, seed {run.seed}, {run.device}"
-            for run in self.about.runs
+            for run in self.provenance.runs
         )
 
     @property
     def selection(self) -> str:
-        """The rule that chose the weights."""
-        return join_words(sorted({run.selection for run in self.about.runs}))
+        """Rule that selected the weights."""
+        return join_words(sorted({run.selection for run in self.provenance.runs}))
 
     @property
     def accuracy(self) -> str:
-        """Balanced accuracy of the tested method, by hospital."""
+        """Balanced accuracy of the last method by hospital."""
         sites = self.metrics.methods[-1].sites
         return "; ".join(
             f"{s.site} {percent(s.balanced_accuracy.value)} ({interval(s.balanced_accuracy)})" for s in sites

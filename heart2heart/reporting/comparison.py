@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heart2heart.reporting import comparison_sentences as words
+from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.numbers import interval, plural, points, signed
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 from heart2heart.reporting.writer import render
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDE, NARROW = 860.0, 350.0
-REFERENCE, PLAIN, WITH_ADDITION = 5, 0, 1  # series: the reference, other methods, those that stand around another
+REFERENCE, PLAIN, WITH_ADDITION = 5, 0, 1  # series: the reference, other methods, methods that extend another
 _HEAD, _TOP, _BOTTOM = 34.0, 6.0, 38.0  # pixels
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One estimate with its name, and its value in each fold where the plot shows them."""
+    """One estimate with its label, and optionally its value in each fold."""
 
     label: str
     estimate: Estimate
@@ -35,22 +35,24 @@ class ComparisonRow:
 
     @property
     def spoken(self) -> str:
-        """What a screen reader says of it."""
+        """Text for screen readers."""
         return f"{self.label} {self.text}"
 
     @property
     def text(self) -> str:
-        """The numbers as they stand at the right."""
-        found = self.estimate
-        if found.value is None:
+        """Numbers at the right of the row."""
+        estimate = self.estimate
+        if estimate.value is None:
             return "not estimable"
-        value = signed(found.value) if self.signs else points(found.value)
-        return f"{value} ({interval(found, sign=self.signs)})" if found.low is not None else f"{value} (no interval)"
+        value = signed(estimate.value) if self.signs else points(estimate.value)
+        return (
+            f"{value} ({interval(estimate, sign=self.signs)})" if estimate.low is not None else f"{value} (no interval)"
+        )
 
 
 @dataclass(frozen=True)
 class ComparisonBlock:
-    """One hospital, or the mean of those held out."""
+    """One hospital, or the mean over the held-out hospitals."""
 
     title: str
     note: str
@@ -58,22 +60,22 @@ class ComparisonBlock:
 
 
 def series_of(metrics: FoldMetrics, method: str) -> int:
-    """Return the series of a method: the reference's, that of one that extends another, or that of the rest."""
+    """Return the series of a method: the reference, a method that extends another, or any other method."""
     if method == metrics.methods[0].method:
         return REFERENCE
     return WITH_ADDITION if any(each.extends for each in metrics.methods if each.method == method) else PLAIN
 
 
 def score_blocks(metrics: FoldMetrics) -> list[ComparisonBlock]:
-    """Arrange balanced accuracy by hospital, then over the held-out ones."""
+    """Return balanced accuracy by hospital, then over the held-out hospitals."""
     blocks = []
-    for place, site in enumerate(metrics.methods[0].sites):
+    for index, site in enumerate(metrics.methods[0].sites):
         rows = tuple(
             ComparisonRow(
                 method.method,
-                method.sites[place].balanced_accuracy,
+                method.sites[index].balanced_accuracy,
                 series_of(metrics, method.method),
-                tuple(method.sites[place].by_fold.values()) if len(metrics.splits) > 1 else (),
+                tuple(method.sites[index].by_fold.values()) if len(metrics.splits) > 1 else (),
             )
             for method in metrics.methods
         )
@@ -90,13 +92,13 @@ def score_blocks(metrics: FoldMetrics) -> list[ComparisonBlock]:
 
 
 def difference_blocks(metrics: FoldMetrics, comparisons: Sequence[FoldComparison]) -> list[ComparisonBlock]:
-    """Arrange paired differences by hospital, then over the held-out ones."""
+    """Return paired differences by hospital, then over the held-out hospitals."""
     if not comparisons:
         return []
     blocks = []
-    for place, site in enumerate(comparisons[0].sites):
+    for index, site in enumerate(comparisons[0].sites):
         rows = tuple(
-            ComparisonRow(each.reference, each.sites[place].difference, WITH_ADDITION, signs=True)
+            ComparisonRow(each.reference, each.sites[index].difference, WITH_ADDITION, signs=True)
             for each in comparisons
         )
         role = "held out" if site.held_out else "source"
@@ -113,12 +115,12 @@ def draw(blocks: Sequence[ComparisonBlock], name: str, description: str, *, widt
     Args:
         blocks: From top to bottom.
         name: Unique in the page.
-        description: For screen readers.
-        width: CSS pixels, `WIDE` (names at the left) or `NARROW` (names above their rows).
-        chance: Where blind guessing stands, per cent; None draws differences around zero.
+        description: Text for screen readers.
+        width: CSS pixels, `WIDE` (labels at the left) or `NARROW` (labels above their rows).
+        chance: Balanced accuracy of random guessing in percent; None draws differences around zero.
     """
-    beside = width > NARROW
-    left, right, row_height = (215.0, 150.0, 23.0) if beside else (4.0, 128.0, 38.0)
+    names_at_left = width > NARROW
+    left, right, row_height = (215.0, 150.0, 23.0) if names_at_left else (4.0, 128.0, 38.0)
     height = _TOP + _BOTTOM + sum(_HEAD + row_height * len(block.rows) for block in blocks)
     plot_width, plot_height = width - left - right - 16, height - _TOP - _BOTTOM
     with style():
@@ -132,22 +134,22 @@ def draw(blocks: Sequence[ComparisonBlock], name: str, description: str, *, widt
         axes.xaxis.grid(True, color=LINE, linewidth=0.8)
         axes.tick_params(length=0, labelsize=11)
         axes.set_axisbelow(True)
-        axes.set_xlabel("Balanced accuracy, %" if chance is not None else "Gain, percent points", fontsize=11)
+        axes.set_xlabel("Balanced accuracy, %" if chance is not None else "Gain, percentage points", fontsize=11)
         start, end = -left / plot_width, 1 + (right + 14) / plot_width
         transform, y = axes.get_yaxis_transform(), 0.0
         for block in blocks:
             axes.plot([start, end], [y, y], color=LINE, linewidth=0.8, clip_on=False, transform=transform)
-            room = int((width - 6.5 * len(block.note) - 24) / 8.5)
-            title = block.title if len(block.title) <= room else block.title[: room - 1].rstrip() + "…"
+            title_length = int((width - 6.5 * len(block.note) - 24) / 8.5)
+            title = block.title if len(block.title) <= title_length else block.title[: title_length - 1].rstrip() + "…"
             heading = y + _HEAD - 14
             axes.text(start, heading, title, fontsize=13, fontweight="bold", va="center", transform=transform)
             axes.text(end, heading, block.note, fontsize=11, color=MUTED, va="center", ha="right", transform=transform)
             y += _HEAD
             for row in block.rows:
                 middle = y + row_height - 14
-                label_at = middle if beside else middle - 17
+                label_at = middle if names_at_left else middle - 17
                 axes.text(start, label_at, row.label, fontsize=12, color=INK, va="center", transform=transform)
-                # Row by row, so that it does not cross a name.
+                # One line per row, so that it does not cross a label.
                 axes.plot([chance or 0.0] * 2, [middle - 9, middle + 9], color=MUTED, linewidth=1, zorder=1,
                           linestyle=(0, (4, 3)))  # fmt: skip
                 _draw_row(axes, row, middle, 1 + 10 / plot_width)
@@ -155,75 +157,82 @@ def draw(blocks: Sequence[ComparisonBlock], name: str, description: str, *, widt
         return to_svg(figure, name, description)
 
 
-def _draw_row(axes: Axes, row: ComparisonRow, y: float, beside: float) -> None:
-    found, colour = row.estimate, SERIES[row.series]
-    axes.text(beside, y, row.text, fontsize=11.5, color=INK, va="center", transform=axes.get_yaxis_transform())
-    if found.value is None:
+def _draw_row(axes: Axes, row: ComparisonRow, y: float, text_x: float) -> None:
+    estimate, colour = row.estimate, SERIES[row.series]
+    axes.text(text_x, y, row.text, fontsize=11.5, color=INK, va="center", transform=axes.get_yaxis_transform())
+    if estimate.value is None:
         return
     for value in row.folds:
         axes.plot([100 * value], [y], marker="o", markersize=4, markerfacecolor="none", markeredgecolor=MUTED,
                   linestyle="none", clip_on=False)  # fmt: skip
-    if found.low is not None and found.high is not None:
-        ends = [100 * found.low, 100 * found.high]
+    if estimate.low is not None and estimate.high is not None:
+        ends = [100 * estimate.low, 100 * estimate.high]
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="butt", clip_on=False)
-    point = ([100 * found.value], [y])
+    point = ([100 * estimate.value], [y])
     axes.plot(*point, marker=MARKERS[row.series], markersize=8, color=colour, linestyle="none", clip_on=False)
 
 
 def _limits(blocks: Sequence[ComparisonBlock]) -> tuple[float, float]:
-    found = [row.estimate for block in blocks for row in block.rows]
-    known = [abs(end) for each in found for end in (each.value, each.low, each.high) if end is not None]
-    reach = 110 * max([0.05, *known])
-    return -reach, reach
+    estimates = [row.estimate for block in blocks for row in block.rows]
+    known = [abs(end) for each in estimates for end in (each.value, each.low, each.high) if end is not None]
+    limit = 110 * max([0.05, *known])
+    return -limit, limit
 
 
 def write_comparison(metrics: FoldMetrics, out: Path) -> Path:
-    """Write the comparison of methods; the same metrics give the same bytes.
+    """Write the comparison report; the same metrics give the same bytes.
 
     Args:
-        metrics: `evaluate_folds(...)`, or what `read_folds` read.
-        out: Where the HTML goes, e.g. `comparison.html`.
+        metrics: Result of `evaluate_folds` or `read_folds`.
+        out: HTML file to write, e.g. `comparison.html`.
 
     Returns:
         `out`.
+
+    Example:
+        >>> from heart2heart.evaluation import evaluate_folds
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> folds = evaluate_folds([Predictions.read("evaluation/predictions.parquet")], replicates=100)
+        >>> write_comparison(folds, Path("comparison.html")).name
+        'comparison.html'
     """
     write_text(out, render("comparison.html.j2", comparison_content(metrics), escape=True))
     return out
 
 
 def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
-    """Return what the template needs, by name."""
+    """Return the content of the template, by name."""
     chance = 1 / len(metrics.classes)
     scores = score_blocks(metrics)
-    pairs = words.with_additions(metrics)
-    gains = difference_blocks(metrics, pairs)
+    extensions = comparison_sentences.with_additions(metrics)
+    gains = difference_blocks(metrics, extensions)
     return {
         "metrics": metrics,
-        "lead": words.summarise(metrics),
-        "findings": words.findings(metrics),
+        "headline": comparison_sentences.summarise(metrics),
+        "findings": comparison_sentences.findings(metrics),
         "hospitals": [(site.site, site.held_out, site.balanced_accuracy.clusters) for site in metrics.methods[0].sites],
-        "highest": words.highest(metrics),
+        "highest": comparison_sentences.highest(metrics),
         "mean_shown": any(method.held_out.value is not None for method in metrics.methods),
         "chance": chance,
-        "synthetic_text": words.SYNTHETIC,
-        "verdict": words.judge_corrected,
+        "synthetic_text": comparison_sentences.SYNTHETIC,
+        "judge": comparison_sentences.judge_corrected,
         "scores": _figures(
             scores, "scores", f"Balanced accuracy by hospital and method. {_describe_rows(scores)}", 100 * chance
         ),
-        "gains": _figures(gains, "gains", f"What is gained, by hospital. {_describe_rows(gains)}", None)
-        if pairs
-        else None,
-        "pairs": [(each, words.describe(each)) for each in pairs],
-        "others": [(each, words.describe(each)) for each in metrics.comparisons if each not in pairs],
+        "gains": _figures(gains, "gains", f"Gain by hospital. {_describe_rows(gains)}", None) if extensions else None,
+        "extensions": [(each, comparison_sentences.describe(each)) for each in extensions],
+        "others": [
+            (each, comparison_sentences.describe(each)) for each in metrics.comparisons if each not in extensions
+        ],
         "folds": len(metrics.splits),
-        "limits": words.limits_of_comparison(metrics),
+        "limits": comparison_sentences.limits_of_comparison(metrics),
     }
 
 
-def _figures(blocks: list[ComparisonBlock], name: str, described: str, chance: float | None) -> tuple[str, str]:
+def _figures(blocks: list[ComparisonBlock], name: str, description: str, chance: float | None) -> tuple[str, str]:
     return (
-        draw(blocks, f"{name}-wide", described, width=WIDE, chance=chance),
-        draw(blocks, f"{name}-narrow", described, width=NARROW, chance=chance),
+        draw(blocks, f"{name}-wide", description, width=WIDE, chance=chance),
+        draw(blocks, f"{name}-narrow", description, width=NARROW, chance=chance),
     )
 
 

@@ -1,4 +1,4 @@
-"""Small figures, one a hospital: reliability diagrams, learning curves, risk-coverage curves, bars of label shift."""
+"""Small figures: reliability diagrams, risk-coverage curves and label-shift bars of a hospital, and learning curves."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from heart2heart.schema.site_metrics import LabelShift, ReliabilityBin, Selectiv
 
 
 def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], description: str) -> str | None:
-    """Draw how often frames of similar confidence are right; None when there is nothing to draw.
+    """Draw the reliability diagram of one hospital; None without scored frames.
 
-    Solid lines are of the raw probabilities; dotted lines with open markers are after temperature scaling.
+    Solid lines show the raw probabilities. Dotted lines with open markers show them after temperature scaling.
 
     Args:
         name: Unique in the page.
-        series: Series number and the site's metrics, one a method.
-        description: For screen readers; the points are appended to it.
+        series: Series number and metrics of the site, one item per method.
+        description: Text for screen readers; the points are appended to it.
     """
     if not any(site.reliability for _, site in series):
         return None
@@ -28,20 +28,20 @@ def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], des
         axes = figure.add_axes((0.14, 0.155, 0.83, 0.815))
         axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         for number, site in series:
-            place = number % len(SERIES)
+            series_index = number % len(SERIES)
             axes.plot(
                 [100 * point.confidence for point in site.reliability],
                 [100 * point.accuracy for point in site.reliability],
-                color=SERIES[place],
-                marker=MARKERS[place],
+                color=SERIES[series_index],
+                marker=MARKERS[series_index],
                 markersize=5,
                 linewidth=1.6,
             )
             axes.plot(
                 [100 * point.confidence for point in site.reliability_scaled],
                 [100 * point.accuracy for point in site.reliability_scaled],
-                color=SERIES[place],
-                marker=MARKERS[place],
+                color=SERIES[series_index],
+                marker=MARKERS[series_index],
                 markersize=5,
                 markerfacecolor="none",
                 linewidth=1.1,
@@ -54,10 +54,10 @@ def reliability_figure(name: str, series: Sequence[tuple[int, SiteMetrics]], des
         axes.grid(True, color=LINE, linewidth=0.8)
         axes.tick_params(length=0, labelsize=11)
         axes.set_xlabel("Confidence, %", fontsize=11)
-        axes.set_ylabel("Right, %", fontsize=11)
+        axes.set_ylabel("Correct, %", fontsize=11)
         spoken = " ".join(
-            f"Line {place}, confidence to share right: {_describe_bins(site.reliability)}."
-            for place, (_, site) in enumerate(series, start=1)
+            f"Line {series_index}, confidence to share correct: {_describe_bins(site.reliability)}."
+            for series_index, (_, site) in enumerate(series, start=1)
         )
         return to_svg(figure, name, f"{description} {spoken}")
 
@@ -72,11 +72,11 @@ CURVES = (
     ("loss_labeled", "Loss on labeled images", 1.0),
     ("loss_unlabeled", "Loss on unlabeled images", 1.0),
 )
-"""What is drawn of a run's history where present: key, title, factor."""
+"""Values of the training history that are drawn if present: key, title, factor."""
 
 
 def learning_figures(runs: Sequence[RunInfo], metrics: Metrics) -> list[tuple[str, str]]:
-    """Draw each recorded curve over the steps of training: pairs of title and SVG."""
+    """Draw each recorded value over the training steps; return pairs of title and SVG."""
     methods = [method.method for method in metrics.methods]
     series = [methods.index(run.method) for run in metrics.runs]
     figures = []
@@ -94,20 +94,22 @@ def learning_figures(runs: Sequence[RunInfo], metrics: Metrics) -> list[tuple[st
             figure = new_figure(380, 250)
             axes = figure.add_axes((0.14, 0.165, 0.82, 0.795))
             for points, number in curves:
-                place = number % len(SERIES)
+                series_index = number % len(SERIES)
                 steps, values = [step for step, _ in points], [value for _, value in points]
-                axes.plot(steps, values, color=SERIES[place], marker=MARKERS[place], markersize=4, linewidth=1.6)
+                axes.plot(
+                    steps, values, color=SERIES[series_index], marker=MARKERS[series_index], markersize=4, linewidth=1.6
+                )
             axes.set_ylim(0, 100 if factor == 100 else None)
             axes.grid(True, color=LINE, linewidth=0.8)
             axes.tick_params(length=0, labelsize=11)
             axes.set_xlabel("Training step", fontsize=11)
-            said = "; ".join(
+            spoken = "; ".join(
                 f"{run.run} {points[0][1]:.3g} at step {points[0][0]:g}, {points[-1][1]:.3g} at {points[-1][0]:g}"
                 for run, (points, _) in zip(runs, curves, strict=True)
                 if points
             )
             name = f"curve-{key.replace('_', '-')}"
-            figures.append((title, to_svg(figure, name, f"{title} by training step: {said}.")))
+            figures.append((title, to_svg(figure, name, f"{title} by training step: {spoken}.")))
     return figures
 
 
@@ -117,15 +119,16 @@ _DESCRIBED_COVERAGES = (0.5, 0.8, 0.9, 1.0)
 def risk_coverage_figure(
     name: str, series: Sequence[tuple[int, SiteMetrics]], description: str, *, top: float
 ) -> str | None:
-    """Draw the share of errors among the kept frames over the share that is kept; None when nothing is scored.
+    """Draw the risk-coverage curve of one hospital; None without scored frames.
 
-    The large marker is the operating point: the threshold that was frozen on source validation.
+    The risk is the share of errors among the kept frames, the coverage is the share of kept frames. The large marker is
+    the threshold that was set on the source validation frames.
 
     Args:
         name: Unique in the page.
-        series: Series number and the site's metrics, one a method.
-        description: For screen readers; risks at a few coverages are appended to it.
-        top: Largest risk that any hospital shows: all share one scale.
+        series: Series number and metrics of the site, one item per method.
+        description: Text for screen readers; risks at several coverages are appended to it.
+        top: Largest risk of all hospitals, for a common scale.
     """
     known = [(number, site.selective) for number, site in series if site.selective]
     if not known:
@@ -133,13 +136,16 @@ def risk_coverage_figure(
     with style():
         figure = new_figure(380, 270)
         axes = figure.add_axes((0.14, 0.16, 0.82, 0.81))
-        for number, found in known:
-            place = number % len(SERIES)
-            risks = [100 * point.risk for point in found.curve]
-            axes.plot([100 * point.coverage for point in found.curve], risks, color=SERIES[place], linewidth=1.8)
-            if found.coverage.value is not None and found.risk.value is not None:
-                axes.plot([100 * found.coverage.value], [100 * found.risk.value], marker=MARKERS[place], markersize=10,
-                          color=SERIES[place], linestyle="none", clip_on=False)  # fmt: skip
+        for number, selective in known:
+            series_index = number % len(SERIES)
+            risks = [100 * point.risk for point in selective.curve]
+            axes.plot(
+                [100 * point.coverage for point in selective.curve], risks, color=SERIES[series_index], linewidth=1.8
+            )
+            if selective.coverage.value is not None and selective.risk.value is not None:
+                point = [100 * selective.coverage.value], [100 * selective.risk.value]
+                axes.plot(*point, marker=MARKERS[series_index], markersize=10, color=SERIES[series_index],
+                          linestyle="none", clip_on=False)  # fmt: skip
         axes.set_xlim(0, 101)
         axes.set_ylim(0, min(100.0, max(10.0, 108 * top)))
         axes.set_xticks(range(0, 101, 25))
@@ -147,31 +153,34 @@ def risk_coverage_figure(
         axes.tick_params(length=0, labelsize=11)
         axes.set_xlabel("Frames kept, %", fontsize=11)
         axes.set_ylabel("Wrong among the kept, %", fontsize=11)
-        spoken = "; ".join(f"line {place}: {_describe_risk(found)}" for place, (_, found) in enumerate(known, start=1))
+        spoken = "; ".join(
+            f"line {series_index}: {_describe_risk(selective)}"
+            for series_index, (_, selective) in enumerate(known, start=1)
+        )
         return to_svg(figure, name, f"{description} {spoken}.")
 
 
-def _describe_risk(found: Selective) -> str:
-    said = [
+def _describe_risk(selective: Selective) -> str:
+    texts = [
         f"{percent(point.coverage)} kept, {percent(point.risk)} of those wrong"
-        for wanted in _DESCRIBED_COVERAGES
-        for point in found.curve
-        if abs(point.coverage - wanted) < 1e-6
+        for coverage in _DESCRIBED_COVERAGES
+        for point in selective.curve
+        if abs(point.coverage - coverage) < 1e-6
     ]
-    return ", ".join(said)
+    return ", ".join(texts)
 
 
 _BAR, _GAP, _LEFT, _RIGHT, _BOTTOM = 11.0, 15.0, 76.0, 14.0, 40.0  # pixels
 
 
 def label_shift_bars(name: str, shift: LabelShift, series: int, description: str) -> str:
-    """Draw three bars a view: the source (gray), the hospital (filled), and as estimated without labels (outlined).
+    """Draw three bars per view: the source (gray), the hospital (filled), and the estimate without labels (outlined).
 
     Args:
         name: Unique in the page.
-        shift: The shares.
-        series: Series number of the method that estimated.
-        description: For screen readers; every number is appended to it.
+        shift: Shares of the views.
+        series: Series number of the method with the estimate.
+        description: Text for screen readers; every number is appended to it.
     """
     views = list(shift.shares)
     block = 3 * _BAR + _GAP
@@ -191,14 +200,14 @@ def label_shift_bars(name: str, shift: LabelShift, series: int, description: str
         axes.tick_params(length=0, labelsize=11)
         axes.set_xlabel("Share of the frames, %", fontsize=11)
         highest = 0.0
-        for place, view in enumerate(views):
-            top = place * block + _GAP / 2
+        for index, view in enumerate(views):
+            top = index * block + _GAP / 2
             shares = (shift.source_shares[view], shift.shares[view], shift.estimated_shares[view])
             highest = max(highest, *shares)
             fills, edges = (MUTED, colour, "none"), ("none", "none", colour)
-            for number, (share, fill, edge) in enumerate(zip(shares, fills, edges, strict=True)):
-                at = top + (number + 0.5) * _BAR
-                axes.barh(at, 100 * share, height=_BAR - 2, facecolor=fill, edgecolor=edge, linewidth=1.4)
+            for bar, (share, fill, edge) in enumerate(zip(shares, fills, edges, strict=True)):
+                centre = top + (bar + 0.5) * _BAR
+                axes.barh(centre, 100 * share, height=_BAR - 2, facecolor=fill, edgecolor=edge, linewidth=1.4)
             axes.text(-0.03, top + 1.5 * _BAR, view, fontsize=11, color=INK, va="center", ha="right",
                       transform=axes.get_yaxis_transform())  # fmt: skip
         axes.set_xlim(0, max(10.0, 108 * highest))
@@ -207,8 +216,8 @@ def label_shift_bars(name: str, shift: LabelShift, series: int, description: str
 
 def _describe_shares(shift: LabelShift) -> str:
     parts = [
-        f"{view}: {percent(shift.source_shares[view])} at the source, {percent(share)} here, "
-        f"{percent(shift.estimated_shares[view])} as estimated."
+        f"{view}: {percent(shift.source_shares[view])} at the source, {percent(share)} at the hospital, "
+        f"{percent(shift.estimated_shares[view])} estimated."
         for view, share in shift.shares.items()
     ]
     return " ".join(parts)

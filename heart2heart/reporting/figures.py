@@ -1,4 +1,4 @@
-"""The figures that are drawn once a hospital, for the methods that are looked at closely."""
+"""Figures with one panel per hospital, for the methods whose details the report shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from heart2heart.reporting.participants import readable
 from heart2heart.schema.metrics import MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics, Stratum
 
-ALTERATIONS = {"sector_masked": "Scan blacked out", "background_swapped": "Surroundings swapped"}
+ALTERATIONS = {"sector_masked": "Scan blacked out", "background_swapped": "Background exchanged"}
 
 
 @dataclass(frozen=True)
 class InspectedRun:
-    """The run of a method that is looked at closely: its first."""
+    """The first run of a method whose details the report shows."""
 
     series: int
     method: MethodMetrics
@@ -26,7 +26,7 @@ class InspectedRun:
 
 @dataclass(frozen=True)
 class SiteFigure:
-    """One hospital's figure."""
+    """Figure of one hospital."""
 
     site: str
     svg: str
@@ -37,13 +37,15 @@ Series = list[tuple[int, SiteMetrics]]
 
 def reliability(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
     """Draw the reliability diagram of every hospital with scored frames."""
-    return _each(details, metrics, "reliability", reliability_figure, "Reliability diagram of {}: right by confidence.")
+    return _each(
+        details, metrics, "reliability", reliability_figure, "Reliability diagram of {}: share correct by confidence."
+    )
 
 
 def risk_coverage(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
-    """Draw the risk-coverage curves of every hospital with scored frames, on one scale."""
+    """Draw the risk-coverage curves of every hospital with scored frames on a common scale."""
     runs = [site.selective for detail in details for site in detail.run.sites]
-    highest = max((point.risk for found in runs if found for point in found.curve), default=0.0)
+    highest = max((point.risk for selective in runs if selective for point in selective.curve), default=0.0)
     draw = partial(risk_coverage_figure, top=highest)
     return _each(details, metrics, "risk", draw, "Risk-coverage curve of {}.")
 
@@ -56,9 +58,9 @@ def _each(
     description: str,
 ) -> list[SiteFigure]:
     drawn = []
-    for place, site in enumerate(metrics.sites):
-        series = [(detail.series, detail.run.sites[place]) for detail in details]
-        svg = draw(f"{kind}-{place}", series, description.format(site.site))
+    for index, site in enumerate(metrics.sites):
+        series = [(detail.series, detail.run.sites[index]) for detail in details]
+        svg = draw(f"{kind}-{index}", series, description.format(site.site))
         if svg:
             drawn.append(SiteFigure(site.site, svg))
     return drawn
@@ -67,8 +69,8 @@ def _each(
 def votes(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
     """Draw balanced accuracy by frame, by clip and by study."""
 
-    def rows(place: int) -> list[ForestRow]:
-        sites = [detail.run.sites[place] for detail in details]
+    def rows(index: int) -> list[ForestRow]:
+        sites = [detail.run.sites[index] for detail in details]
         return [
             _row("By frame", details, [site.balanced_accuracy for site in sites]),
             _row("By clip", details, [site.clip_balanced_accuracy for site in sites]),
@@ -79,36 +81,36 @@ def votes(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]
 
 
 def stratum_order(strata: Sequence[Stratum]) -> list[int]:
-    """Return the places of the strata as a reader expects them: factor by factor, levels from low to high."""
+    """Return the positions of the strata in reading order: by factor, levels from low to high."""
     factors, low = ("maker", "mode", "quality", "sex", "age"), {"lowest third": 0, "middle third": 1, "under 40": 0}
     keys = [(factors.index(one.factor), low.get(one.level, 2), one.level) for one in strata]
     return sorted(range(len(strata)), key=keys.__getitem__)
 
 
 def strata(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
-    """Draw balanced accuracy by maker, mode, quality, sex and age, where more than one level occurs."""
+    """Draw balanced accuracy by manufacturer, mode, quality, sex and age, for factors with several levels."""
 
-    def rows(place: int) -> list[ForestRow]:
-        sites = [detail.run.sites[place] for detail in details]
-        found: list[ForestRow] = []
+    def rows(index: int) -> list[ForestRow]:
+        sites = [detail.run.sites[index] for detail in details]
+        forest_rows: list[ForestRow] = []
         factor = ""
-        for number in stratum_order(sites[0].strata):
-            stratum = sites[0].strata[number]
+        for position in stratum_order(sites[0].strata):
+            stratum = sites[0].strata[position]
             if stratum.factor != factor:
                 factor = stratum.factor
-                found.append(ForestRow(factor.capitalize()))
-            same = [site.strata[number].balanced_accuracy for site in sites]
-            found.append(_row(readable(stratum.level), details, same))
-        return found
+                forest_rows.append(ForestRow(factor.capitalize()))
+            estimates = [site.strata[position].balanced_accuracy for site in sites]
+            forest_rows.append(_row(readable(stratum.level), details, estimates))
+        return forest_rows
 
     return _rows(metrics, rows, "strata", "Balanced accuracy at {} by subgroup.")
 
 
 def open_set(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
-    """Draw how well each score tells frames of scored views from the others, where there are others."""
+    """Draw how well each score separates frames of scored views from frames of other views, if there are any."""
 
-    def rows(place: int) -> list[ForestRow]:
-        sites = [detail.run.sites[place] for detail in details]
+    def rows(index: int) -> list[ForestRow]:
+        sites = [detail.run.sites[index] for detail in details]
         if not sites[0].open_set.outside:
             return []
         names = list(sites[0].open_set.scores)
@@ -117,27 +119,29 @@ def open_set(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigu
             for name in names
         ]
 
-    return _rows(metrics, rows, "open", "AUROC of frames in and outside the taxonomy at {}.", axis="AUROC", chance=0.5)
+    return _rows(metrics, rows, "open", "AUROC of frames of scored and of other views at {}.", axis="AUROC", chance=0.5)
 
 
 def probes(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure]:
-    """Draw balanced accuracy on frames as they are and as altered for the shortcut probes."""
+    """Draw balanced accuracy on original and on altered frames."""
 
-    def rows(place: int) -> list[ForestRow]:
-        sites = [detail.run.sites[place] for detail in details]
+    def rows(index: int) -> list[ForestRow]:
+        sites = [detail.run.sites[index] for detail in details]
         if not sites[0].probes:
             return []
-        found = [_row("As recorded", details, [site.balanced_accuracy for site in sites])]
-        for number, probe in enumerate(sites[0].probes):
-            altered = [site.probes[number].balanced_accuracy for site in sites]
-            found.append(_row(ALTERATIONS[probe.alteration], details, altered))
-        return found
+        forest_rows = [_row("As recorded", details, [site.balanced_accuracy for site in sites])]
+        for position, probe in enumerate(sites[0].probes):
+            altered = [site.probes[position].balanced_accuracy for site in sites]
+            forest_rows.append(_row(ALTERATIONS[probe.alteration], details, altered))
+        return forest_rows
 
-    return _rows(metrics, rows, "probes", "Balanced accuracy at {} on altered frames; dashed: guessing.", guessing=True)
+    return _rows(metrics, rows, "probes", "Balanced accuracy at {} on altered frames; dashed: chance.", guessing=True)
 
 
-def _row(label: str, details: Sequence[InspectedRun], found: Sequence[Estimate]) -> ForestRow:
-    return ForestRow(label, tuple(ForestLine(one, detail.series) for one, detail in zip(found, details, strict=True)))
+def _row(label: str, details: Sequence[InspectedRun], estimates: Sequence[Estimate]) -> ForestRow:
+    return ForestRow(
+        label, tuple(ForestLine(estimate, detail.series) for estimate, detail in zip(estimates, details, strict=True))
+    )
 
 
 def _rows(
@@ -151,23 +155,23 @@ def _rows(
     guessing: bool = False,
 ) -> list[SiteFigure]:
     drawn = []
-    for place, site in enumerate(metrics.sites):
-        found = rows(place) if site.frames else []
-        if found:
-            dashed = 1 / len(site.views) if guessing else chance
-            said = description.format(site.site)
+    for index, site in enumerate(metrics.sites):
+        site_rows = rows(index) if site.frames else []
+        if site_rows:
+            reference = 1 / len(site.views) if guessing else chance
+            spoken = description.format(site.site)
             drawn.append(
-                SiteFigure(site.site, rows_figure(found, f"{kind}-{place}", said, axis=axis, reference=dashed))
+                SiteFigure(site.site, rows_figure(site_rows, f"{kind}-{index}", spoken, axis=axis, reference=reference))
             )
     return drawn
 
 
 def label_shift(inspected: InspectedRun, metrics: Metrics) -> list[SiteFigure]:
-    """Draw how common the views are at the source, at each hospital, and as estimated there."""
+    """Draw the shares of the views at the source, at each hospital, and as estimated without labels."""
     return [
         SiteFigure(
-            site.site, label_shift_bars(f"shares-{place}", site.label_shift, inspected.series, f"Views at {site.site}.")
+            site.site, label_shift_bars(f"shares-{index}", site.label_shift, inspected.series, f"Views at {site.site}.")
         )
-        for place, site in enumerate(inspected.run.sites)
+        for index, site in enumerate(inspected.run.sites)
         if site.label_shift
     ]

@@ -1,4 +1,4 @@
-"""Forest plots: by hospital, and small ones with a label at the left of each row."""
+"""Forest plots: one over all hospitals, and small ones with a label beside each row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ForestLine:
 
 @dataclass(frozen=True)
 class ForestBlock:
-    """One hospital: its name, a few words about it, and its lines."""
+    """One block of a forest plot, such as a hospital: its title, a note and its estimates."""
 
     title: str
     note: str
@@ -38,9 +38,9 @@ class ForestBlock:
 def accuracy_blocks(metrics: Metrics) -> list[ForestBlock]:
     """Arrange balanced accuracy by hospital and method."""
     blocks = []
-    for place, site in enumerate(metrics.sites):
+    for index, site in enumerate(metrics.sites):
         lines = tuple(
-            ForestLine(method.sites[place].balanced_accuracy, series) for series, method in enumerate(metrics.methods)
+            ForestLine(method.sites[index].balanced_accuracy, series) for series, method in enumerate(metrics.methods)
         )
         role = "held out" if site.held_out else "source"
         blocks.append(ForestBlock(site.site, f"{role}, {plural(site.clusters, metrics.unit)}", lines))
@@ -51,8 +51,8 @@ def difference_blocks(comparison: Comparison, metrics: Metrics) -> list[ForestBl
     """Arrange the paired difference by hospital."""
     candidate = [method.method for method in metrics.methods].index(comparison.candidate)
     return [
-        ForestBlock(about.site, plural(about.clusters, metrics.unit), (ForestLine(row.difference, candidate),))
-        for about, row in zip(metrics.sites, comparison.sites, strict=True)
+        ForestBlock(site.site, plural(site.clusters, metrics.unit), (ForestLine(row.difference, candidate),))
+        for site, row in zip(metrics.sites, comparison.sites, strict=True)
     ]
 
 
@@ -70,10 +70,10 @@ def forest(
     Args:
         blocks: From top to bottom.
         name: Unique in the page.
-        description: For screen readers.
+        description: Text for screen readers.
         width: CSS pixels, `WIDE` or `NARROW`.
-        reference: Where the dashed vertical line stands: chance, or zero.
-        difference: The estimates are signed differences; the axis then follows the data.
+        reference: Position of the dashed vertical line: chance, or zero.
+        difference: The estimates are signed differences, and the axis is scaled to them.
     """
     height = _TOP + _BOTTOM + sum(_BLOCK + _ROW * len(block.lines) for block in blocks)
     right = 150.0
@@ -90,8 +90,8 @@ def forest(
         axes.xaxis.grid(True, color=LINE, linewidth=0.8)
         axes.tick_params(length=0, labelsize=11)
         axes.set_axisbelow(True)
-        axes.set_xlabel("Difference, percent points" if difference else "Balanced accuracy, %", fontsize=11)
-        beside = 1 + 12 / (width - right - 16)
+        axes.set_xlabel("Difference, percentage points" if difference else "Balanced accuracy, %", fontsize=11)
+        text_x = 1 + 12 / (width - right - 16)
         y = 0.0
         for block in blocks:
             heading = y + _BLOCK - 14
@@ -105,40 +105,40 @@ def forest(
                       transform=axes.get_yaxis_transform())  # fmt: skip
             y += _BLOCK
             for line in block.lines:
-                _draw(axes, line, y + _ROW / 2 - 3, beside, signs=difference)
+                _draw(axes, line, y + _ROW / 2 - 3, text_x, signs=difference)
                 y += _ROW
         return to_svg(figure, name, description)
 
 
 def _shorten_title(title: str, note: str, width: float) -> str:
-    """Shorten a hospital's name so that it cannot run into the note at the right; the tables give it in full."""
-    room = int((width - 6.5 * len(note) - 24) / 8.5)
-    return title if len(title) <= room else title[: room - 1].rstrip() + "…"
+    """Shorten a title so that it does not overlap the note at the right; the tables give it in full."""
+    title_length = int((width - 6.5 * len(note) - 24) / 8.5)
+    return title if len(title) <= title_length else title[: title_length - 1].rstrip() + "…"
 
 
 def _axis_limits(blocks: Sequence[ForestBlock]) -> tuple[float, float]:
     ends = [end for block in blocks for line in block.lines for end in (line.estimate.low, line.estimate.high)]
     ends += [line.estimate.value for block in blocks for line in block.lines]
     known = [100 * end for end in ends if end is not None]
-    reach = max([5.0, *(abs(end) for end in known)]) * 1.1
-    return -reach, reach
+    limit = max([5.0, *(abs(end) for end in known)]) * 1.1
+    return -limit, limit
 
 
-def _draw(axes: Axes, line: ForestLine, y: float, beside: float, *, signs: bool) -> None:
-    found, place = line.estimate, line.series % len(SERIES)
-    colour, transform = SERIES[place], axes.get_yaxis_transform()
-    if found.value is None:
+def _draw(axes: Axes, line: ForestLine, y: float, text_x: float, *, signs: bool) -> None:
+    estimate, series_index = line.estimate, line.series % len(SERIES)
+    colour, transform = SERIES[series_index], axes.get_yaxis_transform()
+    if estimate.value is None:
         axes.text(0.0, y, "not estimable", fontsize=11, color=MUTED, va="center", transform=transform)
         return
-    if found.low is not None and found.high is not None:
-        ends = [100 * found.low, 100 * found.high]
+    if estimate.low is not None and estimate.high is not None:
+        ends = [100 * estimate.low, 100 * estimate.high]
         axes.plot(ends, [y, y], color=colour, linewidth=2.4, solid_capstyle="butt", clip_on=False)
-    # Not clipped: a marker at 100 % would be cut in half by the axis.
-    point = ([100 * found.value], [y])
-    axes.plot(*point, marker=MARKERS[place], markersize=8, color=colour, linestyle="none", clip_on=False)
+    # No clipping: the axis would cut a marker at 100 % in half.
+    point = ([100 * estimate.value], [y])
+    axes.plot(*point, marker=MARKERS[series_index], markersize=8, color=colour, linestyle="none", clip_on=False)
     write = signed if signs else points
-    rest = f" ({interval(found, sign=signs)})" if found.low is not None else " (no interval)"
-    axes.text(beside, y, write(found.value) + rest, fontsize=12, color=INK, va="center", transform=transform)
+    rest = f" ({interval(estimate, sign=signs)})" if estimate.low is not None else " (no interval)"
+    axes.text(text_x, y, write(estimate.value) + rest, fontsize=12, color=INK, va="center", transform=transform)
 
 
 _WIDTH, _LEFT, _RIGHT, _TOP_MARGIN, _BOTTOM_MARGIN = 380.0, 132.0, 14.0, 6.0, 40.0  # pixels
@@ -147,28 +147,28 @@ _ROW_HEIGHT, _LINE, _HEADING, _FIT = 13.0, 13.0, 24.0, 21
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row: its label and one estimate a method. A row without lines is a heading."""
+    """One row: its label and one estimate per method. A row without estimates is a heading."""
 
     label: str
     lines: tuple[ForestLine, ...] = ()
 
     @property
     def height(self) -> float:
-        """In pixels."""
+        """Height of the row in pixels."""
         return _ROW_HEIGHT + _LINE * len(self.lines) if self.lines else _HEADING
 
 
 def rows_figure(
     rows: Sequence[ForestRow], name: str, description: str, *, axis: str, reference: float | None = None
 ) -> str:
-    """Draw shares between 0 and 1 with their intervals; the numbers belong into a table beside the figure.
+    """Draw shares between 0 and 1 with their intervals; a table beside the figure gives the numbers.
 
     Args:
         rows: From top to bottom.
         name: Unique in the page.
-        description: For screen readers; every number is appended to it.
-        axis: What is drawn, in percent.
-        reference: Where a dashed vertical line stands, such as chance.
+        description: Text for screen readers; every number is appended to it.
+        axis: Name of the quantity, drawn in percent.
+        reference: Position of a dashed vertical line, such as chance.
     """
     plot_height = sum(row.height for row in rows)
     height = _TOP_MARGIN + plot_height + _BOTTOM_MARGIN
@@ -187,27 +187,28 @@ def rows_figure(
         axes.set_xlabel(f"{axis}, %", fontsize=11)
         if reference is not None:
             axes.axvline(100 * reference, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        beside = axes.get_yaxis_transform()
+        transform = axes.get_yaxis_transform()
         left = -(_LEFT - 2) / (_WIDTH - _LEFT - _RIGHT)
         y = 0.0
         for row in rows:
             weight = "normal" if row.lines else "bold"
             axes.text(left, y + row.height / 2, _shorten_label(row.label), fontsize=11, fontweight=weight, va="center",
-                      color=INK, transform=beside)  # fmt: skip
-            for place, line in enumerate(row.lines):
-                at, found, series = (
-                    y + _ROW_HEIGHT / 2 + _LINE * (place + 0.5),
+                      color=INK, transform=transform)  # fmt: skip
+            for index, line in enumerate(row.lines):
+                centre, estimate, series = (
+                    y + _ROW_HEIGHT / 2 + _LINE * (index + 0.5),
                     line.estimate,
                     line.series % len(SERIES),
                 )
-                if found.value is None:
-                    axes.text(1, at, "not estimable", fontsize=10, color=MUTED, va="center")
+                if estimate.value is None:
+                    axes.text(1, centre, "not estimable", fontsize=10, color=MUTED, va="center")
                     continue
-                if found.low is not None and found.high is not None:
-                    axes.plot([100 * found.low, 100 * found.high], [at, at], color=SERIES[series], linewidth=2,
-                              solid_capstyle="butt", clip_on=False)  # fmt: skip
-                axes.plot([100 * found.value], [at], marker=MARKERS[series], markersize=6.5, color=SERIES[series],
-                          linestyle="none", clip_on=False)  # fmt: skip
+                if estimate.low is not None and estimate.high is not None:
+                    ends = [100 * estimate.low, 100 * estimate.high]
+                    axes.plot(ends, [centre, centre], color=SERIES[series], linewidth=2, solid_capstyle="butt",
+                              clip_on=False)  # fmt: skip
+                axes.plot([100 * estimate.value], [centre], marker=MARKERS[series], markersize=6.5,
+                          color=SERIES[series], linestyle="none", clip_on=False)  # fmt: skip
             y += row.height
         return to_svg(figure, name, f"{description} {_describe_rows(rows)}")
 

@@ -1,4 +1,4 @@
-"""Sample frames: which are shown is a rule, so that nobody picks the flattering ones."""
+"""Sample frames of the report, selected by a fixed rule."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from heart2heart.schema.predictions import Predictions
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 RULE = (
-    "Of the frames whose picture was kept: the most confident mistakes, then the most confident right answers, then "
-    "the most confident calls on frames outside the scored views; at most one frame of a kind from each patient."
+    "Among the frames with a stored picture: the most confident errors, then the most confident correct predictions, "
+    "then the most confident predictions on other views; at most one frame of each kind per patient."
 )
 _TILES_BY_KIND = (("failure", 4), ("success", 3), ("outside", 2))
 
@@ -42,15 +42,15 @@ class GalleryTile:
 
 
 def choose_tiles(predictions: Predictions, run: str) -> dict[str, list[GalleryTile]]:
-    """Choose the frames of one run by `RULE`.
+    """Select frames of one run by `RULE`.
 
     Returns:
-        Tiles by site, in the order of the provenance; a site without pictures is left out.
+        Tiles by site in the order of the provenance, without sites that have no pictures.
     """
     classes = predictions.provenance.classes
     table = predictions.table.append_column("row", [np.arange(len(predictions.table))])
-    wanted = pc.and_(pc.equal(table["run"], run), pc.equal(table["role"], PredictionRole.TEST))
-    table = table.filter(pc.and_(wanted, pc.and_(pc.is_valid(table["image"]), pc.is_valid(table["truth"]))))
+    of_run = pc.and_(pc.equal(table["run"], run), pc.equal(table["role"], PredictionRole.TEST))
+    table = table.filter(pc.and_(of_run, pc.and_(pc.is_valid(table["image"]), pc.is_valid(table["truth"]))))
     chances = np.exp(log_probabilities(predictions.logits[table["row"].to_numpy()]))
     rows = table.select(["site", "patient", "frame", "truth", "image"]).to_pylist()
     candidates = [
@@ -59,8 +59,10 @@ def choose_tiles(predictions: Predictions, run: str) -> dict[str, list[GalleryTi
     candidates.sort(key=lambda item: (-item[2], item[0]["frame"]))
     sites = {}
     for info in predictions.provenance.sites:
-        here = [item for item in candidates if item[0]["site"] == info.site and item[0]["image"].startswith(_PNG)]
-        tiles = [tile for kind, most in _TILES_BY_KIND for tile in _of_kind(here, kind, most, classes)]
+        site_candidates = [
+            item for item in candidates if item[0]["site"] == info.site and item[0]["image"].startswith(_PNG)
+        ]
+        tiles = [tile for kind, most in _TILES_BY_KIND for tile in _of_kind(site_candidates, kind, most, classes)]
         if tiles:
             sites[info.site] = tiles
     return sites
@@ -73,8 +75,8 @@ def _of_kind(
     seen: set[str] = set()
     for row, predicted, probability in candidates:
         truth = row["truth"]
-        found = "outside" if truth not in classes else "success" if truth == predicted else "failure"
-        if found != kind or row["patient"] in seen or len(tiles) == most:
+        row_kind = "outside" if truth not in classes else "success" if truth == predicted else "failure"
+        if row_kind != kind or row["patient"] in seen or len(tiles) == most:
             continue
         seen.add(row["patient"])
         uri = "data:image/png;base64," + base64.b64encode(row["image"]).decode("ascii")

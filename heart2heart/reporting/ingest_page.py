@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from heart2heart.store.frame_store import FrameStore
 
 CONTACT_SHEET_RULE = (
-    "Of each mode and maker up to twelve clips, at most one a patient, in the order of their pseudonyms; of each clip "
-    "the middle frame that was kept. The store is gray, colour clips too, and black outside the scan."
+    "For each mode and manufacturer: up to twelve clips in the order of their pseudonyms, at most one per patient, and "
+    "the middle stored frame of each. Stored frames are grayscale, also for colour clips, and black outside the scan."
 )
 POOL_MODES = ("b_mode", "colour")
-"""Modes that a training pool takes by default, as `frames.schema` says."""
+"""Modes that a training pool contains by default."""
 MAX_MANUFACTURERS = 6
-"""Makers named on a tile."""
+"""Maximum number of manufacturers on a tile."""
 
 
 @dataclass(frozen=True)
 class StatusReason:
-    """Why files were left out: a status code, what it means, what to do, and files by hospital."""
+    """Reason for excluded files: status code, meaning, remedy, and number of files by hospital."""
 
     code: str
     meaning: str
@@ -44,12 +44,12 @@ class SiteIngestCounts:
     """One hospital of the store.
 
     Attributes:
-        site: Its name.
-        files: Files by status code.
-        patients: Patients whose frames are in the store.
-        studies: Their studies.
-        clips: Their clips.
-        modes: Frames by mode.
+        site: Name of the hospital.
+        files: Number of files by status code.
+        patients: Number of patients in the store.
+        studies: Number of their studies.
+        clips: Number of their clips.
+        modes: Number of frames by mode.
     """
 
     site: str
@@ -61,12 +61,12 @@ class SiteIngestCounts:
 
     @property
     def flow(self) -> list[FlowStep]:
-        """Follow the hospital from files to the frames that a training pool takes by default."""
+        """Return the flow of the hospital, from files to the frames that a training pool contains by default."""
         lost = {readable(code): number for code, number in sorted(self.files.items()) if code != StatusCode.ACCEPTED}
         pool = sum(number for mode, number in self.modes.items() if mode in POOL_MODES)
         other = {readable(mode): number for mode, number in self.modes.items() if mode not in POOL_MODES}
         return [
-            FlowStep("Files offered", sum(self.files.values()), lost),
+            FlowStep("Files received", sum(self.files.values()), lost),
             FlowStep("Clips in the store", self.clips, {}),
             FlowStep("Frames in the store", sum(self.modes.values()), other),
             FlowStep("B-mode and colour frames", pool, {}),
@@ -82,13 +82,13 @@ class SamplePicture:
 
     @property
     def uri(self) -> str:
-        """Return the picture as a data URI."""
+        """Picture as a data URI."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """Sample frames of one mode and maker."""
+    """Sample frames of one mode and manufacturer."""
 
     mode: str
     maker: str
@@ -98,19 +98,19 @@ class ContactSheet:
 
     @property
     def pooled(self) -> bool:
-        """Whether a training pool takes these frames by default."""
+        """Whether a training pool contains these frames by default."""
         return self.mode in POOL_MODES
 
 
 @dataclass(frozen=True)
 class UnacceptedFiles:
-    """Files that ended with one status other than `accepted`.
+    """Files with one status other than `accepted`.
 
     Attributes:
-        code: The status.
-        meaning: What it says.
-        withheld: Whether they have a picture that nobody can make safe to show.
-        makers: Files by maker, most frequent first; None is a file that does not say, or that is not DICOM.
+        code: Status code.
+        meaning: Meaning of the status.
+        withheld: Whether the files have pictures that may contain names.
+        makers: Number of files by manufacturer, most frequent first; None if the file does not name one.
     """
 
     code: str
@@ -120,43 +120,43 @@ class UnacceptedFiles:
 
     @property
     def files(self) -> int:
-        """Files of all makers."""
+        """Number of files of all manufacturers."""
         return sum(number for _, number in self.makers)
 
     @property
     def named(self) -> list[tuple[str, int]]:
-        """Return at most `MAX_MANUFACTURERS` makers by name."""
+        """Number of files of at most `MAX_MANUFACTURERS` named manufacturers."""
         return [(maker, number) for maker, number in self.makers if maker is not None][:MAX_MANUFACTURERS]
 
     @property
     def others(self) -> int:
-        """Files whose maker is not among `named`."""
+        """Number of files whose manufacturer is not in `named`."""
         return self.files - sum(number for _, number in self.named)
 
     @property
     def note(self) -> str:
-        """What stands in the place of a picture."""
+        """Text instead of a picture."""
         if self.withheld:
-            return "Not shown: nothing says where in it a name may stand"
+            return "Not shown: the picture may contain a name at an unknown position"
         if self.code == StatusCode.EXCLUDED_DUPLICATE:
-            return "Shown as its original"
+            return "See the original file"
         return "No picture was read"
 
 
 @dataclass(frozen=True)
 class IngestContent:
-    """Everything that the page shows.
+    """Content of the page.
 
     Attributes:
         store: Name of the store's folder.
-        geometry: How the frames were made.
-        synthetic: Whether every clip is synthetic; None when some are.
+        geometry: Geometry of the frames.
+        synthetic: Whether every clip is synthetic; None if only some are.
         sites: Hospitals.
-        reasons: Status codes of files that were left out.
-        flags: Flag, meaning, and clips that carry it.
+        reasons: Status codes of excluded files.
+        flags: Name, meaning and number of clips of each flag.
         sheets: Sample frames.
-        left_out: Files that are not frames, by status and maker.
-        code_version: Version that wrote the page.
+        not_accepted: Files that were not accepted, by status and manufacturer.
+        code_version: Version of heart2heart.
     """
 
     store: str
@@ -166,37 +166,37 @@ class IngestContent:
     reasons: tuple[StatusReason, ...]
     flags: tuple[tuple[str, str, int], ...]
     sheets: tuple[ContactSheet, ...]
-    left_out: tuple[UnacceptedFiles, ...]
+    not_accepted: tuple[UnacceptedFiles, ...]
     code_version: str
 
     @property
     def offered(self) -> int:
-        """Files of all hospitals."""
+        """Number of files of all hospitals."""
         return sum(sum(site.files.values()) for site in self.sites)
 
     @property
     def groups(self) -> list[tuple[str, list[ContactSheet]]]:
-        """Return the sheets under a title: those of a training pool, and those that it leaves out."""
+        """Sheets by title: modes in the training pool, and other modes."""
         pooled = [sheet for sheet in self.sheets if sheet.pooled]
         other = [sheet for sheet in self.sheets if not sheet.pooled]
         named = (
-            ("Accepted, and taken by a training pool", pooled),
-            ("Accepted, but excluded from a training pool", other),
+            ("Accepted, in the training pool by default", pooled),
+            ("Accepted, not in the training pool by default", other),
         )
         return [(title, sheets) for title, sheets in named if sheets]
 
     @property
     def accepted(self) -> int:
-        """Files of all hospitals that became frames."""
+        """Number of accepted files of all hospitals."""
         return sum(site.files.get(StatusCode.ACCEPTED, 0) for site in self.sites)
 
 
 def write_ingest_page(content: IngestContent, out: Path) -> Path:
-    """Write the page: one HTML file without script or network; the same content gives the same bytes.
+    """Write the page as one self-contained HTML file; the same content gives the same bytes.
 
     Args:
-        content: What to show.
-        out: Where to.
+        content: Content of the page.
+        out: HTML file to write.
 
     Returns:
         `out`.
@@ -206,14 +206,21 @@ def write_ingest_page(content: IngestContent, out: Path) -> Path:
 
 
 def ingest_report(store: Path, out: Path) -> Path:
-    """Write the page about everything that was ingested into a store.
+    """Write the page about all files that were ingested into a store.
 
     Args:
-        store: A store with a ledger.
-        out: Where the HTML goes.
+        store: Folder of a store with a ledger.
+        out: HTML file to write.
+
+    Returns:
+        `out`.
 
     Raises:
-        MissingInputError: the store has no ledger.
+        MissingInputError: The store has no ledger.
+
+    Example:
+        >>> ingest_report(Path("store"), Path("ingest_report.html")).name
+        'ingest_report.html'
     """
     from heart2heart import __version__
     from heart2heart.ingest.ledger import Ledger
@@ -222,29 +229,29 @@ def ingest_report(store: Path, out: Path) -> Path:
 
     opened, ledger = FrameStore.open(store), Ledger(store)
     counts = ledger.counts()
-    about = opened.sql(
+    site_rows = opened.sql(
         "SELECT site, count(DISTINCT patient) AS patients, count(DISTINCT study) AS studies,"
         " count(DISTINCT clip) AS clips FROM clips GROUP BY site"
     ).to_pylist()
     modes: dict[str, dict[str, int]] = {}
     for row in opened.sql("SELECT site, mode, count(*) AS n FROM frames GROUP BY ALL ORDER BY ALL").to_pylist():
         modes.setdefault(row["site"], {})[row["mode"]] = row["n"]
-    known = {row.pop("site"): row for row in about}
-    nothing = {"patients": 0, "studies": 0, "clips": 0}
+    counts_by_site = {row.pop("site"): row for row in site_rows}
+    no_clips = {"patients": 0, "studies": 0, "clips": 0}
     sites = [
-        SiteIngestCounts(site, files, modes=modes.get(site, {}), **known.get(site, nothing))
+        SiteIngestCounts(site, files, modes=modes.get(site, {}), **counts_by_site.get(site, no_clips))
         for site, files in counts.items()
     ]
     codes = sorted({code for files in counts.values() for code in files} - {StatusCode.ACCEPTED})
-    flags = Counter(flag for found in opened.clips["flags"].to_pylist() for flag in found)
-    kinds = set(opened.clips["synthetic"].to_pylist())
-    left: dict[str, list[tuple[str | None, int]]] = {}
+    flags = Counter(flag for clip_flags in opened.clips["flags"].to_pylist() for flag in clip_flags)
+    synthetic_values = set(opened.clips["synthetic"].to_pylist())
+    not_accepted: dict[str, list[tuple[str | None, int]]] = {}
     for code, maker, number in ledger.not_accepted():
-        left.setdefault(code, []).append((maker, number))
+        not_accepted.setdefault(code, []).append((maker, number))
     content = IngestContent(
         store=store.name,
         geometry=str(opened.geometry),
-        synthetic=None if len(kinds) > 1 else kinds == {True},
+        synthetic=None if len(synthetic_values) > 1 else synthetic_values == {True},
         sites=tuple(sites),
         reasons=tuple(
             StatusReason(
@@ -257,9 +264,9 @@ def ingest_report(store: Path, out: Path) -> Path:
         ),
         flags=tuple((flag, FLAGS[flag], number) for flag, number in sorted(flags.items())),
         sheets=tuple(_contact_sheets(opened)),
-        left_out=tuple(
+        not_accepted=tuple(
             UnacceptedFiles(code, CODES[code].meaning, CODES[code].withheld, tuple(makers))
-            for code, makers in left.items()
+            for code, makers in not_accepted.items()
         ),
         code_version=__version__,
     )
@@ -267,7 +274,7 @@ def ingest_report(store: Path, out: Path) -> Path:
 
 
 def _contact_sheets(store: FrameStore) -> Iterator[ContactSheet]:
-    """Yield sample frames by mode and maker, most frequent first; `report.ingest_page.SHEET_RULE` is the rule."""
+    """Yield sample frames by mode and manufacturer, most frequent first, selected by `CONTACT_SHEET_RULE`."""
     flags = dict(zip(store.clips["clip"].to_pylist(), store.clips["flags"].to_pylist(), strict=True))
     kinds = store.sql(
         "SELECT mode, maker, count(DISTINCT clip) AS clips, count(*) AS frames FROM frames GROUP BY ALL"
@@ -288,5 +295,5 @@ def _contact_sheets(store: FrameStore) -> Iterator[ContactSheet]:
             SamplePicture(encode_png(frame), tuple(flags[clip])) for frame, (_, clip) in zip(frames, shown, strict=True)
         )
         yield ContactSheet(
-            kind["mode"], kind["maker"] or "maker unknown", kind["clips"], kind["frames"], tuple(pictures)
+            kind["mode"], kind["maker"] or "unknown manufacturer", kind["clips"], kind["frames"], tuple(pictures)
         )

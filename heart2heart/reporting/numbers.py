@@ -1,4 +1,4 @@
-"""How numbers are written: percent with one decimal, a real minus sign, no break inside."""
+"""Formatting of numbers: percent with one decimal, a minus sign, and non-breaking spaces."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ NOT_REPORTED = "not reported"
 
 
 def count(value: int) -> str:
-    """Write 12345 as `12 345`, with a space that does not break."""
+    """Write 12345 as `12 345`, with a non-breaking space."""
     return f"{value:,}".replace(",", NBSP)
 
 
 def points(value: float) -> str:
-    """Write a share or a difference of shares as percent points: 0.1234 as `12.3`."""
+    """Write a share, or a difference of shares, in percentage points.
+
+    Example:
+        >>> points(0.1234), signed(0.1234)
+        ('12.3', '+12.3')
+    """
     text = f"{100 * value:.1f}"
     if float(text) == 0:
         return "0.0"
@@ -41,12 +46,12 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return NOT_ESTIMABLE if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
-def interval(found: Estimate, *, sign: bool = False) -> str:
+def interval(estimate: Estimate, *, sign: bool = False) -> str:
     """Write `64.0 to 78.1`, or `interval not estimable`."""
-    if found.low is None or found.high is None:
+    if estimate.low is None or estimate.high is None:
         return "interval not estimable"
     write = signed if sign else points
-    return f"{write(found.low)} to {write(found.high)}".replace(" ", NBSP)
+    return f"{write(estimate.low)} to {write(estimate.high)}".replace(" ", NBSP)
 
 
 def p_value(value: float | None) -> str:
@@ -57,7 +62,12 @@ def p_value(value: float | None) -> str:
 
 
 def join_words(words: Sequence[str], *, last: str = "and") -> str:
-    """Join words as in a sentence: `a, b and c`."""
+    """Join words as in a sentence.
+
+    Example:
+        >>> join_words(["a", "b", "c"])
+        'a, b and c'
+    """
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"

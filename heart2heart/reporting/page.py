@@ -1,4 +1,4 @@
-"""Gathers everything that the templates of the report show; no number is computed here."""
+"""Collects the content of the report's templates; this module computes no metric."""
 
 from __future__ import annotations
 
@@ -26,50 +26,55 @@ from heart2heart.schema.site_metrics import Estimate
 
 
 def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
-    """Return the held-out hospitals of which some of these runs had unlabeled frames in their pool."""
-    about = predictions.provenance
-    if not any(run.facts.unlabeled for run in about.runs if run.run in runs):
+    """Return the held-out hospitals whose unlabeled frames were in the training pool of these runs."""
+    provenance = predictions.provenance
+    if not any(run.facts.unlabeled for run in provenance.runs if run.run in runs):
         return []
-    return [info.site for info in about.sites if info.held_out and info.roles.get(SplitRole.UNLABELED)]
+    return [info.site for info in provenance.sites if info.held_out and info.roles.get(SplitRole.UNLABELED)]
 
 
 def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:
-    """Return what the templates need, by name."""
-    about = predictions.provenance
-    tested = metrics.methods[-1]
-    final = metrics.comparisons[-1] if metrics.comparisons else None
+    """Return the content of the templates, by name."""
+    provenance = predictions.provenance
+    method = metrics.methods[-1]
+    last_comparison = metrics.comparisons[-1] if metrics.comparisons else None
     by_name = {run.run: run for run in metrics.runs}
-    shown = sorted({0, len(metrics.methods) - 1})
-    details = [InspectedRun(place, metrics.methods[place], by_name[metrics.methods[place].runs[0]]) for place in shown]
+    inspected_methods = sorted({0, len(metrics.methods) - 1})
+    details = [
+        InspectedRun(index, metrics.methods[index], by_name[metrics.methods[index].runs[0]])
+        for index in inspected_methods
+    ]
     inspected = details[-1]
-    curves = learning_figures(about.runs, metrics)
+    curves = learning_figures(provenance.runs, metrics)
     absent = {"comparison": not metrics.comparisons, "splits": folds is None, "training": not curves}
     return {
         "sections": {name: title for name, title in SECTIONS.items() if not absent.get(name, False)},
         "section_titles": SECTIONS,
-        "checklists": [tripod_cluster(about, metrics), claim(about, metrics)],
-        "about": about,
+        "checklists": [tripod_cluster(provenance, metrics), claim(provenance, metrics)],
+        "provenance": provenance,
         "metrics": metrics,
-        "tested": tested,
+        "evaluated_method": method,
         "details": details,
         "inspected": inspected,
-        "lead": headline(tested, metrics, pooled(predictions, tested.runs)),
-        "answers": summary(tested, inspected.run, final, metrics),
-        "cards": site_cards(tested, final, inspected.run, metrics),
-        "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(metrics.methods))],
-        "series": [place % len(SERIES) + 1 for place in range(len(metrics.methods))],
+        "headline": headline(method, metrics, pooled(predictions, method.runs)),
+        "summary": summary(method, inspected.run, last_comparison, metrics),
+        "cards": site_cards(method, last_comparison, inspected.run, metrics),
+        "signs": [MARKER_SIGNS[index % len(MARKER_SIGNS)] for index in range(len(metrics.methods))],
+        "series": [index % len(SERIES) + 1 for index in range(len(metrics.methods))],
         "chance": 1 / len(metrics.classes),
         "forest_wide": _forest(metrics, "wide", WIDE),
         "forest_narrow": _forest(metrics, "narrow", NARROW),
-        "comparisons": [comparison_section(number, one, metrics) for number, one in enumerate(metrics.comparisons)],
-        "across": cross_split_section(folds) if folds else None,
-        "flows": [
-            (info, inclusion_flow(info, site, metrics.unit))
-            for info, site in zip(about.sites, metrics.sites, strict=True)
+        "comparisons": [
+            comparison_section(index, comparison, metrics) for index, comparison in enumerate(metrics.comparisons)
         ],
-        "people": demographics(predictions),
-        "translations": {info.site: label_vocabularies(info) for info in about.sites},
-        "label_views": _label_views(metrics, [info.labels for info in about.sites]),
+        "cross_split": cross_split_section(folds) if folds else None,
+        "inclusion_flows": [
+            (info, inclusion_flow(info, site, metrics.unit))
+            for info, site in zip(provenance.sites, metrics.sites, strict=True)
+        ],
+        "demographics": demographics(predictions),
+        "label_vocabularies": {info.site: label_vocabularies(info) for info in provenance.sites},
+        "label_views": _label_views(metrics, [info.labels for info in provenance.sites]),
         "votes": figures.votes(details, metrics),
         "reliability": figures.reliability(details, metrics),
         "risk_coverage": figures.risk_coverage(details, metrics),
@@ -82,7 +87,7 @@ def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetric
         "curves": curves,
         "gallery": choose_tiles(predictions, inspected.run.run),
         "gallery_rule": RULE,
-        "limitations": limitations(metrics, about),
+        "limitations": limitations(metrics, provenance),
         "synthetic_sites": [site.site for site in metrics.sites if site.synthetic],
     }
 
@@ -94,14 +99,14 @@ def _forest(metrics: Metrics, name: str, width: float) -> str:
 
 
 def _summary_blocks(metrics: Metrics) -> list[ForestBlock]:
-    """Add the mean over held-out hospitals and, from five on, where one more hospital may lie."""
-    generals = [method.generalisation for method in metrics.methods]
-    if len(generals[0].gaps) < 2:
+    """Return the mean over held-out hospitals and, with five or more, the prediction interval of one more hospital."""
+    generalisations = [method.generalisation for method in metrics.methods]
+    if len(generalisations[0].gaps) < 2:
         return []
-    mean = tuple(ForestLine(general.mean, series) for series, general in enumerate(generals))
-    blocks = [ForestBlock("Mean", f"unweighted, {len(generals[0].gaps)} held-out hospitals", mean)]
-    beyond = [_prediction(general.random_effects) for general in generals]
-    lines = tuple(ForestLine(found, series) for series, found in enumerate(beyond) if found)
+    mean = tuple(ForestLine(generalisation.mean, series) for series, generalisation in enumerate(generalisations))
+    blocks = [ForestBlock("Mean", f"unweighted, {len(generalisations[0].gaps)} held-out hospitals", mean)]
+    prediction_intervals = [_prediction(generalisation.random_effects) for generalisation in generalisations]
+    lines = tuple(ForestLine(estimate, series) for series, estimate in enumerate(prediction_intervals) if estimate)
     return [*blocks, ForestBlock("One more hospital", "prediction interval", lines)] if lines else blocks
 
 
@@ -119,6 +124,6 @@ def _prediction(effects: RandomEffects) -> Estimate | None:
 
 
 def _label_views(metrics: Metrics, labels: list[dict[str, int]]) -> list[str]:
-    """Return every labeled view: those that are scored first, in their order."""
-    others = sorted({view for found in labels for view in found} - set(metrics.classes))
+    """Return every labeled view: the scored views in their order, then the others."""
+    others = sorted({view for counts in labels for view in counts} - set(metrics.classes))
     return [*metrics.classes, *others]

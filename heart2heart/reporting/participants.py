@@ -1,4 +1,4 @@
-"""Participants of each hospital: from files to scored frames, label vocabularies, sex and age."""
+"""Participants of each hospital: flow from files to scored frames, label vocabularies, sex and age."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ _READABLE_CODES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One box of the flow.
+    """One step of the inclusion flow.
 
     Attributes:
         title: What is counted.
-        number: How many.
-        left: Those that go no further, by reason.
-        note: The patients, studies and clips that they come from, where known.
+        number: Count.
+        excluded: Number excluded after this step, by reason.
+        note: Patients, studies and clips at this step, if known.
     """
 
     title: str
     number: int
-    left: dict[str, int]
+    excluded: dict[str, int]
     note: str = ""
 
 
 def inclusion_flow(info: SiteInfo, scored: SiteSummary, unit: str = "patient") -> list[FlowStep]:
-    """Follow one hospital from files to scored frames; counts that were not reported give no box.
+    """Return the inclusion flow of one hospital, from files to scored frames.
 
     Args:
-        info: What was taken in.
-        scored: What was scored.
-        unit: What a cluster is.
+        info: The hospital in the provenance. Without file counts, the flow begins with the frames in the store.
+        scored: Counts of scored frames, clips and clusters.
+        unit: Kind of cluster, such as `patient`.
     """
     steps = []
     if info.files:
         lost = {
             readable(status): number for status, number in sorted(info.files.items()) if status != StatusCode.ACCEPTED
         }
-        steps.append(FlowStep("Files offered", sum(info.files.values()), lost))
+        steps.append(FlowStep("Files received", sum(info.files.values()), lost))
         steps.append(FlowStep("Files accepted", info.files.get(StatusCode.ACCEPTED, 0), {}))
     stored = ", ".join(
         plural(number, word)
@@ -64,18 +64,23 @@ def inclusion_flow(info: SiteInfo, scored: SiteSummary, unit: str = "patient") -
     )
     other = {readable(role): number for role, number in info.roles.items() if role != SplitRole.TEST and number}
     steps.append(FlowStep("Frames in the store", info.frames, other, stored))
-    outside = {f"outside the scored views ({view})": number for view, number in scored.outside.items()}
-    left = outside | ({"without a label": scored.unlabeled} if scored.unlabeled else {})
+    outside = {f"other view ({view})": number for view, number in scored.outside.items()}
+    excluded = outside | ({"without a label": scored.unlabeled} if scored.unlabeled else {})
     kept = f"{plural(scored.clusters, unit)}, {plural(scored.clips, 'clip')}"
     if scored.mixed_clips:
-        kept += f"; {plural(scored.mixed_clips, 'clip')} more whose frames carry several views"
-    steps.append(FlowStep("Test frames", scored.frames + sum(left.values()), left))
+        kept += f"; {plural(scored.mixed_clips, 'more clip')} with frames of several views"
+    steps.append(FlowStep("Test frames", scored.frames + sum(excluded.values()), excluded))
     steps.append(FlowStep("Test frames scored", scored.frames, {}, kept))
     return steps
 
 
 def readable(code: str) -> str:
-    """Turn a status, role or mode such as `excluded:not_ultrasound` into words."""
+    """Write a status, role or mode as words.
+
+    Example:
+        >>> readable("excluded:not_ultrasound")
+        'excluded: not ultrasound'
+    """
     if code in _READABLE_CODES:
         return _READABLE_CODES[code]
     kind, _, reason = code.partition(":")
@@ -83,57 +88,59 @@ def readable(code: str) -> str:
 
 
 def dates(info: SiteInfo) -> str:
-    """Write the span of the (shifted) study dates."""
+    """Write the range of the (shifted) study dates."""
     known = [date for date in (info.date_from, info.date_to) if date]
     return " to ".join(dict.fromkeys(known)) or NOT_REPORTED
 
 
 def join_or_not_reported(values: tuple[str, ...]) -> str:
-    """Join names, or say that there are none."""
+    """Join names; without a name, return `not reported`."""
     return join_words(values) or NOT_REPORTED
 
 
 @dataclass(frozen=True)
 class LabelVocabulary:
-    """One vocabulary that a hospital's labels came in.
+    """One vocabulary of the labels of a hospital.
 
     Attributes:
-        title: What it is called.
-        words: By view the words that became it; `no view` gathers those that say nothing.
+        title: Name of the vocabulary.
+        terms: Terms of each view; `no view` lists the terms without a view.
     """
 
     title: str
-    words: dict[str, str]
+    terms: dict[str, str]
 
 
 def label_vocabularies(info: SiteInfo) -> list[LabelVocabulary]:
-    """Return the mapping of every vocabulary that the label events of one hospital name."""
+    """Return every vocabulary that the label events of one hospital name."""
     return [_label_vocabulary(name) for name in info.vocabularies] or [LabelVocabulary(NOT_REPORTED, {})]
 
 
 def _label_vocabulary(recorded: str) -> LabelVocabulary:
     kind, _, name = recorded.partition(":")
     if not name:
-        return LabelVocabulary(f"labeled with the views' own names (taxonomy {recorded})", {})
-    came = {"csv": "label file", "source": "public data set"}.get(kind, kind)
-    words: dict[str, list[str]] = {}
+        return LabelVocabulary(f"names of the views (taxonomy {recorded})", {})
+    origin = {"csv": "label file", "source": "public data set"}.get(kind, kind)
+    terms: dict[str, list[str]] = {}
     for word, view in VOCABULARIES.get(name, {}).items():
-        words.setdefault(view or "no view", []).append(f"“{word}”")
-    return LabelVocabulary(f"{came}, vocabulary “{name}”", {view: join_words(found) for view, found in words.items()})
+        terms.setdefault(view or "no view", []).append(f"“{word}”")
+    return LabelVocabulary(
+        f"{origin}, vocabulary “{name}”", {view: join_words(quoted) for view, quoted in terms.items()}
+    )
 
 
 @dataclass(frozen=True)
 class Demographics:
-    """What is known of the test patients of one hospital, in words."""
+    """Sex and age of the test patients of one hospital, as text."""
 
     sex: str
     age: str
 
 
 def demographics(predictions: Predictions) -> dict[str, Demographics]:
-    """Describe the patients with test frames, by hospital; what a file did not say is `not reported`.
+    """Describe the patients with test frames by hospital; unrecorded values are `not reported`.
 
-    A patient counts once: by the first sex and the lowest age that the clips tell.
+    Each patient counts once, with the first sex and the lowest age of the clips.
     """
     table = predictions.table
     if "sex" not in table.column_names:

@@ -26,7 +26,7 @@ from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMe
 
 @dataclass(frozen=True)
 class SiteCard:
-    """One held-out hospital on the first screen."""
+    """One held-out hospital in the summary."""
 
     site: str
     verdict: Verdict
@@ -36,46 +36,50 @@ class SiteCard:
     sentences: tuple[str, ...]
 
 
-def site_cards(tested: MethodMetrics, final: Comparison | None, run: RunMetrics, metrics: Metrics) -> list[SiteCard]:
-    """Make a card of every held-out hospital that has scored frames."""
-    gaps = {gap.site: gap for gap in tested.generalisation.gaps}
-    weak = at_chance(tested, metrics)
-    found = []
-    for place, site in enumerate(metrics.sites):
+def site_cards(method: MethodMetrics, final: Comparison | None, run: RunMetrics, metrics: Metrics) -> list[SiteCard]:
+    """Return a card for every held-out hospital with scored frames."""
+    gaps = {gap.site: gap for gap in method.generalisation.gaps}
+    chance_by_site = at_chance(method, metrics)
+    cards = []
+    for index, site in enumerate(metrics.sites):
         if site.site not in gaps:
             continue
-        value, gap = tested.sites[place].balanced_accuracy, gaps[site.site].gap
+        value, gap = method.sites[index].balanced_accuracy, gaps[site.site].gap
         sentences = [_over_views(describe_gap(gap), gaps[site.site].views, metrics)]
         if final:
-            row = final.sites[place]
-            said = describe_difference(row.difference, row.p_holm, sum(other.p is not None for other in final.sites))
-            sentences.append(f"Against “{final.reference}”: {said}")
-        sentences.append(describe_failures(run.sites[place], metrics.classes))
+            row = final.sites[index]
+            description = describe_difference(
+                row.difference, row.p_holm, sum(other.p is not None for other in final.sites)
+            )
+            sentences.append(f"Compared with “{final.reference}”: {description}")
+        sentences.append(describe_failures(run.sites[index], metrics.classes))
         sentences += [text for text in [caution(value, metrics)] if text]
         verdict = judge_transfer(gap)
-        if site.site in weak:
+        if site.site in chance_by_site:
             verdict = NOT_ABOVE_CHANCE
-            sentences.insert(0, f"Calling every frame one view would reach {percent(weak[site.site])}.")
-        found.append(
+            sentences.insert(
+                0, f"Predicting the same view for every frame would reach {percent(chance_by_site[site.site])}."
+            )
+        cards.append(
             SiteCard(site.site, verdict, percent(value.value), interval(value), site.clusters, tuple(sentences))
         )
-    return found
+    return cards
 
 
 def _over_views(sentence: str, views: tuple[str, ...], metrics: Metrics) -> str:
-    return sentence if len(views) == len(metrics.classes) else f"{sentence} Taken over {' and '.join(views)} only."
+    return sentence if len(views) == len(metrics.classes) else f"{sentence} Computed over {' and '.join(views)} only."
 
 
-def comparison_section(number: int, comparison: Comparison, metrics: Metrics) -> dict[str, Any]:
-    """Return what the section on one comparison shows, by name."""
+def comparison_section(index: int, comparison: Comparison, metrics: Metrics) -> dict[str, Any]:
+    """Return the content of the section on one comparison, by name."""
     blocks = difference_blocks(comparison, metrics)
-    described = f"Forest plot of the difference by hospital. {describe_blocks(blocks)}"
+    description = f"Forest plot of the difference by hospital. {describe_blocks(blocks)}"
     hospitals = sum(row.p is not None for row in comparison.sites)
     return {
         "comparison": comparison,
         "headline": compare_headline(comparison),
-        "wide": forest(blocks, f"diff-{number}-wide", described, width=WIDE, reference=0, difference=True),
-        "narrow": forest(blocks, f"diff-{number}-narrow", described, width=NARROW, reference=0, difference=True),
+        "wide": forest(blocks, f"diff-{index}-wide", description, width=WIDE, reference=0, difference=True),
+        "narrow": forest(blocks, f"diff-{index}-narrow", description, width=NARROW, reference=0, difference=True),
         "rows": [
             (row, judge_difference(row.difference), describe_difference(row.difference, row.p_holm, hospitals))
             for row in comparison.sites
@@ -84,42 +88,47 @@ def comparison_section(number: int, comparison: Comparison, metrics: Metrics) ->
 
 
 def describe_blocks(blocks: list[ForestBlock]) -> str:
-    """Say the numbers of a forest plot, for screen readers."""
-    parts = []
+    """Describe the numbers of a forest plot for screen readers."""
+    texts = []
     for block in blocks:
-        found = ", ".join(f"{percent(line.estimate.value)} ({interval(line.estimate)})" for line in block.lines)
-        parts.append(f"{block.title}: {found}.")
-    return " ".join(parts)
+        numbers = ", ".join(f"{percent(line.estimate.value)} ({interval(line.estimate)})" for line in block.lines)
+        texts.append(f"{block.title}: {numbers}.")
+    return " ".join(texts)
 
 
 @dataclass(frozen=True)
 class ForestPair:
-    """One plot in its two widths."""
+    """One plot in two widths."""
 
     wide: str
     narrow: str
 
 
 def cross_split_section(folds: FoldMetrics) -> dict[str, Any]:
-    """Return what the section on several splits shows, by name."""
+    """Return the content of the section on several splits, by name."""
     methods = [method.method for method in folds.methods]
     return {
         "folds": folds,
-        "signs": [MARKER_SIGNS[place % len(MARKER_SIGNS)] for place in range(len(methods))],
-        "series": [place % len(SERIES) + 1 for place in range(len(methods))],
+        "signs": [MARKER_SIGNS[index % len(MARKER_SIGNS)] for index in range(len(methods))],
+        "series": [index % len(SERIES) + 1 for index in range(len(methods))],
         "plot": _plot(_accuracy(folds), "folds", "Balanced accuracy over all splits.", 1 / len(folds.classes)),
         "comparisons": [
-            (one, _plot(_difference(one, folds), f"folds-diff-{number}", "Difference over all splits.", 0, sign=True))
-            for number, one in enumerate(folds.comparisons)
+            (
+                comparison,
+                _plot(
+                    _difference(comparison, folds), f"folds-diff-{index}", "Difference over all splits.", 0, sign=True
+                ),
+            )
+            for index, comparison in enumerate(folds.comparisons)
         ],
     }
 
 
 def _accuracy(folds: FoldMetrics) -> list[ForestBlock]:
     blocks = []
-    for place, site in enumerate(folds.methods[0].sites):
+    for index, site in enumerate(folds.methods[0].sites):
         lines = tuple(
-            ForestLine(method.sites[place].balanced_accuracy, series) for series, method in enumerate(folds.methods)
+            ForestLine(method.sites[index].balanced_accuracy, series) for series, method in enumerate(folds.methods)
         )
         role = "held out" if site.held_out else "source"
         blocks.append(ForestBlock(site.site, f"{role}, {plural(site.balanced_accuracy.clusters, folds.unit)}", lines))
@@ -140,10 +149,10 @@ def _difference(comparison: FoldComparison, folds: FoldMetrics) -> list[ForestBl
     return [*blocks, ForestBlock("Mean", "over held-out hospitals", (ForestLine(comparison.held_out, series),))]
 
 
-def _plot(blocks: list[ForestBlock], name: str, said: str, reference: float, *, sign: bool = False) -> ForestPair:
-    described = f"Forest plot. {said} {describe_blocks(blocks)}"
-    drawn = {
-        size: forest(blocks, f"{name}-{size}", described, width=width, reference=reference, difference=sign)
+def _plot(blocks: list[ForestBlock], name: str, subject: str, reference: float, *, sign: bool = False) -> ForestPair:
+    description = f"Forest plot. {subject} {describe_blocks(blocks)}"
+    figures = {
+        size: forest(blocks, f"{name}-{size}", description, width=width, reference=reference, difference=sign)
         for size, width in (("wide", WIDE), ("narrow", NARROW))
     }
-    return ForestPair(**drawn)
+    return ForestPair(**figures)

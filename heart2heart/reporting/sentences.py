@@ -1,7 +1,7 @@
-"""Writes the sentences of the report by rule: what an estimate shows, what beats guessing, what limits a study.
+"""Writes the sentences of the report by fixed rules: loss at a hospital, difference of two methods, limitations.
 
-The rules read intervals only. A sentence says whether the interval excludes zero. An interval that includes zero is
-never called "no difference": the sentence says how large a difference is still possible.
+The rules read only intervals and counts. A sentence states whether an interval excludes zero. If it includes zero, the
+sentence never claims "no difference" but states how large a difference remains possible.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of a fixed set of findings about an estimate.
+    """Conclusion about an estimate, from a fixed set.
 
     Attributes:
-        kind: What the interval shows.
-        mark: A sign that is read without its colour.
-        text: What it is called.
+        kind: Relation of the interval to zero.
+        mark: Symbol that is legible without colour.
+        text: Short text for the reader.
     """
 
     kind: VerdictKind
@@ -33,152 +33,160 @@ class Verdict:
 
 
 def judge_transfer(gap: Estimate) -> Verdict:
-    """Judge the loss from the source to a hospital (positive: a loss) by its interval."""
+    """Return the verdict on the loss of accuracy from the source to a hospital; a positive gap is a loss."""
     if gap.low is None or gap.high is None:
         return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if gap.low > 0:
-        return Verdict(VerdictKind.WORSE, "▼", "Loses accuracy")
+        return Verdict(VerdictKind.WORSE, "▼", "Less accurate than at the source")
     if gap.high < 0:
-        return Verdict(VerdictKind.BETTER, "▲", "Higher than at the source")
+        return Verdict(VerdictKind.BETTER, "▲", "More accurate than at the source")
     return Verdict(VerdictKind.OPEN, "●", "No loss shown")
 
 
 def describe_gap(gap: Estimate) -> str:
-    """Say how far a hospital lies below the source."""
+    """Describe the difference in accuracy between the source and a hospital.
+
+    Example:
+        >>> gap = Estimate(value=0.2, low=0.1, high=0.3, n=100, clusters=40, few_clusters=False)
+        >>> describe_gap(gap).partition(": ")[2]
+        'the interval excludes zero.'
+    """
     if gap.value is None:
-        return f"Its distance from the source cannot be estimated: {gap.reason}."
+        return f"The difference from the source cannot be estimated: {gap.reason}."
     side = "below" if gap.value >= 0 else "above"
-    size = f"{points(abs(gap.value))}{NBSP}points {side} the source hospital"
+    size = f"{points(abs(gap.value))}{NBSP}points {side} the source"
     if gap.low is None or gap.high is None:
-        return f"{size}; no interval can be given: {gap.reason}."
+        return f"{size}; no interval can be computed: {gap.reason}."
     if gap.low > 0:
         return f"{size} (loss of {interval(gap)}): the interval excludes zero."
     if gap.high < 0:
-        return f"{size} (loss of {interval(gap)}): the interval excludes zero, in its favour."
-    return (
-        f"{size} (loss of {interval(gap)}): the interval includes zero and allows a loss of up to {points(gap.high)}."
-    )
+        return f"{size} (loss of {interval(gap)}): the interval excludes zero, in favour of the hospital."
+    return f"{size} (loss of {interval(gap)}): the interval includes zero and a loss of up to {points(gap.high)}."
 
 
-def judge_difference(found: Estimate) -> Verdict:
-    """Judge a paired difference (positive: in favour of the candidate) by its interval."""
-    if found.low is None or found.high is None:
+def judge_difference(difference: Estimate) -> Verdict:
+    """Return the verdict on a paired difference; a positive difference favours the candidate."""
+    if difference.low is None or difference.high is None:
         return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
-    if found.low > 0:
+    if difference.low > 0:
         return Verdict(VerdictKind.BETTER, "▲", "Better")
-    if found.high < 0:
+    if difference.high < 0:
         return Verdict(VerdictKind.WORSE, "▼", "Worse")
     return Verdict(VerdictKind.OPEN, "●", "No difference shown")
 
 
-def describe_difference(found: Estimate, p_holm: float | None, hospitals: int) -> str:
-    """Say what the paired difference at one hospital shows, after Holm's correction as well."""
-    if found.value is None:
-        return f"Not estimable: {found.reason}."
-    if found.low is None or found.high is None:
-        return f"{signed(found.value)} points; no interval can be given: {found.reason}."
-    size = f"{signed(found.value)} points ({interval(found, sign=True)})"
-    if found.low <= 0 <= found.high:
-        allows = f"allows anything from {signed(found.low)} to {signed(found.high)} points"
-        return f"{size}: the interval includes zero; it {allows}."
+def describe_difference(difference: Estimate, p_holm: float | None, hospitals: int) -> str:
+    """Describe the paired difference at one hospital, before and after Holm's correction."""
+    if difference.value is None:
+        return f"Not estimable: {difference.reason}."
+    if difference.low is None or difference.high is None:
+        return f"{signed(difference.value)} points; no interval can be computed: {difference.reason}."
+    size = f"{signed(difference.value)} points ({interval(difference, sign=True)})"
+    if difference.low <= 0 <= difference.high:
+        return f"{size}: the interval includes zero."
     text = f"{size}: the interval excludes zero"
     if p_holm is None or hospitals < 2:
         return f"{text}."
     if p_holm < 0.05:
-        return f"{text}, and it remains after correction for {hospitals} hospitals."
+        return f"{text}, also after correction for {hospitals} hospitals."
     return f"{text}, but not after correction for {hospitals} hospitals."
 
 
 def describe_failures(site: SiteMetrics, classes: tuple[str, ...]) -> str:
-    """Name the view that is recognised worst, and what it is mostly taken for."""
-    by_view = {view: found for view, found in site.sensitivity.items() if found.value is not None}
+    """Describe the view with the lowest sensitivity and the view that it is most often mistaken for."""
+    by_view = {view: sensitivity for view, sensitivity in site.sensitivity.items() if sensitivity.value is not None}
     if not by_view:
-        return "No view can be judged here."
+        return "No view could be scored at this hospital."
     view = min(by_view, key=lambda name: by_view[name].value or 0.0)
-    found, row = by_view[view], site.confusion[classes.index(view)]
-    text = f"Weakest view: {view}, {percent(found.value)} of its frames recognised ({interval(found)})"
+    sensitivity, row = by_view[view], site.confusion[classes.index(view)]
+    text = f"Lowest sensitivity: {view}, {percent(sensitivity.value)} ({interval(sensitivity)})"
     wrong = {name: frames for name, frames in zip(classes, row, strict=True) if name != view and frames}
     if not wrong:
         return f"{text}."
-    taken = max(wrong, key=wrong.__getitem__)
-    return f"{text}; most often mistaken for {taken} ({plural(wrong[taken], 'frame')} of {found.n})."
+    confused_with = max(wrong, key=wrong.__getitem__)
+    return (
+        f"{text}; most often mistaken for {confused_with} ({plural(wrong[confused_with], 'frame')} of {sensitivity.n})."
+    )
 
 
-def caution(found: Estimate, metrics: Metrics) -> str | None:
-    """Warn of an interval that rests on few clusters or shows no spread."""
-    if found.value is None:
+def caution(estimate: Estimate, metrics: Metrics) -> str | None:
+    """Return a warning about an interval from few clusters or without spread; None if there is none."""
+    if estimate.value is None:
         return None
-    if found.few_clusters:
+    if estimate.few_clusters:
         below = metrics.few_clusters_below
-        return f"Fewer than {below} {metrics.unit}s on one side: the interval is probably too narrow."
-    return f"Note: {found.reason}." if found.reason else None
+        return f"Fewer than {below} {metrics.unit}s: the interval is probably too narrow."
+    return f"Note: {estimate.reason}." if estimate.reason else None
 
 
 def headline(
     method: MethodMetrics,
     metrics: Metrics,
     pooled: Sequence[str] = (),
-    weak: Mapping[str, float] = MappingProxyType({}),
+    chance_by_site: Mapping[str, float] = MappingProxyType({}),
 ) -> list[str]:
-    """Answer in a few sentences whether the model carries over.
+    """Describe in a few sentences how accurate the model is at the held-out hospitals.
 
     Args:
-        method: The method that is judged.
-        metrics: Everything.
-        pooled: Held-out hospitals whose unlabeled frames it was trained with.
-        weak: Hospitals where it is not shown to beat an answer without a picture (`guessing.at_chance`).
+        method: The method.
+        metrics: Metrics of the evaluation.
+        pooled: Held-out hospitals whose unlabeled frames were in the training pool.
+        chance_by_site: From `at_chance`: hospitals where the accuracy is not shown to exceed chance.
     """
     source = [site.site for site in metrics.sites if not site.held_out]
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
     unscored = [site.site for site in metrics.sites if site.held_out and site.site not in gaps]
     if not gaps:
-        return ["No held-out hospital has scored frames, so the report cannot say how the model performs elsewhere."]
+        return ["No held-out hospital has scored frames. The accuracy at other hospitals is unknown."]
     origin = f"trained at {join_words(source)}" if source else "trained elsewhere"
-    seen = (
-        f"that gave it no label. Its training pool held unlabeled frames of other patients of {join_words(pooled)}. "
-        "Results may differ at a hospital that gives it no frames."
+    exposure = (
+        f"without labels in training. The training pool contained unlabeled frames of other patients of "
+        f"{join_words(pooled)}. Results may differ at a hospital without frames in the training pool."
         if pooled
-        else "that it had never seen."
+        else "without a part in training."
     )
-    text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} {seen}"]
+    text = [f"“{method.method}”, {origin}, was tested at {plural(len(gaps), 'hospital')} {exposure}"]
     kinds: dict[str, str] = {name: judge_transfer(gap).kind for name, gap in gaps.items()}
-    if weak:
-        text.append(_no_better_than_guessing(weak, source))
-        kinds |= {name: "guessing" for name in weak if kinds.get(name) != VerdictKind.WORSE}
+    if chance_by_site:
+        text.append(_describe_chance(chance_by_site, source))
+        kinds |= {name: "at chance" for name in chance_by_site if kinds.get(name) != VerdictKind.WORSE}
     for kind, sentence in (
-        (VerdictKind.WORSE, "At {} it is less accurate than at the source, and the interval excludes zero."),
-        (VerdictKind.OPEN, "At {} no loss is shown, and none is ruled out."),
-        (VerdictKind.BETTER, "At {} it is more accurate than at the source, and the interval excludes zero."),
-        (VerdictKind.UNKNOWN, "At {} the loss cannot be judged."),
+        (VerdictKind.WORSE, "At {}, it is less accurate than at the source, and the interval excludes zero."),
+        (VerdictKind.OPEN, "At {}, no loss is shown, but a loss is not ruled out."),
+        (VerdictKind.BETTER, "At {}, it is more accurate than at the source, and the interval excludes zero."),
+        (VerdictKind.UNKNOWN, "At {}, the loss cannot be judged."),
     ):
         names = [name for name in gaps if kinds[name] == kind]
         if names:
             text.append(sentence.format(join_words(names)))
     if unscored:
-        text.append(f"At {join_words(unscored)} there is no labeled test frame of a scored view.")
+        text.append(f"At {join_words(unscored)}, there is no labeled test frame of a scored view.")
     mean, worst = method.generalisation.mean, method.generalisation.worst_site
     if len(gaps) > 1:
-        average = f"Unweighted mean over these hospitals: {percent(mean.value)} ({interval(mean)})"
-        text.append(f"{average}; lowest at {worst}: {percent(method.generalisation.lowest)}.")
+        average = f"The unweighted mean over these hospitals is {percent(mean.value)} ({interval(mean)})"
+        text.append(f"{average}; the lowest value is {percent(method.generalisation.lowest)}, at {worst}.")
     return text
 
 
-def _no_better_than_guessing(weak: Mapping[str, float], source: Sequence[str]) -> str:
-    reached = join_words(sorted({percent(share) for share in weak.values()}))
-    said = f"At {join_words([*weak])} it is not shown to beat guessing: calling every frame one view reaches {reached}."
-    own = [name for name in source if name in weak]
+def _describe_chance(chance_by_site: Mapping[str, float], source: Sequence[str]) -> str:
+    reached = join_words(sorted({percent(share) for share in chance_by_site.values()}))
+    result = f"At {join_words([*chance_by_site])}, the accuracy is not shown to exceed chance"
+    text = f"{result}: predicting the same view for every frame gives {reached}."
+    source_sites = [name for name in source if name in chance_by_site]
     return (
-        f"{said} That holds for its source {join_words(own)} too, so there is nothing to carry over." if own else said
+        f"{text} This includes the source {join_words(source_sites)}, so a comparison with the source shows nothing."
+        if source_sites
+        else text
     )
 
 
 def compare_headline(comparison: Comparison) -> str:
-    """Say in one sentence where the candidate differs from the reference, and where it does not."""
+    """Describe in one sentence at which hospitals the candidate differs from the reference."""
     by_kind: dict[str, list[str]] = {}
     for site in comparison.sites:
         by_kind.setdefault(judge_difference(site.difference).kind, []).append(site.site)
     parts = []
-    for kind, words in (
+    for kind, template in (
         (VerdictKind.BETTER, "more accurate at {} ({} excludes zero)"),
         (VerdictKind.WORSE, "less accurate at {} ({} excludes zero)"),
         (VerdictKind.OPEN, "not shown to differ at {} ({} includes zero)"),
@@ -186,77 +194,79 @@ def compare_headline(comparison: Comparison) -> str:
     ):
         if kind in by_kind:
             sites = by_kind[kind]
-            parts.append(words.format(join_words(sites), "the interval" if len(sites) == 1 else "each interval"))
-    return f"Against “{comparison.reference}”, “{comparison.candidate}” is {'; '.join(parts)}."
+            parts.append(template.format(join_words(sites), "the interval" if len(sites) == 1 else "each interval"))
+    return f"Compared with “{comparison.reference}”, “{comparison.candidate}” is {'; '.join(parts)}."
 
 
-NOT_ABOVE_CHANCE = Verdict(VerdictKind.WORSE, "▼", "Not shown to beat guessing")
+NOT_ABOVE_CHANCE = Verdict(VerdictKind.WORSE, "▼", "Not shown to exceed chance")
 
 
 def chance_baseline(site: SiteSummary, metrics: Metrics) -> float:
-    """Return the balanced accuracy of calling every frame the same, one of the views that are there.
+    """Return the balanced accuracy of predicting the same view for every frame.
 
-    Where only one view is there, that of drawing one of the model's views by lot: the constant answer would be right.
+    If the hospital has a single view, return the accuracy of a random guess among the classes instead, because a
+    constant prediction could be correct for all frames.
     """
     return 1 / (len(site.views) if len(site.views) > 1 else len(metrics.classes))
 
 
 def at_chance(method: MethodMetrics, metrics: Metrics) -> dict[str, float]:
-    """Return, by hospital where the method is not shown to beat it, the accuracy that needs no picture.
+    """Return the chance level of each hospital where the accuracy of a method is not shown to exceed it.
 
-    Not shown: the interval reaches down to it, or without an interval the value does.
+    The accuracy exceeds chance if the lower limit of its interval does, or the value if there is no interval.
     """
-    found = {}
+    chance_by_site = {}
     for site, row in zip(metrics.sites, method.sites, strict=True):
         value = row.balanced_accuracy
-        least = value.value if value.low is None else value.low
-        if least is not None and least <= chance_baseline(site, metrics) + 1e-9:
-            found[site.site] = chance_baseline(site, metrics)
-    return found
+        lower_limit = value.value if value.low is None else value.low
+        if lower_limit is not None and lower_limit <= chance_baseline(site, metrics) + 1e-9:
+            chance_by_site[site.site] = chance_baseline(site, metrics)
+    return chance_by_site
 
 
-def limitations(metrics: Metrics, about: Provenance) -> list[str]:
-    """List what limits these results."""
-    found = []
+def limitations(metrics: Metrics, provenance: Provenance) -> list[str]:
+    """Return the limitations that follow from the data of an evaluation."""
+    sentences = []
     synthetic = [site.site for site in metrics.sites if site.synthetic]
     if synthetic:
-        found.append(
-            f"The data of {join_words(synthetic)} are synthetic: simulated pictures, not patients. These numbers "
-            "do not show how a model performs on real patients."
+        sentences.append(
+            f"The data of {join_words(synthetic)} are synthetic: simulated images, not patients. These results "
+            "do not show how the model performs on real patients."
         )
     few = [site.site for site in metrics.sites if 0 < site.clusters < metrics.few_clusters_below]
     if few:
-        found.append(
+        sentences.append(
             f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. Their "
-            "intervals are probably too narrow: "
-            "in simulation, 95 % intervals over 15 held the truth in about 89 % of trials."
+            "intervals are probably too narrow: in simulations with 15 patients, 95 % intervals contained the true "
+            "value in about 91 % of the studies."
         )
     missing = {site.site: [v for v in metrics.classes if v not in site.views] for site in metrics.sites if site.frames}
     if any(missing.values()):
-        gone = [f"{site} has no {join_words(views, last='or')}" for site, views in missing.items() if views]
-        found.append(
-            f"Not every hospital has every view: {'; '.join(gone)}. Its balanced accuracy is over the views it has, so "
-            "hospitals are not scored on the same task; the gap to the source is taken over shared views."
+        missing_views = [f"{site} has no {join_words(views, last='or')}" for site, views in missing.items() if views]
+        sentences.append(
+            f"Not every hospital has every view: {'; '.join(missing_views)}. Balanced accuracy is averaged over the "
+            "views that a hospital has, so values of different hospitals are not directly comparable. The difference "
+            "from the source is computed over shared views."
         )
     unscored = [site.site for site in metrics.sites if not site.frames]
     if unscored:
-        found.append(f"Nothing could be scored at {join_words(unscored)}.")
+        sentences.append(f"No frame could be scored at {join_words(unscored)}.")
     if any(site.outside for site in metrics.sites):
         frames = sum(sum(site.outside.values()) for site in metrics.sites)
-        found.append(
-            f"{plural(frames, 'test frame')} show views that the model cannot name. They are left out of accuracy; in "
-            "use the model would call each of them one of its views."
+        sentences.append(
+            f"{plural(frames, 'test frame')} show views that are not classes of the model. They are excluded from "
+            "accuracy. In use, the model would assign each of them to one of its classes."
         )
-    raters = {site.site: len(site.raters) for site in about.sites}
+    raters = {site.site: len(site.raters) for site in provenance.sites}
     single = [site for site, number in raters.items() if number == 1]
     if single:
-        found.append(
-            f"The labels of {join_words(single)} come from one source, so agreement between raters is unknown."
+        sentences.append(
+            f"The labels of {join_words(single)} come from one rater, so the agreement between raters is unknown."
         )
     if all(len(method.runs) == 1 for method in metrics.methods):
-        found.append("Each model was trained once. How much another training seed would change the results is unknown.")
-    warned = [check.name.replace("_", " ") for check in about.split.checks if check.status == CheckStatus.WARN]
+        sentences.append("Each model was trained once. The effect of another training seed on the results is unknown.")
+    warned = [check.name.replace("_", " ") for check in provenance.split.checks if check.status == CheckStatus.WARN]
     if warned:
-        found.append(f"The leakage certificate carries warnings: {join_words(warned)}.")
-    found.append("The results are about the hospitals named here. Nothing is inferred about hospitals in general.")
-    return found
+        sentences.append(f"The leakage certificate contains warnings: {join_words(warned)}.")
+    sentences.append("The results apply to the hospitals named here. No conclusion is drawn about other hospitals.")
+    return sentences

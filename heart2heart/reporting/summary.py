@@ -23,13 +23,13 @@ from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
-_NAMED = 4
-"""Up to so many hospitals are named with their numbers in one sentence."""
+_MOST_HOSPITALS = 4
+"""Maximum number of hospitals whose results are listed in one sentence."""
 
 
 @dataclass(frozen=True)
 class SummarySection:
-    """One question of the first screen and what is said to it."""
+    """One question of the summary with its verdict and sentences."""
 
     question: str
     verdict: Verdict
@@ -39,28 +39,32 @@ class SummarySection:
 def summary(
     method: MethodMetrics, run: RunMetrics, final: Comparison | None, metrics: Metrics
 ) -> tuple[SummarySection, ...]:
-    """Answer the questions of a reader who must decide.
+    """Answer the main questions of a reader: transfer to other hospitals, certainty, failures, gain over a reference.
 
     Args:
-        method: The method that is judged.
-        run: Its run that is looked at closely.
-        final: Its comparison with the first method, if there is one.
-        metrics: Everything.
+        method: The method.
+        run: The run of the method whose details the report shows.
+        final: Comparison of the method with the first method, if there is one.
+        metrics: Metrics of the evaluation.
     """
-    found = [
-        SummarySection("Does it carry over?", _overall(method, metrics), tuple(_transfer_sentences(method, metrics))),
-        SummarySection("How sure are we?", _certainty(method, metrics), tuple(_certainty_sentences(method, metrics))),
+    sections = [
+        SummarySection(
+            "Is it accurate at other hospitals?", _overall(method, metrics), tuple(_transfer_sentences(method, metrics))
+        ),
+        SummarySection(
+            "How certain are the results?", _certainty(method, metrics), tuple(_certainty_sentences(method, metrics))
+        ),
         SummarySection(
             "Where does it fail?",
-            Verdict(VerdictKind.UNKNOWN, "✗", "Look here first"),
+            Verdict(VerdictKind.UNKNOWN, "✗", "Main errors"),
             tuple(_failure_sentences(method, run, metrics)),
         ),
     ]
     if final:
-        found.append(
+        sections.append(
             SummarySection(f"Is it better than “{final.reference}”?", _better(final), (compare_headline(final),))
         )
-    return tuple(found)
+    return tuple(sections)
 
 
 def _better(final: Comparison) -> Verdict:
@@ -78,24 +82,24 @@ def _better(final: Comparison) -> Verdict:
 
 
 def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
-    """Say the number of each hospital while they are few; then the sentences of the headline."""
+    """List the result of each hospital if there are few, then the sentences of the headline."""
     gaps = {gap.site: gap.gap for gap in method.generalisation.gaps}
-    text = headline(method, metrics, weak=at_chance(method, metrics))
-    said = text[1:] or text
-    if not 0 < len(gaps) <= _NAMED:
-        return said
+    text = headline(method, metrics, chance_by_site=at_chance(method, metrics))
+    sentences = text[1:] or text
+    if not 0 < len(gaps) <= _MOST_HOSPITALS:
+        return sentences
     numbers = [
         f"{site.site}: {percent(site.balanced_accuracy.value)} ({interval(site.balanced_accuracy)})"
         for site in method.sites
         if site.site in gaps
     ]
-    return [f"Balanced accuracy at {'; at '.join(numbers)}.", *said]
+    return [f"Balanced accuracy at {'; at '.join(numbers)}.", *sentences]
 
 
 def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
     kinds = [judge_transfer(gap.gap).kind for gap in method.generalisation.gaps]
-    weak = at_chance(method, metrics)
-    chance = sum(gap.site in weak for gap in method.generalisation.gaps)
+    chance_by_site = at_chance(method, metrics)
+    chance = sum(gap.site in chance_by_site for gap in method.generalisation.gaps)
     if chance:
         return (
             NOT_ABOVE_CHANCE
@@ -106,9 +110,9 @@ def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
     if not kinds or set(kinds) == {VerdictKind.UNKNOWN}:
         return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if worse == len(kinds):
-        return Verdict(VerdictKind.WORSE, "▼", "Loses accuracy everywhere" if worse > 1 else "Loses accuracy")
+        return Verdict(VerdictKind.WORSE, "▼", "Less accurate at every hospital" if worse > 1 else "Less accurate")
     if worse:
-        return Verdict(VerdictKind.WORSE, "▼", f"Loses accuracy at {worse} of {len(kinds)}")
+        return Verdict(VerdictKind.WORSE, "▼", f"Less accurate at {worse} of {len(kinds)}")
     return Verdict(VerdictKind.OPEN, "●", "No loss shown")
 
 
@@ -120,128 +124,136 @@ def _certainty(method: MethodMetrics, metrics: Metrics) -> Verdict:
         return Verdict(VerdictKind.OPEN, "!", f"Few {metrics.unit}s")
     if len(method.runs) == 1:
         return Verdict(VerdictKind.OPEN, "!", "Trained once")
-    return Verdict(VerdictKind.BETTER, "✓", "As sure as the intervals say")
+    return Verdict(VerdictKind.BETTER, "✓", "Intervals apply")
 
 
 def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
-    said = []
+    sentences = []
     if metrics.synthetic:
-        said.append(
-            "Synthetic data, not patients: whatever the intervals say, it is not known how the model does in care."
+        sentences.append(
+            "Synthetic data, not patients: the accuracy of the model in care is unknown, whatever the intervals are."
         )
-    held = {site.site: site for site in metrics.sites if site.held_out and site.frames}
-    if held:
-        numbers = [f"{plural(site.clusters, metrics.unit)} at {name}" for name, site in held.items()]
-        said.append(f"It was scored on {join_words(numbers)}.")
-    few = [name for name, site in held.items() if site.clusters < metrics.few_clusters_below]
+    held_out = {site.site: site for site in metrics.sites if site.held_out and site.frames}
+    if held_out:
+        numbers = [f"{plural(site.clusters, metrics.unit)} at {name}" for name, site in held_out.items()]
+        sentences.append(f"The model was tested on {join_words(numbers)}.")
+    few = [name for name, site in held_out.items() if site.clusters < metrics.few_clusters_below]
     if few:
-        said.append(
-            f"That is few at {join_words(few)} (below {metrics.few_clusters_below}): "
-            "those intervals are probably too narrow."
+        sentences.append(
+            f"At {join_words(few)}, there are fewer than {metrics.few_clusters_below} {metrics.unit}s: "
+            "the intervals are probably too narrow."
         )
     widths = {
-        found.site: found.balanced_accuracy.high - found.balanced_accuracy.low
-        for found in method.sites
-        if found.site in held and found.balanced_accuracy.low is not None and found.balanced_accuracy.high is not None
+        site_row.site: site_row.balanced_accuracy.high - site_row.balanced_accuracy.low
+        for site_row in method.sites
+        if site_row.site in held_out
+        and site_row.balanced_accuracy.low is not None
+        and site_row.balanced_accuracy.high is not None
     }
     if widths:
         widest = max(widths, key=widths.__getitem__)
-        said.append(f"The widest interval, at {widest}, spans {points(widths[widest])} points.")
-    once = len(method.runs) == 1
-    said.append(
-        "The model was trained once, so luck in training is not known."
-        if once
-        else f"It was trained {len(method.runs)} times."
+        sentences.append(f"The widest interval, at {widest}, spans {points(widths[widest])} points.")
+    trained_once = len(method.runs) == 1
+    sentences.append(
+        "The model was trained once, so the variation between training runs is unknown."
+        if trained_once
+        else f"The model was trained {len(method.runs)} times."
     )
     effects = method.generalisation.random_effects
     if effects.prediction_low is not None and effects.prediction_high is not None:
         ends = f"{points(effects.prediction_low)} to {points(effects.prediction_high)} %"
-        said.append(
-            f"For one more hospital like these {effects.sites}, balanced accuracy from {ends} is plausible; in "
-            "simulations one hospital in ten lay outside such a range, not one in twenty."
+        sentences.append(
+            f"At one more hospital like these {effects.sites}, a balanced accuracy from {ends} is plausible. The range "
+            "is too narrow: in simulations, one hospital in ten had a value outside it, instead of one in twenty."
         )
     elif effects.sites < FEWEST_SITES:
-        said.append("Too few hospitals were tested to say anything about a hospital that is not named here.")
+        sentences.append("Too few hospitals were tested for a statement about other hospitals.")
     else:
-        said.append(f"What a hospital not named here would do is not estimable: {effects.reason}.")
-    return said
+        sentences.append(f"The accuracy at another hospital is not estimable: {effects.reason}.")
+    return sentences
 
 
 def _failure_sentences(method: MethodMetrics, run: RunMetrics, metrics: Metrics) -> list[str]:
-    general, said = method.generalisation, []
-    if general.worst_cell:
-        cell = general.worst_cell
-        seen = f"{percent(cell.sensitivity.value)} of its frames recognised ({interval(cell.sensitivity)})"
-        among = f"of all views with {metrics.few_clusters_below} {metrics.unit}s or more"
-        said.append(f"Weakest {among}: {cell.view} at {cell.site}, {seen}.")
-    elif general.worst_site:
-        place = [site.site for site in metrics.sites].index(general.worst_site)
-        said.append(f"Lowest at {general.worst_site}. {describe_failures(run.sites[place], metrics.classes)}")
-    held = [site for site, about in zip(run.sites, metrics.sites, strict=True) if about.held_out]
-    said += [text for text in (_held_back(held, metrics), _shortcut(held), _outside(metrics)) if text]
-    return said or ["Nothing was scored at a held-out hospital."]
+    generalisation, sentences = method.generalisation, []
+    if generalisation.worst_cell:
+        cell = generalisation.worst_cell
+        value = f"{percent(cell.sensitivity.value)} ({interval(cell.sensitivity)})"
+        candidates = f"among views with {metrics.few_clusters_below} {metrics.unit}s or more"
+        sentences.append(f"Lowest sensitivity {candidates}: {cell.view} at {cell.site}, {value}.")
+    elif generalisation.worst_site:
+        index = [site.site for site in metrics.sites].index(generalisation.worst_site)
+        sentences.append(
+            f"Lowest accuracy: {generalisation.worst_site}. {describe_failures(run.sites[index], metrics.classes)}"
+        )
+    held_out = [site for site, site_summary in zip(run.sites, metrics.sites, strict=True) if site_summary.held_out]
+    sentences += [text for text in (_held_back(held_out, metrics), _shortcut(held_out), _outside(metrics)) if text]
+    return sentences or ["No frame was scored at a held-out hospital."]
 
 
-def _held_back(held: list[SiteMetrics], metrics: Metrics) -> str | None:
-    found = [
+def _held_back(sites: list[SiteMetrics], metrics: Metrics) -> str | None:
+    risks = [
         (site.selective.risk.value, site.site, site.selective.coverage.value)
-        for site in held
+        for site in sites
         if site.selective and site.selective.risk.value is not None and site.selective.coverage.value is not None
     ]
-    if not found:
+    if not risks:
         return None
-    risk, site, coverage = max(found)
+    risk, site, coverage = max(risks)
     return (
-        f"With unsure frames held back (the threshold that keeps {percent(metrics.kept_on_validation)} at the source), "
-        f"{percent(risk)} of the kept frames are still wrong at {site}, the worst hospital, where {percent(coverage)} "
-        "are kept."
+        f"If uncertain frames are withheld (by the threshold that keeps {percent(metrics.kept_on_validation)} at the "
+        f"source), {percent(risk)} of the kept frames are still wrong at {site}, the worst hospital, where "
+        f"{percent(coverage)} are kept."
     )
 
 
-def _shortcut(held: list[SiteMetrics]) -> str | None:
-    reads = [
+def _shortcut(sites: list[SiteMetrics]) -> str | None:
+    above_chance = [
         site.site
-        for site in held
+        for site in sites
         for probe in site.probes
         if probe.alteration == "sector_masked"
         and probe.balanced_accuracy.low is not None
         and probe.balanced_accuracy.low > probe.chance
     ]
-    leans = [
+    affected = [
         site.site
-        for site in held
+        for site in sites
         for probe in site.probes
         if probe.alteration == "background_swapped" and probe.change.high is not None and probe.change.high < 0
     ]
     parts = []
-    if reads:
-        parts.append(f"with the scan blacked out it still beats guessing at {join_words(reads)}")
-    if leans:
-        parts.append(f"with the surroundings exchanged it loses accuracy at {join_words(leans)}")
-    return f"It reads what surrounds the heart: {'; '.join(parts)}." if parts else None
+    if above_chance:
+        parts.append(f"without the scan (blacked out), the accuracy exceeds chance at {join_words(above_chance)}")
+    if affected:
+        parts.append(f"with another background, the accuracy decreases at {join_words(affected)}")
+    return f"The model uses the image outside the scan: {'; '.join(parts)}." if parts else None
 
 
 def _outside(metrics: Metrics) -> str | None:
     frames = sum(sum(site.outside.values()) for site in metrics.sites)
     if not frames:
         return None
-    return (
-        f"{plural(frames, 'test frame')} show views that it does not know; it must call each by one of its own names."
-    )
+    text = f"{plural(frames, 'test frame')} show views that the model does not know."
+    return f"{text} It assigns each of them to one of its classes."
 
 
 def summary_table(metrics: Metrics) -> str:
-    """Return a plain-text table: for each hospital its patients, balanced accuracy of each method, and differences.
+    """Return a plain-text table: patients, balanced accuracy of each method, and differences by hospital.
 
-    The text is ASCII apart from the names, has no trailing newline, and fits a terminal as far as the names do.
+    Apart from names, the text is ASCII. It has no trailing newline.
+
+    Example:
+        >>> from heart2heart.schema.metrics_files import read_metrics
+        >>> summary_table(read_metrics("evaluation/metrics.json")).splitlines()[0].split()
+        ['hospital', 'patients', 'labels', 'only']
     """
     header = ["hospital", "", f"{metrics.unit}s", *(_method_label(method) for method in metrics.methods)]
     header += ["difference" if len(metrics.comparisons) == 1 else f"{c.candidate} - first" for c in metrics.comparisons]
     rows = [header]
-    for place, site in enumerate(metrics.sites):
+    for index, site in enumerate(metrics.sites):
         row = [site.site, "held out" if site.held_out else "source", str(site.clusters)]
-        row += [_cell(method.sites[place].balanced_accuracy, metrics) for method in metrics.methods]
-        row += [_cell(comparison.sites[place].difference, metrics, sign=True) for comparison in metrics.comparisons]
+        row += [_cell(method.sites[index].balanced_accuracy, metrics) for method in metrics.methods]
+        row += [_cell(comparison.sites[index].difference, metrics, sign=True) for comparison in metrics.comparisons]
         rows.append(row)
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -259,12 +271,12 @@ def _method_label(method: MethodMetrics) -> str:
     return method.method if len(method.runs) == 1 else f"{method.method} (mean of {len(method.runs)} seeds)"
 
 
-def _cell(found: Estimate, metrics: Metrics, *, sign: bool = False) -> str:
-    if found.value is None:
+def _cell(estimate: Estimate, metrics: Metrics, *, sign: bool = False) -> str:
+    if estimate.value is None:
         return "not estimable"
     write = signed if sign else points
-    text = write(found.value)
-    if found.low is not None:
-        text += f" ({interval(found, sign=sign)})"
-    flag = "*" if found.clusters < metrics.few_clusters_below else ""
+    text = write(estimate.value)
+    if estimate.low is not None:
+        text += f" ({interval(estimate, sign=sign)})"
+    flag = "*" if estimate.clusters < metrics.few_clusters_below else ""
     return text.replace(NBSP, " ").replace(MINUS, "-") + flag

@@ -1,4 +1,4 @@
-"""Matplotlib figures as inline SVG that follow the page: its colours in light and dark, its font, its width."""
+"""Matplotlib figures as inline SVG with the colours, font and width of the page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Stand-ins for the page's colours: no plot uses them otherwise, and each is replaced by a CSS variable.
+# Placeholders for the colours of the page: a CSS variable replaces each of them.
 INK, MUTED, LINE = "#010101", "#010102", "#010103"
-SERIES = tuple(f"#0102{number:02x}" for number in range(1, 9))
+SERIES = tuple(f"#0102{index:02x}" for index in range(1, 9))
 MARKERS = ("s", "o", "D", "^", "v", "P", "X", "*")
 MARKER_SIGNS = ("■", "●", "◆", "▲", "▼", "✚", "✖", "★")
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)
+    colour: f"--series-{index}" for index, colour in enumerate(SERIES, start=1)
 }
 _FONT = re.compile(r"font: (?:(\d+|bold) )?([\d.]+)px [^;\"]*")
 _FAMILY = re.compile(r"font-family: [^;\"]*(?:; )?")  # newer Matplotlib writes the font property by property
@@ -24,7 +24,7 @@ _IDS = re.compile(r'(\bid="|url\(#|href="#)')
 
 
 def style() -> AbstractContextManager[None]:
-    """Return the settings under which every figure is drawn and written, so that equal numbers give equal bytes."""
+    """Return the Matplotlib settings of every figure; with them, equal numbers give equal bytes."""
     import matplotlib as mpl
 
     return mpl.rc_context(
@@ -48,7 +48,7 @@ def style() -> AbstractContextManager[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make a figure of so many CSS pixels; draw it inside `style()`."""
+    """Make a figure of the given size in CSS pixels; draw it inside `style()`."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / 72, height / 72), dpi=72)
@@ -60,7 +60,7 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     Args:
         figure: The figure.
         name: Unique in the page; prefixes every id.
-        description: What a screen reader says in its place.
+        description: Text for screen readers.
     """
     import matplotlib as mpl
 
@@ -71,9 +71,9 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
-    text = _FONT.sub(lambda found: f"font-size: {found[2]}px; font-weight: {found[1] or 400}", text)
+    text = _FONT.sub(lambda match: f"font-size: {match[2]}px; font-weight: {match[1] or 400}", text)
     text = _FAMILY.sub("", text)
-    text = _IDS.sub(lambda found: f"{found[1]}{name}-", text)
+    text = _IDS.sub(lambda match: f"{match[1]}{name}-", text)
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var({variable})")
     width, height = figure.get_size_inches() * 72

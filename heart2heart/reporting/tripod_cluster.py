@@ -8,16 +8,16 @@ from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
 
 
-def tripod_cluster(about: Provenance, metrics: Metrics) -> Checklist:
-    """Fill the 19 items (37 with their parts) for a study that validates across hospitals."""
-    facts = ReportFacts(about, metrics)
+def tripod_cluster(provenance: Provenance, metrics: Metrics) -> Checklist:
+    """Fill the 19 items (37 with their parts) of TRIPOD-Cluster for a validation at several hospitals."""
+    facts = ReportFacts(provenance, metrics)
     return Checklist(
         name="TRIPOD-Cluster",
         file="checklist_tripod_cluster.md",
         source="Debray TPA, Collins GS, Riley RD, et al. BMJ 2023;380:e071018, doi 10.1136/bmj-2022-071018",
-        checked=(
-            "Numbers and topics were compared with an open transcription of the published table (CC BY 4.0); the "
-            "wording here is ours, and the journal's own page decides. A cluster of this checklist is a hospital."
+        verification=(
+            "Numbers and topics were compared with an open transcription of the published table (CC BY 4.0). Items are "
+            "paraphrased; the page of the journal is authoritative. In this checklist, a cluster is a hospital."
         ),
         sections={
             "Title and abstract": _title(facts),
@@ -27,8 +27,8 @@ def tripod_cluster(about: Provenance, metrics: Metrics) -> Checklist:
             "Results": _results(facts),
             "Discussion": _discussion(facts),
             "Other information": (
-                ChecklistItem("18", "Where protocol, code and data are to be had", _code(facts), "hashes"),
-                ChecklistItem("19", "Funding, and what the funders did"),
+                ChecklistItem("18", "Access to protocol, code and data", _code(facts), "hashes"),
+                ChecklistItem("19", "Funding and the role of the funders"),
             ),
         },
     )
@@ -36,46 +36,45 @@ def tripod_cluster(about: Provenance, metrics: Metrics) -> Checklist:
 
 def _title(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     return (
-        ChecklistItem(
-            "1", "Says that a model is developed or validated, for whom, for what outcome", facts.purpose, "answer"
-        ),
-        ChecklistItem(
-            "2", "Summary of aims, setting, data, methods and results", "The first screen of the report", "answer"
-        ),
+        ChecklistItem("1", "Development or validation of a model, population and outcome", facts.purpose, "summary"),
+        ChecklistItem("2", "Summary of aims, setting, data, methods and results", "Summary of the report", "summary"),
     )
 
 
 def _introduction(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     return (
-        ChecklistItem("3a", "Medical context, reasons, models that exist already"),
+        ChecklistItem("3a", "Medical context, rationale and existing models"),
         ChecklistItem(
-            "3b", "Aims", f"To validate at hospitals that had no part in training: {facts.held_out}", "answer"
+            "3b", "Aims", f"To validate at hospitals without a part in training: {facts.held_out}", "summary"
         ),
     )
 
 
 def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
-    about, metrics = facts.about, facts.metrics
-    eligible = "Every ultrasound clip that could be read; why each other file was left out is counted"
-    from_files = any(site.files for site in about.sites)
+    provenance, metrics = facts.provenance, facts.metrics
+    eligible = "All readable ultrasound clips; other files are counted by the reason for exclusion"
+    from_files = any(site.files for site in provenance.sites)
     outcome = f"The view of a frame; labeled by: {facts.raters}"
-    prepared = f"One sector geometry ({about.geometry}); labels translated into one taxonomy; leakage certificate"
+    prepared = f"One sector geometry ({provenance.geometry}); labels mapped to one taxonomy; leakage certificate"
     return (
         ChecklistItem(
-            "4a", "Who and which data sets were eligible", eligible if from_files else NOT_REPORTED, "inclusion"
+            "4a", "Eligible participants and data sets", eligible if from_files else NOT_REPORTED, "inclusion"
         ),
-        ChecklistItem("4b", "Where the data come from, and how they were collected"),
-        ChecklistItem("5", "How the sample size came about"),
-        ChecklistItem("6a", "The outcome: what, how and when assessed", outcome, "tested"),
+        ChecklistItem("4b", "Origin and collection of the data"),
+        ChecklistItem("5", "Determination of the sample size"),
+        ChecklistItem("6a", "Outcome: definition and assessment", outcome, "tested"),
         ChecklistItem(
-            "6b", "The predictors: what, how and when measured", f"One picture, geometry {about.geometry}", "methods"
+            "6b",
+            "Predictors: definition and measurement",
+            f"One frame, geometry {provenance.geometry}",
+            "methods",
         ),
-        ChecklistItem("7a", "Preparation: cleaning, harmonising, quality checks", prepared, "split"),
-        ChecklistItem("7b", "How risk of bias was judged in each cluster"),
+        ChecklistItem("7a", "Data preparation: cleaning, harmonisation, quality checks", prepared, "split"),
+        ChecklistItem("7b", "Assessment of the risk of bias in each cluster"),
         ChecklistItem(
-            "7c", "What differs from the development data", item_text("Makers: {}", facts.manufacturers), "tested"
+            "7c", "Differences from the development data", item_text("Manufacturers: {}", facts.manufacturers), "tested"
         ),
-        ChecklistItem("7d", "How missing data were handled", _missing(metrics), "inclusion"),
+        ChecklistItem("7d", "Handling of missing data", _missing(metrics), "inclusion"),
     )
 
 
@@ -83,33 +82,29 @@ def _missing(metrics: Metrics) -> str:
     unlabeled = sum(site.unlabeled for site in metrics.sites)
     outside = sum(sum(site.outside.values()) for site in metrics.sites)
     return (
-        f"Nothing is imputed: {plural(unlabeled, 'test frame')} without a label and {count(outside)} of views outside "
-        "the taxonomy are counted and not scored"
+        f"No imputation: {plural(unlabeled, 'test frame')} without a label and {count(outside)} of other views are "
+        "counted but not scored"
     )
 
 
 def _analysis(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     metrics = facts.metrics
     measures = (
-        "Balanced accuracy (primary), sensitivity, predictive value, AUROC, F1, likelihood loss, Brier, calibration"
+        "Balanced accuracy (primary), sensitivity, predictive value, AUROC, F1, log loss, Brier score, calibration"
     )
     groups = {stratum.factor for run in metrics.runs for site in run.sites for stratum in site.strata}
     probes = any(site.probes for run in metrics.runs for site in run.sites)
     planned = [f"by {join_words(sorted(groups))}"] if groups else []
     planned += ["with altered frames"] if probes else []
-    heterogeneity = "Each hospital apart; range, worst hospital; random effects from five held-out hospitals on"
-    updated = "Temperature only, fitted on source validation; nothing was fitted at a held-out hospital"
+    heterogeneity = "Results by hospital; range and worst hospital; random effects with five or more held-out hospitals"
+    updated = "Only a temperature, fitted on the source validation frames; nothing was fitted at a held-out hospital"
     return (
-        ChecklistItem("8a", "How predictors were handled", "Pixels of one frame, as the network takes them", "methods"),
-        ChecklistItem("8b", "Model, how it was built, how validated", f"{facts.networks}; {facts.selection}", "tested"),
-        ChecklistItem(
-            "8c", "How parameters were let differ between clusters", "They do not differ: one model", "methods"
-        ),
-        ChecklistItem("8d", "How predictions were calculated", "The view of the largest logit of the frame", "methods"),
+        ChecklistItem("8a", "Handling of predictors", "Pixels of one frame, as input of the network", "methods"),
+        ChecklistItem("8b", "Model, its development and validation", f"{facts.networks}; {facts.selection}", "tested"),
+        ChecklistItem("8c", "Parameters that differ between clusters", "None: one model for all hospitals", "methods"),
+        ChecklistItem("8d", "Calculation of predictions", "The view with the largest logit of the frame", "methods"),
         ChecklistItem("8e", "Measures of performance and comparison", measures, "methods"),
-        ChecklistItem(
-            "8f", "How differences in performance between clusters were quantified", heterogeneity, "results"
-        ),
+        ChecklistItem("8f", "Quantification of differences in performance between clusters", heterogeneity, "results"),
         ChecklistItem("8g", "Updating of the model", updated, "probabilities"),
         ChecklistItem(
             "9", "Subgroup and sensitivity analyses", join_words(planned).capitalize() or NOT_REPORTED, "subgroups"
@@ -132,18 +127,22 @@ def _results(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         else ""
     )
     fitted = any(run.temperature.value is not None for run in metrics.runs)
-    scaled = "Calibration before and after temperature scaling, by hospital" if fitted else NOT_REPORTED
+    scaled = "Calibration before and after temperature scaling by hospital" if fitted else NOT_REPORTED
     groups = any(site.strata for run in metrics.runs for site in run.sites)
     by_group = "By hospital and subgroup, with intervals" if groups else NOT_REPORTED
     compare = any(site.label_shift for run in metrics.runs for site in run.sites)
-    shares = "Shares of the views against the source; makers; sex and age where known" if compare else NOT_REPORTED
+    shares = (
+        "Shares of the views compared with the source; manufacturers; sex and age if recorded"
+        if compare
+        else NOT_REPORTED
+    )
     return (
-        ChecklistItem("10a", "Clusters and participants, from found to analysed", facts.scored, "inclusion"),
+        ChecklistItem("10a", "Flow of clusters and participants", facts.scored, "inclusion"),
         ChecklistItem("10b", "Characteristics of each data source, dates", facts.dates, "tested"),
         ChecklistItem("10c", "Comparison with the development data", shares, "shift"),
         ChecklistItem("11", "Risk of bias found in each cluster"),
-        ChecklistItem("12a", "Differences between clusters that changed the development"),
-        ChecklistItem("12b", "The final model, and how to use it"),
+        ChecklistItem("12a", "Differences between clusters that affected model development"),
+        ChecklistItem("12b", "Final model and instructions for its use"),
         ChecklistItem("13a", "Performance with intervals, overall and by cluster", facts.accuracy, "results"),
         ChecklistItem("13b", "Differences in performance between clusters", extremes + spread, "results"),
         ChecklistItem("14", "Results of updating", scaled, "probabilities"),
@@ -152,17 +151,20 @@ def _results(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
 
 
 def _discussion(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
-    by_rule = "Sentences that follow from the intervals by rule; a person's interpretation is not in the records"
+    by_rule = "Sentences derived from the intervals by rule; the interpretation by the authors is not recorded"
     return (
-        ChecklistItem("16a", "Interpretation, with the differences between clusters", by_rule, "answer"),
+        ChecklistItem("16a", "Interpretation, with the differences between clusters", by_rule, "summary"),
         ChecklistItem(
-            "16b", "Performance against that in development", "Gap to the source at each hospital", "results"
+            "16b", "Performance compared with that in development", "Gap to the source at each hospital", "results"
         ),
-        ChecklistItem("16c", "Strengths and limitations", "Limitations that follow from the data", "limitations"),
-        ChecklistItem("17", "Use of the model, and where it applies"),
+        ChecklistItem(
+            "16c", "Strengths and limitations", "Limitations that can be derived from the data", "limitations"
+        ),
+        ChecklistItem("17", "Use of the model and its applicability"),
     )
 
 
 def _code(facts: ReportFacts) -> str:
-    version = facts.about.code_version
-    return f"Code: heart2heart {version}; hashes of predictions, split and configuration; the rest: {NOT_REPORTED}"
+    version = facts.provenance.code_version
+    recorded = f"Code: heart2heart {version}; hashes of predictions, split and configuration"
+    return f"{recorded}; protocol and data: {NOT_REPORTED}"

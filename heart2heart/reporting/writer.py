@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file without script or network; a model card and reporting checklists beside it."""
+"""Writes the report as one self-contained HTML file, with a model card and reporting checklists beside it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,31 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     The same predictions and metrics give the same bytes.
 
     Args:
-        predictions: What was predicted, with its provenance.
+        predictions: Predictions with their provenance.
         metrics: `evaluate_predictions(predictions)`.
-        out: Where the HTML goes, e.g. `report.html`; `MODEL_CARD.md`, `checklist_tripod_cluster.md` and
+        out: HTML file to write, e.g. `report.html`; `MODEL_CARD.md`, `checklist_tripod_cluster.md` and
             `checklist_claim.md` are written into the same folder.
-        folds: Several splits taken together, if these predictions are of one of them.
+        folds: Metrics over several splits that include the split of these predictions.
 
     Returns:
         `out`.
 
     Raises:
-        EvaluationError: the metrics were computed from other predictions, or the folds do not hold their split.
+        EvaluationError: The metrics were computed from other predictions, or the folds do not contain their split.
+
+    Example:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> write_report(predictions, metrics, Path("report.html")).name
+        'report.html'
     """
     if digest(predictions) != metrics.predictions_sha256:
         remedy = "Run `heart2heart evaluate` again, then the report"
         raise EvaluationError("these metrics belong to other predictions", remedy=remedy)
     if folds and metrics.split_sha256 not in folds.splits.values():
-        remedy = "Name the folds.json that was made from these predictions and others"
-        raise EvaluationError("these folds do not hold the split of the predictions", remedy=remedy)
+        remedy = "Use the folds.json that was computed from these predictions and others"
+        raise EvaluationError("these folds do not contain the split of the predictions", remedy=remedy)
     content = report_content(predictions, metrics, folds)
     html = render("report.html.j2", content, escape=True)
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False)
@@ -55,12 +62,12 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
 
 
 def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
-    """Render one template of this room.
+    """Render one template of the folder `templates`.
 
     Args:
         name: File name of the template.
-        content: What it needs, by name.
-        escape: Whether texts are escaped for HTML.
+        content: Content of the template, by name.
+        escape: Escape texts for HTML.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -91,7 +98,7 @@ def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
 
 
 def _markdown(value: object) -> str:
-    """Keep a text from outside on one line of a table, and its signs from being read as Markdown or HTML."""
+    """Put an external text on one line and escape it for Markdown and HTML."""
     text = " ".join(str(value).split())
     for sign in "\\`*_[]<>|#":
         text = text.replace(sign, "\\" + sign)

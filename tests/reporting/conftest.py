@@ -1,4 +1,4 @@
-"""One set of invented predictions, evaluated and reported once for the whole room."""
+"""Synthetic predictions, evaluated and reported once for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def rich() -> Predictions:
 
 @pytest.fixture(scope="session")
 def rich_metrics(rich: Predictions) -> Metrics:
-    made = evaluate_predictions(rich, replicates=200)
-    edge = made.runs[-1].temperature.model_copy(update={"reason": "at the end of the search"})
-    last = made.runs[-1].model_copy(update={"temperature": edge})
-    return made.model_copy(update={"runs": (*made.runs[:-1], last)})
+    metrics = evaluate_predictions(rich, replicates=200)
+    edge = metrics.runs[-1].temperature.model_copy(update={"reason": "at the end of the search"})
+    last = metrics.runs[-1].model_copy(update={"temperature": edge})
+    return metrics.model_copy(update={"runs": (*metrics.runs[:-1], last)})
 
 
 @pytest.fixture(scope="session")

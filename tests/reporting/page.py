@@ -1,4 +1,4 @@
-"""What the tests of a page need: its elements with their attributes, and its text."""
+"""Parses an HTML page for tests: its elements with their attributes, and its text."""
 
 from __future__ import annotations
 

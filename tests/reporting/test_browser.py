@@ -1,4 +1,4 @@
-"""The report in a real browser: its numbers are in the page, its console is silent, it asks the network for nothing."""
+"""The report in a real browser: it shows its numbers, logs nothing and makes no network request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALONE = (
 
 @dataclass(frozen=True)
 class Visit:
-    """What a browser made of a page: its document, its console, the addresses it asked for."""
+    """Result of a visit: the document, the console messages and the requested addresses."""
 
     document: str
     console: list[str]
@@ -41,18 +41,18 @@ def visit(page: Path, folder: Path, *flags: str) -> Visit:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     content = json.loads(log.read_text(encoding="utf-8"))
     starts = [event["params"] for event in content["events"] if "initiator" in event.get("params", {})]
-    # the browser's own errands (its clock, its updates) have no page as their initiator
-    asked = [str(params["url"]) for params in starts if params["initiator"] != "not an origin" and "url" in params]
-    return Visit(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], asked)
+    # Requests of the browser itself (clock, updates) have no page as their initiator.
+    requests = [str(params["url"]) for params in starts if params["initiator"] != "not an origin" and "url" in params]
+    return Visit(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], requests)
 
 
 def test_write_report_opens_in_a_browser_and_shows_its_numbers(
     rich_report: Path, rich_metrics: Metrics, tmp_path: Path
 ) -> None:
-    found = visit(rich_report, tmp_path)
-    assert found.console == []
-    assert found.requests == []
-    text = unescape(found.document).replace("\xa0", " ")
+    visited = visit(rich_report, tmp_path)
+    assert visited.console == []
+    assert visited.requests == []
+    text = unescape(visited.document).replace("\xa0", " ")
     for method in rich_metrics.methods:
         for site in method.sites:
             estimate = site.balanced_accuracy
@@ -68,9 +68,9 @@ def test_visit_reports_console_messages_and_requests(tmp_path: Path) -> None:
     page.write_text(
         '<img src="http://127.0.0.1:9/picture.png"><script>console.error("loud")</script>', encoding="utf-8"
     )
-    found = visit(page, tmp_path)
-    assert any("loud" in line for line in found.console)
-    assert any("picture.png" in address for address in found.requests)
+    visited = visit(page, tmp_path)
+    assert any("loud" in line for line in visited.console)
+    assert any("picture.png" in address for address in visited.requests)
 
 
 PROBE = """<iframe id="f" src="{page}" width="390" height="800"></iframe><pre id="o"></pre><script>
@@ -94,8 +94,8 @@ f.onload = () => {{
 def test_write_report_fits_a_phone_and_a_keyboard(rich_report: Path, tmp_path: Path) -> None:
     wrapper = tmp_path / "phone.html"
     wrapper.write_text(PROBE.format(page=rich_report.as_uri()), encoding="utf-8")
-    found = visit(wrapper, tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000")
-    measured = json.loads(unescape(found.document.split('<pre id="o">')[1].split("</pre>")[0]))
+    visited = visit(wrapper, tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000")
+    measured = json.loads(unescape(visited.document.split('<pre id="o">')[1].split("</pre>")[0]))
     assert measured["overflow"] == 0
     assert measured["wide"] == 0
     assert measured["narrow"]

@@ -1,4 +1,4 @@
-"""The checklists number their items as published, and say "not reported" where the records are silent."""
+"""The checklists number their items as published; items without a record are "not reported"."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_claim_and_tripod_cluster_number_their_items_as_published(rich: Predicti
     assert [item.number for item in imaging.items] == [str(index) for index in range(1, 45)]
     for item in (*tripod.items, *imaging.items):
         assert item.topic
-        assert item.place in SECTIONS or not item.known
+        assert item.section in SECTIONS or not item.known
 
 
 def test_claim_and_tripod_cluster_report_no_unrecorded_item(rich: Predictions, rich_metrics: Metrics) -> None:
@@ -37,13 +37,13 @@ def test_claim_and_tripod_cluster_report_no_unrecorded_item(rich: Predictions, r
 def test_claim_without_records_reports_fewer_items(rich: Predictions, rich_metrics: Metrics) -> None:
     bare: dict[str, object] = {"files": {}, "raters": (), "makers": (), "date_from": None, "date_to": None}
     sites = tuple(site.model_copy(update=bare) for site in rich.provenance.sites)
-    about = rich.provenance.model_copy(update={"sites": sites})
-    full, empty = (claim(one, rich_metrics) for one in (rich.provenance, about))
+    provenance = rich.provenance.model_copy(update={"sites": sites})
+    full, empty = (claim(one, rich_metrics) for one in (rich.provenance, provenance))
     lost = [b.number for b, e in zip(full.items, empty.items, strict=True) if b.known and not e.known]
     assert lost == ["8", "11", "13", "14", "16"]
     assert empty.reported == full.reported - 5
-    assert item_text("Makers: {}", "One") == "Makers: One"
-    assert item_text("Makers: {}", NOT_REPORTED) == NOT_REPORTED
+    assert item_text("Manufacturers: {}", "One") == "Manufacturers: One"
+    assert item_text("Manufacturers: {}", NOT_REPORTED) == NOT_REPORTED
 
 
 def test_write_report_marks_synthetic_checklists(rich_report: Path) -> None:

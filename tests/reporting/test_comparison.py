@@ -1,4 +1,4 @@
-"""The comparison of methods: what its sentences say follows from folds.json, and a browser shows its numbers."""
+"""The comparison report: its sentences follow from folds.json, and a browser shows its numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.comparison import comparison_pairs
 from heart2heart.evaluation.cross_split import evaluate_folds
-from heart2heart.reporting import comparison_sentences as words
+from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.comparison import PLAIN, REFERENCE, WITH_ADDITION, series_of, write_comparison
 from heart2heart.schema.fold_metrics import FoldMethod, FoldMetrics
 from heart2heart.schema.metrics_files import write_folds
@@ -32,18 +32,20 @@ FACTS = {
 
 
 def _three(seed: int) -> Predictions:
-    """Return three methods of one fold: the reference, a noisy one, and the better one around it."""
-    made = make_predictions(hospitals=HOSPITALS[:3])
-    worse = noisy(made, seed)
+    """Return three methods of one fold: the reference, a noisy base method, and a better method that extends it."""
+    original = make_predictions(hospitals=HOSPITALS[:3])
+    worse = noisy(original, seed)
     renamed = []
-    for predictions, kept, name in ((made, 0, NAMES[0]), (worse, 1, NAMES[1]), (made, 1, NAMES[2])):
+    for predictions, kept, name in ((original, 0, NAMES[0]), (worse, 1, NAMES[1]), (original, 1, NAMES[2])):
         run = predictions.provenance.runs[kept]
         table = predictions.table.to_pylist()
         rows = [row | {"run": name} for row in table if row["run"] == run.run]
-        about = predictions.provenance.model_copy(
+        provenance = predictions.provenance.model_copy(
             update={"runs": (run.model_copy(update={"run": name, "method": name, "facts": FACTS[name]}),)}
         )
-        renamed.append(Predictions(type(predictions.table).from_pylist(rows, schema=predictions.table.schema), about))
+        renamed.append(
+            Predictions(type(predictions.table).from_pylist(rows, schema=predictions.table.schema), provenance)
+        )
     return Predictions.concat(renamed)
 
 
@@ -76,14 +78,14 @@ def test_comparison_pairs_compares_each_pair_once(folds: FoldMetrics) -> None:
     assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("c", "b")]  # a title says nothing
     methods[-1] = methods[-1].model_copy(update={"extends": "b", "addition": "x"})
     assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("b", "b + x"), ("c", "b")]
-    assert words.with_additions(folds) == [folds.comparisons[2]]
+    assert comparison_sentences.with_additions(folds) == [folds.comparisons[2]]
     assert [series_of(folds, name) for name in NAMES] == [REFERENCE, PLAIN, WITH_ADDITION]
 
 
 def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds: FoldMetrics) -> None:
-    best, second = words.ranked(folds)[:2]
+    best, second = comparison_sentences.ranked(folds)[:2]
     assert (best.held_out.value or 0) >= (second.held_out.value or 0)
-    for low, said in ((0.01, "carried over best"), (-0.01, "No method is shown to carry over best")):
+    for low, expected in ((0.01, "is the best method"), (-0.01, "No method is shown to be the best")):
         lead = Estimate(value=0.02, low=low, high=0.05, n=1, clusters=40, few_clusters=False)
         changed = [
             each.model_copy(update={"held_out": lead})
@@ -91,10 +93,10 @@ def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds:
             else each
             for each in folds.comparisons
         ]
-        text = words.summarise(folds.model_copy(update={"comparisons": tuple(changed)}))
-        assert said in text
+        text = comparison_sentences.summarise(folds.model_copy(update={"comparisons": tuple(changed)}))
+        assert expected in text
         assert best.method in text
-    # A lead that not every fold shares is not called shown, whatever its interval.
+    # A lead that is absent in one fold is not reported as shown, whatever its interval.
     lead = Estimate(value=0.02, low=0.01, high=0.05, n=1, clusters=40, few_clusters=False)
     fold = next(iter(folds.splits))
     behind = tuple(
@@ -103,33 +105,35 @@ def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds:
     )
     changed = [each.model_copy(update={"held_out": lead}) for each in folds.comparisons]
     methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in folds.methods]
-    text = words.summarise(folds.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)}))
+    text = comparison_sentences.summarise(
+        folds.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)})
+    )
     assert "No method is shown" in text
-    assert "it leads in 1 of 2 folds" in text
-    assert "Ahead in 2 of 2 folds." in words.findings(folds)[-1]
-    # Seen from the other side the sign turns, and so do the ends.
-    forth = words.compared(folds, NAMES[0], NAMES[2])
-    back = words.compared(folds, NAMES[2], NAMES[0])
+    assert "it is ahead in 1 of 2 folds" in text
+    assert "Ahead in 2 of 2 folds." in comparison_sentences.findings(folds)[-1]
+    # If the two methods are exchanged, the sign of the difference and of its limits changes.
+    forth = comparison_sentences.compared(folds, NAMES[0], NAMES[2])
+    back = comparison_sentences.compared(folds, NAMES[2], NAMES[0])
     assert forth is not None
     assert back is not None
     assert (back.value, back.low, back.high) == (-(forth.value or 0), -(forth.high or 0), -(forth.low or 0))
-    assert words.compared(folds, NAMES[0], "nobody") is None
+    assert comparison_sentences.compared(folds, NAMES[0], "nobody") is None
 
 
 def test_judge_corrected_needs_a_small_corrected_p() -> None:
     gain = _estimate(0.1)
-    assert words.judge_corrected(gain, 0.01).kind == "better"
-    assert words.judge_corrected(gain, 0.2).text == "Not shown after correction"
-    assert words.judge_corrected(_estimate(-0.1), 0.01).kind == "worse"
-    assert words.judge_corrected(_estimate(0.0), 0.01).kind == "open"
+    assert comparison_sentences.judge_corrected(gain, 0.01).kind == "better"
+    assert comparison_sentences.judge_corrected(gain, 0.2).text == "Not shown after correction"
+    assert comparison_sentences.judge_corrected(_estimate(-0.1), 0.01).kind == "worse"
+    assert comparison_sentences.judge_corrected(_estimate(0.0), 0.01).kind == "open"
 
 
 def test_summarise_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics, tmp_path: Path) -> None:
     alone = folds.model_copy(update={"methods": folds.methods[:1], "comparisons": ()})
-    assert "No other method was run" in words.summarise(alone)
+    assert "No other method was evaluated" in comparison_sentences.summarise(alone)
     nothing = Estimate(value=None, low=None, high=None, n=0, clusters=0, few_clusters=True, reason="no hospital")
     bare = alone.model_copy(update={"methods": (folds.methods[0].model_copy(update={"held_out": nothing}),)})
-    assert "No method can be ranked" in words.summarise(bare)
+    assert "No method can be ranked" in comparison_sentences.summarise(bare)
     text = write_comparison(bare, tmp_path / "bare.html").read_text(encoding="utf-8")
     assert "No method can be ranked" in text
 
@@ -137,10 +141,10 @@ def test_summarise_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics,
 def test_summarise_ranks_no_method_at_chance(folds: FoldMetrics) -> None:
     chance = Estimate(value=0.3, low=0.25, high=0.4, n=9, clusters=40, few_clusters=False)
     guessing = [method.model_copy(update={"held_out": chance}) for method in folds.methods]
-    text = words.summarise(folds.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
-    assert text.startswith("No method is shown to beat blind guessing (25.0 %). The highest, ")
+    text = comparison_sentences.summarise(folds.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
+    assert text.startswith("No method is shown to exceed chance (25.0 %). The highest, ")
     assert "reaches 30.0 % (25.0 to 40.0) balanced accuracy" in text
-    assert "blind guessing" not in words.summarise(folds)
+    assert "exceed chance" not in comparison_sentences.summarise(folds)
 
 
 def test_write_comparison_is_self_contained_and_small(page: Path, folds: FoldMetrics) -> None:
@@ -179,7 +183,7 @@ def test_compare_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path)
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "folds.json"), "--out", str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("SYNTHETIC")
-    assert words.summarise(folds) in done.output
+    assert comparison_sentences.summarise(folds) in done.output
     assert (tmp_path / "page.html").exists()
     (tmp_path / "other.json").write_text('{"schema_version": 99}')
     failed = CliRunner().invoke(app, ["compare", str(tmp_path / "other.json")])
@@ -189,7 +193,7 @@ def test_compare_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path)
 
 def test_describe_counts_comparisons_if_a_hospital_occurs_twice(folds: FoldMetrics) -> None:
     once = folds.comparisons[0]
-    assert words.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
+    assert comparison_sentences.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
     turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)
     twice = once.model_copy(update={"sites": once.sites + turned})
-    assert words.describe(twice).endswith("after correction for 6\N{NO-BREAK SPACE}comparisons.")
+    assert comparison_sentences.describe(twice).endswith("after correction for 6\N{NO-BREAK SPACE}comparisons.")

@@ -1,4 +1,4 @@
-"""The gallery's rule, and that it takes nothing for a picture that is not one."""
+"""The selection rule of the gallery; bytes that are not a PNG are ignored."""
 
 from __future__ import annotations
 

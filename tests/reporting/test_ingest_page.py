@@ -33,7 +33,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ingest_report_shows_every_file_and_reason(page: Path) -> None:
     text = unescape(page.read_text(encoding="utf-8")).replace("\xa0", " ")
-    assert f"6 of {sum(EXPECTED.values())} files became frames (50.0 %)" in text
+    assert f"6 of {sum(EXPECTED.values())} files were accepted (50.0 %)" in text
     assert "2 patients" in text
     for code, number in EXPECTED.items():
         if code != "accepted":
@@ -44,21 +44,21 @@ def test_ingest_report_shows_every_file_and_reason(page: Path) -> None:
 
 
 def test_ingest_report_opens_in_a_browser_without_requests(page: Path, tmp_path: Path) -> None:
-    found = visit(page, tmp_path)
-    assert (found.console, found.requests) == ([], [])
+    visited = visit(page, tmp_path)
+    assert (visited.console, visited.requests) == ([], [])
 
 
 def test_ingest_report_lists_unaccepted_files_without_their_pictures(page: Path, tmp_path: Path) -> None:
     document = unescape(visit(page, tmp_path).document).replace("\xa0", " ")
-    sheet = document[document.index("Excluded or failed") :]
+    sheet = document[document.index("Excluded and failed files") :]
     assert "<img" not in sheet
     tiles = {
-        found[1]: found[0] for found in re.findall(r'<p class="no-picture[^>]*>(.*?)</p>.*?<strong>(.*?)<', sheet, re.S)
+        match[1]: match[0] for match in re.findall(r'<p class="no-picture[^>]*>(.*?)</p>.*?<strong>(.*?)<', sheet, re.S)
     }
     assert tiles == {
-        "excluded: duplicate": "Shown as its original",
+        "excluded: duplicate": "See the original file",
         "excluded: not dicom": "No picture was read",
-        "excluded: secondary capture": "Not shown: nothing says where in it a name may stand",
+        "excluded: secondary capture": "Not shown: the picture may contain a name at an unknown position",
         "failed: empty": "No picture was read",
         "failed: truncated": "No picture was read",
     }
@@ -88,7 +88,7 @@ def test_write_ingest_page_escapes_texts_and_marks_synthetic_data(tmp_path: Path
             ContactSheet("m_mode", "maker", 1, 1, (SamplePicture(b"\x89PNG"),)),
             ContactSheet("b_mode", "maker", 3, 20, (SamplePicture(b"\x89PNG", ("split_screen",)),)),
         ),
-        left_out=(
+        not_accepted=(
             UnacceptedFiles("failed:empty", "No <bytes>.", False, ((None, 1),)),
             UnacceptedFiles(
                 "excluded:not_ultrasound", "Other.", True, (*((f"M<{n}>", 2) for n in range(8)), (None, 3))
@@ -101,16 +101,16 @@ def test_write_ingest_page_escapes_texts_and_marks_synthetic_data(tmp_path: Path
     assert "s&lt;b&gt;" in text
     assert "No &lt;bytes&gt;." in text
     assert [(step.title, step.number) for step in content.sites[0].flow] == [
-        ("Files offered", 4), ("Clips in the store", 3), ("Frames in the store", 21), ("B-mode and colour frames", 20),
+        ("Files received", 4), ("Clips in the store", 3), ("Frames in the store", 21), ("B-mode and colour frames", 20),
     ]  # fmt: skip
     assert [title for title, _ in content.groups] == [
-        "Accepted, and taken by a training pool", "Accepted, but excluded from a training pool",
+        "Accepted, in the training pool by default", "Accepted, not in the training pool by default",
     ]  # fmt: skip
     assert [[sheet.mode for sheet in sheets] for _, sheets in content.groups] == [["b_mode"], ["m_mode"]]
     assert "<div>split screen</div>" in text
     assert "M&lt;5&gt;" in text
     assert "M&lt;6&gt;" not in text
-    assert (content.left_out[1].files, content.left_out[1].others) == (19, 7)
-    assert text.count("Not shown: nothing says where in it a name may stand") == 1
+    assert (content.not_accepted[1].files, content.not_accepted[1].others) == (19, 7)
+    assert text.count("Not shown: the picture may contain a name at an unknown position") == 1
     assert "<script" not in text
     assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "")

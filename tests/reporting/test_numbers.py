@@ -1,4 +1,4 @@
-"""How numbers are written."""
+"""Formatting of numbers."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def test_percent_and_others_of_missing_values() -> None:
 
 
 def test_interval_and_others_by_example() -> None:
-    found = Estimate(value=0.5, low=-0.1, high=0.25, n=1, clusters=1, few_clusters=True)
-    assert numbers.interval(found, sign=True).replace("\xa0", " ") == "\N{MINUS SIGN}10.0 to +25.0"
+    estimate = Estimate(value=0.5, low=-0.1, high=0.25, n=1, clusters=1, few_clusters=True)
+    assert numbers.interval(estimate, sign=True).replace("\xa0", " ") == "\N{MINUS SIGN}10.0 to +25.0"
     assert numbers.percent(0.5) == "50.0\xa0%"
     assert numbers.count(1234567) == "1\xa0234\xa0567"
     assert numbers.p_value(0.0001) == "<\xa00.001"

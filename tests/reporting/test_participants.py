@@ -1,4 +1,4 @@
-"""Inclusion flows add up."""
+"""Inclusion flows add up; codes and missing values are written as words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from heart2heart.schema.predictions import Predictions
 def test_inclusion_flow_adds_up(predictions: Predictions, metrics: Metrics) -> None:
     for info, site in zip(predictions.provenance.sites, metrics.sites, strict=True):
         steps = {step.title: step for step in inclusion_flow(info, site)}
-        offered, accepted = steps["Files offered"], steps["Files accepted"]
-        assert offered.number - sum(offered.left.values()) == accepted.number
+        offered, accepted = steps["Files received"], steps["Files accepted"]
+        assert offered.number - sum(offered.excluded.values()) == accepted.number
         store, test = steps["Frames in the store"], steps["Test frames"]
-        assert store.number - sum(store.left.values()) == test.number
-        assert test.number - sum(test.left.values()) == steps["Test frames scored"].number == site.frames
+        assert store.number - sum(store.excluded.values()) == test.number
+        assert test.number - sum(test.excluded.values()) == steps["Test frames scored"].number == site.frames
 
 
 def test_inclusion_flow_without_files_has_no_file_steps(predictions: Predictions, metrics: Metrics) -> None:

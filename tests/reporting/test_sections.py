@@ -1,4 +1,4 @@
-"""All that the metrics hold is on the page: each section with its figure, its table and its numbers."""
+"""The report shows all metrics: each section with its figure, its table and its numbers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.evaluation.factory import HOSPITALS, make_predictions
 from tests.reporting.page import Page
 
 
-def shown(found: Estimate) -> str:
-    assert found.value is not None
-    if found.low is None or found.high is None:
-        return f"{100 * found.value:.1f}"
-    return f"{100 * found.low:.1f} to {100 * found.high:.1f}".replace("-", "\N{MINUS SIGN}")
+def shown(estimate: Estimate) -> str:
+    assert estimate.value is not None
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def part(page: Path, name: str) -> Page:
@@ -43,7 +43,7 @@ def test_write_report_lists_every_section(rich_page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("section", "figures"),
-    [("answer", 2), ("results", 4), ("comparison", 2), ("probabilities", 4), ("selective", 4), ("outside", 3),
+    [("summary", 2), ("results", 4), ("comparison", 2), ("probabilities", 4), ("selective", 4), ("outside", 3),
      ("shift", 4), ("subgroups", 4), ("shortcuts", 4), ("training", 3)],
 )  # fmt: skip
 def test_write_report_draws_and_describes_every_figure(rich_report: Path, section: str, figures: int) -> None:
@@ -60,8 +60,8 @@ def test_write_report_shows_selective_prediction(rich_report: Path, rich_metrics
     for run in rich_metrics.runs:
         for site in run.sites:
             assert site.selective is not None
-            for found in (site.selective.augrc, site.selective.aurc, site.selective.coverage, site.selective.risk):
-                assert shown(found) in text
+            for estimate in (site.selective.augrc, site.selective.aurc, site.selective.coverage, site.selective.risk):
+                assert shown(estimate) in text
             assert f"{site.selective.threshold:.3f}" in text
 
 
@@ -69,9 +69,9 @@ def test_write_report_shows_the_open_set(rich_report: Path, rich_metrics: Metric
     text = part(rich_report, "outside").text
     for run in rich_metrics.runs:
         for site in run.sites:
-            for name, found in site.open_set.scores.items():
+            for name, scores in site.open_set.scores.items():
                 assert name.replace("_", " ") in text
-                for score in (found.auroc, found.aupr, found.fpr95):
+                for score in (scores.auroc, scores.aupr, scores.fpr95):
                     assert score.value is None or shown(score) in text
     assert "south none" in text
     assert "not estimable" in text
@@ -81,12 +81,12 @@ def test_write_report_shows_votes_views_and_the_worst_cell(rich_report: Path, ri
     text = part(rich_report, "results").text
     for run in rich_metrics.runs:
         for site in run.sites:
-            found = [site.clip_balanced_accuracy, site.study_balanced_accuracy, site.macro_f1, *site.auroc.values()]
-            assert all(shown(one) in text for one in found if one.value is not None)
+            estimates = [site.clip_balanced_accuracy, site.study_balanced_accuracy, site.macro_f1, *site.auroc.values()]
+            assert all(shown(one) in text for one in estimates if one.value is not None)
     cell = rich_metrics.methods[-1].generalisation.worst_cell
     assert cell is not None
     assert f"{cell.view} at {cell.site}: {100 * (cell.sensitivity.value or 0):.1f}" in text
-    assert "not estimable: 3 held-out sites with an interval" in text
+    assert "not estimable: 3 held-out hospitals with an interval" in text
 
 
 def test_write_report_shows_shift_and_confounding(rich_report: Path, rich: Predictions, rich_metrics: Metrics) -> None:
@@ -103,8 +103,10 @@ def test_write_report_shows_shift_and_confounding(rich_report: Path, rich: Predi
 
 def test_write_report_orders_the_subgroups(rich_report: Path, rich_metrics: Metrics) -> None:
     text = part(rich_report, "subgroups").text
-    places = [text.index(level) for level in ("lowest third", "middle third", "highest third", "under 40", "40 to 59")]
-    assert places == sorted(places)
+    positions = [
+        text.index(level) for level in ("lowest third", "middle third", "highest third", "under 40", "40 to 59")
+    ]
+    assert positions == sorted(positions)
     for run in rich_metrics.runs:
         for site in run.sites:
             assert {stratum.factor for stratum in site.strata} >= {"quality", "sex", "age", "maker"}
@@ -118,8 +120,8 @@ def test_write_report_shows_shortcuts(rich_report: Path, rich_metrics: Metrics, 
         for site in run.sites:
             assert [probe.alteration for probe in site.probes] == ["sector_masked", "background_swapped"]
             assert all(shown(probe.balanced_accuracy) in text for probe in site.probes)
-    assert "It reads what surrounds the heart" in part(rich_report, "answer").text
-    assert "Not reported: no altered frames were predicted." in part(report, "shortcuts").text
+    assert "The model uses the image outside the scan" in part(rich_report, "summary").text
+    assert "Not reported: no altered frames were evaluated." in part(report, "shortcuts").text
 
 
 def test_write_report_shows_patients_and_vocabularies(rich_report: Path, report: Path) -> None:
@@ -137,13 +139,13 @@ def test_write_report_names_bca_intervals(rich: Predictions, tmp_path: Path) -> 
 
 
 def test_write_report_shows_several_splits(tmp_path: Path) -> None:
-    made = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
-    about = made.provenance
-    split = about.split.model_copy(update={"name": "fold-1", "sha256": "77" * 32})
-    other = Predictions(made.table, about.model_copy(update={"split": split}))
-    folds = evaluate_folds([made, other], replicates=100)
-    metrics = evaluate_predictions(made, replicates=100)
-    text = part(write_report(made, metrics, tmp_path / "report.html", folds=folds), "splits")
+    predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
+    provenance = predictions.provenance
+    split = provenance.split.model_copy(update={"name": "fold-1", "sha256": "77" * 32})
+    other = Predictions(predictions.table, provenance.model_copy(update={"split": split}))
+    folds = evaluate_folds([predictions, other], replicates=100)
+    metrics = evaluate_predictions(predictions, replicates=100)
+    text = part(write_report(predictions, metrics, tmp_path / "report.html", folds=folds), "splits")
     assert len(text.all("svg")) == 4
     assert "SYNTHETIC DATA" in text.text
     for method in folds.methods:
@@ -155,8 +157,8 @@ def test_write_report_shows_several_splits(tmp_path: Path) -> None:
     assert f"{comparison.candidate} against {comparison.reference}, over all splits" in text.text
 
     foreign = folds.model_copy(update={"splits": {"elsewhere": "00" * 32}})
-    with pytest.raises(EvaluationError, match="do not hold the split"):
-        write_report(made, metrics, tmp_path / "none.html", folds=foreign)
+    with pytest.raises(EvaluationError, match="do not contain the split"):
+        write_report(predictions, metrics, tmp_path / "none.html", folds=foreign)
     assert not (tmp_path / "none.html").exists()
 
 

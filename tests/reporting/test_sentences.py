@@ -1,4 +1,4 @@
-"""Sentences follow from intervals by rule, and never call an interval that includes zero "no difference"."""
+"""Sentences follow from intervals by rule, and never describe an interval that includes zero as "no difference"."""
 
 from __future__ import annotations
 
@@ -22,35 +22,37 @@ def est(value: float, low: float | None, high: float | None, clusters: int = 40)
 
 
 @pytest.mark.parametrize(
-    ("gap", "kind", "said"),
+    ("gap", "kind", "expected"),
     [
-        (est(0.2, 0.1, 0.3), "worse", "20.0 points below the source hospital (loss of 10.0 to 30.0): the interval exc"),
-        (est(0.05, -0.1, 0.2), "open", "includes zero and allows a loss of up to 20.0."),
-        (est(-0.1, -0.2, -0.05), "better", "10.0 points above the source hospital"),
-        (est(0.1, None, None), "unknown", "no interval can be given: only one patient."),
+        (est(0.2, 0.1, 0.3), "worse", "20.0 points below the source (loss of 10.0 to 30.0): the interval exc"),
+        (est(0.05, -0.1, 0.2), "open", "includes zero and a loss of up to 20.0."),
+        (est(-0.1, -0.2, -0.05), "better", "10.0 points above the source"),
+        (est(0.1, None, None), "unknown", "no interval can be computed: only one patient."),
         (not_estimable("no view in common with the source"), "unknown", "cannot be estimated: no view in common"),
     ],
 )
-def test_describe_gap_and_judge_transfer(gap: Estimate, kind: str, said: str) -> None:
+def test_describe_gap_and_judge_transfer(gap: Estimate, kind: str, expected: str) -> None:
     assert sentences.judge_transfer(gap).kind == kind
-    assert said in sentences.describe_gap(gap).replace("\xa0", " ")
+    assert expected in sentences.describe_gap(gap).replace("\xa0", " ")
 
 
 @pytest.mark.parametrize(
-    ("found", "p_holm", "kind", "said"),
+    ("difference", "p_holm", "kind", "expected"),
     [
-        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, and it remains after correction for 3 hospitals."),
+        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, also after correction for 3 hospitals."),
         (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but not after correction"),
         (est(-0.1, -0.2, -0.05), 0.01, "worse", "excludes zero"),
-        (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero; it allows anything from"),
-        (est(0.1, None, None), None, "unknown", "no interval can be given"),
+        (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero."),
+        (est(0.1, None, None), None, "unknown", "no interval can be computed"),
         (not_estimable("nothing there"), None, "unknown", "Not estimable: nothing there."),
     ],
 )
-def test_describe_difference_and_judge_difference(found: Estimate, p_holm: float | None, kind: str, said: str) -> None:
-    assert sentences.judge_difference(found).kind == kind
-    sentence = sentences.describe_difference(found, p_holm, 3)
-    assert said in sentence.replace("\xa0", " ")
+def test_describe_difference_and_judge_difference(
+    difference: Estimate, p_holm: float | None, kind: str, expected: str
+) -> None:
+    assert sentences.judge_difference(difference).kind == kind
+    sentence = sentences.describe_difference(difference, p_holm, 3)
+    assert expected in sentence.replace("\xa0", " ")
     assert "no difference" not in sentence
 
 
@@ -60,9 +62,9 @@ def test_describe_difference_of_one_hospital_needs_no_correction() -> None:
 
 def test_describe_failures_names_the_worst_view(metrics: Metrics) -> None:
     site = metrics.runs[1].sites[2]
-    views = {view: found.value for view, found in site.sensitivity.items() if found.value is not None}
+    views = {view: estimate.value for view, estimate in site.sensitivity.items() if estimate.value is not None}
     worst = min(views, key=lambda view: views[view] or 0)
-    assert sentences.describe_failures(site, metrics.classes).startswith(f"Weakest view: {worst}, ")
+    assert sentences.describe_failures(site, metrics.classes).startswith(f"Lowest sensitivity: {worst}, ")
 
 
 def test_caution_is_given_for_few_patients_only(metrics: Metrics) -> None:
@@ -75,10 +77,10 @@ def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> No
     text = " ".join(sentences.headline(method, metrics))
     assert "trained at north, was tested at 3\xa0hospitals" in text
     for gap in method.generalisation.gaps:
-        place = text.index(gap.site, text.index("At "))
+        start = text.index(gap.site, text.index("At "))
         kind = sentences.judge_transfer(gap.gap).kind
         after = {"worse": "less accurate", "open": "no loss is shown", "better": "more accurate", "unknown": "judged"}
-        assert after[kind] in text[place:]
+        assert after[kind] in text[start:]
 
 
 def test_compare_headline_names_hospitals_without_a_difference(metrics: Metrics) -> None:
@@ -98,20 +100,20 @@ def test_compare_headline_distinguishes_one_and_several_intervals(metrics: Metri
 
 def test_headline_mentions_a_pool_from_held_out_hospitals(predictions: Predictions, metrics: Metrics) -> None:
     method = metrics.methods[-1]
-    assert sentences.headline(method, metrics)[0].endswith("that it had never seen.")
+    assert sentences.headline(method, metrics)[0].endswith("without a part in training.")
     assert pooled(predictions, method.runs) == []
-    about = predictions.provenance
+    provenance = predictions.provenance
     sites = [
         site.model_copy(update={"roles": site.roles | {"unlabeled": 9}}) if site.held_out else site
-        for site in about.sites
+        for site in provenance.sites
     ]
-    taken = replace(predictions, provenance=about.model_copy(update={"sites": tuple(sites)}))
+    pooled_predictions = replace(predictions, provenance=provenance.model_copy(update={"sites": tuple(sites)}))
     held = [site.site for site in sites if site.held_out]
-    assert pooled(taken, method.runs) == held
+    assert pooled(pooled_predictions, method.runs) == held
     first = sentences.headline(method, metrics, held)[0]
-    assert "never seen" not in first
+    assert "without a part" not in first
     assert all(name in first for name in held)
     facts = MethodFacts(base="labels_only", title="Labels only", unlabeled=False)
-    runs = tuple(run.model_copy(update={"facts": facts}) for run in about.runs)
-    without = replace(taken, provenance=taken.provenance.model_copy(update={"runs": runs}))
+    runs = tuple(run.model_copy(update={"facts": facts}) for run in provenance.runs)
+    without = replace(pooled_predictions, provenance=pooled_predictions.provenance.model_copy(update={"runs": runs}))
     assert pooled(without, method.runs) == []

@@ -16,7 +16,7 @@ PAIRS = (
     *(("accent", back) for back in ("paper", "card")),
     *((kind, f"{kind}-back") for kind in ("bad", "open", "good", "none", "banner")),
 )
-SERIES = tuple((f"series-{number}", "card") for number in range(1, len(DRAWN) + 1))
+SERIES = tuple((f"series-{index}", "card") for index in range(1, len(DRAWN) + 1))
 
 
 def palette(block: int) -> dict[str, str]:

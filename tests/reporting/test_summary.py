@@ -1,4 +1,4 @@
-"""The first screen answers by rule, and says what it cannot say."""
+"""The summary follows from the metrics by rule and states its limits; the table on the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def real(rich_metrics: Metrics) -> Metrics:
 def test_summary_asks_its_questions_and_names_synthetic_data_first(rich_metrics: Metrics) -> None:
     carry, sure, fails, better = ask(rich_metrics)
     assert [one.question for one in (carry, sure, fails)] == [
-        "Does it carry over?", "How sure are we?", "Where does it fail?",
+        "Is it accurate at other hospitals?", "How certain are the results?", "Where does it fail?",
     ]  # fmt: skip
     assert better.question == "Is it better than “labels only”?"
     assert sure.verdict.text == "Synthetic data"
@@ -36,25 +36,28 @@ def test_summary_asks_its_questions_and_names_synthetic_data_first(rich_metrics:
 def test_summary_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metrics, real: Metrics) -> None:
     few = rich_metrics.model_copy(update={"synthetic": False})
     assert ask(few)[1].verdict.text == "Few patients"
-    assert any("west (below 30)" in sentence for sentence in ask(few)[1].sentences)
+    assert any("At west, there are fewer than 30 patients" in sentence for sentence in ask(few)[1].sentences)
     assert ask(real)[1].verdict.text == "Trained once"
     method = real.methods[-1].model_copy(update={"runs": ("a", "b", "c")})
-    found = summary(method, real.runs[-1], None, real)
-    assert len(found) == 3
-    assert found[1].verdict.kind == "better"
-    assert "It was trained 3 times." in found[1].sentences
+    sections = summary(method, real.runs[-1], None, real)
+    assert len(sections) == 3
+    assert sections[1].verdict.kind == "better"
+    assert "The model was trained 3 times." in sections[1].sentences
 
 
 def test_summary_predicts_another_hospital_only_with_an_interval(real: Metrics) -> None:
     assert any("Too few hospitals" in sentence for sentence in ask(real)[1].sentences)
     known = {"mean": 0.8, "low": 0.75, "high": 0.85, "between": 0.05, "prediction_low": 0.64, "prediction_high": 0.96}
-    for effects, said in (
-        (RandomEffects(**known, sites=6), "from 64.0 to 96.0 % is plausible; in simulations one hospital in ten lay"),
+    for effects, expected in (
+        (
+            RandomEffects(**known, sites=6),
+            "from 64.0 to 96.0 % is plausible. The range is too narrow: in simulations, one hospital in ten",
+        ),
         (RandomEffects(**dict.fromkeys(known), sites=6, reason="no spread"), "is not estimable: no spread."),
     ):
         general = real.methods[-1].generalisation.model_copy(update={"random_effects": effects})
         method = real.methods[-1].model_copy(update={"generalisation": general})
-        assert any(said in sentence for sentence in summary(method, real.runs[-1], None, real)[1].sentences)
+        assert any(expected in sentence for sentence in summary(method, real.runs[-1], None, real)[1].sentences)
 
 
 def test_summary_names_the_worst_cell_the_threshold_and_the_background(rich_metrics: Metrics) -> None:
@@ -65,37 +68,37 @@ def test_summary_names_the_worst_cell_the_threshold_and_the_background(rich_metr
     risks = {site.site: site.selective.risk.value or 0 for site in rich_metrics.runs[-1].sites[1:] if site.selective}
     worst = max(risks, key=risks.__getitem__)
     assert f"of the kept frames are still wrong at {worst}, the worst hospital" in text
-    assert "with the scan blacked out it still beats guessing at" in text
-    assert "views that it does not know" in text
+    assert "without the scan (blacked out), the accuracy exceeds chance at" in text
+    assert "views that the model does not know" in text
 
 
 def test_summary_of_a_constant_model() -> None:
-    made = make_predictions(hospitals=HOSPITALS[:2])
-    blind = with_rows(made, [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in made.table.to_pylist()])
+    predictions = make_predictions(hospitals=HOSPITALS[:2])
+    blind = with_rows(predictions, [row | {"logits": [1.0, 0.0, 0.0, 0.0]} for row in predictions.table.to_pylist()])
     metrics = evaluate_predictions(blind, replicates=100)
     assert metrics.methods[-1].generalisation.gaps[0].gap.value == 0.0  # no loss, since there was nothing to lose
     carry = ask(metrics)[0]
-    assert (carry.verdict.kind, carry.verdict.text) == ("worse", "Not shown to beat guessing")
+    assert (carry.verdict.kind, carry.verdict.text) == ("worse", "Not shown to exceed chance")
     text = " ".join(carry.sentences).replace("\xa0", " ")
-    assert "calling every frame one view reaches 25.0 %. That holds for its source north too" in text
+    assert "predicting the same view for every frame gives 25.0 %. This includes the source north" in text
     assert "no loss is shown" not in text
     (card,) = site_cards(metrics.methods[-1], None, metrics.runs[-1], metrics)
-    assert card.verdict.text == "Not shown to beat guessing"
-    assert card.sentences[0].replace("\xa0", " ") == "Calling every frame one view would reach 25.0 %."
+    assert card.verdict.text == "Not shown to exceed chance"
+    assert card.sentences[0].replace("\xa0", " ") == "Predicting the same view for every frame would reach 25.0 %."
 
 
 def test_at_chance_counts_the_views_present(rich_metrics: Metrics) -> None:
     method = rich_metrics.methods[-1]
     row = method.sites[1]
-    found = row.balanced_accuracy.model_copy(update={"low": 0.45})
+    estimate = row.balanced_accuracy.model_copy(update={"low": 0.45})
     changed = method.model_copy(
-        update={"sites": (method.sites[0], row.model_copy(update={"balanced_accuracy": found}), *method.sites[2:])}
+        update={"sites": (method.sites[0], row.model_copy(update={"balanced_accuracy": estimate}), *method.sites[2:])}
     )
     east = rich_metrics.sites[1]
-    for views, weak in (({"A2C": 9, "A4C": 9}, {east.site: 0.5}), ({"A4C": 9}, {}), (dict(east.views), {})):
+    for views, chance_by_site in (({"A2C": 9, "A4C": 9}, {east.site: 0.5}), ({"A4C": 9}, {}), (dict(east.views), {})):
         sites = (rich_metrics.sites[0], east.model_copy(update={"views": views}), *rich_metrics.sites[2:])
-        assert at_chance(changed, rich_metrics.model_copy(update={"sites": sites})) == weak
-    assert ask(rich_metrics)[0].verdict.text != "Not shown to beat guessing"
+        assert at_chance(changed, rich_metrics.model_copy(update={"sites": sites})) == chance_by_site
+    assert ask(rich_metrics)[0].verdict.text != "Not shown to exceed chance"
 
 
 @pytest.mark.parametrize(

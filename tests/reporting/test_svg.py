@@ -1,4 +1,4 @@
-"""Figures are inline, follow the page's colours, and do not vary."""
+"""Figures are inline, use the colours of the page, and are deterministic."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_to_svg_is_clean_and_deterministic(predictions: Predictions, metrics: Me
 
 
 def test_to_svg_ids_are_unique(predictions: Predictions, metrics: Metrics) -> None:
-    ids = [found for figure in figures(predictions, metrics) for found in re.findall(r'\bid="([^"]+)"', figure)]
+    ids = [name for figure in figures(predictions, metrics) for name in re.findall(r'\bid="([^"]+)"', figure)]
     assert len(ids) > 10
     assert len(ids) == len(set(ids))
 
@@ -67,9 +67,11 @@ def test_forest_prints_every_number(metrics: Metrics) -> None:
 
 
 def test_forest_shortens_a_long_name(metrics: Metrics) -> None:
-    found = metrics.methods[0].sites[0].balanced_accuracy
+    estimate = metrics.methods[0].sites[0].balanced_accuracy
     block = ForestBlock(
-        "The Very Long Name of a Teaching Hospital in the Far North", "held out, 34 patients", (ForestLine(found, 0),)
+        "The Very Long Name of a Teaching Hospital in the Far North",
+        "held out, 34 patients",
+        (ForestLine(estimate, 0),),
     )
     assert "…" in forest([block], "x", "words", width=NARROW, reference=0.25)
     assert "Far North" in forest([block], "x", "words", width=WIDE, reference=0.25)

@@ -1,4 +1,4 @@
-"""The whole report: self-contained, safe, the same each time, and true to the numbers."""
+"""The whole report: self-contained, safe, deterministic, and with the numbers of the metrics."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_write_report_is_accessible(page: Page) -> None:
 def test_write_report_shows_the_main_numbers(page: Page, metrics: Metrics) -> None:
     for method in metrics.methods:
         for site in method.sites:
-            found = site.balanced_accuracy
-            assert found.low is not None
-            assert found.high is not None
-            assert f"{100 * found.low:.1f} to {100 * found.high:.1f}" in page.text
+            estimate = site.balanced_accuracy
+            assert estimate.low is not None
+            assert estimate.high is not None
+            assert f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}" in page.text
     for digest in (metrics.predictions_sha256, metrics.split_sha256):
         assert digest in page.text
     for words in (
@@ -108,11 +108,11 @@ def test_write_report_of_seeds_of_one_method_and_of_an_empty_hospital(tmp_path: 
     path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "seeds.html")
     text = Page(path.read_text(encoding="utf-8")).text
     assert "2 seeds:" in text
-    assert "At none there is no labeled test frame of a scored view." in text
+    assert "At none, there is no labeled test frame of a scored view." in text
 
-    about = predictions.provenance
-    alone = about.model_copy(update={"runs": about.runs[:1]})
-    rows = [row for row in predictions.table.to_pylist() if row["run"] == about.runs[0].run]
+    provenance = predictions.provenance
+    alone = provenance.model_copy(update={"runs": provenance.runs[:1]})
+    rows = [row for row in predictions.table.to_pylist() if row["run"] == provenance.runs[0].run]
     single = Predictions(predictions.table.schema.empty_table().from_pylist(rows, predictions.table.schema), alone)
     path = write_report(single, evaluate_predictions(single, replicates=100), tmp_path / "one.html")
     assert not [s for s in Page(path.read_text(encoding="utf-8")).all("section") if s.get("id") == "comparison"]
@@ -137,9 +137,9 @@ def test_write_report_model_card_lists_what_is_not_reported(report: Path, metric
 
 def test_write_report_compares_each_method_with_the_first(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
-    about = predictions.provenance
-    runs = tuple(run.model_copy(update={"method": f"method {index}"}) for index, run in enumerate(about.runs))
-    four = Predictions(predictions.table, about.model_copy(update={"runs": runs}))
+    provenance = predictions.provenance
+    runs = tuple(run.model_copy(update={"method": f"method {index}"}) for index, run in enumerate(provenance.runs))
+    four = Predictions(predictions.table, provenance.model_copy(update={"runs": runs}))
     path = write_report(four, evaluate_predictions(four, replicates=100), tmp_path / "four.html")
     text = Page(path.read_text(encoding="utf-8")).text
     for index in (1, 2, 3):
