@@ -14,8 +14,8 @@ class InitRecord(Config):
     """Hash of the file; of a run, that of its selected weights."""
     licence: str | None = None
     """Licence of the weights, as the configuration or a licence file beside them states it; null: not stated."""
-    loaded: tuple[str, ...]
-    """Tensors of the network that were taken from the file."""
+    loaded: int
+    """Number of the network's tensors that were taken from the file: all but those of `fresh`."""
     fresh: tuple[str, ...]
     """Tensors of the network that the file lacks, or whose layer has another shape in it; initialised at random."""
     unused: tuple[str, ...]
@@ -29,10 +29,10 @@ class InitRecord(Config):
         """Return source, shares and licence in one sentence, for a reader."""
         layers = sorted({name.rpartition(".")[0] or name for name in self.fresh})
         shown = ", ".join(layers[:4]) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
-        total = len(self.loaded) + len(self.fresh)
+        total = self.loaded + len(self.fresh)
         parts = [
             f"initialised with {self.file} (sha256 {self.sha256[:12]})",
-            f"loaded: {len(self.loaded)} of {total} tensors, {self.loaded_share:.1%} of the parameters",
+            f"loaded: {self.loaded} of {total} tensors, {self.loaded_share:.2%} of the parameters",
             f"fresh: {shown or 'none'}",
             f"{len(self.unused)} of the file not used",
             *([self.stem] if self.stem else []),

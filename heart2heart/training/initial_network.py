@@ -119,7 +119,7 @@ def build_initial_network(
         file=source.resolve().name,
         sha256=weights.sha256,
         licence=settings.init_licence or weights.licence,
-        **vars(loaded),
+        **vars(loaded) | {"loaded": len(loaded.loaded)},
     )
     _tell(record, weights)
     return InitialNetwork(network, record)

@@ -19,6 +19,7 @@ WIDTHS = ((16, 16), (32, 32), (64, 64, 64), (128, 128, 128), (128, 128, 128))
 ADAPTATION = 64
 INPUT_SCALE = 255.0
 NORM_EPS = 1e-4
+_EVEN = 1e-3  # a smaller deviation is a hundredth of a grey level or rounding
 _ARRAYS_PER_LAYER = 5  # weight, beta, gamma, mean, inverse standard deviation
 
 
@@ -71,7 +72,7 @@ def standardise_pictures(pictures: Tensor) -> Tensor:
     """
     centred = pictures - pictures.mean((1, 2, 3), keepdim=True)
     deviation = centred.square().mean((1, 2, 3), keepdim=True).sqrt()
-    return centred / deviation.clamp_min(1e-6)
+    return centred / deviation.clamp_min(_EVEN)
 
 
 def from_published(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -86,9 +87,7 @@ def from_published(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
     names = _unit_names()
     expected = _ARRAYS_PER_LAYER * (len(names) + 1)
     if set(arrays) != {f"arr_{index}" for index in range(expected)}:
-        what = (
-            f"SonoNet16's weights are arrays arr_0 to arr_{expected - 1}; this file has {len(arrays)} others or fewer"
-        )
+        what = f"SonoNet16's weights are {expected} arrays, arr_0 to arr_{expected - 1}; these are {len(arrays)} arrays"
         raise RunError(what, remedy="Name the published SonoNet16.npz, or a file with the names of this network")
     layers = [
         [arrays[f"arr_{start + index}"].double() for index in range(_ARRAYS_PER_LAYER)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 from torch import Tensor
 
 from heart2heart.errors import MissingInputError, RunError
+from heart2heart.utils import sha256_file
 
 MAX_BYTES = 4 * 2**30
 """Largest file, and largest content of a compressed file."""
@@ -24,6 +27,10 @@ STATE_KEYS = ("weights", "ema", "state_dict", "model_state_dict", "model")
 
 _REMEDY = "Name a .safetensors file, a state dict saved by torch.save(network.state_dict()), or arrays of np.savez"
 _LICENCE_CHARACTERS = 120
+
+_DAMAGE = (OSError, EOFError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError,
+           AssertionError, MemoryError)  # fmt: skip
+"""What torch and numpy raise on a damaged file, depending on where the damage is."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,8 @@ def weights_path(source: Path) -> Path:
     if source.is_dir():
         path = source / "checkpoints" / "best.pt"
         if not path.is_file():
-            what = "this folder holds no finished run, so it has no weights to begin from"
-            raise MissingInputError(
-                what, where=source, remedy="Name the folder of a finished run, or a file of weights"
-            )
+            remedy = "Name the folder of a finished run, or a file of weights"
+            raise MissingInputError("this folder holds no weights of a finished run", where=source, remedy=remedy)
         return path
     if not source.is_file():
         raise MissingInputError("no weights here to begin from", where=source, remedy="Correct network.init")
@@ -68,8 +73,7 @@ def weights_sha256(source: Path) -> str:
     Raises:
         MissingInputError: see `weights_path`.
     """
-    with weights_path(source).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256_file(weights_path(source))
 
 
 def read_weights(source: Path) -> WeightsFile:
@@ -128,13 +132,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> dict[str, Tensor]:
     _check_zip(path)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        what = "this file holds more than tensors, numbers and texts: restoring it would run its code"
-        remedy = "Save the state dict alone, or as safetensors, on a machine that may run that code"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on old formats, which are read or refused all the same
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, struct.error, *_DAMAGE) as error:
+        what = "this file is damaged, or holds objects that only code could restore; no code is run"
+        remedy = "Save the state dict alone, or as safetensors, on a machine that trusts the file"
         raise RunError(what, where=path, remedy=remedy) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, MemoryError) as error:
-        raise RunError(f"this file is not a state dict ({_first_line(error)})", where=path, remedy=_REMEDY) from error
     if isinstance(content, dict):
         nested = next((content[key] for key in STATE_KEYS if isinstance(content.get(key), dict)), content)
         return {str(name): value for name, value in nested.items() if isinstance(value, Tensor)}
@@ -146,11 +150,9 @@ def _read_numpy(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays.files}
-    except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        code = "pickle" in str(error)
-        what = "this file holds Python objects: restoring them would run code" if code else "this file is damaged"
-        remedy = "Save arrays of numbers alone by np.savez"
-        raise RunError(f"{what} ({_first_line(error)})", where=path, remedy=remedy) from error
+    except (zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+        what = "this file is damaged, or holds objects that only code could restore; no code is run"
+        raise RunError(what, where=path, remedy="Save arrays of numbers alone by np.savez") from error
 
 
 def _check_zip(path: Path, *, required: bool = False) -> None:

@@ -1,0 +1,65 @@
+"""The encoder: what belongs to it, and what freezing leaves in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.networks.encoder import freeze_encoder, network_head, set_encoder_to_evaluation
+from heart2heart.training.networks.network_config import NetworkConfig
+from heart2heart.training.networks.options import in_modules
+
+VIT = {"hidden_size": 24, "mlp_dim": 32, "num_layers": 1, "num_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "head"),
+    [
+        ("WideResNet", {"depth": 10}, ("classifier",)),
+        ("SonoNet16", {}, ("adaptation", "classifier")),
+        ("EfficientNetLite0", {}, ("classifier",)),
+        ("ResNet18", {}, ("fc",)),
+        ("DenseNet121", {"init_features": 8, "growth_rate": 4}, ("class_layers.out",)),
+        ("EfficientNetBN", {}, ("_fc",)),
+        ("ViT", VIT, ("network.classification_head",)),
+    ],
+)
+def test_network_head_names_the_last_layer(name: str, options: dict[str, Any], head: tuple[str, ...]) -> None:
+    network = build_network(name, classes=4, size=32, **options)
+    assert network_head(NetworkConfig(name=name, options=options), network) == head
+    for module in head:
+        assert list(network.get_submodule(module).parameters())
+
+
+def test_freeze_encoder_trains_the_head_alone() -> None:
+    network = build_network("SonoNet16", classes=4, size=32)
+    freeze_encoder(network, ("adaptation", "classifier"))
+    trained = {name.split(".")[0] for name, value in network.named_parameters() if value.requires_grad}
+    frozen = {name.split(".")[0] for name, value in network.named_parameters() if not value.requires_grad}
+    assert (trained, frozen) == ({"adaptation", "classifier"}, {"encoder"})
+
+
+@pytest.mark.parametrize("name", ["SonoNet16", "EfficientNetBN", "EfficientNetLite0"])
+def test_set_encoder_to_evaluation_leaves_the_encoder_independent_of_the_batch(name: str) -> None:
+    network = build_network(name, classes=4, size=32).train()
+    head = network_head(NetworkConfig(name=name), network)
+    set_encoder_to_evaluation(network, head)
+    modes = {part: {module.training for key, module in network.named_modules() if key and
+                    in_modules(key, head) is part and not any(in_modules(inner, (key,)) for inner in head)}
+             for part in (True, False)}  # fmt: skip
+    assert modes[False] == {False}
+    assert all(network.get_submodule(part).training for part in head)
+    before = {key: value.clone() for key, value in network.named_buffers() if not in_modules(key, head)}
+    network(torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert before
+    assert all(torch.equal(value, before[key]) for key, value in network.named_buffers() if key in before)
+
+
+def test_set_encoder_to_evaluation_keeps_modules_that_hold_the_head() -> None:
+    network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), nn.Sequential(nn.Linear(2, 2))).train()
+    set_encoder_to_evaluation(network, ("1.0",))
+    assert [module.training for module in network.modules()] == [True, False, False, False, True, True]
