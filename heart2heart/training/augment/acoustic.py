@@ -80,7 +80,7 @@ class AcousticPolicy(Config):
     """Axial width of it, as above. Half of a pulse of two to six periods is 0.6 to 1.8 mm of 15 cm."""
     sharpness: float = Field(1.0, ge=0, le=4)
     """Edge enhancement: this many times the difference from the smoothed frame is added or removed. A typical scanner
-    control; 1 removes as much as RandAugment's sharpness at factor 0."""
+    control; removing 1 leaves half of a pixel and half of the mean of its neighbours."""
     speckle: float = Field(2.8, ge=0, le=10)
     """Standard deviation of the added grain, dB. Full speckle has 5.6 dB (20 log10 of a Rayleigh amplitude); half of it
     is added, since frames have their own."""
@@ -93,7 +93,7 @@ class AcousticPolicy(Config):
     (MIDL 2022) vary time gain too."""
     shadow: float = Field(40.0, ge=0, le=60)
     """Loss in a dark wedge along scan lines, dB. Smistad et al. (2018) draw Gaussian shadows; a rib takes all."""
-    haze: float = Field(0.4, ge=0, le=1)
+    haze: float = Field(0.3, ge=0, le=1)
     """Brightness of a veil in the near field, share of white. Østvik et al. (IEEE TMI 2021) add a band of Gaussian
     profile at any depth."""
 

@@ -19,8 +19,8 @@ from heart2heart.training.augment.acoustic_sector import LIT_LEVEL
 from heart2heart.training.augment.textures import texture_pieces, textures_on
 
 LEVELS_PER_DB = 255 / DISPLAY_RANGE
-FOOT = 16.0
-"""Below this level a change fades to none at black, where nothing was recorded that a gain could raise."""
+FOOT = 40.0
+"""Below this level a rise fades to none at black, where nothing was recorded that a gain could raise."""
 DEEPEST = 1.25
 """Depth at which the tables of the depth end, shares of the side."""
 DEPTH_BINS = 512
@@ -54,27 +54,27 @@ def scan(
     if policy.draws_any("blur"):
         levels = _blur(policy, levels, parameters, positions.depth)
     if policy.draws_any("sharpness"):
-        smooth = _smooth(_smooth(levels, (0.25,), -1), (0.25,), -2)
-        levels = torch.addcmul(levels, levels - smooth, parameters["sharpness"][:, None, None]).clamp_(0, 255)
+        levels = _sharpen(levels, parameters["sharpness"][:, None, None])
     grain = None
     if policy.draws_any("speckle", "haze"):
         grain = _grain(parameters, levels.shape[-1])
     bins = None
     if policy.draws_any("attenuation", "time_gain", "haze"):
         bins = (positions.depth * (DEPTH_BINS / DEEPEST)).clamp_(max=DEPTH_BINS - 1).long().flatten(1)
-    decibels = torch.zeros_like(levels)
+    change = None
     if bins is not None and policy.draws_any("attenuation", "time_gain"):
-        decibels = _depth_gain(parameters).gather(1, bins).view_as(levels)
+        change = (_depth_gain(parameters) * LEVELS_PER_DB).gather(1, bins).view_as(levels)
     if policy.draws_any("shadow"):
-        decibels -= _shadow(parameters, positions)
+        loss = _shadow(parameters, positions)
+        change = loss.neg_() if change is None else change.sub_(loss)
     if grain is not None and policy.draws_any("speckle"):
-        decibels = torch.addcmul(decibels, grain, parameters["speckle"][:, None, None])
-    if policy.draws_any("attenuation", "time_gain", "shadow", "speckle"):
-        foot = (levels * (LEVELS_PER_DB / FOOT)).clamp_(max=LEVELS_PER_DB)
-        levels = torch.addcmul(levels, decibels, foot).clamp_(0, 255)
+        amount = (parameters["speckle"] * LEVELS_PER_DB)[:, None, None]
+        change = grain * amount if change is None else change.addcmul_(grain, amount)
+    if change is not None:
+        levels = torch.minimum(change, (levels * (1 / FOOT)).clamp_(max=1).mul_(change)).add_(levels).clamp_(0, 255)
     if grain is not None and bins is not None and inside is not None and policy.draws_any("haze"):
         veil = _haze(parameters).gather(1, bins).view_as(levels)
-        veil = torch.addcmul(veil, veil, grain, value=GRAIN_SHARE).mul_(inside)
+        veil.addcmul_(veil, grain, value=GRAIN_SHARE).masked_fill_(~inside, 0)
         levels = torch.addcmul(levels, veil, 255 - levels)
     return levels.round().clamp_(0, 255)
 
@@ -103,7 +103,7 @@ def acoustic_curve(levels: Tensor, parameters: AcousticParameters) -> Tensor:
     mean = ((levels * lit).sum((1, 2)) / lit.sum((1, 2)).clamp_min(1)).round().long()[:, None]
     middle = curve.gather(1, mean)
     curve = 255 * (middle + (curve - middle) * column("contrast").exp()).clamp_(0, 1)
-    curve = old + (curve - old) * (old / FOOT).clamp(max=1)
+    curve = torch.minimum(curve, old + (curve - old) * (old / FOOT).clamp(max=1)).clamp_min_(0)
     return curve.round_().float()
 
 
@@ -158,7 +158,7 @@ def _depth_table(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _shadow(parameters: AcousticParameters, positions: ScanPositions) -> Tensor:
-    """Return the loss in decibels, float32 `(n, size, size)`."""
+    """Return the loss in grey levels, float32 `(n, size, size)`."""
 
     def column(name: str) -> Tensor:
         return parameters[name][:, None, None]
@@ -166,7 +166,7 @@ def _shadow(parameters: AcousticParameters, positions: ScanPositions) -> Tensor:
     loss = (positions.slope - column("shadow_slope")).abs_().neg_().add_(column("shadow_width"))
     loss.mul_(1 / SHADOW_EDGE).clamp_(0, 1)
     start = (positions.depth - column("shadow_depth")).mul_(0.5 / SHADOW_EDGE).clamp_(0, 1)
-    return loss.mul_(start).mul_(column("shadow"))
+    return loss.mul_(start).mul_(column("shadow") * LEVELS_PER_DB)
 
 
 def _blur(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters, depth: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ def _blur(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters
         widest = policy.amount(name) * size / FWHM
         if widest > 0:
             width = parameters[name] * (size / FWHM)
-            blurred = _smooth(blurred, gaussian_weights(width, blur_reach(widest, size)), dimension)
+            blurred = _smooth(blurred, _gaussian_weights(width, blur_reach(widest, size)), dimension)
     return torch.lerp(levels, blurred, depth.square().clamp_(max=1))
 
 
@@ -186,28 +186,53 @@ def blur_reach(widest: float, size: int) -> int:
     return min(max(1, math.ceil(2 * widest)), size - 1)
 
 
-def gaussian_weights(width: Tensor, reach: int) -> tuple[Tensor, ...]:
-    """Return the weights at 1 to `reach` pixels of Gaussians of standard deviation `width`, each `(n,)`."""
-    variance = 2 * width.double().square().clamp_min(1e-12)
-    weights = [(-(offset**2) / variance).exp() for offset in range(1, reach + 1)]
-    total = 1 + 2 * torch.stack(weights).sum(0)
-    return tuple((weight / total).float() for weight in weights)
+def _gaussian_weights(width: Tensor, reach: int) -> Tensor:
+    """Return Gaussians of standard deviation `width` at 0 to `reach` pixels, float32 `(reach + 1, n, 1, 1)`.
+
+    Below two pixels it is the discrete Gaussian, exp(-variance) times modified Bessel functions by their power series,
+    since a sampled one is too narrow; above, the sampled one.
+    """
+    variance = width.double().square()
+    half = variance.clamp_max(4) / 2
+    weights = []
+    for offset in range(reach + 1):
+        term = half.pow(offset) / math.factorial(offset)
+        series = term
+        for k in range(1, 16):
+            term = term * half.square() / (k * (k + offset))
+            series = series + term
+        sampled = (-(offset**2) / (2 * variance.clamp_min(1e-12))).exp()
+        weights.append(torch.where(variance < 4, series, sampled))
+    stacked = torch.stack(weights)
+    return (stacked / (2 * stacked.sum(0) - stacked[0])).float()[..., None, None]
 
 
-def _smooth(levels: Tensor, weights: tuple[Tensor | float, ...], dimension: int) -> Tensor:
+def _smooth(levels: Tensor, weights: Tensor, dimension: int) -> Tensor:
     """Convolve along one dimension with a symmetric kernel; the frame ends in copies of its border pixels.
 
     Args:
         levels: float32 `(n, size, size)`.
-        weights: The kernel's values at 1, 2, ... pixels; its sum is 1.
+        weights: float32 `(reach + 1, n, 1, 1)`, the kernel's values at 0, 1, ... pixels; the kernel's sum is 1.
         dimension: -1 across, -2 down.
     """
-    size, reach = levels.shape[-1], len(weights)
-    first, last = levels.narrow(dimension, 0, 1), levels.narrow(dimension, size - 1, 1)
-    padded = torch.cat([first] * reach + [levels] + [last] * reach, dimension)
-    out = levels.clone()
-    for offset, weight in enumerate(weights, start=1):
-        spread = weight[:, None, None] if isinstance(weight, Tensor) else torch.tensor(weight)
+    size, reach = levels.shape[-1], len(weights) - 1
+    padded = _pad(levels, reach, dimension)
+    out = levels * weights[0]
+    for offset in range(1, reach + 1):
         pair = padded.narrow(dimension, reach - offset, size) + padded.narrow(dimension, reach + offset, size)
-        out.addcmul_(pair.sub_(levels, alpha=2), spread)
+        out.addcmul_(pair, weights[offset])
     return out
+
+
+def _sharpen(levels: Tensor, amount: Tensor) -> Tensor:
+    """Add `amount` times the difference from the smoothed frame, half itself and half the mean of four neighbours."""
+    size = levels.shape[-1]
+    across, down = _pad(levels, 1, -1), _pad(levels, 1, -2)
+    neighbours = across[..., :size] + across[..., 2:]
+    neighbours.add_(down[:, :size]).add_(down[:, 2:])
+    return (levels * (1 + amount / 2)).addcmul_(neighbours, amount, value=-0.125).clamp_(0, 255)
+
+
+def _pad(levels: Tensor, reach: int, dimension: int) -> Tensor:
+    first, last = levels.narrow(dimension, 0, 1), levels.narrow(dimension, levels.shape[-1] - 1, 1)
+    return torch.cat([first] * reach + [levels] + [last] * reach, dimension)

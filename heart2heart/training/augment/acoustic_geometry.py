@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from heart2heart.training.augment.acoustic import AcousticOperation, AcousticPolicy
 from heart2heart.training.augment.acoustic_parameters import AcousticParameters
+
+NEED_DEPTH: tuple[AcousticOperation, ...] = ("blur", "attenuation", "time_gain", "shadow", "haze")
+"""Operations that depend on the depth."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,14 @@ class ScanPositions:
     """Where the pixels of a warped frame lie in the scan.
 
     Attributes:
-        grid: Position in the source frame, x and y from the middle, pixels, float32 `(n, size, size, 2)`.
+        x: Position in the source frame from the middle, pixels to the right, float32 `(n, size, size)`.
+        y: The same down.
         depth: Depth, share of the side, at least 0, float32 `(n, size, size)`.
         slope: Tangent of the scan line's angle, float32 `(n, size, size)`.
     """
 
-    grid: Tensor
+    x: Tensor
+    y: Tensor
     depth: Tensor
     slope: Tensor
 
@@ -55,12 +61,13 @@ def acoustic_maps(parameters: AcousticParameters, size: int) -> Tensor:
     return torch.stack(rows, -2)
 
 
-def scan_positions(maps: Tensor, parameters: AcousticParameters, size: int) -> ScanPositions:
+def scan_positions(policy: AcousticPolicy, maps: Tensor, parameters: AcousticParameters, size: int) -> ScanPositions:
     """Apply affine maps and the change of the sector's angle to every output pixel.
 
     The angle's change keeps the depth of a pixel and multiplies the sine of its scan line's angle.
 
     Args:
+        policy: The policy that `parameters` were drawn from; what none of its operations needs is left 0.
         maps: float32 `(n, 3, 3)`: output position to position in the source frame, pixels from the middle.
         parameters: What was drawn.
         size: Side of the frames, pixels.
@@ -71,11 +78,17 @@ def scan_positions(maps: Tensor, parameters: AcousticParameters, size: int) -> S
     # Sums of a row and a column, and no matrix product, which differs by processor.
     x = (maps[:, 0, 0, None] * axis)[:, None, :] + (maps[:, 0, 1, None] * axis + maps[:, 0, 2, None])[:, :, None]
     y = (maps[:, 1, 0, None] * axis)[:, None, :] + (maps[:, 1, 1, None] * axis + maps[:, 1, 2, None])[:, :, None]
-    y += below_apex
-    square_x, square_y = x.square(), y.square()
-    depth = (square_x + square_y).sqrt_().sub_(height).div_(size).clamp_min_(0)
-    sine = parameters.factor("sector_angle")[:, None, None]
-    turned = square_y.add_(square_x.mul_(1 - sine.square())).clamp_min_(0).sqrt_().copysign_(y)
-    x = x * sine
-    slope = x / turned.clamp_min(1)
-    return ScanPositions(torch.stack([x, turned.sub_(below_apex)], -1), depth, slope)
+    depth = slope = torch.zeros((), device=maps.device).expand_as(x)
+    if policy.draws_any("sector_angle", *NEED_DEPTH):
+        y += below_apex
+        square_x, square_y = x.square(), y.square()
+        if policy.draws_any(*NEED_DEPTH):
+            depth = (square_x + square_y).sqrt_().sub_(height).mul_(1 / size).clamp_min_(0)
+        if policy.draws_any("sector_angle"):
+            sine = parameters.factor("sector_angle")[:, None, None]
+            y = square_y.addcmul_(square_x, 1 - sine.square()).clamp_min_(0).sqrt_().copysign_(y)
+            x *= sine
+        if policy.draws_any("shadow"):
+            slope = x / y.clamp_min(1)
+        y -= below_apex
+    return ScanPositions(x, y, depth, slope)

@@ -71,19 +71,21 @@ class AcousticSample:
 
     def scan(self, levels: Field) -> Image:
         """Apply blur, sharpness, grain, attenuation, time gain, shadow and haze."""
+        from scipy import ndimage
+
         drawn = self.drawn
         levels = self._blurred(levels)
-        kernel = np.array([0.25, 0.5, 0.25])
-        levels = np.clip(
-            levels + drawn["sharpness"] * (levels - _convolved(_convolved(levels, kernel, 1), kernel, 0)), 0, 255
-        )
+        kernel = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 8
+        smooth = ndimage.convolve(levels, kernel, mode="nearest")
+        levels = np.clip(levels + drawn["sharpness"] * (levels - smooth), 0, 255)
         grain = self._piece(grain_textures(), "grain")
         decibels = drawn["speckle"] * grain - drawn["attenuation"] * np.minimum(self.depth, DEEPEST)
         decibels += self._time_gain()
         side = np.clip((drawn["shadow_width"] - np.abs(self.slope - drawn["shadow_slope"])) / SHADOW_EDGE, 0, 1)
         start = np.clip((self.depth - drawn["shadow_depth"]) / (2 * SHADOW_EDGE), 0, 1)
         decibels -= drawn["shadow"] * side * start
-        levels = np.clip(levels + 255 * decibels / DISPLAY_RANGE * np.minimum(levels / FOOT, 1), 0, 255)
+        change = 255 * decibels / DISPLAY_RANGE
+        levels = np.clip(levels + np.where(change > 0, np.minimum(levels / FOOT, 1), 1) * change, 0, 255)
         apart = (self.depth - drawn["haze_depth"]) / max(drawn["haze_width"], 1e-3)
         veil = drawn["haze"] * np.exp(-0.5 * apart**2) * (1 + GRAIN_SHARE * grain) * self.inside
         return _rounded(levels + veil * (255 - levels))
@@ -103,7 +105,7 @@ class AcousticSample:
         level = image.astype(float)
         middle = shown(np.array(float(mean)))
         changed = 255 * np.clip(middle + (shown(level) - middle) * exp(drawn["contrast"]), 0, 1)
-        return _rounded(level + np.minimum(level / FOOT, 1) * (changed - level))
+        return _rounded(np.where(changed > level, level + np.minimum(level / FOOT, 1) * (changed - level), changed))
 
     def surround(self, image: Image) -> Image:
         """Replace what is outside the sector: background, then writing on it."""
@@ -123,12 +125,14 @@ class AcousticSample:
         return np.tile(texture, (repeats, repeats))[y : y + self.size, x : x + self.size].astype(float)
 
     def _blurred(self, levels: Field) -> Field:
+        from scipy import special
+
         blurred = levels
         for name, axis in (("blur", 1), ("blur_axial", 0)):
             widest, width = (value * self.size / FWHM for value in (self.policy.amount(name), self.drawn[name]))
             if width > 0:
                 reach = min(max(1, ceil(2 * widest)), self.size - 1)
-                kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+                kernel = special.ive(np.arange(-reach, reach + 1), width**2)  # the discrete Gaussian
                 blurred = _convolved(blurred, kernel / kernel.sum(), axis)
         return levels + np.minimum(self.depth**2, 1) * (blurred - levels)
 

@@ -33,12 +33,26 @@ def inside_sector(levels: Tensor) -> Tensor:
     cell = cell_side(size)
     lit = (levels > LIT_LEVEL).float()
     dense = functional.avg_pool2d(lit[:, None], cell, ceil_mode=True, count_include_pad=False)[:, 0] > _DENSE
-    corners, pixels = _projections(size, levels.device)
-    reach = torch.where(dense.flatten(1)[:, None], corners, -math.inf).amax(2) + 1
-    inside = torch.ones_like(lit, dtype=torch.bool)
-    for direction in range(_DIRECTIONS):
-        inside &= pixels[direction] <= reach[:, direction, None, None]
-    return inside
+    reach = torch.where(dense.flatten(1)[:, None], _cell_reaches(size, levels.device), -math.inf).amax(2) + 1
+    left, right = _row_ends(reach, size)
+    axis = torch.arange(size, device=levels.device) - (size - 1) / 2
+    return (axis >= left[..., None]).logical_and_(axis <= right[..., None])
+
+
+def _row_ends(reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Return where the polygon begins and ends in each row, from the middle, `(n, size)`."""
+    rows = torch.arange(size, device=reach.device) - (size - 1) / 2
+    left = torch.full((len(reach), size), -math.inf, device=reach.device)
+    right = -left
+    for direction, (x, y) in enumerate(directions()):
+        slack = reach[:, direction, None] - y * rows
+        if abs(x) < 1e-9:
+            right = torch.where(slack < 0, -math.inf, right)
+        elif x > 0:
+            right = torch.minimum(right, slack / x)
+        else:
+            left = torch.maximum(left, slack / x)
+    return left, right
 
 
 def cell_side(size: int) -> int:
@@ -53,16 +67,14 @@ def directions() -> list[tuple[float, float]]:
 
 
 @lru_cache
-def _projections(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return how far each cell `(directions, cells)` and pixel `(directions, size, size)` reaches in each direction."""
+def _cell_reaches(size: int, device: torch.device) -> Tensor:
+    """Return how far each cell reaches in each direction, float32 `(directions, cells)`; kept, as sending it waits."""
     cell = cell_side(size)
     middle = (size - 1) / 2
     starts = torch.arange(0, size, cell) - middle
     ends = (starts + cell - 1).clamp_max(middle)
-    axis = torch.arange(size) - middle
-    corners, pixels = [], []
+    reaches = []
     for x, y in directions():
         across, down = torch.maximum(x * starts, x * ends), torch.maximum(y * starts, y * ends)
-        corners.append((down[:, None] + across).flatten())
-        pixels.append(y * axis[:, None] + x * axis)
-    return torch.stack(corners).to(device), torch.stack(pixels).to(device)
+        reaches.append((down[:, None] + across).flatten())
+    return torch.stack(reaches).to(device)

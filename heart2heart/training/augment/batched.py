@@ -207,16 +207,16 @@ def _warp(policy: Policy, levels: Tensor, parameters: AugmentationParameters) ->
     size = levels.shape[-1]
     half = (size - 1) / 2
     maps = crop_maps(parameters)
-    inside = positions = None
+    outside = positions = None
     drawn = operation_maps(parameters, size) if policy.draws_any(GEOMETRIC_OPERATIONS) else None
-    if parameters.acoustic is not None:
+    if parameters.acoustic is not None and policy.acoustic is not None:
         acoustic = acoustic_maps(parameters.acoustic, size)
         maps = maps @ (acoustic if drawn is None else acoustic @ drawn)
-        positions = scan_positions(maps, parameters.acoustic, size)
-        inside = _inside_crop(positions.grid, parameters, size)
-        grid = positions.grid / half
+        positions = scan_positions(policy.acoustic, maps, parameters.acoustic, size)
+        outside = _outside_crop(positions, parameters, size)
+        grid = torch.stack([positions.x, positions.y], -1).mul_(1 / half)
     elif drawn is not None:
-        inside = (map_pixels(drawn, size).abs() <= size / 2).all(-1)
+        outside = (map_pixels(drawn, size).abs() > size / 2).any(-1)
         grid = map_pixels(maps @ drawn, size) / half
     else:
         grid = map_pixels(maps, size) / half
@@ -225,15 +225,15 @@ def _warp(policy: Policy, levels: Tensor, parameters: AugmentationParameters) ->
     warped = functional.grid_sample(
         levels[:, None], grid, mode="bilinear", padding_mode="reflection", align_corners=True
     )[:, 0]
-    return warped if inside is None else warped * inside, positions
+    return warped if outside is None else warped.masked_fill_(outside, 0), positions
 
 
-def _inside_crop(grid: Tensor, parameters: AugmentationParameters, size: int) -> Tensor:
-    """Return which positions in the source frame, x and y from the middle, lie in the cropped frame."""
+def _outside_crop(positions: ScanPositions, parameters: AugmentationParameters, size: int) -> Tensor:
+    """Return which positions in the source frame lie outside the cropped frame, bool `(n, size, size)`."""
     shift_x, shift_y = parameters.shift.unbind(-1)
     middle_x = torch.where(parameters.flip, -shift_x, shift_x)[:, None, None]
-    inside = (grid[..., 0] - middle_x).abs_() <= size / 2
-    return inside & ((grid[..., 1] - shift_y[:, None, None]).abs_() <= size / 2)
+    apart = torch.maximum((positions.x - middle_x).abs_(), (positions.y - shift_y[:, None, None]).abs_())
+    return apart > size / 2
 
 
 def _sharpen(levels: Tensor, parameters: AugmentationParameters) -> Tensor:

@@ -77,7 +77,7 @@ def _glyph(rng: np.random.Generator) -> npt.NDArray[np.bool_]:
 @lru_cache
 def textures_on(device: torch.device) -> tuple[Tensor, Tensor]:
     """Return grains and sheets as tensors on a device; kept, since sending them makes the host wait."""
-    return tuple(torch.from_numpy(make()).to(device) for make in (grain_textures, sheet_textures))  # type: ignore[return-value]
+    return torch.from_numpy(grain_textures()).to(device), torch.from_numpy(sheet_textures()).to(device)
 
 
 def texture_pieces(textures: Tensor, choice: Tensor, start_x: Tensor, start_y: Tensor, size: int) -> Tensor:
