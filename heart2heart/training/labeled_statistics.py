@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.training.augment.drivers import augment
+from heart2heart.training.augment.extra import ExtraPipeline
 from heart2heart.training.batch_norm import record_statistics
-from heart2heart.training.data import BalancedFrameSampler, FrameSampler, TrainData, balance_groups
-from heart2heart.training.loader import TrainLoader, seeded_generator
-from heart2heart.training.train_step import Trainer
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.data import BalancedFrameSampler, FramePool, FrameSampler, TrainData, balance_groups
+from heart2heart.training.distributed import SINGLE, ProcessGroup
+from heart2heart.training.loader import seeded_generator
 
 RECORD_PASSES = 4
 """Passes over the labeled frames, each with other draws of the augmentation."""
@@ -31,22 +33,29 @@ class LabeledStatistics:
 
     Args:
         data: The frames of the run.
-        trainer: Its configuration names the augmentation.
-        loader: Its labeled frames are used.
-        device: Device of the passes.
+        config: Its configuration, which names the augmentation.
+        pool: Its labeled frames.
+        extra: The researcher's own augmentation pipeline, or None.
+        group: The processes, which share the frames.
     """
 
-    def __init__(self, data: TrainData, trainer: Trainer, loader: TrainLoader, device: torch.device) -> None:
-        self.trainer, self.pool, self.device = trainer, loader.labeled, device
-        config = trainer.config
+    def __init__(
+        self,
+        data: TrainData,
+        config: TrainConfig,
+        pool: FramePool,
+        extra: ExtraPipeline | None = None,
+        group: ProcessGroup = SINGLE,
+    ) -> None:
+        self.config, self.pool, self.extra, self.group = config, pool, extra, group
         stream = seeded_generator(config.seed, "statistics", torch.device("cpu"))
         by = config.batch.balance
         if by == "none":
-            sampler = FrameSampler(len(self.pool), stream, self.pool.index_device)
+            sampler = FrameSampler(len(pool), stream, pool.index_device)
         else:
             groups = balance_groups(data.frames, data.train.rows, by, data.train.targets)
-            sampler = BalancedFrameSampler(groups, stream, self.pool.index_device)
-        self.order = sampler.take(RECORD_PASSES * len(self.pool))
+            sampler = BalancedFrameSampler(groups, stream, pool.index_device)
+        self.order = sampler.take(RECORD_PASSES * len(pool))
 
     def record(self, network: nn.Module, *, frames: int | None = None) -> bool:
         """Replace a network's running statistics; every process must call this.
@@ -62,11 +71,12 @@ class LabeledStatistics:
         # Parts of nearly equal size: a last part of one frame would have no variance.
         parts = order.tensor_split(-(-len(order) // RECORD_BATCH))
 
-        def batch(index: int) -> Tensor:
-            settings = self.trainer.config.augmentation
-            generator = seeded_generator(self.trainer.config.seed, f"statistics {index}", self.device)
-            pixels = self.pool.take(parts[index])
-            policy = settings.labeled or settings.weak
-            return augment(policy, pixels, generator, driver=settings.driver, extra=self.trainer.extra)
+        settings = self.config.augmentation
+        policy = settings.labeled or settings.weak
 
-        return record_statistics(network, batch, len(parts), self.trainer.group)
+        def batch(index: int) -> Tensor:
+            generator = seeded_generator(self.config.seed, f"statistics {index}", self.pool.device)
+            pixels = self.pool.take(parts[index])
+            return augment(policy, pixels, generator, driver=settings.driver, extra=self.extra)
+
+        return record_statistics(network, batch, len(parts), self.group)

@@ -35,7 +35,7 @@ from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.selection import BestWeights, Weights, copy_weights, last_validations
 from heart2heart.training.trackers import open_trackers, require_trackers
 from heart2heart.training.train_step import Trainer
-from heart2heart.training.validation import Validator
+from heart2heart.training.validation import ValidationFrames, Validator
 
 
 def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = None) -> Run:
@@ -121,8 +121,10 @@ def _train(
     initial = _build_network(config, data, out)
     trainer = _build_trainer(config, data, group, device, initial.network)
     loader = TrainLoader(config, data, trainer, device)
-    records = config.batch_norm_record == "labeled"
-    validator = Validator(data, trainer, device, LabeledStatistics(data, trainer, loader, device) if records else None)
+    statistics = None
+    if config.batch_norm_record == "labeled":
+        statistics = LabeledStatistics(data, config, loader.labeled, trainer.extra, group)
+    validator = Validator(trainer, ValidationFrames(data, config, device, group), statistics)
     group.barrier()  # until all processes have looked for a folder
     if directory is None and group.is_main:
         notes = (*initial.notes, *loader.notes)

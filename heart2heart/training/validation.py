@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heart2heart.training.augment.batched import normalise
+from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import FramePool, TrainData
+from heart2heart.training.distributed import SINGLE, ProcessGroup
 from heart2heart.training.labeled_statistics import VALIDATION_FRAMES, LabeledStatistics
 from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.perturbed_frames import PerturbedFrames
@@ -67,32 +69,72 @@ def balanced_loss(logits: Tensor, targets: Tensor) -> float:
     return float(torch.stack([each[targets == target].mean() for target in present]).mean())
 
 
-class Validator:
+class ValidationFrames:
     """The labeled validation frames of the source hospitals, as they are and, where selection asks for it, perturbed.
 
     Args:
         data: The frames of the run.
-        trainer: Its averaged weights are scored.
+        config: Its configuration.
         device: Device of the validation.
+        group: The processes, which share the frames.
+    """
+
+    def __init__(
+        self, data: TrainData, config: TrainConfig, device: torch.device, group: ProcessGroup = SINGLE
+    ) -> None:
+        self.pool = FramePool(data.frames, data.validation.rows, device, config.pool.placement)
+        self.targets = torch.from_numpy(data.validation.targets)
+        self.perturbed = PerturbedFrames(self.pool, self.targets) if config.selection == "perturbed" else None
+        self.classes, self.device, self.group = len(data.classes), device, group
+
+    def score(self, network: nn.Module) -> ValidationScore:
+        """Return the score of a network; every process must call this.
+
+        Args:
+            network: From float `(n, channels, size, size)` to logits `(n, classes)`, in evaluation mode.
+        """
+        parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
+        sizes = [len(part) for part in parts]
+        logits = self._logits(network, sizes, lambda index: self.pool.take(parts[index]))
+        accuracy, loss = balanced_accuracy(logits, self.targets), balanced_loss(logits, self.targets)
+        frames = self.perturbed
+        if frames is None:
+            return ValidationScore(accuracy, loss)
+        kinds, targets = frames.kinds, self.targets[frames.index]
+        logits = self._logits(network, [len(targets)] * len(kinds), lambda index: frames.take(kinds[index]))
+        perturbed = torch.split(logits, len(targets))
+        return ValidationScore(
+            accuracy,
+            loss,
+            perturbed=fmean([accuracy, *(balanced_accuracy(each, targets) for each in perturbed)]),
+            perturbed_loss=fmean([loss, *(balanced_loss(each, targets) for each in perturbed)]),
+        )
+
+    def _logits(self, network: nn.Module, sizes: Sequence[int], batch: Callable[[int], Tensor]) -> Tensor:
+        """Return the logits of some batches in order, on the CPU; the processes share the batches."""
+        logits = torch.zeros(sum(sizes), self.classes, device=self.device)
+        # Whole batches, so that the same frames give the same logits for any number of processes.
+        for index, part in enumerate(torch.split(logits, list(sizes))):
+            if index % self.group.size == self.group.rank:
+                part.copy_(infer(network, batch(index)))
+        return self.group.sum(logits).cpu()
+
+
+class Validator:
+    """Scores the averaged weights of a run in training.
+
+    Args:
+        trainer: Its averaged weights are scored.
+        frames: The validation frames.
         statistics: Records batch-norm statistics of what is scored; None scores the running statistics.
 
     Attributes:
         network: The network that was scored last, with the weights and statistics that it was scored with.
     """
 
-    def __init__(
-        self,
-        data: TrainData,
-        trainer: Trainer,
-        device: torch.device,
-        statistics: LabeledStatistics | None = None,
-    ) -> None:
-        self.pool = FramePool(data.frames, data.validation.rows, device, trainer.config.pool.placement)
-        self.targets = torch.from_numpy(data.validation.targets)
+    def __init__(self, trainer: Trainer, frames: ValidationFrames, statistics: LabeledStatistics | None = None) -> None:
         self.ema, self.network = trainer.ema, deepcopy(trainer.ema.network)
-        self.statistics = statistics
-        self.perturbed = PerturbedFrames(self.pool, self.targets) if trainer.config.selection == "perturbed" else None
-        self.group, self.classes, self.device = trainer.group, trainer.classes, device
+        self.frames, self.statistics, self.classes = frames, statistics, trainer.classes
 
     def score(self, weights: Weights | None = None) -> ValidationScore:
         """Return the score of the averaged weights, or of others; every process must call this.
@@ -103,28 +145,4 @@ class Validator:
         self.network.load_state_dict(self.ema.state_dict() if weights is None else weights)
         if self.statistics is not None:
             self.statistics.record(self.network, frames=VALIDATION_FRAMES)
-        parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
-        logits = self._logits([len(part) for part in parts], lambda index: self.pool.take(parts[index]))
-        accuracy, loss = balanced_accuracy(logits, self.targets), balanced_loss(logits, self.targets)
-        perturbed_frames = self.perturbed
-        if perturbed_frames is None:
-            return ValidationScore(accuracy, loss)
-        kinds, targets = perturbed_frames.kinds, self.targets[perturbed_frames.index]
-        logits = self._logits([len(targets)] * len(kinds), lambda index: perturbed_frames.take(kinds[index]))
-        perturbed = torch.split(logits, len(targets))
-        return ValidationScore(
-            accuracy,
-            loss,
-            perturbed=fmean([accuracy, *(balanced_accuracy(each, targets) for each in perturbed)]),
-            perturbed_loss=fmean([loss, *(balanced_loss(each, targets) for each in perturbed)]),
-        )
-
-    def _logits(self, sizes: Sequence[int], batch: Callable[[int], Tensor]) -> Tensor:
-        """Return the logits of some batches in order, on the CPU; the processes share the batches."""
-        network = ClassOutputs(self.network, self.classes)
-        logits = torch.zeros(sum(sizes), self.classes, device=self.device)
-        # Whole batches, so that the same frames give the same logits for any number of processes.
-        for index, part in enumerate(torch.split(logits, list(sizes))):
-            if index % self.group.size == self.group.rank:
-                part.copy_(infer(network, batch(index)))
-        return self.group.sum(logits).cpu()
+        return self.frames.score(ClassOutputs(self.network, self.classes))

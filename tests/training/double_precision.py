@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.training import train
+from heart2heart.training import initial_network, train
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.train_step import AugmentedBatch, Trainer
@@ -30,7 +30,7 @@ def train_in_double(config: TrainConfig, out: Path) -> None:
         return AugmentedBatch(**{field.name: _double(getattr(views, field.name)) for field in fields(views)})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "build_network", build)
+        patch.setattr(initial_network, "build_network", build)
         patch.setattr(Trainer, "augment", augment)
         train.advance(config, out)
 

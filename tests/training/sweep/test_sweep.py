@@ -18,7 +18,6 @@ from heart2heart.errors import ConfigError, MissingInputError, RunError
 from heart2heart.testing.processes import new_process
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.data import TrainData
 from heart2heart.training.run import Run
 from heart2heart.training.selection import ValidationScore
 from heart2heart.training.sweep import plan
@@ -54,8 +53,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Validations that follow the learning rate: a tiny network's own are chance after four steps."""
     begin = Validator.__init__
 
-    def init(self: Validator, data: TrainData, learner: Trainer, *arguments: Any) -> None:
-        begin(self, data, learner, *arguments)
+    def init(self: Validator, learner: Trainer, *arguments: Any) -> None:
+        begin(self, learner, *arguments)
         config = learner.config
         score = {0.05: 0.9, 1e-5: 0.5}.get(config.optimiser.lr, 0.1) - 0.01 * config.seed
         monkeypatch.setattr(self, "score", lambda weights=None: ValidationScore(score, loss=1 - score))
