@@ -19,6 +19,7 @@ __version__ = version("heart2heart")
 __all__ = [
     "LabelStore",
     "__version__",
+    "adapt",
     "certify_splits",
     "count_labels",
     "deidentify_files",

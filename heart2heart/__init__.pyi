@@ -4,6 +4,9 @@ from heart2heart.api import (
     LabelStore as LabelStore,
 )
 from heart2heart.api import (
+    adapt as adapt,
+)
+from heart2heart.api import (
     certify_splits as certify_splits,
 )
 from heart2heart.api import (

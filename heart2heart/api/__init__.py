@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from heart2heart.api.adaptation import adapt
     from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
     from heart2heart.api.datasets import add_dataset, dataset_catalogue, record_dataset_labels
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from heart2heart.splits.manifest import SplitManifest
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "api.adaptation": ("adapt",),
     "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "dataset_catalogue", "record_dataset_labels"),
@@ -104,6 +106,7 @@ __all__ = [
     "PageInfo",
     "ReceiveSettings",
     "SplitManifest",
+    "adapt",
     "add_dataset",
     "add_rater",
     "annotate",

@@ -54,6 +54,7 @@ def evaluate(
 
     Raises:
         RunError: a run was trained on another split or geometry.
+        LeakageError: a run was adapted to patients whom the split scores.
 
     Examples:
         >>> import heart2heart as h2h
@@ -83,7 +84,7 @@ def evaluate(
     for index, run in enumerate(loaded):
         part = SubProgress(progress, start=90 * index / len(loaded), span=90 / len(loaded), total=len(manifest.members))
         predictions = predict_split(run, opened, manifest, sites, command=command, progress=part)
-        parts.append(add_altered_frames(predictions, opened, run.predict) if probes else predictions)
+        parts.append(add_altered_frames(predictions, opened, run.predict_at) if probes else predictions)
     together = record_test_access(with_demographics(Predictions.concat(parts), opened), manifest)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)

@@ -18,7 +18,7 @@ import typer
 import typer.main
 from typer.models import CommandInfo, TyperInfo
 
-from heart2heart.cli import data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
+from heart2heart.cli import adapt, data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.progress import Verbosity, detail, set_verbosity
 
@@ -29,7 +29,7 @@ PANELS = {
     "First steps": ("demo", "configs"),
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
-    "Training: splits and models": ("split", "certify", "train", "sweep", "export"),
+    "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
     "Evidence: scores and reports": ("evaluate", "report", "folds", "compare"),
     "Hospital: clips in, clean copies and predictions out": ("pull", "receive", "deidentify", "verify-deid", "predict"),
 }
@@ -46,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, hospital):
+for module in (first_steps, data, source, labels, labeling, splits, training, adapt, evaluation, hospital):
     module.register(app)
 
 

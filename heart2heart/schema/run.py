@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from heart2heart.config import Config
+from heart2heart.schema.adaptation import AdaptationRecord
 from heart2heart.schema.initialisation import InitRecord
 
 RUN_SCHEMA_VERSION = 1
@@ -42,6 +43,8 @@ class RunRecord(Config):
     """Time spent training, over all starts of the run."""
     notes: tuple[str, ...] = ()
     """Remarks on its training, for a reader."""
+    adaptation: AdaptationRecord | None = None
+    """How it was adapted to a hospital after training; null: it was not."""
     init: InitRecord | None = None
     """Weights that its network began from; null: initialised at random."""
     selected_step: int = 0

@@ -5,7 +5,7 @@ Evaluation and report are recomputed from these predictions alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from heart2heart.schema.predictions import PREDICTIONS, Predictions, Provenance,
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.sector import sector_mask
+from heart2heart.training.adaptation_frames import check_not_scored
 from heart2heart.training.run import Run
 from heart2heart.training.validation import INFERENCE_BATCH
 from heart2heart.utils import encode_png, random_stream
@@ -39,9 +40,13 @@ def check_run(run: Run, stores: Frames, split: SplitManifest) -> None:
 
     Raises:
         RunError: the run was trained on another split or geometry.
+        LeakageError: the run was adapted to patients whom the split scores.
     """
     if run.directory.record.split_sha256 != split.sha256:
         raise RunError("this run was trained on another split", where=run.path, remedy="Name the run's own split")
+    adaptation = run.directory.record.adaptation
+    if adaptation is not None:
+        check_not_scored(adaptation.patients, adaptation.pixel_hashes, split, stores)
     if run.geometry != stores.geometry:
         what = f"this run takes frames of {run.geometry}, the stores hold {stores.geometry}"
         raise RunError(what, where=run.path, remedy="Name the stores that it was trained on")
@@ -79,7 +84,7 @@ def predict_split(
     selected = split.select(stores, (SplitRole.VALIDATION, SplitRole.TEST))
     labeled = np.flatnonzero(pc.is_valid(selected.members["view"]).to_numpy())
     members, rows = selected.members.take(pa.array(labeled)), selected.rows[labeled]
-    logits = _predict(run, stores, rows, progress or NoProgress())
+    logits = _predict(run, stores, rows, members["site"].to_pylist(), progress or NoProgress())
     chosen = gallery(members, selected.targets[labeled], logits)
     images: list[bytes | None] = [None] * len(rows)
     for position in chosen.tolist():
@@ -143,11 +148,13 @@ def gallery(
     return np.array(sorted(chosen), np.int64)
 
 
-def _predict(run: Run, stores: Frames, rows: npt.NDArray[np.int64], progress: Progress) -> npt.NDArray[np.float32]:
+def _predict(
+    run: Run, stores: Frames, rows: npt.NDArray[np.int64], sites: list[str], progress: Progress
+) -> npt.NDArray[np.float32]:
     logits = np.empty((len(rows), len(run.classes)), np.float32)
     for start in range(0, len(rows), INFERENCE_BATCH):
         part = slice(start, start + INFERENCE_BATCH)
-        logits[part] = run.predict(stores.read(rows[part]))
+        logits[part] = run.predict_at(stores.read(rows[part]), sites[part])
         progress.update(min(start + INFERENCE_BATCH, len(rows)))
     return logits
 
@@ -201,7 +208,7 @@ def choose_donors(
     return chosen
 
 
-Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Predict = Callable[[npt.NDArray[np.uint8], Sequence[str]], npt.NDArray[np.float32]]
 _ALTERATION_BATCH = 512
 
 
@@ -216,7 +223,7 @@ def add_altered_frames(
     Args:
         predictions: The predictions of one run.
         stores: The stores with the frames.
-        predict: uint8 `(n, size, size)` to logits float32 `(n, classes)`.
+        predict: uint8 `(n, size, size)` and the hospital of each to logits float32 `(n, classes)`.
         seed: Chooses the donors of backgrounds.
         progress: Receives the number of frames done, of twice the number of test frames.
     """
@@ -229,6 +236,7 @@ def add_altered_frames(
     masks = _sector_masks(sorted(set(clips)), stores)
     table = table.filter(pa.array([clip in masks for clip in clips], pa.bool_()))
     clips = [clip for clip in clips if clip in masks]
+    sites = table["site"].to_pylist()
     rows = stores.frames["row"].take(pc.index_in(table["frame"], stores.frames["frame"])).to_numpy().astype(np.int64)
     views, patients = (table[name].to_numpy(zero_copy_only=False) for name in ("truth", "patient"))
     parts = [predictions.table]
@@ -246,7 +254,7 @@ def add_altered_frames(
                 donor_batch = donors[batch]
                 donor_masks = np.stack([masks[clips[position]] for position in donor_batch])
                 altered = swap_backgrounds(pixels, mask, stores.read(rows[donor_batch]), donor_masks)
-            logits += list(predict(altered))
+            logits += list(predict(altered, [sites[position] for position in batch]))
             done += len(batch)
             progress.update(done)
         parts.append(_altered_rows(table.take(pa.array(kept)), alteration, logits))

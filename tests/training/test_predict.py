@@ -160,13 +160,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
     return FrameStore.open(frame_store.root)
 
 
-def read_scan(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def read_scan(pixels: npt.NDArray[np.uint8], sites: object = None) -> npt.NDArray[np.float32]:
     brightness = pixels[:, 8:24, 8:20].mean((1, 2))
     logits: npt.NDArray[np.float32] = -np.abs(brightness[:, None] - (70 + 40 * np.arange(4)))
     return logits.astype(np.float32)
 
 
-def read_margin(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def read_margin(pixels: npt.NDArray[np.uint8], sites: object = None) -> npt.NDArray[np.float32]:
     marks = np.stack([pixels[:, 8 * v : 8 * v + 3, 29:].mean((1, 2)) for v in range(4)], axis=1)
     return (marks / 50).astype(np.float32)
 

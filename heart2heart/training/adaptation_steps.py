@@ -1,0 +1,182 @@
+"""One adaptation, step by step: predictions before, statistics, entropy, predictions after, checks for harm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+import torch
+
+from heart2heart.progress import Progress
+from heart2heart.schema.adaptation import AdaptationCheck, AdaptationSettings, PredictionSummary, StatisticsMethod
+from heart2heart.schema.clip_probabilities import log_softmax
+from heart2heart.schema.enums import SplitRole
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.training import adaptation_check as checks
+from heart2heart.training import checkpoint
+from heart2heart.training.adaptation_entropy import minimise_entropy
+from heart2heart.training.adaptation_frames import AdaptationFrames, batch_slices
+from heart2heart.training.adaptation_network import inner_network
+from heart2heart.training.adaptation_priors import balance_weights, corrected_probabilities, estimate_shares_em
+from heart2heart.training.adaptation_statistics import (
+    EstimatedStatistics,
+    FrameBatch,
+    batch_norm_layers,
+    estimate_statistics,
+)
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.run import Run
+from heart2heart.training.validation import INFERENCE_BATCH, infer
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AdaptedStatistics:
+    """What came of the statistics.
+
+    Attributes:
+        estimate: The estimate; None if none was made.
+        before: Predictions of the unadapted run.
+        after: Predictions with adapted statistics, also if they were not kept.
+        checks: The checks for harm.
+        kept_source: Whether the source's statistics were kept.
+        reason: Why they were kept, or what a check found; empty if nothing.
+    """
+
+    estimate: EstimatedStatistics | None
+    before: PredictionSummary
+    after: PredictionSummary
+    checks: tuple[AdaptationCheck, ...]
+    kept_source: bool
+    reason: str
+
+    def outcome(self, site: str) -> str:
+        """Return the outcome in one sentence."""
+        if self.kept_source:
+            return f"kept the source's statistics because {self.reason}"
+        return f"adapted the statistics to {site}"
+
+    def weight(self, settings: AdaptationSettings) -> float:
+        """Return the weight of the hospital's own statistics, 0 to 1."""
+        if self.kept_source or self.estimate is None:
+            return 0.0
+        return self.estimate.patients / (self.estimate.patients + settings.prior_patients)
+
+
+class Adaptation:
+    """One adaptation: a network that begins as the run's and ends adapted.
+
+    Args:
+        run: The run; it stays as it is.
+        frames: Frames of patients who are never scored.
+        split: The run's split.
+        settings: How to adapt.
+        progress: Receives the percentage done.
+
+    Attributes:
+        network: The network.
+        before: Probabilities of the unadapted run, `(n, classes)`.
+        assumed: Class shares that these probabilities assume.
+        trained: Class shares of the frames behind the source's statistics.
+        estimated: Class shares at the hospital.
+    """
+
+    def __init__(
+        self, run: Run, frames: AdaptationFrames, split: SplitManifest, settings: AdaptationSettings, progress: Progress
+    ) -> None:
+        self.run, self.frames, self.settings, self.progress = run, frames, settings, progress
+        self.network = Run.load(run.path, device=str(run.device)).network  # a copy: the caller's stays as it is
+        self.patient_weights = frames.patient_weights()
+        self.assumed, self.trained = class_shares(run.config, split)
+        passes = min(settings.max_passes, len(batch_norm_layers(self.network)))
+        self.read, self.reads = 0, (passes + 2) * len(frames.table)  # the predictions before and after as well
+        self.source_logits = self.logits()
+        self.before = np.exp(log_softmax(self.source_logits))
+        self.estimated = estimate_shares_em(self.before, self.assumed, self.patient_weights)
+
+    def named(self, shares: Floats) -> dict[str, float]:
+        """Return shares by the name of the view."""
+        return dict(zip(self.run.classes, shares.tolist(), strict=True))
+
+    def batches(self, weights: Floats) -> Iterator[FrameBatch]:
+        """Yield the frames in batches; each has its patient and a weight."""
+        rows, owners = self.frames.rows, self.frames.owners
+        for part in batch_slices(len(rows), INFERENCE_BATCH):
+            pixels = torch.from_numpy(self.frames.store.read(rows[part])).to(self.run.device)
+            self.read += len(pixels)
+            self.progress.update(min(99, 100 * self.read // self.reads))
+            yield FrameBatch(pixels, owners[part], weights[part])
+
+    def logits(self) -> Floats:
+        """Return the present network's logits of all frames, `(n, classes)`."""
+        parts = [infer(self.network, batch.pixels).cpu().numpy() for batch in self.batches(self.patient_weights)]
+        return np.asarray(np.concatenate(parts), np.float64)
+
+    def adapt_statistics(self) -> AdaptedStatistics:
+        """Estimate the statistics, check them, and go back to the source's where they would do harm."""
+        settings, classes = self.settings, self.run.classes
+        before = checks.summarise_predictions(self.before, self.patient_weights, classes)
+        if not batch_norm_layers(self.network):
+            return AdaptedStatistics(None, before, before, (), True, "the network has no batch normalisation")
+        estimate = None
+        if settings.statistics != StatisticsMethod.SOURCE:
+            estimate = estimate_statistics(
+                self.network,
+                lambda: self.batches(self.frame_weights()),
+                prior_patients=settings.prior_patients,
+                max_passes=settings.max_passes,
+            )
+        if settings.entropy_steps:
+            minimise_entropy(
+                self.network,
+                lambda: self.batches(self.patient_weights),
+                steps=settings.entropy_steps,
+                rate=settings.entropy_rate,
+            )
+        if estimate is None and not settings.entropy_steps:
+            return AdaptedStatistics(None, before, before, (), True, "the settings say so")
+        probabilities = np.exp(log_softmax(self.logits()))
+        after = checks.summarise_predictions(probabilities, self.patient_weights, classes)
+        disagreement = checks.confident_disagreement(self.before, probabilities, self.patient_weights)
+        made = (
+            *([checks.check_patients(estimate.patients)] if estimate else []),
+            checks.check_views(self.estimated, self.trained),
+            checks.check_entropy(before, after),
+            checks.check_collapse(before, after),
+            checks.check_disagreement(disagreement),
+        )
+        failed = [check.detail for check in made if not check.passed]
+        refused = bool(failed) and settings.refuse
+        if refused:
+            source = checkpoint.load(self.run.directory.best_checkpoint)["weights"]
+            inner_network(self.network).load_state_dict(source)
+        return AdaptedStatistics(estimate, before, after, made, refused, "; ".join(failed))
+
+    def frame_weights(self) -> Floats:
+        """Return the weight of each frame within its patient."""
+        if self.settings.statistics != StatisticsMethod.PRIOR_AWARE:
+            return np.ones(len(self.before))
+        probabilities = corrected_probabilities(self.before, self.assumed, self.estimated)
+        return balance_weights(probabilities, self.estimated, self.trained)
+
+
+def class_shares(config: TrainConfig, split: SplitManifest) -> tuple[Floats, Floats]:
+    """Return the class shares that a run's probabilities assume, and those of the frames behind its statistics.
+
+    Class weights make the first ones equal; batches balanced by view make both equal.
+
+    Args:
+        config: The run's configuration.
+        split: The run's split.
+    """
+    members = split.members
+    views = members.filter(pc.equal(members["role"], SplitRole.TRAIN))["view"].to_pylist()
+    counts = np.array([views.count(name) for name in split.classes], np.float64)
+    equal = np.full(len(counts), 1 / len(counts))
+    balanced = config.batch.balance in ("view", "site_and_view")
+    trained = equal if balanced or not counts.sum() else counts / counts.sum()
+    return (equal if config.loss.class_weights else trained), trained
