@@ -92,7 +92,7 @@ def evaluate_predictions(
         common_views=tuple(provenance.classes[label] for label in common),
         unit=provenance.split.unit,
         confidence=CONFIDENCE,
-        interval=f"{kind} bootstrap over whole {provenance.split.unit}s, views present at the site",
+        interval=f"{kind} bootstrap over whole {provenance.split.unit}s, views of the site",
         kept_on_validation=KEPT_ON_VALIDATION,
         replicates=replicates,
         seed=seed,

@@ -98,7 +98,7 @@ def strata(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure
             stratum = sites[0].strata[position]
             if stratum.factor != factor:
                 factor = stratum.factor
-                forest_rows.append(ForestRow(factor.capitalize()))
+                forest_rows.append(ForestRow(readable(factor).capitalize()))
             estimates = [site.strata[position].balanced_accuracy for site in sites]
             forest_rows.append(_row(readable(stratum.level), details, estimates))
         return forest_rows

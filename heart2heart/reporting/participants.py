@@ -18,8 +18,9 @@ from heart2heart.schema.views import VOCABULARIES
 _READABLE_CODES: dict[str, str] = {
     ClipMode.B_MODE: "B-mode",
     ClipMode.M_MODE: "M-mode",
-    SplitRole.TRAIN: "used to train",
-    SplitRole.VALIDATION: "used to choose the weights (validation)",
+    "maker": "manufacturer",
+    SplitRole.TRAIN: "used for training",
+    SplitRole.VALIDATION: "used to select the weights (validation)",
     SplitRole.UNLABELED: "in the unlabeled training pool",
     SplitRole.ADAPTATION: "set aside to adapt models to this hospital",
     SplitRole.EXCLUDED: "excluded from the split",

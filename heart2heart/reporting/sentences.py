@@ -236,7 +236,7 @@ def limitations(metrics: Metrics, provenance: Provenance) -> list[str]:
     few = [site.site for site in metrics.sites if 0 < site.clusters < metrics.few_clusters_below]
     if few:
         sentences.append(
-            f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. Their "
+            f"Fewer than {metrics.few_clusters_below} {metrics.unit}s were scored at {join_words(few)}. The "
             "intervals are probably too narrow: in simulations with 15 patients, 95 % intervals contained the true "
             "value in about 91 % of the studies."
         )
@@ -261,7 +261,7 @@ def limitations(metrics: Metrics, provenance: Provenance) -> list[str]:
     single = [site for site, number in raters.items() if number == 1]
     if single:
         sentences.append(
-            f"The labels of {join_words(single)} come from one rater, so the agreement between raters is unknown."
+            f"The labels of {join_words(single)} come from a single source, so the agreement between raters is unknown."
         )
     if all(len(method.runs) == 1 for method in metrics.methods):
         sentences.append("Each model was trained once. The effect of another training seed on the results is unknown.")

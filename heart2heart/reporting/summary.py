@@ -73,7 +73,7 @@ def _better(final: Comparison) -> Verdict:
     if better and worse:
         return Verdict(VerdictKind.OPEN, "●", f"Better at {better}, worse at {worse} of {of}")
     if better:
-        return Verdict(VerdictKind.BETTER, "▲", f"At {better} of {of}")
+        return Verdict(VerdictKind.BETTER, "▲", f"Better at {better} of {of}")
     return (
         Verdict(VerdictKind.WORSE, "▼", f"No: worse at {worse} of {of}")
         if worse
@@ -243,8 +243,9 @@ def summary_table(metrics: Metrics) -> str:
     Apart from names, the text is ASCII. It has no trailing newline.
 
     Example:
+        >>> from pathlib import Path
         >>> from heart2heart.schema.metrics_files import read_metrics
-        >>> summary_table(read_metrics("evaluation/metrics.json")).splitlines()[0].split()
+        >>> summary_table(read_metrics(Path("evaluation/metrics.json"))).splitlines()[0].split()
         ['hospital', 'patients', 'labels', 'only']
     """
     header = ["hospital", "", f"{metrics.unit}s", *(_method_label(method) for method in metrics.methods)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
 from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
+from heart2heart.reporting.participants import readable
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
 
@@ -92,7 +93,7 @@ def _analysis(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     measures = (
         "Balanced accuracy (primary), sensitivity, predictive value, AUROC, F1, log loss, Brier score, calibration"
     )
-    groups = {stratum.factor for run in metrics.runs for site in run.sites for stratum in site.strata}
+    groups = {readable(stratum.factor) for run in metrics.runs for site in run.sites for stratum in site.strata}
     probes = any(site.probes for run in metrics.runs for site in run.sites)
     planned = [f"by {join_words(sorted(groups))}"] if groups else []
     planned += ["with altered frames"] if probes else []

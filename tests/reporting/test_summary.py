@@ -107,7 +107,7 @@ def test_at_chance_counts_the_views_present(rich_metrics: Metrics) -> None:
         ((0.1, -0.3), (0.2, -0.1), "open", "Better at 1, worse at 1 of 2 hospitals"),
         ((-0.2, -0.3), (-0.1, -0.1), "worse", "No: worse at 2 of 2 hospitals"),
         ((-0.2, -0.3), (0.1, -0.1), "worse", "No: worse at 1 of 2 hospitals"),
-        ((-0.2, 0.1), (0.1, 0.3), "better", "At 1 of 2 hospitals"),
+        ((-0.2, 0.1), (0.1, 0.3), "better", "Better at 1 of 2 hospitals"),
         ((-0.2, -0.1), (0.1, 0.3), "open", "Not shown"),
     ],
 )
