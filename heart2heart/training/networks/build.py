@@ -16,6 +16,7 @@ from heart2heart.training.networks.efficientnet_lite import EfficientNetLite0Opt
 from heart2heart.training.networks.monai_nets import MONAI_NETWORKS
 from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
 from heart2heart.training.networks.sononet import SonoNet16Options
+from heart2heart.training.networks.timm_nets import TimmOptions
 from heart2heart.training.networks.wide_resnet import WideResNetOptions
 
 _BUILTIN: dict[str, type[NetworkOptions]] = {
@@ -23,6 +24,7 @@ _BUILTIN: dict[str, type[NetworkOptions]] = {
     "SonoNet16": SonoNet16Options,
     "EfficientNetLite0": EfficientNetLite0Options,
     **MONAI_NETWORKS,
+    "timm": TimmOptions,
 }
 
 NETWORKS: Registry[type[NetworkOptions]] = Registry(
