@@ -256,8 +256,8 @@ def compare(folds: str | Path, out: str | Path = "comparison.html") -> Compariso
         out: HTML file to write.
     """
     from heart2heart.reporting.comparison import write_comparison
-    from heart2heart.reporting.comparison_sentences import summarise
+    from heart2heart.reporting.comparison_sentences import comparison_headline
     from heart2heart.schema.metrics_files import read_folds
 
     metrics = read_folds(Path(folds))
-    return ComparisonReport(write_comparison(metrics, Path(out)), summarise(metrics), metrics.synthetic)
+    return ComparisonReport(write_comparison(metrics, Path(out)), comparison_headline(metrics), metrics.synthetic)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heart2heart.reporting import comparison_sentences
+from heart2heart.reporting.forest import NARROW, WIDE
 from heart2heart.reporting.numbers import interval, plural, points, signed
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 from heart2heart.reporting.writer import render
@@ -18,7 +19,6 @@ from heart2heart.utils import write_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDE, NARROW = 860.0, 350.0
 REFERENCE, PLAIN, WITH_ADDITION = 5, 0, 1  # series: the reference, other methods, methods that extend another
 _HEAD, _TOP, _BOTTOM = 34.0, 6.0, 38.0  # pixels
 
@@ -66,7 +66,7 @@ def series_of(metrics: FoldMetrics, method: str) -> int:
     return WITH_ADDITION if any(each.extends for each in metrics.methods if each.method == method) else PLAIN
 
 
-def score_blocks(metrics: FoldMetrics) -> list[ComparisonBlock]:
+def fold_score_blocks(metrics: FoldMetrics) -> list[ComparisonBlock]:
     """Return balanced accuracy by hospital, then over the held-out hospitals."""
     blocks = []
     for index, site in enumerate(metrics.methods[0].sites):
@@ -91,7 +91,7 @@ def score_blocks(metrics: FoldMetrics) -> list[ComparisonBlock]:
     return blocks
 
 
-def difference_blocks(metrics: FoldMetrics, comparisons: Sequence[FoldComparison]) -> list[ComparisonBlock]:
+def fold_difference_blocks(metrics: FoldMetrics, comparisons: Sequence[FoldComparison]) -> list[ComparisonBlock]:
     """Return paired differences by hospital, then over the held-out hospitals."""
     if not comparisons:
         return []
@@ -109,7 +109,9 @@ def difference_blocks(metrics: FoldMetrics, comparisons: Sequence[FoldComparison
     return blocks
 
 
-def draw(blocks: Sequence[ComparisonBlock], name: str, description: str, *, width: float, chance: float | None) -> str:
+def draw_comparison(
+    blocks: Sequence[ComparisonBlock], name: str, description: str, *, width: float, chance: float | None
+) -> str:
     """Draw a forest plot.
 
     Args:
@@ -203,12 +205,12 @@ def write_comparison(metrics: FoldMetrics, out: Path) -> Path:
 def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
     """Return the content of the template, by name."""
     chance = 1 / len(metrics.classes)
-    scores = score_blocks(metrics)
+    scores = fold_score_blocks(metrics)
     extensions = comparison_sentences.with_additions(metrics)
-    gains = difference_blocks(metrics, extensions)
+    gains = fold_difference_blocks(metrics, extensions)
     return {
         "metrics": metrics,
-        "headline": comparison_sentences.summarise(metrics),
+        "headline": comparison_sentences.comparison_headline(metrics),
         "findings": comparison_sentences.findings(metrics),
         "hospitals": [(site.site, site.held_out, site.balanced_accuracy.clusters) for site in metrics.methods[0].sites],
         "highest": comparison_sentences.highest(metrics),
@@ -231,8 +233,8 @@ def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
 
 def _figures(blocks: list[ComparisonBlock], name: str, description: str, chance: float | None) -> tuple[str, str]:
     return (
-        draw(blocks, f"{name}-wide", description, width=WIDE, chance=chance),
-        draw(blocks, f"{name}-narrow", description, width=NARROW, chance=chance),
+        draw_comparison(blocks, f"{name}-wide", description, width=WIDE, chance=chance),
+        draw_comparison(blocks, f"{name}-narrow", description, width=NARROW, chance=chance),
     )
 
 

@@ -10,7 +10,7 @@ from heart2heart.schema.site_metrics import Estimate
 
 SYNTHETIC = (
     "The hospitals in this comparison are simulated. No patient was involved. The numbers show that the methods run, "
-    "not how accurate they are in care."
+    "not how accurate they are in clinical care."
 )
 
 
@@ -26,7 +26,7 @@ def ranked(metrics: FoldMetrics) -> list[FoldMethod]:
     return sorted(known, key=lambda method: -(method.held_out.value or 0.0))
 
 
-def summarise(metrics: FoldMetrics) -> str:
+def comparison_headline(metrics: FoldMetrics) -> str:
     """Describe which method is most accurate at the held-out hospitals, and whether its interval shows the lead."""
     order = ranked(metrics)
     if not order:

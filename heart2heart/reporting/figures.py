@@ -135,7 +135,9 @@ def probes(details: Sequence[InspectedRun], metrics: Metrics) -> list[SiteFigure
             forest_rows.append(_row(ALTERATIONS[probe.alteration], details, altered))
         return forest_rows
 
-    return _rows(metrics, rows, "probes", "Balanced accuracy at {} on altered frames; dashed: chance.", guessing=True)
+    return _rows(
+        metrics, rows, "probes", "Balanced accuracy at {} on altered frames; dashed: chance.", present_views=True
+    )
 
 
 def _row(label: str, details: Sequence[InspectedRun], estimates: Sequence[Estimate]) -> ForestRow:
@@ -152,13 +154,13 @@ def _rows(
     *,
     axis: str = "Balanced accuracy",
     chance: float | None = None,
-    guessing: bool = False,
+    present_views: bool = False,
 ) -> list[SiteFigure]:
     drawn = []
     for index, site in enumerate(metrics.sites):
         site_rows = rows(index) if site.frames else []
         if site_rows:
-            reference = 1 / len(site.views) if guessing else chance
+            reference = 1 / len(site.views) if present_views else chance
             spoken = description.format(site.site)
             drawn.append(
                 SiteFigure(site.site, rows_figure(site_rows, f"{kind}-{index}", spoken, axis=axis, reference=reference))

@@ -30,7 +30,12 @@ def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
     provenance = predictions.provenance
     if not any(run.facts.unlabeled for run in provenance.runs if run.run in runs):
         return []
-    return [info.site for info in provenance.sites if info.held_out and info.roles.get(SplitRole.UNLABELED)]
+    transductive = {site for run in provenance.runs if run.run in runs for site in run.facts.transductive}
+    return [
+        info.site
+        for info in provenance.sites
+        if info.held_out and (info.roles.get(SplitRole.UNLABELED) or info.site in transductive)
+    ]
 
 
 def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:

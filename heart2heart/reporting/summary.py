@@ -131,7 +131,7 @@ def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
     sentences = []
     if metrics.synthetic:
         sentences.append(
-            "Synthetic data, not patients: the accuracy of the model in care is unknown, whatever the intervals are."
+            "Synthetic data, not patients: the intervals do not describe the accuracy of the model in clinical care."
         )
     held_out = {site.site: site for site in metrics.sites if site.held_out and site.frames}
     if held_out:

@@ -50,13 +50,13 @@ def test_clustered_confusion_and_its_statistics_agree_with_scikit_learn(weighted
 
 
 def test_balanced_accuracy_counts_absent_predictions_as_errors() -> None:
-    # two views present; one frame of four is called a view that the site does not have
+    # two views present; one frame of four is predicted as a view that the site does not have
     matrix = confusion_matrix(np.array([2, 2, 3, 3]), np.array([2, 0, 3, 3]), CLASSES)
     assert balanced_accuracy(matrix, [2, 3]) == pytest.approx((1 / 2 + 2 / 2) / 2)
 
 
 def test_macro_f1_keeps_its_label_set() -> None:
-    # truth {A2C, A4C}, one A2C called PLAX: scikit-learn gives .556, .833 or .417 by `labels`; ours is the second
+    # truth {A2C, A4C}, one A2C predicted as PLAX: scikit-learn gives .556, .833 or .417 by `labels`; .833 is expected
     truth, predicted = np.array([3, 3, 2]), np.array([0, 3, 2])
     matrix = confusion_matrix(truth, predicted, CLASSES)
     assert macro_f1(matrix, [2, 3]) == pytest.approx(sk.f1_score(truth, predicted, labels=[2, 3], average="macro"))

@@ -75,14 +75,19 @@ def test_comparison_pairs_compares_each_pair_once(folds: FoldMetrics) -> None:
         (NAMES[0], NAMES[1]), (NAMES[0], NAMES[2]), (NAMES[1], NAMES[2]),
     ]  # fmt: skip
     methods = _means({"a": 0.5, "b": 0.7, "c": 0.6, "b + x": 0.4}, folds)
-    assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("c", "b")]  # a title says nothing
+    assert comparison_pairs(methods) == [
+        ("a", "b"),
+        ("a", "c"),
+        ("a", "b + x"),
+        ("c", "b"),
+    ]  # not by title
     methods[-1] = methods[-1].model_copy(update={"extends": "b", "addition": "x"})
     assert comparison_pairs(methods) == [("a", "b"), ("a", "c"), ("a", "b + x"), ("b", "b + x"), ("c", "b")]
     assert comparison_sentences.with_additions(folds) == [folds.comparisons[2]]
     assert [series_of(folds, name) for name in NAMES] == [REFERENCE, PLAIN, WITH_ADDITION]
 
 
-def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds: FoldMetrics) -> None:
+def test_comparison_headline_names_a_best_method_only_if_its_interval_excludes_zero(folds: FoldMetrics) -> None:
     best, second = comparison_sentences.ranked(folds)[:2]
     assert (best.held_out.value or 0) >= (second.held_out.value or 0)
     for low, expected in ((0.01, "is the best method"), (-0.01, "No method is shown to be the best")):
@@ -93,7 +98,7 @@ def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds:
             else each
             for each in folds.comparisons
         ]
-        text = comparison_sentences.summarise(folds.model_copy(update={"comparisons": tuple(changed)}))
+        text = comparison_sentences.comparison_headline(folds.model_copy(update={"comparisons": tuple(changed)}))
         assert expected in text
         assert best.method in text
     # A lead that is absent in one fold is not reported as shown, whatever its interval.
@@ -105,7 +110,7 @@ def test_summarise_names_a_best_method_only_if_its_interval_excludes_zero(folds:
     )
     changed = [each.model_copy(update={"held_out": lead}) for each in folds.comparisons]
     methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in folds.methods]
-    text = comparison_sentences.summarise(
+    text = comparison_sentences.comparison_headline(
         folds.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)})
     )
     assert "No method is shown" in text
@@ -128,23 +133,25 @@ def test_judge_corrected_needs_a_small_corrected_p() -> None:
     assert comparison_sentences.judge_corrected(_estimate(0.0), 0.01).kind == "open"
 
 
-def test_summarise_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics, tmp_path: Path) -> None:
+def test_comparison_headline_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics, tmp_path: Path) -> None:
     alone = folds.model_copy(update={"methods": folds.methods[:1], "comparisons": ()})
-    assert "No other method was evaluated" in comparison_sentences.summarise(alone)
+    assert "No other method was evaluated" in comparison_sentences.comparison_headline(alone)
     nothing = Estimate(value=None, low=None, high=None, n=0, clusters=0, few_clusters=True, reason="no hospital")
     bare = alone.model_copy(update={"methods": (folds.methods[0].model_copy(update={"held_out": nothing}),)})
-    assert "No method can be ranked" in comparison_sentences.summarise(bare)
+    assert "No method can be ranked" in comparison_sentences.comparison_headline(bare)
     text = write_comparison(bare, tmp_path / "bare.html").read_text(encoding="utf-8")
     assert "No method can be ranked" in text
 
 
-def test_summarise_ranks_no_method_at_chance(folds: FoldMetrics) -> None:
+def test_comparison_headline_ranks_no_method_at_chance(folds: FoldMetrics) -> None:
     chance = Estimate(value=0.3, low=0.25, high=0.4, n=9, clusters=40, few_clusters=False)
     guessing = [method.model_copy(update={"held_out": chance}) for method in folds.methods]
-    text = comparison_sentences.summarise(folds.model_copy(update={"methods": tuple(guessing)})).replace("\xa0", " ")
+    text = comparison_sentences.comparison_headline(folds.model_copy(update={"methods": tuple(guessing)})).replace(
+        "\xa0", " "
+    )
     assert text.startswith("No method is shown to exceed chance (25.0 %). The highest, ")
     assert "reaches 30.0 % (25.0 to 40.0) balanced accuracy" in text
-    assert "exceed chance" not in comparison_sentences.summarise(folds)
+    assert "exceed chance" not in comparison_sentences.comparison_headline(folds)
 
 
 def test_write_comparison_is_self_contained_and_small(page: Path, folds: FoldMetrics) -> None:
@@ -183,7 +190,7 @@ def test_compare_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path)
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "folds.json"), "--out", str(tmp_path / "page.html")])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("SYNTHETIC")
-    assert comparison_sentences.summarise(folds) in done.output
+    assert comparison_sentences.comparison_headline(folds) in done.output
     assert (tmp_path / "page.html").exists()
     (tmp_path / "other.json").write_text('{"schema_version": 99}')
     failed = CliRunner().invoke(app, ["compare", str(tmp_path / "other.json")])

@@ -39,7 +39,7 @@ def test_ingest_report_shows_every_file_and_reason(page: Path) -> None:
         if code != "accepted":
             words = code.replace(":", ": ").replace("_", " ")
             assert re.search(rf'<th scope="row">{words}</th><td class="n">{number}</td>', text), code
-    assert "SYNTHETIC" not in text  # these files do not say that they are
+    assert "SYNTHETIC" not in text  # the headers of these files do not mark them as synthetic
     assert text.count("data:image/png;base64,") == 2  # at most one a patient
 
 
