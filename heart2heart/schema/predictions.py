@@ -103,8 +103,12 @@ class MethodFacts(Config):
     """What the weights began from, e.g. `pretrained`; None: random."""
     adaptation: str | None = None
     """How the run was adapted to the tested hospital; None: it was not."""
+    combination: str | None = None
+    """How several runs became one model, e.g. `ensemble of 5 seeds`; None: it is one run."""
     unlabeled: bool = True
     """Unlabeled frames were used in training."""
+    transductive: tuple[str, ...] = ()
+    """Held-out hospitals whose unlabeled frames were used in training."""
 
     @property
     def addition(self) -> str | None:

@@ -18,7 +18,7 @@ from tests.active_learning.support import NAMES, picked, places
 
 
 @pytest.mark.parametrize("by", NAMES)
-def test_every_method_keeps_every_limit_and_is_repeatable(by: str) -> None:
+def test_select_clips_keeps_every_limit_and_is_repeatable(by: str) -> None:
     rng = np.random.default_rng(5)
     pool = random_pool(
         90, cost=rng.uniform(0.5, 4, 90), duplicate_group=np.where(np.arange(90) % 9 == 0, 0, np.arange(90))
@@ -39,7 +39,7 @@ def test_every_method_keeps_every_limit_and_is_repeatable(by: str) -> None:
 
 
 @pytest.mark.parametrize("by", NAMES)
-def test_a_whole_pool_can_be_asked_for_once(by: str) -> None:
+def test_select_clips_can_select_the_whole_pool_once(by: str) -> None:
     pool = random_pool(20, labeled=8)
     assert sorted(places(picked(by, pool, 12))) == list(range(8, 20))
     assert len(picked(by, pool, 50)) == 12
@@ -47,7 +47,7 @@ def test_a_whole_pool_can_be_asked_for_once(by: str) -> None:
 
 @settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(2, 7), st.integers(0, 99))
-def test_spread_takes_a_second_clip_of_a_patient_last(budget: int, patients: int, seed: int) -> None:
+def test_budgeted_selection_spreads_over_patients(budget: int, patients: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pool = random_pool(60, patient=rng.integers(0, patients, 60))
     counts = Counter(pool.patient[places(picked("entropy", pool, budget, spread=True))].tolist())
@@ -57,7 +57,7 @@ def test_spread_takes_a_second_clip_of_a_patient_last(budget: int, patients: int
         assert counts[patient] >= min(there, highest - 1)
 
 
-def test_a_dear_clip_needs_a_higher_score() -> None:
+def test_select_top_divides_the_score_by_the_cost() -> None:
     pool = random_pool()
     first = places(picked("entropy", pool, 1))[0]
     cost = np.ones(60)
@@ -65,7 +65,7 @@ def test_a_dear_clip_needs_a_higher_score() -> None:
     assert first not in places(picked("entropy", random_pool(cost=cost), 40))
 
 
-def test_repeats_are_asked_once_and_never_when_one_was_read() -> None:
+def test_budgeted_selection_takes_one_of_each_duplicate_group() -> None:
     picture = np.arange(60)
     picture[[20, 30, 40]] = 20
     picture[[5, 50]] = 5  # clip 5 was read
@@ -76,7 +76,7 @@ def test_repeats_are_asked_once_and_never_when_one_was_read() -> None:
     assert pool.available == len(chosen) == 45
 
 
-def test_what_cannot_be_picked_is_said() -> None:
+def test_select_clips_refuses_limits_that_leave_too_few() -> None:
     pool = random_pool()
     with pytest.raises(UnknownNameError, match="unknown method of the queue 'best'"):
         select_clips(pool, QueueSettings(by="best", budget=1))

@@ -33,18 +33,18 @@ class Moment:
 
 def _train(points: Table, targets: Ints, steps: tuple[int, ...]) -> tuple[list[Moment], Moment]:
     """Return the weights at some steps of gradient descent, and their running average at the last one."""
-    wanted = np.eye(len(CLASSES), dtype=np.float32)[targets]
+    one_hot = np.eye(len(CLASSES), dtype=np.float32)[targets]
     weights: Table = np.zeros((points.shape[1], len(CLASSES)), np.float32)
     bias: Table = np.zeros(len(CLASSES), np.float32)
-    average, found = (weights, bias), []
+    average, moments = (weights, bias), []
     for step in range(1, steps[-1] + 1):
-        error = softmax(points @ weights + bias) - wanted
+        error = softmax(points @ weights + bias) - one_hot
         weights = np.asarray(weights - 0.3 * points.T @ error / len(points), np.float32)
         bias = np.asarray(bias - 0.3 * error.mean(0), np.float32)
         average = (0.97 * average[0] + 0.03 * weights, 0.97 * average[1] + 0.03 * bias)
         if step in steps:
-            found.append(Moment(weights, bias))
-    return found, Moment(*average)
+            moments.append(Moment(weights, bias))
+    return moments, Moment(*average)
 
 
 def _learned(points: Table, truth: Ints) -> ClipPool:
@@ -71,7 +71,7 @@ def _wrong(pool: ClipPool, truth: Ints) -> npt.NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("by", ["entropy", "margin", "least_confidence", "bald", "tod", "st_conal", "badge", "poal"])
-def test_picks_are_those_that_the_network_gets_wrong(by: str) -> None:
+def test_uncertainty_strategies_select_the_errors_of_the_network(by: str) -> None:
     """Uncertainty, disagreement, a changing output and a long gradient all stand for a large loss."""
     shares = []
     for seed in range(3):
@@ -83,12 +83,12 @@ def test_picks_are_those_that_the_network_gets_wrong(by: str) -> None:
     assert np.mean(shares) > 1.3  # of random picks it is 1
 
 
-def test_gradient_norm_picks_what_would_move_the_last_layer_most() -> None:
+def test_gradient_norm_selects_the_largest_change_of_the_last_layer() -> None:
     points, truth = _heaps(0)
     pool = _learned(points, truth)
-    wanted = np.eye(len(CLASSES))[truth]
+    one_hot = np.eye(len(CLASSES))[truth]
     lengths = [np.linalg.norm(np.outer(np.append(x, 1), p - y))
-               for x, p, y in zip(points, pool.table("probabilities"), wanted, strict=True)]  # fmt: skip
+               for x, p, y in zip(points, pool.table("probabilities"), one_hot, strict=True)]  # fmt: skip
     chosen = places(picked("gradient_norm", pool, 40))
     assert np.mean([lengths[i] for i in chosen]) > 1.5 * np.mean(lengths[LABELED:])
 
@@ -104,7 +104,7 @@ def test_core_set_covers_the_pool() -> None:
     assert covered < min(radius(places(picked("random", pool, 30, seed=seed))) for seed in range(20))
 
 
-def test_typiclust_takes_one_of_each_heap_and_no_outlier() -> None:
+def test_typiclust_takes_one_of_each_cluster_and_no_outlier() -> None:
     rng = np.random.default_rng(2)
     heap = np.repeat(np.arange(8), 30)
     points = np.concatenate([8 * np.eye(8)[heap] + rng.normal(0, 0.6, (240, 8)), rng.uniform(-20, 20, (6, 8))])
@@ -124,11 +124,11 @@ def test_similar_finds_the_rare_view() -> None:
     points = (2.0 * np.eye(6)[truth] + rng.normal(0, 0.5, (N, 6))).astype(np.float32)
     pool = _learned(points, truth)
     left = int((truth[LABELED:] == 3).sum())
-    found = (truth[places(picked("similar", pool, left))] == 3).mean()
-    assert found > 0.6 > 10 * (truth[LABELED:] == 3).mean()
+    rare_share = (truth[places(picked("similar", pool, left))] == 3).mean()
+    assert rare_share > 0.6 > 10 * (truth[LABELED:] == 3).mean()
 
 
-def test_poal_leaves_alone_what_is_of_no_view() -> None:
+def test_poal_leaves_clips_of_no_view_out() -> None:
     rng = np.random.default_rng(4)
     points, truth = _heaps(4)
     alien = np.arange(N) >= N - 200

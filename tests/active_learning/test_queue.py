@@ -47,8 +47,10 @@ class PixelScores:
 
     def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
         flat = pixels.reshape(len(pixels), -1).astype(np.float32)
-        found = {name: np.log(softmax(flat[:, index : index + 4] / 64)) for index, name in enumerate(sorted(tables))}
-        return {name: flat[:, :5] if name == "embeddings" else table for name, table in found.items()}
+        log_probabilities = {
+            name: np.log(softmax(flat[:, index : index + 4] / 64)) for index, name in enumerate(sorted(tables))
+        }
+        return {name: flat[:, :5] if name == "embeddings" else table for name, table in log_probabilities.items()}
 
     def last_layer(self) -> tuple[Table, Table]:
         return np.eye(5, 4, dtype=np.float32), np.zeros(4, np.float32)
@@ -66,7 +68,7 @@ def label_event(clip: str, view: str, **more: Any) -> LabelEvent:
     return replace(LabelEvent(clip, "", view, "reader", "", "page"), **more)
 
 
-def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: FrameStores, tmp_path: Path) -> None:
+def test_write_queue_leaves_read_clips_out_and_the_page_reads_it(stores: FrameStores, tmp_path: Path) -> None:
     clips = sorted(stores.clips["clip"].to_pylist())
     events = [label_event(clip, SCORED_VIEWS[index % 4]) for index, clip in enumerate(clips[:10])]
     events.append(replace(events[0], clip=clips[10], view="", answer=LabelAnswer.UNSURE))
@@ -76,18 +78,18 @@ def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: F
     )
     for name in ("queue.parquet", "queue.csv"):
         table = write_queue(queue, settings, tmp_path / name, run="r1")
-        found = read_queue(tmp_path / name)
-        assert list(found) == table["clip"].to_pylist()
-        assert list(found.values()) == table["why"].to_pylist()
-    assert len(found) == 7
-    assert not set(found) & set(clips[:11])
+        reasons = read_queue(tmp_path / name)
+        assert list(reasons) == table["clip"].to_pylist()
+        assert list(reasons.values()) == table["why"].to_pylist()
+    assert len(reasons) == 7
+    assert not set(reasons) & set(clips[:11])
     assert table["rank"].to_pylist() == list(range(1, 8))
     assert set(table["view"].to_pylist()) <= set(SCORED_VIEWS)
     assert (table["site"].to_pylist(), table["method"].to_pylist()) == (
-        ["A" if clip[0] == "a" else "B" for clip in found], ["badge"] * 7,
+        ["A" if clip[0] == "a" else "B" for clip in reasons], ["badge"] * 7,
     )  # fmt: skip
-    about = json.loads(pq.read_metadata(tmp_path / "queue.parquet").metadata[b"heart2heart.queue"])
-    assert (about["by"], about["run"], about["seed"], about["taxonomy"]) == ("badge", "r1", 0, "1")
+    metadata = json.loads(pq.read_metadata(tmp_path / "queue.parquet").metadata[b"heart2heart.queue"])
+    assert (metadata["by"], metadata["run"], metadata["seed"], metadata["taxonomy"]) == ("badge", "r1", 0, "1")
     with pytest.raises(ConfigError, match=r"End its name by \.parquet or \.csv"):
         write_queue(queue, settings, tmp_path / "queue.txt")
 
@@ -95,15 +97,15 @@ def test_clips_that_were_read_are_left_out_and_the_page_reads_the_rest(stores: F
 def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -> None:
     queue = build_queue(stores, QueueSettings(by="core_set", budget=1, frames="all"), model_outputs=PixelScores())
     frames = stores.frames.to_pylist()
-    for place in (0, 17):
-        rows = np.array([frame["row"] for frame in frames if frame["clip"] == queue.clips[place]])
+    for index in (0, 17):
+        rows = np.array([frame["row"] for frame in frames if frame["clip"] == queue.clips[index]])
         own = PixelScores().frame_tables(stores.read(rows), {"embeddings", "probabilities"})
-        assert queue.pool.table("embeddings")[place] == pytest.approx(own["embeddings"].mean(0), rel=1e-5)
+        assert queue.pool.table("embeddings")[index] == pytest.approx(own["embeddings"].mean(0), rel=1e-5)
         powers = np.exp(own["probabilities"].mean(0))
-        assert queue.pool.table("probabilities")[place] == pytest.approx(powers / powers.sum(), rel=1e-5)
+        assert queue.pool.table("probabilities")[index] == pytest.approx(powers / powers.sum(), rel=1e-5)
 
 
-def test_random_needs_no_run_and_others_say_so(stores: FrameStores) -> None:
+def test_build_queue_needs_a_run_except_for_random(stores: FrameStores) -> None:
     queue = build_queue(stores, QueueSettings(by="random", budget=40))
     assert sorted(pick.index for pick in queue.selected) == list(range(40))
     with pytest.raises(ConfigError, match=r"the method margin needs a model.*--run RUN"):
@@ -112,7 +114,7 @@ def test_random_needs_no_run_and_others_say_so(stores: FrameStores) -> None:
         build_queue(stores, QueueSettings(by="poal", budget=4), model_outputs=PixelScores())
 
 
-def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
+def test_build_queue_refuses_a_budget_above_the_clips_left(stores: FrameStores) -> None:
     clips = stores.clips["clip"].to_pylist()
     events = [label_event(clip, "OTHER") for clip in clips]
     with pytest.raises(ConfigError, match="a budget of 41 clips, but only 40 are left"):
@@ -123,7 +125,7 @@ def test_what_is_left_bounds_the_budget(stores: FrameStores) -> None:
         build_queue(stores, QueueSettings(by="random", budget=1, modes=("spectral",)))
 
 
-def test_costs_are_refused_before_a_frame_is_read(stores: FrameStores, tmp_path: Path) -> None:
+def test_build_queue_refuses_costs_before_it_reads_frames(stores: FrameStores, tmp_path: Path) -> None:
     class Unasked(PixelScores):
         def frame_tables(self, pixels: npt.NDArray[np.uint8], tables: Set[str]) -> dict[str, Table]:
             pytest.fail("the run was asked")
@@ -135,13 +137,13 @@ def test_costs_are_refused_before_a_frame_is_read(stores: FrameStores, tmp_path:
         build_queue(stores, settings, model_outputs=Unasked(), cost=tmp_path / "none.csv")
 
 
-def test_a_store_named_twice_is_refused(stores: FrameStores) -> None:
+def test_build_queue_refuses_a_store_named_twice(stores: FrameStores) -> None:
     twice = FrameStores([*stores.stores, *stores.stores])
     with pytest.raises(ConfigError, match=r"40 clips are in several of these stores\. Name each store once"):
         build_queue(twice, QueueSettings(by="random", budget=3))
 
 
-def test_a_run_of_another_kind_is_refused(stores: FrameStores) -> None:
+def test_build_queue_refuses_a_run_of_another_kind(stores: FrameStores) -> None:
     settings = QueueSettings(by="margin", budget=3)
     with pytest.raises(UnknownNameError, match="taxonomy 1 does not have: HEAD"):
         build_queue(stores, settings, model_outputs=PixelScores(classes=("HEAD", "PLAX")))
@@ -151,7 +153,7 @@ def test_a_run_of_another_kind_is_refused(stores: FrameStores) -> None:
         build_queue(stores, QueueSettings(by="similar", budget=3, rare=("A5C",)), model_outputs=PixelScores())
 
 
-def test_the_same_clip_under_two_names_is_asked_once(tmp_path: Path) -> None:
+def test_build_queue_selects_a_clip_with_two_names_once(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=("A",), patients=2, clips_each=2)
     double = FrameStore.create(tmp_path / "double", store.geometry)
     with double.writer() as writer:
@@ -175,7 +177,7 @@ def _clashes(store: FrameStore) -> int:
     return len(names) - len(set(names))
 
 
-def test_clips_are_linked_by_half_of_their_frames() -> None:
+def test_duplicate_groups_link_clips_by_half_of_their_frames() -> None:
     owner = np.repeat([0, 1, 2, 3], [4, 4, 4, 2])
     pairs = np.array([[0, 4], [1, 5], [4, 8], [9, 12]])
     # 0 and 1 share two of four, 1 and 2 one of four, 2 and 3 one of two.
@@ -184,17 +186,17 @@ def test_clips_are_linked_by_half_of_their_frames() -> None:
     assert duplicate_groups(owner, np.empty((0, 2), np.int64), 4).tolist() == [0, 1, 2, 3]
 
 
-def test_labels_of_clips_and_of_their_frames_count() -> None:
+def test_labeled_clips_count_labels_of_clips_and_frames() -> None:
     first = label_event("c1", "PLAX")
     events = [first, label_event("c2", "", answer="unusable"), label_event("c3", "A4C", frame="c3:0001"),
             label_event("c4", "A3C"),
               label_event("c1", "", kind="retraction", answer="", retracts=first.identifier)]  # fmt: skip
-    asked, target = labeled_clips(["c1", "c2", "c3", "c4", "c5"], SCORED_VIEWS, events)
-    assert asked.tolist() == [False, True, True, True, False]
+    labeled, target = labeled_clips(["c1", "c2", "c3", "c4", "c5"], SCORED_VIEWS, events)
+    assert labeled.tolist() == [False, True, True, True, False]
     assert target.tolist() == [-1, -1, SCORED_VIEWS.index("A4C"), -1, -1]
 
 
-def test_time_is_the_median_of_the_view_once_there_are_enough() -> None:
+def test_expected_seconds_are_the_median_of_the_view() -> None:
     events = [label_event(f"a{n}", "A4C", seconds=10.0 + n) for n in range(5)] + [label_event("b", "PLAX", seconds=2.0)]
     guess = np.array([SCORED_VIEWS.index("A4C"), SCORED_VIEWS.index("PLAX"), -1])
     assert expected_seconds(guess, SCORED_VIEWS, events).tolist() == [12, 11.5, 11.5]
@@ -202,7 +204,7 @@ def test_time_is_the_median_of_the_view_once_there_are_enough() -> None:
         expected_seconds(guess, SCORED_VIEWS, [label_event("c", "PLAX")])
 
 
-def test_costs_come_from_a_file(tmp_path: Path) -> None:
+def test_read_annotation_costs(tmp_path: Path) -> None:
     path = tmp_path / "costs.csv"
     pyarrow.csv.write_csv(pa.table({"clip": ["a", "b"], "cost": [3, 4]}), path)
     assert read_annotation_costs(path, ["b", "a"]).tolist() == [4, 3]

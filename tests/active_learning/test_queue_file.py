@@ -18,7 +18,7 @@ from heart2heart.testing.stores import random_store
 from tests.annotate.support import Client, clip_answer, served
 
 
-def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -> None:
+def test_write_queue_gives_the_page_order_and_reasons(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=3)
     read, *_ = sorted(store.clips["clip"].to_pylist())
     labels, out = tmp_path / "labels.db", tmp_path / "queue.parquet"
@@ -26,20 +26,20 @@ def test_the_page_asks_for_the_queue_in_its_order_and_says_why(tmp_path: Path) -
     words = ["queue", store.root, "--labels", labels, "--budget", 6, "--by", "random", "--spread", "--out", out]
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    wanted = pq.read_table(out)["clip"].to_pylist()
-    assert wanted != sorted(wanted)
-    asked = AnnotationSettings.parse({"port": 0, "double": 0.0}, where="test")
-    desk = Assignments(
-        LabelStore(labels, timeout=1), ClipCatalog([store.root], asked.modes), asked,
+    order = pq.read_table(out)["clip"].to_pylist()
+    assert order != sorted(order)
+    settings = AnnotationSettings.parse({"port": 0, "double": 0.0}, where="test")
+    assignments = Assignments(
+        LabelStore(labels, timeout=1), ClipCatalog([store.root], settings.modes), settings,
         queue=read_queue(out), readings=read_required_readings(out),
     )  # fmt: skip
-    with served(desk) as server:
+    with served(assignments) as server:
         client = Client(server.port).enter("a")
         number = 0
-        while found := client.ask("next-clips", {"without": []})["clips"]:
-            assert [about["clip"] for about in found] == wanted[number : number + len(found)]
-            for about in found:
-                assert about["reason"] == "drawn at random"
-                client.ask("answers", clip_answer(about, "PLAX", number))
+        while clips := client.ask("next-clips", {"without": []})["clips"]:
+            assert [details["clip"] for details in clips] == order[number : number + len(clips)]
+            for details in clips:
+                assert details["reason"] == "drawn at random"
+                client.ask("answers", clip_answer(details, "PLAX", number))
                 number += 1
-    assert [event.clip for event in LabelStore(labels).events()] == [read, *wanted]
+    assert [event.clip for event in LabelStore(labels).events()] == [read, *order]

@@ -36,7 +36,7 @@ from heart2heart.testing.data_checks import CLASSES, random_pool, softmax
 from tests.active_learning.support import picked, places
 
 
-def test_uncertainties_are_those_of_scikit_activeml() -> None:
+def test_uncertainty_scores_are_those_of_scikit_activeml() -> None:
     p = random_pool().table("probabilities").astype(np.float64)
     assert entropies(p) == pytest.approx(uncertainty_scores(p, method="entropy"), abs=1e-9)
     assert margins(p) == pytest.approx(uncertainty_scores(p, method="margin_sampling"), abs=1e-9)
@@ -49,16 +49,16 @@ def test_uncertainties_are_those_of_scikit_activeml() -> None:
 
 def test_bald_is_the_mutual_information_of_one_label() -> None:
     draws = np.stack([softmax(np.random.default_rng(seed).normal(0, 2, (20, 3))) for seed in range(5)]).astype(float)
-    found = mutual_information(draws)
+    information = mutual_information(draws)
     expected = [reference_entropy(draws[:, i].mean(0)) - np.mean([reference_entropy(p) for p in draws[:, i]])
                 for i in range(20)]  # fmt: skip
-    assert found == pytest.approx(expected)
+    assert information == pytest.approx(expected)
     peer = batch_bald(probas=draws, batch_size=1, random_state=0)[0]
-    assert found == pytest.approx(peer, abs=1e-6)
+    assert information == pytest.approx(peer, abs=1e-6)
     assert mutual_information([draws[0]] * 4) == pytest.approx(0, abs=1e-12)
 
 
-def test_bald_thins_the_embedding_and_is_repeatable() -> None:
+def test_bald_applies_dropout_to_the_embedding_and_is_repeatable() -> None:
     pool = random_pool()
     draws = list(dropout_probabilities(pool, np.random.default_rng(3)))
     kept = (np.random.default_rng(3).random(6) >= 0.5) * 2.0
@@ -69,13 +69,13 @@ def test_bald_thins_the_embedding_and_is_repeatable() -> None:
 
 def test_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
     pool = random_pool()
-    found = places(picked("core_set", pool, 15))
+    selected = places(picked("core_set", pool, 15))
     y = np.where(pool.labeled_mask, 1.0, np.nan)
     expected, _ = k_greedy_center(pool.table("embeddings").astype(np.float64), y, batch_size=15, random_state=0)
-    assert found == list(expected)
+    assert selected == list(expected)
 
 
-def test_core_set_without_labels_begins_in_the_middle() -> None:
+def test_core_set_without_labels_starts_in_the_middle() -> None:
     points = random_pool(labeled=0).table("embeddings")
     first, second = places(picked("core_set", random_pool(labeled=0), 2))
     assert first == np.linalg.norm(points - points.mean(0), axis=1).argmin()
@@ -88,14 +88,14 @@ def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
     whole = ((p - np.eye(len(CLASSES))[p.argmax(1)])[:, :, None] * h[:, None, :]).reshape(len(pool), -1)
     picks = picked("badge", pool, 8)
     assert picks[0].index == (whole**2).sum(1).argmax()
-    for number, pick in enumerate(picks[1:], start=1):
-        before = whole[[each.index for each in picks[:number]]]
+    for index, pick in enumerate(picks[1:], start=1):
+        before = whole[[each.index for each in picks[:index]]]
         assert pick.score == pytest.approx(cdist(whole[[pick.index]], before, "sqeuclidean").min(), rel=1e-3)
     errors, embeddings = gradient_factors(pool)
     assert np.einsum("nc,nd->ncd", errors, embeddings).reshape(len(pool), -1) == pytest.approx(whole, abs=1e-5)
 
 
-def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> None:
+def test_badge_starts_like_scikit_activeml_and_draws_by_squared_distance() -> None:
     pool = random_pool()
     points = pool.table("embeddings").astype(float)
     y = np.where(pool.labeled_mask, pool.target, np.nan)
@@ -114,17 +114,17 @@ def test_badge_begins_like_scikit_activeml_and_draws_by_squared_distance() -> No
 
 def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
     pool = random_pool()
-    found = boundary_distances(pool)
+    distances = boundary_distances(pool)
     h, w, b = (pool.table(name).astype(float) for name in ("embeddings", "weights", "bias"))
     guess = (h @ w + b).argmax(1)
     for i in range(len(pool)):
         for c in range(len(CLASSES)):
             others = [k for k in range(len(CLASSES)) if k != c] if c == guess[i] else [guess[i]]
             gaps = [abs((w[:, c] - w[:, k]) @ h[i] + b[c] - b[k]) / np.linalg.norm(w[:, c] - w[:, k]) for k in others]
-            assert found[i, c] == pytest.approx(min(gaps), rel=1e-3, abs=1e-5)
+            assert distances[i, c] == pytest.approx(min(gaps), rel=1e-3, abs=1e-5)
     picks = places(picked("base", pool, 8))
-    assert picks[0] == 12 + found[12:, 0].argmin()
-    assert picks[1] == next(i for i in (12 + np.argsort(found[12:, 1])).tolist() if i != picks[0])
+    assert picks[0] == 12 + distances[12:, 0].argmin()
+    assert picks[1] == next(i for i in (12 + np.argsort(distances[12:, 1])).tolist() if i != picks[0])
 
 
 @settings(max_examples=25)
@@ -147,7 +147,7 @@ def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) ->
     assert f(places(picked("similar", pool, 2))) >= (1 - 1 / math.e) * best
 
 
-def test_similar_looks_for_views_below_their_share_or_those_named() -> None:
+def test_similar_takes_rare_views_or_those_named() -> None:
     target = np.where(np.arange(60) < 12, np.where(np.arange(60) < 10, 0, 2), -1)
     pool = random_pool(target=target)
     assert rare_classes(pool).tolist() == [2]
@@ -157,7 +157,7 @@ def test_similar_looks_for_views_below_their_share_or_those_named() -> None:
         picked("similar", random_pool(target=target, rare=(3,)), 2)
 
 
-def test_change_disagreement_and_gradient_follow_their_formulas() -> None:
+def test_tod_st_conal_and_gradient_norm_follow_their_formulas() -> None:
     pool = random_pool()
     p, h = pool.table("probabilities").astype(float), pool.table("embeddings").astype(float)
     moved = [np.sqrt(sum((a - b) ** 2)) for a, b in zip(p, pool.table("earlier").astype(float), strict=True)]
@@ -165,8 +165,8 @@ def test_change_disagreement_and_gradient_follow_their_formulas() -> None:
     teacher, student = pool.table("teacher").astype(float), pool.table("student").astype(float)
     sharp = teacher ** (1 / 0.7) / (teacher ** (1 / 0.7)).sum(1, keepdims=True)
     expected = rel_entr(sharp, student).sum(1)
-    found = divergence(pool.table("teacher"), pool.table("student"))
-    assert found == pytest.approx(expected, rel=1e-4, abs=1e-7)
+    divergences = divergence(pool.table("teacher"), pool.table("student"))
+    assert divergences == pytest.approx(expected, rel=1e-4, abs=1e-7)
     norms = [
         sum(p[i, y] * np.linalg.norm(np.outer(p[i] - np.eye(4)[y], np.append(h[i], 1))) for y in range(4))
         for i in range(len(pool))
@@ -178,17 +178,17 @@ def test_change_disagreement_and_gradient_follow_their_formulas() -> None:
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=25, unique=True))
 def test_pareto_fronts_are_peeled_one_by_one(points: list[tuple[int, int]]) -> None:
     first, second = (np.array(each, float) for each in zip(*points, strict=True))
-    found = pareto_fronts(first, second)
+    fronts = pareto_fronts(first, second)
     left, front = set(range(len(points))), 0
     while left:
         best = {i for i in left if not any(
             points[j] != points[i] and points[j][0] >= points[i][0] and points[j][1] >= points[i][1] for j in left
         )}  # fmt: skip
-        assert {i for i in left if found[i] == front} == best
+        assert {i for i in left if fronts[i] == front} == best
         left, front = left - best, front + 1
 
 
-def test_poal_prefers_what_is_like_the_labels_at_equal_doubt() -> None:
+def test_poal_prefers_clips_like_the_labeled_at_equal_entropy() -> None:
     pool = random_pool()
     tables = dict(pool.tables) | {"probabilities": np.full((60, 4), 0.25, np.float32)}
     pool = random_pool(tables=tables)
@@ -218,16 +218,16 @@ def test_typicality_and_the_order_of_clusters() -> None:
     pool = random_pool(labeled_mask=np.arange(60) == 0, tables={"embeddings": embeddings})
     picks = picked("typiclust", pool, 2)
     assert heap[places(picks)].tolist() == [1, 2]
-    mine = np.flatnonzero(heap == 1)
-    assert picks[0].index == mine[typicality(embeddings[mine]).argmax()]
+    members = np.flatnonzero(heap == 1)
+    assert picks[0].index == members[typicality(embeddings[members]).argmax()]
 
 
-def test_vaal_picks_what_looks_least_labeled() -> None:
+def test_vaal_selects_the_highest_scores() -> None:
     pool = random_pool()
     assert places(picked("vaal", pool, 4)) == (12 + np.argsort(-pool.table("vaal")[12:])[:4]).tolist()
 
 
-def test_a_method_says_which_table_it_lacks() -> None:
+def test_table_names_what_the_pool_lacks() -> None:
     pool = random_pool(tables={})
     with pytest.raises(ConfigError, match="needs the embeddings of a run"):
         picked("core_set", pool, 3)

@@ -13,9 +13,9 @@ from tests.browser import FLAGS, chromium
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = chromium("the page")
+    path = chromium("the page")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        opened = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield opened
         opened.close()
 

@@ -31,25 +31,25 @@ def make_assignments(
     readings: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> Assignments:
-    """Return a desk over a store of `patients` studies of five clips; nothing is read twice unless told so."""
+    """Return assignments over a store of `patients` studies of five clips; by default no clip is read twice."""
     root = folder / "store"
     if not root.exists():
         random_store(root, sites=["A"], patients=patients)
-    asked = AnnotationSettings.parse({"port": 0, "double": 0.0} | settings, where="test")
-    book = LabelStore(folder / "labels.db", timeout=0.2)
-    book.append([])
+    parsed = AnnotationSettings.parse({"port": 0, "double": 0.0} | settings, where="test")
+    label_store = LabelStore(folder / "labels.db", timeout=0.2)
+    label_store.append([])
     return Assignments(
-        book, ClipCatalog([root], asked.modes), asked, suggestions=suggestions, queue=queue, readings=readings
+        label_store, ClipCatalog([root], parsed.modes), parsed, suggestions=suggestions, queue=queue, readings=readings
     )
 
 
-def clip_answer(about: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> dict[str, Any]:
+def clip_answer(details: Mapping[str, Any], word: str, number: int = 0, **more: Any) -> dict[str, Any]:
     """Return the answer to a clip as the page sends it."""
     plain = word in ("unsure", "unusable")
     return {
-        "clip": about["clip"], "answer": word if plain else "view", "view": "" if plain else word,
-        "at": AT.format(number // 1000, number % 1000), "seconds": 1.5, "frame_hash": about["frame_hash"],
-        "seen": about["seen"],
+        "clip": details["clip"], "answer": word if plain else "view", "view": "" if plain else word,
+        "at": AT.format(number // 1000, number % 1000), "seconds": 1.5, "frame_hash": details["frame_hash"],
+        "seen": details["seen"],
     } | more  # fmt: skip
 
 
@@ -64,10 +64,12 @@ class Client:
     def raw(self, path: str, body: Any = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
         """Send one request; return status, body and headers."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
-        told = self.headers | {"Cookie": self.cookie} | {name.replace("_", "-"): text for name, text in headers.items()}
+        request_headers = (
+            self.headers | {"Cookie": self.cookie} | {name.replace("_", "-"): text for name, text in headers.items()}
+        )
         content = None if body is None else json.dumps(body).encode()
         try:
-            connection.request("GET" if body is None else "POST", path, content, told)
+            connection.request("GET" if body is None else "POST", path, content, request_headers)
             answer = connection.getresponse()
             return answer.status, answer.read(), {name.lower(): text for name, text in answer.getheaders()}
         finally:
@@ -94,9 +96,9 @@ class Client:
 
 
 @contextmanager
-def served(desk: Assignments) -> Iterator[AnnotationServer]:
+def served(assignments: Assignments) -> Iterator[AnnotationServer]:
     """Serve a page in a thread."""
-    server = AnnotationServer(desk)
+    server = AnnotationServer(assignments)
     listening = threading.Event()
     thread = threading.Thread(target=server.run, args=(lambda _: listening.set(),))
     thread.start()

@@ -42,14 +42,14 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_the_formula_of_contrast() -> None:
+def test_contrast_ratio_follows_its_formula() -> None:
     assert _contrast("#000000", "#ffffff") == pytest.approx(21)
     assert _contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
-def test_text_stands_out_from_its_ground(scheme: str, text: str, ground: str) -> None:
+def test_page_text_has_enough_contrast(scheme: str, text: str, ground: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[["light", "dark"].index(scheme)]))
     assert set(colours) - {"line"} == {name for pair in PAIRS for name in pair}
@@ -63,23 +63,23 @@ def _fits(page: Page) -> None:
         expect(control).to_have_accessible_name(re.compile(r"\S"))
 
 
-def test_by_touch_alone_on_a_tablet(tmp_path: Path, enter: Enter) -> None:
+def test_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9, "run 1") for clip in clips}
-    desk = make_assignments(tmp_path, suggestions=suggestions)
-    with served(desk) as server:
+    assignments = make_assignments(tmp_path, suggestions=suggestions)
+    with served(assignments) as server:
         page = enter(server.address, "Reader 1", tablet=True)
         _fits(page)
-        told = page.get_by_role("status").and_(page.locator("#status"))  # read out by a screen reader
+        status = page.get_by_role("status").and_(page.locator("#status"))  # read out by a screen reader
         page.get_by_role("button", name="2 PSAX").tap()
-        expect(told).to_have_text("Saved: PSAX.")
+        expect(status).to_have_text("Saved: PSAX.")
         settled(page)
         page.get_by_role("button", name="Undo").tap()
-        expect(told).to_have_text("Retracted.")
+        expect(status).to_have_text("Retracted.")
         settled(page)
         page.get_by_role("button", name="Confidence").tap()
         page.get_by_role("button", name="unsure").tap()
-        expect(told).to_have_text("Saved: unsure.")
+        expect(status).to_have_text("Saved: unsure.")
         settled(page)
         for name in ("Pause", "Play", "Slower", "Faster", "Less contrast", "More contrast", "Skip", "Back"):
             page.get_by_role("button", name=name).tap()
@@ -97,18 +97,18 @@ def test_by_touch_alone_on_a_tablet(tmp_path: Path, enter: Enter) -> None:
             page.get_by_role("button", name=name, exact=True).tap()
             expect(page.get_by_role("table").first).to_be_visible()
             _fits(page)
-    assert [event.confidence for event in desk.label_store.events() if event.answer == "unsure"] == [1.0]
+    assert [event.confidence for event in assignments.label_store.events() if event.answer == "unsure"] == [1.0]
 
 
-def test_the_focus_is_seen_and_goes_everywhere(tmp_path: Path, enter: Enter) -> None:
+def test_page_shows_the_focus_on_every_control(tmp_path: Path, enter: Enter) -> None:
     with served(make_assignments(tmp_path, patients=1)) as server:
         page = enter(server.address, "Reader 1")
         seen = set()
         reachable = page.locator("button:visible").count()
         for _ in range(reachable + 2):
             page.keyboard.press("Tab")
-            place, style, width = page.evaluate(RING)
-            if place >= 0:  # not the whole document, where the round ends
+            position, style, width = page.evaluate(RING)
+            if position >= 0:  # not the whole document, where the round ends
                 assert (style, width >= 2) == ("solid", True)
-                seen.add(place)
+                seen.add(position)
     assert len(seen) == reachable

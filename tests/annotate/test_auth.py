@@ -20,7 +20,7 @@ def _file(tmp_path: Path) -> tuple[Path, str]:
     return path, token
 
 
-def test_the_file_is_private_and_holds_no_token(tmp_path: Path) -> None:
+def test_raters_write_a_private_file_without_tokens(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert token not in path.read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def test_the_file_is_private_and_holds_no_token(tmp_path: Path) -> None:
     assert (holder.name, holder.adjudicator, holder.expires) == ("Reader 1", False, date(2020, 1, 31))
 
 
-def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_raters_read_refuses_a_file_that_others_can_read(tmp_path: Path) -> None:
     path, _ = _file(tmp_path)
     path.chmod(0o640)
     with pytest.raises(ConfigError, match=r"others may read this file of raters.*chmod 600"):
@@ -37,7 +37,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", '{"raters": [{"name": "x"}]}', '{"people": []}'])
-def test_a_file_that_is_none_of_raters(tmp_path: Path, text: str) -> None:
+def test_raters_read_refuses_another_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "raters.json"
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
@@ -45,7 +45,7 @@ def test_a_file_that_is_none_of_raters(tmp_path: Path, text: str) -> None:
         Raters.read(path)
 
 
-def test_names(tmp_path: Path) -> None:
+def test_normalize_name(tmp_path: Path) -> None:
     raters = Raters.read(_file(tmp_path)[0])
     with pytest.raises(ExistsError, match="there is a rater of this name"):
         raters.with_added(" Reader  1 ", adjudicator=False, days=1, today=TODAY)
@@ -58,7 +58,7 @@ def test_names(tmp_path: Path) -> None:
         Raters.read(tmp_path / "none.json")
 
 
-def test_who_enters_with_a_token(tmp_path: Path) -> None:
+def test_log_in_by_token(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
     day = [TODAY]
     entrance = Authenticator(path, 8080, lambda: day[0])
@@ -77,11 +77,11 @@ def test_who_enters_with_a_token(tmp_path: Path) -> None:
         entrance.rater({entrance.cookie: token})
 
 
-def test_two_pages_of_one_machine_do_not_share_a_cookie() -> None:
+def test_authenticator_names_the_cookie_by_port() -> None:
     assert Authenticator(None, 8080).cookie != Authenticator(None, 8081).cookie
 
 
-def test_a_removed_rater_is_out_at_once(tmp_path: Path) -> None:
+def test_rater_is_refused_once_removed(tmp_path: Path) -> None:
     path, token = _file(tmp_path)
     entrance = Authenticator(path, 8080, lambda: TODAY)
     entrance.log_in({"secret": token})
@@ -90,7 +90,7 @@ def test_a_removed_rater_is_out_at_once(tmp_path: Path) -> None:
         entrance.rater({entrance.cookie: token})
 
 
-def test_where_only_this_machine_can_call_a_name_is_enough() -> None:
+def test_log_in_by_name_without_a_file_of_raters() -> None:
     entrance = Authenticator(None, 8080)
     rater, _ = entrance.log_in({"secret": "  Dr.  Reader "})
     assert (rater.name, rater.adjudicator) == ("Dr. Reader", True)
@@ -99,6 +99,6 @@ def test_where_only_this_machine_can_call_a_name_is_enough() -> None:
         entrance.log_in({"secret": "\x07"})
 
 
-def test_what_is_written_can_be_read_back(tmp_path: Path) -> None:
+def test_raters_read_what_was_written(tmp_path: Path) -> None:
     path, _ = _file(tmp_path)
     assert {"name", "adjudicator", "token_sha256", "expires"} == set(json.loads(path.read_text())["raters"][0])

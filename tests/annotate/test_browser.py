@@ -21,9 +21,9 @@ from tests.annotate.support import make_assignments, served
 from tests.annotate.test_load import free_port, running
 
 
-def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
-    desk = make_assignments(tmp_path, patients=1, double=1.0)
-    with served(desk) as server:
+def test_page_reads_a_study_twice_and_decides(tmp_path: Path, enter: Enter) -> None:
+    assignments = make_assignments(tmp_path, patients=1, double=1.0)
+    with served(assignments) as server:
         one = enter(server.address, "Reader 1")
         expect(one.locator("#sheet li")).to_have_count(5)
         assert one.get_by_role("button", name="4 A4C Apical four chamber").is_visible()
@@ -59,25 +59,25 @@ def test_a_study_read_twice_and_decided(tmp_path: Path, enter: Enter) -> None:
         expect(judge.get_by_role("row", name="Done 5")).to_be_visible()
         judge.get_by_role("button", name="Agreement", exact=True).click()
         expect(judge.get_by_role("row", name="Reader 1 Reader 2 5 4 80 %")).to_be_visible()
-    clips = desk.clip_order()
+    clips = assignments.clip_order()
     truth = dict(zip(clips, ("PLAX", "PSAX", "A4C", "A2C", "unusable"), strict=True))
-    assert consensus_labels(desk.label_store.events(), "adjudicated") == truth
-    assert consensus_labels(desk.label_store.events(), "unanimous") == {
+    assert consensus_labels(assignments.label_store.events(), "adjudicated") == truth
+    assert consensus_labels(assignments.label_store.events(), "unanimous") == {
         clip: word for clip, word in truth.items() if word != "PSAX"
     }
-    events = desk.label_store.events()
-    assert export_events(desk.label_store, tmp_path / "events.csv").written == len(events) == 13
+    events = assignments.label_store.events()
+    assert export_events(assignments.label_store, tmp_path / "events.csv").written == len(events) == 13
     assert [event.kind for event in events].count(EventKind.RETRACTION) == 1
     assert [event.confidence for event in events if event.clip == clips[1]] == [1.0, None, None]
-    assert all(event.frame_hash == desk.catalog.clips[event.clip].frame_hash for event in events)
+    assert all(event.frame_hash == assignments.catalog.clips[event.clip].frame_hash for event in events)
     assert all(event.seconds is not None and event.seconds > 0.15 for event in events if event.kind != "retraction")
     assert not any(event.suggestion_shown for event in events)
 
 
-def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
-    desk = make_assignments(tmp_path, patients=2)
-    clip = desk.clip_order()[0]
-    with served(desk) as server:
+def test_page_in_two_windows_with_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
+    assignments = make_assignments(tmp_path, patients=2)
+    clip = assignments.clip_order()[0]
+    with served(assignments) as server:
         page = enter(server.address, "Reader 1")
         other = page.context.new_page()
         other.goto(server.address)
@@ -93,50 +93,50 @@ def test_two_windows_and_a_hundred_fast_presses(tmp_path: Path, enter: Enter) ->
         settled(other)
         press(other, "4", "A4C")
         other.close()
-        assert [event.view for event in desk.label_store.events()] == ["PLAX", "A4C"]
+        assert [event.view for event in assignments.label_store.events()] == ["PLAX", "A4C"]
         for _ in range(100):
             page.keyboard.press("2")
         while page.evaluate("Object.keys(localStorage).length"):
             page.wait_for_timeout(20)
         settled(page)
-    later = [event for event in desk.label_store.events() if event.clip != clip]
+    later = [event for event in assignments.label_store.events() if event.clip != clip]
     assert 1 <= len(later) <= 9
     assert len({event.clip for event in later}) == len(later)
     assert {event.view for event in later} == {"PSAX"}
     assert all(event.seconds is not None and event.seconds >= 0.15 for event in later)  # none that nobody saw
 
 
-def test_the_grid_confirms_what_was_not_picked_out(tmp_path: Path, enter: Enter) -> None:
+def test_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9 - index / 100, "run 1") for index, clip in enumerate(clips)}
-    desk = make_assignments(tmp_path, suggestions=suggestions)
-    with served(desk) as server:
+    assignments = make_assignments(tmp_path, suggestions=suggestions)
+    with served(assignments) as server:
         page = enter(server.address, "Reader 1")
         page.get_by_role("button", name="Grid").click()
         expect(page.locator("#tiles li")).to_have_count(5)
         page.get_by_role("button", name="Clip 2: wrong").click()
         page.get_by_role("button", name="Confirm 4 as A4C").click()
-        told = page.locator("#grid-status")
-        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
+        status = page.locator("#grid-status")
+        expect(status).to_have_text("4 saved as A4C, 1 sent to Label.")
         page.keyboard.press("z")
-        expect(told).to_have_text("Retracted: 4 of A4C.")
-        assert {desk.status(clip) for clip in clips} == {"unread"}
+        expect(status).to_have_text("Retracted: 4 of A4C.")
+        assert {assignments.status(clip) for clip in clips} == {"unread"}
         expect(page.locator("#tiles [aria-pressed=true]")).to_have_accessible_name("Clip 2: wrong")
         page.keyboard.press("z")
-        expect(told).to_have_text("Nothing to undo.")
+        expect(status).to_have_text("Nothing to undo.")
         page.get_by_role("button", name="Confirm 4 as A4C").click()
-        expect(told).to_have_text("4 saved as A4C, 1 sent to Label.")
+        expect(status).to_have_text("4 saved as A4C, 1 sent to Label.")
         page.get_by_role("button", name="Label").click()
         settled(page)
         expect(page.locator("#clip-details")).to_contain_text("1 left")
-    taken_back = {event.retracts for event in desk.label_store.events()}
+    taken_back = {event.retracts for event in assignments.label_store.events()}
     assert len(taken_back - {""}) == 4
-    events = active_events(desk.label_store.events())
+    events = active_events(assignments.label_store.events())
     assert sorted(event.clip for event in events) == sorted(set(clips) - {clips[1]})
     assert {(event.view, event.suggestion, event.suggestion_shown) for event in events} == {("A4C", "A4C", True)}
 
 
-def test_a_killed_server_is_told_and_nothing_is_lost(tmp_path: Path, enter: Enter) -> None:
+def test_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, enter: Enter) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=2)
     port = free_port()
     with running(tmp_path, port) as process:

@@ -15,12 +15,12 @@ from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_assignments, served
 
 
-def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, enter: Enter) -> None:
+def test_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Path, enter: Enter) -> None:
     file = tmp_path / "raters.json"
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(file)
-    desk = make_assignments(tmp_path, raters=file)
-    with served(desk) as server:
+    assignments = make_assignments(tmp_path, raters=file)
+    with served(assignments) as server:
         page = enter(server.address, token)
         for hidden in ("Disagreements", "Agreement"):  # for adjudicators
             expect(page.get_by_role("button", name=hidden)).to_be_hidden()
@@ -38,8 +38,8 @@ def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, ente
         expect(page.locator("#trouble")).to_be_hidden()
         while page.evaluate("Object.keys(localStorage).length"):
             page.wait_for_timeout(20)
-        assert [event.view for event in desk.label_store.events()] == ["PLAX", "PSAX"]
-        other = sqlite3.connect(desk.label_store.path, isolation_level=None)
+        assert [event.view for event in assignments.label_store.events()] == ["PLAX", "PSAX"]
+        other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         page.keyboard.press("3")
         expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. Another program locks")
@@ -47,14 +47,14 @@ def test_a_token_that_is_taken_away_and_a_book_that_is_held(tmp_path: Path, ente
         other.close()
         expect(page.locator("#trouble")).to_be_hidden()
         expect(page.locator("#status")).to_have_text("Saved: A2C.")
-    assert [event.view for event in desk.label_store.events()] == ["PLAX", "PSAX", "A2C"]
+    assert [event.view for event in assignments.label_store.events()] == ["PLAX", "PSAX", "A2C"]
 
 
-def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: Path, enter: Enter) -> None:
+def test_page_with_a_changed_store_and_a_missing_clip(tmp_path: Path, enter: Enter) -> None:
     root = random_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
-    desk = make_assignments(tmp_path)
-    first, second = desk.clip_order()
-    with served(desk) as server:
+    assignments = make_assignments(tmp_path)
+    first, second = assignments.clip_order()
+    with served(assignments) as server:
         page = enter(server.address, "Reader 1")
         page.wait_for_timeout(500)  # the second clip is loaded
         shutil.rmtree(root)
@@ -70,6 +70,6 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_on_the_screen(tmp_path: P
         expect(dialog).to_contain_text("This clip is not in the store, or no longer.")
         page.get_by_role("button", name="Keep the present label").click()
         expect(page.locator("#nothing")).to_have_text("No clip is left for you. Thank you.")
-    assert second not in desk.catalog.clips
-    (event,) = desk.label_store.events()
-    assert (event.clip, event.view, event.frame_hash) == (first, "PSAX", desk.catalog.clips[first].frame_hash)
+    assert second not in assignments.catalog.clips
+    (event,) = assignments.label_store.events()
+    assert (event.clip, event.view, event.frame_hash) == (first, "PSAX", assignments.catalog.clips[first].frame_hash)

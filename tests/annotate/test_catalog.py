@@ -16,7 +16,7 @@ from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.testing.stores import SIZE, random_store
 
 
-def test_frames_in_order_and_studies_together(tmp_path: Path) -> None:
+def test_catalog_orders_frames_and_keeps_studies_together(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     shelf = ClipCatalog([store.root], POOL_MODES)
     assert set(shelf.clips) == set(store.clips["clip"].to_pylist())
@@ -28,11 +28,11 @@ def test_frames_in_order_and_studies_together(tmp_path: Path) -> None:
         assert clip.synthetic
 
 
-def test_other_modes_stay_away(tmp_path: Path) -> None:
+def test_catalog_leaves_other_modes_out(tmp_path: Path) -> None:
     assert not ClipCatalog([random_store(tmp_path / "store", patients=1).root], ["spectral"]).clips
 
 
-def test_a_sheet_is_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:
+def test_thumbnails_are_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=1, frames_each=4)
     shelf = ClipCatalog([store.root], POOL_MODES)
     clips = list(shelf.clips)
@@ -47,7 +47,7 @@ def test_a_sheet_is_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:
         shelf.thumbnails(["../etc/passwd"], each=1, side=8)
 
 
-def test_a_store_that_grows_shows_its_new_clips(tmp_path: Path) -> None:
+def test_refresh_reads_new_clips(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=1)
     shelf = ClipCatalog([store.root], POOL_MODES)
     assert not shelf.refresh()
@@ -56,7 +56,7 @@ def test_a_store_that_grows_shows_its_new_clips(tmp_path: Path) -> None:
     assert {clip.site for clip in shelf.clips.values()} == {"A", "B"}
 
 
-def test_a_store_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+def test_refresh_reads_a_replaced_store(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=2)
     shelf = ClipCatalog([store.root], POOL_MODES)
     before = next(iter(shelf.clips.values()))
@@ -71,7 +71,7 @@ def test_a_store_that_was_replaced_is_read_again(tmp_path: Path) -> None:
         shelf.find(gone)
 
 
-def test_frames_that_are_not_those_that_were_ingested_are_not_shown(tmp_path: Path) -> None:
+def test_pixels_refuses_changed_frames(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=1)
     path = next((store.root / "frames").glob("*.npy"))
     pixels = np.load(path)
@@ -87,15 +87,15 @@ def test_frames_that_are_not_those_that_were_ingested_are_not_shown(tmp_path: Pa
         other.pixels(other.find(changed))
 
 
-def test_clips_follow_the_stress_stages_and_then_the_views_of_a_stage(tmp_path: Path) -> None:
+def test_clips_follow_the_stress_stages_and_then_the_views(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", sites=["A"], patients=1)
     table = store.clips
     studies = table["study"].to_pylist()
     chosen = [position for position, study in enumerate(studies) if study == studies[0]][:4]
     table = table.take(chosen)
     for name, numbers in (("stage_number", [2, 1, None, 2]), ("view_number", [1, 3, 5, 0])):
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, table.schema.field(name), [pa.array(numbers, table.schema.field(name).type)])
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, table.schema.field(name), [pa.array(numbers, table.schema.field(name).type)])
     stores = cast("FrameStores", SimpleNamespace(frames=store.frames, clips=table))
     names = table["clip"].to_pylist()
-    assert list(_clips(stores, frozenset(POOL_MODES))) == [names[place] for place in (2, 1, 3, 0)]
+    assert list(_clips(stores, frozenset(POOL_MODES))) == [names[index] for index in (2, 1, 3, 0)]

@@ -31,28 +31,30 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
     client = Client(port).enter(rater)
     saved: dict[str, str] = {}
     while clips := client.ask("next-clips", {"count": 4})["clips"]:
-        for about in clips:
+        for details in clips:
             word = words[len(saved) % len(words)]
-            answer = clip_answer(about, word, len(saved))
+            answer = clip_answer(details, word, len(saved))
             status, content, _ = client.raw("/api/answers", answer)
-            while status == 503:  # another program held the book for long: sent again, as the page does
+            while status == 503:  # another program locked the label store for long: sent again, as the page does
                 status, content, _ = client.raw("/api/answers", answer)
             assert status in (200, 409), content
             if status == 200:
-                saved[about["clip"]] = word
+                saved[details["clip"]] = word
     return saved
 
 
 @pytest.mark.parametrize("double", [0.0, 1.0])
-def test_twenty_raters_at_once_lose_nothing(tmp_path: Path, double: float) -> None:
-    desk = make_assignments(tmp_path, patients=10, double=double)
-    with served(desk) as server, ThreadPoolExecutor(RATERS) as pool:
-        told = list(pool.map(lambda index: _label_all(server.port, f"rater {index}"), range(RATERS)))
-    kept = {(event.rater, event.clip): event.view for event in desk.label_store.events()}
-    assert kept == {(f"rater {index}", clip): word for index, saved in enumerate(told) for clip, word in saved.items()}
-    wanted = 2 if double else 1
-    assert len(desk.label_store.events()) == wanted * len(desk.clip_order())
-    assert {len(desk.state(clip).readings) for clip in desk.clip_order()} == {wanted}
+def test_server_loses_nothing_with_twenty_raters(tmp_path: Path, double: float) -> None:
+    assignments = make_assignments(tmp_path, patients=10, double=double)
+    with served(assignments) as server, ThreadPoolExecutor(RATERS) as pool:
+        saved_by_rater = list(pool.map(lambda index: _label_all(server.port, f"rater {index}"), range(RATERS)))
+    kept = {(event.rater, event.clip): event.view for event in assignments.label_store.events()}
+    assert kept == {
+        (f"rater {index}", clip): word for index, saved in enumerate(saved_by_rater) for clip, word in saved.items()
+    }
+    required = 2 if double else 1
+    assert len(assignments.label_store.events()) == required * len(assignments.clip_order())
+    assert {len(assignments.state(clip).readings) for clip in assignments.clip_order()} == {required}
 
 
 @contextmanager
@@ -72,20 +74,20 @@ def running(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 def free_port() -> int:
     """Return a port that nobody listens at just now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        found: int = taken.getsockname()[1]
-        return found
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
-def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) -> None:
+def test_server_loses_nothing_when_killed_while_it_saves(tmp_path: Path) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=12, frames_each=1)
     port, saved, sent = free_port(), [], []
 
     def label(process: subprocess.Popen[str], rater: str) -> None:
         client = Client(port).enter(rater)
         while True:
-            for about in client.ask("next-clips", {"count": 10})["clips"]:
-                answer = clip_answer(about, "A4C", int(rater))
+            for details in client.ask("next-clips", {"count": 10})["clips"]:
+                answer = clip_answer(details, "A4C", int(rater))
                 sent.append((rater, answer))
                 client.ask("answers", answer)
                 saved.append(answer["clip"])
@@ -112,25 +114,25 @@ def test_a_server_that_is_killed_while_it_saves_loses_nothing(tmp_path: Path) ->
     assert sorted(event.clip for event in events) == sorted(answer["clip"] for _, answer in sent)
 
 
-def test_a_book_that_grows_while_others_read_it(tmp_path: Path) -> None:
-    """An import into the same book while raters label: each sees the other's events, none is lost."""
-    desk = make_assignments(tmp_path, patients=4)
+def test_server_reads_a_label_store_that_grows(tmp_path: Path) -> None:
+    """An import into the same label store while raters label: each sees the other's events, none is lost."""
+    assignments = make_assignments(tmp_path, patients=4)
     stop = threading.Event()
 
     def imports() -> int:
         number = 0
         while not stop.is_set():
-            number += LabelStore(desk.label_store.path).append(
+            number += LabelStore(assignments.label_store.path).append(
                 [LabelEvent("other", "", "PLAX", "csv", str(number), "csv:x")]
             )
             time.sleep(0.005)
         return number
 
-    with served(desk) as server, ThreadPoolExecutor(1) as pool:
+    with served(assignments) as server, ThreadPoolExecutor(1) as pool:
         imported = pool.submit(imports)
         saved = _label_all(server.port, "a")
         stop.set()
         assert imported.result() > 0
-    events = desk.label_store.events()
+    events = assignments.label_store.events()
     assert sum(event.rater == "csv" for event in events) == imported.result()
     assert {event.clip: event.view for event in events if event.rater == "a"} == saved

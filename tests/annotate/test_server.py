@@ -36,7 +36,7 @@ def port(assignments: Assignments) -> Iterator[int]:
         yield server.port
 
 
-def test_the_page_and_its_files(port: int) -> None:
+def test_server_serves_the_page_and_its_files(port: int) -> None:
     status, page, headers = Client(port).raw("/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     for name in re.findall(r'(?:src|href)="([^"]+)"', page.decode()):
@@ -53,7 +53,7 @@ def test_the_page_and_its_files(port: int) -> None:
 @pytest.mark.parametrize(
     "path", ["/../app.py", "/app.py", "/static/main.js", "/%2e%2e/serve.py", "/api/clips/..%2f..%2fetc/x"]
 )
-def test_no_path_of_a_client_leads_to_a_file(port: int, path: str) -> None:
+def test_server_refuses_paths_of_a_client(port: int, path: str) -> None:
     status, content, _ = Client(port).enter("a").raw(path)
     assert status == 404
     assert b"import" not in content
@@ -71,7 +71,7 @@ def test_no_path_of_a_client_leads_to_a_file(port: int, path: str) -> None:
         ({}, 200),
     ],
 )
-def test_requests_of_other_pages_are_refused(port: int, headers: dict[str, str], status: int) -> None:
+def test_server_refuses_requests_of_other_pages(port: int, headers: dict[str, str], status: int) -> None:
     client = Client(port).enter("a")
     environment = {name.replace("-", "_"): text for name, text in headers.items()}
     actual, _, reply_headers = client.raw("/api/next-clips", {}, **environment)
@@ -79,7 +79,7 @@ def test_requests_of_other_pages_are_refused(port: int, headers: dict[str, str],
     assert not [name for name in reply_headers if name.startswith("access-control")]
 
 
-def test_the_header_that_forms_cannot_send_is_needed(port: int) -> None:
+def test_server_needs_the_header_that_forms_cannot_send(port: int) -> None:
     client = Client(port).enter("a")
     client.headers = {}
     assert client.raw("/api/next-clips", {})[0] == 403
@@ -87,7 +87,7 @@ def test_the_header_that_forms_cannot_send_is_needed(port: int) -> None:
     assert client.raw("/")[0] == 200
 
 
-def test_large_and_broken_requests(port: int) -> None:
+def test_server_refuses_large_and_broken_requests(port: int) -> None:
     client = Client(port).enter("a")
     assert client.raw("/api/next-clips", {"without": ["x" * MAX_BODY_BYTES]})[0] == 413
     assert client.refused("next-clips", [1])[0] == 400
@@ -102,15 +102,15 @@ def test_large_and_broken_requests(port: int) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_frames_and_sheet_are_the_stores(port: int, assignments: Assignments) -> None:
+def test_clip_frames_and_thumbnails_are_the_stores(port: int, assignments: Assignments) -> None:
     client = Client(port).enter("a")
-    about = client.ask("next-clips", {"count": 1})["clips"][0]
-    name = about["clip"]
+    details = client.ask("next-clips", {"count": 1})["clips"][0]
+    name = details["clip"]
     clip = assignments.catalog.find(name)
     _, raw, headers = client.raw(f"/api/clips/{name}/frames")
     assert headers["content-type"] == "application/octet-stream"
     assert np.array_equal(np.frombuffer(raw, np.uint8).reshape(-1, SIZE, SIZE), assignments.catalog.pixels(clip))
-    assert about["frames"] == len(clip.rows)
+    assert details["frames"] == len(clip.rows)
     sheet = client.ask(f"clips/{name}/sheet")["clips"]
     assert [row["clip"] for row in sheet] == assignments.catalog.studies[clip.study]
     _, thumbs, _ = client.raw(f"/api/clips/{name}/thumbs")
@@ -121,20 +121,20 @@ def test_frames_and_sheet_are_the_stores(port: int, assignments: Assignments) ->
     assert client.refused("clips/unknown/frames")[0] == 404
 
 
-def test_an_answer_a_conflict_and_an_undo(port: int, assignments: Assignments) -> None:
+def test_save_label_conflict_and_retraction(port: int, assignments: Assignments) -> None:
     one, two = Client(port).enter("one"), Client(port).enter("two")
-    about = one.ask("next-clips", {"count": 1})["clips"][0]
-    seen = two.ask(f"clips/{about['clip']}")
-    saved = one.ask("answers", clip_answer(about, "A4C", 1))
-    assert (saved["now"]["own_answer"], saved["now"]["seen"] > about["seen"]) == ("A4C", True)
+    details = one.ask("next-clips", {"count": 1})["clips"][0]
+    seen = two.ask(f"clips/{details['clip']}")
+    saved = one.ask("answers", clip_answer(details, "A4C", 1))
+    assert (saved["now"]["own_answer"], saved["now"]["seen"] > details["seen"]) == ("A4C", True)
     status, content, _ = two.raw("/api/answers", clip_answer(seen, "A2C", 2))
     assert status == 409
     assert json.loads(content)["now"]["answers"] == ["A4C"]
-    back = {"answers": [{"clip": about["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
+    back = {"answers": [{"clip": details["clip"], "event": saved["event"]}], "at": AT.format(3, 0)}
     assert two.refused("retractions", back)[0] == 400
     one.ask("retractions", back)
-    assert one.ask(f"clips/{about['clip']}")["own_answer"] is None
-    assert [event.kind for event in assignments.label_store.events() if event.clip == about["clip"]] == [
+    assert one.ask(f"clips/{details['clip']}")["own_answer"] is None
+    assert [event.kind for event in assignments.label_store.events() if event.clip == details["clip"]] == [
         "label",
         "retraction",
     ]
@@ -143,33 +143,33 @@ def test_an_answer_a_conflict_and_an_undo(port: int, assignments: Assignments) -
 def test_grid_progress_and_agreement(port: int) -> None:
     client = Client(port).enter("grid")
     before = client.ask("grid")["counts"]["A4C"]
-    found = client.ask("grid", {"view": "A4C"})
-    assert found["clips"]
-    client.ask("answers", clip_answer(found["clips"][0], "A4C", 50, shown=True))
+    grid = client.ask("grid", {"view": "A4C"})
+    assert grid["clips"]
+    client.ask("answers", clip_answer(grid["clips"][0], "A4C", 50, shown=True))
     assert client.ask("grid")["counts"]["A4C"] == before - 1
     assert client.ask("progress")["tables"][0]["title"] == "All clips"
     assert client.ask("agreement")["tables"][0]["columns"] == ["rater", "rater", "both read", "same", "share"]
 
 
-def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(tmp_path: Path) -> None:
+def test_save_label_with_a_locked_or_missing_label_store(tmp_path: Path) -> None:
     assignments = make_assignments(tmp_path)
     with served(assignments) as server:
         client = Client(server.port).enter("a")
-        about = client.ask("next-clips", {"count": 1})["clips"][0]
+        details = client.ask("next-clips", {"count": 1})["clips"][0]
         other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        status, error = client.refused("answers", clip_answer(about, "A4C"))
+        status, error = client.refused("answers", clip_answer(details, "A4C"))
         assert (status, "another program locks this label store" in error) == (503, True)
         assert str(tmp_path) not in error
         other.execute("ROLLBACK")
         other.execute("PRAGMA user_version = 99")
         other.close()
-        status, error = client.refused("answers", clip_answer(about, "A4C"))
+        status, error = client.refused("answers", clip_answer(details, "A4C"))
         assert (status, "newer version" in error) == (503, True)
         with sqlite3.connect(assignments.label_store.path) as connection:
             connection.execute("PRAGMA user_version = 3")
         connection.close()
-        assert client.ask("answers", clip_answer(about, "A4C"))["now"]["own_answer"] == "A4C"
+        assert client.ask("answers", clip_answer(details, "A4C"))["now"]["own_answer"] == "A4C"
     with sqlite3.connect(assignments.label_store.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
@@ -177,7 +177,7 @@ def test_a_book_that_is_locked_or_gone_is_told_and_the_answer_can_be_sent_again(
         AnnotationServer(assignments)
 
 
-def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: Path) -> None:
+def test_server_with_a_changed_store_and_a_missing_clip(tmp_path: Path) -> None:
     assignments = make_assignments(tmp_path)
     root = tmp_path / "store"
     with served(assignments) as server:
@@ -203,7 +203,7 @@ def test_a_store_that_changes_and_a_clip_that_vanishes_under_the_page(tmp_path: 
     assert {event.frame_hash for event in assignments.label_store.events()} == {now["frame_hash"]}
 
 
-def test_with_tokens(tmp_path: Path) -> None:
+def test_server_with_tokens(tmp_path: Path) -> None:
     file = tmp_path / "raters.json"
     raters, reader = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters, judge = raters.with_added("judge", adjudicator=True, days=9, today=date.today())
@@ -228,17 +228,17 @@ def test_with_tokens(tmp_path: Path) -> None:
         tables = client.ask("progress")["tables"]
         assert "Disagreements to decide" not in [row[0] for row in tables[0]["rows"]]
         assert "disagreements" not in tables[1]["columns"]
-        about = client.ask("next-clips", {"count": 1})["clips"][0]
-        assert client.refused("answers", clip_answer(about, "A4C", kind="adjudication"))[0] == 400
+        details = client.ask("next-clips", {"count": 1})["clips"][0]
+        assert client.refused("answers", clip_answer(details, "A4C", kind="adjudication"))[0] == 400
         assert Client(server.port).enter(judge).ask("review") == {"clips": []}
         raters.without("reader").write(file)
-        assert client.refused("answers", clip_answer(about, "A4C"))[0] == 401
+        assert client.refused("answers", clip_answer(details, "A4C"))[0] == 401
 
 
-def test_an_address_that_is_taken_and_a_certificate_that_is_none(tmp_path: Path) -> None:
+def test_server_refuses_an_address_in_use_and_a_bad_certificate(tmp_path: Path) -> None:
     assignments = make_assignments(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        busy = AnnotationSettings(port=taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        busy = AnnotationSettings(port=listener.getsockname()[1])
         with pytest.raises(RemoteError, match="cannot listen at port"):
             AnnotationServer(Assignments(assignments.label_store, assignments.catalog, busy))
     (tmp_path / "c.pem").write_text("no certificate")

@@ -20,7 +20,7 @@ def _settings(**changes: Any) -> AnnotationSettings:
         ({"bind": "192.0.2.1"}, "each rater needs a token"),
         ({"bind": "192.0.2.1", "raters": "r"}, "unencrypted"),
         (OPEN | {"bind": "0.0.0.0"}, "--name"),
-        (OPEN | {"private_key": None}, "given together"),
+        (OPEN | {"private_key": None}, "private key together"),
         ({"bind": "example.org"}, "bind"),
         ({"double": 1.5}, "double"),
         ({"modes": ("b_mode", "x_ray")}, "modes.1: Input should be 'b_mode'"),
@@ -28,12 +28,12 @@ def _settings(**changes: Any) -> AnnotationSettings:
         ({"port": 70000}, "port"),
     ],
 )
-def test_what_is_not_safe_or_not_sensible_is_refused(changes: dict[str, Any], match: str) -> None:
+def test_annotation_settings_refuse_unsafe_values(changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         _settings(**changes)
 
 
-def test_names_that_are_answered() -> None:
+def test_hosts_are_the_accepted_names() -> None:
     assert _settings(bind="localhost").hosts(81) == {"127.0.0.1:81", "localhost:81", "[::1]:81"}
     assert _settings(bind="::1").is_local
     far = _settings(**OPEN | {"bind": "0.0.0.0", "names": ("Echo.Example",)})

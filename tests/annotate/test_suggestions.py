@@ -35,15 +35,15 @@ def _predictions(clips: int, frames: int) -> Predictions:
 def test_read_suggestions_takes_the_mean_of_log_probabilities(tmp_path: Path) -> None:
     predictions = _predictions(clips=6, frames=3)
     predictions.write(tmp_path / "p.parquet")
-    found = read_suggestions(tmp_path / "p.parquet", "r2")
-    assert sorted(found) == [f"c{clip}" for clip in range(6)]
-    for clip, suggestion in found.items():
-        mine = [
+    suggestions = read_suggestions(tmp_path / "p.parquet", "r2")
+    assert sorted(suggestions) == [f"c{clip}" for clip in range(6)]
+    for clip, suggestion in suggestions.items():
+        logits_of_clip = [
             row["logits"]
             for row in predictions.table.to_pylist()
             if (row["clip"], row["run"], row["role"]) == (clip, "r2", "test")
         ]
-        shares = [np.exp(logits) / np.exp(logits).sum() for logits in np.array(mine, np.float64)]
+        shares = [np.exp(logits) / np.exp(logits).sum() for logits in np.array(logits_of_clip, np.float64)]
         mean = np.exp(np.mean(np.log(shares), axis=0))
         mean /= mean.sum()
         assert suggestion.view == ("PLAX", "A4C")[int(mean.argmax())]
@@ -51,7 +51,7 @@ def test_read_suggestions_takes_the_mean_of_log_probabilities(tmp_path: Path) ->
         assert suggestion.run == "r2"
 
 
-def test_which_run(tmp_path: Path) -> None:
+def test_read_suggestions_chooses_the_run(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     _predictions(clips=1, frames=1).write(path)
     with pytest.raises(ConfigError, match="--run: r1, r2"):
@@ -62,7 +62,7 @@ def test_which_run(tmp_path: Path) -> None:
     assert read_suggestions(path)["c"].view == "A4C"
 
 
-def test_a_queue_keeps_its_order(tmp_path: Path) -> None:
+def test_read_queue_keeps_the_order(tmp_path: Path) -> None:
     table = pa.table({"clip": ["c2", "c1", "c3"], "why": ["entropy 0.9", None, "rare"], "score": [1.0, 2.0, 3.0]})
     pq.write_table(table, tmp_path / "q.parquet")
     (tmp_path / "q.csv").write_text("why,clip\nentropy 0.9,c2\n,c1\nrare,c3\n", encoding="utf-8")
@@ -71,7 +71,7 @@ def test_a_queue_keeps_its_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["q.parquet", "q.csv"])
-def test_files_that_are_no_queue(tmp_path: Path, name: str) -> None:
+def test_read_queue_refuses_other_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with pytest.raises(MissingInputError, match="no queue file here"):
         read_queue(path)

@@ -56,25 +56,25 @@ def _ask(
     port: int, trusted: ssl.SSLContext, path: str, body: object = None, **headers: str
 ) -> tuple[int, str, dict[str, str]]:
     connection = _Named(port, trusted)
-    told = {"Host": f"{NAME}:{port}", "X-Heart2Heart": "1"} | headers
+    request_headers = {"Host": f"{NAME}:{port}", "X-Heart2Heart": "1"} | headers
     try:
         content = None if body is None else json.dumps(body)
-        connection.request("GET" if body is None else "POST", path, content, told)
+        connection.request("GET" if body is None else "POST", path, content, request_headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(), {name.lower(): text for name, text in answer.getheaders()}
     finally:
         connection.close()
 
 
-def test_a_page_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+def test_server_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     page, key = certificate
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(tmp_path / "raters.json")
-    desk = make_assignments(
+    assignments = make_assignments(
         tmp_path, bind="0.0.0.0", names=(NAME,), raters=tmp_path / "raters.json", certificate=page, private_key=key
     )
     trusted = ssl.create_default_context(cafile=page)
-    with served(desk) as server:
+    with served(assignments) as server:
         port = server.port
         assert server.address == f"https://{NAME}:{port}/"
         status, _, headers = _ask(port, trusted, "/api/sign-in", {"secret": token})
@@ -100,8 +100,8 @@ def test_a_page_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
         (["--bind", "0.0.0.0", "--raters", "raters.json"], "give --certificate, or --allow-http"),
     ],
 )
-def test_beyond_loopback_without_tokens_or_encryption_the_command_is_refused(
-    tmp_path: Path, words: list[str], told: str
+def test_command_is_refused_beyond_loopback_without_tokens_or_encryption(
+    tmp_path: Path, words: list[str], message: str
 ) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=1)
     Raters().write(tmp_path / "raters.json")
@@ -109,6 +109,6 @@ def test_beyond_loopback_without_tokens_or_encryption_the_command_is_refused(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "labels.db").exists()

@@ -38,29 +38,29 @@ def make_hospital(root: Path, codes: dict[int, tuple[str, str]] | None = None) -
     (root / "files").mkdir()
     store = FrameStore.create(root / "store", Geometry("tmed2", 16))
     with store.writer() as writer:
-        for number in range(4):
+        for clip_index in range(4):
             header = Dataset()
             header.file_meta = FileMetaDataset()
             header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            header.SOPClassUID, header.SOPInstanceUID = UltrasoundMultiFrameImageStorage, f"1.2.99.{number}"
+            header.SOPClassUID, header.SOPInstanceUID = UltrasoundMultiFrameImageStorage, f"1.2.99.{clip_index}"
             header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
             header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
             header.SyntheticData, header.Modality = "YES", "US"
-            header.PatientName, header.PatientID = NAME, f"PLANTED{number // 2}"
-            header.StudyInstanceUID, header.SeriesInstanceUID = f"1.2.98.{number // 2}", f"1.2.97.{number // 2}"
+            header.PatientName, header.PatientID = NAME, f"PLANTED{clip_index // 2}"
+            header.StudyInstanceUID, header.SeriesInstanceUID = f"1.2.98.{clip_index // 2}", f"1.2.97.{clip_index // 2}"
             header.StudyDate = "20200102"
-            if codes and number in codes:
+            if codes and clip_index in codes:
                 item = Dataset()
-                item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = *codes[number], "a view"
+                item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = *codes[clip_index], "a view"
                 header.ViewCodeSequence = [item]
-            path = root / "files" / f"{number}.dcm"
+            path = root / "files" / f"{clip_index}.dcm"
             header.save_as(path, enforce_file_format=True)
             row = {
-                "clip": f"c{number}", "site": "A", "patient": f"p{number // 2}", "study": f"s{number // 2}",
-                "instance": pseudonyms.uid(f"1.2.99.{number}"), "content": pseudonyms.content(path),
+                "clip": f"c{clip_index}", "site": "A", "patient": f"p{clip_index // 2}", "study": f"s{clip_index // 2}",
+                "instance": pseudonyms.uid(f"1.2.99.{clip_index}"), "content": pseudonyms.content(path),
                 "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 1, "columns": 1, "n_source": 2,
                 "quality": 0.5, "flags": [],
             }  # fmt: skip
             frames = [{"index": index, "quality": 0.5, "dhash": index} for index in range(2)]
-            writer.add(row, np.full((2, 16, 16), number, np.uint8), frames)
+            writer.add(row, np.full((2, 16, 16), clip_index, np.uint8), frames)
     return Hospital(root / "files", FrameStore.open(store.root), key)

@@ -34,13 +34,13 @@ def _counts(observers: Sequence[str], words: str) -> Floats:
     )
 
 
-def test_cohen_1960() -> None:
+def test_cohen_kappa_of_cohen_1960() -> None:
     """Table 2: two clinical psychologists, 200 patients; kappa .492."""
     table = np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]], float)
     assert float(cohen_kappa(table)) == pytest.approx(0.492, abs=5e-4)
 
 
-def test_fleiss_1971() -> None:
+def test_fleiss_kappa_of_fleiss_1971() -> None:
     counts = np.array([[int(digit) for digit in row] for row in FLEISS_1971.split()], float)
     sums = fleiss_sums(counts).sum(0)
     assert float(fleiss_kappa(sums, 6)) == pytest.approx(0.430, abs=5e-4)
@@ -48,7 +48,7 @@ def test_fleiss_1971() -> None:
     assert by_word == [0.245, 0.245, 0.520, 0.471, 0.566]
 
 
-def test_krippendorff_2011() -> None:
+def test_krippendorff_alpha_of_krippendorff_2011() -> None:
     table = coincidences(_counts(KRIPPENDORFF_2011, "12345")).sum(0)
     # The matrix of coincidences of the paper, its margins and its alpha.
     np.testing.assert_allclose(table[0], [7, 4 / 3, 1 / 3, 1 / 3, 0])
@@ -72,7 +72,7 @@ _UNITS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=
 
 @given(_UNITS)
 @settings(max_examples=50)
-def test_alpha_is_its_definition_for_all_views_and_for_each(units: list[list[int]]) -> None:
+def test_krippendorff_alpha_is_its_definition_for_all_views_and_each(units: list[list[int]]) -> None:
     counts = np.array([[unit.count(word) for word in range(4)] for unit in units], float)
     table = coincidences(counts).sum(0)
     if any(len(unit) > 1 for unit in units):
@@ -87,29 +87,29 @@ def test_alpha_is_its_definition_for_all_views_and_for_each(units: list[list[int
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30))
 @settings(max_examples=20)
-def test_cohen_equals_scikit_learn(said: list[tuple[int, int]]) -> None:
+def test_cohen_kappa_equals_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     from sklearn.metrics import cohen_kappa_score
 
-    one, other = zip(*said, strict=True)
+    one, other = zip(*pairs, strict=True)
     table = np.zeros((4, 4))
     np.add.at(table, (one, other), 1)
     if one == other and len(set(one)) == 1:  # chance agrees always: scikit-learn warns, and returns NaN as well
         assert np.isnan(cohen_kappa(table))
     else:
         np.testing.assert_allclose(float(cohen_kappa(table)), cohen_kappa_score(one, other), atol=1e-12)
-        mine = [[word == 2 for word in words] for words in (one, other)]
-        if any(map(any, mine)) and not all(map(all, mine)):
-            found = float(cohen_kappa(one_against_rest(table, 2)))
-            np.testing.assert_allclose(found, cohen_kappa_score(*mine), atol=1e-12)
+        is_view = [[word == 2 for word in words] for words in (one, other)]
+        if any(map(any, is_view)) and not all(map(all, is_view)):
+            kappa = float(cohen_kappa(one_against_rest(table, 2)))
+            np.testing.assert_allclose(kappa, cohen_kappa_score(*is_view), atol=1e-12)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=2, max_size=9))
 @settings(max_examples=50)
-def test_fleiss_of_a_view_is_fleiss_of_that_view_and_the_rest(units: list[list[int]]) -> None:
+def test_fleiss_kappa_of_a_view_is_that_of_the_view_and_the_rest(units: list[list[int]]) -> None:
     counts = np.array([[unit.count(word) for word in range(3)] for unit in units], float)
     merged = np.stack([counts[:, 1], counts[:, 0] + counts[:, 2]], 1)
-    found = fleiss_kappa(fleiss_sums(counts).sum(0), 3, 1)
-    np.testing.assert_allclose(found, fleiss_kappa(fleiss_sums(merged).sum(0), 3), atol=1e-9)
+    kappa = fleiss_kappa(fleiss_sums(counts).sum(0), 3, 1)
+    np.testing.assert_allclose(kappa, fleiss_kappa(fleiss_sums(merged).sum(0), 3), atol=1e-9)
     total, members = counts.sum(0), len(units)
     within = sum((row * (row - 1)).sum() for row in counts) / (members * 6)
     by_chance = float(((total / total.sum()) ** 2).sum())
@@ -117,7 +117,7 @@ def test_fleiss_of_a_view_is_fleiss_of_that_view_and_the_rest(units: list[list[i
     np.testing.assert_allclose(float(fleiss_kappa(fleiss_sums(counts).sum(0), 3)), known, atol=1e-9)
 
 
-def test_measures_take_many_tables_at_once() -> None:
+def test_coefficients_take_many_tables_at_once() -> None:
     tables = np.random.default_rng(0).integers(1, 9, (5, 3, 3)).astype(float)
     assert [float(cohen_kappa(table)) for table in tables] == pytest.approx(cohen_kappa(tables).tolist())
     same = tables + tables.swapaxes(1, 2)

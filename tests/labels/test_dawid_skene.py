@@ -50,34 +50,34 @@ def _reference(counts: Floats, steps: int) -> tuple[Floats, Floats, Floats]:
     return truth, prevalence, errors
 
 
-def test_the_papers_own_example() -> None:
-    found = fit_dawid_skene(_table_1(), prior=0)
-    assert found.converged
-    assert found.prevalence.round(2).tolist() == [0.40, 0.42, 0.11, 0.07]
-    assert found.errors[0, :2, :2].round(2).tolist() == [[0.89, 0.11], [0.07, 0.88]]
-    truth, prevalence, errors = _reference(_table_1(), found.iterations)
-    np.testing.assert_allclose(found.posterior, truth, atol=1e-9)
-    np.testing.assert_allclose(found.prevalence, prevalence, atol=1e-9)
-    np.testing.assert_allclose(found.errors, errors, atol=1e-9)
+def test_fit_dawid_skene_of_the_papers_example() -> None:
+    fit = fit_dawid_skene(_table_1(), prior=0)
+    assert fit.converged
+    assert fit.prevalence.round(2).tolist() == [0.40, 0.42, 0.11, 0.07]
+    assert fit.errors[0, :2, :2].round(2).tolist() == [[0.89, 0.11], [0.07, 0.88]]
+    truth, prevalence, errors = _reference(_table_1(), fit.iterations)
+    np.testing.assert_allclose(fit.posterior, truth, atol=1e-9)
+    np.testing.assert_allclose(fit.prevalence, prevalence, atol=1e-9)
+    np.testing.assert_allclose(fit.errors, errors, atol=1e-9)
 
 
 @given(st.data())
 @settings(max_examples=40)
-def test_the_likelihood_never_falls_and_probabilities_are_probabilities(data: st.DataObject) -> None:
+def test_fit_dawid_skene_never_lowers_the_likelihood(data: st.DataObject) -> None:
     items, raters, classes = (data.draw(st.integers(1, most)) for most in (8, 4, 3))
     counts = np.zeros((items, raters, classes))
     for item in range(items):
         readers = data.draw(st.sets(st.integers(0, raters - 1), min_size=1))
         for rater in readers:
             counts[item, rater, data.draw(st.integers(0, classes - 1))] = 1
-    found = fit_dawid_skene(counts, prior=data.draw(st.sampled_from([0.0, 0.1, 2.0])), iterations=200)
-    assert np.diff(found.log_likelihood).min(initial=0) > -1e-6
-    np.testing.assert_allclose(found.posterior.sum(1), 1)
-    np.testing.assert_allclose(found.prevalence.sum(), 1)
-    np.testing.assert_allclose(found.errors.sum(2), 1)
+    fit = fit_dawid_skene(counts, prior=data.draw(st.sampled_from([0.0, 0.1, 2.0])), iterations=200)
+    assert np.diff(fit.log_likelihood).min(initial=0) > -1e-6
+    np.testing.assert_allclose(fit.posterior.sum(1), 1)
+    np.testing.assert_allclose(fit.prevalence.sum(), 1)
+    np.testing.assert_allclose(fit.errors.sum(2), 1)
 
 
-def test_fit_without_a_prior_keeps_a_distribution_for_a_class_that_a_rater_never_read() -> None:
+def test_fit_dawid_skene_without_a_prior_keeps_a_distribution() -> None:
     """Rows of ones in place of a distribution once raised the first likelihood, so that the second one was lower."""
     counts = np.zeros((5, 2, 3))
     for item, (rater, value) in enumerate([(0, 0), (0, 0), (0, 0), (0, 1), (1, 2)]):
@@ -88,7 +88,7 @@ def test_fit_without_a_prior_keeps_a_distribution_for_a_class_that_a_rater_never
     assert fit.converged
 
 
-def test_known_raters_are_found_though_readings_are_missing() -> None:
+def test_fit_dawid_skene_estimates_known_raters_with_missing_readings() -> None:
     rng = np.random.default_rng(1)
     truth = rng.choice(3, 600, p=[0.5, 0.3, 0.2])
     shares = (0.95, 0.9, 0.6, 0.55)
@@ -98,45 +98,45 @@ def test_known_raters_are_found_though_readings_are_missing() -> None:
             wrong = (truth[item] + rng.integers(1, 3)) % 3
             counts[item, rater, truth[item] if rng.random() < share else wrong] = 1
     read = counts.sum((1, 2)) > 0
-    found = fit_dawid_skene(counts[read])
-    right = np.array([found.prevalence @ np.diag(errors) for errors in found.errors])
+    fit = fit_dawid_skene(counts[read])
+    right = np.array([fit.prevalence @ np.diag(errors) for errors in fit.errors])
     np.testing.assert_allclose(right, shares, atol=0.06)
     votes = counts[read].sum(1)
     by_vote = (votes == votes.max(1, keepdims=True)) / (votes == votes.max(1, keepdims=True)).sum(1, keepdims=True)
     share_by_vote = by_vote[np.arange(len(votes)), truth[read]].mean()
-    assert (found.posterior.argmax(1) == truth[read]).mean() > share_by_vote + 0.03
+    assert (fit.posterior.argmax(1) == truth[read]).mean() > share_by_vote + 0.03
 
 
-def _say(clip: str, view: str, rater: str, kind: str = "label") -> LabelEvent:
+def _label_event(clip: str, view: str, rater: str, kind: str = "label") -> LabelEvent:
     answer = LabelAnswer(view) if view in ("unsure", "unusable") else LabelAnswer.VIEW
     view = view if answer == LabelAnswer.VIEW else ""
     return LabelEvent(clip, "", view, rater, "", "test", kind=EventKind(kind), answer=answer)
 
 
-def test_as_a_rule_it_believes_the_rater_whom_others_confirm() -> None:
-    events = [_say(f"c{n:02d}", ("A4C", "A2C")[n % 2], rater) for n in range(20) for rater in ("good", "fine")]
-    events += [_say(f"c{n:02d}", "A4C", "always") for n in range(20)]  # says A4C of everything
-    events += [_say("last", "A2C", "good"), _say("last", "A4C", "always")]
+def test_consensus_labels_dawid_skene_weighs_the_better_rater_more() -> None:
+    events = [_label_event(f"c{n:02d}", ("A4C", "A2C")[n % 2], rater) for n in range(20) for rater in ("good", "fine")]
+    events += [_label_event(f"c{n:02d}", "A4C", "always") for n in range(20)]  # says A4C of everything
+    events += [_label_event("last", "A2C", "good"), _label_event("last", "A4C", "always")]
     assert consensus_labels(events, "majority").get("last") is None
     assert consensus_labels(events, "dawid_skene")["last"] == "A2C"
     assert consensus_labels(events, "dawid_skene")["c01"] == "A2C"
 
 
-def test_as_a_rule_unsure_is_missing_unusable_is_a_word_and_rulings_are_no_readings() -> None:
-    events = [_say("c1", "unusable", "a"), _say("c1", "unusable", "b"), _say("c2", "A4C", "a")]
-    events += [_say("c2", "unsure", "b"), _say("c3", "A2C", "c", kind="adjudication")]
+def test_consensus_labels_dawid_skene_handles_unsure_unusable_and_adjudications() -> None:
+    events = [_label_event("c1", "unusable", "a"), _label_event("c1", "unusable", "b"), _label_event("c2", "A4C", "a")]
+    events += [_label_event("c2", "unsure", "b"), _label_event("c3", "A2C", "c", kind="adjudication")]
     assert consensus_labels(events, "dawid_skene") == {"c1": "unusable", "c2": "A4C"}
     assert fit_readings(readings_by_target(events)).values == ("A4C", "unusable")
     assert consensus_labels([], "dawid_skene") == {}
 
 
-def test_a_tie_is_no_label() -> None:
-    assert consensus_labels([_say("c1", "A4C", "a"), _say("c1", "A2C", "b")], "dawid_skene") == {}
+def test_consensus_labels_dawid_skene_gives_no_label_on_a_tie() -> None:
+    assert consensus_labels([_label_event("c1", "A4C", "a"), _label_event("c1", "A2C", "b")], "dawid_skene") == {}
 
 
 @pytest.mark.parametrize("rater", ["a", "z"])
-def test_one_rater_is_believed(rater: str) -> None:
-    assert consensus_labels([_say("c1", "A4C", rater), _say("c2", "A2C", rater)], "dawid_skene") == {
+def test_consensus_labels_dawid_skene_takes_a_single_rater(rater: str) -> None:
+    assert consensus_labels([_label_event("c1", "A4C", rater), _label_event("c2", "A2C", rater)], "dawid_skene") == {
         "c1": "A4C",
         "c2": "A2C",
     }

@@ -21,50 +21,54 @@ VIEWS = ("A4C", "A5C", "OTHER", "PSAX")
 
 
 def _book(tmp_path: Path) -> LabelStore:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([LabelEvent(f"c{index}", "", view, "r", "2024", "test") for index, view in enumerate(VIEWS)])
-    return book
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([LabelEvent(f"c{index}", "", view, "r", "2024", "test") for index, view in enumerate(VIEWS)])
+    return label_store
 
 
-def _reports(hospital: Hospital, book: LabelStore, out: Path) -> dict[str, int]:
-    made = export_reports(book, out, "latest", stores=hospital.store, originals=hospital.files, key=hospital.key)
-    return made.left_out
+def _reports(hospital: Hospital, label_store: LabelStore, out: Path) -> dict[str, int]:
+    record = export_reports(
+        label_store, out, "latest", stores=hospital.store, originals=hospital.files, key=hospital.key
+    )
+    return record.left_out
 
 
-def test_view_codes_of_headers_become_labels_of_the_clips(tmp_path: Path) -> None:
+def test_read_dicom_views_labels_clips_by_view_codes(tmp_path: Path) -> None:
     codes = {0: ("399214001", "SCT"), 1: ("G-0396", "SRT"), 2: ("399371001", "SCT"), 3: ("NONSENSE", "99X")}
-    hospital, book = make_hospital(tmp_path, codes), LabelStore(tmp_path / "labels.db")
+    hospital, label_store = make_hospital(tmp_path, codes), LabelStore(tmp_path / "labels.db")
     (hospital.files / "note.txt").write_text("no DICOM")
     shutil.copy(hospital.files / "0.dcm", hospital.files / "copy.dcm")
-    made = import_labels(hospital.files, book, hospital.store, form="view_code", key=hospital.key)
-    assert (made.rows, made.new, made.without_view, made.unknown_clip) == (6, 3, 2, 0)
-    assert [(e.clip, e.view, e.rater, e.source) for e in book.events()] == [
+    summary = import_labels(hospital.files, label_store, hospital.store, form="view_code", key=hospital.key)
+    assert (summary.rows, summary.new, summary.without_view, summary.unknown_clip) == (6, 3, 2, 0)
+    assert [(e.clip, e.view, e.rater, e.source) for e in label_store.events()] == [
         ("c0", "A4C", "view_code", "dicom:view_code"), ("c1", "PLAX", "view_code", "dicom:view_code"),
         ("c2", "PSAX", "view_code", "dicom:view_code"),
     ]  # fmt: skip
-    assert import_labels(hospital.files, book, hospital.store, form="view_code", key=hospital.key).new == 0
+    assert import_labels(hospital.files, label_store, hospital.store, form="view_code", key=hospital.key).new == 0
     for identity in (b"1.2.99.", b"PLANTED", NAME.encode()):
-        assert identity not in book.path.read_bytes()
+        assert identity not in label_store.path.read_bytes()
 
 
-def test_headers_of_clips_not_in_the_store_are_told_by_number(tmp_path: Path) -> None:
+def test_read_dicom_views_names_unknown_clips_by_number(tmp_path: Path) -> None:
     hospital = make_hospital(tmp_path, {0: ("399214001", "SCT")})
     header = dcmread(hospital.files / "0.dcm")
     header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = UID("1.2.99.77")
     header.save_as(hospital.files / "9.dcm")
-    book = LabelStore(tmp_path / "labels.db")
+    label_store = LabelStore(tmp_path / "labels.db")
     with pytest.raises(LabelError, match=r"1 labels of clips not in the store \(files 5\)") as raised:
-        import_labels(hospital.files, book, hospital.store, form="view_code", key=hospital.key)
+        import_labels(hospital.files, label_store, hospital.store, form="view_code", key=hospital.key)
     assert "1.2.99" not in str(raised.value)
     assert "9.dcm" not in str(raised.value)
-    assert not book.path.exists()
-    made = import_labels(hospital.files, book, hospital.store, form="view_code", key=hospital.key, skip_unknown=True)
-    assert (made.new, made.unknown_clip) == (1, 1)
+    assert not label_store.path.exists()
+    summary = import_labels(
+        hospital.files, label_store, hospital.store, form="view_code", key=hospital.key, skip_unknown=True
+    )
+    assert (summary.new, summary.unknown_clip) == (1, 1)
 
 
-def test_reports_go_out_one_a_study_and_come_back_as_the_same_labels(tmp_path: Path) -> None:
-    hospital, book = make_hospital(tmp_path), _book(tmp_path)
-    assert _reports(hospital, book, tmp_path / "sr") == {}
+def test_export_reports_come_back_as_the_same_labels(tmp_path: Path) -> None:
+    hospital, label_store = make_hospital(tmp_path), _book(tmp_path)
+    assert _reports(hospital, label_store, tmp_path / "sr") == {}
     files = sorted((tmp_path / "sr").iterdir())
     first, second = (dcmread(file) for file in files)
     assert (first.SOPClassUID, first.Modality, first.SyntheticData) == (ComprehensiveSRStorage, "SR", "YES")
@@ -76,15 +80,15 @@ def test_reports_go_out_one_a_study_and_come_back_as_the_same_labels(tmp_path: P
     assert first.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99HEART2HEART"  # of A5C
     back = LabelStore(tmp_path / "back.db")
     for _ in range(2):
-        made = import_labels(tmp_path / "sr", back, hospital.store, form="sr", key=hospital.key)
-    assert (made.rows, made.new) == (4, 0)
+        summary = import_labels(tmp_path / "sr", back, hospital.store, form="sr", key=hospital.key)
+    assert (summary.rows, summary.new) == (4, 0)
     assert [(e.clip, e.view, e.rater) for e in back.events()] == [
         (f"c{index}", view, "consensus:latest") for index, view in enumerate(VIEWS)
     ]
     assert import_labels(files[0], LabelStore(tmp_path / "one.db"), hospital.store, key=hospital.key).new == 2
 
 
-def test_reports_stand_before_an_independent_reader(tmp_path: Path) -> None:
+def test_export_reports_pass_an_independent_reader(tmp_path: Path) -> None:
     if shutil.which("dsrdump") is None:
         assert "CI" not in os.environ, "dcmtk is not installed"
         pytest.skip("dcmtk is not installed")
@@ -98,29 +102,29 @@ def test_reports_stand_before_an_independent_reader(tmp_path: Path) -> None:
         assert "W:" not in shown.stderr
 
 
-def test_reports_are_measurement_reports_to_highdicom(tmp_path: Path) -> None:
+def test_export_reports_are_measurement_reports_to_highdicom(tmp_path: Path) -> None:
     from highdicom.sr import CodedConcept, ComprehensiveSR, MeasurementReport, srread
 
     _reports(make_hospital(tmp_path), _book(tmp_path), tmp_path / "sr")
-    found = []
+    views = []
     for file in sorted((tmp_path / "sr").iterdir()):
         report = srread(file)  # parses the content by TID 1500
         assert isinstance(report, ComprehensiveSR)
         assert isinstance(report.content, MeasurementReport)
         for group in report.content.get_image_measurement_groups():  # by TID 1501
-            said = group.get_qualitative_evaluations()
-            assert [(one.name.value, one.name.scheme_designator) for one in said] == [("111031", "DCM")]
+            evaluations = group.get_qualitative_evaluations()
+            assert [(one.name.value, one.name.scheme_designator) for one in evaluations] == [("111031", "DCM")]
             (image,) = group.source_images
-            code = said[0].value
+            code = evaluations[0].value
             assert isinstance(code, CodedConcept)
-            found.append((image.referenced_sop_instance_uid, code.value, code.scheme_designator))
-    assert found == [
+            views.append((image.referenced_sop_instance_uid, code.value, code.scheme_designator))
+    assert views == [
         ("1.2.99.0", "399214001", "SCT"), ("1.2.99.1", "A5C", "99HEART2HEART"),
         ("1.2.99.2", "OTHER", "99HEART2HEART"), ("1.2.99.3", "399306005", "SCT"),
     ]  # fmt: skip
 
 
-def test_every_container_that_is_a_template_says_which(tmp_path: Path) -> None:
+def test_make_structured_report_names_every_template(tmp_path: Path) -> None:
     _reports(make_hospital(tmp_path), _book(tmp_path), tmp_path / "sr")
     report = dcmread(tmp_path / "sr" / "000001.dcm")
     library, measured = report.ContentSequence[-2:]
@@ -128,38 +132,40 @@ def test_every_container_that_is_a_template_says_which(tmp_path: Path) -> None:
     assert [item.ContentTemplateSequence[0].TemplateIdentifier for item in items] == ["1500", "1600", "1501", "1501"]
 
 
-def test_what_reports_cannot_carry_is_counted(tmp_path: Path) -> None:
-    hospital, book = make_hospital(tmp_path), _book(tmp_path)
-    book.append([
+def test_export_reports_count_what_they_leave_out(tmp_path: Path) -> None:
+    hospital, label_store = make_hospital(tmp_path), _book(tmp_path)
+    label_store.append([
         LabelEvent("c0", "", "", "r", "2025", "test", answer=LabelAnswer.UNUSABLE),
         LabelEvent("far", "", "A4C", "r", "", "test"),
         LabelEvent("c1", "c1:0001", "A4C", "r", "", "test"),
     ])  # fmt: skip
     (hospital.files / "3.dcm").unlink()
-    left_out = _reports(hospital, book, tmp_path / "sr")
+    left_out = _reports(hospital, label_store, tmp_path / "sr")
     assert left_out == {"unusable": 1, "in no store": 1, "a single frame": 1, "no original file": 1}
 
 
-def test_reports_need_the_right_key_and_a_new_folder(tmp_path: Path) -> None:
-    hospital, book = make_hospital(tmp_path), _book(tmp_path)
+def test_export_reports_need_the_right_key_and_a_new_folder(tmp_path: Path) -> None:
+    hospital, label_store = make_hospital(tmp_path), _book(tmp_path)
     (tmp_path / "other").mkdir()
     other = make_hospital(tmp_path / "other")
     with pytest.raises(LabelError, match="no file in this folder is a labeled clip of the store"):
-        export_reports(book, tmp_path / "sr", "latest", stores=hospital.store, originals=hospital.files, key=other.key)
+        export_reports(
+            label_store, tmp_path / "sr", "latest", stores=hospital.store, originals=hospital.files, key=other.key
+        )
     assert not (tmp_path / "sr").exists()
     with pytest.raises(ExistsError, match="Name a new folder"):
-        _reports(hospital, book, hospital.files)
+        _reports(hospital, label_store, hospital.files)
     with pytest.raises(LabelError, match="need the hospital's key"):
-        import_labels(hospital.files, book, hospital.store, form="sr")
+        import_labels(hospital.files, label_store, hospital.store, form="sr")
     with pytest.raises(LabelError, match="Give --format view_code or --format sr"):
-        import_labels(hospital.files, book, hospital.store, key=hospital.key)
+        import_labels(hospital.files, label_store, hospital.store, key=hospital.key)
     with pytest.raises(MissingInputError):
-        import_labels(tmp_path / "nowhere", book, hospital.store, form="sr", key=hospital.key)
+        import_labels(tmp_path / "nowhere", label_store, hospital.store, form="sr", key=hospital.key)
 
 
-def test_a_strange_report_is_read_as_far_as_it_goes_and_keeps_no_name(tmp_path: Path) -> None:
-    hospital, book = make_hospital(tmp_path), _book(tmp_path)
-    _reports(hospital, book, tmp_path / "sr")
+def test_read_dicom_views_reads_a_strange_report_without_names(tmp_path: Path) -> None:
+    hospital, label_store = make_hospital(tmp_path), _book(tmp_path)
+    _reports(hospital, label_store, tmp_path / "sr")
     file = sorted((tmp_path / "sr").iterdir())[0]
     report = dcmread(file)
     for item in report.ContentSequence:
@@ -172,7 +178,7 @@ def test_a_strange_report_is_read_as_far_as_it_goes_and_keeps_no_name(tmp_path: 
     code.CodeValue, code.CodingSchemeDesignator = "399214001", "99OTHER"  # another's private code of the same value
     report.save_as(file)
     back = LabelStore(tmp_path / "back.db")
-    made = import_labels(file, back, hospital.store, form="sr", key=hospital.key)
-    assert (made.rows, made.new, made.without_view) == (2, 1, 1)
+    summary = import_labels(file, back, hospital.store, form="sr", key=hospital.key)
+    assert (summary.rows, summary.new, summary.without_view) == (2, 1, 1)
     assert back.events()[0].rater.startswith("sr:")
     assert NAME.split("^")[0].encode() not in back.path.read_bytes()

@@ -11,14 +11,14 @@ from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.events import LabelEvent, active_events
 from heart2heart.schema.enums import EventKind
 
-SAID = LabelEvent("c1", "", "A4C", "r1", "2020-01-01T00:00:00Z", "page")
+EVENT = LabelEvent("c1", "", "A4C", "r1", "2020-01-01T00:00:00Z", "page")
 
 
-def test_a_plain_label_hashes_as_it_did_in_books_of_schema_1() -> None:
+def test_identifier_of_a_plain_label_is_that_of_schema_1() -> None:
     # computed with the code of schema 1
-    assert SAID.identifier == "5a62842b06604c3cf9506e4ca3a975d5c20615bcf1274572f8b07f824e346d5e"
-    assert replace(SAID, seconds=3.5, confidence=1.0, frame_hash="f", suggestion="A2C").identifier == SAID.identifier
-    assert replace(SAID, kind=EventKind.ADJUDICATION).identifier != SAID.identifier
+    assert EVENT.identifier == "5a62842b06604c3cf9506e4ca3a975d5c20615bcf1274572f8b07f824e346d5e"
+    assert replace(EVENT, seconds=3.5, confidence=1.0, frame_hash="f", suggestion="A2C").identifier == EVENT.identifier
+    assert replace(EVENT, kind=EventKind.ADJUDICATION).identifier != EVENT.identifier
 
 
 @pytest.mark.parametrize(
@@ -37,29 +37,29 @@ def test_a_plain_label_hashes_as_it_did_in_books_of_schema_1() -> None:
         ({"seconds": float("inf")}, "must be 0 or more"),
     ],
 )
-def test_contradictions_are_refused(changes: dict[str, Any], match: str) -> None:
+def test_check_refuses_contradictions(changes: dict[str, Any], match: str) -> None:
     with pytest.raises((LabelError, UnknownNameError), match=match):
-        replace(SAID, **changes).check()
+        replace(EVENT, **changes).check()
 
 
 @pytest.mark.parametrize("changes", [{}, {"view": "", "answer": "unusable"}, {"view": "", "answer": "unsure"}])
-def test_what_may_be_said(changes: dict[str, Any]) -> None:
-    said = replace(SAID, **changes)
-    said.check()
-    said.retraction("2020-01-01T00:00:01Z").check()
-    assert said.value == (changes.get("answer") or "A4C")
+def test_check_accepts_views_unusable_and_unsure(changes: dict[str, Any]) -> None:
+    event = replace(EVENT, **changes)
+    event.check()
+    event.retraction("2020-01-01T00:00:01Z").check()
+    assert event.value == (changes.get("answer") or "A4C")
 
 
-def test_taking_back_uncovers_what_was_said_before_and_only_the_rater_can() -> None:
-    second = replace(SAID, view="A2C", at="2020-01-01T00:00:01Z")
-    other = replace(SAID, rater="r2")
+def test_active_events_uncover_earlier_ones_after_a_retraction_by_the_rater() -> None:
+    second = replace(EVENT, view="A2C", at="2020-01-01T00:00:01Z")
+    other = replace(EVENT, rater="r2")
     back = second.retraction("2020-01-01T00:00:02Z")
-    assert active_events([SAID, second, other, back]) == [SAID, other]
-    assert active_events([SAID, other, replace(back, retracts=other.identifier)]) == [SAID, other]
+    assert active_events([EVENT, second, other, back]) == [EVENT, other]
+    assert active_events([EVENT, other, replace(back, retracts=other.identifier)]) == [EVENT, other]
 
 
 @given(st.lists(st.booleans(), max_size=12))
-def test_what_stands_is_what_was_not_taken_back(keep: list[bool]) -> None:
-    said = [replace(SAID, at=f"{index}") for index in range(len(keep))]
-    back = [event.retraction("later") for event, kept in zip(said, keep, strict=True) if not kept]
-    assert active_events(said + back) == [event for event, kept in zip(said, keep, strict=True) if kept]
+def test_active_events_are_those_not_retracted(keep: list[bool]) -> None:
+    events = [replace(EVENT, at=f"{index}") for index in range(len(keep))]
+    back = [event.retraction("later") for event, kept in zip(events, keep, strict=True) if not kept]
+    assert active_events(events + back) == [event for event, kept in zip(events, keep, strict=True) if kept]

@@ -1,4 +1,4 @@
-"""What leaves the book: events that come back whole, labels by a rule, and a record of both; and what is refused."""
+"""Exports of a label store: events that come back whole, labels by a rule, a record of both, and what is refused."""
 
 import json
 import shutil
@@ -36,26 +36,26 @@ _EVENT = st.builds(
 
 @given(st.lists(_EVENT, max_size=5), st.booleans())
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_events_come_back_as_they_were(tmp_path: Path, events: list[LabelEvent], parquet: bool) -> None:
+def test_export_events_come_back_as_they_were(tmp_path: Path, events: list[LabelEvent], parquet: bool) -> None:
     path = tmp_path / "events"
     write_events(events, path, parquet=parquet)
     assert read_events(path) == events
 
 
-def _book(tmp_path: Path) -> LabelStore:
-    book = LabelStore(tmp_path / "labels.db")
-    said = [("c0", "A4C", "a"), ("c0", "A4C", "b"), ("c1", "A4C", "a"), ("c1", "A2C", "b"), ("c2", "A2C", "a")]
-    book.append([LabelEvent(clip, "", view, rater, "", "test") for clip, view, rater in said])
-    book.append([LabelEvent("c3", "", "", "a", "", "test", answer=LabelAnswer.UNUSABLE)])
-    book.append([LabelEvent("c2", "c2:0001", "A3C", "a", "", "test")])
-    return book
+def _label_store(tmp_path: Path) -> LabelStore:
+    label_store = LabelStore(tmp_path / "labels.db")
+    readings = [("c0", "A4C", "a"), ("c0", "A4C", "b"), ("c1", "A4C", "a"), ("c1", "A2C", "b"), ("c2", "A2C", "a")]
+    label_store.append([LabelEvent(clip, "", view, rater, "", "test") for clip, view, rater in readings])
+    label_store.append([LabelEvent("c3", "", "", "a", "", "test", answer=LabelAnswer.UNUSABLE)])
+    label_store.append([LabelEvent("c2", "c2:0001", "A3C", "a", "", "test")])
+    return label_store
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "labels.parquet"])
-def test_agreed_labels_are_written_with_their_rule_and_read_back(tmp_path: Path, store: FrameStore, name: str) -> None:
-    book = _book(tmp_path)
-    made = export_labels(book, tmp_path / name, "majority")
-    assert (made.written, made.undecided, made.labels) == (4, 1, {"A2C": 1, "A3C": 1, "A4C": 1, "unusable": 1})
+def test_export_labels_are_written_with_their_rule_and_read_back(tmp_path: Path, store: FrameStore, name: str) -> None:
+    label_store = _label_store(tmp_path)
+    record = export_labels(label_store, tmp_path / name, "majority")
+    assert (record.written, record.undecided, record.labels) == (4, 1, {"A2C": 1, "A3C": 1, "A4C": 1, "unusable": 1})
     fresh = LabelStore(tmp_path / "fresh.db")
     assert import_labels(tmp_path / name, fresh, store).new == 4
     assert [(e.clip, e.frame, e.value, e.rater) for e in fresh.events()] == [
@@ -64,35 +64,35 @@ def test_agreed_labels_are_written_with_their_rule_and_read_back(tmp_path: Path,
     ]  # fmt: skip
 
 
-def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:
-    book = _book(tmp_path)
-    export_labels(book, tmp_path / "labels.csv", "dawid_skene")
-    told = json.loads((tmp_path / "labels.csv.record.json").read_text())
-    assert (told["rule"], told["taxonomy"], told["events"], told["raters"]) == ("dawid_skene", "1", 7, 2)
-    assert told["events_sha256"] == events_digest(book.events())
-    assert told["events_by_taxonomy"] == {"1": 7}
-    assert set(told["rule_details"]["right"]) == {"a", "b"}
-    assert told["rule_details"]["steps"] > 1
-    before = told["events_sha256"]
-    book.append([LabelEvent("c0", "", "PLAX", "c", "", "test")])
-    assert export_events(book, tmp_path / "events.parquet").events_sha256 != before
+def test_export_labels_record_their_rule(tmp_path: Path) -> None:
+    label_store = _label_store(tmp_path)
+    export_labels(label_store, tmp_path / "labels.csv", "dawid_skene")
+    record = json.loads((tmp_path / "labels.csv.record.json").read_text())
+    assert (record["rule"], record["taxonomy"], record["events"], record["raters"]) == ("dawid_skene", "1", 7, 2)
+    assert record["events_sha256"] == events_digest(label_store.events())
+    assert record["events_by_taxonomy"] == {"1": 7}
+    assert set(record["rule_details"]["right"]) == {"a", "b"}
+    assert record["rule_details"]["steps"] > 1
+    before = record["events_sha256"]
+    label_store.append([LabelEvent("c0", "", "PLAX", "c", "", "test")])
+    assert export_events(label_store, tmp_path / "events.parquet").events_sha256 != before
     assert pq.read_table(tmp_path / "events.parquet").num_rows == 8
 
 
-def test_exports_of_events_are_imported_with_everything(tmp_path: Path, store: FrameStore) -> None:
-    book = _book(tmp_path)
-    first = book.events()[0]
-    book.append(
+def test_export_events_are_imported_with_every_field(tmp_path: Path, store: FrameStore) -> None:
+    label_store = _label_store(tmp_path)
+    first = label_store.events()[0]
+    label_store.append(
         [
             LabelEvent("c0", "", "A2C", "z", "t", "page", kind=EventKind.ADJUDICATION, confidence=0.5),
             first.retraction("t"),
         ]
     )
     for name in ("events.csv", "events.parquet"):
-        export_events(book, tmp_path / name)
+        export_events(label_store, tmp_path / name)
         fresh = LabelStore(tmp_path / f"{name}.db")
         assert import_labels(tmp_path / name, fresh, store).new == 9
-        assert fresh.events() == book.events()
+        assert fresh.events() == label_store.events()
         assert import_labels(tmp_path / name, fresh, store).new == 0
 
 
@@ -113,64 +113,66 @@ def _lines(tmp_path: Path, *lines: str) -> Path:
         (("clip,kind,answer,taxonomy,retracts", "c0,label,view,1,"), "not an export of label events.*columns: at, "),
     ],
 )  # fmt: skip
-def test_bad_rows_refuse_the_file(tmp_path: Path, store: FrameStore, lines: tuple[str, ...], message: str) -> None:
+def test_import_labels_refuse_a_file_with_bad_rows(
+    tmp_path: Path, store: FrameStore, lines: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(LabelError, match=message) as raised:
         import_labels(_lines(tmp_path, *lines), LabelStore(tmp_path / "l.db"), store, raters={"a", "Reader 1"})
     assert "Reader 2" not in str(raised.value)
     assert not (tmp_path / "l.db").exists()
 
 
-def test_rows_that_cannot_be_events_are_named(tmp_path: Path, store: FrameStore) -> None:
-    export_events(_book(tmp_path), tmp_path / "events.csv")
+def test_read_events_name_bad_rows(tmp_path: Path, store: FrameStore) -> None:
+    export_events(_label_store(tmp_path), tmp_path / "events.csv")
     text = (tmp_path / "events.csv").read_text().replace(",A2C,b,,test,1,label,view,", ",A9C,b,,test,1,label,view,inf")
     (tmp_path / "events.csv").write_text(text)
     with pytest.raises(LabelError, match=r"1 rows are not label events \(rows 5\)"):
         import_labels(tmp_path / "events.csv", LabelStore(tmp_path / "l.db"), store)
 
 
-def test_files_of_another_form_are_told(tmp_path: Path, store: FrameStore) -> None:
-    book = _book(tmp_path)
+def test_detect_format_of_other_files(tmp_path: Path, store: FrameStore) -> None:
+    label_store = _label_store(tmp_path)
     with pytest.raises(LabelError, match=r"not a file of labels, but a label store.*labels merge"):
-        import_labels(book.path, LabelStore(tmp_path / "l.db"), store)
-    export_labels(book, tmp_path / "labels.parquet", "latest")
+        import_labels(label_store.path, LabelStore(tmp_path / "l.db"), store)
+    export_labels(label_store, tmp_path / "labels.parquet", "latest")
     shutil.copy(tmp_path / "labels.parquet", tmp_path / "named.csv")
     assert import_labels(tmp_path / "named.csv", LabelStore(tmp_path / "l.db"), store).new > 0
     for form, message in (("csv", "not have the format of --format csv"), ("label_studio", "not JSON, but Parquet")):
         with pytest.raises(LabelError, match=message):
-            import_labels(tmp_path / "named.csv", book, store, form=form)
+            import_labels(tmp_path / "named.csv", label_store, store, form=form)
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "labels.parquet").read_bytes()[:-9])
     with pytest.raises(LabelError, match="cut short or damaged"):
-        import_labels(tmp_path / "cut.parquet", book, store)
+        import_labels(tmp_path / "cut.parquet", label_store, store)
     with pytest.raises(UnknownNameError, match="Known: csv, label_studio, parquet, sr, view_code"):
-        import_labels(tmp_path / "named.csv", book, store, form="xml")
+        import_labels(tmp_path / "named.csv", label_store, store, form="xml")
     with pytest.raises(UnknownNameError, match="unknown label vocabulary"):
-        import_labels(tmp_path / "named.csv", book, store, vocabulary="klinisch")
+        import_labels(tmp_path / "named.csv", label_store, store, vocabulary="klinisch")
 
 
-def test_what_export_refuses(tmp_path: Path) -> None:
-    book = _book(tmp_path)
+def test_export_labels_refuse(tmp_path: Path) -> None:
+    label_store = _label_store(tmp_path)
     with pytest.raises(ConfigError, match="Give --format"):
-        export_events(book, tmp_path / "labels")
+        export_events(label_store, tmp_path / "labels")
     with pytest.raises(UnknownNameError, match="unknown format"):
-        export_events(book, tmp_path / "labels", form="xml")
+        export_events(label_store, tmp_path / "labels", form="xml")
     with pytest.raises(ConfigError, match="Give --rule"):
-        export_events(book, tmp_path / "labels", form="sr")
+        export_events(label_store, tmp_path / "labels", form="sr")
     with pytest.raises(ConfigError, match="Give --dicom, --key and --store"):
-        export_labels(book, tmp_path / "labels", "latest", form="sr")
+        export_labels(label_store, tmp_path / "labels", "latest", form="sr")
     with pytest.raises(UnknownNameError, match="unknown consensus rule"):
-        export_labels(book, tmp_path / "labels.csv", "loudest")
+        export_labels(label_store, tmp_path / "labels.csv", "loudest")
     with pytest.raises(MissingInputError, match="no label store here"):
         export_events(LabelStore(tmp_path / "none.db"), tmp_path / "events.csv")
     assert [path.name for path in tmp_path.iterdir() if path.suffix in (".csv", ".json")] == []
 
 
-def test_a_locked_book_takes_nothing_and_says_so(tmp_path: Path, store: FrameStore) -> None:
-    book = _book(tmp_path)
-    other = sqlite3.connect(book.path, isolation_level=None)
+def test_import_labels_refuse_a_locked_label_store(tmp_path: Path, store: FrameStore) -> None:
+    label_store = _label_store(tmp_path)
+    other = sqlite3.connect(label_store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
         with pytest.raises(LabelStoreBusyError, match="nothing was written"):
-            import_labels(_lines(tmp_path, "clip,view", "c0,PLAX"), LabelStore(book.path, timeout=0.05), store)
+            import_labels(_lines(tmp_path, "clip,view", "c0,PLAX"), LabelStore(label_store.path, timeout=0.05), store)
     finally:
         other.close()
-    assert len(book.events()) == 7
+    assert len(label_store.events()) == 7

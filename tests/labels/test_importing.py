@@ -26,20 +26,20 @@ def _csv(tmp_path: Path, *lines: str) -> Path:
     return path
 
 
-def test_labels_of_clips_and_frames(tmp_path: Path, store: FrameStore) -> None:
+def test_import_labels_of_clips_and_frames(tmp_path: Path, store: FrameStore) -> None:
     one, two, *_ = store.clips["clip"].to_pylist()
     path = _csv(tmp_path, "clip,frame,view,rater,labeled_at", f"{one},,PLAX,r1,2020-01-01", f"{two},1,A4C,r2,")
-    book = LabelStore(tmp_path / "labels.db")
-    summary = import_labels(path, book, store)
+    label_store = LabelStore(tmp_path / "labels.db")
+    summary = import_labels(path, label_store, store)
     assert (summary.rows, summary.new) == (2, 2)
-    assert [(e.clip, e.frame, e.view, e.rater, e.at) for e in book.events()] == [
+    assert [(e.clip, e.frame, e.view, e.rater, e.at) for e in label_store.events()] == [
         (one, "", "PLAX", "r1", "2020-01-01"),
         (two, f"{two}:0001", "A4C", "r2", ""),
     ]
-    assert import_labels(path, book, store).new == 0
+    assert import_labels(path, label_store, store).new == 0
 
 
-def test_labels_by_uid_and_by_file_need_the_key_and_keep_no_identity(tmp_path: Path) -> None:
+def test_import_labels_by_uid_and_file_need_the_key_and_keep_no_identity(tmp_path: Path) -> None:
     key = tmp_path / "a.key"
     pseudonyms = Pseudonymizer(Key.open(key))
     uid = "1.2.840.99999.1.2.3"
@@ -54,42 +54,42 @@ def test_labels_by_uid_and_by_file_need_the_key_and_keep_no_identity(tmp_path: P
         writer.add(row, random_store(tmp_path / "x").read(_zero())[:1], [{"index": 0, "quality": 0.5, "dhash": 1}])
     opened = FrameStore.open(store.root)
     for column, value in (("sop_instance_uid", uid), ("file", "clip.dcm")):
-        book = LabelStore(tmp_path / f"{column}.db")
+        label_store = LabelStore(tmp_path / f"{column}.db")
         path = _csv(tmp_path, f"{column},view", f"{value},Apical two chamber")
         with pytest.raises(LabelError, match="need the hospital's key"):
-            import_labels(path, book, opened, vocabulary="clinical")
-        assert import_labels(path, book, opened, vocabulary="clinical", key=key).new == 1
-        assert [(event.clip, event.view) for event in book.events()] == [("f" * 16, "A2C")]
-        assert uid.encode() not in book.path.read_bytes()
-        assert b"clip.dcm" not in book.path.read_bytes()
+            import_labels(path, label_store, opened, vocabulary="clinical")
+        assert import_labels(path, label_store, opened, vocabulary="clinical", key=key).new == 1
+        assert [(event.clip, event.view) for event in label_store.events()] == [("f" * 16, "A2C")]
+        assert uid.encode() not in label_store.path.read_bytes()
+        assert b"clip.dcm" not in label_store.path.read_bytes()
 
 
 def _zero() -> npt.NDArray[np.int64]:
     return np.zeros(1, np.int64)
 
 
-def test_unknown_words_refuse_the_whole_file(tmp_path: Path, store: FrameStore) -> None:
+def test_import_labels_refuse_a_file_with_unknown_labels(tmp_path: Path, store: FrameStore) -> None:
     clip = store.clips["clip"].to_pylist()[0]
     path = _csv(tmp_path, "clip,view", f"{clip},PLAX", f"{clip},sideways")
-    book = LabelStore(tmp_path / "labels.db")
+    label_store = LabelStore(tmp_path / "labels.db")
     with pytest.raises(LabelError, match=r"'sideways' \(line 3\).*nothing was imported"):
-        import_labels(path, book, store)
-    assert not book.path.exists()
+        import_labels(path, label_store, store)
+    assert not label_store.path.exists()
 
 
-def test_unknown_clips_refuse_the_file_or_are_counted(tmp_path: Path, store: FrameStore) -> None:
+def test_import_labels_refuse_or_count_unknown_clips(tmp_path: Path, store: FrameStore) -> None:
     clip = store.clips["clip"].to_pylist()[0]
     path = _csv(tmp_path, "clip,frame,view", f"{clip},,PLAX", "nobody,,A4C", f"{clip},99,A4C")
-    book = LabelStore(tmp_path / "labels.db")
+    label_store = LabelStore(tmp_path / "labels.db")
     with pytest.raises(LabelError, match=r"2 labels of clips not in the store \(lines 3, 4\)") as raised:
-        import_labels(path, book, store)
+        import_labels(path, label_store, store)
     assert "nobody" not in str(raised.value)
-    assert not book.path.exists()
-    summary = import_labels(path, book, store, skip_unknown=True)
+    assert not label_store.path.exists()
+    summary = import_labels(path, label_store, store, skip_unknown=True)
     assert (summary.new, summary.unknown_clip) == (1, 2)
 
 
-def test_words_without_a_view_are_counted(tmp_path: Path, store: FrameStore) -> None:
+def test_import_labels_count_labels_without_a_view(tmp_path: Path, store: FrameStore) -> None:
     clip = store.clips["clip"].to_pylist()[0]
     path = _csv(tmp_path, "clip,view", f"{clip},Not_Provided", f"{clip},A4CorA2CorOther")
     summary = import_labels(path, LabelStore(tmp_path / "labels.db"), store, vocabulary="tmed2")
@@ -97,12 +97,12 @@ def test_words_without_a_view_are_counted(tmp_path: Path, store: FrameStore) -> 
 
 
 @pytest.mark.parametrize("header", ["clip,label", "patient,view", ""])
-def test_missing_columns_are_named(tmp_path: Path, store: FrameStore, header: str) -> None:
+def test_import_labels_name_missing_columns(tmp_path: Path, store: FrameStore, header: str) -> None:
     with pytest.raises(LabelError, match="Needed: view, and one of clip, sop_instance_uid, file"):
         import_labels(_csv(tmp_path, header, "a,b"), LabelStore(tmp_path / "l.db"), store)
 
 
-def test_files_that_are_not_label_files(tmp_path: Path, store: FrameStore) -> None:
+def test_import_labels_refuse_other_files(tmp_path: Path, store: FrameStore) -> None:
     with pytest.raises(MissingInputError, match="no label file here"):
         import_labels(tmp_path / "none.csv", LabelStore(tmp_path / "l.db"), store)
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")

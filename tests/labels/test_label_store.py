@@ -20,12 +20,12 @@ def _event(number: int, view: str = "A4C", rater: str = "rater 1") -> LabelEvent
     return LabelEvent(f"{number:016x}", "", view, rater, f"2020-01-01T00:00:{number % 60:02d}Z", "csv:heart2heart")
 
 
-def test_events_come_back_in_order_and_only_once(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
+def test_append_keeps_order_and_stores_an_event_once(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
     events = [_event(index) for index in range(5)]
-    assert book.append(events) == 5
-    assert book.append([*events, _event(9)]) == 1
-    assert book.events() == [*events, _event(9)]
+    assert label_store.append(events) == 5
+    assert label_store.append([*events, _event(9)]) == 1
+    assert label_store.events() == [*events, _event(9)]
 
 
 def test_label_store_opens_a_path_given_as_text(tmp_path: Path) -> None:
@@ -33,34 +33,34 @@ def test_label_store_opens_a_path_given_as_text(tmp_path: Path) -> None:
     assert LabelStore(str(tmp_path / "labels.db")).events() == LabelStore(tmp_path / "labels.db").events()
 
 
-def test_an_event_is_never_changed(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(1)])
-    with sqlite3.connect(book.path) as connection:
+def test_label_store_never_changes_an_event(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(1)])
+    with sqlite3.connect(label_store.path) as connection:
         for statement in ("UPDATE events SET view = 'PLAX'", "DELETE FROM events"):
             with pytest.raises(sqlite3.IntegrityError, match="label events are kept"):
                 connection.execute(statement)
     connection.close()
-    assert book.events() == [_event(1)]
+    assert label_store.events() == [_event(1)]
 
 
-def test_all_or_none(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
+def test_append_writes_all_or_none(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
     with pytest.raises(UnknownNameError, match="unknown view 'A9C'"):
-        book.append([_event(1), _event(2, view="A9C")])
-    assert not book.path.exists()
+        label_store.append([_event(1), _event(2, view="A9C")])
+    assert not label_store.path.exists()
 
 
-def test_many_writers_lose_nothing(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(0)])
+def test_append_by_many_writers_loses_nothing(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(0)])
     with ThreadPoolExecutor(8) as pool:
-        written = list(pool.map(lambda at: LabelStore(book.path).append([_event(at)]), range(1, 41)))
+        written = list(pool.map(lambda at: LabelStore(label_store.path).append([_event(at)]), range(1, 41)))
     assert sum(written) == 40
-    assert len(book.events()) == 41
+    assert len(label_store.events()) == 41
 
 
-def test_bad_files_are_named(tmp_path: Path) -> None:
+def test_label_store_names_bad_files(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no label store here"):
         LabelStore(tmp_path / "none.db").events()
     (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one" * 40)
@@ -73,10 +73,10 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         LabelStore(tmp_path / "newer.db").append([_event(1)])
 
 
-def test_export_holds_every_event(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(1), _event(1, view="A2C"), _event(2, rater="Émile, MD")])
-    assert export_events(book, tmp_path / "events.csv").written == 3
+def test_to_frame_holds_every_event(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(1), _event(1, view="A2C"), _event(2, rater="Émile, MD")])
+    assert export_events(label_store, tmp_path / "events.csv").written == 3
     lines = (tmp_path / "events.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == (
         "clip,frame,view,rater,at,source,taxonomy,kind,answer,confidence,frame_hash,seconds,suggestion,suggested_by,"
@@ -86,7 +86,7 @@ def test_export_holds_every_event(tmp_path: Path) -> None:
 
 
 def _first_version(path: Path) -> list[LabelEvent]:
-    """Write a book as heart2heart 0.1.0 did, with `frame_hash` and its fellows unknown."""
+    """Write a label store of schema 1, without `frame_hash` and the other later columns."""
     events = [_event(1), _event(2, view="PSAX"), _event(1, view="A2C", rater="rater 2")]
     columns = "clip, frame, view, rater, at, source, taxonomy"
     with sqlite3.connect(path) as connection:
@@ -107,7 +107,7 @@ def _first_version(path: Path) -> list[LabelEvent]:
     return events
 
 
-def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path: Path) -> None:
+def test_migrate_schema_from_1_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     events = _first_version(path)
     before = path.read_bytes()
@@ -130,7 +130,7 @@ def test_a_book_of_schema_1_is_read_as_it_is_and_upgraded_without_loss(tmp_path:
     connection.close()
 
 
-def test_an_upgrade_that_fails_leaves_the_old_book(tmp_path: Path) -> None:
+def test_migrate_schema_that_fails_leaves_the_old_store(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     events = _first_version(path)
     with sqlite3.connect(path) as connection:
@@ -141,60 +141,63 @@ def test_an_upgrade_that_fails_leaves_the_old_book(tmp_path: Path) -> None:
     assert LabelStore(path).events() == events
 
 
-def test_a_book_of_schema_2_gets_a_plan_and_keeps_its_events(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(1), _event(2)])
-    with sqlite3.connect(book.path) as connection:
+def test_migrate_schema_from_2_adds_a_plan(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(1), _event(2)])
+    with sqlite3.connect(label_store.path) as connection:
         connection.execute("DROP TABLE plans")
         connection.execute("PRAGMA user_version = 2")
     connection.close()
-    assert book.events() == [_event(1), _event(2)]
-    assert book.update_plan(lambda kept: DoubleReadingPlan(0.5, 3) if kept is None else kept) == DoubleReadingPlan(
-        0.5, 3
-    )
-    assert book.update_plan(lambda kept: kept or DoubleReadingPlan(1.0, 1)) == DoubleReadingPlan(0.5, 3)
-    with sqlite3.connect(book.path) as connection, pytest.raises(sqlite3.IntegrityError, match="label events are kept"):
+    assert label_store.events() == [_event(1), _event(2)]
+    assert label_store.update_plan(
+        lambda kept: DoubleReadingPlan(0.5, 3) if kept is None else kept
+    ) == DoubleReadingPlan(0.5, 3)
+    assert label_store.update_plan(lambda kept: kept or DoubleReadingPlan(1.0, 1)) == DoubleReadingPlan(0.5, 3)
+    with (
+        sqlite3.connect(label_store.path) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="label events are kept"),
+    ):
         connection.execute("DELETE FROM events")
     connection.close()
-    assert book.events() == [_event(1), _event(2)]
+    assert label_store.events() == [_event(1), _event(2)]
 
 
-def test_what_was_said_beside_the_view_comes_back(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    told = replace(
+def test_append_keeps_every_field(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    event = replace(
         _event(1), frame="f", kind=EventKind.ADJUDICATION, confidence=0.5, frame_hash="abc", seconds=1.25,
         suggestion="A2C", suggested_by="run 1", suggestion_shown=True,
     )  # fmt: skip
-    back = told.retraction("2020-01-01T00:01:00Z")
-    book.append([told, back])
-    assert book.events() == [told, back]
+    back = event.retraction("2020-01-01T00:01:00Z")
+    label_store.append([event, back])
+    assert label_store.events() == [event, back]
 
 
-def test_versions_count_the_events_of_a_clip(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(1), _event(2), _event(1, view="A2C")])
-    book.append([_event(2, view="PLAX"), _event(2)])
-    assert [(entry.event.clip[-1], entry.version) for entry in book.stored_events()] == [
+def test_stored_events_count_versions_of_a_clip(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(1), _event(2), _event(1, view="A2C")])
+    label_store.append([_event(2, view="PLAX"), _event(2)])
+    assert [(entry.event.clip[-1], entry.version) for entry in label_store.stored_events()] == [
         ("1", 1), ("2", 1), ("1", 2), ("2", 2)
     ]  # fmt: skip
 
 
-def test_a_check_sees_the_clips_events_and_can_refuse(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([_event(1), _event(2)])
+def test_append_check_sees_the_events_of_the_clip_and_can_refuse(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([_event(1), _event(2)])
 
     def refuse(entries: Sequence[StoredEvent]) -> None:
         assert list(entries) == [StoredEvent(1, 1, _event(1))]
         raise LabelConflictError("somebody was faster")
 
     with pytest.raises(LabelConflictError, match="somebody was faster"):
-        book.append([_event(1, view="A2C")], check=refuse)
-    assert len(book.events()) == 2
+        label_store.append([_event(1, view="A2C")], check=refuse)
+    assert len(label_store.events()) == 2
 
 
-def test_of_many_who_saw_the_same_version_one_writes(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
-    book.append([])
+def test_append_lets_one_of_many_write_after_the_same_version(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    label_store.append([])
 
     def once(rater: int) -> int:
         def first(entries: Sequence[StoredEvent]) -> None:
@@ -202,35 +205,35 @@ def test_of_many_who_saw_the_same_version_one_writes(tmp_path: Path) -> None:
                 raise LabelConflictError("labeled meanwhile")
 
         try:
-            return LabelStore(book.path).append([_event(1, rater=f"rater {rater}")], check=first)
+            return LabelStore(label_store.path).append([_event(1, rater=f"rater {rater}")], check=first)
         except LabelConflictError:
             return 0
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(once, range(16))) == 1
-    assert len(book.events()) == 1
+    assert len(label_store.events()) == 1
 
 
-def test_a_book_held_by_another_process_is_busy_not_broken(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db", timeout=0.05)
-    book.append([_event(1)])
-    other = sqlite3.connect(book.path, isolation_level=None)
+def test_append_to_a_locked_store_is_busy(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db", timeout=0.05)
+    label_store.append([_event(1)])
+    other = sqlite3.connect(label_store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LabelStoreBusyError, match=r"another program locks this label store.*nothing was written"):
-        book.append([_event(2)])
-    assert len(book.events()) == 1
+        label_store.append([_event(2)])
+    assert len(label_store.events()) == 1
     other.execute("ROLLBACK")
     other.close()
-    assert book.append([_event(2)]) == 1
+    assert label_store.append([_event(2)]) == 1
 
 
-def test_a_book_that_is_held_open_keeps_its_log(tmp_path: Path) -> None:
-    book = LabelStore(tmp_path / "labels.db")
+def test_keep_open_keeps_the_log(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
     log = tmp_path / "labels.db-wal"
-    book.append([_event(1)])
+    label_store.append([_event(1)])
     assert not log.exists()
-    with book.keep_open():
-        book.append([_event(2)])
+    with label_store.keep_open():
+        label_store.append([_event(2)])
         assert log.stat().st_size > 0
     assert not log.exists()
-    assert len(book.events()) == 2
+    assert len(label_store.events()) == 2

@@ -41,7 +41,7 @@ def _write(tmp_path: Path, content: object) -> Path:
     return path
 
 
-def test_its_own_export_is_read(tmp_path: Path, store: FrameStore) -> None:
+def test_read_tasks_of_label_studios_export(tmp_path: Path, store: FrameStore) -> None:
     rectangle = {"id": "x", "type": "rectanglelabels", "value": {"rectanglelabels": ["Moonwalker"]}}
     path = _write(tmp_path, [
         _task({"video": "/data/upload/1/1f6e5b2a-c0.mp4"}, _annotation("Apical four chamber"),
@@ -50,19 +50,19 @@ def test_its_own_export_is_read(tmp_path: Path, store: FrameStore) -> None:
         _task({"clip": "c2", "frame": "1"}, _annotation("Unusable", completed_by=None, lead_time=None)),
         _task({"clip": "c3"}, _annotation("other", result=[rectangle])),
     ])  # fmt: skip
-    book = LabelStore(tmp_path / "labels.db")
-    made = import_labels(path, book, store, vocabulary="clinical")
-    assert (made.rows, made.new, made.without_view) == (4, 3, 2)
-    assert [(e.clip, e.frame, e.value, e.rater, e.kind, e.seconds) for e in book.events()] == [
+    label_store = LabelStore(tmp_path / "labels.db")
+    summary = import_labels(path, label_store, store, vocabulary="clinical")
+    assert (summary.rows, summary.new, summary.without_view) == (4, 3, 2)
+    assert [(e.clip, e.frame, e.value, e.rater, e.kind, e.seconds) for e in label_store.events()] == [
         ("c0", "", "A4C", "label_studio:10", "label", 4.288),
         ("c0", "", "OTHER", "reader@example.org", "adjudication", 4.288),
         ("c2", "c2:0001", "unusable", "unnamed", "label", None),
     ]
-    assert book.events()[0].at == "2021-03-09T22:16:08.728353Z"
+    assert label_store.events()[0].at == "2021-03-09T22:16:08.728353Z"
 
 
-def test_ours_comes_back_as_the_same_events(tmp_path: Path, store: FrameStore) -> None:
-    book = LabelStore(tmp_path / "labels.db")
+def test_write_tasks_come_back_as_the_same_events(tmp_path: Path, store: FrameStore) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
     wrong = LabelEvent("c2", "", "PLAX", "a", "2024-01-03", "page")
     events = [
         LabelEvent("c0", "", "A4C", "a", "2024-01-01T10:00:00.000Z", "page", seconds=2.5),
@@ -71,20 +71,20 @@ def test_ours_comes_back_as_the_same_events(tmp_path: Path, store: FrameStore) -
         LabelEvent("c1", "c1:0001", "", "a", "", "page", answer=LabelAnswer.UNUSABLE),
         wrong, wrong.retraction("2024-01-04"),
     ]  # fmt: skip
-    book.append(events)
-    made = export_events(book, tmp_path / "out.json")
-    assert (made.written, made.left_out) == (4, {"retracted, or a retraction": 2})
-    assert import_labels(tmp_path / "out.json", book, store).new == 0  # every event is known
+    label_store.append(events)
+    record = export_events(label_store, tmp_path / "out.json")
+    assert (record.written, record.left_out) == (4, {"retracted, or a retraction": 2})
+    assert import_labels(tmp_path / "out.json", label_store, store).new == 0  # every event is known
     fresh = LabelStore(tmp_path / "fresh.db")
     assert import_labels(tmp_path / "out.json", fresh, store).new == 4
     assert {(e.identifier, e.seconds) for e in fresh.events()} == {(e.identifier, e.seconds) for e in events[:4]}
-    export_labels(book, tmp_path / "agreed.json", "adjudicated")
+    export_labels(label_store, tmp_path / "agreed.json", "adjudicated")
     task = json.loads((tmp_path / "agreed.json").read_text())[0]
     assert task["annotations"][0]["completed_by"]["username"] == "consensus:adjudicated"
     assert task["data"] == {"clip": "c0", "taxonomy": "1", "video": "c0.mp4"}
 
 
-def test_unknown_views_are_told_with_their_tasks_and_a_suggestion(tmp_path: Path, store: FrameStore) -> None:
+def test_read_tasks_name_unknown_views_with_a_suggestion(tmp_path: Path, store: FrameStore) -> None:
     path = _write(tmp_path, [_task({"clip": "c0"}, _annotation("A4C")), _task({"clip": "c1"}, _annotation("PSAXX"))])
     with pytest.raises(LabelError, match=r"'PSAXX' \(task 2; did you mean PSAX\?\).*nothing was imported"):
         import_labels(path, LabelStore(tmp_path / "labels.db"), store)
@@ -100,12 +100,12 @@ def test_unknown_views_are_told_with_their_tasks_and_a_suggestion(tmp_path: Path
     [{"a": 1}, [{"image": "c0.png", "choice": "A4C"}], [1], [_task({}) | {"annotations": "x"}],
      [_task({}) | {"data": 1}]],
 )  # fmt: skip
-def test_json_of_another_kind_is_refused(tmp_path: Path, store: FrameStore, content: object) -> None:
+def test_read_tasks_refuse_other_json(tmp_path: Path, store: FrameStore, content: object) -> None:
     with pytest.raises(LabelError, match="not a JSON export of Label Studio"):
         import_labels(_write(tmp_path, content), LabelStore(tmp_path / "labels.db"), store)
 
 
-def test_half_a_file_is_refused(tmp_path: Path, store: FrameStore) -> None:
+def test_read_tasks_refuse_half_a_file(tmp_path: Path, store: FrameStore) -> None:
     path = _write(tmp_path, [_task({"clip": "c0"}, _annotation("A4C"))])
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LabelError, match="not readable JSON"):

@@ -1,4 +1,4 @@
-"""Two sites' labels as one book: nothing lost or doubled, whatever comes first; other taxonomies mapped or refused."""
+"""Two label stores as one: nothing lost or doubled, in any order; other taxonomies mapped or refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +25,7 @@ _BOOK = st.lists(_EVENT, max_size=7, unique_by=lambda event: event.identifier)
 
 @given(_BOOK, _BOOK)
 @settings(max_examples=60)
-def test_merging_loses_nothing_doubles_nothing_and_does_not_mind_the_order(
-    one: list[LabelEvent], other: list[LabelEvent]
-) -> None:
+def test_merge_events_is_independent_of_the_order(one: list[LabelEvent], other: list[LabelEvent]) -> None:
     both = merge_events([one, other])
     assert both == merge_events([other, one])
     assert {event.identifier for event in both.events} == {event.identifier for event in [*one, *other]}
@@ -40,15 +38,13 @@ def test_merging_loses_nothing_doubles_nothing_and_does_not_mind_the_order(
 
 
 _WITH_RETRACTIONS = st.tuples(_BOOK, st.sets(st.integers(0, 6))).map(
-    lambda drawn: [*drawn[0], *(event.retraction("3") for at, event in enumerate(drawn[0]) if at in drawn[1])]
+    lambda drawn: [*drawn[0], *(event.retraction("3") for index, event in enumerate(drawn[0]) if index in drawn[1])]
 )
 
 
 @given(_WITH_RETRACTIONS, _WITH_RETRACTIONS, _WITH_RETRACTIONS)
 @settings(max_examples=60)
-def test_merging_at_once_or_one_after_another_tells_the_same(
-    one: list[LabelEvent], two: list[LabelEvent], three: list[LabelEvent]
-) -> None:
+def test_merge_events_is_associative(one: list[LabelEvent], two: list[LabelEvent], three: list[LabelEvent]) -> None:
     whole = merge_events([one, two, three]).events
     for other in (
         merge_events([merge_events([one, two]).events, three]),
@@ -64,7 +60,7 @@ def test_merging_at_once_or_one_after_another_tells_the_same(
         assert [event for event in again if event.clip == clip] == [event for event in whole if event.clip == clip]
 
 
-def test_a_clock_that_runs_ahead_or_back_changes_no_last_word() -> None:
+def test_merge_events_keeps_the_last_reading_under_wrong_clocks() -> None:
     """At one hospital the clock was set back between two readings; the other's is an hour ahead."""
     first, corrected = (
         LabelEvent("c1", "", view, "a", at, "page") for view, at in (("A4C", "10:30"), ("A2C", "09:30"))
@@ -78,25 +74,25 @@ def test_a_clock_that_runs_ahead_or_back_changes_no_last_word() -> None:
 
 @given(_BOOK)
 @settings(max_examples=60)
-def test_each_clips_events_keep_their_order(one: list[LabelEvent]) -> None:
+def test_merge_events_keeps_the_order_of_each_clip(one: list[LabelEvent]) -> None:
     merged = merge_events([one, one[::2]]).events
     for clip in ("c1", "c2"):
         assert [event for event in merged if event.clip == clip] == [event for event in one if event.clip == clip]
     assert consensus_labels(merged) == consensus_labels(one)
 
 
-def test_of_two_tellings_the_fuller_is_kept() -> None:
+def test_merge_events_keeps_the_fuller_of_two_copies() -> None:
     plain = LabelEvent("c1", "", "A4C", "a", "1", "csv:clinical")
     full = replace(plain, source="page", confidence=0.9, seconds=2.0)
     for order in ([plain], [full]), ([full], [plain]):
-        found = merge_events(order)
-        assert (found.events, found.shared, found.differing) == ([full], 1, 1)
+        merged = merge_events(order)
+        assert (merged.events, merged.shared, merged.differing) == ([full], 1, 1)
 
 
-def test_contradicting_orders_are_settled_by_time() -> None:
+def test_merge_events_settles_contradicting_orders_by_time() -> None:
     early, late = (LabelEvent("c1", "", view, "a", at, "t") for view, at in (("A4C", "1"), ("A2C", "2")))
     assert merge_events([[late, early], [early, late]]).events == [early, late]
-    assert merge_events([[late, early]]).events == [late, early]  # one book's own order is kept
+    assert merge_events([[late, early]]).events == [late, early]  # the order of one label store is kept
 
 
 def _books(tmp_path: Path) -> tuple[LabelStore, LabelStore]:
@@ -109,19 +105,19 @@ def _books(tmp_path: Path) -> tuple[LabelStore, LabelStore]:
     return one, other
 
 
-def test_books_and_exports_become_a_book(tmp_path: Path) -> None:
+def test_merge_files_of_label_stores_and_exports(tmp_path: Path) -> None:
     one, other = _books(tmp_path)
     export_events(other, tmp_path / "other.csv")
     export_events(other, tmp_path / "other.parquet")
     for name in ("other.db", "other.csv", "other.parquet"):
-        made = merge_files([one.path, tmp_path / name], tmp_path / f"all-{name}.db")
-        assert (len(made.events), made.shared, made.differing) == (4, 1, 0)
-        assert LabelStore(tmp_path / f"all-{name}.db").events() == made.events
-        assert consensus_labels(made.events) == {"c1": "A2C"}
+        merged = merge_files([one.path, tmp_path / name], tmp_path / f"all-{name}.db")
+        assert (len(merged.events), merged.shared, merged.differing) == (4, 1, 0)
+        assert LabelStore(tmp_path / f"all-{name}.db").events() == merged.events
+        assert consensus_labels(merged.events) == {"c1": "A2C"}
     assert [path.name for path in tmp_path.glob("*-wal")] == []
 
 
-def test_what_merging_refuses(tmp_path: Path) -> None:
+def test_merge_files_refuse(tmp_path: Path) -> None:
     one, other = _books(tmp_path)
     with pytest.raises(ExistsError, match="would be overwritten"):
         merge_files([one.path], other.path)
@@ -140,24 +136,24 @@ def _old() -> list[LabelEvent]:
     return [first, first.retraction("2"), LabelEvent("c1", "", "2CH", "a", "1", "page", taxonomy="0")]
 
 
-def test_another_taxonomy_is_refused_with_what_has_no_mapping(tmp_path: Path) -> None:
+def test_migrate_taxonomy_names_views_without_a_mapping(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"2CH of version 0 \(2\), 4CH of version 0 \(1\)"):
         migrate_taxonomy(_old())
     with pytest.raises(LabelError, match=r"without a mapping: 2CH of version 0 \(2\)\."):
         migrate_taxonomy(_old(), {"0": {"4CH": "A4C"}})
 
 
-def test_another_taxonomy_is_mapped_with_its_retractions(tmp_path: Path) -> None:
+def test_migrate_taxonomy_maps_retractions(tmp_path: Path) -> None:
     (tmp_path / "map.yaml").write_text('"0": {4CH: A4C, 2CH: A2C}\n')
-    found = migrate_taxonomy(_old(), read_taxonomy_maps(tmp_path / "map.yaml"))
-    assert [(event.view, event.suggestion, event.taxonomy) for event in found] == [
+    migrated = migrate_taxonomy(_old(), read_taxonomy_maps(tmp_path / "map.yaml"))
+    assert [(event.view, event.suggestion, event.taxonomy) for event in migrated] == [
         ("A4C", "A2C", "1"), ("", "", "1"), ("A2C", "", "1"),
     ]  # fmt: skip
-    assert found[1].retracts == found[0].identifier
-    assert found[0].source == "page taxonomy:0"
-    assert consensus_labels(found) == {"c1": "A2C"}
-    book = LabelStore(tmp_path / "labels.db")
-    assert book.append(found) == 3
+    assert migrated[1].retracts == migrated[0].identifier
+    assert migrated[0].source == "page taxonomy:0"
+    assert consensus_labels(migrated) == {"c1": "A2C"}
+    label_store = LabelStore(tmp_path / "labels.db")
+    assert label_store.append(migrated) == 3
     today = LabelEvent("c0", "", "A4C", "a", "1", "page")
     assert migrate_taxonomy([today]) == [today]
 
@@ -170,7 +166,7 @@ def test_another_taxonomy_is_mapped_with_its_retractions(tmp_path: Path) -> None
         ("0: {4CH: A9C}", UnknownNameError, "unknown view 'A9C'"),
     ],
 )  # fmt: skip
-def test_bad_maps(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
+def test_read_taxonomy_maps_refuse_bad_files(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
     (tmp_path / "map.yaml").write_text(text)
     with pytest.raises(error, match=message):
         read_taxonomy_maps(tmp_path / "map.yaml")

@@ -15,7 +15,7 @@ from scipy import special
 
 from heart2heart.active_learning.model_outputs import read_tables
 from heart2heart.annotate.suggestions import read_suggestions
-from heart2heart.api import predict_files
+from heart2heart.api.prediction import predict_files
 from heart2heart.evaluation.aggregation import aggregate_groups
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, clip_log_probabilities_of_sums, log_softmax
@@ -42,10 +42,10 @@ def test_clip_log_probabilities_are_the_renormalised_mean_of_log_probabilities()
     assert _by_hand().argmax() == 1
     both = np.concatenate([FRAMES[:1], FRAMES, FRAMES[1:]])
     clip = np.array([1, 0, 0, 0, 1, 1])
-    found = clip_log_probabilities(np.log(both), clip, 2)
-    np.testing.assert_allclose(np.exp(found), [_by_hand(), _by_hand()])
+    actual = clip_log_probabilities(np.log(both), clip, 2)
+    np.testing.assert_allclose(np.exp(actual), [_by_hand(), _by_hand()])
     sums = np.stack([np.log(both)[clip == number].sum(0) for number in (0, 1)])
-    np.testing.assert_allclose(clip_log_probabilities_of_sums(sums, np.array([3, 3])), found)
+    np.testing.assert_allclose(clip_log_probabilities_of_sums(sums, np.array([3, 3])), actual)
 
 
 def test_clip_log_probabilities_of_logits_are_the_same() -> None:
@@ -98,8 +98,8 @@ def test_clip_log_probabilities_are_used_by_page_queue_prediction_and_evaluation
     run = SimpleNamespace(geometry=Geometry("tmed2", 16), classes=CLASSES, predict=lambda pixels: logits)
     monkeypatch.setattr(Run, "load", lambda path: run)
     (predicted,) = predict_files(tmp_path, [REAL], rule="even:3")
-    found = [
+    results = [
         (predicted.view, max(predicted.probabilities)), _page(logits, tmp_path), _queue(logits), _evaluation(logits),
     ]  # fmt: skip
-    assert [view for view, _ in found] == ["A4C"] * 4
-    np.testing.assert_allclose([probability for _, probability in found], _by_hand()[1], atol=1e-5)
+    assert [view for view, _ in results] == ["A4C"] * 4
+    np.testing.assert_allclose([probability for _, probability in results], _by_hand()[1], atol=1e-5)

@@ -19,7 +19,7 @@ from heart2heart.schema.status import ClipFlag, StatusCode
 
 WORDS: dict[type[StrEnum], set[str]] = {
     enums.ClipMode: {"b_mode", "colour", "tissue_doppler", "m_mode", "spectral", "other"},
-    enums.SplitRole: {"train", "validation", "test", "unlabeled", "excluded"},
+    enums.SplitRole: {"train", "validation", "test", "adaptation", "unlabeled", "excluded"},
     enums.PredictionRole: {"validation", "test", "sector_masked", "background_swapped"},
     enums.CheckStatus: {"pass", "warn", "fail"},
     enums.EventKind: {"label", "adjudication", "retraction"},
@@ -35,8 +35,8 @@ def test_enums_keep_their_words_on_disk(vocabulary: type[StrEnum]) -> None:
 
 
 def test_enums_are_all_listed_here() -> None:
-    found = {value for value in vars(enums).values() if isinstance(value, type) and issubclass(value, StrEnum)}
-    assert found - {StrEnum} == set(WORDS)
+    defined = {value for value in vars(enums).values() if isinstance(value, type) and issubclass(value, StrEnum)}
+    assert defined - {StrEnum} == set(WORDS)
 
 
 @pytest.mark.parametrize("vocabulary", [*WORDS, StatusCode, ClipFlag])
@@ -51,7 +51,8 @@ def test_enums_are_written_as_their_words(vocabulary: type[StrEnum]) -> None:
 
 def test_split_role_has_the_words_of_a_written_split() -> None:
     members = json.loads((GOLDEN / "split.json").read_text(encoding="utf-8"))["members"]["counts"]
-    assert {row.split()[1] for row in members} == set(enums.SplitRole)
+    # By default no patient is set aside for adaptation.
+    assert {row.split()[1] for row in members} == set(enums.SplitRole) - {enums.SplitRole.ADAPTATION}
 
 
 def test_event_kind_and_answer_have_the_words_of_a_written_store(tmp_path: Path) -> None:

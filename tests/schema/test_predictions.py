@@ -50,7 +50,7 @@ def make(
     return Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), provenance)
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def test_read_returns_what_was_written(tmp_path: Path) -> None:
     before = make()
     before.write(tmp_path / "p.parquet")
     after = Predictions.read(tmp_path / "p.parquet")
@@ -60,7 +60,7 @@ def test_round_trip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(after.logits, [[0, 1], [1, 2], [2, 3]])
 
 
-def test_sex_and_age_survive_a_round_trip(tmp_path: Path) -> None:
+def test_read_returns_sex_and_age(tmp_path: Path) -> None:
     before = make()
     table = before.table.append_column(DEMOGRAPHICS.field("sex"), pa.array(["F", None, "M"], pa.string()))
     table = table.append_column(DEMOGRAPHICS.field("age"), pa.array([61, 90, None], pa.int16()))
@@ -89,7 +89,7 @@ def test_concat_refuses(other: Predictions, message: str) -> None:
         Predictions.concat([make("r1"), other])
 
 
-def test_bad_files_are_named(tmp_path: Path) -> None:
+def test_read_names_bad_files(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     with pytest.raises(MissingInputError, match="no predictions here"):
         Predictions.read(path)
@@ -108,7 +108,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         Predictions.read(path)
 
 
-def test_a_damaged_file_gives_no_number(tmp_path: Path) -> None:
+def test_read_refuses_a_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     make().write(path)
     whole, raw = Predictions.read(path), path.read_bytes()
@@ -141,18 +141,18 @@ def test_a_damaged_file_gives_no_number(tmp_path: Path) -> None:
 def test_read_derives_the_facts_of_version_1(
     method: str, config: dict[str, Any], expected: MethodFacts, tmp_path: Path
 ) -> None:
-    made = make()
-    content = json.loads(made.provenance.model_dump_json())
+    predictions = make()
+    content = json.loads(predictions.provenance.model_dump_json())
     content["schema_version"] = 1
     for run in content["runs"]:
         del run["facts"]
         run |= {"method": method, "config": config}
     path = tmp_path / "old.parquet"
-    pq.write_table(made.table.replace_schema_metadata({b"heart2heart": json.dumps(content)}), path)
-    about = Predictions.read(path).provenance
-    assert about.runs[0].facts == expected
-    assert about.runs[0].method == method
-    assert about.schema_version == 2
+    pq.write_table(predictions.table.replace_schema_metadata({b"heart2heart": json.dumps(content)}), path)
+    provenance = Predictions.read(path).provenance
+    assert provenance.runs[0].facts == expected
+    assert provenance.runs[0].method == method
+    assert provenance.schema_version == 2
 
 
 def test_method_facts_name_what_was_added() -> None:

@@ -27,7 +27,7 @@ from heart2heart.schema import views
         ("SUPRASTERNAL", codes.cid12226.SuprasternalLongAxis),
     ],
 )
-def test_codes_are_those_of_the_standard(name: str, concept: object) -> None:
+def test_view_from_code_knows_the_codes_of_the_standard(name: str, concept: object) -> None:
     view = views.get_view(name)
     assert (view.code, view.scheme) == (getattr(concept, "value", None), getattr(concept, "scheme_designator", None))
 
@@ -36,13 +36,13 @@ def _standard() -> dict[tuple[str, str], tuple[str, str | None]]:
     """Return the meaning and the SNOMED-RT code of every code of CID 12226, by scheme and value, as pydicom has it."""
     groups_of: Any = _cid_dict.cid_concepts
     concepts: Any = _concepts_dict.concepts
-    found = {}
+    codes = {}
     for scheme, names in groups_of[12226].items():
         for name in names:
             for code, (meaning, groups) in concepts[scheme][name].items():
                 if 12226 in groups:
-                    found[scheme, code] = meaning, _snomed_dict.mapping["SCT"].get(code)
-    return found
+                    codes[scheme, code] = meaning, _snomed_dict.mapping["SCT"].get(code)
+    return codes
 
 
 WITHOUT_VIEW = {
@@ -54,7 +54,7 @@ WITHOUT_VIEW = {
 """Of CID 12226, what no view of ours includes: an import leaves such clips without a label."""
 
 
-def test_every_code_of_the_standard_is_a_view_or_known_to_be_none() -> None:
+def test_view_from_code_knows_every_code_of_the_standard() -> None:
     standard = _standard()
     assert len(standard) == 29
     none = {
@@ -71,13 +71,13 @@ def test_every_code_of_the_standard_is_a_view_or_known_to_be_none() -> None:
             assert words[view] in meaning.casefold()
             assert older is not None
             assert views.view_from_code(older, "SRT") == view
-    for mine in views.VIEWS.values():
-        if mine.scheme == "SCT":
-            assert standard[mine.scheme, mine.code][1] == mine.older
-            assert words[mine.name] in mine.title.casefold()
+    for known_view in views.VIEWS.values():
+        if known_view.scheme == "SCT":
+            assert standard[known_view.scheme, known_view.code][1] == known_view.older
+            assert words[known_view.name] in known_view.title.casefold()
 
 
-def test_codes_of_other_schemes_mean_nothing() -> None:
+def test_view_from_code_ignores_other_schemes() -> None:
     assert views.view_from_code("A5C", "99HEART2HEART") == "A5C"
     for scheme in ("SCT", "99OTHER", ""):
         assert views.view_from_code("A5C", scheme) is None
@@ -85,31 +85,31 @@ def test_codes_of_other_schemes_mean_nothing() -> None:
     assert views.view_from_code("399214001", "99HEART2HEART") is None
 
 
-def test_codes_names_and_keys_are_unique() -> None:
+def test_views_have_unique_codes_names_and_keys() -> None:
     for field in ("name", "code", "key"):
         values = [getattr(view, field) for view in views.VIEWS.values()]
         assert len(set(values)) == len(values)
 
 
-def test_from_code_knows_both_schemes_and_the_levels_of_psax() -> None:
+def test_view_from_code_knows_both_schemes_and_the_levels_of_psax() -> None:
     assert views.view_from_code("399214001") == views.view_from_code("G-A19C") == "A4C"
     assert views.view_from_code("399271003") == views.view_from_code("G-039B") == "PSAX"
     assert views.view_from_code("1") is None
 
 
-def test_benchmark_order() -> None:
+def test_scored_views_are_in_the_order_of_the_benchmark() -> None:
     assert views.SCORED_VIEWS == ("PLAX", "PSAX", "A4C", "A2C")
 
 
 @pytest.mark.parametrize("mapping", sorted(views.VOCABULARIES))
-def test_every_vocabulary_leads_into_the_taxonomy(mapping: str) -> None:
+def test_vocabularies_lead_into_the_taxonomy(mapping: str) -> None:
     for word, view in views.VOCABULARIES[mapping].items():
         assert views.translate_label(f"  {word.upper()} ", mapping) == view
         assert view is None or view in views.VIEWS
 
 
 @given(st.text())
-def test_unknown_words_are_refused_never_guessed(word: str) -> None:
+def test_translate_label_refuses_unknown_labels(word: str) -> None:
     known = {key.casefold() for key in views.VOCABULARIES["unity"]}
     if " ".join(word.split()).casefold() in known:
         assert views.translate_label(word, "unity") in views.VIEWS
@@ -118,7 +118,7 @@ def test_unknown_words_are_refused_never_guessed(word: str) -> None:
             views.translate_label(word, "unity")
 
 
-def test_unknown_names_list_the_known() -> None:
+def test_get_view_lists_the_known_names() -> None:
     with pytest.raises(UnknownNameError, match="unknown view 'X'"):
         views.get_view("X")
     with pytest.raises(UnknownNameError, match=r"unknown label vocabulary 'X'.*camus"):

@@ -31,7 +31,7 @@ def _check(certificate: Certificate, name: str) -> Check:
     return next(check for check in certificate.checks if check.name == name)
 
 
-def test_a_clean_split_passes(tmp_path: Path) -> None:
+def test_certify_passes_a_clean_split(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store")
     split = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "split")
     certificate = certify(split, store)
@@ -54,9 +54,9 @@ def _patient_in_two_groups(rows: list[dict[str, Any]]) -> None:
 
 
 def _evaluated_patient_in_pool(rows: list[dict[str, Any]]) -> None:
-    mine = next(row["patient"] for row in rows if row["role"] == "validation")
+    patient = next(row["patient"] for row in rows if row["role"] == "validation")
     for row in rows:
-        if row["patient"] == mine and row["role"] == "excluded":
+        if row["patient"] == patient and row["role"] == "excluded":
             row.update(role="unlabeled", view=None)
 
 
@@ -92,7 +92,7 @@ def _view_missing(rows: list[dict[str, Any]]) -> None:
         (_view_missing, "views_present", "validation lacks A2C"),
     ],
 )
-def test_planted_leak_is_caught_and_refused(tmp_path: Path, plant: Plant, check: str, text: str) -> None:
+def test_certify_catches_a_planted_leak(tmp_path: Path, plant: Plant, check: str, text: str) -> None:
     store = random_store(tmp_path / "store")
     rows = propose(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "clean").members.to_pylist()
     plant(rows)
@@ -127,7 +127,7 @@ def _twins(root: Path, noise: int, bits: int) -> FrameStore:
 @pytest.mark.parametrize(
     ("noise", "bits", "status"), [(0, 0, "fail"), (3, 3, "fail"), (0, 4, "pass"), (250, 1, "pass")]
 )
-def test_near_duplicate_across_hospitals(tmp_path: Path, noise: int, bits: int, status: str) -> None:
+def test_check_near_duplicates_across_hospitals(tmp_path: Path, noise: int, bits: int, status: str) -> None:
     store = _twins(tmp_path / "store", noise, bits)
     roles = {"p0": "train", "p1": "unlabeled", "p2": "test"}
     rows = [
@@ -140,7 +140,7 @@ def test_near_duplicate_across_hospitals(tmp_path: Path, noise: int, bits: int, 
 
 
 @pytest.mark.parametrize("name", ["series", "instance"])
-def test_one_series_or_instance_under_two_patients(tmp_path: Path, name: str) -> None:
+def test_check_disjoint_finds_one_series_of_two_patients(tmp_path: Path, name: str) -> None:
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
     rng = np.random.default_rng(0)
     with store.writer() as writer:
@@ -165,7 +165,7 @@ def test_one_series_or_instance_under_two_patients(tmp_path: Path, name: str) ->
     assert f"1 x {name} in more than one group" in _check(certificate, f"{name}_disjoint").detail
 
 
-def test_metadata_that_gives_the_view_away_is_a_warning(tmp_path: Path) -> None:
+def test_check_metadata_probe_warns_if_metadata_predict_the_view(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
     rng = np.random.default_rng(0)
     rows = []

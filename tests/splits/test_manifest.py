@@ -29,10 +29,10 @@ def frozen(tmp_path: Path) -> tuple[FrameStore, SplitManifest]:
 def test_select_reads_the_right_pixels(frozen: tuple[FrameStore, SplitManifest]) -> None:
     store, split = frozen
     chosen = split.select(store, ["train", "validation"])
-    place = {frame: index for index, frame in enumerate(store.frames["frame"].to_pylist())}
+    index_of = {frame: index for index, frame in enumerate(store.frames["frame"].to_pylist())}
     assert len(chosen.rows) == len(chosen.members) > 0
     for row, target, member in zip(chosen.rows, chosen.targets, chosen.members.to_pylist(), strict=True):
-        assert row == place[member["frame"]]
+        assert row == index_of[member["frame"]]
         assert split.classes[target] == member["view"]
     assert store.read(chosen.rows).shape == (len(chosen.rows), 16, 16)
 
@@ -45,7 +45,7 @@ def test_load_opens_a_path_given_as_text(frozen: tuple[FrameStore, SplitManifest
     assert Certificate.read(str(split.path / "certificate.json")) == certificate
 
 
-def test_targets_are_minus_one_without_a_class(frozen: tuple[FrameStore, SplitManifest]) -> None:
+def test_select_gives_target_minus_one_without_a_class(frozen: tuple[FrameStore, SplitManifest]) -> None:
     store, split = frozen
     assert set(split.select(store, "unlabeled").targets) == {-1}
 
@@ -64,16 +64,16 @@ def test_select_over_two_stores_equals_one(tmp_path: Path) -> None:
         split.check_data(whole)
 
 
-def test_an_edited_member_is_noticed(frozen: tuple[FrameStore, SplitManifest]) -> None:
+def test_load_refuses_an_edited_member(frozen: tuple[FrameStore, SplitManifest]) -> None:
     _, split = frozen
     roles = ["train" if role == "test" else role for role in split.members["role"].to_pylist()]
-    place = split.members.schema.get_field_index("role")
-    pq.write_table(split.members.set_column(place, "role", pa.array(roles)), split.path / "members.parquet")
+    index = split.members.schema.get_field_index("role")
+    pq.write_table(split.members.set_column(index, "role", pa.array(roles)), split.path / "members.parquet")
     with pytest.raises(SplitError, match="changed after it was frozen"):
         SplitManifest.load(split.path)
 
 
-def test_an_edited_header_is_noticed(frozen: tuple[FrameStore, SplitManifest]) -> None:
+def test_load_refuses_an_edited_header(frozen: tuple[FrameStore, SplitManifest]) -> None:
     _, split = frozen
     content = json.loads((split.path / "split.json").read_text())
     content["held_out_sites"] = []
@@ -82,7 +82,9 @@ def test_an_edited_header_is_noticed(frozen: tuple[FrameStore, SplitManifest]) -
         SplitManifest.load(split.path)
 
 
-def test_changed_pixels_and_missing_clips_are_noticed(frozen: tuple[FrameStore, SplitManifest], tmp_path: Path) -> None:
+def test_check_data_refuses_changed_pixels_and_missing_clips(
+    frozen: tuple[FrameStore, SplitManifest], tmp_path: Path
+) -> None:
     store, split = frozen
     split.check_data(store)
     with pytest.raises(SplitError, match="no longer hold"):
@@ -92,7 +94,9 @@ def test_changed_pixels_and_missing_clips_are_noticed(frozen: tuple[FrameStore, 
         split.select(one, "test")
 
 
-def test_uncertified_is_refused(frozen: tuple[FrameStore, SplitManifest], tmp_path: Path) -> None:
+def test_require_certified_refuses_an_uncertified_split(
+    frozen: tuple[FrameStore, SplitManifest], tmp_path: Path
+) -> None:
     store, split = frozen
     with pytest.raises(LeakageError, match="no leakage certificate"):
         split.require_certified()
@@ -104,7 +108,7 @@ def test_uncertified_is_refused(frozen: tuple[FrameStore, SplitManifest], tmp_pa
         other.require_certified()
 
 
-def test_a_certificate_without_its_checks_certifies_nothing(frozen: tuple[FrameStore, SplitManifest]) -> None:
+def test_require_certified_refuses_a_certificate_without_checks(frozen: tuple[FrameStore, SplitManifest]) -> None:
     store, split = frozen
     kept = [check for check in certify(split, store).checks if check.name != "near_duplicates"]
     thinned = Certificate(split_sha256=split.sha256, checks=tuple(kept))
@@ -121,7 +125,7 @@ def test_info_names_sites_and_checks(frozen: tuple[FrameStore, SplitManifest]) -
     assert info.checks == certificate.checks
 
 
-def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
+def test_load_names_missing_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="split manifest"):
         SplitManifest.load(tmp_path / "none")
     (tmp_path / "split.json").write_text("{}")

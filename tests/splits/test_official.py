@@ -40,7 +40,7 @@ def _counts(split: SplitManifest) -> dict[tuple[str, str], int]:
     return {(site, role): frames for site, role, _, frames in split.counts()}
 
 
-def test_roles_are_the_sources_and_other_hospitals_are_tested_on(tmp_path: Path) -> None:
+def test_freeze_official_keeps_the_roles_and_tests_other_hospitals(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     _official(store)
     stores = FrameStores.open([store.root])
@@ -56,15 +56,15 @@ def test_roles_are_the_sources_and_other_hospitals_are_tested_on(tmp_path: Path)
     split.require_certified()
 
 
-def test_a_pool_with_a_test_patient_is_reported_and_refused_until_cleaned(tmp_path: Path) -> None:
+def test_freeze_official_with_a_leaking_pool_fails_until_cleaned(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     _official(store, leaked=("a00204", "a00304"))
     stores = FrameStores.open([store.root])
     leaking = freeze_official(stores, view_labels(stores), "A:one", tmp_path / "leaking")
     certificate = certify(leaking, stores)
-    found = {check.name: check for check in certificate.checks}
-    assert found["pool_without_evaluated_patients"].status == "fail"
-    assert found["pool_without_evaluated_patients"].detail.startswith("2 validation or test patients")
+    checks = {check.name: check for check in certificate.checks}
+    assert checks["pool_without_evaluated_patients"].status == "fail"
+    assert checks["pool_without_evaluated_patients"].detail.startswith("2 validation or test patients")
     with pytest.raises(LeakageError):
         leaking.require_certified()
     clean = freeze_official(stores, view_labels(stores), "A:one", tmp_path / "clean", clean_pool=True)
@@ -73,7 +73,7 @@ def test_a_pool_with_a_test_patient_is_reported_and_refused_until_cleaned(tmp_pa
     assert clean.settings == {"official": "A:one", "clean_pool": True}
 
 
-def test_what_cannot_be_frozen(tmp_path: Path) -> None:
+def test_freeze_official_refuses(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     stores = FrameStores.open([store.root])
     with pytest.raises(SplitError, match="heart2heart source NAME FOLDER"):
@@ -92,7 +92,7 @@ def test_what_cannot_be_frozen(tmp_path: Path) -> None:
     assert not (tmp_path / "split").exists()
 
 
-def test_splits_that_are_gone_leave_no_file(tmp_path: Path) -> None:
+def test_freeze_official_leaves_no_file_without_splits(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     _official(store)
     path = write_official_splits(store.root, "A", OFFICIAL_SPLITS.empty_table())

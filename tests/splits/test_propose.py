@@ -37,7 +37,7 @@ def _all(store: FrameStore) -> set[str]:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1000), validation=st.sampled_from([0.2, 0.3, 0.4]), labeled=st.integers(6, 10))
-def test_patients_are_apart_and_views_present(
+def test_propose_separates_patients_and_keeps_every_view(
     tmp_path_factory: pytest.TempPathFactory, seed: int, validation: float, labeled: int
 ) -> None:
     tmp_path = tmp_path_factory.mktemp("split")
@@ -61,7 +61,7 @@ def test_patients_are_apart_and_views_present(
     assert split.held_out_sites == ("B",)
 
 
-def test_same_seed_same_split(tmp_path: Path) -> None:
+def test_propose_is_repeatable(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store)
     one, two, other = (
@@ -73,7 +73,7 @@ def test_same_seed_same_split(tmp_path: Path) -> None:
     assert other.sha256 != one.sha256
 
 
-def test_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
+def test_propose_with_a_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     chosen = SplitSettings(source=("A",), label_budget=2)
     split = propose(store, view_labels(store), chosen, tmp_path / "split")
@@ -82,7 +82,7 @@ def test_label_budget_moves_the_rest_into_the_pool(tmp_path: Path) -> None:
     assert hidden["view"].null_count == len(hidden) > 0
 
 
-def test_label_outside_the_classes_joins_the_pool_or_serves_open_set(tmp_path: Path) -> None:
+def test_propose_keeps_labels_outside_the_classes_for_open_set(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store) | {f: "A3C" for f in store.frames["frame"].to_pylist() if f[4:6] == "04"}
     split = propose(store, labels, SplitSettings(source=("A",)), tmp_path / "split")
@@ -91,13 +91,13 @@ def test_label_outside_the_classes_joins_the_pool_or_serves_open_set(tmp_path: P
             assert (row["role"], row["view"]) in {("unlabeled", None), ("validation", "A3C"), ("test", "A3C")}
 
 
-def test_unusable_mode_is_excluded(tmp_path: Path) -> None:
+def test_propose_excludes_other_modes(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     with pytest.raises(SplitError, match="0 labeled patients"):
         propose(store, view_labels(store), SplitSettings(source=("A",), modes=("colour",)), tmp_path / "split")
 
 
-def test_refusals_say_what_and_where(tmp_path: Path) -> None:
+def test_propose_refusals_name_what_and_where(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     labels = view_labels(store)
     with pytest.raises(SplitError, match=r"no frame of hospital .*There are: A, B"):
@@ -117,7 +117,7 @@ def test_refusals_say_what_and_where(tmp_path: Path) -> None:
         propose(store, labels, SplitSettings(source=("A",)), tmp_path / "x")
 
 
-def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_propose_names_views_that_cannot_be_in_every_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = random_store(tmp_path / "store", frames_each=1, patients=6)
     # Three patients show PLAX and PSAX, three others A4C and A2C: no patient can be alone in a part.
     labels = {
@@ -130,16 +130,16 @@ def test_views_that_cannot_be_spread_are_named(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "x").exists()
 
 
-def test_every_labeled_patient_tests_in_exactly_one_fold(tmp_path: Path) -> None:
+def test_propose_folds_test_every_labeled_patient_once(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
     labels = view_labels(store)
     chosen = SplitSettings(name="s", source=("A", "B"), held_out=("C",))
-    made = propose_folds(store, labels, chosen, tmp_path / "folds", 4)
-    assert [split.path.name for split in made] == ["fold0", "fold1", "fold2", "fold3"]
-    assert [split.name for split in made] == ["s-fold0", "s-fold1", "s-fold2", "s-fold3"]
-    tested = [{p for p in _patients(split, "test") if not p.startswith("C")} for split in made]
+    splits = propose_folds(store, labels, chosen, tmp_path / "folds", 4)
+    assert [split.path.name for split in splits] == ["fold0", "fold1", "fold2", "fold3"]
+    assert [split.name for split in splits] == ["s-fold0", "s-fold1", "s-fold2", "s-fold3"]
+    tested = [{p for p in _patients(split, "test") if not p.startswith("C")} for split in splits]
     assert sorted(p for part in tested for p in part) == sorted(p for p in _all(store) if not p.startswith("C"))
-    for split, part in zip(made, tested, strict=True):
+    for split, part in zip(splits, tested, strict=True):
         assert {p for p in _patients(split, "test") if p.startswith("C")} == {p for p in _all(store) if p[0] == "C"}
         assert not part & _patients(split, "train", "validation", "unlabeled")
         assert {p[0] for p in part} == {"A", "B"}  # stratified by hospital
@@ -149,12 +149,12 @@ def test_every_labeled_patient_tests_in_exactly_one_fold(tmp_path: Path) -> None
         assert again.members.equals(split.members)
 
 
-def test_each_hospital_is_left_out_once(tmp_path: Path) -> None:
+def test_propose_leave_one_out_holds_each_hospital_out_once(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1, sites=("A", "B", "C"))
     chosen = SplitSettings(source=("A", "B", "C"))
-    made = propose_leave_one_out(store, view_labels(store), chosen, tmp_path / "out")
-    assert [split.held_out_sites for split in made] == [("A",), ("B",), ("C",)]
-    for split in made:
+    splits = propose_leave_one_out(store, view_labels(store), chosen, tmp_path / "out")
+    assert [split.held_out_sites for split in splits] == [("A",), ("B",), ("C",)]
+    for split in splits:
         held = split.held_out_sites[0]
         assert split.source_sites == tuple(site for site in "ABC" if site != held)
         assert {p[0] for p in _patients(split, "train", "validation", "unlabeled")} == set(split.source_sites)
@@ -163,7 +163,7 @@ def test_each_hospital_is_left_out_once(tmp_path: Path) -> None:
         propose_leave_one_out(store, view_labels(store), SplitSettings(source=("A",)), tmp_path / "other")
 
 
-def test_a_refused_fold_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_propose_folds_write_nothing_when_refused(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     labels = {f: v for f, v in view_labels(store).items() if v != "A2C" or int(f[3]) < 3}
     with pytest.raises(SplitError, match=r"A2C is labeled in 3 patients of A.*At least 4 are needed"):
@@ -180,13 +180,13 @@ def test_a_refused_fold_leaves_nothing_behind(tmp_path: Path) -> None:
     ("wrong", "text"),
     [({"validation": 0.6, "test": 0.4}, "leave nobody to train"), ({"folds": 3, "fold": 3}, "fold 3 of 3")],
 )
-def test_settings_that_cannot_be(wrong: dict[str, float], text: str) -> None:
+def test_split_settings_refuse(wrong: dict[str, float], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         SplitSettings.parse({"source": ["A"], **wrong}, where="test")
 
 
 @given(seed=st.integers(0, 1000), budget=st.integers(1, 40))
-def test_a_label_budget_keeps_the_mix_and_smaller_ones_are_inside(seed: int, budget: int) -> None:
+def test_budget_patients_keep_the_mix_and_nest(seed: int, budget: int) -> None:
     # 40 patients; a quarter at hospital two; one view each, in the shares 1/2, 1/4, 1/4.
     strata = np.array([(index % 4 == 3) * 3 + (0, 0, 1, 2)[index // 10] for index in range(40)])
     patients = np.array([f"p{index:02d}" for index in range(40)], object)
@@ -196,19 +196,19 @@ def test_a_label_budget_keeps_the_mix_and_smaller_ones_are_inside(seed: int, bud
     assert len(set(chosen)) == budget
     assert larger[:budget] == chosen
     shares = np.bincount(strata, minlength=6) / 40
-    taken = np.bincount(strata[np.isin(patients, chosen)], minlength=6)
-    assert (np.abs(taken - budget * shares) < 1.5).all()
+    counts = np.bincount(strata[np.isin(patients, chosen)], minlength=6)
+    assert (np.abs(counts - budget * shares) < 1.5).all()
 
 
-def test_selection_knows_its_hospitals_and_patients(tmp_path: Path) -> None:
+def test_groups_of_selected_frames(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=2)
     split = propose(store, view_labels(store), SplitSettings(source=("A", "B")), tmp_path / "split")
-    found = split.select(store, ("train", "test"))
-    names, places = found.groups()
+    selected = split.select(store, ("train", "test"))
+    names, indices = selected.groups()
     assert names == ["A", "B"]
-    assert [names[place] for place in places] == found.members["site"].to_pylist()
-    patients, places = found.groups("patient")
-    assert [patients[place] for place in places] == found.members["patient"].to_pylist()
+    assert [names[index] for index in indices] == selected.members["site"].to_pylist()
+    patients, indices = selected.groups("patient")
+    assert [patients[index] for index in indices] == selected.members["patient"].to_pylist()
 
 
 def test_propose_sets_a_share_of_each_held_out_hospital_aside(tmp_path: Path) -> None:
