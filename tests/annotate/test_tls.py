@@ -94,7 +94,7 @@ def test_server_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--bind", "0.0.0.0"], "each rater needs a token: give --raters"),
         (["--bind", "0.0.0.0", "--raters", "raters.json"], "give --certificate, or --allow-http"),

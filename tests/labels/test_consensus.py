@@ -32,7 +32,7 @@ def test_consensus_labels_latest_takes_the_last_reading() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "unanimous", "majority"),
+    ("values", "unanimous", "majority"),
     [
         (["A4C", "A4C"], "A4C", "A4C"),
         (["A4C", "A2C"], None, None),
@@ -55,7 +55,7 @@ def test_consensus_labels_majority_counts_last_readings(readings: list[tuple[str
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("answers", "expected"),
     [
         # kind, rater, word; expected under single, majority, adjudicated, latest
         ([("label", "a", "A4C")], ("A4C", "A4C", "A4C", "A4C")),
