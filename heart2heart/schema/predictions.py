@@ -109,6 +109,8 @@ class MethodFacts(Config):
     """Unlabeled frames were used in training."""
     transductive: tuple[str, ...] = ()
     """Held-out hospitals whose unlabeled frames were used in training."""
+    transductive: tuple[str, ...] = ()
+    """Held-out hospitals whose unlabeled frames were used in training."""
 
     @property
     def addition(self) -> str | None:

@@ -147,6 +147,9 @@ class UnlabeledPoolConfig(Config):
 
     modes: tuple[ClipMode, ...] = POOL_MODES
     """Modes that it takes: b_mode, colour, tissue_doppler, m_mode, spectral, other."""
+    transductive: tuple[str, ...] = ()
+    """Held-out hospitals whose unlabeled frames join the pool, of patients who are never scored there; their labels are
+    not read. Results at these hospitals are then of a method that saw their pictures, and the report says so."""
     placement: Literal["auto", "device", "memory_map"] = "auto"
     """Where pixels lie: `auto` puts them on an accelerator when they fill at most half of its free memory."""
 

@@ -25,6 +25,7 @@ from heart2heart.training import checkpoint
 from heart2heart.training.adaptation_network import AdjustedLogits, checkpoint_weights
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
+from heart2heart.training.data import uses_pool
 from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.model_access import place_network
 from heart2heart.training.networks.build import build_network
@@ -247,7 +248,8 @@ def run_facts(run: Run) -> MethodFacts:
 def algorithm_title(config: TrainConfig) -> str:
     """Return the title of a run's method for readers, such as `FixMatch + Fix-A-Step`."""
     facts = method_facts(config)
-    return f"{facts.title} + {facts.addition}" if facts.addition else facts.title
+    title = f"{facts.title} + {facts.addition}" if facts.addition else facts.title
+    return f"{title}, with unlabeled frames of {', '.join(facts.transductive)}" if facts.transductive else title
 
 
 def method_facts(config: TrainConfig) -> MethodFacts:
@@ -259,5 +261,6 @@ def method_facts(config: TrainConfig) -> MethodFacts:
         mixing=mixing,
         rule=config.fix_a_step.gradient,
         initialisation=None if config.network.init == SCRATCH else Path(config.network.init).name,
-        unlabeled=name != "labels_only" or mixing,
+        unlabeled=uses_pool(config),
+        transductive=config.pool.transductive,
     )
