@@ -125,9 +125,9 @@ def ingest_hospitals(
     from heart2heart.labels.importing import import_labels
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.store.frame_store import FrameStores
-    from heart2heart.synthetic.presets import four_hospitals
+    from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
 
-    vocabulary = {hospital.name: hospital.vocabulary for hospital in four_hospitals()}
+    vocabulary = {hospital.name: hospital.vocabulary for hospital in (*four_hospitals(), *fresh_hospitals())}
     for site in sites:
         folder, store, key = out / "hospitals" / site, out / "stores" / site, out / "keys" / f"{site}.key"
         if not key.exists():

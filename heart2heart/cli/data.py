@@ -27,17 +27,21 @@ def simulate(
         int, typer.Option(help="Random seed; files are repeatable, and pixels are on one kind of processor.")
     ] = 7,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    hospitals: Annotated[
+        list[str] | None,
+        typer.Option(help="demo (A to D), fresh (E to H, kept for a final test) or a name; repeatable. Default: demo."),
+    ] = None,
 ) -> None:
-    """Write four SYNTHETIC hospitals as DICOM folders, so that everything can be tried without a patient.
+    """Write SYNTHETIC hospitals as DICOM folders, so that everything can be tried without a patient.
 
     Example: heart2heart simulate hospitals --scale 0.2
     """
-    from heart2heart.api.stores import simulate
+    from heart2heart.api.ingest import simulate
     from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
 
-    hospitals = simulate(out, scale=scale, seed=seed, workers=workers, stage=progress_bar)
-    rows = [(each.name, each.patients, each.clips, each.frames, each.machine) for each in hospitals]
+    written = simulate(out, scale=scale, seed=seed, workers=workers, hospitals=hospitals, stage=progress_bar)
+    rows = [(each.name, each.patients, each.clips, each.frames, each.machine) for each in written]
     print(text_table(("hospital (synthetic)", "patients", "clips", "frames", "machine"), rows))
 
 
@@ -71,7 +75,7 @@ def ingest(
     """
     from functools import partial
 
-    from heart2heart.api.stores import ingest_files
+    from heart2heart.api.ingest import ingest_files
     from heart2heart.progress import progress_bar
 
     result = ingest_files(
@@ -104,8 +108,7 @@ def store_verify(root: Annotated[Path, typer.Argument(metavar="STORE", help="Fra
 
     Example: heart2heart store verify store
     """
-    from heart2heart.api import require_no_faults
-    from heart2heart.api.stores import verify_store
+    from heart2heart.api.stores import require_no_faults, verify_store
 
     faults = verify_store(root)
     for fault in faults:

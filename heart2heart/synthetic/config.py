@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from heart2heart.config import Config
 from heart2heart.schema.views import VOCABULARIES
+from heart2heart.synthetic.variation import Variation
 
 
 class MachineConfig(Config):
@@ -55,6 +56,8 @@ class MachineConfig(Config):
     """Reverberation under the probe, relative to 0 dB."""
     tgc_db: float = Field(default=0.0, ge=-20.0, le=20.0)
     """Deviation of the time-gain compensation at the deepest point: negative leaves the far field dark."""
+    slider_db: float = Field(default=0.0, ge=0.0, le=12.0)
+    """Standard deviation of the time-gain sliders from the machine's curve, drawn anew for each clip."""
 
 
 class Overlays(Config):
@@ -91,6 +94,8 @@ class CaseMix(Config):
     """Weight of A5C clips."""
     subcostal: float = Field(default=0.3, ge=0)
     """Weight of SUBCOSTAL clips."""
+    other: float = Field(default=0.0, ge=0)
+    """Weight of clips without a heart: abdomen, lung, a vessel, air."""
     colour: float = Field(default=0.12, ge=0, le=1)
     """Share of colour Doppler clips."""
     m_mode: float = Field(default=0.05, ge=0, le=1)
@@ -108,7 +113,7 @@ class CaseMix(Config):
 
     def weights(self) -> dict[str, float]:
         """Return the relative frequency by view name."""
-        names = ("plax", "psax", "a4c", "a2c", "a3c", "a5c", "subcostal")
+        names = ("plax", "psax", "a4c", "a2c", "a3c", "a5c", "subcostal", "other")
         return {name.upper(): float(getattr(self, name)) for name in names}
 
 
@@ -178,6 +183,8 @@ class HospitalConfig(Config):
     """Vocabulary of its labels, a key of `heart2heart.schema.views.VOCABULARIES`."""
     mix: CaseMix = CaseMix()
     """Views and modes."""
+    variation: Variation = Variation()
+    """How much patients, windows, planes and settings vary."""
     strays: NonClipFiles = NonClipFiles()
     """Files that are not clips."""
 

@@ -18,7 +18,7 @@ from heart2heart.synthetic.non_clip_files import write_non_clip_files
 from heart2heart.synthetic.study import WrittenFile, invented_study, write_patient
 from heart2heart.utils import read_json, write_json
 
-SIMULATOR_VERSION = 1
+SIMULATOR_VERSION = 2
 """Version of the simulator's pictures; a change of pixels under the same seed is a new version."""
 
 SUMMARY_FILE = "simulation.json"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.synthetic.anatomy.probe_plane import ProbePlane
 from heart2heart.synthetic.anatomy.scene import Leaflet, Scene
 from heart2heart.synthetic.anatomy.view_plane import USUAL_DEPTH_CM, draw_scene
 from heart2heart.synthetic.cardiac_motion import cycle_curve
@@ -40,15 +41,31 @@ class Acquisition:
     grid: PolarGrid
     depth_cm: float
     scatterers: ScattererMap
+    flipped: bool = False
 
 
-def acquire(view: str, patient: SyntheticPatient, machine: MachineConfig, rng: np.random.Generator) -> Acquisition:
-    """Hold the probe: draw the plane, choose the depth, place the scatterers."""
-    scene = draw_scene(view, patient, rng)
+def acquire(
+    view: str,
+    patient: SyntheticPatient,
+    machine: MachineConfig,
+    rng: np.random.Generator,
+    plane: ProbePlane | None = None,
+) -> Acquisition:
+    """Hold the probe: draw the plane, choose the depth, place the scatterers.
+
+    Args:
+        view: One of `SIMULATED_VIEWS`.
+        patient: Whose heart.
+        machine: Machine and settings.
+        rng: Source of randomness.
+        plane: How the probe is held; None draws a plane near the standard one.
+    """
+    scene = draw_scene(view, patient, rng, plane)
     depth = USUAL_DEPTH_CM[view] * machine.depth_factor * clipped_normal(rng, 1.0, 0.06, 0.87, 1.16) * patient.size
     depth = round(2 * depth) / 2
     grid = PolarGrid.from_machine(machine, depth)
-    return Acquisition(scene, patient, machine, grid, depth, build_scatterer_map(scene, patient, machine, grid, rng))
+    scatterers = build_scatterer_map(scene, patient, machine, grid, rng)
+    return Acquisition(scene, patient, machine, grid, depth, scatterers, plane is not None and plane.flipped)
 
 
 def displacement(acquisition: Acquisition, phase: Floats, grid: PolarGrid) -> tuple[Floats, Floats]:
@@ -95,7 +112,9 @@ def form_echo(acquisition: Acquisition, phase: Floats, grid: PolarGrid, rng: np.
     echo += _leaflet_echo(acquisition, phase, grid, rng)
     depth = (grid.radii - grid.face) / acquisition.depth_cm
     noise = 10.0 ** ((machine.noise_db + 14.0 * depth) / 20.0)
-    haze = 10.0 ** ((machine.clutter_db - 34.0 * depth + 8.0 * (0.5 - acquisition.patient.quality)) / 20.0)
+    patient = acquisition.patient
+    haze = 10.0 ** ((machine.clutter_db + patient.haze - 34.0 * depth + 8.0 * (0.5 - patient.quality)) / 20.0)
+    haze = haze * (1.0 + _reverberation(grid, patient))
     _add_noise(
         echo, np.hypot(noise, 0.4 * haze).astype(np.float32), rng
     )  # part of the haze flickers, most stands still
@@ -103,6 +122,14 @@ def form_echo(acquisition: Acquisition, phase: Floats, grid: PolarGrid, rng: np.
     formed = spread.apply(echo)
     steady = draw_scatterers((len(grid.angles), len(grid.radii)), spread, rng) * haze.astype(np.float32)
     return formed + steady.astype(np.complex64)
+
+
+def _reverberation(grid: PolarGrid, patient: SyntheticPatient) -> Floats:
+    """Bright bands at multiples of the chest wall's depth, relative to the haze there, float32 `(samples,)`."""
+    bands = np.zeros(len(grid.radii), dtype=np.float32)
+    for order in range(1, 4):
+        bands += np.exp(-(((grid.radii - grid.face - order * patient.chest) / 0.14) ** 2)) / order
+    return np.float32(5.0 * patient.reverberation) * bands
 
 
 def _add_noise(echo: Field, level: Floats, rng: np.random.Generator) -> None:
@@ -207,4 +234,7 @@ def render_frames(acquisition: Acquisition, phase: Floats, rng: np.random.Genera
     """Render the frames of an acquisition at the given phases, uint8 `(n, rows, columns)`."""
     envelope = np.abs(form_echo(acquisition, phase, acquisition.grid, rng))
     machine = acquisition.machine
-    return scan_converter(machine).convert(log_compress(envelope, machine), (machine.rows, machine.columns))
+    gray = log_compress(envelope, machine)
+    if acquisition.flipped:
+        gray = np.ascontiguousarray(gray[:, ::-1])
+    return scan_converter(machine).convert(gray, (machine.rows, machine.columns))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from heart2heart.synthetic.variation import Variation
+
 
 @dataclass(frozen=True)
 class SyntheticPatient:
@@ -27,6 +29,14 @@ class SyntheticPatient:
         fibrosis: Extra echo of valves and annulus, dB.
         regurgitation: Strength of a mitral regurgitation jet, 0 for none.
         roughness: Irregularity of the contours.
+        length: Length of the heart along its axis, 1 for average; below 1 is a round heart.
+        aside: Usual distance of the heart to the right of the probe, cm.
+        rotation: Usual rotation of the plane, as `ProbePlane.rotation`, for a severity of 1.
+        irregular: Standard deviation of the logarithm of the RR interval; 0 for a regular rhythm.
+        haze: Clutter beyond the machine's, dB.
+        reverberation: Strength of the chest wall's repetitions, 0 for none.
+        dropout: Expected number of segments that the window loses.
+        ribs: Shadows: centre (-1 to 1 across the sector), width in the same unit, loss in dB.
     """
 
     size: float = 1.0
@@ -42,6 +52,14 @@ class SyntheticPatient:
     fibrosis: float = 0.0
     regurgitation: float = 0.0
     roughness: float = 1.0
+    length: float = 1.0
+    aside: float = 0.0
+    rotation: float = 0.0
+    irregular: float = 0.0
+    haze: float = 0.0
+    reverberation: float = 0.0
+    dropout: float = 0.0
+    ribs: tuple[tuple[float, float, float], ...] = ()
 
 
 def clipped_normal(rng: np.random.Generator, mean: float, deviation: float, low: float, high: float) -> float:
@@ -49,24 +67,46 @@ def clipped_normal(rng: np.random.Generator, mean: float, deviation: float, low:
     return min(max(float(rng.normal(mean, deviation)), low), high)
 
 
-def draw_patient(rng: np.random.Generator) -> SyntheticPatient:
-    """Draw one patient of a mixed echo laboratory: about a fifth with a weak ventricle, a tenth with a thick one."""
-    weak = rng.random() < 0.2
-    thick = rng.random() < 0.12
+def draw_patient(rng: np.random.Generator, variation: Variation | None = None) -> SyntheticPatient:
+    """Draw one patient of a mixed echo laboratory: about a fifth with a weak ventricle, a sixth with a thick one.
+
+    Args:
+        rng: Source of randomness.
+        variation: How much patients vary; None for the defaults.
+    """
+    severity = variation or Variation()
+    spread, window = severity.anatomy, severity.windows
+    weak = rng.random() < 0.22
+    thick = rng.random() < 0.16
+    overload = rng.random() < 0.15
+    quality = float(rng.beta(3.0, 1.8))
+    poor = (1.0 - quality) * window
+    ribs = tuple(
+        (float(rng.choice((-1.0, 1.0)) * rng.uniform(0.35, 1.0)), float(rng.uniform(0.08, 0.22)), poor * side)
+        for side in rng.uniform(6.0, 22.0, int(rng.poisson(0.5 * window)))
+    )
     return SyntheticPatient(
-        size=clipped_normal(rng, 1.0, 0.05, 0.88, 1.12),
-        dilation=float(rng.uniform(1.1, 1.3) if weak else rng.normal(1.0, 0.06)),
-        wall=float(rng.uniform(1.2, 1.55) if thick else clipped_normal(rng, 0.95, 0.09, 0.7, 1.2)),
-        right=clipped_normal(rng, 1.0, 0.1, 0.8, 1.3),
-        atrium=clipped_normal(rng, 1.05 if weak else 1.0, 0.1, 0.8, 1.35),
-        ejection=float(rng.uniform(0.18, 0.4) if weak else clipped_normal(rng, 0.6, 0.05, 0.48, 0.72)),
-        heart_rate=clipped_normal(rng, 71.0, 10.0, 48.0, 105.0),
-        tilt=float(rng.normal(0.0, 5.0)),
-        chest=clipped_normal(rng, 1.6, 0.35, 0.9, 2.6),
-        quality=float(rng.beta(4.0, 2.0)),
-        fibrosis=float(rng.exponential(1.5)),
+        size=clipped_normal(rng, 1.0, 0.06 * spread, 0.8, 1.22),
+        dilation=float(rng.uniform(1.1, 1.4) if weak else clipped_normal(rng, 1.0, 0.07 * spread, 0.8, 1.25)),
+        wall=float(rng.uniform(1.2, 1.75) if thick else clipped_normal(rng, 0.95, 0.1 * spread, 0.65, 1.25)),
+        right=clipped_normal(rng, 1.3 if overload else 1.0, 0.11 * spread, 0.7, 1.5),
+        atrium=clipped_normal(rng, 1.2 if weak else 1.0, 0.11 * spread, 0.7, 1.5),
+        ejection=float(rng.uniform(0.15, 0.42) if weak else clipped_normal(rng, 0.6, 0.06, 0.45, 0.74)),
+        heart_rate=clipped_normal(rng, 72.0, 13.0, 45.0, 120.0),
+        tilt=float(rng.normal(0.0, 3.0 + 3.5 * spread)),
+        chest=clipped_normal(rng, 1.65, 0.35 + 0.08 * spread, 0.8, 2.9),
+        quality=quality,
+        fibrosis=float(rng.exponential(2.0)),
         regurgitation=float(rng.uniform(0.4, 1.0) if rng.random() < 0.25 else 0.0),
-        roughness=float(rng.uniform(0.6, 1.4)),
+        roughness=float(rng.uniform(0.6, 1.8)),
+        length=clipped_normal(rng, 0.93 if weak else 1.0, 0.06 * spread, 0.75, 1.22),
+        aside=float(rng.normal(0.0, 0.4 * spread)),
+        rotation=float(rng.normal(0.0, 0.06)),
+        irregular=float(rng.uniform(0.12, 0.3) if rng.random() < severity.arrhythmia else 0.0),
+        haze=float(rng.normal(1.2, 1.6) * window * (1.4 - quality)),
+        reverberation=float(rng.exponential(0.3) * window * (1.2 - quality)),
+        dropout=1.4 * poor,
+        ribs=ribs,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from heart2heart.schema.enums import ClipMode
+from heart2heart.synthetic.anatomy.probe_plane import ProbePlane
 from heart2heart.synthetic.colour_doppler import ColourBox, render_colour, velocity_colour_map
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.image_formation import Acquisition, acquire, frame_phases, render_frames
@@ -100,6 +101,7 @@ class Recording:
         regions: Its ultrasound regions.
         times: Time of each frame from the first, seconds, float64 `(n,)`.
         start: Phase of the first frame, beats; the R wave is phase 0.
+        heart_rate: Beats a minute during the recording.
     """
 
     frames: Bytes
@@ -108,6 +110,7 @@ class Recording:
     regions: tuple[UltrasoundRegionItem, ...]
     times: npt.NDArray[np.float64]
     start: float = 0.0
+    heart_rate: float = 0.0
 
 
 def record_clip(
@@ -118,6 +121,7 @@ def record_clip(
     rng: np.random.Generator,
     *,
     colour: bool,
+    plane: ProbePlane | None = None,
 ) -> Recording:
     """Record a moving clip.
 
@@ -128,21 +132,21 @@ def record_clip(
         caption: Lines of the banner: invented name, number, date.
         rng: Source of randomness.
         colour: Colour Doppler instead of B-mode.
+        plane: How the probe is held; None draws a plane near the standard one.
     """
     machine = hospital.machine
-    acquisition = acquire(view, patient, machine, rng)
+    acquisition = acquire(view, patient, machine, rng, plane)
+    rate_now = patient.heart_rate * float(np.exp(rng.normal(0.0, patient.irregular)))
     count = int(rng.integers(hospital.frames[0], hospital.frames[1] + 1))
     rate = hospital.frame_rate * (0.7 if colour else 1.0)
     times = np.arange(count) / rate
     if hospital.frame_time_vector:
         times[1:] += np.cumsum(rng.normal(0.0, 0.02 / rate, count - 1))
     start = float(rng.uniform())
-    phase = (start + times * patient.heart_rate / 60.0).astype(np.float32)
+    phase = (start + times * rate_now / 60.0).astype(np.float32)
     sector = scan_converter(machine)
     layer = OverlayLayer(machine.rows, machine.columns)
-    burn_in_overlays(
-        layer, hospital, sector, acquisition.depth_cm, caption, f"{rate:.0f} fps   {patient.heart_rate:.0f} bpm"
-    )
+    burn_in_overlays(layer, hospital, sector, acquisition.depth_cm, caption, f"{rate:.0f} fps   {rate_now:.0f} bpm")
     regions = [tissue_region(sector, acquisition.depth_cm, machine.rows, machine.columns)]
     if colour:
         box = _random_colour_box(view, rng)
@@ -154,12 +158,13 @@ def record_clip(
     regions += _gray_and_colour_bars(layer, hospital, colour=colour)
     strip = _ecg_trace(hospital, float(times[-1]) + 0.05) if hospital.overlays.ecg else None
     if strip is not None:
-        strip.draw(layer, patient.heart_rate, start, hospital.overlays.ecg_tint)
+        strip.draw(layer, rate_now, start, hospital.overlays.ecg_tint)
     frames = layer.composite(frames)
     if strip is not None:
         strip.draw_cursor(frames, times)
         regions += [_ecg_region(strip)] if hospital.ecg_region else []
-    return Recording(frames, ClipMode.COLOUR if colour else ClipMode.B_MODE, view, tuple(regions), times, start)
+    mode = ClipMode.COLOUR if colour else ClipMode.B_MODE
+    return Recording(frames, mode, view, tuple(regions), times, start, rate_now)
 
 
 def _ecg_trace(hospital: HospitalConfig, seconds: float) -> EcgTrace:

@@ -101,9 +101,18 @@ class ScanConverter:
         return picture.reshape(count, *shape)
 
 
-@lru_cache(maxsize=16)
+_GEOMETRY = ("rows", "columns", "sector_degrees", "top", "bottom", "centre", "face", "beams", "samples")
+
+
 def scan_converter(machine: MachineConfig) -> ScanConverter:
-    """Build the scan conversion of a machine; kept, since every clip of it uses the same."""
+    """Return the scan conversion of a machine; kept, since clips of one geometry use the same."""
+    defaults = MachineConfig.model_construct()
+    return _geometry_converter(defaults.model_copy(update={name: getattr(machine, name) for name in _GEOMETRY}))
+
+
+@lru_cache(maxsize=24)
+def _geometry_converter(machine: MachineConfig) -> ScanConverter:
+    """Build the scan conversion of a geometry; all other fields of `machine` are the defaults."""
     half = np.deg2rad(machine.sector_degrees) / 2
     face = machine.face
     height = machine.rows - machine.top - machine.bottom

@@ -154,12 +154,28 @@ def build_scatterer_map(
         coarse = Image.fromarray(rng.standard_normal(shape, dtype=np.float32))
         patchy += np.asarray(coarse.resize((echo.shape[1], echo.shape[0]), Image.Resampling.BICUBIC))
     patchy *= np.float32(4.5 + 2.0 * (1.0 - patient.quality)) / patchy.std()
+    patchy -= _lost_segments(patchy.shape, patient, rng)
     layers = gaussian_filter1d(rng.standard_normal(echo.shape[1], dtype=np.float32), 3.0)
     patchy += 7.0 * layers / layers.std() * np.exp(-(((fine.radii - fine.face) / np.float32(patient.chest)) ** 2))
     echo = echo * np.power(np.float32(10.0), patchy / 20.0)
     transmission = _transmission(labels, patient, machine, fine, rng)
     field = draw_scatterers((len(fine.angles), len(fine.radii)), spread, rng) * (echo * transmission)
     return ScattererMap(field.astype(np.complex64), labels)
+
+
+_COARSE = (24, 48)  # beams by samples of the map of lost segments: they are centimetres wide
+
+
+def _lost_segments(shape: tuple[int, ...], patient: SyntheticPatient, rng: np.random.Generator) -> Floats:
+    """Draw the loss of the segments that the window loses, dB, float32 of `shape`."""
+    beams, samples = np.linspace(-1, 1, _COARSE[0])[:, None], np.linspace(0, 1, _COARSE[1])
+    loss = np.zeros(_COARSE)
+    for _ in range(int(rng.poisson(patient.dropout))):
+        beam, sample = rng.uniform(-1.0, 1.0), rng.uniform(0.2, 1.0)
+        wide, tall = rng.uniform(0.1, 0.35), rng.uniform(0.06, 0.2)
+        loss += rng.uniform(8.0, 22.0) * np.exp(-(((beams - beam) / wide) ** 2) - ((samples - sample) / tall) ** 2)
+    coarse = Image.fromarray(loss.astype(np.float32))
+    return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def _tissue_labels(scene: Scene, patient: SyntheticPatient, fine: PolarGrid) -> npt.NDArray[np.uint8]:
@@ -213,6 +229,9 @@ def _transmission(
     depth = fine.radii - fine.face
     average = 2.0 * machine.megahertz * 0.36 * depth
     relative = np.clip(0.35 * (average - loss), -30.0, 7.0) + machine.tgc_db * depth / depth[-1]
+    if machine.slider_db > 0:  # eight sliders, as on a console
+        sliders = rng.normal(0.0, machine.slider_db, 8)
+        relative = relative + np.interp(depth / depth[-1], np.linspace(0.0, 1.0, 8), sliders).astype(np.float32)
     beams = np.linspace(-1.0, 1.0, len(fine.angles), dtype=np.float32)
     window = -(4.0 + 16.0 * (1.0 - patient.quality)) * np.clip((np.abs(beams) - 0.62) / 0.38, 0.0, 1.0) ** 1.5
     for _ in range(rng.poisson(0.6 + 1.8 * (1.0 - patient.quality))):
@@ -220,6 +239,8 @@ def _transmission(
         window = window - rng.uniform(3.0, 6.0 + 12.0 * (1.0 - patient.quality)) * np.exp(
             -(((beams - centre) / width) ** 2)
         )
+    for centre, width, lost in patient.ribs:
+        window = window - lost * np.exp(-(((beams - centre - rng.normal(0.0, 0.08)) / width) ** 2))
     starts = np.clip(depth / 4.0, 0.0, 1.0)
     total: Floats = np.power(10.0, (relative + window[:, None] * starts) / 20.0).astype(np.float32)
     return total

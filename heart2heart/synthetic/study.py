@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import SCORED_VIEWS, VOCABULARIES
+from heart2heart.synthetic.anatomy.probe_plane import draw_probe_plane
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.dicom_file import StudyHeader, recording_dataset
-from heart2heart.synthetic.patient import SyntheticPatient, draw_identity, draw_patient, draw_study_time, make_uid
+from heart2heart.synthetic.patient import (
+    SyntheticPatient,
+    clipped_normal,
+    draw_identity,
+    draw_patient,
+    draw_study_time,
+    make_uid,
+)
 from heart2heart.synthetic.recording import Recording, record_clip
+from heart2heart.synthetic.settings import operate, scanner
 from heart2heart.synthetic.still_images import record_m_mode, record_spectral
 from heart2heart.utils import random_stream
 
@@ -48,7 +57,7 @@ class WrittenFile:
 def write_patient(hospital: HospitalConfig, folder: Path, seed: int, index: int) -> list[WrittenFile]:
     """Simulate and write every study of patient `index`; the first `labeled_patients` have labels."""
     rng = random_stream(seed, "simulate", hospital.name, "patient", index)
-    patient = draw_patient(rng)
+    patient = draw_patient(rng, hospital.variation)
     identity = draw_identity(hospital.name, index, rng)
     first = draw_study_time(rng)
     times = [first]
@@ -94,9 +103,11 @@ def _write_study(
     key: tuple[int, int], rng: np.random.Generator,
 ) -> list[WrittenFile]:  # fmt: skip
     labeled = key[0] < hospital.labeled_patients
+    room = scanner(hospital, int(rng.integers(hospital.variation.layouts)))
+    hospital = hospital.model_copy(update={"machine": room})
     written = []
     for index, (view, mode) in enumerate(draw_recordings(hospital, labeled, rng), start=1):
-        recording = record_mode(view, mode, patient, hospital, study.caption, rng)
+        recording = record_mode(view, mode, patient, hospital, study.caption, rng, selected=labeled)
         uid = make_uid(seed, hospital.name, *key, index)
         coded = bool(rng.random() < hospital.view_code)
         # From a stream of its own: the share of tagged clips changes no picture.
@@ -104,7 +115,14 @@ def _write_study(
             random_stream(seed, "simulate", hospital.name, "phase", *key, index).random() < hospital.phase_tags
         )
         dataset = recording_dataset(
-            recording, uid, study, hospital, index, patient.heart_rate, view_code=coded, phase_tags=tagged
+            recording,
+            uid,
+            study,
+            hospital,
+            index,
+            recording.heart_rate or patient.heart_rate,
+            view_code=coded,
+            phase_tags=tagged,
         )
         path = where / f"IM{index:04d}{hospital.suffix}"
         dataset.save_as(path, enforce_file_format=True)
@@ -127,13 +145,33 @@ def record_mode(
     hospital: HospitalConfig,
     caption: tuple[str, ...],
     rng: np.random.Generator,
+    *,
+    selected: bool = True,
 ) -> Recording:
-    """Record one clip or still of `mode`; an M-mode or spectral still chooses its own view."""
+    """Record one clip or still of `mode`; an M-mode or spectral still chooses its own view.
+
+    Args:
+        view: Intended view.
+        mode: What is recorded.
+        patient: Whose heart.
+        hospital: Machine, overlays, and how much clips vary.
+        caption: Lines of the banner.
+        rng: Source of randomness.
+        selected: Whether the clip is one that was selected for labels; others are more often off-axis.
+    """
+    variation = hospital.variation
+    window = clipped_normal(rng, patient.quality, 0.08 * variation.windows, 0.02, 0.98)
+    patient = replace(patient, quality=window)
+    hospital = hospital.model_copy(update={"machine": operate(hospital.machine, variation.settings, rng)})
     if mode == ClipMode.M_MODE:
         return record_m_mode(patient, hospital, caption, rng)
     if mode == ClipMode.SPECTRAL:
         return record_spectral(patient, hospital, caption, rng)
-    return record_clip(view, patient, hospital, caption, rng, colour=mode == ClipMode.COLOUR)
+    colour = mode == ClipMode.COLOUR
+    severity = variation.planes * (1.0 if selected else variation.pool_planes)
+    flipped = 0.0 if colour else variation.flipped
+    plane = draw_probe_plane(view, patient, rng, severity=severity, flipped=flipped)
+    return record_clip(view, patient, hospital, caption, rng, colour=colour, plane=plane)
 
 
 def local_term(vocabulary: str, view: str, rng: np.random.Generator) -> str:

@@ -111,21 +111,36 @@ def _atrium(canvas: Canvas, centre: Points, size: Points, wall: float = 0.22) ->
     canvas.ellipse(centre, size, Tissue.BLOOD, rough=0.08)
 
 
-def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: bool = False) -> Scene:
-    """Apical four-chamber plane; with `aorta` the probe is tipped up to the five-chamber plane.
+def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: float = 0.0, rotation: float = 0.0) -> Scene:
+    """Apical four-chamber plane.
 
     The right heart lies on the left of the screen; the tricuspid ring sits a little nearer the apex than the mitral.
+
+    Args:
+        canvas: Where to paint.
+        patient: Whose heart.
+        aorta: Tilt towards the five-chamber plane, 0 to 1; the outflow tract shows from 0.25 on.
+        rotation: Rotation towards the two-chamber plane, -1 to 1; above 0 the right heart leaves the plane, below 0
+            more of it shows.
     """
     pose = canvas.pose
-    lv = _LeftHeart(patient, (1.05, 3.0), (1.25, 10.1), 2.25)
-    right, big = patient.right, patient.atrium
-    la = np.array([1.75 if aorta else 1.35, 12.55 + 0.3 * (big - 1)])
-    la_size = np.array([1.75, 1.9]) if aorta else np.array([2.1, 2.25])
-    la_size = la_size * big
-    rv_apex, rv_base = np.array([-1.9, 4.4]), np.array([-3.35 - 0.5 * (right - 1), 9.55])
+    turn = max(rotation, 0.0)
+    tipped = aorta if aorta > 0.25 else 0.0
+
+    def interpolate(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
+        return start[0] + turn * (end[0] - start[0]), start[1] + turn * (end[1] - start[1])
+
+    lv = _LeftHeart(
+        patient, interpolate((1.05, 3.0), (0.15, 2.95)), interpolate((1.25, 10.1), (0.1, 10.3)), 2.25 + 0.15 * turn
+    )
+    right, big = patient.right * (1.0 - 0.15 * min(rotation, 0.0) - 0.85 * turn), patient.atrium
+    la = np.array(interpolate((1.35 + 0.4 * tipped, 12.55 + 0.3 * (big - 1)), (0.1, 12.75)))
+    la_size = np.array([2.1 - 0.35 * tipped, 2.25 - 0.35 * tipped]) * big
+    rv_apex = np.array([-1.9 - 0.7 * turn, 4.4 + 2.2 * turn])
+    rv_base = np.array([-3.35 - 0.5 * (right - 1) + 0.2 * turn, 9.55])
     rv_radius = 2.0 * right
     ra = np.array([-2.95 - 0.3 * (right - 1), 12.0])
-    ra_size = np.array([1.95, 2.05]) * right * (0.85 if aorta else 1.0)
+    ra_size = np.array([1.95, 2.05]) * right * (1.0 - 0.15 * tipped)
     septum = float(lv.base[0] - lv.radius * 0.8 - 0.35)
 
     _background(canvas, -5.4 - (right - 1), 4.9)
@@ -145,10 +160,10 @@ def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: bool = Fal
     canvas.polygon(
         [(rv_base[0] - 1.2, 9.2), (rv_base[0] + 1.15, 9.2), (ra[0] + 1.2, 10.6), (ra[0] - 1.2, 10.6)], Tissue.BLOOD
     )
-    if aorta:
-        root = np.array([septum + 0.55, 9.3]), np.array([septum - 0.35, 12.9])
-        canvas.polygon(tube(*root, 1.42, bulge=0.2), Tissue.FIBROUS)
-        canvas.polygon(tube(*root, 1.2, bulge=0.2), Tissue.BLOOD)
+    root = np.array([septum + 0.55, 9.3]), np.array([septum - 0.35, 9.3 + 1.2 + 2.4 * tipped])
+    if tipped:
+        canvas.polygon(tube(*root, 1.2 * tipped + 0.22, bulge=0.2), Tissue.FIBROUS)
+        canvas.polygon(tube(*root, 1.2 * tipped, bulge=0.2), Tissue.BLOOD)
     else:
         canvas.line([(septum, 10.0), (septum + 0.1, 12.0), (septum - 0.05, 14.5)], Tissue.ATRIAL_WALL, 0.24)
     canvas.ellipse((septum - 0.1, 9.95), (0.38, 0.5), Tissue.FIBROUS)
@@ -176,10 +191,12 @@ def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: bool = Fal
         "mitral": pose.point(*lv.at(0.88, 0.0)),
         "outflow": pose.point(*lv.at(1.0, -0.7 * lv.radius)),
     }
-    if aorta:
+    if tipped:
         for side in (-1.0, 1.0):
-            hinge = (float(root[0][0]) + side * 1.2, 9.9)
-            closed = curve_through(hinge, (hinge[0] - side * 0.9, 9.9), (hinge[0] - side * 1.15, 10.6))
+            hinge = (float(root[0][0]) + side * 1.2 * tipped, 9.9)
+            closed = curve_through(
+                hinge, (hinge[0] - side * 0.9 * tipped, 9.9), (hinge[0] - side * 1.15 * tipped, 10.6)
+            )
             opened = curve_through(hinge, (hinge[0] - side * 0.2, 10.6), (hinge[0] - side * 0.25, 11.3))
             leaflets.append(
                 Leaflet(pose.points(closed), pose.points(opened), "aortic", shift, -19.0 + patient.fibrosis)
@@ -189,13 +206,22 @@ def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: bool = Fal
     return Scene(canvas.labels(), motions, leaflets, jets, marks)
 
 
-def two_chamber(canvas: Canvas, patient: SyntheticPatient) -> Scene:
-    """Apical two-chamber plane: left ventricle and atrium alone, coronary sinus and appendage beside the ring."""
+def two_chamber(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 0.0) -> Scene:
+    """Apical two-chamber plane: left ventricle and atrium alone, coronary sinus and appendage beside the ring.
+
+    Args:
+        canvas: Where to paint.
+        patient: Whose heart.
+        rotation: Rotation towards the long axis, or below 0 towards the four-chamber plane, -1 to 1: a part of the
+            outflow tract or of the right ventricle shows.
+    """
     pose = canvas.pose
     lv = _LeftHeart(patient, (0.15, 2.95), (0.1, 10.3), 2.4)
     la, size = np.array([0.1, 12.75]), np.array([2.45, 2.25]) * patient.atrium
 
     _background(canvas, -4.3, 4.4)
+    if rotation < -0.2:
+        _part_of_right_heart(canvas, lv, -rotation * patient.right)
     canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
     canvas.polygon(ellipse(la, (size + 0.65)), Tissue.PERICARDIUM, rough=0.12)
     canvas.ellipse((2.95, 11.35), (1.2, 0.75), Tissue.ATRIAL_WALL, degrees=-25)
@@ -207,6 +233,10 @@ def two_chamber(canvas: Canvas, patient: SyntheticPatient) -> Scene:
     canvas.ellipse(lv.at(1.03, -lv.mouth - 0.35), (0.65, 0.62), Tissue.FIBROUS)
     canvas.ellipse(lv.at(1.04, -lv.mouth - 0.4), (0.42, 0.4), Tissue.BLOOD)
     canvas.ellipse(lv.at(1.02, lv.mouth + 0.3), (0.33, 0.35), Tissue.FIBROUS)
+    if rotation > 0.25:
+        tract = np.array(lv.at(0.93, 0.7 * lv.radius)), np.array([2.6, 10.3 + 3.2 * rotation])
+        canvas.polygon(tube(*tract, 1.3 * rotation + 0.2), Tissue.FIBROUS, rough=0.03)
+        canvas.polygon(tube(*tract, 1.3 * rotation), Tissue.BLOOD, rough=0.03)
     for side, along in ((-1.0, 0.5), (1.0, 0.45)):  # papillary muscles
         canvas.ellipse(
             lv.at(along, side * lv.radius * 0.86), (0.3, 0.85), Tissue.MYOCARDIUM, degrees=side * 8, rough=0.05
@@ -222,12 +252,28 @@ def two_chamber(canvas: Canvas, patient: SyntheticPatient) -> Scene:
     )
 
 
-def long_axis(canvas: Canvas, patient: SyntheticPatient) -> Scene:
-    """Apical long axis (A3C): atrium below on the left, outflow tract and aortic root below on the right."""
+def _part_of_right_heart(canvas: Canvas, lv: _LeftHeart, share: float) -> None:
+    """Paint the edge of the right ventricle and atrium beside the left heart; `share` of their size shows."""
+    x = lv.at(0.75, -lv.radius - lv.wall)[0] - 0.9 * share
+    ventricle_edge = ventricle(np.array([x + 0.6, 8.8 - 4.0 * share]), np.array([x, 9.7]), 1.7 * share + 0.3)
+    canvas.polygon(ventricle_edge, Tissue.MYOCARDIUM, rough=0.06)
+    canvas.polygon(ventricle(np.array([x + 0.6, 9.1 - 4.0 * share]), np.array([x, 9.6]), 1.7 * share), Tissue.BLOOD)
+    _atrium(canvas, np.array([x - 0.2, 11.6]), np.array([1.7, 1.8]) * share)
+
+
+def long_axis(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 0.0) -> Scene:
+    """Apical long axis (A3C): atrium below on the left, outflow tract and aortic root below on the right.
+
+    Args:
+        canvas: Where to paint.
+        patient: Whose heart.
+        rotation: Rotation towards the two-chamber plane, 0 to 1: the outflow tract narrows.
+    """
     pose = canvas.pose
     lv = _LeftHeart(patient, (0.9, 3.0), (0.1, 9.9), 2.3)
     la, size = np.array([-1.6, 12.3]), np.array([2.0, 2.1]) * patient.atrium
     root = np.array(lv.at(0.92, 0.62 * lv.radius)), np.array([3.3, 13.9])
+    wide = 1.25 * (1.0 - 0.7 * rotation)
 
     _background(canvas, -4.2, 5.9)
     canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
@@ -236,9 +282,9 @@ def long_axis(canvas: Canvas, patient: SyntheticPatient) -> Scene:
     canvas.ellipse((4.5, 8.0), (0.95, 2.5), Tissue.BLOOD, degrees=-12, rough=0.1)  # right ventricular outflow tract
     _atrium(canvas, la, size)
     canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
-    canvas.polygon(tube(*root, 1.5, bulge=0.25), Tissue.FIBROUS, rough=0.03)
+    canvas.polygon(tube(*root, wide + 0.25, bulge=0.25), Tissue.FIBROUS, rough=0.03)
     canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)
-    canvas.polygon(tube(*root, 1.25, bulge=0.25), Tissue.BLOOD, rough=0.03)
+    canvas.polygon(tube(*root, wide, bulge=0.25), Tissue.BLOOD, rough=0.03)
     canvas.polygon(
         [lv.at(0.94, -lv.mouth), lv.at(0.94, 0.3), lv.at(1.12, 0.1), lv.at(1.14, -lv.mouth * 0.9)], Tissue.BLOOD
     )
@@ -264,7 +310,7 @@ def long_axis(canvas: Canvas, patient: SyntheticPatient) -> Scene:
     axis = (root[1] - root[0]) / np.hypot(*(root[1] - root[0]))
     normal = np.array([-axis[1], axis[0]])
     for side in (-1.0, 1.0):
-        hinge = root[0] + 0.5 * axis + side * 1.25 * normal
+        hinge = root[0] + 0.5 * axis + side * wide * normal
         closed = curve_through(hinge, hinge + 0.7 * axis - side * 0.5 * normal, root[0] + 0.9 * axis)
         opened = curve_through(hinge, hinge + 0.8 * axis, hinge + 1.5 * axis - side * 0.2 * normal)
         curves.append((closed, opened, "aortic"))

@@ -25,15 +25,21 @@ from heart2heart.synthetic.cardiac_motion import (
 from heart2heart.synthetic.patient import SyntheticPatient
 
 
-def long_axis(canvas: Canvas, patient: SyntheticPatient) -> Scene:
-    """Parasternal long axis: right ventricle on top, left ventricle to the left, aorta and left atrium to the right."""
+def long_axis(canvas: Canvas, patient: SyntheticPatient, *, oblique: float = 0.0) -> Scene:
+    """Parasternal long axis: right ventricle on top, left ventricle to the left, aorta and left atrium to the right.
+
+    Args:
+        canvas: Where to paint.
+        patient: Whose heart.
+        oblique: Fraction of the way to the short axis: aorta and atrium are cut off centre and shrink.
+    """
     pose = canvas.pose
     radius = 2.3 * patient.dilation
     middle = 4.95 + radius
     apex, base = np.array([-6.6, middle + 0.75]), np.array([0.7, middle - 0.1])
-    wall, big = patient.wall, patient.atrium
+    wall, big = patient.wall, patient.atrium * (1.0 - 0.4 * oblique)
     root = np.array([0.55, middle - 1.15]), np.array([5.6, middle - 2.3])
-    root_radius = 1.4
+    root_radius = 1.4 * (1.0 - 0.6 * oblique)
     la = np.array([3.15, middle + 1.75 + 0.5 * (big - 1)])
     la_size = np.array([2.35, 1.75]) * big
     rv_deep = float(middle - radius - wall)
@@ -127,19 +133,21 @@ def short_axis(canvas: Canvas, patient: SyntheticPatient, level: str) -> Scene:
     Args:
         canvas: Where to paint.
         patient: Whose heart.
-        level: `papillary`, `mitral`, or `aortic`.
+        level: `apical`, `papillary`, `mitral`, or `aortic`.
     """
     return _great_vessels(canvas, patient) if level == "aortic" else _ring(canvas, patient, level)
 
 
 def _ring(canvas: Canvas, patient: SyntheticPatient, level: str) -> Scene:
     pose = canvas.pose
-    radius = (2.3 if level == "mitral" else 2.15) * patient.dilation
+    radius = {"apical": 1.45, "papillary": 2.15, "mitral": 2.3}[level] * patient.dilation
     wall = patient.wall
     x, z = 0.85, 4.4 + wall + radius
     canvas.polygon([(-14, z + 4.6), (-4, z + 4.2), (x + 4.0, z + 3.0), (x + 5.0, 3.5), (14, 2), (14, 24), (-14, 24)],
                    Tissue.LUNG, rough=0.25)  # fmt: skip
     rv = np.array([x - 2.45, z - 1.15]), np.array([3.2, 2.75]) * (0.75 + 0.25 * patient.right)
+    if level == "apical":
+        rv = rv[0], 0.6 * rv[1]
     canvas.ellipse((x, z), (radius + wall + 0.32, radius + wall + 0.32), Tissue.PERICARDIUM, rough=0.06)
     canvas.ellipse(rv[0], (rv[1] + 0.6), Tissue.FAT, degrees=-32, rough=0.1)
     canvas.ellipse(rv[0], (rv[1] + 0.38), Tissue.MYOCARDIUM, degrees=-32, rough=0.05)
@@ -152,7 +160,7 @@ def _ring(canvas: Canvas, patient: SyntheticPatient, level: str) -> Scene:
             turn = np.deg2rad(degrees)
             root = (x + 0.74 * radius * np.cos(turn), z + 0.74 * radius * np.sin(turn))
             canvas.ellipse(root, (0.62, 0.5), Tissue.MYOCARDIUM, degrees=degrees, rough=0.08)
-    else:
+    elif level == "mitral":
         half = 0.72 * radius
         for side in (-1.0, 1.0):
             closed = curve_through((x - half, z + 0.25), (x, z + 0.5 + 0.12 * side), (x + half, z + 0.1), 48)

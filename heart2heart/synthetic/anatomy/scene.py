@@ -59,25 +59,29 @@ DEEPEST_CM = 24.0
 
 @dataclass(frozen=True)
 class Pose:
-    """Similarity transform from heart coordinates to the picture: x right, z down, probe at the origin, cm.
+    """Transform from heart coordinates to the picture: x right, z down, probe at the origin, cm.
 
     Attributes:
         scale: Size factor.
         degrees: Rotation, clockwise on the screen.
         pivot: Point of the heart that the rotation leaves in place.
         shift: Translation after it, cm.
+        stretch: Factors across and down in heart coordinates, before the rotation.
     """
 
     scale: float = 1.0
     degrees: float = 0.0
     pivot: Point = (0.0, 0.0)
     shift: Point = (0.0, 0.0)
+    stretch: Point = (1.0, 1.0)
 
     def points(self, points: npt.ArrayLike) -> Points:
         """Transform points, float64 `(..., 2)`."""
         turn = np.deg2rad(self.degrees)
         matrix = self.scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        moved: Points = (np.asarray(points, dtype=np.float64) - self.pivot) @ matrix.T + self.pivot + self.shift
+        moved: Points = (
+            ((np.asarray(points, dtype=np.float64) - self.pivot) * self.stretch) @ matrix.T + self.pivot + self.shift
+        )
         return moved
 
     def point(self, x: float, z: float) -> Point:
