@@ -1,4 +1,4 @@
-"""The front door: what it loads, what it gives, and the example of every docstring, run on a small study."""
+"""The top-level package: what it loads, what it offers, and the example of every docstring, run on a small study."""
 
 import ast
 import doctest
@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader
 
 import heart2heart as h2h
 from heart2heart import api
+from heart2heart.api import evaluate_splits
 from heart2heart.errors import ConfigError, UnknownNameError
+from tests.datasets import miniature
 from tests.golden_hospital import write_hospital
 from tests.test_walls import HEAVY, PACKAGE
 
@@ -41,7 +43,7 @@ DOCUMENTED = (
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the ten lines of a notebook: two hospitals' DICOM to a store, labels, split, run, scores."""
+    """Run what a notebook would: DICOM of two hospitals to a store, labels, two splits, runs and scores."""
     folder = tmp_path_factory.mktemp("study")
     for site, name in (("A", "hospital"), ("B", "hospital_b")):
         write_hospital(folder / name, site)
@@ -56,6 +58,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         h2h.make_split("store", "labels.db", "split", source=["A"])
         h2h.train("demo/labels_only", "run", stores="store", split="split", overrides={"steps": 4})
         h2h.evaluate("run", "store", "evaluation", replicates=200)
+        h2h.make_split("store", "labels.db", "split_b", source=["B"])
+        h2h.train("demo/labels_only", "run_b", stores="store", split="split_b", overrides={"steps": 2})
+        h2h.evaluate("run_b", "store", "evaluation_b", replicates=200)
+        evaluate_splits([f"{name}/predictions.parquet" for name in ("evaluation", "evaluation_b")], replicates=200)
+        miniature.unity(folder / "unity")
     return folder
 
 
@@ -84,7 +91,7 @@ def test_open_store_and_load_clip_load_no_torch() -> None:
     assert not {name.split(".")[0] for name in loaded} & HEAVY
 
 
-def test_stub_names_what_the_front_door_gives() -> None:
+def test_stub_names_what_the_package_offers() -> None:
     tree = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     named = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert named | {"__version__"} == set(h2h.__all__) == set(dir(h2h))
@@ -101,9 +108,17 @@ def test_getattr_refuses_other_names(module: ModuleType) -> None:
         _ = module.open_sesame
 
 
-def test_every_function_of_the_front_door_has_an_example() -> None:
+def test_every_function_of_the_package_has_an_example() -> None:
     functions = {name: getattr(h2h, name) for name in h2h.__all__ if callable(getattr(h2h, name))}
     assert [name for name, function in functions.items() if ">>>" not in (function.__doc__ or "")] == ["LabelStore"]
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "api").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_function_of_the_api_has_an_example(path: Path) -> None:
+    functions = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
+    public = [node for node in functions if not (node.name.startswith("_") or node.decorator_list)]
+    assert public
+    assert [node.name for node in public if ">>>" not in (ast.get_docstring(node) or "")] == []
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from heart2heart.api.adaptation import adapt
     from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
+    from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
     from heart2heart.api.datasets import add_dataset, dataset_catalogue, record_dataset_labels
-    from heart2heart.api.evaluation import (
-        compare,
-        describe_sites,
-        evaluate,
-        evaluate_splits,
-        read_metrics,
-        report,
-        summary_table,
-    )
+    from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, report, summary_table
     from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
+    from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.labels import (
         count_labels,
         export_labels,
@@ -39,11 +33,9 @@ if TYPE_CHECKING:
         count_files,
         count_frames,
         files_by_status,
-        ingest_files,
         load_clip,
         open_store,
         require_no_faults,
-        simulate,
         verify_store,
     )
     from heart2heart.config import config_names, describe_config
@@ -57,15 +49,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "dataset_catalogue", "record_dataset_labels"),
-    "api.evaluation": (
-        "compare",
-        "describe_sites",
-        "evaluate",
-        "evaluate_splits",
-        "read_metrics",
-        "report",
-        "summary_table",
-    ),
+    "api.comparison": ("compare", "evaluate_splits"),
+    "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "report", "summary_table"),
     "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
     "api.labels": (
         "count_labels",
@@ -79,15 +64,14 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.prediction": ("ClipPrediction", "predict_files"),
     "api.queue": ("make_queue",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
+    "api.ingest": ("ingest_files", "simulate"),
     "api.stores": (
         "count_files",
         "count_frames",
         "files_by_status",
-        "ingest_files",
         "load_clip",
         "open_store",
         "require_no_faults",
-        "simulate",
         "verify_store",
     ),
     "demo": ("run_demo",),

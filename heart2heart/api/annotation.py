@@ -50,15 +50,22 @@ def annotate(
         stores: Frame stores with the clips.
         labels: Label store.
         predictions: `predictions.parquet`, for the grid and for suggestions.
-        run: Which run of the predictions, if there are several.
-        queue: Clips to ask for, in order. None asks for all.
-        modes: Modes to ask for. Empty takes B-mode and colour.
+        run: Run of the predictions, if they hold several.
+        queue: Clips to label, in order. None takes all clips.
+        modes: Modes of the clips. Empty takes B-mode and colour.
         ready: Called once the page answers.
-        settings: Further keys of `AnnotationSettings`, such as `port=8080`.
+        settings: Other keys of `AnnotationSettings`, such as `port=8080`.
 
     Raises:
         ConfigError: a setting that does not exist, or the extra `curate` is not installed.
         MissingInputError: no clip of the queue is in the stores.
+
+    Examples:
+        >>> from heart2heart.api import annotate
+        >>> annotate("store", "labels.db", bind="0.0.0.0")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        ...
+        heart2heart.errors.ConfigError: each rater needs a token
     """
     from heart2heart.annotate import require_web_extra
     from heart2heart.annotate.settings import AnnotationSettings
@@ -97,20 +104,32 @@ def annotate(
 
 
 def read_raters(path: str | Path) -> Raters:
-    """Read the file of raters."""
+    """Read the file of raters.
+
+    Examples:
+        >>> from heart2heart.api import add_rater, read_raters
+        >>> token = add_rater("raters.json", "Reader 1")
+        >>> [rater.name for rater in read_raters("raters.json").raters]
+        ['Reader 1']
+    """
     from heart2heart.annotate.auth import Raters
 
     return Raters.read(Path(path))
 
 
 def add_rater(path: str | Path, name: str, *, adjudicator: bool = False, days: int = 90) -> str:
-    """Add a rater to a file, which is made if missing, and return the token; the file keeps only its hash.
+    """Add a rater to a file, which is created if missing, and return the token; the file holds only its hash.
 
     Args:
         path: The file of raters (mode 0600).
-        name: The name in the label store.
+        name: Name of the rater in the label store.
         adjudicator: Whether the rater may decide disagreements.
-        days: How long the token is accepted.
+        days: Days that the token is accepted.
+
+    Examples:
+        >>> from heart2heart.api import add_rater
+        >>> len(add_rater("raters.json", "Reader 1", days=7)) >= 43  # 32 random bytes
+        True
     """
     from heart2heart.annotate.auth import Raters, today_utc
 
@@ -122,5 +141,13 @@ def add_rater(path: str | Path, name: str, *, adjudicator: bool = False, days: i
 
 
 def remove_rater(path: str | Path, name: str) -> None:
-    """Refuse a rater's token from now on; the labels stay."""
+    """Remove a rater from a file: the token is refused from now on, and the labels stay.
+
+    Examples:
+        >>> from heart2heart.api import add_rater, read_raters, remove_rater
+        >>> token = add_rater("raters.json", "Reader 1")
+        >>> remove_rater("raters.json", "Reader 1")
+        >>> read_raters("raters.json").raters
+        ()
+    """
     read_raters(path).without(name).write(Path(path))

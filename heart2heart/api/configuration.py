@@ -22,6 +22,11 @@ def copy_config(name: str, out: str | Path | None = None) -> str:
     Raises:
         MissingInputError: no such configuration.
         ExistsError: the file exists.
+
+    Examples:
+        >>> from heart2heart.api import copy_config
+        >>> "name: fixmatch" in copy_config("demo/fixmatch", "my_study.yaml")
+        True
     """
     from heart2heart.config import find_config
     from heart2heart.utils import write_text
@@ -49,7 +54,13 @@ def training_schema() -> dict[str, Any]:
 
 
 def configuration_sections() -> tuple[tuple[str, str, type[Config]], ...]:
-    """Return title, explanation and class of each configuration."""
+    """Return title, explanation and class of each configuration.
+
+    Examples:
+        >>> from heart2heart.api import configuration_sections
+        >>> [title for title, _, _ in configuration_sections()][0]
+        'Training'
+    """
     from heart2heart.active_learning.queue import QueueSettings
     from heart2heart.annotate.settings import AnnotationSettings
     from heart2heart.ingest.settings import IngestSettings, Limits

@@ -1,4 +1,4 @@
-"""Public data sets into a store."""
+"""Adds public data sets to a store."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class AddedDataset:
     """A public data set in a store.
 
     Attributes:
-        report: What became of its files.
+        report: Files by status, clips, frames and labels.
         book: The label store.
-        new_labels: Labels that were not in the book yet.
-        rater: Who is recorded as the rater.
+        new_labels: Labels that the label store did not hold before.
+        rater: Name of the rater of these labels.
         page: The report as JSON.
-        folder: Where the data set is.
+        folder: Folder of the data set.
     """
 
     report: DatasetReport
@@ -73,15 +73,25 @@ def add_dataset(
 
     Args:
         name: Short name, such as `camus`.
-        folder: Where the data set is.
-        store: Frame store; made on first use.
+        folder: Folder of the data set.
+        store: Frame store; created on first use.
         labels: Label store. None takes `STORE.labels.db`.
         size: Side of the square frames, pixels. None takes the images' own.
         rule: Frames to keep of a sequence.
         key: Key of the pseudonyms, for a data set that is DICOM. None takes `STORE.key`.
-        sequences: Take the half sequences of CAMUS too.
+        sequences: Add the half sequences of CAMUS as well.
         workers: Processes.
         stage: Opens the progress.
+
+    Raises:
+        UnknownNameError: no such data set.
+        MissingInputError: the folder does not hold it.
+
+    Examples:
+        >>> from heart2heart.api import add_dataset
+        >>> added = add_dataset("unity", "unity", "unity_store", size=32)
+        >>> added.report.accepted, added.new_labels
+        (2, 2)
     """
     from heart2heart.datasets.add_dataset import add_dataset
 
@@ -105,11 +115,17 @@ def add_dataset(
 
 
 def record_dataset_labels(report: DatasetReport, book: str | Path) -> int:
-    """Record the labels of a public data set, with its title as the rater; return how many were new.
+    """Append the labels of a public data set to a label store, with its title as the rater; return how many are new.
 
     Args:
-        report: What was added.
-        book: The label store; made if there are labels and it is missing.
+        report: Report of `add_dataset`.
+        book: The label store; created if it is missing and there are labels.
+
+    Examples:
+        >>> from heart2heart.api import add_dataset, record_dataset_labels
+        >>> added = add_dataset("unity", "unity", "unity_store", size=32)
+        >>> record_dataset_labels(added.report, "other_labels.db")
+        2
     """
     from heart2heart.labels.events import LabelEvent
     from heart2heart.labels.label_store import LabelStore

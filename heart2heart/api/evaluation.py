@@ -9,11 +9,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heart2heart.errors import MissingInputError
+from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.progress import NoProgress, Progress, SubProgress
 
 if TYPE_CHECKING:
-    from heart2heart.schema.fold_metrics import FoldMetrics
     from heart2heart.schema.metrics import Metrics
     from heart2heart.schema.predictions import SiteInfo
     from heart2heart.splits.manifest import SplitManifest
@@ -32,6 +31,8 @@ def evaluate(
     seed: int = 0,
     bca: bool = False,
     probes: bool = False,
+    stress: bool | Sequence[str] = False,
+    stress_levels: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
     """Predict with every run, score every hospital, and write `predictions.parquet` and `metrics.json`.
@@ -40,13 +41,15 @@ def evaluate(
         runs: Runs or their folders, all trained on one split.
         stores: The stores of that split.
         out: Folder for the two files.
-        command: What a reader can run to get the same. None says `heart2heart evaluate` and the names of the runs.
-        split: The runs' split, if it is not where the first run's configuration says.
+        command: Command that repeats the evaluation. None gives `heart2heart evaluate` and the names of the runs.
+        split: The split of the runs, if it has moved since the first run.
         labels: Label store, for the names of the raters.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
-        probes: Predict altered frames as well, for the shortcut probes.
+        probes: Predict altered frames as well, for the probes of shortcuts.
+        stress: Predict perturbed frames too: True for the usual kinds of perturbation, or their names.
+        stress_levels: Levels of the perturbations, above 0 and at most 1; None takes four.
         progress: Receives the percentage done.
 
     Returns:
@@ -70,11 +73,16 @@ def evaluate(
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.predict import add_altered_frames, check_run, predict_split
     from heart2heart.training.run import Run
+    from heart2heart.training.stress import STRESS_KINDS, STRESS_LEVELS, add_perturbed_frames, check_stress
 
     opened, folder = FrameStores.open(stores), Path(out)
     run_list = [runs] if isinstance(runs, str | Path | Run) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run) for run in run_list]
     manifest = SplitManifest.load(split or loaded[0].config.data.split)
+    kinds = STRESS_KINDS if stress is True else tuple(stress or ())
+    levels = STRESS_LEVELS if stress_levels is None else tuple(stress_levels)
+    if kinds:
+        check_stress(kinds, levels)
     for run in loaded:  # all of them before the first predicts for an hour
         check_run(run, opened, manifest)
     sites = describe_sites([store.root for store in opened.stores], manifest, labels)
@@ -84,13 +92,41 @@ def evaluate(
     for index, run in enumerate(loaded):
         part = SubProgress(progress, start=90 * index / len(loaded), span=90 / len(loaded), total=len(manifest.members))
         predictions = predict_split(run, opened, manifest, sites, command=command, progress=part)
-        parts.append(add_altered_frames(predictions, opened, run.predict_at) if probes else predictions)
+        if probes:
+            predictions = add_altered_frames(predictions, opened, run.predict_at)
+        if kinds:
+            predictions = add_perturbed_frames(predictions, opened, run.predict_at, kinds=kinds, levels=levels)
+        parts.append(predictions)
     together = record_test_access(with_demographics(Predictions.concat(parts), opened), manifest)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")
     progress.update(100)
     return metrics
+
+
+def parse_stress(kinds: str, levels: str) -> tuple[bool | tuple[str, ...], tuple[float, ...]]:
+    """Read the kinds and levels of a stress test from text.
+
+    Args:
+        kinds: `all`, names separated by commas, or nothing for no stress test.
+        levels: Numbers separated by commas.
+
+    Raises:
+        ConfigError: a level that is no number.
+
+    Examples:
+        >>> parse_stress("gain,shadow", "0.5,1")
+        (('gain', 'shadow'), (0.5, 1.0))
+    """
+    try:
+        numbers = tuple(float(level) for level in levels.split(","))
+    except ValueError as error:
+        what = f"{levels!r} is no list of levels"
+        raise ConfigError(what, where="stress levels", remedy="Write numbers, such as 0.5,1") from error
+    if kinds in ("", "all"):
+        return kinds == "all", numbers
+    return tuple(kind.strip() for kind in kinds.split(",")), numbers
 
 
 def describe_sites(
@@ -102,6 +138,12 @@ def describe_sites(
         stores: The stores of the split.
         manifest: The split.
         labels: Label store, for the names of the raters.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> from heart2heart.api import describe_sites
+        >>> [site.site for site in describe_sites(["store"], h2h.load_split("split"), "labels.db")]
+        ['A', 'B']
     """
     from heart2heart.ingest.ledger import Ledger
     from heart2heart.labels.label_store import LabelStore
@@ -179,12 +221,12 @@ def report(
     seed: int = 0,
     bca: bool = False,
 ) -> Report:
-    """Write the cross-hospital report, recomputed from the predictions alone.
+    """Write the cross-hospital report; every number is recomputed from the predictions.
 
     Args:
         predictions: `predictions.parquet` of an evaluation, or its folder.
         out: HTML file; the model card and the checklists are written beside it.
-        folds: `folds.json` of several splits, shown as well.
+        folds: `folds.json` of several splits, to show as well.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -204,60 +246,3 @@ def report(
     several = read_folds(Path(folds)) if folds else None
     metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca)
     return Report(write_report(content, metrics, Path(out), folds=several), metrics, summary_table(metrics))
-
-
-def evaluate_splits(
-    predictions: Sequence[str | Path],
-    out: str | Path = "folds.json",
-    *,
-    replicates: int = 10_000,
-    seed: int = 0,
-    bca: bool = False,
-) -> FoldMetrics:
-    """Summarise and compare methods over several splits: folds, or each hospital left out in turn.
-
-    Args:
-        predictions: `predictions.parquet` of each split.
-        out: JSON file to write.
-        replicates: Bootstrap replicates.
-        seed: Seed of the bootstrap.
-        bca: BCa intervals instead of percentile intervals.
-    """
-    from heart2heart.evaluation.cross_split import evaluate_folds
-    from heart2heart.schema.metrics_files import write_folds
-    from heart2heart.schema.predictions import Predictions
-
-    parts = [Predictions.read(Path(path)) for path in predictions]
-    metrics = evaluate_folds(parts, replicates=replicates, seed=seed, bca=bca)
-    write_folds(metrics, Path(out))
-    return metrics
-
-
-@dataclass(frozen=True)
-class ComparisonReport:
-    """A report that compares methods over splits.
-
-    Attributes:
-        path: The HTML page.
-        summary: Its first sentences.
-        synthetic: Whether a hospital is simulated.
-    """
-
-    path: Path
-    summary: str
-    synthetic: bool
-
-
-def compare(folds: str | Path, out: str | Path = "comparison.html") -> ComparisonReport:
-    """Write the report that compares several methods across hospitals, from `folds.json` alone.
-
-    Args:
-        folds: What `evaluate_splits` wrote.
-        out: HTML file to write.
-    """
-    from heart2heart.reporting.comparison import write_comparison
-    from heart2heart.reporting.comparison_sentences import comparison_headline
-    from heart2heart.schema.metrics_files import read_folds
-
-    metrics = read_folds(Path(folds))
-    return ComparisonReport(write_comparison(metrics, Path(out)), comparison_headline(metrics), metrics.synthetic)

@@ -1,4 +1,4 @@
-"""Between the hospital's archive and the outside: fetch, receive, de-identify, search for identities."""
+"""Moves clips out of the hospital: fetch from a PACS, receive, de-identify, and search for identities."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RetrieveResult:
-    """What one fetch from a PACS did.
+    """Result of one fetch from a PACS.
 
     Attributes:
         instances: Instances that the server listed.
-        summary: What became of them.
+        summary: Instances fetched, present before, and refused.
         url: The server.
     """
 
@@ -35,8 +35,8 @@ class RetrieveResult:
     def require_whole(self) -> None:
         """Raise RemoteError if the server did not give every instance that it listed."""
         if self.summary.refused:
-            remedy = "Run the same command again; if they stay, ask who runs the server"
-            what = f"{self.summary.refused} instances were listed but not given whole"
+            remedy = "Run the same command again. If the error stays, ask the administrator of the server"
+            what = f"{self.summary.refused} instances were listed, but not sent whole"
             raise RemoteError(what, where=self.url, remedy=remedy)
 
 
@@ -56,14 +56,25 @@ def retrieve(
 
     Args:
         url: Base address of the DICOMweb service.
-        spool: Folder for the files (mode 0700), outside any store; made if missing.
+        spool: Folder for the files (mode 0700), outside any store; created if missing.
         query: YAML file of the query.
         dates: Study dates, `YYYYMMDD-YYYYMMDD`.
         credentials: YAML file (mode 0600) with user and password, or token. None reads the environment.
         ca: Certificate authority (PEM) of the server.
         allow_http: Permit http to another machine.
-        key: Key of the file names, made on first use. None takes `SPOOL.key`.
+        key: Key of the file names, created on first use. None takes `SPOOL.key`.
         stage: Opens the progress.
+
+    Raises:
+        ConfigError: http to another machine without `allow_http`.
+        RemoteError: the server cannot be reached, or refuses.
+
+    Examples:
+        >>> from heart2heart.api import retrieve
+        >>> retrieve("http://pacs.example/dicom-web", "spool")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        ...
+        heart2heart.errors.ConfigError: http to another machine
     """
     from contextlib import closing
 
@@ -97,16 +108,23 @@ def receive(
     key: str | Path | None = None,
     ready: Callable[[ReceiveSettings, str, int], None] | None = None,
 ) -> ReceiveSummary:
-    """Take DICOM by C-STORE into a folder until SIGTERM or Ctrl-C; acknowledge only what is on disk.
+    """Receive DICOM by C-STORE into a folder until SIGTERM or Ctrl-C; acknowledge only what is on disk.
 
     Args:
-        spool: Folder for the files (mode 0700), outside any store; made if missing.
+        spool: Folder for the files (mode 0700), outside any store; created if missing.
         port: TCP port; 0 takes a free one.
         bind: Address to listen at.
-        ae_title: Title that callers must name.
-        allow: Titles that may send; needed beyond loopback.
-        key: Key of the file names, made on first use. None takes `SPOOL.key`.
-        ready: Called with the settings, the address and the port once callers are accepted.
+        ae_title: AE title that callers must use.
+        allow: AE titles that may send; needed beyond loopback.
+        key: Key of the file names, created on first use. None takes `SPOOL.key`.
+        ready: Called with the settings, the address and the port when callers are accepted.
+
+    Examples:
+        >>> import signal
+        >>> from heart2heart.api import receive
+        >>> summary = receive("spool", port=0, ready=lambda *_: signal.raise_signal(signal.SIGTERM))
+        >>> summary.stored
+        0
     """
     import signal
 
@@ -115,20 +133,23 @@ def receive(
 
     content = {"bind": bind, "port": port, "ae_title": ae_title, "allow": tuple(allow)}
     settings, folder, stop = ReceiveSettings.parse(content, where="heart2heart receive"), Path(spool), Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    previous = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGTERM, signal.SIGINT)}
 
     def report_ready(address: str, listening_port: int) -> None:
         if ready is not None:
             ready(settings, address, listening_port)
 
-    with Spool.open(folder, key_path(folder, key)) as opened:
-        return receive(opened, settings, stop=stop, ready=report_ready)
+    try:
+        with Spool.open(folder, key_path(folder, key)) as opened:
+            return receive(opened, settings, stop=stop, ready=report_ready)
+    finally:
+        for kind, handler in previous.items():
+            signal.signal(kind, handler)
 
 
 @dataclass(frozen=True)
 class DeidentifyResult:
-    """What became of the files of a hospital.
+    """Result of de-identifying the files of a hospital.
 
     Attributes:
         rows: Status, number of files and meaning.
@@ -157,14 +178,14 @@ def deidentify_files(
     workers: int = 2,
     stage: Stage = silent_stage,
 ) -> DeidentifyResult:
-    """Write clean DICOM for sharing: a new header from an allow-list, everything outside the scan blanked.
+    """Write clean DICOM for sharing: a new header from an allow-list, and black pixels outside the scan.
 
     Args:
         paths: DICOM files or folders.
-        out: Folder for the clean copies; made if missing.
-        key: Key of the pseudonyms, made on first use (mode 0600), outside `out`.
+        out: Folder for the clean copies; created if missing.
+        key: Key of the pseudonyms, created on first use (mode 0600), outside `out`.
         site: Name of the hospital.
-        text: Writing inside the scan: `blank` it, or `refuse` the file.
+        text: Text inside the scan: `blank` it, or `refuse` the file.
         workers: Processes.
         stage: Opens the progress.
 
@@ -183,7 +204,7 @@ def deidentify_files(
 
     policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse"}
     if text not in policies:
-        raise UnknownNameError.among("way with writing inside the scan", text, list(policies))
+        raise UnknownNameError.among("way with text inside the scan", text, list(policies))
     roots, target = path_list(paths), Path(out)
     with stage(f"deidentify {site}", len(find_files(roots, outside=target))) as progress:
         summary = deidentify_files(
@@ -199,11 +220,11 @@ def deidentify_files(
 
 @dataclass(frozen=True)
 class Verification:
-    """What a search for identities found.
+    """Result of a search for identities.
 
     Attributes:
         result: Files searched and findings.
-        identities: Number of identities that were looked for.
+        identities: Number of identities in the search.
     """
 
     result: VerificationResult
@@ -232,7 +253,7 @@ def verify_deidentification(
     Args:
         outputs: Stores, label stores, runs, reports, logs, clean DICOM.
         planted: CSV of identities to look for: kind, value.
-        archive: The original DICOM, whose headers say what to look for.
+        archive: The original DICOM; identities in its headers are searched for.
         ocr: Read the margins of DICOM files with tesseract.
         stage: Opens the progress.
 

@@ -36,12 +36,12 @@ def import_labels(
 
     Args:
         path: Table, export, or folder of DICOM files.
-        labels: The label store; made if missing.
+        labels: The label store; created if missing.
         store: The stores with the clips.
-        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None goes by the file's first bytes.
+        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None detects it from the first bytes.
         key: Key that the store was ingested with, for a file that names DICOM identifiers.
-        vocabulary: Whose words for the views the file uses.
-        skip_unknown: Count labels of clips that are not in the store; else they are an error.
+        vocabulary: Vocabulary of the views in the file.
+        skip_unknown: Skip and count labels of clips that are not in the store; otherwise they are an error.
         raters: File of raters; labels of others are refused.
         taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
 
@@ -86,8 +86,8 @@ def export_labels(
     Args:
         out: File to write; for `sr` a new folder.
         labels: The label store.
-        form: `csv`, `parquet`, `label_studio` or `sr`. None goes by the name's end. Structured reports (`sr`) carry
-            patients' names and are for the hospital's own archive.
+        form: `csv`, `parquet`, `label_studio` or `sr`. None detects it from the ending of the name.
+            Structured reports (`sr`) carry patients' names and are for the hospital's own archive.
         rule: How a clip's events become one label.
         store: For `sr`: the stores.
         dicom: For `sr`: folder of the original files.
@@ -179,6 +179,12 @@ def measure_agreement(
         seed: Seed of the resamples.
         by_view: Return the rows of each view as well.
         out: File for all measures (CSV or Parquet).
+
+    Examples:
+        >>> from heart2heart.api import measure_agreement
+        >>> agreement = measure_agreement("labels.db", "store", replicates=200, out="agreement.csv")
+        >>> agreement.few_patients > 0
+        True
     """
     from heart2heart.labels.agreement import ALL_VIEWS, FEW_PATIENTS, Agreement, measure_agreement, unit_locations
     from heart2heart.labels.agreement_coefficients import ReadingMatrix
@@ -208,12 +214,19 @@ def _agreement_row(measure: Agreement, few: int) -> tuple[object, ...]:
 def merge_labels(
     parts: Sequence[str | Path], out: str | Path, *, taxonomy_map: str | Path | None = None
 ) -> MergedEvents:
-    """Join label stores, or exports of their events, into a new book; each event is kept once.
+    """Merge label stores, or exports of their events, into a new label store; each event is kept once.
 
     Args:
         parts: Label stores, or exports of their events.
-        out: The new book.
+        out: The new label store.
         taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> from heart2heart.api import merge_labels
+        >>> exported = h2h.export_labels("events.csv", "labels.db")
+        >>> merge_labels(["labels.db", "events.csv"], "merged.db").shared
+        40
     """
     from heart2heart.labels.events import read_taxonomy_maps
     from heart2heart.labels.merging import merge_files
@@ -243,6 +256,12 @@ def label_errors(
 
     Returns:
         The likely errors, and the number of clips written.
+
+    Examples:
+        >>> from heart2heart.api import label_errors
+        >>> errors, written = label_errors("review.csv", ["evaluation/predictions.parquet"], "labels.db")
+        >>> errors.clips >= len(errors.issues) == written
+        True
     """
     from heart2heart.labels.label_errors import find_label_errors, write_review_queue
     from heart2heart.schema.predictions import Predictions

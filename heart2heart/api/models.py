@@ -133,7 +133,7 @@ def load_model(run: str | Path, *, device: str = "cpu") -> Run:
 
 
 def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[str] = ("pt2",)) -> list[Path]:
-    """Export a trained network and check it against the run's own outputs.
+    """Export a trained network, and check the export against the outputs of the run.
 
     Args:
         run: A run, or its folder.
@@ -142,6 +142,11 @@ def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[st
 
     Returns:
         The files.
+
+    Examples:
+        >>> from heart2heart.api import export_model
+        >>> [path.suffix for path in export_model("run", "exported")]
+        ['.pt2']
     """
     from heart2heart.export.export import export_run
     from heart2heart.training.run import Run
@@ -162,14 +167,14 @@ def sweep(
     overrides: Sequence[str] | Mapping[str, Any] = (),
     stage: Stage = silent_stage,
 ) -> SweepResult:
-    """Tune by successive halving over a grid and seeds, selecting on source validation frames alone.
+    """Tune by successive halving over a grid and seeds; only source validation frames select.
 
     Args:
-        config: What every run shares; see `train`, as for `stores`, `split`, `overrides` and `stage`.
+        config: Configuration that every run shares; see `train`, also for `stores`, `split`, `overrides`, `stage`.
         out: Folder of the sweep; a stopped sweep continues.
         grid: Keys and their values, such as `optimiser.lr=0.01,0.03`.
-        seeds: Seeds that each point of the grid is trained with, such as `0,1,2`.
-        keep: One point in so many goes on from a rung to the next.
+        seeds: Seeds of each point of the grid, such as `0,1,2`.
+        keep: Of this many points, one continues from a rung to the next.
         stores: Frame stores.
         split: Certified split.
         overrides: Dotted keys and values.
@@ -177,6 +182,14 @@ def sweep(
 
     Raises:
         ConfigError: seeds or a grid that cannot be read.
+
+    Examples:
+        >>> from heart2heart.api import sweep
+        >>> changes = {"steps": 2, "evaluate_every": 1}
+        >>> options = {"stores": "store", "split": "split", "overrides": changes}
+        >>> result = sweep("demo/labels_only", "sweep", grid=["optimiser.lr=0.01,0.03"], **options)
+        >>> sorted(trial.point["optimiser.lr"] for trial in result.trials)
+        [0.01, 0.03]
     """
     from heart2heart.training.sweep.plan import SweepPlan, read_grid
     from heart2heart.training.sweep.sweep import sweep

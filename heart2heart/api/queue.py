@@ -1,4 +1,4 @@
-"""What to label next."""
+"""Picks the clips to label next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class QueueResult:
         path: The file, for `heart2heart curate --queue`.
         available: Clips that could be picked.
         patients: Patients of the picked clips.
-        labeled: Clips that were labeled already.
+        labeled: Clips that had a label before.
     """
 
     table: pa.Table
@@ -68,25 +68,25 @@ def make_queue(
     repeats: bool = False,
     stage: Stage = silent_stage,
 ) -> QueueResult:
-    """Pick the clips that are worth labeling next, and say why.
+    """Pick the clips that are worth labeling next, each with its reason.
 
     Args:
         stores: The stores with the clips.
         out: File to write, `.parquet` or `.csv`.
         budget: Clips to pick.
         by: Strategy; `heart2heart queue --help` lists them.
-        run: Finished run; only `random` needs none.
+        run: Finished run; every strategy except `random` needs one.
         labels: Label store; labeled clips are left out.
-        earlier: Run of the round before, for `tod`.
+        earlier: Run of the previous round, for `tod`.
         per_patient: Most clips of one patient.
-        spread: Take a second clip of a patient only when every patient has one.
+        spread: Pick a second clip of a patient only when every patient has one.
         cost: `equal`, `time` (seconds by view, from the label store), or a file of clip and cost.
         spend: Largest total cost of the clips.
         rare: Views that `similar` looks for.
-        modes: Modes to ask for. Empty takes B-mode and colour.
+        modes: Modes of the clips. Empty takes B-mode and colour.
         frames: Frames of a clip to predict.
-        seed: Seed of what is drawn.
-        repeats: Ask for clips of the same picture as well.
+        seed: Random seed.
+        repeats: Allow several clips of the same picture.
         stage: Opens the progress.
 
     Raises:
@@ -124,7 +124,9 @@ def make_queue(
     }
     settings = QueueSettings.parse(content, where="heart2heart queue")
     if earlier is not None and by != "tod":
-        raise ConfigError("only the method tod compares with an earlier run", where="--earlier", remedy="Leave it out")
+        raise ConfigError(
+            "only the strategy tod compares with an earlier run", where="--earlier", remedy="Leave it out"
+        )
     opened = open_stores(stores)
     events = LabelStore(labels).events() if labels is not None else []
     outputs, name = None, None

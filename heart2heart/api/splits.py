@@ -1,4 +1,4 @@
-"""Splits: proposed, frozen and certified."""
+"""Proposes, freezes and certifies splits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load_split(path: str | Path) -> SplitManifest:
 
     Raises:
         MissingInputError: no split there.
-        SplitError: somebody edited it.
+        SplitError: its files were changed.
 
     Examples:
         >>> import heart2heart as h2h
@@ -147,9 +147,13 @@ def make_splits(
     from heart2heart.splits.settings import SplitSettings
 
     if leave_one_out and (folds > 1 or held_out):
-        raise ConfigError("--leave-one-out says already who tests", remedy="Leave out --folds and --held-out")
+        raise ConfigError(
+            "--leave-one-out already decides which hospitals test", remedy="Leave out --folds and --held-out"
+        )
     if official and (source or leave_one_out or folds > 1 or label_budget):
-        raise ConfigError("--official says already who trains", remedy="Give only --held-out and --clean-pool with it")
+        raise ConfigError(
+            "--official already decides which patients train", remedy="Give only --held-out and --clean-pool with it"
+        )
     stores, folder = open_stores(store), Path(out)
     if not stores.sites:
         remedy = "Fill them first: heart2heart ingest, or heart2heart source"
@@ -186,7 +190,7 @@ def certify_splits(
 
     Args:
         splits: Splits, or their folders.
-        store: The stores that they were made over.
+        store: The stores of these splits.
 
     Examples:
         >>> import heart2heart as h2h
@@ -205,14 +209,26 @@ def certify_splits(
 
 
 def require_no_leak(splits: Sequence[SplitManifest]) -> None:
-    """Raise LeakageError if the certificate of a split says that it leaks."""
+    """Raise LeakageError if a check in the certificate of a split failed.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> from heart2heart.api import require_no_leak
+        >>> require_no_leak([h2h.load_split("split")])
+    """
     leaking = [str(split.path) for split in splits if not split.certificate().passed]
     if leaking:
         raise LeakageError("the split leaks and cannot be trained on", where=", ".join(leaking))
 
 
 def open_stores(store: str | Path | Sequence[str | Path] | FrameTables) -> FrameStores:
-    """Return stores that are given opened or by path as one."""
+    """Return one store or several, opened or by path, as one object.
+
+    Examples:
+        >>> from heart2heart.api.splits import open_stores
+        >>> open_stores(["store"]).sites
+        ('A', 'B')
+    """
     from heart2heart.store.frame_store import FrameStore, FrameStores
     from heart2heart.store.frame_tables import FrameTables
 
