@@ -6,6 +6,7 @@ from typing import Any
 
 from heart2heart.config import Config
 from heart2heart.schema.adaptation import AdaptationRecord
+from heart2heart.schema.combination import CombinationRecord
 from heart2heart.schema.initialisation import InitRecord
 
 RUN_SCHEMA_VERSION = 1
@@ -47,6 +48,8 @@ class RunRecord(Config):
     """How it was adapted to a hospital after training; null: it was not."""
     init: InitRecord | None = None
     """Weights that its network began from; null: initialised at random."""
+    combination: CombinationRecord | None = None
+    """How it was made of several runs; null: it was trained."""
     selected_step: int = 0
     """Step whose averaged weights were selected."""
     selected_score: float = 0.0

@@ -14,11 +14,10 @@ import torch
 from torch import nn
 
 from heart2heart.errors import RunError
-from heart2heart.notebook import html_card
-from heart2heart.notebook import html_table
+from heart2heart.notebook import html_card, html_table
 from heart2heart.schema.clip_probabilities import log_softmax
-from heart2heart.schema.predictions import MethodFacts
-from heart2heart.schema.predictions import RunInfo
+from heart2heart.schema.combination import CombinationKind
+from heart2heart.schema.predictions import MethodFacts, RunInfo
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint
@@ -26,13 +25,12 @@ from heart2heart.training.adaptation_network import AdjustedLogits, checkpoint_w
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import uses_pool
-from heart2heart.training.model_access import ClassOutputs
-from heart2heart.training.model_access import place_network
+from heart2heart.training.ensemble import Ensemble
+from heart2heart.training.model_access import ClassOutputs, place_network
 from heart2heart.training.networks.build import build_network
 from heart2heart.training.networks.network_config import SCRATCH
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.validation import INFERENCE_BATCH
-from heart2heart.training.validation import infer
+from heart2heart.training.validation import INFERENCE_BATCH, infer
 
 
 class HasPixels(Protocol):
@@ -99,7 +97,14 @@ class Run:
         size = self.geometry.size
         classes = len(self.classes)
         extra = build_algorithm(self.config.method.name, self.config.method.params).extra_outputs(classes)
-        network = build_network(settings.name, classes=classes + extra, size=size, **settings.options)
+
+        def build() -> nn.Module:
+            return build_network(settings.name, classes=classes + extra, size=size, **settings.options)
+
+        network = build()
+        combination = self.directory.record.combination
+        if combination is not None and combination.kind == CombinationKind.ENSEMBLE:
+            network = Ensemble([network, *(build() for _ in combination.members[1:])], classes)
         content = checkpoint.load(self.directory.best_checkpoint)
         network.load_state_dict(checkpoint_weights(content, adapted=self.adapted))
         network = place_network(network, self.device).eval()
@@ -233,16 +238,17 @@ def selection_rule(config: TrainConfig, averaged: int) -> str:
 
 
 def run_title(run: Run) -> str:
-    """Return the title of a run for readers: its method, and the hospital that it was adapted to."""
-    adaptation = run.directory.record.adaptation
-    title = algorithm_title(run.config)
+    """Return the title of a run for readers: its method, how seeds were combined, and where it was adapted."""
+    adaptation, combination = run.directory.record.adaptation, run.directory.record.combination
+    title = algorithm_title(run.config) + ("" if combination is None else f", {combination.title}")
     return title if adaptation is None else f"{title}, adapted at {adaptation.site}"
 
 
 def run_facts(run: Run) -> MethodFacts:
-    """Return the facts of a run that predictions carry: those of its method, and how it was adapted."""
-    adaptation = run.directory.record.adaptation
-    return method_facts(run.config).model_copy(update={"adaptation": adaptation and adaptation.method})
+    """Return the facts of a run that predictions carry: of its method, and how it was combined and adapted."""
+    adaptation, combination = run.directory.record.adaptation, run.directory.record.combination
+    changes = {"adaptation": adaptation and adaptation.method, "combination": combination and combination.title}
+    return method_facts(run.config).model_copy(update=changes)
 
 
 def algorithm_title(config: TrainConfig) -> str:
