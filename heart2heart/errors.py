@@ -1,4 +1,4 @@
-"""Every error a user can meet: what happened, where, and the remedy.
+"""The errors that users see: what happened, where, and the remedy.
 
 Each kind also inherits the standard error it is, so a caller may catch either. Messages never carry a
 patient's name, an identifier from outside, or the contents of a DICOM tag.
@@ -16,11 +16,11 @@ class Heart2HeartError(Exception):
 
     Args:
         what: What went wrong, one clause.
-        where: The file, folder, key or pseudonym it concerns.
+        where: The file, folder, key or pseudonym that the error concerns.
         remedy: What the user can do about it.
     """
 
-    exit_code = 2  # the user's to mend; kinds that are ours override it with 1
+    exit_code = 2  # an error of the user; errors of this package override it with 1
 
     def __init__(self, what: str, *, where: str | Path | None = None, remedy: str | None = None) -> None:
         self.what, self.where, self.remedy = what, where, remedy
@@ -28,7 +28,7 @@ class Heart2HeartError(Exception):
         super().__init__(text if remedy is None else f"{text}. {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by fields, so an error survives the way home from a worker process."""
+        """Pickle by fields, so that an error can be sent from a worker process."""
         return _rebuild, (type(self), self.what, self.where, self.remedy)
 
 
@@ -57,11 +57,11 @@ class LabelError(Heart2HeartError, ValueError):
 
 
 class LabelConflictError(LabelError):
-    """A clip got another label after the writer last looked; nothing was written."""
+    """A clip got another label after the writer last read it; nothing was written."""
 
 
 class LabelStoreBusyError(LabelError):
-    """Another program holds the label store; nothing was written, and the same can be tried again."""
+    """Another program has locked the label store; nothing was written, and the call can be repeated."""
 
 
 class SplitError(Heart2HeartError, ValueError):
@@ -73,7 +73,7 @@ class LeakageError(SplitError):
 
 
 class RunError(Heart2HeartError, ValueError):
-    """A training run cannot start, go on, or be read."""
+    """A training run cannot start, continue, or be read."""
 
 
 class DivergedError(Heart2HeartError, ArithmeticError):
@@ -98,7 +98,7 @@ class EvaluationError(Heart2HeartError, ValueError):
 
 
 class DicomError(Heart2HeartError, ValueError):
-    """One file cannot become frames.
+    """One file gives no frames.
 
     Attributes:
         code: Status of the file in the ledger, such as `failed:truncated`.
@@ -122,18 +122,18 @@ def _rebuild_dicom(what: str, code: StatusCode, where: str | Path | None, remedy
 
 
 class NoSpaceError(Heart2HeartError, OSError):
-    """The disk is full; what was published before stays whole."""
+    """The disk is full; everything published before stays complete."""
 
 
 class UnwritableError(Heart2HeartError, OSError):
-    """A file or folder cannot be made where it was to be."""
+    """A file or folder cannot be created or written."""
 
 
 class RemoteError(Heart2HeartError, ConnectionError):
-    """A server or a cluster cannot be reached, refuses, or broke off."""
+    """A server or a cluster cannot be reached, refuses, or closed the connection."""
 
 
 class InternalError(Heart2HeartError, RuntimeError):
-    """A promise of our own code is broken; please report it."""
+    """An internal invariant is violated; please report it."""
 
     exit_code = 1

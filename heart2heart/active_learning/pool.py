@@ -31,7 +31,7 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = {
     "earlier": "(n, classes): probabilities of the run before, or of this run's raw weights at its last step",
     "student": "(n, classes): probabilities of the raw weights at the run's last step",
     "teacher": "(n, classes): probabilities of the averaged weights at the run's last step",
-    "vaal": "(n,): how unlike the labeled clips an adversary calls a clip, 0 to 1",
+    "vaal": "(n,): probability by an adversary that a clip is not labeled, 0 to 1",
 }
 """Shape and content of each table by its name; tables are float32."""
 

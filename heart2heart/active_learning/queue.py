@@ -172,7 +172,7 @@ def select_clips(pool: ClipPool, settings: QueueSettings) -> tuple[SelectedClip,
     if settings.spend is None and count < settings.budget:
         per_patient = settings.per_patient
         bound = f"only {count} are left" if per_patient is None else f"at most {per_patient} of a patient are {count}"
-        remedy = f"Ask for {count}" + ("" if per_patient is None else ", or raise --per-patient")
+        remedy = f"Give --budget {count}" + ("" if per_patient is None else ", or raise --per-patient")
         raise ConfigError(f"a budget of {settings.budget} clips, but {bound}", where="--budget", remedy=remedy)
     if not count:
         raise ConfigError("every clip costs more than the limit", where="--spend", remedy="Raise it")
@@ -234,4 +234,4 @@ def _check_budget(pool: ClipPool, settings: QueueSettings, when: str) -> None:
         raise MissingInputError(what, remedy="Ingest more, or name other modes with --mode")
     if settings.budget > pool.available and settings.spend is None:
         what = f"a budget of {settings.budget} clips, but only {pool.available} are left ({when})"
-        raise ConfigError(what, where="--budget", remedy=f"Ask for {pool.available} at most")
+        raise ConfigError(what, where="--budget", remedy=f"Give --budget {pool.available} at most")

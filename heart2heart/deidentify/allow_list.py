@@ -1,4 +1,4 @@
-"""The allow-list: builds a new dataset of technical tags and drops every tag that it does not name."""
+"""Builds a new dataset of the technical tags in an allow-list; every other tag is dropped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REGION = (
     "PhysicalDeltaX", "PhysicalDeltaY",
 )  # fmt: skip
 
-_PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames a second
+_PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames per second
 
 
 def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:

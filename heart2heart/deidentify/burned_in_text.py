@@ -17,7 +17,7 @@ CELL = 4  # pixels, the side of a cell
 LAYERS = ((8, 8, 3, 1), (8, 16, 3, 1), (16, 16, 3, 2), (16, 16, 3, 3), (16, 1, 1, 1))
 """Channels in and out, size of the filter and its dilation. The first sees blocks of 2 x 2 pixels of both pictures; its
 output is pooled to cells by the maximum."""
-RADIUS = 7  # cells around a cell that decide on it
+RADIUS = 7  # cells around a cell that influence its score
 MIN_SIDE = 24  # pixels a side
 
 
@@ -71,10 +71,10 @@ _Block = TypeVar("_Block", bound=np.generic)
 
 _LIKELY = 0.0  # log-odds of a cell that belongs to a line
 _SURE = 2.0  # log-odds that one cell of a line must have
-_CELLS = 5  # that make a line
+_CELLS = 5  # minimum number of cells of a line
 _TILE = 8  # cells a side: the parts of a picture that are scored or skipped
 _BAND = 8  # tiles, the height of the band that is scored at once
-_STILL = 60  # most gray levels that a letter changes over the clip, codecs included
+_STILL = 60  # maximum change of a letter over the clip, gray levels, codecs included
 _STEP = 24  # gray levels between neighbours at the edge of a letter, in the frame in which each is least
 _EDGES = 6  # such neighbours in a tile, or it holds no letter
 
@@ -83,7 +83,7 @@ def find_text(inspection: ClipInspection) -> npt.NDArray[np.bool_] | None:
     """Find text in the frames from which the sector was estimated; see `text_mask`.
 
     Args:
-        inspection: Where the sector is; text outside is blanked anyway.
+        inspection: Sector of the clip; text outside it is blanked anyway.
 
     Returns:
         bool `(height, width)` of the box of `inspection`, or None when there is no text.
@@ -136,23 +136,23 @@ def _text_log_odds(
             left, right = columns[0] * _TILE, (columns[-1] + 1) * _TILE
             first, edge = max(0, top - RADIUS), max(0, left - RADIUS)
             part = np.s_[first * CELL : (bottom + RADIUS) * CELL, edge * CELL : (right + RADIUS) * CELL]
-            judged = text_evidence(least[part], greatest[part])[top - first :, left - edge :]
+            scores = text_evidence(least[part], greatest[part])[top - first :, left - edge :]
             band = odds[top:bottom, left:right]
-            band[:] = judged[: band.shape[0], : band.shape[1]]
+            band[:] = scores[: band.shape[0], : band.shape[1]]
     return odds
 
 
 def _candidate_tiles(
     least: npt.NDArray[np.uint8], greatest: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
-    """Return the tiles that hold pixels that do not move and have edges as sharp as those of letters."""
+    """Return the tiles with pixels that do not move and have edges as sharp as those of letters."""
     still = greatest - least <= _STILL
     step = np.maximum(least[:, 1:], least[:, :-1]) - np.minimum(least[:, 1:], least[:, :-1])
     edges = np.zeros(least.shape, np.uint8)
     edges[:, 1:] = (step >= _STEP) & (still[:, 1:] | still[:, :-1])
     counts = _blocks(edges, CELL).sum(axis=(1, 3), dtype=np.int32) * visible
-    worth: npt.NDArray[np.bool_] = _blocks(counts, _TILE).sum(axis=(1, 3)) >= _EDGES
-    return worth
+    candidates: npt.NDArray[np.bool_] = _blocks(counts, _TILE).sum(axis=(1, 3)) >= _EDGES
+    return candidates
 
 
 def _blocks(values: npt.NDArray[_Block], side: int) -> npt.NDArray[_Block]:

@@ -1,9 +1,9 @@
-"""One clip as clean DICOM for sharing: a new header, and pixels of the scan alone.
+"""Makes a clean DICOM copy of one clip for sharing: a new header, and only the pixels of the scan.
 
-JPEG baseline stays JPEG baseline (quality 95, one more generation of loss); everything else becomes RLE Lossless, which
-every reader decodes. With the same settings `ingest` makes the same frames of the copy as of the original: byte for
-byte, or within a mean of one gray level for JPEG. Where the original has no region to trust, the sector is estimated
-anew and its box may move by four pixels.
+JPEG baseline stays JPEG baseline (quality 95, one more generation of loss). Every other syntax becomes RLE Lossless,
+which every reader decodes. With the same settings, `ingest` extracts the same frames from the copy as from the
+original: byte for byte, or within a mean of one gray level for JPEG. Where the original has no valid region, the sector
+is estimated again, and its box may move by four pixels.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class CleanCopy:
 
     Attributes:
         dataset: Header and pixels, ready to be written.
-        pseudonyms: Its pseudonyms.
-        content: Keyed hash of the original's bytes.
-        n_frames: Frames in it.
-        text_blanked: Whether writing inside the scan was found and blanked.
+        pseudonyms: Pseudonyms of the clip.
+        content: Keyed hash of the bytes of the original.
+        n_frames: Number of frames.
+        text_blanked: Whether text inside the scan was found and blanked.
     """
 
     dataset: Dataset = field(repr=False)
@@ -70,19 +70,19 @@ def clean_copy(
 ) -> CleanCopy:
     """Make the clean copy of one file.
 
-    The visible part is the part that `ingest` takes: the main region, inside it the sector. A file that is cut short or
-    partly damaged gives its whole, sound frames.
+    The visible part is the one that `ingest` keeps: the sector inside the main region. Of a file that is cut short or
+    damaged, the complete frames are kept.
 
     Args:
         path: A DICOM file.
         pseudonymizer: Pseudonymizer of the hospital's key.
         site: Name of the hospital, to which patient identifiers belong.
         text: What to do with text inside the scan: `blank` it, or `refuse` the file.
-        known: Content hashes of files that are done already.
+        known: Content hashes of the files that have a copy already.
 
     Raises:
         KnownContentError: the file's content is among `known`.
-        DicomError: no clean copy can be made; `code` says why. The message never quotes the file.
+        DicomError: no clean copy can be made; `code` holds the reason. The message never quotes the file.
     """
     path = Path(path)
     with open_dicom(path) as opened, attach_manufacturer(opened.header):
@@ -92,14 +92,14 @@ def clean_copy(
             raise KnownContentError(content)
         pseudonyms = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
         facts = technical_dataset(opened.header, pseudonymizer.key)
-        layout = read_image_pixel(facts, big_endian=opened.big_endian)
-        source = find_frames(opened, layout)
-        reader = open_frames(source, layout, strict=False)
-        inspection = inspect_clip(reader, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
-        writing = find_text(inspection)
-        if writing is not None and text == "refuse":
-            raise DicomError("writing is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
-        shown = inspection.mask if writing is None else inspection.mask & ~writing
+        image_pixel = read_image_pixel(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, image_pixel)
+        reader = open_frames(source, image_pixel, strict=False)
+        inspection = inspect_clip(reader, read_scan_area(facts, rows=image_pixel.rows, columns=image_pixel.columns))
+        text_cells = find_text(inspection)
+        if text_cells is not None and text == "refuse":
+            raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
+        shown = inspection.mask if text_cells is None else inspection.mask & ~text_cells
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
         instance = pseudonyms.instance or pseudonymizer.uid(f"content {content}")
@@ -110,15 +110,15 @@ def clean_copy(
         )
         phases = tagged_phases(facts, times, len(reader))
         write_phases(dataset, {position: phases[i] for position, i in enumerate(kept.tolist()) if i in phases})
-        dataset.Rows, dataset.Columns = layout.rows, layout.columns
-    _write_pixels(dataset, encoded, coloured=layout.coloured, jpeg=jpeg)
-    return CleanCopy(dataset, pseudonyms, content, len(encoded), writing is not None)
+        dataset.Rows, dataset.Columns = image_pixel.rows, image_pixel.columns
+    _write_pixels(dataset, encoded, coloured=image_pixel.coloured, jpeg=jpeg)
+    return CleanCopy(dataset, pseudonyms, content, len(encoded), text_cells is not None)
 
 
 def _encode(
     reader: FrameReader, inspection: ClipInspection, shown: npt.NDArray[np.bool_], *, jpeg: bool
 ) -> tuple[npt.NDArray[np.int64], list[bytes]]:
-    """Return the numbers of the sound frames and their encoded bytes; pixels outside `shown` are black."""
+    """Return the numbers of the decoded frames and their encoded bytes; pixels outside `shown` are black."""
     import simplejpeg
 
     x0, y0, x1, y1 = inspection.box

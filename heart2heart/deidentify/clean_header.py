@@ -1,7 +1,7 @@
-"""The header of a clean copy: rebuilt value by value, so that nothing passes that was not asked for by name.
+"""Builds the header of a clean copy value by value, so that only named elements are written.
 
-`technical` copies elements as they stand, which is safe while they stay in memory. Here they leave the hospital, so a
-number is read as a number and written anew, and a word is written from this project's own vocabulary.
+`technical_dataset` copies elements unchanged, which is safe while they stay in memory. A clean copy leaves the
+hospital. So each number is parsed and written anew, and each text is a term of a vocabulary of this project.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DEIDENTIFICATION_METHODS = {
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
     "113108": "Retain Patient Characteristics Option",
 }
-"""What was done (PS3.16 CID 7050). 113109 is not claimed: of the device only maker and model stay, which the Basic
-Profile does not ask to remove."""
+"""Methods of the de-identification (PS3.16 CID 7050). 113109 is not claimed: of the device only manufacturer and model
+stay, which the Basic Profile does not remove."""
 
 _TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
 _REGION = (
@@ -38,18 +38,18 @@ _REGION = (
     "PhysicalDeltaX", "PhysicalDeltaY",
 )  # fmt: skip
 _LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1}
-_LONGEST_TIME = 1e6  # milliseconds or frames a second; larger numbers are not times
-_MAX_DISTANCE = 1e5  # pixels, or units a pixel
+_LONGEST_TIME = 1e6  # milliseconds, or frames per second
+_MAX_DISTANCE = 1e5  # pixels, or units per pixel
 
 
 def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_frames: int) -> Dataset:
     """Return the header of a clean copy, without pixels.
 
     Args:
-        facts: The clip's `technical` dataset.
-        pseudonyms: Its pseudonyms, made with a key.
+        facts: The `technical_dataset` of the clip.
+        pseudonyms: Pseudonyms of the clip, made with a key.
         instance: The SOP instance UID to write.
-        n_frames: Frames that the copy will hold.
+        n_frames: Number of frames of the copy.
     """
     header = Dataset()
     stated = text(facts, "SOPClassUID")
@@ -90,7 +90,7 @@ def write_frame_times(header: Dataset, times: Any) -> None:
 
     Args:
         header: The copy's header.
-        times: Milliseconds from the first frame, float64 `(n,)`, or None to keep what the header says.
+        times: Milliseconds from the first frame, float64 `(n,)`, or None to keep the times of the header.
     """
     if times is not None:
         steps = [0.0, *(times[1:] - times[:-1]).tolist()]
@@ -109,7 +109,7 @@ def _write_pseudonyms(header: Dataset, pseudonyms: Pseudonyms) -> None:
     header.SeriesInstanceUID = UID(pseudonyms.series or pseudonyms.study)
     header.StudyDate = "" if pseudonyms.date is None else pseudonyms.date.strftime("%Y%m%d")
     for name in ("StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "InstanceNumber"):
-        setattr(header, name, None)  # type 2: must be there, may be empty
+        setattr(header, name, None)  # type 2: required, may be empty
 
 
 def _write_methods(header: Dataset) -> None:
@@ -125,7 +125,7 @@ def _write_methods(header: Dataset) -> None:
 
 
 def _write_view(facts: Dataset, header: Dataset) -> None:
-    """Write stage and view, which `technical_dataset` has replaced by terms of our vocabularies."""
+    """Write stage and view, which `technical_dataset` has replaced by terms of the vocabularies."""
     if stage := text(facts, "StageName"):
         header.StageName = stage
     for number in ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage"):

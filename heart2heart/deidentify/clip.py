@@ -1,4 +1,4 @@
-"""From one file to frames: the whole way of one clip, with or without a key."""
+"""Loads one clip: reads, checks, de-identifies, decodes and resamples one file, with or without a key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What is known of a clip without knowing whose it is; the meaning and units are those of `frames.schema.CLIPS`."""
+    """Technical facts of a clip without identity; `schema.store.CLIPS` has their meaning and units."""
 
     mode: ClipMode
     manufacturer: str | None
@@ -67,7 +67,7 @@ class PreparedClip:
 
     Attributes:
         pixels: uint8 `(n, N, N)`.
-        frames: Per kept frame `index`, `time_ms`, `phase`, `quality`, `dhash`.
+        frames: `index`, `time_ms`, `phase`, `quality` and `dhash` of each kept frame.
         facts: Technical facts.
         pseudonyms: Pseudonyms; empty without a key.
         content: Keyed hash of the file's bytes; empty without a key.
@@ -96,7 +96,7 @@ class PreparedClip:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the kept frames as a pandas DataFrame, one row a frame.
+        """Return the kept frames as a pandas DataFrame, one row per frame.
 
         Raises:
             ConfigError: pandas is not installed.
@@ -138,7 +138,7 @@ class PreparedClip:
 
 
 class KnownContentError(DicomError):
-    """The same bytes were read before; `content` is their keyed hash."""
+    """The same bytes are in the store already; `content` is their keyed hash."""
 
     def __init__(self, content: str) -> None:
         super().__init__("this content is in the store already", code=StatusCode.EXCLUDED_DUPLICATE)
@@ -163,14 +163,14 @@ def load_clip(
         path: A DICOM file.
         geometry: Geometry of the frames.
         rule: Which frames to keep: `all`, `every:N`, `even:K` or `ed_es:K`.
-        pseudonymizer: The key's; without one the pseudonyms are empty.
+        pseudonymizer: Pseudonymizer of the key; without one the pseudonyms are empty.
         site: Name of the hospital, to which patient identifiers belong.
-        salvage: Keep the whole frames of a cut file, and the sound ones of a damaged file; else such a file fails.
-        known: Content hashes that need not be done again.
+        salvage: Keep the complete frames of a cut or damaged file; else such a file fails.
+        known: Content hashes of the clips in the store.
 
     Raises:
         KnownContentError: the file's content is among `known`.
-        DicomError: the file becomes no frames; `code` says why. The message never quotes the file.
+        DicomError: the file gives no frames; `code` holds the reason. The message never quotes the file.
     """
     rule = FrameRule.parse(rule) if isinstance(rule, str) else rule
     path = Path(path)
@@ -179,14 +179,14 @@ def load_clip(
         content = "" if pseudonymizer is None else pseudonymizer.content(path)
         if content in known:
             raise KnownContentError(content)
-        who = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
+        pseudonyms = pseudonymize(opened.header, pseudonymizer, site=site, content=content)
         facts = technical_dataset(opened.header, None if pseudonymizer is None else pseudonymizer.key)
-        layout = read_image_pixel(facts, big_endian=opened.big_endian)
-        source = find_frames(opened, layout)
+        image_pixel = read_image_pixel(facts, big_endian=opened.big_endian)
+        source = find_frames(opened, image_pixel)
         if ClipFlag.SALVAGED in source.flags and not salvage:
             raise DicomError("the file is cut short", code=StatusCode.FAILED_TRUNCATED)
-        scan = read_scan_area(facts, rows=layout.rows, columns=layout.columns)
-        reader = open_frames(source, layout, strict=not salvage)
+        scan = read_scan_area(facts, rows=image_pixel.rows, columns=image_pixel.columns)
+        reader = open_frames(source, image_pixel, strict=not salvage)
         inspection = inspect_clip(reader, scan)
         times = frame_times(facts, len(reader))
         spacing = scan.spacing_mm or (1.0, 1.0)
@@ -209,8 +209,8 @@ def load_clip(
                 model=text(facts, "ManufacturerModelName") or None,
                 synthetic=text(facts, "SyntheticData").upper() == "YES",
                 transfer_syntax=opened.syntax,
-                rows=layout.rows,
-                columns=layout.columns,
+                rows=image_pixel.rows,
+                columns=image_pixel.columns,
                 n_source=len(reader),
                 box=inspection.box,
                 spacing_mm=scan.spacing_mm,
@@ -225,7 +225,7 @@ def load_clip(
                 view_code=coded_view(facts),
                 flags=flags,
             ),
-            pseudonyms=who,
+            pseudonyms=pseudonyms,
             content=content,
         )
 
@@ -238,12 +238,12 @@ def _frame_rows(
     times: npt.NDArray[np.float64] | None,
     phases: Mapping[int, str],
 ) -> list[dict[str, Any]]:
-    """Return a row a kept frame."""
+    """Return one row per kept frame."""
     quality = frame_quality(pixels, inside)
     top, left = content_rect.top, content_rect.left
     hashes = difference_hash(pixels[:, top : top + content_rect.height, left : left + content_rect.width])
-    when = [None] * len(numbers) if times is None else times[numbers].tolist()
+    frame_times = [None] * len(numbers) if times is None else times[numbers].tolist()
     named = [phases.get(number) for number in numbers.tolist()]
-    columns = (numbers.tolist(), when, named, quality.tolist(), hashes.tolist())
+    columns = (numbers.tolist(), frame_times, named, quality.tolist(), hashes.tolist())
     names = ("index", "time_ms", "phase", "quality", "dhash")
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,8 +1,9 @@
-"""The secret key of a hospital, and the pseudonyms, UIDs and shifted dates that follow from it by HMAC-SHA256.
+"""The secret key of a hospital, and the pseudonyms, UIDs and shifted dates derived from it by HMAC-SHA256.
 
-Without the key nobody can try names or numbers. PS3.15 table E.1-1 asks for replaced identifiers (actions D, U, Z);
-the date shift is its option "Retain Longitudinal Temporal Information With Modified Dates" (CID 7050 code 113107).
-Ages above 89 are capped (90 stands for 90 and over).
+Without the key, nobody can test a name or number against a pseudonym.
+
+PS3.15 table E.1-1 requires replaced identifiers (actions D, U, Z). The date shift is its option "Retain Longitudinal
+Temporal Information With Modified Dates" (CID 7050 code 113107). Ages above 89 are capped (90 stands for 90 and over).
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ _BYTES = 32
 
 @dataclass(frozen=True)
 class Key:
-    """32 random bytes, without which nobody can derive the pseudonyms.
+    """The secret key of a hospital, 32 random bytes from which the pseudonyms are derived.
 
     Attributes:
-        secret: The bytes. Never shown: not by `repr`, not in an error.
+        secret: The bytes; neither `repr` nor an error shows them.
     """
 
     secret: bytes = field(repr=False)
@@ -44,14 +45,14 @@ class Key:
 
     @classmethod
     def open(cls, path: Path, *, outside: Path | None = None) -> Key:
-        """Read the key file, or make it on first use with permissions 0600.
+        """Read the key file, or make it on first use with mode 0600.
 
         Args:
             path: The key file: 64 hexadecimal digits.
             outside: A store. A key inside it is refused, because it would be copied with the data that it protects.
 
         Raises:
-            ConfigError: the key lies inside `outside`, others may read it, or it is not a key.
+            ConfigError: the key lies inside `outside`, others may read it, or the file is not a key.
         """
         if outside is not None and path.resolve().is_relative_to(outside.resolve()):
             remedy = "Name a file outside the store, kept where only you can read it"
@@ -81,7 +82,7 @@ class Key:
             raise ConfigError("this is not a key file", where=path, remedy=remedy) from error
 
     def digest(self, *parts: str) -> bytes:
-        """Return HMAC-SHA256 of `parts`, kept apart so that ("ab", "c") and ("a", "bc") differ."""
+        """Return HMAC-SHA256 of `parts`, separated so that ("ab", "c") and ("a", "bc") differ."""
         message = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts))
         return hmac.digest(self.secret, message, hashlib.sha256)
 
@@ -155,8 +156,8 @@ class Pseudonymizer:
 def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: str, content: str) -> Pseudonyms:
     """Replace identity by pseudonyms.
 
-    A file without a patient identifier counts as a patient of its own study (without a study: of its own content), so
-    that it can never join two people; it is flagged.
+    A file without a patient identifier gets one patient per study (without a study: per content), so that it never
+    joins two people. It is flagged.
 
     Args:
         header: The file's dataset as read.

@@ -1,4 +1,4 @@
-"""From decoded samples to 8-bit gray or RGB (PS3.3 section C.7.6.3.1.2; weights of ITU-R BT.601)."""
+"""Converts decoded samples to 8-bit gray or RGB (PS3.3 section C.7.6.3.1.2; weights of ITU-R BT.601)."""
 
 from __future__ import annotations
 
@@ -27,25 +27,27 @@ def block_mean(picture: npt.NDArray[np.uint8], shrink: int) -> npt.NDArray[np.ui
     return picture if shrink == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(picture)).reduce(shrink))
 
 
-def to_picture(values: npt.NDArray[Any], photometric: str, layout: ImagePixel, *, gray: bool) -> npt.NDArray[np.uint8]:
+def to_picture(
+    values: npt.NDArray[Any], photometric: str, image_pixel: ImagePixel, *, gray: bool
+) -> npt.NDArray[np.uint8]:
     """Turn one decoded frame into a picture.
 
     Args:
         values: `(rows, columns)` or `(rows, columns, 3)` as decoded, before any colour conversion.
         photometric: Photometric interpretation of `values`; a codec may have converted them already.
-        layout: The declared layout, for bits, sign and palette.
-        gray: Whether gray is wanted.
+        image_pixel: Image Pixel Module of the header, for bits, sign and palette.
+        gray: Whether to return gray.
 
     Returns:
         uint8 `(rows, columns)` if `gray`, else `(rows, columns, 3)`.
     """
-    if layout.palette is not None:
-        table = luma(layout.palette[None])[0] if gray else layout.palette
+    if image_pixel.palette is not None:
+        table = luma(image_pixel.palette[None])[0] if gray else image_pixel.palette
         patterns = values.view(f"{values.dtype.byteorder}u{values.dtype.itemsize}")
-        picked: npt.NDArray[np.uint8] = np.take(table, patterns, axis=0)
-        return picked
+        picture: npt.NDArray[np.uint8] = np.take(table, patterns, axis=0)
+        return picture
     if values.ndim == 2:
-        single = _eight_bits(values, layout)
+        single = _eight_bits(values, image_pixel)
         single = np.subtract(255, single, dtype=np.uint8) if photometric == "MONOCHROME1" else single
         return single if gray else np.repeat(single[..., None], 3, axis=2)
     if photometric.startswith("YBR_FULL"):
@@ -54,11 +56,13 @@ def to_picture(values: npt.NDArray[Any], photometric: str, layout: ImagePixel, *
     return luma(rgb) if gray else rgb
 
 
-def _eight_bits(values: npt.NDArray[Any], layout: ImagePixel) -> npt.NDArray[np.uint8]:
-    if layout.bits_stored == 8 and values.dtype == np.uint8:
+def _eight_bits(values: npt.NDArray[Any], image_pixel: ImagePixel) -> npt.NDArray[np.uint8]:
+    if image_pixel.bits_stored == 8 and values.dtype == np.uint8:
         return values
-    wide: npt.NDArray[np.int64] = values.astype(np.int64) + (1 << (layout.bits_stored - 1) if layout.signed else 0)
-    shift = layout.bits_stored - 8
+    wide: npt.NDArray[np.int64] = values.astype(np.int64) + (
+        1 << (image_pixel.bits_stored - 1) if image_pixel.signed else 0
+    )
+    shift = image_pixel.bits_stored - 8
     scaled = np.right_shift(wide, shift) if shift >= 0 else np.left_shift(wide, -shift)
     return np.clip(scaled, 0, 255).astype(np.uint8)
 

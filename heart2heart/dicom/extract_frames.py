@@ -1,4 +1,4 @@
-"""Extract square frames from a clip: only the chosen frames, decoded as small as the frame size allows."""
+"""Extracts square frames from a clip: only the chosen frames, decoded at the smallest size that the frames allow."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def extract_frames(
 
     Args:
         reader: The clip.
-        inspection: Where the sector is.
+        inspection: Sector of the clip.
         spacing: Row and column spacing of a source pixel, any unit.
         chosen: Frames in ascending order.
         geometry: Geometry of the frames.
 
     Returns:
-        The numbers of the sound frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; bool `(N, N)`, the sector.
+        The numbers of the decoded frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; the sector, bool `(N, N)`.
 
     Raises:
-        DicomError: `failed:bounds` for more frames than a worker may hold, `failed:decode` when none is sound.
+        DicomError: `failed:bounds` for more frames than a worker may hold, `failed:decode` when none can be decoded.
     """
     if len(chosen) * geometry.size**2 > _MAX_BYTES:
         remedy = "Keep fewer frames (--frames even:K) or choose a smaller size"

@@ -1,4 +1,4 @@
-"""Decodes the frames of one file by number and steps over damaged ones.
+"""Decodes the frames of one file by number, and leaves damaged ones out.
 
 MPEG-2, H.264 and HEVC (PS3.5 sections 8.2.5 to 8.2.7) are decoded by PyAV, an extra. Their fragments are one stream:
 every pass decodes from the start to the last requested frame, and holds one frame at a time. In a file that is cut
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 
 class FrameReader(ABC):
-    """Decodes frames when they are asked for.
+    """Decodes frames on request.
 
     Attributes:
         damaged: Whether a frame had to be left out so far.
     """
 
-    def __init__(self, source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> None:
-        self._source, self._layout, self._strict = source, layout, strict
+    def __init__(self, source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool) -> None:
+        self._source, self._image_pixel, self._strict = source, image_pixel, strict
         self.damaged = False
 
     @property
     def coloured(self) -> bool:
         """Whether the pictures can hold colour at all."""
-        return self._layout.coloured
+        return self._image_pixel.coloured
 
     @property
     def flags(self) -> tuple[ClipFlag, ...]:
@@ -61,7 +61,7 @@ class FrameReader(ABC):
     def stream(
         self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
     ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-        """Yield the number and the picture of each sound frame among `numbers`, one at a time.
+        """Yield the number and the picture of each undamaged frame among `numbers`, one at a time.
 
         Args:
             numbers: Frames in ascending order.
@@ -75,7 +75,7 @@ class FrameReader(ABC):
     def decode(
         self, numbers: npt.NDArray[np.int64], *, gray: bool, shrink: int = 1
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-        """Return the numbers of the sound frames among `numbers`, and their pictures, stacked; see `stream`.
+        """Return the numbers of the undamaged frames among `numbers`, and their pictures, stacked; see `stream`.
 
         Returns:
             int64 `(n,)`, and uint8 `(n, rows, columns)` if `gray`, else RGB `(n, rows, columns, 3)`.
@@ -85,7 +85,7 @@ class FrameReader(ABC):
         """
         frames = list(self.stream(numbers, gray=gray, shrink=shrink))
         if not frames:
-            size = (-(-self._layout.rows // shrink), -(-self._layout.columns // shrink))
+            size = (-(-self._image_pixel.rows // shrink), -(-self._image_pixel.columns // shrink))
             return np.zeros(0, np.int64), np.zeros((0, *size) if gray else (0, *size, 3), np.uint8)
         return np.array([number for number, _ in frames], np.int64), np.stack([picture for _, picture in frames])
 
@@ -96,12 +96,12 @@ class PerFrameReader(FrameReader):
     Args:
         source: The encoded frames.
         decoder: The pinned decoder of the file's transfer syntax.
-        layout: The declared layout.
+        image_pixel: Image Pixel Module of the header.
         strict: Whether one damaged frame fails the clip; else it is left out and `damaged` says so.
     """
 
-    def __init__(self, source: EncodedFrames, decoder: Decoder, layout: ImagePixel, *, strict: bool) -> None:
-        super().__init__(source, layout, strict=strict)
+    def __init__(self, source: EncodedFrames, decoder: Decoder, image_pixel: ImagePixel, *, strict: bool) -> None:
+        super().__init__(source, image_pixel, strict=strict)
         self._decoder = decoder
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class PerFrameReader(FrameReader):
         for number in numbers.tolist():
             try:
                 frame = self._source.frame(number)
-                picture = self._decoder.decode(frame, self._layout, gray=gray, shrink=shrink)
+                picture = self._decoder.decode(frame, self._image_pixel, gray=gray, shrink=shrink)
             except DicomError:
                 if self._strict:
                     raise
@@ -124,15 +124,15 @@ class PerFrameReader(FrameReader):
             yield number, picture
 
 
-def open_frames(source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> FrameReader:
+def open_frames(source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool) -> FrameReader:
     """Return the frame reader for the transfer syntax of a file.
 
     Raises:
         DicomError: `failed:unsupported_syntax`, or `failed:no_decoder` with what to install.
     """
     if source.video:
-        return VideoFrameReader(source, layout, strict=strict)
-    return PerFrameReader(source, pinned_decoder(source.opened.syntax), layout, strict=strict)
+        return VideoFrameReader(source, image_pixel, strict=strict)
+    return PerFrameReader(source, pinned_decoder(source.opened.syntax), image_pixel, strict=strict)
 
 
 class VideoFrameReader(FrameReader):
@@ -140,7 +140,7 @@ class VideoFrameReader(FrameReader):
 
     Args:
         source: The file's pixel data.
-        layout: The declared layout.
+        image_pixel: Image Pixel Module of the header.
         strict: Whether damage fails the clip; else what cannot be decoded is left out and `damaged` says so.
 
     Raises:
@@ -148,8 +148,8 @@ class VideoFrameReader(FrameReader):
             frame (`failed:truncated` if the file is cut short), `failed:bounds` when it holds too many.
     """
 
-    def __init__(self, source: EncodedFrames, layout: ImagePixel, *, strict: bool) -> None:
-        super().__init__(source, layout, strict=strict)
+    def __init__(self, source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool) -> None:
+        super().__init__(source, image_pixel, strict=strict)
         self._bytes = source.frame(0)
         self._cut = ClipFlag.SALVAGED in source.flags
         with self._opened() as container:
@@ -157,12 +157,12 @@ class VideoFrameReader(FrameReader):
         if self._frames > MAX_FRAMES:
             raise DicomError(f"the stream holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
         if self._frames < 1:
-            raise DicomError("the stream holds no whole frame", code=self._unreadable)
+            raise DicomError("the stream holds no complete frame", code=self._unreadable)
 
     @property
     def flags(self) -> tuple[ClipFlag, ...]:
         """Flags of the clip that concern its frames."""
-        miscounted = self._frames != self._layout.declared_frames and not self._cut
+        miscounted = self._frames != self._image_pixel.declared_frames and not self._cut
         return (*super().flags, ClipFlag.FRAME_COUNT) if miscounted else super().flags
 
     def __len__(self) -> int:
@@ -212,7 +212,7 @@ class VideoFrameReader(FrameReader):
                 continue
             for frame in frames:
                 assert isinstance(frame, VideoFrame)
-                if (frame.height, frame.width) == (self._layout.rows, self._layout.columns):
+                if (frame.height, frame.width) == (self._image_pixel.rows, self._image_pixel.columns):
                     yield frame
                 else:
                     self._damage()

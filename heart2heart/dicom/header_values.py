@@ -1,7 +1,8 @@
-"""Reads single header values leniently: a value that cannot be read, or is not finite, is missing.
+"""Reads single header values leniently: a value that cannot be read, or is not finite, counts as missing.
 
-The messages of pydicom and of the codecs quote the values of tags, names among them. `DECODE_ERRORS` lists what they
-raise on a damaged file, so that callers catch these errors by kind, raise one of ours, and never chain or show them.
+The messages of pydicom and of the codecs quote the values of tags, which may be names. `DECODE_ERRORS` lists the errors
+that they raise on a damaged file, so that callers catch these by kind, raise a `DicomError`, and never chain or show
+them.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ def read_palette(technical: Dataset, *, bits: int, signed: bool, big_endian: boo
         big_endian: Byte order of the file.
 
     Returns:
-        uint8 `(2**bits, 3)`: the colour of every stored bit pattern. Values outside the table get its first or last.
+        uint8 `(2**bits, 3)`: the colour of every stored bit pattern. Values outside the table get its first or
+            last colour.
 
     Raises:
         DicomError: `failed:layout` when a table is missing or contradicts its descriptor.
@@ -51,7 +52,7 @@ def _read_table(technical: Dataset, colour: str, descriptor: list[int], *, big_e
     name = f"{colour}PaletteColorLookupTableData"
     segmented = name not in technical
     raw = bytes(technical[f"Segmented{name}" if segmented else name].value)
-    if big_endian:  # OW values are 16-bit words whatever they hold
+    if big_endian:  # OW values are always 16-bit words
         raw = np.frombuffer(raw[: len(raw) // 2 * 2], "<u2").byteswap().tobytes()
     if segmented:
         values = _expand_segments(np.frombuffer(raw, "<u2" if bits == 16 else "u1").astype(np.int64), entries)
@@ -91,11 +92,11 @@ def _expand_segments(code: npt.NDArray[np.int64], entries: int) -> npt.NDArray[n
 
 
 MAX_SIDE = 8192
-"""Most rows or columns of a picture; scanners write at most about 2,000."""
+"""Maximum number of rows or columns of a picture; scanners write at most about 2,000."""
 MAX_PIXELS = 2**24
-"""Most pixels of one frame, so that a few decoded frames fit in the memory of a worker."""
+"""Maximum number of pixels of one frame, so that a few decoded frames fit in the memory of a worker."""
 MAX_FRAMES = 20_000
-"""Most frames of a clip: more than five minutes at 60 frames a second."""
+"""Maximum number of frames of a clip: more than five minutes at 60 frames per second."""
 
 _PHOTOMETRIC = {
     "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3,
@@ -116,7 +117,7 @@ class ImagePixel:
         signed: Whether pixels are two's complement.
         photometric: Photometric interpretation as declared.
         planar: Planar configuration, 0 or 1.
-        declared_frames: Number of frames as declared, or None when the header does not say.
+        declared_frames: Number of frames as declared, or None.
         palette: uint8 `(2**bits_allocated, 3)`, for PALETTE COLOR.
     """
 
@@ -144,10 +145,10 @@ class ImagePixel:
 
 
 def read_image_pixel(dataset: Dataset, *, big_endian: bool) -> ImagePixel:
-    """Read and check the layout of a technical dataset.
+    """Read and check the Image Pixel Module of a technical dataset.
 
     Raises:
-        DicomError: `failed:bounds` for sizes no scanner writes, `failed:layout` for a header that contradicts itself.
+        DicomError: `failed:bounds` for sizes that no scanner writes, `failed:layout` for a contradictory header.
     """
     rows, columns = integer(dataset, "Rows") or 0, integer(dataset, "Columns") or 0
     declared = integer(dataset, "NumberOfFrames")
@@ -158,7 +159,7 @@ def read_image_pixel(dataset: Dataset, *, big_endian: bool) -> ImagePixel:
     samples = integer(dataset, "SamplesPerPixel") or _PHOTOMETRIC.get(photometric, 0)
     allocated = integer(dataset, "BitsAllocated") or 0
     stored = integer(dataset, "BitsStored") or allocated
-    sound = (
+    consistent = (
         rows > 0
         and columns > 0
         and _PHOTOMETRIC.get(photometric) == samples
@@ -167,7 +168,7 @@ def read_image_pixel(dataset: Dataset, *, big_endian: bool) -> ImagePixel:
         and (samples == 1 or allocated == 8)
         and (photometric != "PALETTE COLOR" or allocated <= 16)
     )
-    if not sound:
+    if not consistent:
         what = "the header's rows, columns, samples, bits and photometric interpretation contradict each other"
         raise DicomError(what, code=StatusCode.FAILED_LAYOUT)
     signed = integer(dataset, "PixelRepresentation") == 1

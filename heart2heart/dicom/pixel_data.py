@@ -1,4 +1,4 @@
-"""Finds the encoded frames of one file: how many there are, and the bytes of each.
+"""Finds the encoded frames of one file: their number, and the bytes of each.
 
 The fragments of encapsulated pixel data (PS3.5 annex A.4) are scanned item by item, so that a cut file yields the
 frames that it holds.
@@ -85,8 +85,8 @@ def group_fragments(
     Args:
         data: The file.
         scan: The fragments of the file.
-        declared: Number of frames the header declares, if it does.
-        single: Whether the transfer syntax demands one fragment a frame, as RLE does (PS3.5 annex G).
+        declared: Number of frames that the header declares, or None.
+        single: Whether the transfer syntax requires one fragment per frame, as RLE does (PS3.5 annex G).
     """
     spans = scan.fragments
     if single or len(spans) == declared:
@@ -122,8 +122,8 @@ class EncodedFrames:
     Attributes:
         opened: The file.
         spans: The fragments of each frame.
-        flags: `salvaged` when the file was cut and its whole frames were kept; `frame_count` when the header's number
-            of frames was missing or wrong.
+        flags: `salvaged` when the file was cut and its complete frames were kept; `frame_count` when the number of
+            frames in the header was missing or wrong.
     """
 
     opened: OpenDicom
@@ -136,7 +136,7 @@ class EncodedFrames:
         return self.opened.syntax in _VIDEO
 
     def __len__(self) -> int:
-        """Return the number of whole frames; 1 for a video stream."""
+        """Return the number of complete frames; 1 for a video stream."""
         return len(self.spans)
 
     def frame(self, index: int) -> bytes:
@@ -144,12 +144,12 @@ class EncodedFrames:
         return b"".join(self.opened.data[start:end] for start, end in self.spans[index])
 
 
-def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
+def find_frames(opened: OpenDicom, image_pixel: ImagePixel) -> EncodedFrames:
     """Find and count the frames without relying on the number that the header declares.
 
     Raises:
-        DicomError: `failed:no_pixels`, `failed:truncated` when not one frame is whole, `failed:layout` when the pixel
-            data is shorter than one declared frame, `failed:bounds`.
+        DicomError: `failed:no_pixels`, `failed:truncated` when no frame is complete, `failed:layout` when the pixel
+            data is shorter than one declared frame, or `failed:bounds`.
     """
     start, length = _locate_value(opened)
     known = UID(opened.syntax)
@@ -161,34 +161,34 @@ def find_frames(opened: OpenDicom, layout: ImagePixel) -> EncodedFrames:
         if opened.syntax in _VIDEO and (scan.fragments or scan.rest):
             parts = scan.fragments if scan.rest is None else (*scan.fragments, scan.rest)
             return EncodedFrames(opened, (parts,), (ClipFlag.SALVAGED,) if scan.cut else ())
-        spans = group_fragments(opened.data, scan, layout.declared_frames, single=known == RLELossless)
+        spans = group_fragments(opened.data, scan, image_pixel.declared_frames, single=known == RLELossless)
         cut = scan.cut
         if cut and spans and not _last_frame_is_whole(opened, spans[-1]):
             spans.pop()
     else:
-        size, there = layout.frame_bytes, len(opened.data) - start
-        length = there if length == _UNDEFINED else length
-        cut = length > there
-        count = min(length, there) // size
+        size, available = image_pixel.frame_bytes, len(opened.data) - start
+        length = available if length == _UNDEFINED else length
+        cut = length > available
+        count = min(length, available) // size
         if count > MAX_FRAMES:
             raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
         if not count and not cut:
             raise DicomError("the pixel data is shorter than one declared frame", code=StatusCode.FAILED_LAYOUT)
         spans = [((start + size * i, start + size * (i + 1)),) for i in range(count)]
     if not spans:
-        raise DicomError("the file ends before its first frame is whole", code=StatusCode.FAILED_TRUNCATED)
+        raise DicomError("the file ends before its first frame is complete", code=StatusCode.FAILED_TRUNCATED)
     if len(spans) > MAX_FRAMES:
         raise DicomError(f"the pixel data holds more than {MAX_FRAMES} frames", code=StatusCode.FAILED_BOUNDS)
     flags = []
-    if cut and len(spans) != layout.declared_frames:
+    if cut and len(spans) != image_pixel.declared_frames:
         flags.append(ClipFlag.SALVAGED)
-    elif (layout.declared_frames or 1) != len(spans):
+    elif (image_pixel.declared_frames or 1) != len(spans):
         flags.append(ClipFlag.FRAME_COUNT)
     return EncodedFrames(opened, tuple(spans), tuple(flags))
 
 
 def _locate_value(opened: OpenDicom) -> tuple[int, int]:
-    """Return where the value of (7FE0,0010) begins and its declared length."""
+    """Return the offset of the value of (7FE0,0010), and its declared length."""
     at, data = opened.pixel_data_offset, opened.data
     order: Literal["big", "little"] = "big" if opened.big_endian else "little"
     tag = b"\x7f\xe0\x00\x10" if opened.big_endian else b"\xe0\x7f\x10\x00"
@@ -201,7 +201,7 @@ def _locate_value(opened: OpenDicom) -> tuple[int, int]:
 
 
 def _last_frame_is_whole(opened: OpenDicom, spans: tuple[Span, ...]) -> bool:
-    """Tell whether the last frame of a cut file is whole: a JPEG or JPEG 2000 codestream must show its end marker."""
+    """Return whether the last frame of a cut file is complete; a JPEG codestream, also of 2000, has an end marker."""
     start, end = spans[0]
     if not opened.data[start : start + 4].startswith(CODESTREAM_STARTS):
         return True

@@ -1,4 +1,4 @@
-"""Opens one DICOM file: its header, where its pixel data begins, and whether its SOP class is ultrasound.
+"""Opens one DICOM file: its header, the offset of its pixel data, and whether its SOP class is ultrasound.
 
 PS3.10 section 7.1 requires the 128-byte preamble, but archives hold files without it. Such a file is read if its first
 elements are DICOM. A memory map leaves the bytes on disk.
@@ -37,7 +37,7 @@ class OpenDicom:
     """One DICOM file, open.
 
     Attributes:
-        header: Everything before the pixel data. It holds identity, so only `deidentify` may read it.
+        header: All elements before the pixel data. They hold identity, so only `deidentify` may read them.
         syntax: Transfer syntax UID; if the file states none, the one in which its elements are encoded.
         data: Bytes to which `pixel_data_offset` refers.
         pixel_data_offset: Offset of the element (7FE0,0010), or of the end of what could be read.
@@ -144,7 +144,7 @@ def require_ultrasound(header: Dataset, *, has_pixels: bool) -> None:
 
     Args:
         header: The file's dataset as read.
-        has_pixels: Whether the element (7FE0,0010) is there.
+        has_pixels: Whether the file has the element (7FE0,0010).
 
     Raises:
         DicomError: `excluded:...` for other kinds of files, `failed:no_pixels` for a clip without pixel data.

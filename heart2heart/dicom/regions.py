@@ -1,4 +1,4 @@
-"""Ultrasound regions (PS3.3 section C.8.5.5): which kind of data is where in the picture, and at what scale."""
+"""Reads ultrasound regions (PS3.3 section C.8.5.5): kind of data, position in the picture, and scale."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Region:
     """One region.
 
     Attributes:
-        kind: Mode of its data; `other` for traces, bars and graphics.
-        box: Clipped to the picture.
+        kind: Mode of the data; `other` for traces, bars and graphics.
+        box: Position in the picture, clipped to it.
         spacing_mm: Row and column spacing, where both axes are lengths.
     """
 
@@ -37,7 +37,7 @@ class Region:
 
     @property
     def area(self) -> int:
-        """Pixels inside."""
+        """Number of pixels."""
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
 
 
@@ -59,7 +59,7 @@ class ScanArea:
 
 
 def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box | None:
-    """Clip a box given by its first and last pixels to the picture; None if nothing is left of it."""
+    """Return the box from its first to its last pixels, clipped to the picture; None if it is outside."""
     left, top = max(x0, 0), max(y0, 0)
     right, bottom = min(x1 + 1, columns), min(y1 + 1, rows)
     return (left, top, right, bottom) if left < right and top < bottom else None
@@ -68,8 +68,8 @@ def clip_box(x0: int, y0: int, x1: int, y1: int, columns: int, rows: int) -> Box
 def read_scan_area(technical: Dataset, *, rows: int, columns: int) -> ScanArea:
     """Choose the main region of the picture.
 
-    A spectral region outranks an M-mode region, which outranks the 2D picture beside it that shows where the
-    line was. Among regions of one kind the largest is chosen.
+    A spectral region comes before an M-mode region, and that before a 2D picture beside it, which shows the position of
+    the line. Among regions of one kind the largest is chosen.
 
     Args:
         technical: The technical dataset.
@@ -123,7 +123,7 @@ def _corners(item: Dataset) -> Box | None:
 
 
 def _exceeds_picture(item: Dataset, rows: int, columns: int) -> bool:
-    """Tell whether a box exceeds the picture along both axes: then the picture was scaled and the box was not.
+    """Return whether a box exceeds the picture along both axes: then the picture was scaled and the box was not.
 
     A box that exceeds one axis belongs to a cropped picture and is clipped.
     """
@@ -148,8 +148,8 @@ def _spacing_without_region(technical: Dataset) -> tuple[float, float] | None:
 
 def _plausible(down: float, along: float) -> tuple[float, float] | None:
     """Return the spacing in millimetres unless no scanner has it: pixels of 0.001 to 10 mm, at most 4 : 1."""
-    sound = all(0.001 <= side <= 10 for side in (down, along)) and 0.25 <= down / along <= 4
-    return (down, along) if sound else None
+    plausible = all(0.001 <= side <= 10 for side in (down, along)) and 0.25 <= down / along <= 4
+    return (down, along) if plausible else None
 
 
 def _side_by_side(shown: Sequence[Region]) -> bool:

@@ -1,4 +1,4 @@
-"""Reads when each frame was taken, and which frames the file names end-diastolic (ED) or end-systolic (ES)."""
+"""Reads the time of each frame, and the end-diastolic (ED) and end-systolic (ES) frames that the file names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pydicom import Dataset
 
 from heart2heart.dicom.header_values import number, numbers, texts
 
-_MIN_FRAME_TIME_MS, _MAX_FRAME_TIME_MS = 0.5, 2000.0  # milliseconds a frame that an echo clip may have
+_MIN_FRAME_TIME_MS, _MAX_FRAME_TIME_MS = 0.5, 2000.0  # milliseconds per frame that an echo clip may have
 
 
 def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
     """Return the time of each frame in milliseconds from the first, float64 `(n,)`, or None.
 
     In this order: FrameTimeVector (0018,1065), FrameTime (0018,1063, milliseconds), CineRate (0018,0040) and
-    RecommendedDisplayFrameRate (0008,2144, both frames a second). Implausible values are ignored. A vector of
+    RecommendedDisplayFrameRate (0008,2144, both frames per second). Implausible values are ignored. A vector of
     another length than the clip is ignored too, unless the clip is a salvaged, shorter part of it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Treats zip files as folders: members become paths, and a member is unpacked only while it is processed.
+"""Treats zip files as folders: each member has a path, and is unpacked only while it is processed.
 
 A member's path is `ARCHIVE/NNNNNN/NAME`: the archive's own path, the member's index in its table of contents, and the
 last part of its name. Only this module understands such a path. A member that is a zip file itself is opened too.
@@ -41,8 +41,8 @@ def container(path: Path) -> Path:
 def members(path: Path) -> list[Path]:
     """Return the path of every member of a zip file, including members of nested zip files.
 
-    A file that is no zip file, is empty, or cannot or must not be opened is returned itself, as is such a member;
-    `unpacked` raises the reason.
+    A file that is not a zip file, is empty, or cannot or must not be opened is returned itself, and so is such a
+    member. `unpacked` raises the reason.
     """
     try:
         return _list_members(path) if _is_zip(path) else [path]

@@ -1,6 +1,6 @@
-"""Run the worker over many files on the machines of a Dask cluster, with the outcomes in the order of the files.
+"""Runs a task over many files on a Dask cluster, and returns the outcomes in the order of the files.
 
-Imported only where `--dask` is asked for: it needs the extra `dask`.
+This module needs the extra `dask`, so it is imported only for `--dask`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from heart2heart.ingest.worker import FileOutcome
 from heart2heart.schema.status import StatusCode
 from heart2heart.utils import read_json
 
-_CONNECT_S = 30.0  # for the scheduler to answer, and for its first worker
-_NO_WORKERS_S = 60.0  # that all workers may be away, being restarted
-_LEAST_AHEAD = 64  # files in work or waiting to be collected, whatever the size of the cluster
-_AHEAD = 4  # the same, for each thread of a larger one
-_POLL_S = 1.0  # between two looks whether a file was given up
+_CONNECT_S = 30.0  # for the scheduler and its first worker to answer
+_NO_WORKERS_S = 60.0  # without any worker, while workers restart
+_LEAST_AHEAD = 64  # minimum number of submitted files
+_AHEAD = 4  # submitted files per thread of a larger cluster
+_POLL_S = 1.0  # between two checks for overdue files
 _LAST_EVENT_S = 1.0  # for a worker's last message to leave it
 
 _one_at_a_time = threading.Lock()
@@ -38,20 +38,20 @@ def run_on_dask(
 ) -> Iterator[FileOutcome]:
     """Yield the outcome of each path, in order.
 
-    A file whose worker is lost is tried again on another; one whose work twice ended with the loss of four workers
-    (Dask's `distributed.scheduler.allowed-failures` plus one) is `failed:crashed`.
+    A file whose worker dies is tried again on another worker. A file with which four workers died twice (Dask's
+    `distributed.scheduler.allowed-failures` plus one) is `failed:crashed`.
 
     Args:
-        work: Picklable; it travels to every worker, also to those that join later.
-        paths: The files, reachable under the same paths by every worker.
-        address: Of the scheduler, as `tcp://10.0.0.1:8786`, or the path of its scheduler file.
-        limits: What one file may cost. A worker process whose file runs past its time says so and ends itself; its
-            memory is bounded while it works on a file, beside the worker's own `--memory-limit`.
+        work: The task, picklable; it is sent to every worker, also to those that join later.
+        paths: The files, under the same paths on every worker.
+        address: Address of the scheduler, such as `tcp://10.0.0.1:8786`, or the path of its scheduler file.
+        limits: Limits of one file. A worker process ends itself, after a message, when a file exceeds its time. Its
+            memory is limited while it works on a file, beside the worker's own `--memory-limit`.
 
     Raises:
         ConfigError: a worker lacks this version of heart2heart or the files.
-        RemoteError: the scheduler cannot be reached or goes away, or no worker is left.
-        Heart2HeartError: what `work` raised, such as a full disk.
+        RemoteError: the scheduler cannot be reached or stops, or no worker is left.
+        Heart2HeartError: an error that `work` raised, such as a full disk.
     """
     if not paths:
         return
@@ -60,16 +60,16 @@ def run_on_dask(
     try:
         _check_workers(client, paths[0], address)
         client.register_plugin(_TaskPlugin(name, work, limits or Limits()), name=name)
-        crew = _DaskQueue(client, name, address)
+        queue = _DaskQueue(client, name, address)
         try:
-            yield from crew.outcomes(paths)
+            yield from queue.outcomes(paths)
         finally:
             client.unregister_worker_plugin(name)
     except (CancelledError, OSError) as error:
         if isinstance(error, Heart2HeartError):
             raise
         remedy = "Start it again, then run the same command again to go on"
-        raise RemoteError("the Dask scheduler went away", where=address, remedy=remedy) from None
+        raise RemoteError("the Dask scheduler stopped", where=address, remedy=remedy) from None
     finally:
         client.close()
 
@@ -79,7 +79,7 @@ def _connect(address: str) -> Client:
         content = read_json(Path(address), what="Dask scheduler file")
         named = content.get("address") if isinstance(content, dict) else None
         if not isinstance(named, str):
-            raise ConfigError("this is not the file of a Dask scheduler", where=address)
+            raise ConfigError("this is not a Dask scheduler file", where=address)
         address = named
     try:
         return Client(address, timeout=_CONNECT_S, set_as_default=False)
@@ -89,7 +89,7 @@ def _connect(address: str) -> Client:
 
 
 def _check_workers(client: Client, path: Path, address: str) -> None:
-    """Refuse a cluster that could not do the work, before every file fails one by one."""
+    """Refuse a cluster whose workers cannot do the work, before every file fails."""
     try:
         client.wait_for_workers(1, timeout=_CONNECT_S)
     except TimeoutError as error:
@@ -113,27 +113,27 @@ def _probe_worker(path: Path) -> tuple[str, bool]:
 
 
 _installed_tasks: dict[str, tuple[Worker, Callable[[Path], FileOutcome], Limits]] = {}
-"""On a worker: itself, what to do with a path, and what a file may cost, by the name of the ingest."""
+"""On a worker: the worker, the task, and the limits of a file, by the name of the ingest."""
 
 
 class _TaskPlugin(WorkerPlugin):
-    """Brings the work, the key in it, to each worker once."""
+    """Sends the task, with its key, to each worker once."""
 
     def __init__(self, ingest: str, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
         self.ingest, self.work, self.limits = ingest, work, limits
 
     def setup(self, worker: Worker) -> None:
-        """Take the work up."""
+        """Install the task."""
         _installed_tasks[self.ingest] = (worker, self.work, self.limits)
 
     def teardown(self, worker: Worker) -> None:
-        """Forget it."""
+        """Remove the task."""
         _installed_tasks.pop(self.ingest, None)
 
 
 def _work(name: str, path: Path, key: str) -> FileOutcome | Heart2HeartError:
     """Work on one file. An error is returned, not raised: Dask would log the path with it."""
-    with _one_at_a_time:  # what mutes pydicom is set for the whole process, and so is the bound of memory
+    with _one_at_a_time:  # the silence of pydicom and the memory limit hold for the whole process
         worker, work, limits = _installed_tasks[name]
         overdue = threading.Timer(limits.seconds, _end_overdue, (worker, name, key))
         overdue.daemon = True
@@ -150,14 +150,14 @@ def _work(name: str, path: Path, key: str) -> FileOutcome | Heart2HeartError:
 
 
 def _end_overdue(worker: Worker, name: str, key: str) -> None:
-    """Tell the client which file took too long, then end this process: nothing else ends what a codec is doing."""
+    """Report the overdue file to the client, then end this process, because a codec cannot be interrupted."""
     worker.log_event(name, key)
     time.sleep(_LAST_EVENT_S)
     os._exit(1)
 
 
 class _DaskQueue:
-    """The client's side: files handed out ahead, outcomes in order."""
+    """Submits files ahead of their turn, and yields their outcomes in order."""
 
     def __init__(self, client: Client, name: str, address: str) -> None:
         self.client, self.name, self.address = client, name, address
@@ -179,7 +179,7 @@ class _DaskQueue:
         return self.client.submit(_work, self.name, path, key, key=key, pure=False)
 
     def _result(self, path: Path, future: Future[FileOutcome | Heart2HeartError]) -> FileOutcome:
-        """Wait for one file. Dask blames all files that were with a lost worker: the blamed has a second chance."""
+        """Wait for one file; Dask fails all files of a dead worker, so such a file is submitted a second time."""
         try:
             return self._wait(future)
         except KilledWorker:

@@ -21,7 +21,7 @@ from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode
 from heart2heart.utils import atomic_path, read_json, write_json
 
-_ABOUT = "deidentified.json"
+_NOTE_FILE = "deidentified.json"
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ def deidentify_files(
 ) -> DeidentifySummary:
     """Write clean DICOM of every clip as `<out>/<patient's pseudonym>/<clip's pseudonym>.dcm`.
 
-    The same key gives the same pseudonyms, UIDs and shifted dates as `ingest`. It may be stopped and run again.
+    The same key gives the same pseudonyms, UIDs and shifted dates as `ingest`. The run may be stopped and repeated.
 
     Args:
         paths: Files or folders.
         out: Folder for the copies; made if missing.
         key: The key file; made on first use with mode 0600. It may not lie inside `out`.
         site: Name of the hospital, to which patient identifiers belong.
-        text: What to do with text inside the scan: `blank` it, or `refuse` the file.
-        workers: Processes.
-        progress: Gets the number of finished files.
+        text: How to treat text inside the scan: `blank` it, or `refuse` the file.
+        workers: Number of processes.
+        progress: Receives the number of finished files.
 
     Raises:
         MissingInputError: a path does not exist, or there is no file.
@@ -89,7 +89,9 @@ def deidentify_files(
     """
     progress = progress or NoProgress()
     if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None:
-        raise ConfigError("a site that cannot be", remedy="A site is 1 to 64 letters, digits, blanks, dots or dashes")
+        raise ConfigError(
+            "the name of the site is not valid", remedy="A site is 1 to 64 letters, digits, blanks, dots or dashes"
+        )
     files = find_files(paths, outside=out)
     secret = Key.open(key, outside=out)
     _open_output_folder(
@@ -107,10 +109,10 @@ def deidentify_files(
 
 def _open_output_folder(out: Path, note: dict[str, str]) -> None:
     """Write the note on a new folder, or refuse a folder with another note."""
-    if not (out / _ABOUT).exists():
+    if not (out / _NOTE_FILE).exists():
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise ExistsError("this folder is not empty", where=out, remedy="Name another folder")
-        write_json(out / _ABOUT, note)
-    elif read_json(out / _ABOUT, what="note on a de-identified folder") != note:
+        write_json(out / _NOTE_FILE, note)
+    elif read_json(out / _NOTE_FILE, what="note on a de-identified folder") != note:
         what = "this folder was written with another key, site, option or version"
         raise ConfigError(what, where=out, remedy="Use the same, or name another folder")

@@ -1,7 +1,7 @@
 """Finds every file under the given paths, and names files in the ledger by keyed hash.
 
-A hash says nothing without the key. Only where the files, the ledger and the key are together can
-`locate_files` find the files behind a status code.
+A hash reveals nothing without the key. `locate_files` needs the files, the ledger and the key to find the files with a
+status code.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from heart2heart.utils import is_temporary
 def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Path]:
     """List the files at and below `paths`, hidden ones included, sorted.
 
-    Links are followed; a folder reached twice (a loop, or two names) is entered once. A folder that cannot be listed
-    is itself in the list, so that it gets a status like a file. Files that `pull` or `receive` are still writing
+    Links are followed; a folder with two names, or in a loop, is entered once. A folder that cannot be listed is itself
+    in the list, so that it gets a status like a file. Files that `pull` or `receive` are still writing
     are left out. The members of a zip file replace it (`archives`).
 
     Args:
@@ -93,7 +93,7 @@ def locate_files(paths: Sequence[Path], *, store: Path, key: Path, codes: Sequen
     patients: show them to the engineer and do not keep them.
 
     Args:
-        paths: Files or folders, as they were given to `ingest` or below.
+        paths: Files or folders of the ingest, or some below them.
         store: The store with the ledger.
         key: The key of that ingest; it must exist.
         codes: Status codes.

@@ -41,11 +41,11 @@ def run_ordered(
     if workers == 0 or not paths:
         yield from map(work, paths)
         return
-    crew = _WorkerPool(work, paths, min(workers, len(paths)), limits or Limits())
+    pool = _WorkerPool(work, paths, min(workers, len(paths)), limits or Limits())
     try:
-        yield from crew.outcomes()
+        yield from pool.outcomes()
     finally:
-        crew.shut_down()
+        pool.shut_down()
 
 
 class _WorkerPool:

@@ -105,7 +105,7 @@ def ingest(
         ConfigError: the key or the settings differ from those of the site's first ingest, or others can read the key.
         StoreError: the store has another geometry, or another ingest is writing to it.
         NoSpaceError: the disk is full; run the same again when it is not.
-        RemoteError: the Dask cluster cannot be reached or went away; run the same again when it is back.
+        RemoteError: the Dask cluster cannot be reached or stopped; run the same again when it is back.
     """
     started = time.monotonic()
     settings, progress = settings or IngestSettings(), progress or NoProgress()

@@ -55,16 +55,16 @@ def parse_memory(text: str) -> int:
     """Return the MiB, rounded down, of an amount such as `2048 MiB`, `1.5GiB` or `2 GB`.
 
     Raises:
-        ConfigError: it is no amount of memory.
+        ConfigError: `text` is not an amount of memory.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MiB|GiB|MB|GB)", text.strip())
     if match is None:
-        raise ConfigError(f"{text!r} is no amount of memory", remedy="Write it as 2048MiB, 2GiB or 2GB")
+        raise ConfigError(f"{text!r} is not an amount of memory", remedy="Write it as 2048MiB, 2GiB or 2GB")
     return int(float(match[1]) * _UNITS[match[2]] / 2**20)
 
 
 class IngestSettings(Config):
-    """How files become frames. A site is ingested with one set of settings; another set is another store."""
+    """Settings of the frames of a site. All files of a site in one store are ingested with the same settings."""
 
     geometry: str = "tmed2"
     """Geometry of the frames: `tmed2` (padding bottom and right) or `centred`."""
@@ -74,7 +74,7 @@ class IngestSettings(Config):
     """Frames to keep: `all`, `every:N` (each N-th), `even:K` (K evenly spaced), or `ed_es:K` (end-diastole and
     end-systole where the file names them, else `even:K` and the flag `no_phase_tags`)."""
     salvage: bool = True
-    """Keep the whole frames of a file that is cut short or partly damaged, with a flag; otherwise the file fails."""
+    """Keep the complete frames of a file that is cut short or damaged, with a flag; otherwise the file fails."""
 
     @field_validator("frames")
     @classmethod

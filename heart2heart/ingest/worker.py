@@ -50,8 +50,8 @@ class IngestTask:
     Attributes:
         key: The hospital's key.
         site: Name of the hospital.
-        settings: How files become frames.
-        known: Content hashes of the files that are in the store already.
+        settings: Settings of the frames.
+        known: Content hashes of the files in the store.
     """
 
     key: Key
@@ -98,9 +98,9 @@ def _file_state(path: Path) -> tuple[int, int] | None:
 
 
 _START_S = 120.0  # to start a process and import what it needs, on a machine under load
-_GRACE_S = 5.0  # for a killed process to go; one that hangs in the kernel is left behind
+_GRACE_S = 5.0  # for a killed process to end; one that hangs in the kernel is abandoned
 _STDERR = 2
-_STDERR_TAIL_BYTES = 2**16  # bytes of what a dead process complained of last
+_STDERR_TAIL_BYTES = 2**16  # last bytes of the standard error of a dead process
 _OUT_OF_MEMORY_MESSAGES = (
     b"std::bad_alloc",
     b"memory allocation of",
@@ -108,21 +108,21 @@ _OUT_OF_MEMORY_MESSAGES = (
     b"out of memory",
     b"Out of memory",
 )
-"""What the runtimes of C++, Rust and Python, and the codecs, write before they abort for lack of memory."""
+"""Messages of the runtimes of C++, Rust and Python, and of the codecs, before they abort for lack of memory."""
 
 
 class WorkerProcess:
     """A process that works on one file at a time.
 
     Args:
-        work: What to call with each path.
-        limits: What one file may cost.
+        work: Called with each path.
+        limits: Limits of one file.
 
     Attributes:
-        pipe: Becomes readable when the process has something to say, or is gone.
-        files: Numbers of the files it was given, the one in work first.
+        pipe: Becomes readable when the process sends a message or dies.
+        files: Numbers of the submitted files, the current one first.
         ready: Whether the process has started.
-        deadline: When the file in work, or the start, is overdue, by `time.monotonic`.
+        deadline: Time by `time.monotonic` at which the current file, or the start, is overdue.
     """
 
     def __init__(self, work: Callable[[Path], FileOutcome], limits: Limits) -> None:
@@ -139,7 +139,7 @@ class WorkerProcess:
         child_pipe.close()
 
     def submit(self, number: int, path: Path) -> None:
-        """Hand over a file; the process takes it up when those before are done. A dead one is noticed on `receive`."""
+        """Submit a file, which the process works on after earlier ones; `receive` reports a dead process."""
         self.files.append(number)
         with suppress(OSError):
             self.pipe.send(path)
@@ -147,11 +147,11 @@ class WorkerProcess:
             self._start_clock()
 
     def receive(self) -> tuple[int, FileOutcome] | None:
-        """Return a file's number and outcome, or None when the process says that it has started.
+        """Return the number and outcome of a file, or None when the process reports its start.
 
         Raises:
-            EOFError: the process is gone; `OSError` if it went in the middle of a message.
-            Heart2HeartError: what `work` raised, such as a full disk.
+            EOFError: the process died; `OSError` if it died in the middle of a message.
+            Heart2HeartError: an error that `work` raised, such as a full disk.
         """
         message = self.pipe.recv()
         number = self.files.popleft() if self.ready else None
@@ -173,7 +173,7 @@ class WorkerProcess:
         self._stderr.close()
 
     def exit_reason(self) -> StatusCode:
-        """Return the code of the file that a process was working on when it died by itself."""
+        """Return the status of the current file of a process that died by itself."""
         self._process.join(_GRACE_S)
         output = self._stderr.read()
         return (

@@ -1,4 +1,4 @@
-"""One zip file, read with bounds: what it declares is believed only as far as it is harmless."""
+"""Reads one zip file within bounds on the sizes that it declares."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from heart2heart.schema.status import StatusCode
 ZIP_MAGIC = b"PK\x03\x04"
 
 MAX_MEMBER_BYTES = 2**32
-"""Bytes of one member, unpacked."""
+"""Maximum size of one member, unpacked, bytes."""
 MAX_COMPRESSION_RATIO = 200
-"""Bytes unpacked for one byte packed, of a member and of all members together; ultrasound reaches some tens."""
-_SMALL = 2**24  # bytes unpacked for which the ratio does not matter: an empty picture packs a thousandfold
-_LONGEST_TABLE = 2**25  # bytes of a table of contents: some 300,000 members
+"""Maximum unpacked bytes per packed byte, of a member and of all members; ultrasound reaches some tens."""
+_SMALL = 2**24  # unpacked bytes below which the ratio does not matter: an empty picture is packed a thousandfold
+_LONGEST_TABLE = 2**25  # maximum size of a table of contents, bytes: about 300,000 members
 _PIECE = 2**20
 _LOCKED = 0x1
 
 _DOCUMENTS = frozenset({"[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF"})
-"""Members by which office documents, books and programs, which are zip files too, are told from archives."""
+"""Members that distinguish office documents, books and programs, which are zip files too, from archives."""
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError,
@@ -37,15 +37,15 @@ _ZIP_ERRORS = (
 
 
 def bounds_error(what: str) -> DicomError:
-    """Return the error for an archive that goes beyond a bound."""
-    return DicomError(f"a zip file beyond all measure, by {what}", code=StatusCode.FAILED_ARCHIVE_BOUNDS)
+    """Return the error for an archive that exceeds a bound."""
+    return DicomError(f"this zip file exceeds a limit: {what}", code=StatusCode.FAILED_ARCHIVE_BOUNDS)
 
 
 class _BoundedFile(io.BufferedReader):
-    """A file that does not hand out more at once than a table of contents may have."""
+    """A file that refuses to read more at once than the maximum size of a table of contents."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, or refuse to."""
+        """Read bytes, or raise an error beyond the limit."""
         if size is not None and size > _LONGEST_TABLE:
             raise bounds_error("its table of contents")
         return super().read(size)
@@ -55,11 +55,11 @@ class ZipArchive:
     """An open zip file.
 
     Args:
-        descriptor: Of the file; it is closed with the archive.
-        known_as: What tells this archive from others, and from itself after a change.
+        descriptor: Descriptor of the file; it is closed with the archive.
+        known_as: Values that identify this archive and its version.
 
     Raises:
-        DicomError: it is damaged, declares too much, or is a document.
+        DicomError: the archive is damaged, exceeds a bound, or is a document.
     """
 
     def __init__(self, descriptor: int, known_as: tuple[str | int, ...]) -> None:
@@ -105,7 +105,7 @@ class ZipArchive:
         return ZipArchive(descriptor, (*self.known_as, index))
 
     def close(self) -> None:
-        """Close it."""
+        """Close the archive."""
         self._file.close()
         self._base.close()
 
@@ -116,7 +116,7 @@ class ZipArchive:
                 yield index, info.filename
 
     def begins_with_magic(self, index: int) -> bool:
-        """Return whether a member starts like a zip file; False if it cannot be read."""
+        """Return whether a member starts with the magic bytes of a zip file; False if it cannot be read."""
         try:
             self._check(self._infos[index])
             with self._file.open(self._infos[index]) as member:
@@ -128,7 +128,7 @@ class ZipArchive:
         """Write the member at `index` to `out`, at most as many bytes as it declares.
 
         Raises:
-            DicomError: it is encrypted, declares too much, uses another compression, or fails its checksum.
+            DicomError: the member is encrypted, exceeds a bound, uses another compression, or fails its checksum.
             NoSpaceError: the disk is full.
         """
         if index >= len(self._infos):  # the file was changed since its members were listed
@@ -163,7 +163,7 @@ class ZipArchive:
     @staticmethod
     def _check(info: zipfile.ZipInfo) -> None:
         if info.flag_bits & _LOCKED:
-            raise DicomError("a member of the zip file is locked", code=StatusCode.FAILED_ARCHIVE_ENCRYPTED)
+            raise DicomError("a member of the zip file is encrypted", code=StatusCode.FAILED_ARCHIVE_ENCRYPTED)
         if info.file_size > MAX_MEMBER_BYTES or info.file_size > max(
             _SMALL, MAX_COMPRESSION_RATIO * info.compress_size
         ):
@@ -173,4 +173,4 @@ class ZipArchive:
 
 
 def _damaged() -> DicomError:
-    return DicomError("the zip file is damaged, or packed in another manner", code=StatusCode.FAILED_ARCHIVE)
+    return DicomError("the zip file is damaged, or uses another compression", code=StatusCode.FAILED_ARCHIVE)

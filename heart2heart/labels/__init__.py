@@ -1,4 +1,4 @@
-"""Labels as events: who said what, when, of which clip; never overwritten."""
+"""Labels as events: the answer of one rater for one clip or frame, with its time; never overwritten."""
 
 from heart2heart.labels.consensus import (
     CONSENSUS_RULES,

@@ -103,19 +103,14 @@ class Credentials(Config):
             raise ConfigError("others may read this file of credentials", where=path, remedy=remedy)
         return cls.load(path)
 
-    @property
-    def given(self) -> bool:
-        """Whether there are credentials to send."""
-        return self.user is not None or self.token is not None
-
     def auth(self) -> AuthBase | None:
         """Return the authentication that `requests` adds to each request."""
         from requests.auth import AuthBase, HTTPBasicAuth
 
         if self.user is not None and self.password is not None:
             # As UTF-8 bytes (RFC 7617): requests itself would encode text as Latin-1.
-            name, word = self.user.get_secret_value().encode(), self.password.get_secret_value().encode()
-            return HTTPBasicAuth(name, word)
+            name, password = self.user.get_secret_value().encode(), self.password.get_secret_value().encode()
+            return HTTPBasicAuth(name, password)
         if self.token is None:
             return None
         secret = self.token.get_secret_value()

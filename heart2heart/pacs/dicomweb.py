@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class PacsQuery(Config):
     """Which studies and series to fetch.
 
-    Identifiers of patients belong into a file of this form, not on the command line, where every user of the machine
-    can read them.
+    Put identifiers of patients into a file of this form, not on the command line, where every user of the machine can
+    read them.
     """
 
     modality: str = "US"
@@ -56,7 +56,7 @@ class PacsQuery(Config):
         from pydicom.datadict import tag_for_keyword
 
         if any(tag_for_keyword(keyword) is None for keyword in value):
-            raise ValueError("a name that is no DICOM keyword")
+            raise ValueError("a name is not a DICOM keyword")
         return value
 
     def filters(self) -> dict[str, str]:
@@ -187,7 +187,9 @@ class DicomWebClient:
             raise _not_dicomweb(self.url) from None
         except RequestException:
             remedy = "Check the address and that the server runs; then run the same command again to go on"
-            raise RemoteError("this server does not answer, or broke off", where=self.url, remedy=remedy) from None
+            raise RemoteError(
+                "this server does not answer, or closed the connection", where=self.url, remedy=remedy
+            ) from None
 
 
 def _checked(url: str, *, allow_http: bool) -> str:
@@ -196,11 +198,11 @@ def _checked(url: str, *, allow_http: bool) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError("this is no address of a server", remedy=_FORM) from None
+        raise ConfigError("this is not the address of a server", remedy=_FORM) from None
     if parts.username is not None or parts.password is not None:
-        raise ConfigError("credentials stand in the address of the server", remedy="Put them into a file of mode 0600")
+        raise ConfigError("the address of the server holds credentials", remedy="Put them into a file of mode 0600")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise ConfigError("this is no address of a server", remedy=_FORM)
+        raise ConfigError("this is not the address of a server", remedy=_FORM)
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         remedy = "Use https, or --allow-http on a network where nobody can listen"
         raise ConfigError("identity and credentials would go over the network unencrypted", where=url, remedy=remedy)
@@ -241,17 +243,17 @@ def _pieces(response: Response) -> Iterator[bytes]:
     try:
         yield from response.iter_content(_PIECE)
     except RequestException:
-        raise BrokenResponseError("the connection broke off") from None
+        raise BrokenResponseError("the connection was closed") from None
 
 
 def _refusal(status: int, url: str) -> RemoteError:
     if status in _REFUSED:
-        what = f"this server refuses the credentials, or wants some (HTTP {status})"
+        what = f"this server refuses the credentials, or requires some (HTTP {status})"
         return RemoteError(what, where=url, remedy="Give credentials that may read, with --credentials")
     if status == 404:
         remedy = "The address must lead to the DICOMweb service itself, such as https://host/dicom-web"
         return RemoteError("there is no DICOMweb service here (HTTP 404)", where=url, remedy=remedy)
-    remedy = "Ask who runs it, then run the same command again"
+    remedy = "Ask the operator of the server, then run the same command again"
     return RemoteError(f"this server cannot answer (HTTP {status})", where=url, remedy=remedy)
 
 

@@ -35,7 +35,7 @@ def copy_part(content_type: str, pieces: Iterator[bytes], out: BinaryIO) -> None
             out.write(piece)
         return
     if not isinstance(boundary, str) or not boundary:
-        raise BrokenResponseError("a multipart answer without a boundary")
+        raise BrokenResponseError("a multipart response without a boundary")
     mark = b"--" + boundary.encode("latin-1", "replace")
     _copy_body(_after_head(pieces, mark), pieces, b"\r\n" + mark, out)
 
@@ -51,7 +51,7 @@ def _after_head(pieces: Iterator[bytes], mark: bytes) -> bytes:
             return held[end + 4 :]
         if len(held) > _LONGEST_HEAD + len(piece):
             break
-    raise BrokenResponseError("a multipart answer without a part")
+    raise BrokenResponseError("a multipart response without a part")
 
 
 def _copy_body(held: bytes, pieces: Iterator[bytes], mark: bytes, out: BinaryIO) -> None:
@@ -74,5 +74,5 @@ def _copy_body(held: bytes, pieces: Iterator[bytes], mark: bytes, out: BinaryIO)
 def _next(pieces: Iterator[bytes]) -> bytes:
     piece = next(pieces, b"")
     if not piece:
-        raise BrokenResponseError("the answer ends before its closing boundary")
+        raise BrokenResponseError("the response ends before its closing boundary")
     return piece

@@ -45,12 +45,12 @@ class Spool:
         for parent in (folder.resolve(), *folder.resolve().parents):
             if (parent / "store.json").exists():
                 remedy = "Raw DICOM holds identity; name a folder outside every store"
-                raise ConfigError("this landing folder lies inside a frame store", where=folder, remedy=remedy)
+                raise ConfigError("this spool folder lies inside a frame store", where=folder, remedy=remedy)
         secret = Key.open(key, outside=folder)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             remedy = f"Run: chmod 700 {folder}"
-            raise ConfigError("others may enter this landing folder", where=folder, remedy=remedy)
+            raise ConfigError("others may enter this spool folder", where=folder, remedy=remedy)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             _lock(handle, folder)
@@ -62,7 +62,7 @@ class Spool:
             os.close(handle)
 
     def path(self, uid: str) -> Path:
-        """Return where the instance with this SOP Instance UID is kept: 32 hexadecimal digits and `.dcm`."""
+        """Return the path of the instance with this SOP Instance UID: 32 hexadecimal digits and `.dcm`."""
         return self.folder / f"{self._key.digest('landing', uid.strip().rstrip(chr(0))).hex()[:32]}.dcm"
 
     @contextmanager
@@ -70,7 +70,7 @@ class Spool:
         """Yield a handle for writing and reading; the file is at `path` once the block ends without an error.
 
         Raises:
-            NoSpaceError: the disk filled up.
+            NoSpaceError: the disk is full.
         """
         with atomic_path(path, mode=0o600) as temporary, temporary.open("w+b") as handle:
             yield handle
@@ -83,7 +83,7 @@ class Spool:
         machines send, are written under another name, so that no received instance is overwritten.
 
         Raises:
-            NoSpaceError: the disk filled up.
+            NoSpaceError: the disk is full.
         """
         first = path = self.path(uid)
         number = 0

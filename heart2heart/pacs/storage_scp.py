@@ -31,17 +31,17 @@ class ReceiveSettings(Config):
     """Address of the receiver, and the callers that it accepts."""
 
     bind: str = "127.0.0.1"
-    """Address to listen at; `0.0.0.0` is every one of this machine. Beyond loopback, `allow` must name the callers."""
+    """Address to listen at; `0.0.0.0` is all of this machine. Beyond loopback, `allow` must name the callers."""
     port: int = 11112
-    """TCP port; 0 takes a free one."""
+    """TCP port; 0 chooses a free one."""
     ae_title: str = "HEART2HEART"
-    """Our AE title; a caller that names another is refused."""
+    """AE title of the receiver; a caller that names another is refused."""
     allow: tuple[str, ...] = ()
-    """AE titles of those who may send; empty, on loopback only, is everybody."""
+    """AE titles of the accepted callers; empty, on loopback only, accepts every caller."""
     associations: int = 10
-    """Callers at one time. Each holds one instance in memory while it arrives."""
+    """Maximum number of callers at one time. One instance of each is in memory while it arrives."""
     grace: float = 10.0
-    """Seconds that callers are given to end when the receiver is stopped."""
+    """Seconds that the receiver waits for open associations when it is stopped."""
 
     @field_validator("ae_title", "allow")
     @classmethod
@@ -63,7 +63,7 @@ class ReceiveSummary:
 
     Attributes:
         stored: Instances written and acknowledged.
-        again: Instances acknowledged that were already there with the same bytes.
+        again: Instances acknowledged that the folder already held with the same bytes.
         failed: Instances not acknowledged, because the disk was full or could not be written.
         refused: Callers refused by AE title.
     """
@@ -90,7 +90,7 @@ def receive(
         ready: Called with address and port once callers are served.
 
     Raises:
-        ConfigError: everybody on a network could send, or the address and port cannot be taken.
+        ConfigError: everybody on a network could send, or the address and port are not available.
     """
     if not is_loopback(settings.bind) and not settings.allow:
         remedy = "Name the senders with --allow, or listen at 127.0.0.1"
@@ -122,7 +122,7 @@ def receive(
         except OSError as error:
             reason = errno.errorcode.get(error.errno or 0, "unknown")
             where = f"{settings.bind}:{settings.port}"
-            raise ConfigError(f"this address and port cannot be taken ({reason})", where=where) from error
+            raise ConfigError(f"this address and port are not available ({reason})", where=where) from error
         assert server is not None  # it is None for a blocking server only
         try:
             ready(str(server.server_address[0]), int(server.server_address[1]))

@@ -49,6 +49,13 @@ DEMOGRAPHICS = pa.schema([pa.field("sex", pa.string()), pa.field("age", pa.int16
 """Columns that may follow those of `PREDICTIONS`, for strata: sex, and age in years, capped at 90, where known."""
 
 
+STRESS = pa.schema([pa.field("perturbation", pa.string()), pa.field("level", pa.float32())])
+"""Columns that follow for the stress test: kind and level of the perturbation; null in other rows."""
+
+OPTIONAL_COLUMNS = pa.schema([*DEMOGRAPHICS, *STRESS])
+"""Columns that a file may lack; a reader fills them with nulls."""
+
+
 class SplitInfo(Config):
     """The frozen split that was trained and tested on."""
 
@@ -107,8 +114,6 @@ class MethodFacts(Config):
     """How several runs became one model, e.g. `ensemble of 5 seeds`; None: it is one run."""
     unlabeled: bool = True
     """Unlabeled frames were used in training."""
-    transductive: tuple[str, ...] = ()
-    """Held-out hospitals whose unlabeled frames were used in training."""
     transductive: tuple[str, ...] = ()
     """Held-out hospitals whose unlabeled frames were used in training."""
 
@@ -250,11 +255,12 @@ class Predictions:
 
 
 def _complete(table: pa.Table) -> pa.Table:
-    """Return the table with exactly the columns of `PREDICTIONS` and `DEMOGRAPHICS`; missing demographics are null."""
-    for field in DEMOGRAPHICS:
+    """Return the table with exactly the columns of `PREDICTIONS` and `OPTIONAL_COLUMNS`; missing ones are null."""
+    for field in OPTIONAL_COLUMNS:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table.cast(pa.schema([*PREDICTIONS, *DEMOGRAPHICS]))
+    schema = pa.schema([*PREDICTIONS, *OPTIONAL_COLUMNS])
+    return table.select(schema.names).cast(schema)
 
 
 def _upgrade(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 class StatusCode(StrEnum):
     """Status of a file in the ledger: `accepted`, `excluded:REASON` or `failed:REASON`.
 
-    An excluded file was left out on purpose. A failed file was wanted, but could not be read.
+    An excluded file was left out on purpose. A failed file should be in the store, but could not be read.
     """
 
     ACCEPTED = "accepted"
@@ -123,7 +123,7 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(
             StatusCode.EXCLUDED_VOLUME,
             "A 3D volume (Enhanced US Volume, or a private format of a manufacturer).",
-            "Export 2D clips of the study if they are wanted.",
+            "Export 2D clips of the study if you need them.",
         ),
         StatusInfo(
             StatusCode.FAILED_ARCHIVE,

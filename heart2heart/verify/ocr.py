@@ -30,7 +30,7 @@ _LONG = 6  # letters from which a word may differ in one and still be the word
 
 
 def tesseract_available() -> bool:
-    """Tell whether tesseract is installed."""
+    """Return whether tesseract is installed."""
     return shutil.which("tesseract") is not None
 
 
@@ -54,7 +54,7 @@ def identities_in_margins(path: Path, identities: Identities) -> Iterator[str]:
 
 
 def still_picture(path: Path) -> npt.NDArray[np.uint8]:
-    """Return uint8 `(rows, columns)`: the median of up to five frames, in which text stands out."""
+    """Return uint8 `(rows, columns)`: the median of up to five frames, in which static text is sharp."""
     from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array
 
@@ -119,7 +119,7 @@ def split_words(text: str) -> set[str]:
 
 
 def _within_one_edit(word: str, other: str) -> bool:
-    """Tell whether the two words differ in at most one letter that is replaced, added or missing."""
+    """Return whether the two words differ in at most one letter that is replaced, added or missing."""
     if word == other:
         return True
     short, long = sorted((word, other), key=len)

@@ -175,7 +175,7 @@ def _scatter(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
 
 
 def _touched(block: bytes, at: int, raw: bytes) -> bool:
-    """Tell whether a letter or a digit is right before or after the pattern; in UTF-16 a zero byte is beside it."""
+    """Return whether a letter or a digit is right before or after the pattern; in UTF-16 a zero byte is beside it."""
     wide = b"\0" in raw
     before, after = (
         block[max(0, at - (2 if wide else 1)) : at],

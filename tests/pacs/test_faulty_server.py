@@ -71,7 +71,7 @@ def test_a_server_that_goes_away_in_the_middle_ends_the_pull(tmp_path: Path) -> 
         serving(archive_of(5, 500, {"1.4.2": 0, "1.4.3": 0})) as url,
         open_server(url) as server,
         Spool.open(tmp_path / "l", tmp_path / "k") as folder,
-        pytest.raises(RemoteError, match="does not answer, or broke off"),
+        pytest.raises(RemoteError, match="does not answer, or closed the connection"),
     ):
         retrieve(server, server.search(PacsQuery()), folder)
     assert len(list((tmp_path / "l").iterdir())) == 2

@@ -91,9 +91,7 @@ def dropout_probabilities(pool: ClipPool, rng: np.random.Generator) -> Iterator[
 def select_bald(pool: ClipPool, selection: BudgetedSelection, rng: np.random.Generator) -> None:
     """Select by mutual information."""
     scores = mutual_information(dropout_probabilities(pool, rng))
-    select_top(
-        pool, selection, scores, lambda index: f"dropout masks disagree: {scores[index]:.3f} nats to learn"
-    )
+    select_top(pool, selection, scores, lambda index: f"dropout masks disagree: {scores[index]:.3f} nats to learn")
 
 
 BALD = QueryStrategy(

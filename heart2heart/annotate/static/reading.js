@@ -50,13 +50,13 @@ export class Reading {
   }
 
   async load() {
-    const wanted = CLIPS_AHEAD - this.queue.length;
-    if (wanted <= 0 && !this.first.length) return;
+    const missing = CLIPS_AHEAD - this.queue.length;
+    if (missing <= 0 && !this.first.length) return;
     const excluded = [...this.queue.map((details) => details.clip), ...this.skipped, ...this.retryQueue.clips];
     if (this.current) excluded.push(this.current.clip);
     const first = this.first.splice(0);
     const round = this.round;
-    const reply = await this.source.more(Math.max(0, wanted) + first.length, excluded, first);
+    const reply = await this.source.more(Math.max(0, missing) + first.length, excluded, first);
     if (round !== this.round) {
       this.first.unshift(...first);
       return;

@@ -1,8 +1,8 @@
 """One pinned decoder for each transfer syntax, without a fallback.
 
 libjpeg-turbo decodes JPEG baseline, pylibjpeg-rle decodes RLE Lossless, and pydicom decodes all other syntaxes with one
-named plugin each. If a decoder is not installed, the file ends as `failed:no_decoder` with the remedy. A silent
-fallback once returned a picture for a corrupt frame.
+named plugin each. If a decoder is not installed, the status is `failed:no_decoder`, with the remedy. There is
+no fallback, because one once returned a picture for a corrupt frame.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Picture = npt.NDArray[np.uint8]
 class Decoder(Protocol):
     """Turns the encoded bytes of one frame into a picture."""
 
-    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """Return uint8 `(rows, columns)` if `gray`, else RGB `(rows, columns, 3)`.
 
         Args:
             frame: Encoded bytes.
-            layout: The declared layout.
-            gray: Whether gray is wanted.
+            image_pixel: Image Pixel Module of the header.
+            gray: Whether to return gray.
             shrink: 1, 2, 4 or 8: both sides are divided by it, rounded up, and a pixel is the mean of its block.
 
         Raises:
-            DicomError: `failed:decode` when the bytes are not one whole frame of the declared size.
+            DicomError: `failed:decode` when the bytes are not one complete frame of the declared size.
         """
 
 
@@ -50,12 +50,12 @@ class TurboJpegDecoder:
     block; it differs from the mean of decoded blocks by one or two gray levels.
     """
 
-    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
         import simplejpeg
 
-        _check_size(frame, layout)
-        height, width = -(-layout.rows // shrink), -(-layout.columns // shrink)
+        _check_size(frame, image_pixel)
+        height, width = -(-image_pixel.rows // shrink), -(-image_pixel.columns // shrink)
         try:
             picture: Picture = simplejpeg.decode_jpeg(
                 frame, colorspace="GRAY" if gray else "RGB", min_height=height, min_width=width
@@ -70,25 +70,27 @@ class TurboJpegDecoder:
 class ExtendedJpegDecoder:
     """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `codecs.jpeg`."""
 
-    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
         if jpeg_precision(frame) != 12:
-            return TurboJpegDecoder().decode(frame, layout, gray=gray, shrink=shrink)
-        _check_size(frame, layout)
-        return decode_12_bit(frame, layout, gray=gray, shrink=shrink)
+            return TurboJpegDecoder().decode(frame, image_pixel, gray=gray, shrink=shrink)
+        _check_size(frame, image_pixel)
+        return decode_12_bit(frame, image_pixel, gray=gray, shrink=shrink)
 
 
 @dataclass(frozen=True)
 class RleDecoder:
     """RLE Lossless by pylibjpeg-rle."""
 
-    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
         try:
-            values = decode_rle(frame, layout.rows, layout.columns, layout.samples, layout.bits_allocated)
+            values = decode_rle(
+                frame, image_pixel.rows, image_pixel.columns, image_pixel.samples, image_pixel.bits_allocated
+            )
         except DECODE_ERRORS as error:
             raise _decode_error(error) from None
-        return colour.block_mean(colour.to_picture(values, layout.photometric, layout, gray=gray), shrink)
+        return colour.block_mean(colour.to_picture(values, image_pixel.photometric, image_pixel, gray=gray), shrink)
 
 
 @dataclass(frozen=True)
@@ -103,23 +105,23 @@ class PydicomDecoder:
     syntax: str
     plugin: str
 
-    def decode(self, frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
         from pydicom.encaps import encapsulate
         from pydicom.pixels.decoders.base import get_decoder
 
         if self.plugin:
-            _check_size(frame, layout)
+            _check_size(frame, image_pixel)
         options: Any = {
             "number_of_frames": 1,
-            "rows": layout.rows,
-            "columns": layout.columns,
-            "samples_per_pixel": layout.samples,
-            "bits_allocated": layout.bits_allocated,
-            "bits_stored": layout.bits_stored,
-            "pixel_representation": int(layout.signed),
-            "photometric_interpretation": layout.photometric,
-            "planar_configuration": layout.planar,
+            "rows": image_pixel.rows,
+            "columns": image_pixel.columns,
+            "samples_per_pixel": image_pixel.samples,
+            "bits_allocated": image_pixel.bits_allocated,
+            "bits_stored": image_pixel.bits_stored,
+            "pixel_representation": int(image_pixel.signed),
+            "photometric_interpretation": image_pixel.photometric,
+            "planar_configuration": image_pixel.planar,
             "pixel_keyword": "PixelData",
         }
         encoded = encapsulate([frame], has_bot=False) if self.plugin else frame
@@ -129,7 +131,7 @@ class PydicomDecoder:
             )
         except DECODE_ERRORS as error:
             raise _decode_error(error) from None
-        picture = colour.to_picture(values, str(properties["photometric_interpretation"]), layout, gray=gray)
+        picture = colour.to_picture(values, str(properties["photometric_interpretation"]), image_pixel, gray=gray)
         return colour.block_mean(picture, shrink)
 
 
@@ -173,11 +175,11 @@ def pinned_decoder(syntax: str) -> Decoder:
     return ExtendedJpegDecoder() if syntax == JPEG_EXTENDED else PydicomDecoder(syntax, plugin)
 
 
-def _check_size(frame: bytes, layout: ImagePixel) -> None:
+def _check_size(frame: bytes, image_pixel: ImagePixel) -> None:
     size = codestream_size(frame)
     if size is None:
         raise DicomError("a frame is not a codestream of its transfer syntax", code=StatusCode.FAILED_DECODE)
-    if size != (layout.rows, layout.columns):
+    if size != (image_pixel.rows, image_pixel.columns):
         raise DicomError("a frame states another size than the header", code=StatusCode.FAILED_DECODE)
 
 

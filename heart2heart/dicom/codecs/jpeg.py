@@ -69,30 +69,30 @@ def _start_of_frame(frame: bytes) -> int | None:
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 
-def decode_12_bit(frame: bytes, layout: ImagePixel, *, gray: bool, shrink: int) -> npt.NDArray[np.uint8]:
+def decode_12_bit(frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int) -> npt.NDArray[np.uint8]:
     """Decode one gray frame of 12 bits and keep the upper 8 bits of each sample.
 
     Args:
-        frame: A JPEG stream of process 4 (ITU-T T.81), whose size agrees with the layout.
-        layout: The declared layout.
+        frame: A JPEG stream of process 4 (ITU-T T.81), whose size agrees with the header.
+        image_pixel: Image Pixel Module of the header.
         gray: Whether the picture is uint8 `(rows, columns)`, else RGB `(rows, columns, 3)`.
         shrink: Both sides are divided by this, see `Decoder.decode`.
 
     Raises:
         DicomError: `failed:decode`, also when the header declares colour or 8 bits.
     """
-    if layout.samples != 1 or layout.bits_allocated != 16:
-        raise DicomError("a frame has 12 bits and the header says otherwise", code=StatusCode.FAILED_DECODE)
+    if image_pixel.samples != 1 or image_pixel.bits_allocated != 16:
+        raise DicomError("a frame has 12 bits, which the header does not declare", code=StatusCode.FAILED_DECODE)
     try:
-        raw = _by_gdcm(frame, layout)
-        values = np.frombuffer(raw, "<u2").reshape(layout.rows, layout.columns)
+        raw = _by_gdcm(frame, image_pixel)
+        values = np.frombuffer(raw, "<u2").reshape(image_pixel.rows, image_pixel.columns)
     except DECODE_ERRORS as error:
         raise DicomError(f"a frame cannot be decoded ({type(error).__name__})", code=StatusCode.FAILED_DECODE) from None
-    twelve = replace(layout, bits_stored=jpeg_precision(frame) or 12, signed=False)
-    return colour.block_mean(colour.to_picture(values, layout.photometric, twelve, gray=gray), shrink)
+    twelve = replace(image_pixel, bits_stored=jpeg_precision(frame) or 12, signed=False)
+    return colour.block_mean(colour.to_picture(values, image_pixel.photometric, twelve, gray=gray), shrink)
 
 
-def _by_gdcm(frame: bytes, layout: ImagePixel) -> bytes:
+def _by_gdcm(frame: bytes, image_pixel: ImagePixel) -> bytes:
     """Return little-endian 16-bit samples."""
     import gdcm
 
@@ -104,9 +104,9 @@ def _by_gdcm(frame: bytes, layout: ImagePixel) -> bytes:
     encoded.SetValue(fragments.__ref__())
     picture = gdcm.Image()
     picture.SetNumberOfDimensions(2)
-    picture.SetDimensions((layout.columns, layout.rows, 1))
+    picture.SetDimensions((image_pixel.columns, image_pixel.rows, 1))
     picture.SetDataElement(encoded)
-    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")  # an inverted one is turned by `colour.finish`
+    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")  # `colour.to_picture` turns an inverted one
     picture.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     picture.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(JPEG_EXTENDED)))
     picture.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
