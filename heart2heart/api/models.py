@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from heart2heart.errors import ConfigError
 from heart2heart.progress import Stage, silent_stage
@@ -13,6 +13,7 @@ from heart2heart.progress import Stage, silent_stage
 if TYPE_CHECKING:
     from heart2heart.training.config import TrainConfig
     from heart2heart.training.run import Run
+    from heart2heart.training.seeds import SeedRuns
     from heart2heart.training.sweep.sweep import SweepResult
 
 
@@ -64,6 +65,7 @@ def _quoted(path: str | Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
+@overload
 def train(
     config: str | Path | TrainConfig,
     out: str | Path,
@@ -71,25 +73,57 @@ def train(
     stores: str | Path | Sequence[str | Path] | None = None,
     split: str | Path | None = None,
     overrides: Sequence[str] | Mapping[str, Any] = (),
+    seeds: None = None,
+    workers: int | None = None,
     stage: Stage = silent_stage,
-) -> Run:
-    """Train a view classifier, or continue a run that was stopped.
+) -> Run: ...
+
+
+@overload
+def train(
+    config: str | Path | TrainConfig,
+    out: str | Path,
+    *,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    split: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    seeds: str | Sequence[int],
+    workers: int | None = None,
+    stage: Stage = silent_stage,
+) -> SeedRuns: ...
+
+
+def train(
+    config: str | Path | TrainConfig,
+    out: str | Path,
+    *,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    split: str | Path | None = None,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    seeds: str | Sequence[int] | None = None,
+    workers: int | None = None,
+    stage: Stage = silent_stage,
+) -> Run | SeedRuns:
+    """Train a view classifier, or continue a run that was stopped; with seeds, one run for each and their ensemble.
 
     Args:
         config: A YAML file, a packaged name such as `demo/fixmatch`, or a configuration.
-        out: Folder of the run.
+        out: Folder of the run, or of the runs of all seeds.
         stores: Frame stores; override `data.stores`.
         split: Certified split; overrides `data.split`.
         overrides: Dotted keys and values: `["steps=200"]` or `{"steps": 200}`.
+        seeds: Seeds such as `0..4`, `0,2,5` or `[0, 1]`; None trains one run with the configuration's seed.
+        workers: Seeds that are trained at a time, each in a process; None takes one for each core of the CPU, or one on
+            an accelerator. A script that asks for several needs the guard `if __name__ == "__main__"`.
         stage: Opens the progress; under torchrun the first process alone reports.
 
     Returns:
-        The finished run, ready to predict.
+        The finished run, ready to predict; with seeds, the runs with their ensemble and weight average.
 
     Raises:
-        ConfigError: a setting that does not exist.
+        ConfigError: a setting that does not exist, or seeds that cannot be read.
         LeakageError: the split is not certified.
-        RunError: another run is in the folder.
+        RunError: another run is in the folder, or a seed failed.
 
     Examples:
         >>> import heart2heart as h2h
@@ -97,9 +131,15 @@ def train(
         >>> run.classes
         ('PLAX', 'PSAX', 'A4C', 'A2C')
     """
+    settings, folder = load_train_config(config, stores=stores, split=split, overrides=overrides), Path(out)
+    if seeds is not None:
+        from heart2heart.training.seeds import read_seeds, train_seeds
+
+        numbers = read_seeds(seeds)
+        with stage(f"train {folder.name}", settings.steps * len(numbers)) as progress:
+            return train_seeds(settings, numbers, folder, workers=workers, progress=progress)
     from heart2heart.training.train import train
 
-    settings, folder = load_train_config(config, stores=stores, split=split, overrides=overrides), Path(out)
     if os.environ.get("RANK", "0") != "0":  # torchrun started several processes, and the first one reports
         return train(settings, folder)
     with stage(f"train {folder.name}", settings.steps) as progress:

@@ -37,16 +37,38 @@ def train(
     override: Annotated[list[str] | None, typer.Argument(help="Overrides such as optimiser.lr=0.03.")] = None,
     store: Annotated[list[Path] | None, typer.Option(help="Frame store; repeatable. Overrides data.stores.")] = None,
     split: Annotated[Path | None, typer.Option(help="Certified split. Overrides data.split.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds such as 0..4 or 0,2,5: one run each, and their ensemble.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Seeds trained at a time; default: one a core.")] = None,
 ) -> None:
     """Train a view classifier, or continue a stopped run.
 
+    With --seeds, the folder receives a run for each seed, `ensemble` and, where averaging does no harm, `average`.
     With torchrun, several processes train one run: torchrun --nproc-per-node 2 -m heart2heart train ...
 
-    Example: heart2heart train demo/labels_only --store store --split split --out runs/labels_only
+    Example: heart2heart train demo/labels_only --store store --split split --out runs/labels_only --seeds 0..4
     """
     from heart2heart.api.models import train
+    from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
 
+    if seeds is not None:
+        trained = train(
+            config, out, stores=store or None, split=split, overrides=override or (), seeds=seeds, workers=workers,
+            stage=progress_bar,
+        )  # fmt: skip
+        record = trained.record
+        rows = [(member.run, member.score) for member in record.members]
+        rows += [("mean of the seeds", record.mean), ("standard deviation", record.deviation)]
+        rows += [
+            (model.path.name, model.directory.record.selected_score) for model in trained.models[len(trained.members) :]
+        ]
+        print(text_table(("model", "source-validation score"), rows))
+        for note in record.notes:
+            print(f"note: {note}")
+        print("\n".join(str(model.path) for model in trained.models))
+        return
     run = train(config, out, stores=store or None, split=split, overrides=override or (), stage=progress_bar)
     if os.environ.get("RANK", "0") != "0":  # torchrun started several processes, and the first one prints
         return
