@@ -1,12 +1,12 @@
-"""The queue against the clock: `python -m benchmarks.active_learning`.
+"""Time and memory of the query strategies: `python -m benchmarks.active_learning`.
 
-All numbers are SYNTHETIC: embeddings of 128 numbers that lie in 200 heaps, and 8 views. Each measurement is made in a
-fresh process on two cores, given embeddings; CPU seconds count all threads, and tell what a busy machine hides. Tables:
+All numbers are SYNTHETIC: embeddings of 128 numbers in 200 clusters, and 8 views. Each measurement is made in a
+fresh process on two cores, given embeddings; CPU seconds count all threads and depend little on other load. Tables:
 
 1. 350,000 frames that are as many clips (the harder case: clips of several frames are averaged first), 2,000 of them
    labeled, 500 to be picked. Limit: 120 CPU seconds for each method, which two cores take at most as long for.
-2. Ours beside scikit-activeml's own, where it has the method, at 35,000 clips, 200 labeled, 50 to be picked: at 350,000
-   its BADGE alone would hold 2.9 GB of gradients.
+2. heart2heart beside scikit-activeml, where that has the method, at 35,000 clips, 200 labeled, 50 to be picked: at
+   350,000 its BADGE alone would hold 2.9 GB of gradients.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CORES = 2
 
 
 def random_pool(clips: int, labeled: int, seed: int = 0) -> ClipPool:
-    """Return a pool of clips in heaps, five a patient."""
+    """Return a pool of clips in clusters, five clips per patient."""
     rng = np.random.default_rng(seed)
     heap = rng.integers(0, 200, clips)
     embeddings = rng.normal(0, 1, (clips, WIDTH)).astype(np.float32)

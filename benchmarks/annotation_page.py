@@ -1,4 +1,4 @@
-"""How soon the next clip is on the screen after a key was pressed, in headless Chromium.
+"""Time from a key press to the next clip on the screen, in headless Chromium.
 
     python -m benchmarks.annotation_page --clips 60 --frames 60
 

@@ -1,9 +1,9 @@
-"""How often text in the scan is found, what is blanked where there is none, and how long it takes.
+"""Sensitivity and false alarms of the detection of text in the scan, and its time.
 
 Command: python -m benchmarks.burned_in FOLDER... [--seed 11] [--lines 5] (such as hospitals of `heart2heart simulate`)
-Each file is judged as it is, and again with one invented line at a time (`benchmarks.planted_text`). A line counts as
-found when at least 80 % of its ink is covered. A file flagged as it is may hold real text: look at it. The weights were
-fitted with seed 5 on simulated clips of seed 5; take others.
+Each file is judged unchanged, and again with one invented line at a time (`benchmarks.planted_text`). A line counts as
+found when at least 80 % of its ink is covered. An unchanged file that is flagged may hold real
+text: look at it. The weights were fitted with seed 5 on simulated clips of seed 5; use other seeds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The leakage certificate of a large store, against the clock: `python -m benchmarks.certify`.
+"""Time of the leakage certificate of a large store: `python -m benchmarks.certify`.
 
 The store is SYNTHETIC: tables of 350,000 frames of 112 x 112 pixels in clips of 50, whose pixels are made when they are
 read. Hashes come in two kinds: spread over all 64 bits, and crowded, as in ultrasound, where corners without echo make
@@ -111,7 +111,7 @@ def _site(patient: int) -> str:
 
 
 def members(store: SyntheticStore) -> pa.Table:
-    """Give every patient a part: hospital C is held out, a tenth each validates, tests and trains."""
+    """Assign a role to every patient: hospital C is held out; a tenth each is validation, test and training."""
     number = np.arange(store.n)
     patient = number // (CLIP * STUDY)
     part = np.random.default_rng(2).random(int(patient[-1]) + 1)[patient]

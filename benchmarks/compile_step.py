@@ -1,4 +1,4 @@
-"""Does `compile: on` pay? Steps of FixMatch with Fix-A-Step, as written and compiled, taking turns in one run.
+"""Time of a training step with and without `compile: on`: FixMatch with Fix-A-Step, alternating in one process.
 
     python -m benchmarks.compile_step --labeled 16 --unlabeled 32 --size 48 --depth 10 --widen 1
     python -m benchmarks.compile_step --device cuda --labeled 64 --unlabeled 320 --size 112 --variant paper
@@ -76,7 +76,7 @@ def table(arguments: argparse.Namespace) -> str:
 
 
 def _stepper(learner: Trainer, arguments: argparse.Namespace) -> Callable[[int], None]:
-    """Return what takes a step on frames that were augmented beforehand, and waits for its end."""
+    """Return a function that runs one step on frames augmented beforehand, and waits for its end."""
     device = torch.device(arguments.device)
     chance = torch.Generator(device).manual_seed(0)
 

@@ -2,7 +2,7 @@
 
 The folders are SYNTHETIC, laid out as the data sets are. For each, in one run and in turns:
 
-- ours: `add_dataset` with one worker, from the folder to the published store (tables, hash, decoding, geometry,
+- heart2heart: `add_dataset` with one worker, from the folder to the published store (tables, hash, decoding, geometry,
   quality, shards, ledger);
 - the peer: a plain loop (Pillow, SimpleITK, PyAV) that resizes frames where needed and saves them as one .npy file,
   without hash, label, split or resume;
@@ -158,7 +158,7 @@ def compare(name: str, folder: Path, frames: int, repeats: int) -> str:
 
 
 def whole(folder: Path, out: Path, workers: int) -> str:
-    """Add the first data set once and say what it took."""
+    """Add the first data set once, and print time and memory."""
     start, before = time.perf_counter(), time.process_time()
     frames = add_with_heart2heart("tmed2", folder, out, workers)
     seconds = time.perf_counter() - start

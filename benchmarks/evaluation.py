@@ -1,4 +1,4 @@
-"""Evaluation against the clock and against memory: `python -m benchmarks.evaluation`.
+"""Time and memory of evaluation: `python -m benchmarks.evaluation`.
 
 All predictions are SYNTHETIC. Three measurements, each in a fresh process on one core:
 

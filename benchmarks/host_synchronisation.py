@@ -1,4 +1,4 @@
-"""Does the host ever wait for the device inside a step? Every method under every gradient rule, by torch's profiler.
+"""Counts synchronisations of host and device inside a step, for every method and gradient rule, by torch's profiler.
 
     python -m benchmarks.host_synchronisation
     python -m benchmarks.host_synchronisation --device cuda --steps 20

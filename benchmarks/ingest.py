@@ -1,10 +1,10 @@
-"""How fast files become frames, beside pydicom, a common converter's manner, and the bare decoder, in one run.
+"""Speed of ingest beside pydicom, a common conversion script, and the decoder alone, in one run.
 
     OMP_NUM_THREADS=1 python -m benchmarks.ingest
     OMP_NUM_THREADS=1 python -m benchmarks.ingest --flat 100 1000 10000 --repeats 3
 
-Needs the `dev` group (pydicom-data holds the real clip). Simulated clips are synthetic. The ways take turns within each
-repeat and the median is shown, so that a machine under load slows all of them alike; read the ratios, not the rates.
+Needs the `dev` group (pydicom-data holds the real clip). Simulated clips are synthetic. The variants take turns in each
+repeat and the median is shown, so that other load slows all of them alike; read the ratios, not the rates.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ SIZE = 48
 """Side of the demo's frames, pixels."""
 
 FRAMES = "even:8"
-"""Frames that the demo keeps of a clip."""
+"""Rule of the frames that the demo keeps from a clip."""
 
 CONFIGS = {"labels_only": "demo/labels_only", "fixmatch_fix_a_step": "demo/fixmatch_fix_a_step"}
 """Run -> packaged configuration: the same network, number of steps and seed."""
@@ -29,7 +29,7 @@ CONFIGS = {"labels_only": "demo/labels_only", "fixmatch_fix_a_step": "demo/fixma
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo made.
+    """Result of a demo.
 
     Attributes:
         report: The HTML report.
@@ -54,7 +54,7 @@ def run_demo(
     """Simulate, ingest, split, train, evaluate and report; continue a demo that was stopped.
 
     Args:
-        out: Folder for everything that the demo makes.
+        out: Folder for all results of the demo.
         scale: Number of synthetic patients, relative to the full demo.
         seed: Seed of the simulation.
         workers: Processes for simulation and ingest.
@@ -198,7 +198,7 @@ def _evaluate_and_report(out: Path, sites: Sequence[str], report: Path, stage: S
             command="heart2heart demo",
             progress=progress,
         )
-        # Read back: the report is made from the file, as anyone who receives that file could make it.
+        # Read back from disk: the report uses only the file, so a reader with this file can reproduce it.
         predictions = Predictions.read(out / "evaluation" / "predictions.parquet")
         write_report(predictions, metrics, report)
     return summary_table(metrics)

@@ -14,7 +14,9 @@ from heart2heart.errors import RunError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNKS_AHEAD = 4  # chunks a process that are in work or wait to be collected; bounds the memory of waiting results
+_CHUNKS_AHEAD = (
+    4  # chunks per process that are running or finished but not yet yielded; this bounds the memory of results
+)
 
 
 def map_ordered(
@@ -50,9 +52,9 @@ def map_ordered(
             while pending:
                 yield from pending.popleft().result()
         except BrokenProcessPool as error:
-            remedy = "Run the same command again, with fewer --workers if memory ran out; finished work stays"
+            remedy = "Run the same command again, with fewer --workers if memory ran out; finished work is kept"
             raise RunError("a worker process died", remedy=remedy) from error
-        finally:  # after an error or an interrupt, items not yet begun are not begun
+        finally:  # after an error or an interrupt, no further item starts
             pool.shutdown(cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""Progress of each stage on standard error: a live bar on a terminal, a line now and then elsewhere.
+"""Progress of each stage on standard error: a live bar on a terminal, otherwise a line from time to time.
 
 The command line's `--quiet` and `--verbose` set how much is written; results and errors are always written.
 """
@@ -17,7 +17,7 @@ _LAST_INTERVAL_S = 600.0  # between two lines of a log at last
 
 
 class Verbosity(IntEnum):
-    """How much is written to standard error besides errors."""
+    """Amount of output on standard error besides errors."""
 
     QUIET = 0
     NORMAL = 1
@@ -28,7 +28,7 @@ _verbosity = Verbosity.NORMAL
 
 
 def set_verbosity(level: Verbosity) -> None:
-    """Set how much this process writes: nothing, the progress of each stage, or details too."""
+    """Set the output of this process: nothing, the progress of each stage, or details as well."""
     global _verbosity
     _verbosity = level
 
@@ -44,14 +44,14 @@ def detail(text: str) -> None:
 
 
 class Progress(Protocol):
-    """What a long job reports to; the library never prints by itself."""
+    """Receives the progress of a long job; the library itself never prints."""
 
     def update(self, done: int, note: str = "") -> None:
-        """Say that `done` units are finished in all; `note` is shown behind the bar."""
+        """Report that `done` units are finished in total; `note` is shown with the bar."""
 
 
 class NoProgress:
-    """Reports to nobody; the default of every library call."""
+    """Ignores all reports; the default of every library call."""
 
     def update(self, done: int, note: str = "") -> None:
         """Do nothing."""
@@ -62,7 +62,7 @@ Stage = Callable[[str, int], AbstractContextManager[Progress]]
 
 
 def silent_stage(title: str, total: int) -> AbstractContextManager[Progress]:
-    """Open a stage that reports to nobody; the default of every library call."""
+    """Open a stage without output; the default of every library call."""
     del title, total
     return nullcontext(NoProgress())
 
@@ -86,7 +86,7 @@ class SubProgress:
 
 
 class _LogLines:
-    """A line every ten seconds at first, later every ten minutes, for logs and pipes: some hundred lines a night."""
+    """Prints a line every ten seconds, later every ten minutes, for logs and pipes: about a hundred lines a night."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total = title, total
@@ -135,7 +135,7 @@ def _bars(title: str, total: int, timed: bool) -> Iterator[Progress]:
     clock = (TimeRemainingColumn(),) if timed else ()
 
     class _Noted(Bars):
-        """A bar with its note on a line below: beside it, both would not fit into 80 columns."""
+        """A bar with its note on the line below, since both do not fit into 80 columns."""
 
         note = ""
 

@@ -1,4 +1,4 @@
-"""Named algorithms, networks and other parts: those of heart2heart, of installed plugins, and of the present program.
+"""Named algorithms, networks and other parts: those of heart2heart, of installed plugins, and of the current program.
 
 An installed distribution adds a part by an entry point of the group of its kind:
 
@@ -68,7 +68,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._load(plugins)
 
     def __contains__(self, name: object) -> bool:
-        """Return whether the name exists; its plugin may still be broken."""
+        """Return whether the name exists; its plugin may still fail to load."""
         return name in self._builtin or name in self._registered or name in self._plugins()
 
     def __iter__(self) -> Iterator[str]:
@@ -79,7 +79,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return sum(1 for _ in self)
 
     def names(self) -> list[str]:
-        """Return all names, those of broken plugins too, without importing a plugin."""
+        """Return all names, also those of plugins that fail to load, without importing a plugin."""
         return list(dict.fromkeys([*self._builtin, *sorted(self._plugins()), *self._registered]))
 
     def problems(self) -> dict[str, str]:
@@ -113,7 +113,9 @@ class Registry(Mapping[str, T], Generic[T]):
         if part is None:
             return lambda decorated: self.register(name, decorated)
         if name in self._builtin or name in self._plugins():
-            raise PluginError(f"the {self.kind} {name!r} exists already", remedy="Register yours under another name")
+            raise PluginError(
+                f"the {self.kind} {name!r} exists already", remedy="Register the new one under another name"
+            )
         if not self._accepts(part):
             raise PluginError(f"the {self.kind} {name!r} is not {self._expects}", remedy=f"Register {self._expects}")
         self._registered[name] = part
@@ -150,7 +152,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return PluginError(
             f"the plugin {self.kind} {plugins[0].name!r} {problem}",
             where=f"{', '.join(plugin.value for plugin in plugins)} of {', '.join(names)}",
-            remedy=f"Update, mend or uninstall {' or '.join(names)}",
+            remedy=f"Update, repair or uninstall {' or '.join(names)}",
         )
 
 

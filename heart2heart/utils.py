@@ -54,7 +54,7 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a name that nothing can be written under, before hours are spent on what is to be written.
+    """Check that a file can be written, before hours are spent on its content.
 
     Raises:
         UnwritableError: see `atomic_path`.
@@ -86,12 +86,12 @@ def _create_empty(temporary: Path, path: Path, mode: int) -> None:
     except OSError as error:
         if error.errno in _DISK_FULL:
             raise _no_space(path) from error
-        remedy = "Name a file in a folder that you may write to"
+        remedy = "Name a file in a folder with write permission"
         raise UnwritableError(f"nothing can be written here ({error.strerror})", where=path, remedy=remedy) from error
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether `name` is one that `atomic_path` writes under: a file not finished, or never to be."""
+    """Return whether `name` is a temporary name of `atomic_path`: an unfinished file."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", name) is not None
 
 

@@ -1,4 +1,4 @@
-"""How a pipeline is run from the command line: one line for a mistake, and exit codes as those of `heart2heart`."""
+"""Runs a pipeline from the command line, with the error messages and exit codes of `heart2heart`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heart2heart.errors import Heart2HeartError
 
 
 def run(main: Callable[..., None]) -> None:
-    """Run a study's `main` with what the command line says."""
+    """Run the `main` of a study with the arguments of the command line."""
     try:
         typer.run(main)
     except Heart2HeartError as error:

@@ -4,7 +4,7 @@
     python -m pipelines.heart2heart --dry-run
     python -m pipelines.heart2heart --synthetic --out heart2heart_synthetic
 
-The same command continues a study that was stopped. `--synthetic` runs the same study with simulated hospitals and a
+The same command continues a stopped study. `--synthetic` runs the same study with simulated hospitals and a
 small network, on a CPU.
 """
 
@@ -136,7 +136,7 @@ def main(
     run_reports: Annotated[bool, typer.Option(help="Write a report a run beside the comparison.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read or simulate data.")] = 2,
 ) -> None:
-    """Run what is missing of the benchmark, then write folds.json and the reports."""
+    """Run the missing jobs of the benchmark, then write folds.json and the reports."""
     folder_options = {"tmed2": tmed2, "unity": unity, "camus": camus}
     folders = {name: path for name, path in folder_options.items() if path is not None}
     folds, variants = tuple(sorted(set(fold or FOLDS))), tuple(way for way in VARIANTS if way in (method or VARIANTS))

@@ -1,4 +1,4 @@
-"""What the Heart2Heart benchmark learns from and is tested on: stores, labels and certified splits."""
+"""The data of the Heart2Heart benchmark: stores, labels and certified splits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE, FRAMES = 32, "even:8"
 
 @dataclass(frozen=True)
 class DatasetState:
-    """One data set as it was found.
+    """One data set on disk.
 
     Attributes:
         name: Its short name.
@@ -39,7 +39,7 @@ class DatasetState:
 
 
 def inspect_dataset(name: str, folder: Path | None, out: Path, folds: Sequence[int]) -> DatasetState:
-    """Find out how much of a data set is there, without reading a picture."""
+    """Count the files of a data set that are present, without reading a picture."""
     marker = _record_path(out, name)
     if marker.exists():
         content = read_json(marker, what="record of a data set")
@@ -56,7 +56,7 @@ def inspect_dataset(name: str, folder: Path | None, out: Path, folds: Sequence[i
 
 
 def published_differences(plan: DatasetManifest, folds: Sequence[int]) -> list[str]:
-    """Say in what the files of a data set differ from the published ones, as far as these folds need them."""
+    """Return how the files of a data set differ from the published ones, for the files that these folds need."""
     there = {clip_id(plan.source, item.key) for item in plan.files}
     differences = []
     if plan.missing:
@@ -70,7 +70,7 @@ def published_differences(plan: DatasetManifest, folds: Sequence[int]) -> list[s
 
 
 def fill_stores(study: BenchmarkStudy, folders: dict[str, Path], *, incomplete: bool, workers: int) -> None:
-    """Fill a store a data set, or find them filled.
+    """Fill one store for each data set, unless it is filled already.
 
     Raises:
         MissingInputError: a data set is not there, not whole or of another version, and that was not accepted.
@@ -106,7 +106,7 @@ def _incomplete_error(title: str, name: str, folder: Path, problems: Sequence[st
 
 
 def freeze_official_splits(study: BenchmarkStudy) -> None:
-    """Freeze and certify the official split of every fold, or find them certified.
+    """Freeze and certify the official split of every fold, unless it is certified already.
 
     Raises:
         SplitError: TMED-2 lacks the tables of a fold.
@@ -142,7 +142,7 @@ def freeze_official_splits(study: BenchmarkStudy) -> None:
 
 
 def prepare_synthetic(study: BenchmarkStudy, *, scale: float, seed: int, workers: int) -> None:
-    """Make the SYNTHETIC hospitals and their splits, or find them made."""
+    """Create the SYNTHETIC hospitals and their splits, unless they exist."""
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.splits.certify import certify
@@ -176,7 +176,7 @@ def prepare_synthetic(study: BenchmarkStudy, *, scale: float, seed: int, workers
 
 
 def bind_settings(study: BenchmarkStudy, settings: dict[str, object]) -> None:
-    """Note what every run of this folder is bound to, or refuse what differs from it.
+    """Record the settings that all runs of this folder share, or refuse settings that differ from the record.
 
     Raises:
         ConfigError: the folder was begun over other hospitals or with other settings.

@@ -1,4 +1,4 @@
-"""From the predictions of all runs to folds.json, the comparison report and a report a run."""
+"""Turns the predictions of all runs into folds.json, the comparison report, and one report for each run."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def finished_results(jobs: Sequence[BenchmarkRun]) -> list[dict[str, Any]]:
-    """Return the results that are there, in the order of the jobs."""
+    """Return the results of finished jobs, in the order of the jobs."""
     return [line for line in (job.result() for job in jobs) if line is not None]
 
 
 def write_results(study: BenchmarkStudy) -> None:
-    """Write `results.jsonl`, one line a run, from what the folders of all runs hold, also of other folds and ways."""
+    """Write `results.jsonl`, one line for each run, from the folders of all runs, also of other folds and ways."""
     results = finished_results(replace(study, folds=FOLDS, variants=VARIANTS).runs())
     write_text(study.out / "results.jsonl", "".join(json.dumps(line, sort_keys=True) + "\n" for line in results))
 
 
 def write_reports(study: BenchmarkStudy, *, replicates: int, seed: int, each: bool = True) -> Path:
-    """Score every fold, take the folds together, and write all reports; what is up to date is left alone.
+    """Score every fold, combine the folds, and write all reports; files that are up to date are not rewritten.
 
     Args:
         study: A study whose runs are all done.
@@ -99,7 +99,7 @@ def _write_reports(
 
 
 def select_runs(predictions: Predictions, runs: Sequence[str]) -> Predictions:
-    """Return the predictions of some runs alone."""
+    """Return the predictions of some runs only."""
     table = predictions.table.filter(pc.is_in(predictions.table["run"], pa.array(list(runs), pa.string())))
     kept = tuple(run for run in predictions.provenance.runs if run.run in runs)
     return replace(predictions, table=table, provenance=predictions.provenance.model_copy(update={"runs": kept}))

@@ -43,7 +43,7 @@ SYNTHETIC_STEPS = 400
 
 @dataclass(frozen=True)
 class BenchmarkStudy:
-    """What is to be run, and where.
+    """The runs of a study and their folders.
 
     Attributes:
         out: Folder of everything that is made.
@@ -65,7 +65,7 @@ class BenchmarkStudy:
 
     @property
     def stores(self) -> list[Path]:
-        """One store a hospital."""
+        """One store for each hospital."""
         return [self.out / "stores" / site for site in self.sites]
 
     @property
@@ -92,22 +92,22 @@ class BenchmarkRun:
 
     @property
     def name(self) -> str:
-        """What the plan calls it."""
+        """Name of the job in the plan."""
         return f"fold{self.fold}/{self.variant}"
 
     @property
     def path(self) -> Path:
-        """Its run folder."""
+        """Folder of its run."""
         return self.study.out / "runs" / f"fold{self.fold}" / self.variant
 
     @property
     def predictions(self) -> Path:
-        """Where its predictions go."""
+        """Folder of its predictions."""
         return self.path / "predictions.parquet"
 
     @cached_property
     def config(self) -> TrainConfig:
-        """Its configuration: the study's file, what the fold changes, and the overrides."""
+        """Its configuration: the file of the study, the changes of the fold, and the overrides."""
         from heart2heart.training.config import TrainConfig
 
         changes = yaml.safe_load((CONFIGS / "folds.yaml").read_text(encoding="utf-8"))[self.variant].get(self.fold, {})
@@ -123,11 +123,11 @@ class BenchmarkRun:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of what it computes, wherever its data lie and whatever device computes it."""
+        """Hash of its configuration without paths and device."""
         return sha256_json(self.config.model_dump(mode="json", exclude={"data", "device"}))
 
     def result(self) -> dict[str, Any] | None:
-        """Return its line of results once it is done.
+        """Return its line of results; None if it is not finished.
 
         Raises:
             RunError: the result in its folder is of other settings.
@@ -142,7 +142,7 @@ class BenchmarkRun:
         return line
 
     def state(self) -> str:
-        """Say in a few words how far it is."""
+        """Return its state in a few words."""
         from heart2heart.training.run_directory import RunDirectory
 
         line = self.result()
@@ -177,7 +177,7 @@ def synthetic_config(config: TrainConfig) -> TrainConfig:
 
 
 def train_and_test(job: BenchmarkRun, device: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Train one run, or go on with it, and read the test frames once with the weights that validation selected.
+    """Train one run, or continue it, and predict the test frames once with the weights that validation selected.
 
     Returns:
         Its line of results, which its folder keeps as well; a run that diverged is a result too.
@@ -287,7 +287,7 @@ _device = "cpu"  # of this process, which took it when it began
 
 
 def _take_device(waiting: Queue[str], threads: int) -> None:
-    """Take a device for as long as this process lives."""
+    """Reserve a device until this process ends."""
     import torch
 
     global _device

@@ -1,9 +1,9 @@
-"""What does a label buy? Labeling replayed by every method of the queue, on real images and on SYNTHETIC hospitals.
+"""Accuracy by labels spent: labeling replayed by every method of the queue, on real images and SYNTHETIC hospitals.
 
     python -m pipelines.label_budget --data /usr/share/datasets/fashion-mnist --out label_budget_output
 
-The clips' views are known and are given out only when a method asks for them. Every round is one line of
-`results.jsonl`; a study that was stopped goes on with what is missing.
+The views of the clips are known, and revealed only when a method selects the clip. Every round is one line of
+`results.jsonl`; a stopped study continues with the missing ones.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main(
     scale: Annotated[float, typer.Option(help="Synthetic patients, relative to the demo's.")] = 1.0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that simulate and ingest.")] = 2,
 ) -> None:
-    """Play what is missing of the study, then write `results.md` and `results.png`."""
+    """Run the missing replays of the study, then write `results.md` and `results.png`."""
     import torch
 
     torch.set_num_threads(1)

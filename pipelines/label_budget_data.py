@@ -1,4 +1,4 @@
-"""What labeling is replayed on: clips whose views are known, and who of them is asked, validates and tests."""
+"""The data of replayed labeling: clips with known views, divided into pool, validation and test."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def open_fashion_mnist(folder: Path, out: Path, shrink: int) -> LabeledClips:
 
 
 def open_hospitals(out: Path, scale: float, size: int, workers: int) -> LabeledClips:
-    """Make and open the four SYNTHETIC hospitals, every patient of them labeled."""
+    """Create and open the four SYNTHETIC hospitals; every patient is labeled."""
     hospitals = [each.model_copy(update={"labeled_patients": each.patients}) for each in four_hospitals(scale)]
     folder = out / "synthetic"
     for hospital in hospitals:

@@ -1,4 +1,4 @@
-"""One round of replayed labeling: train on what was asked so far, test, and choose what to ask next."""
+"""One round of replayed labeling: train on the clips labeled so far, test, and choose the next clips."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ReplayPlan:
 
 @dataclass(frozen=True)
 class ReplayBudget:
-    """What every replay is given.
+    """Settings that every replay shares.
 
     Attributes:
         first: Clips asked before the first training: one of every class, the rest at random.
@@ -69,7 +69,7 @@ class ReplayBudget:
 
 
 class Replay:
-    """Plays the rounds of one plan; a round that was played before is read back.
+    """Runs the rounds of one plan; the result of a finished round is read from disk.
 
     Args:
         archive: The clips.
@@ -86,7 +86,7 @@ class Replay:
         self.stores = FrameStores.open(archive.roots)
 
     def asked(self, number: int) -> Bools:
-        """Return which clips are asked before round `number`, bool over the archive's clips."""
+        """Return which clips are labeled before round `number`, bool over the clips of the archive."""
         if number == 0:
             return self._first()
         before = self.asked(number - 1)
@@ -98,7 +98,7 @@ class Replay:
         return np.asarray(before | np.isin(names, read_json(kept, what="round")["clips"]))
 
     def _first(self) -> Bools:
-        """Return the clips asked at first: at random, but one of every class, since no split lacks one in training."""
+        """Return the first clips to label: random, with at least one of every class, as a split needs in training."""
         rng = utils.random_stream(self.plan.seed, "label budget", self.archive.name, "first")
         order = rng.permutation(np.flatnonzero(self.part == "pool"))
         target = self.archive.target()[order]
@@ -109,7 +109,7 @@ class Replay:
         return labeled
 
     def play(self, number: int) -> dict[str, Any]:
-        """Train on what is asked before round `number` and test it; return a line of results."""
+        """Train on the clips labeled before round `number`, test, and return a line of results."""
         started = time.monotonic()
         labeled = self.asked(number)
         run = self._train(labeled)
@@ -132,7 +132,7 @@ class Replay:
         return line
 
     def _train(self, labeled: Bools) -> Run:
-        """Train on the clips asked so far, or find that done: plans that ask for the same clips share a run."""
+        """Train on the clips labeled so far, or read the finished run: plans with the same clips share a run."""
         digest = hashlib.sha256(labeled.tobytes()).hexdigest()[:12]
         name = f"{self.plan.data}-{self.plan.seed}-{digest}"
         split = self._split(labeled, self.out / "splits" / name)
@@ -153,7 +153,7 @@ class Replay:
         return train(config, self.out / "runs" / self.plan.way.replace("+", "-") / name)
 
     def _split(self, labeled: Bools, path: Path) -> SplitManifest:
-        """Freeze and certify: what was asked trains, the rest of the pool is unlabeled."""
+        """Freeze and certify a split: labeled clips train, the rest of the pool is unlabeled."""
         if not (path / "split.json").exists():
             role = np.where(self.part == "pool", np.where(labeled, "train", "unlabeled"), self.part)
             view = self.archive.clips["view"].to_numpy(zero_copy_only=False)
@@ -181,7 +181,7 @@ class Replay:
         return split
 
     def _choose(self, run: Run, labeled: Bools, number: int) -> Ints:
-        """Return the places of the clips that are asked next."""
+        """Return the indices of the clips to label next."""
         plan = self.plan
         pool_clips = np.flatnonzero(self.part == "pool")
         frames = np.isin(self.archive.owner, pool_clips)

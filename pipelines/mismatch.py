@@ -4,7 +4,7 @@
     python -m pipelines.mismatch --dataset cifar10 --data cifar-10-batches-bin --shrink 1 --steps 20000 --depth 28 \
         --widen 2 --blocks 3 --labeled 64 --unlabeled 448 --labels 50 --labels 400 --out mismatch_cifar10
 
-Every run is one line of `results.jsonl`; a study that was stopped goes on with what is missing. Test images are read
+Every run is one line of `results.jsonl`; a stopped study continues with the missing ones. Test images are read
 once a run, with the weights that validation selected.
 """
 
@@ -119,7 +119,7 @@ def main(
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.98,
     workers: Annotated[int, typer.Option(help="Processes, each on one core; 1 on a GPU.", min=1)] = 2,
 ) -> None:
-    """Run what is missing of the study, then write `results.md` and `results.png`."""
+    """Run the missing jobs of the study, then write `results.md` and `results.png`."""
     if dataset not in IMAGE_TASKS:
         raise ConfigError(f"no image set is called {dataset!r}", remedy=f"Choose {', '.join(IMAGE_TASKS)}")
     levels, counts, ways = level or [0, 25, 50, 75, 100], labels or [10], way or list(STUDY_VARIANTS)

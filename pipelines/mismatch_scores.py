@@ -47,7 +47,7 @@ class SeedInterval:
 
 
 def base_method(way: str) -> str | None:
-    """Return the way that one with something around it is held against; None for a bare method."""
+    """Return the variant to compare with a variant that has an addition; None for a bare method."""
     method, *around = way.split("+")
     return method if around else None
 

@@ -70,7 +70,7 @@ IMAGE_TASKS = {
 
 @dataclass(frozen=True)
 class MismatchSplit:
-    """One split to be made.
+    """Settings of one split.
 
     Attributes:
         dataset: A name of `IMAGE_TASKS`.
@@ -88,7 +88,7 @@ class MismatchSplit:
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
+        """Name of the folder of the split."""
         return f"mismatch{self.level:03d}-labels{self.labels}-seed{self.seed}"
 
 
@@ -110,7 +110,7 @@ class ImageStore:
 
     @classmethod
     def build(cls, dataset: str, folder: Path, path: Path, shrink: int) -> ImageStore:
-        """Fill the store of an image set, or find it filled."""
+        """Fill the store of an image set, unless it is filled already."""
         store = FrameStore.create(path, Geometry("tmed2", IMAGE_TASKS[dataset].side // shrink))
         classes: dict[str, dict[str, int]] = {}
         for part in ("train", "test"):
@@ -128,7 +128,7 @@ class ImageStore:
 
 
 def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitManifest:
-    """Freeze and certify the split of one task, or find it frozen.
+    """Freeze and certify the split of one task, unless it is frozen already.
 
     Development images that show the same picture as a test image are left out beforehand, and so are pool images that
     show one of validation, and validation images that show a labeled one: the certificate has to hold.
@@ -165,7 +165,7 @@ def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitMan
 def draw_roles(
     task: MismatchSplit, class_numbers: Integers, tested: npt.NDArray[np.bool_], left_out: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.str_]:
-    """Draw who is labeled, validates and fills the pool; the first two are the same at every level of mismatch.
+    """Draw the labeled images, the validation images and the pool; the first two are equal at all levels of mismatch.
 
     Args:
         task: What to draw.

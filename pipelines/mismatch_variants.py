@@ -49,7 +49,7 @@ BATCH_NORMS = ("separate", "joint")
 
 @dataclass(frozen=True)
 class RunBudget:
-    """What every way is given.
+    """Settings that every variant shares.
 
     Attributes:
         steps: Optimiser steps.
@@ -72,7 +72,7 @@ class RunBudget:
 
 @dataclass(frozen=True)
 class MismatchRun:
-    """One way on one split with one seed.
+    """One variant on one split with one seed.
 
     Attributes:
         key: What names the job in the results: dataset, level, labels, seed, way.
@@ -154,7 +154,7 @@ def run_config(job: MismatchRun) -> TrainConfig:
 
 
 def train_and_test(job: MismatchRun) -> dict[str, Any]:
-    """Train one way and read the test images once, with the weights that validation selected.
+    """Train one variant, and predict the test images once with the weights that validation selected.
 
     Returns:
         One line of results; its score is null when the run diverged.

@@ -69,7 +69,7 @@ def test_source_takes_the_name_of_a_plugin_and_names_a_broken_one(tmp_path: Path
     assert "labels by Sample" in done.output
     broken = runner.invoke(app, ["source", "sample-broken", str(folder), "--store", str(tmp_path / "s")])
     assert isinstance(broken.exception, PluginError)
-    assert "heart2heart_sample:MISSING of heart2heart-sample. Update, mend or uninstall" in str(broken.exception)
+    assert "heart2heart_sample:MISSING of heart2heart-sample. Update, repair or uninstall" in str(broken.exception)
 
 
 def test_queue_takes_the_name_of_a_plugin(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class AddedDataset:
 
     Attributes:
         report: Files by status, clips, frames and labels.
-        book: The label store.
+        label_store: The label store.
         new_labels: Labels that the label store did not hold before.
         rater: Name of the rater of these labels.
         page: The report as JSON.
@@ -42,7 +42,7 @@ class AddedDataset:
     """
 
     report: DatasetReport
-    book: Path
+    label_store: Path
     new_labels: int
     rater: str
     page: Path
@@ -109,17 +109,17 @@ def add_dataset(
             workers=workers,
             progress=progress,
         )
-    book = target.with_name(f"{target.name}.labels.db") if labels is None else Path(labels)
-    new = record_dataset_labels(report, book)
-    return AddedDataset(report, book, new, entry.rater, target / "sources" / f"{name}.json", Path(folder))
+    label_store = target.with_name(f"{target.name}.labels.db") if labels is None else Path(labels)
+    new = record_dataset_labels(report, label_store)
+    return AddedDataset(report, label_store, new, entry.rater, target / "sources" / f"{name}.json", Path(folder))
 
 
-def record_dataset_labels(report: DatasetReport, book: str | Path) -> int:
+def record_dataset_labels(report: DatasetReport, label_store: str | Path) -> int:
     """Append the labels of a public data set to a label store, with its title as the rater; return how many are new.
 
     Args:
         report: Report of `add_dataset`.
-        book: The label store; created if it is missing and there are labels.
+        label_store: The label store; created if it is missing and there are labels.
 
     Examples:
         >>> from heart2heart.api import add_dataset, record_dataset_labels
@@ -132,4 +132,4 @@ def record_dataset_labels(report: DatasetReport, book: str | Path) -> int:
 
     rater, origin = dataset_catalogue()[report.source].rater, f"source:{report.source}"
     events = [LabelEvent(clip, "", view, rater, "", origin) for clip, view in sorted(report.labels.items())]
-    return LabelStore(book).append(events) if events else 0
+    return LabelStore(label_store).append(events) if events else 0

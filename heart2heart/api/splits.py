@@ -159,9 +159,9 @@ def make_splits(
         remedy = "Fill them first: heart2heart ingest, or heart2heart source"
         where = ", ".join(str(one.root) for one in stores.stores)
         raise MissingInputError("the stores hold no frame", where=where, remedy=remedy)
-    book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
+    label_store = labels if isinstance(labels, LabelStore) else LabelStore(labels)
     if official:
-        views = frame_labels(book.events(), stores.frames, rule)
+        views = frame_labels(label_store.events(), stores.frames, rule)
         frozen = freeze_official(stores, views, official, folder, held_out=held_out, clean_pool=clean_pool)
         return certify_splits([frozen], stores)
     content = {
@@ -175,7 +175,7 @@ def make_splits(
         "seed": seed,
     }
     settings = SplitSettings.parse(content, where="options of heart2heart split")
-    views = frame_labels(book.events(), stores.frames, rule)
+    views = frame_labels(label_store.events(), stores.frames, rule)
     if leave_one_out:
         return certify_splits(propose_leave_one_out(stores, views, settings, folder), stores)
     if folds > 1:

@@ -70,7 +70,7 @@ def receive(
     """
     import sys
 
-    from heart2heart.api import ReceiveSettings
+    from heart2heart.pacs.storage_scp import ReceiveSettings
     from heart2heart.api.hospital import receive as serve
 
     def ready(settings: ReceiveSettings, address: str, port: int) -> None:

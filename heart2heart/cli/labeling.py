@@ -85,7 +85,7 @@ def queue(
 
     Example: heart2heart queue store --run runs/fixmatch --budget 200 --by badge --out queue.parquet
     """
-    from heart2heart.api import make_queue
+    from heart2heart.api.queue import make_queue
     from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
 
@@ -143,7 +143,7 @@ def curate(
     """
     import sys
 
-    from heart2heart.api import PageInfo
+    from heart2heart.api.annotation import PageInfo
     from heart2heart.api.annotation import annotate
 
     def ready(page: PageInfo) -> None:

@@ -185,6 +185,6 @@ def _add(
     for note in report.notes:
         print(f"note: {note}")
     if report.labels:
-        print(f"{len(report.labels)} labels by {added.rater} in {added.book}, {added.new_labels} of them new")
+        print(f"{len(report.labels)} labels by {added.rater} in {added.label_store}, {added.new_labels} of them new")
     print(f"Report: {added.page}")
     added.require_frames()

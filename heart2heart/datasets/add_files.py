@@ -27,7 +27,7 @@ from heart2heart.store.geometry import Geometry
 from heart2heart.store.official_splits import write_official_splits
 
 _PUBLIC_KEY_NOTE = "public data set"  # in place of a hospital's key: the pseudonyms are already public
-_CHUNK = 64  # files that travel to a process together
+_CHUNK = 64  # files that are sent to a process together
 
 
 def add_manifest(
@@ -69,7 +69,7 @@ def add_manifest(
         for index, (item, outcome) in enumerate(zip(todo, prepared, strict=True), start=1):
             _record_outcome(pending, manifest.source, item, outcome)
             progress.update(done + index, f"{pending.frames} frames")
-        # A file that is gone from the folder, but whose frames were taken before, is not missing.
+        # A file that was removed from the folder after its frames were added is not missing.
         missing = [key for key in manifest.missing if clip_id(manifest.source, key) not in contents]
         for code, keys in ((StatusCode.FAILED_MISSING, missing), (StatusCode.EXCLUDED_DUPLICATE, manifest.duplicates)):
             for key in keys:
@@ -80,7 +80,7 @@ def add_manifest(
 
 
 def _record_outcome(pending: PublishBuffer, source: str, item: DatasetFile, outcome: PreparedFile) -> None:
-    """Account for one file."""
+    """Record the result of one file."""
     if outcome.clip is not None and outcome.pixels is not None:
         pending.add_clip(outcome.clip, outcome.pixels, outcome.frames)
     accepted = outcome.code == StatusCode.ACCEPTED
@@ -150,7 +150,7 @@ def _file_id(source: str, key: str) -> str:
 
 
 def _change_stamp(item: DatasetFile) -> str:
-    """Return what changes when the file or a companion does; empty for a file that cannot be asked."""
+    """Return sizes and times of the file and its companions; empty if they cannot be read."""
     try:
         stats = [path.stat() for path in (item.path, *item.companions)]
     except OSError:

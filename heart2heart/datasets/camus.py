@@ -96,7 +96,7 @@ def _patient_number(path: Path) -> int:
 
 
 def _patient_files(number: int, folder: Path, suffix: str, *, sequences: bool) -> Iterator[DatasetFile]:
-    """Yield what a patient's folder should hold."""
+    """Yield the expected files of a patient's folder."""
     patient = f"{NAME}-{number:04d}"
     for chamber in _CHAMBERS:
         info = _read_info(folder / f"Info_{chamber}.cfg")
@@ -157,7 +157,7 @@ def _official_roles(folder: Path) -> dict[int, str]:
                 if match is None:
                     raise LabelError("a line of this list is no patientNNNN", where=path, remedy=_REMEDY)
                 if roles.setdefault(int(match[1]), role) != role:
-                    what = "a patient stands in two parts of the official split"
+                    what = "a patient is in two parts of the official split"
                     raise LabelError(what, where=path, remedy="Get database_split again from the data set's home")
         if roles:
             break

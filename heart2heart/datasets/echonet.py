@@ -36,7 +36,7 @@ def scan(folder: Path) -> DatasetManifest:
     table = read_csv(folder / "FileList.csv", ("FileName", "FPS", "Split"), remedy=_REMEDY)
     names = [name.removesuffix(".avi") for name in table["FileName"]]
     if len(set(names)) < len(names):
-        what = f"{len(names) - len(set(names))} videos stand in this list twice"
+        what = f"{len(names) - len(set(names))} videos are in this list twice"
         raise LabelError(what, where=folder / "FileList.csv", remedy="Get the list again from the data set's home")
     there = {path.stem: path for path in (folder / "Videos").glob("*.avi")}
     rates = dict(zip(names, table["FPS"], strict=True))

@@ -89,7 +89,7 @@ def read_volume(path: Path) -> DecodedFile:
             raise DicomError("a size beyond any echocardiogram's", code=StatusCode.FAILED_BOUNDS)
         image = reader.Execute()
         values = np.asarray(sitk.GetArrayFromImage(image))
-        if _stored_bytes(path) < values.nbytes:  # the reader fills what is cut off with zeros and says nothing
+        if _stored_bytes(path) < values.nbytes:  # SimpleITK silently fills missing bytes with zeros
             raise DicomError("this image is cut short", code=StatusCode.FAILED_TRUNCATED)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise DicomError("this image is cut short or damaged", code=StatusCode.FAILED_TRUNCATED) from None
@@ -194,7 +194,7 @@ def read_csv(path: Path, columns: Sequence[str], *, remedy: str) -> dict[str, li
 
 
 class ViewTranslator:
-    """Translates a data set's words for the views and keeps count of those that say nothing.
+    """Translates the view names of a data set, and counts those without a view.
 
     Args:
         vocabulary: A name of `views.MAPPINGS`.
@@ -205,7 +205,7 @@ class ViewTranslator:
         self.unknown: Counter[str] = Counter()
 
     def translate(self, word: str) -> str | None:
-        """Return the view, or None for a word that carries none or is not in the vocabulary."""
+        """Return the view, or None for a word without a view or outside the vocabulary."""
         try:
             return translate_label(word, self.vocabulary)
         except UnknownNameError:
@@ -222,7 +222,7 @@ class ViewTranslator:
 
 
 def merge_labels(into: dict[str, str | None], more: Mapping[str, str | None], *, where: Path) -> None:
-    """Add labels to labels; a file without one takes what another table says.
+    """Merge labels of two tables; a file without a label in one takes that of the other.
 
     Raises:
         LabelError: two tables name two views for one file.

@@ -28,7 +28,7 @@ IDX_PREFIXES = {"train": "train", "test": "t10k"}
 
 @dataclass(frozen=True)
 class ImageSetSummary:
-    """What was added.
+    """Result of adding an image set.
 
     Attributes:
         found: Images in the source.

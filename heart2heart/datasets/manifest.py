@@ -1,4 +1,4 @@
-"""The manifest of a public data set before any picture is read, and the report of what became of its files."""
+"""The manifest of a public data set before any picture is read, and the report on its files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DatasetFile:
 
 @dataclass(frozen=True)
 class PublishedCount:
-    """A count that is known of the data set.
+    """A published count of the data set.
 
     Attributes:
         what: What is counted.
@@ -65,7 +65,7 @@ class PublishedCount:
 
 @dataclass(frozen=True)
 class DatasetManifest:
-    """A data set on disk: what it should hold and what is there.
+    """A data set on disk: the expected files and the present files.
 
     Attributes:
         source: Its short name, which is also the site's.
@@ -101,7 +101,7 @@ def official_rows(
 
 @dataclass(frozen=True)
 class CountCheck:
-    """A published count beside what is in the store.
+    """A published count, and the same count in the store.
 
     Attributes:
         what: What is counted.
@@ -122,7 +122,7 @@ class CountCheck:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What became of a data set.
+    """Result of adding a data set.
 
     Attributes:
         source: Its short name, which is also the site's.
@@ -166,11 +166,11 @@ class DatasetReport:
         return [(*name, number) for name, number in self.splits.items()]
 
     def count_rows(self) -> list[tuple[str, int, int, str]]:
-        """Return what is counted, the published and the present number and the verdict, for a table."""
+        """Return name, published number, present number and verdict of each count, for a table."""
         return [(known.what, known.expected, known.found, known.difference) for known in self.count_checks]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the form kept in the store; names of refused files are those within the public data set."""
+        """Return the JSON form kept in the store; refused files are named as in the public data set."""
         return {
             "source": self.source,
             "files_expected": self.expected,

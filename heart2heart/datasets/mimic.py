@@ -37,7 +37,7 @@ def read_record_list(folder: Path) -> tuple[list[Path], int, int, int]:
     if path is None:
         raise MissingInputError("no echo-record-list.csv here", where=folder, remedy=_REMEDY)
     table = read_csv(path, ("subject_id", "study_id", "dicom_filepath"), remedy=_REMEDY)
-    # A list is data: a name that leads out of the folder is not followed.
+    # Names in the list are untrusted: a path that leaves the folder is not followed.
     names = [PurePosixPath(name) for name in dict.fromkeys(table["dicom_filepath"])]
     inside = [name for name in names if not name.is_absolute() and ".." not in name.parts]
     there = [folder / name for name in inside if (folder / name).is_file()]

@@ -1,4 +1,4 @@
-"""One file of a data set into frames of the store's geometry, in whichever process."""
+"""Turns one file of a data set into frames of the geometry of the store, in a worker process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MIN_HASH_SHAPE = (8, 9)  # rows and columns that a difference hash needs
 
 @dataclass(frozen=True)
 class PreparedFile:
-    """How one file ended.
+    """Result of one file.
 
     Attributes:
         code: A code of `ingest.codes`.
@@ -46,7 +46,7 @@ class PreparedFile:
 
 @dataclass(frozen=True)
 class FilePreparer:
-    """Turns a file into frames and never raises for a file's sake; picklable, so it can travel to a process.
+    """Turns a file into frames; a bad file gives a status code, not an error. It can be pickled for a process.
 
     Attributes:
         source: Name of the data set, which is also the site's.
@@ -129,7 +129,7 @@ def resample_to_square(
 
 
 def _content_box(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Cut the padding off, which all frames share and which would make unlike pictures look alike."""
+    """Crop the padding, which all frames share and which would make different pictures look alike."""
     if not inside.any():
         return frames
     _, _, right, bottom = bounding_box(inside)
@@ -137,7 +137,7 @@ def _content_box(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -
 
 
 def _content_sha256(item: DatasetFile) -> str:
-    """Return the SHA-256 of the file's bytes and its companions'."""
+    """Return the SHA-256 of the bytes of the file and its companions."""
     total = hashlib.sha256()
     for path in (item.path, *item.companions):
         total.update(path.read_bytes())

@@ -141,4 +141,4 @@ Write = Callable[[nn.Module, Tensor, dict[str, str], Path], None]
 Read = Callable[[Path, Pixels], Any]
 
 FORMATS: Mapping[str, tuple[Write, Read]] = {"pt2": (_write_pt2, _read_pt2), "onnx": (_write_onnx, _read_onnx)}
-"""Every format: how it is written, and how it is read back to be compared."""
+"""Writer and reader of each format; the reader is for the comparison with the run."""

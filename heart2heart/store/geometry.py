@@ -40,7 +40,7 @@ class ContentRect:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How frames were made.
+    """The rule by which frames were made.
 
     Attributes:
         name: `tmed2` or `centred`.

@@ -1,4 +1,4 @@
-"""Two measures of a single frame: a quality from 0 to 1, and a hash that near-duplicates share."""
+"""Two measures of a single frame: a quality from 0 to 1, and a hash that is similar for near-duplicates."""
 
 from __future__ import annotations
 

@@ -162,6 +162,6 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Publish the rest, unless an error is on its way."""
+        """Publish the rest, unless an error was raised."""
         if kind is None:
             self.publish()

@@ -13,7 +13,7 @@ from heart2heart.training.train import train
 
 
 class Notes:
-    """Progress that keeps what a run reports."""
+    """Progress that records the reports of a run."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[int, str]] = []
@@ -49,7 +49,7 @@ class StopAt(Notes):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two nested states are equal to the bit; `seconds` may differ."""
+    """Return whether two nested states are bitwise equal; `seconds` may differ."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one if key != "seconds")
     if isinstance(one, list):
@@ -72,7 +72,7 @@ def train_score(store: TinyStore, out: Path, method: dict[str, Any], **changes: 
 
 
 def check_resumes(store: TinyStore, out: Path, **settings: Any) -> None:
-    """Assert that a run that was stopped and resumed ends in the same bits as one that was not, memory included.
+    """Assert that a run that was stopped and resumed ends bitwise equal to one that was not, memory included.
 
     Args:
         store: The store and its split.

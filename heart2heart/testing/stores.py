@@ -1,4 +1,4 @@
-"""Small stores and labels that several rooms' tests share. Everything here is synthetic."""
+"""Small synthetic stores and labels for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def random_store(
     seed: int = 0,
     max_frames: int = 8192,
 ) -> FrameStore:
-    """Write a store of random frames; clip number k of a patient shows view k of the taxonomy's four, then none."""
+    """Write a store of random frames; clips 0 to 3 of a patient show the four scored views, later ones no view."""
     rng = np.random.default_rng(seed)
     store = FrameStore.create(root, Geometry("tmed2", SIZE))
     with store.writer(max_frames=max_frames) as writer:

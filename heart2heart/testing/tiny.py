@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class TinyStore:
-    """Where the store and the split lie."""
+    """Folders of the store and of the split."""
 
     store: Path
     split: Path
@@ -57,7 +57,7 @@ class TinyStore:
         return TrainConfig.parse(content | changes, where="test")
 
     def pool_is_alien(self) -> npt.NDArray[np.bool_]:
-        """Return which frames of the pool belong to no class, by their place in the pool."""
+        """Return which frames of the pool belong to no class, by their index in the pool."""
         frames = FrameStores.open([self.store])
         pool = TrainData.open(SplitManifest.load(self.split), frames, self.config()).unlabeled
         clips = dict(zip(*(frames.frames[name].to_pylist() for name in ("row", "clip")), strict=True))

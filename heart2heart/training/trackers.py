@@ -1,4 +1,4 @@
-"""The same metrics for those who read them elsewhere: TensorBoard and MLflow, both on this disk and nowhere else.
+"""Writes the metrics for TensorBoard and MLflow as well, to local files only.
 
 `metrics.jsonl` remains the record; a tracker only follows it.
 """
@@ -22,19 +22,19 @@ from heart2heart.training.run_directory import RunDirectory, flatten_config
 from heart2heart.utils import read_json, write_json
 
 MLFLOW_RUN_FILE = "mlflow.json"
-"""Keeps the number of the run in MLflow's file."""
+"""File in the run's folder with the identifier of the MLflow run."""
 MLFLOW_BATCH = 100
-"""Settings that MLflow takes at a time."""
+"""Largest number of settings that MLflow accepts in one call."""
 
 
 class Tracker(Protocol):
-    """Whoever is told the metrics of a run."""
+    """Receives the metrics of a run."""
 
     def log(self, step: int, line: MetricsRow) -> None:
-        """Take one line of `metrics.jsonl`."""
+        """Write one line of `metrics.jsonl`."""
 
     def close(self, *, whole: bool) -> None:
-        """End; `whole` says that nothing went wrong."""
+        """Close; `whole` is True if the run did not fail."""
 
 
 class TensorBoard:
@@ -81,7 +81,7 @@ class MLflow:
         self._client = self._mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
         self._run = self._earlier_run(folder) or self._begin(folder, file)
         history = self._client.get_metric_history(self._run, "loss_labeled")
-        # What a sitting that died wrote cannot be taken back; it is the same to the bit.
+        # Lines of a process that died after the last checkpoint are in the file already; their values are identical.
         self._last = max((entry.step for entry in history), default=0)
 
     def log(self, step: int, line: MetricsRow) -> None:
@@ -103,7 +103,7 @@ class MLflow:
         try:
             self._client.update_run(run, status="RUNNING")
         except self._mlflow.exceptions.MlflowException:
-            return None  # the file was taken away
+            return None  # the file was deleted
         return run
 
     def _begin(self, folder: RunDirectory, file: Path) -> str:
@@ -120,11 +120,11 @@ class MLflow:
 
 
 TRACKERS: Mapping[TrackerName, type[TensorBoard] | type[MLflow]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
-"""Every tracker that can be named in a configuration."""
+"""Trackers by their name in a configuration."""
 
 
 def require_trackers(names: Sequence[TrackerName]) -> None:
-    """Check that the packages of trackers are there.
+    """Check that the packages of trackers are installed.
 
     Raises:
         MissingInputError: one is not installed.
@@ -137,7 +137,7 @@ def require_trackers(names: Sequence[TrackerName]) -> None:
 
 @contextmanager
 def open_trackers(names: Sequence[TrackerName], folder: RunDirectory, first: int) -> Iterator[list[Tracker]]:
-    """Open the trackers of a sitting, and close them at its end."""
+    """Open the trackers for the block, and close them at its end."""
     trackers: list[Tracker] = [TRACKERS[name](folder, first) for name in names]
     whole = False
     try:

@@ -58,7 +58,7 @@ def test_broken_videos_lists_and_folders(tmp_path: Path) -> None:
     table = root / "FileList.csv"
     whole = table.read_text()
     table.write_text(whole + "0X1A.avi,60,30,75,112,112,50,5,TRAIN\n")
-    with pytest.raises(LabelError, match="1 videos stand in this list twice"):
+    with pytest.raises(LabelError, match="1 videos are in this list twice"):
         echonet.scan(root)
     table.write_text(whole.replace("Split", "Part"))
     with pytest.raises(LabelError, match="lacks a column"):

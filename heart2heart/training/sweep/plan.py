@@ -1,4 +1,4 @@
-"""What a sweep tries (a grid, seeds, rungs of successive halving) and the Optuna study that stores its scores."""
+"""The plan of a sweep (grid, seeds, rungs of successive halving), and the Optuna study that stores its scores."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class SweepPlan(Config):
     """`sweep.json`."""
 
     config: TrainConfig
-    """What every run shares."""
+    """Configuration that every run shares."""
     grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
     """The values of each dotted key; every combination is a point."""
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    """Every point is trained once with each; its score is the mean."""
+    """Every point is trained with each seed; its score is the mean."""
     keep: int = Field(3, ge=2)
-    """One point in so many goes on from a rung to the next."""
+    """Of this many points, one continues from a rung to the next."""
 
     def points(self) -> list[GridPoint]:
-        """Return every point of the grid, the last key's values changing first."""
+        """Return every point of the grid; the value of the last key changes first."""
         return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
 
     def run(self, point: GridPoint, seed: int) -> TrainConfig:
@@ -49,7 +49,7 @@ class SweepPlan(Config):
         return self.config.with_overrides([*overrides, f"seed={seed}"])
 
     def rungs(self) -> tuple[int, ...]:
-        """Return the steps at which points are dropped, and the whole run's at the end.
+        """Return the steps at which points are dropped, and last the steps of a whole run.
 
         Each rung is the next one's steps over `keep`, rounded up to a validation; there are as many as it takes until
         one point is left.
@@ -61,11 +61,11 @@ class SweepPlan(Config):
         return (*sorted(rung for rung in rounded if rung < steps), steps)
 
     def survivors(self, count: int) -> int:
-        """Return how many of `count` points go on from a rung."""
+        """Return how many of `count` points continue after a rung."""
         return math.ceil(count / self.keep)
 
     def steps(self) -> int:
-        """Return the steps of all runs together."""
+        """Return the total number of steps of all runs."""
         total, before, count = 0, 0, len(self.points())
         for rung in self.rungs():
             total += count * len(self.seeds) * (rung - before)
@@ -76,12 +76,12 @@ class SweepPlan(Config):
     def create(
         cls, config: TrainConfig, grid: Mapping[str, Sequence[Any]], seeds: Sequence[int] = (0,), keep: int = 3
     ) -> Self:
-        """Return a plan, checked; the arguments are its fields."""
+        """Create and check a plan; the arguments are its fields."""
         content = {"config": config.model_dump(mode="json"), "grid": dict(grid), "seeds": tuple(seeds), "keep": keep}
         return cls.parse(content, where="sweep")
 
     def open_directory(self, out: Path) -> None:
-        """Make `out` the folder of this sweep, or find that it is.
+        """Create the folder of this sweep, or check that `out` is its folder.
 
         Raises:
             ConfigError: a point that is no configuration, or values that repeat.
@@ -89,7 +89,7 @@ class SweepPlan(Config):
         """
         for key, values in self.grid.items():
             if not values or len({json.dumps(value) for value in values}) < len(values):
-                raise ConfigError("each value has to be given once", where=f"grid {key}")
+                raise ConfigError("each value must be given once", where=f"grid {key}")
         for point in self.points():
             self.run(point, self.seeds[0])
         file = out / "sweep.json"
@@ -130,11 +130,11 @@ STUDY_NAME = "sweep"
 
 
 class SweepStudy:
-    """One trial a point, in the grid's order; scores by rung.
+    """One Optuna trial for each point, in the order of the grid; scores by rung.
 
     Args:
-        plan: What is tried.
-        out: The sweep's folder.
+        plan: The plan.
+        out: Folder of the sweep.
 
     Raises:
         MissingInputError: Optuna is not installed.
@@ -166,7 +166,7 @@ class SweepStudy:
             self._study.add_trial(trial)
 
     def score(self, number: int, rung: int) -> float | None:
-        """Return a point's score at a rung, if it is known."""
+        """Return the score of a point at a rung; None if it is not known."""
         score = self._study.get_trials()[number].intermediate_values.get(rung)
         return None if score is None else float(score)
 
@@ -186,5 +186,5 @@ class SweepStudy:
 
 
 def _optuna_value(value: Any) -> Any:
-    """Return a value as Optuna takes it: a list or a mapping as text."""
+    """Return a value in the form that Optuna accepts: a list or a mapping as text."""
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)

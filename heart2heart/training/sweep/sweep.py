@@ -1,4 +1,4 @@
-"""Trains the points of a sweep rung by rung; killed at any time, it goes on where it was.
+"""Trains the points of a sweep rung by rung; a sweep that was killed continues where it stopped.
 
 Points are compared by validation frames of the source hospitals alone, as weights are.
 """
@@ -14,26 +14,21 @@ from pathlib import Path
 
 import yaml
 
-from heart2heart.errors import ConfigError
-from heart2heart.errors import DivergedError
-from heart2heart.errors import RunError
-from heart2heart.progress import NoProgress
-from heart2heart.progress import Progress
+from heart2heart.errors import ConfigError, DivergedError, RunError
+from heart2heart.progress import NoProgress, Progress
 from heart2heart.training.distributed import join_process_group
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.sweep.plan import GridPoint
-from heart2heart.training.sweep.plan import SweepPlan
-from heart2heart.training.sweep.plan import SweepStudy
+from heart2heart.training.sweep.plan import GridPoint, SweepPlan, SweepStudy
 from heart2heart.training.train import advance
 from heart2heart.utils import write_text
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What became of one point.
+    """Result of one point.
 
     Attributes:
-        number: Its place in the grid.
+        number: Its index in the grid.
         point: Its settings.
         steps: Steps that all its seeds were trained for; 0 where one diverged before the first rung.
         score: Mean over the seeds of the best validation balanced accuracy so far, 0 to 1; None without any.
@@ -51,11 +46,11 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep that is done.
+    """Result of a finished sweep.
 
     Attributes:
-        plan: What was tried.
-        trials: Longest trained first, of equal length the best first.
+        plan: The plan.
+        trials: In order of trained steps, then of score, both descending.
         chosen: The best point's configuration, ready for `heart2heart train`.
     """
 
@@ -68,10 +63,10 @@ def sweep(plan: SweepPlan, out: Path, *, progress: Progress | None = None) -> Sw
     """Train every point of a grid with every seed, dropping the worse points at each rung.
 
     Args:
-        plan: What to try.
+        plan: The plan.
         out: Folder of the sweep. It receives `sweep.json` (the plan), `sweep.db` (Optuna's study), one ordinary run
             folder a point and seed under `trials/`, and at the end `results.csv` and `chosen.yaml`.
-        progress: Told the steps done over all runs.
+        progress: Receives the number of finished steps over all runs.
 
     Raises:
         ConfigError: a grid with keys or values that a configuration does not take; started by torchrun.
@@ -82,19 +77,19 @@ def sweep(plan: SweepPlan, out: Path, *, progress: Progress | None = None) -> Sw
         what = "a sweep trains its runs one after another, in one process"
         raise ConfigError(what, remedy="Start `heart2heart sweep` without torchrun")
     plan.open_directory(out)
-    book, reports = SweepStudy(plan, out), _SweepProgress(plan, progress or NoProgress())
+    study, reports = SweepStudy(plan, out), _SweepProgress(plan, progress or NoProgress())
     points = plan.points()
     alive = list(range(len(points)))
     for rung in plan.rungs():
         scores: dict[int, float] = {}
         for number in alive:
-            score = book.score(number, rung)
-            if score is None and not book.diverged(number):
+            score = study.score(number, rung)
+            if score is None and not study.diverged(number):
                 score = _train(plan, points[number], _trial_directory(out, number), rung, reports)
                 if score is None:
-                    book.finish(number, "FAIL")
+                    study.finish(number, "FAIL")
                 else:
-                    book.write(number, rung, score)
+                    study.write(number, rung, score)
             if score is not None:
                 scores[number] = score
                 reports.known(_trial_directory(out, number), rung)
@@ -103,10 +98,10 @@ def sweep(plan: SweepPlan, out: Path, *, progress: Progress | None = None) -> Sw
         ranked = sorted(scores, key=lambda number: (-scores[number], number))
         alive = sorted(ranked[: plan.survivors(len(ranked))]) if rung < plan.config.steps else ranked
         for number in set(scores) - set(alive):
-            book.finish(number, "PRUNED")
+            study.finish(number, "PRUNED")
     for number in alive:
-        book.finish(number, "COMPLETE", scores[number])
-    trials = _trials(plan, book, out, finalists=alive)
+        study.finish(number, "COMPLETE", scores[number])
+    trials = _trials(plan, study, out, finalists=alive)
     chosen = _choose(plan, points[alive[0]], scores[alive[0]], out)
     write_text(out / "results.csv", _table(plan, trials))
     return SweepResult(plan, trials, chosen)
@@ -117,7 +112,7 @@ def _trial_directory(out: Path, number: int) -> Path:
 
 
 class _SweepProgress:
-    """Adds the steps of all runs up for one progress."""
+    """Adds up the steps of all runs for one progress."""
 
     def __init__(self, plan: SweepPlan, progress: Progress) -> None:
         self.plan, self.progress = plan, progress
@@ -150,17 +145,17 @@ def _best(run: RunDirectory, rung: int) -> float:
     return max(line[key] for line in run.metrics.read() if key in line and line["step"] <= rung)
 
 
-def _trials(plan: SweepPlan, book: SweepStudy, out: Path, finalists: Sequence[int]) -> tuple[TrialResult, ...]:
+def _trials(plan: SweepPlan, study: SweepStudy, out: Path, finalists: Sequence[int]) -> tuple[TrialResult, ...]:
     results = []
     for index, point in enumerate(plan.points()):
-        reached = [rung for rung in plan.rungs() if book.score(index, rung) is not None]
+        reached = [rung for rung in plan.rungs() if study.score(index, rung) is not None]
         score, deviation = None, None
         if reached:
             folders = [RunDirectory.read(_trial_directory(out, index) / f"seed_{seed}") for seed in plan.seeds]
             scores = [_best(folder, reached[-1]) for folder in folders]
             score = statistics.fmean(scores)
             deviation = statistics.stdev(scores) if len(scores) > 1 else None
-        outcome = "diverged" if book.diverged(index) else "finished" if index in finalists else "dropped"
+        outcome = "diverged" if study.diverged(index) else "finished" if index in finalists else "dropped"
         outcome = "chosen" if index == finalists[0] else outcome
         results.append(TrialResult(index, point, reached[-1] if reached else 0, score, deviation, outcome))
     return tuple(
