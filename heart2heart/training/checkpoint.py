@@ -110,7 +110,7 @@ def restore_state(saved: dict[str, Any], trainer: Trainer, loader: TrainLoader, 
         RunError: the checkpoint was written on another kind of device.
     """
     if saved["device"] != device.type:
-        what = f"this run was begun on {saved['device']} and cannot go on on {device.type}"
+        what = f"this run was started on {saved['device']} and cannot continue on {device.type}"
         raise RunError(what, remedy=f"Set device={saved['device']}, or name another folder")
     trainer.network.load_state_dict(saved["network"])
     trainer.ema.load_state_dict(saved["ema"])

@@ -21,7 +21,7 @@ from heart2heart.errors import ConfigError, RunError
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """How many processes there are, and which this one is.
+    """The number of processes, and the rank of this one.
 
     Attributes:
         rank: This process, from 0.
@@ -70,7 +70,7 @@ class ProcessGroup:
         return torch.stack(parts, 1).flatten(0, 1).to(rows.dtype)
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give every process the main process's values, in place."""
+        """Copy the values of the main process to every process, in place."""
         if self.size > 1:
             with _explain_lost_process():
                 for tensor in tensors:
@@ -96,7 +96,7 @@ SINGLE = ProcessGroup()
 
 
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for the others before it reports them as lost."""
+"""Time that a process waits for the others before it reports them as lost."""
 
 
 def join_process_group() -> ProcessGroup:

@@ -183,7 +183,7 @@ def swap_backgrounds(frames: FrameArray, masks: MaskArray, donors: FrameArray, d
 def choose_donors(
     views: npt.NDArray[np.object_], patients: npt.NDArray[np.object_], seed: int
 ) -> npt.NDArray[np.int64]:
-    """Choose for each frame one of another view and another patient, so that its background says nothing true.
+    """Choose for each frame one of another view and another patient, so that its background does not match its view.
 
     Args:
         views: True view of each frame `(n,)`.

@@ -1,4 +1,4 @@
-"""A finished run: its selected network, ready to predict, and what a report says of it."""
+"""A finished run: its selected network, ready to predict, and its facts for a report."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Run:
     """A finished run.
 
     Attributes:
-        directory: Where it lies.
-        device: Where it predicts.
+        directory: Its folder and record.
+        device: Device of its predictions.
         adapted: Whether a run that was adapted to a hospital predicts as it does there, and not as its source does.
     """
 
@@ -196,7 +196,7 @@ class Run:
         return html_card(f"Run {self.path.name}", html_table(("fact", "value"), rows))
 
     def info(self) -> RunInfo:
-        """Return what a report says of this run; where the data lay is left out."""
+        """Return the facts of this run for a report, without the paths of the data."""
         record = self.directory.record
         history = [line for line in self.directory.metrics.read() if "validation_balanced_accuracy" in line]
         return RunInfo(

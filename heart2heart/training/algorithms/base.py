@@ -1,4 +1,4 @@
-"""The base class of algorithms, and what an algorithm sees of one step.
+"""The base class of algorithms, and the data of one step.
 
 An algorithm names the views that it needs of each unlabeled batch, and returns two losses. It owns no data, optimiser
 or network, so that it works with any gradient rule, any mixing of the labeled batch and any loop. What it keeps from
@@ -82,7 +82,7 @@ class ModelAccess:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What an algorithm sees of one step.
+    """The data of one step that an algorithm receives.
 
     Attributes:
         model_access: The network in training and its average.
@@ -156,7 +156,7 @@ class StepContext:
 
 
 class TrainerHandle(Protocol):
-    """What an algorithm may do to the trainer at the start of a stage."""
+    """The operations on the trainer that an algorithm may call at the start of a stage."""
 
     memory: Memory
 
@@ -209,7 +209,7 @@ class Algorithm(Config):
         """Prepare the trainer at the first step of a stage, from 0."""
 
     def prepare_batch(self, step: StepContext) -> StepContext:
-        """Return the step that both losses see; an algorithm that mixes replaces the batches here."""
+        """Return the step of both losses; an algorithm that mixes replaces the batches here."""
         return step
 
     def labeled_loss(self, step: StepContext) -> AlgorithmLoss:

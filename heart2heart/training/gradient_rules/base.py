@@ -24,7 +24,7 @@ Memory = dict[str, Tensor]
 
 
 class UnlabeledGradient(Protocol):
-    """The unlabeled loss of one step, with what a rule may compute of it."""
+    """The unlabeled loss of one step, with the gradients that a rule may compute."""
 
     @property
     def per_sample_loss(self) -> Tensor | None:
@@ -57,7 +57,7 @@ class CombinedGradient:
 
 
 class GradientRule(ABC):
-    """A gradient rule; what it keeps from step to step are tensors, which the loop saves with the run."""
+    """A gradient rule; its memory holds tensors, which the training loop saves with the run."""
 
     title: ClassVar[str]
     """Name in reports and error messages."""
