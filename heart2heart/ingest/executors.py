@@ -29,11 +29,11 @@ def run_ordered(
     """Yield the outcome of each path, in order.
 
     Args:
-        work: Picklable; called with a path in whichever process.
+        work: The task, picklable; called with each path.
         paths: The files.
-        workers: Processes. With 0 everything happens in this process, where `limits` do not hold and a codec that
+        workers: Number of worker processes. 0 works in this process, where `limits` do not hold and a codec that
             crashes ends the run.
-        limits: What one file may cost; by default `Limits()`.
+        limits: Limits of one file; by default `Limits()`.
 
     Raises:
         ConfigError: worker processes cannot start.
