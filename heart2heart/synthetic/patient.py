@@ -79,7 +79,7 @@ def draw_patient(rng: np.random.Generator, variation: Variation | None = None) -
     weak = rng.random() < 0.22
     thick = rng.random() < 0.16
     overload = rng.random() < 0.15
-    quality = float(rng.beta(3.0, 1.8))
+    quality = float(rng.beta(3.6, 1.7))
     poor = (1.0 - quality) * window
     ribs = tuple(
         (float(rng.choice((-1.0, 1.0)) * rng.uniform(0.35, 1.0)), float(rng.uniform(0.08, 0.22)), poor * side)
@@ -93,19 +93,19 @@ def draw_patient(rng: np.random.Generator, variation: Variation | None = None) -
         atrium=clipped_normal(rng, 1.2 if weak else 1.0, 0.11 * spread, 0.7, 1.5),
         ejection=float(rng.uniform(0.15, 0.42) if weak else clipped_normal(rng, 0.6, 0.06, 0.45, 0.74)),
         heart_rate=clipped_normal(rng, 72.0, 13.0, 45.0, 120.0),
-        tilt=float(rng.normal(0.0, 3.0 + 3.5 * spread)),
+        tilt=float(rng.normal(0.0, 2.5 + 2.5 * spread)),
         chest=clipped_normal(rng, 1.65, 0.35 + 0.08 * spread, 0.8, 2.9),
         quality=quality,
         fibrosis=float(rng.exponential(2.0)),
         regurgitation=float(rng.uniform(0.4, 1.0) if rng.random() < 0.25 else 0.0),
         roughness=float(rng.uniform(0.6, 1.8)),
         length=clipped_normal(rng, 0.93 if weak else 1.0, 0.06 * spread, 0.75, 1.22),
-        aside=float(rng.normal(0.0, 0.4 * spread)),
+        aside=float(rng.normal(0.0, 0.35 * spread)),
         rotation=float(rng.normal(0.0, 0.06)),
         irregular=float(rng.uniform(0.12, 0.3) if rng.random() < severity.arrhythmia else 0.0),
-        haze=float(rng.normal(1.2, 1.6) * window * (1.4 - quality)),
+        haze=float(rng.normal(0.8, 1.4) * window * (1.4 - quality)),
         reverberation=float(rng.exponential(0.3) * window * (1.2 - quality)),
-        dropout=1.4 * poor,
+        dropout=1.2 * poor,
         ribs=ribs,
     )
 

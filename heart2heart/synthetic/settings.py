@@ -51,7 +51,7 @@ def operate(machine: MachineConfig, severity: float, rng: np.random.Generator) -
     width = _SECTOR_WIDTHS[int(rng.random() < 0.3)]
     frequency = float(np.exp(rng.normal(0.0, 0.08 * severity)))
     spread = {
-        "gain_db": machine.gain_db + float(rng.normal(0.0, 2.2 * severity)),
+        "gain_db": machine.gain_db + float(rng.normal(0.0, 2.0 * severity)),
         "tgc_db": min(max(machine.tgc_db + float(rng.normal(0.0, 2.5 * severity)), -18.0), 14.0),
         "dynamic_range_db": clipped_normal(rng, machine.dynamic_range_db, 3.5 * severity, 38.0, 86.0),
         "gamma": clipped_normal(rng, machine.gamma, 0.09 * severity, 0.7, 1.9),

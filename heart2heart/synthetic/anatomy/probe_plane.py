@@ -10,7 +10,7 @@ from heart2heart.synthetic.cardiac_motion import Point
 from heart2heart.synthetic.patient import SyntheticPatient
 
 _PSAX_LEVELS = ("papillary", "mitral", "aortic", "apical")
-_LEVEL_SHARES = (0.45, 0.25, 0.18, 0.12)
+_LEVEL_SHARES = (0.55, 0.25, 0.12, 0.08)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def draw_probe_plane(
         flipped: Share of mirrored clips.
     """
     level = _PSAX_LEVELS[int(rng.choice(len(_PSAX_LEVELS), p=_LEVEL_SHARES))]
-    degrees = patient.tilt + float(rng.normal(0.0, 4.5 + 1.5 * severity))
-    aside = float(rng.normal(patient.aside, 0.5 + 0.15 * severity))
+    degrees = patient.tilt + float(rng.normal(0.0, 3.5 + 1.5 * severity))
+    aside = float(rng.normal(patient.aside, 0.4 + 0.15 * severity))
     deeper = float(rng.normal(0.0, 0.3 + 0.1 * severity)) + 0.55 * (patient.chest - 1.6)
-    rotation = float(np.clip(rng.normal(patient.rotation, 0.11) * severity, -0.8, 0.8))
+    rotation = float(np.clip(rng.normal(patient.rotation, 0.1) * severity, -0.8, 0.8))
     outflow = float(np.clip(rng.normal(-0.05, 0.18) * severity, 0.0, 0.7))
     if view == "A5C":
         outflow = float(np.clip(1.0 - abs(rng.normal(0.0, 0.2)) * severity, 0.4, 1.0))
