@@ -25,7 +25,7 @@ from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.losses import labeled_criterion
 from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_labels
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
-from heart2heart.training.networks.encoder import freeze_encoder, network_head, set_encoder_to_evaluation
+from heart2heart.training.networks.encoder import prepare_encoder
 from heart2heart.training.optimiser import (
     LR_FACTOR,
     Ema,
@@ -115,10 +115,7 @@ class Trainer:
         compiled = compiled and group.size == 1
         self.network = synchronise_batch_norm(network, group).train()
         self.model = Forward(self.network, config.precision, compiled=compiled).train()
-        head = network_head(config.network, self.network)
-        if config.network.freeze == "encoder":
-            freeze_encoder(self.network, head)
-            set_encoder_to_evaluation(self.network, head)
+        head = prepare_encoder(self.network, config.network)
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.device = self.parameters[0].device
         self.optimiser = build_optimiser(network, config.optimiser, head=head, encoder_lr=config.network.encoder_lr)

@@ -21,6 +21,25 @@ def network_head(config: NetworkConfig, network: nn.Module) -> tuple[str, ...]:
     return NETWORKS[config.name].parse(config.options, where="network.options").head(network)
 
 
+def prepare_encoder(network: nn.Module, config: NetworkConfig) -> tuple[str, ...]:
+    """Freeze a network's encoder if the configuration says so.
+
+    Args:
+        network: The network, in training mode.
+        config: The configuration that it was built by.
+
+    Returns:
+        The names of the modules that are its head; none if head and encoder are trained alike.
+    """
+    if config.freeze == "none" and config.encoder_lr == 1:
+        return ()
+    head = network_head(config, network)
+    if config.freeze == "encoder":
+        freeze_encoder(network, head)
+        set_encoder_to_evaluation(network, head)
+    return head
+
+
 def freeze_encoder(network: nn.Module, head: Sequence[str]) -> None:
     """Exclude all parameters but the head's from training.
 

@@ -93,7 +93,9 @@ def load_weights(
     loaded = [name for name in names if name in renamed and not in_modules(name, fresh_modules)]
     encoder = [name for name in names if not in_modules(name, head)]
     if not set(encoder or names) & set(loaded):
-        what = f"no weight of {type(network).__name__}'s encoder is in this file, which has {_listed(list(weights))}"
+        what = (
+            f"no weight of {type(network).__name__}'s encoder is in this file, which has {_first_names(list(weights))}"
+        )
         remedy = "Name weights of this network, or another network.name"
         raise RunError(what, where=where, remedy=remedy)
     with torch.no_grad():
@@ -125,11 +127,11 @@ def _stem(network: nn.Module) -> str | None:
     return next((name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)), None)
 
 
-def _is_colour_stem(ours: Tensor, stored: Tensor | None) -> bool:
-    if stored is None or stored.ndim != ours.ndim:
+def _is_colour_stem(expected: Tensor, stored: Tensor | None) -> bool:
+    if stored is None or stored.ndim != expected.ndim:
         return False
-    shape = list(stored.shape)
-    return ours.shape[1] == 1 and shape[1] == _COLOURS and [shape[0], *shape[2:]] == [ours.shape[0], *ours.shape[2:]]
+    rest = [shape[:1] + shape[2:] for shape in (expected.shape, stored.shape)]
+    return (expected.shape[1], stored.shape[1]) == (1, _COLOURS) and rest[0] == rest[1]
 
 
 def _fold_stem(network: nn.Module, stem: str, weights: dict[str, Tensor], input_range: InputRange) -> str:
@@ -179,5 +181,5 @@ def _shape_error(
     return RunError(what, where=where, remedy="Set network.options to those that the weights were trained with")
 
 
-def _listed(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")

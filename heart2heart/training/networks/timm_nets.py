@@ -32,9 +32,9 @@ class TimmOptions(NetworkOptions):
     @field_validator("arguments")
     @classmethod
     def _check_arguments(cls, value: dict[str, Any]) -> dict[str, Any]:
-        ours = sorted(value.keys() & set(_OURS))
-        if ours:
-            raise ValueError(f"{', '.join(ours)} cannot be set here; name weights in network.init")
+        refused = sorted(value.keys() & set(_OURS))
+        if refused:
+            raise ValueError(f"{', '.join(refused)} cannot be set here; name weights in network.init")
         return value
 
     def build(self, shape: ClassifierShape) -> nn.Module:

@@ -130,8 +130,8 @@ class WideResNet(nn.Module):
         units, inside = [], STEM
         for group in range(groups):
             outside = STEM * widen * 2**group
-            for place in range((depth - 4) // 6):
-                stride = 2 if group > 0 and place == 0 else 1
+            for unit in range((depth - 4) // 6):
+                stride = 2 if group > 0 and unit == 0 else 1
                 units.append(_ResidualBlock(form, inside, outside, stride, first_group=group == 0))
                 inside = outside
         self.units = nn.Sequential(*units)

@@ -17,16 +17,16 @@ from heart2heart.training.networks.build import NETWORKS, build_network
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return the calls of `create_model` of a timm that knows two models."""
-    made: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     def create_model(model: str, **arguments: Any) -> nn.Module:
-        made.append({"model": model, **arguments})
+        received.append({"model": model, **arguments})
         return nn.Sequential(nn.Flatten(), nn.LazyLinear(arguments["num_classes"]))
 
     names = ["resnet18", "resnet34"]
     timm = SimpleNamespace(create_model=create_model, is_model=names.__contains__, list_models=lambda _: names)
     monkeypatch.setitem(sys.modules, "timm", timm)
-    return made
+    return received
 
 
 def test_timm_options_never_download(calls: list[dict[str, Any]]) -> None:
