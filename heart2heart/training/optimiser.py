@@ -126,6 +126,12 @@ def build_optimiser(
     )
 
 
+def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of a step: `lr` times the factor of each parameter group."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr * group.get(LR_FACTOR, 1.0)
+
+
 def learning_rate(schedule: ScheduleConfig, lr: float, step: int, steps: int) -> float:
     """Return the learning rate of `step`, from 0, in a run of `steps`."""
     if schedule.name == "fixed":

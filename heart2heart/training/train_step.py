@@ -27,12 +27,12 @@ from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_label
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
 from heart2heart.training.networks.encoder import prepare_encoder
 from heart2heart.training.optimiser import (
-    LR_FACTOR,
     Ema,
     assign_gradient,
     build_optimiser,
     flat_gradient,
     learning_rate,
+    set_learning_rate,
     unlabeled_weight,
 )
 from heart2heart.training.pseudo_labels import DistributionAlignment
@@ -184,8 +184,7 @@ class Trainer:
 
     def _update(self, gradient: Tensor, lr: float) -> None:
         assign_gradient(self.parameters, gradient)
-        for parameter_group in self.optimiser.param_groups:
-            parameter_group["lr"] = lr * parameter_group.get(LR_FACTOR, 1.0)
+        set_learning_rate(self.optimiser, lr)
         self.optimiser.step()
         self.ema.update()
 

@@ -22,6 +22,7 @@ from heart2heart.training.optimiser import (
     UnlabeledWeightConfig,
     build_optimiser,
     learning_rate,
+    set_learning_rate,
     unlabeled_weight,
 )
 from heart2heart.training.validation import balanced_accuracy
@@ -40,6 +41,24 @@ def test_bias_and_norm_are_not_decayed(name: str, kind: type) -> None:
     assert isinstance(optimiser, kind)
     decay = {group["weight_decay"]: [p.ndim for p in group["params"]] for group in optimiser.param_groups}
     assert decay == {0.1: [4, 2], 0.0: [1, 1, 1, 1]}
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.1])
+def test_build_optimiser_gives_the_encoder_a_rate_of_its_own(factor: float) -> None:
+    model = network()
+    optimiser = build_optimiser(model, OptimiserConfig(lr=0.2), head=("3",), encoder_lr=factor)
+    set_learning_rate(optimiser, 0.4)
+    rates = {id(value): group["lr"] for group in optimiser.param_groups for value in group["params"]}
+    expected = {name: 0.4 * (1 if name.startswith("3.") else factor) for name, _ in model.named_parameters()}
+    assert {name: rates[id(value)] for name, value in model.named_parameters()} == pytest.approx(expected)
+    assert len(optimiser.param_groups) == (2 if factor == 1 else 4)
+
+
+def test_build_optimiser_leaves_frozen_parameters_out() -> None:
+    model = network()
+    model[0].requires_grad_(False)
+    optimiser = build_optimiser(model, OptimiserConfig())
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == 4
 
 
 def test_sgd_is_nesterov() -> None:

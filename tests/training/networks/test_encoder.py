@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from heart2heart.training.networks.build import build_network
-from heart2heart.training.networks.encoder import freeze_encoder, network_head, set_encoder_to_evaluation
+from heart2heart.training.networks.encoder import (
+    freeze_encoder,
+    network_head,
+    prepare_encoder,
+    set_encoder_to_evaluation,
+)
 from heart2heart.training.networks.network_config import NetworkConfig
 from heart2heart.training.networks.options import in_modules
 
@@ -63,3 +68,17 @@ def test_set_encoder_to_evaluation_keeps_modules_that_hold_the_head() -> None:
     network = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Dropout()), nn.Sequential(nn.Linear(2, 2))).train()
     set_encoder_to_evaluation(network, ("1.0",))
     assert [module.training for module in network.modules()] == [True, False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("settings", "head"),
+    [({}, ()), ({"encoder_lr": 0.1}, ("classifier",)), ({"init": "a.pt", "freeze": "encoder"}, ("classifier",))],
+)
+def test_prepare_encoder_freezes_only_where_it_is_said(settings: dict[str, Any], head: tuple[str, ...]) -> None:
+    config = NetworkConfig(options={"depth": 10, "widen": 1}, **settings)
+    network = build_network("WideResNet", classes=4, size=32, **config.options).train()
+    assert prepare_encoder(network, config) == head
+    frozen = "freeze" in settings
+    assert network.get_submodule("stem").training is not frozen
+    assert {value.requires_grad for name, value in network.named_parameters() if name.startswith("stem")} == {not frozen}
+    assert network.get_submodule("classifier").training
