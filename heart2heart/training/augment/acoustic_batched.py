@@ -28,8 +28,17 @@ SHADOW_EDGE = 0.03
 """Half-shadow at the sides of a shadow, tangent; its upper end fades over twice as many sides."""
 GRAIN_SHARE = 0.25
 """Grain of haze and background, as a share of their level."""
+_TERMS = 14
 FWHM = 2.3548
 """Full width at half maximum of a Gaussian of standard deviation 1."""
+
+
+def grain_of(policy: AcousticPolicy, parameters: AcousticParameters, size: int) -> Tensor | None:
+    """Return grain of mean 0 and variance 1, float32 `(n, size, size)`; None where no operation takes it."""
+    if not policy.draws_any("speckle", "haze", "background"):
+        return None
+    grains = textures_on(parameters.values.device)[0]
+    return texture_pieces(grains, parameters["grain"], parameters["grain_x"], parameters["grain_y"], size)
 
 
 def scan(
@@ -38,6 +47,7 @@ def scan(
     parameters: AcousticParameters,
     positions: ScanPositions,
     inside: Tensor | None,
+    grain: Tensor | None,
 ) -> Tensor:
     """Apply what happens between tissue and display: blur, sharpness, grain, attenuation, time gain, shadow, haze.
 
@@ -47,6 +57,7 @@ def scan(
         parameters: What was drawn.
         positions: Where the pixels lie in the scan.
         inside: bool `(n, size, size)`, the sector, which haze fills; None only where no haze is drawn.
+        grain: What `grain_of` returns.
 
     Returns:
         float32 `(n, size, size)`, whole levels 0 to 255.
@@ -55,9 +66,6 @@ def scan(
         levels = _blur(policy, levels, parameters, positions.depth)
     if policy.draws_any("sharpness"):
         levels = _sharpen(levels, parameters["sharpness"][:, None, None])
-    grain = None
-    if policy.draws_any("speckle", "haze"):
-        grain = _grain(parameters, levels.shape[-1])
     bins = None
     if policy.draws_any("attenuation", "time_gain", "haze"):
         bins = (positions.depth * (DEPTH_BINS / DEEPEST)).clamp_(max=DEPTH_BINS - 1).long().flatten(1)
@@ -107,7 +115,9 @@ def acoustic_curve(levels: Tensor, parameters: AcousticParameters) -> Tensor:
     return curve.round_().float()
 
 
-def surround(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters, inside: Tensor) -> Tensor:
+def surround(
+    policy: AcousticPolicy, levels: Tensor, parameters: AcousticParameters, inside: Tensor, grain: Tensor | None
+) -> Tensor:
     """Replace what is outside the sector: background, then writing on it.
 
     Args:
@@ -115,23 +125,19 @@ def surround(policy: AcousticPolicy, levels: Tensor, parameters: AcousticParamet
         levels: float32 `(n, size, size)`.
         parameters: What was drawn.
         inside: bool `(n, size, size)`, the sector.
+        grain: What `grain_of` returns.
     """
     size = levels.shape[-1]
     outside = levels
-    if policy.draws_any("background"):
+    if grain is not None and policy.draws_any("background"):
         base = (parameters["background"] * 255)[:, None, None]
-        ground = torch.addcmul(base, base, _grain(parameters, size), value=GRAIN_SHARE).round_().clamp_(0, 255)
+        ground = torch.addcmul(base, base, grain, value=GRAIN_SHARE).round_().clamp_(0, 255)
         outside = torch.where(base > 0, ground, outside)
     if policy.draws_any("overlay"):
         sheets = textures_on(levels.device)[1]
         writing = texture_pieces(sheets, parameters["sheet"], parameters["sheet_x"], parameters["sheet_y"], size)
         outside = torch.maximum(outside, writing.mul_((parameters["overlay"] * 255)[:, None, None]).round_())
     return torch.where(inside, levels, outside)
-
-
-def _grain(parameters: AcousticParameters, size: int) -> Tensor:
-    grains = textures_on(parameters.values.device)[0]
-    return texture_pieces(grains, parameters["grain"], parameters["grain_x"], parameters["grain_y"], size)
 
 
 def _depth_gain(parameters: AcousticParameters) -> Tensor:
@@ -192,19 +198,22 @@ def _gaussian_weights(width: Tensor, reach: int) -> Tensor:
     Below two pixels it is the discrete Gaussian, exp(-variance) times modified Bessel functions by their power series,
     since a sampled one is too narrow; above, the sampled one.
     """
+    offsets, powers, divisors = _bessel_series(reach, width.device)
     variance = width.double().square()
-    half = variance.clamp_max(4) / 2
-    weights = []
-    for offset in range(reach + 1):
-        term = half.pow(offset) / math.factorial(offset)
-        series = term
-        for k in range(1, 16):
-            term = term * half.square() / (k * (k + offset))
-            series = series + term
-        sampled = (-(offset**2) / (2 * variance.clamp_min(1e-12))).exp()
-        weights.append(torch.where(variance < 4, series, sampled))
-    stacked = torch.stack(weights)
-    return (stacked / (2 * stacked.sum(0) - stacked[0])).float()[..., None, None]
+    series = ((variance.clamp_max(4) / 2)[:, None, None].pow(powers) / divisors).sum(-1)
+    sampled = (-offsets.square() / (2 * variance.clamp_min(1e-12))[:, None]).exp()
+    weights = torch.where(variance[:, None] < 4, series, sampled)
+    return (weights / (2 * weights.sum(1, keepdim=True) - weights[:, :1])).float().T[..., None, None]
+
+
+@lru_cache
+def _bessel_series(reach: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return offsets `(reach + 1,)`, and powers and divisors `(reach + 1, terms)` of half the argument."""
+    rows = range(reach + 1)
+    powers = [[2.0 * k + offset for k in range(_TERMS)] for offset in rows]
+    divisors = [[float(math.factorial(k) * math.factorial(k + offset)) for k in range(_TERMS)] for offset in rows]
+    offsets = torch.arange(reach + 1, dtype=torch.float64, device=device)
+    return offsets, torch.tensor(powers).double().to(device), torch.tensor(divisors, dtype=torch.float64, device=device)
 
 
 def _smooth(levels: Tensor, weights: Tensor, dimension: int) -> Tensor:

@@ -41,18 +41,13 @@ def inside_sector(levels: Tensor) -> Tensor:
 
 def _row_ends(reach: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return where the polygon begins and ends in each row, from the middle, `(n, size)`."""
-    rows = torch.arange(size, device=reach.device) - (size - 1) / 2
-    left = torch.full((len(reach), size), -math.inf, device=reach.device)
-    right = -left
-    for direction, (x, y) in enumerate(directions()):
-        slack = reach[:, direction, None] - y * rows
-        if abs(x) < 1e-9:
-            right = torch.where(slack < 0, -math.inf, right)
-        elif x > 0:
-            right = torch.minimum(right, slack / x)
-        else:
-            left = torch.maximum(left, slack / x)
-    return left, right
+    across, heights = _side_tables(size, reach.device)
+    # Where each side cuts each row; a side towards the right ends the row, one towards the left begins it.
+    cuts = (reach[:, :, None] - heights) / across[:, None]
+    return (
+        cuts.masked_fill(across[:, None] > 0, -math.inf).amax(1),
+        cuts.masked_fill(across[:, None] < 0, math.inf).amin(1),
+    )
 
 
 def cell_side(size: int) -> int:
@@ -62,8 +57,16 @@ def cell_side(size: int) -> int:
 
 def directions() -> list[tuple[float, float]]:
     """Return the normals of the polygon's sides, x to the right and y down."""
-    angles = [2 * math.pi * index / _DIRECTIONS for index in range(_DIRECTIONS)]
+    # Half a step from the axes, so that no side runs along a row.
+    angles = [2 * math.pi * (index + 0.5) / _DIRECTIONS for index in range(_DIRECTIONS)]
     return [(math.cos(angle), math.sin(angle)) for angle in angles]
+
+
+@lru_cache
+def _side_tables(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return x of each direction `(directions,)`, and y of it times each row `(directions, size)`."""
+    across, down = torch.tensor(directions()).T
+    return across.to(device), (down[:, None] * (torch.arange(size) - (size - 1) / 2)).to(device)
 
 
 @lru_cache

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from heart2heart.training.augment.acoustic_batched import acoustic_curve, scan, surround
+from heart2heart.training.augment.acoustic_batched import acoustic_curve, grain_of, scan, surround
 from heart2heart.training.augment.acoustic_geometry import ScanPositions, acoustic_maps, scan_positions
 from heart2heart.training.augment.acoustic_sector import inside_sector
 from heart2heart.training.augment.policy import (
@@ -181,11 +181,12 @@ def apply_batched(policy: Policy, pixels: Tensor, parameters: AugmentationParame
     """
     acoustic, settings = parameters.acoustic, policy.acoustic
     levels, positions = _warp(policy, pixels.float(), parameters)
-    inside = start = None
+    inside = start = grain = None
     if acoustic is not None and settings is not None and positions is not None:
         if settings.draws_any("haze", "background", "overlay"):
             inside = inside_sector(levels)
-        levels = scan(settings, levels, acoustic, positions, inside)
+        grain = grain_of(settings, acoustic, levels.shape[-1])
+        levels = scan(settings, levels, acoustic, positions, inside, grain)
     if policy.draws_any(frozenset({"sharpness"})):
         levels = _sharpen(levels, parameters)
     drawn = policy.draws_any(GREY_LEVEL_OPERATIONS)
@@ -198,7 +199,7 @@ def apply_batched(policy: Policy, pixels: Tensor, parameters: AugmentationParame
             curve = compose_curves(histogram(index), parameters.operations, parameters.values, start)
         levels = curve.gather(1, index).view_as(levels)
     if acoustic is not None and settings is not None and inside is not None:
-        levels = surround(settings, levels, acoustic, inside)
+        levels = surround(settings, levels, acoustic, inside, grain)
     return _cut(policy, levels, parameters) if policy.cutout else levels
 
 
@@ -241,8 +242,8 @@ def _sharpen(levels: Tensor, parameters: AugmentationParameters) -> Tensor:
     kernel = torch.full((3, 3), 1 / 13, device=levels.device)
     kernel[1, 1] = 5 / 13
     for slot in range(parameters.operations.shape[1]):
-        mine = parameters.operations[:, slot] == OPERATION_NAMES.index("sharpness")
-        factor = torch.where(mine, parameters.values[:, slot], 1.0)[:, None, None]
+        sharpened = parameters.operations[:, slot] == OPERATION_NAMES.index("sharpness")
+        factor = torch.where(sharpened, parameters.values[:, slot], 1.0)[:, None, None]
         smooth = functional.conv2d(functional.pad(levels[:, None], (1, 1, 1, 1), mode="reflect"), kernel[None, None])[
             :, 0
         ]

@@ -45,18 +45,18 @@ def apply_per_sample(policy: Policy, pixels: Tensor, parameters: AugmentationPar
     frames = pixels.cpu().numpy()
     drawn = parameters.to("cpu")
     out = np.empty(frames.shape, np.float32)
-    for place, frame in enumerate(frames):
-        out[place] = compose(policy, drawn, place, frames.shape[-1])(image=frame)["image"]
+    for index, frame in enumerate(frames):
+        out[index] = compose(policy, drawn, index, frames.shape[-1])(image=frame)["image"]
     return torch.from_numpy(out).to(pixels.device)
 
 
-def compose(policy: Policy, parameters: AugmentationParameters, place: int, size: int) -> Any:
+def compose(policy: Policy, parameters: AugmentationParameters, index: int, size: int) -> Any:
     """Return the transform that replays what was drawn for one frame.
 
     Args:
         policy: The policy that `parameters` were drawn from.
         parameters: What was drawn for a batch, on the CPU.
-        place: Which frame of the batch.
+        index: Index of the frame in the batch.
         size: Side of the frames, pixels.
 
     Returns:
@@ -65,23 +65,29 @@ def compose(policy: Policy, parameters: AugmentationParameters, place: int, size
     albumentations = load_albumentations()
     from cv2 import BORDER_REFLECT_101
 
-    mine = parameters.take(slice(place, place + 1))
-    names = [OPERATION_NAMES[number] for number in mine.operations[0].tolist()]
-    values = mine.values[0].tolist()
+    frame_parameters = parameters.take(slice(index, index + 1))
+    names = [OPERATION_NAMES[number] for number in frame_parameters.operations[0].tolist()]
+    values = frame_parameters.values[0].tolist()
     pad = round(policy.crop * size)
-    x, y = (pad + int(offset) for offset in mine.shift[0].tolist())
+    x, y = (pad + int(offset) for offset in frame_parameters.shift[0].tolist())
     sample = None
-    if mine.acoustic is not None and policy.acoustic is not None:
-        sample = AcousticSample(policy.acoustic, mine.acoustic, size)
-        crop = (float(mine.shift[0, 0]), float(mine.shift[0, 1]), bool(mine.flip[0]))
-        steps = [_step(partial(sample.warp, crop=crop, extra=operation_maps(mine, size)[0].double().numpy()))]
+    if frame_parameters.acoustic is not None and policy.acoustic is not None:
+        sample = AcousticSample(policy.acoustic, frame_parameters.acoustic, size)
+        crop = (
+            float(frame_parameters.shift[0, 0]),
+            float(frame_parameters.shift[0, 1]),
+            bool(frame_parameters.flip[0]),
+        )
+        steps = [
+            _step(partial(sample.warp, crop=crop, extra=operation_maps(frame_parameters, size)[0].double().numpy()))
+        ]
     else:
         steps = [
-            albumentations.HorizontalFlip(p=float(mine.flip[0])),
+            albumentations.HorizontalFlip(p=float(frame_parameters.flip[0])),
             albumentations.Pad(pad, border_mode=BORDER_REFLECT_101),
         ]
         if GEOMETRIC_OPERATIONS & set(names):
-            steps.append(_step(partial(_warp, mine=mine, size=size, x=x, y=y)))
+            steps.append(_step(partial(_warp, parameters=frame_parameters, size=size, x=x, y=y)))
         steps.append(albumentations.Crop(x, y, x + size, y + size))
     sharpness = [value for name, value in zip(names, values, strict=True) if name == "sharpness"]
     if sharpness:
@@ -90,7 +96,7 @@ def compose(policy: Policy, parameters: AugmentationParameters, place: int, size
     steps += [_tone(name, value) for name, value in zip(names, values, strict=True) if name in GREY_LEVEL_OPERATIONS]
     steps += [_step(sample.surround)] if sample else []
     if policy.cutout:
-        left, top = (int(start) for start in mine.cutout[0].tolist())
+        left, top = (int(start) for start in frame_parameters.cutout[0].tolist())
         side = cutout_side(policy, size)
         steps.append(_step(partial(_cut, left=left, top=top, side=side)))
     return albumentations.Compose(steps)
@@ -126,14 +132,14 @@ def _tone(name: str, value: float) -> Any:
     return albumentations.ColorJitter(**factors, saturation=(1.0, 1.0), hue=(0.0, 0.0), p=1)
 
 
-def _warp(image: Image, *, mine: AugmentationParameters, size: int, x: int, y: int) -> Image:
+def _warp(image: Image, *, parameters: AugmentationParameters, size: int, x: int, y: int) -> Image:
     """Warp the padded image about the middle of the crop that begins at `x`, `y`; outside the crop is black."""
     import cv2
 
-    maps = operation_maps(mine, size)
-    place = torch.eye(3)
-    place[:2, 2] = torch.tensor([x + (size - 1) / 2, y + (size - 1) / 2])
-    matrix = (place @ maps[0] @ torch.linalg.inv(place))[:2].numpy()
+    maps = operation_maps(parameters, size)
+    to_centre = torch.eye(3)
+    to_centre[:2, 2] = torch.tensor([x + (size - 1) / 2, y + (size - 1) / 2])
+    matrix = (to_centre @ maps[0] @ torch.linalg.inv(to_centre))[:2].numpy()
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(image, matrix, image.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     inside = (map_pixels(maps, size)[0].abs() <= size / 2).all(-1).numpy()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
+from benchmarks.host_synchronisation import SYNCHRONISING_OPERATORS
 from heart2heart.errors import ConfigError
 from heart2heart.training.augment.acoustic import (
     ACOUSTIC_GEOMETRY,
@@ -20,11 +16,13 @@ from heart2heart.training.augment.acoustic import (
     AcousticOperation,
     AcousticPolicy,
 )
-from heart2heart.training.augment.acoustic_batched import FOOT, acoustic_curve
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, AcousticParameters, draw_acoustic
+from heart2heart.training.augment.acoustic_parameters import COLUMNS, draw_acoustic
+from heart2heart.training.augment.batched import normalise
 from heart2heart.training.augment.drivers import DRIVERS, augment
 from heart2heart.training.augment.policy import STRONG, WEAK, Policy, draw_parameters
 from heart2heart.training.config import AugmentationConfig, TrainConfig
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.train_step import Trainer
 from tests.training.augment.acoustic_frames import SIZE, drawn, fan_mask, fans, only, with_values
 
 WHOLE = Policy(draws=2, cutout=0.5, acoustic=AcousticPolicy())
@@ -115,127 +113,6 @@ def test_what_is_swapped_outside_leaves_the_sector(name: AcousticOperation) -> N
     assert (out[:, ~fan_mask()] > 4).any(1).sum() == 8
 
 
-def curve(**values: float) -> list[float]:
-    row = torch.tensor([[values.get(name, 0.0) for name in COLUMNS]])
-    levels = torch.full((1, 4, 4), 100.0)
-    return [float(level) for level in acoustic_curve(levels, AcousticParameters(row))[0]]
-
-
-def test_acoustic_curve_follows_the_scanner() -> None:
-    """Over 60 dB, 12 dB are a fifth of white; black stays black, and rises fade in below FOOT."""
-    assert curve() == list(range(256))
-    assert curve(gain=12.0)[100] == 151
-    assert curve(gain=-12.0)[100] == 49
-    assert curve(gain=12.0)[0] == 0
-    assert curve(gain=12.0)[int(FOOT / 2)] == pytest.approx(FOOT / 2 + 51 / 2, abs=0.6)
-    assert curve(dynamic_range=math.log(1.5))[200] == pytest.approx(255 - 55 * 1.5, abs=0.6)
-    assert curve(gamma=math.log(2))[128] == round(255 * (128 / 255) ** 2)
-    assert curve(brightness=math.log(1.3))[100] == 130
-    assert curve(black_level=0.1)[100] == round(255 * (100 / 255 - 0.1) / 0.9)
-    assert curve(contrast=math.log(1.5))[140] == 160  # the mean is 100
-    assert curve(contrast=-math.log(2))[140] == 120
-
-
-amounts = {name: AcousticPolicy().amount(name) for name in ("gain", "dynamic_range", "gamma", "brightness", "contrast")}
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.fixed_dictionaries({name: st.floats(-high, high) for name, high in amounts.items()}), st.floats(0, 0.15))
-def test_acoustic_curve_never_turns_grey_levels_round(values: dict[str, float], black_level: float) -> None:
-    levels = curve(**values, black_level=black_level)
-    assert levels[0] == 0
-    assert all(0 <= lower <= higher <= 255 for lower, higher in pairwise(levels))
-
-
-def dot(x: int, y: int, size: int = 65) -> Tensor:
-    """One bright 3 x 3 dot, x and y from the middle of the upper edge."""
-    frame = torch.zeros(1, size, size, dtype=torch.uint8)
-    frame[0, y - 1 : y + 2, size // 2 + x - 1 : size // 2 + x + 2] = 240
-    return frame
-
-
-def centre(frame: Tensor) -> tuple[float, float]:
-    """Return the centre of brightness, x and y from the middle of the upper edge."""
-    size = frame.shape[-1]
-    y, x = torch.meshgrid(torch.arange(float(size)), torch.arange(float(size)), indexing="ij")
-    return float((x * frame).sum() / frame.sum()) - size // 2, float((y * frame).sum() / frame.sum())
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "expected"),
-    [
-        ("depth", {"depth": math.log(1.25)}, (12 / 1.25, 30 / 1.25)),
-        ("aspect", {"aspect": math.log(1.2)}, (10, 30)),
-        ("shift", {"shift_x": 4 / 65, "shift_y": -6 / 65}, (8, 36)),
-        # About the middle of the frame, which is 32 below the upper edge: (12, -2) turned by 90 degrees.
-        ("rotation", {"rotation": 90.0}, (-2, 32 - 12)),
-        # 40 below the apex, which is 10 above the upper edge: the sine falls by 1.2 and the distance stays.
-        ("sector_angle", {"sector_angle": math.log(1.2), "apex": 10 / 65}, (10, math.hypot(12, 40) ** 2)),
-    ],
-)
-def test_geometry_moves_a_dot_as_it_says(name: AcousticOperation, values: dict[str, float], expected: Any) -> None:
-    x, y = centre(with_values(only(name), dot(12, 30), "batched", **values)[0])
-    if name == "sector_angle":
-        expected = (expected[0], math.sqrt(expected[1] - expected[0] ** 2) - 10)
-    assert x == pytest.approx(expected[0], abs=0.3)
-    assert y == pytest.approx(expected[1], abs=0.3)
-
-
-def test_time_gain_and_attenuation_follow_the_depth() -> None:
-    flat = torch.full((1, 65, 65), 100, dtype=torch.uint8)
-    column = with_values(only("attenuation"), flat, attenuation=12.0)[0, :, 32]
-    torch.testing.assert_close(column, 100 - 51 * torch.arange(65.0) / 65, atol=1.5, rtol=0)
-    knots = {f"time_gain_{knot}": 6.0 for knot in range(4, 8)}
-    column = with_values(only("time_gain"), flat, "batched", **knots)[0, :, 32]
-    assert (column[:27] == 100).all()
-    assert (column[40:] == 126).all()  # 6 of 60 dB
-    assert (column.diff() >= 0).all()
-
-
-def test_shadow_is_a_wedge_along_scan_lines() -> None:
-    flat = torch.full((1, 65, 65), 100, dtype=torch.uint8)
-    out = with_values(
-        only("shadow"), flat, shadow=40.0, shadow_slope=0.2, shadow_width=0.1, shadow_depth=0.3, apex=0.5
-    )[0]
-    rows = torch.arange(65)[(out == 0).any(1)]
-    assert 19 <= rows[0] <= 26
-    for row in (40, 60):
-        dark = torch.nonzero(out[row] == 0)[:, 0].float() - 32
-        below_apex = row + 0.5 * 65
-        assert dark.mean() == pytest.approx(0.2 * below_apex, abs=1)
-        # A loss of 100 levels, all of them, is 24 of the 40 dB, so 0.6 of the half-shadow is black too.
-        assert len(dark) == pytest.approx(2 * (0.1 - 0.6 * 0.03) * below_apex, abs=2)
-
-
-def test_blur_grows_with_depth_and_keeps_the_sum() -> None:
-    frame = torch.zeros(1, 65, 65, dtype=torch.uint8)
-    frame[0, 8, 32] = frame[0, 56, 32] = 200
-    out = with_values(only("blur"), frame, blur=0.04, blur_axial=0.012)[0]
-    assert out[8, 32] > 190
-    assert out[56, 32] < 150
-    assert float(out[50:62].sum()) == pytest.approx(200, abs=4)
-    assert out[56, 33] > out[57, 32]  # wider across than along
-
-
-def test_speckle_is_correlated_and_multiplicative() -> None:
-    flat = torch.full((4, 96, 96), 120, dtype=torch.uint8)
-    policy = only("speckle")
-    out = with_values(policy, flat, speckle=2.0, grain=0.5) - 120
-    assert float(out.std()) == pytest.approx(2.0 * 255 / 60, rel=0.1)
-    across = float((out[..., 1:] * out[..., :-1]).mean() / out.square().mean())
-    down = float((out[:, 1:] * out[:, :-1]).mean() / out.square().mean())
-    assert across > down > 0.2
-
-
-def test_haze_brightens_the_near_field_inside_the_sector() -> None:
-    pixels = fans(2)
-    pixels[:, 20:28, 20:28] = 0  # a dark cavity, which haze fills
-    out = with_values(only("haze"), pixels, haze=0.3, haze_depth=0.4, haze_width=0.1)
-    assert out[:, 20:23, 22:26].min() > 30
-    far = out[:, 40:] - pixels[:, 40:]
-    assert far.abs().max() <= 2
-
-
 def test_augment_draws_alike_for_every_part_of_a_batch() -> None:
     pixels = fans(8)
     whole = augment(WHOLE, pixels, chance())
@@ -294,3 +171,31 @@ def test_acoustic_policy_is_off_by_default() -> None:
 def test_acoustic_policy_refuses(content: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         AcousticPolicy.parse(content, where="policy.yaml")
+
+
+def test_augment_never_makes_the_host_wait() -> None:
+    pixels, generator = fans(4), chance()
+    augment(WHOLE, pixels, generator)  # fills the caches
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        augment(WHOLE, pixels, generator)
+    names = {event.key for event in profiler.key_averages()}
+    assert "aten::grid_sampler_2d" in names
+    assert not names & set(SYNCHRONISING_OPERATORS)
+
+
+@pytest.mark.parametrize("labeled", [None, {"flip": 0, "crop": 0, "acoustic": {"strength": 0}}])
+def test_trainer_augment_takes_the_labeled_policy_for_labeled_frames_alone(labeled: dict[str, Any] | None) -> None:
+    content = {
+        "data": {"stores": ["none"], "split": "none"},
+        "method": {"name": "fixmatch"},
+        "augmentation": {"labeled": labeled, "weak": {"flip": 1, "crop": 0}},
+    }
+    config = TrainConfig.parse(content, where="test")
+    network = build_network("WideResNet", classes=2, size=SIZE, depth=10, widen=1)
+    trainer = Trainer(network, config, classes=2, weights=None, generator=chance())
+    pixels = fans(3)
+    batch = trainer.augment(pixels, torch.eye(2)[[0, 1, 0]], pixels, torch.arange(3), chance())
+    flipped = normalise(pixels.flip(2))
+    torch.testing.assert_close(batch.unlabeled[0][:, 0], flipped, atol=1e-4, rtol=0)
+    expected = flipped if labeled is None else normalise(pixels)
+    torch.testing.assert_close(batch.labeled[:, 0], expected, atol=1e-4, rtol=0)
