@@ -26,11 +26,11 @@ def adapt(
         list[str] | None, typer.Option(help="Pseudonym of a patient to take; repeatable. Default: all who may adapt.")
     ] = None,
     statistics: Annotated[
-        StatisticsMethod, typer.Option(help="prior_aware counts the views as in training, plain as they come.")
-    ] = StatisticsMethod.PRIOR_AWARE,
+        StatisticsMethod, typer.Option(help="plain counts the views as they come, prior_aware as in training.")
+    ] = StatisticsMethod.PLAIN,
     prior_patients: Annotated[
         float, typer.Option(min=0, help="Number of patients that the source's statistics are worth.")
-    ] = 4.0,
+    ] = 1.0,
     entropy_steps: Annotated[int, typer.Option(min=0, help="Steps of entropy minimisation (TENT).")] = 0,
     correct_prior: Annotated[
         bool, typer.Option("--correct-prior", help="Correct the logits for the hospital's shares of the views.")

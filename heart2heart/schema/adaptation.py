@@ -13,7 +13,7 @@ class StatisticsMethod(StrEnum):
     """How the statistics of batch normalisation are estimated at a hospital."""
 
     PRIOR_AWARE = "prior_aware"
-    """Frames are weighted so that the views count as they did in training."""
+    """Frames are weighted by their predicted views, so that the views count as they did in training."""
     PLAIN = "plain"
     """Every frame of a patient counts the same."""
     SOURCE = "source"
@@ -23,9 +23,9 @@ class StatisticsMethod(StrEnum):
 class AdaptationSettings(Config):
     """How to adapt a run to a hospital."""
 
-    statistics: StatisticsMethod = StatisticsMethod.PRIOR_AWARE
+    statistics: StatisticsMethod = StatisticsMethod.PLAIN
     """How the statistics of batch normalisation are estimated."""
-    prior_patients: float = Field(4.0, ge=0)
+    prior_patients: float = Field(1.0, ge=0)
     """Number of patients n0 that the source's statistics are worth: those of n patients weigh n / (n + n0)."""
     max_passes: int = Field(20, ge=1)
     """Most passes over the frames. With as many as the network has layers of batch normalisation the result is that of
@@ -66,6 +66,8 @@ class PredictionSummary(Config):
 
     entropy: float
     """Mean entropy of the probabilities, nats."""
+    information: float
+    """Mutual information of frame and view: the entropy of the mean probabilities less the mean entropy, nats."""
     shares: dict[str, float]
     """Share of the frames by their likeliest view."""
     confident: float
@@ -116,11 +118,14 @@ class AdaptationRecord(Config):
     trained_shares: dict[str, float] = Field(default_factory=dict)
     """Shares of the views among the training labels, to which frames were weighted."""
     estimated_shares: dict[str, float] = Field(default_factory=dict)
-    """Shares of the views at this hospital, estimated from the unadapted run's predictions."""
+    """Shares of the views at this hospital, estimated from the predictions that its plain statistics give."""
     before: PredictionSummary | None = None
     """Predictions of the unadapted run."""
     after: PredictionSummary | None = None
     """Predictions after adaptation, also where the source's statistics were kept in the end."""
+    confident_disagreement: float | None = None
+    """Share of the unadapted run's confident predictions whose view changed; null: none was confident. It decides
+    nothing: where adaptation helps most, the unadapted run is confident and wrong."""
     labels: int = 0
     """Labeled clips that were used."""
     temperature: float = 1.0

@@ -95,6 +95,7 @@ def adapt_run(
         estimated_shares=adaptation.named(adaptation.estimated),
         before=statistics.before,
         after=statistics.after,
+        confident_disagreement=statistics.disagreement,
         labels=adjustment.labels,
         temperature=adjustment.temperature,
         logit_offset=adjustment.offset,

@@ -26,6 +26,8 @@ from heart2heart.training.adaptation_statistics import (
     FrameBatch,
     batch_norm_layers,
     estimate_statistics,
+    read_statistics,
+    write_statistics,
 )
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.run import Run
@@ -45,6 +47,7 @@ class AdaptedStatistics:
         checks: The checks for harm.
         kept_source: Whether the source's statistics were kept.
         reason: Why they were kept, or what a check found; empty if nothing.
+        disagreement: Share of the unadapted run's confident predictions whose view changed.
     """
 
     estimate: EstimatedStatistics | None
@@ -53,6 +56,7 @@ class AdaptedStatistics:
     checks: tuple[AdaptationCheck, ...]
     kept_source: bool
     reason: str
+    disagreement: float | None = None
 
     def outcome(self, site: str) -> str:
         """Return the outcome in one sentence."""
@@ -82,7 +86,7 @@ class Adaptation:
         before: Probabilities of the unadapted run, `(n, classes)`.
         assumed: Class shares that these probabilities assume.
         trained: Class shares of the frames behind the source's statistics.
-        estimated: Class shares at the hospital.
+        estimated: Class shares at the hospital, estimated from predictions.
     """
 
     def __init__(
@@ -93,10 +97,10 @@ class Adaptation:
         self.patient_weights = frames.patient_weights()
         self.assumed, self.trained = class_shares(run.config, split)
         passes = min(settings.max_passes, len(batch_norm_layers(self.network)))
-        self.read, self.reads = 0, (passes + 2) * len(frames.table)  # the predictions before and after as well
-        self.source_logits = self.logits()
-        self.before = np.exp(log_softmax(self.source_logits))
-        self.estimated = estimate_shares_em(self.before, self.assumed, self.patient_weights)
+        rounds = 2 if settings.statistics == StatisticsMethod.PRIOR_AWARE else 1
+        self.read, self.reads = 0, (rounds * (passes + 1) + 2) * len(frames.table)
+        self.before = self.probabilities()
+        self.estimated = self.estimate_shares(self.before)
 
     def named(self, shares: Floats) -> dict[str, float]:
         """Return shares by the name of the view."""
@@ -116,20 +120,17 @@ class Adaptation:
         parts = [infer(self.network, batch.pixels).cpu().numpy() for batch in self.batches(self.patient_weights)]
         return np.asarray(np.concatenate(parts), np.float64)
 
+    def probabilities(self) -> Floats:
+        """Return the present network's probabilities of all frames, `(n, classes)`."""
+        return np.exp(log_softmax(self.logits()))
+
     def adapt_statistics(self) -> AdaptedStatistics:
         """Estimate the statistics, check them, and go back to the source's where they would do harm."""
         settings, classes = self.settings, self.run.classes
         before = checks.summarise_predictions(self.before, self.patient_weights, classes)
         if not batch_norm_layers(self.network):
             return AdaptedStatistics(None, before, before, (), True, "the network has no batch normalisation")
-        estimate = None
-        if settings.statistics != StatisticsMethod.SOURCE:
-            estimate = estimate_statistics(
-                self.network,
-                lambda: self.batches(self.frame_weights()),
-                prior_patients=settings.prior_patients,
-                max_passes=settings.max_passes,
-            )
+        estimate = self.estimate()
         if settings.entropy_steps:
             minimise_entropy(
                 self.network,
@@ -139,29 +140,53 @@ class Adaptation:
             )
         if estimate is None and not settings.entropy_steps:
             return AdaptedStatistics(None, before, before, (), True, "the settings say so")
-        probabilities = np.exp(log_softmax(self.logits()))
+        probabilities = self.probabilities()
         after = checks.summarise_predictions(probabilities, self.patient_weights, classes)
         disagreement = checks.confident_disagreement(self.before, probabilities, self.patient_weights)
-        made = (
+        results = (
             *([checks.check_patients(estimate.patients)] if estimate else []),
-            checks.check_views(self.estimated, self.trained),
+            checks.check_views(after),
             checks.check_entropy(before, after),
             checks.check_collapse(before, after),
-            checks.check_disagreement(disagreement),
         )
-        failed = [check.detail for check in made if not check.passed]
+        failed = [check.detail for check in results if not check.passed]
         refused = bool(failed) and settings.refuse
         if refused:
             source = checkpoint.load(self.run.directory.best_checkpoint)["weights"]
             inner_network(self.network).load_state_dict(source)
-        return AdaptedStatistics(estimate, before, after, made, refused, "; ".join(failed))
+        return AdaptedStatistics(estimate, before, after, results, refused, " and ".join(failed), disagreement)
 
-    def frame_weights(self) -> Floats:
-        """Return the weight of each frame within its patient."""
-        if self.settings.statistics != StatisticsMethod.PRIOR_AWARE:
-            return np.ones(len(self.before))
-        probabilities = corrected_probabilities(self.before, self.assumed, self.estimated)
-        return balance_weights(probabilities, self.estimated, self.trained)
+    def estimate(self) -> EstimatedStatistics | None:
+        """Estimate the statistics, and make the network normalise with them; None if the source's are asked for.
+
+        The predictions of the unadapted run say little of a hospital's views: where it carries over badly, it predicts
+        one view for nearly all frames. So `prior_aware` weights frames by the predictions that plain statistics give.
+        """
+        method = self.settings.statistics
+        if method == StatisticsMethod.SOURCE:
+            return None
+        source = read_statistics(self.network)
+        plain = self.estimate_with(np.ones(len(self.before)))
+        probabilities = self.probabilities()
+        self.estimated = self.estimate_shares(probabilities)
+        if method == StatisticsMethod.PLAIN:
+            return plain
+        corrected = corrected_probabilities(probabilities, self.assumed, self.estimated)
+        write_statistics(self.network, source)
+        return self.estimate_with(balance_weights(corrected, self.estimated, self.trained))
+
+    def estimate_with(self, weights: Floats) -> EstimatedStatistics:
+        """Estimate the statistics; each frame has a weight within its patient."""
+        return estimate_statistics(
+            self.network,
+            lambda: self.batches(weights),
+            prior_patients=self.settings.prior_patients,
+            max_passes=self.settings.max_passes,
+        )
+
+    def estimate_shares(self, probabilities: Floats) -> Floats:
+        """Estimate the class shares of the hospital; every patient counts once."""
+        return estimate_shares_em(probabilities, self.assumed, self.patient_weights)
 
 
 def class_shares(config: TrainConfig, split: SplitManifest) -> tuple[Floats, Floats]:

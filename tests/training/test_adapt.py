@@ -82,7 +82,7 @@ def test_adapt_sees_no_scored_patient_and_records_what_decided(adapted: Run, stu
     assert set(record.patients) == aside
     assert not aside & scored_patients(split)
     assert (record.site, record.chosen_by, record.clips, record.frames) == ("B", "split", 16, 48)
-    assert record.weight == pytest.approx(record.effective_patients / (record.effective_patients + 4))
+    assert record.weight == pytest.approx(record.effective_patients / (record.effective_patients + 1))
     assert {check.name for check in record.checks} >= {"patients", "entropy", "collapse"}
     assert len(record.pixel_hashes) == 16
     hashes = dict(zip(store.clips["patient"].to_pylist(), store.clips["pixel_hash"].to_pylist(), strict=True))
@@ -105,7 +105,7 @@ def test_adapt_makes_an_ordinary_run(adapted: Run, study: AdaptationStudy, tmp_p
     metrics = evaluate(adapted.path, study.store, tmp_path / "evaluation", replicates=100, probes=True)
     assert [(site.site, site.held_out) for site in metrics.sites] == [("A", False), ("B", True)]
     info = Run.load(adapted.path).info()
-    assert info.facts.adaptation == "prior-aware batch statistics of B"
+    assert info.facts.adaptation == "batch statistics of B"
     assert info.method.endswith("adapted at B")
     assert list(export_run(adapted, tmp_path / "exported", ("pt2",)))
 
@@ -276,3 +276,17 @@ def test_adapt_without_batch_norm_takes_view_shares_alone(study: AdaptationStudy
     assert (record.layers, record.kept_source, len(record.logit_offset)) == (0, True, 4)
     assert "no batch normalisation" in record.outcome
     assert json.loads((tmp_path / "out" / "run.json").read_text())["adaptation"]["site"] == "B"
+
+
+def test_adapt_weights_frames_by_their_predicted_views(
+    source: Run, adapted: Run, study: AdaptationStudy, tmp_path: Path
+) -> None:
+    run = adapt(source, study.store, tmp_path / "aware", site="B", statistics="prior_aware", refuse=False)
+    record = record_of(run)
+    assert sum(record.estimated_shares.values()) == pytest.approx(1)
+    assert record.trained_shares == pytest.approx(dict.fromkeys(run.classes, 0.25))
+    assert record.effective_patients <= 4
+    assert record.method == "prior-aware batch statistics of B"
+    one, other = (read_statistics(each.network) for each in (adapted, run))
+    assert not all(torch.equal(one[name].mean, other[name].mean) for name in one)
+    assert accuracy(run, study, "B") > accuracy(source, study, "B")
