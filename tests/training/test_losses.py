@@ -111,3 +111,37 @@ def test_pseudo_label_loss_is_a_mean_over_the_whole_batch() -> None:
 def test_accuracy_of_soft_targets() -> None:
     logits = torch.tensor([[2.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
     assert float(accuracy(logits, torch.tensor([[0.7, 0.3], [0.6, 0.4], [0.2, 0.8]]))) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "share"), [((632, 239, 405, 285), 0.218), ((650, 223, 462, 325), 0.214), ((572, 199, 379, 277), 0.215)]
+)
+def test_labeled_criterion_official_equals_sum_of_weights_with_rescaled_settings(
+    counts: tuple[int, ...], share: float
+) -> None:
+    """One SGD step with the settings of a fold of TMED-2, and with lambda / s, rate x s and weight decay / s."""
+    targets = torch.repeat_interleave(torch.arange(4), torch.tensor(counts))
+    weights = inverse_frequency(targets, 4).double()
+    scale = float(weights[targets].mean())  # the mean weight of a training frame
+    assert scale == pytest.approx(share, abs=5e-4)
+    x = torch.randn(len(targets), 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ends = []
+    settings: list[tuple[LossScale, float, float, float]] = [
+        ("official", 0.1, 0.5, 5e-4),
+        ("sum_of_weights", 0.1 * scale, 0.5 / scale, 5e-4 / scale),
+    ]
+    for name, rate, weight, decay in settings:
+        layer = torch.nn.Linear(3, 4, dtype=torch.float64)
+        torch.nn.init.constant_(layer.weight, 0.1)
+        torch.nn.init.zeros_(layer.bias)
+        optimiser = torch.optim.SGD(layer.parameters(), lr=rate, momentum=0.9, nesterov=True, weight_decay=decay)
+        criterion = labeled_criterion(weights, name, mixing=True)
+        for _ in range(3):
+            logits = layer(x)
+            unlabeled = torch.nn.functional.cross_entropy(logits, (targets + 1) % 4)
+            optimiser.zero_grad()
+            labeled = criterion(logits, torch.eye(4, dtype=torch.float64)[targets])
+            torch.autograd.backward([labeled + weight * unlabeled])
+            optimiser.step()
+        ends.append(layer.weight.detach().clone())
+    torch.testing.assert_close(ends[0], ends[1])
