@@ -103,12 +103,9 @@ class Trainer:
             remedy = "Leave mixing false; the gradient rule works with it"
             raise ConfigError(f"{self.algorithm.title} mixes already", where="fix_a_step.mixing", remedy=remedy)
         self.rule = build_gradient_rule(config.fix_a_step.gradient)
+        loss, mixing = config.loss, config.fix_a_step.mixing or self.algorithm.mixes_labeled
         self.criterion = labeled_criterion(
-            weights,
-            config.loss.scale,
-            mixing=config.fix_a_step.mixing or self.algorithm.mixes_labeled,
-            smoothing=config.loss.label_smoothing,
-            group=group,
+            weights, loss.scale, mixing=mixing, smoothing=loss.label_smoothing, group=group
         )
         compiled = config.compile == "on" or (config.compile == "auto" and config.steps >= COMPILE_MIN_STEPS)
         self._notes = ("not compiled: several processes train together",) if compiled and group.size > 1 else ()
