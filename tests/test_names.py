@@ -52,9 +52,7 @@ NICKNAMES = re.compile(
 INDEX_NICKNAMES = re.compile("number|at|nth")
 """Words for the index that a loop counts; elsewhere `number` may hold a number."""
 
-ALLOWED: dict[str, int] = {
-    "heart2heart/training": 8,
-}
+ALLOWED: dict[str, int] = {}
 """Package or folder -> nicknames of locals that are left there, exactly. It only shrinks."""
 
 

@@ -108,8 +108,8 @@ def read_raters(path: str | Path) -> Raters:
 
     Examples:
         >>> from heart2heart.api import add_rater, read_raters
-        >>> token = add_rater("raters.json", "Reader 1")
-        >>> [rater.name for rater in read_raters("raters.json").raters]
+        >>> token = add_rater("readers.json", "Reader 1")
+        >>> [rater.name for rater in read_raters("readers.json").raters]
         ['Reader 1']
     """
     from heart2heart.annotate.auth import Raters
@@ -128,7 +128,7 @@ def add_rater(path: str | Path, name: str, *, adjudicator: bool = False, days: i
 
     Examples:
         >>> from heart2heart.api import add_rater
-        >>> len(add_rater("raters.json", "Reader 1", days=7)) >= 43  # 32 random bytes
+        >>> len(add_rater("new_raters.json", "Reader 1", days=7)) >= 43  # 32 random bytes
         True
     """
     from heart2heart.annotate.auth import Raters, today_utc

@@ -143,8 +143,7 @@ def curate(
     """
     import sys
 
-    from heart2heart.api.annotation import PageInfo
-    from heart2heart.api.annotation import annotate
+    from heart2heart.api.annotation import PageInfo, annotate
 
     def ready(page: PageInfo) -> None:
         if page.unknown:

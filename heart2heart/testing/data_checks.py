@@ -12,13 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from heart2heart.active_learning.budgeted_selection import BudgetedSelection
-from heart2heart.active_learning.budgeted_selection import SelectedClip
-from heart2heart.active_learning.pool import ClipPool
-from heart2heart.active_learning.pool import Table
-from heart2heart.active_learning.budgeted_selection import QueryStrategy
-from heart2heart.datasets.catalogue import CATALOGUE
-from heart2heart.datasets.catalogue import DatasetInfo
+from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, SelectedClip
+from heart2heart.active_learning.pool import ClipPool, Table
+from heart2heart.datasets.catalogue import CATALOGUE, DatasetInfo
 from heart2heart.schema.views import VIEWS
 
 CLASSES = ("PLAX", "PSAX", "A4C", "A2C")

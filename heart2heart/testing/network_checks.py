@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from heart2heart.training.gradient_rules.base import CombinedGradient
-from heart2heart.training.gradient_rules.base import GradientRule
-from heart2heart.training.networks.options import ClassifierShape
-from heart2heart.training.networks.options import NetworkOptions
+from heart2heart.training.gradient_rules.base import CombinedGradient, GradientRule
+from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
 
 _WEIGHT = 0.7
 _SIZES = [2, 3, 1]

@@ -11,14 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from heart2heart.training.algorithms.base import Algorithm
-from heart2heart.training.algorithms.base import AlgorithmLoss
-from heart2heart.training.algorithms.base import StepContext
+from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
 from heart2heart.training.distributed import ProcessGroup
 from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.losses import CrossEntropy
-from heart2heart.training.model_access import Forward
-from heart2heart.training.model_access import build_model_access
+from heart2heart.training.model_access import Forward, build_model_access
 
 B, U, K, SIZE, POOL = 6, 9, 3, 5, 20
 """Labeled and unlabeled frames of a batch, classes, side of a frame, frames in the pool."""

@@ -143,7 +143,7 @@ def test_curate_refuses_before_it_serves(tmp_path: Path) -> None:
         _run(*serve, "--bind", "0.0.0.0")
     with pytest.raises(MissingInputError, match="no file of raters here"):
         _run(*serve, "--raters", str(tmp_path / "none.json"))
-    with pytest.raises(MissingInputError, match="no queue here"):
+    with pytest.raises(MissingInputError, match="no queue file here"):
         _run(*serve, "--queue", str(tmp_path / "none.csv"))
     (tmp_path / "other.csv").write_text("clip,why\nfar,w\n")
     with pytest.raises(MissingInputError, match=r"no clip of this queue is in these stores.*Name the stores that it"):

@@ -98,5 +98,5 @@ def test_record_in_two_processes_ships_what_one_does(tiny: TinyStore, tmp_path: 
     assert one["step"] == two["step"]
     for name, value in one["weights"].items():
         torch.testing.assert_close(two["weights"][name], value, atol=1e-6, rtol=1e-6, msg=name)
-    for mine, theirs in zip(lines(tmp_path / "alone"), lines(tmp_path / "two"), strict=True):
-        assert mine == pytest.approx(theirs, abs=1e-6)
+    for of_one, of_two in zip(lines(tmp_path / "alone"), lines(tmp_path / "two"), strict=True):
+        assert of_one == pytest.approx(of_two, abs=1e-6)

@@ -9,7 +9,7 @@ import torch
 
 from heart2heart.training.algorithms.base import AlgorithmLoss
 from heart2heart.training.algorithms.fixmatch import confidence_mask, pseudo_label_loss
-from heart2heart.training.losses import CrossEntropy, accuracy, inverse_frequency, labeled_criterion
+from heart2heart.training.losses import CrossEntropy, LossScale, accuracy, inverse_frequency, labeled_criterion
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
         "per_frame": PerFrame,
         "per_frame_mean": PerFrameMean,
     },
-    "a subclass of heart2heart.training.gradient_rules.GradientRule with combine",
+    "a subclass of heart2heart.training.gradient_rules.base.GradientRule with combine",
     lambda part: isinstance(part, type) and issubclass(part, GradientRule) and not isabstract(part),
 )
 """Every rule that a configuration can name; `GRADIENT_RULES.register(name, cls)` adds one."""
