@@ -37,6 +37,8 @@ def evaluate(
 ) -> Metrics:
     """Predict with every run, score every hospital, and write `predictions.parquet` and `metrics.json`.
 
+    Runs that were adapted from one run, each at another hospital, count as one model.
+
     Args:
         runs: Runs or their folders, all trained on one split.
         stores: The stores of that split.
@@ -71,6 +73,7 @@ def evaluate(
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import record_test_access, with_demographics
     from heart2heart.store.frame_store import FrameStores
+    from heart2heart.training.adapted_predictions import join_adapted
     from heart2heart.training.predict import add_altered_frames, check_run, predict_split
     from heart2heart.training.run import Run
     from heart2heart.training.stress import STRESS_KINDS, STRESS_LEVELS, add_perturbed_frames, check_stress
@@ -97,7 +100,8 @@ def evaluate(
         if kinds:
             predictions = add_perturbed_frames(predictions, opened, run.predict_at, kinds=kinds, levels=levels)
         parts.append(predictions)
-    together = record_test_access(with_demographics(Predictions.concat(parts), opened), manifest)
+    joined = join_adapted(parts, [run.directory.record.adaptation for run in loaded])
+    together = record_test_access(with_demographics(Predictions.concat(joined), opened), manifest)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")

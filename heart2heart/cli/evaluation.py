@@ -28,18 +28,24 @@ def evaluate(
     probes: Annotated[
         bool, typer.Option("--probes", help="Predict altered frames too: the scan blacked out, backgrounds swapped.")
     ] = False,
+    stress: Annotated[
+        str, typer.Option(metavar="all|KIND,...", help="Predict acoustically perturbed frames too, of these kinds.")
+    ] = "",
+    stress_levels: Annotated[str, typer.Option(help="Levels of --stress, above 0 and at most 1.")] = "0.25,0.5,0.75,1",
 ) -> None:
     """Predict every labeled test frame, and score each hospital with intervals over patients.
 
     Example: heart2heart evaluate runs/labels_only runs/fixmatch --store store --out evaluation
     """
-    from heart2heart.api.evaluation import evaluate, summary_table
+    from heart2heart.api.evaluation import evaluate, parse_stress, summary_table
     from heart2heart.progress import progress_bar
+
+    kinds, levels = parse_stress(stress, stress_levels)
 
     with progress_bar("evaluate", 100) as progress:
         metrics = evaluate(
             runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
-            progress=progress,
+            stress=kinds, stress_levels=levels, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
     print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")

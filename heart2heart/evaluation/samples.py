@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.schema.enums import ALTERATIONS, PredictionRole
-from heart2heart.schema.predictions import DEMOGRAPHICS, Predictions, RunInfo
+from heart2heart.schema.predictions import OPTIONAL_COLUMNS, Predictions, RunInfo
 
 AGES = ((0, "under 40"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))
 UNKNOWN = "unknown"
@@ -79,6 +79,7 @@ class SiteSample:
         factors: Subgroup of each frame `(n,)` by factor; `unknown` if the file does not record it.
         logits: `(runs, n, classes)`.
         altered: Altered frames by alteration; their originals are scored frames of this sample.
+        perturbed: Perturbed frames by kind and level, likewise.
     """
 
     site: str
@@ -93,6 +94,7 @@ class SiteSample:
     factors: dict[str, Texts]
     logits: Floats
     altered: dict[str, AlteredFrames]
+    perturbed: dict[tuple[str, float], AlteredFrames] = field(default_factory=dict)
 
     @property
     def scored(self) -> npt.NDArray[np.bool_]:
@@ -131,7 +133,7 @@ def digest(predictions: Predictions) -> str:
     """Return the sha256 of all rows and the provenance; it does not depend on compression or chunking of the file."""
     sha = hashlib.sha256(predictions.provenance.model_dump_json().encode())
     for name in predictions.table.column_names:
-        if name in DEMOGRAPHICS.names and predictions.table[name].null_count == len(predictions.table):
+        if name in OPTIONAL_COLUMNS.names and predictions.table[name].null_count == len(predictions.table):
             continue  # an unknown column has the same digest as an absent one
         sha.update(name.encode())
         if name == "logits":
@@ -181,6 +183,33 @@ class _RunRows:
                 raise EvaluationError(what, where=f"site {site}", remedy=remedy)
         return rows_by_run
 
+    def altered_frames(
+        self, chosen: npt.NDArray[np.bool_], runs: Sequence[RunInfo], site: str, scored_frames: Ints
+    ) -> AlteredFrames:
+        """Return the chosen rows as altered frames.
+
+        Raises:
+            EvaluationError: As in `aligned`, or an original is not among the scored test frames.
+        """
+        rows_by_run = self.aligned(chosen, runs, site)
+        frames = self.columns["frame"][0][rows_by_run[0]]
+        if not np.isin(frames, scored_frames).all():
+            what = "an altered frame is not among the scored test frames"
+            remedy = "Evaluate the runs again with --probes or --stress"
+            raise EvaluationError(what, where=f"site {site}", remedy=remedy)
+        return AlteredFrames(frames, np.stack([self.logits[rows] for rows in rows_by_run]))
+
+
+def _perturbed_rows(table: pa.Table, rows: _RunRows) -> dict[tuple[str, float], npt.NDArray[np.bool_]]:
+    """Return which rows hold each kind and level of the stress test, in ascending order of both."""
+    is_perturbed = rows.rows_where("role", PredictionRole.PERTURBED)
+    if not is_perturbed.any():
+        return {}
+    kinds = table["perturbation"].to_numpy(zero_copy_only=False)
+    levels = np.round(table["level"].fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64), 6)
+    pairs = sorted(set(zip(kinds[is_perturbed].tolist(), levels[is_perturbed].tolist(), strict=True)))
+    return {(kind, level): is_perturbed & (kinds == kind) & (levels == level) for kind, level in pairs}
+
 
 def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[ValidationSample]]:
     """Read the rows of predictions into arrays.
@@ -228,16 +257,14 @@ def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[Valid
         )
         scored_frames = frame[sample.scored]
         for alteration in ALTERATIONS:
-            altered_rows = rows.aligned(at_site & rows.rows_where("role", alteration), provenance.runs, info.site)
-            if not len(altered_rows[0]):
-                continue
-            altered_frames = columns["frame"][0][altered_rows[0]]
-            if not np.isin(altered_frames, scored_frames).all():
-                what = "an altered frame is not among the scored test frames"
-                raise EvaluationError(what, where=f"site {info.site}", remedy="Evaluate the runs again with --probes")
-            sample.altered[alteration] = AlteredFrames(
-                altered_frames, np.stack([rows.logits[run_rows] for run_rows in altered_rows])
-            )
+            altered = at_site & rows.rows_where("role", alteration)
+            if altered.any():
+                sample.altered[alteration] = rows.altered_frames(altered, provenance.runs, info.site, scored_frames)
+        for (kind, level), perturbed in _perturbed_rows(table, rows).items():
+            if (perturbed & at_site).any():
+                sample.perturbed[kind, level] = rows.altered_frames(
+                    perturbed & at_site, provenance.runs, info.site, scored_frames
+                )
         samples.append(sample)
     is_validation = rows.rows_where("role", PredictionRole.VALIDATION) & (rows.truth >= 0)
     is_validation &= np.isin(

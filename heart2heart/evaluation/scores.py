@@ -17,6 +17,7 @@ from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.ranking import auroc, resample_ranking
 from heart2heart.evaluation.samples import SiteSample
 from heart2heart.evaluation.sites import ScoredSite
+from heart2heart.evaluation.stress import score_stress
 from heart2heart.evaluation.subgroups import score_probes, score_strata
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
@@ -89,6 +90,7 @@ def score_site(
         label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, fitted.rates, context.classes),
         strata=score_strata(site, log_p, levels, context),
         probes=score_probes(site, run, context),
+        stress=score_stress(site, run, context),
     )
 
 

@@ -59,6 +59,8 @@ class PredictionRole(StrEnum):
     """A test frame whose scan is blacked out, for a shortcut probe."""
     BACKGROUND_SWAPPED = "background_swapped"
     """A test frame in which everything but the scan comes from another frame, for a shortcut probe."""
+    PERTURBED = "perturbed"
+    """A test frame with an acoustic perturbation, for the stress test; columns `perturbation` and `level` say which."""
 
 
 ALTERATIONS = (PredictionRole.SECTOR_MASKED, PredictionRole.BACKGROUND_SWAPPED)

@@ -155,6 +155,29 @@ class Probe(Config):
     """What guessing reaches: one over the number of views present."""
 
 
+class StressPoint(Config):
+    """One level of one perturbation."""
+
+    level: float
+    """From 0, unperturbed, to 1, the end of the range."""
+    balanced_accuracy: Estimate
+    """Mean sensitivity over the views present; one frame of each clip."""
+    change: Estimate
+    """That minus the balanced accuracy of the same frames unperturbed, paired by cluster."""
+
+
+class StressCurve(Config):
+    """Accuracy under one kind of acoustic perturbation, by its level."""
+
+    perturbation: str
+    """The kind, such as `gain` or `shadow`; `all` is the mean over the kinds."""
+    points: tuple[StressPoint, ...]
+    """Levels in ascending order, without level 0; empty for `all`."""
+    loss: Estimate
+    """Area between the curve and the unperturbed accuracy: the mean loss of balanced accuracy over the levels 0 to 1
+    (trapezoidal rule); positive is a loss."""
+
+
 class SiteMetrics(Config):
     """One run at one site."""
 
@@ -198,6 +221,8 @@ class SiteMetrics(Config):
     """By maker, mode, quality, sex and age, where more than one level occurs in the file."""
     probes: tuple[Probe, ...]
     """Shortcut probes, where altered frames were predicted."""
+    stress: tuple[StressCurve, ...] = ()
+    """Stress test, where perturbed frames were predicted: one curve a kind, then `all`."""
 
 
 class Temperature(Config):

@@ -34,6 +34,7 @@ def make_site(
     study: Ints | None = None,
     factors: Mapping[str, Texts] | None = None,
     altered: Mapping[str, AlteredFrames] | None = None,
+    perturbed: Mapping[tuple[str, float], AlteredFrames] | None = None,
 ) -> ScoredSite:
     """Make a site from logits `(n, classes)` or `(runs, n, classes)`; truth -1 is a view that is not a class."""
     runs = logits if logits.ndim == 3 else logits[None]
@@ -42,6 +43,7 @@ def make_site(
         unit_names=np.array([f"p{index}" for index in range(int(cluster.max()) + 1)], object),
         clip=np.arange(len(truth)), study=cluster if study is None else study, frame=np.arange(len(truth)),
         factors=dict(factors or {}), logits=runs, altered=dict(altered or {}),
+        perturbed=dict(perturbed or {}),
     )  # fmt: skip
     site = arrange(INFO, sample, replicates=replicates, seed=seed, bca=bca)
     assert site is not None
