@@ -91,7 +91,7 @@ def add_dataset(
         >>> from heart2heart.api import add_dataset
         >>> added = add_dataset("unity", "unity", "unity_store", size=32)
         >>> added.report.accepted, added.new_labels
-        (2, 2)
+        (3, 3)
     """
     from heart2heart.datasets.add_dataset import add_dataset
 
@@ -125,7 +125,7 @@ def record_dataset_labels(report: DatasetReport, label_store: str | Path) -> int
         >>> from heart2heart.api import add_dataset, record_dataset_labels
         >>> added = add_dataset("unity", "unity", "unity_store", size=32)
         >>> record_dataset_labels(added.report, "other_labels.db")
-        2
+        3
     """
     from heart2heart.labels.events import LabelEvent
     from heart2heart.labels.label_store import LabelStore

@@ -148,8 +148,9 @@ def files_by_status(
         key: Key that the store was ingested with. None takes `STORE.key`.
 
     Examples:
-        >>> from heart2heart.api import files_by_status
-        >>> [path.name for path in files_by_status(["hospital"], store="store", codes=["excluded:not_dicom"])]
+        >>> from heart2heart.api import files_by_status, ingest_files
+        >>> result = ingest_files("hospital", site="A", store="new_store", size=32, frames="even:1", workers=1)
+        >>> [path.name for path in files_by_status(["hospital"], store="new_store", codes=["excluded:not_dicom"])]
         ['note.txt']
     """
     from heart2heart.ingest.discover import locate_files
