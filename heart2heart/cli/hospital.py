@@ -70,8 +70,8 @@ def receive(
     """
     import sys
 
+    from heart2heart.api import ReceiveSettings
     from heart2heart.api.hospital import receive as serve
-    from heart2heart.pacs.storage_scp import ReceiveSettings
 
     def ready(settings: ReceiveSettings, address: str, port: int) -> None:
         print(f"{settings.ae_title} listens at {address}:{port}", file=sys.stderr, flush=True)
