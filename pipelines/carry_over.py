@@ -1,0 +1,238 @@
+"""Which training carries over to another hospital? An ablation on real lung ultrasound and on SYNTHETIC hospitals.
+
+    python -m pipelines.carry_over --lung shared/data/lung_ultrasound --out carry_over_output --way weak --way acoustic
+    python -m pipelines.carry_over --hospitals demo_output --out carry_over_output --seeds 5
+
+`--lung` adds both directions of the lung task (`pipelines.lung_data`); `--hospitals` adds the stores and the split of a
+demo. Every way is trained with the same seeds; each run is one line of `results.jsonl`, and a study that was stopped
+continues with what is missing. The hospitals that test are read once a run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from heart2heart.errors import ConfigError, DivergedError
+from heart2heart.progress import progress_bar
+from heart2heart.schema.clip_probabilities import clip_log_probabilities
+from heart2heart.schema.enums import SplitRole
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
+from heart2heart.training.config import TrainConfig
+from heart2heart.training.run import Run
+from heart2heart.training.train import train
+from heart2heart.utils import write_text
+from pipelines.carry_over_table import tables
+from pipelines.carry_over_ways import BUDGETS, WAYS, resolve_ways
+from pipelines.command_line import run
+from pipelines.lung_data import DIRECTIONS, build_lung_split, build_lung_store
+
+
+@dataclass(frozen=True)
+class CarryOverTask:
+    """One training hospital and those that test.
+
+    Attributes:
+        name: Short name, in the results.
+        budget: A name of `BUDGETS`: network, batch and steps.
+        stores: Folders of the stores.
+        splits: Folder of the split of each seed; a single one serves every seed.
+    """
+
+    name: str
+    budget: str
+    stores: tuple[Path, ...]
+    splits: tuple[Path, ...]
+
+    def split(self, seed: int) -> Path:
+        """Return the folder of a seed's split."""
+        return self.splits[seed % len(self.splits)]
+
+
+@dataclass(frozen=True)
+class CarryOverRun:
+    """One training of the study.
+
+    Attributes:
+        task: What is learned from and tested on.
+        way: A name of `WAYS`.
+        seed: Seed of the run, and of the split where a task has several.
+        overrides: Settings for all runs, after those of the way.
+        out: Folder of the run.
+    """
+
+    task: CarryOverTask
+    way: str
+    seed: int
+    overrides: tuple[str, ...]
+    out: Path
+
+    def config(self) -> TrainConfig:
+        """Return the resolved configuration."""
+        settings = (*BUDGETS[self.task.budget], *WAYS[self.way], *self.overrides, f"seed={self.seed}")
+        data = {"stores": list(map(str, self.task.stores)), "split": str(self.task.split(self.seed))}
+        return TrainConfig.parse({"data": data}, where="study").with_overrides(list(settings))
+
+    def key(self) -> dict[str, Any]:
+        """Return what names its line of the results."""
+        digest = self.config().model_copy(update={"data": None}).digest()
+        return {"task": self.task.name, "way": self.way, "seed": self.seed, "config_sha256": digest}
+
+
+def train_and_score(job: CarryOverRun) -> dict[str, Any]:
+    """Train one run and read the hospitals that test once.
+
+    Returns:
+        One line of results; its `sites` is empty when the run diverged.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)  # the processes are the parallelism
+    started = time.monotonic()
+    line = job.key()
+    try:
+        trained = train(job.config(), job.out)
+    except DivergedError:
+        return line | {"sites": {}, "validation": None, "seconds": time.monotonic() - started}
+    split, stores = SplitManifest.load(job.task.split(job.seed)), FrameStores.open(job.task.stores)
+    record = trained.directory.record
+    return line | {
+        "sites": site_scores(trained, split, stores),
+        "validation": record.selected_score,
+        "selected_step": record.selected_step,
+        "seconds": time.monotonic() - started,
+        "split_sha256": split.sha256,
+    }
+
+
+def site_scores(trained: Run, split: SplitManifest, stores: FrameStores) -> dict[str, dict[str, float]]:
+    """Return the balanced accuracy of the test frames, and of their clips, of each hospital, 0 to 1."""
+    selected = split.select(stores, SplitRole.TEST)
+    logits = trained.predict(stores.read(selected.rows))
+    scores = {}
+    sites, clips = (selected.members[name].to_numpy(zero_copy_only=False) for name in ("site", "clip"))
+    for site in sorted(set(sites)):
+        here = (sites == site) & (selected.targets >= 0)
+        _, first, clip_index = np.unique(clips[here], return_index=True, return_inverse=True)
+        by_clip = clip_log_probabilities(logits[here], clip_index, len(first))
+        scores[str(site)] = {
+            "frames": balanced_accuracy(logits[here].argmax(1), selected.targets[here]),
+            "clips": balanced_accuracy(by_clip.argmax(1), selected.targets[here][first]),
+        }
+    return scores
+
+
+def balanced_accuracy(predicted: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> float:
+    """Return the mean recall over the classes present in `targets`, 0 to 1."""
+    return float(np.mean([np.mean(predicted[targets == target] == target) for target in np.unique(targets)]))
+
+
+def read_results(path: Path, jobs: Sequence[CarryOverRun]) -> list[dict[str, Any]]:
+    """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is computed again
+    wanted_keys = {json.dumps(job.key(), sort_keys=True) for job in jobs}
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [line for line in lines if _key_text(line) in wanted_keys]
+
+
+def _key_text(line: dict[str, Any]) -> str:
+    return json.dumps({name: line[name] for name in ("task", "way", "seed", "config_sha256")}, sort_keys=True)
+
+
+def run_all(jobs: Sequence[CarryOverRun], workers: int) -> Iterator[dict[str, Any]]:
+    """Yield the result of each job as it finishes."""
+    if workers <= 1:
+        yield from map(train_and_score, jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [pool.submit(train_and_score, job) for job in jobs]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def lung_tasks(folder: Path, out: Path, directions: Sequence[str], seeds: int, size: int) -> list[CarryOverTask]:
+    """Return the tasks on real lung ultrasound, with one split a seed."""
+    store = build_lung_store(folder, out / f"lung-{size}", size=size)
+    tasks = []
+    for direction in directions:
+        splits = tuple(out / "splits" / f"{direction}-{size}-seed{seed}" for seed in range(seeds))
+        for seed, path in enumerate(splits):
+            build_lung_split(folder, store, direction, seed, path)
+        tasks.append(CarryOverTask(direction, "lung", (store.root,), splits))
+    return tasks
+
+
+def hospital_task(demo: Path) -> CarryOverTask:
+    """Return the task on the SYNTHETIC hospitals of a demo: its stores and its split."""
+    stores = tuple(sorted(path.parent for path in (demo / "stores").glob("*/store.json")))
+    if not stores or not (demo / "split" / "split.json").exists():
+        remedy = f"Run: heart2heart demo --out {demo}"
+        raise ConfigError("no stores and split of a demo here", where=demo, remedy=remedy)
+    return CarryOverTask("synthetic", "synthetic", stores, (demo / "split",))
+
+
+def main(
+    lung: Annotated[Path | None, typer.Option(help="Folder of the lung clips, with clips.csv.")] = None,
+    hospitals: Annotated[Path | None, typer.Option(help="Output folder of a demo: SYNTHETIC hospitals.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for stores, splits, runs and results.")] = Path("carry_over_output"),
+    way: Annotated[
+        list[str] | None, typer.Option(help="A way, or a group of ways; repeatable. All by default.")
+    ] = None,
+    direction: Annotated[list[str] | None, typer.Option(help="A direction of the lung task; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds.", min=1)] = 5,
+    size: Annotated[int, typer.Option(help="Side of the lung frames, pixels.", min=32)] = 112,
+    override: Annotated[list[str] | None, typer.Option(help="Setting for every run; repeatable.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes, each on one core; 1 on a GPU.", min=1)] = 2,
+) -> None:
+    """Run what is missing of the study, then write `results.md`."""
+    ways = resolve_ways(way or [])
+    directions = direction or list(DIRECTIONS)
+    if unknown := sorted(set(directions) - set(DIRECTIONS)):
+        raise ConfigError(f"no direction is called {unknown[0]!r}", remedy=f"Choose {', '.join(DIRECTIONS)}")
+    tasks = [] if hospitals is None else [hospital_task(hospitals)]
+    tasks += [] if lung is None else lung_tasks(lung, out, directions, seeds, size)
+    if not tasks:
+        raise ConfigError("no data are named", remedy="Name --lung FOLDER, --hospitals DEMO, or both")
+    jobs = [
+        CarryOverRun(task, name, seed, tuple(override or ()), out / "runs" / task.name / name / f"seed{seed}")
+        for seed in range(seeds)
+        for task in tasks
+        for name in ways
+    ]
+    results = out / "results.jsonl"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    lines = read_results(results, jobs)
+    done = {_key_text(line) for line in lines}
+    missing = [job for job in jobs if json.dumps(job.key(), sort_keys=True) not in done]
+    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
+        progress.update(len(lines))
+        for line in run_all(missing, workers):
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            lines.append(line)
+            mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
+            progress.update(len(lines), f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}")
+    write_text(out / "results.md", tables(lines, ways) + "\n")
+    print(tables(lines, ways))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,86 @@
+"""The carry-over study: its ways, its scores and tables, and a miniature study that is continued."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.testing.tiny import tiny_store
+from pipelines.carry_over import CarryOverRun, CarryOverTask, balanced_accuracy, hospital_task, main
+from pipelines.carry_over_table import tables
+from pipelines.carry_over_ways import BUDGETS, GROUPS, WAYS, resolve_ways
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_ways_are_valid_configurations_and_differ(way: str, budget: str) -> None:
+    task = CarryOverTask("t", budget, (Path("store"),), (Path("split"),))
+    config = CarryOverRun(task, way, 3, ("steps=7",), Path("run")).config()
+    assert (config.seed, config.steps) == (3, 7)
+    others = [CarryOverRun(task, other, 3, ("steps=7",), Path("run")).key() for other in WAYS if other != way]
+    assert CarryOverRun(task, way, 3, ("steps=7",), Path("run")).key()["config_sha256"] not in {
+        other["config_sha256"] for other in others
+    }
+
+
+def test_resolve_ways_takes_ways_and_groups_once() -> None:
+    assert resolve_ways([]) == list(WAYS)
+    assert resolve_ways(["acoustic", "augmentation"]) == [
+        "acoustic", *(way for way in GROUPS["augmentation"] if way != "acoustic")
+    ]  # fmt: skip
+    with pytest.raises(UnknownNameError, match="acoustics"):
+        resolve_ways(["acoustics"])
+
+
+def test_balanced_accuracy_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        targets = rng.choice([0, 1, 3], 30)
+        predicted = np.where(rng.random(30) < 0.6, targets, rng.choice([0, 1, 3], 30))
+        assert balanced_accuracy(predicted, targets) == pytest.approx(balanced_accuracy_score(targets, predicted))
+
+
+def test_tables_show_mean_deviation_and_paired_difference() -> None:
+    scores = {"weak": [(0.5, 0.7), (0.6, 0.6)], "acoustic": [(0.8, 0.9), (0.9, 0.9)]}
+    lines = [
+        {"task": "t", "way": way, "seed": seed,
+         "sites": {"B": {"frames": b, "clips": b}, "C": {"frames": c, "clips": c}}}
+        for way, pairs in scores.items() for seed, (b, c) in enumerate(pairs)
+    ]  # fmt: skip
+    rows = [line for line in tables(lines, list(scores)).splitlines() if line.startswith("| acoustic")]
+    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+    # Seeds: 85 and 90 against 60 and 60, so differences of 25 and 30.
+    assert cells[:5] == ["acoustic", "2", "85.0 ± 7.1", "90.0 ± 0.0", "87.5 ± 3.5"]
+    assert cells[5].startswith("27.5 (-4.3 to 59.3)")
+    diverged = [*lines, {"task": "t", "way": "weak", "seed": 2, "sites": {}}]
+    assert tables(diverged, list(scores)) == tables(lines, list(scores))
+
+
+def test_hospital_task_names_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="heart2heart demo"):
+        hospital_task(tmp_path)
+
+
+def test_main_continues_a_stopped_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = tiny_store(tmp_path / "tiny")
+    demo, out = tmp_path / "demo", tmp_path / "out"
+    shutil.copytree(tiny.store, demo / "stores" / "one")
+    shutil.copytree(tiny.split, demo / "split")
+
+    def study(seeds: int) -> None:
+        main(None, demo, out, ["weak"], None, seeds, 112, ["steps=2", "batch.labeled=4"], 1)
+
+    study(1)
+    first = (out / "results.jsonl").read_text()
+    study(2)
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert (out / "results.jsonl").read_text().startswith(first)
+    assert [line["seed"] for line in lines] == [0, 1]
+    assert all(0 <= score["frames"] <= 1 for line in lines for score in line["sites"].values())
+    assert "| weak | 2 |" in capsys.readouterr().out

@@ -1,0 +1,73 @@
+"""The lung task: who validates, what a split holds, and the real clips where they are at hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heart2heart.errors import MissingInputError
+from heart2heart.schema.enums import SplitRole
+from pipelines.lung_data import (
+    CLASSES,
+    TRAINING_SHARE,
+    VALIDATION_SHARE,
+    build_lung_split,
+    build_lung_store,
+    draw_validation_patients,
+)
+from tests.shared_data import shared_file
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 60).map(lambda number: f"clip{number}"),
+        st.tuples(st.sampled_from("abcdefgh"), st.sampled_from((*CLASSES, "covid"))),
+    ),
+    st.integers(0, 50),
+)
+def test_draw_validation_patients_leaves_enough_to_train(clips: dict[str, tuple[str, str]], seed: int) -> None:
+    chosen = draw_validation_patients(clips, seed)
+    assert chosen == draw_validation_patients(dict(reversed(clips.items())), seed)
+    totals = Counter(label for _, label in clips.values())
+    validating = Counter(label for patient, label in clips.values() if patient in chosen)
+    for label in CLASSES:
+        assert totals[label] - validating[label] >= TRAINING_SHARE * totals[label]
+
+
+def test_draw_validation_patients_reaches_every_class_and_follows_the_seed() -> None:
+    clips = {f"{label}{index}": (f"{label}{index}", label) for label in CLASSES for index in range(20)}
+    draws = [draw_validation_patients(clips, seed) for seed in range(5)]
+    for chosen in draws:
+        for label in CLASSES:
+            assert sum(patient.startswith(label) for patient in chosen) == int(VALIDATION_SHARE * 20)
+    assert len(set(draws)) > 1
+
+
+def test_build_lung_store_refuses_a_folder_without_its_table(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"clips\.csv"):
+        build_lung_store(tmp_path, tmp_path / "store", size=32)
+
+
+def test_build_lung_split_keeps_sites_and_patients_apart(tmp_path: Path) -> None:
+    folder = shared_file("lung_ultrasound/clips.csv").parent
+    store = build_lung_store(folder, tmp_path / "store", size=32, frames="even:1")
+    again = build_lung_store(folder, tmp_path / "store", size=32, frames="even:1")
+    assert again.digest() == store.digest()
+    assert len(store.clips) == 139
+    split = build_lung_split(folder, store, "avi-northumbria", 1, tmp_path / "split")
+    rows = split.members.to_pylist()
+    sites = {role: {row["site"] for row in rows if row["role"] == role} for role in SplitRole}
+    assert sites[SplitRole.TEST] == {"northumbria"}
+    assert sites[SplitRole.TRAIN] == sites[SplitRole.VALIDATION] == {"avi"}
+    assert sites[SplitRole.UNLABELED].isdisjoint({"avi", "northumbria"})
+    patients = [{row["patient"] for row in rows if row["role"] == role} for role in ("train", "validation", "test")]
+    assert not patients[0] & patients[1]
+    assert not (patients[0] | patients[1]) & patients[2]
+    test_clips = Counter(row["view"] for row in rows if row["role"] == SplitRole.TEST)
+    assert test_clips == {"pneumonia": 23, "normal": 10}  # one frame of each clip
+    assert np.ptp(store.read(np.array([0]))) > 0
