@@ -26,8 +26,8 @@ def adapt(
         list[str] | None, typer.Option(help="Pseudonym of a patient to take; repeatable. Default: all who may adapt.")
     ] = None,
     statistics: Annotated[
-        StatisticsMethod, typer.Option(help="plain counts the views as they come, prior_aware as in training.")
-    ] = StatisticsMethod.PLAIN,
+        StatisticsMethod, typer.Option(help="prior_aware counts the views as in training, plain as they come.")
+    ] = StatisticsMethod.PRIOR_AWARE,
     prior_patients: Annotated[
         float, typer.Option(min=0, help="Number of patients that the source's statistics are worth.")
     ] = 1.0,

@@ -23,7 +23,7 @@ class StatisticsMethod(StrEnum):
 class AdaptationSettings(Config):
     """How to adapt a run to a hospital."""
 
-    statistics: StatisticsMethod = StatisticsMethod.PLAIN
+    statistics: StatisticsMethod = StatisticsMethod.PRIOR_AWARE
     """How the statistics of batch normalisation are estimated."""
     prior_patients: float = Field(1.0, ge=0)
     """Number of patients n0 that the source's statistics are worth: those of n patients weigh n / (n + n0)."""
