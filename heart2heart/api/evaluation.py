@@ -90,7 +90,7 @@ def evaluate(
         check_run(run, opened, manifest)
     sites = describe_sites([store.root for store in opened.stores], manifest, labels)
     progress = progress or NoProgress()
-    command = command or f"heart2heart evaluate {' '.join(run.path.name for run in loaded)}"
+    command = command or f"heart2heart evaluate {' '.join(run.name for run in loaded)}"
     parts = []
     for index, run in enumerate(loaded):
         part = SubProgress(progress, start=90 * index / len(loaded), span=90 / len(loaded), total=len(manifest.members))

@@ -139,7 +139,7 @@ def make_queue(
             each if each is None or isinstance(each, Run) else load_model(each) for each in (run, earlier)
         )
         assert latest is not None
-        outputs, name = ModelOutputs(latest, before), latest.path.resolve().name
+        outputs, name = ModelOutputs(latest, before), latest.name
     with stage("look at the frames", len(opened.frames)) as progress:
         queue = build_queue(
             opened,

@@ -74,7 +74,7 @@ def adapt_run(
     record = AdaptationRecord(
         site=frames.site,
         settings=settings,
-        source_run=run.path.resolve().name,
+        source_run=run.name,
         source_weights_sha256=sha256_file(run.directory.best_checkpoint),
         store_digest=store_digest,
         chosen_by=frames.patients.chosen_by,

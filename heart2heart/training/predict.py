@@ -91,7 +91,7 @@ def predict_split(
         images[position] = encode_png(stores.read(rows[position : position + 1])[0])
     frame_rows = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
     columns = {name: frame_rows[name] for name in COPIED_COLUMNS} | {
-        "run": pa.array([run.path.resolve().name] * len(rows), pa.string()),
+        "run": pa.array([run.name] * len(rows), pa.string()),
         "role": members["role"],
         "truth": members["view"],
         "logits": pa.array(list(logits), pa.list_(pa.float32())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -41,6 +42,9 @@ class HasPixels(Protocol):
         """The frames."""
 
 
+_MADE_BY_SEEDS = re.compile(r"seed-\d+|ensemble|average")
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -74,6 +78,12 @@ class Run:
     def path(self) -> Path:
         """Its folder."""
         return self.directory.path
+
+    @property
+    def name(self) -> str:
+        """Name for reports: that of the folder, after the parent's for a seed and a model made of seeds."""
+        folder = self.path.resolve()
+        return f"{folder.parent.name}/{folder.name}" if _MADE_BY_SEEDS.fullmatch(folder.name) else folder.name
 
     @property
     def config(self) -> TrainConfig:
@@ -179,7 +189,7 @@ class Run:
         """Return method, network, selected step and validation score in one line."""
         record = self.directory.record
         score = f"source-validation balanced accuracy {record.selected_score:.3f} at step {record.selected_step}"
-        return f"<Run({self.path.name!r}): {run_title(self)}, {self.config.network.name}, {score}>"
+        return f"<Run({self.name!r}): {run_title(self)}, {self.config.network.name}, {score}>"
 
     def _repr_html_(self) -> str:
         """Return method, network, data and score, for a notebook."""
@@ -193,14 +203,14 @@ class Run:
             ("selected step", record.selected_step),
             ("source-validation balanced accuracy", f"{record.selected_score:.3f}"),
         ]
-        return html_card(f"Run {self.path.name}", html_table(("fact", "value"), rows))
+        return html_card(f"Run {self.name}", html_table(("fact", "value"), rows))
 
     def info(self) -> RunInfo:
         """Return the facts of this run for a report, without the paths of the data."""
         record = self.directory.record
         history = [line for line in self.directory.metrics.read() if "validation_balanced_accuracy" in line]
         return RunInfo(
-            run=self.path.resolve().name,
+            run=self.name,
             method=run_title(self),
             facts=run_facts(self),
             network=self.config.network.name,
