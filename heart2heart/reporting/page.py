@@ -15,6 +15,7 @@ from heart2heart.reporting.gallery import RULE, choose_tiles
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
 from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
 from heart2heart.reporting.sentences import headline, limitations
+from heart2heart.reporting.stress import stress_figures
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.tripod_cluster import tripod_cluster
@@ -89,6 +90,7 @@ def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetric
         "strata": figures.strata(details, metrics),
         "probes": figures.probes(details, metrics),
         "alterations": figures.ALTERATIONS,
+        "stress": stress_figures(details, metrics),
         "curves": curves,
         "gallery": choose_tiles(predictions, inspected.run.run),
         "gallery_rule": RULE,
