@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from heart2heart.cli.data import StoreOption
-from heart2heart.schema.adaptation import StatisticsMethod
+
+
+class StatisticsChoice(StrEnum):
+    """How the statistics of batch normalisation are estimated."""
+
+    PRIOR_AWARE = "prior_aware"
+    PLAIN = "plain"
+    SOURCE = "source"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,8 +34,8 @@ def adapt(
         list[str] | None, typer.Option(help="Pseudonym of a patient to take; repeatable. Default: all who may adapt.")
     ] = None,
     statistics: Annotated[
-        StatisticsMethod, typer.Option(help="prior_aware counts the views as in training, plain as they come.")
-    ] = StatisticsMethod.PRIOR_AWARE,
+        StatisticsChoice, typer.Option(help="prior_aware counts the views as in training, plain as they come.")
+    ] = StatisticsChoice.PRIOR_AWARE,
     prior_patients: Annotated[
         float, typer.Option(min=0, help="Number of patients that the source's statistics are worth.")
     ] = 1.0,
