@@ -17,6 +17,9 @@ CONFIDENT = 0.9
 MIN_PATIENTS = 2.0
 """Fewest effective patients."""
 
+MIN_CLIPS = 8
+"""Fewest clips: on real clips, statistics of two clips of two patients cost 12 to 18 points."""
+
 MIN_INFORMATION = 0.5
 """Least information that adapted predictions hold, as a share of that of certain predictions of equally frequent views.
 Statistics of a hospital that holds one view centre that view between all views: its frames then get no clear view."""
@@ -81,6 +84,13 @@ def check_patients(effective: float) -> AdaptationCheck:
         name="patients",
         passed=effective >= MIN_PATIENTS,
         detail=f"the frames count as those of {effective:.1f} patients (at least {MIN_PATIENTS:.0f})",
+    )
+
+
+def check_clips(clips: int) -> AdaptationCheck:
+    """Check that the statistics are of several clips."""
+    return AdaptationCheck(
+        name="clips", passed=clips >= MIN_CLIPS, detail=f"the frames are of {clips} clips (at least {MIN_CLIPS})"
     )
 
 

@@ -131,30 +131,51 @@ class Adaptation:
         if not batch_norm_layers(self.network):
             return AdaptedStatistics(None, before, before, (), True, "the network has no batch normalisation")
         estimate = self.estimate()
-        if settings.entropy_steps:
+        if estimate is None and not settings.entropy_steps:
+            return AdaptedStatistics(None, before, before, (), True, "the settings say so")
+        results: tuple[AdaptationCheck, ...] = ()
+        after, probabilities = before, self.before
+        if estimate is not None:
+            results = (
+                checks.check_patients(estimate.patients),
+                checks.check_clips(len(set(self.frames.table["clip"].to_pylist()))),
+            )
+            after, probabilities, results_of_statistics = self.check(before)
+            results += results_of_statistics
+        # Before entropy minimisation as well: it would hide the entropy that shows harm.
+        if settings.entropy_steps and (all(result.passed for result in results) or not settings.refuse):
             minimise_entropy(
                 self.network,
                 lambda: self.batches(self.patient_weights),
                 steps=settings.entropy_steps,
                 rate=settings.entropy_rate,
             )
-        if estimate is None and not settings.entropy_steps:
-            return AdaptedStatistics(None, before, before, (), True, "the settings say so")
-        probabilities = self.probabilities()
-        after = checks.summarise_predictions(probabilities, self.patient_weights, classes)
-        disagreement = checks.confident_disagreement(self.before, probabilities, self.patient_weights)
-        results = (
-            *([checks.check_patients(estimate.patients)] if estimate else []),
-            checks.check_views(after),
-            checks.check_entropy(before, after),
-            checks.check_collapse(before, after),
-        )
-        failed = [check.detail for check in results if not check.passed]
+            after, probabilities, results_of_entropy = self.check(before, " with minimised entropy")
+            results += results_of_entropy
+        failed = [result.detail for result in results if not result.passed]
         refused = bool(failed) and settings.refuse
         if refused:
             source = checkpoint.load(self.run.directory.best_checkpoint)["weights"]
             inner_network(self.network).load_state_dict(source)
+        disagreement = checks.confident_disagreement(self.before, probabilities, self.patient_weights)
         return AdaptedStatistics(estimate, before, after, results, refused, " and ".join(failed), disagreement)
+
+    def check(
+        self, before: PredictionSummary, step: str = ""
+    ) -> tuple[PredictionSummary, Floats, tuple[AdaptationCheck, ...]]:
+        """Return summary, probabilities and checks of the present predictions; `step` ends the names of the checks."""
+        probabilities = self.probabilities()
+        after = checks.summarise_predictions(probabilities, self.patient_weights, self.run.classes)
+        results = (
+            checks.check_views(after),
+            checks.check_entropy(before, after),
+            checks.check_collapse(before, after),
+        )
+        return (
+            after,
+            probabilities,
+            tuple(result.model_copy(update={"name": f"{result.name}{step}"}) for result in results),
+        )
 
     def estimate(self) -> EstimatedStatistics | None:
         """Estimate the statistics, and make the network normalise with them; None if the source's are asked for.

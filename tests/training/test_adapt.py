@@ -192,6 +192,13 @@ def test_adapt_minimises_entropy_on_scale_and_shift(source: Run, study: Adaptati
     changed = checkpoint.load(run.directory.best_checkpoint)["source_weights"]
     assert {name.rsplit(".", 1)[1] for name in changed} == {"running_mean", "running_var", "weight", "bias"}
     assert all(parameter.requires_grad for parameter in run.network.parameters())
+    names = [check.name for check in record_of(run).checks]
+    assert names[:3] == ["patients", "clips", "views"]
+    assert names[-1] == "collapse with minimised entropy"
+    store = write_clips(tmp_path / "one_view", {"S": 6}, views=(0,), seed=4)
+    kept = adapt(source, store.root, tmp_path / "kept", entropy_steps=5)
+    assert record_of(kept).kept_source
+    assert not any("minimised" in check.name for check in record_of(kept).checks)
 
 
 def spoil(**changes: Any) -> Callable[[Run, AdaptationStudy, Path], Any]:

@@ -13,6 +13,7 @@ from sklearn.metrics import mutual_info_score
 
 from heart2heart.schema.adaptation import PredictionSummary
 from heart2heart.training.adaptation_check import (
+    check_clips,
     check_collapse,
     check_entropy,
     check_patients,
@@ -69,6 +70,11 @@ def test_confident_disagreement_counts_confident_frames_alone() -> None:
 @pytest.mark.parametrize(("patients", "passed"), [(1.9, False), (2.0, True), (40, True)])
 def test_check_patients_needs_two(patients: float, passed: bool) -> None:
     assert check_patients(patients).passed is passed
+
+
+@pytest.mark.parametrize(("clips", "passed"), [(7, False), (8, True)])
+def test_check_clips_needs_eight(clips: int, passed: bool) -> None:
+    assert check_clips(clips).passed is passed
 
 
 @pytest.mark.parametrize(("information", "passed"), [(0.68, False), (0.70, True)])
