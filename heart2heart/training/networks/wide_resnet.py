@@ -15,6 +15,10 @@ from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
 
 STEM = 16
+NORM_GROUPS = 8
+"""Groups of channels of group normalisation; they divide every width."""
+
+NormName = Literal["batch", "group"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ class WideResNet(nn.Module):
         blocks: Groups; null takes the variant's (3, or 4 for `paper`).
         norm_momentum: Share of the newest batch in the running statistics; null takes the variant's (0.1, or 0.001 for
             `paper`). A run of a few hundred small batches needs something between.
+        norm: `batch`; or `group` (Wu and He, ECCV 2018), eight groups of channels, which depends on no other frame and
+            keeps no statistics.
 
     Raises:
         UnknownNameError: no such variant.
@@ -112,6 +118,7 @@ class WideResNet(nn.Module):
         widen: int = 2,
         blocks: int | None = None,
         norm_momentum: float | None = None,
+        norm: NormName = "batch",
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
@@ -120,7 +127,13 @@ class WideResNet(nn.Module):
         if norm_momentum is not None:
             if not 0 < norm_momentum <= 1:
                 raise ConfigError(f"a batch-norm momentum of {norm_momentum} is not above 0 and at most 1")
+            if norm == "group":
+                raise ConfigError(
+                    "group normalisation keeps no statistics", where="norm_momentum", remedy="Leave it null"
+                )
             form = replace(form, norm=("batch", {"momentum": norm_momentum}))
+        if norm == "group":
+            form = replace(form, norm=("group", {"num_groups": NORM_GROUPS}))
         groups = form.blocks if blocks is None else blocks
         if depth < 10 or (depth - 4) % 6:
             raise ConfigError(f"a WideResNet cannot have depth {depth}", remedy="Choose 10, 16, 22, 28 ...")
@@ -167,6 +180,8 @@ class WideResNetOptions(NetworkOptions):
     """Groups; null takes the variant's (3, or 4 for `paper`)."""
     norm_momentum: float | None = None
     """Share of the newest batch in the running statistics; null takes the variant's (0.1, or 0.001 for `paper`)."""
+    norm: NormName = "batch"
+    """Normalisation: `batch`, or `group` in eight groups of channels, which depends on no other frame."""
 
     def build(self, shape: ClassifierShape) -> nn.Module:
         """See `NetworkOptions.build`."""

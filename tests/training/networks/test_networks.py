@@ -89,6 +89,22 @@ def test_norm_momentum_reaches_every_norm() -> None:
         assert {norm.momentum for norm in norms} == {expected}
 
 
+def test_norm_group_depends_on_no_other_frame_and_keeps_no_statistics() -> None:
+    network = build_network("WideResNet", classes=4, size=32, depth=10, widen=1, norm="group").train()
+    frames = torch.randn(3, 1, 32, 32)
+    torch.testing.assert_close(network(frames)[:1], network(frames[:1]))
+    assert not list(network.buffers())
+    norms = [module for module in network.modules() if isinstance(module, nn.GroupNorm)]
+    assert [norm.num_channels for norm in norms] == [16, 16, 16, 32, 32, 64, 64]
+    x = network.get_submodule("stem")(frames)
+    groups = x.reshape(3, 8, 2, 32, 32)  # eight groups of two channels
+    mean, variance = groups.mean((2, 3, 4), keepdim=True), groups.var((2, 3, 4), keepdim=True, correction=0)
+    expected = ((groups - mean) / (variance + norms[0].eps).sqrt()).reshape(x.shape)
+    torch.testing.assert_close(norms[0](x), expected, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ConfigError, match="keeps no statistics: norm_momentum"):
+        build_network("WideResNet", classes=4, size=32, norm="group", norm_momentum=0.1)
+
+
 def test_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(UnknownNameError, match=r"'ResNot'.*DenseNet121.*WideResNet"):
         build_network("ResNot", classes=4, size=64)
