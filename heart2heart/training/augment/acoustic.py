@@ -100,11 +100,14 @@ class AcousticPolicy(Config):
     gain: float = Field(10.0, ge=0, le=60)
     """Gain, dB, both ways. A typical scanner control; 10 dB are 43 grey levels."""
     dynamic_range: float = Field(1.5, ge=1, le=4)
-    """Factor of the displayed range of decibels: 40 to 90 dB from 60 dB, a typical scanner control."""
+    """Factor of the decibels from black to the frame's white (two standard deviations above its mean lit level), both
+    ways: 40 to 90 dB from 60 dB, a typical scanner control."""
     black_level: float = Field(0.15, ge=0, lt=1)
-    """Levels below this share of white are rejected, and the rest is stretched. As tried in docs/studies."""
+    """Levels below this share of the frame's white are rejected, and the rest is stretched. As tried in docs/studies,
+    with a fixed white."""
     gamma: float = Field(2.2, ge=1, le=5)
-    """Factor of the exponent of the grey map, as tried in docs/studies."""
+    """Factor of the exponent of the grey map below the frame's white, both ways. As tried in docs/studies, with a fixed
+    white."""
     brightness: float = Field(1.5, ge=1, le=4)
     """Factor of all levels, both ways. 1.8 was tried in docs/studies, without `gain` beside it."""
     contrast: float = Field(1.5, ge=1, le=4)

@@ -37,7 +37,7 @@ def grain_of(policy: AcousticPolicy, parameters: AcousticParameters, size: int) 
     """Return grain of mean 0 and variance 1, float32 `(n, size, size)`; None where no operation takes it."""
     if not policy.draws_any("speckle", "haze", "background"):
         return None
-    grains = textures_on(parameters.values.device)[0]
+    grains = textures_on(parameters.values.device, size)[0]
     return texture_pieces(grains, parameters["grain"], parameters["grain_x"], parameters["grain_y"], size)
 
 
@@ -91,7 +91,9 @@ def acoustic_curve(levels: Tensor, parameters: AcousticParameters) -> Tensor:
     """Return the curve of gain, dynamic range, black level, gamma, brightness and contrast.
 
     Args:
-        levels: float32 `(n, size, size)`, whole levels; contrast turns about the mean of the lit ones.
+        levels: int64 `(n, size, size)`. Contrast turns about the mean of the lit ones. Dynamic range, black level and
+            gamma are relative to the frame's white, two standard deviations above that mean, as operators set the
+            controls so that something is seen: with a fixed white they would wipe out a dark frame.
         parameters: What was drawn.
 
     Returns:
@@ -104,13 +106,18 @@ def acoustic_curve(levels: Tensor, parameters: AcousticParameters) -> Tensor:
     def column(name: str) -> Tensor:
         return columns[name][:, None]
 
-    curve = 1 - (1 - old / 255 - column("gain") / DISPLAY_RANGE) * column("dynamic_range").exp()
-    curve = ((curve - column("black_level")) / (1 - column("black_level"))).clamp_(0, 1)
-    curve = curve.pow(column("gamma").exp()) * column("brightness").exp()
     lit = levels > LIT_LEVEL
-    mean = ((levels * lit).sum((1, 2)) / lit.sum((1, 2)).clamp_min(1)).round().long()[:, None]
-    middle = curve.gather(1, mean)
-    curve = 255 * (middle + (curve - middle) * column("contrast").exp()).clamp_(0, 1)
+    count = lit.sum((1, 2)).clamp_min(1)[:, None]
+    mean = (levels * lit).sum((1, 2))[:, None] / count.double()
+    variance = (levels.square() * lit).sum((1, 2))[:, None] / count.double() - mean.square()
+    white = (mean + 2 * variance.clamp_min(0).sqrt()).clamp_(FOOT, 255)
+
+    curve = 1 - (1 - old / white) * column("dynamic_range").exp()
+    curve = ((curve - column("black_level")) / (1 - column("black_level"))).clamp_min_(0)
+    curve = white * curve.pow(column("gamma").exp()) * column("brightness").exp()
+    curve += column("gain") * LEVELS_PER_DB
+    middle = curve.gather(1, mean.round().long())
+    curve = (middle + (curve - middle) * column("contrast").exp()).clamp_(0, 255)
     curve = torch.minimum(curve, old + (curve - old) * (old / FOOT).clamp(max=1)).clamp_min_(0)
     return curve.round_().float()
 
@@ -134,7 +141,7 @@ def surround(
         ground = torch.addcmul(base, base, grain, value=GRAIN_SHARE).round_().clamp_(0, 255)
         outside = torch.where(base > 0, ground, outside)
     if policy.draws_any("overlay"):
-        sheets = textures_on(levels.device)[1]
+        sheets = textures_on(levels.device, size)[1]
         writing = texture_pieces(sheets, parameters["sheet"], parameters["sheet_x"], parameters["sheet_y"], size)
         outside = torch.maximum(outside, writing.mul_((parameters["overlay"] * 255)[:, None, None]).round_())
     return torch.where(inside, levels, outside)

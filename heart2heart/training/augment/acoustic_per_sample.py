@@ -94,17 +94,18 @@ class AcousticSample:
         """Apply gain, dynamic range, black level, gamma, brightness and contrast."""
         drawn = self.drawn
         lit = image[image > LIT_LEVEL]
-        mean = round(float(lit.mean())) if lit.size else 0
+        mean, spread = (float(lit.mean()), float(lit.std())) if lit.size else (0.0, 0.0)
+        white = min(max(mean + 2 * spread, FOOT), 255)
 
         def shown(level: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            echo = level / 255 * DISPLAY_RANGE - DISPLAY_RANGE + drawn["gain"]  # dB below the strongest
-            share = 1 + echo / DISPLAY_RANGE * exp(drawn["dynamic_range"])
-            share = np.clip((share - drawn["black_level"]) / (1 - drawn["black_level"]), 0, 1)
-            return np.asarray(share ** exp(drawn["gamma"]) * exp(drawn["brightness"]))
+            share = 1 - (1 - level / white) * exp(drawn["dynamic_range"])
+            share = np.maximum((share - drawn["black_level"]) / (1 - drawn["black_level"]), 0)
+            bright = white * share ** exp(drawn["gamma"]) * exp(drawn["brightness"])
+            return np.asarray(bright + 255 * drawn["gain"] / DISPLAY_RANGE)
 
         level = image.astype(float)
-        middle = shown(np.array(float(mean)))
-        changed = 255 * np.clip(middle + (shown(level) - middle) * exp(drawn["contrast"]), 0, 1)
+        middle = shown(np.rint(mean))
+        changed = np.clip(middle + (shown(level) - middle) * exp(drawn["contrast"]), 0, 255)
         return _rounded(np.where(changed > level, level + np.minimum(level / FOOT, 1) * (changed - level), changed))
 
     def surround(self, image: Image) -> Image:
@@ -114,7 +115,9 @@ class AcousticSample:
             outside = _rounded(
                 self.drawn["background"] * 255 * (1 + GRAIN_SHARE * self._piece(grain_textures(), "grain"))
             )
-        outside = np.maximum(outside, _rounded(self.drawn["overlay"] * 255 * self._piece(sheet_textures(), "sheet")))
+        outside = np.maximum(
+            outside, _rounded(self.drawn["overlay"] * 255 * self._piece(sheet_textures(self.size), "sheet"))
+        )
         return np.where(self.inside, image, outside)
 
     def _piece(self, textures: npt.NDArray[np.float32], name: str) -> Field:

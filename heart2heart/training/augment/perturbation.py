@@ -25,7 +25,8 @@ _UNITS: Mapping[str, str] = {
     "sharpness": "times the edges",
     **dict.fromkeys(("attenuation", "time_gain", "shadow", "gain"), "dB"),
     "speckle": "dB, standard deviation",
-    **dict.fromkeys(("haze", "black_level", "background", "overlay"), "share of white"),
+    "black_level": "share of the frame's white",
+    **dict.fromkeys(("haze", "background", "overlay"), "share of white"),
 }
 
 

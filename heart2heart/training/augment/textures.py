@@ -21,6 +21,8 @@ GRAINS = ((0.6, 0.4), (1.0, 0.6), (1.5, 0.8))
 """Standard deviations of the grains, pixels, lateral and axial: speckle is wider across the beam than along it."""
 SHEETS = 8
 """Number of sheets of writing."""
+SMALL = 80
+"""Frames of a smaller side, in pixels, get smaller writing."""
 
 
 @lru_cache
@@ -39,10 +41,19 @@ def grain_textures() -> Texture:
 
 
 @lru_cache
-def sheet_textures() -> Texture:
-    """Return sheets of text-like strokes, calipers, scales and bars, float32 `(SHEETS, side, side)`, 0 to 1."""
+def sheet_textures(size: int) -> Texture:
+    """Return sheets of text-like strokes, calipers, scales and bars, float32 `(SHEETS, side, side)`, 0 to 1.
+
+    Args:
+        size: Side of the frames, pixels. Writing for small ones is half as large, and blurred as if scaled down.
+    """
     rng = np.random.default_rng(20_27)
-    return np.stack([_sheet(rng) for _ in range(SHEETS)])
+    sheets = np.stack([_sheet(rng) for _ in range(SHEETS)])
+    if size >= SMALL:
+        return sheets
+    half = TEXTURE_SIDE // 2
+    halved: Texture = sheets.reshape(SHEETS, half, 2, half, 2).mean((2, 4), dtype=np.float32)
+    return (1.5 * halved).clip(max=1).astype(np.float32)
 
 
 def _sheet(rng: np.random.Generator) -> Texture:
@@ -75,9 +86,9 @@ def _glyph(rng: np.random.Generator) -> npt.NDArray[np.bool_]:
 
 
 @lru_cache
-def textures_on(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return grains and sheets as tensors on a device; kept, since sending them makes the host wait."""
-    return torch.from_numpy(grain_textures()).to(device), torch.from_numpy(sheet_textures()).to(device)
+def textures_on(device: torch.device, size: int) -> tuple[Tensor, Tensor]:
+    """Return grains and sheets for frames of a size on a device; kept, since sending them makes the host wait."""
+    return torch.from_numpy(grain_textures()).to(device), torch.from_numpy(sheet_textures(size)).to(device)
 
 
 def texture_pieces(textures: Tensor, choice: Tensor, start_x: Tensor, start_y: Tensor, size: int) -> Tensor:

@@ -20,23 +20,33 @@ from tests.training.augment.acoustic_frames import fans, only, with_values
 
 def curve(**values: float) -> list[float]:
     row = torch.tensor([[values.get(name, 0.0) for name in COLUMNS]])
-    levels = torch.full((1, 4, 4), 100.0)
+    levels = torch.full((1, 4, 4), 100)
     return [float(level) for level in acoustic_curve(levels, AcousticParameters(row))[0]]
 
 
 def test_acoustic_curve_follows_the_scanner() -> None:
-    """Over 60 dB, 12 dB are a fifth of white; black stays black, and rises fade in below FOOT."""
+    """Over 60 dB, 12 dB are a fifth of 255; black stays black, rises fade in below FOOT; the frame's white is 100."""
     assert curve() == list(range(256))
     assert curve(gain=12.0)[100] == 151
     assert curve(gain=-12.0)[100] == 49
     assert curve(gain=12.0)[0] == 0
     assert curve(gain=12.0)[int(FOOT / 2)] == pytest.approx(FOOT / 2 + 51 / 2, abs=0.6)
-    assert curve(dynamic_range=math.log(1.5))[200] == pytest.approx(255 - 55 * 1.5, abs=0.6)
-    assert curve(gamma=math.log(2))[128] == round(255 * (128 / 255) ** 2)
+    assert curve(dynamic_range=math.log(1.5))[60] == 40
+    assert curve(dynamic_range=-math.log(1.5))[40] == 60
+    assert curve(gamma=math.log(2))[50] == 25
+    assert curve(gamma=-math.log(2))[64] == 80
     assert curve(brightness=math.log(1.3))[100] == 130
-    assert curve(black_level=0.1)[100] == round(255 * (100 / 255 - 0.1) / 0.9)
+    assert curve(black_level=0.1)[55] == 50
+    assert curve(black_level=0.1)[10] == 0
     assert curve(contrast=math.log(1.5))[140] == 160  # the mean is 100
     assert curve(contrast=-math.log(2))[140] == 120
+
+
+def test_acoustic_curve_takes_white_from_the_lit_pixels() -> None:
+    """Half at 60, half at 100 and some black: mean 80, deviation 20, white 120, so gamma 2 sends 60 to 30."""
+    levels = torch.tensor([60, 100] * 10 + [0] * 5).reshape(1, 5, 5)
+    row = torch.tensor([[math.log(2) if name == "gamma" else 0.0 for name in COLUMNS]])
+    assert acoustic_curve(levels, AcousticParameters(row))[0, 60] == 30
 
 
 amounts = {name: AcousticPolicy().amount(name) for name in ("gain", "dynamic_range", "gamma", "brightness", "contrast")}

@@ -29,12 +29,19 @@ def test_grain_textures_are_standardised_and_wider_across_than_along() -> None:
 
 
 def test_sheet_textures_are_mostly_empty() -> None:
-    sheets = sheet_textures()
+    sheets = sheet_textures(112)
     assert sheets.shape == (SHEETS, TEXTURE_SIDE, TEXTURE_SIDE)
     assert sheets.min() == 0
     assert sheets.max() == 1
     assert ((sheets > 0).mean((1, 2)) > 0.05).all()
     assert ((sheets > 0).mean((1, 2)) < 0.5).all()
+
+
+def test_sheet_textures_for_small_frames_are_half_as_large() -> None:
+    small, large = sheet_textures(48), sheet_textures(112)
+    assert small.shape == (SHEETS, TEXTURE_SIDE // 2, TEXTURE_SIDE // 2)
+    assert small.max() == 1
+    assert np.array_equal(small > 0, large.reshape(SHEETS, TEXTURE_SIDE // 2, 2, TEXTURE_SIDE // 2, 2).max((2, 4)) > 0)
 
 
 def test_texture_pieces_begin_where_they_should_and_wrap_round() -> None:
