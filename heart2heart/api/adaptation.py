@@ -22,7 +22,7 @@ def adapt(
     site: str | None = None,
     split: str | Path | None = None,
     patients: Sequence[str] = (),
-    statistics: str = "prior_aware",
+    statistics: str = "auto",
     prior_patients: float = 1.0,
     entropy_steps: int = 0,
     correct_prior: bool = False,
@@ -46,7 +46,7 @@ def adapt(
         site: The hospital, where the store holds several.
         split: The run's split, if it is not where the run's configuration says.
         patients: Pseudonyms of the patients to take. Empty takes all who may adapt.
-        statistics: `prior_aware`, `plain` or `source`.
+        statistics: `auto`, `plain`, `prior_aware` or `source`; see `schema.adaptation.StatisticsMethod`.
         prior_patients: Number of patients that the source's statistics are worth.
         entropy_steps: Steps of entropy minimisation; 0 leaves it out.
         correct_prior: Correct the logits for the hospital's shares of the views.

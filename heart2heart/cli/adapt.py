@@ -14,6 +14,7 @@ from heart2heart.cli.data import StoreOption
 class StatisticsChoice(StrEnum):
     """How the statistics of batch normalisation are estimated."""
 
+    AUTO = "auto"
     PRIOR_AWARE = "prior_aware"
     PLAIN = "plain"
     SOURCE = "source"
@@ -34,8 +35,8 @@ def adapt(
         list[str] | None, typer.Option(help="Pseudonym of a patient to take; repeatable. Default: all who may adapt.")
     ] = None,
     statistics: Annotated[
-        StatisticsChoice, typer.Option(help="prior_aware counts the views as in training, plain as they come.")
-    ] = StatisticsChoice.PRIOR_AWARE,
+        StatisticsChoice, typer.Option(help="plain counts the views as they come, prior_aware as in training.")
+    ] = StatisticsChoice.AUTO,
     prior_patients: Annotated[
         float, typer.Option(min=0, help="Number of patients that the source's statistics are worth.")
     ] = 1.0,

@@ -12,6 +12,8 @@ from heart2heart.config import Config
 class StatisticsMethod(StrEnum):
     """How the statistics of batch normalisation are estimated at a hospital."""
 
+    AUTO = "auto"
+    """`plain`; where a check refuses it `prior_aware`; and the source's where a check refuses that as well."""
     PRIOR_AWARE = "prior_aware"
     """Frames are weighted by their predicted views, so that the views count as they did in training."""
     PLAIN = "plain"
@@ -23,7 +25,7 @@ class StatisticsMethod(StrEnum):
 class AdaptationSettings(Config):
     """How to adapt a run to a hospital."""
 
-    statistics: StatisticsMethod = StatisticsMethod.PRIOR_AWARE
+    statistics: StatisticsMethod = StatisticsMethod.AUTO
     """How the statistics of batch normalisation are estimated."""
     prior_patients: float = Field(1.0, ge=0)
     """Number of patients n0 that the source's statistics are worth: those of n patients weigh n / (n + n0)."""
@@ -103,6 +105,8 @@ class AdaptationRecord(Config):
     """Layers of batch normalisation; 0 for a network without."""
     kept_source: bool
     """Whether the source's statistics were kept."""
+    statistics: StatisticsMethod
+    """The statistics that the run has: `plain`, `prior_aware` or `source`."""
     outcome: str
     """The outcome in one sentence."""
     checks: tuple[AdaptationCheck, ...] = ()
@@ -139,8 +143,9 @@ class AdaptationRecord(Config):
     def method(self) -> str:
         """What was done, for readers and for grouping runs: the settings, not the outcome."""
         statistics = {
+            StatisticsMethod.AUTO: ["batch statistics"],
             StatisticsMethod.PRIOR_AWARE: ["prior-aware batch statistics"],
-            StatisticsMethod.PLAIN: ["batch statistics"],
+            StatisticsMethod.PLAIN: ["plain batch statistics"],
             StatisticsMethod.SOURCE: [],
         }[self.settings.statistics if self.layers else StatisticsMethod.SOURCE]
         parts = [*statistics, *(["entropy minimisation"] if self.settings.entropy_steps else [])]

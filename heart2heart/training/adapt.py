@@ -85,6 +85,7 @@ def adapt_run(
         frames=len(frames.table),
         layers=len(batch_norm_layers(adaptation.network)),
         kept_source=statistics.kept_source,
+        statistics=statistics.method,
         outcome=statistics.outcome(frames.site),
         checks=statistics.checks,
         effective_patients=statistics.estimate.patients if statistics.estimate else 0.0,

@@ -47,6 +47,7 @@ class AdaptedStatistics:
         checks: The checks for harm.
         kept_source: Whether the source's statistics were kept.
         reason: Why they were kept, or what a check found; empty if nothing.
+        method: The statistics that the network has in the end.
         disagreement: Share of the unadapted run's confident predictions whose view changed.
     """
 
@@ -56,19 +57,33 @@ class AdaptedStatistics:
     checks: tuple[AdaptationCheck, ...]
     kept_source: bool
     reason: str
+    method: StatisticsMethod = StatisticsMethod.SOURCE
     disagreement: float | None = None
 
     def outcome(self, site: str) -> str:
         """Return the outcome in one sentence."""
         if self.kept_source:
             return f"kept the source's statistics because {self.reason}"
-        return f"adapted the statistics to {site}"
+        if self.method == StatisticsMethod.SOURCE:
+            return f"minimised the entropy of the predictions at {site}, with the source's statistics"
+        weighted = ", with frames weighted by their views" if self.method == StatisticsMethod.PRIOR_AWARE else ""
+        return f"adapted the statistics to {site}{weighted}"
 
     def weight(self, settings: AdaptationSettings) -> float:
         """Return the weight of the hospital's own statistics, 0 to 1."""
         if self.kept_source or self.estimate is None:
             return 0.0
         return self.estimate.patients / (self.estimate.patients + settings.prior_patients)
+
+
+def candidates(settings: AdaptationSettings) -> tuple[StatisticsMethod, ...]:
+    """Return the statistics that are tried one after the other, until the checks pass."""
+    if settings.statistics == StatisticsMethod.SOURCE:
+        return ()
+    if settings.statistics != StatisticsMethod.AUTO:
+        return (settings.statistics,)
+    both = (StatisticsMethod.PLAIN, StatisticsMethod.PRIOR_AWARE)
+    return both if settings.refuse else both[:1]
 
 
 class Adaptation:
@@ -84,6 +99,8 @@ class Adaptation:
     Attributes:
         network: The network.
         before: Probabilities of the unadapted run, `(n, classes)`.
+        plain: Probabilities with plain statistics, once they are estimated.
+        source_statistics: The source's statistics.
         assumed: Class shares that these probabilities assume.
         trained: Class shares of the frames behind the source's statistics.
         estimated: Class shares at the hospital, estimated from predictions.
@@ -97,9 +114,11 @@ class Adaptation:
         self.patient_weights = frames.patient_weights()
         self.assumed, self.trained = class_shares(run.config, split)
         passes = min(settings.max_passes, len(batch_norm_layers(self.network)))
-        rounds = 2 if settings.statistics == StatisticsMethod.PRIOR_AWARE else 1
+        rounds = 1 if settings.statistics == StatisticsMethod.PLAIN else 2
         self.read, self.reads = 0, (rounds * (passes + 1) + 2) * len(frames.table)
         self.before = self.probabilities()
+        self.plain: Floats | None = None
+        self.source_statistics = read_statistics(self.network)
         self.estimated = self.estimate_shares(self.before)
 
     def named(self, shares: Floats) -> dict[str, float]:
@@ -130,70 +149,68 @@ class Adaptation:
         before = checks.summarise_predictions(self.before, self.patient_weights, classes)
         if not batch_norm_layers(self.network):
             return AdaptedStatistics(None, before, before, (), True, "the network has no batch normalisation")
-        estimate = self.estimate()
-        if estimate is None and not settings.entropy_steps:
+        method, estimate = StatisticsMethod.SOURCE, None
+        if settings.statistics == method and not settings.entropy_steps:
             return AdaptedStatistics(None, before, before, (), True, "the settings say so")
         results: tuple[AdaptationCheck, ...] = ()
+        latest: tuple[AdaptationCheck, ...] = ()
         after, probabilities = before, self.before
-        if estimate is not None:
-            results = (
-                checks.check_patients(estimate.patients),
-                checks.check_clips(len(set(self.frames.table["clip"].to_pylist()))),
-            )
-            after, probabilities, results_of_statistics = self.check(before)
-            results += results_of_statistics
+        for method in candidates(settings):
+            estimate = self.estimate(method)
+            after, probabilities, latest = self.check(before, " with weighted frames" if results else "", estimate)
+            results += latest
+            if all(result.passed for result in latest):
+                break
         # Before entropy minimisation as well: it would hide the entropy that shows harm.
-        if settings.entropy_steps and (all(result.passed for result in results) or not settings.refuse):
+        if settings.entropy_steps and (all(result.passed for result in latest) or not settings.refuse):
             minimise_entropy(
                 self.network,
                 lambda: self.batches(self.patient_weights),
                 steps=settings.entropy_steps,
                 rate=settings.entropy_rate,
             )
-            after, probabilities, results_of_entropy = self.check(before, " with minimised entropy")
-            results += results_of_entropy
-        failed = [result.detail for result in results if not result.passed]
+            after, probabilities, latest = self.check(before, " with minimised entropy")
+            results += latest
+        failed = [result.detail for result in latest if not result.passed]
         refused = bool(failed) and settings.refuse
         if refused:
             source = checkpoint.load(self.run.directory.best_checkpoint)["weights"]
             inner_network(self.network).load_state_dict(source)
+            method = StatisticsMethod.SOURCE
         disagreement = checks.confident_disagreement(self.before, probabilities, self.patient_weights)
-        return AdaptedStatistics(estimate, before, after, results, refused, " and ".join(failed), disagreement)
+        reason = " and ".join(failed)
+        return AdaptedStatistics(estimate, before, after, results, refused, reason, method, disagreement)
 
     def check(
-        self, before: PredictionSummary, step: str = ""
+        self, before: PredictionSummary, step: str, estimate: EstimatedStatistics | None = None
     ) -> tuple[PredictionSummary, Floats, tuple[AdaptationCheck, ...]]:
         """Return summary, probabilities and checks of the present predictions; `step` ends the names of the checks."""
         probabilities = self.probabilities()
         after = checks.summarise_predictions(probabilities, self.patient_weights, self.run.classes)
+        clips = len(set(self.frames.table["clip"].to_pylist()))
         results = (
+            *(() if estimate is None else (checks.check_patients(estimate.patients), checks.check_clips(clips))),
             checks.check_views(after),
             checks.check_entropy(before, after),
             checks.check_collapse(before, after),
         )
-        return (
-            after,
-            probabilities,
-            tuple(result.model_copy(update={"name": f"{result.name}{step}"}) for result in results),
-        )
+        named = tuple(result.model_copy(update={"name": f"{result.name}{step}"}) for result in results)
+        return after, probabilities, named
 
-    def estimate(self) -> EstimatedStatistics | None:
-        """Estimate the statistics, and make the network normalise with them; None if the source's are asked for.
+    def estimate(self, method: StatisticsMethod) -> EstimatedStatistics:
+        """Estimate the statistics, and make the network normalise with them.
 
         The predictions of the unadapted run say little of a hospital's views: where it carries over badly, it predicts
         one view for nearly all frames. So `prior_aware` weights frames by the predictions that plain statistics give.
         """
-        method = self.settings.statistics
-        if method == StatisticsMethod.SOURCE:
-            return None
-        source = read_statistics(self.network)
-        plain = self.estimate_with(np.ones(len(self.before)))
-        probabilities = self.probabilities()
-        self.estimated = self.estimate_shares(probabilities)
-        if method == StatisticsMethod.PLAIN:
-            return plain
-        corrected = corrected_probabilities(probabilities, self.assumed, self.estimated)
-        write_statistics(self.network, source)
+        if self.plain is None:
+            plain = self.estimate_with(np.ones(len(self.before)))
+            self.plain = self.probabilities()
+            self.estimated = self.estimate_shares(self.plain)
+            if method == StatisticsMethod.PLAIN:
+                return plain
+        write_statistics(self.network, self.source_statistics)
+        corrected = corrected_probabilities(self.plain, self.assumed, self.estimated)
         return self.estimate_with(balance_weights(corrected, self.estimated, self.trained))
 
     def estimate_with(self, weights: Floats) -> EstimatedStatistics:
