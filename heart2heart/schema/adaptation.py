@@ -105,7 +105,7 @@ class AdaptationRecord(Config):
     """Layers of batch normalisation; 0 for a network without."""
     kept_source: bool
     """Whether the source's statistics were kept."""
-    statistics: StatisticsMethod
+    statistics: StatisticsMethod = StatisticsMethod.SOURCE
     """The statistics that the run has: `plain`, `prior_aware` or `source`."""
     outcome: str
     """The outcome in one sentence."""
