@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.cli import app
-from heart2heart.errors import Heart2HeartError, LeakageError
+from heart2heart.errors import Heart2HeartError, LeakageError, RunError
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
 from tests.training.adaptation_study import TRAINING, AdaptationStudy, adaptation_study, write_clips
@@ -56,3 +56,11 @@ def test_adapt_refuses_a_scored_patient(run: Run, study: AdaptationStudy, tmp_pa
     assert isinstance(error, Heart2HeartError)
     assert error.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_adapt_refuses_frames_of_another_geometry(run: Run, tmp_path: Path) -> None:
+    store = write_clips(tmp_path / "other", {"N": 4}, step=2)
+    _, _, error = adapt(run, store.root, tmp_path / "out")
+    assert isinstance(error, RunError)
+    assert "this run takes frames of" in str(error)
+    assert "Ingest the hospital's clips with the run's geometry" in str(error)

@@ -39,6 +39,7 @@ def write_clips(
     pale: str = "BN",
     mode: str = "b_mode",
     views: tuple[int, ...] = (0, 1, 2, 3),
+    step: int = 1,
     seed: int = 0,
 ) -> FrameStore:
     """Write a store with one clip of every view for each patient.
@@ -49,10 +50,11 @@ def write_clips(
         pale: Hospitals whose pictures are pale.
         mode: Mode of the clips.
         views: Views of each patient.
+        step: Keep one pixel in so many of each row and column.
         seed: Seed of the noise.
     """
     rng = np.random.default_rng(seed)
-    store = FrameStore.create(root, Geometry(size=SIZE))
+    store = FrameStore.create(root, Geometry(size=SIZE // step))
     with store.writer() as writer:
         for site, count in patients.items():
             for patient in range(count):
@@ -70,7 +72,7 @@ def write_clips(
                     hashes = rng.integers(0, 2**63, FRAMES_A_CLIP, dtype=np.uint64)
                     writer.add(
                         row,
-                        pixels,
+                        pixels[:, ::step, ::step],
                         [{"index": index, "quality": 1.0, "dhash": int(value)} for index, value in enumerate(hashes)],
                     )
     return FrameStore.open(root)

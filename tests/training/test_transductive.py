@@ -10,8 +10,9 @@ import pytest
 from heart2heart.errors import RunError
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.training.data import TrainData, transductive_rows
+from heart2heart.training.data import TrainData
 from heart2heart.training.run import algorithm_title, method_facts
+from heart2heart.training.transductive import transductive_rows
 from tests.training.adaptation_study import AdaptationStudy, adaptation_study, scored_patients
 
 
