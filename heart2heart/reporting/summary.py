@@ -20,7 +20,7 @@ from heart2heart.reporting.sentences import (
     judge_transfer,
 )
 from heart2heart.schema.enums import VerdictKind
-from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
+from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics, SeedSpread
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 _MOST_HOSPITALS = 4
@@ -253,13 +253,17 @@ def summary_table(metrics: Metrics) -> str:
     rows = [header]
     for index, site in enumerate(metrics.sites):
         row = [site.site, "held out" if site.held_out else "source", str(site.clusters)]
-        row += [_cell(method.sites[index].balanced_accuracy, metrics) for method in metrics.methods]
-        row += [_cell(comparison.sites[index].difference, metrics, sign=True) for comparison in metrics.comparisons]
+        scores = [method.sites[index] for method in metrics.methods]
+        row += [_cell(score.balanced_accuracy, metrics) + _seed_deviation(score.seeds) for score in scores]
+        gains = [comparison.sites[index] for comparison in metrics.comparisons]
+        row += [_cell(gain.difference, metrics, sign=True) + _seed_deviation(gain.seeds) for gain in gains]
         rows.append(row)
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines.append(f"Balanced accuracy in %, with {100 * metrics.confidence:.0f} % intervals over {metrics.unit}s.")
+    if any(" SD " in cell for row in rows[1:] for cell in row[3:]):
+        lines.append("SD: standard deviation over the seeds, in points.")
     if any(0 < site.clusters < metrics.few_clusters_below for site in metrics.sites):
         lines.append(f"* fewer than {metrics.few_clusters_below} {metrics.unit}s: the interval is probably too narrow.")
     if metrics.synthetic:
@@ -270,6 +274,10 @@ def summary_table(metrics: Metrics) -> str:
 
 def _method_label(method: MethodMetrics) -> str:
     return method.method if len(method.runs) == 1 else f"{method.method} (mean of {len(method.runs)} seeds)"
+
+
+def _seed_deviation(seeds: SeedSpread) -> str:
+    return "" if seeds.standard_deviation is None else f" SD {100 * seeds.standard_deviation:.1f}"
 
 
 def _cell(estimate: Estimate, metrics: Metrics, *, sign: bool = False) -> str:

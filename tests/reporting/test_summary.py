@@ -8,7 +8,7 @@ from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.reporting.sections import site_cards
 from heart2heart.reporting.sentences import at_chance
 from heart2heart.reporting.summary import SummarySection, summary, summary_table
-from heart2heart.schema.metrics import Metrics, RandomEffects
+from heart2heart.schema.metrics import Metrics, RandomEffects, SeedSpread
 from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 
 
@@ -151,3 +151,17 @@ def test_summary_table_marks_a_mean_over_seeds(metrics: Metrics) -> None:
     )
     assert f"{first.method} (mean of 2 seeds)" in summary_table(several).splitlines()[0]
     assert "seeds" not in summary_table(metrics)
+
+
+def test_summary_table_shows_the_standard_deviation_over_seeds(metrics: Metrics) -> None:
+    first, *others = metrics.methods
+    spread = SeedSpread(n=2, standard_deviation=0.0345, low=0.5, high=0.6)
+    sites = (first.sites[0].model_copy(update={"seeds": spread}), *first.sites[1:])
+    several = metrics.model_copy(update={"methods": (first.model_copy(update={"sites": sites}), *others)})
+    lines = summary_table(several).splitlines()
+    assert sum(" SD 3.5" in line for line in lines) == 1
+    assert "SD: standard deviation over the seeds, in points." in lines
+    alone = SeedSpread(n=1, standard_deviation=None, low=0.5, high=0.5)
+    sites = tuple(site.model_copy(update={"seeds": alone}) for site in first.sites)
+    single = {"methods": (first.model_copy(update={"sites": sites}),), "comparisons": ()}
+    assert " SD " not in summary_table(metrics.model_copy(update=single))
