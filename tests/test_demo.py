@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from heart2heart.demo import METHODS, SEEDS
 from heart2heart.schema.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     empty = tmp_path / "empty"  # the demo needs nothing from the folder where it is started
     empty.mkdir()
-    milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch_fix_a_step" / "checkpoints" / "last.pt")
+    milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch" / "seed-1" / "checkpoints" / "last.pt")
     for milestone in milestones:
         process = subprocess.Popen(
             _demo(out), cwd=empty, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -47,7 +48,11 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     predictions = Predictions.read(out / "evaluation" / "predictions.parquet")
     assert [site.site for site in predictions.provenance.sites] == ["A", "B", "C", "D"]
     assert all(site.synthetic and site.files["accepted"] > 0 for site in predictions.provenance.sites)
-    assert {run.run for run in predictions.provenance.runs} == {"labels_only", "fixmatch_fix_a_step"}
+    runs = [run.run for run in predictions.provenance.runs]
+    assert runs[:9] == [f"{method}/seed-{seed}" for method in METHODS for seed in SEEDS]
+    adapted = predictions.provenance.runs[9:]
+    assert len(adapted) == len(SEEDS)
+    assert all(run.method.endswith("adapted at B, C, D") for run in adapted)
     leftovers = [path for path in out.rglob("*") if path.name.endswith(".tmp") or path.name.endswith(".part")]
     assert not leftovers
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from heart2heart.api import ClipPrediction
+    from heart2heart.api.prediction import ClipPrediction
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -8,10 +8,7 @@ from typing import Any, TypeVar
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, EvaluationError
-from heart2heart.schema.fold_metrics import (
-    FOLD_SCHEMA_VERSION,
-    FoldMetrics,
-)
+from heart2heart.schema.fold_metrics import FOLD_SCHEMA_VERSION, FoldMetrics
 from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics
 from heart2heart.utils import read_json, write_json
 

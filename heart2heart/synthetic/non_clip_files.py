@@ -47,8 +47,9 @@ def write_non_clip_files(
             archive / f"report{index}.dcm", enforce_file_format=True
         )
     count = strays.text_files + strays.captures + strays.reports
-    for index in range(min(strays.truncated, len(clips))):
-        whole = clips[index].read_bytes()
+    # The last patients have no labels where a hospital has a pool: a cut file takes no label away.
+    for index, path in enumerate(clips[::-1][strays.copies :][: strays.truncated]):
+        whole = path.read_bytes()
         (archive / f"truncated{index}.dcm").write_bytes(whole[: len(whole) * 3 // 5])
         count += 1
     for index in range(min(strays.copies, len(clips))):

@@ -5,7 +5,7 @@ raises an AssertionError that says what is wrong. No test framework is needed.
 
 Examples:
     >>> from heart2heart.testing import check_network
-    >>> from heart2heart.training.networks.build import WideResNetOptions
+    >>> from heart2heart.training.networks.wide_resnet import WideResNetOptions
     >>> check_network(WideResNetOptions(depth=10, widen=1))
 """
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from heart2heart.training.distributed import SINGLE
-from heart2heart.training.distributed import ProcessGroup
+from heart2heart.training.distributed import SINGLE, ProcessGroup
 
 
 @contextmanager

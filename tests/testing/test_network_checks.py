@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from heart2heart.testing import check_gradient_rule, check_network
 from heart2heart.training.gradient_rules import GRADIENT_RULES, CombinedGradient, GradientRule, UnlabeledGradient
 from heart2heart.training.networks import NETWORKS, ClassifierShape, NetworkOptions
-from heart2heart.training.networks.build import WideResNetOptions
+from heart2heart.training.networks.wide_resnet import WideResNetOptions
 
 
 class Small(NetworkOptions):
