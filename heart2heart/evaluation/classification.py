@@ -51,7 +51,7 @@ def sensitivity(confusion: Floats) -> Floats:
     Returns:
         Sensitivity of each class `(..., classes)`; NaN for a class without a row.
 
-    Example:
+    Examples:
         >>> sensitivity(np.array([[8.0, 2.0], [1.0, 3.0]])).tolist()
         [0.8, 0.75]
     """
@@ -67,7 +67,7 @@ def positive_predictive_value(confusion: Floats) -> Floats:
     Returns:
         Positive predictive value of each class `(..., classes)`; NaN for a class that is never predicted.
 
-    Example:
+    Examples:
         >>> positive_predictive_value(np.array([[9.0, 2.0], [3.0, 6.0]])).tolist()
         [0.75, 0.75]
     """
@@ -92,7 +92,7 @@ def balanced_accuracy(confusion: Floats, labels: Sequence[int]) -> Floats:
     Returns:
         Balanced accuracy `(...)`; NaN if one of `labels` has no row.
 
-    Example:
+    Examples:
         >>> float(balanced_accuracy(np.array([[8.0, 2.0], [1.0, 3.0]]), labels=[0, 1]))
         0.775
     """

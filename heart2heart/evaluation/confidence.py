@@ -130,7 +130,7 @@ def open_set_scores(logits: Floats) -> dict[str, Floats]:
     Returns:
         Scores `(n,)` by name: `max_probability`, `max_logit` and `energy`.
 
-    Example:
+    Examples:
         >>> scores = open_set_scores(np.array([[2.0, 0.0], [0.0, 0.0]]))
         >>> {name: values.round(2).tolist() for name, values in scores.items()}
         {'max_probability': [0.88, 0.5], 'max_logit': [2.0, 0.0], 'energy': [2.13, 0.69]}

@@ -57,7 +57,7 @@ def random_effects(values: Floats, variances: Floats) -> RandomEffects:
     Returns:
         The estimates, or the reason why there are none: fewer than `FEWEST_SITES` sites, or a variance of 0.
 
-    Example:
+    Examples:
         >>> effects = random_effects(np.array([0.6, 0.7, 0.7, 0.8, 0.75]), np.full(5, 0.001))
         >>> round(effects.mean, 2), effects.sites
         (0.71, 5)

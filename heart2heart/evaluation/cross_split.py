@@ -152,7 +152,7 @@ def evaluate_folds(
         EvaluationError: Predictions cannot be scored, two are of the same split, or their classes, geometries or units
             differ; or no method was run on every split.
 
-    Example:
+    Examples:
         >>> predictions = Predictions.read("evaluation/predictions.parquet")
         >>> folds = evaluate_folds([predictions], replicates=100)
         >>> [(site.site, site.held_out) for site in folds.methods[0].sites]

@@ -44,7 +44,7 @@ def evaluate_predictions(
     Raises:
         EvaluationError: The predictions fail a check (see `checks`), or there are fewer than 100 replicates.
 
-    Example:
+    Examples:
         >>> predictions = Predictions.read("evaluation/predictions.parquet")
         >>> metrics = evaluate_predictions(predictions, replicates=100)
         >>> [site.site for site in metrics.sites], [method.method for method in metrics.methods]

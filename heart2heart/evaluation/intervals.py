@@ -33,7 +33,7 @@ def cluster_weights(clusters: int, replicates: int, seed: int, *names: str) -> W
     Returns:
         Multinomial counts `(replicates, clusters)`; each row sums to `clusters`.
 
-    Example:
+    Examples:
         >>> weights = cluster_weights(5, 3, 0, "north")
         >>> weights.shape, weights.sum(axis=1).tolist()
         ((3, 5), [5, 5, 5])
@@ -144,7 +144,7 @@ def replicate(weights: Weights, statistics: Floats | Singles, measure: Callable[
 def percentile_interval(replicates: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the percentile interval of `(replicates,)`; NaN replicates (an empty denominator) are ignored.
 
-    Example:
+    Examples:
         >>> [round(limit, 3) for limit in percentile_interval(np.linspace(0, 1, 1001))]
         [0.025, 0.975]
     """
@@ -190,7 +190,7 @@ def bootstrap_p(replicates: Floats) -> float:
     One is added to the count and to the total (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
     section 4.2).
 
-    Example:
+    Examples:
         >>> bootstrap_p(np.array([0.1] * 97 + [-0.1] * 2))
         0.06
     """
@@ -202,7 +202,7 @@ def bootstrap_p(replicates: Floats) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for multiple tests (Holm, Scandinavian Journal of Statistics 1979); the order is kept.
 
-    Example:
+    Examples:
         >>> holm([0.04, 0.01, 0.03])
         [0.06, 0.03, 0.06]
     """

@@ -45,7 +45,7 @@ def estimate_shares(log_p: Floats, rates: Floats) -> Floats:
     Returns:
         Shares `(classes,)` that sum to 1.
 
-    Example:
+    Examples:
         >>> rates = np.array([[0.9, 0.1], [0.2, 0.8]])
         >>> estimate_shares(np.log([[0.55, 0.45]]), rates).round(2).tolist()
         [0.5, 0.5]

@@ -16,7 +16,7 @@ TEMPERATURES = 0.05, 20.0
 def log_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
     """Compute `log softmax(logits / temperature)` over the last axis; the shape is kept.
 
-    Example:
+    Examples:
         >>> np.exp(log_probabilities(np.array([2.0, 0.0]), temperature=2.0)).round(2).tolist()
         [0.73, 0.27]
     """
@@ -31,7 +31,7 @@ def nll_rows(log_p: Floats, truth: Ints) -> Floats:
 def brier_rows(log_p: Floats, truth: Ints) -> Floats:
     """Compute the Brier score of each row, summed over the classes (0 to 2): `(n, classes)` and `(n,)` to `(n,)`.
 
-    Example:
+    Examples:
         >>> brier_rows(np.log([[0.7, 0.2, 0.1]]), np.array([1])).round(2).tolist()
         [1.14]
     """

@@ -26,7 +26,7 @@ def exact_histogram(scores: Floats, positive: Ints, weights: Floats | None = Non
         positive: 0 or 1 `(n,)`.
         weights: `(n,)`; 1 when omitted.
 
-    Example:
+    Examples:
         >>> exact_histogram(np.array([0.9, 0.2, 0.9]), np.array([1, 0, 0])).tolist()
         [[1.0, 1.0], [0.0, 1.0]]
     """
@@ -96,7 +96,7 @@ def auroc(histogram: Floats) -> Floats:
 
     It is the probability that a positive has a higher score than a negative; ties count one half.
 
-    Example:
+    Examples:
         >>> histogram = exact_histogram(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 0, 1, 0]))
         >>> float(auroc(histogram))
         0.75

@@ -116,7 +116,7 @@ def factorize(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
     Returns:
         The ranks `(n,)`, and the distinct texts in ascending order.
 
-    Example:
+    Examples:
         >>> factorize(pa.chunked_array([["b", "a", None, "b"]]))[0].tolist()
         [1, 0, -1, 1]
     """

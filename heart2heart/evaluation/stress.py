@@ -58,7 +58,7 @@ def trapezoid_weights(levels: Sequence[float]) -> list[float]:
     Returns:
         Weights of the trapezoidal rule; the last level also counts for the rest up to 1.
 
-    Example:
+    Examples:
         >>> trapezoid_weights([0.5, 1.0])
         [0.5, 0.25]
     """

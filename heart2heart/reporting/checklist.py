@@ -67,7 +67,7 @@ class Checklist:
 def item_text(template: str, value: str) -> str:
     """Insert a value into the braces of a template; `not reported` stays as it is.
 
-    Example:
+    Examples:
         >>> item_text("Manufacturers: {}", "Maker One"), item_text("Manufacturers: {}", "not reported")
         ('Manufacturers: Maker One', 'not reported')
     """

@@ -191,7 +191,7 @@ def write_comparison(metrics: FoldMetrics, out: Path) -> Path:
     Returns:
         `out`.
 
-    Example:
+    Examples:
         >>> from heart2heart.evaluation import evaluate_folds
         >>> from heart2heart.schema.predictions import Predictions
         >>> folds = evaluate_folds([Predictions.read("evaluation/predictions.parquet")], replicates=100)

@@ -218,7 +218,7 @@ def ingest_report(store: Path, out: Path) -> Path:
     Raises:
         MissingInputError: The store has no ledger.
 
-    Example:
+    Examples:
         >>> ingest_report(Path("store"), Path("ingest_report.html")).name
         'ingest_report.html'
     """

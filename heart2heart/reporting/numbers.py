@@ -20,7 +20,7 @@ def count(value: int) -> str:
 def points(value: float) -> str:
     """Write a share, or a difference of shares, in percentage points.
 
-    Example:
+    Examples:
         >>> points(0.1234), signed(0.1234)
         ('12.3', '+12.3')
     """
@@ -64,7 +64,7 @@ def p_value(value: float | None) -> str:
 def join_words(words: Sequence[str], *, last: str = "and") -> str:
     """Join words as in a sentence.
 
-    Example:
+    Examples:
         >>> join_words(["a", "b", "c"])
         'a, b and c'
     """

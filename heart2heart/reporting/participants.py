@@ -78,7 +78,7 @@ def inclusion_flow(info: SiteInfo, scored: SiteSummary, unit: str = "patient") -
 def readable(code: str) -> str:
     """Write a status, role or mode as words.
 
-    Example:
+    Examples:
         >>> readable("excluded:not_ultrasound")
         'excluded: not ultrasound'
     """

@@ -46,7 +46,7 @@ def judge_transfer(gap: Estimate) -> Verdict:
 def describe_gap(gap: Estimate) -> str:
     """Describe the difference in accuracy between the source and a hospital.
 
-    Example:
+    Examples:
         >>> gap = Estimate(value=0.2, low=0.1, high=0.3, n=100, clusters=40, few_clusters=False)
         >>> describe_gap(gap).partition(": ")[2]
         'the interval excludes zero.'

@@ -242,7 +242,7 @@ def summary_table(metrics: Metrics) -> str:
 
     Apart from names, the text is ASCII. It has no trailing newline.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from heart2heart.schema.metrics_files import read_metrics
         >>> summary_table(read_metrics(Path("evaluation/metrics.json"))).splitlines()[0].split()

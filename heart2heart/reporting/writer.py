@@ -35,7 +35,7 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     Raises:
         EvaluationError: The metrics were computed from other predictions, or the folds do not contain their split.
 
-    Example:
+    Examples:
         >>> from heart2heart.evaluation import evaluate_predictions
         >>> predictions = Predictions.read("evaluation/predictions.parquet")
         >>> metrics = evaluate_predictions(predictions, replicates=100)

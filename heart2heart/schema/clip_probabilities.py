@@ -41,7 +41,7 @@ def clip_log_probabilities(
     Returns:
         float64 `(clips, classes)`; each row's exponentials add up to 1.
 
-    Example:
+    Examples:
         Two frames favour the first view slightly, one favours the second strongly.
 
         >>> frames = np.log([[0.6, 0.4], [0.6, 0.4], [0.01, 0.99]])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from heart2heart.synthetic.anatomy.left_heart import LeftHeart, paint_atrium, paint_lungs
 from heart2heart.synthetic.anatomy.scene import (
     Canvas,
     Jet,
     Leaflet,
-    Points,
-    Pose,
     Scene,
     Tissue,
     curve_through,
@@ -18,97 +17,9 @@ from heart2heart.synthetic.anatomy.scene import (
     ventricle,
 )
 from heart2heart.synthetic.cardiac_motion import (
-    ConcentricContraction,
-    DisplacementField,
-    LongitudinalShortening,
     RadialContraction,
 )
 from heart2heart.synthetic.patient import SyntheticPatient
-
-
-class _LeftHeart:
-    """The left ventricle of an apical plane: its axis, its size, and how it moves."""
-
-    def __init__(
-        self, patient: SyntheticPatient, apex: tuple[float, float], base: tuple[float, float], radius: float
-    ) -> None:
-        self.apex, self.base = np.array(apex), np.array(base)
-        self.radius = radius * patient.dilation
-        self.wall = patient.wall
-        self.excursion = 2.1 * patient.ejection
-        axis = self.base - self.apex
-        self.along = axis / np.hypot(*axis)
-        self.across = np.array([self.along[1], -self.along[0]])  # to the right of the screen
-        self.mouth = 0.8 * self.radius
-
-    def at(self, along: float, across: float) -> tuple[float, float]:
-        """Point at a fraction of the axis and a distance (cm) to its right."""
-        where = self.apex + along * (self.base - self.apex) + across * self.across
-        return float(where[0]), float(where[1])
-
-    def shell(self, thickness: float) -> Points:
-        """Outline of the cavity grown by `thickness` cm; the apex grows less."""
-        return ventricle(
-            self.apex - 0.75 * thickness * self.along,
-            self.base + 0.15 * self.along,
-            self.radius + thickness,
-            mouth=(self.mouth + thickness) / (self.radius + thickness),
-        )
-
-    def cavity(self) -> Points:
-        """Outline of the cavity."""
-        return ventricle(self.apex, self.base, self.radius)
-
-    def ring(self) -> list[tuple[float, float]]:
-        """Outline of the opening between ventricle and atrium."""
-        across = ((0.94, -1.0), (0.94, 1.0), (1.11, 0.9), (1.11, -0.9))
-        return [self.at(along, side * self.mouth) for along, side in across]
-
-    def mitral(self, pose: Pose, fibrosis: float) -> list[Leaflet]:
-        """Both mitral leaflets, hinged at the ring, closed with the coaptation in front of it."""
-        shift = pose.vector(*(-0.95 * self.excursion * self.along))
-        tip = self.at(0.93, 0.05 * self.radius)
-        leaflets = []
-        for side, reach in ((-1.0, 0.80), (1.0, 0.86)):
-            hinge = self.at(1.0, side * self.mouth)
-            closed = curve_through(hinge, self.at(1.01, side * 0.5 * self.mouth), tip)
-            opened = curve_through(
-                hinge, self.at(0.93, side * 0.86 * self.mouth), self.at(reach - 0.04, side * 0.5 * self.mouth)
-            )
-            leaflets.append(Leaflet(pose.points(closed), pose.points(opened), "mitral", shift, -20.0 + fibrosis))
-        return leaflets
-
-    def motions(self, pose: Pose, patient: SyntheticPatient, reach: float, atrium: Points) -> list[DisplacementField]:
-        """Contraction of the cavity, descent of the base, and the kick of the left atrium centred at `atrium`."""
-        apex, base = pose.point(*self.apex), pose.point(*self.base)
-        radius, wall = self.radius * pose.scale, self.wall * pose.scale
-        return [
-            RadialContraction(apex, base, radius, wall, 0.52 * patient.ejection),
-            LongitudinalShortening(apex, base, reach * pose.scale, self.excursion * pose.scale),
-            ConcentricContraction(pose.point(*atrium), 2.1 * patient.atrium * pose.scale, 0.25, 0.1, "atrial"),
-        ]
-
-    def flow(self, pose: Pose, patient: SyntheticPatient) -> list[Jet]:
-        """Filling towards the apex, ejection away from it, and a leak if the patient has one."""
-        ring, tip = self.at(1.1, 0.2), self.at(0.25, 0.3)
-        jets = [
-            Jet(pose.point(*ring), pose.point(*tip), 0.75, 0.85, "inflow"),
-            Jet(pose.point(*self.at(0.4, 0.0)), pose.point(*self.at(1.02, -0.75 * self.radius)), 0.6, 0.95, "outflow"),
-        ]
-        if patient.regurgitation > 0:
-            end = self.at(1.1 + 0.35 * patient.regurgitation, 0.4)
-            jets.append(Jet(pose.point(*self.at(0.97, 0.0)), pose.point(*end), 0.35, 4.2, "regurgitation"))
-        return jets
-
-
-def _background(canvas: Canvas, left: float, right: float) -> None:
-    canvas.polygon([(right, 3.0), (right + 1.2, 5.0), (right + 0.6, 24), (16, 24), (16, 2.0)], Tissue.LUNG, rough=0.3)
-    canvas.polygon([(left, 4.0), (left - 0.6, 8.0), (left - 0.3, 24), (-16, 24), (-16, 3.0)], Tissue.LUNG, rough=0.3)
-
-
-def _atrium(canvas: Canvas, centre: Points, size: Points, wall: float = 0.22) -> None:
-    canvas.ellipse(centre, size + wall, Tissue.ATRIAL_WALL, rough=0.05)
-    canvas.ellipse(centre, size, Tissue.BLOOD, rough=0.08)
 
 
 def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: float = 0.0, rotation: float = 0.0) -> Scene:
@@ -130,7 +41,7 @@ def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: float = 0.
     def interpolate(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
         return start[0] + turn * (end[0] - start[0]), start[1] + turn * (end[1] - start[1])
 
-    lv = _LeftHeart(
+    lv = LeftHeart(
         patient, interpolate((1.05, 3.0), (0.15, 2.95)), interpolate((1.25, 10.1), (0.1, 10.3)), 2.25 + 0.15 * turn
     )
     right, big = patient.right * (1.0 - 0.15 * min(rotation, 0.0) - 0.85 * turn), patient.atrium
@@ -143,15 +54,15 @@ def four_chamber(canvas: Canvas, patient: SyntheticPatient, *, aorta: float = 0.
     ra_size = np.array([1.95, 2.05]) * right * (1.0 - 0.15 * tipped)
     septum = float(lv.base[0] - lv.radius * 0.8 - 0.35)
 
-    _background(canvas, -5.4 - (right - 1), 4.9)
+    paint_lungs(canvas, -5.4 - (right - 1), 4.9)
     sac = 0.3
     canvas.polygon(lv.shell(lv.wall + sac), Tissue.PERICARDIUM, rough=0.06)
     canvas.polygon(ventricle(rv_apex - [0.2, 0.5], rv_base, rv_radius + 0.75), Tissue.FAT, rough=0.1)
     canvas.polygon(ellipse(la, (la_size + 0.65)), Tissue.PERICARDIUM, rough=0.12)
     canvas.polygon(ellipse(ra, (ra_size + 0.6)), Tissue.PERICARDIUM, rough=0.12)
     canvas.polygon(ventricle(rv_apex - [0.0, 0.3], rv_base, rv_radius + 0.42), Tissue.MYOCARDIUM, rough=0.05)
-    _atrium(canvas, ra, ra_size, wall=0.25)
-    _atrium(canvas, la, la_size, wall=0.25)
+    paint_atrium(canvas, ra, ra_size, wall=0.25)
+    paint_atrium(canvas, la, la_size, wall=0.25)
     canvas.polygon(ventricle(rv_apex, rv_base, rv_radius, mouth=0.75), Tissue.BLOOD, rough=0.12)
     canvas.line([(-4.3 * right, 6.6), (-2.1, 7.9)], Tissue.MYOCARDIUM, 0.16)  # the moderator band
     canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
@@ -216,16 +127,16 @@ def two_chamber(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 
             outflow tract or of the right ventricle shows.
     """
     pose = canvas.pose
-    lv = _LeftHeart(patient, (0.15, 2.95), (0.1, 10.3), 2.4)
+    lv = LeftHeart(patient, (0.15, 2.95), (0.1, 10.3), 2.4)
     la, size = np.array([0.1, 12.75]), np.array([2.45, 2.25]) * patient.atrium
 
-    _background(canvas, -4.3, 4.4)
+    paint_lungs(canvas, -4.3, 4.4)
     if rotation < -0.2:
         _part_of_right_heart(canvas, lv, -rotation * patient.right)
     canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
     canvas.polygon(ellipse(la, (size + 0.65)), Tissue.PERICARDIUM, rough=0.12)
     canvas.ellipse((2.95, 11.35), (1.2, 0.75), Tissue.ATRIAL_WALL, degrees=-25)
-    _atrium(canvas, la, size)
+    paint_atrium(canvas, la, size)
     canvas.ellipse((2.75, 11.45), (0.95, 0.5), Tissue.BLOOD, degrees=-25, rough=0.08)
     canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
     canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)
@@ -252,13 +163,13 @@ def two_chamber(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 
     )
 
 
-def _part_of_right_heart(canvas: Canvas, lv: _LeftHeart, share: float) -> None:
+def _part_of_right_heart(canvas: Canvas, lv: LeftHeart, share: float) -> None:
     """Paint the edge of the right ventricle and atrium beside the left heart; `share` of their size shows."""
     x = lv.at(0.75, -lv.radius - lv.wall)[0] - 0.9 * share
     ventricle_edge = ventricle(np.array([x + 0.6, 8.8 - 4.0 * share]), np.array([x, 9.7]), 1.7 * share + 0.3)
     canvas.polygon(ventricle_edge, Tissue.MYOCARDIUM, rough=0.06)
     canvas.polygon(ventricle(np.array([x + 0.6, 9.1 - 4.0 * share]), np.array([x, 9.6]), 1.7 * share), Tissue.BLOOD)
-    _atrium(canvas, np.array([x - 0.2, 11.6]), np.array([1.7, 1.8]) * share)
+    paint_atrium(canvas, np.array([x - 0.2, 11.6]), np.array([1.7, 1.8]) * share)
 
 
 def long_axis(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 0.0) -> Scene:
@@ -270,17 +181,17 @@ def long_axis(canvas: Canvas, patient: SyntheticPatient, *, rotation: float = 0.
         rotation: Rotation towards the two-chamber plane, 0 to 1: the outflow tract narrows.
     """
     pose = canvas.pose
-    lv = _LeftHeart(patient, (0.9, 3.0), (0.1, 9.9), 2.3)
+    lv = LeftHeart(patient, (0.9, 3.0), (0.1, 9.9), 2.3)
     la, size = np.array([-1.6, 12.3]), np.array([2.0, 2.1]) * patient.atrium
     root = np.array(lv.at(0.92, 0.62 * lv.radius)), np.array([3.3, 13.9])
     wide = 1.25 * (1.0 - 0.7 * rotation)
 
-    _background(canvas, -4.2, 5.9)
+    paint_lungs(canvas, -4.2, 5.9)
     canvas.polygon(lv.shell(lv.wall + 0.3), Tissue.PERICARDIUM, rough=0.06)
     canvas.polygon(ellipse(la, (size + 0.6)), Tissue.PERICARDIUM, rough=0.12)
     canvas.ellipse((4.55, 8.0), (1.35, 2.9), Tissue.FAT, degrees=-12, rough=0.1)
     canvas.ellipse((4.5, 8.0), (0.95, 2.5), Tissue.BLOOD, degrees=-12, rough=0.1)  # right ventricular outflow tract
-    _atrium(canvas, la, size)
+    paint_atrium(canvas, la, size)
     canvas.polygon(lv.shell(lv.wall), Tissue.MYOCARDIUM, rough=0.05)
     canvas.polygon(tube(*root, wide + 0.25, bulge=0.25), Tissue.FIBROUS, rough=0.03)
     canvas.polygon(lv.cavity(), Tissue.BLOOD, rough=0.09)

@@ -50,7 +50,7 @@ class AcousticPolicy(Config):
     Grey-level operations act on lit pixels: black stays black, except for haze inside the sector and for `overlay` and
     `background` outside it. Geometry assumes that the probe is at the top of the frame, in the middle.
 
-    Example:
+    Examples:
         >>> AcousticPolicy(strength=0.5, probabilities={"overlay": 0}).probabilities["overlay"]
         0.0
     """

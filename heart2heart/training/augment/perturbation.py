@@ -83,7 +83,7 @@ def perturb(kind: str, level: float, frames: Tensor, seed: int = 0) -> Tensor:
     Raises:
         ConfigError: no such kind, or a level outside 0 to 1.
 
-    Example:
+    Examples:
         >>> frames = torch.full((1, 32, 32), 100, dtype=torch.uint8)
         >>> int(perturb("attenuation", 1.0, frames)[0, 31, 15])
         39
