@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from heart2heart.demo import METHODS, SEEDS
+from heart2heart.demo import METHODS
 from heart2heart.schema.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
-SMALL = ("--scale", "0.25", "--override", "steps=12", "--override", "evaluate_every=6", "--override", "log_every=3",
-         "--override", "checkpoint_every=3")  # fmt: skip
+SEEDS = range(2)
+SMALL = ("--scale", "0.2", "--seeds", "2", "--override", "steps=12", "--override", "evaluate_every=6",
+         "--override", "log_every=3", "--override", "checkpoint_every=3")  # fmt: skip
 
 
 def _demo(out: Path) -> list[str]:

@@ -20,7 +20,8 @@ def demo(
         float, typer.Option(min=0.05, max=20, help="Number of synthetic patients, relative to the full demo.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
-    workers: Annotated[int, typer.Option(min=1, help="Processes for simulation and ingest.")] = 2,
+    seeds: Annotated[int, typer.Option(min=2, max=20, help="Training seeds of each method.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, help="Processes for simulation, ingest and training.")] = 2,
     override: Annotated[list[str] | None, typer.Option(help="Training override such as steps=20; repeatable.")] = None,
 ) -> None:
     """Run every stage on four SYNTHETIC hospitals, from DICOM to a report; a stopped demo continues.
@@ -33,7 +34,10 @@ def demo(
     from heart2heart.progress import progress_bar
 
     start = time.monotonic()
-    result = run_demo(out, scale=scale, seed=seed, workers=workers, overrides=tuple(override or ()), stage=progress_bar)
+    overrides = tuple(override or ())
+    result = run_demo(
+        out, scale=scale, seed=seed, seeds=seeds, workers=workers, overrides=overrides, stage=progress_bar
+    )
     if result.was_finished:
         print(f"{result.summary}\n\nThe demo is finished (synthetic hospitals). Report: {result.report}")
         return
