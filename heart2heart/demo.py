@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOURCE = "A"
 """The hospital whose patients train."""
 
-SIZE = 48
+SIZE = 40
 """Side of the demo's frames, pixels."""
 
 FRAMES = "even:8"

@@ -57,21 +57,21 @@ def queue(
 
     entropy: highest entropy of the predicted views.
 
-    margin: smallest lead of the likeliest view over the second.
+    margin: smallest lead of the most likely view over the second.
 
-    least_confidence: lowest probability of the likeliest view.
+    least_confidence: lowest probability of the most likely view.
 
-    bald: most disagreement among networks thinned by dropout before the last layer.
+    bald: most disagreement under dropout before the last layer.
 
     badge: long gradients of the last layer that differ from each other.
 
-    core_set: clips far from all that is labeled or picked (k-center greedy).
+    core_set: clips far from all labeled or selected clips (k-center greedy).
 
-    typiclust: the most typical clip of each group of like clips without a label.
+    typiclust: the most typical clip of each cluster without a label.
 
-    base: as many clips near the boundary of each view (BASE).
+    base: equally many clips near the boundary of each view (BASE).
 
-    similar: clips like those labeled with rare views (submodular mutual information).
+    similar: clips similar to those labeled with rare views (submodular mutual information).
 
     tod: largest change of the output between two moments of training (TOD).
 
@@ -79,9 +79,9 @@ def queue(
 
     gradient_norm: largest expected gradient of the last layer.
 
-    poal: unsure clips that are of the kind labeled so far (Pareto fronts, POAL).
+    poal: uncertain clips similar to the labeled ones (Pareto fronts, POAL).
 
-    vaal: clips that an adversary tells from the labeled ones (VAAL, on embeddings).
+    vaal: clips that an adversary distinguishes from the labeled ones (VAAL, on embeddings).
 
     Example: heart2heart queue store --run runs/fixmatch --budget 200 --by badge --out queue.parquet
     """

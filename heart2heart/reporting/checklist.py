@@ -88,6 +88,7 @@ SECTIONS = {
     "shift": "Differences between hospitals",
     "subgroups": "Subgroups",
     "shortcuts": "Shortcuts",
+    "stress": "Acoustic perturbations",
     "frames": "Sample frames",
     "training": "Training",
     "split": "Split and leakage checks",

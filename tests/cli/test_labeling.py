@@ -97,7 +97,7 @@ def test_queue_refuses_what_does_not_fit(trained: tuple[TinyStore, Path], tmp_pa
         _run("queue", tiny.store, *options, tmp_path / "file" / "queue.csv")
     with pytest.raises(ConfigError, match="frame rule"):
         _run("queue", tiny.store, *options, out, "--frames", "some")
-    with pytest.raises(ConfigError, match="only the method tod"):
+    with pytest.raises(ConfigError, match="only the strategy tod"):
         _run("queue", tiny.store, *options, out, "--earlier", run)
     with pytest.raises(MissingInputError, match="no label store here"):
         _run("queue", tiny.store, *options, out, "--labels", tmp_path / "none.db")

@@ -125,7 +125,7 @@ def test_predictions_that_do_not_belong_together(run: Run, tmp_path: Path) -> No
     )
     for arguments, message in (
         (("folds", first, other), "classes"),
-        (("folds", first, first), "two predictions are of the same split"),
+        (("folds", first, first), "two prediction files are of the same split"),
         (("folds", tmp_path / "none.parquet"), "no predictions here"),
         (("compare", first), "not readable JSON"),
         (("report", first, "--folds", tmp_path / "none.json"), "no "),

@@ -56,7 +56,7 @@ def test_three_hospitals_one_split(tmp_path: Path) -> None:
     assert frames["camus", "test"] == 12
     assert split.held_out_sites == ("camus", "unity")
     both = CliRunner().invoke(app, ["split", str(tmp_path / "x"), *common, "--source", "tmed2"])
-    assert "--official says already who trains" in str(both.exception)
+    assert "--official already decides which patients train" in str(both.exception)
 
 
 def test_labels_go_beside_the_store_and_only_once(tmp_path: Path) -> None:

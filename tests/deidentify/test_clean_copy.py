@@ -83,7 +83,7 @@ def test_ingest_of_the_copy_gives_the_same_frames(
     assert difference.max() <= largest
     same = (
         "mode",
-        "maker",
+        "manufacturer",
         "model",
         "box",
         "spacing_mm",

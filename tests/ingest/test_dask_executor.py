@@ -134,7 +134,7 @@ def test_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RemoteError, match="no Dask scheduler answers"):
         list(run_on_dask(Trying(), [Path("a")], "tcp://127.0.0.1:1"))
     (tmp_path / "broken.json").write_text(json.dumps({}))
-    with pytest.raises(ConfigError, match="not the file of a Dask scheduler"):
+    with pytest.raises(ConfigError, match="this is not a Dask scheduler file"):
         list(run_on_dask(Trying(), [Path("a")], str(tmp_path / "broken.json")))
     with cluster(tmp_path, workers=0) as (address, _), pytest.raises(RemoteError, match="no workers"):
         list(run_on_dask(Trying(), [Path("a")], address))

@@ -103,7 +103,7 @@ def test_memory_is_given_with_its_unit(text: str, mib: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "2048", "2 KiB", "-1GiB", "1e3 MiB", "many MiB", "1GiB 2GiB"])
 def test_memory_without_a_unit_that_we_know_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="no amount of memory"):
+    with pytest.raises(ConfigError, match="is not an amount of memory"):
         parse_memory(text)
 
 

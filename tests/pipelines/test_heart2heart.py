@@ -82,7 +82,8 @@ def test_the_table_has_the_papers_settings() -> None:
             base = configs[fold, way.removesuffix("_fix_a_step")]
             assert config.fix_a_step.mixing
             assert config.fix_a_step.gradient == "fix_a_step"
-            assert base == config.model_copy(update={"fix_a_step": base.fix_a_step})
+            assert base == config.model_copy(update={"fix_a_step": base.fix_a_step, "loss": base.loss})
+            assert (config.loss.scale, base.loss.scale) == ("official", "sum_of_weights")
             assert not base.fix_a_step.mixing
             assert base.fix_a_step.gradient == "sum"
     assert {path.stem for path in CONFIGS.glob("*.yaml")} == {*VARIANTS, "folds"}

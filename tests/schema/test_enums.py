@@ -20,7 +20,7 @@ from heart2heart.schema.status import ClipFlag, StatusCode
 WORDS: dict[type[StrEnum], set[str]] = {
     enums.ClipMode: {"b_mode", "colour", "tissue_doppler", "m_mode", "spectral", "other"},
     enums.SplitRole: {"train", "validation", "test", "adaptation", "unlabeled", "excluded"},
-    enums.PredictionRole: {"validation", "test", "sector_masked", "background_swapped"},
+    enums.PredictionRole: {"validation", "test", "sector_masked", "background_swapped", "perturbed"},
     enums.CheckStatus: {"pass", "warn", "fail"},
     enums.EventKind: {"label", "adjudication", "retraction"},
     enums.LabelAnswer: {"view", "unusable", "unsure", ""},

@@ -165,7 +165,7 @@ def one_dies(config: TrainConfig, out: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["killed", "hangs"])
 def test_a_process_that_dies_or_hangs_ends_the_others(tiny: TinyStore, tmp_path: Path, how: str) -> None:
     config = tiny.config(steps=1000, checkpoint_every=2, evaluate_every=500)
-    ends = run_processes(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=30)
+    ends = run_processes(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=100)
     assert "another process of this run ended, or does not answer any more" in ends[0]
     assert "run the same command again" in ends[0]
     assert ends[1] == "exit code -9"

@@ -129,7 +129,8 @@ def test_bad_options_are_a_clear_error(name: str, options: dict[str, Any]) -> No
 
 
 def test_build_network_names_the_options_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"deep: unknown key \(known: variant, depth, widen, blocks, norm_momentum\)"):
+    known = r"deep: unknown key \(known: variant, depth, widen, blocks, norm_momentum, norm\)"
+    with pytest.raises(ConfigError, match=known):
         build_network("WideResNet", classes=4, size=32, deep=10)
 
 
