@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from heart2heart import __version__
 from heart2heart.config import find_config
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import SplitRole
 from heart2heart.utils import read_json, sha256_file, sha256_json, write_json, write_text
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FRAMES = "even:8"
 
 SEEDS = 3
 """Training seeds of each method: one training run is never the ground of a claim."""
+
+ADAPTATION_PATIENTS = 12
+"""Unlabeled patients that adapt a network to a hospital; there are more, but the demo is to be short."""
 
 METHODS = ("labels_only", "fixmatch", "fixmatch_fix_a_step")
 """Packaged configurations `demo/NAME`: the same network and number of steps."""
@@ -88,7 +92,7 @@ def run_demo(
     ingest_hospitals(folder, sites, seed, workers, size=SIZE, frames=FRAMES, stage=stage)
     _freeze_split(folder, sites, stage)
     trained = _train_methods(folder, sites, overrides, seeds, workers, stage)
-    adapted = _adapt_best(folder, sites, trained, stage)
+    adapted = _adapt_best(folder, sites, trained, workers, stage)
     summary = _evaluate_and_report(folder, sites, trained, adapted, report, stage)
     write_json(finished, {"made_of": made_of, "summary": summary})
     return DemoResult(report, summary, was_finished=False)
@@ -200,23 +204,61 @@ def _train_methods(
     return trained
 
 
-def _adapt_best(out: Path, sites: Sequence[str], trained: Mapping[str, SeedRuns], stage: Stage) -> list[Run]:
+def _adapt_best(
+    out: Path, sites: Sequence[str], trained: Mapping[str, SeedRuns], workers: int, stage: Stage
+) -> list[Run]:
     """Adapt every seed of the method that validates best at the source at each held-out hospital."""
-    from heart2heart.api.adaptation import adapt
+    from heart2heart.parallel import map_ordered
     from heart2heart.training.run import Run
 
     best = max(METHODS, key=lambda method: trained[method].record.mean)
     held_out = [site for site in sites if site != SOURCE]
-    members = trained[best].members
-    adapted = []
-    with stage(f"adapt {best} at {', '.join(held_out)}", len(members) * len(held_out)) as progress:
-        for run in members:
-            for site in held_out:
-                folder = out / "runs" / "adapted" / f"{best}-{run.path.name}-at-{site}"
-                finished = (folder / "run.json").exists()
-                adapted.append(Run.load(folder) if finished else adapt(run, out / "stores" / site, folder, site=site))
-                progress.update(len(adapted))
-    return adapted
+    work = []
+    for run in trained[best].members:
+        for site in held_out:
+            folder = out / "runs" / "adapted" / f"{best}-{run.path.name}-at-{site}"
+            work.append(_Adaptation(run.path, out / "stores" / site, site, _unscored_patients(out, site), folder))
+    with stage(f"adapt {best} at {', '.join(held_out)}", len(work)) as progress:
+        for done, _ in enumerate(map_ordered(_adapt_run, work, workers), start=1):
+            progress.update(done)
+    return [Run.load(each.out) for each in work]
+
+
+@dataclass(frozen=True)
+class _Adaptation:
+    """One adaptation: the run, the hospital's store, name and patients, and the folder of the new run."""
+
+    run: Path
+    store: Path
+    site: str
+    patients: tuple[str, ...]
+    out: Path
+
+
+def _unscored_patients(out: Path, site: str) -> tuple[str, ...]:
+    """Return the first patients of a held-out hospital who are not scored."""
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.store.frame_store import FrameStore
+
+    members = SplitManifest.load(out / "split").members.to_pylist()
+    scored = {row["patient"] for row in members if row["role"] == SplitRole.TEST}
+    everyone = set(FrameStore.open(out / "stores" / site).clips["patient"].to_pylist())
+    return tuple(sorted(everyone - scored)[:ADAPTATION_PATIENTS])
+
+
+def _adapt_run(work: _Adaptation) -> None:
+    """Adapt a run, unless an earlier call finished it; a folder that was left half-written is made anew."""
+    import shutil
+
+    import torch
+
+    from heart2heart.api.adaptation import adapt
+
+    if (work.out / "run.json").exists():
+        return
+    shutil.rmtree(work.out, ignore_errors=True)
+    torch.set_num_threads(1)  # the processes are the parallelism
+    adapt(work.run, work.store, work.out, site=work.site, patients=work.patients)
 
 
 def _evaluate_and_report(
