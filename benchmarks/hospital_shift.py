@@ -205,7 +205,7 @@ def _print_distances(groups: dict[str, dict[str, dict[str, float]]]) -> None:
 
 
 def main() -> None:
-    """Print the look of each site and the distances between sites."""
+    """Print the features of each site and the distances between sites."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lung", type=Path, help="folder with clips.csv and the clips")
     parser.add_argument("--patients", type=int, default=8, help="patients of each simulated hospital")

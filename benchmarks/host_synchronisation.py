@@ -3,7 +3,7 @@
     python -m benchmarks.host_synchronisation
     python -m benchmarks.host_synchronisation --device cuda --steps 20
 
-A step is everything between two readings of the metrics: drawing the batch, augmenting it, `Learner.step`, and keeping
+A step is everything between two readings of the metrics: drawing the batch, augmenting it, `Trainer.step`, and keeping
 its scalars. On a graphics card a wait is a synchronisation of stream, device or event, or a copy back to the host. On
 the CPU there is nothing to wait for, so what would wait is counted instead: turning a tensor into a number
 (`_local_scalar_dense`), and operations whose result's shape depends on values (`nonzero`, `masked_select`, `unique`).
@@ -65,8 +65,8 @@ def synchronisations(method: str, rule: str, device: torch.device, *, steps: int
     """Return what made the host wait, or would have, within some steps, by the name of the event.
 
     Args:
-        method: A name of `METHODS`; Fix-A-Step's mixing stands before it where it can.
-        rule: A name of `RULES`.
+        method: A name of `ALGORITHMS`; Fix-A-Step's mixing stands before it where it can.
+        rule: A name of `GRADIENT_RULES`.
         device: Where to train.
         steps: How many to look at.
     """

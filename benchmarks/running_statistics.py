@@ -70,7 +70,7 @@ def recorded(network: nn.Module, batches: Sequence[Batch]) -> nn.Module:
 
 
 def batches_of(pixels: Tensor, count: int, policy: Policy, generator: torch.Generator) -> Batch:
-    """Return what draws `count` augmented frames, float32 `(count, 1, size, size)`, at each call."""
+    """Return a function that draws `count` augmented frames, float32 `(count, 1, size, size)`, at each call."""
 
     def draw() -> Tensor:
         chosen = torch.randint(len(pixels), (count,), generator=generator)

@@ -1,4 +1,4 @@
-"""What the text detector is shown of each clip in a folder."""
+"""The region and the frames that the text detector receives for each clip in a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from heart2heart.ingest.discover import find_files
 
 
 def scan_of(path: Path) -> ClipInspection:
-    """Return where the scan is, with the frames that the detector sees."""
+    """Return the region of the scan, with the frames that the detector sees."""
     with open_dicom(path) as opened:
         require_ultrasound(opened.header, has_pixels=opened.pixel_data_offset < len(opened.data))
         facts = technical_dataset(opened.header)

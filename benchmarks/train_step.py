@@ -30,7 +30,7 @@ BASE, SEPARATE, JOINT, THREE = "FixMatch", "+ Fix-A-Step", "+ Fix-A-Step, joint"
 
 
 class ThreeBackwards(Trainer):
-    """The authors' way: one retained graph, three walks, and the host asked for the decision."""
+    """The procedure of the authors' code: one retained graph, three backward passes, a decision on the host."""
 
     def step(self, batch: AugmentedBatch, step_index: int) -> dict[str, Tensor]:
         """Take one step."""

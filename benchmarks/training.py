@@ -138,7 +138,7 @@ def inference(arguments: argparse.Namespace, device: torch.device) -> float:
 
 
 def roofline(arguments: argparse.Namespace, rate: float) -> str:
-    """Return what the rate is of the limit, and what the paper's run of one fold would take."""
+    """Return the rate as a share of the limit, and the time of the paper's run of one fold."""
     hours = 25_000 * (arguments.labeled + arguments.unlabeled) / rate / 3600
     share = rate / _LIMITS[arguments.variant] if arguments.size == 112 else float("nan")
     return f"{rate:.0f} images/s, {share:.0%} of the roofline; 25,000 steps take {hours:.1f} hours"
