@@ -1,4 +1,4 @@
-"""Agreement of the estimated sector with the true one, on simulated clips of each machine, with the near field frozen too.
+"""Agreement of the estimated and the true sector, on simulated clips of each machine, with the near field frozen too.
 
 Command: python -m benchmarks.sector [--clips 3]
 Freezing gives every frame the first one's pixels above a depth, as under a probe that does not move. Written are means:
