@@ -14,9 +14,8 @@ from heart2heart.errors import RunError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CHUNKS_AHEAD = (
-    4  # chunks per process that are running or finished but not yet yielded; this bounds the memory of results
-)
+# Chunks per process that are running or finished but not yet yielded; this bounds the memory of results.
+_CHUNKS_AHEAD = 4
 
 
 def map_ordered(
