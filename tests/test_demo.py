@@ -23,7 +23,7 @@ def _demo(out: Path) -> list[str]:
     return [sys.executable, "-m", "heart2heart", "demo", "--out", str(out), *SMALL]
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     empty = tmp_path / "empty"  # the demo needs nothing from the folder where it is started
