@@ -125,8 +125,8 @@ def test_the_sites_search_works_from_a_folder_without_a_server(site: Path) -> No
         page = driver.chromium.launch(executable_path=path, args=list(browser.FLAGS)).new_page()
         page.goto((site / "splits.html").as_uri())
         page.click("[data-md-component=search] button")
-        page.keyboard.type("landing folder", delay=20)
-        page.get_by_text("The landing folder").first.wait_for(timeout=20_000)
+        page.keyboard.type("spool folder", delay=20)
+        page.get_by_text("The spool folder").first.wait_for(timeout=20_000)
 
 
 def test_paragraphs_are_short() -> None:
