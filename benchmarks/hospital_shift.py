@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.schema.enums import ClipMode
 from heart2heart.store.appearance import Bytes, lit_histogram, measure_appearance
 
@@ -108,7 +109,7 @@ def _gray_dicom(path: Path) -> Iterator[tuple[str, Bytes]]:
         if dataset.PhotometricInterpretation == "PALETTE COLOR":
             pixels = apply_color_lut(pixels, dataset)
             pixels = (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
-    except (ValueError, NotImplementedError, RuntimeError, AttributeError, OSError):
+    except DECODE_ERRORS:  # a file that pydicom alone does not decode is left out
         return
     if dataset.get("SamplesPerPixel", 1) == 3 or pixels.shape[-1] == 3:
         pixels = pixels.mean(axis=-1)

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import typer
 
 from heart2heart.errors import ConfigError, DivergedError
@@ -31,13 +30,14 @@ from heart2heart.schema.enums import SplitRole
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.run import Run
 from heart2heart.training.train import train
+from heart2heart.training.validation import balanced_accuracy
 from heart2heart.utils import write_text
 from pipelines.carry_over_table import tables
 from pipelines.carry_over_ways import BUDGETS, WAYS, resolve_ways
 from pipelines.command_line import run
 from pipelines.lung_data import DIRECTIONS, build_lung_split, build_lung_store
+from pipelines.study_jobs import read_lines, run_all
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,6 @@ def train_and_score(job: CarryOverRun) -> dict[str, Any]:
     Returns:
         One line of results; its `sites` is empty when the run diverged.
     """
-    import torch
-
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # the processes are the parallelism
     started = time.monotonic()
@@ -118,7 +116,14 @@ def train_and_score(job: CarryOverRun) -> dict[str, Any]:
     }
 
 
-def site_scores(trained: Run, split: SplitManifest, stores: FrameStores) -> dict[str, dict[str, float]]:
+class Predictor(Protocol):
+    """What predicts frames, such as a `Run`."""
+
+    def predict(self, pixels: npt.NDArray[np.uint8], /) -> npt.NDArray[np.float32]:
+        """Return logits `(n, classes)` of uint8 `(n, size, size)`."""
+
+
+def site_scores(trained: Predictor, split: SplitManifest, stores: FrameStores) -> dict[str, dict[str, float]]:
     """Return the balanced accuracy of the test frames, and of their clips, of each hospital, 0 to 1."""
     selected = split.select(stores, SplitRole.TEST)
     logits = trained.predict(stores.read(selected.rows))
@@ -127,45 +132,23 @@ def site_scores(trained: Run, split: SplitManifest, stores: FrameStores) -> dict
     for site in sorted(set(sites)):
         here = (sites == site) & (selected.targets >= 0)
         _, first, clip_index = np.unique(clips[here], return_index=True, return_inverse=True)
+        targets = torch.from_numpy(selected.targets[here])
         by_clip = clip_log_probabilities(logits[here], clip_index, len(first))
         scores[str(site)] = {
-            "frames": balanced_accuracy(logits[here].argmax(1), selected.targets[here]),
-            "clips": balanced_accuracy(by_clip.argmax(1), selected.targets[here][first]),
+            "frames": balanced_accuracy(torch.from_numpy(logits[here]), targets),
+            "clips": balanced_accuracy(torch.from_numpy(by_clip), targets[first]),
         }
     return scores
 
 
-def balanced_accuracy(predicted: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> float:
-    """Return the mean recall over the classes present in `targets`, 0 to 1."""
-    return float(np.mean([np.mean(predicted[targets == target] == target) for target in np.unique(targets)]))
-
-
 def read_results(path: Path, jobs: Sequence[CarryOverRun]) -> list[dict[str, Any]]:
     """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is computed again
     wanted_keys = {json.dumps(job.key(), sort_keys=True) for job in jobs}
-    lines = [json.loads(line) for line in whole.splitlines()]
-    return [line for line in lines if _key_text(line) in wanted_keys]
+    return [line for line in read_lines(path) if _key_text(line) in wanted_keys]
 
 
 def _key_text(line: dict[str, Any]) -> str:
     return json.dumps({name: line[name] for name in ("task", "way", "seed", "config_sha256")}, sort_keys=True)
-
-
-def run_all(jobs: Sequence[CarryOverRun], workers: int) -> Iterator[dict[str, Any]]:
-    """Yield the result of each job as it finishes."""
-    if workers <= 1:
-        yield from map(train_and_score, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(train_and_score, job) for job in jobs]
-        try:
-            for future in as_completed(waiting):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def lung_tasks(folder: Path, out: Path, directions: Sequence[str], seeds: int, size: int) -> list[CarryOverTask]:
@@ -224,7 +207,7 @@ def main(
     missing = [job for job in jobs if json.dumps(job.key(), sort_keys=True) not in done]
     with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
         progress.update(len(lines))
-        for line in run_all(missing, workers):
+        for line in run_all(train_and_score, missing, workers):
             log.write(json.dumps(line) + "\n")
             log.flush()
             lines.append(line)

@@ -27,6 +27,7 @@ from pipelines.label_budget_data import LabeledClips, draw_parts, open_fashion_m
 from pipelines.label_budget_report import plot, tables
 from pipelines.label_budget_round import Replay, ReplayBudget, ReplayPlan
 from pipelines.mismatch_variants import parse_variant
+from pipelines.study_jobs import read_lines
 
 DATA = ("fashion", "hospitals")
 LABELS_ONLY = "labels_only"
@@ -41,14 +42,6 @@ def replay_plans(
         plans += [ReplayPlan(name, seed, LABELS_ONLY, by) for by in methods]
         plans += [ReplayPlan(name, seed, way, by) for way in ways for by in with_pool]
     return plans
-
-
-def read_rounds(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of `results.jsonl`."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is played again
-    return [json.loads(line) for line in whole.splitlines() if line.endswith("}")]
 
 
 def main(
@@ -96,7 +89,7 @@ def main(
     if "hospitals" in names:
         archives["hospitals"] = open_hospitals(out, scale, size, workers)
     results = out / "results.jsonl"
-    lines = read_rounds(results)
+    lines = read_lines(results)
     write_text(results, "".join(json.dumps(line) + "\n" for line in lines))
     done = {_round_key(line) for line in lines}
     todo = replay_plans(names, methods, ways, with_pool or ["random", "margin"], seeds)

@@ -11,10 +11,8 @@ once a run, with the weights that validation selected.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -29,6 +27,7 @@ from pipelines.command_line import run
 from pipelines.mismatch_report import plot, tables
 from pipelines.mismatch_task import IMAGE_TASKS, ImageStore, MismatchSplit, build_split
 from pipelines.mismatch_variants import MismatchRun, RunBudget, parse_variant, run_config, train_and_test
+from pipelines.study_jobs import read_lines, run_all
 
 BASES = ("pi_model", "temporal_ensembling", "pseudo_label", "mean_teacher", "vat", "mixmatch", "fixmatch", "uda",
          "noisy_student", "atso", "self_meta_pseudo_labels")  # fmt: skip
@@ -70,30 +69,12 @@ def study_runs(
 
 def read_results(path: Path, jobs: Sequence[MismatchRun]) -> list[dict[str, Any]]:
     """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # a torn last line is run again
-    lines = [json.loads(line) for line in whole.splitlines()]
     digests = {_run_key(job.key): run_config(job).model_copy(update={"data": None}).digest() for job in jobs}
-    return [line for line in lines if digests.get(_run_key(line)) == line["config_sha256"]]
+    return [line for line in read_lines(path) if digests.get(_run_key(line)) == line["config_sha256"]]
 
 
 def _run_key(line: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(line[name] for name in ("dataset", "level", "labels", "seed", "way"))
-
-
-def run_all(jobs: Sequence[MismatchRun], workers: int) -> Iterator[dict[str, Any]]:
-    """Yield the result of each job as it is finished."""
-    if workers <= 1:
-        yield from map(train_and_test, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(train_and_test, job) for job in jobs]
-        try:
-            for future in as_completed(waiting):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def main(
@@ -144,7 +125,7 @@ def main(
     missing = [job for job in jobs if _run_key(job.key) not in done]
     with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
         progress.update(len(lines))
-        for line in run_all(missing, workers):
+        for line in run_all(train_and_test, missing, workers):
             log.write(json.dumps(line) + "\n")
             log.flush()
             lines.append(line)

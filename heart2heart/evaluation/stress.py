@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import EvaluationContext, aggregate
+from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.intervals import Resamples, combine_resamples, make_estimate
 from heart2heart.evaluation.sites import ScoredSite
+from heart2heart.evaluation.subgroups import score_altered
 from heart2heart.schema.site_metrics import StressCurve, StressPoint
 
 ALL_KINDS = "all"
@@ -73,39 +74,16 @@ def _score_kind(
     site: ScoredSite, run: int, kind: str, context: EvaluationContext
 ) -> tuple[StressCurve, tuple[float, Resamples]]:
     """Return the curve of one kind, and the value and resamples of its loss."""
-    sample = site.sample
-    position = np.full(len(sample.truth), -1)
-    position[sample.scored] = np.arange(len(site.truth))
-    levels = [level for name, level in sample.perturbed if name == kind]
-    points, changes = [], []
-    for level in levels:
-        perturbed = sample.perturbed[kind, level]
-        rows = position[np.searchsorted(sample.frame, perturbed.frame)]
-        truth, cluster = site.truth[rows], site.cluster[rows]
-        logits = np.stack([perturbed.logits[run], sample.logits[run, sample.scored][rows]])
-        both = aggregate(logits, truth, cluster, site.frames.weights, bca=context.bca)
-        present = [int(label) for label in np.flatnonzero(both.view_counts)]
-        values = both.point[:, present].mean(1)
-        draws = [draw.mean_over(present) for draw in both.draws]
-        change = combine_resamples(draws, [1, -1], paired=True)
-        reason, clusters = context.why_not_estimable(both, present), len(np.unique(cluster))
-        points.append(
-            StressPoint(
-                level=level,
-                balanced_accuracy=make_estimate(
-                    float(values[0]), draws[0], n=len(rows), clusters=clusters, why_not_estimable=reason
-                ),
-                change=make_estimate(
-                    float(values[0] - values[1]), change, n=len(rows), clusters=clusters, why_not_estimable=reason
-                ),
-            )
-        )
-        changes.append((float(values[0] - values[1]), change))
+    levels = [level for name, level in site.sample.perturbed if name == kind]
+    scores = [score_altered(site, run, site.sample.perturbed[kind, level], context) for level in levels]
+    points = tuple(
+        StressPoint(level=level, balanced_accuracy=score.balanced_accuracy, change=score.change)
+        for level, score in zip(levels, scores, strict=True)
+    )
     weights = [-weight for weight in trapezoid_weights(levels)]
-    value = sum(weight * change for weight, (change, _) in zip(weights, changes, strict=True))
-    area = combine_resamples([draws for _, draws in changes], weights, paired=True)
-    loss = make_estimate(
-        value, area, n=points[-1].change.n, clusters=points[-1].change.clusters,
-        why_not_estimable=points[-1].change.reason if points[-1].change.low is None else None,
-    )  # fmt: skip
-    return StressCurve(perturbation=kind, points=tuple(points), loss=loss), (value, area)
+    value = sum(weight * score.difference for weight, score in zip(weights, scores, strict=True))
+    area = combine_resamples([score.draws for score in scores], weights, paired=True)
+    last = scores[-1].change
+    reason = last.reason if last.low is None else None
+    loss = make_estimate(value, area, n=last.n, clusters=last.clusters, why_not_estimable=reason)
+    return StressCurve(perturbation=kind, points=points, loss=loss), (value, area)

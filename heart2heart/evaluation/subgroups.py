@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from heart2heart.evaluation.aggregation import EvaluationContext, aggregate
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.intervals import combine_resamples, make_estimate
-from heart2heart.evaluation.samples import SiteSample
+from heart2heart.evaluation.intervals import Resamples, combine_resamples, make_estimate
+from heart2heart.evaluation.samples import AlteredFrames, SiteSample
 from heart2heart.evaluation.sites import ScoredSite
-from heart2heart.schema.site_metrics import Probe, Stratum
+from heart2heart.schema.site_metrics import Estimate, Probe, Stratum
 
 
 def factor_levels(samples: Sequence[SiteSample]) -> dict[str, list[str]]:
@@ -61,32 +62,65 @@ def score_strata(
     return tuple(strata)
 
 
-def score_probes(site: ScoredSite, run: int, context: EvaluationContext) -> tuple[Probe, ...]:
-    """Compute balanced accuracy of one run on every kind of altered frames, and its change from the originals."""
+@dataclass(frozen=True)
+class AlteredScore:
+    """Balanced accuracy of one run on altered frames of a site, beside that of their originals.
+
+    Attributes:
+        balanced_accuracy: Of the altered frames, over the views present among them.
+        change: That minus the balanced accuracy of the originals, paired by cluster.
+        difference: Value of the change.
+        draws: Resamples of the change.
+        views: Number of views present.
+    """
+
+    balanced_accuracy: Estimate
+    change: Estimate
+    difference: float
+    draws: Resamples
+    views: int
+
+
+def score_altered(site: ScoredSite, run: int, altered: AlteredFrames, context: EvaluationContext) -> AlteredScore:
+    """Compare one run's predictions of altered frames with those of their originals.
+
+    Args:
+        site: The site.
+        run: Position of the run.
+        altered: The altered frames; their originals are scored frames of the site.
+        context: Class names and kind of interval.
+    """
     sample = site.sample
     position = np.full(len(sample.truth), -1)
     position[sample.scored] = np.arange(len(site.truth))
+    rows = position[np.searchsorted(sample.frame, altered.frame)]
+    truth, cluster = site.truth[rows], site.cluster[rows]
+    logits = np.stack([altered.logits[run], sample.logits[run, sample.scored][rows]])
+    level = aggregate(logits, truth, cluster, site.frames.weights, bca=context.bca)
+    present = [int(label) for label in np.flatnonzero(level.view_counts)]
+    values = level.point[:, present].mean(1)
+    draws = [draw.mean_over(present) for draw in level.draws]
+    change = combine_resamples(draws, [1, -1], paired=True)
+    difference = float(values[0] - values[1])
+    reason, clusters = context.why_not_estimable(level, present), len(np.unique(cluster))
+    accuracy, change_estimate = (
+        make_estimate(value, resamples, n=len(rows), clusters=clusters, why_not_estimable=reason)
+        for value, resamples in ((float(values[0]), draws[0]), (difference, change))
+    )
+    return AlteredScore(accuracy, change_estimate, difference, change, len(present))
+
+
+def score_probes(site: ScoredSite, run: int, context: EvaluationContext) -> tuple[Probe, ...]:
+    """Compute balanced accuracy of one run on every kind of altered frames, and its change from the originals."""
     probes = []
-    for alteration, altered in sample.altered.items():
-        rows = position[np.searchsorted(sample.frame, altered.frame)]
-        truth, cluster = site.truth[rows], site.cluster[rows]
-        logits = np.stack([altered.logits[run], sample.logits[run, sample.scored][rows]])
-        level = aggregate(logits, truth, cluster, site.frames.weights, bca=context.bca)
-        present = [int(label) for label in np.flatnonzero(level.view_counts)]
-        values = level.point[:, present].mean(1)
-        draws = [draw.mean_over(present) for draw in level.draws]
-        reason, clusters = context.why_not_estimable(level, present), len(np.unique(cluster))
-        change = combine_resamples(draws, [1, -1], paired=True)
+    for alteration, altered in site.sample.altered.items():
+        score = score_altered(site, run, altered, context)
         probes.append(
             Probe(
                 alteration=alteration,
-                balanced_accuracy=make_estimate(
-                    float(values[0]), draws[0], n=len(rows), clusters=clusters, why_not_estimable=reason
-                ),
-                change=make_estimate(
-                    float(values[0] - values[1]), change, n=len(rows), clusters=clusters, why_not_estimable=reason
-                ),
-                chance=1 / len(present),
+                balanced_accuracy=score.balanced_accuracy,
+                change=score.change,
+                chance=1 / score.views,
             )
         )
     return tuple(probes)

@@ -7,12 +7,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.tiny import tiny_store
-from pipelines.carry_over import CarryOverRun, CarryOverTask, balanced_accuracy, hospital_task, main
+from pipelines.carry_over import CarryOverRun, CarryOverTask, hospital_task, main, site_scores
 from pipelines.carry_over_table import tables
 from pipelines.carry_over_ways import BUDGETS, GROUPS, WAYS, resolve_ways
 
@@ -38,12 +42,33 @@ def test_resolve_ways_takes_ways_and_groups_once() -> None:
         resolve_ways(["acoustics"])
 
 
-def test_balanced_accuracy_agrees_with_scikit_learn() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        targets = rng.choice([0, 1, 3], 30)
-        predicted = np.where(rng.random(30) < 0.6, targets, rng.choice([0, 1, 3], 30))
-        assert balanced_accuracy(predicted, targets) == pytest.approx(balanced_accuracy_score(targets, predicted))
+class Guess:
+    """Stands for a run: draws the logits of frames."""
+
+    def __init__(self) -> None:
+        self.logits = np.zeros((0, 4), np.float32)
+
+    def predict(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        self.logits = np.random.default_rng(0).normal(size=(len(pixels), 4)).astype(np.float32)
+        return self.logits
+
+
+def test_site_scores_agree_with_scikit_learn(tmp_path: Path) -> None:
+    tiny = tiny_store(tmp_path)
+    split, stores, run = SplitManifest.load(tiny.split), FrameStores.open([tiny.store]), Guess()
+    scores = site_scores(run, split, stores)
+    members = split.select(stores, "test").members.to_pylist()
+    assert set(scores) == {row["site"] for row in members}
+    for site, score in scores.items():
+        here = [index for index, row in enumerate(members) if row["site"] == site and row["view"] in split.classes]
+        truth = [split.classes.index(members[index]["view"]) for index in here]
+        assert score["frames"] == pytest.approx(balanced_accuracy_score(truth, run.logits[here].argmax(1)))
+        clips = {members[index]["clip"]: target for index, target in zip(here, truth, strict=True)}
+        votes = [
+            softmax(run.logits[[index for index in here if members[index]["clip"] == clip]], axis=1) for clip in clips
+        ]
+        predicted = [int(np.log(vote).mean(0).argmax()) for vote in votes]
+        assert score["clips"] == pytest.approx(balanced_accuracy_score(list(clips.values()), predicted))
 
 
 def test_tables_show_mean_deviation_and_paired_difference() -> None:

@@ -33,11 +33,6 @@ from tests.training.adaptation_study import (
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> AdaptationStudy:
-    return adaptation_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
 def source(study: AdaptationStudy, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(study.tiny().config(**TRAINING), tmp_path_factory.mktemp("runs") / "source")
 

@@ -17,12 +17,7 @@ from heart2heart.training.adaptation_frames import (
     choose_patients,
     select_frames,
 )
-from tests.training.adaptation_study import AdaptationStudy, adaptation_study, scored_patients, write_clips
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> AdaptationStudy:
-    return adaptation_study(tmp_path_factory.mktemp("study"))
+from tests.training.adaptation_study import AdaptationStudy, scored_patients, write_clips
 
 
 def test_choose_patients_takes_everybody_who_is_not_scored(study: AdaptationStudy, tmp_path: Path) -> None:
