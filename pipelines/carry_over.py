@@ -172,6 +172,32 @@ def hospital_task(demo: Path) -> CarryOverTask:
     return CarryOverTask("synthetic", "synthetic", stores, (demo / "split",))
 
 
+def run_study(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, workers: int) -> None:
+    """Run what is missing of a study, then write and print its tables.
+
+    Args:
+        jobs: All runs of the study.
+        ways: Ways in the order of the tables' rows.
+        out: Receives `results.jsonl`, one line a run, and `results.md`.
+        workers: Processes.
+    """
+    results = out / "results.jsonl"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    lines = read_results(results, jobs)
+    done = {_key_text(line) for line in lines}
+    missing = [job for job in jobs if json.dumps(job.key(), sort_keys=True) not in done]
+    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
+        progress.update(len(lines))
+        for line in run_all(train_and_score, missing, workers):
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            lines.append(line)
+            mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
+            progress.update(len(lines), f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}")
+    write_text(out / "results.md", tables(lines, ways) + "\n")
+    print(tables(lines, ways))
+
+
 def main(
     lung: Annotated[Path | None, typer.Option(help="Folder of the lung clips, with clips.csv.")] = None,
     hospitals: Annotated[Path | None, typer.Option(help="Output folder of a demo: SYNTHETIC hospitals.")] = None,
@@ -200,21 +226,7 @@ def main(
         for task in tasks
         for name in ways
     ]
-    results = out / "results.jsonl"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    lines = read_results(results, jobs)
-    done = {_key_text(line) for line in lines}
-    missing = [job for job in jobs if json.dumps(job.key(), sort_keys=True) not in done]
-    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
-        progress.update(len(lines))
-        for line in run_all(train_and_score, missing, workers):
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            lines.append(line)
-            mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
-            progress.update(len(lines), f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}")
-    write_text(out / "results.md", tables(lines, ways) + "\n")
-    print(tables(lines, ways))
+    run_study(jobs, ways, out, workers)
 
 
 if __name__ == "__main__":
