@@ -185,7 +185,7 @@ def summary_table(metrics: Metrics) -> str:
     Examples:
         >>> import heart2heart as h2h
         >>> print(h2h.summary_table(h2h.read_metrics("evaluation/metrics.json")).splitlines()[0].split()[:3])
-        ['hospital', 'patients', 'labels']
+        ['hospital', 'patients', 'method']
     """
     from heart2heart.reporting.summary import summary_table
 

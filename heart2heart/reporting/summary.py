@@ -238,7 +238,7 @@ def _outside(metrics: Metrics) -> str | None:
 
 
 def summary_table(metrics: Metrics) -> str:
-    """Return a plain-text table: patients, balanced accuracy of each method, and differences by hospital.
+    """Return a plain-text table: a row for each hospital and method, with the difference from the first method.
 
     Apart from names, the text is ASCII. It has no trailing newline.
 
@@ -246,19 +246,26 @@ def summary_table(metrics: Metrics) -> str:
         >>> from pathlib import Path
         >>> from heart2heart.schema.metrics_files import read_metrics
         >>> summary_table(read_metrics(Path("evaluation/metrics.json"))).splitlines()[0].split()
-        ['hospital', 'patients', 'labels', 'only']
+        ['hospital', 'patients', 'method', 'balanced', 'accuracy']
     """
-    header = ["hospital", "", f"{metrics.unit}s", *(_method_label(method) for method in metrics.methods)]
-    header += ["difference" if len(metrics.comparisons) == 1 else f"{c.candidate} - first" for c in metrics.comparisons]
-    rows = [header]
+    compared = {comparison.candidate: comparison for comparison in metrics.comparisons}
+    header = ["hospital", f"{metrics.unit}s", "method", "balanced accuracy"]
+    rows = [[*header, "difference from the first"] if compared else header]
     for index, site in enumerate(metrics.sites):
-        row = [site.site, "held out" if site.held_out else "source", str(site.clusters)]
-        scores = [method.sites[index] for method in metrics.methods]
-        row += [_cell(score.balanced_accuracy, metrics) + _seed_deviation(score.seeds) for score in scores]
-        gains = [comparison.sites[index] for comparison in metrics.comparisons]
-        row += [_cell(gain.difference, metrics, sign=True) + _seed_deviation(gain.seeds) for gain in gains]
-        rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        facts = [f"{site.site} ({'held out' if site.held_out else 'source'})", str(site.clusters)]
+        for method in metrics.methods:
+            score = method.sites[index]
+            row = [
+                *facts,
+                _method_label(method),
+                _cell(score.balanced_accuracy, metrics) + _seed_deviation(score.seeds),
+            ]
+            if compared:
+                gain = compared[method.method].sites[index] if method.method in compared else None
+                row.append(_cell(gain.difference, metrics, sign=True) + _seed_deviation(gain.seeds) if gain else "")
+            rows.append(row)
+            facts = ["", ""]  # named once for all methods
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines.append(f"Balanced accuracy in %, with {100 * metrics.confidence:.0f} % intervals over {metrics.unit}s.")
@@ -273,7 +280,7 @@ def summary_table(metrics: Metrics) -> str:
 
 
 def _method_label(method: MethodMetrics) -> str:
-    return method.method if len(method.runs) == 1 else f"{method.method} (mean of {len(method.runs)} seeds)"
+    return method.method if len(method.runs) == 1 else f"{method.method} ({len(method.runs)} seeds)"
 
 
 def _seed_deviation(seeds: SeedSpread) -> str:

@@ -130,11 +130,14 @@ def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
     lines = text.splitlines()
     assert lines[0].split()[:2] == ["hospital", "patients"]
     for index, site in enumerate(metrics.sites):
-        line = next(line for line in lines if line.startswith(site.site))
-        assert f" {site.clusters} " in line
-        for method in metrics.methods:
+        start = next(position for position, line in enumerate(lines) if line.startswith(site.site))
+        assert f" {site.clusters} " in lines[start]
+        for method, line in zip(metrics.methods, lines[start:], strict=False):
+            assert f"  {method.method}  " in line
             assert f"{100 * (method.sites[index].balanced_accuracy.value or 0):.1f} (" in line
-        assert f"{100 * (metrics.comparisons[0].sites[index].difference.value or 0):+.1f} (" in line
+        assert f"{100 * (metrics.comparisons[0].sites[index].difference.value or 0):+.1f} (" in lines[start + 1]
+        assert "+" not in lines[start].partition(metrics.methods[0].method)[2]
+    assert len([line for line in lines if " (held out) " in line]) == sum(site.held_out for site in metrics.sites)
     assert "* fewer than 30 patients" in text
     assert "SYNTHETIC data: north, east, south, west" in text
     assert max(len(line) for line in lines) <= 120
@@ -149,7 +152,8 @@ def test_summary_table_marks_a_mean_over_seeds(metrics: Metrics) -> None:
     several = metrics.model_copy(
         update={"methods": (first.model_copy(update={"runs": ("a", "b")}), *metrics.methods[1:])}
     )
-    assert f"{first.method} (mean of 2 seeds)" in summary_table(several).splitlines()[0]
+    lines = summary_table(several).splitlines()
+    assert sum(f"  {first.method} (2 seeds)  " in line for line in lines) == len(metrics.sites)
     assert "seeds" not in summary_table(metrics)
 
 
