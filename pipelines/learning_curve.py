@@ -2,8 +2,8 @@
 
     python -m pipelines.learning_curve --out learning_curve_output --seeds 3
 
-Hospital A has 48 labeled patients, of whom 40 % test and 15 % validate; B, C and D have ten each. Labels only are trained with
-4, 8 and 16 patients of A. The study can be stopped and continued.
+Hospital A has 48 labeled patients, of whom 40 % test and 15 % validate; B, C and D have ten each. Labels only are
+trained with 4, 8 and 16 patients of A. The study can be stopped and continued.
 """
 
 from __future__ import annotations
