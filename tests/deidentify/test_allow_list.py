@@ -15,7 +15,7 @@ from tests.dicom.build import dataset, speckle_frames
 PLANTED = "Planted^Person"
 
 
-def test_only_named_tags_get_through() -> None:
+def test_technical_dataset_keeps_only_named_tags() -> None:
     header = dataset(speckle_frames(1))
     for name in (
         "PatientName", "PatientComments", "InstitutionName", "StudyDescription", "SeriesDescription", "OperatorsName",
@@ -43,13 +43,13 @@ def test_only_named_tags_get_through() -> None:
         ("St. Nowhere Hospital", "unknown maker"), ("George's", "unknown maker"), ("   ", None),
     ],
 )  # fmt: skip
-def test_makers_by_their_common_name(written: str, kept: str | None) -> None:
+def test_technical_dataset_gives_makers_their_common_name(written: str, kept: str | None) -> None:
     header = Dataset()
     header.Manufacturer = written
     assert technical_dataset(header).get("Manufacturer") == kept
 
 
-def test_an_empty_maker_is_told_by_a_private_creator() -> None:
+def test_technical_dataset_takes_an_empty_maker_from_the_private_creator() -> None:
     header = Dataset()
     header.Manufacturer = ""
     header.private_block(0x0011, "SOMETHING ELSE", create=True)
@@ -60,14 +60,14 @@ def test_an_empty_maker_is_told_by_a_private_creator() -> None:
 @pytest.mark.parametrize(
     ("name", "kept"), [("Rest", "rest"), ("PEAK-EXERCISE", "peak"), ("Low Dose", "low dose"), ("Ward 7", None)]
 )
-def test_stress_stages_by_vocabulary(name: str, kept: str | None) -> None:
+def test_technical_dataset_takes_stress_stages_of_the_vocabulary(name: str, kept: str | None) -> None:
     header = Dataset()
     header.StageName = name
     assert technical_dataset(header).get("StageName") == kept
 
 
 @pytest.mark.parametrize(("code", "view"), [("399214001", "A4C"), ("G-A19B", "A2C"), ("12345", None)])
-def test_views_by_code(code: str, view: str | None) -> None:
+def test_technical_dataset_keeps_the_code_of_the_view(code: str, view: str | None) -> None:
     header, item = Dataset(), Dataset()
     item.CodeValue, item.CodeMeaning = code, PLANTED
     header.ViewCodeSequence = [item]
@@ -85,13 +85,13 @@ def test_views_by_code(code: str, view: str | None) -> None:
         (PLANTED, None), ("", None),
     ],
 )  # fmt: skip
-def test_views_of_a_protocol_by_vocabulary(name: str, view: str | None) -> None:
+def test_technical_dataset_takes_views_of_a_protocol_of_the_vocabulary(name: str, view: str | None) -> None:
     header = Dataset()
     header.ViewName = name[:16]
     assert technical_dataset(header).get("ViewName") == view
 
 
-def test_numbers_of_a_protocol() -> None:
+def test_protocol_number_of_headers() -> None:
     header = Dataset()
     header.StageNumber, header.NumberOfStages, header.ViewNumber, header.NumberOfViewsInStage = 2, 4, 0, 10_000
     kept = technical_dataset(header)
@@ -99,7 +99,7 @@ def test_numbers_of_a_protocol() -> None:
     assert [protocol_number(kept, name) for name in names] == [2, 4, None, None]
 
 
-def test_the_private_frame_rate_of_philips_is_used_when_nothing_else_says() -> None:
+def test_technical_dataset_uses_the_private_frame_rate_of_philips_only_without_another() -> None:
     header = Dataset()
     header.Manufacturer = "Philips Medical Systems"
     header.private_block(0x7FDF, "PHILIPS US", create=True).add_new(0x74, "FD", 50.0)
@@ -117,13 +117,13 @@ def test_the_private_frame_rate_of_philips_is_used_when_nothing_else_says() -> N
         ("Planted", "unknown model"), ("Knowledge", "unknown model"), ("", None),
     ],
 )  # fmt: skip
-def test_models_by_vocabulary(written: str, kept: str | None) -> None:
+def test_technical_dataset_takes_models_of_the_vocabulary(written: str, kept: str | None) -> None:
     header = Dataset()
     header.ManufacturerModelName = written
     assert technical_dataset(header).get("ManufacturerModelName") == kept
 
 
-def test_an_unknown_machine_has_one_label_a_key() -> None:
+def test_technical_dataset_gives_an_unknown_machine_one_label_a_key() -> None:
     def labels(written: str, secret: bytes) -> tuple[str, str]:
         header = Dataset()
         header.Manufacturer = header.ManufacturerModelName = written

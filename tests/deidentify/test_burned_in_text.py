@@ -41,7 +41,7 @@ INSIDE = np.ones((ROWS, COLUMNS), bool)
 
 @pytest.mark.parametrize("size", [12, 16, 18])
 @pytest.mark.parametrize("level", [190, 255])
-def test_text_is_found_and_covered(size: int, level: int) -> None:
+def test_text_mask_covers_text(size: int, level: int) -> None:
     clean = tissue(6)
     written = drawn(clean, WORDS, size=size, level=level)
     mask = text_mask(written, INSIDE)
@@ -51,20 +51,20 @@ def test_text_is_found_and_covered(size: int, level: int) -> None:
     assert mask.mean() < 0.06
 
 
-def test_text_on_a_single_frame_is_found() -> None:
+def test_text_mask_covers_text_on_a_single_frame() -> None:
     assert text_mask(drawn(np.full((1, ROWS, COLUMNS), 30, np.uint8), WORDS), INSIDE) is not None
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_moving_tissue_is_not_text(seed: int) -> None:
+def test_text_mask_leaves_moving_tissue(seed: int) -> None:
     assert text_mask(tissue(6, seed), INSIDE) is None
 
 
-def test_what_moves_is_not_text() -> None:
+def test_text_mask_leaves_writing_that_moves() -> None:
     assert text_mask(drawn(tissue(6), WORDS, step=9), INSIDE) is None
 
 
-def test_calipers_ticks_and_a_cursor_line_are_not_text() -> None:
+def test_text_mask_leaves_calipers_ticks_and_a_cursor_line() -> None:
     frames = tissue(6)
     for x, y in ((80, 60), (150, 200), (260, 90)):  # three crosses
         frames[:, y - 5 : y + 6, x] = frames[:, y, x - 5 : x + 6] = 240
@@ -74,23 +74,23 @@ def test_calipers_ticks_and_a_cursor_line_are_not_text() -> None:
     assert text_mask(frames, INSIDE) is None
 
 
-def test_text_outside_what_is_visible_is_not_looked_for() -> None:
+def test_text_mask_ignores_what_is_outside_the_visible_part() -> None:
     inside = INSIDE.copy()
     inside[140:180] = False
     assert text_mask(drawn(tissue(6), WORDS), inside) is None
 
 
-def test_a_unit_alone_is_writing_too() -> None:
+def test_text_mask_covers_a_unit_alone() -> None:
     mask = text_mask(drawn(np.full((1, ROWS, COLUMNS), 12, np.uint8), "cm"), INSIDE)
     assert mask is not None
     assert mask[150:166, 90:110].any()
 
 
-def test_a_picture_too_small_for_text_is_passed_over() -> None:
+def test_text_mask_passes_over_a_picture_too_small_for_text() -> None:
     assert text_mask(np.full((1, 12, 300), 255, np.uint8), np.ones((12, 300), bool)) is None
 
 
-def test_invented_lines_of_every_kind_are_found_whole() -> None:
+def test_text_mask_covers_invented_lines_of_every_kind() -> None:
     draw, planted, detected = random.Random(1), 0, 0
     for index in range(60):
         written = plant_text(tissue(6, 1000 + index), INSIDE, draw, size=draw.randint(*SIZES))
@@ -102,7 +102,7 @@ def test_invented_lines_of_every_kind_are_found_whole() -> None:
     assert detected >= 0.95 * planted  # this tissue is coarser and brighter than any that was measured
 
 
-def test_passing_over_what_holds_no_letter_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_mask_is_the_same_where_it_passes_over_parts_without_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     written = np.concatenate([drawn(tissue(6), WORDS), np.zeros((6, 2 * ROWS, COLUMNS), np.uint8)], axis=1)
     inside = np.ones(written.shape[1:], bool)
     judged = text_mask(written, inside)

@@ -48,7 +48,7 @@ def frames(path: Path) -> PreparedClip:
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless])
-def test_the_copy_is_dicom_that_says_what_was_done(syntax: str, tmp_path: Path) -> None:
+def test_clean_copy_is_dicom_that_describes_its_changes(syntax: str, tmp_path: Path) -> None:
     path = write(tmp_path / "one", speckle_frames(5), syntax, SyntheticData="YES", StageName="Peak", PatientAge="097Y")
     copy = copied(path, tmp_path / "clean.dcm")
     assert copy.file_meta.TransferSyntaxUID == (JPEGBaseline8Bit if syntax == JPEGBaseline8Bit else RLELossless)
@@ -69,7 +69,7 @@ def test_the_copy_is_dicom_that_says_what_was_done(syntax: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("path", "mean", "largest"), REAL, ids=[row[0].name for row in REAL])
-def test_ingest_of_the_copy_gives_the_same_frames(
+def test_clean_copy_gives_ingest_the_same_frames(
     path: Path, mean: float, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -102,14 +102,14 @@ def test_ingest_of_the_copy_gives_the_same_frames(
 @pytest.mark.parametrize(
     "path", [BUNDLED / "examples_ybr_color.dcm", STORE / "color-pl.dcm"], ids=lambda path: path.name
 )
-def test_without_a_trusted_region_the_sector_moves_by_a_cell_at_most(path: Path, tmp_path: Path) -> None:
+def test_clean_copy_without_a_trusted_region_moves_the_sector_by_at_most_a_cell(path: Path, tmp_path: Path) -> None:
     copied(path, tmp_path / "clean")
     before, after = frames(path).facts, frames(tmp_path / "clean").facts
     assert before.flags == after.flags
     assert max(abs(a - b) for a, b in zip(before.box, after.box, strict=True)) <= 4
 
 
-def test_damaged_frames_are_left_out_and_times_follow(tmp_path: Path) -> None:
+def test_clean_copy_leaves_damaged_frames_out_and_corrects_the_times(tmp_path: Path) -> None:
     path = write(tmp_path / "one", speckle_frames(6), JPEGBaseline8Bit)
     raw = bytearray(path.read_bytes())
     starts = [index for index in range(len(raw)) if raw[index : index + 3] == b"\xff\xd8\xff"]
@@ -126,7 +126,7 @@ def written(path: Path) -> Path:
     return write(path, pictures, SequenceOfUltrasoundRegions=None)
 
 
-def test_writing_in_the_scan_is_blanked_or_refused(tmp_path: Path) -> None:
+def test_clean_copy_blanks_or_refuses_writing_in_the_scan(tmp_path: Path) -> None:
     path = written(tmp_path / "one")
     assert "text_suspected" in frames(path).facts.flags
     copy = clean_copy(path, pseudonymizer=DOOR, site="a")
@@ -140,14 +140,14 @@ def test_writing_in_the_scan_is_blanked_or_refused(tmp_path: Path) -> None:
     assert refused.value.code == "excluded:text_in_scan"
 
 
-def test_known_content_is_not_done_again(tmp_path: Path) -> None:
+def test_clean_copy_does_not_repeat_known_content(tmp_path: Path) -> None:
     path = write(tmp_path / "one")
     content = clean_copy(path, pseudonymizer=DOOR, site="a").content
     with pytest.raises(KnownContentError):
         clean_copy(path, pseudonymizer=DOOR, site="a", known={content})
 
 
-def test_dcmtk_reads_the_copy(tmp_path: Path) -> None:
+def test_clean_copy_is_read_by_dcmtk(tmp_path: Path) -> None:
     dcmdump = shutil.which("dcmdump")
     if dcmdump is None:
         if os.environ.get("CI"):

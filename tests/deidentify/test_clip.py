@@ -16,7 +16,7 @@ GEOMETRY = Geometry("tmed2", 64)
 MAKE = Pseudonymizer(Key(bytes(32)))
 
 
-def test_rows_fit_the_stores_schema(tmp_path: Path) -> None:
+def test_load_clip_gives_rows_of_the_schema(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", speckle_frames(4), SyntheticData="YES")
     clip = load_clip(path, geometry=GEOMETRY, pseudonymizer=MAKE, site="s")
     row = clip.row("s", "c1")
@@ -30,7 +30,7 @@ def test_rows_fit_the_stores_schema(tmp_path: Path) -> None:
     assert row["instance"] == MAKE.uid("1.2.3.4.1")
 
 
-def test_a_stress_protocol_ends_in_the_clips_row(tmp_path: Path) -> None:
+def test_load_clip_writes_the_stress_protocol_into_the_row_of_the_clip(tmp_path: Path) -> None:
     protocol: dict[str, Any] = {
         "StageName": "Peak Exercise",
         "StageNumber": 2,
@@ -46,7 +46,7 @@ def test_a_stress_protocol_ends_in_the_clips_row(tmp_path: Path) -> None:
     assert [row[name] for name in names] == [None] * 7
 
 
-def test_a_kept_frame_does_not_depend_on_which_others_are_kept(tmp_path: Path) -> None:
+def test_load_clip_gives_a_frame_that_does_not_depend_on_the_others_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", speckle_frames(20))
     whole, few = (load_clip(path, geometry=GEOMETRY, rule=rule) for rule in ("all", "even:4"))
     kept = [frame["index"] for frame in few.frames]
@@ -55,7 +55,7 @@ def test_a_kept_frame_does_not_depend_on_which_others_are_kept(tmp_path: Path) -
     assert few.facts == whole.facts
 
 
-def test_what_is_outside_region_and_sector_is_black(tmp_path: Path) -> None:
+def test_load_clip_makes_everything_outside_region_and_sector_black(tmp_path: Path) -> None:
     pictures = speckle_frames(8)
     marked = pictures.copy()
     marked[:, :8] = 255  # above the region
@@ -68,7 +68,7 @@ def test_what_is_outside_region_and_sector_is_black(tmp_path: Path) -> None:
     assert plain.facts.flags == ()
 
 
-def test_known_content_is_not_decoded_again(tmp_path: Path) -> None:
+def test_load_clip_does_not_decode_known_content(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm")
     content = MAKE.content(path)
     with pytest.raises(KnownContentError) as error:
@@ -77,7 +77,7 @@ def test_known_content_is_not_decoded_again(tmp_path: Path) -> None:
     assert error.value.code == "excluded:duplicate"
 
 
-def test_unequal_spacing_becomes_square(tmp_path: Path) -> None:
+def test_load_clip_makes_unequal_spacing_square(tmp_path: Path) -> None:
     from tests.dicom.build import region
 
     item = region()

@@ -15,7 +15,7 @@ from heart2heart.dicom.header_values import silence_warnings
 from heart2heart.errors import ConfigError, MissingInputError
 
 
-def test_made_on_first_use_and_read_after(tmp_path: Path) -> None:
+def test_open_makes_a_key_on_first_use_and_reads_it_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "site.key"
     key = Key.open(path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -26,7 +26,7 @@ def test_made_on_first_use_and_read_after(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_key_others_can_read_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
+def test_open_refuses_a_key_that_others_can_read_with_the_remedy(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "site.key"
     Key.open(path)
     path.chmod(mode)
@@ -34,7 +34,7 @@ def test_a_key_others_can_read_is_refused_with_the_remedy(tmp_path: Path, mode: 
         Key.open(path)
 
 
-def test_a_key_inside_the_store_is_refused_and_not_made(tmp_path: Path) -> None:
+def test_open_refuses_a_key_inside_the_store_and_does_not_make_it(tmp_path: Path) -> None:
     store = tmp_path / "store"
     for path in (store / "a.key", store / "deep" / "a.key", tmp_path / "x" / ".." / "store" / "a.key"):
         with pytest.raises(ConfigError, match="inside the store"):
@@ -44,7 +44,7 @@ def test_a_key_inside_the_store_is_refused_and_not_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", b"zz" * 32, b"00" * 31, b"00" * 40, b"\xff" * 64])
-def test_what_is_no_key(tmp_path: Path, content: bytes) -> None:
+def test_load_refuses_what_is_no_key(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -52,12 +52,12 @@ def test_what_is_no_key(tmp_path: Path, content: bytes) -> None:
         Key.load(path)
 
 
-def test_a_key_that_must_exist(tmp_path: Path) -> None:
+def test_load_refuses_a_missing_key(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError):
         Key.load(tmp_path / "a.key")
 
 
-def test_parts_of_a_digest_are_kept_apart() -> None:
+def test_digest_keeps_its_parts_apart() -> None:
     key = Key(bytes(32))
     assert key.digest("ab", "c") != key.digest("a", "bc")
     assert key.digest("ab", "c") == key.digest("ab", "c")
@@ -80,7 +80,7 @@ def header(**tags: str) -> Dataset:
 
 
 @given(st.text(st.characters(categories=["Nd"]), min_size=1, max_size=20).map(lambda s: f"1.2.{s}"))
-def test_uids_are_valid_and_repeatable(uid: str) -> None:
+def test_uid_is_valid_and_repeatable(uid: str) -> None:
     pseudonym = MAKE.uid(uid)
     assert pseudonym == MAKE.uid(uid + "\0") == MAKE.uid(f" {uid} ")
     assert pseudonym.startswith("2.25.")
@@ -98,7 +98,7 @@ def test_content_of_bytes_and_of_a_file_is_the_keyed_hash(tmp_path: Path) -> Non
     assert MAKE.content(b"some bytes") == MAKE.content(tmp_path / "a") == expected
 
 
-def test_one_patient_in_one_site() -> None:
+def test_pseudonymize_tells_patients_and_sites_apart() -> None:
     assert MAKE.patient("a", " test-1 ") == MAKE.patient("a", "TEST-1")
     assert MAKE.patient("a", "TEST-1") != MAKE.patient("b", "TEST-1")
     one, two = (pseudonymize(header(StudyInstanceUID=uid), MAKE, site="a", content="") for uid in ("1.1", "1.2"))
@@ -107,7 +107,7 @@ def test_one_patient_in_one_site() -> None:
     assert one.date == two.date
 
 
-def test_nothing_of_the_header_is_left() -> None:
+def test_pseudonymize_leaves_nothing_of_the_header() -> None:
     pseudonyms = pseudonymize(header(), MAKE, site="a", content="c")
     text = repr(pseudonyms)
     for value in ("TEST", "1.2.3", "1.2.4", "1.2.5", "20200229", "2020-02-29", "2020, 2, 29", "1950"):
@@ -117,7 +117,7 @@ def test_nothing_of_the_header_is_left() -> None:
     assert pseudonyms.sex == "F"
 
 
-def test_without_an_identifier_the_study_stands_for_the_patient() -> None:
+def test_pseudonymize_uses_the_study_where_no_patient_is_identified() -> None:
     one = pseudonymize(header(PatientID=""), MAKE, site="a", content="c")
     two = pseudonymize(header(PatientID=" ", StudyInstanceUID="1.9"), MAKE, site="a", content="c")
     assert one.flags == ("no_patient_id",)
@@ -126,7 +126,7 @@ def test_without_an_identifier_the_study_stands_for_the_patient() -> None:
     assert bare[0].patient != bare[1].patient
 
 
-def test_without_a_key_everything_is_empty() -> None:
+def test_pseudonymize_without_a_key_gives_nothing() -> None:
     pseudonyms = pseudonymize(header(), None, site="a", content="")
     assert (pseudonyms.patient, pseudonyms.study, pseudonyms.series, pseudonyms.instance, pseudonyms.date) == (
         "",
@@ -138,7 +138,7 @@ def test_without_a_key_everything_is_empty() -> None:
     assert (pseudonyms.age, pseudonyms.sex) == (69, "F")
 
 
-def test_dates_of_one_patient_keep_their_distance_and_move_into_the_past() -> None:
+def test_pseudonymize_keeps_the_distance_of_dates_and_moves_them_into_the_past() -> None:
     days = [pseudonymize(header(StudyDate=day), MAKE, site="a", content="").date for day in ("20200101", "20200131")]
     assert days[0] is not None
     assert days[1] is not None
@@ -165,9 +165,9 @@ def test_dates_of_one_patient_keep_their_distance_and_move_into_the_past() -> No
         ({"StudyDate": "2020.03.01"}, 70),
     ],
 )
-def test_ages_are_capped(tags: dict[str, str], age: int | None) -> None:
+def test_pseudonymize_caps_ages(tags: dict[str, str], age: int | None) -> None:
     assert pseudonymize(header(**tags), MAKE, site="a", content="").age == age
 
 
-def test_a_date_before_the_calendar_is_dropped() -> None:
+def test_pseudonymize_drops_a_date_before_the_calendar() -> None:
     assert pseudonymize(header(StudyDate="00010101"), MAKE, site="a", content="").date is None

@@ -9,7 +9,7 @@ from heart2heart.deidentify import burned_in_text
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (61, 90), (24, 24)])
-def test_the_network_is_the_one_that_was_fitted(shape: tuple[int, int]) -> None:
+def test_text_evidence_uses_the_fitted_weights(shape: tuple[int, int]) -> None:
     """Against torch's own convolutions, written out layer by layer."""
     draw = np.random.default_rng(0)
     least = draw.integers(0, 200, shape, dtype=np.uint8)
@@ -28,7 +28,7 @@ def test_the_network_is_the_one_that_was_fitted(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(burned_in_text.text_evidence(least, greatest), reference, atol=1e-3)
 
 
-def test_a_cell_is_decided_by_what_it_sees() -> None:
+def test_text_evidence_of_a_cell_depends_on_its_surroundings_alone() -> None:
     picture = np.random.default_rng(1).integers(0, 256, (160, 160), dtype=np.uint8)
     whole = burned_in_text.text_evidence(picture, picture)
     edge = burned_in_text.RADIUS

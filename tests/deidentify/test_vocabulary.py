@@ -63,18 +63,18 @@ def region(code: str, meaning: str) -> list[Dataset]:
         ({"TransducerType": "LINEAR", "StudyDescription": "TTE adult"}, False),
     ],
 )
-def test_what_a_file_says_it_shows(tags: dict[str, Any], elsewhere: bool) -> None:
+def test_is_not_cardiac_by_header(tags: dict[str, Any], elsewhere: bool) -> None:
     assert is_not_cardiac(header(**tags)) is elsewhere
 
 
 @given(st.text(max_size=40), st.text(max_size=16))
-def test_any_text_is_judged(one: str, other: str) -> None:
+def test_is_not_cardiac_of_any_text(one: str, other: str) -> None:
     dataset = header(StudyDescription=one, ProcessingFunction=other)
     assert is_not_cardiac(dataset) in (True, False)
     assert is_not_cardiac(header(StudyDescription=f"cardiac {one}")) in (True, False)
 
 
-def test_the_flag_leaves_and_nothing_else(tmp_path: Path) -> None:
+def test_is_not_cardiac_alone_leaves_the_header(tmp_path: Path) -> None:
     tags = {"StudyDescription": "US KIDNEY of somebody", "ProtocolName": "Renal, somebody"}
     path = write(tmp_path / "a", speckle_frames(2), **tags)
     clip = load_clip(path, geometry=Geometry("tmed2", 32))

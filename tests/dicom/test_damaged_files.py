@@ -37,7 +37,7 @@ def code_of(path: Path, **options: Any) -> str:
     return error.value.code
 
 
-def test_no_preamble_is_read_and_flagged(tmp_path: Path) -> None:
+def test_load_clip_reads_and_flags_a_file_without_preamble(tmp_path: Path) -> None:
     path = tmp_path / "clip"
     path.write_bytes(encoded(dataset(speckle_frames(N)), preamble=False))
     clip = load(path)
@@ -47,7 +47,7 @@ def test_no_preamble_is_read_and_flagged(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", [NATIVE[0], JPEGBaseline8Bit, RLELossless])
 @pytest.mark.parametrize("share", [0.5, 0.99])
-def test_a_cut_file_yields_its_whole_frames(tmp_path: Path, syntax: str, share: float) -> None:
+def test_load_clip_gives_the_whole_frames_of_a_cut_file(tmp_path: Path, syntax: str, share: float) -> None:
     whole = write(tmp_path / "a.dcm", speckle_frames(N), syntax)
     raw = whole.read_bytes()
     cut = tmp_path / "b.dcm"
@@ -58,7 +58,7 @@ def test_a_cut_file_yields_its_whole_frames(tmp_path: Path, syntax: str, share: 
     assert code_of(cut, salvage=False) == "failed:truncated"
 
 
-def test_a_file_cut_before_its_first_frame_is_whole(tmp_path: Path) -> None:
+def test_load_clip_of_a_file_cut_before_its_first_frame(tmp_path: Path) -> None:
     raw = write(tmp_path / "a.dcm", speckle_frames(N)).read_bytes()
     (tmp_path / "b.dcm").write_bytes(raw[: -(N * 96 * 128 * 3) + 100])
     assert code_of(tmp_path / "b.dcm") == "failed:truncated"
@@ -68,13 +68,13 @@ def test_a_file_cut_before_its_first_frame_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", [NATIVE[0], JPEGBaseline8Bit, RLELossless])
 @pytest.mark.parametrize("declared", [None, 0, N - 2, N + 4])
-def test_a_wrong_number_of_frames_is_counted(tmp_path: Path, syntax: str, declared: int | None) -> None:
+def test_load_clip_counts_a_wrong_number_of_frames(tmp_path: Path, syntax: str, declared: int | None) -> None:
     clip = load(write(tmp_path / "a.dcm", speckle_frames(N), syntax, NumberOfFrames=declared))
     assert clip.facts.n_source == N
     assert clip.facts.flags == ("frame_count",)
 
 
-def test_a_corrupt_frame_is_left_out_or_fails_the_clip(tmp_path: Path) -> None:
+def test_load_clip_leaves_a_corrupt_frame_out_or_fails_the_clip(tmp_path: Path) -> None:
     frames = [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=90) for picture in speckle_frames(N)]
     frames[2] = frames[2][: len(frames[2]) // 2] + b"\xff\xd9"
     path = write(tmp_path / "a.dcm", speckle_frames(N), JPEGBaseline8Bit, PixelData=encapsulate(frames))
@@ -85,7 +85,7 @@ def test_a_corrupt_frame_is_left_out_or_fails_the_clip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless, RLELossless])
-def test_only_corrupt_frames(tmp_path: Path, syntax: str) -> None:
+def test_load_clip_fails_a_clip_of_corrupt_frames(tmp_path: Path, syntax: str) -> None:
     junk = encapsulate([b"\xff\xd8\xff\xe0" + bytes(60)] * 2)
     assert code_of(write(tmp_path / "a.dcm", speckle_frames(2), syntax, PixelData=junk)) == "failed:decode"
 
@@ -111,11 +111,11 @@ def test_only_corrupt_frames(tmp_path: Path, syntax: str) -> None:
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "excluded:not_ultrasound"),
     ],
 )
-def test_headers_that_cannot_be(tmp_path: Path, tags: dict[str, Any], code: str) -> None:
+def test_load_clip_fails_impossible_headers(tmp_path: Path, tags: dict[str, Any], code: str) -> None:
     assert code_of(write(tmp_path / "a.dcm", speckle_frames(2), **tags)) == code
 
 
-def test_a_private_volume_without_pixel_data(tmp_path: Path) -> None:
+def test_load_clip_fails_a_private_volume_without_pixel_data(tmp_path: Path) -> None:
     header = dataset(speckle_frames(2), PixelData=None)
     header.private_block(0x7FE1, "GEMS_Ultrasound_MovieGroup_001", create=True)
     (tmp_path / "a.dcm").write_bytes(encoded(header))
@@ -133,17 +133,17 @@ def test_a_private_volume_without_pixel_data(tmp_path: Path) -> None:
         (bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI" + struct.pack("<H", 60_000), "excluded:not_ultrasound"),
     ],
 )
-def test_what_is_no_clip_at_all(tmp_path: Path, content: bytes, code: str) -> None:
+def test_load_clip_excludes_files_that_are_no_clip(tmp_path: Path, content: bytes, code: str) -> None:
     path = tmp_path / "text.dcm"
     path.write_bytes(content)
     assert code_of(path) in (code, "failed:header")
 
 
-def test_paths_with_blanks_and_other_scripts(tmp_path: Path) -> None:
+def test_load_clip_accepts_paths_with_blanks_and_other_scripts(tmp_path: Path) -> None:
     assert load(write(tmp_path / "écho 心臓 β" / "клип no. 1")).facts.mode == "b_mode"
 
 
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
+def test_load_clip_fails_files_that_cannot_be_opened(tmp_path: Path) -> None:
     assert code_of(tmp_path / "missing.dcm") == "failed:unreadable"
     assert code_of(tmp_path) == "failed:unreadable"
     (tmp_path / "link.dcm").symlink_to(tmp_path / "nowhere")
@@ -152,14 +152,14 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     assert code_of(tmp_path / "pipe.dcm") == "failed:unreadable"
 
 
-def test_a_picture_without_region_or_scan_is_excluded(tmp_path: Path) -> None:
+def test_load_clip_excludes_a_picture_without_region_or_scan(tmp_path: Path) -> None:
     blank = np.zeros((2, 96, 128, 3), np.uint8)
     blank[:, 2:6, 4:60:2] = 255
     path = write(tmp_path / "a.dcm", blank, SequenceOfUltrasoundRegions=None)
     assert code_of(path) == "excluded:no_scan_area"
 
 
-def test_any_cut_of_a_file_ends_with_frames_or_a_code(tmp_path: Path) -> None:
+def test_load_clip_of_a_file_cut_anywhere_ends_with_frames_or_a_code(tmp_path: Path) -> None:
     raw = write(tmp_path / "a.dcm", speckle_frames(3), JPEGBaseline8Bit).read_bytes()
     for end in np.linspace(1, len(raw) - 1, 60).astype(int):
         path = tmp_path / "cut.dcm"
@@ -167,7 +167,7 @@ def test_any_cut_of_a_file_ends_with_frames_or_a_code(tmp_path: Path) -> None:
         assert outcome(path) in ("salvaged", "failed", "excluded") or end > len(raw) - 9  # but for the end mark, whole
 
 
-def test_flipped_bytes_end_with_frames_or_a_code(tmp_path: Path) -> None:
+def test_load_clip_of_flipped_bytes_ends_with_frames_or_a_code(tmp_path: Path) -> None:
     raw = write(tmp_path / "a.dcm", speckle_frames(3), RLELossless).read_bytes()
     draw = np.random.default_rng(5)
     for _ in range(60):

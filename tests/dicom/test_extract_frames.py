@@ -49,7 +49,7 @@ def developed(path: Path, decoder: Decoder | None, geometry: Geometry) -> npt.ND
 
 
 @pytest.mark.parametrize("size", [64, 80, 112, 160, 224, 320])
-def test_fast_and_full_path_agree_on_a_real_clip(size: int) -> None:
+def test_extract_frames_fast_and_full_path_agree_on_a_real_clip(size: int) -> None:
     geometry = Geometry("tmed2", size)
     fast = developed(REAL, None, geometry).astype(int)
     full = developed(REAL, FullThenSmall(), geometry).astype(int)
@@ -61,7 +61,7 @@ def test_fast_and_full_path_agree_on_a_real_clip(size: int) -> None:
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
 @pytest.mark.parametrize("size", [16, 50])
-def test_lossless_syntaxes_give_the_very_same_frames(tmp_path: Path, syntax: str, size: int) -> None:
+def test_extract_frames_of_lossless_syntaxes_are_equal(tmp_path: Path, syntax: str, size: int) -> None:
     pictures = speckle_frames(2, colour=True)
     native = write(tmp_path / "a.dcm", pictures, ExplicitVRLittleEndian)
     other = write(tmp_path / "b.dcm", pictures, syntax)
@@ -70,7 +70,9 @@ def test_lossless_syntaxes_give_the_very_same_frames(tmp_path: Path, syntax: str
 
 
 @given(st.integers(1, 1500), st.integers(1, 1500), st.integers(8, 256), st.floats(0.3, 3))
-def test_the_shrink_is_the_largest_that_leaves_enough_pixels(height: int, width: int, size: int, tall: float) -> None:
+def test_choose_shrink_is_the_largest_that_leaves_enough_pixels(
+    height: int, width: int, size: int, tall: float
+) -> None:
     geometry = Geometry("tmed2", size)
     shrink = choose_shrink(height, width, (tall, 1.0), geometry)
     spot = geometry.letterbox(height * tall, width)
@@ -82,7 +84,7 @@ def test_the_shrink_is_the_largest_that_leaves_enough_pixels(height: int, width:
         assert height / (2 * shrink) < spot.height or width / (2 * shrink) < spot.width
 
 
-def test_a_reduced_pixel_is_kept_only_if_its_whole_block_lies_in_the_sector(tmp_path: Path) -> None:
+def test_extract_frames_keeps_a_reduced_pixel_only_if_its_whole_block_is_in_the_sector(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", np.full((2, ROWS, COLUMNS, 3), 200, np.uint8), JPEGBaseline8Bit)
     mask = np.ones((64, 64), bool)
     mask[:, :3] = False
@@ -98,7 +100,7 @@ def test_a_reduced_pixel_is_kept_only_if_its_whole_block_lies_in_the_sector(tmp_
     assert inside[2:-2, 3:-2].all()
 
 
-def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extract_frames_decodes_only_the_chosen_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[bool, int]] = []
     whole = TurboJpegDecoder.decode
 
@@ -116,7 +118,7 @@ def test_only_the_chosen_frames_are_decoded(tmp_path: Path, monkeypatch: pytest.
     assert calls.count((True, 1)) == 6  # the sector
 
 
-def test_more_frames_than_a_worker_may_hold_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+def test_extract_frames_refuses_more_frames_than_a_worker_may_hold_before_it_decodes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", speckle_frames(2))
     with open_dicom(path) as opened:
         layout = replace(read_image_pixel(opened.header, big_endian=False), declared_frames=2000)

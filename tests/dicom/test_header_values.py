@@ -16,20 +16,20 @@ from heart2heart.errors import DicomError
 
 
 @given(st.integers(1, 300), st.integers(1, 300))
-def test_size_of_a_jpeg(height: int, width: int) -> None:
+def test_codestream_size_of_a_jpeg(height: int, width: int) -> None:
     frame = simplejpeg.encode_jpeg(np.zeros((height, width, 1), np.uint8), colorspace="GRAY")
     assert codestream_size(frame) == (height, width)
 
 
 @given(st.binary(max_size=60))
-def test_size_of_garbage_is_none_or_a_pair(tail: bytes) -> None:
+def test_codestream_size_of_garbage_is_none_or_a_pair(tail: bytes) -> None:
     assert codestream_size(tail[:3]) is None
     for head in (b"\xff\xd8", b"\xff\x4f\xff\x51", b""):
         size = codestream_size(head + tail)
         assert size is None or len(size) == 2
 
 
-def test_size_of_jpeg_2000_is_the_image_area_without_its_offset() -> None:
+def test_codestream_size_of_jpeg_2000_is_the_image_area_without_its_offset() -> None:
     frame = b"\xff\x4f\xff\x51" + struct.pack(">HH4I", 47, 0, 650, 490, 10, 10) + bytes(30)
     assert codestream_size(frame) == (480, 640)
 
@@ -42,7 +42,7 @@ def _palette(descriptor: list[int], data: bytes, *, segmented: bool = False) -> 
     return header
 
 
-def test_palettes_of_8_and_16_bits_in_both_byte_orders() -> None:
+def test_read_palette_of_8_and_16_bits_in_both_byte_orders() -> None:
     steps = np.arange(256, dtype=np.uint16)
     wide = (steps << 8).astype("<u2")
     for data, big in ((wide.tobytes(), False), (wide.byteswap().tobytes(), True)):
@@ -52,12 +52,12 @@ def test_palettes_of_8_and_16_bits_in_both_byte_orders() -> None:
     assert np.array_equal(narrow[:, 2], steps)
 
 
-def test_values_beyond_a_palette_take_its_ends() -> None:
+def test_read_palette_gives_values_beyond_the_palette_its_ends() -> None:
     palette = read_palette(_palette([4, 10, 8], bytes([1, 2, 3, 4])), bits=8, signed=False, big_endian=False)
     assert palette[:, 0].tolist() == [1] * 11 + [2, 3] + [4] * 243
 
 
-def test_a_segmented_palette() -> None:
+def test_read_palette_of_segments() -> None:
     discrete, linear = [0, 2, 0, 10], [1, 4, 50]
     indirect = [2, 1, 4, 0]  # the linear segment once more, which begins at word 4
     words = np.asarray(discrete + linear + indirect, "<u2").tobytes()
@@ -67,14 +67,14 @@ def test_a_segmented_palette() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", b"\2\0\1\0\0\0\0\0" * 8])
-def test_a_damaged_palette(data: bytes) -> None:
+def test_read_palette_refuses_a_damaged_palette(data: bytes) -> None:
     for segmented in (False, True):
         with pytest.raises(DicomError) as error:
             read_palette(_palette([256, 0, 16], data, segmented=segmented), bits=8, signed=False, big_endian=False)
         assert error.value.code == "failed:layout"
 
 
-def test_values_that_cannot_be_read_are_not_there() -> None:
+def test_numbers_number_integer_and_text_leave_out_what_cannot_be_read() -> None:
     header = Dataset()
     header.add_new("FrameTime", "DS", "12.5")
     header.add_new("CineRate", "IS", "30")

@@ -11,14 +11,14 @@ from tests.dicom.build import speckle_frames
 INSIDE = np.ones((96, 128), bool)
 
 
-def test_region_kinds_decide_first() -> None:
+def test_decide_mode_asks_region_kinds_first() -> None:
     pictures = speckle_frames(2)
     for kind in (ClipMode.SPECTRAL, ClipMode.M_MODE, ClipMode.OTHER):
         assert decide_mode(kind, luma(pictures), pictures, INSIDE, moving=True) == kind
     assert decide_mode(ClipMode.COLOUR, luma(pictures), pictures, INSIDE, moving=True) == "colour"
 
 
-def test_chroma_decides_what_a_tissue_region_leaves_open() -> None:
+def test_decide_mode_uses_chroma_where_a_tissue_region_leaves_it_open() -> None:
     plain, jet = speckle_frames(3), speckle_frames(3, colour=True)
     assert decide_mode(ClipMode.B_MODE, luma(plain), plain, INSIDE, moving=True) == "b_mode"
     assert decide_mode(ClipMode.B_MODE, luma(jet), jet, INSIDE, moving=True) == "colour"
@@ -26,12 +26,12 @@ def test_chroma_decides_what_a_tissue_region_leaves_open() -> None:
 
 
 @pytest.mark.parametrize("tint", [(0.75, 0.9, 1.0), (1.0, 0.85, 0.6)])
-def test_a_tint_is_not_colour(tint: tuple[float, float, float]) -> None:
+def test_decide_mode_does_not_take_a_tint_for_colour(tint: tuple[float, float, float]) -> None:
     tinted = (speckle_frames(3) * np.asarray(tint)).astype(np.uint8)
     assert decide_mode(ClipMode.B_MODE, luma(tinted), tinted, INSIDE, moving=True) == "b_mode"
 
 
-def test_tissue_coded_in_colour() -> None:
+def test_decide_mode_of_tissue_coded_in_colour() -> None:
     pictures = np.minimum(2.0 * speckle_frames(3), 255)
     side = np.where(np.arange(128) % 16 < 8, 1.0, 0.0)
     pictures[..., 0] *= side
@@ -40,7 +40,7 @@ def test_tissue_coded_in_colour() -> None:
     assert decide_mode(ClipMode.COLOUR, luma(painted), painted, INSIDE, moving=True) == "tissue_doppler"
 
 
-def test_colour_outside_the_sector_does_not_count() -> None:
+def test_coloured_fractions_ignore_colour_outside_the_sector() -> None:
     pictures = speckle_frames(2)
     pictures[:, :20] = (0, 0, 255)
     inside = INSIDE.copy()
@@ -49,7 +49,7 @@ def test_colour_outside_the_sector_does_not_count() -> None:
     assert coloured_fractions(pictures, INSIDE)[0] > 0.1
 
 
-def test_texture_tells_a_sweep_from_a_picture() -> None:
+def test_decide_mode_separates_a_sweep_from_a_picture_by_texture() -> None:
     draw = np.random.default_rng(0)
     sweep = np.repeat(draw.integers(0, 255, (96, 1)), 128, axis=1) + draw.integers(0, 8, (96, 128))
     sweep = np.clip(sweep, 0, 255).astype(np.uint8)[None]

@@ -57,11 +57,11 @@ def header(**tags: Any) -> Dataset:
         ({"FrameNumbersOfInterest": 5, "FrameOfInterestType": "RWAVE", "RWaveTimeVector": [80.0]}, {4: "ED"}),
     ],
 )
-def test_what_a_file_says_of_its_beat(tags: dict[str, Any], phases: dict[int, str]) -> None:
+def test_tagged_phases_of_a_header(tags: dict[str, Any], phases: dict[int, str]) -> None:
     assert tagged_phases(header(**tags), TIMES, N) == phases
 
 
-def test_r_waves_say_nothing_without_times() -> None:
+def test_tagged_phases_ignore_r_waves_without_times() -> None:
     assert tagged_phases(header(RWaveTimeVector=[0.0]), None, N) == {}
 
 
@@ -72,7 +72,7 @@ def test_r_waves_say_nothing_without_times() -> None:
     st.lists(st.sampled_from(["ED", "es", "end diastole", "", "Doe"]), max_size=12),
     st.integers(1, 12),
 )
-def test_any_tags_name_frames_of_the_clip(
+def test_tagged_phases_of_any_tags_name_frames_of_the_clip(
     waves: list[float], chosen: list[int], kinds: list[str], labels: list[str], n: int
 ) -> None:
     facts = header(
@@ -85,13 +85,13 @@ def test_any_tags_name_frames_of_the_clip(
 
 
 @given(st.dictionaries(st.integers(0, N - 1), st.sampled_from(["ED", "ES"])))
-def test_what_is_written_is_read_again(phases: dict[int, str]) -> None:
+def test_write_phases_writes_what_tagged_phases_read(phases: dict[int, str]) -> None:
     dataset = Dataset()
     write_phases(dataset, phases)
     assert tagged_phases(technical_dataset(dataset), TIMES, N) == phases
 
 
-def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path) -> None:
+def test_load_clip_keeps_the_named_frames_and_their_phases(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a",
         speckle_frames(N),
@@ -106,13 +106,13 @@ def test_the_rule_keeps_the_named_frames_and_says_which_is_which(tmp_path: Path)
     assert [frame["phase"] for frame in whole.frames].count(None) == N - 3
 
 
-def test_a_clip_without_tags_is_kept_evenly_and_flagged(tmp_path: Path) -> None:
+def test_load_clip_keeps_frames_evenly_and_flags_a_clip_without_tags(tmp_path: Path) -> None:
     clip = load_clip(write(tmp_path / "a", speckle_frames(N)), geometry=SMALL, rule="ed_es:2")
     assert [(frame["index"], frame["phase"]) for frame in clip.frames] == [(2, None), (7, None)]
     assert clip.facts.flags == ("no_phase_tags",)
 
 
-def test_a_clean_copy_keeps_the_tags(tmp_path: Path) -> None:
+def test_clean_copy_keeps_the_tags_of_phases(tmp_path: Path) -> None:
     path = write(tmp_path / "a", speckle_frames(N), RWaveTimeVector=[50.0, 200.0], FrameTime="25.0")
     clean_copy(path, pseudonymizer=Pseudonymizer(Key(bytes(32))), site="a").dataset.save_as(
         tmp_path / "b", enforce_file_format=True

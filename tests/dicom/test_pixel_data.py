@@ -16,7 +16,7 @@ def item(value: bytes) -> bytes:
 
 
 @given(st.lists(FRAGMENT, max_size=12), st.binary(max_size=9))
-def test_every_whole_fragment_is_found(fragments: list[bytes], before: bytes) -> None:
+def test_scan_fragments_finds_every_whole_fragment(fragments: list[bytes], before: bytes) -> None:
     data = before + item(b"") + b"".join(map(item, fragments)) + END
     scan = scan_fragments(data, len(before))
     assert [data[a:b] for a, b in scan.fragments] == fragments
@@ -24,7 +24,9 @@ def test_every_whole_fragment_is_found(fragments: list[bytes], before: bytes) ->
 
 
 @given(st.lists(FRAGMENT, min_size=1, max_size=8), st.data())
-def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.DataObject) -> None:
+def test_scan_fragments_of_a_cut_file_gives_the_fragments_before_the_cut(
+    fragments: list[bytes], data: st.DataObject
+) -> None:
     whole = item(b"") + b"".join(map(item, fragments))
     end = data.draw(st.integers(8, len(whole)))
     scan = scan_fragments(whole[:end], 0)
@@ -38,12 +40,12 @@ def test_a_cut_yields_the_fragments_before_it(fragments: list[bytes], data: st.D
 
 
 @given(st.binary(max_size=200), st.integers(0, 220))
-def test_garbage_never_raises_and_spans_stay_inside(data: bytes, start: int) -> None:
+def test_scan_fragments_never_raises_and_keeps_spans_inside(data: bytes, start: int) -> None:
     scan = scan_fragments(data, start)
     assert all(0 <= a <= b <= len(data) for a, b in scan.fragments)
 
 
-def test_items_are_grouped_by_the_offset_table() -> None:
+def test_group_fragments_by_the_offset_table() -> None:
     parts = [b"aa", b"bbbb", b"cc", b"dd"]
     data = item(struct.pack("<2I", 0, 22)) + b"".join(map(item, parts)) + END
     scan = scan_fragments(data, 0)
@@ -51,7 +53,7 @@ def test_items_are_grouped_by_the_offset_table() -> None:
     assert [[data[a:b] for a, b in spans] for spans in frames] == [[b"aa", b"bbbb"], [b"cc", b"dd"]]
 
 
-def test_a_wrong_offset_table_is_not_believed() -> None:
+def test_group_fragments_ignores_a_wrong_offset_table() -> None:
     parts = [b"\xff\xd8\xff\xe0", b"xx", b"\xff\xd8\xff\xdb", b"yy"]
     for table in ((0, 11), (4, 20), (0, 5000), (0, 0)):
         data = item(struct.pack("<2I", *table)) + b"".join(map(item, parts)) + END
@@ -59,7 +61,7 @@ def test_a_wrong_offset_table_is_not_believed() -> None:
         assert [len(spans) for spans in frames] == [2, 2]
 
 
-def test_without_a_table_frames_start_where_codestreams_start() -> None:
+def test_group_fragments_starts_frames_at_codestreams_without_a_table() -> None:
     data = item(b"") + item(b"\xff\xd8\xff\xe0") + item(b"mm") + item(b"\xff\x4f\xff\x51") + END
     assert [len(spans) for spans in group_fragments(data, scan_fragments(data, 0), None, single=False)] == [2, 1]
     assert [len(spans) for spans in group_fragments(data, scan_fragments(data, 0), 3, single=False)] == [1, 1, 1]

@@ -59,7 +59,7 @@ CLIPS = [
 
 
 @pytest.mark.parametrize(("path", "mode", "maker", "frames", "flags"), CLIPS, ids=[clip[0].name for clip in CLIPS])
-def test_ultrasound_is_accepted_with_its_mode(
+def test_load_clip_accepts_ultrasound_with_its_mode(
     path: Path, mode: str, maker: str, frames: int, flags: tuple[str, ...]
 ) -> None:
     clip = load_clip(path, geometry=Geometry("tmed2", 64), rule="even:3")
@@ -75,7 +75,7 @@ def test_ultrasound_is_accepted_with_its_mode(
     assert (clip.pseudonyms.patient, clip.content) == ("", "")
 
 
-def test_every_other_file_has_a_code() -> None:
+def test_load_clip_gives_every_other_file_a_code() -> None:
     codes: Counter[str] = Counter()
     known = {clip[0] for clip in CLIPS}
     for root in (STORE, BUNDLED, DEID):
@@ -102,12 +102,12 @@ def test_every_other_file_has_a_code() -> None:
         ("gdcm-US-ALOKA-16.dcm", "gdcm-US-ALOKA-16_big.dcm"),
     ],
 )
-def test_one_picture_in_two_encodings_gives_the_same_frames(one: str, other: str) -> None:
+def test_load_clip_gives_the_same_frames_of_one_picture_in_two_encodings(one: str, other: str) -> None:
     first, second = (load_clip(STORE / name, geometry=Geometry("tmed2", 112)) for name in (one, other))
     assert np.array_equal(first.pixels, second.pixels)
 
 
-def test_facts_of_the_real_apical_clip() -> None:
+def test_load_clip_of_the_real_apical_clip() -> None:
     clip = load_clip(STORE / "color3d_jpeg_baseline.dcm", geometry=Geometry("centred", 112), rule="every:50")
     assert clip.facts.frame_time_ms == pytest.approx(33.333)
     assert [frame["index"] for frame in clip.frames] == [0, 50, 100]
@@ -123,7 +123,7 @@ def test_facts_of_the_real_apical_clip() -> None:
     assert clip.pixels[:, :8].mean() < 1.0  # padded above, as `centred` does; the region is wider than high
 
 
-def test_the_hospitals_name_burned_in_beside_the_scan_is_blanked() -> None:
+def test_load_clip_blanks_the_hospital_name_burned_in_beside_the_scan() -> None:
     large = load_clip(STORE / "US1_UNCR.dcm", geometry=Geometry("tmed2", 112))
     half = load_clip(BUNDLED / "examples_rgb_color.dcm", geometry=Geometry("tmed2", 112))
     assert large.facts.box[1] > 95  # the caption ends at row 95 of 480

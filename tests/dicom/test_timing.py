@@ -23,7 +23,7 @@ from heart2heart.dicom.timing import frame_times
         ({}, None),
     ],
 )
-def test_the_first_plausible_source_is_taken(tags: dict[str, Any], expected: list[float] | None) -> None:
+def test_frame_times_take_the_first_plausible_source(tags: dict[str, Any], expected: list[float] | None) -> None:
     header = Dataset()
     for name, value in tags.items():
         setattr(header, name, value)

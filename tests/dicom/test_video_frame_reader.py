@@ -68,7 +68,7 @@ def clip(path: Path, syntax: str, raw: bytes, *, n: int = N, fragments: int = 3)
 
 
 @PARAMETERS
-def test_a_stream_becomes_the_frames_that_were_encoded(tmp_path: Path, syntax: str, codec: str, container: str) -> None:
+def test_load_clip_gives_the_frames_that_were_encoded(tmp_path: Path, syntax: str, codec: str, container: str) -> None:
     pictures = speckle_frames(N, colour=True)
     path = clip(tmp_path / "a.dcm", syntax, encode(pictures, codec, container))
     loaded = load_clip(path, geometry=GEOMETRY, rule="every:5")
@@ -81,7 +81,7 @@ def test_a_stream_becomes_the_frames_that_were_encoded(tmp_path: Path, syntax: s
 
 
 @PARAMETERS
-def test_a_wrong_number_of_frames_and_a_cut_file_are_flagged(
+def test_load_clip_flags_a_wrong_number_of_frames_and_a_cut_file(
     tmp_path: Path, syntax: str, codec: str, container: str
 ) -> None:
     raw = encode(speckle_frames(N), codec, container)
@@ -104,7 +104,7 @@ def test_a_wrong_number_of_frames_and_a_cut_file_are_flagged(
     [*((*kind, {}) for kind in KINDS if kind[2] != "mp4"), (*KINDS[2], {"movflags": "faststart"})],
 )
 @pytest.mark.parametrize("fragments", [1, 3])
-def test_a_cut_stream_yields_its_whole_frames(
+def test_load_clip_gives_the_whole_frames_of_a_cut_stream(
     tmp_path: Path, syntax: str, codec: str, container: str, options: dict[str, str], fragments: int
 ) -> None:
     raw = encode(speckle_frames(N), codec, container, options, path=tmp_path / "stream")
@@ -123,14 +123,14 @@ def test_a_cut_stream_yields_its_whole_frames(
     assert 5 <= counts[0] < counts[1] < counts[2] < N
 
 
-def test_what_is_no_stream_fails_with_its_code(tmp_path: Path) -> None:
+def test_load_clip_fails_what_is_no_stream_with_its_code(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.dcm", "1.2.840.10008.1.2.4.102", bytes(5000))
     with pytest.raises(DicomError) as error:
         load_clip(path, geometry=GEOMETRY)
     assert error.value.code == "failed:decode"
 
 
-def test_a_stream_of_another_size_than_the_header_fails(tmp_path: Path) -> None:
+def test_load_clip_fails_a_stream_of_another_size_than_the_header(tmp_path: Path) -> None:
     raw = encode(speckle_frames(4)[:, :64, :64], "mpeg2video", "mpeg2video")
     path = clip(tmp_path / "a.dcm", "1.2.840.10008.1.2.4.100", raw)
     with pytest.raises(DicomError) as error:
@@ -138,7 +138,7 @@ def test_a_stream_of_another_size_than_the_header_fails(tmp_path: Path) -> None:
     assert error.value.code == "failed:decode"
 
 
-def test_without_pyav_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_clip_names_the_remedy_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = clip(tmp_path / "a.dcm", "1.2.840.10008.1.2.4.100", bytes(100))
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DicomError, match=r"heart2heart\[video\]") as error:

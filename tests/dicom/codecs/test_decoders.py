@@ -37,7 +37,7 @@ def decode(path: Path, *, gray: bool) -> np.ndarray[tuple[int, ...], np.dtype[np
 
 
 @pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEG2000Lossless, JPEGLSLossless])
-def test_lossless_syntaxes_give_the_picture_back(tmp_path: Path, syntax: str) -> None:
+def test_decode_of_lossless_syntaxes_gives_the_picture_back(tmp_path: Path, syntax: str) -> None:
     pictures = speckle_frames(3, colour=True)
     path = write(tmp_path / "a.dcm", pictures, syntax)
     assert np.array_equal(decode(path, gray=False), pictures)
@@ -45,7 +45,7 @@ def test_lossless_syntaxes_give_the_picture_back(tmp_path: Path, syntax: str) ->
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
-def test_planar_pictures(tmp_path: Path, syntax: str) -> None:
+def test_decode_of_planar_pictures(tmp_path: Path, syntax: str) -> None:
     pictures = speckle_frames(2, colour=True)
     path = write(tmp_path / "a.dcm", pictures, syntax, PlanarConfiguration=1)
     if syntax == ExplicitVRLittleEndian:
@@ -61,7 +61,7 @@ def test_native_ybr_is_converted_once(tmp_path: Path) -> None:
     assert (decode(path, gray=True) == 76).all()
 
 
-def test_jpeg_baseline_gray_is_the_luma_plane_and_close_to_the_picture(tmp_path: Path) -> None:
+def test_decode_of_gray_jpeg_baseline_is_the_luma_plane_and_close_to_the_picture(tmp_path: Path) -> None:
     pictures = speckle_frames(2)
     path = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
     gray = decode(path, gray=True)
@@ -69,14 +69,14 @@ def test_jpeg_baseline_gray_is_the_luma_plane_and_close_to_the_picture(tmp_path:
     assert np.abs(gray.astype(int) - luma(decode(path, gray=False))).max() <= 2
 
 
-def test_the_codestreams_colour_is_trusted_over_the_headers(tmp_path: Path) -> None:
+def test_decode_prefers_the_colour_of_the_codestream_to_that_of_the_header(tmp_path: Path) -> None:
     pictures = speckle_frames(2, colour=True)
     right = write(tmp_path / "a.dcm", pictures, JPEGBaseline8Bit)
     wrong = write(tmp_path / "b.dcm", pictures, JPEGBaseline8Bit, PhotometricInterpretation="RGB")
     assert np.array_equal(decode(wrong, gray=False), decode(right, gray=False))
 
 
-def test_monochrome_of_12_bits_and_inverted(tmp_path: Path) -> None:
+def test_decode_of_12_bits_and_inverted_monochrome(tmp_path: Path) -> None:
     ramp = np.linspace(0, 4095, 64 * 64).astype("<u2").reshape(64, 64)
     tags: dict[str, Any] = {
         "SamplesPerPixel": 1, "PlanarConfiguration": None, "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11,
@@ -90,7 +90,7 @@ def test_monochrome_of_12_bits_and_inverted(tmp_path: Path) -> None:
     assert np.array_equal(decode(path, gray=True)[0], 255 - (ramp >> 4).astype(np.uint8))
 
 
-def test_deflated(tmp_path: Path) -> None:
+def test_decode_of_a_deflated_file(tmp_path: Path) -> None:
     pictures = speckle_frames(2)
     path = write(tmp_path / "a.dcm", pictures)
     import pydicom
@@ -101,7 +101,7 @@ def test_deflated(tmp_path: Path) -> None:
     assert np.array_equal(decode(tmp_path / "b.dcm", gray=False), pictures)
 
 
-def test_a_frame_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_decode_refuses_a_frame_of_another_size_before_it_decodes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", speckle_frames(2), JPEGBaseline8Bit, Rows=95)
     with pytest.raises(DicomError) as error:
         decode(path, gray=True)
@@ -109,7 +109,7 @@ def test_a_frame_of_another_size_is_refused_before_it_is_decoded(tmp_path: Path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff\xd8\xff", b"no picture at all"])
-def test_a_frame_that_is_no_codestream_is_refused(tmp_path: Path, damage: bytes) -> None:
+def test_decode_refuses_a_frame_that_is_no_codestream(tmp_path: Path, damage: bytes) -> None:
     data = encapsulate([damage or b"\0\0"])
     path = write(tmp_path / "a.dcm", speckle_frames(1), JPEGBaseline8Bit, PixelData=data)
     with pytest.raises(DicomError) as error:
@@ -117,7 +117,7 @@ def test_a_frame_that_is_no_codestream_is_refused(tmp_path: Path, damage: bytes)
     assert error.value.code in ("failed:decode", "failed:truncated")
 
 
-def test_a_damaged_frame_raises_and_never_returns_a_picture(tmp_path: Path) -> None:
+def test_decode_raises_for_a_damaged_frame_and_never_returns_a_picture(tmp_path: Path) -> None:
     good = simplejpeg.encode_jpeg(np.ascontiguousarray(speckle_frames(1)[0]), quality=95)
     bad = good[: len(good) // 2]
     path = write(tmp_path / "a.dcm", speckle_frames(2), JPEGBaseline8Bit, PixelData=encapsulate([good, bad]))
@@ -126,14 +126,16 @@ def test_a_damaged_frame_raises_and_never_returns_a_picture(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.112"])
-def test_a_syntax_without_decoder_is_named(syntax: str) -> None:
+def test_pinned_decoder_names_a_syntax_without_decoder(syntax: str) -> None:
     with pytest.raises(DicomError) as error:
         pinned_decoder(syntax)
     assert error.value.code == "failed:unsupported_syntax"
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"])
-def test_a_decoder_that_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, syntax: str) -> None:
+def test_pinned_decoder_names_the_remedy_for_a_decoder_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, syntax: str
+) -> None:
     from pydicom.pixels.decoders.base import Decoder
 
     monkeypatch.setattr(Decoder, "available_plugins", ("another",))

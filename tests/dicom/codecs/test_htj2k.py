@@ -23,7 +23,7 @@ CODESTREAM = bytes.fromhex(
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"])
-def test_htj2k_gives_the_picture_back(tmp_path: Path, syntax: str) -> None:
+def test_open_frames_gives_the_picture_of_htj2k_back(tmp_path: Path, syntax: str) -> None:
     path = write(tmp_path / "a.dcm", np.zeros((1, 16, 24, 3), np.uint8))
     import pydicom
 

@@ -36,7 +36,7 @@ def decode(frame: bytes, layout: ImagePixel = TWELVE, *, shrink: int = 1) -> npt
     return pinned_decoder(JPEG_EXTENDED).decode(frame, layout, gray=True, shrink=shrink)
 
 
-def test_the_stream_states_its_precision(real: bytes) -> None:
+def test_jpeg_precision_is_that_of_the_stream(real: bytes) -> None:
     assert (jpeg_precision(real), codestream_size(real)) == (12, (1024, 256))
     eight = simplejpeg.encode_jpeg(np.zeros((8, 16, 3), np.uint8))
     assert (jpeg_precision(eight), codestream_size(eight)) == (8, (8, 16))
@@ -44,7 +44,7 @@ def test_the_stream_states_its_precision(real: bytes) -> None:
     assert jpeg_precision(b"\xff\x4f\xff\x51" + bytes(40)) is None
 
 
-def test_a_real_frame_of_12_bits_keeps_its_upper_8(real: bytes) -> None:
+def test_pinned_decoder_keeps_the_upper_8_bits_of_a_real_frame_of_12(real: bytes) -> None:
     picture = decode(real)
     assert picture.shape == (1024, 256)
     assert (picture[420, 140], picture[230, 120], picture.max()) == (244 >> 4, 95 >> 4, 264 >> 4)
@@ -53,7 +53,7 @@ def test_a_real_frame_of_12_bits_keeps_its_upper_8(real: bytes) -> None:
     assert np.array_equal(decode(real, inverted), 255 - picture)
 
 
-def test_the_pixels_are_those_of_dcmtk(real: bytes, tmp_path: Path) -> None:
+def test_pinned_decoder_gives_the_pixels_of_dcmtk(real: bytes, tmp_path: Path) -> None:
     tool = shutil.which("dcmdjpeg")
     if tool is None:
         assert not os.environ.get("CI"), "CI must have dcmtk"
@@ -71,7 +71,7 @@ def extended(path: Path, frames: list[bytes], pictures: npt.NDArray[np.uint8], *
     return path
 
 
-def test_a_clip_of_8_bits_gives_the_frames_of_baseline(tmp_path: Path) -> None:
+def test_load_clip_of_8_bits_gives_the_frames_of_baseline(tmp_path: Path) -> None:
     pictures = speckle_frames(4, colour=True)
     encoded = [simplejpeg.encode_jpeg(np.ascontiguousarray(p), quality=95, colorsubsampling="422") for p in pictures]
     # Every baseline stream is an extended one when its SOF marker says so (T.81 section 4.11).
@@ -87,7 +87,7 @@ def test_a_clip_of_8_bits_gives_the_frames_of_baseline(tmp_path: Path) -> None:
     )
 
 
-def test_a_clip_of_12_bits_becomes_frames(real: bytes, tmp_path: Path) -> None:
+def test_load_clip_of_12_bits_gives_frames(real: bytes, tmp_path: Path) -> None:
     tags = {
         "Rows": 1024, "Columns": 256, "SamplesPerPixel": 1, "PlanarConfiguration": None, "BitsAllocated": 16,
         "BitsStored": 12, "HighBit": 11, "PhotometricInterpretation": "MONOCHROME2",
@@ -102,7 +102,7 @@ def test_a_clip_of_12_bits_becomes_frames(real: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
-def test_a_cut_frame_of_12_bits_fails(real: bytes, keep: float) -> None:
+def test_pinned_decoder_refuses_a_cut_frame_of_12_bits(real: bytes, keep: float) -> None:
     with pytest.raises(DicomError) as error:
         decode(real[: int(len(real) * keep)])
     assert error.value.code == "failed:decode"
@@ -116,7 +116,7 @@ def test_a_cut_frame_of_12_bits_fails(real: bytes, keep: float) -> None:
         ImagePixel(1024, 255, 1, 16, 12, False, "MONOCHROME2", 0, 1),
     ],
 )
-def test_a_header_that_contradicts_the_stream(real: bytes, layout: ImagePixel) -> None:
+def test_pinned_decoder_refuses_a_header_that_contradicts_the_stream(real: bytes, layout: ImagePixel) -> None:
     with pytest.raises(DicomError) as error:
         decode(real, layout)
     assert error.value.code == "failed:decode"

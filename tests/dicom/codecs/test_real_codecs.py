@@ -36,7 +36,7 @@ def decoded(name: str) -> Picture:
         ("emri_small_RLE.dcm", "emri_small.dcm"),
     ],
 )
-def test_compressed_and_native_files_hold_the_same_picture(compressed: str, native: str) -> None:
+def test_open_frames_gives_the_same_picture_of_compressed_and_native_files(compressed: str, native: str) -> None:
     expected = decoded(native)
     assert expected.max() > expected.min()
     assert np.array_equal(decoded(compressed), expected)
