@@ -43,7 +43,7 @@ def clip(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None:
+def test_ingest_of_an_archive_gives_the_same_store_as_of_the_folder(tmp_path: Path, workers: int) -> None:
     root, packed = make_archive(tmp_path / "in"), tmp_path / "packed"
     expected = run(root, tmp_path / "one")
     packed.mkdir()
@@ -61,7 +61,7 @@ def test_the_same_store_as_from_the_folder(tmp_path: Path, workers: int) -> None
     assert [path.name for path in located] == ["empty.dcm"]
 
 
-def test_a_changed_archive_is_read_again(tmp_path: Path, clip: bytes) -> None:
+def test_ingest_reads_a_changed_archive_again(tmp_path: Path, clip: bytes) -> None:
     root = tmp_path / "in"
     root.mkdir()
     (root / "a").write_bytes(pack({"clip": clip}))
@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Callable[[bytes], bytes], dict[str, int]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_fault_has_its_code(tmp_path: Path, clip: bytes, case: str) -> None:
+def test_ingest_gives_each_fault_of_an_archive_its_code(tmp_path: Path, clip: bytes, case: str) -> None:
     make, expected = CASES[case]
     root = tmp_path / "in"
     root.mkdir()
@@ -123,7 +123,7 @@ def test_each_fault_has_its_code(tmp_path: Path, clip: bytes, case: str) -> None
     assert Ledger(tmp_path / "store").counts() == {"a": expected}
 
 
-def test_no_name_leads_out_of_the_archive(tmp_path: Path) -> None:
+def test_unpacked_keeps_every_name_inside_the_archive(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_bytes(b"outside")
     (tmp_path / "a").write_bytes(pack({str(outside): b"one", "../../outside": b"two", "d\\..\\e": b"three"}))
@@ -136,7 +136,7 @@ def test_no_name_leads_out_of_the_archive(tmp_path: Path) -> None:
     assert read == [b"one", b"two", b"three"]
 
 
-def test_what_is_unpacked_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacked_gives_the_file_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "a").write_bytes(pack({"inner.zip": pack({"Doe^Jane.dcm": b"pixels"})}))
@@ -147,7 +147,7 @@ def test_what_is_unpacked_has_no_name(tmp_path: Path, monkeypatch: pytest.Monkey
     close_archives()
 
 
-def test_an_archive_that_went_away_or_shrank(tmp_path: Path) -> None:
+def test_unpacked_names_an_archive_that_went_away_or_shrank(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(pack({"x": b"one", "y": b"two"}))
     paths = find_files([tmp_path / "a"])
     (tmp_path / "a").write_bytes(pack({"x": b"other"}))

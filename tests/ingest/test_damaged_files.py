@@ -104,7 +104,7 @@ CASES: list[tuple[str, Plant, str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "plant", "code", "flag"), CASES, ids=[case[0] for case in CASES])
-def test_each_fault_ends_with_its_code(tmp_path: Path, name: str, plant: Plant, code: str, flag: str) -> None:
+def test_ingest_gives_each_damaged_file_its_code(tmp_path: Path, name: str, plant: Plant, code: str, flag: str) -> None:
     (tmp_path / "in").mkdir()
     plant(tmp_path / "in" / name)
     assert run(tmp_path / "in", tmp_path / "store").total == {code: 1}
@@ -113,7 +113,7 @@ def test_each_fault_ends_with_its_code(tmp_path: Path, name: str, plant: Plant, 
     assert (flag in flags) if flag else "salvaged" not in flags
 
 
-def test_what_may_not_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+def test_ingest_counts_files_that_may_not_be_read(tmp_path: Path) -> None:
     write(tmp_path / "in" / "open", speckle_frames(4))
     write(tmp_path / "in" / "closed", speckle_frames(4, seed=1)).chmod(0)
     shut = write(tmp_path / "in" / "shut" / "clip", speckle_frames(4, seed=2)).parent

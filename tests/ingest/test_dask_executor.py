@@ -78,7 +78,7 @@ def _wait_for(file: Path) -> None:
     pytest.fail("the scheduler did not start")
 
 
-def test_one_of_two_workers_killed_half_way(tmp_path: Path) -> None:
+def test_ingest_survives_one_of_two_workers_killed_half_way(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in", clips=14), tmp_path / "dask"
     undisturbed = run(root, tmp_path / "one")
     (tmp_path / "dask.key").write_text((tmp_path / "one.key").read_text())
@@ -116,7 +116,7 @@ class Trying:
         return FileOutcome(StatusCode.EXCLUDED_NOT_DICOM)
 
 
-def test_files_that_kill_or_hang_or_fill_the_disk(tmp_path: Path) -> None:
+def test_run_on_dask_survives_files_that_kill_or_hang_or_fill_the_disk(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=1, failures=0) as (address, _):
         codes = [outcome.code for outcome in run_on_dask(Deadly(), [Path("a"), Path("deadly"), Path("b")], address)]
         assert codes == ["excluded:a", "failed:crashed", "excluded:b"]
@@ -129,7 +129,7 @@ def test_files_that_kill_or_hang_or_fill_the_disk(tmp_path: Path) -> None:
         assert list(run_on_dask(Trying(), [], address)) == []
 
 
-def test_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_on_dask_without_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heart2heart.ingest.dask_executor._CONNECT_S", 0.5)
     with pytest.raises(RemoteError, match="no Dask scheduler answers"):
         list(run_on_dask(Trying(), [Path("a")], "tcp://127.0.0.1:1"))

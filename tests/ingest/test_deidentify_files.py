@@ -16,7 +16,7 @@ from tests.ingest.archive_kit import make_archive
 from tests.ingest.test_planted_identity import DATES, MARK, UID, every_byte, planted
 
 
-def test_every_file_ends_with_a_code_and_clips_become_copies(tmp_path: Path) -> None:
+def test_deidentify_files_gives_every_file_a_code_and_copies_clips(tmp_path: Path) -> None:
     root, out, key = make_archive(tmp_path / "archive"), tmp_path / "out", tmp_path / "key"
     done = deidentify_files([root], out=out, key=key, site="a")
     assert done.codes["accepted"] == done.copies == 6
@@ -30,7 +30,7 @@ def test_every_file_ends_with_a_code_and_clips_become_copies(tmp_path: Path) -> 
     assert len(patients) == 2
 
 
-def test_nothing_planted_gets_into_a_copy(tmp_path: Path) -> None:
+def test_deidentify_files_copies_nothing_planted(tmp_path: Path) -> None:
     root = tmp_path / f"{MARK} archive"
     root.mkdir()
     with silence_warnings():
@@ -48,7 +48,7 @@ def test_nothing_planted_gets_into_a_copy(tmp_path: Path) -> None:
             assert form not in left, "a planted identity got through"
 
 
-def test_pseudonyms_are_those_of_ingest(tmp_path: Path) -> None:
+def test_deidentify_files_uses_the_pseudonyms_of_ingest(tmp_path: Path) -> None:
     root, key, store = make_archive(tmp_path / "archive"), tmp_path / "key", tmp_path / "store"
     ingest([root], site="a", store=store, key=key, settings=IngestSettings(size=32, frames="even:1"))
     deidentify_files([root], out=tmp_path / "out", key=key, site="a")
@@ -59,7 +59,7 @@ def test_pseudonyms_are_those_of_ingest(tmp_path: Path) -> None:
         assert known[copy.SOPInstanceUID] == (copy.PatientID, copy.StudyInstanceUID, copy.StudyDate)
 
 
-def test_a_folder_keeps_one_key_and_one_option(tmp_path: Path) -> None:
+def test_deidentify_files_keeps_one_key_and_one_option_for_a_folder(tmp_path: Path) -> None:
     root = write(tmp_path / "in" / "clip", speckle_frames(2)).parent
     deidentify_files([root], out=tmp_path / "out", key=tmp_path / "key", site="a")
     with pytest.raises(ConfigError, match="another key"):

@@ -22,7 +22,7 @@ def codes(names: list[str], workers: int, limits: Limits | None = None) -> list[
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_outcomes_come_in_order(workers: int) -> None:
+def test_run_ordered_gives_outcomes_in_order(workers: int) -> None:
     paths = [Path(f"f{index}") for index in range(25)]
     outcomes = [outcome.code for outcome in run_ordered(Deadly(), paths, workers)]
     assert outcomes == [f"excluded:f{index}" for index in range(25)]
@@ -30,19 +30,19 @@ def test_outcomes_come_in_order(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_dying_process_costs_only_the_file_that_killed_it(workers: int) -> None:
+def test_run_ordered_loses_only_the_file_that_kills_a_process(workers: int) -> None:
     outcomes = codes(["a", "deadly1", "b", "c", "deadly2"], workers)
     assert outcomes == ["excluded:a", "failed:crashed", "excluded:b", "excluded:c", "failed:crashed"]
 
 
-def test_a_file_that_never_ends_is_given_up_and_the_others_are_not() -> None:
+def test_run_ordered_gives_up_only_the_file_that_never_ends() -> None:
     start = time.monotonic()
     outcomes = codes(["endless", "a", "b", "endless again", "c"], 2, SHORT)
     assert outcomes == ["failed:timeout", "excluded:a", "excluded:b", "failed:timeout", "excluded:c"]
     assert time.monotonic() - start < 30
 
 
-def test_waiting_for_the_reader_is_not_held_against_a_file() -> None:
+def test_run_ordered_does_not_count_the_wait_for_the_reader() -> None:
     outcomes = run_ordered(Greedy(), [Path(name) for name in "abcdef"], 1, SHORT)
     first = next(outcomes)
     time.sleep(1.5)
@@ -50,21 +50,21 @@ def test_waiting_for_the_reader_is_not_held_against_a_file() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA bounds memory on Linux only")
-def test_a_file_that_needs_too_much_memory_is_given_up_and_the_process_goes_on() -> None:
+def test_run_ordered_gives_up_a_file_that_needs_too_much_memory_and_goes_on() -> None:
     assert codes(["a", "huge", "b"], 1, SHORT) == ["excluded:a", "failed:memory", "excluded:b"]
 
 
-def test_processes_that_cannot_start_are_not_blamed_on_files() -> None:
+def test_run_ordered_does_not_blame_files_for_processes_that_cannot_start() -> None:
     with pytest.raises(ConfigError, match="__main__"):
         list(run_ordered(Stillborn(), [Path("a"), Path("b")], 2))
 
 
-def test_an_error_meant_for_the_user_comes_home() -> None:
+def test_run_ordered_passes_an_error_for_the_user_on() -> None:
     with pytest.raises(NoSpaceError, match="no space left"):
         codes(["a", "full", "b"], 1)
 
 
-def test_processes_end_with_their_parent() -> None:
+def test_run_ordered_ends_its_processes_with_the_parent() -> None:
     script = (
         "from pathlib import Path\n"
         "from heart2heart.ingest.executors import run_ordered\n"
@@ -97,24 +97,24 @@ def test_limits_that_no_file_can_keep_are_refused(seconds: float, memory: int) -
 @pytest.mark.parametrize(
     ("text", "mib"), [("2048MiB", 2048), ("1.5 GiB", 1536), ("2GB", 1907), (" 64 MB", 61), ("0.5GiB", 512)]
 )
-def test_memory_is_given_with_its_unit(text: str, mib: int) -> None:
+def test_parse_memory_reads_units(text: str, mib: int) -> None:
     assert parse_memory(text) == mib
 
 
 @pytest.mark.parametrize("text", ["", "2048", "2 KiB", "-1GiB", "1e3 MiB", "many MiB", "1GiB 2GiB"])
-def test_memory_without_a_unit_that_we_know_is_refused(text: str) -> None:
+def test_parse_memory_refuses_unknown_units(text: str) -> None:
     with pytest.raises(ConfigError, match="is not an amount of memory"):
         parse_memory(text)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA bounds memory on Linux only")
-def test_a_codec_that_aborts_for_lack_of_memory_is_told_from_one_that_crashes() -> None:
+def test_run_ordered_tells_a_codec_that_lacks_memory_from_one_that_crashes() -> None:
     outcomes = codes(["noisy", "bad_alloc", "a", "abort", "segfault", "b"], 1, Limits(memory_mib=256))
     assert outcomes == [
         "excluded:noisy", "failed:memory", "excluded:a", "failed:crashed", "failed:crashed", "excluded:b",
     ]  # fmt: skip
 
 
-def test_what_a_codec_writes_stays_off_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_run_ordered_keeps_the_output_of_codecs_off_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert codes(["noisy"], 1) == ["excluded:noisy"]
     assert capfd.readouterr().err == ""

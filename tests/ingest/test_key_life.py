@@ -28,7 +28,7 @@ def another_key(path: Path) -> Path:
     return path
 
 
-def test_a_restored_copy_of_the_key_gives_the_same_names_and_a_new_key_none_of_them(tmp_path: Path) -> None:
+def test_ingest_gives_the_same_names_with_a_restored_key_and_others_with_a_new_one(tmp_path: Path) -> None:
     root, key, copy = make_archive(tmp_path / "in"), tmp_path / "first.key", tmp_path / "restored.key"
     first = taken_in(root, tmp_path / "one", key)
     assert key.stat().st_mode & 0o777 == 0o600
@@ -41,7 +41,7 @@ def test_a_restored_copy_of_the_key_gives_the_same_names_and_a_new_key_none_of_t
     assert not old & {name for row in rotated for name in row[:-1]}
 
 
-def test_another_key_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+def test_ingest_refuses_another_key_and_changes_nothing(tmp_path: Path) -> None:
     root, key, store = make_archive(tmp_path / "in"), tmp_path / "first.key", tmp_path / "store"
     before = taken_in(root, store, key)
     digest = FrameStore.open(store).digest()

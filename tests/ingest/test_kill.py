@@ -30,7 +30,7 @@ run(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
 @pytest.mark.parametrize("after", [2, 5])
-def test_killed_and_resumed(tmp_path: Path, after: int) -> None:
+def test_ingest_killed_and_resumed(tmp_path: Path, after: int) -> None:
     root = make_archive(tmp_path / "in", clips=8)
     undisturbed, store = tmp_path / "whole", tmp_path / "store"
     expected = run(root, undisturbed)
@@ -58,7 +58,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("moment", ["before the frames", "between frames and ledger"])
-def test_an_end_at_the_worst_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_ingest_resumes_after_an_end_at_the_worst_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     root = make_archive(tmp_path / "in")
     whole = run(root, tmp_path / "store")
     digest = FrameStore.open(tmp_path / "store").digest()

@@ -16,7 +16,7 @@ def line(number: int, status: str = StatusCode.ACCEPTED, site: str = "a") -> Led
     )
 
 
-def test_lines_are_counted_replaced_and_found(tmp_path: Path) -> None:
+def test_ledger_counts_replaces_and_finds_its_lines(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.add([line(1), line(2), line(3, "failed:empty"), line(4, site="b")])
         assert Ledger(tmp_path).counts()["a"] == {"accepted": 2, "failed:empty": 1}  # while the book is open
@@ -30,14 +30,14 @@ def test_lines_are_counted_replaced_and_found(tmp_path: Path) -> None:
     assert ledger.files_with(["failed:empty", "failed:decode"]) == {"f2", "f3"}
 
 
-def test_one_writer_at_a_time(tmp_path: Path) -> None:
+def test_open_ledger_writer_admits_one_writer_at_a_time(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path), pytest.raises(StoreError, match="another ingest"), open_ledger_writer(tmp_path):
         pass
     with open_ledger_writer(tmp_path) as book:
         book.add([line(1)])
 
 
-def test_lines_of_lost_clips_and_duplicates_are_struck(tmp_path: Path) -> None:
+def test_reconcile_strikes_lines_of_lost_clips_and_duplicates(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.add([line(1), line(2), line(3, "excluded:duplicate"), line(4, "failed:empty")])
         assert book.reconcile({"k1", "k2"}) == 0
@@ -45,7 +45,7 @@ def test_lines_of_lost_clips_and_duplicates_are_struck(tmp_path: Path) -> None:
     assert Ledger(tmp_path).counts() == {"a": {"accepted": 1, "failed:empty": 1}}
 
 
-def test_a_site_keeps_its_key_and_settings(tmp_path: Path) -> None:
+def test_register_site_keeps_key_and_settings_of_a_site(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.register_site("a", "k", "s")
         book.register_site("a", "k", "s")
@@ -57,7 +57,7 @@ def test_a_site_keeps_its_key_and_settings(tmp_path: Path) -> None:
     assert Ledger(tmp_path).sites() == ["a", "b"]
 
 
-def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
+def test_add_names_a_full_disk(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.add([line(0)])
         book._connection.execute("PRAGMA max_page_count = 10")
@@ -66,7 +66,7 @@ def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
     assert Ledger(tmp_path).counts() == {"a": {"accepted": 1}}
 
 
-def test_no_ledger_and_a_damaged_one(tmp_path: Path) -> None:
+def test_ledger_names_a_missing_and_a_damaged_file(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no ledger"):
         Ledger(tmp_path)
     (tmp_path / "ledger.sqlite").write_bytes(b"no database at all" * 100)
@@ -76,7 +76,7 @@ def test_no_ledger_and_a_damaged_one(tmp_path: Path) -> None:
         pass
 
 
-def test_the_makers_of_files_that_were_left_out(tmp_path: Path) -> None:
+def test_not_accepted_keeps_the_makers_of_files_left_out(tmp_path: Path) -> None:
     with open_ledger_writer(tmp_path) as book:
         book.register_site("a", "check", "{}")
         makers = ("GE", "GE", None, "Philips")

@@ -20,7 +20,7 @@ from tests.dicom.build import speckle_frames, write
 from tests.ingest.archive_kit import EXPECTED, SMALL, make_archive, run
 
 
-def test_rates_statuses_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rate_meter_gives_rates_statuses_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr("heart2heart.ingest.pipeline.time.monotonic", lambda: clock[0])
     pace = RateMeter(50)
@@ -49,7 +49,7 @@ class Counter:
         self.seen.append(done)
 
 
-def test_every_file_ends_with_one_code(tmp_path: Path) -> None:
+def test_ingest_ends_every_file_with_one_code(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     summary = run(root, store)
     assert summary.run == summary.total == EXPECTED
@@ -63,7 +63,7 @@ def test_every_file_ends_with_one_code(tmp_path: Path) -> None:
     assert set(EXPECTED) < set(CODES)
 
 
-def test_again_does_nothing_and_new_files_are_added(tmp_path: Path) -> None:
+def test_ingest_repeated_does_nothing_and_adds_new_files(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
     before = FrameStore.open(store).digest()
@@ -75,7 +75,7 @@ def test_again_does_nothing_and_new_files_are_added(tmp_path: Path) -> None:
     assert (later.run, later.clips, later.unchanged) == ({"accepted": 1}, 1, 12)
 
 
-def test_a_renamed_archive_adds_no_clip(tmp_path: Path) -> None:
+def test_ingest_of_a_renamed_archive_adds_no_clip(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
     before = FrameStore.open(store).digest()
@@ -88,7 +88,7 @@ def test_a_renamed_archive_adds_no_clip(tmp_path: Path) -> None:
     assert FrameStore.open(store).digest() == before
 
 
-def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+def test_ingest_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     root = make_archive(tmp_path / "in")
     (tmp_path / "one.key").write_text("ab" * 32)
     (tmp_path / "one.key").chmod(0o600)
@@ -100,7 +100,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
-def test_a_store_that_lost_a_shard_is_filled_again(tmp_path: Path) -> None:
+def test_ingest_fills_a_store_that_lost_a_shard(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
     before = FrameStore.open(store).digest()
@@ -111,7 +111,7 @@ def test_a_store_that_lost_a_shard_is_filled_again(tmp_path: Path) -> None:
     assert FrameStore.open(store).digest() == before
 
 
-def test_a_ledger_that_is_behind_its_store_is_caught_up(tmp_path: Path) -> None:
+def test_ingest_brings_a_ledger_behind_its_store_up_to_date(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
     before = FrameStore.open(store).digest()
@@ -121,7 +121,7 @@ def test_a_ledger_that_is_behind_its_store_is_caught_up(tmp_path: Path) -> None:
     assert FrameStore.open(store).digest() == before
 
 
-def test_another_key_or_other_settings_are_refused(tmp_path: Path) -> None:
+def test_ingest_refuses_another_key_or_other_settings(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in", clips=1), tmp_path / "store"
     run(root, store)
     Key.open(tmp_path / "other.key")
@@ -140,7 +140,7 @@ def test_another_key_or_other_settings_are_refused(tmp_path: Path) -> None:
         IngestSettings.parse({"frames": "even:0"}, where="test")
 
 
-def test_no_file_and_no_dicom(tmp_path: Path) -> None:
+def test_ingest_of_no_file_and_of_no_dicom(tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     with pytest.raises(MissingInputError, match="no file found"):
         run(tmp_path / "in", tmp_path / "store")
@@ -152,7 +152,7 @@ def test_no_file_and_no_dicom(tmp_path: Path) -> None:
     assert (summary.total, summary.accepted) == ({"excluded:not_dicom": 1}, 0)
 
 
-def test_a_full_disk_stops_cleanly_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ingest_stops_cleanly_on_a_full_disk_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyarrow import parquet
 
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
@@ -169,7 +169,7 @@ def test_a_full_disk_stops_cleanly_and_resumes(tmp_path: Path, monkeypatch: pyte
     assert run(root, store).total == EXPECTED
 
 
-def test_files_worth_another_try_are_tried_again(tmp_path: Path) -> None:
+def test_ingest_tries_some_files_again(tmp_path: Path) -> None:
     root = tmp_path / "in"
     write(root / "clip", speckle_frames(4))
     (root / "link").symlink_to(tmp_path / "outside")
@@ -179,7 +179,7 @@ def test_files_worth_another_try_are_tried_again(tmp_path: Path) -> None:
     assert run(root, tmp_path / "store").total == {"accepted": 2}
 
 
-def test_an_unreadable_file_among_good_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ingest_of_an_unreadable_file_among_good_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, plain = make_archive(tmp_path / "in", clips=2), Path.open
 
     def guarded(path: Path, *args: Any, **kwargs: Any) -> Any:
@@ -194,7 +194,7 @@ def test_an_unreadable_file_among_good_ones(tmp_path: Path, monkeypatch: pytest.
     assert run(root, tmp_path / "store").total["accepted"] == 2
 
 
-def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+def test_ingest_reads_a_changed_file_again(tmp_path: Path) -> None:
     path = write(tmp_path / "in" / "clip", speckle_frames(4))
     run(tmp_path / "in", tmp_path / "store")
     write(path, speckle_frames(5, seed=1))
@@ -202,7 +202,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     assert (summary.run, summary.total, summary.clips) == ({"accepted": 1}, {"accepted": 1}, 1)
 
 
-def test_progress_and_table(tmp_path: Path) -> None:
+def test_ingest_reports_progress_for_the_status_table(tmp_path: Path) -> None:
     root, progress = make_archive(tmp_path / "in"), Counter()
     summary = ingest([root], site="a", store=tmp_path / "s", key=tmp_path / "s.key", settings=SMALL, progress=progress)
     assert progress.seen == list(range(1, 13))
@@ -212,7 +212,7 @@ def test_progress_and_table(tmp_path: Path) -> None:
     assert "12" in text.splitlines()[-2]
 
 
-def test_files_are_located_by_code(tmp_path: Path) -> None:
+def test_locate_files_by_code(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     run(root, store)
     located = list(
@@ -224,7 +224,7 @@ def test_files_are_located_by_code(tmp_path: Path) -> None:
         list(locate_files([root], store=store, key=tmp_path / "store.key", codes=["failed:sadly"]))
 
 
-def test_labels_can_be_joined_by_uid_and_by_content(tmp_path: Path) -> None:
+def test_ingest_lets_labels_be_joined_by_uid_and_by_content(tmp_path: Path) -> None:
     from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"

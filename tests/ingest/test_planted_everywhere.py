@@ -74,7 +74,7 @@ def assert_clean(out: Path, output: bytes) -> None:
     assert verify([out], identities).findings == ()
 
 
-def test_every_text_element_is_planted(archive: Path) -> None:
+def test_plant_everywhere_fills_every_text_element(archive: Path) -> None:
     with silence_warnings():
         tags = dcmread(archive / f"{MARK} native.dcm").keys()
     kinds = Counter(DicomDictionary[tag][0] for tag in tags if tag in DicomDictionary)
@@ -83,7 +83,7 @@ def test_every_text_element_is_planted(archive: Path) -> None:
     assert kinds["SQ"] > 500
 
 
-def test_nothing_gets_into_what_ingest_leaves(archive: Path, tmp_path: Path) -> None:
+def test_ingest_leaves_nothing_planted(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "out" / "store"
     words = ["--site", "a", "--store", str(store), "--key", str(tmp_path / "key"), "--workers", "1"]
     output = run("ingest", str(archive), *words)
@@ -93,7 +93,7 @@ def test_nothing_gets_into_what_ingest_leaves(archive: Path, tmp_path: Path) -> 
     assert_clean(tmp_path / "out", output)
 
 
-def test_nothing_gets_into_what_deidentify_leaves(archive: Path, tmp_path: Path) -> None:
+def test_deidentify_files_leaves_nothing_planted(archive: Path, tmp_path: Path) -> None:
     words = ["--out", str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--site", "a", "--workers", "1"]
     output = run("deidentify", str(archive), *words)
     assert b"3 clean copies" in output
@@ -104,7 +104,7 @@ def test_nothing_gets_into_what_deidentify_leaves(archive: Path, tmp_path: Path)
     assert sum(codes.values()) == 8  # every file, those in zip files too
 
 
-def test_the_copies_are_dicom_to_another_reader(archive: Path, tmp_path: Path) -> None:
+def test_deidentify_files_writes_dicom_for_another_reader(archive: Path, tmp_path: Path) -> None:
     dcmdump = shutil.which("dcmdump")
     if dcmdump is None:
         if os.environ.get("CI"):
@@ -121,7 +121,7 @@ def test_the_copies_are_dicom_to_another_reader(archive: Path, tmp_path: Path) -
     assert done.copies == 3
 
 
-def test_what_a_video_says_of_itself_stays_behind(tmp_path: Path) -> None:
+def test_deidentify_files_drops_the_metadata_of_a_video(tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as out:

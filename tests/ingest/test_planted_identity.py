@@ -108,7 +108,7 @@ def every_byte(root: Path) -> bytes:
     return b"\n".join(parts)
 
 
-def test_nothing_planted_gets_through(archive: Path, tmp_path: Path) -> None:
+def test_ingest_writes_nothing_planted(archive: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(archive), str(store)], capture_output=True, text=True, check=True
@@ -129,7 +129,7 @@ def test_nothing_planted_gets_through(archive: Path, tmp_path: Path) -> None:
     assert all(re.fullmatch(r"unknown (maker|model) [0-9a-f]{4}", label) for label in labels)
 
 
-def test_errors_quote_nothing(archive: Path) -> None:
+def test_load_clip_quotes_nothing_planted_in_its_errors(archive: Path) -> None:
     refused = ("txt", "rows", "bounds", "capture", "syntax")
     for path in sorted(path for path in archive.iterdir() if any(word in path.name for word in refused)):
         with pytest.raises(DicomError) as raised:

@@ -42,7 +42,7 @@ def share_key(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
+def test_ingest_killed_at_random_moments(tmp_path: Path, seed: int) -> None:
     root, whole, store = make_archive(tmp_path / "in", clips=24), tmp_path / "whole", tmp_path / "store"
     run(root, whole)
     share_key(whole, store)
@@ -75,7 +75,7 @@ def disk(mount_point: Path, kib: int) -> Iterator[None]:
         subprocess.run(("umount", "--lazy", str(mount_point)), check=True)
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+def test_ingest_resumes_after_a_disk_that_is_really_full(tmp_path: Path) -> None:
     root, whole = make_archive(tmp_path / "in"), tmp_path / "whole"
     ingest([root], site="a", store=whole, key=tmp_path / "key", settings=LARGE)
     full = 0
@@ -97,7 +97,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert full >= 4
 
 
-def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_ingest_reports_a_full_disk_in_one_line_with_exit_code_2(tmp_path: Path) -> None:
     root, mount_point = make_archive(tmp_path / "in"), tmp_path / "disk"
     line = ("ingest", str(root), "--site", "a", "--store", str(mount_point / "store"), "--key", str(tmp_path / "key"))
     with disk(mount_point, 300):
@@ -110,7 +110,7 @@ def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert errors[0].startswith("error: no space left on the disk")
 
 
-def test_a_folder_without_bottom(tmp_path: Path) -> None:
+def test_ingest_ends_in_a_folder_without_bottom(tmp_path: Path) -> None:
     home = tmp_path / "in"
     home.mkdir()
     write(home / "clip", speckle_frames(4))
@@ -143,7 +143,7 @@ class Meanwhile:
 
 
 @pytest.mark.parametrize("grow", [True, False])
-def test_a_file_that_grows_or_vanishes_between_being_found_and_being_read(tmp_path: Path, grow: bool) -> None:
+def test_ingest_of_a_file_that_grows_or_vanishes_after_it_was_listed(tmp_path: Path, grow: bool) -> None:
     root, store, key = make_archive(tmp_path / "in"), tmp_path / "store", tmp_path / "store.key"
     last = root / "study 2" / "clip5"
     happens = Meanwhile({3: last}, grow=grow)
@@ -156,7 +156,7 @@ def test_a_file_that_grows_or_vanishes_between_being_found_and_being_read(tmp_pa
     assert second.unchanged == sum(EXPECTED.values()) - 1
 
 
-def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
+def test_ingest_leaves_a_file_that_changes_while_it_is_read_for_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, plain = write(tmp_path / "in" / "clip", speckle_frames(4)), load_clip
@@ -173,7 +173,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(
     assert run(tmp_path / "in", tmp_path / "store").total == {"accepted": 1}
 
 
-def test_two_ingests_into_one_store(tmp_path: Path) -> None:
+def test_ingest_admits_one_of_two_into_one_store(tmp_path: Path) -> None:
     root, store = make_archive(tmp_path / "in"), tmp_path / "store"
     errors: list[str] = []
 
