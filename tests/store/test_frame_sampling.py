@@ -17,12 +17,12 @@ RULES = st.one_of(
 
 
 @given(RULES)
-def test_a_rule_reads_what_it_writes(rule: FrameRule) -> None:
+def test_parse_reads_what_a_rule_writes(rule: FrameRule) -> None:
     assert FrameRule.parse(str(rule)) == rule
 
 
 @given(st.text(max_size=12))
-def test_any_text_that_is_read_is_written_back_as_the_same_rule(text: str) -> None:
+def test_parse_of_any_text_gives_a_rule_that_writes_it_or_refuses(text: str) -> None:
     with suppress(ConfigError):
         name, _, number = str(FrameRule.parse(text)).partition(":")
         assert text.partition(":")[0] == name
@@ -30,7 +30,7 @@ def test_any_text_that_is_read_is_written_back_as_the_same_rule(text: str) -> No
 
 
 @given(st.integers(0, 500), RULES)
-def test_choices_are_ascending_and_inside(n: int, rule: FrameRule) -> None:
+def test_choose_is_ascending_and_inside_the_clip(n: int, rule: FrameRule) -> None:
     chosen = rule.choose(n).tolist()
     assert chosen == sorted(set(chosen))
     assert all(0 <= index < n for index in chosen)
@@ -44,7 +44,7 @@ def test_choices_are_ascending_and_inside(n: int, rule: FrameRule) -> None:
 
 
 @given(st.integers(1, 300), st.data(), RULES)
-def test_tagged_frames_are_kept_by_their_rule_alone(n: int, data: st.DataObject, rule: FrameRule) -> None:
+def test_choose_keeps_tagged_frames_only_by_their_rule(n: int, data: st.DataObject, rule: FrameRule) -> None:
     tagged = data.draw(st.sets(st.integers(0, n - 1)))
     chosen = rule.choose(n, tagged).tolist()
     assert chosen == (sorted(tagged) if rule.name == "ed_es" and tagged else rule.choose(n).tolist())
@@ -53,6 +53,6 @@ def test_tagged_frames_are_kept_by_their_rule_alone(n: int, data: st.DataObject,
 @pytest.mark.parametrize(
     "text", ["", "every", "every:", "even:0", "even:-1", "all:2", "even:1.5", "even:²", "EVEN:2", "ed_es", "ed_es:0"]
 )
-def test_what_is_no_rule(text: str) -> None:
+def test_parse_refuses_what_is_no_rule(text: str) -> None:
     with pytest.raises(ConfigError, match="frame rule"):
         FrameRule.parse(text)

@@ -72,7 +72,7 @@ def test_digest_does_not_depend_on_order_or_cut_but_on_every_pixel(tmp_path: Pat
     assert FrameStore.open(tmp_path / "d").digest() != one.digest()
 
 
-def test_many_writers_append_at_once(tmp_path: Path) -> None:
+def test_writer_appends_beside_many_others(tmp_path: Path) -> None:
     FrameStore.create(tmp_path / "s", GEOMETRY)
     parts = [list(range(start, start + 5)) for start in (0, 5, 10)]
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
@@ -83,7 +83,7 @@ def test_many_writers_append_at_once(tmp_path: Path) -> None:
     assert store.digest() == fill(tmp_path / "whole", list(range(15))).digest()
 
 
-def test_one_content_added_twice_is_one_clip(tmp_path: Path) -> None:
+def test_writer_adds_equal_content_once(tmp_path: Path) -> None:
     fill(tmp_path / "s", [1, 2])
     store = fill(tmp_path / "s", [2, 3])
     assert sorted(store.clips["clip"].to_pylist()) == ["000001", "000002", "000003"]
@@ -91,7 +91,7 @@ def test_one_content_added_twice_is_one_clip(tmp_path: Path) -> None:
     assert store.digest() == fill(tmp_path / "t", [1, 2, 3]).digest()
 
 
-def test_a_torn_shard_does_not_exist_and_is_swept_when_old(tmp_path: Path) -> None:
+def test_remove_leftovers_removes_a_torn_shard_when_it_is_old(tmp_path: Path) -> None:
     store = fill(tmp_path / "s", [1, 2])
     before = store.digest()
     writer = FrameStore.open(tmp_path / "s").writer()
@@ -108,7 +108,7 @@ def test_a_torn_shard_does_not_exist_and_is_swept_when_old(tmp_path: Path) -> No
     assert FrameStore.open(tmp_path / "s").digest() == before
 
 
-def test_an_error_publishes_nothing(tmp_path: Path) -> None:
+def test_writer_publishes_nothing_after_an_error(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "s", GEOMETRY)
 
     def stopped() -> None:
@@ -121,7 +121,7 @@ def test_an_error_publishes_nothing(tmp_path: Path) -> None:
     assert len(FrameStore.open(tmp_path / "s").clips) == 0
 
 
-def test_a_full_disk_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_leaves_no_part_of_a_shard_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
     from pyarrow import parquet
@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("pattern", ["frames/*.npy", "frames/*.parquet", "clips/*.parquet"])
-def test_a_flipped_byte_is_found(tmp_path: Path, pattern: str) -> None:
+def test_verify_finds_a_flipped_byte(tmp_path: Path, pattern: str) -> None:
     digest = fill(tmp_path / "s", [1, 2]).digest()
     (path,) = (tmp_path / "s").glob(pattern)
     whole = path.read_bytes()
@@ -162,7 +162,7 @@ def test_a_flipped_byte_is_found(tmp_path: Path, pattern: str) -> None:
             assert FrameStore.open(tmp_path / "s").digest() == digest
 
 
-def test_a_shard_older_than_a_column_is_read_with_nulls(tmp_path: Path) -> None:
+def test_read_table_gives_nulls_for_a_shard_older_than_a_column(tmp_path: Path) -> None:
     fill(tmp_path / "s", [1, 2])
     for folder, name in (("clips", "view_name"), ("frames", "phase")):
         (path,) = (tmp_path / "s" / folder).glob("*.parquet")
@@ -174,7 +174,7 @@ def test_a_shard_older_than_a_column_is_read_with_nulls(tmp_path: Path) -> None:
     assert store.clips.schema.names == [*CLIPS.names, "shard"]
 
 
-def test_missing_parts_are_found(tmp_path: Path) -> None:
+def test_verify_finds_missing_parts(tmp_path: Path) -> None:
     fill(tmp_path / "s", [1])
     for path in (tmp_path / "s" / "frames").iterdir():
         path.unlink()
@@ -184,7 +184,7 @@ def test_missing_parts_are_found(tmp_path: Path) -> None:
         store.read(np.asarray([0]))
 
 
-def test_another_geometry_or_folder_is_refused(tmp_path: Path) -> None:
+def test_open_refuses_another_geometry_or_folder(tmp_path: Path) -> None:
     fill(tmp_path / "s", [1])
     with pytest.raises(StoreError, match="centred-16"):
         FrameStore.create(tmp_path / "s", Geometry("centred", 16))
@@ -199,7 +199,7 @@ def test_another_geometry_or_folder_is_refused(tmp_path: Path) -> None:
     assert FrameStore.create(tmp_path / "y", GEOMETRY).geometry == GEOMETRY
 
 
-def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
+def test_add_refuses_a_clip_of_another_size(tmp_path: Path) -> None:
     writer = FrameStore.create(tmp_path / "s", GEOMETRY).writer()
     row, pixels, frames = clip(1)
     wrong: list[tuple[Any, list[dict[str, Any]]]] = [
@@ -210,7 +210,7 @@ def test_a_clip_of_another_size_is_refused(tmp_path: Path) -> None:
             writer.add(row, wrong_pixels, rows)
 
 
-def test_queries_answer_and_reach_no_file(tmp_path: Path) -> None:
+def test_sql_answers_queries_and_reaches_no_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
     store = fill(tmp_path / "s", [1, 2])
@@ -228,7 +228,7 @@ def test_queries_answer_and_reach_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_several_stores_are_read_as_one(tmp_path: Path) -> None:
+def test_frame_stores_read_several_as_one(tmp_path: Path) -> None:
     one, two = fill(tmp_path / "a", [1, 2]), fill(tmp_path / "b", [3])
     both = FrameStores([one, two])
     assert len(both.clips) == 3
@@ -242,13 +242,13 @@ def test_several_stores_are_read_as_one(tmp_path: Path) -> None:
         FrameStores([])
 
 
-def test_an_empty_store(tmp_path: Path) -> None:
+def test_frame_store_without_a_clip(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "s", GEOMETRY)
     assert (len(store.clips), len(store.frames), store.verify()) == (0, 0, [])
     assert store.sql("SELECT count(*) AS n FROM clips").to_pylist() == [{"n": 0}]
 
 
-def test_a_full_disk_is_known_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publish_knows_a_full_disk_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
     from collections.abc import Iterator
     from contextlib import contextmanager

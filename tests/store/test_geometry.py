@@ -11,9 +11,7 @@ EXTENT = st.floats(0.01, 1e4)
 
 
 @given(st.sampled_from(sorted(VERSIONS)), st.integers(8, 1024), EXTENT, EXTENT)
-def test_the_longest_side_fills_the_frame_and_the_rest_is_padding(
-    name: str, size: int, height: float, width: float
-) -> None:
+def test_letterbox_fills_the_longest_side_and_pads_the_rest(name: str, size: int, height: float, width: float) -> None:
     spot = Geometry(name, size).letterbox(height, width)
     assert max(spot.height, spot.width) == size
     assert min(spot.height, spot.width) >= 1
@@ -28,7 +26,7 @@ def test_the_longest_side_fills_the_frame_and_the_rest_is_padding(
         assert abs(size - spot.width - 2 * spot.left) <= 1
 
 
-def test_names_sizes_and_json() -> None:
+def test_geometry_has_names_sizes_and_json() -> None:
     geometry = Geometry("centred", 96)
     assert Geometry.from_json(geometry.to_json()) == geometry
     assert str(geometry) == "centred-96 (version 1)"

@@ -46,7 +46,7 @@ def all_pairs(hashes: npt.NDArray[np.uint64], groups: npt.NDArray[np.int64]) -> 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), base=st.integers(1, 12), block=st.sampled_from([1, 7, 4_000_000]))
-def test_candidates_equal_all_pairs_each_once(seed: int, base: int, block: int) -> None:
+def test_candidate_pairs_equal_all_pairs_each_once(seed: int, base: int, block: int) -> None:
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 2**63, base, dtype=np.uint64)
     hashes = codes[rng.integers(0, base, 60)]
@@ -59,12 +59,14 @@ def test_candidates_equal_all_pairs_each_once(seed: int, base: int, block: int) 
     assert sorted(candidates) == all_pairs(hashes, groups)
 
 
-def test_one_group_and_no_frame_have_no_pair() -> None:
+def test_candidate_pairs_of_one_group_and_of_no_frame_are_none() -> None:
     assert list(candidate_pairs(np.zeros(5, np.uint64), np.zeros(5, np.int64))) == []
     assert list(candidate_pairs(np.empty(0, np.uint64), np.empty(0, np.int64))) == []
 
 
-def test_one_duplicate_behind_more_candidates_than_fit_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_near_duplicates_finds_one_behind_more_candidates_than_fit_a_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (600, 16, 16), dtype=np.uint8)
     pixels[599] = pixels[3]
@@ -83,7 +85,7 @@ def test_one_duplicate_behind_more_candidates_than_fit_a_block(monkeypatch: pyte
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.sampled_from([8, 16, 21]), noise=st.sampled_from([2, 10, 14, 40]))
-def test_sketches_never_rule_out_the_same_picture(seed: int, size: int, noise: int) -> None:
+def test_may_match_never_rules_out_the_same_picture(seed: int, size: int, noise: int) -> None:
     rng = np.random.default_rng(seed)
     one = rng.integers(0, 200, (20, size, size))
     other = np.clip(one * rng.uniform(0.5, 1) + rng.normal(0, noise, one.shape), 0, 255)
@@ -93,7 +95,7 @@ def test_sketches_never_rule_out_the_same_picture(seed: int, size: int, noise: i
     assert DescriptorCache(np.arange(40), frames).may_match(pairs)[same].all()
 
 
-def test_a_sketch_is_a_projection_of_the_unit_frame() -> None:
+def test_descriptor_is_a_projection_of_the_unit_frame() -> None:
     rng = np.random.default_rng(2)
     frame = rng.integers(0, 256, (1, 16, 16), dtype=np.uint8)
     unit = frame[0] - frame.mean()

@@ -12,13 +12,13 @@ from heart2heart.store.quality import difference_hash, frame_quality
 INSIDE = np.ones((32, 32), bool)
 
 
-def test_black_uniform_and_empty_score_zero() -> None:
+def test_frame_quality_of_black_uniform_and_empty_frames_is_zero() -> None:
     frames = np.stack([np.zeros((32, 32)), np.full((32, 32), 200)]).astype(np.uint8)
     assert frame_quality(frames, INSIDE).tolist() == [0.0, 0.0]
     assert frame_quality(frames, ~INSIDE).tolist() == [0.0, 0.0]
 
 
-def test_less_contrast_and_less_sharpness_score_lower() -> None:
+def test_frame_quality_falls_with_contrast_and_sharpness() -> None:
     draw = np.random.default_rng(0)
     sharp = draw.integers(0, 256, (32, 32)).astype(np.uint8)
     dull = (sharp // 8 + 100).astype(np.uint8)
@@ -29,7 +29,7 @@ def test_less_contrast_and_less_sharpness_score_lower() -> None:
     assert best <= 1
 
 
-def test_the_score_is_its_formula() -> None:
+def test_frame_quality_follows_its_formula() -> None:
     ramp = np.tile(np.arange(32, dtype=np.uint8) * 4, (32, 1))
     low, high = np.percentile(ramp, (5, 95))
     expected = np.sqrt(min(1.0, (high - low) / 160) * 4 / (4 + 8))
@@ -51,7 +51,7 @@ def test_frame_quality_interpolates_percentiles_between_gray_levels() -> None:
     assert frame_quality(frame[None], np.ones((10, 16), bool))[0] == pytest.approx(expected, rel=1e-6)
 
 
-def test_only_the_sector_counts() -> None:
+def test_frame_quality_counts_the_sector_alone() -> None:
     frame = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
     inside = INSIDE.copy()
     inside[:, 16:] = False
@@ -61,7 +61,7 @@ def test_only_the_sector_counts() -> None:
 
 
 @given(st.integers(8, 40), st.integers(9, 40), st.integers(0, 2**32))
-def test_hash_is_its_definition(height: int, width: int, seed: int) -> None:
+def test_difference_hash_follows_its_definition(height: int, width: int, seed: int) -> None:
     frame = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
     bits = 0
     for row in range(8):
@@ -75,7 +75,7 @@ def test_hash_is_its_definition(height: int, width: int, seed: int) -> None:
     assert int(difference_hash(frame[None])[0]) == bits
 
 
-def test_gain_changes_few_bits_and_another_picture_many() -> None:
+def test_difference_hash_changes_little_by_gain_and_much_by_another_picture() -> None:
     draw = np.random.default_rng(2)
     one, other = (np.repeat(np.repeat(draw.integers(20, 120, (14, 14)), 8, 0), 8, 1) for _ in range(2))
     pictures = np.stack([one, one * 2, one + draw.integers(0, 4, one.shape), other]).astype(np.uint8)

@@ -45,7 +45,7 @@ def by_simpleitk(
     height=st.integers(60, 120), width=st.integers(60, 120), size=st.integers(24, 64), seed=st.integers(0, 99),
     down=st.floats(0.4, 2.5), edges=st.tuples(*[st.floats(0.0, 3.0)] * 4),
 )  # fmt: skip
-def test_frames_equal_what_simpleitk_makes_of_the_whole_picture(
+def test_resampler_equals_simpleitk_on_the_whole_picture(
     height: int, width: int, size: int, seed: int, down: float, edges: tuple[float, float, float, float]
 ) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
@@ -81,7 +81,7 @@ def smooth(height: int, width: int) -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("size", [(320, 400), (301, 399), (130, 90), (56, 70)])
-def test_smooth_pictures_agree_with_the_area_mean(size: tuple[int, int]) -> None:
+def test_resampler_agrees_with_the_area_mean_of_smooth_pictures(size: tuple[int, int]) -> None:
     picture = smooth(*size)
     frame = square_frames(picture[None], Geometry("tmed2", 64))[0]
     spot = Geometry("tmed2", 64).letterbox(*size)
@@ -93,14 +93,14 @@ def test_smooth_pictures_agree_with_the_area_mean(size: tuple[int, int]) -> None
     assert shifted[1] == min(shifted)  # no shift by a pixel
 
 
-def test_fine_noise_is_averaged_not_aliased() -> None:
+def test_resampler_averages_fine_noise_without_aliases() -> None:
     checks = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
     frame = square_frames(checks[None], Geometry("tmed2", 100))
     assert frame.std() < 2.0
     assert abs(float(frame.mean()) - 127.5) < 2.0
 
 
-def test_a_constant_stays_constant_to_the_edge_and_padding_is_black() -> None:
+def test_resampler_keeps_a_constant_to_the_edge_and_pads_with_black() -> None:
     frames = square_frames(np.full((2, 203, 307), 77, np.uint8), Geometry("tmed2", 64))
     spot = Geometry("tmed2", 64).letterbox(203, 307)
     assert (frames[:, : spot.height] == 77).all()
@@ -110,7 +110,7 @@ def test_a_constant_stays_constant_to_the_edge_and_padding_is_black() -> None:
     assert abs(int(filled[0]) - (63 - int(filled[-1]))) <= 1
 
 
-def test_unequal_spacing_makes_a_circle_round() -> None:
+def test_resampler_makes_a_circle_round_under_unequal_spacing() -> None:
     y, x = np.indices((200, 100))
     ellipse = np.where(((y - 99.5) / 80) ** 2 + ((x - 49.5) / 40) ** 2 < 1, 255, 0).astype(np.uint8)
     frame = square_frames(ellipse[None], Geometry("tmed2", 100), spacing=(1.0, 2.0))[0]
@@ -119,5 +119,5 @@ def test_unequal_spacing_makes_a_circle_round() -> None:
     assert abs(len(tall) - 80) <= 2
 
 
-def test_no_frames() -> None:
+def test_resampler_of_no_frames() -> None:
     assert square_frames(np.zeros((0, 10, 10), np.uint8), Geometry("tmed2", 16)).shape == (0, 16, 16)

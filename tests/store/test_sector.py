@@ -27,7 +27,7 @@ def clip(n: int, *, background: int = 0, seed: int = 0) -> npt.NDArray[np.uint8]
 
 @pytest.mark.parametrize("n", [1, 3, 8])
 @pytest.mark.parametrize("background", [0, 40])
-def test_the_fan_is_found_and_its_surroundings_are_not(n: int, background: int) -> None:
+def test_sector_mask_is_the_fan_without_its_background(n: int, background: int) -> None:
     mask = sector_mask(clip(n, background=background))
     assert mask is not None
     assert (mask & FAN).sum() > 0.97 * FAN.sum()
@@ -37,7 +37,7 @@ def test_the_fan_is_found_and_its_surroundings_are_not(n: int, background: int) 
     assert not mask[230:].any()
 
 
-def test_dark_chambers_and_a_dark_half_stay_inside() -> None:
+def test_sector_mask_keeps_dark_chambers_and_a_dark_half() -> None:
     frames = clip(8)
     hole = np.hypot(X - 160, Y - 130) < 35
     frames[:, hole] = 0
@@ -48,7 +48,7 @@ def test_dark_chambers_and_a_dark_half_stay_inside() -> None:
 
 @pytest.mark.parametrize("background", [0, 40])
 @pytest.mark.parametrize("depth", [30, 60])
-def test_a_near_field_that_stands_still_is_kept(background: int, depth: int) -> None:
+def test_sector_mask_keeps_a_near_field_without_motion(background: int, depth: int) -> None:
     frames = clip(8, background=background)
     still = FAN & (Y - depth < 20)
     frames[:, still] = frames[0, still]
@@ -59,7 +59,7 @@ def test_a_near_field_that_stands_still_is_kept(background: int, depth: int) -> 
     assert not mask[6:14, 8:90].any()
 
 
-def test_a_banner_on_the_near_field_adds_no_more_than_the_tip_is_wide() -> None:
+def test_sector_mask_with_a_banner_on_the_near_field_grows_by_the_tip_at_most() -> None:
     frames = clip(8)
     frames[:, FAN & (Y < 50)] = frames[0, FAN & (Y < 50)]
     frames[:, :20] = 200  # it touches the tip of the fan
@@ -69,7 +69,7 @@ def test_a_banner_on_the_near_field_adds_no_more_than_the_tip_is_wide() -> None:
     assert mask[FAN].mean() > 0.95
 
 
-def test_a_dark_near_field_is_not_guessed() -> None:
+def test_sector_mask_does_not_guess_a_dark_near_field() -> None:
     frames = clip(8)
     frames[:, Y < 60] = 0
     mask = sector_mask(frames)
@@ -78,7 +78,7 @@ def test_a_dark_near_field_is_not_guessed() -> None:
 
 
 @pytest.mark.parametrize("hospital", four_hospitals(), ids=lambda hospital: str(hospital.name))
-def test_the_sector_of_simulated_machines_is_found(hospital: HospitalConfig) -> None:
+def test_sector_mask_of_simulated_machines(hospital: HospitalConfig) -> None:
     truth, depth = true_sector(hospital)
     (recording,) = recordings(hospital, 1)
     for share in (0.0, 0.2):
@@ -91,14 +91,14 @@ def test_the_sector_of_simulated_machines_is_found(hospital: HospitalConfig) -> 
 
 
 @pytest.mark.parametrize("n", [1, 8])
-def test_nothing_to_find(n: int) -> None:
+def test_sector_mask_of_empty_pictures(n: int) -> None:
     assert sector_mask(np.zeros((n, HEIGHT, WIDTH), np.uint8)) is None
     text = np.zeros((n, HEIGHT, WIDTH), np.uint8)
     text[:, 6:14, 8:90:2] = 255
     assert sector_mask(text) is None
 
 
-def test_a_picture_that_fills_its_box_is_kept_whole() -> None:
+def test_sector_mask_keeps_a_picture_that_fills_its_box() -> None:
     frames = np.random.default_rng(0).integers(30, 255, (6, 97, 131)).astype(np.uint8)
     mask = sector_mask(frames)
     assert mask is not None
@@ -106,7 +106,7 @@ def test_a_picture_that_fills_its_box_is_kept_whole() -> None:
     assert mask.mean() > 0.98
 
 
-def test_tiny_pictures() -> None:
+def test_sector_mask_of_tiny_pictures() -> None:
     for side in (1, 2, 5):
         assert sector_mask(np.zeros((3, side, side), np.uint8)) is None
 
