@@ -19,7 +19,7 @@ def _run(*arguments: str, user: str = USER) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | known, timeout=60)
 
 
-def test_from_a_pacs_to_the_same_store(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_pull_and_ingest_give_the_same_store_as_the_files(orthanc: Orthanc, tmp_path: Path) -> None:
     landing, clips = tmp_path / "landing", orthanc.files[0].parent
     query = tmp_path / "query.yaml"
     query.write_text("match: {PatientID: TEST-*}\n")
@@ -34,7 +34,7 @@ def test_from_a_pacs_to_the_same_store(orthanc: Orthanc, tmp_path: Path) -> None
     assert digests[0] == digests[1]
 
 
-def test_mistakes_are_one_line_without_identity(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_pull_reports_mistakes_in_one_line_without_identity(orthanc: Orthanc, tmp_path: Path) -> None:
     landing = str(tmp_path / "landing")
     refused = _run("pull", orthanc.url, landing, user="nobody")
     down = _run("pull", f"http://127.0.0.1:{free_port()}/dicom-web", landing)

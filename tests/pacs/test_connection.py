@@ -15,7 +15,7 @@ def header(credentials: Credentials) -> str | bytes | None:
     return Request("GET", "https://pacs.example", auth=credentials.auth()).prepare().headers.get("Authorization")
 
 
-def test_user_password_and_token(tmp_path: Path) -> None:
+def test_find_reads_user_password_and_token(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("user: u\npassword: pé\n")
     path.chmod(0o600)
@@ -28,7 +28,7 @@ def test_user_password_and_token(tmp_path: Path) -> None:
     assert header(Credentials.find(None, {})) is None
 
 
-def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+def test_find_refuses_a_file_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("token: secret-word\n")
     path.chmod(0o640)
@@ -41,7 +41,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["user: secret-word", "password: secret-word", "token: {a: secret-word}", "[secret-word]"]
 )
-def test_what_is_wrong_is_said_without_the_secret(tmp_path: Path, text: str) -> None:
+def test_find_reports_mistakes_without_the_secret(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text)
     path.chmod(0o600)
@@ -54,13 +54,13 @@ def test_what_is_wrong_is_said_without_the_secret(tmp_path: Path, text: str) -> 
     "url",
     ["https://u:secret-word@pacs.example/x", "ftp://pacs.example", "pacs.example", "https://h:port/", "https://h/?a"],
 )
-def test_addresses_that_cannot_be(url: str) -> None:
+def test_dicom_web_client_refuses_impossible_addresses(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         DicomWebClient(url)
     assert "secret-word" not in str(caught.value)
 
 
-def test_plain_http_beyond_this_machine_must_be_asked_for() -> None:
+def test_dicom_web_client_needs_consent_to_plain_http_beyond_this_machine() -> None:
     with pytest.raises(ConfigError, match="unencrypted"):
         DicomWebClient("http://pacs.example/dicom-web")
     DicomWebClient("http://pacs.example/dicom-web", allow_http=True).close()
@@ -69,6 +69,6 @@ def test_plain_http_beyond_this_machine_must_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"modality": "us"}, {"dates": "2024"}, {"match": {"PatientNumber": "1"}}])
-def test_queries_that_cannot_be(wrong: dict[str, object]) -> None:
+def test_pacs_query_refuses_impossible_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         PacsQuery.parse(wrong, where="test")

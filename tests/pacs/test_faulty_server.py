@@ -18,7 +18,7 @@ from tests.pacs.conftest import needs
 from tests.pacs.web import archive_of, faulty, open_server, serving
 
 
-def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
+def test_retrieve_leaves_no_file_of_an_answer_that_breaks_off(tmp_path: Path) -> None:
     whole = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + bytes(128) + b"DICM" + bytes(5000) + b"\r\n--b--"
     kind = 'multipart/related; type="application/dicom"; boundary=b'
     cases = [
@@ -40,7 +40,7 @@ def test_an_answer_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'[{"0020000D": {}}]', b"7"])
-def test_a_server_that_speaks_something_else(body: bytes) -> None:
+def test_search_refuses_answers_of_another_protocol(body: bytes) -> None:
     with (
         serving(faulty(body, "application/json")) as url,
         open_server(url) as server,
@@ -49,13 +49,13 @@ def test_a_server_that_speaks_something_else(body: bytes) -> None:
         server.search(PacsQuery())
 
 
-def test_a_server_that_gives_few_results_at_once_is_asked_until_nothing_new_comes() -> None:
+def test_search_of_a_server_with_few_results_an_answer_asks_until_nothing_new_comes() -> None:
     with serving(archive_of(57, 10, {})) as url, open_server(url) as server:
         assert len(server.search(PacsQuery())) == 57
 
 
 @pytest.mark.parametrize("status", [0, 403, 404, 406, 410, 500, 503])
-def test_an_error_at_one_instance_does_not_stop_the_others(tmp_path: Path, status: int) -> None:
+def test_retrieve_goes_on_after_an_error_at_one_instance(tmp_path: Path, status: int) -> None:
     with (
         serving(archive_of(5, 500, {"1.4.1": status, "1.4.4": status})) as url,
         open_server(url) as server,
@@ -66,7 +66,7 @@ def test_an_error_at_one_instance_does_not_stop_the_others(tmp_path: Path, statu
     assert len(list((tmp_path / "l").iterdir())) == 3
 
 
-def test_a_server_that_goes_away_in_the_middle_ends_the_pull(tmp_path: Path) -> None:
+def test_retrieve_ends_when_the_server_goes_away(tmp_path: Path) -> None:
     with (
         serving(archive_of(5, 500, {"1.4.2": 0, "1.4.3": 0})) as url,
         open_server(url) as server,
@@ -77,7 +77,7 @@ def test_a_server_that_goes_away_in_the_middle_ends_the_pull(tmp_path: Path) -> 
     assert len(list((tmp_path / "l").iterdir())) == 2
 
 
-def test_a_certificate_of_the_hospitals_own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_accepts_the_authority_of_the_hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())  # as many a hospital's machine has it
     certificate, secret = tmp_path / "ca.pem", tmp_path / "secret.pem"
     line = (needs("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")

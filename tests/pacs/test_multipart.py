@@ -20,18 +20,18 @@ def taken(body: bytes, cuts: int, kind: str = KIND) -> bytes:
 
 
 @given(st.lists(st.sampled_from([b"\r\n", b"--", b"limi", b"-", b"\0", b"DICM"]), max_size=30), st.integers(1, 40))
-def test_content_comes_back_byte_for_byte(parts: list[bytes], cuts: int) -> None:
+def test_copy_part_gives_the_content_byte_for_byte(parts: list[bytes], cuts: int) -> None:
     content = b"".join(parts)
     assert taken(HEAD + content + TAIL, cuts) == content
 
 
 @given(st.integers(0, len(HEAD) + 20), st.integers(1, 40))
-def test_a_body_cut_anywhere_is_broken(length: int, cuts: int) -> None:
+def test_copy_part_refuses_a_body_cut_anywhere(length: int, cuts: int) -> None:
     with pytest.raises(BrokenResponseError):
         taken((HEAD + bytes(20) + TAIL)[:length], cuts)
 
 
-def test_other_shapes() -> None:
+def test_copy_part_of_other_shapes() -> None:
     assert taken(b"plain", 2, "application/dicom") == b"plain"
     with pytest.raises(BrokenResponseError, match="more than one"):
         taken(HEAD + b"a" + HEAD + b"b" + TAIL, 7)

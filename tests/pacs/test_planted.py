@@ -35,7 +35,7 @@ def assert_nothing_beside(folder: Path, output: str) -> None:
             assert form not in left, "something planted shows beside the files"
 
 
-def test_a_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     uploaded = json.loads(orthanc.ask("/instances", planted(tmp_path / "in").read_bytes()))
     try:
@@ -53,7 +53,7 @@ def test_a_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Pat
         orthanc.ask(f"/instances/{uploaded['ID']}", method="DELETE")
 
 
-def test_a_receiver_shows_nothing_of_what_it_is_sent(tmp_path: Path) -> None:
+def test_receive_shows_nothing_of_what_it_is_sent(tmp_path: Path) -> None:
     storescu = needs("storescu")
     (tmp_path / "in").mkdir()
     clip = planted(tmp_path / "in")

@@ -27,7 +27,7 @@ def hashes(folder: Path) -> list[str]:
     return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir())
 
 
-def test_every_instance_comes_as_it_is_stored(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_retrieve_fetches_every_instance_as_it_is_stored(orthanc: Orthanc, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     with open_server(orthanc.url) as server, Spool.open(landing, tmp_path / "k") as folder:
         done = retrieve(server, server.search(PacsQuery()), folder)
@@ -50,7 +50,7 @@ def test_every_instance_comes_as_it_is_stored(orthanc: Orthanc, tmp_path: Path) 
         (PacsQuery(modality="MR"), 0),
     ],
 )
-def test_queries(orthanc: Orthanc, query: PacsQuery, count: int) -> None:
+def test_open_server_finds_the_instances_of_a_query(orthanc: Orthanc, query: PacsQuery, count: int) -> None:
     with open_server(orthanc.url) as server:
         assert len(server.search(query)) == count
 
@@ -64,7 +64,7 @@ class Interrupted:
             raise KeyboardInterrupt
 
 
-def test_interrupted_and_resumed_gives_the_same_files(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_retrieve_interrupted_and_resumed_gives_the_same_files(orthanc: Orthanc, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     with open_server(orthanc.url) as server:
         instances = server.search(PacsQuery())
@@ -79,7 +79,7 @@ def test_interrupted_and_resumed_gives_the_same_files(orthanc: Orthanc, tmp_path
     assert hashes(landing) == hashes(orthanc.files[0].parent)
 
 
-def test_an_instance_that_is_gone_is_counted(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_retrieve_counts_an_instance_that_is_gone(orthanc: Orthanc, tmp_path: Path) -> None:
     gone = InstanceReference("1.2.3.7.0", "1.2.3.7.0.1", "1.2.3.9.77")
     with open_server(orthanc.url) as server, Spool.open(tmp_path / "l", tmp_path / "k") as folder:
         done = retrieve(server, [gone], folder)
@@ -87,7 +87,7 @@ def test_an_instance_that_is_gone_is_counted(orthanc: Orthanc, tmp_path: Path) -
     assert list((tmp_path / "l").iterdir()) == []
 
 
-def test_wrong_credentials_and_wrong_addresses(orthanc: Orthanc) -> None:
+def test_open_server_names_wrong_credentials_and_wrong_addresses(orthanc: Orthanc) -> None:
     wrong = Credentials.parse({"user": USER, "password": "wrong"}, where="test")
     for credentials in (wrong, Credentials()):
         with open_server(orthanc.url, credentials) as server, pytest.raises(RemoteError, match="HTTP 401"):
@@ -98,7 +98,7 @@ def test_wrong_credentials_and_wrong_addresses(orthanc: Orthanc) -> None:
         server.search(PacsQuery())
 
 
-def test_a_server_that_is_down() -> None:
+def test_open_server_names_a_server_that_is_down() -> None:
     with open_server(f"http://127.0.0.1:{free_port()}/x") as server, pytest.raises(RemoteError, match="not answer"):
         server.search(PacsQuery())
 
@@ -118,7 +118,7 @@ main()
 """
 
 
-def test_killed_half_way_and_resumed(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_pull_killed_half_way_and_resumed(orthanc: Orthanc, tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     known = {"HEART2HEART_DICOMWEB_USER": USER, "HEART2HEART_DICOMWEB_PASSWORD": PASSWORD, "PYTHONUTF8": "1"}
     line = (sys.executable, "-c", KILLED, "pull", orthanc.url, str(landing))

@@ -11,14 +11,14 @@ from heart2heart.pacs.connection import is_loopback, require_extra, silence_netw
 from heart2heart.pacs.spool import Spool
 
 
-def test_names_are_keyed_and_padding_does_not_matter(tmp_path: Path) -> None:
+def test_path_is_keyed_and_ignores_padding(tmp_path: Path) -> None:
     with Spool.open(tmp_path / "a", tmp_path / "k") as one, Spool.open(tmp_path / "b", tmp_path / "k2") as two:
         assert one.path("1.2.3").name == one.path("1.2.3\0").name != one.path("1.2.4").name
         assert one.path("1.2.3").name != two.path("1.2.3").name
         assert len(one.path("1.2.3").stem) == 32
 
 
-def test_places_that_are_refused(tmp_path: Path) -> None:
+def test_open_refuses_unsafe_folders(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "store.json").touch()
     inside = tmp_path / "store" / "deep" / "l"
@@ -31,7 +31,7 @@ def test_places_that_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_in_writing_is_no_file_for_ingest(tmp_path: Path) -> None:
+def test_open_writer_writes_no_file_that_ingest_sees(tmp_path: Path) -> None:
     with Spool.open(tmp_path / "l", tmp_path / "k") as landing:
         landing.store("1.2", b"whole")
         with landing.open_writer(landing.path("1.3")) as handle:
@@ -39,7 +39,7 @@ def test_a_file_in_writing_is_no_file_for_ingest(tmp_path: Path) -> None:
             assert find_files([tmp_path / "l"]) == [landing.path("1.2")]
 
 
-def test_libraries_are_mute_and_speak_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_silence_network_logs_and_give_them_back(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("urllib3.connectionpool")
     with silence_network_logs():
         log.warning("address with a UID")
@@ -48,7 +48,7 @@ def test_libraries_are_mute_and_speak_again(caplog: pytest.LogCaptureFixture) ->
     assert len(caplog.records) == 1
 
 
-def test_small_parts() -> None:
+def test_require_extra_and_is_loopback() -> None:
     assert [is_loopback(host) for host in ("127.0.0.5", "::1", "localhost", "0.0.0.0", "pacs.example")] == [
         True, True, True, False, False,
     ]  # fmt: skip

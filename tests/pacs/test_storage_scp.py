@@ -84,7 +84,7 @@ def sent_dataset(path: Path) -> bytes:
     return raw[144 + length :]
 
 
-def test_storescu_sends_and_sends_again(tmp_path: Path) -> None:
+def test_receive_stores_what_storescu_sends_and_sends_again(tmp_path: Path) -> None:
     storescu, files, landing = needs("storescu"), make_clips(tmp_path / "clips"), tmp_path / "landing"
     native = [path for path in files if dcmread(path).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"]
     with receiving(landing, allow=("STORESCU",)) as receiver:
@@ -115,7 +115,7 @@ def _ids(orthanc: Orthanc) -> list[str]:
     return [f'"{name}"' for name in json.loads(orthanc.ask("/instances"))]
 
 
-def test_other_bytes_under_the_same_uid_get_a_name_of_their_own(tmp_path: Path) -> None:
+def test_receive_names_other_bytes_under_the_same_uid_apart(tmp_path: Path) -> None:
     one = write(tmp_path / "one", speckle_frames(2, seed=1), SOPInstanceUID="1.2.3.4")
     two = write(tmp_path / "two", speckle_frames(2, seed=2), SOPInstanceUID="1.2.3.4")
     with receiving(tmp_path / "landing") as receiver, calling(receiver.port, [one]) as association:
@@ -124,7 +124,7 @@ def test_other_bytes_under_the_same_uid_get_a_name_of_their_own(tmp_path: Path) 
     assert {sent_dataset(path) for path in (tmp_path / "landing").iterdir()} == {sent_dataset(one), sent_dataset(two)}
 
 
-def test_a_full_disk_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receive_acknowledges_nothing_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = write(tmp_path / "clip", speckle_frames(2))
 
     def full(handle: int) -> None:
@@ -150,7 +150,7 @@ def start(landing: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
     return process, int(line.rsplit(":", 1)[1])
 
 
-def test_killed_in_the_middle_every_acknowledged_file_is_whole(tmp_path: Path) -> None:
+def test_receive_killed_in_the_middle_has_every_acknowledged_file_whole(tmp_path: Path) -> None:
     landing = tmp_path / "landing"
     files = [write(tmp_path / f"c{n}", speckle_frames(20, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(12)]
     process, port = start(landing)
@@ -176,7 +176,7 @@ def test_killed_in_the_middle_every_acknowledged_file_is_whole(tmp_path: Path) -
         assert all(path.suffix == ".dcm" for path in landing.iterdir())
 
 
-def test_killed_while_storescu_sends_what_it_counts_as_sent_is_on_the_disk(tmp_path: Path) -> None:
+def test_receive_killed_while_storescu_sends_has_what_storescu_counts_as_sent(tmp_path: Path) -> None:
     storescu, landing = needs("storescu"), tmp_path / "landing"
     native = [write(tmp_path / f"c{n}", speckle_frames(40, seed=n), SOPInstanceUID=f"1.2.3.{n}") for n in range(30)]
     process, port = start(landing)
@@ -216,7 +216,7 @@ association.send_c_store(clip)
 """
 
 
-def test_a_sender_that_dies_leaves_nothing(tmp_path: Path) -> None:
+def test_receive_leaves_nothing_of_a_sender_that_dies(tmp_path: Path) -> None:
     clip = write(tmp_path / "clip", speckle_frames(60))
     process, port = start(tmp_path / "landing")
     with process:
@@ -228,7 +228,7 @@ def test_a_sender_that_dies_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "landing").iterdir()) == []
 
 
-def test_sigterm_ends_cleanly(tmp_path: Path) -> None:
+def test_receive_ends_cleanly_by_sigterm(tmp_path: Path) -> None:
     clip = write(tmp_path / "clip", speckle_frames(2))
     process, port = start(tmp_path / "landing", "--allow", "SENDER")
     with process:
@@ -243,7 +243,7 @@ def test_sigterm_ends_cleanly(tmp_path: Path) -> None:
     assert err == ""
 
 
-def test_a_network_without_a_list_of_senders_is_refused(tmp_path: Path) -> None:
+def test_receive_refuses_a_network_without_a_list_of_senders(tmp_path: Path) -> None:
     with Spool.open(tmp_path / "l", tmp_path / "k") as landing:
         for bind in ("0.0.0.0", "::", "192.0.2.1"):
             with pytest.raises(ConfigError, match="anybody on the network"):
@@ -256,6 +256,6 @@ def test_a_network_without_a_list_of_senders_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"ae_title": ""}, {"allow": ("A" * 17,)}, {"bind": "pacs.example"}])
-def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
+def test_receive_settings_refuse_impossible_values(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         ReceiveSettings.parse(wrong, where="test")
