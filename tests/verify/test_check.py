@@ -116,7 +116,7 @@ LEAKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_every_kind_of_leak_is_found(leak: str, identities: Identities, tmp_path: Path) -> None:
+def test_verify_finds_every_kind_of_leak(leak: str, identities: Identities, tmp_path: Path) -> None:
     name, plant, kind = LEAKS[leak]
     out = tmp_path / "out"
     out.mkdir()
@@ -129,7 +129,7 @@ def test_every_kind_of_leak_is_found(leak: str, identities: Identities, tmp_path
     assert not any(secret.lower() in printed for secret in ("zqxplant", NUMBER, UID, BORN))
 
 
-def test_a_number_within_a_longer_one_is_chance(tmp_path: Path) -> None:
+def test_verify_counts_a_number_within_a_longer_one_as_chance(tmp_path: Path) -> None:
     identities = Identities()
     identities.add("id", "4711471")
     (tmp_path / "a.json").write_text('{"uid": "2.25.90471147199", "hash": "a4711471f"}')
@@ -138,7 +138,7 @@ def test_a_number_within_a_longer_one_is_chance(tmp_path: Path) -> None:
     assert {finding.file for finding in verify([tmp_path], identities).findings} == {f"{tmp_path.name}/b.json"}
 
 
-def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) -> None:
+def test_verify_finds_unchanged_headers_and_no_changed_ones(tmp_path: Path) -> None:
     if not profile_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have the extra `verify`: headers have not been held against the table")
@@ -157,7 +157,7 @@ def test_unchanged_headers_are_found_and_changed_ones_are_not(tmp_path: Path) ->
     assert not any("ROOM" in str(one) for one in findings)
 
 
-def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
+def test_verify_finds_nothing_from_archive_to_predictions(tmp_path: Path) -> None:
     archive, out = make_archive(tmp_path / "in"), tmp_path / "out"
     for index in range(4):
         who = {
@@ -190,7 +190,7 @@ def test_what_a_whole_way_leaves_is_clean(tmp_path: Path) -> None:
     assert verdict.files > 20
 
 
-def test_the_command_says_where_and_never_what(tmp_path: Path) -> None:
+def test_verify_prints_where_and_never_what(tmp_path: Path) -> None:
     (tmp_path / "planted.csv").write_text(f"kind,value\nname,{NAME}\nuid,{UID}\n")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.log").write_text(UID)
@@ -208,20 +208,20 @@ def test_the_command_says_where_and_never_what(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["a,b\nname,x\n", "kind,value\nperson,somebody\n", "kind,value\ndate,1943\n", "kind,value\n"]
 )
-def test_a_bad_list_of_identities_is_refused(text: str, tmp_path: Path) -> None:
+def test_load_planted_refuses_a_bad_list_of_identities(text: str, tmp_path: Path) -> None:
     (tmp_path / "planted.csv").write_text(text)
     with pytest.raises(ConfigError):
         load_planted(tmp_path / "planted.csv")
 
 
-def test_nothing_to_search_is_said(tmp_path: Path, identities: Identities) -> None:
+def test_verify_refuses_an_empty_search(tmp_path: Path, identities: Identities) -> None:
     with pytest.raises(MissingInputError):
         verify([tmp_path], identities)
     with pytest.raises(MissingInputError):
         collect_identities([tmp_path])
 
 
-def test_memory_does_not_grow_with_what_is_searched(
+def test_verify_needs_no_more_memory_for_more_files(
     identities: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, size, out = 2**17, 8 * 2**20, tmp_path / "out"

@@ -43,16 +43,16 @@ def edits(a: str, b: str) -> int:
 
 
 @given(st.text("ABC", min_size=6, max_size=8), st.text("ABC", min_size=4, max_size=9))
-def test_one_misread_letter_is_allowed(word: str, read: str) -> None:
+def test_match_words_allows_one_misread_letter(word: str, read: str) -> None:
     assert bool(ocr.match_words({read}, {word: "name"})) == (edits(word, read) <= 1)
 
 
-def test_short_words_must_be_read_exactly() -> None:
+def test_match_words_needs_short_words_exactly() -> None:
     assert ocr.match_words({"LEEE"}, {"LEE1": "name"}) == set()
     assert ocr.match_words({"LEE1"}, {"LEE1": "name"}) == {"name"}
 
 
-def test_only_margins_that_hold_something_are_read() -> None:
+def test_margin_tiles_hold_something() -> None:
     picture = np.zeros((360, 480), np.uint8)
     assert list(ocr.margin_tiles(picture)) == []
     picture[8:24, 20:200] = 200
@@ -62,14 +62,14 @@ def test_only_margins_that_hold_something_are_read() -> None:
     assert all(min(tile.shape) <= 48 for tile in tiles)
 
 
-def test_every_margin_pixel_lies_in_a_strip() -> None:
+def test_margin_tiles_cover_every_margin_pixel() -> None:
     for top, left in ((2, 240), (355, 240), (180, 3), (180, 475)):
         picture = np.zeros((360, 480), np.uint8)
         picture[top, left] = 255
         assert list(ocr.margin_tiles(picture)), (top, left)
 
 
-def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path) -> None:
+def test_verify_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path) -> None:
     if not ocr.tesseract_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have tesseract: no margin has been read")
@@ -88,7 +88,7 @@ def test_tesseract_reads_a_banner_and_nothing_once_it_is_blanked(tmp_path: Path)
     assert "margins by tesseract (1 DICOM files)" in verdict.checks_made
 
 
-def test_tesseract_reads_what_stands_in_the_kept_pictures_of_a_store(tmp_path: Path) -> None:
+def test_verify_reads_the_kept_pictures_of_a_store(tmp_path: Path) -> None:
     if not ocr.tesseract_available():
         if os.environ.get("CI"):
             pytest.fail("CI must have tesseract: no kept picture has been read")

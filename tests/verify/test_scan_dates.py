@@ -16,7 +16,7 @@ def days(numbers: set[int]) -> set[datetime.date]:
     return {START + datetime.timedelta(days=number) for number in numbers}
 
 
-def test_dates_are_read_with_the_year_first() -> None:
+def test_scan_dates_reads_the_year_first() -> None:
     text = b"20200229 2020-03-01, 2021.12.31; not 20200230, 2020-3-1, x20200401, 120200401, 2020-04.01"
     dates: set[datetime.date] = set()
     assert b"".join(scan_dates([text], dates)) == text
@@ -26,12 +26,12 @@ def test_dates_are_read_with_the_year_first() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 5, 300])
-def test_dates_that_were_not_moved_are_found(number: int) -> None:
+def test_match_dates_finds_dates_that_were_not_moved(number: int) -> None:
     true = days(set(range(0, 2 * number, 2)))
     assert match_dates(true, true) == number
 
 
-def test_moved_dates_may_meet_true_ones_by_chance() -> None:
+def test_match_dates_allows_chance_matches_of_moved_dates() -> None:
     draw = random.Random(0)
     true = days(set(draw.sample(range(2000), 900)))  # a busy laboratory: nearly every other day
     for _ in range(50):
@@ -61,7 +61,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         ("date", "1943-11-22", "November 22, 1943"), ("uid", "1.2.826.0.77777", "1.2.826.0.77777"),
     ],
 )  # fmt: skip
-def test_a_needle_is_found_wherever_a_block_is_cut(kind: str, value: str, written: str, encoding: str) -> None:
+def test_search_finds_a_pattern_wherever_a_block_is_cut(kind: str, value: str, written: str, encoding: str) -> None:
     identities = Identities()
     identities.add(kind, value)
     searcher = PatternSearcher(build_patterns(identities))
@@ -73,7 +73,7 @@ def test_a_needle_is_found_wherever_a_block_is_cut(kind: str, value: str, writte
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_number_within_another_is_not_found_wherever_a_block_is_cut() -> None:
+def test_search_does_not_find_a_number_within_another_wherever_a_block_is_cut() -> None:
     identities = Identities()
     identities.add("id", "AB-471-147")
     searcher = PatternSearcher(build_patterns(identities))
@@ -82,7 +82,7 @@ def test_a_number_within_another_is_not_found_wherever_a_block_is_cut() -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_date_is_read_once_wherever_a_block_is_cut() -> None:
+def test_scan_dates_reads_a_date_once_wherever_a_block_is_cut() -> None:
     for before in range(40):
         dates: set[datetime.date] = set()
         text = b" " * before + b"2020-03-01 x20200401 202005011 20200502"

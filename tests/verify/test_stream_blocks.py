@@ -24,7 +24,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 
 @given(PARTS)
-def test_blocks_are_the_same_bytes(given_parts: list[bytes]) -> None:
+def test_stream_blocks_are_the_same_bytes(given_parts: list[bytes]) -> None:
     blocks = list(stream_blocks.stream_blocks(given_parts))
     assert b"".join(blocks) == b"".join(given_parts)
     assert all(len(block) < 2 * 16 for block in blocks)
@@ -32,13 +32,13 @@ def test_blocks_are_the_same_bytes(given_parts: list[bytes]) -> None:
 
 
 @given(TEXT, st.integers(1, 20))
-def test_json_is_unescaped_wherever_it_is_cut(text: str, size: int) -> None:
+def test_unescaped_json_wherever_it_is_cut(text: str, size: int) -> None:
     written = json.dumps([text, text])
     assert b"".join(stream_blocks.unescaped_json(cut(written.encode(), size))).decode() == f'["{text}", "{text}"]'
 
 
 @given(st.integers(0, 70), st.integers(1, 20))
-def test_html_is_unescaped_wherever_it_is_cut(before: int, size: int) -> None:
+def test_unescaped_html_wherever_it_is_cut(before: int, size: int) -> None:
     written = "." * before + html.escape("<Zqx & 'Plant'>") + "&#81;&#x51;&eacute;" + "." * 50
     assert (
         html.unescape(written)[before:-50]
@@ -46,7 +46,7 @@ def test_html_is_unescaped_wherever_it_is_cut(before: int, size: int) -> None:
     )
 
 
-def test_text_without_character_references_is_not_repeated() -> None:
+def test_unescaped_html_does_not_repeat_text_without_character_references() -> None:
     assert b"".join(stream_blocks.unescaped_html([b"no reference in here, however long it is"])) == b""
 
 
@@ -58,6 +58,6 @@ def test_embedded_files_are_decoded_wherever_they_are_cut(files: list[bytes], si
     assert b"".join(stream_blocks.embedded_files(cut(text, size))) == b"".join(file + b"\0" for file in files)
 
 
-def test_an_embedded_file_may_end_with_the_text() -> None:
+def test_embedded_files_may_end_with_the_text() -> None:
     text = b"data:image/png;base64," + base64.b64encode(b"seven bytes and more")
     assert b"".join(stream_blocks.embedded_files(cut(text, 7))).startswith(b"seven bytes and more")
