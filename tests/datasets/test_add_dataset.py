@@ -18,7 +18,7 @@ def _records(path: Path, seed: int, labels: list[list[int]]) -> None:
     path.write_bytes(np.concatenate([np.array(labels, np.uint8), planes], axis=1).tobytes())
 
 
-def test_cifar10_with_both_parts_and_its_split(tmp_path: Path) -> None:
+def test_add_dataset_adds_both_parts_of_cifar10_and_its_split(tmp_path: Path) -> None:
     for seed, name in enumerate((*CIFAR10_FILES["train"], *CIFAR10_FILES["test"])):
         _records(tmp_path / name, seed, [[seed], [9 - seed]])
     report = add_dataset("cifar10", tmp_path, tmp_path / "store")
@@ -34,7 +34,7 @@ def test_cifar10_with_both_parts_and_its_split(tmp_path: Path) -> None:
     assert add_dataset("cifar10", tmp_path, tmp_path / "store").clips == 0
 
 
-def test_cifar100_takes_the_fine_label(tmp_path: Path) -> None:
+def test_add_dataset_takes_the_fine_label_of_cifar100(tmp_path: Path) -> None:
     for part, (name,) in CIFAR100_FILES.items():
         _records(tmp_path / name, len(part), [[1, 42], [19, 99]])
     assert read_cifar(tmp_path / "train.bin", classes=100)[1].tolist() == [42, 99]
@@ -47,6 +47,6 @@ def test_cifar100_takes_the_fine_label(tmp_path: Path) -> None:
         read_cifar(tmp_path / "nowhere.bin", classes=100)
 
 
-def test_unknown_data_set(tmp_path: Path) -> None:
+def test_add_dataset_refuses_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="camus, cifar10"):
         add_dataset("imagenet", tmp_path, tmp_path / "store")

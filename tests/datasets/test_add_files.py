@@ -32,7 +32,7 @@ def _pool(root: Path, frames: int) -> Path:
     return root
 
 
-def test_a_second_run_adds_nothing_and_says_the_same(tmp_path: Path) -> None:
+def test_add_manifest_repeated_adds_nothing_and_gives_the_same_summary(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     first = add_manifest(tmed2.scan(root), tmp_path / "store")
     digest = FrameStore.open(tmp_path / "store").digest()
@@ -43,7 +43,7 @@ def test_a_second_run_adds_nothing_and_says_the_same(tmp_path: Path) -> None:
     assert FrameStore.open(tmp_path / "store").verify() == []
 
 
-def test_a_missing_file_that_arrives_later_is_taken(tmp_path: Path) -> None:
+def test_add_manifest_takes_a_missing_file_that_arrives_later(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     add_manifest(tmed2.scan(root), tmp_path / "store")
     name = "4s1_0.png"
@@ -53,7 +53,7 @@ def test_a_missing_file_that_arrives_later_is_taken(tmp_path: Path) -> None:
     assert "failed:missing" not in report.codes
 
 
-def test_broken_then_mended_and_changed_then_refused(tmp_path: Path) -> None:
+def test_add_manifest_takes_a_mended_file_and_refuses_a_changed_one(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     path = root / "approved_users_only" / miniature.BOTH / "labeled" / "1s1_0.png"
     whole = path.read_bytes()
@@ -72,7 +72,7 @@ def test_broken_then_mended_and_changed_then_refused(tmp_path: Path) -> None:
     assert add_manifest(tmed2.scan(root), tmp_path / "store").codes["accepted"] == 22
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_add_manifest_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     path = root / "approved_users_only" / miniature.POOL / miniature.POOL / "100s1_0.png"
     path.unlink()
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert dict(report.files_not_in_store)[f"{miniature.POOL}/100s1_0.png"] == "failed:unreadable"
 
 
-def test_several_data_sets_share_a_store_but_not_another_geometry(tmp_path: Path) -> None:
+def test_add_manifest_shares_a_store_between_data_sets_of_one_geometry(tmp_path: Path) -> None:
     add_manifest(tmed2.scan(miniature.tmed2(tmp_path / "a")), tmp_path / "store")
     add_manifest(unity.scan(miniature.unity(tmp_path / "b")), tmp_path / "store")
     store = FrameStore.open(tmp_path / "store")
@@ -91,14 +91,14 @@ def test_several_data_sets_share_a_store_but_not_another_geometry(tmp_path: Path
         add_manifest(unity.scan(tmp_path / "b"), tmp_path / "store", size=64)
 
 
-def test_another_frame_rule_is_another_store(tmp_path: Path) -> None:
+def test_add_manifest_refuses_another_frame_rule(tmp_path: Path) -> None:
     plan = unity.scan(miniature.unity(tmp_path / "in"))
     add_manifest(plan, tmp_path / "store")
     with pytest.raises(ConfigError, match="other settings"):
         add_manifest(plan, tmp_path / "store", rule="even:1")
 
 
-def test_processes_change_nothing(tmp_path: Path) -> None:
+def test_add_manifest_does_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
     root = _pool(tmp_path / "in", 120)
     alone = add_manifest(tmed2.scan(root), tmp_path / "one")
     together = add_manifest(tmed2.scan(root), tmp_path / "two", workers=2)
@@ -113,7 +113,7 @@ class Deadly(FilePreparer):
         os._exit(3)
 
 
-def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
+def test_map_ordered_names_a_process_that_dies(tmp_path: Path) -> None:
     plan = tmed2.scan(_pool(tmp_path / "in", 60))
     deadly = Deadly("tmed2", Geometry("tmed2", 112), "all")
     with pytest.raises(RunError, match="a worker process died"):
@@ -136,7 +136,7 @@ add_files.add_manifest(tmed2.scan(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
-def test_killed_and_resumed(tmp_path: Path) -> None:
+def test_add_manifest_killed_and_resumed(tmp_path: Path) -> None:
     root, store = _pool(tmp_path / "in", 30), tmp_path / "store"
     uninterrupted = add_manifest(tmed2.scan(root), tmp_path / "whole")
     with subprocess.Popen([sys.executable, "-c", SLOW, str(root), str(store)]) as process:
@@ -155,7 +155,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     assert FrameStore.open(store).digest() == FrameStore.open(tmp_path / "whole").digest()
 
 
-def test_quality_and_hash_are_of_the_picture_not_the_padding(tmp_path: Path) -> None:
+def test_add_manifest_takes_quality_and_hash_of_the_picture_without_padding(tmp_path: Path) -> None:
     root = miniature.unity(tmp_path / "in")
     flat = np.zeros((60, 80), np.uint8)
     first, _ = miniature.HASHES

@@ -18,7 +18,7 @@ def _clip(key: str) -> str:
     return clip_id("camus", key)
 
 
-def test_pixels_become_square_and_facts_are_kept(tmp_path: Path) -> None:
+def test_add_manifest_makes_pixels_square_and_keeps_facts(tmp_path: Path) -> None:
     report = add_manifest(camus.scan(miniature.camus(tmp_path / "in")), tmp_path / "store")
     assert (report.expected, report.found, report.accepted, report.patients) == (12, 12, 12, 3)
     store = FrameStore.open(tmp_path / "store")
@@ -41,7 +41,7 @@ def test_pixels_become_square_and_facts_are_kept(tmp_path: Path) -> None:
     }
 
 
-def test_rows_are_not_turned_into_columns(tmp_path: Path) -> None:
+def test_add_manifest_does_not_exchange_rows_and_columns(tmp_path: Path) -> None:
     root = miniature.camus(tmp_path / "in", numbers=(1,))
     picture = np.zeros((120, 60), np.uint8)
     picture[:30] = 200  # bright at the top
@@ -55,7 +55,7 @@ def test_rows_are_not_turned_into_columns(tmp_path: Path) -> None:
     assert pixels[30:].max() == 0
 
 
-def test_half_sequences_only_when_asked_for_and_outside_the_official_split(tmp_path: Path) -> None:
+def test_scan_takes_half_sequences_only_if_set_and_outside_the_official_split(tmp_path: Path) -> None:
     root = miniature.camus(tmp_path / "in")
     report = add_manifest(camus.scan(root, sequences=True), tmp_path / "store")
     assert report.accepted == 18
@@ -71,7 +71,7 @@ def test_half_sequences_only_when_asked_for_and_outside_the_official_split(tmp_p
     assert roles[_clip("patient0003_2CH_ED")] == "test"
 
 
-def test_the_older_release_is_the_same_data(tmp_path: Path) -> None:
+def test_scan_of_the_older_release_gives_the_same_data(tmp_path: Path) -> None:
     report = add_manifest(camus.scan(miniature.camus_older(tmp_path / "in"), sequences=True), tmp_path / "store")
     assert (report.accepted, report.patients) == (12, 2)
     store = FrameStore.open(tmp_path / "store")
@@ -82,7 +82,7 @@ def test_the_older_release_is_the_same_data(tmp_path: Path) -> None:
     np.testing.assert_allclose(store.clips["spacing_mm"].to_pylist()[0], [0.154, 0.308], rtol=1e-5)
 
 
-def test_both_layouts_name_a_file_alike_and_the_newer_is_read(tmp_path: Path) -> None:
+def test_scan_names_files_alike_in_both_releases_and_reads_the_newer(tmp_path: Path) -> None:
     root = miniature.camus_older(miniature.camus(tmp_path / "in"))
     plan = camus.scan(root)
     assert len(plan.files) == 12
@@ -91,7 +91,7 @@ def test_both_layouts_name_a_file_alike_and_the_newer_is_read(tmp_path: Path) ->
     assert {item.key for item in plan.files if "patient0001" in item.key} == {key for key in older if "0001" in key}
 
 
-def test_missing_broken_and_impossible_files(tmp_path: Path) -> None:
+def test_scan_counts_missing_broken_and_impossible_files(tmp_path: Path) -> None:
     root = miniature.camus(tmp_path / "in")
     folder = root / "database_nifti" / "patient0001"
     (folder / "patient0001_2CH_ED.nii.gz").unlink()
@@ -110,7 +110,7 @@ def test_missing_broken_and_impossible_files(tmp_path: Path) -> None:
     assert report.accepted == 8
 
 
-def test_a_raw_file_that_is_missing_or_cut_short(tmp_path: Path) -> None:
+def test_add_manifest_counts_a_raw_file_that_is_missing_or_cut_short(tmp_path: Path) -> None:
     root = miniature.camus_older(tmp_path / "in")
     cut = root / "training" / "patient0001" / "patient0001_4CH_ED.raw"
     cut.write_bytes(cut.read_bytes()[:-100])
@@ -122,7 +122,7 @@ def test_a_raw_file_that_is_missing_or_cut_short(tmp_path: Path) -> None:
     assert camus.scan(root).missing == ("patient0451_2CH_ED",)
 
 
-def test_split_lists(tmp_path: Path) -> None:
+def test_scan_refuses_bad_split_lists(tmp_path: Path) -> None:
     root = miniature.camus(tmp_path / "in")
     lists = root / "database_split"
     (lists / "subgroup_testing.txt").write_text("patient0003\npatient0001\n")
@@ -143,7 +143,7 @@ def test_split_lists(tmp_path: Path) -> None:
     assert "no official split" in " ".join(plan.notes)
 
 
-def test_not_camus(tmp_path: Path) -> None:
+def test_scan_refuses_what_is_not_camus(tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     with pytest.raises(MissingInputError, match="database_nifti"):
         camus.scan(tmp_path)

@@ -28,7 +28,7 @@ def test_videos_become_clips_of_their_own_patients(tmp_path: Path) -> None:
     assert set(report.labels.values()) == {"A4C"}
 
 
-def test_official_split_and_known_counts(tmp_path: Path) -> None:
+def test_scan_keeps_the_official_split_and_compares_known_counts(tmp_path: Path) -> None:
     report = add_manifest(echonet.scan(miniature.echonet(tmp_path / "in")), tmp_path / "store")
     roles = {row["clip"]: row["role"] for row in read_official_splits(tmp_path / "store", "echonet").to_pylist()}
     names = {"0X1A": "train", "0X2B": "validation", "0X3C": "test"}
@@ -38,14 +38,14 @@ def test_official_split_and_known_counts(tmp_path: Path) -> None:
     assert sum(published.values()) == 10030
 
 
-def test_frame_rule(tmp_path: Path) -> None:
+def test_scan_follows_the_frame_rule(tmp_path: Path) -> None:
     report = add_manifest(echonet.scan(miniature.echonet(tmp_path / "in")), tmp_path / "store", rule="even:2")
     assert report.frames == 6
     store = FrameStore.open(tmp_path / "store")
     assert set(store.frames["index"].to_pylist()) == {1, 3}
 
 
-def test_broken_videos_lists_and_folders(tmp_path: Path) -> None:
+def test_scan_of_broken_videos_lists_and_folders(tmp_path: Path) -> None:
     root = miniature.echonet(tmp_path / "in")
     videos = root / "Videos"
     (videos / "0X1A.avi").write_bytes(b"RIFF nothing of a video")

@@ -13,7 +13,7 @@ from heart2heart.store.geometry import Geometry
 from tests.datasets import miniature
 
 
-def test_gray_palette_and_colour_png(tmp_path: Path) -> None:
+def test_read_png_of_gray_palette_and_colour(tmp_path: Path) -> None:
     gray = miniature.noise(0, 20, 30)
     np.testing.assert_array_equal(read_png(miniature.png(tmp_path / "gray.png", gray)).pixels[0], gray)
     Image.fromarray(gray).convert("P").save(tmp_path / "palette.png")
@@ -26,14 +26,14 @@ def test_gray_palette_and_colour_png(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code"), [(b"", "failed:empty"), (b"\x89PNG\r\n\x1a\n", "failed:decode"), (b"text", "failed:decode")]
 )
-def test_what_is_no_png(tmp_path: Path, content: bytes, code: str) -> None:
+def test_read_png_refuses_what_is_no_png(tmp_path: Path, content: bytes, code: str) -> None:
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(DicomError) as caught:
         read_png(tmp_path / "x.png")
     assert caught.value.code == code
 
 
-def test_a_png_cut_anywhere_is_refused(tmp_path: Path) -> None:
+def test_read_png_refuses_a_png_cut_anywhere(tmp_path: Path) -> None:
     path = miniature.png(tmp_path / "x.png", miniature.noise(0, 112, 112))
     whole = path.read_bytes()
     for share in (0.1, 0.5, 0.9):
@@ -52,7 +52,7 @@ def test_png_of_sixteen_bits_and_of_another_world(tmp_path: Path) -> None:
         assert caught.value.code == code
 
 
-def test_volumes_of_other_numbers(tmp_path: Path) -> None:
+def test_read_volume_of_other_numbers(tmp_path: Path) -> None:
     values = miniature.noise(0, 3, 8, 9).astype(np.float32)
     volume = read_volume(miniature.volume(tmp_path / "x.nii.gz", values, (0.5, 0.25)))
     np.testing.assert_array_equal(volume.pixels, values)
@@ -66,7 +66,7 @@ def test_volumes_of_other_numbers(tmp_path: Path) -> None:
         assert caught.value.code == "failed:layout"
 
 
-def test_a_video_of_sound_only(tmp_path: Path) -> None:
+def test_read_video_refuses_a_video_of_sound_only(tmp_path: Path) -> None:
     import av
 
     with av.open(str(tmp_path / "x.avi"), "w") as container:
@@ -80,7 +80,7 @@ def test_a_video_of_sound_only(tmp_path: Path) -> None:
     assert caught.value.code == "failed:decode"
 
 
-def test_frames_of_the_geometry_pass_unchanged_others_are_fitted() -> None:
+def test_resample_to_square_fits_frames_and_leaves_those_of_the_geometry() -> None:
     geometry = Geometry("tmed2", 112)
     ready = miniature.noise(0, 2, 112, 112)
     np.testing.assert_array_equal(resample_to_square(ready, geometry), ready)

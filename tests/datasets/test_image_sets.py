@@ -31,7 +31,7 @@ def _set(folder: Path, count: int = 7, side: int = 12) -> npt.NDArray[np.uint8]:
     return images
 
 
-def test_images_arrive_unchanged_and_only_once(tmp_path: Path) -> None:
+def test_add_idx_part_adds_images_unchanged_and_once(tmp_path: Path) -> None:
     images = _set(tmp_path / "set")
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
     first = add_idx_part(tmp_path / "set", store, site="fashion")
@@ -47,7 +47,7 @@ def test_images_arrive_unchanged_and_only_once(tmp_path: Path) -> None:
     assert not any(opened.clips["synthetic"].to_pylist())
 
 
-def test_broken_files_are_named(tmp_path: Path) -> None:
+def test_add_idx_part_names_broken_files(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     _set(folder)
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 16))
@@ -77,7 +77,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     assert len(FrameStore.open(store.root).clips) == 0
 
 
-def test_real_fashion_mnist() -> None:
+def test_read_idx_of_the_real_fashion_mnist() -> None:
     if not FASHION.exists():
         reason = "needs the Debian package dataset-fashion-mnist"
         if os.environ.get("CI"):
@@ -100,7 +100,7 @@ def _write(folder: Path, count: int = 3) -> npt.NDArray[np.uint8]:
     return np.stack(records)
 
 
-def test_images_arrive_as_luma_in_order(tmp_path: Path) -> None:
+def test_add_cifar10_part_adds_images_as_luma_in_order(tmp_path: Path) -> None:
     planes = _write(tmp_path)[:5].reshape(15, 3, 32, 32).astype(float)
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 32))
     summary = add_cifar10_part(tmp_path, store, site="cifar", part="train")
@@ -119,7 +119,7 @@ def test_images_arrive_as_luma_in_order(tmp_path: Path) -> None:
         assert np.abs(got - expected).max() <= 1
 
 
-def test_blocks_are_averaged(tmp_path: Path) -> None:
+def test_add_cifar10_part_averages_blocks(tmp_path: Path) -> None:
     _write(tmp_path)
     whole = FrameStore.create(tmp_path / "whole", Geometry("tmed2", 32))
     half = FrameStore.create(tmp_path / "half", Geometry("tmed2", 16))
@@ -130,7 +130,7 @@ def test_blocks_are_averaged(tmp_path: Path) -> None:
     assert np.abs(coarse - expected).max() <= 0.5
 
 
-def test_faults(tmp_path: Path) -> None:
+def test_add_cifar10_part_refuses_broken_files(tmp_path: Path) -> None:
     store = FrameStore.create(tmp_path / "store", Geometry("tmed2", 32))
     with pytest.raises(MissingInputError):
         add_cifar10_part(tmp_path, store, site="cifar")

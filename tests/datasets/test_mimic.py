@@ -12,7 +12,7 @@ from tests.datasets import miniature
 from tests.dicom.build import speckle_frames, write
 
 
-def test_listed_files_are_ingested_and_the_rest_is_told(tmp_path: Path) -> None:
+def test_add_mimic_adds_listed_files_and_counts_the_rest(tmp_path: Path) -> None:
     root = miniature.mimic(tmp_path / "in")
     report = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
     assert (report.expected, report.found, report.codes) == (6, 3, {"accepted": 3})
@@ -27,7 +27,7 @@ def test_listed_files_are_ingested_and_the_rest_is_told(tmp_path: Path) -> None:
     assert (again.clips, again.codes) == (0, {"accepted": 3})
 
 
-def test_headers_that_split_a_patient_are_told(tmp_path: Path) -> None:
+def test_add_mimic_counts_headers_that_split_a_patient(tmp_path: Path) -> None:
     root = miniature.mimic(tmp_path / "in")
     write(
         root / "files/p10/p100/s900/900_0001.dcm", speckle_frames(3, seed=1), PatientID="101", SOPInstanceUID="1.2.3.1"
@@ -36,7 +36,7 @@ def test_headers_that_split_a_patient_are_told(tmp_path: Path) -> None:
     assert "the headers name 3 patients, the list 2" in " ".join(report.notes)
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_read_record_list_refuses_bad_lists(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no echo-record-list"):
         read_record_list(tmp_path)
     table = miniature.table(tmp_path / "echo-record-list.csv", miniature.RECORD_HEAD, ["1,2,,files/a.dcm"])

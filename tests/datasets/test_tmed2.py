@@ -20,7 +20,7 @@ def _clip(key: str) -> str:
     return clip_id("tmed2", key)
 
 
-def test_every_frame_arrives_unchanged_with_patient_study_and_label(tmp_path: Path) -> None:
+def test_add_manifest_adds_every_frame_unchanged_with_patient_study_and_label(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     report = add_manifest(tmed2.scan(root), tmp_path / "store")
     assert (report.expected, report.found, report.accepted) == (23, 22, 22)
@@ -37,7 +37,7 @@ def test_every_frame_arrives_unchanged_with_patient_study_and_label(tmp_path: Pa
     assert len(report.labels) == 17
 
 
-def test_one_name_in_two_folders_is_two_frames_and_only_one_is_labeled(tmp_path: Path) -> None:
+def test_scan_takes_one_name_in_two_folders_as_two_frames_and_labels_one(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     report = add_manifest(tmed2.scan(root), tmp_path / "store")
     labeled, bare = (_clip(f"{miniature.BOTH}/{part}/2s1_0.png") for part in ("labeled", "unlabeled"))
@@ -49,7 +49,7 @@ def test_one_name_in_two_folders_is_two_frames_and_only_one_is_labeled(tmp_path:
     assert hashes[labeled] != hashes[bare]
 
 
-def test_official_split_is_kept_word_for_word(tmp_path: Path) -> None:
+def test_scan_keeps_the_official_split_word_for_word(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     report = add_manifest(tmed2.scan(root), tmp_path / "store")
     rows = {
@@ -65,7 +65,7 @@ def test_official_split_is_kept_word_for_word(tmp_path: Path) -> None:
     assert sum("is missing, so that split is not whole" in note for note in report.notes) == 16
 
 
-def test_known_counts_say_what_differs(tmp_path: Path) -> None:
+def test_scan_compares_known_counts(tmp_path: Path) -> None:
     report = add_manifest(tmed2.scan(miniature.tmed2(tmp_path / "in")), tmp_path / "store")
     checks = {known.what: (known.expected, known.found, known.difference) for known in report.count_checks}
     assert checks["DEV56/fold0 train PLAX"] == (632, 2, "630 fewer")
@@ -79,11 +79,11 @@ def test_known_counts_say_what_differs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_published_train_counts_are_the_totals_of_the_paper(fold: int) -> None:
+def test_train_counts_are_the_totals_of_the_paper(fold: int) -> None:
     assert sum(tmed2.TRAIN_COUNTS[fold]) == {0: 1561, 1: 1660, 2: 1427}[fold]
 
 
-def test_folders_of_the_published_size_agree_with_every_published_count(tmp_path: Path) -> None:
+def test_scan_of_folders_of_the_published_size_agrees_with_every_published_count(tmp_path: Path) -> None:
     top = tmp_path / "approved_users_only"
     folder = top / miniature.BOTH / "labeled"
     folder.mkdir(parents=True)
@@ -107,7 +107,7 @@ def test_folders_of_the_published_size_agree_with_every_published_count(tmp_path
     assert checks["frames of the unlabeled set"] == (353500, 0)
 
 
-def test_half_a_download_is_told_or_refused(tmp_path: Path) -> None:
+def test_scan_notes_or_refuses_half_a_download(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     table = root / "approved_users_only" / "DEV56" / "TMED2_fold0_labeledpart.csv"
     whole = table.read_bytes()
@@ -129,7 +129,7 @@ def test_half_a_download_is_told_or_refused(tmp_path: Path) -> None:
     assert f"{labeled}/1s1_0.png" not in report.labels
 
 
-def test_tables_that_contradict_are_refused(tmp_path: Path) -> None:
+def test_scan_refuses_tables_that_contradict(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     path = root / "approved_users_only" / "DEV56" / "TMED2_fold1_labeledpart.csv"
     miniature.table(path, miniature.SPLIT_HEAD, [f"1s1_0.png,A2C,no_AS,train,train,{miniature.BOTH}/labeled"])
@@ -142,7 +142,7 @@ def test_tables_that_contradict_are_refused(tmp_path: Path) -> None:
         tmed2.scan(root)
 
 
-def test_unknown_words_and_strays_are_told(tmp_path: Path) -> None:
+def test_scan_notes_unknown_words_and_files_outside_the_tables(tmp_path: Path) -> None:
     root = miniature.tmed2(tmp_path / "in")
     top = root / "approved_users_only"
     miniature.png(top / miniature.POOL / "preview.png", miniature.noise(0, 8, 8))
@@ -153,7 +153,7 @@ def test_unknown_words_and_strays_are_told(tmp_path: Path) -> None:
     assert "'Sideways' (1)" in notes
 
 
-def test_columns_and_folders_that_are_missing(tmp_path: Path) -> None:
+def test_scan_names_missing_columns_and_folders(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="approved_users_only"):
         tmed2.scan(tmp_path)
     root = miniature.tmed2(tmp_path / "in")

@@ -38,7 +38,7 @@ def test_frames_keep_their_number_and_shape(tmp_path: Path) -> None:
     assert not pixels[84:].any()
 
 
-def test_one_frame_under_both_spellings_is_taken_once(tmp_path: Path) -> None:
+def test_scan_takes_one_frame_under_both_spellings_once(tmp_path: Path) -> None:
     root = miniature.unity(tmp_path / "in")
     first, _ = miniature.HASHES
     miniature.png(root / "png-cache" / "01" / "ab" / "12" / f"{first}-0003.png", miniature.noise(1, 60, 80))
@@ -46,7 +46,7 @@ def test_one_frame_under_both_spellings_is_taken_once(tmp_path: Path) -> None:
     assert report.codes == {"accepted": 3, "excluded:duplicate": 1, "failed:missing": 1}
 
 
-def test_contradictions_unknown_words_and_strangers(tmp_path: Path) -> None:
+def test_scan_refuses_contradictions_and_notes_unknown_words_and_files(tmp_path: Path) -> None:
     root = miniature.unity(tmp_path / "in")
     index = root / "view_index.csv"
     whole = index.read_text()
@@ -63,7 +63,7 @@ def test_contradictions_unknown_words_and_strangers(tmp_path: Path) -> None:
     assert [item.view for item in plan.files] == ["PLAX", "PLAX", None]
 
 
-def test_not_unity(tmp_path: Path) -> None:
+def test_scan_refuses_what_is_not_unity(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="png-cache"):
         unity.scan(tmp_path)
 
@@ -71,7 +71,7 @@ def test_not_unity(tmp_path: Path) -> None:
 @given(
     st.text(alphabet="0123456789abcdef", min_size=64, max_size=64), st.integers(0, 9999), st.sampled_from(["01", "02"])
 )
-def test_spellings_meet(digest: str, frame_number: int, kind: str) -> None:
+def test_canonical_name_of_both_spellings_is_equal(digest: str, frame_number: int, kind: str) -> None:
     name = f"{kind}-{digest}-{frame_number:04d}.png"
     path = f"png-cache/{kind}/{digest[:2]}/{digest[2:4]}/"
     assert unity.canonical_name(name) == name
@@ -80,6 +80,6 @@ def test_spellings_meet(digest: str, frame_number: int, kind: str) -> None:
 
 
 @given(st.text(max_size=90))
-def test_any_text_is_a_name_or_none(text: str) -> None:
+def test_canonical_name_of_any_text_is_a_name_or_none(text: str) -> None:
     name = unity.canonical_name(text)
     assert name is None or unity.canonical_name(name) == name
