@@ -11,7 +11,7 @@ from heart2heart.synthetic.scan_conversion import scan_converter
 DIASTOLE, SYSTOLE = np.array([0.53], dtype=np.float32), np.array([0.16], dtype=np.float32)
 
 
-def test_filling_comes_towards_an_apical_probe_and_ejection_goes_away(machine: MachineConfig) -> None:
+def test_axial_velocity_of_filling_is_towards_an_apical_probe_and_of_ejection_away(machine: MachineConfig) -> None:
     rng = np.random.default_rng(0)
     acquisition = acquire("A4C", SyntheticPatient(), machine, rng)
     x, z = acquisition.grid.points()
@@ -22,7 +22,7 @@ def test_filling_comes_towards_an_apical_probe_and_ejection_goes_away(machine: M
     assert float(axial_velocity(acquisition, SYSTOLE, rng)[0][at["outflow"]].mean()) < -0.2
 
 
-def test_colour_stays_in_its_box(machine: MachineConfig) -> None:
+def test_render_colour_stays_in_its_box(machine: MachineConfig) -> None:
     rng = np.random.default_rng(1)
     acquisition = acquire("A4C", SyntheticPatient(), machine, rng)
     box = ColourBox((0.3, 0.8), (0.35, 0.8), 0.6)
@@ -35,7 +35,7 @@ def test_colour_stays_in_its_box(machine: MachineConfig) -> None:
     assert not (chroma & ~inside).any()
 
 
-def test_the_palette_is_blue_away_and_red_towards() -> None:
+def test_velocity_colour_map_is_blue_away_and_red_towards() -> None:
     colours = velocity_colour_map().astype(int)
     assert colours.shape == (256, 3)
     assert (colours[:128, 2] > colours[:128, 0]).all()

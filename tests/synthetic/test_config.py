@@ -22,17 +22,17 @@ from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
         ({"machine": {"beam": 3}}, "unknown key"),
     ],
 )
-def test_bad_values_are_refused_with_a_reason(change: dict[str, Any], reason: str) -> None:
+def test_hospital_config_refuses_bad_values_with_a_reason(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         HospitalConfig.parse({"name": "X", "labeled_patients": 0, **change}, where="test")
 
 
-def test_a_hospital_survives_the_way_through_yaml(tmp_path: Path, hospital: HospitalConfig) -> None:
+def test_hospital_config_is_the_same_after_yaml(tmp_path: Path, hospital: HospitalConfig) -> None:
     hospital.save(tmp_path / "hospital.yaml")
     assert HospitalConfig.load(tmp_path / "hospital.yaml") == hospital
 
 
-def test_the_four_hospitals_differ_where_it_matters() -> None:
+def test_four_hospitals_differ_where_it_matters() -> None:
     hospitals = four_hospitals()
     assert [hospital.name for hospital in hospitals] == ["A", "B", "C", "D"]
     for name in ("machine", "syntax", "vocabulary", "manufacturer", "frame_rate"):
@@ -51,7 +51,7 @@ def test_fresh_hospitals_are_drawn_the_same_each_time_and_differ_from_the_demos(
     assert {hospital.model for hospital in fresh}.isdisjoint(hospital.model for hospital in demo)
 
 
-def test_scale_changes_the_number_of_patients_only() -> None:
+def test_four_hospitals_scale_the_number_of_patients_only() -> None:
     small = four_hospitals(0.1)
     assert sum(hospital.patients for hospital in small) < 30
     assert [hospital.machine for hospital in small] == [hospital.machine for hospital in four_hospitals()]

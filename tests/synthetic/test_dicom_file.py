@@ -43,7 +43,7 @@ def _dataset(frames: Frames, syntax: str) -> Dataset:
 
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("syntax", ["rle", "native"])
-def test_lossless_syntaxes_give_the_same_pixels_back(syntax: str, colour: bool) -> None:
+def test_set_pixel_data_of_lossless_syntaxes_gives_the_same_pixels_back(syntax: str, colour: bool) -> None:
     frames = _frames(colour)
     dataset = _dataset(frames, syntax)
     np.testing.assert_array_equal(dataset.pixel_array, frames)
@@ -51,7 +51,7 @@ def test_lossless_syntaxes_give_the_same_pixels_back(syntax: str, colour: bool) 
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_jpeg_is_ybr_422_and_close(colour: bool) -> None:
+def test_set_pixel_data_of_jpeg_is_ybr_422_and_close(colour: bool) -> None:
     frames = _frames(colour)
     dataset = _dataset(frames, "jpeg")
     assert dataset.PhotometricInterpretation == "YBR_FULL_422"
@@ -61,7 +61,7 @@ def test_jpeg_is_ybr_422_and_close(colour: bool) -> None:
 
 
 @pytest.mark.parametrize("colour", [False, True])
-def test_a_palette_shows_nearly_the_same_colours(colour: bool) -> None:
+def test_set_pixel_data_of_a_palette_shows_nearly_the_same_colours(colour: bool) -> None:
     frames = _frames(colour)
     dataset = _dataset(frames, "palette")
     shown = apply_color_lut(dataset.pixel_array, dataset) >> 8
@@ -97,19 +97,21 @@ def _types(mode: ClipMode, hospital: HospitalConfig) -> set[tuple[int, int]]:
         (ClipMode.SPECTRAL, {(3, 3)}),
     ],
 )
-def test_regions_tell_the_mode(mode: ClipMode, expected: set[tuple[int, int]], hospital: HospitalConfig) -> None:
+def test_recording_dataset_gives_regions_of_the_mode(
+    mode: ClipMode, expected: set[tuple[int, int]], hospital: HospitalConfig
+) -> None:
     types = _types(mode, hospital) - {(5, 13)}
     if mode == ClipMode.SPECTRAL:
         types = {(spatial, 3 if spatial == 3 else data) for spatial, data in types}  # pulsed or continuous
     assert types == {(1, 1)} | expected
 
 
-def test_one_region_may_be_colour_flow_and_the_ecg_a_region_of_its_own(hospital: HospitalConfig) -> None:
+def test_recording_dataset_may_hold_a_colour_region_and_one_for_the_ecg(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"colour_as_own_region": False, "ecg_region": True})
     assert _types(ClipMode.COLOUR, other) == {(1, 2), (5, 13), (5, 14), (4, 10)}
 
 
-def test_a_clip_is_a_synthetic_multi_frame_object_with_timing(hospital: HospitalConfig) -> None:
+def test_recording_dataset_of_a_clip_is_synthetic_and_has_timing(hospital: HospitalConfig) -> None:
     recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, hospital, 7, 66.0, view_code=True)
     assert dataset.SOPClassUID == UID("1.2.840.10008.5.1.4.1.1.3.1")
@@ -125,7 +127,7 @@ def test_a_clip_is_a_synthetic_multi_frame_object_with_timing(hospital: Hospital
     assert 10.0 < plane.PhysicalDeltaY * (plane.RegionLocationMaxY1 - plane.RegionLocationMinY0) < 25.0
 
 
-def test_frame_times_may_be_a_vector(hospital: HospitalConfig) -> None:
+def test_recording_dataset_may_give_frame_times_as_a_vector(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"frame_time_vector": True})
     recording = record_mode("PLAX", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, 66.0)
@@ -135,7 +137,7 @@ def test_frame_times_may_be_a_vector(hospital: HospitalConfig) -> None:
     assert dataset.FrameTimeVector[0] == 0.0
 
 
-def test_a_still_is_a_single_image(hospital: HospitalConfig) -> None:
+def test_recording_dataset_of_a_still_is_a_single_image(hospital: HospitalConfig) -> None:
     recording = record_mode("PLAX", ClipMode.M_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "still"), STUDY, hospital, 1, 66.0)
     assert dataset.SOPClassUID == UID("1.2.840.10008.5.1.4.1.1.6.1")
@@ -143,7 +145,7 @@ def test_a_still_is_a_single_image(hospital: HospitalConfig) -> None:
     assert "FrameTime" not in dataset
 
 
-def test_the_banner_is_burned_in_outside_the_sector_and_can_be_left_out(hospital: HospitalConfig) -> None:
+def test_record_mode_burns_the_banner_in_outside_the_sector_or_leaves_it_out(hospital: HospitalConfig) -> None:
     top = hospital.machine.top - 4
     shown = record_mode("A4C", ClipMode.B_MODE, PATIENT, hospital, STUDY.caption, np.random.default_rng(0))
     assert shown.frames[0, :top].max() > 150
@@ -155,7 +157,7 @@ def test_the_banner_is_burned_in_outside_the_sector_and_can_be_left_out(hospital
     )
 
 
-def test_an_empty_maker_may_leave_a_private_creator(hospital: HospitalConfig) -> None:
+def test_recording_dataset_of_an_empty_maker_may_hold_a_private_creator(hospital: HospitalConfig) -> None:
     other = hospital.model_copy(update={"manufacturer": "", "private_creator": "HALCYON"})
     recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, 66.0)
@@ -164,7 +166,7 @@ def test_an_empty_maker_may_leave_a_private_creator(hospital: HospitalConfig) ->
 
 
 @pytest.mark.parametrize("form", ["r_waves", "frames_of_interest"])
-def test_the_beat_may_be_told_and_is_that_of_the_simulated_heart(hospital: HospitalConfig, form: str) -> None:
+def test_recording_dataset_may_tag_the_beat_of_the_simulated_heart(hospital: HospitalConfig, form: str) -> None:
     other = hospital.model_copy(update={"frames": (50, 50), "phase_form": form})
     recording = record_mode("A4C", ClipMode.B_MODE, PATIENT, other, STUDY.caption, np.random.default_rng(0))
     dataset = recording_dataset(recording, make_uid(0, "clip"), STUDY, other, 1, PATIENT.heart_rate, phase_tags=True)

@@ -32,7 +32,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def test_same_seed_same_bytes_with_more_workers(
+def test_simulate_hospital_writes_the_same_bytes_with_more_workers(
     written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
 ) -> None:
     again = simulate_hospital(hospital, tmp_path, SEED, workers=2)
@@ -40,7 +40,7 @@ def test_same_seed_same_bytes_with_more_workers(
     assert _digests(tmp_path / "T") == _digests(written[0] / "T")
 
 
-def test_another_seed_gives_other_pictures_and_uids(
+def test_simulate_hospital_of_another_seed_gives_other_pictures_and_uids(
     written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
 ) -> None:
     small = hospital.model_copy(update={"patients": 1})
@@ -49,7 +49,7 @@ def test_another_seed_gives_other_pictures_and_uids(
     assert first.isdisjoint(row["sop_instance_uid"] for row in _rows(tmp_path / "T" / "truth.csv"))
 
 
-def test_every_recording_is_readable_and_in_the_truth(written: tuple[Path, SimulationSummary]) -> None:
+def test_simulate_hospital_lists_every_recording_in_the_truth(written: tuple[Path, SimulationSummary]) -> None:
     folder, summary = written[0] / "T", written[1]
     truth = {row["sop_instance_uid"]: row for row in _rows(folder / "truth.csv")}
     files = sorted(folder.glob("study*/IM*.dcm"))
@@ -62,7 +62,7 @@ def test_every_recording_is_readable_and_in_the_truth(written: tuple[Path, Simul
         assert (int(dataset.get("NumberOfFrames", 1)) > 1) == (row["mode"] in ("b_mode", "colour"))
 
 
-def test_labels_are_in_the_hospitals_own_words_and_true(written: tuple[Path, SimulationSummary]) -> None:
+def test_simulate_hospital_labels_truly_in_the_words_of_the_hospital(written: tuple[Path, SimulationSummary]) -> None:
     folder = written[0] / "T"
     truth = {row["sop_instance_uid"]: row for row in _rows(folder / "truth.csv")}
     labels = _rows(folder / "labels.csv")
@@ -75,7 +75,7 @@ def test_labels_are_in_the_hospitals_own_words_and_true(written: tuple[Path, Sim
     assert {truth[label["sop_instance_uid"]]["view"] for label in labels} >= set(SCORED_VIEWS)
 
 
-def test_only_labeled_patients_have_labels(written: tuple[Path, SimulationSummary]) -> None:
+def test_simulate_hospital_labels_patients_of_the_labeled_share_alone(written: tuple[Path, SimulationSummary]) -> None:
     folder = written[0] / "T"
     uids = {row["sop_instance_uid"] for row in _rows(folder / "labels.csv")}
     people = {
@@ -86,7 +86,7 @@ def test_only_labeled_patients_have_labels(written: tuple[Path, SimulationSummar
     assert len(people) == 1
 
 
-def test_strays_are_what_they_claim(written: tuple[Path, SimulationSummary]) -> None:
+def test_simulate_hospital_writes_non_clip_files_as_listed(written: tuple[Path, SimulationSummary]) -> None:
     folder, summary = written[0] / "T", written[1]
     archive = folder / "archive"
     assert len(list(archive.iterdir())) == 6
@@ -98,13 +98,15 @@ def test_strays_are_what_they_claim(written: tuple[Path, SimulationSummary]) -> 
     assert sha256_file(archive / "truncated0.dcm") not in clips
 
 
-def test_a_finished_hospital_is_left_alone(written: tuple[Path, SimulationSummary], hospital: HospitalConfig) -> None:
+def test_simulate_hospital_leaves_a_finished_hospital_alone(
+    written: tuple[Path, SimulationSummary], hospital: HospitalConfig
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in (written[0] / "T").rglob("*")}
     assert simulate_hospital(hospital, written[0], SEED) == written[1]
     assert {path: path.stat().st_mtime_ns for path in (written[0] / "T").rglob("*")} == before
 
 
-def test_another_seed_or_a_foreign_folder_is_refused(
+def test_simulate_hospital_refuses_another_seed_or_a_foreign_folder(
     written: tuple[Path, SimulationSummary], hospital: HospitalConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(ExistsError, match="another seed or configuration"):
@@ -114,7 +116,7 @@ def test_another_seed_or_a_foreign_folder_is_refused(
         simulate_hospital(hospital, tmp_path, SEED)
 
 
-def test_what_a_killed_run_left_behind_is_replaced(hospital: HospitalConfig, tmp_path: Path) -> None:
+def test_simulate_hospital_replaces_what_a_killed_run_left(hospital: HospitalConfig, tmp_path: Path) -> None:
     leftover = tmp_path / ".T.part" / "study0000_1"
     leftover.mkdir(parents=True)
     (leftover / "IM0001.dcm").write_bytes(b"half a file")
@@ -124,7 +126,7 @@ def test_what_a_killed_run_left_behind_is_replaced(hospital: HospitalConfig, tmp
     pydicom.dcmread(tmp_path / "T" / "study0000_1" / "IM0001.dcm", stop_before_pixels=True)
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
+def test_simulate_hospital_is_imported_without_heavy_libraries() -> None:
     heavy = ("numpy", "scipy", "pydicom", "PIL")
     code = f"import sys, heart2heart.synthetic; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -38,7 +38,7 @@ def _around(acquisition: Acquisition, frame: npt.NDArray[np.uint8], name: str, h
 
 
 @pytest.mark.parametrize("view", [view for view in SIMULATED_VIEWS if view != "OTHER"])
-def test_chambers_are_darker_than_walls(view: str, machine: MachineConfig) -> None:
+def test_acquire_makes_chambers_darker_than_walls(view: str, machine: MachineConfig) -> None:
     darker = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ def test_chambers_are_darker_than_walls(view: str, machine: MachineConfig) -> No
 
 
 @pytest.mark.parametrize("view", SIMULATED_VIEWS)
-def test_a_clip_is_black_outside_the_sector_and_varied_inside(view: str, machine: MachineConfig) -> None:
+def test_render_clip_is_black_outside_the_sector_and_varied_inside(view: str, machine: MachineConfig) -> None:
     clip = render_clip(view, PATIENT, machine, 2, np.random.default_rng(3))
     assert clip.shape == (2, machine.rows, machine.columns)
     assert clip.dtype == np.uint8
@@ -60,13 +60,13 @@ def test_a_clip_is_black_outside_the_sector_and_varied_inside(view: str, machine
     assert float(flat[:, inside].std()) > 15
 
 
-def test_an_unknown_view_is_refused_with_the_known_ones(machine: MachineConfig) -> None:
+def test_render_clip_refuses_an_unknown_view_with_the_known_ones(machine: MachineConfig) -> None:
     with pytest.raises(UnknownNameError, match="SUBCOSTAL"):
         render_clip("PARIETAL", PATIENT, machine, 1, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("view", ["A4C", "PSAX", "PLAX"])
-def test_motion_repeats_each_beat_and_is_real_within_it(view: str, machine: MachineConfig) -> None:
+def test_acquire_repeats_the_motion_each_beat(view: str, machine: MachineConfig) -> None:
     acquisition = acquire(view, PATIENT, machine, np.random.default_rng(2))
     phase = np.array([0.0, 1.0, 0.38], dtype=np.float32)
     cells = scatterer_indices(acquisition, phase, acquisition.grid)
@@ -76,7 +76,7 @@ def test_motion_repeats_each_beat_and_is_real_within_it(view: str, machine: Mach
     assert blood[2] < 0.95 * blood[0]
 
 
-def test_a_weak_heart_moves_less(machine: MachineConfig) -> None:
+def test_acquire_moves_a_weak_heart_less(machine: MachineConfig) -> None:
     def emptied(ejection: float) -> float:
         acquisition = acquire("PSAX", SyntheticPatient(ejection=ejection), machine, np.random.default_rng(2))
         labels = acquisition.scatterers.labels.ravel()[
@@ -88,7 +88,7 @@ def test_a_weak_heart_moves_less(machine: MachineConfig) -> None:
     assert emptied(0.2) < emptied(0.65)
 
 
-def test_speckle_moves_with_the_tissue(machine: MachineConfig) -> None:
+def test_render_frames_moves_the_speckle_with_the_tissue(machine: MachineConfig) -> None:
     """Neighbouring frames stay alike; frames far apart in the beat less so."""
     rng = np.random.default_rng(4)
     acquisition = acquire("A4C", PATIENT, machine, rng)
@@ -99,7 +99,7 @@ def test_speckle_moves_with_the_tissue(machine: MachineConfig) -> None:
     assert near > far + 0.03
 
 
-def test_views_differ_more_than_patients(machine: MachineConfig) -> None:
+def test_render_frames_differ_more_by_view_than_by_patient(machine: MachineConfig) -> None:
     """The mean picture of a view is nearer to a new patient's picture of that view than to others, most of the time."""
     views = ("PLAX", "PSAX", "A4C", "A2C")
 
@@ -120,7 +120,7 @@ def test_views_differ_more_than_patients(machine: MachineConfig) -> None:
     assert np.mean(hits) > 0.5
 
 
-def test_compression_is_monotonic_and_spans_the_dynamic_range(machine: MachineConfig) -> None:
+def test_log_compress_is_monotonic_and_spans_the_dynamic_range(machine: MachineConfig) -> None:
     decibel = np.linspace(-machine.dynamic_range_db - 10, 10, 200)
     gray = log_compress((10 ** (decibel / 20)).astype(np.float32)[None, None], machine)[0, 0]
     assert (np.diff(gray) >= 0).all()
@@ -128,14 +128,14 @@ def test_compression_is_monotonic_and_spans_the_dynamic_range(machine: MachineCo
     assert gray[-1] == 255.0
 
 
-def test_persistence_mixes_frames(machine: MachineConfig) -> None:
+def test_log_compress_mixes_frames_by_persistence(machine: MachineConfig) -> None:
     flash = np.zeros((3, 1, 1), dtype=np.float32)
     flash[1] = 1.0
     gray = log_compress(flash, machine.model_copy(update={"persistence": 0.5}))[:, 0, 0]
     assert gray[0] == 0.0 < gray[2] < gray[1]
 
 
-def test_a_flipped_plane_is_the_mirror_of_the_same_plane(machine: MachineConfig) -> None:
+def test_acquire_on_a_flipped_plane_gives_the_mirror_image(machine: MachineConfig) -> None:
     def frame(flipped: bool) -> npt.NDArray[np.uint8]:
         rng = np.random.default_rng(6)
         acquisition = acquire("A4C", PATIENT, machine, rng, ProbePlane(flipped=flipped))
@@ -147,7 +147,7 @@ def test_a_flipped_plane_is_the_mirror_of_the_same_plane(machine: MachineConfig)
     assert np.corrcoef(left.ravel(), mirrored.ravel())[0, 1] > 0.98
 
 
-def test_reverberation_adds_bands_at_multiples_of_the_chest_wall(machine: MachineConfig) -> None:
+def test_form_echo_adds_bands_at_multiples_of_the_chest_wall_by_reverberation(machine: MachineConfig) -> None:
     quiet = machine.model_copy(update={"noise_db": -120.0, "clutter_db": -10.0})
     acquisition = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))
     empty = replace(acquisition.scatterers, field=np.zeros_like(acquisition.scatterers.field))
@@ -164,7 +164,7 @@ def test_reverberation_adds_bands_at_multiples_of_the_chest_wall(machine: Machin
     assert (with_bands / without)[between].mean() < 1.2
 
 
-def test_form_raises_the_haze_as_the_acoustic_window_gets_worse(machine: MachineConfig) -> None:
+def test_form_echo_raises_the_haze_as_the_acoustic_window_gets_worse(machine: MachineConfig) -> None:
     """Without tissue, leaflets and receiver noise only haze is left: 8 dB from the best window to the worst."""
     quiet = machine.model_copy(update={"noise_db": -120.0})
     acquisition = acquire("A4C", PATIENT, quiet, np.random.default_rng(0))

@@ -11,20 +11,20 @@ from heart2heart.synthetic.patient import age_string, draw_identity, make_uid
 
 
 @given(seed=st.integers(0, 2**31), names=st.lists(st.integers(0, 99), max_size=3))
-def test_uids_are_valid_and_follow_from_the_seed(seed: int, names: list[int]) -> None:
+def test_make_uid_is_valid_and_follows_the_seed(seed: int, names: list[int]) -> None:
     uid = make_uid(seed, *names)
     assert UID(uid).is_valid
     assert uid == make_uid(seed, *names)
     assert uid != make_uid(seed + 1, *names)
 
 
-def test_ages_count_whole_years() -> None:
+def test_age_string_counts_whole_years() -> None:
     born = datetime.date(1950, 6, 15)
     assert age_string(born, datetime.date(2020, 6, 14)) == "069Y"
     assert age_string(born, datetime.date(2020, 6, 15)) == "070Y"
 
 
-def test_some_people_are_synthetic_by_name_and_others_look_real() -> None:
+def test_draw_identity_is_synthetic_by_name_or_looks_real() -> None:
     rng = np.random.default_rng(0)
     names = [draw_identity("A", index, rng).name for index in range(6)]
     assert [name.startswith("SYNTHETIC^") for name in names] == [True, False, False, False, False, True]

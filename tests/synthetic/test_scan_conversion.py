@@ -7,7 +7,7 @@ from heart2heart.synthetic.config import MachineConfig
 from heart2heart.synthetic.scan_conversion import PolarGrid, scan_converter
 
 
-def test_a_constant_stays_constant_inside_and_black_outside(machine: MachineConfig) -> None:
+def test_convert_keeps_a_constant_inside_and_is_black_outside(machine: MachineConfig) -> None:
     sector = scan_converter(machine)
     polar = np.full((2, machine.beams, machine.samples), 200.0, dtype=np.float32)
     frames = sector.convert(polar, (machine.rows, machine.columns))
@@ -18,14 +18,14 @@ def test_a_constant_stays_constant_inside_and_black_outside(machine: MachineConf
     assert not flat[:, outside].any()
 
 
-def test_the_sector_fits_between_banner_and_bottom(machine: MachineConfig) -> None:
+def test_scan_converter_fits_the_sector_between_banner_and_bottom(machine: MachineConfig) -> None:
     x0, y0, x1, y1 = scan_converter(machine).box
     assert y0 >= machine.top
     assert y1 <= machine.rows - machine.bottom + 1
     assert 0 <= x0 < x1 <= machine.columns
 
 
-def test_a_bright_sample_lands_where_trigonometry_says(machine: MachineConfig) -> None:
+def test_convert_puts_a_bright_sample_where_trigonometry_does(machine: MachineConfig) -> None:
     sector, depth = scan_converter(machine), 15.0
     grid = PolarGrid.from_machine(machine, depth)
     beam, sample = 36, 80
@@ -39,7 +39,7 @@ def test_a_bright_sample_lands_where_trigonometry_says(machine: MachineConfig) -
     assert (y - sector.apex[1]) * pixel == pytest.approx(deep, abs=0.1)
 
 
-def test_a_finer_grid_covers_the_same_sector(machine: MachineConfig) -> None:
+def test_oversampled_covers_the_same_sector(machine: MachineConfig) -> None:
     grid = PolarGrid.from_machine(machine, 12.0)
     fine = grid.oversampled(2)
     np.testing.assert_allclose(fine.angles[::2], grid.angles, atol=1e-6)

@@ -11,7 +11,7 @@ def _noise(seed: int, shape: tuple[int, ...]) -> ComplexField:
     return field
 
 
-def test_homogeneous_scatterers_give_rayleigh_speckle_of_unchanged_power() -> None:
+def test_apply_to_homogeneous_scatterers_gives_rayleigh_speckle_of_unchanged_power() -> None:
     spread = PointSpread(0.9, np.full(200, 1.4, dtype=np.float32))
     envelope = np.abs(spread.apply(_noise(0, (12, 96, 200))))[:, 8:-8, 8:-8]
     # Rayleigh: mean over standard deviation is sqrt(pi / (4 - pi)) = 1.913; median / rms is sqrt(ln 2).
@@ -20,7 +20,7 @@ def test_homogeneous_scatterers_give_rayleigh_speckle_of_unchanged_power() -> No
     assert abs(float((envelope**2).mean()) - 1.0) < 0.05
 
 
-def test_a_point_spreads_as_the_product_of_two_gaussians() -> None:
+def test_apply_spreads_a_point_as_the_product_of_two_gaussians() -> None:
     lateral = np.linspace(0.8, 2.0, 40, dtype=np.float32)
     point = np.zeros((1, 31, 40), dtype=np.complex64)
     point[0, 15, 20] = 1.0
@@ -30,7 +30,7 @@ def test_a_point_spreads_as_the_product_of_two_gaussians() -> None:
     np.testing.assert_allclose(spread[14:17, 19:22] / spread[15, 20], expected[14:17, 19:22], rtol=1e-4)
 
 
-def test_the_spread_widens_with_its_width() -> None:
+def test_apply_spreads_more_with_more_width() -> None:
     lateral = np.repeat(np.array([0.8, 2.5], dtype=np.float32), 30)
     point = np.zeros((1, 41, 60), dtype=np.complex64)
     point[0, 20, [15, 45]] = 1.0
