@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import typer
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
 from heart2heart.errors import ConfigError, DivergedError
 from heart2heart.progress import progress_bar
@@ -34,7 +36,7 @@ from heart2heart.training.train import train
 from heart2heart.training.validation import balanced_accuracy
 from heart2heart.utils import write_text
 from pipelines.carry_over_table import tables
-from pipelines.carry_over_ways import BUDGETS, WAYS, resolve_ways
+from pipelines.carry_over_ways import BUDGETS, WAYS, parse_weights, resolve_ways, with_weights
 from pipelines.command_line import run
 from pipelines.lung_data import DIRECTIONS, build_lung_split, build_lung_store
 from pipelines.study_jobs import read_lines, run_all
@@ -48,17 +50,17 @@ class CarryOverTask:
         name: Short name, in the results.
         budget: A name of `BUDGETS`: network, batch and steps.
         stores: Folders of the stores.
-        splits: Folder of the split of each seed; a single one serves every seed.
+        splits: Folder of the split of each seed, or of every seed.
     """
 
     name: str
     budget: str
     stores: tuple[Path, ...]
-    splits: tuple[Path, ...]
+    splits: Mapping[int, Path] | Path
 
     def split(self, seed: int) -> Path:
         """Return the folder of a seed's split."""
-        return self.splits[seed % len(self.splits)]
+        return self.splits if isinstance(self.splits, Path) else self.splits[seed]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class CarryOverRun:
         seed: Seed of the run, and of the split where a task has several.
         overrides: Settings for all runs, after those of the way.
         out: Folder of the run.
+        weights: Placeholder and file of the weights that a way may begin from.
     """
 
     task: CarryOverTask
@@ -78,10 +81,12 @@ class CarryOverRun:
     seed: int
     overrides: tuple[str, ...]
     out: Path
+    weights: tuple[tuple[str, Path], ...] = ()
 
     def config(self) -> TrainConfig:
         """Return the resolved configuration."""
-        settings = (*BUDGETS[self.task.budget], *WAYS[self.way], *self.overrides, f"seed={self.seed}")
+        way = with_weights(WAYS[self.way], dict(self.weights))
+        settings = (*BUDGETS[self.task.budget], *way, *self.overrides, f"seed={self.seed}")
         data = {"stores": list(map(str, self.task.stores)), "split": str(self.task.split(self.seed))}
         return TrainConfig.parse({"data": data}, where="study").with_overrides(list(settings))
 
@@ -124,7 +129,11 @@ class Predictor(Protocol):
 
 
 def site_scores(trained: Predictor, split: SplitManifest, stores: FrameStores) -> dict[str, dict[str, float]]:
-    """Return the balanced accuracy of the test frames, and of their clips, of each hospital, 0 to 1."""
+    """Return what each hospital's test frames score.
+
+    Returns:
+        Hospital -> balanced accuracy of `frames`, of `clips`, and `clip_auroc`, which no threshold shifts; 0 to 1.
+    """
     selected = split.select(stores, SplitRole.TEST)
     logits = trained.predict(stores.read(selected.rows))
     scores = {}
@@ -137,8 +146,22 @@ def site_scores(trained: Predictor, split: SplitManifest, stores: FrameStores) -
         scores[str(site)] = {
             "frames": balanced_accuracy(torch.from_numpy(logits[here]), targets),
             "clips": balanced_accuracy(torch.from_numpy(by_clip), targets[first]),
+            "clip_auroc": mean_auroc(by_clip, targets[first].numpy()),
         }
     return scores
+
+
+def mean_auroc(logits: npt.NDArray[np.floating[Any]], targets: npt.NDArray[np.int64]) -> float:
+    """Return the mean over the classes of the area under the curve of one class against the others, 0 to 1.
+
+    Args:
+        logits: `(n, classes)`, or log-probabilities.
+        targets: Class of each, `(n,)`; classes that are absent, or alone, are left out.
+    """
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    present = [name for name in np.unique(targets) if (targets != name).any()]
+    areas = [roc_auc_score(targets == name, probabilities[:, name]) for name in present]
+    return float(np.mean(areas)) if areas else math.nan
 
 
 def read_results(path: Path, jobs: Sequence[CarryOverRun]) -> list[dict[str, Any]]:
@@ -151,13 +174,15 @@ def _key_text(line: dict[str, Any]) -> str:
     return json.dumps({name: line[name] for name in ("task", "way", "seed", "config_sha256")}, sort_keys=True)
 
 
-def lung_tasks(folder: Path, out: Path, directions: Sequence[str], seeds: int, size: int) -> list[CarryOverTask]:
+def lung_tasks(
+    folder: Path, out: Path, directions: Sequence[str], seeds: Sequence[int], size: int
+) -> list[CarryOverTask]:
     """Return the tasks on real lung ultrasound, with one split a seed."""
     store = build_lung_store(folder, out / f"lung-{size}", size=size)
     tasks = []
     for direction in directions:
-        splits = tuple(out / "splits" / f"{direction}-{size}-seed{seed}" for seed in range(seeds))
-        for seed, path in enumerate(splits):
+        splits = {seed: out / "splits" / f"{direction}-{size}-seed{seed}" for seed in seeds}
+        for seed, path in splits.items():
             build_lung_split(folder, store, direction, seed, path)
         tasks.append(CarryOverTask(direction, "lung", (store.root,), splits))
     return tasks
@@ -169,7 +194,7 @@ def hospital_task(demo: Path) -> CarryOverTask:
     if not stores or not (demo / "split" / "split.json").exists():
         remedy = f"Run: heart2heart demo --out {demo}"
         raise ConfigError("no stores and split of a demo here", where=demo, remedy=remedy)
-    return CarryOverTask("synthetic", "synthetic", stores, (demo / "split",))
+    return CarryOverTask("synthetic", "synthetic", stores, demo / "split")
 
 
 def run_study(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, workers: int) -> None:
@@ -210,19 +235,24 @@ def main(
     size: Annotated[int, typer.Option(help="Side of the lung frames, pixels.", min=32)] = 112,
     override: Annotated[list[str] | None, typer.Option(help="Setting for every run; repeatable.")] = None,
     workers: Annotated[int, typer.Option(help="Processes, each on one core; 1 on a GPU.", min=1)] = 2,
+    first_seed: Annotated[int, typer.Option(help="The first seed; a proof takes seeds that chose nothing.", min=0)] = 0,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="File of the weights LITE0 or SONONET, as NAME=FILE; repeatable.")
+    ] = None,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
     ways = resolve_ways(way or [])
-    directions = direction or list(DIRECTIONS)
+    directions, drawn = direction or list(DIRECTIONS), range(first_seed, first_seed + seeds)
+    files = tuple(parse_weights(weights or []).items())
     if unknown := sorted(set(directions) - set(DIRECTIONS)):
         raise ConfigError(f"no direction is called {unknown[0]!r}", remedy=f"Choose {', '.join(DIRECTIONS)}")
     tasks = [] if hospitals is None else [hospital_task(hospitals)]
-    tasks += [] if lung is None else lung_tasks(lung, out, directions, seeds, size)
+    tasks += [] if lung is None else lung_tasks(lung, out, directions, drawn, size)
     if not tasks:
         raise ConfigError("no data are named", remedy="Name --lung FOLDER, --hospitals DEMO, or both")
     jobs = [
-        CarryOverRun(task, name, seed, tuple(override or ()), out / "runs" / task.name / name / f"seed{seed}")
-        for seed in range(seeds)
+        CarryOverRun(task, name, seed, tuple(override or ()), out / "runs" / task.name / name / f"seed{seed}", files)
+        for seed in drawn
         for task in tasks
         for name in ways
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from heart2heart.errors import UnknownNameError
+from heart2heart.errors import ConfigError, UnknownNameError
 
 BUDGETS: Mapping[str, tuple[str, ...]] = {
     "lung": (
@@ -17,56 +19,92 @@ BUDGETS: Mapping[str, tuple[str, ...]] = {
         "network={name: WideResNet, options: {depth: 10, widen: 1, norm_momentum: 0.05}}",
         "optimiser={name: sgd, lr: 0.03, weight_decay: 5.0e-4}",
         "batch={labeled: 16, unlabeled: 32}",
-        "ema=0.98", "steps=1200", "evaluate_every=200", "checkpoint_every=1200", "log_every=200",
+        "ema=0.98", "steps=600", "evaluate_every=100", "checkpoint_every=600", "log_every=100",
     ),
 }  # fmt: skip
 """Network, batch and length of the runs of each kind of task."""
 
-_GEOMETRY = "depth, aspect, rotation, sector_angle, shift"
-_LEVELS = (
-    "blur, sharpness, speckle, attenuation, time_gain, shadow, haze, gain, dynamic_range, black_level, gamma, "
-    "brightness, contrast, background, overlay"
-)
+GEOMETRY = "depth, aspect, rotation, sector_angle, shift"
+SCAN = "blur, sharpness, speckle, attenuation, time_gain, shadow, haze"
+GREY = "gain, dynamic_range, black_level, gamma, brightness, contrast"
+OUTSIDE = "background, overlay"
 
 
-def _without(names: str) -> str:
-    return "{probabilities: {" + ", ".join(f"{name}: 0" for name in names.split(", ")) + "}}"
+def _policy(*without: str, strength: float = 1.0) -> str:
+    """Return an acoustic policy, without the operations that are named."""
+    names = ", ".join(without).split(", ") if without else []
+    return f"{{strength: {strength}, probabilities: {{" + ", ".join(f"{name}: 0" for name in names) + "}}"
 
 
-_ON_LABELED = "augmentation.labeled={acoustic: {}}"
-_ON_ALL = (_ON_LABELED, "augmentation.weak={acoustic: {}}",
-           "augmentation.strong={draws: 2, cutout: 0.5, acoustic: {}}")  # fmt: skip
+def _labeled(policy: str, crop: float = 0.125) -> str:
+    return f"augmentation.labeled={{crop: {crop}, acoustic: {policy}}}"
+
+
+def _all_views(policy: str) -> tuple[str, ...]:
+    strong = f"augmentation.strong={{draws: 2, cutout: 0.5, acoustic: {policy}}}"
+    return (_labeled(policy), f"augmentation.weak={{acoustic: {policy}}}", strong)
+
+
+_FULL, _HALF, _QUARTER = _policy(), _policy(strength=0.5), _policy(strength=0.25)
 _FIXMATCH = "method={name: fixmatch, params: {threshold: 0.95}}"
 _MIXING = "fix_a_step={mixing: true, gradient: fix_a_step, temperature: 0.5, alpha: 0.5}"
-_SELECTION = ("selection=perturbed", "batch_norm_record=labeled")
+_GROUP_NORM = "network.options={depth: 10, widen: 1, norm: group}"
+_LITE = "network={{name: EfficientNetLite0, init: LITE0, init_input: imagenet{}}}"
+_SONO = "network={{name: SonoNet16, init: SONONET{}}}"
+_SLOW_ENCODER = ", encoder_lr: 0.1"
+
+WEIGHTS = ("LITE0", "SONONET")
+"""Placeholders for files of weights in a way's settings; `--weights LITE0=FILE` names the file."""
 
 WAYS: Mapping[str, tuple[str, ...]] = {
     "weak": (),
-    "geometry": (f"augmentation.labeled={{acoustic: {_without(_LEVELS)}}}",),
-    "levels": (f"augmentation.labeled={{acoustic: {_without(_GEOMETRY)}}}",),
-    "acoustic": (_ON_LABELED,),
-    "acoustic-half": ("augmentation.labeled={acoustic: {strength: 0.5}}",),
-    "acoustic-last": (_ON_LABELED, "selection=last"),
-    "acoustic-recorded": (_ON_LABELED, "batch_norm_record=labeled"),
-    "acoustic-perturbed": (_ON_LABELED, "selection=perturbed"),
-    "acoustic-recorded-perturbed": (_ON_LABELED, *_SELECTION),
+    "geometry": (_labeled(_policy(SCAN, GREY, OUTSIDE)),),
+    "geometry-no-crop": (_labeled(_policy(SCAN, GREY, OUTSIDE), crop=0),),
+    "scan": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE)),),
+    "grey": (_labeled(_policy(GEOMETRY, SCAN, OUTSIDE)),),
+    "outside": (_labeled(_policy(GEOMETRY, SCAN, GREY)),),
+    "acoustic": (_labeled(_FULL),),
+    "no-geometry": (_labeled(_policy(GEOMETRY)),),
+    "no-scan": (_labeled(_policy(SCAN)),),
+    "no-grey": (_labeled(_policy(GREY)),),
+    "no-outside": (_labeled(_policy(OUTSIDE)),),
+    "acoustic-half": (_labeled(_HALF),),
+    "acoustic-quarter": (_labeled(_QUARTER),),
+    "group-norm": (_GROUP_NORM,),
+    "last": ("selection=last",),
+    "perturbed": ("selection=perturbed",),
+    "recorded": ("batch_norm_record=labeled",),
+    "acoustic-half-group-norm": (_labeled(_HALF), _GROUP_NORM),
+    "acoustic-half-last": (_labeled(_HALF), "selection=last"),
+    "acoustic-half-perturbed": (_labeled(_HALF), "selection=perturbed"),
+    "acoustic-half-recorded": (_labeled(_HALF), "batch_norm_record=labeled"),
+    "imagenet": (_LITE.format(_SLOW_ENCODER),),
+    "imagenet-acoustic-half": (_LITE.format(_SLOW_ENCODER), _labeled(_HALF)),
+    "ultrasound": (_SONO.format(_SLOW_ENCODER),),
+    "ultrasound-acoustic-half": (_SONO.format(_SLOW_ENCODER), _labeled(_HALF)),
     "fixmatch": (_FIXMATCH,),
-    "fixmatch-labeled": (_FIXMATCH, _ON_LABELED, *_SELECTION),
-    "fixmatch-labeled-strong": (_FIXMATCH, _ON_LABELED, _ON_ALL[2], *_SELECTION),
-    "fixmatch-all": (_FIXMATCH, *_ON_ALL, *_SELECTION),
+    "fixmatch-labeled": (_FIXMATCH, _labeled(_HALF)),
+    "fixmatch-all": (_FIXMATCH, *_all_views(_HALF)),
     "fix_a_step": (_FIXMATCH, _MIXING),
-    "fix_a_step-all": (_FIXMATCH, _MIXING, *_ON_ALL, *_SELECTION),
+    "fix_a_step-separate": (_FIXMATCH, _MIXING, "batch_norm=separate"),
+    "fix_a_step-labeled": (_FIXMATCH, _MIXING, _labeled(_HALF)),
+    "fix_a_step-all": (_FIXMATCH, _MIXING, *_all_views(_HALF)),
 }  # fmt: skip
 """Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone; `-all` on every view."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "augmentation": ("weak", "geometry", "levels", "acoustic", "acoustic-half"),
-    "statistics": (
-        "acoustic", "acoustic-last", "acoustic-recorded", "acoustic-perturbed", "acoustic-recorded-perturbed",
+    "augmentation": (
+        "weak", "geometry", "geometry-no-crop", "scan", "grey", "outside", "acoustic", "no-geometry", "no-scan",
+        "no-grey", "no-outside", "acoustic-half", "acoustic-quarter",
     ),
+    "statistics": (
+        "weak", "group-norm", "last", "perturbed", "recorded", "acoustic-half", "acoustic-half-group-norm",
+        "acoustic-half-last", "acoustic-half-perturbed", "acoustic-half-recorded",
+    ),
+    "initialisation": ("weak", "imagenet", "imagenet-acoustic-half", "ultrasound", "ultrasound-acoustic-half"),
     "methods": (
-        "weak", "acoustic-recorded-perturbed", "fixmatch", "fixmatch-labeled", "fixmatch-labeled-strong",
-        "fixmatch-all", "fix_a_step", "fix_a_step-all",
+        "weak", "acoustic-half", "fixmatch", "fixmatch-labeled", "fixmatch-all", "fix_a_step", "fix_a_step-separate",
+        "fix_a_step-labeled", "fix_a_step-all",
     ),
 }  # fmt: skip
 
@@ -83,3 +121,37 @@ def resolve_ways(names: Sequence[str]) -> list[str]:
             raise UnknownNameError.among("way", name, [*WAYS, *GROUPS])
         ways |= dict.fromkeys(GROUPS.get(name, (name,)))
     return list(ways)
+
+
+def with_weights(settings: Sequence[str], weights: Mapping[str, Path]) -> tuple[str, ...]:
+    """Return settings with the file of weights in place of each placeholder.
+
+    Raises:
+        ConfigError: a placeholder without a file.
+    """
+    named = []
+    for setting in settings:
+        for name in WEIGHTS:
+            if f"init: {name}" in setting:
+                if name not in weights:
+                    raise ConfigError(f"a way begins from the weights {name}", remedy=f"Name --weights {name}=FILE")
+                setting = setting.replace(f"init: {name}", f"init: {json.dumps(str(weights[name]))}")
+        named.append(setting)
+    return tuple(named)
+
+
+def parse_weights(texts: Sequence[str]) -> dict[str, Path]:
+    """Return placeholder -> file of texts such as `LITE0=FILE`.
+
+    Raises:
+        ConfigError: no such placeholder, or no such file.
+    """
+    weights = {}
+    for text in texts:
+        name, _, file = text.partition("=")
+        if name not in WEIGHTS:
+            raise ConfigError(f"no weights are called {name!r}", remedy=f"Name {' or '.join(WEIGHTS)}, as NAME=FILE")
+        if not Path(file).is_file():
+            raise ConfigError("no file of weights here", where=file, remedy=f"Name a file: --weights {name}=FILE")
+        weights[name] = Path(file).resolve()
+    return weights

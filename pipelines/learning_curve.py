@@ -83,7 +83,7 @@ def main(
     settings = ("steps=600", *(override or ()))
     jobs = []
     for patients in budget or [4, 8, 16]:
-        splits = tuple(build_split(opened, out, patients, seed) for seed in range(seeds))
+        splits = {seed: build_split(opened, out, patients, seed) for seed in range(seeds)}
         task = CarryOverTask(f"{patients:02d} labeled patients", "synthetic", stores, splits)
         jobs += [
             CarryOverRun(task, WAY, seed, settings, out / "runs" / f"{patients}-seed{seed}") for seed in range(seeds)

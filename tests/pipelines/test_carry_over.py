@@ -10,27 +10,56 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.special import softmax
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.tiny import tiny_store
-from pipelines.carry_over import CarryOverRun, CarryOverTask, hospital_task, main, site_scores
+from pipelines.carry_over import CarryOverRun, CarryOverTask, hospital_task, main, mean_auroc, site_scores
 from pipelines.carry_over_table import tables
-from pipelines.carry_over_ways import BUDGETS, GROUPS, WAYS, resolve_ways
+from pipelines.carry_over_ways import BUDGETS, GROUPS, WAYS, WEIGHTS, parse_weights, resolve_ways, with_weights
+
+WEIGHT_FILES = tuple((name, Path(f"{name}.npz")) for name in WEIGHTS)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_ways_are_valid_configurations_and_differ(way: str, budget: str) -> None:
-    task = CarryOverTask("t", budget, (Path("store"),), (Path("split"),))
-    config = CarryOverRun(task, way, 3, ("steps=7",), Path("run")).config()
-    assert (config.seed, config.steps) == (3, 7)
-    others = [CarryOverRun(task, other, 3, ("steps=7",), Path("run")).key() for other in WAYS if other != way]
-    assert CarryOverRun(task, way, 3, ("steps=7",), Path("run")).key()["config_sha256"] not in {
-        other["config_sha256"] for other in others
-    }
+    task = CarryOverTask("t", budget, (Path("store"),), Path("split"))
+
+    def job(name: str) -> CarryOverRun:
+        return CarryOverRun(task, name, 3, ("steps=7",), Path("run"), WEIGHT_FILES)
+
+    assert (job(way).config().seed, job(way).config().steps) == (3, 7)
+    others = {job(other).key()["config_sha256"] for other in WAYS if other != way}
+    assert job(way).key()["config_sha256"] not in others
+
+
+def test_with_weights_needs_a_file_for_each_placeholder(tmp_path: Path) -> None:
+    file = tmp_path / "sono net.npz"
+    with pytest.raises(ConfigError, match="SONONET"):
+        with_weights(WAYS["ultrasound"], {})
+    with pytest.raises(ConfigError, match="no file"):
+        parse_weights([f"SONONET={file}"])
+    with pytest.raises(ConfigError, match="WEIGHTS"):
+        parse_weights([f"WEIGHTS={file}"])
+    file.write_bytes(b"")
+    task = CarryOverTask("t", "lung", (Path("store"),), Path("split"))
+    weights = tuple(parse_weights([f"SONONET={file}"]).items())
+    config = CarryOverRun(task, "ultrasound", 0, (), Path("run"), weights).config()
+    assert config.network.init == str(file)
+
+
+def test_mean_auroc_is_that_of_scikit_learn_and_leaves_absent_classes_out() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(60, 3)).astype(np.float32), rng.integers(0, 3, 60)
+    reference = roc_auc_score(targets, softmax(logits.astype(np.float64), axis=1), multi_class="ovr", average="macro")
+    assert mean_auroc(logits, targets) == pytest.approx(reference)
+    two = targets < 2
+    areas = [roc_auc_score(targets[two] == name, softmax(logits[two], axis=1)[:, name]) for name in (0, 1)]
+    assert mean_auroc(logits[two], targets[two]) == pytest.approx(np.mean(areas))
+    assert np.isnan(mean_auroc(logits[:3], np.ones(3, np.int64)))
 
 
 def test_resolve_ways_takes_ways_and_groups_once() -> None:
