@@ -20,7 +20,7 @@ STUDIES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.nam
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}_{path.stem}")
-def test_studies_can_be_read_and_say_their_command(path: Path) -> None:
+def test_train_config_reads_every_study_with_its_command(path: Path) -> None:
     config = TrainConfig.load(path, ["data.stores=[store]", "data.split=split"])
     build_algorithm(config.method.name, config.method.params)
     comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
@@ -29,7 +29,7 @@ def test_studies_can_be_read_and_say_their_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}_{path.stem}")
-def test_overrides_that_a_study_names_can_be_used(path: Path) -> None:
+def test_train_config_takes_the_overrides_that_a_study_names(path: Path) -> None:
     comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     named = [re.findall(r"(?:[a-z_]+\.)*[a-z_]+=[\w.+-]*\w", line) for line in comments]
     for overrides in (overrides_of_line for overrides_of_line in named if overrides_of_line):
@@ -37,7 +37,7 @@ def test_overrides_that_a_study_names_can_be_used(path: Path) -> None:
         build_algorithm(config.method.name, config.method.params)
 
 
-def test_the_demo_compares_with_the_same_budget() -> None:
+def test_train_config_of_the_demo_gives_each_method_the_same_budget() -> None:
     alone, with_pool = (
         TrainConfig.load(ROOT / "configs" / name, ["data.stores=[store]", "data.split=split"])
         for name in ("demo/labels_only.yaml", "demo/fixmatch_fix_a_step.yaml")
@@ -51,7 +51,7 @@ def test_the_demo_compares_with_the_same_budget() -> None:
     assert base == with_pool.with_overrides(["fix_a_step.mixing=false", "fix_a_step.gradient=sum"])
 
 
-def test_unknown_keys_and_values_are_refused_by_name() -> None:
+def test_train_config_names_unknown_keys_and_values() -> None:
     data = {"data": {"stores": ["s"], "split": "p"}}
     for content, message in (
         ({}, "data: Field required"),
@@ -64,7 +64,7 @@ def test_unknown_keys_and_values_are_refused_by_name() -> None:
             TrainConfig.parse(content, where="study.yaml")
 
 
-def test_settings_are_validated_by_the_class_of_their_name() -> None:
+def test_train_config_validates_settings_by_the_class_of_their_name() -> None:
     data = {"data": {"stores": ["s"], "split": "p"}}
     for content, message in (
         (
@@ -87,13 +87,13 @@ def test_settings_are_validated_by_the_class_of_their_name() -> None:
             TrainConfig.parse(data | other, where="study.yaml")
 
 
-def test_settings_stay_as_they_were_written() -> None:
+def test_train_config_keeps_settings_as_written() -> None:
     content = {"name": "fixmatch", "params": {"threshold": 1}}
     config = TrainConfig.parse({"data": {"stores": ["s"], "split": "p"}, "method": content}, where="study.yaml")
     assert config.model_dump(mode="json")["method"] == content
 
 
-def test_schema_completes_the_settings_of_each_name() -> None:
+def test_train_config_schema_completes_the_settings_of_each_name() -> None:
     schema = TrainConfig.model_json_schema()
     definitions = schema["$defs"]
 

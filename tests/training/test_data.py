@@ -30,7 +30,7 @@ from tests.training.double_precision import assert_same_weights, train_in_double
 from tests.training.test_train import BOTH, final, lines
 
 
-def test_roles_and_modes_select_the_rows(tiny: TinyStore) -> None:
+def test_load_selects_rows_by_role_and_mode(tiny: TinyStore) -> None:
     split, store = SplitManifest.load(tiny.split), FrameStore.open(tiny.store)
     data = TrainData.open(split, store, tiny.config())
     assert len(data.train.rows) == PARTS["train"] * 4 * FRAMES_A_CLIP
@@ -41,40 +41,40 @@ def test_roles_and_modes_select_the_rows(tiny: TinyStore) -> None:
     assert len(other.unlabeled) == 0
 
 
-def test_an_empty_pool_is_an_error_only_where_it_is_needed(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_an_empty_pool_only_where_it_is_needed(tiny: TinyStore, tmp_path: Path) -> None:
     empty = {"pool": {"modes": ["spectral"]}, "steps": 1}
     with pytest.raises(RunError, match=r"FixMatch needs unlabeled frames, and the pool is empty.*pool\.modes"):
         train(tiny.config(**empty, method={"name": "fixmatch"}), tmp_path / "fixmatch")
     train(tiny.config(**empty), tmp_path / "labels_only")
 
 
-def test_a_class_without_labels_is_named(tmp_path: Path) -> None:
+def test_train_names_a_class_without_labels(tmp_path: Path) -> None:
     poor = tiny_store(tmp_path, views=(0, 1, 3))
     with pytest.raises(RunError, match="no training label of A4C"):
         train(poor.config(), tmp_path / "run")
 
 
-def test_without_validation_nothing_can_be_selected(tmp_path: Path) -> None:
+def test_train_refuses_a_split_without_validation(tmp_path: Path) -> None:
     poor = tiny_store(tmp_path, parts={"train": 2})
     with pytest.raises(RunError, match="no labeled validation frame"):
         train(poor.config(), tmp_path / "run")
 
 
-def test_an_uncertified_split_is_refused(tmp_path: Path) -> None:
+def test_train_refuses_an_uncertified_split(tmp_path: Path) -> None:
     fresh = tiny_store(tmp_path)
     (fresh.split / "certificate.json").unlink()
     with pytest.raises(LeakageError, match="certificate"):
         train(fresh.config(), tmp_path / "run")
 
 
-def test_changed_data_are_refused(tmp_path: Path) -> None:
+def test_train_refuses_changed_data(tmp_path: Path) -> None:
     fresh = tiny_store(tmp_path)
     other = tiny_store(tmp_path / "other", parts={"train": 1, "validation": 1})
     with pytest.raises(SplitError, match="no longer hold"):
         train(TinyStore(other.store, fresh.split).config(), tmp_path / "run")
 
 
-def test_another_geometry_is_refused_on_resume_and_in_prediction(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_and_predict_refuse_another_geometry(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=1), tmp_path / "run")
     FrameStore.create(tmp_path / "large", Geometry(size=2 * SIZE))
     with pytest.raises(RunError, match=r"takes frames of tmed2-16 .* the stores hold tmed2-32"):
@@ -83,7 +83,7 @@ def test_another_geometry_is_refused_on_resume_and_in_prediction(tiny: TinyStore
         run.predict(torch.zeros(1, 2 * SIZE, 2 * SIZE, dtype=torch.uint8).numpy())
 
 
-def test_unknown_names_are_listed(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_lists_the_known_names(tiny: TinyStore, tmp_path: Path) -> None:
     for changes, known in (
         ({"network": {"name": "WideResNot"}}, "WideResNet"),
         ({"method": {"name": "flexmatch"}}, "fixmatch"),
@@ -126,7 +126,7 @@ def sites(data: TrainData, batches: TrainLoader, name: str) -> Counter[str]:
 
 @settings(max_examples=25)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=6), n=st.integers(1, 64), seed=st.integers(0, 99))
-def test_every_stretch_holds_each_group_equally_and_each_group_passes_whole(
+def test_balanced_frame_sampler_holds_each_group_equally_and_passes_each_whole(
     sizes: list[int], n: int, seed: int
 ) -> None:
     group = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int64)
@@ -142,7 +142,7 @@ def test_every_stretch_holds_each_group_equally_and_each_group_passes_whole(
             assert sorted(of_group[start : start + size]) == np.flatnonzero(group == index).tolist()
 
 
-def test_a_balanced_sampler_goes_on_where_it_stood_beyond_what_was_drawn_at_once() -> None:
+def test_balanced_frame_sampler_goes_on_where_it_stood() -> None:
     group = np.repeat(np.arange(3), (2, 30, 500)).astype(np.int64)
     sampler = BalancedFrameSampler(group, torch.Generator().manual_seed(0), CPU)
     sampler.take(10_000)
@@ -154,7 +154,7 @@ def test_a_balanced_sampler_goes_on_where_it_stood_beyond_what_was_drawn_at_once
 
 
 @pytest.mark.parametrize(("by", "share"), [("none", 1 / 3), ("view", 1 / 3), ("site", 0.5), ("site_and_view", 0.5)])
-def test_batches_hold_hospitals_and_views_as_asked(hospitals: TinyStore, by: str, share: float) -> None:
+def test_next_holds_hospitals_and_views_as_configured(hospitals: TinyStore, by: str, share: float) -> None:
     batch = {"labeled": 24, "unlabeled": 24, "balance": by}
     data, batches = opened(hospitals, method={"name": "fixmatch"}, batch=batch)
     seen: Counter[str] = Counter()
@@ -169,7 +169,7 @@ def test_batches_hold_hospitals_and_views_as_asked(hospitals: TinyStore, by: str
     assert sites(data, batches, "unlabeled")["C"] < 8
 
 
-def test_the_pool_is_balanced_by_its_own_key(hospitals: TinyStore) -> None:
+def test_next_balances_the_pool_by_its_own_key(hospitals: TinyStore) -> None:
     batch = {"labeled": 8, "unlabeled": 24, "balance_unlabeled": "site"}
     data, batches = opened(hospitals, method={"name": "fixmatch"}, batch=batch)
     batches.next(0)
@@ -180,7 +180,7 @@ def test_the_pool_is_balanced_by_its_own_key(hospitals: TinyStore) -> None:
         hospitals.config(batch={"balance_unlabeled": "view"})
 
 
-def test_class_weights_follow_what_is_drawn(hospitals: TinyStore) -> None:
+def test_sampling_rates_give_the_class_weights_of_the_frames_drawn(hospitals: TinyStore) -> None:
     data, _ = opened(hospitals)
     keep = ~((data.train.targets == 0) & (balance_groups(data.frames, data.train.rows, "site") == 1))  # C has no PLAX
     poor = TrainData(data.frames, data.split, type(data.train)(data.train.rows[keep], data.train.targets[keep]),
@@ -199,7 +199,7 @@ def test_class_weights_follow_what_is_drawn(hospitals: TinyStore) -> None:
     torch.testing.assert_close(weights["site_and_view"], expected / expected.sum())
 
 
-def test_a_balanced_run_resumes_to_the_same_bits(hospitals: TinyStore, tmp_path: Path) -> None:
+def test_train_balanced_resumes_to_the_same_bits(hospitals: TinyStore, tmp_path: Path) -> None:
     config = hospitals.config(**BALANCED)
     whole = train(config, tmp_path / "whole")
     with pytest.raises(StoppedError):
@@ -211,7 +211,7 @@ def test_a_balanced_run_resumes_to_the_same_bits(hospitals: TinyStore, tmp_path:
 
 
 @pytest.mark.slow  # tests/training/test_distributed.py has a quicker one, of one hospital
-def test_two_processes_draw_the_balanced_batches_of_one(hospitals: TinyStore, tmp_path: Path) -> None:
+def test_train_balanced_in_two_processes_draws_the_batches_of_one(hospitals: TinyStore, tmp_path: Path) -> None:
     config = hospitals.config(**BALANCED | {"steps": 4, "log_every": 1, "evaluate_every": 4})
     train_in_double(config, tmp_path / "alone")
     assert run_processes(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]

@@ -59,7 +59,7 @@ def train_and_end(config: TrainConfig, out: Path) -> None:
     ],
     ids=["separate", "joint_balanced", "labels_only_mixed"],
 )
-def test_two_processes_take_the_steps_of_one(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_run_processes_take_the_steps_of_one(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     config = tiny.config(**{"steps": STEPS, "log_every": 1, "evaluate_every": 2} | settings)
     train_in_double(config, tmp_path / "alone")
     assert run_processes(2, train_in_double, config, tmp_path / "two", folder=tmp_path) == ["", ""]
@@ -79,7 +79,7 @@ def pause_and_end(config: TrainConfig, out: Path) -> None:
     train(config, out)
 
 
-def test_two_processes_resume_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_run_processes_resume_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH | {"steps": 4, "network": DROPPING, "evaluate_every": 4})
     assert run_processes(2, train_and_end, config, tmp_path / "whole", folder=tmp_path) == ["", ""]
     assert run_processes(2, pause_and_end, config, tmp_path / "paused", folder=tmp_path) == ["", ""]
@@ -129,7 +129,7 @@ def normalise_apart(folder: Path) -> None:
         torch.save(results, folder / f"of-{group.size}.pt")
 
 
-def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
+def test_synchronise_batch_norm_uses_the_rows_of_all_processes(tmp_path: Path) -> None:
     torch.save(torch.randn(8, 1, 5, 5, dtype=torch.float64) + 3, tmp_path / "frames.pt")
     assert run_processes(1, normalise_apart, tmp_path, folder=tmp_path) == [""]
     assert run_processes(2, normalise_apart, tmp_path, folder=tmp_path) == ["", ""]
@@ -139,7 +139,7 @@ def test_batch_normalisation_sees_the_rows_of_all(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, atol=1e-10, rtol=1e-8)
 
 
-def test_batches_that_cannot_be_shared_are_refused(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_batches_that_cannot_be_divided(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH | {"batch": {"labeled": 8, "unlabeled": 7}})
     ends = run_processes(2, train_and_end, config, tmp_path / "run", folder=tmp_path)
     for end in ends:
@@ -163,7 +163,7 @@ def one_dies(config: TrainConfig, out: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
-def test_a_process_that_dies_or_hangs_ends_the_others(tiny: TinyStore, tmp_path: Path, how: str) -> None:
+def test_run_processes_ends_the_others_if_one_dies_or_hangs(tiny: TinyStore, tmp_path: Path, how: str) -> None:
     config = tiny.config(steps=1000, checkpoint_every=2, evaluate_every=500)
     ends = run_processes(2, one_dies, config, tmp_path / "run", how, folder=tmp_path, patience=100)
     assert "another process of this run ended, or does not answer any more" in ends[0]
@@ -172,14 +172,14 @@ def test_a_process_that_dies_or_hangs_ends_the_others(tiny: TinyStore, tmp_path:
     assert final(tmp_path / "run")["step"] >= 2
 
 
-def test_processes_that_nobody_started_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_join_process_group_does_not_wait_for_processes_that_nobody_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(RunError, match=r"cannot be reached.*torchrun --nproc-per-node"):
         join_process_group()
 
 
-def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choose_device_gives_each_process_of_a_machine_its_own_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
     devices: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -197,7 +197,7 @@ def test_each_process_of_a_machine_gets_its_own_graphics_card(monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_torchrun_starts_the_command(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_started_by_torchrun(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH | {"steps": 2, "log_every": 1})
     config.save(tmp_path / "config.yaml")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -18,11 +18,11 @@ CASES = [(method, "fix_a_step") for method in ALGORITHMS if ALGORITHMS[method].v
 
 
 @pytest.mark.parametrize(("method", "rule"), sorted(set(CASES)))
-def test_no_step_turns_a_tensor_into_a_number(method: str, rule: str) -> None:
+def test_step_turns_no_tensor_into_a_number(method: str, rule: str) -> None:
     assert not synchronisations(method, rule, CPU, steps=1)
 
 
-def test_a_step_that_does_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_synchronisations_finds_a_step_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = Trainer.step
 
     def step(self: Trainer, batch: AugmentedBatch, step_index: int) -> dict[str, Tensor]:

@@ -81,7 +81,7 @@ def test_train_records_the_weights_and_no_path(tiny: TinyStore, tmp_path: Path, 
     assert str(weights.parent) not in json.dumps(info.model_dump(mode="json")) + json.dumps(record)
 
 
-def test_a_stopped_run_resumes_to_the_same_bits_without_the_file(
+def test_train_stopped_resumes_to_the_same_bits_without_the_file(
     tiny: TinyStore, tmp_path: Path, weights: Path
 ) -> None:
     config = config_of(tiny, weights)
@@ -98,7 +98,7 @@ def test_a_stopped_run_resumes_to_the_same_bits_without_the_file(
         train(config, tmp_path / "another")
 
 
-def test_noisy_student_begins_anew_with_the_weights_after_a_resume(
+def test_train_noisy_student_begins_anew_with_the_weights_after_a_resume(
     tiny: TinyStore, tmp_path: Path, weights: Path
 ) -> None:
     config = config_of(tiny, weights).with_overrides(["method.name=noisy_student"])
@@ -134,14 +134,14 @@ def test_pin_weights_refuses_another_file(tiny: TinyStore, tmp_path: Path, weigh
         train(config, tmp_path / "run")
 
 
-def test_a_run_can_move_its_weights(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
+def test_train_resumes_where_the_weights_were_moved(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
     with pytest.raises(StoppedError):
         train(config_of(tiny, weights), tmp_path / "run", progress=StopAt(6))
     moved = weights.rename(tmp_path / "moved.safetensors")
     assert train(config_of(tiny, moved), tmp_path / "run").directory.record.steps == 8
 
 
-def test_weights_that_do_not_fit_leave_no_folder(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
+def test_train_leaves_no_folder_for_weights_that_do_not_fit(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
     for network in ({"options": {"depth": 10, "widen": 2}}, {"name": "SonoNet16", "options": {}}):
         with pytest.raises(RunError, match=r"other shapes|no weight of SonoNet16's encoder"):
             train(config_of(tiny, weights, **network), tmp_path / "run")
@@ -150,7 +150,7 @@ def test_weights_that_do_not_fit_leave_no_folder(tiny: TinyStore, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_begins_with_the_selected_weights_of_another(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_begins_with_the_selected_weights_of_another_run(tiny: TinyStore, tmp_path: Path) -> None:
     first = train(tiny.config(steps=4, network=NETWORK), tmp_path / "first")
     config = config_of(tiny, first.path)
     pinned = pin_weights(config, tmp_path / "second")
@@ -166,14 +166,14 @@ def test_a_run_begins_with_the_selected_weights_of_another(tiny: TinyStore, tmp_
     assert others.record.fresh == ("classifier.weight", "classifier.bias")
 
 
-def test_a_file_of_a_run_is_enough(tiny: TinyStore, tmp_path: Path) -> None:
+def test_pin_weights_takes_a_file_of_a_run(tiny: TinyStore, tmp_path: Path) -> None:
     first = train(tiny.config(steps=4, network=NETWORK), tmp_path / "first")
     config = pin_weights(config_of(tiny, first.directory.best_checkpoint), tmp_path / "second")
     initial = build_initial_network(config, first.classes, 4, 32, tmp_path / "second")
     assert equal(dict(initial.network.named_parameters()), dict(first.network.named_parameters()))
 
 
-def test_runs_that_are_not_finished_or_of_another_network_are_refused(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_unfinished_runs_and_other_networks(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(tiny.config(steps=8, network=NETWORK), tmp_path / "first", progress=StopAt(2))
     with pytest.raises(MissingInputError, match="no weights of a finished run"):
@@ -194,7 +194,7 @@ def test_runs_that_are_not_finished_or_of_another_network_are_refused(tiny: Tiny
     ],
     ids=["labels_only", "per_frame", "fix_a_step", "ds3l", "self_meta_pseudo_labels"],
 )
-def test_a_frozen_encoder_stays_as_it_was(
+def test_train_leaves_a_frozen_encoder_unchanged(
     tiny: TinyStore, tmp_path: Path, weights: Path, settings: dict[str, Any]
 ) -> None:
     config = config_of(tiny, weights, freeze="encoder")
@@ -207,7 +207,7 @@ def test_a_frozen_encoder_stays_as_it_was(
     assert run.directory.record.parameters == sum(parameter.numel() for parameter in run.network.parameters())
 
 
-def test_a_slower_encoder_moves_less(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
+def test_train_moves_a_slower_encoder_less(tiny: TinyStore, tmp_path: Path, weights: Path) -> None:
     moves = {}
     for factor in (1.0, 0.01):
         out = tmp_path / f"run {factor}"

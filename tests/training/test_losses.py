@@ -20,7 +20,7 @@ from heart2heart.training.losses import CrossEntropy, LossScale, accuracy, inver
         ((572, 199, 379, 277), (0.134, 0.386, 0.203, 0.277)),
     ],
 )
-def test_class_weights_of_the_papers_folds(counts: tuple[int, ...], expected: tuple[float, ...]) -> None:
+def test_inverse_frequency_of_the_papers_folds(counts: tuple[int, ...], expected: tuple[float, ...]) -> None:
     targets = torch.repeat_interleave(torch.arange(4), torch.tensor(counts))
     weights = inverse_frequency(targets, 4)
     assert weights.tolist() == pytest.approx(expected, abs=6e-4)
@@ -42,7 +42,7 @@ def test_cross_entropy_follows_its_formula() -> None:
     assert float(CrossEntropy(tensor, by_weight=False)(logits, targets)) == pytest.approx(total / 5)
 
 
-def test_hard_targets_without_weights_give_the_usual_loss() -> None:
+def test_cross_entropy_of_hard_targets_without_weights_is_the_usual_loss() -> None:
     logits = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 0, 1, 2])
     targets = torch.nn.functional.one_hot(labels, 4).float()
@@ -53,7 +53,7 @@ def test_hard_targets_without_weights_give_the_usual_loss() -> None:
     torch.testing.assert_close(CrossEntropy(weights)(logits, targets), usual)
 
 
-def test_label_smoothing_follows_its_formula_and_torchs() -> None:
+def test_cross_entropy_label_smoothing_follows_its_formula_and_torch() -> None:
     generator = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(7, 4, generator=generator, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0, 1, 2])
     targets = torch.eye(4, dtype=torch.float64)[labels]
@@ -72,7 +72,7 @@ def test_label_smoothing_follows_its_formula_and_torchs() -> None:
 
 
 @pytest.mark.parametrize("by_weight", [True, False])
-def test_frames_that_do_not_count_leave_the_loss_of_the_others(by_weight: bool) -> None:
+def test_cross_entropy_ignores_frames_that_do_not_count(by_weight: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(5, 3, generator=generator)
     targets = torch.rand(5, 3, generator=generator).softmax(1)
@@ -82,7 +82,7 @@ def test_frames_that_do_not_count_leave_the_loss_of_the_others(by_weight: bool) 
     assert float(criterion(logits, targets, torch.zeros(5))) == 0
 
 
-def test_the_official_scale_shrinks_the_loss_of_mixing_runs_alone() -> None:
+def test_labeled_criterion_official_scale_lowers_the_loss_of_mixing_runs_alone() -> None:
     labels = torch.repeat_interleave(torch.arange(4), torch.tensor([632, 239, 405, 285]))
     targets = torch.nn.functional.one_hot(labels, 4).float()
     logits = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))

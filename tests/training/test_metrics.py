@@ -13,7 +13,7 @@ from heart2heart.training import checkpoint
 from heart2heart.training.metrics import Meter, MetricsLog
 
 
-def test_means_since_the_last_reading() -> None:
+def test_meter_gives_means_since_the_last_reading() -> None:
     meter = Meter()
     for value in (1.0, 2.0, 6.0):
         meter.add({"loss_labeled": torch.tensor(value), "conflict_rate": torch.tensor(value > 1.5)})
@@ -22,7 +22,7 @@ def test_means_since_the_last_reading() -> None:
     assert meter.read(4) == {"loss_labeled": 5.0}
 
 
-def test_a_metric_that_some_steps_lack_is_averaged_over_the_others() -> None:
+def test_meter_averages_a_metric_over_the_steps_that_have_it() -> None:
     meter = Meter()
     meter.add({"loss_labeled": torch.tensor(1.0)})
     meter.add({"loss_labeled": torch.tensor(3.0), "loss_unlabeled": torch.tensor(4.0)})
@@ -35,7 +35,7 @@ def test_a_metric_that_some_steps_lack_is_averaged_over_the_others() -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_names_its_step(bad: float) -> None:
+def test_meter_names_the_step_of_a_loss_that_is_not_finite(bad: float) -> None:
     meter = Meter()
     for value in (1.0, bad, bad):
         meter.add({"loss_unlabeled": torch.tensor(value), "other": torch.tensor(float("nan"))})
@@ -43,7 +43,7 @@ def test_a_loss_that_is_not_finite_names_its_step(bad: float) -> None:
         meter.read(20)
 
 
-def test_log_drops_what_came_after_the_checkpoint_and_a_torn_line(tmp_path: Path) -> None:
+def test_truncate_drops_rows_after_the_checkpoint_and_a_torn_line(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl")
     assert log.read() == []
     for step in (2, 4, 6):
@@ -55,7 +55,7 @@ def test_log_drops_what_came_after_the_checkpoint_and_a_torn_line(tmp_path: Path
     assert log.path.read_text() == '{"step": 2, "loss_labeled": 0.2}\n{"step": 4, "loss_labeled": 0.4}\n'
 
 
-def test_a_full_disk_is_a_clear_error_and_the_old_checkpoint_stays(
+def test_append_and_save_name_a_full_disk_and_keep_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(NoSpaceError, match="no space left"):

@@ -25,7 +25,7 @@ def small() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 
 
-def test_without_a_compiler_the_network_is_called_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forward_calls_the_network_itself_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     frames = torch.randn(3, 4)
     expected = small()(frames)
@@ -36,12 +36,12 @@ def test_without_a_compiler_the_network_is_called_as_it_is(tmp_path: Path, monke
     assert torch.equal(model(frames), expected)
 
 
-def test_an_error_of_the_network_itself_is_not_hidden() -> None:
+def test_forward_passes_an_error_of_the_network_on() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         Forward(small(), compiled=True)(torch.randn(3, 5))
 
 
-def test_a_compiled_run_takes_the_steps_of_a_plain_one(
+def test_train_compiled_takes_the_steps_of_a_plain_run(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # All of torch's compiler but the last part, the C++ compiler, which takes minutes.
@@ -56,6 +56,6 @@ def test_a_compiled_run_takes_the_steps_of_a_plain_one(
 
 
 @pytest.mark.slow
-def test_the_whole_compiler(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_with_the_whole_compiler(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=2, compile="on", log_every=1), tmp_path / "run")
     assert run.directory.record.notes == ()

@@ -27,7 +27,7 @@ def run(tiny: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(tiny.config(steps=4, evaluate_every=2), tmp_path_factory.mktemp("runs") / "r1")
 
 
-def test_embeddings_and_last_layer_give_the_logits(run: Run, tiny: TinyStore) -> None:
+def test_model_outputs_embeddings_and_last_layer_give_the_logits(run: Run, tiny: TinyStore) -> None:
     pixels = FrameStore.open(tiny.store).read(np.arange(9))
     evidence = ModelOutputs(run)
     tables = evidence.frame_tables(pixels, TABLES)
@@ -38,7 +38,7 @@ def test_embeddings_and_last_layer_give_the_logits(run: Run, tiny: TinyStore) ->
     assert evidence.frame_tables(pixels, {"probabilities"})["probabilities"] == pytest.approx(tables["probabilities"])
 
 
-def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, tiny: TinyStore) -> None:
+def test_model_outputs_of_student_and_teacher_have_the_weights_of_the_last_step(run: Run, tiny: TinyStore) -> None:
     pixels = FrameStore.open(tiny.store).read(np.arange(5))
     tables = ModelOutputs(run).frame_tables(pixels, TABLES)
     saved = checkpoint.load(run.directory.last_checkpoint)
@@ -53,7 +53,7 @@ def test_student_and_teacher_are_the_weights_of_the_last_step(run: Run, tiny: Ti
     assert same["earlier"] == pytest.approx(same["probabilities"], abs=1e-5)
 
 
-def test_a_run_without_its_last_checkpoint_is_told(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
+def test_model_outputs_names_a_missing_last_checkpoint(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
     pixels = FrameStore.open(tiny.store).read(np.arange(2))
@@ -63,14 +63,14 @@ def test_a_run_without_its_last_checkpoint_is_told(run: Run, tiny: TinyStore, tm
         bare.frame_tables(pixels, {"student"})
 
 
-def test_a_network_without_a_linear_end_has_no_embeddings(run: Run) -> None:
+def test_model_outputs_of_a_network_without_a_linear_end_has_no_embeddings(run: Run) -> None:
     other = Run.load(run.path)
     other.network.register_forward_hook(lambda module, inputs, out: 2 * out)
     with pytest.raises(RunError, match="does not end in a linear layer"):
         ModelOutputs(other).last_layer()
 
 
-def test_the_adversary_tells_what_is_labeled() -> None:
+def test_vaal_scores_separate_labeled_from_unlabeled() -> None:
     rng = np.random.default_rng(0)
     labeled = np.arange(400) < 40
     points = rng.normal(0, 1, (400, 8)).astype(np.float32)

@@ -36,7 +36,7 @@ def network() -> nn.Sequential:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
-def test_bias_and_norm_are_not_decayed(name: str, kind: type) -> None:
+def test_build_optimiser_decays_no_bias_and_no_norm(name: str, kind: type) -> None:
     optimiser = build_optimiser(network(), OptimiserConfig.parse({"name": name, "weight_decay": 0.1}, where="test"))
     assert isinstance(optimiser, kind)
     decay = {group["weight_decay"]: [p.ndim for p in group["params"]] for group in optimiser.param_groups}
@@ -61,12 +61,12 @@ def test_build_optimiser_leaves_frozen_parameters_out() -> None:
     assert sum(len(group["params"]) for group in optimiser.param_groups) == 4
 
 
-def test_sgd_is_nesterov() -> None:
+def test_build_optimiser_sgd_is_nesterov() -> None:
     optimiser = build_optimiser(network(), OptimiserConfig())
     assert all(group["nesterov"] and group["momentum"] == 0.9 for group in optimiser.param_groups)
 
 
-def test_cosine_follows_its_formula_and_the_run_is_the_cycle() -> None:
+def test_learning_rate_cosine_follows_its_formula_over_the_run() -> None:
     schedule = ScheduleConfig()
     for step in (0, 37, 100):
         assert learning_rate(schedule, 0.3, step, 100) == pytest.approx(0.3 * math.cos(7 * math.pi * step / 1600))
@@ -75,13 +75,13 @@ def test_cosine_follows_its_formula_and_the_run_is_the_cycle() -> None:
     assert learning_rate(ScheduleConfig(name="fixed"), 0.3, 99, 100) == 0.3
 
 
-def test_the_unlabeled_weight_ramps_linearly() -> None:
+def test_unlabeled_weight_ramps_linearly() -> None:
     ramped = UnlabeledWeightConfig(value=10, ramp=4)
     assert [unlabeled_weight(ramped, step) for step in range(6)] == [0, 2.5, 5, 7.5, 10, 10]
     assert unlabeled_weight(UnlabeledWeightConfig(value=10), 0) == 10
 
 
-def test_average_of_parameters_and_copy_of_buffers() -> None:
+def test_ema_averages_parameters_and_copies_buffers() -> None:
     trained = network()
     average = Ema(trained, 0.9)
     before = {name: value.clone() for name, value in trained.state_dict().items()}
@@ -99,7 +99,7 @@ def test_average_of_parameters_and_copy_of_buffers() -> None:
     assert not average.network.training
 
 
-def test_every_pass_holds_every_item_once_and_small_sets_repeat() -> None:
+def test_frame_sampler_passes_hold_every_item_once_and_small_sets_repeat() -> None:
     sampler = FrameSampler(5, torch.Generator().manual_seed(0), CPU)
     drawn = torch.cat([sampler.take(3) for _ in range(10)])
     assert all(sorted(part.tolist()) == list(range(5)) for part in torch.split(drawn, 5))
@@ -107,7 +107,7 @@ def test_every_pass_holds_every_item_once_and_small_sets_repeat() -> None:
     assert torch.bincount(sampler.take(12), minlength=5).min() >= 2
 
 
-def test_sampler_resumes_in_the_middle_of_a_pass() -> None:
+def test_frame_sampler_resumes_in_the_middle_of_a_pass() -> None:
     sampler = FrameSampler(7, torch.Generator().manual_seed(0), CPU)
     sampler.take(4)
     state = sampler.state_dict()
@@ -118,7 +118,7 @@ def test_sampler_resumes_in_the_middle_of_a_pass() -> None:
 
 
 @pytest.mark.parametrize("placement", ["device", "memory_map", "auto"])
-def test_pool_gathers_the_same_from_device_and_memory_map(tiny: TinyStore, placement: str) -> None:
+def test_frame_pool_gathers_the_same_from_device_and_memory_map(tiny: TinyStore, placement: str) -> None:
     store = FrameStore.open(tiny.store)
     rows = np.arange(40, dtype=np.int64)[::-2].copy()
     indices = torch.tensor([3, 0, 3, 19])
@@ -127,7 +127,7 @@ def test_pool_gathers_the_same_from_device_and_memory_map(tiny: TinyStore, place
     assert torch.equal(pools[placement].take(indices), torch.from_numpy(store.read(rows[indices.numpy()])))
 
 
-def test_bfloat16_gives_back_full_precision() -> None:
+def test_forward_in_bfloat16_gives_back_full_precision() -> None:
     model = Forward(network(), "bfloat16")
     x = torch.randn(4, 1, 4, 4)
     assert model(x).dtype == torch.float32
@@ -150,7 +150,7 @@ def test_balanced_accuracy_counts_only_the_classes_present() -> None:
     assert balanced_accuracy(logits, torch.tensor([0, 0, 0, 2])) == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_methods_by_name_refuse_what_they_do_not_know() -> None:
+def test_build_algorithm_refuses_unknown_names_and_settings() -> None:
     assert build_algorithm("fixmatch", {"threshold": 0.8}).views == ("weak", "strong")
     with pytest.raises(UnknownNameError, match="fixmatch, labels_only"):
         build_algorithm("fixmach", {})

@@ -57,7 +57,9 @@ def predicted(run: Run, tiny: TinyStore) -> Predictions:
     return predict_split(run, store, split, (site("A"), site("B")), command="the command")
 
 
-def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
+def test_predict_split_predicts_every_labeled_validation_and_test_frame(
+    run: Run, tiny: TinyStore, tmp_path: Path
+) -> None:
     predictions = predicted(run, tiny)
     predictions.write(tmp_path / "predictions.parquet")
     table = Predictions.read(tmp_path / "predictions.parquet").table
@@ -75,7 +77,7 @@ def test_every_labeled_validation_and_test_frame_is_predicted(run: Run, tiny: Ti
     assert predictions.provenance.split.held_out_sites == ("B",)
 
 
-def test_pictures_are_kept_for_a_few_test_frames_alone(run: Run, tiny: TinyStore) -> None:
+def test_predict_split_keeps_pictures_of_a_few_test_frames(run: Run, tiny: TinyStore) -> None:
     table = predicted(run, tiny).table
     shown = [row for row in table.to_pylist() if row["image"] is not None]
     assert shown
@@ -129,7 +131,7 @@ def test_logits_do_not_depend_on_the_batch(run: Run, tiny: TinyStore) -> None:
     assert torch.equal(next(Run.load(run.path).network.parameters()), next(run.network.parameters()))
 
 
-def test_another_split_is_refused(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
+def test_predict_split_refuses_another_split(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
     other = tiny_store(tmp_path, parts={"train": 1, "validation": 1, "test": 1})
     with pytest.raises(RunError, match="another split"):
         predicted(run, other)
@@ -194,7 +196,7 @@ def probes(store: FrameStore, read: object) -> dict[str, Probe]:
     return {probe.alteration: probe for probe in metrics.runs[0].sites[0].probes}
 
 
-def test_a_model_of_the_scan_falls_to_chance_without_it_and_keeps_it_on_other_backgrounds(store: FrameStore) -> None:
+def test_add_altered_frames_brings_a_model_of_the_scan_to_chance_without_it(store: FrameStore) -> None:
     results = probes(store, read_scan)
     assert results["sector_masked"].balanced_accuracy.value == results["sector_masked"].chance == 0.25
     assert results["sector_masked"].change.value == -0.75
@@ -202,14 +204,16 @@ def test_a_model_of_the_scan_falls_to_chance_without_it_and_keeps_it_on_other_ba
     assert results["background_swapped"].change.value == 0.0
 
 
-def test_a_model_of_the_margin_is_caught_by_both(store: FrameStore) -> None:
+def test_add_altered_frames_catches_a_model_of_the_margin_by_both(store: FrameStore) -> None:
     results = probes(store, read_margin)
     assert results["sector_masked"].balanced_accuracy.value == 1.0
     assert results["background_swapped"].balanced_accuracy.value == 0.0  # donors are of another view
     assert results["background_swapped"].balanced_accuracy.n == PATIENTS * 4 * 6
 
 
-def test_altered_rows_survive_the_file_and_add_nothing_to_the_scores(store: FrameStore, tmp_path: Path) -> None:
+def test_add_altered_frames_is_kept_in_the_file_and_adds_nothing_to_the_scores(
+    store: FrameStore, tmp_path: Path
+) -> None:
     plain = predicted_source(store, read_scan)
     altered_predictions = add_altered_frames(plain, store, read_scan)
     altered_predictions.write(tmp_path / "p.parquet")
@@ -222,7 +226,7 @@ def test_altered_rows_survive_the_file_and_add_nothing_to_the_scores(store: Fram
     assert one == two.model_copy(update={"probes": ()})
 
 
-def test_sex_and_age_come_from_the_store(store: FrameStore) -> None:
+def test_with_demographics_takes_sex_and_age_of_the_store(store: FrameStore) -> None:
     plain = predicted_source(store, read_scan)
     known = with_demographics(Predictions.concat([plain]), store)
     strata = evaluate_predictions(known, replicates=100).runs[0].sites[0].strata
@@ -231,7 +235,7 @@ def test_sex_and_age_come_from_the_store(store: FrameStore) -> None:
     assert strata[0].views == SCORED_VIEWS
 
 
-def test_scan_and_background_change_places_by_the_mask() -> None:
+def test_swap_backgrounds_exchanges_scan_and_background_by_the_mask() -> None:
     frames = np.array([[[1, 2], [3, 4]]], np.uint8)
     donors = np.array([[[5, 6], [7, 8]]], np.uint8)
     mask = np.array([[[True, False], [False, False]]])
@@ -243,7 +247,7 @@ def test_scan_and_background_change_places_by_the_mask() -> None:
 
 
 @given(st.integers(0, 500), st.integers(1, 4), st.integers(1, 6))
-def test_donors_are_of_another_view_and_patient(seed: int, views: int, patients: int) -> None:
+def test_choose_donors_of_another_view_and_patient(seed: int, views: int, patients: int) -> None:
     rng = np.random.default_rng(seed)
     view = np.array([f"v{k}" for k in rng.integers(0, views, 30)], object)
     patient = np.array([f"p{k}" for k in rng.integers(0, patients, 30)], object)

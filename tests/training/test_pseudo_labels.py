@@ -30,7 +30,7 @@ LABELS = torch.tensor([0.5, 0.3, 0.2])
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(0, 9))
-def test_it_is_the_ratio_of_labels_to_recent_guesses(seed: int, batches: int, past: int) -> None:
+def test_align_multiplies_by_the_ratio_of_labels_to_recent_pseudo_labels(seed: int, batches: int, past: int) -> None:
     rng = np.random.default_rng(seed)
     alignment = DistributionAlignment(LABELS, batches)
     memory = alignment.initial_memory()
@@ -48,7 +48,7 @@ def test_it_is_the_ratio_of_labels_to_recent_guesses(seed: int, batches: int, pa
     assert int(memory["alignment.seen"]) == past
 
 
-def test_a_step_aligns_by_earlier_batches_and_remembers_its_own_at_the_end() -> None:
+def test_align_uses_earlier_batches_and_update_adds_the_batch_at_the_end() -> None:
     alignment = DistributionAlignment(LABELS, 8)
     network = tiny_network()
     memory = alignment.initial_memory()
@@ -69,7 +69,7 @@ def test_a_step_aligns_by_earlier_batches_and_remembers_its_own_at_the_end() -> 
     assert int(memory["alignment.seen"]) == 2
 
 
-def test_processes_remember_the_mean_over_all_of_them() -> None:
+def test_align_uses_the_mean_over_all_processes() -> None:
     alignment = DistributionAlignment(LABELS, 8)
 
     def work(group: Processes) -> torch.Tensor:
@@ -85,7 +85,7 @@ def test_processes_remember_the_mean_over_all_of_them() -> None:
         torch.testing.assert_close(recent, alone)
 
 
-def test_a_rule_per_frame_sees_the_same_alignment() -> None:
+def test_align_is_the_same_for_a_rule_per_frame() -> None:
     alignment, network = DistributionAlignment(LABELS, 8), tiny_network()
     memory = alignment.initial_memory()
     alignment.update(torch.tensor([0.2, 0.2, 0.6]), memory)
@@ -94,19 +94,19 @@ def test_a_rule_per_frame_sees_the_same_alignment() -> None:
     )
 
 
-def test_it_is_configured_and_resumes(tiny: TinyStore, tmp_path: Path) -> None:
+def test_distribution_alignment_is_configured_and_resumes(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "fixmatch", "params": {"threshold": 0.5}}
     check_resumes(tiny, tmp_path, method=method, alignment_batches=3, fix_a_step={"gradient": "per_frame"})
 
 
-def test_a_method_without_guesses_refuses_it(tiny: TinyStore, tmp_path: Path) -> None:
+def test_distribution_alignment_is_refused_by_a_method_without_pseudo_labels(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Pi-model has no pseudo-labels to align: alignment_batches"):
         train(tiny.config(method={"name": "pi_model"}, alignment_batches=128), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_a_method_says_whether_it_aligns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distribution_alignment_is_declared_by_each_method(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     aligned = []
 
     def align(self: StepContext, guesses: torch.Tensor) -> torch.Tensor:
@@ -125,12 +125,12 @@ def test_a_method_says_whether_it_aligns(name: str, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 3.0])
-def test_sharpening_is_a_power_scaled_to_sum_one(temperature: float) -> None:
+def test_sharpen_is_a_power_scaled_to_sum_one(temperature: float) -> None:
     guesses = torch.rand(5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(1)
     power = guesses ** (1 / temperature)
     torch.testing.assert_close(sharpen(guesses, temperature), power / power.sum(1, keepdim=True))
 
 
-def test_sharpening_survives_a_temperature_at_which_every_power_vanishes() -> None:
+def test_sharpen_at_a_temperature_at_which_every_power_vanishes() -> None:
     sharp = sharpen(torch.tensor([[0.3, 0.3, 0.2, 0.2]]), 1e-3)
     torch.testing.assert_close(sharp, torch.tensor([[0.5, 0.5, 0.0, 0.0]]))

@@ -78,7 +78,7 @@ def test_train_seeds_gives_ordinary_runs_and_a_summary(trained: SeedRuns, tiny: 
     assert f"SD {np.std(scores, ddof=1):.3f}" in repr(trained)
 
 
-def test_the_ensemble_gives_the_mean_of_its_members_probabilities(trained: SeedRuns) -> None:
+def test_ensemble_gives_the_mean_of_the_probabilities_of_its_members(trained: SeedRuns) -> None:
     ensemble = Run.load(trained.ensemble.path)
     expected = np.mean([run.probabilities(FRAMES) for run in trained.members], axis=0)
     np.testing.assert_allclose(ensemble.probabilities(FRAMES), expected, atol=1e-6)
@@ -93,7 +93,7 @@ def test_the_ensemble_gives_the_mean_of_its_members_probabilities(trained: SeedR
     assert info.parameters == sum(run.info().parameters for run in trained.members)
 
 
-def test_the_ensemble_is_exported_as_any_run(trained: SeedRuns, tmp_path: Path) -> None:
+def test_export_run_takes_an_ensemble(trained: SeedRuns, tmp_path: Path) -> None:
     assert export_run(trained.ensemble, tmp_path, ("pt2",))["pt2"].exists()  # it compares the logits itself
 
 
@@ -200,7 +200,7 @@ def test_train_seeds_refuses_other_settings_another_split_and_other_folders(
     assert not (out / "seed-7").exists()
 
 
-def test_a_seed_that_fails_does_not_lose_the_others(
+def test_train_seeds_keeps_the_others_if_one_seed_fails(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails_at_seed_1(config: TrainConfig, out: Path, **options: Any) -> RunDirectory:
@@ -229,7 +229,7 @@ def train_or_die(config: TrainConfig, folder: Path, threads: int, sender: Connec
     sender.send("")
 
 
-def test_a_killed_process_does_not_lose_the_others_and_resumes(
+def test_train_seeds_keeps_the_others_if_a_process_is_killed_and_resumes(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny.config(steps=8, evaluate_every=4, checkpoint_every=2)

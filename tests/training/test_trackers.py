@@ -72,7 +72,7 @@ def test_mlflow_holds_every_line_once_and_no_path(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run", "shared.db"]
 
 
-def test_a_tracker_that_is_not_installed_is_named_before_a_folder_is_made(
+def test_train_names_a_tracker_that_is_not_installed_before_it_makes_a_folder(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "find_spec", lambda name: None)

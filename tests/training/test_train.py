@@ -40,7 +40,7 @@ def lines(path: Path) -> list[MetricsRow]:
 
 
 @pytest.mark.parametrize("settings", [{}, BOTH], ids=["labels_only", "fixmatch_fix_a_step"])
-def test_it_learns_and_reports(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_train_learns_and_reports(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     notes = Notes()
     config = tiny.config(steps=40, evaluate_every=20, log_every=10, batch={"labeled": 16, "unlabeled": 16}, **settings)
     run = train(config, tmp_path / "run", progress=notes)
@@ -66,13 +66,13 @@ def test_it_learns_and_reports(tiny: TinyStore, tmp_path: Path, settings: dict[s
     ],
     ids=["mixing_alone", "rule_alone_joint", "mixing_over_labels_only", "more_labeled_than_exist", "bfloat16"],
 )
-def test_every_combination_runs(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_train_runs_every_combination(tiny: TinyStore, tmp_path: Path, settings: dict[str, Any]) -> None:
     run = train(tiny.config(steps=2, **settings), tmp_path / "run")
     assert len(lines(run.path)) == 1
     assert 0 <= lines(run.path)[0]["train_accuracy"] <= 1
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH)
     whole = train(config, tmp_path / "whole")
     with pytest.raises(StoppedError):
@@ -87,7 +87,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path)
     assert not same(final(whole.path)["network"], final(other.path)["network"])
 
 
-def test_killed_in_the_middle_and_resumed_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_killed_in_the_middle_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(steps=400, checkpoint_every=2, evaluate_every=100, **BOTH)
     config.save(tmp_path / "config.yaml")
     code = (
@@ -120,7 +120,9 @@ def _train_until(config: TrainConfig, path: Path, step: int) -> dict[str, Any]:
     return final(path)
 
 
-def test_a_finished_run_returns_at_once(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_of_a_finished_run_returns_at_once(
+    tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tiny.config(steps=2)
     first = train(config, tmp_path / "run")
     monkeypatch.setattr(train_module, "_train", None)
@@ -128,20 +130,20 @@ def test_a_finished_run_returns_at_once(tiny: TinyStore, tmp_path: Path, monkeyp
     assert again.info() == first.info()
 
 
-def test_another_configuration_is_refused_and_the_keys_are_named(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_another_configuration_and_names_the_keys(tiny: TinyStore, tmp_path: Path) -> None:
     train(tiny.config(steps=2), tmp_path / "run")
     with pytest.raises(RunError, match=r"differing: optimiser\.lr, seed"):
         train(tiny.config(steps=2, optimiser={"lr": 0.01}, seed=3), tmp_path / "run")
 
 
-def test_a_folder_that_is_no_run_is_left_alone(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_leaves_a_folder_that_is_no_run_alone(tiny: TinyStore, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ExistsError, match="not a training run"):
         train(tiny.config(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_that_diverges_names_the_step_and_keeps_its_checkpoint(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(steps=40, optimiser={"lr": 1e18, "weight_decay": 0.0}, checkpoint_every=1, evaluate_every=100)
     with pytest.raises(DivergedError, match=r"step \d+ (is|are) not finite"):
         train(config, tmp_path / "run")
@@ -151,7 +153,7 @@ def test_a_diverged_run_names_the_step_and_keeps_its_checkpoint(tiny: TinyStore,
     assert all(line["step"] <= kept["step"] for line in lines(tmp_path / "run"))
 
 
-def test_a_damaged_checkpoint_is_a_clear_error(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_a_damaged_checkpoint(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(tiny.config(), tmp_path / "run", progress=StopAt(10))
     last = tmp_path / "run" / "checkpoints" / "last.pt"
@@ -160,7 +162,7 @@ def test_a_damaged_checkpoint_is_a_clear_error(tiny: TinyStore, tmp_path: Path) 
         train(tiny.config(), tmp_path / "run")
 
 
-def test_the_callers_random_state_is_untouched(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_leaves_the_random_state_of_the_caller_unchanged(tiny: TinyStore, tmp_path: Path) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     train(tiny.config(steps=1), tmp_path / "run")

@@ -33,7 +33,7 @@ def stalling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stalling")
-def test_it_stops_when_validations_do_not_improve(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_stops_when_validations_do_not_improve(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(**STALLING), tmp_path / "run")
     record = run.directory.record
     assert (record.finished, record.steps, record.selected_step, record.selected_score) == (True, 5, 3, 0.6)
@@ -42,20 +42,20 @@ def test_it_stops_when_validations_do_not_improve(tiny: TinyStore, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("stalling")
-def test_by_default_it_goes_on_to_the_last_step(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_by_default_goes_on_to_the_last_step(tiny: TinyStore, tmp_path: Path) -> None:
     record = train(tiny.config(**STALLING | {"early_stop": None}), tmp_path / "run").directory.record
     assert (record.steps, record.selected_step) == (9, 9)
 
 
 @pytest.mark.usefixtures("stalling")
-def test_a_run_killed_while_it_stops_early_stops_there_again(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_killed_while_it_stops_early_stops_there_again(tiny: TinyStore, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(tiny.config(**STALLING), tmp_path / "run", progress=StopAt(5))
     assert final(tmp_path / "run")["step"] == 5
     assert train(tiny.config(**STALLING), tmp_path / "run").directory.record.selected_step == 3
 
 
-def test_a_pause_changes_nothing(tiny: TinyStore, tmp_path: Path) -> None:
+def test_advance_after_a_pause_gives_the_same(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH)
     train(config, tmp_path / "whole")
     paused = advance(config, tmp_path / "paused", until=5)
@@ -67,7 +67,7 @@ def test_a_pause_changes_nothing(tiny: TinyStore, tmp_path: Path) -> None:
     assert same(final(tmp_path / "whole"), final(tmp_path / "paused"))
 
 
-def test_a_loss_that_is_not_finite_names_step_and_frames(
+def test_train_names_step_and_frames_of_a_loss_that_is_not_finite(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep, batches = Trainer.step, []
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_names_step_and_frames(
     assert final(tmp_path / "run")["step"] == 4
 
 
-def test_fewer_frames_than_a_batch_are_noted(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_notes_fewer_frames_than_a_batch(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(**BOTH | {"steps": 1, "batch": {"labeled": 40, "unlabeled": 150}})
     notes = train(config, tmp_path / "run").directory.record.notes
     assert notes == (
@@ -102,7 +102,7 @@ def test_fewer_frames_than_a_batch_are_noted(tiny: TinyStore, tmp_path: Path) ->
     )
 
 
-def test_too_little_memory_is_told_with_its_remedy(
+def test_train_names_the_remedy_for_too_little_memory(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: Trainer, views: AugmentedBatch, number: int) -> dict[str, Tensor]:
@@ -113,7 +113,7 @@ def test_too_little_memory_is_told_with_its_remedy(
         train(tiny.config(), tmp_path / "run")
 
 
-def test_a_run_of_another_version_is_told_apart(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_refuses_a_run_of_another_version(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=1), tmp_path / "run")
     record = json.loads((run.path / "run.json").read_text())
     recorded_version = record["versions"]["heart2heart"]

@@ -132,7 +132,7 @@ class Reference:
 @pytest.mark.parametrize("batch_norm", ["labeled", "separate", "joint"])
 @pytest.mark.parametrize(("mixing", "gradient"), [(True, "fix_a_step"), (True, "sum"), (False, "fix_a_step")])
 @pytest.mark.parametrize("seed", range(6))
-def test_steps_equal_the_formulas(seed: int, mixing: bool, gradient: str, batch_norm: str) -> None:
+def test_step_equals_the_formulas(seed: int, mixing: bool, gradient: str, batch_norm: str) -> None:
     network = small_network(seed)
     weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
     settings = config(batch_norm, mixing=mixing, gradient=gradient)
@@ -156,7 +156,7 @@ def test_steps_equal_the_formulas(seed: int, mixing: bool, gradient: str, batch_
 
 
 @pytest.mark.parametrize("batch_norm", ["separate", "joint"])
-def test_the_seeds_above_hold_conflicting_and_aligned_gradients(batch_norm: str) -> None:
+def test_step_of_the_seeds_above_has_conflicting_and_aligned_gradients(batch_norm: str) -> None:
     first = []
     for seed in range(6):
         learner = Trainer(
@@ -170,7 +170,7 @@ def test_the_seeds_above_hold_conflicting_and_aligned_gradients(batch_norm: str)
     assert set(first) == {0.0, 1.0}
 
 
-def test_joint_batch_norm_differs_from_separate() -> None:
+def test_step_with_joint_batch_norm_differs_from_separate() -> None:
     ends = []
     for batch_norm in ("separate", "joint"):
         network = small_network(0)
@@ -182,7 +182,7 @@ def test_joint_batch_norm_differs_from_separate() -> None:
     assert not torch.allclose(ends[0], ends[1], atol=1e-4)
 
 
-def test_the_change_along_a_direction_is_each_frames_inner_product() -> None:
+def test_per_sample_dot_is_the_inner_product_of_each_frame() -> None:
     network = small_network(3)
     settings = config("separate", mixing=False, gradient="sum")
     learner = Trainer(network, settings, classes=K, weights=None, generator=torch.Generator().manual_seed(0))

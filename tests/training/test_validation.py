@@ -67,7 +67,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *scores: tuple[float, float]) -> N
     monkeypatch.setattr(ValidationFrames, "score", lambda self, network: ValidationScore(*next(remaining)))
 
 
-def test_equal_scores_ship_the_lower_loss_then_the_later_step(
+def test_train_ships_the_lower_loss_then_the_later_step_of_equal_scores(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: dict[str, Any] = {"steps": 4, "evaluate_every": 1, "average_last": 0}
@@ -77,7 +77,7 @@ def test_equal_scores_ship_the_lower_loss_then_the_later_step(
     assert train(tiny.config(**settings), tmp_path / "step").directory.record.selected_step == 3
 
 
-def test_the_last_weights_are_shipped_whatever_their_score(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_ships_the_last_weights_whatever_their_score(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(selection="last", ema=0.0, batch_norm="labeled"), tmp_path / "run")
     assert run.directory.record.selected_step == 12
     last = checkpoint.load(run.directory.last_checkpoint)["network"]
@@ -86,7 +86,7 @@ def test_the_last_weights_are_shipped_whatever_their_score(tiny: TinyStore, tmp_
     assert run.info().selection == "last step, EMA weights"
 
 
-def test_the_mean_of_the_last_weights_is_shipped_where_it_scores_best(
+def test_train_ships_the_mean_of_the_last_weights_where_it_scores_best(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: dict[str, Any] = {"steps": 4, "evaluate_every": 1, "checkpoint_every": 1, "average_last": 2}
@@ -105,7 +105,7 @@ def test_the_mean_of_the_last_weights_is_shipped_where_it_scores_best(
             torch.testing.assert_close(value, (third[name] + fourth[name]) / 2, msg=name)
 
 
-def test_a_checkpoint_of_the_former_version_resumes(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_resumes_from_a_checkpoint_of_the_former_version(tiny: TinyStore, tmp_path: Path) -> None:
     config = tiny.config(evaluate_every=2)
     advance(config, tmp_path / "run", until=4)
     path = tmp_path / "run" / "checkpoints" / "last.pt"
@@ -127,6 +127,8 @@ def test_a_checkpoint_of_the_former_version_resumes(tiny: TinyStore, tmp_path: P
         ({"batch_norm_record": "pool"}, "batch_norm_record: Input should be 'running' or 'labeled'"),
     ],
 )
-def test_settings_that_exclude_each_other_are_refused(tiny: TinyStore, settings: dict[str, Any], message: str) -> None:
+def test_train_config_refuses_settings_that_exclude_each_other(
+    tiny: TinyStore, settings: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         tiny.config(**settings)

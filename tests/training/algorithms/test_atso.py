@@ -29,7 +29,7 @@ def taught(method: ATSO, student: torch.nn.Module) -> tuple[torch.nn.Module, Ste
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.6])
-def test_loss_and_gradient_equal_the_formula(threshold: float) -> None:
+def test_atso_loss_and_gradient_equal_the_formula(threshold: float) -> None:
     method, student = ATSO(threshold=threshold), tiny_network(0)
     teacher, step = taught(method, student)
     loss = unlabeled_loss(method, step)
@@ -44,14 +44,14 @@ def test_loss_and_gradient_equal_the_formula(threshold: float) -> None:
     torch.testing.assert_close(gradient(loss.value, student), gradient(total / U, student))
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_atso_per_sample_dot_agrees_with_finite_differences() -> None:
     method, student = ATSO(), tiny_network(0)
     _, step = taught(method, student)
     check_per_sample_dot(method, step, student)
 
 
 @pytest.mark.parametrize("continual", [False, True])
-def test_a_student_goes_on_from_its_teacher_only_if_asked(continual: bool) -> None:
+def test_on_stage_start_keeps_the_weights_of_the_teacher_only_if_set(continual: bool) -> None:
     method = ATSO(rounds=1, continual=continual)
     assert method.stages(31) == (0, 10, 20)
     step = make_step(tiny_network(), views=2, method=method)
@@ -63,7 +63,7 @@ def test_a_student_goes_on_from_its_teacher_only_if_asked(continual: bool) -> No
     assert all(torch.equal(step.memory[f"teacher.{name}"], value) for name, value in surroundings.average.items())
 
 
-def test_no_model_labels_the_half_that_it_learned_from(
+def test_atso_labels_no_half_with_the_model_that_learned_from_it(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: dict[int, set[int]] = defaultdict(set)
@@ -89,11 +89,11 @@ def test_no_model_labels_the_half_that_it_learned_from(
         assert any(not torch.equal(value, later[name]) for name, value in now.items())
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_atso_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "atso", "params": {"rounds": 1}}
     assert train_score(tiny, tmp_path, method, steps=105, evaluate_every=105, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_atso_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second half begins.
     check_resumes(tiny, tmp_path, method={"name": "atso", "params": {"rounds": 1}})

@@ -15,7 +15,7 @@ from heart2heart.training.run import Run
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))
-def test_heart2heart_train_takes_the_name_with_fix_a_step(tiny: TinyStore, tmp_path: Path, name: str) -> None:
+def test_train_takes_the_name_of_each_algorithm_with_fix_a_step(tiny: TinyStore, tmp_path: Path, name: str) -> None:
     config, out = tmp_path / "config.yaml", tmp_path / "run"
     tiny.config(steps=5, evaluate_every=5, log_every=5, batch={"labeled": 4, "unlabeled": 4}).save(config)
     options = ["--store", str(tiny.store), "--split", str(tiny.split), "--out", str(out)]

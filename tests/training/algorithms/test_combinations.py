@@ -36,7 +36,7 @@ def batch(learner: Trainer, seed: int = 0) -> AugmentedBatch:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize("batch_norm", ["labeled", "joint"])
-def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str) -> None:
+def test_algorithms_take_their_steps_with_every_gradient_rule(name: str, batch_norm: str) -> None:
     mixes = ALGORITHMS[name].mixes_labeled
     for rule in GRADIENT_RULES:
         settings = {"mixing": not mixes, "gradient": rule}
@@ -51,7 +51,7 @@ def test_every_method_takes_its_steps_with_every_rule(name: str, batch_norm: str
 
 
 @pytest.mark.parametrize("name", ["pi_model", "mean_teacher"])
-def test_the_first_view_alone_passes_with_the_labeled_frames(name: str) -> None:
+def test_step_passes_the_first_view_alone_with_the_labeled_frames(name: str) -> None:
     trainer = learner(name, batch_norm="joint", fix_a_step={"mixing": False})
     views, reference = batch(trainer), copy.deepcopy(trainer.network)
     logits: Tensor = reference(torch.cat([views.labeled, views.unlabeled[0]]))[:B]
@@ -59,7 +59,7 @@ def test_the_first_view_alone_passes_with_the_labeled_frames(name: str) -> None:
     torch.testing.assert_close(trainer.step(views, 0)["loss_labeled"], expected.detach())
 
 
-def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
+def test_step_passes_the_mixed_frames_of_mixmatch_jointly() -> None:
     trainer = learner("mixmatch", batch_norm="joint", fix_a_step={"mixing": False})
     views, reference = batch(trainer), copy.deepcopy(trainer.network)
     mix = draw_mix(0.75, B + 2 * U, torch.Generator().manual_seed(0))
@@ -79,7 +79,7 @@ def test_mixmatch_passes_its_mixed_frames_jointly() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if not ALGORITHMS[name].mixes_labeled])
-def test_running_statistics_are_those_of_labeled_frames_alone(name: str) -> None:
+def test_step_records_running_statistics_of_labeled_frames_alone(name: str) -> None:
     trainer = learner(name, fix_a_step={"mixing": False})
     views, reference = batch(trainer), copy.deepcopy(trainer.network)
     reference(views.labeled)

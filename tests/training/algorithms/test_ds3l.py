@@ -66,7 +66,7 @@ def slopes_through_the_step(
 
 
 @pytest.mark.parametrize("normalised", [True, False])
-def test_two_updates_of_the_weighting_function_equal_differentiation_through_the_step(normalised: bool) -> None:
+def test_ds3l_two_updates_of_the_weighting_function_equal_differentiation_through_the_step(normalised: bool) -> None:
     method = DS3L(hidden=8, lr=METHOD_LR, normalised=normalised)
     network = tiny_network()
     step = make(method, network)
@@ -94,13 +94,13 @@ def test_two_updates_of_the_weighting_function_equal_differentiation_through_the
     assert float(loss.metrics["frame_weight"]) == pytest.approx(float(own.mean()))
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_ds3l_per_sample_dot_agrees_with_finite_differences() -> None:
     method, network = DS3L(), tiny_network()
     check_per_sample_dot(method, method.prepare_batch(make(method, network)), network)
 
 
 @pytest.mark.parametrize("normalised", [True, False])
-def test_processes_keep_one_weighting_function(normalised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ds3l_keeps_one_weighting_function_in_all_processes(normalised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     method = DS3L(hidden=8, lr=METHOD_LR, normalised=normalised)
     one_at_a_time = threading.Lock()  # threads stand for processes here, and torch counts its levels of jvp globally
 
@@ -125,7 +125,7 @@ def test_processes_keep_one_weighting_function(normalised: bool, monkeypatch: py
             torch.testing.assert_close(others_memory[name], value)
 
 
-def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: TinyStore, tmp_path: Path) -> None:
+def test_ds3l_learns_and_gives_frames_of_no_class_less_weight(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "ds3l", "params": {"lr": 0.01}}, optimiser={"lr": 0.01}, steps=80,
                               checkpoint_every=80, evaluate_every=80, log_every=80,
                               batch={"labeled": 24, "unlabeled": 32}, **QUICK)  # fmt: skip
@@ -139,5 +139,5 @@ def test_it_learns_and_frames_of_no_class_weigh_less(uncurated: TinyStore, tmp_p
     assert float(weights[alien].mean()) < float(weights[~alien].mean()) / 2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_ds3l_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "ds3l"})

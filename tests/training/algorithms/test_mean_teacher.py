@@ -13,7 +13,7 @@ from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.mean_teacher import MeanTeacher
 
 
-def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
+def test_mean_teacher_is_the_average_in_evaluation_mode() -> None:
     network, teacher = tiny_network(0), tiny_network(1)
     reference = copy.deepcopy(network)
     step = make_step(network, views=2, average=copy.deepcopy(teacher))
@@ -29,11 +29,11 @@ def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_mean_teacher_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_mean_teacher_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "mean_teacher"}
     assert train_score(tiny, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6

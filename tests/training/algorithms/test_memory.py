@@ -27,7 +27,7 @@ class FakeTrainer:
         self.restarts += 1
 
 
-def test_the_teacher_answers_as_its_own_network_does_and_is_not_changed() -> None:
+def test_teacher_pseudo_labels_are_outputs_of_the_teacher_and_leave_it_unchanged() -> None:
     student, teacher = tiny_network(0), tiny_network(7)
     teacher(torch.randn(8, 1, 5, 5, dtype=torch.float64))  # running statistics of its own
     memory = teacher_memory(student.state_dict())
@@ -45,7 +45,7 @@ def test_the_teacher_answers_as_its_own_network_does_and_is_not_changed() -> Non
 
 
 @given(st.integers(1, 12), st.integers(0, 500))
-def test_stages_are_of_equal_length_to_a_step(count: int, more: int) -> None:
+def test_equal_stages_are_equal_to_a_step(count: int, more: int) -> None:
     steps = count + more
     stages = equal_stages(count, steps, "A method")
     lengths = [end - start for start, end in zip(stages, (*stages[1:], steps), strict=True)]
@@ -55,6 +55,6 @@ def test_stages_are_of_equal_length_to_a_step(count: int, more: int) -> None:
     assert min(lengths) >= 1
 
 
-def test_a_run_shorter_than_its_stages_is_refused() -> None:
+def test_equal_stages_refuses_a_run_shorter_than_its_stages() -> None:
     with pytest.raises(ConfigError, match="A method has 4 stages here, the run 3 steps"):
         equal_stages(4, 3, "A method")

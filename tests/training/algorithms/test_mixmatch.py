@@ -24,7 +24,7 @@ from tests.training.test_train_step import config
 METHOD = MixMatch(temperature=0.5, alpha=0.75)
 
 
-def test_it_follows_the_algorithm() -> None:
+def test_mixmatch_follows_the_algorithm() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=2)
@@ -49,7 +49,7 @@ def test_it_follows_the_algorithm() -> None:
     assert share >= 0.5
 
 
-def test_partners_may_lie_in_another_process() -> None:
+def test_prepare_batch_takes_partners_of_other_processes() -> None:
     def work(group: Processes) -> tuple[Processes, MixedStepContext]:
         network = tiny_network().eval()
         step = make_step(network, views=2, group=group)
@@ -68,18 +68,18 @@ def test_partners_may_lie_in_another_process() -> None:
             torch.testing.assert_close(own_rows, whole[group.rows(len(whole))])
 
 
-def test_each_row_can_be_asked_by_itself() -> None:
+def test_mixmatch_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(METHOD, METHOD.prepare_batch(make_step(network, views=2)), network)
 
 
-def test_it_mixes_itself_so_fix_a_step_may_not() -> None:
+def test_mixmatch_refuses_the_mixing_of_fix_a_step() -> None:
     content = config("separate", mixing=True).model_dump() | {"method": {"name": "mixmatch"}}
     settings = TrainConfig.parse(content, where="test")
     with pytest.raises(ConfigError, match="MixMatch mixes already"):
         Trainer(tiny_network(), settings, classes=K, weights=None, generator=torch.Generator())
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_mixmatch_learns(tiny: TinyStore, tmp_path: Path) -> None:
     weight = {"value": 75.0, "ramp": 2000}
     assert train_score(tiny, tmp_path / "run", {"name": "mixmatch"}, steps=50, unlabeled_weight=weight) > 0.55

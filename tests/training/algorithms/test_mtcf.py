@@ -33,7 +33,7 @@ METHOD = MTCF(warmup=0.2, threshold=0.6)
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=2, max_size=40))
-def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
+def test_otsu_threshold_is_the_best_of_all(scores: list[float]) -> None:
     bins = [min(int(value * BINS), BINS - 1) for value in scores]
 
     def apart(last: int) -> float:
@@ -50,7 +50,7 @@ def test_otsus_threshold_is_the_best_of_all(scores: list[float]) -> None:
     assert apart(last) == pytest.approx(max(apart(index) for index in range(BINS)), abs=1e-9)
 
 
-def test_the_labeled_loss_equals_the_formula() -> None:
+def test_labeled_loss_equals_the_formula() -> None:
     network = tiny_network(outputs=K + 1)
     step = make_step(network, views=2, method=METHOD)
     loss = METHOD.labeled_loss(step)
@@ -61,7 +61,7 @@ def test_the_labeled_loss_equals_the_formula() -> None:
 
 
 @pytest.mark.parametrize("number", [9, 10])
-def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores(number: int) -> None:
+def test_unlabeled_loss_equals_the_formula_and_its_outputs_become_the_scores(number: int) -> None:
     """The warm-up of a fifth of 50 steps ends before step 10."""
     network = tiny_network(outputs=K + 1)
     step = make_step(network, views=2, method=METHOD, step=number, steps=50)
@@ -91,14 +91,14 @@ def test_the_unlabeled_loss_equals_the_formula_and_the_answers_become_the_scores
     torch.testing.assert_close(step.memory["score"], expected)
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_mtcf_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network(outputs=K + 1)
     step = make_step(network, views=2, method=METHOD, step=20)
     step.memory["score"].copy_(torch.linspace(0, 1, POOL))
     check_per_sample_dot(METHOD, step, network)
 
 
-def test_processes_keep_one_score() -> None:
+def test_mtcf_keeps_one_score_in_all_processes() -> None:
     def work(group: Processes) -> tuple[Tensor, Tensor]:
         network = tiny_network(outputs=K + 1)
         step = make_step(network, views=2, method=METHOD, step=20, group=group)
@@ -113,7 +113,7 @@ def test_processes_keep_one_score() -> None:
         assert torch.equal(others_scores, scores)
 
 
-def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurated: TinyStore, tmp_path: Path) -> None:
+def test_mtcf_learns_and_leaves_frames_of_no_class_out_by_their_score(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "mtcf"}, steps=80, evaluate_every=80, checkpoint_every=80, log_every=80,
                               batch={"labeled": 16, "unlabeled": 48}, **QUICK)  # fmt: skip
     run = train(config, tmp_path / "run")
@@ -125,5 +125,5 @@ def test_it_learns_and_frames_of_no_class_score_higher_and_are_left_out(uncurate
     assert float(inside[alien].float().mean()) < 0.2
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_mtcf_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "mtcf", "params": {"warmup": 0.5}})

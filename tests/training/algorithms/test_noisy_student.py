@@ -43,7 +43,7 @@ def taught(method: NoisyStudent, student: nn.Module, **changes: Any) -> tuple[nn
 
 @pytest.mark.parametrize("labels", ["soft", "hard"])
 @pytest.mark.parametrize("balance", [True, False])
-def test_loss_and_gradient_equal_the_formula(labels: str, balance: bool) -> None:
+def test_noisy_student_loss_and_gradient_equal_the_formula(labels: str, balance: bool) -> None:
     method = NoisyStudent.parse({"labels": labels, "balance": balance, "threshold": 0.6}, where="test")
     student = tiny_network(0)
     teacher, step = taught(method, student)
@@ -70,7 +70,7 @@ def test_loss_and_gradient_equal_the_formula(labels: str, balance: bool) -> None
     ]
 
 
-def test_a_rare_class_has_a_limit() -> None:
+def test_noisy_student_limits_the_weight_of_a_rare_class() -> None:
     method = NoisyStudent(threshold=0.0, labels="hard")
     student = tiny_network(0)
     teacher, step = taught(method, student)
@@ -85,14 +85,14 @@ def test_a_rare_class_has_a_limit() -> None:
     torch.testing.assert_close(loss.per_sample_loss[rare], 10 * each[rare])
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_noisy_student_per_sample_dot_agrees_with_finite_differences() -> None:
     method = NoisyStudent(threshold=0.5)
     student = tiny_network(0)
     _, step = taught(method, student)
     check_per_sample_dot(method, step, student)
 
 
-def test_the_first_stage_learns_from_labels_alone_and_each_later_one_begins_anew() -> None:
+def test_noisy_student_learns_from_labels_first_and_begins_each_later_stage_anew() -> None:
     method = NoisyStudent(generations=2)
     assert method.stages(30) == (0, 10, 20)
     step = make_step(tiny_network(), views=2, method=method)
@@ -109,7 +109,7 @@ def test_the_first_stage_learns_from_labels_alone_and_each_later_one_begins_anew
     assert all(value.numel() < POOL * K or name.startswith("teacher.") for name, value in step.memory.items())
 
 
-def test_processes_count_classes_together_and_share_the_gradient() -> None:
+def test_noisy_student_counts_classes_over_all_processes() -> None:
     def work(group: Processes) -> tuple[Tensor, Tensor]:
         student = tiny_network()
         method = NoisyStudent(threshold=0.5)
@@ -125,11 +125,11 @@ def test_processes_count_classes_together_and_share_the_gradient() -> None:
         assert torch.equal(counts, named)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_noisy_student_learns(tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path, METHOD, steps=60, evaluate_every=60, **QUICK) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_noisy_student_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     # Stages begin at 0, 4 and 8; the checkpoint at 8 has been taken before the second student begins.
     params = {"name": "noisy_student", "params": {"generations": 2}}
     check_resumes(tiny, tmp_path, method=params)

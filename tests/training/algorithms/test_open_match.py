@@ -25,7 +25,7 @@ from heart2heart.training.validation import infer
 METHOD = OpenMatch(entropy=0.3, consistency=0.7, warmup=0.2, threshold=0.5)
 
 
-def test_the_labeled_loss_equals_the_formula() -> None:
+def test_labeled_loss_equals_the_formula() -> None:
     network = tiny_network(outputs=2 * K)
     step = make_step(network, views=3, method=METHOD)
     loss = METHOD.labeled_loss(step)
@@ -42,7 +42,7 @@ def test_the_labeled_loss_equals_the_formula() -> None:
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, network))
 
 
-def test_a_soft_target_is_the_mean_over_the_classes_it_may_be() -> None:
+def test_one_vs_all_loss_of_a_soft_target_is_the_mean_over_its_classes() -> None:
     belongs = torch.randn(5, K, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     one, other = (torch.eye(K, dtype=torch.float64)[k].expand(5, K) for k in (0, 2))
     mixed = one_vs_all_loss(belongs, 0.3 * one + 0.7 * other)
@@ -50,7 +50,7 @@ def test_a_soft_target_is_the_mean_over_the_classes_it_may_be() -> None:
 
 
 @pytest.mark.parametrize("number", [9, 10])
-def test_the_unlabeled_loss_equals_the_formula(number: int) -> None:
+def test_unlabeled_loss_equals_the_formula(number: int) -> None:
     """The warm-up of a fifth of 50 steps ends before step 10."""
     network = tiny_network(outputs=2 * K)
     step = make_step(network, views=3, method=METHOD, step=number, steps=50)
@@ -78,19 +78,19 @@ def test_the_unlabeled_loss_equals_the_formula(number: int) -> None:
     assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(chosen / U)
 
 
-def test_outputs_that_are_very_sure_stay_finite() -> None:
+def test_one_vs_all_loss_of_large_outputs_is_finite() -> None:
     belongs = torch.tensor([[200.0, -200.0, 0.0]], requires_grad=True)
     loss = one_vs_all_loss(belongs, torch.tensor([[0.0, 1.0, 0.0]]))
     assert float(loss.detach()) == pytest.approx(400)
     assert math.isfinite(float(torch.autograd.grad(loss, belongs)[0].abs().sum()))
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_open_match_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network(outputs=2 * K)
     check_per_sample_dot(METHOD, make_step(network, views=3, method=METHOD, step=20), network)
 
 
-def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dropped(
+def test_open_match_learns_leaves_frames_of_no_class_out_and_drops_the_extra_outputs(
     uncurated: TinyStore, tmp_path: Path
 ) -> None:
     config = uncurated.config(method={"name": "openmatch"}, steps=80, evaluate_every=80, checkpoint_every=80,
@@ -114,5 +114,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out_and_the_extra_outputs_dro
     np.testing.assert_allclose(exported.detach().numpy(), predicted, atol=1e-4)
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_open_match_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "openmatch", "params": {"warmup": 0.5}})

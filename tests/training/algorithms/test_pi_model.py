@@ -13,7 +13,7 @@ from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.pi_model import PiModel
 
 
-def test_it_is_the_mean_squared_difference_of_two_views() -> None:
+def test_pi_model_loss_is_the_mean_squared_difference_of_two_views() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=2)
@@ -28,7 +28,7 @@ def test_it_is_the_mean_squared_difference_of_two_views() -> None:
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
 
 
-def test_statistics_are_recorded_of_the_first_view_alone() -> None:
+def test_pi_model_records_statistics_of_the_first_view_alone() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=2)
@@ -37,10 +37,10 @@ def test_statistics_are_recorded_of_the_first_view_alone() -> None:
     assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_pi_model_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(PiModel(), make_step(network, views=2), network)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_pi_model_learns(tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6

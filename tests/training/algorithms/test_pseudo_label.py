@@ -17,7 +17,7 @@ THRESHOLD = 0.6
 
 
 @pytest.mark.parametrize("scale", [False, True])
-def test_it_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
+def test_pseudo_label_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=1)
@@ -40,10 +40,10 @@ def test_it_follows_its_formula_and_the_released_gradient(scale: bool) -> None:
     assert float(loss.metrics["pseudo_label_rate"]) == pytest.approx(confident / U)
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_pseudo_label_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(PseudoLabel(threshold=THRESHOLD, scale_by_classes=True), make_step(network, views=1), network)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_pseudo_label_learns(tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path / "run", {"name": "pseudo_label", "params": {"threshold": 0.8}}) > 0.6

@@ -29,7 +29,7 @@ def weighted_loss(network: nn.Module, frames: Tensor, targets: Tensor) -> Tensor
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_loss_and_gradient_equal_the_formula(seed: int) -> None:
+def test_unlabeled_loss_and_gradient_equal_the_formula(seed: int) -> None:
     network = tiny_network(seed)
     step = make_step(network, views=2, method=METHOD, seed=seed, step=2, lr=LR, criterion=CrossEntropy(WEIGHTS))
     step.memory["usual_gain"].fill_(0.01)
@@ -68,7 +68,7 @@ def test_loss_and_gradient_equal_the_formula(seed: int) -> None:
     torch.testing.assert_close(gradient(loss.value, network), gradient(expected / U, network), rtol=1e-5, atol=1e-7)
 
 
-def test_labels_that_help_are_made_firmer_and_labels_that_hurt_weaker() -> None:
+def test_prepare_batch_makes_helpful_labels_firmer_and_harmful_ones_weaker() -> None:
     """Labeled frames as the pool: their own labels lower the labeled loss, false ones raise it."""
     signs = []
     for turn in (0, 1):
@@ -85,12 +85,12 @@ def test_labels_that_help_are_made_firmer_and_labels_that_hurt_weaker() -> None:
     assert signs[0] > 0 > signs[1]
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_self_meta_pseudo_labels_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(METHOD, METHOD.prepare_batch(make_step(network, views=2, method=METHOD)), network)
 
 
-def test_processes_agree_on_the_feedback() -> None:
+def test_prepare_batch_gives_one_feedback_in_all_processes() -> None:
     def work(group: Processes) -> tuple[Tensor, Tensor]:
         network = tiny_network()
         criterion = CrossEntropy(WEIGHTS, group=group)
@@ -105,9 +105,9 @@ def test_processes_agree_on_the_feedback() -> None:
         torch.testing.assert_close(others_flat, flat)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_self_meta_pseudo_labels_learns(tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_self_meta_pseudo_labels_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "self_meta_pseudo_labels"})

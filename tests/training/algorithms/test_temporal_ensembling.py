@@ -35,7 +35,7 @@ def close(step: StepContext) -> None:
         work()
 
 
-def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
+def test_unlabeled_loss_has_the_corrected_mean_of_earlier_visits_as_target() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
     earlier_outputs: dict[int, list[Tensor]] = {}
@@ -65,7 +65,7 @@ def test_targets_are_the_corrected_mean_over_earlier_visits() -> None:
     assert memory["visits"].tolist() == [len(earlier_outputs.get(index, [])) for index in range(POOL)]
 
 
-def test_a_frame_that_a_batch_holds_twice_is_visited_once() -> None:
+def test_remember_counts_a_frame_that_a_batch_holds_twice_once() -> None:
     memory = METHOD.initial_memory(4, 2, {})
     guesses = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     METHOD.remember(memory, torch.tensor([2, 0, 2]), guesses)
@@ -76,7 +76,7 @@ def test_a_frame_that_a_batch_holds_twice_is_visited_once() -> None:
     assert known.tolist() == [True, False]
 
 
-def test_every_process_remembers_the_whole_batch() -> None:
+def test_remember_takes_the_whole_batch_in_every_process() -> None:
     def work(group: Processes) -> dict[str, Tensor]:
         step = make_step(tiny_network().eval(), views=1, group=group, method=METHOD)
         guess = step.model_access.ema(step.unlabeled[0]).softmax(-1)
@@ -89,18 +89,18 @@ def test_every_process_remembers_the_whole_batch() -> None:
         torch.testing.assert_close(memory["ensemble"], alone["ensemble"])
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_temporal_ensembling_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
     METHOD.remember(memory, torch.arange(POOL), torch.eye(K)[torch.arange(POOL) % K])
     check_per_sample_dot(METHOD, make_step(network, views=1, memory=memory), network)
 
 
-def test_it_resumes_with_its_memory(tiny: TinyStore, tmp_path: Path) -> None:
+def test_temporal_ensembling_stopped_resumes_with_its_memory(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "temporal_ensembling"}, batch={"labeled": 8, "unlabeled": 100})
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_temporal_ensembling_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "temporal_ensembling"}
     batch = {"labeled": 16, "unlabeled": 32}
     assert train_score(tiny, tmp_path / "run", method, batch=batch, unlabeled_weight={"value": 2.4, "ramp": 20}) > 0.6

@@ -25,7 +25,7 @@ def train_each(configs: dict[str, TrainConfig], folder: Path) -> None:
         train_in_double(config, folder / name)
 
 
-def test_two_processes_remember_what_one_does(tiny: TinyStore, tmp_path: Path) -> None:
+def test_train_in_two_processes_gives_the_memory_of_one(tiny: TinyStore, tmp_path: Path) -> None:
     configs = {
         name: tiny.config(method={"name": name, "params": params}, steps=2, evaluate_every=2, log_every=2)
         for name, params in METHODS.items()

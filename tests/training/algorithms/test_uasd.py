@@ -29,7 +29,7 @@ from heart2heart.training.train import train
 METHOD = UASD(smoothing=0.8)
 
 
-def test_three_steps_equal_the_formula() -> None:
+def test_uasd_three_steps_equal_the_formula() -> None:
     network = tiny_network()
     memory = METHOD.initial_memory(POOL, K, {})
     history: dict[int, list[Tensor]] = {index: [] for index in range(POOL)}
@@ -58,7 +58,7 @@ def test_three_steps_equal_the_formula() -> None:
     assert max(len(guesses) for guesses in history.values()) >= 2
 
 
-def test_a_frame_twice_in_a_batch_counts_once_with_the_mean() -> None:
+def test_uasd_counts_a_frame_twice_in_a_batch_once_with_the_mean() -> None:
     network = tiny_network()
     step = make_step(network, views=1, method=METHOD, pool_index=torch.zeros(U, dtype=torch.int64))
     METHOD.labeled_loss(step)
@@ -69,7 +69,7 @@ def test_a_frame_twice_in_a_batch_counts_once_with_the_mean() -> None:
     torch.testing.assert_close(step.memory["guesses"][0], expected.float())
 
 
-def test_each_frames_change_along_a_direction() -> None:
+def test_uasd_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     step = make_step(network, views=1, method=METHOD)
     METHOD.labeled_loss(step)
@@ -79,7 +79,7 @@ def test_each_frames_change_along_a_direction() -> None:
     check_per_sample_dot(METHOD, step, network)
 
 
-def test_processes_keep_one_history() -> None:
+def test_uasd_keeps_one_history_in_all_processes() -> None:
     def work(group: Processes) -> tuple[Tensor, dict[str, Tensor]]:
         network = tiny_network()
         step = make_step(network, views=1, method=METHOD, group=group)
@@ -97,7 +97,7 @@ def test_processes_keep_one_history() -> None:
             torch.testing.assert_close(others_memory[name], value)
 
 
-def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: TinyStore, tmp_path: Path) -> None:
+def test_uasd_learns_and_leaves_frames_of_no_class_out(uncurated: TinyStore, tmp_path: Path) -> None:
     config = uncurated.config(method={"name": "uasd"}, steps=60, checkpoint_every=60, evaluate_every=60,
                               batch={"labeled": 16, "unlabeled": 48})  # fmt: skip
     run = train(config, tmp_path / "run")
@@ -111,5 +111,5 @@ def test_it_learns_and_frames_of_no_class_are_left_out(uncurated: TinyStore, tmp
     assert float(chosen[alien].float().mean()) < 0.05
 
 
-def test_a_stopped_run_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+def test_uasd_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "uasd"})

@@ -20,7 +20,7 @@ from heart2heart.training.losses import CrossEntropy
 THRESHOLD, TEMPERATURE = 0.6, 0.4
 
 
-def test_it_is_the_cross_entropy_against_sharpened_confident_guesses() -> None:
+def test_uda_loss_is_the_cross_entropy_against_sharpened_confident_pseudo_labels() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=2)
@@ -72,7 +72,7 @@ def test_annealing_of_a_batch_that_is_all_told_too_well_is_zero_and_finite() -> 
 
 
 @pytest.mark.parametrize("schedule", ["linear", "log", "exp"])
-def test_thresholds_rise_from_chance_to_one(schedule: Annealing) -> None:
+def test_annealing_threshold_rises_from_chance_to_one(schedule: Annealing) -> None:
     values = [annealing_threshold(schedule, step / 100, 4) for step in range(101)]
     assert values == sorted(values)
     assert values[0] == pytest.approx(0.25, abs=0.01)
@@ -80,7 +80,7 @@ def test_thresholds_rise_from_chance_to_one(schedule: Annealing) -> None:
     assert annealing_threshold("none", 0.0, 4) == 1
 
 
-def test_without_annealing_it_is_the_usual_labeled_loss() -> None:
+def test_uda_without_annealing_has_the_usual_labeled_loss() -> None:
     step = make_step(tiny_network(), views=2)
     expected = -(step.targets * copy.deepcopy(tiny_network())(step.labeled).log_softmax(1)).sum() / B
     torch.testing.assert_close(UDA().labeled_loss(step).value, expected)
@@ -88,11 +88,11 @@ def test_without_annealing_it_is_the_usual_labeled_loss() -> None:
         build_algorithm("uda", {"annealing": "quadratic"})
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_uda_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     check_per_sample_dot(UDA(threshold=THRESHOLD), make_step(network, views=2), network)
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_uda_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "uda", "params": {"annealing": "linear"}}
     assert train_score(tiny, tmp_path / "run", method) > 0.6

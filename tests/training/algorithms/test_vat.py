@@ -62,7 +62,7 @@ def entropy(p: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("weight", [0.0, 0.3])
-def test_it_follows_its_formula(weight: float, reverse: bool) -> None:
+def test_vat_follows_its_formula(weight: float, reverse: bool) -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     method = VAT(epsilon=EPSILON, entropy=weight, reverse=reverse)
@@ -79,7 +79,7 @@ def test_it_follows_its_formula(weight: float, reverse: bool) -> None:
     assert ("entropy" in loss.metrics) is bool(weight)
 
 
-def test_a_finite_difference_follows_its_formula() -> None:
+def test_difference_iteration_follows_its_formula() -> None:
     network, xi = tiny_network(), 0.1
     frames = make_step(network, views=1).unlabeled[0]
     noise = drawn()
@@ -89,7 +89,7 @@ def test_a_finite_difference_follows_its_formula() -> None:
     torch.testing.assert_close(difference_iteration(network, frames, noise, xi), expected)
 
 
-def test_the_exact_iteration_is_the_limit_of_finite_differences() -> None:
+def test_exact_iteration_is_the_limit_of_finite_differences() -> None:
     step = make_step(tiny_network(), views=1)
     frames, quiet = step.unlabeled[0], step.model_access.no_bn_update
     exact = exact_iteration(quiet, frames, drawn())
@@ -97,7 +97,7 @@ def test_the_exact_iteration_is_the_limit_of_finite_differences() -> None:
     torch.testing.assert_close(products, torch.ones(U, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
-def test_one_iteration_finds_a_worse_neighbour_than_chance() -> None:
+def test_vat_finds_a_worse_neighbour_in_one_iteration_than_chance() -> None:
     network = tiny_network()
     step = make_step(network, views=1)
     method = VAT(epsilon=0.5, entropy=0)
@@ -110,7 +110,7 @@ def test_one_iteration_finds_a_worse_neighbour_than_chance() -> None:
     assert adversarial > 2 * max(by_chance)
 
 
-def test_statistics_are_recorded_of_the_frames_alone() -> None:
+def test_vat_records_statistics_of_the_frames_alone() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=1)
@@ -120,31 +120,31 @@ def test_statistics_are_recorded_of_the_frames_alone() -> None:
     assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
 
 
-def test_unit_length_holds_for_tiny_numbers_and_zero() -> None:
+def test_normalise_rows_of_tiny_numbers_and_zero() -> None:
     frames = torch.tensor([3.0, 4.0, 0.0, 0.0])[None, None] * torch.tensor([1e-30, 1.0, 0.0])[:, None, None]
     lengths = normalise_rows(frames).flatten(1).norm(dim=1)
     torch.testing.assert_close(lengths, torch.tensor([1.0, 1.0, 0.0]))
 
 
-def test_each_frame_can_be_asked_by_itself() -> None:
+def test_vat_per_sample_dot_agrees_with_finite_differences() -> None:
     network = tiny_network()
     method = VAT(epsilon=EPSILON, entropy=0.3)
     check_per_sample_dot(method, method.prepare_batch(make_step(network, views=1)), network)
 
 
 @pytest.mark.parametrize("rule", ["sum", "per_frame"])
-def test_it_takes_its_steps_in_low_precision_too(tiny: TinyStore, tmp_path: Path, rule: str) -> None:
+def test_vat_takes_its_steps_in_low_precision(tiny: TinyStore, tmp_path: Path, rule: str) -> None:
     settings = {"method": {"name": "vat"}, "fix_a_step": {"gradient": rule}, "precision": "bfloat16"}
     run = train(tiny.config(steps=2, **settings), tmp_path / "run")
     assert run.info().history[-1]["divergence"] > 0
 
 
-def test_it_learns(tiny: TinyStore, tmp_path: Path) -> None:
+def test_vat_learns(tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "vat", "params": {"epsilon": 3.0}}
     assert train_score(tiny, tmp_path / "run", method, unlabeled_weight={"value": 0.3}) > 0.6
 
 
-def test_joint_frames_are_told_from_the_joint_pass() -> None:
+def test_vat_joint_loss_uses_the_outputs_of_the_joint_pass() -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     step = make_step(network, views=1, joint=True)

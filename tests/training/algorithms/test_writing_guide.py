@@ -30,7 +30,7 @@ def load_block(folder: Path) -> type[Algorithm]:
     return entropy
 
 
-def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, tiny: TinyStore) -> None:
+def test_train_takes_the_method_of_the_guide_with_all_its_options(tmp_path: Path, tiny: TinyStore) -> None:
     around = {"mixing": True, "gradient": "per_frame"}
     with ALGORITHMS.registered("entropy", load_block(tmp_path)):
         run = train(tiny.config(method={"name": "entropy"}, fix_a_step=around), tmp_path / "run")
@@ -40,7 +40,7 @@ def test_the_guides_method_trains_with_everything_around_it(tmp_path: Path, tiny
     assert all("conflict_rate" in line for line in lines)
 
 
-def test_the_guide_names_every_method_and_every_rule() -> None:
+def test_algorithms_and_gradient_rules_are_all_named_in_the_guide() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     for name in (*ALGORITHMS, *GRADIENT_RULES):
         assert f"`{name}`" in text

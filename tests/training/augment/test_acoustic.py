@@ -33,7 +33,7 @@ def chance(seed: int = 1) -> torch.Generator:
 
 
 @pytest.mark.parametrize("name", ACOUSTIC_OPERATIONS)
-def test_each_operation_agrees_between_drivers_and_changes_something(name: AcousticOperation) -> None:
+def test_drivers_agree_on_each_acoustic_operation_and_change_something(name: AcousticOperation) -> None:
     """Tolerance: one grey level, since tables of the depth have 512 bins and both drivers round."""
     pixels, policy = fans(8), only(name)
     parameters = drawn(policy, pixels)
@@ -43,7 +43,7 @@ def test_each_operation_agrees_between_drivers_and_changes_something(name: Acous
     assert torch.equal(batched, batched.round())
 
 
-def test_whole_policy_agrees_between_drivers() -> None:
+def test_drivers_agree_on_the_whole_acoustic_policy() -> None:
     """Tolerance: 99 % of the pixels within one grey level: a threshold of RandAugment may fall otherwise."""
     pixels = fans(48)
     parameters = drawn(WHOLE, pixels)
@@ -55,7 +55,7 @@ def test_whole_policy_agrees_between_drivers() -> None:
 
 @pytest.mark.parametrize("driver", ["batched", "albumentations"])
 @pytest.mark.parametrize("name", [*ACOUSTIC_OPERATIONS, None])
-def test_strength_0_is_the_identity(name: AcousticOperation | None, driver: str) -> None:
+def test_drivers_change_nothing_at_strength_0(name: AcousticOperation | None, driver: str) -> None:
     """With every number 0 each operation's own code changes nothing; at strength 0 none of it runs."""
     pixels = fans(3)
     policy = only(name) if name else Policy(flip=0, crop=0, acoustic=AcousticPolicy())
@@ -66,7 +66,7 @@ def test_strength_0_is_the_identity(name: AcousticOperation | None, driver: str)
     torch.testing.assert_close(DRIVERS[driver](off, pixels, parameters), pixels.float(), atol=1e-3, rtol=0)
 
 
-def test_strength_multiplies_every_amount() -> None:
+def test_draw_acoustic_multiplies_every_amount_by_the_strength() -> None:
     weak, strong = (draw_acoustic(AcousticPolicy(strength=strength), 64, chance()) for strength in (0.25, 1.0))
     for name, column in COLUMNS.items():
         share = 0.25 if column.scale else 1.0
@@ -85,7 +85,7 @@ def test_draw_acoustic_stays_in_the_ranges_and_uses_them() -> None:
             assert (values.min() < -0.95 * high) == (column.low < 0), name
 
 
-def test_operations_are_drawn_independently() -> None:
+def test_draw_acoustic_draws_operations_independently() -> None:
     policy = AcousticPolicy(probabilities=dict.fromkeys(ACOUSTIC_OPERATIONS, 0.5))
     parameters = draw_acoustic(policy, 4000, chance())
     applied = torch.stack([parameters[name] != 0 for name in ("gain", "blur", "haze", "overlay")]).float()
@@ -95,7 +95,7 @@ def test_operations_are_drawn_independently() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ACOUSTIC_OPERATIONS if name not in ("overlay", "background")])
-def test_black_background_stays_black(name: AcousticOperation) -> None:
+def test_drivers_keep_a_black_background_black(name: AcousticOperation) -> None:
     pixels, policy = fans(8), only(name)
     if name in ACOUSTIC_GEOMETRY:
         policy = policy.model_copy(update={"acoustic": AcousticPolicy().only("gain")})
@@ -106,7 +106,7 @@ def test_black_background_stays_black(name: AcousticOperation) -> None:
 
 
 @pytest.mark.parametrize("name", ["overlay", "background"])
-def test_what_is_swapped_outside_leaves_the_sector(name: AcousticOperation) -> None:
+def test_drivers_swap_the_background_outside_the_sector_alone(name: AcousticOperation) -> None:
     pixels = fans(8)
     out = DRIVERS["batched"](only(name), pixels, drawn(only(name), pixels))
     assert torch.equal(out[:, fan_mask()], pixels.float()[:, fan_mask()])
@@ -133,7 +133,7 @@ def test_augment_is_the_same_on_one_thread_and_two() -> None:
     assert torch.equal(*results)
 
 
-def test_drawing_the_acoustic_part_leaves_the_rest_as_it_was() -> None:
+def test_draw_parameters_draws_the_rest_alike_with_an_acoustic_part() -> None:
     """It is drawn last, so a policy with it and one without draw the same crops and operations."""
     with_it = draw_parameters(WHOLE, 16, SIZE, chance())
     without = draw_parameters(STRONG, 16, SIZE, chance())

@@ -86,7 +86,9 @@ def centre(frame: Tensor) -> tuple[float, float]:
         ("sector_angle", {"sector_angle": math.log(1.2), "apex": 10 / 65}, (10, math.hypot(12, 40) ** 2)),
     ],
 )
-def test_geometry_moves_a_dot_as_it_says(name: AcousticOperation, values: dict[str, float], expected: Any) -> None:
+def test_acoustic_operation_of_geometry_moves_a_dot_as_computed(
+    name: AcousticOperation, values: dict[str, float], expected: Any
+) -> None:
     x, y = centre(with_values(only(name), dot(12, 30), "batched", **values)[0])
     if name == "sector_angle":
         expected = (expected[0], math.sqrt(expected[1] - expected[0] ** 2) - 10)
@@ -94,7 +96,7 @@ def test_geometry_moves_a_dot_as_it_says(name: AcousticOperation, values: dict[s
     assert y == pytest.approx(expected[1], abs=0.3)
 
 
-def test_time_gain_and_attenuation_follow_the_depth() -> None:
+def test_acoustic_operation_time_gain_and_attenuation_follow_the_depth() -> None:
     flat = torch.full((1, 65, 65), 100, dtype=torch.uint8)
     column = with_values(only("attenuation"), flat, attenuation=12.0)[0, :, 32]
     torch.testing.assert_close(column, 100 - 51 * torch.arange(65.0) / 65, atol=1.5, rtol=0)
@@ -105,7 +107,7 @@ def test_time_gain_and_attenuation_follow_the_depth() -> None:
     assert (column.diff() >= 0).all()
 
 
-def test_shadow_is_a_wedge_along_scan_lines() -> None:
+def test_acoustic_operation_shadow_is_a_wedge_along_scan_lines() -> None:
     flat = torch.full((1, 65, 65), 100, dtype=torch.uint8)
     out = with_values(
         only("shadow"), flat, shadow=40.0, shadow_slope=0.2, shadow_width=0.1, shadow_depth=0.3, apex=0.5
@@ -120,7 +122,7 @@ def test_shadow_is_a_wedge_along_scan_lines() -> None:
         assert len(dark) == pytest.approx(2 * (0.1 - 0.6 * 0.03) * below_apex, abs=2)
 
 
-def test_blur_grows_with_depth_and_keeps_the_sum() -> None:
+def test_acoustic_operation_blur_grows_with_depth_and_keeps_the_sum() -> None:
     frame = torch.zeros(1, 65, 65, dtype=torch.uint8)
     frame[0, 8, 32] = frame[0, 56, 32] = 200
     out = with_values(only("blur"), frame, blur=0.04, blur_axial=0.012)[0]
@@ -130,7 +132,7 @@ def test_blur_grows_with_depth_and_keeps_the_sum() -> None:
     assert out[56, 33] > out[57, 32]  # wider across than along
 
 
-def test_speckle_is_correlated_and_multiplicative() -> None:
+def test_acoustic_operation_speckle_is_correlated_and_multiplicative() -> None:
     flat = torch.full((4, 96, 96), 120, dtype=torch.uint8)
     policy = only("speckle")
     out = with_values(policy, flat, speckle=2.0, grain=0.5) - 120
@@ -140,7 +142,7 @@ def test_speckle_is_correlated_and_multiplicative() -> None:
     assert across > down > 0.2
 
 
-def test_haze_brightens_the_near_field_inside_the_sector() -> None:
+def test_acoustic_operation_haze_brightens_the_near_field_inside_the_sector() -> None:
     pixels = fans(2)
     pixels[:, 20:28, 20:28] = 0  # a dark cavity, which haze fills
     out = with_values(only("haze"), pixels, haze=0.3, haze_depth=0.4, haze_width=0.1)

@@ -72,7 +72,7 @@ def test_strong_drivers_agree_within_a_grey_level() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATION_NAMES if name != "identity"])
-def test_each_operation_agrees_between_drivers_and_changes_something(name: str) -> None:
+def test_drivers_agree_on_each_operation_and_change_something(name: str) -> None:
     value = {"rotate": 17.0, "posterize": 4.0, "solarize": 0.5}.get(name, 0.25)
     pixels = frames(8)
     batched, per_sample = (one(always(name, value), pixels, driver) for driver in ("batched", "albumentations"))
@@ -93,7 +93,7 @@ def test_weak_is_a_crop_of_the_reflect_padded_flipped_frame() -> None:
         np.testing.assert_allclose(out[index].numpy(), padded[y : y + SIZE, x : x + SIZE], atol=1e-2)
 
 
-def test_tone_operations_follow_their_formulas() -> None:
+def test_drivers_follow_the_formulas_of_tone_operations() -> None:
     pixels = frames(3)
     for frame, out in zip(pixels.numpy(), one(always("contrast", 0.4), pixels).numpy(), strict=True):
         expected = frame.mean() + 0.4 * (frame.astype(float) - frame.mean())
@@ -106,7 +106,7 @@ def test_tone_operations_follow_their_formulas() -> None:
     assert stretched.amax((1, 2)).tolist() == [255] * 3
 
 
-def test_two_tone_operations_compose_in_the_order_drawn() -> None:
+def test_drivers_compose_two_tone_operations_in_the_order_drawn() -> None:
     pixels = frames(2)
     bright, solar = OPERATION_NAMES.index("brightness"), OPERATION_NAMES.index("solarize")
     for first, second in ((bright, solar), (solar, bright)):
@@ -126,20 +126,20 @@ def test_two_tone_operations_compose_in_the_order_drawn() -> None:
         assert torch.equal(DRIVERS["batched"](policy, pixels, parameters), expected)
 
 
-def test_a_flat_frame_survives_every_operation() -> None:
+def test_drivers_keep_a_flat_frame_finite() -> None:
     flat = torch.full((2, SIZE, SIZE), 90, dtype=torch.uint8)
     for name in ("autocontrast", "equalize", "contrast", "sharpness"):
         torch.testing.assert_close(one(always(name, 0.5), flat), flat.float())
 
 
-def test_what_a_rotation_pulls_in_is_black() -> None:
+def test_drivers_fill_with_black_after_a_rotation() -> None:
     white = torch.full((1, SIZE, SIZE), 255, dtype=torch.uint8)
     turned = one(always("rotate", 45), white)[0]
     assert turned[0, 0] == turned[-1, -1] == 0
     assert turned[SIZE // 2, SIZE // 2] > 254.9
 
 
-def test_cutout_is_half_the_side_and_grey() -> None:
+def test_drivers_cut_out_half_the_side_in_grey() -> None:
     policy = Policy(flip=0, crop=0, cutout=0.5)
     out = one(policy, torch.zeros(64, SIZE, SIZE, dtype=torch.uint8))
     areas = (out == 127).sum((1, 2))
@@ -147,7 +147,7 @@ def test_cutout_is_half_the_side_and_grey() -> None:
     assert int(areas.min()) >= (SIZE // 2) ** 2 // 4
 
 
-def test_parameters_differ_by_frame_and_repeat_by_seed() -> None:
+def test_draw_parameters_differ_by_frame_and_repeat_by_seed() -> None:
     first, again, other = (draw_parameters(STRONG, 64, SIZE, chance(seed)) for seed in (5, 5, 6))
     assert torch.equal(first.values, again.values)
     assert torch.equal(first.shift, again.shift)
@@ -157,7 +157,7 @@ def test_parameters_differ_by_frame_and_repeat_by_seed() -> None:
     assert torch.equal(augment(STRONG, pixels, chance(5)), augment(STRONG, pixels, chance(5)))
 
 
-def test_a_batch_is_augmented_frame_by_frame() -> None:
+def test_drivers_augment_a_batch_frame_by_frame() -> None:
     pixels = frames(6)
     parameters = draw_parameters(STRONG, 6, SIZE, chance())
     whole = DRIVERS["batched"](STRONG, pixels, parameters)
@@ -166,7 +166,7 @@ def test_a_batch_is_augmented_frame_by_frame() -> None:
         torch.testing.assert_close(alone[0], whole[index])
 
 
-def test_networks_take_values_from_minus_one_to_one() -> None:
+def test_normalise_gives_values_from_minus_one_to_one() -> None:
     assert normalise(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
     out = augment(STRONG, frames(4), chance())
     assert out.shape == (4, 1, SIZE, SIZE)
@@ -174,7 +174,7 @@ def test_networks_take_values_from_minus_one_to_one() -> None:
     assert -1 <= out.min() < out.max() <= 1
 
 
-def test_a_policy_is_configuration(tmp_path: Path) -> None:
+def test_policy_is_configuration(tmp_path: Path) -> None:
     STRONG.save(tmp_path / "policy.yaml")
     assert Policy.load(tmp_path / "policy.yaml") == STRONG
     with pytest.raises(ConfigError, match=r"operations\.0\.name"):

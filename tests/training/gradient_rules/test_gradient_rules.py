@@ -40,7 +40,9 @@ def combine(rule: str, labeled: Tensor, unlabeled: Tensor, weight: float) -> Com
 @pytest.mark.parametrize(
     ("unlabeled", "kept"), [([1.0, 1.0], True), ([-1.0, -1.0], False), ([2.0, -1.0], True), ([0.0, 0.0], True)]
 )
-def test_the_sum_keeps_all_and_fix_a_step_drops_what_opposes(unlabeled: list[float], kept: bool) -> None:
+def test_build_gradient_rule_sum_keeps_all_and_fix_a_step_drops_opposing_gradients(
+    unlabeled: list[float], kept: bool
+) -> None:
     labeled, other = torch.tensor([1.0, 2.0]), torch.tensor(unlabeled)
     both = labeled + 0.5 * other
     for rule, expected in (("sum", both), ("fix_a_step", both if kept else labeled)):
@@ -49,7 +51,7 @@ def test_the_sum_keeps_all_and_fix_a_step_drops_what_opposes(unlabeled: list[flo
         assert float(decision.conflict) == float(not kept)
 
 
-def test_the_decision_does_not_depend_on_the_weight() -> None:
+def test_build_gradient_rule_decides_independently_of_the_weight() -> None:
     labeled, unlabeled = torch.tensor([1.0]), torch.tensor([-1e-3])
     for weight in (0.0, 1000.0):
         assert torch.equal(combine("fix_a_step", labeled, unlabeled, weight).gradient, labeled)
@@ -57,7 +59,7 @@ def test_the_decision_does_not_depend_on_the_weight() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.1, 3.0))
-def test_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: float) -> None:
+def test_build_gradient_rule_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: float) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.normal(size=7), rng.normal(size=7)
     decision = combine("pcgrad", torch.from_numpy(first), torch.from_numpy(second), weight)
@@ -73,13 +75,13 @@ def test_pcgrad_leaves_no_part_along_an_opposing_gradient(seed: int, weight: flo
     assert float(decision.conflict) == conflict
 
 
-def test_pcgrad_of_a_vanishing_gradient_is_finite() -> None:
+def test_build_gradient_rule_pcgrad_of_a_vanishing_gradient_is_finite() -> None:
     zero, some = torch.zeros(3), torch.tensor([1.0, -2.0, 0.5])
     assert torch.equal(combine("pcgrad", some, zero, 1.0).gradient, some)
     assert torch.equal(combine("pcgrad", zero, some, 1.0).gradient, some)
 
 
-def test_each_layer_decides_for_itself() -> None:
+def test_gradient_rules_decide_for_each_layer() -> None:
     labeled = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0])
     other = torch.tensor([1.0, -2.0, 3.0, -1.0, 1.0])
     decision = GRADIENT_RULES["per_layer"]().combine(labeled, Given(other, [2, 1, 2]), 0.5, {})
@@ -87,7 +89,7 @@ def test_each_layer_decides_for_itself() -> None:
     assert float(decision.conflict) == pytest.approx(1 / 3)
 
 
-def test_the_running_mean_outlives_a_noisy_batch() -> None:
+def test_build_gradient_rule_running_mean_outlives_a_noisy_batch() -> None:
     rule = build_gradient_rule("running_mean")
     memory, other = rule.initial_memory(2), torch.tensor([1.0, 0.0])
     for _ in range(5):
@@ -118,7 +120,7 @@ class Frames:
         return self.x @ direction
 
 
-def test_each_frame_decides_for_itself() -> None:
+def test_build_gradient_rule_decides_for_each_frame() -> None:
     labeled, frames = torch.tensor([1.0, 0.0]), Frames()
     decision = build_gradient_rule("per_frame").combine(labeled, frames, 2.0, {})
     kept = (frames.x[0] + frames.x[2]) / 4
@@ -133,14 +135,14 @@ def test_each_frame_decides_for_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["per_frame", "per_frame_mean"])
-def test_a_rule_per_frame_refuses_a_loss_that_is_no_mean_over_frames(name: str) -> None:
+def test_build_gradient_rule_per_frame_refuses_a_loss_that_is_no_mean_over_frames(name: str) -> None:
     rule = build_gradient_rule(name)
     with pytest.raises(ConfigError, match="frame by frame"):
         rule.combine(torch.ones(2), Given(torch.ones(2)), 1.0, rule.initial_memory(2))
 
 
 @pytest.mark.parametrize("rule", ["sum", "fix_a_step", "pcgrad", "per_layer"])
-def test_the_decision_never_waits_for_the_device(rule: str) -> None:
+def test_build_gradient_rule_never_waits_for_the_device(rule: str) -> None:
     """A tensor without data cannot be read: any `.item()` or branch on the host would raise here."""
     labeled, unlabeled = torch.empty(10, device="meta"), torch.empty(10, device="meta")
     decision = combine(rule, labeled, unlabeled, 1.0)
@@ -149,6 +151,6 @@ def test_the_decision_never_waits_for_the_device(rule: str) -> None:
         bool(decision.conflict)
 
 
-def test_an_unknown_rule_lists_those_there_are() -> None:
+def test_build_gradient_rule_lists_the_known_rules() -> None:
     with pytest.raises(UnknownNameError, match=", ".join(sorted(GRADIENT_RULES))):
         build_gradient_rule("projection")

@@ -93,7 +93,7 @@ def test_timm_names_leave_other_names() -> None:
     assert list(EfficientNetLite0Options().convert(weights)) == list(weights)
 
 
-def test_efficientnet_lite0_has_the_parameters_of_the_published_network() -> None:
+def test_efficient_net_lite0_has_the_parameters_of_the_published_network() -> None:
     network = EfficientNetLite0(1000, 3)
     assert sum(parameter.numel() for parameter in network.parameters()) == 4_652_008
     assert sum(value.numel() for value in lite_weights(classes=1000).values()) == sum(
@@ -101,7 +101,7 @@ def test_efficientnet_lite0_has_the_parameters_of_the_published_network() -> Non
     )
 
 
-def test_dropout_is_an_option() -> None:
+def test_build_network_efficientnet_lite0_with_dropout() -> None:
     network = build_network("EfficientNetLite0", classes=4, size=32, dropout=0.5).eval()
     frames = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

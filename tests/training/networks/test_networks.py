@@ -23,15 +23,15 @@ def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_canonical_has_the_parameters_of_wrn_28_2() -> None:
+def test_wide_res_net_canonical_has_the_parameters_of_wrn_28_2() -> None:
     assert count(WideResNet(5, 1)) == 1_466_677
 
 
-def test_paper_has_the_parameters_of_the_authors_network() -> None:
+def test_wide_res_net_paper_has_the_parameters_of_the_authors_network() -> None:
     assert count(WideResNet(4, 3, variant="paper")) == 5_927_892
 
 
-def test_paper_settings_reach_every_layer() -> None:
+def test_wide_res_net_paper_settings_reach_every_layer() -> None:
     network = WideResNet(4, variant="paper", depth=10)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     acts = [module for module in network.modules() if isinstance(module, nn.LeakyReLU)]
@@ -41,14 +41,14 @@ def test_paper_settings_reach_every_layer() -> None:
     assert [norm.num_features for norm in norms] == [16, 32, 32, 64, 64, 128, 128, 256, 256]
 
 
-def test_first_norm_of_later_groups_gets_no_gradient_in_the_paper_variant_only() -> None:
+def test_wide_res_net_paper_gives_the_first_norm_of_later_groups_no_gradient() -> None:
     for variant, dead in (("paper", 3), ("canonical", 0)):
         network = WideResNet(4, variant=variant, depth=10)
         network(torch.randn(2, 1, 16, 16)).sum().backward()
         assert sum(parameter.grad is None for parameter in network.parameters()) == 2 * dead
 
 
-def test_a_small_network_is_the_same_class() -> None:
+def test_wide_res_net_small_is_the_same_class() -> None:
     network = WideResNet(4, depth=10, widen=1)
     assert network(torch.randn(3, 1, 24, 40)).shape == (3, 4)
     assert count(network) < 100_000
@@ -65,7 +65,7 @@ def test_a_small_network_is_the_same_class() -> None:
         ("ViT", 32, {"hidden_size": 24, "mlp_dim": 32, "num_layers": 1, "num_heads": 2}),
     ],
 )
-def test_every_family_gives_unbounded_logits(name: str, size: int, options: dict[str, Any]) -> None:
+def test_build_network_of_every_family_gives_unbounded_logits(name: str, size: int, options: dict[str, Any]) -> None:
     network = build_network(name, classes=4, size=size, **options).eval()
     logits: Tensor = network(torch.randn(2, 1, size, size))
     assert logits.shape == (2, 4)
@@ -75,13 +75,13 @@ def test_every_family_gives_unbounded_logits(name: str, size: int, options: dict
         assert network(torch.randn(2, 1, size, size)).min() > 1.5, "an activation follows the classifier"
 
 
-def test_resnet_has_a_stem_of_stride_two() -> None:
+def test_build_network_resnet_has_a_stem_of_stride_two() -> None:
     network = build_network("ResNet18", classes=4, size=64)
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
     assert first.stride == (2, 2)
 
 
-def test_norm_momentum_reaches_every_norm() -> None:
+def test_build_network_passes_norm_momentum_to_every_norm() -> None:
     for options, expected in (({}, 0.1), ({"variant": "paper"}, 0.001), ({"norm_momentum": 0.02}, 0.02)):
         network = build_network("WideResNet", classes=4, size=32, depth=10, **options)
         norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -89,7 +89,7 @@ def test_norm_momentum_reaches_every_norm() -> None:
         assert {norm.momentum for norm in norms} == {expected}
 
 
-def test_norm_group_depends_on_no_other_frame_and_keeps_no_statistics() -> None:
+def test_build_network_norm_group_depends_on_no_other_frame_and_keeps_no_statistics() -> None:
     network = build_network("WideResNet", classes=4, size=32, depth=10, widen=1, norm="group").train()
     frames = torch.randn(3, 1, 32, 32)
     torch.testing.assert_close(network(frames)[:1], network(frames[:1]))
@@ -105,7 +105,7 @@ def test_norm_group_depends_on_no_other_frame_and_keeps_no_statistics() -> None:
         build_network("WideResNet", classes=4, size=32, norm="group", norm_momentum=0.1)
 
 
-def test_unknown_name_lists_those_there_are() -> None:
+def test_build_network_lists_the_known_names() -> None:
     with pytest.raises(UnknownNameError, match=r"'ResNot'.*DenseNet121.*WideResNet"):
         build_network("ResNot", classes=4, size=64)
 
@@ -121,7 +121,7 @@ def test_unknown_name_lists_those_there_are() -> None:
         ("DenseNet121", {"depth": 3}),
     ],
 )
-def test_bad_options_are_a_clear_error(name: str, options: dict[str, Any]) -> None:
+def test_build_network_refuses_bad_options(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         build_network(name, classes=4, size=64, **options)
     with pytest.raises(ConfigError, match="variant: Input should be 'canonical' or 'paper'"):

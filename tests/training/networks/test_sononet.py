@@ -113,7 +113,7 @@ def test_standardise_pictures_leaves_no_gain_and_no_offset() -> None:
     assert torch.equal(standardise_pictures(torch.full((1, 1, 4, 4), 0.7)).abs() < 1e-3, torch.ones(1, 1, 4, 4) > 0)
 
 
-def test_standardise_is_an_option() -> None:
+def test_sononet16_options_standardise() -> None:
     shape = ClassifierShape(classes=3, channels=1, size=32)
     frames = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     for standardise in (True, False):

@@ -20,7 +20,7 @@ def plan(points: int = 9, seeds: tuple[int, ...] = (0,), keep: int = 3, **change
     return SweepPlan.create(config, {"optimiser.lr": tuple(0.1 / (n + 1) for n in range(points))}, seeds, keep)
 
 
-def test_nine_points_take_two_halvings() -> None:
+def test_rungs_of_nine_points_are_two_halvings() -> None:
     nine = plan(seeds=(0, 1))
     assert nine.rungs() == (100, 300, 900)
     assert nine.steps() == 2 * (9 * 100 + 3 * 200 + 1 * 600)
@@ -42,7 +42,7 @@ def test_rungs_are_validations_and_leave_one_point(points: int, keep: int, steps
     assert sweep.steps() <= points * steps
 
 
-def test_a_grid_is_every_combination_and_a_run_its_configuration() -> None:
+def test_points_of_a_grid_are_every_combination_and_run_is_their_configuration() -> None:
     grid = read_grid(["method.params.threshold=0.8,0.95", "optimiser.lr=1e-2,0.1", "network.options=[{depth: 10}]"])
     assert grid["network.options"] == ([{"depth": 10}],)
     base = plan(method={"name": "fixmatch"}).config
@@ -54,7 +54,7 @@ def test_a_grid_is_every_combination_and_a_run_its_configuration() -> None:
 
 
 @pytest.mark.parametrize("text", ["optimiser.lr", "=1,2", "optimiser.lr=", "optimiser.lr=[1", "optimiser.lr=1]"])
-def test_a_grid_of_another_form_is_refused(text: str) -> None:
+def test_read_grid_refuses_another_form(text: str) -> None:
     with pytest.raises(ConfigError, match="Example: --grid"):
         read_grid([text])
 
@@ -66,7 +66,7 @@ def test_points_that_are_no_configuration_are_refused_before_a_folder_is_made(tm
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_folder_holds_one_plan(tmp_path: Path) -> None:
+def test_open_directory_refuses_a_second_plan(tmp_path: Path) -> None:
     plan().open_directory(tmp_path / "sweep")
     plan(device="cpu", trackers=["tensorboard"]).open_directory(tmp_path / "sweep")  # these may change
     with pytest.raises(RunError, match=r"differing: config\.ema, grid, seeds, keep"):

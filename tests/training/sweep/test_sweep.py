@@ -68,7 +68,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("scripted")
-def test_the_best_point_is_chosen_and_the_others_are_dropped(tiny: TinyStore, tmp_path: Path) -> None:
+def test_sweep_chooses_the_best_point_and_drops_the_others(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(tiny.config(**BASE), GRID, (0, 1), 2)
     assert plan.rungs() == (8, 16)
@@ -109,7 +109,7 @@ def sweep_alone(plan: SweepPlan, out: Path) -> None:
     sweep(plan, out)
 
 
-def test_killed_and_resumed_it_finds_the_same(tiny: TinyStore, tmp_path: Path) -> None:
+def test_sweep_killed_and_resumed_finds_the_same(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(tiny.config(**BASE | {"checkpoint_every": 1}), {"optimiser.lr": (0.001, 0.05)}, (0,), 2)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
@@ -128,7 +128,7 @@ def test_killed_and_resumed_it_finds_the_same(tiny: TinyStore, tmp_path: Path) -
     assert (killed / "results.csv").read_text() == (whole / "results.csv").read_text()
 
 
-def test_the_command_prints_the_table(tiny: TinyStore, tmp_path: Path) -> None:
+def test_sweep_prints_the_table(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     tiny.config(**BASE | {"steps": 4}).save(tmp_path / "config.yaml")
     arguments = ["sweep", str(tmp_path / "config.yaml"), "evaluate_every=2", "--out", str(tmp_path / "sweep")]
@@ -142,14 +142,14 @@ def test_the_command_prints_the_table(tiny: TinyStore, tmp_path: Path) -> None:
     assert isinstance(refused.exception, ConfigError)
 
 
-def test_a_sweep_in_which_everything_diverges_says_so(tiny: TinyStore, tmp_path: Path) -> None:
+def test_sweep_names_a_grid_in_which_everything_diverges(tiny: TinyStore, tmp_path: Path) -> None:
     need("optuna")
     plan = SweepPlan.create(tiny.config(**BASE), {"optimiser.lr": (1e18, 1e19)})
     with pytest.raises(RunError, match="every point of this sweep diverged"):
         sweep(plan, tmp_path / "sweep")
 
 
-def test_without_optuna_the_extra_is_named(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_without_optuna_names_the_extra(tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
