@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from heart2heart.evaluation.evaluate import evaluate_predictions
-from heart2heart.reporting.stress import stress_line
+from heart2heart.reporting.figures import stress_line
 from heart2heart.reporting.writer import write_report
 from heart2heart.schema.predictions import PREDICTIONS, Predictions
 from heart2heart.schema.site_metrics import Estimate, StressCurve, StressPoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from heart2heart.reporting.gallery import choose_tiles
+from heart2heart.reporting.page import choose_tiles
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import with_rows
 
