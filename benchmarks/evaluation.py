@@ -40,8 +40,8 @@ def random_predictions(clusters: int, frames: int, seed: int = 0) -> tuple[Ints,
 
 def bootstrap_seconds() -> float:
     """Time the product: weights, confusion by study, replicates, interval."""
-    from heart2heart.evaluation.aggregation import aggregate
     from heart2heart.evaluation.intervals import cluster_weights
+    from heart2heart.evaluation.sites import aggregate
 
     cluster, truth, logits = random_predictions(STUDIES, FRAMES)
     start = time.perf_counter()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import Aggregation, EvaluationContext
 from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.cross_site import random_effects, worst_cell
 from heart2heart.evaluation.intervals import (
@@ -19,7 +18,7 @@ from heart2heart.evaluation.intervals import (
     not_estimable,
 )
 from heart2heart.evaluation.run_groups import RunGroup
-from heart2heart.evaluation.sites import ScoredSite
+from heart2heart.evaluation.sites import Aggregation, EvaluationContext, ScoredSite
 from heart2heart.schema.fold_metrics import FoldMethod
 from heart2heart.schema.metrics import (
     Comparison,

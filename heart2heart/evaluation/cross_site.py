@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS, combine_resamples, make_estimate
-from heart2heart.evaluation.sites import ScoredSite
+from heart2heart.evaluation.sites import EvaluationContext, ScoredSite
 from heart2heart.schema.metrics import RandomEffects, WorstCell
 
 FEWEST_SITES = 5

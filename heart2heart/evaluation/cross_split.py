@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.aggregation import Aggregation, EvaluationContext, aggregate
-from heart2heart.evaluation.checks import check_predictions
 from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.comparison import comparison_pairs, mean_over_views, seed_spread, spread_within_splits
+from heart2heart.evaluation.evaluate import check_predictions
 from heart2heart.evaluation.intervals import (
     CONFIDENCE,
     FEW_CLUSTERS,
@@ -29,6 +28,7 @@ from heart2heart.evaluation.intervals import (
 )
 from heart2heart.evaluation.run_groups import RunGroup, extended, group_runs
 from heart2heart.evaluation.samples import SiteSample, read_samples
+from heart2heart.evaluation.sites import Aggregation, EvaluationContext, aggregate
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.fold_metrics import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
 from heart2heart.schema.predictions import Predictions

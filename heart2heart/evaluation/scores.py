@@ -7,18 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import Aggregation, EvaluationContext
-from heart2heart.evaluation.calibration import calibrate, reliability_diagram
 from heart2heart.evaluation.classification import Floats, macro_f1, positive_predictive_value
-from heart2heart.evaluation.confidence import score_open_set, score_selective
+from heart2heart.evaluation.confidence import calibrate, reliability_diagram, score_open_set, score_selective
 from heart2heart.evaluation.intervals import make_estimate, not_estimable, resample
 from heart2heart.evaluation.label_shift import score_shift
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.ranking import auroc, resample_ranking
 from heart2heart.evaluation.samples import SiteSample
-from heart2heart.evaluation.sites import ScoredSite
-from heart2heart.evaluation.stress import score_stress
-from heart2heart.evaluation.subgroups import score_probes, score_strata
+from heart2heart.evaluation.sites import Aggregation, EvaluationContext, ScoredSite
+from heart2heart.evaluation.subgroups import score_probes, score_strata, score_stress
 from heart2heart.schema.site_metrics import Estimate, SiteMetrics
 
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.evaluation.aggregation import EvaluationContext
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.samples import AlteredFrames, SiteSample
-from heart2heart.evaluation.sites import ScoredSite, arrange
+from heart2heart.evaluation.sites import EvaluationContext, ScoredSite, arrange
 from tests.evaluation.factory import HOSPITALS, make_predictions
 
 INFO = make_predictions(hospitals=HOSPITALS[:1]).provenance.sites[0]

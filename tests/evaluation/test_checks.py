@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.checks import check_predictions
-from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.evaluation.evaluate import check_predictions, evaluate_predictions
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.split import Check
 from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows

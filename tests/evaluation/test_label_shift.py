@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import LinearConstraint, minimize
 from sklearn.metrics import recall_score
 
-from heart2heart.evaluation.calibration import calibrate
+from heart2heart.evaluation.confidence import calibrate
 from heart2heart.evaluation.label_shift import class_rates, estimate_shares, score_shift
 from heart2heart.evaluation.probabilities import log_probabilities
 from tests.evaluation.simulation import evaluation_context, make_site

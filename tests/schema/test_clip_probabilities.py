@@ -16,8 +16,8 @@ from scipy import special
 from heart2heart.active_learning.model_outputs import read_tables
 from heart2heart.annotate.suggestions import read_suggestions
 from heart2heart.api.prediction import predict_files
-from heart2heart.evaluation.aggregation import aggregate_groups
 from heart2heart.evaluation.probabilities import log_probabilities
+from heart2heart.evaluation.sites import aggregate_groups
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, clip_log_probabilities_of_sums, log_softmax
 from heart2heart.schema.predictions import PREDICTIONS, Predictions
 from heart2heart.store.geometry import Geometry

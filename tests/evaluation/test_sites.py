@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.evaluation.aggregation import aggregate_groups
+from heart2heart.evaluation.sites import aggregate_groups
 
 
 def test_aggregate_groups_averages_log_probabilities() -> None:
