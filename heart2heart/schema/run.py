@@ -54,5 +54,8 @@ class RunRecord(Config):
     """Step whose averaged weights were selected."""
     selected_score: float = 0.0
     """Their score on the source validation frames, 0 to 1."""
+    validation_information: float | None = None
+    """Information that their predictions of the source validation frames hold, as a share of that of certain
+    predictions of equally frequent views, 0 to 1; null in records of older versions."""
     selected_average: int = 1
     """Number of last validated weights that the selected ones are the mean of; 1: the averaged weights of one step."""

@@ -117,6 +117,7 @@ class SeedCombiner:
                 "notes": tuple(dict.fromkeys(note for member in members for note in member.notes)),
                 "selected_step": selected_step,
                 "selected_score": score,
+                "validation_information": self.frames.information(network),
             }
         )
         directory = RunDirectory(out, self.runs[indices[0]].config, record)

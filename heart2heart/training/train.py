@@ -148,6 +148,7 @@ def _train(
     if state.step < config.steps and not _patience_exceeded(config, state.best):
         return
     weights = _shipped_weights(validator, state.best)  # every process takes part
+    information = validator.information(weights)
     if group.is_main:
         checkpoint.save(directory.best_checkpoint, {"weights": weights, "step": state.best.step})
         directory.update(
@@ -160,6 +161,7 @@ def _train(
             seconds=state.seconds,
             selected_step=state.best.step,
             selected_score=state.best.score,
+            validation_information=information,
             selected_average=state.best.averaged,
         )
 

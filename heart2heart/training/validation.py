@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from statistics import fmean
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heart2heart.training.adaptation_check import mutual_information
 from heart2heart.training.augment.batched import normalise
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import FramePool, TrainData
@@ -69,6 +71,19 @@ def balanced_loss(logits: Tensor, targets: Tensor) -> float:
     return float(torch.stack([each[targets == target].mean() for target in present]).mean())
 
 
+def balanced_information(logits: Tensor, targets: Tensor) -> float:
+    """Return the information that predictions hold, as a share of that of certain predictions of equal views, 0 to 1.
+
+    Args:
+        logits: `(n, classes)`, at least two classes.
+        targets: int64 `(n,)`, n at least 1; every class among them counts once.
+    """
+    counts = torch.bincount(targets)
+    weights = 1 / (counts[targets].double() * (counts > 0).sum())
+    probabilities = logits.double().softmax(-1).numpy()
+    return mutual_information(probabilities, weights.numpy()) / math.log(logits.shape[-1])
+
+
 class ValidationFrames:
     """The labeled validation frames of the source hospitals, as they are and, where selection asks for it, perturbed.
 
@@ -93,9 +108,7 @@ class ValidationFrames:
         Args:
             network: From float `(n, channels, size, size)` to logits `(n, classes)`, in evaluation mode.
         """
-        parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
-        sizes = [len(part) for part in parts]
-        logits = self._logits(network, sizes, lambda index: self.pool.take(parts[index]))
+        logits = self.logits(network)
         accuracy, loss = balanced_accuracy(logits, self.targets), balanced_loss(logits, self.targets)
         frames = self.perturbed
         if frames is None:
@@ -109,6 +122,15 @@ class ValidationFrames:
             perturbed=fmean([accuracy, *(balanced_accuracy(each, targets) for each in perturbed)]),
             perturbed_loss=fmean([loss, *(balanced_loss(each, targets) for each in perturbed)]),
         )
+
+    def information(self, network: nn.Module) -> float:
+        """Return `balanced_information` of a network's predictions; every process must call this."""
+        return balanced_information(self.logits(network), self.targets)
+
+    def logits(self, network: nn.Module) -> Tensor:
+        """Return the logits of all frames as they are, `(n, classes)`, on the CPU; every process must call this."""
+        parts = torch.split(torch.arange(len(self.pool), device=self.pool.index_device), INFERENCE_BATCH)
+        return self._logits(network, [len(part) for part in parts], lambda index: self.pool.take(parts[index]))
 
     def _logits(self, network: nn.Module, sizes: Sequence[int], batch: Callable[[int], Tensor]) -> Tensor:
         """Return the logits of some batches in order, on the CPU; the processes share the batches."""
@@ -146,3 +168,8 @@ class Validator:
         if self.statistics is not None:
             self.statistics.record(self.network, frames=VALIDATION_FRAMES)
         return self.frames.score(ClassOutputs(self.network, self.classes))
+
+    def information(self, weights: Weights) -> float:
+        """Return the information that predictions with these weights hold, 0 to 1; every process must call this."""
+        self.network.load_state_dict(weights)
+        return self.frames.information(ClassOutputs(self.network, self.classes))

@@ -77,11 +77,23 @@ def test_check_clips_needs_eight(clips: int, passed: bool) -> None:
     assert check_clips(clips).passed is passed
 
 
-@pytest.mark.parametrize(("information", "passed"), [(0.68, False), (0.70, True)])
-def test_check_views_needs_half_of_the_information(information: float, passed: bool) -> None:
-    check = check_views(summary(information=information))
+@pytest.mark.parametrize(
+    ("source", "information", "passed"),
+    [
+        (0.75, 0.68, False),
+        (0.75, 0.70, True),
+        (0.45, 0.41, False),
+        (0.45, 0.43, True),
+        (None, 0.68, False),
+        (None, 0.70, True),
+    ],
+)
+def test_check_views_needs_two_thirds_of_the_information_at_the_source(
+    source: float | None, information: float, passed: bool
+) -> None:
+    check = check_views(summary(information=information), source)
     assert check.passed is passed
-    assert "50%" in check.detail
+    assert f"at least {(source or 0.75) * 2 / 3:.0%}" in check.detail
 
 
 @pytest.mark.parametrize(("before", "after", "passed"), [(0.1, 0.30, True), (0.1, 0.32, False), (0.9, 0.2, True)])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy
 from sklearn.metrics import log_loss, recall_score
+from torch.nn import functional
 
 from heart2heart.errors import ConfigError
 from heart2heart.splits.manifest import SplitManifest
@@ -21,8 +23,19 @@ from heart2heart.training.perturbed_frames import SELECTION_LEVEL
 from heart2heart.training.run import Run
 from heart2heart.training.selection import ValidationScore
 from heart2heart.training.train import advance, train
-from heart2heart.training.validation import ValidationFrames, balanced_loss
+from heart2heart.training.validation import ValidationFrames, balanced_information, balanced_loss
 from tests.training.test_train import lines
+
+
+def test_balanced_information_is_one_for_certain_views_and_counts_each_class_once() -> None:
+    targets = torch.tensor([0, 0, 0, 1, 2, 2])
+    assert balanced_information(100.0 * functional.one_hot(targets, 3), targets) == pytest.approx(1)
+    assert balanced_information(torch.zeros(6, 3), targets) == pytest.approx(0, abs=1e-9)
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    probabilities = logits.double().softmax(-1).numpy()
+    weights = np.array([1 / 9, 1 / 9, 1 / 9, 1 / 3, 1 / 6, 1 / 6])
+    expected = entropy(weights @ probabilities) - weights @ entropy(probabilities, axis=1)
+    assert balanced_information(logits, targets) == pytest.approx(expected / np.log(3))
 
 
 def test_balanced_loss_is_the_cross_entropy_of_equally_heavy_classes() -> None:
