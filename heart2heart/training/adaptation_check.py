@@ -26,7 +26,7 @@ that was trained on mixed labels is nowhere certain. Statistics of a hospital th
 between all views: its frames then get no clear view."""
 
 SOURCE_INFORMATION = 0.75
-"""Assumed for a run that does not record the information at its source: about that of networks trained on unmixed labels."""
+"""Assumed for a run that does not record the information at its source: about that of networks of unmixed labels."""
 
 MAX_ENTROPY_RISE = 0.15
 """Largest rise of the mean entropy, as a share of the entropy of a guess over all views."""
