@@ -24,8 +24,8 @@ from bisect import bisect_right
 import numpy as np
 
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, select_top
-from heart2heart.active_learning.distances import subsample
 from heart2heart.active_learning.pool import Bools, ClipPool, Floats, Ints, Table
+from heart2heart.active_learning.strategies.coverage import subsample
 from heart2heart.active_learning.strategies.uncertainty import entropies
 from heart2heart.errors import ConfigError
 

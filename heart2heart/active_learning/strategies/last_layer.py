@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from heart2heart.active_learning.budgeted_selection import BudgetedSelection, QueryStrategy, select_top
-from heart2heart.active_learning.distances import squared_norms
 from heart2heart.active_learning.pool import ClipPool, Floats, Table
+from heart2heart.active_learning.strategies.coverage import squared_norms
 
 
 def gradient_factors(pool: ClipPool) -> tuple[Table, Table]:
