@@ -18,8 +18,8 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.verify.artefacts import stream_blocks
 from heart2heart.verify.identities import Identities
-from heart2heart.verify.stream_blocks import stream_blocks
 
 _DATES = (
     "%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y_%m_%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y",

@@ -225,7 +225,7 @@ def test_verify_needs_no_more_memory_for_more_files(
     identities: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, size, out = 2**17, 8 * 2**20, tmp_path / "out"
-    monkeypatch.setattr("heart2heart.verify.stream_blocks.BLOCK", block)
+    monkeypatch.setattr("heart2heart.verify.artefacts.BLOCK", block)
     monkeypatch.setattr("heart2heart.verify.artefacts._IN_MEMORY", block)
     out.mkdir()
     with (out / "shard.npy").open("wb") as shard:

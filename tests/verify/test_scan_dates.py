@@ -47,7 +47,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let blocks be so small that needles cross their borders."""
-    monkeypatch.setattr("heart2heart.verify.stream_blocks.BLOCK", 16)
+    monkeypatch.setattr("heart2heart.verify.artefacts.BLOCK", 16)
 
 
 @pytest.mark.usefixtures("small_blocks")
