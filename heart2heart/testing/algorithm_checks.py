@@ -14,9 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.testing.processes import run_processes, run_threads
-from heart2heart.testing.runs import check_resumes, train_score
-from heart2heart.testing.steps import K, check_per_sample_dot, finish_step, gradient, make_step, tiny_network
-from heart2heart.testing.steps import unlabeled_loss as checked_loss
+from heart2heart.testing.runs import (
+    K,
+    check_per_sample_dot,
+    check_resumes,
+    finish_step,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+)
+from heart2heart.testing.runs import unlabeled_loss as checked_loss
 from heart2heart.testing.tiny import tiny_store
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.algorithms.base import Algorithm, StepContext

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import check_resumes
-from heart2heart.testing.steps import POOL, K, U, check_per_sample_dot, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    POOL,
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    make_step,
+    tiny_network,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.base import StepContext

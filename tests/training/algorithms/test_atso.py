@@ -10,8 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from heart2heart.testing.runs import check_resumes, train_score
-from heart2heart.testing.steps import U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.atso import ATSO
 from heart2heart.training.algorithms.base import AlgorithmLoss, StepContext

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from heart2heart.testing.steps import POOL, B, K, U, make_step, tiny_network
+from heart2heart.testing.runs import POOL, B, K, U, make_step, tiny_network
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES

@@ -15,8 +15,16 @@ from torch.func import functional_call, jvp
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import check_resumes
-from heart2heart.testing.steps import POOL, K, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    POOL,
+    K,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms import ds3l

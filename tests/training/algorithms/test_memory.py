@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from heart2heart.errors import ConfigError
-from heart2heart.testing.steps import make_step, tiny_network
+from heart2heart.testing.runs import make_step, tiny_network
 from heart2heart.training.algorithms.base import Memory
 from heart2heart.training.algorithms.memory import equal_stages, teacher_memory, teacher_pseudo_labels, update_teacher
 

@@ -11,8 +11,17 @@ from torch import Tensor
 
 from heart2heart.errors import ConfigError
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import train_score
-from heart2heart.testing.steps import B, K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    B,
+    K,
+    U,
+    check_per_sample_dot,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.mixmatch import MixedStepContext, MixMatch
 from heart2heart.training.config import TrainConfig

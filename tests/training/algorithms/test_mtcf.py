@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import check_resumes
-from heart2heart.testing.steps import (
+from heart2heart.testing.runs import (
     POOL,
     K,
     U,
     check_per_sample_dot,
+    check_resumes,
     finish_step,
     gradient,
     make_step,

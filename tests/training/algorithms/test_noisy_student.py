@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import check_resumes, train_score
-from heart2heart.testing.steps import (
+from heart2heart.testing.runs import (
     POOL,
     K,
     U,
     check_per_sample_dot,
+    check_resumes,
     finish_step,
     gradient,
     make_step,
     tiny_network,
+    train_score,
     unlabeled_loss,
 )
 from heart2heart.testing.tiny import QUICK, TinyStore

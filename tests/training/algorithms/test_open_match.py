@@ -13,8 +13,16 @@ from torch import Tensor
 from heart2heart.export.export import export_run
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.runs import check_resumes
-from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    K,
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training.algorithms.open_match import OpenMatch, one_vs_all_loss
 from heart2heart.training.data import TrainData

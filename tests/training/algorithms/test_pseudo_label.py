@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from heart2heart.testing.runs import train_score
-from heart2heart.testing.steps import K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    K,
+    U,
+    check_per_sample_dot,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.pseudo_label import PseudoLabel
 

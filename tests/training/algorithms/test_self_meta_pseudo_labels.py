@@ -11,8 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.runs import check_resumes, train_score
-from heart2heart.testing.steps import U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    U,
+    check_per_sample_dot,
+    check_resumes,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.self_meta_pseudo_labels import SelfMetaPseudoLabels
 from heart2heart.training.distributed import ProcessGroup as Processes

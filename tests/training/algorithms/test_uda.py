@@ -10,8 +10,17 @@ import pytest
 import torch
 
 from heart2heart.errors import ConfigError
-from heart2heart.testing.runs import train_score
-from heart2heart.testing.steps import B, K, U, check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import (
+    B,
+    K,
+    U,
+    check_per_sample_dot,
+    gradient,
+    make_step,
+    tiny_network,
+    train_score,
+    unlabeled_loss,
+)
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.algorithms.uda import UDA, Annealing, annealing_threshold
@@ -39,7 +48,7 @@ def test_uda_loss_is_the_cross_entropy_against_sharpened_confident_pseudo_labels
 
 @pytest.mark.parametrize("schedule", ["linear", "log", "exp"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_annealing_leaves_out_labeled_frames_that_are_told_too_well(schedule: Annealing, weighted: bool) -> None:
+def test_labeled_loss_with_annealing_leaves_out_frames_predicted_too_well(schedule: Annealing, weighted: bool) -> None:
     network = tiny_network()
     reference = copy.deepcopy(network)
     weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64) if weighted else None
@@ -60,7 +69,7 @@ def test_annealing_leaves_out_labeled_frames_that_are_told_too_well(schedule: An
     assert float(loss.metrics["annealing_rate"]) == pytest.approx(kept / B)
 
 
-def test_annealing_of_a_batch_that_is_all_told_too_well_is_zero_and_finite() -> None:
+def test_labeled_loss_of_a_batch_predicted_too_well_is_zero_and_finite() -> None:
     network = tiny_network()
     for criterion in (CrossEntropy(), CrossEntropy(by_weight=False)):
         step = make_step(network, views=2, criterion=criterion)

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heart2heart.testing.runs import train_score
-from heart2heart.testing.steps import (
+from heart2heart.testing.runs import (
     SIZE,
     B,
     K,
@@ -19,6 +18,7 @@ from heart2heart.testing.steps import (
     gradient,
     make_step,
     tiny_network,
+    train_score,
     unlabeled_loss,
 )
 from heart2heart.testing.tiny import TinyStore

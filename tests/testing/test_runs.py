@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from heart2heart.testing.processes import run_threads
-from heart2heart.testing.steps import check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
+from heart2heart.testing.runs import check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.fixmatch import FixMatch
 from heart2heart.training.distributed import ProcessGroup
 
 
-def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
+def test_make_step_gives_processes_their_rows_of_one_batch() -> None:
     def work(group: ProcessGroup) -> tuple[StepContext, Tensor, Tensor, Tensor]:
         network = tiny_network().eval()  # evaluation: batch statistics would differ by process
         step = make_step(network, views=2, group=group)
@@ -32,7 +32,7 @@ def test_processes_see_their_rows_of_one_batch_and_agree() -> None:
         torch.testing.assert_close(part[3], flat)
 
 
-def test_the_forward_mode_pass_is_held_against_every_frames_gradient() -> None:
+def test_check_per_sample_dot_passes_the_forward_mode_of_fixmatch() -> None:
     network = tiny_network()
     step = make_step(network, views=2)
     check_per_sample_dot(FixMatch(threshold=0.4), step, network)
