@@ -15,8 +15,8 @@ from typing import get_args
 from pydantic import BaseModel
 
 from heart2heart.cli import reference
-from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.status import CODES, FLAGS
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from heart2heart.schema.fold_metrics import FoldMetrics
+    from heart2heart.schema.metrics_files import FoldMetrics
 
 
 def evaluate_splits(

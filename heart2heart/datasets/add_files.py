@@ -19,8 +19,8 @@ from heart2heart.datasets.prepare import FilePreparer, PreparedFile
 from heart2heart.ingest.ledger import Ledger, LedgerWriter, PublishBuffer, open_ledger_writer
 from heart2heart.parallel import map_ordered
 from heart2heart.progress import NoProgress, Progress
-from heart2heart.schema.ledger import LedgerEntry
 from heart2heart.schema.status import StatusCode
+from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry

@@ -2,9 +2,8 @@
 
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.evaluation.evaluate import evaluate_predictions
-from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
-from heart2heart.schema.metrics_files import read_folds, read_metrics, write_folds, write_metrics
+from heart2heart.schema.metrics_files import FoldMetrics, read_folds, read_metrics, write_folds, write_metrics
 
 __all__ = [
     "FoldMetrics",

@@ -19,7 +19,6 @@ from heart2heart.evaluation.intervals import (
 )
 from heart2heart.evaluation.run_groups import RunGroup
 from heart2heart.evaluation.sites import Aggregation, EvaluationContext, ScoredSite
-from heart2heart.schema.fold_metrics import FoldMethod
 from heart2heart.schema.metrics import (
     Comparison,
     Generalisation,
@@ -30,6 +29,7 @@ from heart2heart.schema.metrics import (
     SiteDifference,
     SiteGap,
 )
+from heart2heart.schema.metrics_files import FoldMethod
 from heart2heart.schema.site_metrics import Estimate
 
 NO_SCORED_FRAME = "no test frame of a scored view at this hospital"

@@ -30,7 +30,7 @@ from heart2heart.evaluation.run_groups import RunGroup, extended, group_runs
 from heart2heart.evaluation.samples import SiteSample, read_samples
 from heart2heart.evaluation.sites import Aggregation, EvaluationContext, aggregate
 from heart2heart.progress import NoProgress, Progress
-from heart2heart.schema.fold_metrics import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
+from heart2heart.schema.metrics_files import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.schema.ledger import CREATE_LEDGER, LEDGER_FILE, LedgerEntry
 from heart2heart.schema.status import CODES, StatusCode
+from heart2heart.schema.store import CREATE_LEDGER, LEDGER_FILE, LedgerEntry
 from heart2heart.store.frame_store import FrameStore
 
 _MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log

@@ -18,8 +18,8 @@ from heart2heart.ingest.ledger import Ledger, LedgerWriter, PublishBuffer, open_
 from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits
 from heart2heart.ingest.worker import FileOutcome, IngestTask
 from heart2heart.progress import NoProgress, Progress
-from heart2heart.schema.ledger import LedgerEntry
 from heart2heart.schema.status import StatusCode
+from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_store import FrameStore
 
 _WINDOW_S = 60.0  # window of the rates; long, because long studies and empty folders alternate

@@ -12,7 +12,7 @@ from heart2heart.reporting.forest import NARROW, WIDE
 from heart2heart.reporting.numbers import interval, plural, points, signed
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 from heart2heart.reporting.writer import render
-from heart2heart.schema.fold_metrics import FoldComparison, FoldMetrics
+from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
 from heart2heart.utils import write_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, signed
 from heart2heart.reporting.sentences import Verdict, judge_difference
 from heart2heart.schema.enums import VerdictKind
-from heart2heart.schema.fold_metrics import FoldComparison, FoldMethod, FoldMetrics
+from heart2heart.schema.metrics_files import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
 
 SYNTHETIC = (

@@ -24,8 +24,8 @@ from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.tripod_cluster import tripod_cluster
 from heart2heart.schema.enums import PredictionRole, SplitRole
-from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics, RandomEffects
+from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
 

@@ -20,8 +20,8 @@ from heart2heart.reporting.sentences import (
     judge_transfer,
 )
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
-from heart2heart.schema.fold_metrics import FoldComparison, FoldMetrics
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
+from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 
 
 @dataclass(frozen=True)

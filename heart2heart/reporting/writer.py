@@ -9,8 +9,8 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.samples import digest
 from heart2heart.reporting import numbers, participants
 from heart2heart.reporting.page import report_content
-from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.utils import write_text
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from heart2heart.errors import ExistsError
-from heart2heart.schema.combination import CombinationKind, CombinationRecord, MemberRecord
+from heart2heart.schema.run import CombinationKind, CombinationRecord, MemberRecord
 from heart2heart.training import checkpoint
 from heart2heart.training.augment.extra import ExtraPipeline
 from heart2heart.training.data import FramePool, TrainData

@@ -12,7 +12,7 @@ from torch import nn
 
 from heart2heart.errors import RunError
 from heart2heart.progress import detail
-from heart2heart.schema.initialisation import InitRecord
+from heart2heart.schema.run import InitRecord
 from heart2heart.training import checkpoint
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.networks.build import NETWORKS, build_network

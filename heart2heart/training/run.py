@@ -17,8 +17,8 @@ from torch import nn
 from heart2heart.errors import RunError
 from heart2heart.notebook import html_card, html_table
 from heart2heart.schema.clip_probabilities import log_softmax
-from heart2heart.schema.combination import CombinationKind
 from heart2heart.schema.predictions import MethodFacts, RunInfo
+from heart2heart.schema.run import CombinationKind
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint

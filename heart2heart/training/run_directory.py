@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import ConfigError, ExistsError, RunError
-from heart2heart.schema.initialisation import InitRecord
-from heart2heart.schema.run import RUN_SCHEMA_VERSION, RunRecord
+from heart2heart.schema.run import RUN_SCHEMA_VERSION, InitRecord, RunRecord
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.geometry import Geometry
 from heart2heart.training.config import TrainConfig

@@ -13,7 +13,7 @@ import torch
 from heart2heart.errors import ConfigError, ExistsError, RunError
 from heart2heart.notebook import html_card, html_table
 from heart2heart.progress import NoProgress, Progress
-from heart2heart.schema.combination import CombinationKind, SeedsRecord
+from heart2heart.schema.run import CombinationKind, SeedsRecord
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.combine import SeedCombiner, remove_combination

@@ -13,8 +13,7 @@ from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.evaluation.evaluate import evaluate_predictions
-from heart2heart.schema.fold_metrics import FoldMetrics
-from heart2heart.schema.metrics_files import read_folds, write_folds
+from heart2heart.schema.metrics_files import FoldMetrics, read_folds, write_folds
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import HOSPITALS, make_predictions
 

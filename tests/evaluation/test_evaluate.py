@@ -15,9 +15,8 @@ from sklearn.metrics import confusion_matrix, log_loss, recall_score, roc_auc_sc
 from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.evaluation.samples import digest
-from heart2heart.schema.fold_metrics import FoldMetrics
 from heart2heart.schema.metrics import Metrics
-from heart2heart.schema.metrics_files import read_metrics, write_metrics
+from heart2heart.schema.metrics_files import FoldMetrics, read_metrics, write_metrics
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import HOSPITALS, Hospital, make_predictions, with_rows
 

@@ -6,8 +6,8 @@ import pytest
 
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
 from heart2heart.ingest.ledger import Ledger, open_ledger_writer
-from heart2heart.schema.ledger import LedgerEntry
 from heart2heart.schema.status import StatusCode
+from heart2heart.schema.store import LedgerEntry
 
 
 def line(number: int, status: str = StatusCode.ACCEPTED, site: str = "a") -> LedgerEntry:

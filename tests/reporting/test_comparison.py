@@ -15,8 +15,7 @@ from heart2heart.evaluation.comparison import comparison_pairs
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.comparison import PLAIN, REFERENCE, WITH_ADDITION, series_of, write_comparison
-from heart2heart.schema.fold_metrics import FoldMethod, FoldMetrics
-from heart2heart.schema.metrics_files import write_folds
+from heart2heart.schema.metrics_files import FoldMethod, FoldMetrics, write_folds
 from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
 from tests.evaluation.factory import HOSPITALS, make_predictions

@@ -18,7 +18,7 @@ from torch import nn
 
 from heart2heart.errors import ConfigError, ExistsError, RunError
 from heart2heart.export.export import export_run
-from heart2heart.schema.combination import CombinationKind
+from heart2heart.schema.run import CombinationKind
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.runs import same
