@@ -18,7 +18,7 @@ import typer
 import typer.main
 from typer.models import CommandInfo, TyperInfo
 
-from heart2heart.cli import adapt, data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
+from heart2heart.cli import data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.progress import Verbosity, detail, set_verbosity
 
@@ -46,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (first_steps, data, source, labels, labeling, splits, training, adapt, evaluation, hospital):
+for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, hospital):
     module.register(app)
 
 
