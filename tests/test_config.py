@@ -60,12 +60,12 @@ def test_load_and_override(tmp_path: Path) -> None:
         ("steps: !!python/object/apply:os.getcwd []\n", [], "not readable YAML"),
     ],
 )
-def test_refusals(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
+def test_load_refuses_bad_content(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
         Outer.load(_file(tmp_path, text), overrides)
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_load_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no configuration file"):
         Outer.load(tmp_path / "none.yaml")
 
@@ -92,7 +92,7 @@ def test_digest_depends_on_values_only(tmp_path: Path) -> None:
     assert by_file.digest() == by_override.digest() != Outer(steps=3).digest()
 
 
-def test_schema_describes_every_key() -> None:
+def test_config_schema_describes_every_key() -> None:
     schema = Outer.model_json_schema()
     assert schema["properties"]["steps"]["description"] == "Steps."
     assert schema["additionalProperties"] is False

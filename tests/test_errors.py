@@ -12,7 +12,7 @@ from heart2heart.schema.status import StatusCode
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Heart2HeartError)]
 
 
-def test_text_says_what_where_and_remedy() -> None:
+def test_errors_say_what_where_and_remedy() -> None:
     error = MissingInputError("no store here", where=Path("a/b"), remedy="Make one")
     assert str(error) == "no store here: a/b. Make one"
     assert isinstance(error, FileNotFoundError)
@@ -20,7 +20,7 @@ def test_text_says_what_where_and_remedy() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in (Heart2HeartError, DicomError)])
-def test_each_kind_is_a_standard_error_and_can_be_sent_home(kind: type[Heart2HeartError]) -> None:
+def test_errors_are_standard_errors_and_can_be_pickled(kind: type[Heart2HeartError]) -> None:
     error = kind("what", where="place", remedy="Do that")
     # `copy` goes by the same reduce protocol that carries a worker's error to its parent.
     back = copy.copy(error)
@@ -34,10 +34,10 @@ def test_dicom_error_keeps_its_code() -> None:
     assert (back.code, str(back)) == ("failed:truncated", "cut short")
 
 
-def test_exit_codes() -> None:
+def test_errors_have_exit_codes() -> None:
     assert MissingInputError("x").exit_code == 2
     assert InternalError("x").exit_code == 1
 
 
-def test_unknown_name_lists_the_known() -> None:
+def test_unknown_name_error_lists_the_known() -> None:
     assert str(UnknownNameError.among("view", "X", ["b", "a"])) == "unknown view 'X'. Known: a, b"

@@ -23,7 +23,7 @@ class _Kept:
         self.seen.append((done, note))
 
 
-def test_a_part_reports_in_the_units_of_the_whole() -> None:
+def test_sub_progress_reports_in_the_units_of_the_whole() -> None:
     whole = _Kept()
     part = SubProgress(whole, start=50, span=40, total=8)
     part.update(0)
@@ -34,7 +34,7 @@ def test_a_part_reports_in_the_units_of_the_whole() -> None:
     assert whole.seen[-1] == (0, "")
 
 
-def test_lines_are_rare_and_go_to_standard_error(
+def test_progress_bar_writes_few_lines_to_standard_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
@@ -48,12 +48,14 @@ def test_lines_are_rare_and_go_to_standard_error(
     assert shown.err.splitlines() == ["  count:  50% in 10 s  note 10", "  count: 100% in 20 s  note 20"]
 
 
-def test_silent_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     NoProgress().update(1, "x")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_long_night_fills_no_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar_writes_few_lines_in_hours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = [0.0]
     monkeypatch.setattr("heart2heart.progress.time.monotonic", lambda: clock[0])
     with progress_bar("night", 36_000) as progress:
@@ -66,7 +68,7 @@ def test_a_long_night_fills_no_log(capsys: pytest.CaptureFixture[str], monkeypat
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_terminal_of_80_columns_shows_bar_and_note_whole(timed: bool) -> None:
+def test_progress_bar_shows_bar_and_note_whole_in_80_columns(timed: bool) -> None:
     code = (
         "from heart2heart.progress import progress_bar\n"
         f"with progress_bar('ingest somewhere', 9000, timed={timed}) as progress:\n"

@@ -23,7 +23,7 @@ from heart2heart.utils import (
 )
 
 
-def test_write_replaces_whole(tmp_path: Path) -> None:
+def test_write_text_replaces_the_whole_file(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "a.txt"
     write_text(target, "one")
     write_text(target, "two")
@@ -32,7 +32,7 @@ def test_write_replaces_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, NoSpaceError), (errno.EACCES, PermissionError)])
-def test_failure_leaves_the_old_file(tmp_path: Path, number: int, kind: type[OSError]) -> None:
+def test_atomic_path_leaves_the_old_file_after_an_error(tmp_path: Path, number: int, kind: type[OSError]) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
 
@@ -48,7 +48,7 @@ def test_failure_leaves_the_old_file(tmp_path: Path, number: int, kind: type[OSE
 
 
 @pytest.mark.parametrize("name", ["folder", "file/a.txt"])
-def test_where_nothing_can_be_written_is_said_before_anything_is_done(tmp_path: Path, name: str) -> None:
+def test_atomic_path_and_check_writable_refuse_unwritable_paths_first(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("kept")
     with (
@@ -64,14 +64,14 @@ def test_where_nothing_can_be_written_is_said_before_anything_is_done(tmp_path: 
     assert (tmp_path / "file").read_text() == "kept"
 
 
-def test_secret_mode_holds_from_the_first_byte(tmp_path: Path) -> None:
+def test_atomic_path_sets_the_mode_from_the_first_byte(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "key", mode=0o600) as temporary:
         assert temporary.stat().st_mode & 0o777 == 0o600
         temporary.write_text("secret")
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
-def test_json_round_trip_and_refusals(tmp_path: Path) -> None:
+def test_write_json_and_read_json_round_trip_and_refuse(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"b": 1, "a": [None, "é"]})
     assert read_json(path, what="thing") == {"a": [None, "é"], "b": 1}
@@ -92,17 +92,17 @@ def test_encode_png_keeps_every_pixel() -> None:
         assert np.array_equal(np.asarray(image), pixels)
 
 
-def test_hashes(tmp_path: Path) -> None:
+def test_sha256_file_and_sha256_json(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
     assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1}) != sha256_json({"a": 1, "b": 3})
 
 
-def test_same_name_same_numbers() -> None:
+def test_random_stream_of_the_same_name_gives_the_same_numbers() -> None:
     assert random_stream(1, "a", 2).integers(1 << 30) == random_stream(1, "a", 2).integers(1 << 30)
 
 
-def test_other_names_seeds_or_cuts_give_other_numbers() -> None:
+def test_random_stream_of_other_names_and_seeds_gives_other_numbers() -> None:
     drawn = [
         random_stream(1, "ab"),
         random_stream(1, "a", "b"),
@@ -113,6 +113,6 @@ def test_other_names_seeds_or_cuts_give_other_numbers() -> None:
     assert len({int(generator.integers(1 << 62)) for generator in drawn}) == len(drawn)
 
 
-def test_streams_are_uncorrelated() -> None:
+def test_random_stream_of_other_numbers_is_uncorrelated() -> None:
     left, right = (random_stream(0, "s", number).standard_normal(20_000) for number in (1, 2))
     assert abs(np.corrcoef(left, right)[0, 1]) < 0.03

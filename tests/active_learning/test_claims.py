@@ -71,7 +71,7 @@ def _wrong(pool: ClipPool, truth: Ints) -> npt.NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("by", ["entropy", "margin", "least_confidence", "bald", "tod", "st_conal", "badge", "poal"])
-def test_uncertainty_strategies_select_the_errors_of_the_network(by: str) -> None:
+def test_select_clips_by_uncertainty_finds_the_errors_of_the_network(by: str) -> None:
     """Uncertainty, disagreement, a changing output and a long gradient all stand for a large loss."""
     shares = []
     for seed in range(3):
@@ -83,7 +83,7 @@ def test_uncertainty_strategies_select_the_errors_of_the_network(by: str) -> Non
     assert np.mean(shares) > 1.3  # of random picks it is 1
 
 
-def test_gradient_norm_selects_the_largest_change_of_the_last_layer() -> None:
+def test_select_clips_by_gradient_norm_takes_the_largest_change_of_the_last_layer() -> None:
     points, truth = _heaps(0)
     pool = _learned(points, truth)
     one_hot = np.eye(len(CLASSES))[truth]
@@ -93,7 +93,7 @@ def test_gradient_norm_selects_the_largest_change_of_the_last_layer() -> None:
     assert np.mean([lengths[i] for i in chosen]) > 1.5 * np.mean(lengths[LABELED:])
 
 
-def test_core_set_covers_the_pool() -> None:
+def test_select_clips_by_core_set_covers_the_pool() -> None:
     points, truth = _heaps(1)
     pool = _learned(points, truth)
 
@@ -104,7 +104,7 @@ def test_core_set_covers_the_pool() -> None:
     assert covered < min(radius(places(picked("random", pool, 30, seed=seed))) for seed in range(20))
 
 
-def test_typiclust_takes_one_of_each_cluster_and_no_outlier() -> None:
+def test_select_clips_by_typiclust_takes_one_of_each_cluster_and_no_outlier() -> None:
     rng = np.random.default_rng(2)
     heap = np.repeat(np.arange(8), 30)
     points = np.concatenate([8 * np.eye(8)[heap] + rng.normal(0, 0.6, (240, 8)), rng.uniform(-20, 20, (6, 8))])
@@ -117,7 +117,7 @@ def test_typiclust_takes_one_of_each_cluster_and_no_outlier() -> None:
     assert max(drawn) < 8
 
 
-def test_similar_finds_the_rare_view() -> None:
+def test_select_clips_by_similar_finds_the_rare_view() -> None:
     rng = np.random.default_rng(3)
     truth = np.where(rng.random(N) < 0.04, 3, rng.integers(0, 3, N)).astype(np.int64)
     truth[:LABELED] = [3, 3, *np.arange(LABELED - 2) % 3]
@@ -128,7 +128,7 @@ def test_similar_finds_the_rare_view() -> None:
     assert rare_share > 0.6 > 10 * (truth[LABELED:] == 3).mean()
 
 
-def test_poal_leaves_clips_of_no_view_out() -> None:
+def test_select_clips_by_poal_leaves_clips_of_no_view_out() -> None:
     rng = np.random.default_rng(4)
     points, truth = _heaps(4)
     alien = np.arange(N) >= N - 200
@@ -140,7 +140,7 @@ def test_poal_leaves_clips_of_no_view_out() -> None:
     assert by_poal < 0.5 * by_entropy
 
 
-def test_badge_is_diverse_and_base_is_balanced() -> None:
+def test_select_clips_by_badge_is_diverse_and_by_base_is_balanced() -> None:
     points, truth = _heaps(5)
     rng = np.random.default_rng(5)
     # Two of the heaps overlap: that is where a network is least sure.

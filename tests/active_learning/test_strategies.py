@@ -36,7 +36,7 @@ from heart2heart.testing.data_checks import CLASSES, random_pool, softmax
 from tests.active_learning.support import picked, places
 
 
-def test_uncertainty_scores_are_those_of_scikit_activeml() -> None:
+def test_entropies_and_margins_are_those_of_scikit_activeml() -> None:
     p = random_pool().table("probabilities").astype(np.float64)
     assert entropies(p) == pytest.approx(uncertainty_scores(p, method="entropy"), abs=1e-9)
     assert margins(p) == pytest.approx(uncertainty_scores(p, method="margin_sampling"), abs=1e-9)
@@ -47,7 +47,7 @@ def test_uncertainty_scores_are_those_of_scikit_activeml() -> None:
     assert entropies(np.array([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx([0, np.log(2)])
 
 
-def test_bald_is_the_mutual_information_of_one_label() -> None:
+def test_mutual_information_is_that_of_one_label() -> None:
     draws = np.stack([softmax(np.random.default_rng(seed).normal(0, 2, (20, 3))) for seed in range(5)]).astype(float)
     information = mutual_information(draws)
     expected = [reference_entropy(draws[:, i].mean(0)) - np.mean([reference_entropy(p) for p in draws[:, i]])
@@ -58,7 +58,7 @@ def test_bald_is_the_mutual_information_of_one_label() -> None:
     assert mutual_information([draws[0]] * 4) == pytest.approx(0, abs=1e-12)
 
 
-def test_bald_applies_dropout_to_the_embedding_and_is_repeatable() -> None:
+def test_select_bald_applies_dropout_to_the_embedding_and_is_repeatable() -> None:
     pool = random_pool()
     draws = list(dropout_probabilities(pool, np.random.default_rng(3)))
     kept = (np.random.default_rng(3).random(6) >= 0.5) * 2.0
@@ -67,7 +67,7 @@ def test_bald_applies_dropout_to_the_embedding_and_is_repeatable() -> None:
     assert places(picked("bald", pool, 5)) == places(picked("bald", pool, 5))
 
 
-def test_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
+def test_select_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
     pool = random_pool()
     selected = places(picked("core_set", pool, 15))
     y = np.where(pool.labeled_mask, 1.0, np.nan)
@@ -75,14 +75,14 @@ def test_core_set_is_the_k_center_greedy_of_scikit_activeml() -> None:
     assert selected == list(expected)
 
 
-def test_core_set_without_labels_starts_in_the_middle() -> None:
+def test_select_core_set_without_labels_starts_in_the_middle() -> None:
     points = random_pool(labeled=0).table("embeddings")
     first, second = places(picked("core_set", random_pool(labeled=0), 2))
     assert first == np.linalg.norm(points - points.mean(0), axis=1).argmin()
     assert second == cdist(points[[first]], points)[0].argmax()
 
 
-def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
+def test_gradient_factors_give_the_distances_of_whole_gradients() -> None:
     pool = random_pool(labeled=0)
     p, h = pool.table("probabilities").astype(float), pool.table("embeddings").astype(float)
     whole = ((p - np.eye(len(CLASSES))[p.argmax(1)])[:, :, None] * h[:, None, :]).reshape(len(pool), -1)
@@ -95,7 +95,7 @@ def test_badge_draws_by_the_distances_of_whole_gradients() -> None:
     assert np.einsum("nc,nd->ncd", errors, embeddings).reshape(len(pool), -1) == pytest.approx(whole, abs=1e-5)
 
 
-def test_badge_starts_like_scikit_activeml_and_draws_by_squared_distance() -> None:
+def test_select_badge_starts_like_scikit_activeml_and_draws_by_squared_distance() -> None:
     pool = random_pool()
     points = pool.table("embeddings").astype(float)
     y = np.where(pool.labeled_mask, pool.target, np.nan)
@@ -112,7 +112,7 @@ def test_badge_starts_like_scikit_activeml_and_draws_by_squared_distance() -> No
     assert np.abs(drawn / 800 - chances / chances.sum()).max() < 0.04  # three deviations of a chance of 0.15
 
 
-def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
+def test_boundary_distances_are_those_at_which_the_prediction_changes() -> None:
     pool = random_pool()
     distances = boundary_distances(pool)
     h, w, b = (pool.table(name).astype(float) for name in ("embeddings", "weights", "bias"))
@@ -129,7 +129,7 @@ def test_base_is_the_distance_at_which_the_prediction_changes() -> None:
 
 @settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(1, 6))
-def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) -> None:
+def test_select_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) -> None:
     pool = random_pool(24, labeled=8, seed=seed)
     queries = pool.labeled[np.isin(pool.target[pool.labeled], rare_classes(pool))]
     like = similarities(pool.table("embeddings"), pool.table("embeddings")[queries]).astype(float)
@@ -147,7 +147,7 @@ def test_similar_is_greedy_in_the_submodular_function(seed: int, budget: int) ->
     assert f(places(picked("similar", pool, 2))) >= (1 - 1 / math.e) * best
 
 
-def test_similar_takes_rare_views_or_those_named() -> None:
+def test_select_similar_takes_rare_views_or_those_named() -> None:
     target = np.where(np.arange(60) < 12, np.where(np.arange(60) < 10, 0, 2), -1)
     pool = random_pool(target=target)
     assert rare_classes(pool).tolist() == [2]
@@ -157,7 +157,7 @@ def test_similar_takes_rare_views_or_those_named() -> None:
         picked("similar", random_pool(target=target, rare=(3,)), 2)
 
 
-def test_tod_st_conal_and_gradient_norm_follow_their_formulas() -> None:
+def test_select_tod_divergence_and_expected_norms_follow_their_formulas() -> None:
     pool = random_pool()
     p, h = pool.table("probabilities").astype(float), pool.table("embeddings").astype(float)
     moved = [np.sqrt(sum((a - b) ** 2)) for a, b in zip(p, pool.table("earlier").astype(float), strict=True)]
@@ -188,7 +188,7 @@ def test_pareto_fronts_are_peeled_one_by_one(points: list[tuple[int, int]]) -> N
         left, front = left - best, front + 1
 
 
-def test_poal_prefers_clips_like_the_labeled_at_equal_entropy() -> None:
+def test_select_poal_prefers_clips_like_the_labeled_at_equal_entropy() -> None:
     pool = random_pool()
     tables = dict(pool.tables) | {"probabilities": np.full((60, 4), 0.25, np.float32)}
     pool = random_pool(tables=tables)
@@ -222,12 +222,12 @@ def test_typicality_and_the_order_of_clusters() -> None:
     assert picks[0].index == members[typicality(embeddings[members]).argmax()]
 
 
-def test_vaal_selects_the_highest_scores() -> None:
+def test_select_vaal_takes_the_highest_scores() -> None:
     pool = random_pool()
     assert places(picked("vaal", pool, 4)) == (12 + np.argsort(-pool.table("vaal")[12:])[:4]).tolist()
 
 
-def test_table_names_what_the_pool_lacks() -> None:
+def test_select_clips_names_missing_outputs_of_the_pool() -> None:
     pool = random_pool(tables={})
     with pytest.raises(ConfigError, match="needs the embeddings of a run"):
         picked("core_set", pool, 3)

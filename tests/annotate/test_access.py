@@ -42,14 +42,14 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_contrast_ratio_follows_its_formula() -> None:
+def test_curate_page_contrast_follows_its_formula() -> None:
     assert _contrast("#000000", "#ffffff") == pytest.approx(21)
     assert _contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
-def test_page_text_has_enough_contrast(scheme: str, text: str, ground: str) -> None:
+def test_curate_page_text_has_enough_contrast(scheme: str, text: str, ground: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", STYLE, flags=re.DOTALL)
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[["light", "dark"].index(scheme)]))
     assert set(colours) - {"line"} == {name for pair in PAIRS for name in pair}
@@ -63,7 +63,7 @@ def _fits(page: Page) -> None:
         expect(control).to_have_accessible_name(re.compile(r"\S"))
 
 
-def test_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9, "run 1") for clip in clips}
     assignments = make_assignments(tmp_path, suggestions=suggestions)
@@ -100,7 +100,7 @@ def test_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
     assert [event.confidence for event in assignments.label_store.events() if event.answer == "unsure"] == [1.0]
 
 
-def test_page_shows_the_focus_on_every_control(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_shows_the_focus_on_every_control(tmp_path: Path, enter: Enter) -> None:
     with served(make_assignments(tmp_path, patients=1)) as server:
         page = enter(server.address, "Reader 1")
         seen = set()

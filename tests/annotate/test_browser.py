@@ -21,7 +21,7 @@ from tests.annotate.support import make_assignments, served
 from tests.annotate.test_load import free_port, running
 
 
-def test_page_reads_a_study_twice_and_decides(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_reads_a_study_twice_and_decides(tmp_path: Path, enter: Enter) -> None:
     assignments = make_assignments(tmp_path, patients=1, double=1.0)
     with served(assignments) as server:
         one = enter(server.address, "Reader 1")
@@ -74,7 +74,7 @@ def test_page_reads_a_study_twice_and_decides(tmp_path: Path, enter: Enter) -> N
     assert not any(event.suggestion_shown for event in events)
 
 
-def test_page_in_two_windows_with_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_in_two_windows_with_a_hundred_fast_presses(tmp_path: Path, enter: Enter) -> None:
     assignments = make_assignments(tmp_path, patients=2)
     clip = assignments.clip_order()[0]
     with served(assignments) as server:
@@ -106,7 +106,7 @@ def test_page_in_two_windows_with_a_hundred_fast_presses(tmp_path: Path, enter: 
     assert all(event.seconds is not None and event.seconds >= 0.15 for event in later)  # none that nobody saw
 
 
-def test_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter) -> None:
+def test_curate_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9 - index / 100, "run 1") for index, clip in enumerate(clips)}
     assignments = make_assignments(tmp_path, suggestions=suggestions)
@@ -136,7 +136,7 @@ def test_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter) -> Non
     assert {(event.view, event.suggestion, event.suggestion_shown) for event in events} == {("A4C", "A4C", True)}
 
 
-def test_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, enter: Enter) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=2)
     port = free_port()
     with running(tmp_path, port) as process:

@@ -15,7 +15,7 @@ from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_assignments, served
 
 
-def test_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Path, enter: Enter) -> None:
     file = tmp_path / "raters.json"
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(file)
@@ -50,7 +50,7 @@ def test_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Path, ente
     assert [event.view for event in assignments.label_store.events()] == ["PLAX", "PSAX", "A2C"]
 
 
-def test_page_with_a_changed_store_and_a_missing_clip(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_with_a_changed_store_and_a_missing_clip(tmp_path: Path, enter: Enter) -> None:
     root = random_store(tmp_path / "store", sites=["A"], patients=1, clips_each=2).root
     assignments = make_assignments(tmp_path)
     first, second = assignments.clip_order()

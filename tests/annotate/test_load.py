@@ -44,7 +44,7 @@ def _label_all(port: int, rater: str, words: tuple[str, ...] = SCORED_VIEWS) -> 
 
 
 @pytest.mark.parametrize("double", [0.0, 1.0])
-def test_server_loses_nothing_with_twenty_raters(tmp_path: Path, double: float) -> None:
+def test_curate_loses_nothing_with_twenty_raters(tmp_path: Path, double: float) -> None:
     assignments = make_assignments(tmp_path, patients=10, double=double)
     with served(assignments) as server, ThreadPoolExecutor(RATERS) as pool:
         saved_by_rater = list(pool.map(lambda index: _label_all(server.port, f"rater {index}"), range(RATERS)))
@@ -79,7 +79,7 @@ def free_port() -> int:
         return port
 
 
-def test_server_loses_nothing_when_killed_while_it_saves(tmp_path: Path) -> None:
+def test_curate_loses_nothing_when_killed_while_it_saves(tmp_path: Path) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=12, frames_each=1)
     port, saved, sent = free_port(), [], []
 
@@ -114,7 +114,7 @@ def test_server_loses_nothing_when_killed_while_it_saves(tmp_path: Path) -> None
     assert sorted(event.clip for event in events) == sorted(answer["clip"] for _, answer in sent)
 
 
-def test_server_reads_a_label_store_that_grows(tmp_path: Path) -> None:
+def test_curate_reads_a_label_store_that_grows(tmp_path: Path) -> None:
     """An import into the same label store while raters label: each sees the other's events, none is lost."""
     assignments = make_assignments(tmp_path, patients=4)
     stop = threading.Event()

@@ -102,7 +102,7 @@ def test_server_refuses_large_and_broken_requests(port: int) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_clip_frames_and_thumbnails_are_the_stores(port: int, assignments: Assignments) -> None:
+def test_server_sends_frames_and_thumbnails_of_the_store(port: int, assignments: Assignments) -> None:
     client = Client(port).enter("a")
     details = client.ask("next-clips", {"count": 1})["clips"][0]
     name = details["clip"]

@@ -66,7 +66,7 @@ def _ask(
         connection.close()
 
 
-def test_server_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+def test_curate_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     page, key = certificate
     raters, token = Raters().with_added("reader", adjudicator=False, days=9, today=date.today())
     raters.write(tmp_path / "raters.json")
@@ -100,7 +100,7 @@ def test_server_beyond_loopback_over_tls(tmp_path: Path, certificate: tuple[Path
         (["--bind", "0.0.0.0", "--raters", "raters.json"], "give --certificate, or --allow-http"),
     ],
 )
-def test_command_is_refused_beyond_loopback_without_tokens_or_encryption(
+def test_curate_is_refused_beyond_loopback_without_tokens_or_encryption(
     tmp_path: Path, words: list[str], message: str
 ) -> None:
     random_store(tmp_path / "store", sites=["A"], patients=1)

@@ -18,20 +18,20 @@ def _run(*arguments: str, code: str = "from heart2heart.cli import main; main()"
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_main_exits_with_2_and_one_line_after_a_user_error(tmp_path: Path) -> None:
     done = _run("store", "show", str(tmp_path / "none"))
     assert done.returncode == 2
     assert done.stderr == f"error: no frame store here: {tmp_path / 'none' / 'store.json'}\n"
     assert done.stdout == ""
 
 
-def test_wrong_use_is_exit_code_2() -> None:
+def test_main_exits_with_2_for_missing_arguments() -> None:
     done = _run("store", "show")
     assert done.returncode == 2
     assert "Missing argument 'STORE'" in done.stderr
 
 
-def test_a_fault_of_ours_is_exit_code_1_and_says_nothing_of_the_data() -> None:
+def test_main_exits_with_1_and_hides_the_data_after_an_internal_error() -> None:
     code = (
         "import heart2heart.cli as c, heart2heart.store.frame_store as s\n"
         "def broken(root): raise KeyError('Mustermann^Erika')\n"
@@ -45,7 +45,7 @@ def test_a_fault_of_ours_is_exit_code_1_and_says_nothing_of_the_data() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_stopped_by_the_user_is_exit_code_130() -> None:
+def test_main_exits_with_130_when_stopped_by_the_user() -> None:
     code = (
         "import heart2heart.cli as c, heart2heart.store.frame_store as s\n"
         "def stopped(root): raise KeyboardInterrupt\n"
@@ -56,7 +56,7 @@ def test_stopped_by_the_user_is_exit_code_130() -> None:
     assert (done.returncode, done.stderr) == (130, "stopped; run the same command again to continue\n")
 
 
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+def test_main_takes_a_closed_pipe_for_no_error(tmp_path: Path) -> None:
     random_store(tmp_path / "store", patients=40)
     line = (
         f"{sys.executable} -c 'from heart2heart.cli import main; main()' store sql {tmp_path / 'store'} 'FROM frames'"
@@ -66,7 +66,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     assert done.stdout.startswith("frame")
 
 
-def test_store_verbs(tmp_path: Path) -> None:
+def test_store_show_verify_digest_and_sql(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     runner = CliRunner()
     shown = runner.invoke(app, ["store", "show", str(store.root)])
@@ -83,7 +83,7 @@ def test_store_verbs(tmp_path: Path) -> None:
     assert broken.exit_code == 1  # main() turns the error itself into exit code 2
 
 
-def test_labels_verbs(tmp_path: Path) -> None:
+def test_labels_import_show_and_export(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     clip = store.clips["clip"].to_pylist()[0]
     (tmp_path / "in.csv").write_text(f"clip,view,rater\n{clip},Apical four chamber,r1\n")
@@ -99,7 +99,7 @@ def test_labels_verbs(tmp_path: Path) -> None:
     assert exported.output.startswith("1 label events written")
 
 
-def test_split_verb_prints_what_it_froze(tmp_path: Path) -> None:
+def test_split_prints_what_it_froze(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store")
     book = LabelStore(tmp_path / "labels.db")
     views = ("PLAX", "PSAX", "A4C", "A2C")

@@ -24,7 +24,7 @@ def hospital(tmp_path: Path) -> Hospital:
     return make_hospital(tmp_path, {0: ("399214001", "SCT"), 2: ("399232001", "SCT")})
 
 
-def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) -> None:
+def test_labels_import_export_merge_agree_and_show(tmp_path: Path, hospital: Hospital) -> None:
     book, store, key = tmp_path / "labels.db", hospital.store.root, hospital.key
     common = ("--labels", book, "--store", store, "--key", key)
     assert _run("import", hospital.files, *common, "--format", "view_code").startswith(
@@ -48,7 +48,7 @@ def test_from_headers_to_reports_and_back(tmp_path: Path, hospital: Hospital) ->
     assert "A4C" in _run("show", "--labels", tmp_path / "all.db", "--store", store, "--rule", "dawid_skene")
 
 
-def test_an_interval_of_few_patients_is_marked(tmp_path: Path, hospital: Hospital) -> None:
+def test_labels_agree_marks_an_interval_of_few_patients(tmp_path: Path, hospital: Hospital) -> None:
     book = LabelStore(tmp_path / "labels.db")
     book.append([
         LabelEvent(f"c{index}", "", ("A4C", "A2C")[index % 2], rater, "", "t") for index in range(4) for rater in "ab"
@@ -58,7 +58,7 @@ def test_an_interval_of_few_patients_is_marked(tmp_path: Path, hospital: Hospita
     assert shown.endswith("* fewer than 30 patients: the interval is probably too narrow\n")
 
 
-def test_raters_who_are_not_known_and_maps(tmp_path: Path, hospital: Hospital) -> None:
+def test_labels_import_refuses_unknown_raters_and_bad_maps(tmp_path: Path, hospital: Hospital) -> None:
     raters = tmp_path / "raters.json"
     CliRunner().invoke(app, ["raters", "add", "Reader 1", "--raters", str(raters)])
     (tmp_path / "map.yaml").write_text('"0": {4CH: A9C}\n')
@@ -69,7 +69,7 @@ def test_raters_who_are_not_known_and_maps(tmp_path: Path, hospital: Hospital) -
         _run(*words, "--taxonomy-map", tmp_path / "map.yaml")
 
 
-def test_reports_and_pseudonyms_are_kept_apart(tmp_path: Path, hospital: Hospital) -> None:
+def test_labels_export_keeps_reports_and_pseudonyms_apart(tmp_path: Path, hospital: Hospital) -> None:
     LabelStore(tmp_path / "labels.db").append([LabelEvent("c0", "", "A4C", "r", "", "t")])
     with pytest.raises(ConfigError, match="Give --rule, --store, --dicom and --key"):
         _run("export", tmp_path / "sr", "--labels", tmp_path / "labels.db", "--format", "sr")

@@ -23,12 +23,12 @@ def _verbosity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_verbosity", Verbosity.NORMAL)
 
 
-def test_version_is_printed_at_once() -> None:
+def test_main_prints_the_version() -> None:
     shown = CliRunner().invoke(app, ["--version"])
     assert (shown.exit_code, shown.output) == (0, f"heart2heart {__version__}\n")
 
 
-def test_verbose_tells_verb_versions_and_stages_but_no_path(tmp_path: Path) -> None:
+def test_main_verbose_prints_verb_versions_and_stages_but_no_path(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["--verbose", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
     lines = shown.stderr.splitlines()
     assert lines[0].startswith("heart2heart simulate: Python 3.")
@@ -38,7 +38,7 @@ def test_verbose_tells_verb_versions_and_stages_but_no_path(tmp_path: Path) -> N
     assert str(tmp_path) not in shown.stderr
 
 
-def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
+def test_main_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
     runner = CliRunner()
     shown = runner.invoke(app, ["-q", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
     assert shown.exit_code == 0
@@ -51,7 +51,7 @@ def test_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
     assert refused.stderr.startswith("error: no frame store here")
 
 
-def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
+def test_main_refuses_verbose_with_quiet(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", patients=2)
     done = subprocess.run(
         [EXECUTABLE, "-v", "-q", "store", "digest", store.root], capture_output=True, text=True, check=False
@@ -60,7 +60,7 @@ def test_verbose_and_quiet_exclude_each_other(tmp_path: Path) -> None:
     assert done.stderr == "error: --verbose and --quiet exclude each other. Give only one of them\n"
 
 
-def test_every_verb_is_in_one_panel_of_the_help() -> None:
+def test_panels_hold_every_verb_once() -> None:
     verbs = [str(info.name) for info in app.registered_commands] + [str(info.name) for info in app.registered_groups]
     assert sorted(verbs) == sorted(verb for panel in PANELS.values() for verb in panel)
     text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
@@ -70,7 +70,7 @@ def test_every_verb_is_in_one_panel_of_the_help() -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize(("words", "offered"), [("heart2heart tra", "train"), ("heart2heart store sh", "show")])
-def test_completion_in_bash(words: str, offered: str) -> None:
+def test_main_completes_words_in_bash(words: str, offered: str) -> None:
     """Sources the script that `--show-completion` prints, and asks bash for the words after the cursor."""
     environment = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     environment["PATH"] = f"{EXECUTABLE.parent}{os.pathsep}{environment['PATH']}"

@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("store", "labels", ("--source", "A", "--label-budget", 0), "--label-budget"),
     ],
 )
-def test_what_cannot_be_split(
+def test_split_refuses_what_cannot_be_split(
     run: Run, folder: Path, tmp_path: Path, store: str, labels: str, options: tuple[object, ...], message: str
 ) -> None:
     out = tmp_path / "split"
@@ -87,7 +87,7 @@ def test_what_cannot_be_split(
         (4, SCORED_VIEWS, False, "no test frame of a scored view"),
     ],
 )
-def test_a_hospital_that_gives_little_is_reported_as_not_estimable(
+def test_report_of_a_hospital_with_few_patients_is_not_estimable(
     run: Run, tmp_path: Path, patients: int, views: tuple[str, ...], labeled: bool, message: str
 ) -> None:
     east = dataclasses.replace(HOSPITALS[1], outside=(), patients=patients, views=views)
@@ -112,7 +112,7 @@ def _write(predictions: Predictions, path: Path, **changes: object) -> Path:
     return path
 
 
-def test_predictions_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
+def test_folds_compare_and_report_refuse_predictions_that_do_not_belong_together(run: Run, tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=tuple(dataclasses.replace(each, patients=3) for each in HOSPITALS[:2]))
     first = _write(predictions, tmp_path / "a.parquet")
     provenance = predictions.provenance

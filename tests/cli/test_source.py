@@ -15,7 +15,7 @@ from tests.datasets import miniature
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
 @pytest.mark.parametrize("help_first", [True, False])
-def test_help_says_where_and_under_which_licence(name: str, help_first: bool) -> None:
+def test_source_help_of_a_data_set_names_address_and_licence(name: str, help_first: bool) -> None:
     words = ["--help", name] if help_first else [name, "--help"]
     done = CliRunner().invoke(app, ["source", *words], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"})
     assert done.exit_code == 0
@@ -25,13 +25,13 @@ def test_help_says_where_and_under_which_licence(name: str, help_first: bool) ->
     assert "Nothing is downloaded" in text
 
 
-def test_group_help_names_every_data_set() -> None:
+def test_source_help_names_every_data_set() -> None:
     done = CliRunner().invoke(app, ["source", "--help"])
     assert done.exit_code == 0
     assert all(f" {name} " in done.output for name in CATALOGUE)
 
 
-def test_three_hospitals_one_split(tmp_path: Path) -> None:
+def test_source_adds_three_hospitals_for_one_split(tmp_path: Path) -> None:
     """The paper's benchmark in miniature: train by TMED-2's own split, test on Unity and CAMUS."""
     store, book = tmp_path / "store", tmp_path / "labels.db"
     for name in ("tmed2", "unity", "camus"):
@@ -59,7 +59,7 @@ def test_three_hospitals_one_split(tmp_path: Path) -> None:
     assert "--official already decides which patients train" in str(both.exception)
 
 
-def test_labels_go_beside_the_store_and_only_once(tmp_path: Path) -> None:
+def test_source_writes_labels_beside_the_store_and_once(tmp_path: Path) -> None:
     folder = miniature.echonet(tmp_path / "in")
     arguments = ["source", "echonet", str(folder), "--store", str(tmp_path / "s"), "--frames", "even:1"]
     first, second = (CliRunner().invoke(app, arguments) for _ in range(2))
@@ -72,7 +72,7 @@ def test_labels_go_beside_the_store_and_only_once(tmp_path: Path) -> None:
     assert len(LabelStore(tmp_path / "s.labels.db").events()) == 3
 
 
-def test_mimic_needs_no_label_store_and_makes_its_key(tmp_path: Path) -> None:
+def test_source_mimic_needs_no_label_store_and_makes_its_key(tmp_path: Path) -> None:
     folder = miniature.mimic(tmp_path / "in")
     arguments = ["source", "mimic", str(folder), "--store", str(tmp_path / "s"), "--size", "32", "--workers", "1"]
     done = CliRunner().invoke(app, [*arguments, "--frames", "even:1"])
@@ -81,7 +81,7 @@ def test_mimic_needs_no_label_store_and_makes_its_key(tmp_path: Path) -> None:
     assert not (tmp_path / "s.labels.db").exists()
 
 
-def test_nothing_taken_is_an_error(tmp_path: Path) -> None:
+def test_source_refuses_a_folder_of_broken_files(tmp_path: Path) -> None:
     folder = miniature.camus(tmp_path / "in", numbers=(1,))
     for path in (folder / "database_nifti" / "patient0001").glob("*.nii.gz"):
         path.write_bytes(b"")

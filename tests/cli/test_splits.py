@@ -24,7 +24,7 @@ def common(tmp_path: Path) -> list[str]:
     return ["--store", str(store.root), "--labels", str(book.path)]
 
 
-def test_folds_and_leave_one_out_are_one_line_each(tmp_path: Path, common: list[str]) -> None:
+def test_split_makes_folds_or_leaves_one_out_in_one_line(tmp_path: Path, common: list[str]) -> None:
     done = CliRunner().invoke(app, ["split", str(tmp_path / "f"), *common, "--source", "A", "--folds", "3"])
     assert done.exit_code == 0, done.output
     assert [p.name for p in sorted((tmp_path / "f").iterdir())] == ["fold0", "fold1", "fold2"]
@@ -35,7 +35,7 @@ def test_folds_and_leave_one_out_are_one_line_each(tmp_path: Path, common: list[
     assert SplitManifest.load(tmp_path / "l" / "B").held_out_sites == ("B",)
 
 
-def test_both_ways_at_once_are_refused(tmp_path: Path, common: list[str]) -> None:
+def test_split_refuses_folds_with_leave_one_out(tmp_path: Path, common: list[str]) -> None:
     done = CliRunner().invoke(app, ["split", str(tmp_path / "x"), *common, "--leave-one-out", "--folds", "3"])
     assert isinstance(done.exception, ConfigError)
     assert not (tmp_path / "x").exists()

@@ -14,7 +14,7 @@ from heart2heart.store.official_splits import read_official_splits
 from tests.datasets import miniature
 
 
-def test_videos_become_clips_of_their_own_patients(tmp_path: Path) -> None:
+def test_scan_gives_each_video_its_own_patient(tmp_path: Path) -> None:
     report = add_manifest(echonet.scan(miniature.echonet(tmp_path / "in")), tmp_path / "store")
     assert (report.expected, report.found, report.frames, report.patients) == (4, 3, 15, 3)
     assert report.files_not_in_store == (("0X4D.avi", "failed:missing"),)

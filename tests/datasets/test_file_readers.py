@@ -43,7 +43,7 @@ def test_read_png_refuses_a_png_cut_anywhere(tmp_path: Path) -> None:
         assert caught.value.code == "failed:decode"
 
 
-def test_png_of_sixteen_bits_and_of_another_world(tmp_path: Path) -> None:
+def test_read_png_refuses_sixteen_bits_and_too_many_columns(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
     Image.fromarray(np.zeros((1, MAX_SIDE + 1), np.uint8)).save(tmp_path / "wide.png")
     for name, code in (("deep", "failed:layout"), ("wide", "failed:bounds")):

@@ -10,7 +10,7 @@ from tests.evaluation.coverage import coverage
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("bca", [False, True])
-def test_coverage_of_every_interval_is_near_nominal(bca: bool) -> None:
+def test_evaluate_has_intervals_of_near_nominal_coverage(bca: bool) -> None:
     shares = coverage(100, 300, bca=bca)
     # 300 studies: a coverage of .95 is measured with a standard error of .013; the bootstrap itself loses a little.
     # Average precision is biased upwards in small samples (docs/metrics.md).

@@ -31,13 +31,13 @@ def files(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 @pytest.mark.parametrize("name", ["pt2", "onnx"])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_any_number_of_frames_gives_the_runs_logits(run: Run, files: dict[str, Path], name: str, count: int) -> None:
+def test_export_run_gives_the_logits_of_the_run(run: Run, files: dict[str, Path], name: str, count: int) -> None:
     pixels = np.random.default_rng(count).integers(0, 256, (count, SIZE, SIZE)).astype(np.uint8)
     _, read = FORMATS[name]
     np.testing.assert_allclose(read(files[name], pixels), run.predict(pixels), atol=1e-4)
 
 
-def test_files_name_their_classes_and_geometry(run: Run, files: dict[str, Path]) -> None:
+def test_export_run_writes_classes_and_geometry_into_the_files(run: Run, files: dict[str, Path]) -> None:
     import onnx
 
     inside = {"classes": "", "geometry": "", "run_sha256": ""}
@@ -50,7 +50,9 @@ def test_files_name_their_classes_and_geometry(run: Run, files: dict[str, Path])
         assert len(facts["run_sha256"]) == 64
 
 
-def test_a_file_that_differs_is_not_published(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_run_does_not_publish_a_file_that_differs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write, read = FORMATS["pt2"]
     monkeypatch.setattr(export, "FORMATS", {"pt2": (write, lambda path, pixels: read(path, pixels) + 1)})
     with pytest.raises(InternalError, match="differs from the run"):
@@ -58,13 +60,13 @@ def test_a_file_that_differs_is_not_published(run: Run, tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_extra_names_its_remedy(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_run_names_a_missing_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(MissingInputError, match=r"pip install 'heart2heart\[onnx\]'"):
         export_run(run, tmp_path, ("pt2", "onnx"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_format(run: Run, tmp_path: Path) -> None:
+def test_export_run_lists_the_known_formats(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="onnx, pt2"):
         export_run(run, tmp_path, ("h5",))

@@ -74,7 +74,7 @@ def assert_clean(out: Path, output: bytes) -> None:
     assert verify([out], identities).findings == ()
 
 
-def test_plant_everywhere_fills_every_text_element(archive: Path) -> None:
+def test_ingest_archive_has_every_text_element_planted(archive: Path) -> None:
     with silence_warnings():
         tags = dcmread(archive / f"{MARK} native.dcm").keys()
     kinds = Counter(DicomDictionary[tag][0] for tag in tags if tag in DicomDictionary)

@@ -117,7 +117,7 @@ def test_fleiss_kappa_of_a_view_is_that_of_the_view_and_the_rest(units: list[lis
     np.testing.assert_allclose(float(fleiss_kappa(fleiss_sums(counts).sum(0), 3)), known, atol=1e-9)
 
 
-def test_coefficients_take_many_tables_at_once() -> None:
+def test_cohen_kappa_and_krippendorff_alpha_take_many_tables_at_once() -> None:
     tables = np.random.default_rng(0).integers(1, 9, (5, 3, 3)).astype(float)
     assert [float(cohen_kappa(table)) for table in tables] == pytest.approx(cohen_kappa(tables).tolist())
     same = tables + tables.swapaxes(1, 2)

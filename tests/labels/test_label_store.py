@@ -107,7 +107,7 @@ def _first_version(path: Path) -> list[LabelEvent]:
     return events
 
 
-def test_migrate_schema_from_1_loses_nothing(tmp_path: Path) -> None:
+def test_label_store_of_version_1_is_migrated_without_loss(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     events = _first_version(path)
     before = path.read_bytes()
@@ -130,7 +130,7 @@ def test_migrate_schema_from_1_loses_nothing(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_migrate_schema_that_fails_leaves_the_old_store(tmp_path: Path) -> None:
+def test_label_store_is_left_as_it_was_by_a_failed_migration(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     events = _first_version(path)
     with sqlite3.connect(path) as connection:
@@ -141,7 +141,7 @@ def test_migrate_schema_that_fails_leaves_the_old_store(tmp_path: Path) -> None:
     assert LabelStore(path).events() == events
 
 
-def test_migrate_schema_from_2_adds_a_plan(tmp_path: Path) -> None:
+def test_label_store_of_version_2_gets_a_plan(tmp_path: Path) -> None:
     label_store = LabelStore(tmp_path / "labels.db")
     label_store.append([_event(1), _event(2)])
     with sqlite3.connect(label_store.path) as connection:

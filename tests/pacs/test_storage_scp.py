@@ -102,7 +102,7 @@ def test_receive_stores_what_storescu_sends_and_sends_again(tmp_path: Path) -> N
     assert not any("1.2.3" in path.name for path in landing.iterdir())
 
 
-def test_orthanc_sends_every_syntax(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_receive_takes_every_syntax_of_orthanc(orthanc: Orthanc, tmp_path: Path) -> None:
     with receiving(tmp_path / "landing", allow=("ORTHANC",)) as receiver:
         modality = f'{{"AET": "HEART2HEART", "Host": "127.0.0.1", "Port": {receiver.port}}}'
         orthanc.ask("/modalities/h2h", modality.encode(), "PUT")

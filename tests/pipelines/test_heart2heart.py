@@ -62,7 +62,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_table_has_the_papers_settings() -> None:
+def test_config_of_each_run_has_the_settings_of_the_paper() -> None:
     study = BenchmarkStudy(Path("out"), SITES)
     configs = {(job.fold, job.variant): job.config for job in study.runs()}
     assert len(configs) == len(FOLDS) * len(VARIANTS)
@@ -90,7 +90,7 @@ def test_the_table_has_the_papers_settings() -> None:
     assert set(yaml.safe_load((CONFIGS / "folds.yaml").read_text())) == set(VARIANTS)
 
 
-def test_a_synthetic_run_keeps_method_and_ramp_and_is_short() -> None:
+def test_synthetic_config_keeps_method_and_ramp_and_is_short() -> None:
     study = BenchmarkStudy(Path("out"), SITES, synthetic=True)
     config = BenchmarkRun(study, 0, "vat").config
     assert config.steps == SYNTHETIC_STEPS
@@ -98,7 +98,7 @@ def test_a_synthetic_run_keeps_method_and_ramp_and_is_short() -> None:
     assert config.method == TrainConfig.load(CONFIGS / "vat.yaml", ["data.stores=[s]", "data.split=s"]).method
 
 
-def test_the_cost_counts_passes() -> None:
+def test_passes_per_step_and_gpu_hours_count_passes() -> None:
     job = BenchmarkRun(BenchmarkStudy(Path("out"), SITES), 0, "fixmatch_fix_a_step")
     # The two guesses of 64 rows, one view of 320 without and one with gradient: 533 frames trained a step.
     assert passes_per_step(job.config) / 3 == pytest.approx(533.33, abs=0.01)
@@ -109,7 +109,7 @@ def test_the_cost_counts_passes() -> None:
     assert gpu_hours([plain], 384.0)[plain.name] == pytest.approx(24000 / 3600)
 
 
-def test_shards_share_the_jobs_and_each_is_checked() -> None:
+def test_choose_shard_divides_the_jobs_and_checks_its_argument() -> None:
     jobs = BenchmarkStudy(Path("out"), SITES).runs()
     parts = [choose_shard(jobs, f"{shard}/4") for shard in (1, 2, 3, 4)]
     assert sorted(job.name for part in parts for job in part) == sorted(job.name for job in jobs)
@@ -119,7 +119,7 @@ def test_shards_share_the_jobs_and_each_is_checked() -> None:
     assert choose_devices("cuda:0, cuda:1") == ["cuda:0", "cuda:1"]
 
 
-def test_the_plan_names_what_is_missing_and_does_nothing(
+def test_main_dry_run_names_what_is_missing_and_does_nothing(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -143,7 +143,7 @@ def test_the_plan_names_what_is_missing_and_does_nothing(
     assert not out.exists()
 
 
-def test_half_a_download_is_refused_in_one_line(
+def test_main_refuses_half_a_download_in_one_line(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -162,7 +162,7 @@ def test_half_a_download_is_refused_in_one_line(
         assert "Traceback" not in error
 
 
-def test_the_whole_way_on_miniatures_goes_on_after_a_kill(
+def test_main_on_miniatures_goes_on_after_a_kill(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -232,7 +232,7 @@ def _stores(out: Path, sites: tuple[str, ...], *_: object, **__: object) -> None
         LabelStore(out / "labels.db").append(events)
 
 
-def test_the_synthetic_way_takes_folds_together(
+def test_main_synthetic_takes_folds_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_, **__: None)
@@ -274,7 +274,7 @@ def test_the_synthetic_way_takes_folds_together(
 
 
 @pytest.mark.slow
-def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_and_test_all_uses_two_devices_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_, **__: None)
     monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
@@ -285,7 +285,7 @@ def test_two_devices_take_two_runs_at_a_time(tmp_path: Path, monkeypatch: pytest
     assert all(job.state() == "done" and line["device"] == "cpu" for job, line in results.items())
 
 
-def test_a_result_of_other_settings_is_refused(tmp_path: Path) -> None:
+def test_result_of_other_settings_is_refused(tmp_path: Path) -> None:
     job = BenchmarkRun(BenchmarkStudy(tmp_path, SITES), 0, "vat")
     assert job.result() is None
     assert job.state() == "to do"

@@ -54,13 +54,13 @@ def test_patients_of_every_hospital_are_in_every_part(tmp_path: Path) -> None:
     assert (part == draw_parts(archive, 0, FrameStores.open([store.root]), 0, 0)).all()
 
 
-def test_every_method_is_replayed_seed_by_seed() -> None:
+def test_replay_plans_hold_every_method_seed_by_seed() -> None:
     plans = replay_plans(["fashion"], list(STRATEGIES), ["fixmatch+fix_a_step"], ["random", "margin"], 2)
     assert len(plans) == 2 * (len(STRATEGIES) + 2)
     assert [plan.seed for plan in plans] == sorted(plan.seed for plan in plans)
 
 
-def test_a_miniature_replay_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_on_a_miniature_goes_on_where_it_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _images(tmp_path / "images")
     out = tmp_path / "out"
 

@@ -35,7 +35,7 @@ TESTED = np.tile(np.arange(40) < 10, 10)
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from([0, 25, 50, 75, 100]), st.integers(0, 50), st.sampled_from(list(IMAGE_TASKS)))
-def test_roles_hold_what_the_protocol_says(level: int, seed: int, name: str) -> None:
+def test_draw_roles_follows_the_protocol(level: int, seed: int, name: str) -> None:
     left_out = np.random.default_rng(seed).random(len(NUMBER)) < 0.1
     role = draw_roles(MismatchSplit(name, level, 4, seed, 6), NUMBER, TESTED, left_out)
     dataset = IMAGE_TASKS[name]
@@ -51,7 +51,7 @@ def test_roles_hold_what_the_protocol_says(level: int, seed: int, name: str) -> 
         assert ((role == name) == (other == name)).all()
 
 
-def test_intervals_are_students() -> None:
+def test_seed_interval_is_that_of_student() -> None:
     values = [80.0, 83.0, 87.5]
     interval, known = SeedInterval.of(values), stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx((known.low, known.high))
@@ -72,7 +72,7 @@ def _line(way: str, level: int, seed: int, score: float) -> dict[str, Any]:
     return key | {"balanced_accuracy": score, "conflict_rate": conflict, "pseudo_label_rate": passed}
 
 
-def test_differences_are_paired_by_seed_over_the_levels() -> None:
+def test_paired_differences_are_by_seed_over_the_levels() -> None:
     lines = [_line("labels_only", 0, seed, 0.5 + seed / 10) for seed in (0, 1)]
     for level, gain in ((0, 0.1), (100, -0.02)):
         lines += [_line("fixmatch", level, seed, 0.6 + seed / 10) for seed in (0, 1)]
@@ -100,7 +100,7 @@ def test_tables_are_printed_again_for_some_of_the_seeds(tmp_path: Path, capsys: 
         main(tmp_path / "none.jsonl")
 
 
-def test_another_rule_is_held_against_the_one_of_fix_a_step() -> None:
+def test_fix_a_step_counterpart_of_another_rule_is_fix_a_step() -> None:
     ways = ("mixmatch", "mixmatch+fix_a_step", "fixmatch+fix_a_step", "fixmatch+gradient", "fixmatch+running_mean")
     peers = {
         way: fix_a_step_counterpart(way, ways)
@@ -118,7 +118,7 @@ def test_another_rule_is_held_against_the_one_of_fix_a_step() -> None:
     assert row in tables(lines)
 
 
-def test_every_way_of_the_study_can_be_configured() -> None:
+def test_run_config_of_every_run_of_the_study() -> None:
     jobs = study_runs(Path("out"), "fashion-mnist", [0, 50], [4], [0], STUDY_VARIANTS, RunBudget(steps=40))
     configs = {job.key["way"]: run_config(job) for job in jobs}
     assert set(configs) == set(STUDY_VARIANTS)
@@ -147,7 +147,7 @@ def _images(folder: Path) -> None:
             (folder / f"{part}-{kind}-ubyte").write_bytes(head + data.tobytes())
 
 
-def test_a_miniature_study_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_main_on_a_miniature_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     _images(tmp_path / "images")
     command = [sys.executable, "-m", "pipelines.mismatch", "--data", str(tmp_path / "images"), "--seeds", "1"]
     command += ["--out", str(tmp_path / "out"), "--level", "0", "--level", "100", "--way", "labels_only"]

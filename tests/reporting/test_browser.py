@@ -46,7 +46,7 @@ def visit(page: Path, folder: Path, *flags: str) -> Visit:
     return Visit(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line], requests)
 
 
-def test_write_report_opens_in_a_browser_and_shows_its_numbers(
+def test_report_opens_in_a_browser_and_shows_its_numbers(
     rich_report: Path, rich_metrics: Metrics, tmp_path: Path
 ) -> None:
     visited = visit(rich_report, tmp_path)
@@ -63,7 +63,7 @@ def test_write_report_opens_in_a_browser_and_shows_its_numbers(
             assert shown in text
 
 
-def test_visit_reports_console_messages_and_requests(tmp_path: Path) -> None:
+def test_report_visit_lists_console_messages_and_requests(tmp_path: Path) -> None:
     page = tmp_path / "noisy.html"
     page.write_text(
         '<img src="http://127.0.0.1:9/picture.png"><script>console.error("loud")</script>', encoding="utf-8"
@@ -91,7 +91,7 @@ f.onload = () => {{
 </script>"""
 
 
-def test_write_report_fits_a_phone_and_a_keyboard(rich_report: Path, tmp_path: Path) -> None:
+def test_report_fits_a_phone_and_a_keyboard(rich_report: Path, tmp_path: Path) -> None:
     wrapper = tmp_path / "phone.html"
     wrapper.write_text(PROBE.format(page=rich_report.as_uri()), encoding="utf-8")
     visited = visit(wrapper, tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000")
@@ -106,7 +106,7 @@ def test_write_report_fits_a_phone_and_a_keyboard(rich_report: Path, tmp_path: P
     assert float(measured["width"].removesuffix("px")) >= 2
 
 
-def test_write_report_prints_to_pages(rich_report: Path, tmp_path: Path) -> None:
+def test_report_prints_to_pages(rich_report: Path, tmp_path: Path) -> None:
     pdf = tmp_path / "report.pdf"
     visit(rich_report, tmp_path, f"--print-to-pdf={pdf}")
     assert pdf.read_bytes().startswith(b"%PDF-")

@@ -71,7 +71,7 @@ def test_stress_figures_and_table_are_on_the_page(tmp_path: Path) -> None:
     assert f"{100 * loss.value:.1f}" in section
 
 
-def test_page_without_perturbed_frames_says_how_to_get_them(tmp_path: Path) -> None:
+def test_write_report_without_perturbed_frames_says_how_to_get_them(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2])
     metrics = evaluate_predictions(predictions, replicates=100)
     page = write_report(predictions, metrics, tmp_path / "report.html").read_text(encoding="utf-8")

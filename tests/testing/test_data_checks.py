@@ -20,7 +20,7 @@ from tests.datasets import miniature
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
-def test_our_strategies_pass_their_check(name: str) -> None:
+def test_check_query_strategy_passes_every_strategy(name: str) -> None:
     check_query_strategy(STRATEGIES[name])
 
 

@@ -81,7 +81,7 @@ def test_check_gradient_rule_passes_anothers_rule() -> None:
 
 
 @pytest.mark.parametrize("name", list(GRADIENT_RULES))
-def test_our_rules_pass_their_check(name: str) -> None:
+def test_check_gradient_rule_passes_every_rule(name: str) -> None:
     check_gradient_rule(GRADIENT_RULES[name]())
 
 

@@ -139,7 +139,7 @@ def test_networks_document_every_option(name: str) -> None:
     assert all(field.description for field in NETWORKS[name].model_fields.values())
 
 
-def test_parse_stored_passes_unlisted_options_of_monai(tmp_path: Path, tiny: TinyStore) -> None:
+def test_network_parse_stored_passes_unlisted_options_of_monai(tmp_path: Path, tiny: TinyStore) -> None:
     options = {"init_features": 8, "growth_rate": 4, "block_config": [1, 1]}
     run = train(tiny.config(network={"name": "DenseNet121", "options": options}, steps=1), tmp_path / "run")
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE), np.uint8)
@@ -165,7 +165,7 @@ def test_parse_stored_passes_unlisted_options_of_monai(tmp_path: Path, tiny: Tin
         ("ViT", {"save_attn"}),
     ],
 )
-def test_parse_stored_knows_the_arguments_of_each_family(name: str, unlisted: set[str]) -> None:
+def test_network_parse_stored_knows_the_arguments_of_each_family(name: str, unlisted: set[str]) -> None:
     kind = NETWORKS[name]
     for option in unlisted:
         kind.parse_stored({option: True if option != "bn_size" else 2}, where="test")
