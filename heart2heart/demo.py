@@ -166,10 +166,10 @@ def _freeze_split(out: Path, sites: Sequence[str], stage: Stage) -> None:
     """Freeze and certify one split: patients of hospital A train, validate and test; the others are held out."""
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.split import SplitSettings
     from heart2heart.splits.certify import certify
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.propose import propose
-    from heart2heart.splits.settings import SplitSettings
     from heart2heart.store.frame_store import FrameStores
 
     stores = FrameStores.open([out / "stores" / site for site in sites])

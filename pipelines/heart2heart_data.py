@@ -145,10 +145,10 @@ def prepare_synthetic(study: BenchmarkStudy, *, scale: float, seed: int, workers
     """Create the SYNTHETIC hospitals and their splits, unless they exist."""
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.split import SplitSettings
     from heart2heart.splits.certify import certify
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.propose import propose
-    from heart2heart.splits.settings import SplitSettings
     from heart2heart.store.frame_store import FrameStores
 
     marker = study.out / "data" / "synthetic.json"

@@ -17,10 +17,10 @@ from heart2heart.demo import ingest_hospitals
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import progress_bar
+from heart2heart.schema.split import SplitSettings
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.synthetic.hospital import simulate_hospital
 from heart2heart.synthetic.presets import four_hospitals

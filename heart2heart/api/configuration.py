@@ -67,7 +67,7 @@ def configuration_sections() -> tuple[tuple[str, str, type[Config]], ...]:
     from heart2heart.pacs.connection import Credentials
     from heart2heart.pacs.dicomweb import PacsQuery
     from heart2heart.pacs.storage_scp import ReceiveSettings
-    from heart2heart.splits.settings import SplitSettings
+    from heart2heart.schema.split import SplitSettings
     from heart2heart.synthetic.config import HospitalConfig
     from heart2heart.training.config import TrainConfig
 

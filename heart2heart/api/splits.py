@@ -142,9 +142,9 @@ def make_splits(
     """
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.split import SplitSettings
     from heart2heart.splits.official import freeze_official
     from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
-    from heart2heart.splits.settings import SplitSettings
 
     if leave_one_out and (folds > 1 or held_out):
         raise ConfigError(

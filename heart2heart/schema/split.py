@@ -1,13 +1,16 @@
-"""Columns, roles and files of a frozen split."""
+"""Settings, columns, roles and files of a frozen split."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+from pydantic import Field, model_validator
 
 from heart2heart.config import Config
-from heart2heart.schema.enums import CheckStatus
+from heart2heart.schema.enums import POOL_MODES, CheckStatus, ClipMode
+from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.utils import read_json, sha256_json
 
 SPLIT_SCHEMA_VERSION = 1
@@ -76,3 +79,54 @@ class Certificate(Config):
     def digest(self) -> str:
         """Return the hash of the certificate."""
         return sha256_json(self.model_dump(mode="json"))
+
+
+class SplitSettings(Config):
+    """How to split."""
+
+    name: str = "split"
+    """What a reader calls the split."""
+    classes: tuple[str, ...] = SCORED_VIEWS
+    """Views that are scored, in class order."""
+    source: tuple[str, ...] = Field(min_length=1)
+    """Hospitals whose patients may train and validate."""
+    held_out: tuple[str, ...] | None = None
+    """Hospitals that are only tested on; null takes every other hospital in the stores."""
+    validation: float = Field(0.2, gt=0, lt=1)
+    """Share of the labeled source patients that validate."""
+    test: float = Field(0.2, ge=0, lt=1)
+    """Share of the labeled source patients that test."""
+    adaptation: float = Field(0.0, ge=0, lt=1)
+    """Share of the labeled patients of each held-out hospital that are set aside for `heart2heart adapt`. They are
+    never scored, and the split does not keep their labels."""
+    label_budget: int | None = Field(None, ge=1)
+    """Keep the labels of this many training patients; the frames of the others join the pool. Null keeps all."""
+    modes: tuple[ClipMode, ...] = POOL_MODES
+    """Modes that the pool takes and that labels are used of."""
+    folds: int | None = Field(None, ge=2)
+    """Deal the labeled source patients into this many folds, of which one tests; null draws a share `test` instead."""
+    fold: int = Field(0, ge=0)
+    """Which fold tests, from 0."""
+    seed: int = 0
+    """Seed of the shuffles."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> SplitSettings:
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave nobody to train: their shares must add up to less than 1")
+        if self.fold >= (self.folds or 1):
+            raise ValueError(f"fold {self.fold} of {self.folds or 1} does not exist; folds count from 0")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a split records them.
+
+        A share of 0 for adaptation is left out: a split without such patients keeps the hash that it had before this
+        setting existed.
+        """
+        content = self.model_dump(mode="json")
+        return content if self.adaptation else {key: value for key, value in content.items() if key != "adaptation"}
+
+    def replaced(self, **changes: object) -> SplitSettings:
+        """Return these settings with changes, checked again."""
+        return SplitSettings.parse(self.model_dump() | changes, where="split settings")

@@ -1,12 +1,11 @@
 """Splits by patient and hospital: proposed, frozen, hashed and certified against leakage."""
 
 from heart2heart.schema.enums import SplitRole
-from heart2heart.schema.split import Certificate
+from heart2heart.schema.split import Certificate, SplitSettings
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SelectedFrames, SplitManifest
 from heart2heart.splits.official import freeze_official
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
-from heart2heart.splits.settings import SplitSettings
 
 __all__ = [
     "Certificate",

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from heart2heart import utils
 from heart2heart.errors import SplitError
 from heart2heart.schema.enums import SplitRole
-from heart2heart.splits.settings import SplitSettings
+from heart2heart.schema.split import SplitSettings
 from heart2heart.store.frame_store import Frames
 
 StringArray = npt.NDArray[np.object_]

@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 
 from heart2heart.errors import ExistsError, SplitError
 from heart2heart.schema.enums import SplitRole
-from heart2heart.schema.split import SPLIT_MEMBERS
+from heart2heart.schema.split import SPLIT_MEMBERS, SplitSettings
 from heart2heart.schema.views import get_view
 from heart2heart.splits.assignment import adaptation_patients, assign_patients
 from heart2heart.splits.manifest import SplitManifest
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import Frames
 
 

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pytest
 
 from heart2heart.errors import LeakageError
-from heart2heart.schema.split import SPLIT_MEMBERS, Certificate, Check
+from heart2heart.schema.split import SPLIT_MEMBERS, Certificate, Check, SplitSettings
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.stores import random_store, view_labels

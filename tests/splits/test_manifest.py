@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from heart2heart.errors import LeakageError, MissingInputError, SplitError
-from heart2heart.schema.split import Certificate
+from heart2heart.schema.split import Certificate, SplitSettings
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.testing.stores import random_store, view_labels
 from heart2heart.utils import write_json

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from heart2heart import utils
 from heart2heart.errors import ConfigError, ExistsError, SplitError, UnknownNameError
+from heart2heart.schema.split import SplitSettings
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.assignment import budget_patients
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.stores import random_store, view_labels
 

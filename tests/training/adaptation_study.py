@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from heart2heart.schema.split import SplitSettings
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.tiny import QUICK, SIZE, TinyStore, picture

@@ -23,13 +23,7 @@ from heart2heart.training.adaptation_statistics import read_statistics
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
 from heart2heart.utils import write_json
-from tests.training.adaptation_study import (
-    TRAINING,
-    AdaptationStudy,
-    adaptation_study,
-    scored_patients,
-    write_clips,
-)
+from tests.training.adaptation_study import TRAINING, AdaptationStudy, adaptation_study, scored_patients, write_clips
 
 
 @pytest.fixture(scope="module")
