@@ -74,6 +74,7 @@ def _mirrored(path: Path) -> Path | None:
     return _path(".".join([*root, *packages, stem.removeprefix("test_")]))
 
 
+@cache
 def _subjects(path: Path) -> frozenset[str]:
     """Return what the tests of a module may begin with."""
     front_door = (file for folder in FRONT_DOOR for file in (ROOT / folder).glob("*.py"))
