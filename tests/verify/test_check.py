@@ -30,10 +30,10 @@ from heart2heart.ingest.ledger import Ledger
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.split import SplitSettings
 from heart2heart.splits.certify import certify
 from heart2heart.splits.propose import propose
 from heart2heart.splits.provenance import site_infos
-from heart2heart.splits.settings import SplitSettings
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.verify.check import profile_available, verify
 from heart2heart.verify.identities import Identities, collect_identities, load_planted
