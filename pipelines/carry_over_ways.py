@@ -46,6 +46,7 @@ def _all_views(policy: str) -> tuple[str, ...]:
 
 
 _FULL, _HALF, _QUARTER = _policy(), _policy(strength=0.5), _policy(strength=0.25)
+_SCAN = _policy(GEOMETRY, GREY, OUTSIDE)
 _FIXMATCH = "method={name: fixmatch, params: {threshold: 0.95}}"
 _MIXING = "fix_a_step={mixing: true, gradient: fix_a_step, temperature: 0.5, alpha: 0.5}"
 _GROUP_NORM = "network.options={depth: 10, widen: 1, norm: group}"
@@ -60,7 +61,7 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "weak": (),
     "geometry": (_labeled(_policy(SCAN, GREY, OUTSIDE)),),
     "geometry-no-crop": (_labeled(_policy(SCAN, GREY, OUTSIDE), crop=0),),
-    "scan": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE)),),
+    "scan": (_labeled(_SCAN),),
     "grey": (_labeled(_policy(GEOMETRY, SCAN, OUTSIDE)),),
     "outside": (_labeled(_policy(GEOMETRY, SCAN, GREY)),),
     "acoustic": (_labeled(_FULL),),
@@ -74,37 +75,41 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "last": ("selection=last",),
     "perturbed": ("selection=perturbed",),
     "recorded": ("batch_norm_record=labeled",),
-    "acoustic-half-group-norm": (_labeled(_HALF), _GROUP_NORM),
-    "acoustic-half-last": (_labeled(_HALF), "selection=last"),
-    "acoustic-half-perturbed": (_labeled(_HALF), "selection=perturbed"),
-    "acoustic-half-recorded": (_labeled(_HALF), "batch_norm_record=labeled"),
+    "scan-half": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE, strength=0.5)),),
+    "scan-outside": (_labeled(_policy(GEOMETRY, GREY)),),
+    "scan-group-norm": (_labeled(_SCAN), _GROUP_NORM),
+    "scan-last": (_labeled(_SCAN), "selection=last"),
+    "scan-perturbed": (_labeled(_SCAN), "selection=perturbed"),
+    "scan-recorded": (_labeled(_SCAN), "batch_norm_record=labeled"),
+    "scan-recorded-last": (_labeled(_SCAN), "batch_norm_record=labeled", "selection=last"),
     "imagenet": (_LITE.format(_SLOW_ENCODER),),
-    "imagenet-acoustic-half": (_LITE.format(_SLOW_ENCODER), _labeled(_HALF)),
+    "imagenet-scan": (_LITE.format(_SLOW_ENCODER), _labeled(_SCAN)),
     "ultrasound": (_SONO.format(_SLOW_ENCODER),),
-    "ultrasound-acoustic-half": (_SONO.format(_SLOW_ENCODER), _labeled(_HALF)),
+    "ultrasound-scan": (_SONO.format(_SLOW_ENCODER), _labeled(_SCAN)),
     "fixmatch": (_FIXMATCH,),
-    "fixmatch-labeled": (_FIXMATCH, _labeled(_HALF)),
-    "fixmatch-all": (_FIXMATCH, *_all_views(_HALF)),
+    "fixmatch-scan": (_FIXMATCH, _labeled(_SCAN)),
+    "fixmatch-scan-all": (_FIXMATCH, *_all_views(_SCAN)),
     "fix_a_step": (_FIXMATCH, _MIXING),
     "fix_a_step-separate": (_FIXMATCH, _MIXING, "batch_norm=separate"),
-    "fix_a_step-labeled": (_FIXMATCH, _MIXING, _labeled(_HALF)),
-    "fix_a_step-all": (_FIXMATCH, _MIXING, *_all_views(_HALF)),
+    "fix_a_step-scan": (_FIXMATCH, _MIXING, _labeled(_SCAN)),
+    "fix_a_step-scan-all": (_FIXMATCH, _MIXING, *_all_views(_SCAN)),
 }  # fmt: skip
-"""Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone; `-all` on every view."""
+"""Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone, `scan` its scan alone; `-all` on every
+view."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "augmentation": (
         "weak", "geometry", "geometry-no-crop", "scan", "grey", "outside", "acoustic", "no-geometry", "no-scan",
-        "no-grey", "no-outside", "acoustic-half", "acoustic-quarter",
+        "no-grey", "no-outside", "acoustic-half", "acoustic-quarter", "scan-half", "scan-outside",
     ),
     "statistics": (
-        "weak", "group-norm", "last", "perturbed", "recorded", "acoustic-half", "acoustic-half-group-norm",
-        "acoustic-half-last", "acoustic-half-perturbed", "acoustic-half-recorded",
+        "weak", "group-norm", "last", "perturbed", "recorded", "scan", "scan-group-norm", "scan-last", "scan-perturbed",
+        "scan-recorded", "scan-recorded-last",
     ),
-    "initialisation": ("weak", "imagenet", "imagenet-acoustic-half", "ultrasound", "ultrasound-acoustic-half"),
+    "initialisation": ("weak", "scan", "imagenet", "imagenet-scan", "ultrasound", "ultrasound-scan"),
     "methods": (
-        "weak", "acoustic-half", "fixmatch", "fixmatch-labeled", "fixmatch-all", "fix_a_step", "fix_a_step-separate",
-        "fix_a_step-labeled", "fix_a_step-all",
+        "weak", "scan", "fixmatch", "fixmatch-scan", "fixmatch-scan-all", "fix_a_step", "fix_a_step-separate",
+        "fix_a_step-scan", "fix_a_step-scan-all",
     ),
 }  # fmt: skip
 
