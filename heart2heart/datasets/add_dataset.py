@@ -19,7 +19,7 @@ from heart2heart.progress import NoProgress, Progress, SubProgress
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
-from heart2heart.store.official_splits import write_official_splits
+from heart2heart.store.store_files import write_official_splits
 
 
 @dataclass(frozen=True)

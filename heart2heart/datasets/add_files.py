@@ -24,7 +24,7 @@ from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
-from heart2heart.store.official_splits import write_official_splits
+from heart2heart.store.store_files import write_official_splits
 
 _PUBLIC_KEY_NOTE = "public data set"  # in place of a hospital's key: the pseudonyms are already public
 _CHUNK = 64  # files that are sent to a process together

@@ -16,9 +16,8 @@ from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_sampling import FrameRule
-from heart2heart.store.geometry import Geometry
+from heart2heart.store.geometry import Geometry, Resampler
 from heart2heart.store.quality import difference_hash, frame_quality
-from heart2heart.store.resample import Resampler
 from heart2heart.store.sector import bounding_box
 
 _BATCH_FRAMES = 8  # frames resampled at a time, so that they stay in the cache

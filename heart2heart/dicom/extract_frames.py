@@ -12,8 +12,7 @@ from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.inspect_clip import ClipInspection
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode
-from heart2heart.store.geometry import Geometry
-from heart2heart.store.resample import Resampler
+from heart2heart.store.geometry import Geometry, Resampler
 
 _SHRINKS = (8, 4, 2, 1)
 _BATCH_FRAMES = 16  # pictures resampled at a time, so that they stay in the cache; they are reduced already

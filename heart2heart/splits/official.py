@@ -1,6 +1,6 @@
 """Freezes the official split of a data set without changes, so that it can be certified.
 
-The roles are those of the data set (`store.official_splits`). Nothing is repaired unless `clean_pool` is set. A
+The roles are those of the data set (`store.store_files`). Nothing is repaired unless `clean_pool` is set. A
 published split that leaks fails its certificate, and training and evaluation refuse it like any other.
 """
 
@@ -19,7 +19,7 @@ from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.store.official_splits import official_split_names, read_official_splits
+from heart2heart.store.store_files import official_split_names, read_official_splits
 
 _EVALUATED = (SplitRole.VALIDATION, SplitRole.TEST)
 

@@ -19,7 +19,7 @@ from heart2heart.errors import ConfigError, ExistsError, MissingInputError, Stor
 from heart2heart.schema.store import CLIPS, FRAMES, SCHEMA_VERSION, with_schema_columns
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
-from heart2heart.store.shards import (
+from heart2heart.store.store_files import (
     TEMPORARY,
     ShardWriter,
     read_metadata,

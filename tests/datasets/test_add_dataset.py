@@ -9,7 +9,7 @@ from heart2heart.datasets.add_dataset import add_dataset
 from heart2heart.datasets.image_sets import CIFAR10_FILES, CIFAR100_FILES, read_cifar
 from heart2heart.errors import MissingInputError, StoreError, UnknownNameError
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.store.official_splits import official_split_names, read_official_splits
+from heart2heart.store.store_files import official_split_names, read_official_splits
 from tests.datasets import miniature
 
 

@@ -10,7 +10,7 @@ from heart2heart.datasets.add_files import add_manifest
 from heart2heart.datasets.manifest import clip_id
 from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.store.official_splits import read_official_splits
+from heart2heart.store.store_files import read_official_splits
 from tests.datasets import miniature
 
 

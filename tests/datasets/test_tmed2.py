@@ -12,7 +12,7 @@ from heart2heart.errors import LabelError, MissingInputError
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.store.official_splits import read_official_splits
+from heart2heart.store.store_files import read_official_splits
 from tests.datasets import miniature
 
 

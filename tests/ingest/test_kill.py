@@ -10,7 +10,7 @@ import pytest
 
 from heart2heart.ingest.ledger import Ledger, LedgerWriter
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.store.shards import ShardWriter
+from heart2heart.store.store_files import ShardWriter
 from tests.ingest.archive_kit import make_archive, run
 
 SLOW = """

@@ -13,7 +13,7 @@ from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.official import freeze_official
 from heart2heart.store.frame_store import FrameStore, FrameStores
-from heart2heart.store.official_splits import write_official_splits
+from heart2heart.store.store_files import write_official_splits
 from heart2heart.testing.stores import random_store, view_labels
 
 ROLES = {0: "train", 1: "train", 2: "validation", 3: "test"}

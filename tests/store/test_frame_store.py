@@ -253,7 +253,7 @@ def test_publish_knows_a_full_disk_by_its_number(tmp_path: Path, monkeypatch: py
     from collections.abc import Iterator
     from contextlib import contextmanager
 
-    from heart2heart.store import shards as module
+    from heart2heart.store import store_files as module
 
     @contextmanager
     def full(_: Path) -> Iterator[Path]:

@@ -1,4 +1,9 @@
-"""Shards of a store: writes, publishes, reads and checks them, and removes the files of killed writers."""
+"""The Parquet files of a store: its shards of clips and frames, and the official splits of its data sets.
+
+Shards are written, published, read and checked here, and the files of killed writers removed. An official split is
+the training, validation and test sets that a data set publishes: a row holds the role of one clip in one split.
+`splits.official` freezes it into a manifest, which is then certified like any other split.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from heart2heart.errors import StoreError
-from heart2heart.schema.store import CLIPS, FRAMES, build_table, frame_id
+from heart2heart.schema.store import CLIPS, EVERY_SPLIT, FRAMES, OFFICIAL_SPLITS, build_table, frame_id
 from heart2heart.utils import atomic_path, sha256_file
 
 TEMPORARY = ".*.tmp"  # the names of temporary files of `utils.atomic_path`
@@ -165,3 +170,47 @@ class ShardWriter:
         """Publish the rest, unless an error was raised."""
         if kind is None:
             self.publish()
+
+
+def write_official_splits(store: Path, site: str, rows: pa.Table) -> Path:
+    """Write the official splits of one site, replacing what an earlier run wrote; none if there are no rows.
+
+    Args:
+        store: The store's folder.
+        site: Name of the hospital or data set.
+        rows: Of `OFFICIAL_SPLITS`.
+    """
+    path = _folder(store) / f"{site}.parquet"
+    if len(rows):
+        with atomic_path(path) as temporary:
+            pq.write_table(rows.cast(OFFICIAL_SPLITS), temporary, compression="zstd", write_page_checksum=True)
+    else:
+        path.unlink(missing_ok=True)
+    return path
+
+
+def read_official_splits(store: Path, site: str) -> pa.Table:
+    """Return the official splits of one site, rows of `OFFICIAL_SPLITS`; empty if it has none.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = _folder(store) / f"{site}.parquet"
+    return (
+        read_table(path).replace_schema_metadata(None).cast(OFFICIAL_SPLITS)
+        if path.exists()
+        else OFFICIAL_SPLITS.empty_table()
+    )
+
+
+def official_split_names(store: Path) -> dict[str, list[str]]:
+    """Return the names of the official splits of a store by site."""
+    sites = sorted(path.stem for path in _folder(store).glob("*.parquet"))
+    named = {
+        site: set(read_official_splits(store, site)["split"].unique().to_pylist()) - {EVERY_SPLIT} for site in sites
+    }
+    return {site: sorted(names) for site, names in named.items()}
+
+
+def _folder(store: Path) -> Path:
+    return store / "official"
