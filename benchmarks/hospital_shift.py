@@ -123,8 +123,7 @@ def simulated_sites(fresh: bool, patients: int, seed: int) -> list[Site]:
     """Measure labeled B-mode clips of simulated hospitals."""
     from heart2heart.synthetic import presets
     from heart2heart.synthetic.patient import draw_patient
-    from heart2heart.synthetic.settings import scanner
-    from heart2heart.synthetic.study import draw_recordings, record_mode
+    from heart2heart.synthetic.study import draw_recordings, record_mode, scanner
     from heart2heart.utils import random_stream
 
     hospitals = presets.fresh_hospitals(1.0) if fresh else presets.four_hospitals(1.0)

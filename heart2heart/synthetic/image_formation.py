@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.synthetic.anatomy.probe_plane import ProbePlane
 from heart2heart.synthetic.anatomy.scene import Leaflet, Scene
-from heart2heart.synthetic.anatomy.view_plane import USUAL_DEPTH_CM, draw_scene
+from heart2heart.synthetic.anatomy.view_plane import USUAL_DEPTH_CM, ProbePlane, draw_scene
 from heart2heart.synthetic.cardiac_motion import cycle_curve
 from heart2heart.synthetic.config import MachineConfig
 from heart2heart.synthetic.patient import SyntheticPatient, clipped_normal

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heart2heart.synthetic.variation import Variation
+from heart2heart.synthetic.config import Variation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from heart2heart.schema.enums import ClipMode
-from heart2heart.synthetic.anatomy.probe_plane import ProbePlane
+from heart2heart.synthetic.anatomy.view_plane import ProbePlane
 from heart2heart.synthetic.colour_doppler import ColourBox, render_colour, velocity_colour_map
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.image_formation import Acquisition, acquire, frame_phases, render_frames

@@ -7,10 +7,9 @@ import numpy.typing as npt
 import pytest
 
 from heart2heart.errors import UnknownNameError
-from heart2heart.synthetic.anatomy.probe_plane import ProbePlane
 from heart2heart.synthetic.anatomy.scene import Tissue
-from heart2heart.synthetic.anatomy.view_plane import SIMULATED_VIEWS
-from heart2heart.synthetic.config import MachineConfig
+from heart2heart.synthetic.anatomy.view_plane import SIMULATED_VIEWS, ProbePlane
+from heart2heart.synthetic.config import MachineConfig, Variation
 from heart2heart.synthetic.image_formation import (
     Acquisition,
     acquire,
@@ -23,7 +22,6 @@ from heart2heart.synthetic.image_formation import (
 )
 from heart2heart.synthetic.patient import SyntheticPatient, draw_patient
 from heart2heart.synthetic.scan_conversion import scan_converter
-from heart2heart.synthetic.variation import Variation
 
 PATIENT = SyntheticPatient(quality=0.9)
 TEXTBOOK = Variation(anatomy=0, windows=0)

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heart2heart.synthetic.anatomy.probe_plane import ProbePlane, draw_probe_plane
 from heart2heart.synthetic.anatomy.scene import Tissue
-from heart2heart.synthetic.anatomy.view_plane import SIMULATED_VIEWS, draw_scene
+from heart2heart.synthetic.anatomy.view_plane import SIMULATED_VIEWS, ProbePlane, draw_probe_plane, draw_scene
 from heart2heart.synthetic.patient import SyntheticPatient
 
 PATIENT = SyntheticPatient(roughness=0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from heart2heart.synthetic.config import HospitalConfig, MachineConfig
 from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
-from heart2heart.synthetic.settings import operate, scanner
+from heart2heart.synthetic.study import operate, scanner
 
 HOSPITALS = (*four_hospitals(), *fresh_hospitals())
 
