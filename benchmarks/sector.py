@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.cli.output import text_table
-from heart2heart.dicom.colour import luma
+from heart2heart.dicom.image_pixel import luma
 from heart2heart.schema.enums import ClipMode
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.sector import sector_mask

@@ -25,7 +25,7 @@ from heart2heart.deidentify.clean_header import clean_header, write_frame_times
 from heart2heart.deidentify.clip import KnownContentError
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer
-from heart2heart.dicom.codecs.rle import encode_rle
+from heart2heart.dicom.codecs import encode_rle
 from heart2heart.dicom.frame_reader import FrameReader, open_frames
 from heart2heart.dicom.image_pixel import read_image_pixel
 from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip

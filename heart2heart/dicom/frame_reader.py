@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.dicom.codecs.decoders import Decoder, pinned_decoder
-from heart2heart.dicom.colour import block_mean
+from heart2heart.dicom.codecs import Decoder, pinned_decoder
 from heart2heart.dicom.header_values import DECODE_ERRORS
-from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
+from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel, block_mean
 from heart2heart.dicom.pixel_data import EncodedFrames
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode

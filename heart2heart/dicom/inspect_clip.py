@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.dicom.colour import luma
 from heart2heart.dicom.frame_reader import FrameReader
+from heart2heart.dicom.image_pixel import luma
 from heart2heart.dicom.regions import Box, ScanArea
 from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from heart2heart.deidentify.clip import load_clip
-from heart2heart.dicom.codecs.decoders import Decoder, Picture, TurboJpegDecoder, pinned_decoder
-from heart2heart.dicom.colour import block_mean
+from heart2heart.dicom.codecs import Decoder, Picture, TurboJpegDecoder, pinned_decoder
 from heart2heart.dicom.extract_frames import choose_shrink, extract_frames
 from heart2heart.dicom.frame_reader import PerFrameReader
-from heart2heart.dicom.image_pixel import ImagePixel, read_image_pixel
+from heart2heart.dicom.image_pixel import ImagePixel, block_mean, read_image_pixel
 from heart2heart.dicom.inspect_clip import ClipInspection
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom

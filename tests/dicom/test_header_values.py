@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from heart2heart.dicom.codecs.jpeg import codestream_size
 from heart2heart.dicom.header_values import integer, number, numbers, text
 from heart2heart.dicom.image_pixel import read_palette
+from heart2heart.dicom.jpeg import codestream_size
 from heart2heart.errors import DicomError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from heart2heart.dicom.colour import luma
+from heart2heart.dicom.image_pixel import luma
 from heart2heart.dicom.inspect_clip import coloured_fractions, decide_mode
 from heart2heart.schema.enums import ClipMode
 from tests.dicom.build import speckle_frames

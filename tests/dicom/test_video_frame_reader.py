@@ -12,9 +12,8 @@ import pytest
 from pydicom.encaps import encapsulate
 
 from heart2heart.deidentify.clip import load_clip
-from heart2heart.dicom.colour import luma
 from heart2heart.dicom.frame_reader import open_frames
-from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.image_pixel import luma, read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError

@@ -1,9 +1,15 @@
-"""One pinned decoder a syntax: parity with the truth, the stream's colour over the header's, no fallback."""
+"""One pinned decoder a syntax: parity with the truth, the stream's colour over the header's, no fallback.
+
+Real lossless files are pydicom's own. No installed library writes high-throughput JPEG 2000: one synthetic codestream
+is kept here.
+"""
 
 from pathlib import Path
 from typing import Any
 
+import data_store
 import numpy as np
+import pydicom
 import pytest
 import simplejpeg
 from pydicom.encaps import encapsulate
@@ -18,10 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from heart2heart.dicom.codecs.decoders import pinned_decoder
-from heart2heart.dicom.colour import luma
+from heart2heart.dicom.codecs import Picture, pinned_decoder
 from heart2heart.dicom.frame_reader import open_frames
-from heart2heart.dicom.image_pixel import read_image_pixel
+from heart2heart.dicom.image_pixel import luma, read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
@@ -147,3 +152,61 @@ def test_pinned_decoder_names_the_remedy_for_a_decoder_that_is_not_installed(
 def test_native_syntaxes_need_no_plugin() -> None:
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian):
         assert pinned_decoder(syntax) is not None
+
+
+# 16 x 24, lossless, written by OpenJPH from min(255, 8 x + 4 y).
+CODESTREAM = bytes.fromhex(
+    "ff4fff510029400000000018000000100000000000000000000000180000001000000000000000000001070101ff500008000200000002"
+    "ff52000c00020001000504044001ff5c00132048505050505050505050505050484848ff64001700014f70656e4a50482056657220302e"
+    "32362e332eff90000a0000000000720001ff93c025d300877400c012801001877400c011c0130027730048e400223400c01340138048e4"
+    "808b7400a2100024775500c0151005584208f1da70027500100000fee00cf7c9ecb700c02ae015a0b66ddbf3f0a7a7a7427800565555ff"
+    "115efdd7bf75ecba00ffd9"
+)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"])
+def test_open_frames_gives_the_picture_of_htj2k_back(tmp_path: Path, syntax: str) -> None:
+    path = write(tmp_path / "a.dcm", np.zeros((1, 16, 24, 3), np.uint8))
+    import pydicom
+
+    header = pydicom.dcmread(path)
+    header.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    del header.PlanarConfiguration
+    header.PixelData = encapsulate([CODESTREAM] * 2)
+    header.NumberOfFrames = 2
+    header.save_as(path)
+    y, x = np.indices((16, 24))
+    with open_dicom(path) as opened:
+        layout = read_image_pixel(opened.header, big_endian=False)
+        _, pictures = open_frames(find_frames(opened, layout), layout, strict=True).decode(np.arange(2), gray=True)
+    assert np.array_equal(pictures, np.stack([np.minimum(255, 8 * x + 4 * y)] * 2))
+
+
+FOLDERS = (Path(pydicom.__file__).parent / "data" / "test_files", Path(data_store.__file__).parent / "data")
+
+
+def decoded(name: str) -> Picture:
+    path = next(folder / name for folder in FOLDERS if (folder / name).exists())
+    with open_dicom(path) as opened:
+        layout = read_image_pixel(opened.header, big_endian=opened.big_endian)
+        reader = open_frames(find_frames(opened, layout), layout, strict=True)
+        return reader.decode(np.arange(len(reader)), gray=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("compressed", "native"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
+        ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
+        ("MR_small_RLE.dcm", "MR_small.dcm"),
+        ("MR_small_bigendian.dcm", "MR_small.dcm"),
+        ("emri_small_jpeg_ls_lossless.dcm", "emri_small.dcm"),
+        ("emri_small_jpeg_2k_lossless.dcm", "emri_small.dcm"),
+        ("emri_small_RLE.dcm", "emri_small.dcm"),
+    ],
+)
+def test_open_frames_gives_the_same_picture_of_compressed_and_native_files(compressed: str, native: str) -> None:
+    expected = decoded(native)
+    assert expected.max() > expected.min()
+    assert np.array_equal(decoded(compressed), expected)

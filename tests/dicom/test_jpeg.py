@@ -15,9 +15,9 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from heart2heart.deidentify.clip import load_clip
-from heart2heart.dicom.codecs.decoders import pinned_decoder
-from heart2heart.dicom.codecs.jpeg import JPEG_EXTENDED, codestream_size, jpeg_precision
+from heart2heart.dicom.codecs import pinned_decoder
 from heart2heart.dicom.image_pixel import ImagePixel
+from heart2heart.dicom.jpeg import JPEG_EXTENDED, codestream_size, jpeg_precision
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
 from tests.dicom.build import region, speckle_frames, write

@@ -1,26 +1,80 @@
-"""One pinned decoder for each transfer syntax, without a fallback.
+"""One pinned decoder for each transfer syntax, without a fallback, and the RLE encoder.
 
-libjpeg-turbo decodes JPEG baseline, pylibjpeg-rle decodes RLE Lossless, and pydicom decodes all other syntaxes with one
-named plugin each. If a decoder is not installed, the status is `failed:no_decoder`, with the remedy. There is
-no fallback, because one once returned a picture for a corrupt frame.
+libjpeg-turbo decodes JPEG baseline, pylibjpeg-rle decodes RLE Lossless, and pydicom decodes all other syntaxes with
+one named plugin each. If a decoder is not installed, the status is `failed:no_decoder`, with the remedy. There is no
+fallback, because one once returned a picture for a corrupt frame.
+
+The decoder of whole frames in pylibjpeg-rle 2.2 panics when a segment of a 16-bit picture is too long, so `decode_rle`
+reads the header of a frame (PS3.5 annex G) itself and decodes segment by segment; see docs/decisions/0006-rle.md.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.uid import UID
 
-from heart2heart.dicom import colour
-from heart2heart.dicom.codecs.jpeg import JPEG_EXTENDED, codestream_size, decode_12_bit, jpeg_precision
-from heart2heart.dicom.codecs.rle import decode_rle
 from heart2heart.dicom.header_values import DECODE_ERRORS
-from heart2heart.dicom.image_pixel import ImagePixel
+from heart2heart.dicom.image_pixel import ImagePixel, block_mean, to_picture
+from heart2heart.dicom.jpeg import JPEG_EXTENDED, codestream_size, decode_12_bit, jpeg_precision
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode
+
+_RLE_HEADER_BYTES = 64
+
+
+def decode_rle(frame: bytes, rows: int, columns: int, samples: int, bits: int) -> npt.NDArray[Any]:
+    """Decode one RLE Lossless frame (PS3.5 annex G).
+
+    Args:
+        frame: Header of 64 bytes and segments, one for each byte plane.
+        rows: Height in pixels.
+        columns: Width in pixels.
+        samples: Samples per pixel, 1 or 3.
+        bits: Bits allocated, 8, 16 or 32.
+
+    Returns:
+        Unsigned integers of `bits` bits, big endian, `(rows, columns)`, or `(rows, columns, 3)` for three samples.
+
+    Raises:
+        ValueError: The header does not fit the picture, or a segment is too short.
+    """
+    from rle.rle import decode_segment
+
+    width = bits // 8
+    count = samples * width
+    if len(frame) < _RLE_HEADER_BYTES:
+        raise ValueError("the RLE header is cut")
+    stated, *offsets = struct.unpack_from("<16I", frame)
+    edges = [*offsets[:count], len(frame)]
+    # An empty segment makes `decode_segment` panic, hence `>=`.
+    if stated != count or edges[0] < _RLE_HEADER_BYTES or any(start >= end for start, end in pairwise(edges)):
+        raise ValueError("the RLE header does not fit the picture")
+    # Writers pad segments, so a longer one is cut; `frombuffer` raises on a shorter one.
+    planes = [np.frombuffer(decode_segment(frame[a:b]), np.uint8, rows * columns) for a, b in pairwise(edges)]
+    # The most significant byte of a sample comes first.
+    sample_bytes = np.moveaxis(np.stack(planes).reshape(samples, width, rows, columns), 1, -1)
+    values = np.ascontiguousarray(sample_bytes).view(f">u{width}")[..., 0]
+    return values[0] if samples == 1 else values.transpose(1, 2, 0)
+
+
+def encode_rle(frame: npt.NDArray[np.uint8]) -> bytes:
+    """Encode one RLE Lossless frame with its header of 64 bytes; no run crosses a row.
+
+    Args:
+        frame: uint8 `(rows, columns)` or `(rows, columns, 3)`.
+    """
+    from rle.utils import encode_pixel_data
+
+    rows, columns = frame.shape[:2]
+    samples = 1 if frame.ndim == 2 else frame.shape[2]
+    return encode_pixel_data(frame.tobytes(), rows=rows, columns=columns, samples_per_pixel=samples, bits_allocated=8)
+
 
 Picture = npt.NDArray[np.uint8]
 
@@ -68,7 +122,7 @@ class TurboJpegDecoder:
 
 @dataclass(frozen=True)
 class ExtendedJpegDecoder:
-    """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `codecs.jpeg`."""
+    """JPEG extended: by libjpeg-turbo if its samples have 8 bits, else by `dicom.jpeg`."""
 
     def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
         """See `Decoder.decode`."""
@@ -90,7 +144,7 @@ class RleDecoder:
             )
         except DECODE_ERRORS as error:
             raise _decode_error(error) from None
-        return colour.block_mean(colour.to_picture(values, image_pixel.photometric, image_pixel, gray=gray), shrink)
+        return block_mean(to_picture(values, image_pixel.photometric, image_pixel, gray=gray), shrink)
 
 
 @dataclass(frozen=True)
@@ -131,8 +185,8 @@ class PydicomDecoder:
             )
         except DECODE_ERRORS as error:
             raise _decode_error(error) from None
-        picture = colour.to_picture(values, str(properties["photometric_interpretation"]), image_pixel, gray=gray)
-        return colour.block_mean(picture, shrink)
+        picture = to_picture(values, str(properties["photometric_interpretation"]), image_pixel, gray=gray)
+        return block_mean(picture, shrink)
 
 
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")

@@ -13,9 +13,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.dicom import colour
 from heart2heart.dicom.header_values import DECODE_ERRORS
-from heart2heart.dicom.image_pixel import ImagePixel
+from heart2heart.dicom.image_pixel import ImagePixel, block_mean, to_picture
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode
 
@@ -89,7 +88,7 @@ def decode_12_bit(frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: 
     except DECODE_ERRORS as error:
         raise DicomError(f"a frame cannot be decoded ({type(error).__name__})", code=StatusCode.FAILED_DECODE) from None
     twelve = replace(image_pixel, bits_stored=jpeg_precision(frame) or 12, signed=False)
-    return colour.block_mean(colour.to_picture(values, image_pixel.photometric, twelve, gray=gray), shrink)
+    return block_mean(to_picture(values, image_pixel.photometric, twelve, gray=gray), shrink)
 
 
 def _by_gdcm(frame: bytes, image_pixel: ImagePixel) -> bytes:
@@ -106,7 +105,7 @@ def _by_gdcm(frame: bytes, image_pixel: ImagePixel) -> bytes:
     picture.SetNumberOfDimensions(2)
     picture.SetDimensions((image_pixel.columns, image_pixel.rows, 1))
     picture.SetDataElement(encoded)
-    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")  # `colour.to_picture` turns an inverted one
+    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")  # `to_picture` turns an inverted one
     picture.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     picture.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(JPEG_EXTENDED)))
     picture.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))

@@ -1,1 +1,0 @@
-"""One pinned decoder for each transfer syntax, and the RLE encoder."""
