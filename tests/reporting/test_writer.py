@@ -105,9 +105,12 @@ def test_write_report_escapes_names(tmp_path: Path) -> None:
 def test_write_report_of_seeds_of_one_method_and_of_an_empty_hospital(tmp_path: Path) -> None:
     empty = Hospital("none", True, 3, (), ("A3C",), (2.0, 2.0), ("Maker",))
     predictions = make_predictions(hospitals=[HOSPITALS[0], HOSPITALS[1], empty], seeds=(0, 1))
-    path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "seeds.html")
-    text = Page(path.read_text(encoding="utf-8")).text
-    assert "2 seeds:" in text
+    metrics = evaluate_predictions(predictions, replicates=100)
+    path = write_report(predictions, metrics, tmp_path / "seeds.html")
+    text = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
+    values = [run.sites[0].balanced_accuracy.value for run in metrics.runs if run.method == metrics.methods[0].method]
+    low, high = sorted(100 * value for value in values if value is not None)
+    assert f"2 seeds: {low:.1f} to {high:.1f}, SD {(high - low) / 2**0.5:.1f}" in text.replace(" ,", ",")
     assert "At none, there is no labeled test frame of a scored view." in text
 
     provenance = predictions.provenance
