@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.dicom.frame_reader import open_frames
 from heart2heart.dicom.image_pixel import read_image_pixel
 from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip
@@ -13,7 +13,7 @@ from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import read_scan_area
 from heart2heart.errors import DicomError
-from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.source_files import find_files
 
 
 def scan_of(path: Path) -> ClipInspection:

@@ -5,8 +5,8 @@ dataset from an allow-list of technical tags; it drops every other tag, private 
 turns one file into de-identified frames.
 """
 
-from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.clip import PreparedClip, load_clip
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer, Pseudonyms, pseudonymize
 
 __all__ = [

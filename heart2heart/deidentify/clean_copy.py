@@ -19,10 +19,9 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
-from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.burned_in_text import find_text
-from heart2heart.deidentify.clean_header import clean_header, write_frame_times
 from heart2heart.deidentify.clip import KnownContentError
+from heart2heart.deidentify.header import clean_header, technical_dataset, write_frame_times
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer
 from heart2heart.dicom.codecs import encode_rle

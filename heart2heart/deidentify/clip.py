@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.burned_in_text import find_text
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, is_not_cardiac, protocol_number
 from heart2heart.dicom.extract_frames import extract_frames

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.clip import load_clip
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.deidentify.vocabulary import is_not_cardiac
 from heart2heart.store.geometry import Geometry
 from tests.dicom.build import speckle_frames, write

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from heart2heart.deidentify.allow_list import technical_dataset
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import load_clip
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.timing import tagged_phases, write_phases
 from heart2heart.store.geometry import Geometry

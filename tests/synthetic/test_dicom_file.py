@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
-from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.dicom.timing import tagged_phases
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import view_from_code

@@ -1,7 +1,8 @@
-"""Builds the header of a clean copy value by value, so that only named elements are written.
+"""Builds headers that hold no identity: the technical tags in an allow-list, and the header of a clean copy.
 
-`technical_dataset` copies elements unchanged, which is safe while they stay in memory. A clean copy leaves the
-hospital. So each number is parsed and written anew, and each text is a term of a vocabulary of this project.
+`technical_dataset` copies the elements of an allow-list and drops every other tag. It leaves them unchanged, which is
+safe while they stay in memory. A clean copy leaves the hospital. So `clean_header` builds it value by value: each
+number is parsed and written anew, and each text is a term of a vocabulary of this project.
 """
 
 from __future__ import annotations
@@ -15,11 +16,91 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 from pydicom.valuerep import DSfloat
 
-from heart2heart.deidentify.pseudonyms import Pseudonyms
-from heart2heart.deidentify.vocabulary import MAX_STAGES, coded_view
-from heart2heart.dicom.header_values import numbers, text
+from heart2heart.deidentify.pseudonyms import Key, Pseudonyms
+from heart2heart.deidentify.vocabulary import MAX_STAGES, coded_view, manufacturer, model, phases, stage, view_name
+from heart2heart.dicom.header_values import DECODE_ERRORS, number, numbers, text
 from heart2heart.dicom.reader import ULTRASOUND_SOP_CLASSES
 from heart2heart.schema.views import VIEWS, get_view
+
+_PICTURE = (
+    "SOPClassUID", "Modality", "SyntheticData", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation",
+    "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "NumberOfFrames",
+    "HeartRate", "PixelSpacing", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData",
+)  # fmt: skip
+
+_TIMING = (
+    "FrameIncrementPointer", "FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate",
+)  # fmt: skip
+
+_BEAT = ("RWaveTimeVector", "FrameNumbersOfInterest")
+_PROTOCOL = ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage")
+
+_REGION = (
+    "RegionSpatialFormat", "RegionDataType", "RegionFlags", "RegionLocationMinX0", "RegionLocationMinY0",
+    "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
+    "PhysicalDeltaX", "PhysicalDeltaY",
+)  # fmt: skip
+
+_PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames per second
+
+
+def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
+    """Return a new dataset of allow-listed tags.
+
+    Numbers and codes are copied. Text becomes a term of a closed vocabulary (`deidentify.vocabulary`) or, for an
+    unknown manufacturer or model, a label derived from the key. Region items are rebuilt from their own list.
+
+    Args:
+        header: The file's dataset as read; it is not changed.
+        key: Key for the labels of unknown manufacturers and models; without it they all have the same label.
+    """
+    kept = Dataset()
+    for name in _PICTURE + _TIMING + _BEAT + _PROTOCOL:
+        _copy(header, kept, name)
+    try:
+        regions = list(header.get("SequenceOfUltrasoundRegions") or ())
+    except DECODE_ERRORS:
+        regions = []
+    items = []
+    for region in regions:
+        item = Dataset()
+        for name in _REGION:
+            _copy(region, item, name)
+        items.append(item)
+    if items:
+        kept.SequenceOfUltrasoundRegions = items
+    for name, value in (("Manufacturer", manufacturer(header, key)), ("ManufacturerModelName", model(header, key))):
+        if value is not None:
+            setattr(kept, name, value)
+    rate = number(header, _PHILIPS_FRAME_RATE) if kept.get("Manufacturer") == "Philips" else None
+    if rate and not any(name in kept for name in _TIMING):
+        kept.FrameTime = f"{1000 / rate:.4f}"
+    if labels := phases(header, "FrameLabelVector"):
+        kept.FrameLabelVector = labels
+    if kinds := phases(header, "FrameOfInterestType") or phases(header, "FrameOfInterestDescription"):
+        kept.FrameOfInterestType = kinds
+    if (stage_name := stage(header)) is not None:
+        kept.StageName = stage_name
+    if (named := view_name(header)) is not None:
+        kept.ViewName = named  # a name of `heart2heart.schema.views`, never the text of the file
+    if (coded := coded_view(header)) is not None:
+        item = Dataset()
+        item.CodeValue = get_view(coded).code  # rebuilt: the meaning in the file may be free text
+        kept.ViewCodeSequence = [item]
+    return kept
+
+
+def _copy(source: Dataset, target: Dataset, name: str) -> None:
+    try:
+        if name in source:
+            target[name] = source[name]
+    except DECODE_ERRORS:
+        return  # an unreadable value counts as missing
+
 
 IMPLEMENTATION_UID = UID("2.25.73811523049962016548310284756109923341")
 DEIDENTIFICATION_METHODS = {
@@ -31,8 +112,8 @@ DEIDENTIFICATION_METHODS = {
 """Methods of the de-identification (PS3.16 CID 7050). 113109 is not claimed: of the device only manufacturer and model
 stay, which the Basic Profile does not remove."""
 
-_TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
-_REGION = (
+_COPIED_TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
+_COPIED_REGION = (
     "RegionSpatialFormat", "RegionDataType", "RegionFlags", "RegionLocationMinX0", "RegionLocationMinY0",
     "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
     "PhysicalDeltaX", "PhysicalDeltaY",
@@ -70,13 +151,13 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
         setattr(header, name, text(facts, name))  # a term of the vocabulary, or a label
     for name, most in (("HeartRate", 500), ("PixelSpacing", 100)):
         _write_numbers(facts, header, name, least=0, most=most)
-    for name in _TIMING:
+    for name in _COPIED_TIMING:
         _write_numbers(facts, header, name, least=0, most=_LONGEST_TIME)
     _write_view(facts, header)
     items = []
     for region in facts.get("SequenceOfUltrasoundRegions") or ():
         item = Dataset()
-        for name in _REGION:
+        for name in _COPIED_REGION:
             _write_numbers(region, item, name, least=-_MAX_DISTANCE, most=_MAX_DISTANCE)
         items.append(item)
     if items:
@@ -128,8 +209,8 @@ def _write_view(facts: Dataset, header: Dataset) -> None:
     """Write stage and view, which `technical_dataset` has replaced by terms of the vocabularies."""
     if stage := text(facts, "StageName"):
         header.StageName = stage
-    for number in ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage"):
-        _write_numbers(facts, header, number, least=1, most=MAX_STAGES)
+    for keyword in ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage"):
+        _write_numbers(facts, header, keyword, least=1, most=MAX_STAGES)
     if (name := text(facts, "ViewName")) in VIEWS:
         header.ViewName = name
     if (coded := coded_view(facts)) is not None:

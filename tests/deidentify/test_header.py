@@ -6,7 +6,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.tag import Tag
 
-from heart2heart.deidentify.allow_list import technical_dataset
+from heart2heart.deidentify.header import technical_dataset
 from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.deidentify.vocabulary import coded_view as view_by_code
 from heart2heart.deidentify.vocabulary import protocol_number
