@@ -136,9 +136,9 @@ def ingest_hospitals(
         frames: Frames to keep of a clip, such as `even:8`.
         stage: Opens the progress of each stage.
     """
-    from heart2heart.ingest.discover import find_files
     from heart2heart.ingest.pipeline import ingest
     from heart2heart.ingest.settings import IngestSettings
+    from heart2heart.ingest.source_files import find_files
     from heart2heart.labels.importing import import_labels
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.store.frame_store import FrameStores

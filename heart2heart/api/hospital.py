@@ -199,7 +199,7 @@ def deidentify_files(
     """
     from heart2heart.deidentify.clean_copy import TextPolicy
     from heart2heart.ingest.deidentify_files import deidentify_files
-    from heart2heart.ingest.discover import find_files
+    from heart2heart.ingest.source_files import find_files
     from heart2heart.schema.status import CODES, StatusCode
 
     policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse"}

@@ -153,9 +153,9 @@ def ingest_files(
         >>> result.summary.clips  # the store holds the same content already
         0
     """
-    from heart2heart.ingest.discover import find_files
     from heart2heart.ingest.pipeline import ingest
     from heart2heart.ingest.settings import IngestSettings, Limits, parse_memory, status_table
+    from heart2heart.ingest.source_files import find_files
     from heart2heart.reporting.ingest_page import ingest_report
 
     roots, target = path_list(paths), Path(store)

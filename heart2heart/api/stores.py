@@ -153,7 +153,7 @@ def files_by_status(
         >>> [path.name for path in files_by_status(["hospital"], store="new_store", codes=["excluded:not_dicom"])]
         ['note.txt']
     """
-    from heart2heart.ingest.discover import locate_files
+    from heart2heart.ingest.source_files import locate_files
 
     return list(locate_files(path_list(paths), store=Path(store), key=key_path(Path(store), key), codes=codes))
 

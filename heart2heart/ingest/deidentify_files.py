@@ -13,9 +13,8 @@ from heart2heart.deidentify.clean_copy import TextPolicy, clean_copy
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings
 from heart2heart.errors import ConfigError, DicomError, ExistsError, NoSpaceError
-from heart2heart.ingest.archives import unpacked
-from heart2heart.ingest.discover import find_files, key_fingerprint
 from heart2heart.ingest.executors import run_ordered
+from heart2heart.ingest.source_files import find_files, key_fingerprint, unpacked
 from heart2heart.ingest.worker import FileOutcome
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode

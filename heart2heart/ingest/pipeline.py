@@ -11,11 +11,10 @@ from pathlib import Path
 
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.ingest.archives import close_archives
-from heart2heart.ingest.discover import file_id, file_stamp, find_files, key_fingerprint
 from heart2heart.ingest.executors import run_ordered
 from heart2heart.ingest.ledger import Ledger, LedgerWriter, PublishBuffer, open_ledger_writer
 from heart2heart.ingest.settings import IngestSettings, IngestSummary, Limits
+from heart2heart.ingest.source_files import close_archives, file_id, file_stamp, find_files, key_fingerprint
 from heart2heart.ingest.worker import FileOutcome, IngestTask
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode

@@ -21,8 +21,8 @@ from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_cl
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError, Heart2HeartError, NoSpaceError
-from heart2heart.ingest.archives import unpacked
 from heart2heart.ingest.settings import IngestSettings, Limits
+from heart2heart.ingest.source_files import unpacked
 from heart2heart.schema.status import StatusCode
 
 

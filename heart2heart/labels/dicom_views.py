@@ -51,8 +51,7 @@ def dicom_headers(folder: Path) -> Iterator[Dataset | None]:
     Raises:
         MissingInputError: no such folder, or nothing in it.
     """
-    from heart2heart.ingest.archives import unpacked
-    from heart2heart.ingest.discover import find_files
+    from heart2heart.ingest.source_files import find_files, unpacked
 
     for path in find_files([folder]):
         header = None

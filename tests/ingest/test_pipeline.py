@@ -10,10 +10,10 @@ import pytest
 
 from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, StoreError
-from heart2heart.ingest.discover import find_files, locate_files
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.ingest.pipeline import RateMeter, ingest
 from heart2heart.ingest.settings import IngestSettings, status_table
+from heart2heart.ingest.source_files import find_files, locate_files
 from heart2heart.schema.status import CODES
 from heart2heart.store.frame_store import FrameStore
 from tests.dicom.build import speckle_frames, write

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import ConfigError
-from heart2heart.ingest.discover import find_files
+from heart2heart.ingest.source_files import find_files
 from heart2heart.pacs.connection import is_loopback, require_extra, silence_network_logs
 from heart2heart.pacs.spool import Spool
 
