@@ -149,7 +149,7 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
 
     Links are followed; a folder with two names, or in a loop, is entered once. A folder that cannot be listed is itself
     in the list, so that it gets a status like a file. Files that `pull` or `receive` are still writing
-    are left out. The members of a zip file replace it (`archives`).
+    are left out. The members of a zip file replace it.
 
     Args:
         paths: Files or folders.
