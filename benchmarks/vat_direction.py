@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heart2heart.training.algorithms.vat import difference_iteration, exact_iteration, normalise_rows
+from heart2heart.training.algorithms.consistency import difference_iteration, exact_iteration, normalise_rows
 from heart2heart.training.batch_norm import no_bn_update
 from heart2heart.training.model_access import Forward
 from heart2heart.training.networks.build import build_network

@@ -8,7 +8,7 @@ from torch import Tensor
 from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import check_per_sample_dot, gradient, make_step, tiny_network, unlabeled_loss
 from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.fixmatch import FixMatch
+from heart2heart.training.algorithms.weak_to_strong import FixMatch
 from heart2heart.training.distributed import ProcessGroup
 
 

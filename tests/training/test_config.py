@@ -10,7 +10,7 @@ import pytest
 
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
-from heart2heart.training.algorithms.fixmatch import FixMatch
+from heart2heart.training.algorithms.weak_to_strong import FixMatch
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.networks.build import NETWORKS

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from heart2heart.training.algorithms.base import AlgorithmLoss
-from heart2heart.training.algorithms.fixmatch import confidence_mask, pseudo_label_loss
+from heart2heart.training.algorithms.weak_to_strong import confidence_mask, pseudo_label_loss
 from heart2heart.training.losses import CrossEntropy, LossScale, accuracy, inverse_frequency, labeled_criterion
 
 

@@ -25,7 +25,7 @@ from heart2heart.testing.runs import (
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.fixmatch import FixMatch
+from heart2heart.training.algorithms.weak_to_strong import FixMatch
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.pseudo_labels import _RATIO_EPSILON, DistributionAlignment, sharpen

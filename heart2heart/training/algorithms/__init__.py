@@ -1,4 +1,4 @@
-"""Learning methods, a file each; plugins add others by the entry points `heart2heart.algorithms`."""
+"""Learning methods, a file for each family; plugins add others by the entry points `heart2heart.algorithms`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ from inspect import isabstract
 from typing import Any
 
 from heart2heart.registry import Registry
-from heart2heart.training.algorithms.atso import ATSO
-from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
-from heart2heart.training.algorithms.ds3l import DS3L
-from heart2heart.training.algorithms.fixmatch import FixMatch
-from heart2heart.training.algorithms.labels_only import LabelsOnly
-from heart2heart.training.algorithms.mean_teacher import MeanTeacher
+from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, LabelsOnly, StepContext, ViewName
+from heart2heart.training.algorithms.consistency import VAT, MeanTeacher, PiModel, TemporalEnsembling
+from heart2heart.training.algorithms.meta_learning import DS3L, SelfMetaPseudoLabels
 from heart2heart.training.algorithms.mixmatch import MixMatch
-from heart2heart.training.algorithms.mtcf import MTCF
-from heart2heart.training.algorithms.noisy_student import NoisyStudent
-from heart2heart.training.algorithms.open_match import OpenMatch
-from heart2heart.training.algorithms.pi_model import PiModel
-from heart2heart.training.algorithms.pseudo_label import PseudoLabel
-from heart2heart.training.algorithms.self_meta_pseudo_labels import SelfMetaPseudoLabels
-from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
+from heart2heart.training.algorithms.open_set import MTCF, OpenMatch
+from heart2heart.training.algorithms.self_training import ATSO, NoisyStudent, PseudoLabel
 from heart2heart.training.algorithms.uasd import UASD
-from heart2heart.training.algorithms.uda import UDA
-from heart2heart.training.algorithms.vat import VAT
+from heart2heart.training.algorithms.weak_to_strong import UDA, FixMatch
 
 ALGORITHMS: Registry[type[Algorithm]] = Registry(
     "method",

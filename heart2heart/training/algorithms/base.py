@@ -1,4 +1,4 @@
-"""The base class of algorithms, and the data of one step.
+"""The base class of algorithms, the data of one step, and the baseline that learns from labels only.
 
 An algorithm names the views that it needs of each unlabeled batch, and returns two losses. It owns no data, optimiser
 or network, so that it works with any gradient rule, any mixing of the labeled batch and any loop. What it keeps from
@@ -221,3 +221,13 @@ class Algorithm(Config):
     @abstractmethod
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss | None:
         """Return the loss of the unlabeled batch, not scaled by its weight; None if there is none."""
+
+
+class LabelsOnly(Algorithm):
+    """Supervised learning from the labeled frames; unlabeled frames are not read."""
+
+    title: ClassVar[str] = "labels only"
+
+    def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss | None:
+        """Return None: there is no unlabeled loss."""
+        return None

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
-from heart2heart.training.algorithms.pi_model import consistency_loss
+from heart2heart.training.algorithms.consistency import consistency_loss
 from heart2heart.training.mixing import draw_mix, mix_rows
 from heart2heart.training.pseudo_labels import sharpen
 
@@ -33,7 +33,7 @@ class MixedStepContext(StepContext):
 
 
 class MixMatch(Algorithm):
-    """Cross-entropy on mixed labeled frames, Brier loss (`pi_model.consistency_loss`) on mixed unlabeled frames."""
+    """Cross-entropy on mixed labeled frames, Brier loss (`consistency_loss`) on mixed unlabeled frames."""
 
     title: ClassVar[str] = "MixMatch"
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "weak")

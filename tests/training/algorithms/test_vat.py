@@ -22,7 +22,7 @@ from heart2heart.testing.runs import (
     unlabeled_loss,
 )
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training.algorithms.vat import VAT, difference_iteration, exact_iteration, normalise_rows
+from heart2heart.training.algorithms.consistency import VAT, difference_iteration, exact_iteration, normalise_rows
 from heart2heart.training.train import train
 
 EPSILON = 2.0

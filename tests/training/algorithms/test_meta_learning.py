@@ -1,4 +1,4 @@
-"""DS3L: the slopes of its weighting function against plain differentiation through the step, and what it is for."""
+"""DS3L and self meta pseudo labels against their derivation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
+from torch.nn import functional
 
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
@@ -18,25 +19,27 @@ from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import (
     POOL,
     K,
+    U,
     check_per_sample_dot,
     check_resumes,
     gradient,
     make_step,
     tiny_network,
+    train_score,
     unlabeled_loss,
 )
 from heart2heart.testing.tiny import QUICK, TinyStore
 from heart2heart.training import checkpoint
-from heart2heart.training.algorithms import ds3l
+from heart2heart.training.algorithms import meta_learning
 from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.ds3l import DS3L, frame_weights
+from heart2heart.training.algorithms.meta_learning import DS3L, SelfMetaPseudoLabels, frame_weights
 from heart2heart.training.data import TrainData
 from heart2heart.training.distributed import ProcessGroup as Processes
 from heart2heart.training.losses import CrossEntropy
 from heart2heart.training.train import train
 from heart2heart.training.validation import infer
 
-LR, LAMBDA, METHOD_LR = 0.5, 3.0, 0.02
+DS3L_LR, LAMBDA, METHOD_LR = 0.5, 3.0, 0.02
 CLASS_WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
 LAYERS = ("hidden.weight", "hidden.bias", "last.weight", "last.bias")
 
@@ -44,7 +47,12 @@ LAYERS = ("hidden.weight", "hidden.bias", "last.weight", "last.bias")
 def make(method: DS3L, network: nn.Module, memory: dict[str, Tensor] | None = None, **changes: Any) -> StepContext:
     """Return a step whose memory is float64, so that it can be compared closely."""
     memory = memory or {name: value.double() for name, value in method.initial_memory(POOL, K, {}).items()}
-    content: dict[str, Any] = {"memory": memory, "lr": LR, "weight": LAMBDA, "criterion": CrossEntropy(CLASS_WEIGHTS)}
+    content: dict[str, Any] = {
+        "memory": memory,
+        "lr": DS3L_LR,
+        "weight": LAMBDA,
+        "criterion": CrossEntropy(CLASS_WEIGHTS),
+    }
     return make_step(network, views=2, **content | changes)
 
 
@@ -69,7 +77,7 @@ def slopes_through_the_step(
     own = weigh(layers, first.detach())
     consistency = (own * each).sum() / (own.sum() if normalised else len(own))
     moves = torch.autograd.grad(labeled(weights) + LAMBDA * consistency, list(weights.values()), create_graph=True)
-    ahead = {name: value - LR * move for (name, value), move in zip(weights.items(), moves, strict=True)}
+    ahead = {name: value - DS3L_LR * move for (name, value), move in zip(weights.items(), moves, strict=True)}
     return dict(zip(layers, torch.autograd.grad(labeled(ahead), list(layers.values())), strict=True))
 
 
@@ -116,7 +124,7 @@ def test_ds3l_keeps_one_weighting_function_in_all_processes(normalised: bool, mo
         with one_at_a_time:
             return jvp(*arguments)
 
-    monkeypatch.setattr(ds3l, "jvp", alone)
+    monkeypatch.setattr(meta_learning, "jvp", alone)
 
     def work(group: Processes) -> tuple[Tensor, dict[str, Tensor]]:
         network = tiny_network()
@@ -149,3 +157,98 @@ def test_ds3l_learns_and_gives_frames_of_no_class_less_weight(uncurated: TinySto
 
 def test_ds3l_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
     check_resumes(tiny, tmp_path, method={"name": "ds3l"})
+
+
+LR, TEMPERATURE, THRESHOLD, CONSISTENCY = 0.1, 1.5, 0.5, 3.0
+WEIGHTS = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+METHOD = SelfMetaPseudoLabels(temperature=TEMPERATURE, threshold=THRESHOLD, consistency=CONSISTENCY, ramp=4)
+
+
+def weighted_loss(network: nn.Module, frames: Tensor, targets: Tensor) -> Tensor:
+    total: Tensor = -(targets * WEIGHTS * network(frames).log_softmax(1)).sum()
+    return total / (targets * WEIGHTS).sum()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_unlabeled_loss_and_gradient_equal_the_formula(seed: int) -> None:
+    network = tiny_network(seed)
+    step = make_step(network, views=2, method=METHOD, seed=seed, step=2, lr=LR, criterion=CrossEntropy(WEIGHTS))
+    step.memory["usual_gain"].fill_(0.01)
+    before = copy.deepcopy(network.state_dict())
+    ahead = copy.deepcopy(network)
+    weak, strong = step.unlabeled
+    guesses = ahead(weak).detach()
+    labels = guesses.argmax(1)
+    total = -ahead(strong).log_softmax(1)[range(U), labels].mean()
+    slopes = torch.autograd.grad(total, list(ahead.parameters()))
+    with torch.no_grad():
+        old = weighted_loss(ahead, step.labeled, step.targets)
+        for weight, slope in zip(ahead.parameters(), slopes, strict=True):
+            weight.sub_(LR * slope)
+        gain = old - weighted_loss(ahead, step.labeled, step.targets)
+    usual = 0.99 * 0.01 + 0.01 * gain
+    feedback = float(gain - usual)
+    assert abs(feedback) > 1e-3
+
+    step = METHOD.prepare_batch(step)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])  # nothing was stepped, nothing recorded
+    assert float(step.memory["feedback"]) == pytest.approx(feedback, rel=1e-5)
+    assert float(step.memory["usual_gain"]) == pytest.approx(float(usual), rel=1e-5)
+    loss = unlabeled_loss(METHOD, step)
+    log = network(strong).log_softmax(1)
+    expected, confident = torch.zeros((), dtype=torch.float64), 0
+    for row in range(U):
+        soft = (guesses[row] / TEMPERATURE).softmax(0)
+        expected = expected - log[row, labels[row]] - feedback * log[row].max()
+        if float(soft.max()) >= THRESHOLD:
+            confident += 1
+            expected = expected - CONSISTENCY * 3 / 4 * (soft * log[row]).sum()
+    assert 0 < confident < U
+    torch.testing.assert_close(loss.value, expected / U, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected / U, network), rtol=1e-5, atol=1e-7)
+
+
+def test_prepare_batch_makes_helpful_labels_firmer_and_harmful_ones_weaker() -> None:
+    """Labeled frames as the pool: their own labels lower the labeled loss, false ones raise it."""
+    signs = []
+    for turn in (0, 1):
+        network = tiny_network(0)
+        step = make_step(network, views=2, method=METHOD, lr=LR)
+        # What the network guesses, or the class after it, is what the labeled frames are said to be.
+        guessed = network(step.labeled).argmax(1)
+        targets = functional.one_hot((guessed + turn) % 3, 3).double()
+        frames = step.labeled.clone()
+        step = make_step(network, views=0, method=METHOD, lr=LR, labeled=frames, targets=targets,
+                         unlabeled=(frames.clone(), frames.clone()))  # fmt: skip
+        METHOD.prepare_batch(step)
+        signs.append(float(step.memory["feedback"]))
+    assert signs[0] > 0 > signs[1]
+
+
+def test_self_meta_pseudo_labels_per_sample_dot_agrees_with_finite_differences() -> None:
+    network = tiny_network()
+    check_per_sample_dot(METHOD, METHOD.prepare_batch(make_step(network, views=2, method=METHOD)), network)
+
+
+def test_prepare_batch_gives_one_feedback_in_all_processes() -> None:
+    def work(group: Processes) -> tuple[Tensor, Tensor]:
+        network = tiny_network()
+        criterion = CrossEntropy(WEIGHTS, group=group)
+        step = make_step(network, views=2, method=METHOD, group=group, criterion=criterion)
+        network.eval()  # batch statistics would differ by process
+        step = METHOD.prepare_batch(step)
+        return step.memory["feedback"], group.mean(gradient(unlabeled_loss(METHOD, step).value, network))
+
+    (feedback, flat) = work(Processes())
+    for other, others_flat in run_threads(3, work):
+        torch.testing.assert_close(other, feedback)
+        torch.testing.assert_close(others_flat, flat)
+
+
+def test_self_meta_pseudo_labels_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path, {"name": "self_meta_pseudo_labels"}) > 0.6  # chance is 0.25
+
+
+def test_self_meta_pseudo_labels_stopped_resumes_to_the_same_bits(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "self_meta_pseudo_labels"})

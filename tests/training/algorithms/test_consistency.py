@@ -1,4 +1,4 @@
-"""Temporal Ensembling over several visits against its formulas, kept per frame in plain dictionaries."""
+"""The Pi-model, Mean Teacher and Temporal Ensembling against their formulas."""
 
 from __future__ import annotations
 
@@ -23,8 +23,68 @@ from heart2heart.testing.runs import (
 )
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.base import StepContext
-from heart2heart.training.algorithms.temporal_ensembling import TemporalEnsembling
+from heart2heart.training.algorithms.consistency import MeanTeacher, PiModel, TemporalEnsembling
 from heart2heart.training.distributed import ProcessGroup as Processes
+
+
+def test_pi_model_loss_is_the_mean_squared_difference_of_two_views() -> None:
+    network = tiny_network()
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2)
+    first, second = (reference(view) for view in step.unlabeled)
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in zip(first.detach(), second, strict=True):
+        p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
+        total = total + sum(((q[k] - p[k]) ** 2 for k in range(K)), torch.zeros(()))
+    expected = total / (U * K)
+    loss = unlabeled_loss(PiModel(), step)
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
+
+
+def test_pi_model_records_statistics_of_the_first_view_alone() -> None:
+    network = tiny_network()
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2)
+    unlabeled_loss(PiModel(), step)
+    reference(step.unlabeled[0])
+    assert torch.equal(network.state_dict()["1.running_mean"], reference.state_dict()["1.running_mean"])
+
+
+def test_pi_model_per_sample_dot_agrees_with_finite_differences() -> None:
+    network = tiny_network()
+    check_per_sample_dot(PiModel(), make_step(network, views=2), network)
+
+
+def test_pi_model_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    assert train_score(tiny, tmp_path / "run", {"name": "pi_model"}, unlabeled_weight={"value": 10.0, "ramp": 20}) > 0.6
+
+
+def test_mean_teacher_is_the_average_in_evaluation_mode() -> None:
+    network, teacher = tiny_network(0), tiny_network(1)
+    reference = copy.deepcopy(network)
+    step = make_step(network, views=2, average=copy.deepcopy(teacher))
+    student = reference(step.unlabeled[0])
+    taught = teacher.eval()(step.unlabeled[1]).detach()
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in zip(student, taught, strict=True):
+        p, q = a.exp() / a.exp().sum(), b.exp() / b.exp().sum()
+        total = total + sum(((p[k] - q[k]) ** 2 for k in range(K)), torch.zeros(()))
+    expected = total / (U * K)
+    loss = unlabeled_loss(MeanTeacher(), step)
+    torch.testing.assert_close(loss.value, expected)
+    torch.testing.assert_close(gradient(loss.value, network), gradient(expected, reference))
+
+
+def test_mean_teacher_per_sample_dot_agrees_with_finite_differences() -> None:
+    network = tiny_network()
+    check_per_sample_dot(MeanTeacher(), make_step(network, views=2, average=tiny_network(1)), network)
+
+
+def test_mean_teacher_learns(tiny: TinyStore, tmp_path: Path) -> None:
+    method = {"name": "mean_teacher"}
+    assert train_score(tiny, tmp_path / "run", method, unlabeled_weight={"value": 50.0, "ramp": 400}) > 0.6
+
 
 ALPHA = 0.6
 METHOD = TemporalEnsembling(momentum=ALPHA)

@@ -23,7 +23,7 @@ from heart2heart.testing.runs import (
 )
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import build_algorithm
-from heart2heart.training.algorithms.uda import UDA, Annealing, annealing_threshold
+from heart2heart.training.algorithms.weak_to_strong import UDA, Annealing, annealing_threshold
 from heart2heart.training.losses import CrossEntropy
 
 THRESHOLD, TEMPERATURE = 0.6, 0.4
