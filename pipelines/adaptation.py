@@ -61,7 +61,7 @@ class AdaptationJob:
 
     Attributes:
         demo: Output folder of the demo.
-        run: Folder of the run, relative to it.
+        run: Folder of the run.
         site: The hospital.
         patients: Number of adaptation patients.
         views: Views of the hospital's clips; empty for all.
@@ -69,7 +69,7 @@ class AdaptationJob:
     """
 
     demo: Path
-    run: str
+    run: Path
     site: str
     patients: int
     views: tuple[str, ...]
@@ -82,7 +82,12 @@ class AdaptationJob:
 
     def key(self) -> dict[str, Any]:
         """Return what names its line of the results."""
-        return {"run": self.run, "site": self.site, "patients": self.patients, "views": list(self.views)}
+        return {
+            "run": f"{self.run.parent.name}/{self.run.name}",
+            "site": self.site,
+            "patients": self.patients,
+            "views": list(self.views),
+        }
 
 
 def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
         where the case has too few patients.
     """
     torch.set_num_threads(1)  # the processes are the parallelism
-    trained, split = Run.load(job.demo / job.run), SplitManifest.load(job.demo / "split")
+    trained, split = Run.load(job.run), SplitManifest.load(job.demo / "split")
     store = FrameStores.open(sorted(path.parent for path in (job.demo / "stores").glob("*/store.json")))
     selected = split.select(store, SplitRole.TEST)
     classes = [split.classes.index(view) for view in job.views] or list(range(len(split.classes)))
@@ -181,14 +186,17 @@ def table(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _method(line: Mapping[str, Any]) -> str:
-    return Path(line["run"]).parent.name
+    return str(line["run"]).partition("/")[0]
 
 
-def find_jobs(demo: Path, methods: Sequence[str], patients: Sequence[int], out: Path) -> list[AdaptationJob]:
+def find_jobs(
+    demo: Path, runs: Path, methods: Sequence[str], patients: Sequence[int], out: Path
+) -> list[AdaptationJob]:
     """Return the jobs: every run of the methods at every held-out hospital in every case.
 
     Args:
         demo: Output folder of a demo.
+        runs: Folder with a folder for each method, in which the runs of all seeds lie.
         methods: Names of folders in `runs`; empty for all.
         patients: Numbers of adaptation patients; the largest is that of the cases with one or two views.
         out: Folder for what the jobs write.
@@ -196,20 +204,17 @@ def find_jobs(demo: Path, methods: Sequence[str], patients: Sequence[int], out: 
     Raises:
         ConfigError: no finished run of a method there.
     """
-    runs = [
-        path.parent.relative_to(demo).as_posix()
-        for path in sorted((demo / "runs").glob("*/seed-*/run.json"))
-        if not methods or path.parents[1].name in methods
+    trained = [
+        path.parent for path in sorted(runs.glob("*/seed*/run.json")) if not methods or path.parents[1].name in methods
     ]
-    if not runs:
-        remedy = f"Run: heart2heart demo --out {demo}"
-        raise ConfigError("no trained run of a demo here", where=demo / "runs", remedy=remedy)
+    if not trained:
+        raise ConfigError("no trained run here", where=runs, remedy=f"Run: heart2heart demo --out {demo}")
     split = SplitManifest.load(demo / "split")
     views = split.classes
     cases: list[tuple[int, tuple[str, ...]]] = [(count, ()) for count in sorted(patients, reverse=True)]
     cases += [(max(patients), pair) for pair in combinations(views, 2) if views.index(pair[0]) % 2 == 0]
     cases += [(max(patients), (view,)) for view in views]
-    work = [(name, site, *case) for name in runs for site in split.held_out_sites for case in cases]
+    work = [(name, site, *case) for name in trained for site in split.held_out_sites for case in cases]
     return [
         AdaptationJob(demo, name, site, count, chosen, out / f"job-{index}")
         for index, (name, site, count, chosen) in enumerate(work)
@@ -224,9 +229,12 @@ def main(
         list[int] | None, typer.Option(help="Adaptation patients; repeatable. 24, 6 and 2.", min=2)
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes, each on one core.", min=1)] = 2,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder with a folder of runs for each method; by default that of the demo.")
+    ] = None,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
-    jobs = find_jobs(hospitals, method or [], patients or [24, 6, 2], out)
+    jobs = find_jobs(hospitals, runs or hospitals / "runs", method or [], patients or [24, 6, 2], out)
     results = out / "results.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     keys = [json.dumps(job.key(), sort_keys=True) for job in jobs]

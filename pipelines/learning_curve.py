@@ -8,6 +8,7 @@ trained with 4, 8 and 16 patients of A. The study can be stopped and continued.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.propose import propose
 from heart2heart.store.frame_store import FrameStores
+from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.hospital import simulate_hospital
 from heart2heart.synthetic.presets import four_hospitals
 from pipelines.carry_over import CarryOverRun, CarryOverTask, run_study
@@ -32,28 +34,45 @@ SIMULATION_SEED = 7
 WAY = "weak"
 
 
-def build_hospitals(out: Path, source: int, held_out: int, *, size: int, workers: int) -> tuple[Path, ...]:
-    """Simulate and ingest hospitals whose patients are all labeled, or find them; return their stores.
+def labeled_hospitals(source: int, held_out: int) -> list[HospitalConfig]:
+    """Return hospitals A to D, with this number of patients at A and at each other one, all of them labeled."""
+    counts = {hospital.name: source if hospital.name == SITES[0] else held_out for hospital in four_hospitals()}
+    return [
+        hospital.model_copy(update={"patients": counts[hospital.name], "labeled_patients": counts[hospital.name]})
+        for hospital in four_hospitals()
+    ]
+
+
+def build_hospitals(
+    out: Path, hospitals: Sequence[HospitalConfig], *, seed: int, size: int, workers: int
+) -> tuple[Path, ...]:
+    """Simulate and ingest hospitals, or find them; return their stores.
 
     Args:
         out: Receives `hospitals/`, `stores/` and `labels.db`.
-        source: Patients of hospital A.
-        held_out: Patients of each other hospital.
+        hospitals: The hospitals.
+        seed: Seed of the simulation.
         size: Side of the frames, pixels.
         workers: Processes.
     """
-    for hospital in four_hospitals():
-        patients = source if hospital.name == SITES[0] else held_out
-        config = hospital.model_copy(update={"patients": patients, "labeled_patients": patients})
-        with progress_bar(f"simulate hospital {hospital.name}", patients) as progress:
-            simulate_hospital(config, out / "hospitals", SIMULATION_SEED, workers=workers, progress=progress)
-    ingest_hospitals(out, SITES, SIMULATION_SEED, workers, size=size, frames="even:8", stage=progress_bar)
-    return tuple(out / "stores" / site for site in SITES)
+    for hospital in hospitals:
+        with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
+            simulate_hospital(hospital, out / "hospitals", seed, workers=workers, progress=progress)
+    sites = [hospital.name for hospital in hospitals]
+    ingest_hospitals(out, sites, seed, workers, size=size, frames="even:8", stage=progress_bar)
+    return tuple(out / "stores" / site for site in sites)
 
 
-def build_split(stores: FrameStores, out: Path, budget: int, seed: int) -> Path:
-    """Freeze and certify the split with the labels of `budget` patients, or find it; return its folder."""
-    path = out / "splits" / f"{budget}-patients-seed{seed}"
+def build_split(stores: FrameStores, out: Path, path: Path, budget: int, seed: int) -> Path:
+    """Freeze and certify the split with the labels of `budget` patients, or find it; return its folder.
+
+    Args:
+        stores: Stores of all hospitals; `SITES[0]` trains.
+        out: Holds `labels.db`.
+        path: Folder of the split.
+        budget: Labeled patients that train.
+        seed: Seed of the split.
+    """
     if not (path / "split.json").exists():
         labels = frame_labels(LabelStore(out / "labels.db").events(), stores.frames)
         settings = SplitSettings(
@@ -78,12 +97,16 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, each on one core.", min=1)] = 2,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
-    stores = build_hospitals(out, source, held_out, size=size, workers=workers)
+    hospitals = labeled_hospitals(source, held_out)
+    stores = build_hospitals(out, hospitals, seed=SIMULATION_SEED, size=size, workers=workers)
     opened = FrameStores.open(stores)
     settings = ("steps=600", *(override or ()))
     jobs = []
     for patients in budget or [4, 8, 16]:
-        splits = {seed: build_split(opened, out, patients, seed) for seed in range(seeds)}
+        splits = {
+            seed: build_split(opened, out, out / "splits" / f"{patients}-patients-seed{seed}", patients, seed)
+            for seed in range(seeds)
+        }
         task = CarryOverTask(f"{patients:02d} labeled patients", "synthetic", stores, splits)
         jobs += [
             CarryOverRun(task, WAY, seed, settings, out / "runs" / f"{patients}-seed{seed}") for seed in range(seeds)

@@ -30,16 +30,14 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_find_jobs_takes_every_case_at_every_held_out_hospital(demo: Path) -> None:
-    jobs = find_jobs(demo, [], [4, 2], demo / "out")
+    jobs = find_jobs(demo, demo / "runs", [], [4, 2], demo / "out")
     views = SplitManifest.load(demo / "split").classes
-    assert [(job.run, job.site, job.patients) for job in jobs[:2]] == [
-        ("runs/labels_only/seed-0", "B", 4),
-        ("runs/labels_only/seed-0", "B", 2),
-    ]
+    run = demo / "runs" / "labels_only" / "seed-0"
+    assert [(job.run, job.site, job.patients) for job in jobs[:2]] == [(run, "B", 4), (run, "B", 2)]
     assert {job.views for job in jobs if len(job.views) == 1} == {(view,) for view in views}
     assert len({job.out for job in jobs}) == len(jobs)
     with pytest.raises(ConfigError, match="no trained run"):
-        find_jobs(demo, ["fixmatch"], [4], demo / "out")
+        find_jobs(demo, demo / "runs", ["fixmatch"], [4], demo / "out")
 
 
 def test_main_scores_each_case_and_continues(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +47,7 @@ def test_main_scores_each_case_and_continues(demo: Path, capsys: pytest.CaptureF
     lines = [json.loads(line) for line in text.splitlines()]
     everything = next(line for line in lines if not line["views"])
     assert set(everything["ways"]) == set(WAYS)
-    assert len(lines) == len(find_jobs(demo, [], [4], out))
+    assert len(lines) == len(find_jobs(demo, demo / "runs", [], [4], out))
     run = Run.load(demo / "runs" / "labels_only" / "seed-0")
     assert run.directory.record.adaptation is None
     assert all(line["ways"]["auto"] == line["unadapted"] for line in lines if line["ways"] and not line["adapted"])
@@ -61,11 +59,11 @@ def test_main_scores_each_case_and_continues(demo: Path, capsys: pytest.CaptureF
 
 def test_table_averages_hospitals_within_a_run_and_names_the_worst_gain() -> None:
     lines = [
-        {"run": f"runs/fixmatch/seed-{seed}", "site": site, "case": "4 patients, all views", "unadapted": 0.5,
+        {"run": f"fixmatch/seed-{seed}", "site": site, "case": "4 patients, all views", "unadapted": 0.5,
          "adapted": gain > 0, "ways": dict.fromkeys(WAYS, 0.5 + gain)}
         for seed, gains in enumerate([(0.1, 0.2), (-0.1, 0.4)]) for site, gain in zip("BC", gains, strict=True)
     ]  # fmt: skip
-    skipped = {"run": "runs/fixmatch/seed-0", "site": "D", "case": "4 patients, all views", "unadapted": 0, "ways": {}}
+    skipped = {"run": "fixmatch/seed-0", "site": "D", "case": "4 patients, all views", "unadapted": 0, "ways": {}}
     row = table([*lines, skipped]).splitlines()[-1]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     # The runs gain 15 points each: the interval has no width.

@@ -1,0 +1,42 @@
+"""Fresh hospitals for a proof: who they are, and a miniature that is found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from heart2heart.splits.manifest import SplitManifest
+from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
+from pipelines import fresh_hospitals as study
+from pipelines.carry_over import hospital_task
+from pipelines.fresh_hospitals import main, proof_hospitals
+
+
+def test_proof_hospitals_are_the_source_and_the_fresh_ones() -> None:
+    hospitals = proof_hospitals(40, 60, 12, 24)
+    assert [(each.name, each.patients, each.labeled_patients) for each in hospitals] == [
+        ("A", 100, 40), ("E", 36, 12), ("F", 36, 12), ("G", 36, 12), ("H", 36, 12)
+    ]  # fmt: skip
+    assert hospitals[0].manufacturer == four_hospitals()[0].manufacturer
+    assert [each.manufacturer for each in hospitals[1:]] == [each.manufacturer for each in fresh_hospitals()]
+
+
+def test_main_makes_stores_and_a_split_as_a_demo_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = fresh_hospitals()[:1]
+    monkeypatch.setattr(study, "fresh_hospitals", lambda: one)
+
+    def make() -> str:
+        main(tmp_path, 2027, 2, 5, 1, 2, 1, 16, 1)
+        return capsys.readouterr().out
+
+    first = make()
+    split = SplitManifest.load(tmp_path / "split")
+    rows = split.members.to_pylist()
+    assert len({row["patient"] for row in rows if row["role"] == "train"}) == 2
+    assert split.held_out_sites == ("E",)
+    assert "E: test, 2 patients" in first
+    assert [path.name for path in hospital_task(tmp_path).stores] == ["A", "E"]
+    assert make() == first
