@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from heart2heart.training.config import TrainConfig
     from heart2heart.training.run import Run
     from heart2heart.training.seeds import SeedRuns
-    from heart2heart.training.sweep.sweep import SweepResult
+    from heart2heart.training.sweep import SweepResult
 
 
 def load_train_config(
@@ -231,8 +231,8 @@ def sweep(
         >>> sorted(trial.point["optimiser.lr"] for trial in result.trials)
         [0.01, 0.03]
     """
-    from heart2heart.training.sweep.plan import SweepPlan, read_grid
-    from heart2heart.training.sweep.sweep import sweep
+    from heart2heart.training.sweep import sweep
+    from heart2heart.training.sweep_plan import SweepPlan, read_grid
 
     words = seeds.split(",") if isinstance(seeds, str) else [str(seed) for seed in seeds]
     if not all(word.strip().isdecimal() for word in words):

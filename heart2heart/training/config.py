@@ -10,14 +10,14 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from heart2heart.config import Config
+from heart2heart.registry import check_name, check_settings, union_schema
 from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.augment.extra import check_pipeline, read_pipeline
 from heart2heart.training.augment.policy import STRONG, WEAK, Policy
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.losses import LossScale
-from heart2heart.training.named_settings import check_name, check_settings, union_schema
-from heart2heart.training.networks.network_config import NetworkConfig
+from heart2heart.training.networks.build import NetworkConfig
 from heart2heart.training.optimiser import OptimiserConfig, ScheduleConfig, UnlabeledWeightConfig
 from heart2heart.utils import sha256_json
 

@@ -15,9 +15,8 @@ from heart2heart.progress import detail
 from heart2heart.schema.run import InitRecord
 from heart2heart.training import checkpoint
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.networks.build import NETWORKS, build_network
+from heart2heart.training.networks.build import NETWORKS, SCRATCH, build_network
 from heart2heart.training.networks.initialise import load_weights
-from heart2heart.training.networks.network_config import SCRATCH
 from heart2heart.training.networks.weights_file import WeightsFile, read_weights, weights_sha256
 from heart2heart.training.run_directory import RunDirectory
 

@@ -28,8 +28,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import uses_pool
 from heart2heart.training.ensemble import Ensemble
 from heart2heart.training.model_access import ClassOutputs, place_network
-from heart2heart.training.networks.build import build_network
-from heart2heart.training.networks.network_config import SCRATCH
+from heart2heart.training.networks.build import SCRATCH, build_network
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.validation import INFERENCE_BATCH, infer
 

@@ -21,7 +21,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData
 from heart2heart.training.distributed import choose_device, join_process_group
 from heart2heart.training.initial_network import pin_weights
-from heart2heart.training.networks.network_config import SCRATCH
+from heart2heart.training.networks.build import SCRATCH
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory, differing_keys
 from heart2heart.training.seed_processes import train_in_processes

@@ -25,7 +25,7 @@ from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.losses import labeled_criterion
 from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_labels
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
-from heart2heart.training.networks.encoder import prepare_encoder
+from heart2heart.training.networks.build import prepare_encoder
 from heart2heart.training.optimiser import (
     Ema,
     assign_gradient,

@@ -12,10 +12,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from heart2heart.training.augment.acoustic import DISPLAY_RANGE, KNOTS, AcousticPolicy
-from heart2heart.training.augment.acoustic_geometry import ScanPositions
-from heart2heart.training.augment.acoustic_parameters import AcousticParameters
-from heart2heart.training.augment.acoustic_sector import LIT_LEVEL
+from heart2heart.training.augment.acoustic import DISPLAY_RANGE, KNOTS, AcousticParameters, AcousticPolicy
+from heart2heart.training.augment.acoustic_geometry import LIT_LEVEL, ScanPositions
 from heart2heart.training.augment.textures import texture_pieces, textures_on
 
 LEVELS_PER_DB = 255 / DISPLAY_RANGE

@@ -8,10 +8,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.training.augment.acoustic import DISPLAY_RANGE, KNOTS, AcousticPolicy
+from heart2heart.training.augment.acoustic import COLUMNS, DISPLAY_RANGE, KNOTS, AcousticParameters, AcousticPolicy
 from heart2heart.training.augment.acoustic_batched import DEEPEST, FOOT, FWHM, GRAIN_SHARE, SHADOW_EDGE
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, AcousticParameters
-from heart2heart.training.augment.acoustic_sector import LIT_LEVEL, cell_side, directions
+from heart2heart.training.augment.acoustic_geometry import LIT_LEVEL, cell_side, directions
 from heart2heart.training.augment.textures import grain_textures, sheet_textures
 
 Image = npt.NDArray[np.uint8]

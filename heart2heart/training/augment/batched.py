@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heart2heart.training.augment.acoustic_batched import acoustic_curve, grain_of, scan, surround
-from heart2heart.training.augment.acoustic_geometry import ScanPositions, acoustic_maps, scan_positions
-from heart2heart.training.augment.acoustic_sector import inside_sector
+from heart2heart.training.augment.acoustic_geometry import ScanPositions, acoustic_maps, inside_sector, scan_positions
 from heart2heart.training.augment.policy import (
     GEOMETRIC_OPERATIONS,
     GREY_LEVEL_OPERATIONS,

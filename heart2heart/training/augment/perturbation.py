@@ -13,8 +13,14 @@ import torch
 from torch import Tensor
 
 from heart2heart.errors import ConfigError
-from heart2heart.training.augment.acoustic import ACOUSTIC_OPERATIONS, FACTORS, AcousticOperation, AcousticPolicy
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, AcousticParameters
+from heart2heart.training.augment.acoustic import (
+    ACOUSTIC_OPERATIONS,
+    COLUMNS,
+    FACTORS,
+    AcousticOperation,
+    AcousticParameters,
+    AcousticPolicy,
+)
 from heart2heart.training.augment.batched import apply_batched
 from heart2heart.training.augment.policy import Policy, draw_parameters
 

@@ -18,8 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from heart2heart.config import Config
-from heart2heart.training.augment.acoustic import AcousticPolicy
-from heart2heart.training.augment.acoustic_parameters import AcousticParameters, draw_acoustic
+from heart2heart.training.augment.acoustic import AcousticParameters, AcousticPolicy, draw_acoustic
 
 OperationName = Literal[
     "identity", "rotate", "shear_x", "shear_y", "translate_x", "translate_y",

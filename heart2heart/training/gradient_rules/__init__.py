@@ -5,9 +5,14 @@ from __future__ import annotations
 from inspect import isabstract
 
 from heart2heart.registry import Registry
-from heart2heart.training.gradient_rules.base import CombinedGradient, GradientRule, UnlabeledGradient
+from heart2heart.training.gradient_rules.base import (
+    CombinedGradient,
+    GradientRule,
+    PCGrad,
+    UnlabeledGradient,
+    WeightedSum,
+)
 from heart2heart.training.gradient_rules.fix_a_step import FixAStep, PerFrame, PerFrameMean, PerLayer, RunningMean
-from heart2heart.training.gradient_rules.multi_task import PCGrad, WeightedSum
 
 GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
     "gradient rule",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from heart2heart.errors import ConfigError, RunError
-from heart2heart.training.networks.network_config import InputRange
+from heart2heart.training.networks.build import InputRange
 from heart2heart.training.networks.options import NetworkOptions, in_modules
 
 _PREFIXES = ("", "module.", "model.", "network.", "backbone.", "encoder.")

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heart2heart.training.augment.acoustic import AcousticOperation, AcousticPolicy
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, AcousticParameters
+from heart2heart.training.augment.acoustic import COLUMNS, AcousticOperation, AcousticParameters, AcousticPolicy
 from heart2heart.training.augment.drivers import DRIVERS
 from heart2heart.training.augment.policy import AugmentationParameters, Policy, draw_parameters
 

@@ -12,11 +12,12 @@ from heart2heart.errors import ConfigError
 from heart2heart.training.augment.acoustic import (
     ACOUSTIC_GEOMETRY,
     ACOUSTIC_OPERATIONS,
+    COLUMNS,
     DEFAULT_PROBABILITIES,
     AcousticOperation,
     AcousticPolicy,
+    draw_acoustic,
 )
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, draw_acoustic
 from heart2heart.training.augment.batched import normalise
 from heart2heart.training.augment.drivers import DRIVERS, augment
 from heart2heart.training.augment.policy import STRONG, WEAK, Policy, draw_parameters

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from heart2heart.training.augment.acoustic import AcousticOperation, AcousticPolicy
+from heart2heart.training.augment.acoustic import COLUMNS, AcousticOperation, AcousticParameters, AcousticPolicy
 from heart2heart.training.augment.acoustic_batched import FOOT, acoustic_curve
-from heart2heart.training.augment.acoustic_parameters import COLUMNS, AcousticParameters
 from tests.training.augment.acoustic_frames import fans, only, with_values
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError, RunError
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.sweep.plan import SweepPlan, read_grid
+from heart2heart.training.sweep_plan import SweepPlan, read_grid
 
 
 def plan(points: int = 9, seeds: tuple[int, ...] = (0,), keep: int = 3, **changes: Any) -> SweepPlan:

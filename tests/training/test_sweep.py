@@ -17,12 +17,12 @@ from heart2heart.cli import app
 from heart2heart.errors import ConfigError, MissingInputError, RunError
 from heart2heart.testing.processes import new_process
 from heart2heart.testing.tiny import TinyStore
+from heart2heart.training import sweep_plan
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.run import Run
 from heart2heart.training.selection import ValidationScore
-from heart2heart.training.sweep import plan
-from heart2heart.training.sweep.plan import SweepPlan
-from heart2heart.training.sweep.sweep import sweep
+from heart2heart.training.sweep import sweep
+from heart2heart.training.sweep_plan import SweepPlan
 from heart2heart.training.train import train
 from heart2heart.training.train_step import Trainer
 from heart2heart.training.validation import Validator
@@ -153,6 +153,6 @@ def test_sweep_without_optuna_names_the_extra(tiny: TinyStore, tmp_path: Path, m
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(plan, "import_module", missing)
+    monkeypatch.setattr(sweep_plan, "import_module", missing)
     with pytest.raises(MissingInputError, match=r"heart2heart\[sweep\]"):
         sweep(SweepPlan.create(tiny.config(), {"ema": (0.5, 0.9)}), tmp_path / "sweep")

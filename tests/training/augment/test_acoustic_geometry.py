@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.spatial import ConvexHull
 
+from heart2heart.training.augment.acoustic_geometry import inside_sector
 from heart2heart.training.augment.acoustic_per_sample import convex_sector
-from heart2heart.training.augment.acoustic_sector import inside_sector
 from tests.training.augment.acoustic_frames import fan_mask, fans
 
 

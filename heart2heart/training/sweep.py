@@ -18,7 +18,7 @@ from heart2heart.errors import ConfigError, DivergedError, RunError
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.training.distributed import join_process_group
 from heart2heart.training.run_directory import RunDirectory
-from heart2heart.training.sweep.plan import GridPoint, SweepPlan, SweepStudy
+from heart2heart.training.sweep_plan import GridPoint, SweepPlan, SweepStudy
 from heart2heart.training.train import advance
 from heart2heart.utils import write_text
 
