@@ -37,8 +37,8 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.adapt import adapt_run
-from heart2heart.training.adaptation_frames import choose_patients, select_frames
 from heart2heart.training.run import Run
+from heart2heart.training.unscored_frames import choose_patients, select_frames
 from heart2heart.training.validation import balanced_accuracy
 from heart2heart.utils import sha256_json, write_text
 from pipelines.command_line import run

@@ -80,8 +80,8 @@ def adapt(
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import adapt_run
-    from heart2heart.training.adaptation_frames import choose_patients, choose_site, require_run_split, select_frames
     from heart2heart.training.run import Run
+    from heart2heart.training.unscored_frames import choose_patients, choose_site, require_run_split, select_frames
     from heart2heart.utils import sha256_json
 
     if bool(shots) != (labels is not None):

@@ -73,7 +73,7 @@ def evaluate(
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import record_test_access, with_demographics
     from heart2heart.store.frame_store import FrameStores
-    from heart2heart.training.adapted_predictions import join_adapted
+    from heart2heart.training.adapt import join_adapted
     from heart2heart.training.predict import add_altered_frames, check_run, predict_split
     from heart2heart.training.run import Run
     from heart2heart.training.stress import STRESS_KINDS, STRESS_LEVELS, add_perturbed_frames, check_stress

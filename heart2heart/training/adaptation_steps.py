@@ -18,8 +18,6 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.training import adaptation_check as checks
 from heart2heart.training import checkpoint
 from heart2heart.training.adaptation_entropy import minimise_entropy
-from heart2heart.training.adaptation_frames import AdaptationFrames, batch_slices
-from heart2heart.training.adaptation_network import inner_network
 from heart2heart.training.adaptation_priors import balance_weights, corrected_probabilities, estimate_shares_em
 from heart2heart.training.adaptation_statistics import (
     EstimatedStatistics,
@@ -30,7 +28,9 @@ from heart2heart.training.adaptation_statistics import (
     write_statistics,
 )
 from heart2heart.training.config import TrainConfig
+from heart2heart.training.derived_networks import inner_network
 from heart2heart.training.run import Run
+from heart2heart.training.unscored_frames import AdaptationFrames, batch_slices
 from heart2heart.training.validation import INFERENCE_BATCH, infer
 
 Floats = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from heart2heart.schema.run import CombinationKind, CombinationRecord, MemberRec
 from heart2heart.training import checkpoint
 from heart2heart.training.augment.extra import ExtraPipeline
 from heart2heart.training.data import FramePool, TrainData
-from heart2heart.training.ensemble import Ensemble
+from heart2heart.training.derived_networks import Ensemble
 from heart2heart.training.labeled_statistics import LabeledStatistics
 from heart2heart.training.model_access import ClassOutputs
 from heart2heart.training.run import Run

@@ -21,7 +21,7 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.geometry import Geometry
 from heart2heart.training.config import Balance, TrainConfig
-from heart2heart.training.transductive import transductive_rows
+from heart2heart.training.unscored_frames import transductive_rows
 
 RowIndices = npt.NDArray[np.int64]
 

@@ -22,8 +22,8 @@ from heart2heart.schema.predictions import PREDICTIONS, Predictions, Provenance,
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.sector import sector_mask
-from heart2heart.training.adaptation_frames import check_not_scored
 from heart2heart.training.run import Run
+from heart2heart.training.unscored_frames import check_not_scored
 from heart2heart.training.validation import INFERENCE_BATCH
 from heart2heart.utils import encode_png, random_stream
 

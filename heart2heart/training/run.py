@@ -22,11 +22,10 @@ from heart2heart.schema.run import CombinationKind
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint
-from heart2heart.training.adaptation_network import AdjustedLogits, checkpoint_weights
 from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import uses_pool
-from heart2heart.training.ensemble import Ensemble
+from heart2heart.training.derived_networks import AdjustedLogits, Ensemble, checkpoint_weights
 from heart2heart.training.model_access import ClassOutputs, place_network
 from heart2heart.training.networks.build import SCRATCH, build_network
 from heart2heart.training.run_directory import RunDirectory

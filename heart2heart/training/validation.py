@@ -1,4 +1,7 @@
-"""Computes logits without gradient, and scores weights on the source validation frames."""
+"""Computes logits without gradient, and scores weights on the source validation frames.
+
+Weights are selected on a fixed set of acoustic perturbations of these frames too.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,50 @@ from torch.nn import functional
 
 from heart2heart.training.adaptation_check import mutual_information
 from heart2heart.training.augment.batched import normalise
+from heart2heart.training.augment.perturbation import PERTURBATIONS, perturb
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import FramePool, TrainData
 from heart2heart.training.distributed import SINGLE, ProcessGroup
 from heart2heart.training.labeled_statistics import VALIDATION_FRAMES, LabeledStatistics
 from heart2heart.training.model_access import ClassOutputs
-from heart2heart.training.perturbed_frames import PerturbedFrames
 from heart2heart.training.selection import ValidationScore, Weights
 from heart2heart.training.train_step import Trainer
+
+SELECTION_LEVEL = 0.5
+"""Level of every perturbation, of the range of its kind."""
+PERTURBED_FRAMES = 256
+"""Most frames that each kind perturbs."""
+
+
+class PerturbedFrames:
+    """Validation frames under each kind of perturbation, the same for every run of a split.
+
+    Of more than `PERTURBED_FRAMES` frames an even sample of every class is taken. The frames of a kind are computed
+    when they are first needed, and kept.
+
+    Args:
+        pool: The validation frames.
+        targets: int64 `(n,)`, their class indices, on the CPU.
+
+    Attributes:
+        kinds: The kinds of perturbation.
+        index: Positions of the perturbed frames in the pool, int64, on the CPU.
+    """
+
+    def __init__(self, pool: FramePool, targets: Tensor) -> None:
+        self.pool, self.kinds = pool, tuple(PERTURBATIONS)
+        by_class = targets.argsort(stable=True)
+        count = min(len(by_class), PERTURBED_FRAMES)
+        self.index = by_class[torch.arange(count) * len(by_class) // count]
+        self._frames: dict[str, Tensor] = {}
+
+    def take(self, kind: str) -> Tensor:
+        """Return the frames under a kind of perturbation, uint8 `(n, size, size)` on the device."""
+        if kind not in self._frames:
+            frames = self.pool.take(self.index.to(self.pool.index_device))
+            self._frames[kind] = perturb(kind, SELECTION_LEVEL, frames)
+        return self._frames[kind]
+
 
 INFERENCE_BATCH = 256
 """Frames per pass; fixed, so that the same frames give the same logits."""

@@ -159,7 +159,7 @@ def test_adapt_with_labels_adjusts_temperature_and_shares(source: Run, study: Ad
     from heart2heart.evaluation.probabilities import fit_temperature
     from heart2heart.schema.adaptation import AdaptationSettings
     from heart2heart.training.adapt import adapt_run
-    from heart2heart.training.adaptation_frames import choose_patients, select_frames
+    from heart2heart.training.unscored_frames import choose_patients, select_frames
 
     store, split = FrameStore.open(study.store), SplitManifest.load(study.split)
     settings = AdaptationSettings(shots=10)

@@ -11,7 +11,7 @@ from heart2heart.errors import RunError
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.adaptation import AdaptationRecord, AdaptationSettings
 from heart2heart.schema.predictions import Predictions
-from heart2heart.training.adapted_predictions import join_adapted
+from heart2heart.training.adapt import join_adapted
 from tests.evaluation.factory import HOSPITALS, make_predictions
 
 

@@ -27,7 +27,7 @@ from heart2heart.training import seed_processes
 from heart2heart.training.combine import SeedCombiner
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData
-from heart2heart.training.ensemble import Ensemble
+from heart2heart.training.derived_networks import Ensemble
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.seeds import SeedRuns, read_seeds, train_seeds

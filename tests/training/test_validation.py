@@ -1,4 +1,4 @@
-"""The validation score by hand, and which weights a run ships by it."""
+"""The validation score by hand, which weights a run ships by it, and the perturbed validation frames."""
 
 from __future__ import annotations
 
@@ -14,17 +14,45 @@ from torch.nn import functional
 
 from heart2heart.errors import ConfigError
 from heart2heart.splits.manifest import SplitManifest
-from heart2heart.store.frame_store import FrameStores
+from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training import checkpoint
+from heart2heart.training import checkpoint, validation
 from heart2heart.training.augment.perturbation import PERTURBATIONS, perturb
-from heart2heart.training.data import TrainData
-from heart2heart.training.perturbed_frames import SELECTION_LEVEL
+from heart2heart.training.data import FramePool, TrainData
 from heart2heart.training.run import Run
 from heart2heart.training.selection import ValidationScore
 from heart2heart.training.train import advance, train
-from heart2heart.training.validation import ValidationFrames, balanced_information, balanced_loss
+from heart2heart.training.validation import (
+    SELECTION_LEVEL,
+    PerturbedFrames,
+    ValidationFrames,
+    balanced_information,
+    balanced_loss,
+)
 from tests.training.test_train import lines
+
+
+def pool(tiny: TinyStore) -> FramePool:
+    return FramePool(FrameStore.open(tiny.store), np.arange(40, dtype=np.int64), torch.device("cpu"))
+
+
+def test_perturbed_frames_take_perturbs_every_frame_once(tiny: TinyStore) -> None:
+    frames = PerturbedFrames(pool(tiny), torch.arange(40) % 4)
+    assert sorted(frames.index.tolist()) == list(range(40))
+    for kind in ("gain", "shadow"):
+        expected = perturb(kind, SELECTION_LEVEL, pool(tiny).take(frames.index))
+        assert torch.equal(frames.take(kind), expected)
+        assert frames.take(kind) is frames.take(kind)
+    assert frames.kinds == tuple(PERTURBATIONS)
+
+
+def test_perturbed_frames_are_an_even_sample_of_every_class(tiny: TinyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "PERTURBED_FRAMES", 20)
+    targets = torch.tensor([0] * 24 + [1] * 14 + [2] * 2)
+    frames = PerturbedFrames(pool(tiny), targets)
+    assert torch.bincount(targets[frames.index]).tolist() == [12, 7, 1]
+    assert len(set(frames.index.tolist())) == 20
+    assert torch.equal(frames.index, PerturbedFrames(pool(tiny), targets).index)
 
 
 def test_balanced_information_is_one_for_certain_views_and_counts_each_class_once() -> None:

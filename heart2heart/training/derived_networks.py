@@ -1,7 +1,11 @@
-"""The network of an adapted run: its weights and the source's in one checkpoint, and its adjusted logits."""
+"""Networks that are made of trained ones: the ensemble of several, and the network of an adapted run.
+
+An adapted run keeps its weights and the source's in one checkpoint, and may adjust its logits.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +13,34 @@ import torch
 from torch import Tensor, nn
 
 from heart2heart.training.model_access import ClassOutputs
+
+
+class Ensemble(nn.Module):
+    """The mean of several networks' probabilities, as logits.
+
+    Args:
+        members: Networks from float `(n, channels, size, size)` to logits `(n, classes)`, or more outputs after those.
+        classes: Number of classes.
+
+    Examples:
+        >>> certain, undecided = nn.Linear(1, 2), nn.Linear(1, 2)
+        >>> for member, bias in ((certain, (0.0, -50.0)), (undecided, (0.0, 0.0))):
+        ...     member.load_state_dict({"weight": torch.zeros(2, 1), "bias": torch.tensor(bias)})
+        <All keys matched successfully>
+        <All keys matched successfully>
+        >>> Ensemble([certain, undecided], classes=2)(torch.zeros(1, 1)).softmax(-1)
+        tensor([[0.7500, 0.2500]], grad_fn=<SoftmaxBackward0>)
+    """
+
+    def __init__(self, members: Sequence[nn.Module], classes: int) -> None:
+        super().__init__()
+        self.members, self.classes = nn.ModuleList(members), classes
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the logarithm of the mean probabilities, `(n, classes)`."""
+        each = torch.stack([member(frames)[:, : self.classes].float().log_softmax(-1) for member in self.members])
+        return each.logsumexp(0) - math.log(len(self.members))
+
 
 SOURCE_WEIGHTS = "source_weights"
 """Key of a checkpoint: the weights of the source run that adaptation changed, by name."""
