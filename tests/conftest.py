@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+FIRST = ("tests/test_demo.py", "notebooks/", "tests/test_golden.py", "tests/pipelines/", "tests/test_docs.py")
+"""Where tests of many seconds lie. They begin first, so that no process is left with one of them at the end."""
 
 # How long an example takes says nothing on a machine with other work; pytest's own timeout ends what hangs.
 settings.register_profile("heart2heart", deadline=None)
 settings.load_profile("heart2heart")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of `FIRST` before all others."""
+    items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)))

@@ -19,19 +19,24 @@ SMALL = ("--scale", "0.2", "--seeds", "2", "--override", "steps=12", "--override
          "--override", "log_every=3", "--override", "checkpoint_every=3")  # fmt: skip
 
 
-def _demo(out: Path) -> list[str]:
-    return [sys.executable, "-m", "heart2heart", "demo", "--out", str(out), *SMALL]
+def _demo(out: Path, workers: int) -> list[str]:
+    return [sys.executable, "-m", "heart2heart", "demo", "--out", str(out), "--workers", str(workers), *SMALL]
 
 
 @pytest.mark.timeout(600)
-def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
+def test_run_demo_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
+    """Two processes begin; the last call does the rest in one, which loads torch and MONAI once."""
     out = tmp_path / "demo"
     empty = tmp_path / "empty"  # the demo needs nothing from the folder where it is started
     empty.mkdir()
     milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch" / "seed-1" / "checkpoints" / "last.pt")
     for milestone in milestones:
         process = subprocess.Popen(
-            _demo(out), cwd=empty, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            _demo(out, workers=2),
+            cwd=empty,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         while not milestone.exists():
             assert process.poll() is None, f"the demo ended before it made {milestone.name}"
@@ -40,7 +45,7 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
         process.wait()
         assert not (out / "report.html").exists()
 
-    done = subprocess.run(_demo(out), cwd=empty, capture_output=True, text=True, check=False)
+    done = subprocess.run(_demo(out, workers=1), cwd=empty, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"Report: {out / 'report.html'}")
     assert "SYNTHETIC" in done.stdout
