@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 import threading
@@ -19,15 +18,9 @@ from torch import Tensor
 
 from heart2heart.errors import Heart2HeartError
 from heart2heart.training.distributed import ProcessGroup
+from heart2heart.training.seed_processes import training_context
 
 Result = TypeVar("Result")
-
-PRELOADED = [
-    "heart2heart.training",
-    "monai.networks.blocks.convolutions",
-    "monai.networks.layers.utils",
-    "torch._dynamo",
-]
 
 GRACE = 5.0
 """Seconds that the other processes have after one failed."""
@@ -35,9 +28,7 @@ GRACE = 5.0
 
 def new_process(work: Callable[..., None], *arguments: Any) -> BaseProcess:
     """Return a process that calls `work(*arguments)`; torch and MONAI are loaded once for all processes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context.Process(target=work, args=arguments)
+    return training_context().Process(target=work, args=arguments)
 
 
 def run_processes(

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -16,8 +17,29 @@ from heart2heart.progress import Progress
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.train import advance
 
+PRELOADED = [
+    "heart2heart.training.train",
+    "monai.networks.blocks.convolutions",
+    "monai.networks.layers.utils",
+    "torch._dynamo",
+]
+"""Modules that every training loads, and that take seconds to load."""
+
 Failures = dict[int, str]
 """What ended each run that did not finish, by seed."""
+
+
+def training_context() -> ForkServerContext | SpawnContext:
+    """Return a context whose processes have `PRELOADED` from their start.
+
+    They are forked from a process of their own that loads the modules once and trains nothing: this process may hold
+    threads of torch. Where a system cannot do that, each process loads them itself.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def train_in_processes(
@@ -41,8 +63,7 @@ def train_in_processes(
     total = _TotalProgress(progress)
     if workers == 1:
         return _train_in_turn(configs, folders, total)
-    # Spawned, not forked: this process may hold threads of torch.
-    context = multiprocessing.get_context("spawn")
+    context = training_context()
     waiting, running, failures = list(configs), dict[Connection, tuple[int, BaseProcess]](), Failures()
     try:
         while waiting or running:
