@@ -47,6 +47,8 @@ def _all_views(policy: str) -> tuple[str, ...]:
 
 _FULL, _HALF, _QUARTER = _policy(), _policy(strength=0.5), _policy(strength=0.25)
 _SCAN = _policy(GEOMETRY, GREY, OUTSIDE)
+_OUTSIDE = _policy(GEOMETRY, SCAN, GREY)
+_LEVELS = _policy(GEOMETRY)
 _FIXMATCH = "method={name: fixmatch, params: {threshold: 0.95}}"
 _MIXING = "fix_a_step={mixing: true, gradient: fix_a_step, temperature: 0.5, alpha: 0.5}"
 _GROUP_NORM = "network.options={depth: 10, widen: 1, norm: group}"
@@ -63,9 +65,9 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "geometry-no-crop": (_labeled(_policy(SCAN, GREY, OUTSIDE), crop=0),),
     "scan": (_labeled(_SCAN),),
     "grey": (_labeled(_policy(GEOMETRY, SCAN, OUTSIDE)),),
-    "outside": (_labeled(_policy(GEOMETRY, SCAN, GREY)),),
+    "outside": (_labeled(_OUTSIDE),),
     "acoustic": (_labeled(_FULL),),
-    "no-geometry": (_labeled(_policy(GEOMETRY)),),
+    "no-geometry": (_labeled(_LEVELS),),
     "no-scan": (_labeled(_policy(SCAN)),),
     "no-grey": (_labeled(_policy(GREY)),),
     "no-outside": (_labeled(_policy(OUTSIDE)),),
@@ -77,25 +79,27 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "recorded": ("batch_norm_record=labeled",),
     "scan-half": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE, strength=0.5)),),
     "scan-outside": (_labeled(_policy(GEOMETRY, GREY)),),
-    "scan-group-norm": (_labeled(_SCAN), _GROUP_NORM),
-    "scan-last": (_labeled(_SCAN), "selection=last"),
-    "scan-perturbed": (_labeled(_SCAN), "selection=perturbed"),
-    "scan-recorded": (_labeled(_SCAN), "batch_norm_record=labeled"),
-    "scan-recorded-last": (_labeled(_SCAN), "batch_norm_record=labeled", "selection=last"),
+    "clean": ("batch_norm_record=clean",),
+    "outside-group-norm": (_labeled(_OUTSIDE), _GROUP_NORM),
+    "outside-last": (_labeled(_OUTSIDE), "selection=last"),
+    "outside-perturbed": (_labeled(_OUTSIDE), "selection=perturbed"),
+    "outside-recorded": (_labeled(_OUTSIDE), "batch_norm_record=labeled"),
+    "outside-clean": (_labeled(_OUTSIDE), "batch_norm_record=clean"),
+    "no-geometry-clean": (_labeled(_LEVELS), "batch_norm_record=clean"),
     "imagenet": (_LITE.format(_SLOW_ENCODER),),
-    "imagenet-scan": (_LITE.format(_SLOW_ENCODER), _labeled(_SCAN)),
+    "imagenet-outside": (_LITE.format(_SLOW_ENCODER), _labeled(_OUTSIDE)),
     "ultrasound": (_SONO.format(_SLOW_ENCODER),),
-    "ultrasound-scan": (_SONO.format(_SLOW_ENCODER), _labeled(_SCAN)),
+    "ultrasound-outside": (_SONO.format(_SLOW_ENCODER), _labeled(_OUTSIDE)),
     "fixmatch": (_FIXMATCH,),
-    "fixmatch-scan": (_FIXMATCH, _labeled(_SCAN)),
-    "fixmatch-scan-all": (_FIXMATCH, *_all_views(_SCAN)),
+    "fixmatch-no-geometry": (_FIXMATCH, _labeled(_LEVELS)),
+    "fixmatch-no-geometry-all": (_FIXMATCH, *_all_views(_LEVELS)),
     "fix_a_step": (_FIXMATCH, _MIXING),
     "fix_a_step-separate": (_FIXMATCH, _MIXING, "batch_norm=separate"),
-    "fix_a_step-scan": (_FIXMATCH, _MIXING, _labeled(_SCAN)),
-    "fix_a_step-scan-all": (_FIXMATCH, _MIXING, *_all_views(_SCAN)),
+    "fix_a_step-no-geometry": (_FIXMATCH, _MIXING, _labeled(_LEVELS)),
+    "fix_a_step-no-geometry-all": (_FIXMATCH, _MIXING, *_all_views(_LEVELS)),
 }  # fmt: skip
-"""Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone, `scan` its scan alone; `-all` on every
-view."""
+"""Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone, the names of its parts (`geometry`,
+`scan`, `grey`, `outside`) one part alone, `no-` all but one part; `-all` is on every view."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "augmentation": (
@@ -103,13 +107,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "no-grey", "no-outside", "acoustic-half", "acoustic-quarter", "scan-half", "scan-outside",
     ),
     "statistics": (
-        "weak", "group-norm", "last", "perturbed", "recorded", "scan", "scan-group-norm", "scan-last", "scan-perturbed",
-        "scan-recorded", "scan-recorded-last",
+        "weak", "group-norm", "last", "perturbed", "recorded", "clean", "outside", "outside-group-norm", "outside-last",
+        "outside-perturbed", "outside-recorded", "outside-clean", "no-geometry", "no-geometry-clean",
     ),
-    "initialisation": ("weak", "scan", "imagenet", "imagenet-scan", "ultrasound", "ultrasound-scan"),
+    "initialisation": ("weak", "outside", "imagenet", "imagenet-outside", "ultrasound", "ultrasound-outside"),
     "methods": (
-        "weak", "scan", "fixmatch", "fixmatch-scan", "fixmatch-scan-all", "fix_a_step", "fix_a_step-separate",
-        "fix_a_step-scan", "fix_a_step-scan-all",
+        "weak", "no-geometry", "fixmatch", "fixmatch-no-geometry", "fixmatch-no-geometry-all", "fix_a_step",
+        "fix_a_step-separate", "fix_a_step-no-geometry", "fix_a_step-no-geometry-all",
     ),
 }  # fmt: skip
 

@@ -184,10 +184,11 @@ class TrainConfig(Config):
     """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
     statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
     code does, at a higher cost. See docs/decisions/0003."""
-    batch_norm_record: Literal["running", "labeled"] = "running"
+    batch_norm_record: Literal["running", "labeled", "clean"] = "running"
     """Batch-norm statistics of the weights that are validated and shipped: `running` keeps the moving mean of training,
     by weights that have changed since. `labeled` records the mean and variance anew, with the averaged weights, on the
-    labeled training frames under their augmentation. See docs/training.md."""
+    labeled training frames under their augmentation; `clean` does so on these frames as they are. See
+    docs/training.md."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, selected and shipped."""
     steps: int = Field(25_000, ge=1)
@@ -226,6 +227,6 @@ class TrainConfig(Config):
     def _check_combinations(self) -> TrainConfig:
         if self.selection == "last" and self.early_stop is not None:
             raise ValueError("early_stop needs a selection by score: choose selection=validation or perturbed")
-        if self.batch_norm_record == "labeled" and self.network.freeze == "encoder":
+        if self.batch_norm_record != "running" and self.network.freeze == "encoder":
             raise ValueError("a frozen encoder keeps its batch-norm statistics: choose batch_norm_record=running")
         return self

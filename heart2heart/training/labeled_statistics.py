@@ -1,4 +1,4 @@
-"""Records batch-norm statistics anew on the labeled training frames, under their augmentation.
+"""Records batch-norm statistics anew on the labeled training frames, under their augmentation or as they are.
 
 Running statistics are a moving mean over the passes of training, by weights that have changed since, and the averaged
 weights get a copy of the raw network's. Statistics that are recorded again fit the weights that are validated and
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from heart2heart.training.augment.drivers import augment
 from heart2heart.training.augment.extra import ExtraPipeline
+from heart2heart.training.augment.policy import Policy
 from heart2heart.training.batch_norm import record_statistics
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import BalancedFrameSampler, FramePool, FrameSampler, TrainData, balance_groups
@@ -24,10 +25,12 @@ VALIDATION_FRAMES = 1_024
 """Most frames that a validation records from; what is shipped is recorded from all passes."""
 RECORD_BATCH = 256
 """Most frames of a pass."""
+CLEAN = Policy(flip=0.0, crop=0.0)
+"""Leaves a frame as it is."""
 
 
 class LabeledStatistics:
-    """The labeled frames of a run, drawn and augmented always alike.
+    """The labeled frames of a run, drawn always alike, and augmented always alike unless they are recorded as they are.
 
     Frames come as often as in training: with `batch.balance` in equal numbers from each group.
 
@@ -72,11 +75,12 @@ class LabeledStatistics:
         parts = order.tensor_split(-(-len(order) // RECORD_BATCH))
 
         settings = self.config.augmentation
-        policy = settings.labeled or settings.weak
+        clean = self.config.batch_norm_record == "clean"
+        policy, extra = (CLEAN, None) if clean else (settings.labeled or settings.weak, self.extra)
 
         def batch(index: int) -> Tensor:
             generator = seeded_generator(self.config.seed, f"statistics {index}", self.pool.device)
             pixels = self.pool.take(parts[index])
-            return augment(policy, pixels, generator, driver=settings.driver, extra=self.extra)
+            return augment(policy, pixels, generator, driver=settings.driver, extra=extra)
 
         return record_statistics(network, batch, len(parts), self.group)

@@ -13,6 +13,7 @@ from heart2heart.testing.processes import run_processes
 from heart2heart.testing.runs import check_resumes, same
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import labeled_statistics
+from heart2heart.training.augment.batched import normalise
 from heart2heart.training.augment.drivers import augment
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import TrainData
@@ -26,8 +27,9 @@ from tests.training.test_train import BOTH, final, lines
 CPU = torch.device("cpu")
 
 
-def test_record_ships_the_moments_of_every_labeled_frame_augmented(tiny: TinyStore, tmp_path: Path) -> None:
-    config = tiny.config(**BOTH, batch_norm_record="labeled", average_last=0)
+@pytest.mark.parametrize("record", ["labeled", "clean"])
+def test_record_ships_the_moments_of_every_labeled_frame(record: str, tiny: TinyStore, tmp_path: Path) -> None:
+    config = tiny.config(**BOTH, batch_norm_record=record, average_last=0)
     run = train(config, tmp_path / "run")
     frames = FrameStores.open([tiny.store])
     data = TrainData.open(SplitManifest.load(tiny.split), frames, config)
@@ -35,7 +37,9 @@ def test_record_ships_the_moments_of_every_labeled_frame_augmented(tiny: TinySto
     passes = [torch.randperm(len(data.train.rows), generator=stream) for _ in range(RECORD_PASSES)]
     pixels = torch.from_numpy(frames.read(data.train.rows[torch.cat(passes).numpy()]))
     generator = seeded_generator(config.seed, "statistics 0", CPU)
-    views = augment(config.augmentation.weak, pixels, generator)  # 144 frames: one batch
+    # 144 frames: one batch.
+    clean = normalise(pixels)[:, None]
+    views = clean if record == "clean" else augment(config.augmentation.weak, pixels, generator)
     with torch.no_grad():
         stem = run.network.get_submodule("stem")(views).double()  # what the first batch normalisation sees
     recorded = run.network.state_dict()
