@@ -35,7 +35,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.train import train
 from heart2heart.training.validation import balanced_accuracy
 from heart2heart.utils import write_text
-from pipelines.carry_over_table import tables
+from pipelines.carry_over_table import side_by_side, tables
 from pipelines.carry_over_ways import BUDGETS, WAYS, parse_weights, resolve_ways, with_weights
 from pipelines.command_line import run
 from pipelines.lung_data import DIRECTIONS, build_lung_split, build_lung_store
@@ -219,8 +219,9 @@ def run_study(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, work
             lines.append(line)
             mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
             progress.update(len(lines), f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}")
-    write_text(out / "results.md", tables(lines, ways) + "\n")
-    print(tables(lines, ways))
+    shown = f"{side_by_side(lines, ways)}\n\n{tables(lines, ways)}"
+    write_text(out / "results.md", shown + "\n")
+    print(shown)
 
 
 def main(

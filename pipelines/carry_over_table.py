@@ -12,6 +12,9 @@ from pipelines.mismatch_scores import SeedInterval
 BASE = "weak"
 """Way that the others are compared with."""
 
+SOURCE = "A"
+"""Hospital that trains, of the synthetic ones."""
+
 
 def tables(lines: Sequence[Mapping[str, Any]], ways: Sequence[str]) -> str:
     """Return one table a task, as Markdown.
@@ -28,6 +31,40 @@ def tables(lines: Sequence[Mapping[str, Any]], ways: Sequence[str]) -> str:
         for unit in ("frames", "clips")
         for part in _unit_tables([line for line in lines if line["sites"]], ways, unit)
     )
+
+
+def side_by_side(lines: Sequence[Mapping[str, Any]], ways: Sequence[str], unit: str = "frames") -> str:
+    """Return one table of all tasks, as Markdown: for each task the mean over its held-out hospitals, and the gain.
+
+    Each cell is mean and standard deviation over seeds, then the difference from the way `weak`, paired by seed, with
+    its 95 % interval. The source of a task on synthetic hospitals is left out of the mean.
+
+    Args:
+        lines: Lines of `results.jsonl`.
+        ways: Ways in the order of the rows.
+        unit: `frames` or `clips`.
+    """
+    lines = [line for line in lines if line["sites"]]
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    head = [cell for task in tasks for cell in (task, f"minus {BASE}")]
+    out = [f"| way | {' | '.join(head)} |", "|" + "---|" * (len(head) + 1)]
+    for way in ways:
+        cells = []
+        for task in tasks:
+            rows = [_without_source(line) for line in lines if line["task"] == task]
+            means, base = _means_by_seed(rows, way, unit), _means_by_seed(rows, BASE, unit)
+            paired = [means[seed] - base[seed] for seed in sorted(means.keys() & base.keys())]
+            cells.append(f"{_cell(list(means.values()))}, n = {len(means)}" if means else "")
+            cells.append(str(SeedInterval.of(paired)) if paired and way != BASE else "")
+        if any(cells):
+            out.append(f"| {way} | {' | '.join(cells)} |")
+    return "\n".join(out)
+
+
+def _without_source(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line without the hospital that trains; a task on real clips tests another one only."""
+    sites = line["sites"]
+    return {**line, "sites": {site: sites[site] for site in sites if len(sites) == 1 or site != SOURCE}}
 
 
 def _unit_tables(lines: Sequence[Mapping[str, Any]], ways: Sequence[str], unit: str) -> list[str]:

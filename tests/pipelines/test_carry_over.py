@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.tiny import tiny_store
 from pipelines.carry_over import CarryOverRun, CarryOverTask, hospital_task, main, mean_auroc, site_scores
-from pipelines.carry_over_table import tables
+from pipelines.carry_over_table import side_by_side, tables
 from pipelines.carry_over_ways import BUDGETS, GROUPS, WAYS, WEIGHTS, parse_weights, resolve_ways, with_weights
 
 WEIGHT_FILES = tuple((name, Path(f"{name}.npz")) for name in WEIGHTS)
@@ -114,6 +115,21 @@ def test_tables_show_mean_deviation_and_paired_difference() -> None:
     assert cells[5].startswith("27.5 (-4.3 to 59.3)")
     diverged = [*lines, {"task": "t", "way": "weak", "seed": 2, "sites": {}}]
     assert tables(diverged, list(scores)) == tables(lines, list(scores))
+
+
+def test_side_by_side_leaves_the_source_out_and_pairs_by_seed() -> None:
+    def line(task: str, way: str, seed: int, **sites: float) -> dict[str, Any]:
+        scores = {site: {"frames": value, "clips": value} for site, value in sites.items()}
+        return {"task": task, "way": way, "seed": seed, "sites": scores}
+
+    lines = [
+        line("real", "weak", 0, avi=0.5), line("real", "scan", 0, avi=0.7), line("real", "scan", 1, avi=0.9),
+        line("synthetic", "weak", 0, A=1.0, B=0.6, C=0.8), line("synthetic", "scan", 0, A=0.0, B=0.7, C=0.8),
+    ]  # fmt: skip
+    assert side_by_side(lines, ["weak", "scan", "grey"]).splitlines()[2:] == [
+        "| weak | 50.0, n = 1 |  | 70.0, n = 1 |  |",
+        "| scan | 80.0 ± 14.1, n = 2 | 20.0 | 75.0, n = 1 | 5.0 |",
+    ]
 
 
 def test_hospital_task_names_what_is_missing(tmp_path: Path) -> None:
