@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.determinism import Findings, Setting, read_findings, repeat_demo, table
 from heart2heart.demo import METHODS
 from heart2heart.schema.predictions import Predictions
 
@@ -23,17 +24,18 @@ def _demo(out: Path, workers: int) -> list[str]:
     return [sys.executable, "-m", "heart2heart", "demo", "--out", str(out), "--workers", str(workers), *SMALL]
 
 
-@pytest.mark.timeout(600)
-def test_run_demo_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
-    """Two processes begin; the last call does the rest in one, which loads torch and MONAI once."""
-    out = tmp_path / "demo"
-    empty = tmp_path / "empty"  # the demo needs nothing from the folder where it is started
-    empty.mkdir()
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a demo that was killed twice.
+
+    Two processes begin; a later call does the rest in one, which loads torch and MONAI once.
+    """
+    out, empty = tmp_path_factory.mktemp("demo") / "out", tmp_path_factory.mktemp("empty")
     milestones = (out / "stores" / "B" / "store.json", out / "runs" / "fixmatch" / "seed-1" / "checkpoints" / "last.pt")
     for milestone in milestones:
         process = subprocess.Popen(
             _demo(out, workers=2),
-            cwd=empty,
+            cwd=empty,  # the demo needs nothing from the folder where it is started
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -44,8 +46,13 @@ def test_run_demo_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not (out / "report.html").exists()
+    return out
 
-    done = subprocess.run(_demo(out, workers=1), cwd=empty, capture_output=True, text=True, check=False)
+
+@pytest.mark.timeout(600)
+def test_run_demo_stopped_anywhere_and_run_again(demo: Path, tmp_path: Path) -> None:
+    out = demo
+    done = subprocess.run(_demo(out, workers=1), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith(f"Report: {out / 'report.html'}")
     assert "SYNTHETIC" in done.stdout
@@ -68,3 +75,20 @@ def test_run_demo_stopped_anywhere_and_run_again(tmp_path: Path) -> None:
     again = subprocess.run(study, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "The demo is finished" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("setting", [Setting("default", "default", workers=1), Setting("two threads", "avx2", 1, 2)])
+def test_repeat_demo_has_the_same_verdicts_on_other_processors(setting: Setting, demo: Path, tmp_path: Path) -> None:
+    first = read_findings(demo)
+    assert len(first.verdicts) > len(SEEDS) * 3
+    again = repeat_demo(demo, tmp_path / "again", setting, SMALL)
+    assert again.verdicts == first.verdicts
+    assert again.accuracies == pytest.approx(first.accuracies, abs=0.02)
+    assert "none" in table({"first": first, "again": again}).splitlines()[-1]
+
+
+def test_table_names_the_verdicts_that_differ() -> None:
+    first = Findings({"b minus a, B": "better", "b minus a, C": "open"}, {"a, B": 0.5, "b, B": 0.7})
+    again = Findings({"b minus a, B": "open", "b minus a, C": "open"}, {"a, B": 0.5, "b, B": 0.65})
+    assert table({"first": first, "again": again}).splitlines()[-1] == "| again | 2 | b minus a, B | 5.00 |"

@@ -164,7 +164,7 @@ def _check_zip(path: Path, *, required: bool = False) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             content = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, struct.error, *_DAMAGE) as error:
         raise RunError("this file is a damaged archive", where=path, remedy=_REMEDY) from error
     if content > MAX_BYTES:
         raise RunError(f"this file unpacks to {content} bytes; at most {MAX_BYTES} are read", where=path)

@@ -99,6 +99,17 @@ def test_read_weights_refuses_damage_or_reads_tensors(
     assert all(isinstance(value, Tensor) for value in read.values())
 
 
+def test_read_weights_refuses_an_archive_with_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt")
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")  # the first entry of the archive's directory
+    content[entry + 9] |= 0x08  # its name is said to be UTF-8
+    content[entry + 46] = 0xE1
+    path.write_bytes(bytes(content))
+    with pytest.raises(RunError, match="a damaged archive"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
