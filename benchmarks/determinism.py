@@ -70,22 +70,25 @@ class Findings:
     Attributes:
         verdicts: Comparison or adaptation, with its hospital -> the word.
         accuracies: Method and hospital -> mean balanced accuracy, 0 to 1.
+        margins: Comparison and hospital -> distance of the nearer bound of the interval from zero, 0 to 1. A small one
+            may change its verdict with the last digits.
     """
 
     verdicts: Mapping[str, str]
     accuracies: Mapping[str, float]
+    margins: Mapping[str, float]
 
 
 def read_findings(demo: Path) -> Findings:
     """Read the verdicts and accuracies of a finished demo."""
     metrics = read_metrics(demo / "evaluation" / "metrics.json")
-    verdicts = {
-        f"{each.candidate} minus {each.reference}, {site.site}": judge_corrected(
-            site.difference, site.p_holm
-        ).kind.value
-        for each in metrics.comparisons
-        for site in each.sites
-    }
+    verdicts, margins = {}, {}
+    for each in metrics.comparisons:
+        for site in each.sites:
+            name = f"{each.candidate} minus {each.reference}, {site.site}"
+            verdicts[name] = judge_corrected(site.difference, site.p_holm).kind.value
+            if site.difference.low is not None and site.difference.high is not None:
+                margins[name] = min(abs(site.difference.low), abs(site.difference.high))
     for folder in sorted((demo / "runs" / "adapted").iterdir()):
         record = Run.load(folder).directory.record.adaptation
         assert record is not None
@@ -96,7 +99,7 @@ def read_findings(demo: Path) -> Findings:
         for site in method.sites
         if site.balanced_accuracy.value is not None
     }
-    return Findings(verdicts, accuracies)
+    return Findings(verdicts, accuracies, margins)
 
 
 def repeat_demo(demo: Path, out: Path, setting: Setting, arguments: Sequence[str] = ()) -> Findings:

@@ -47,11 +47,11 @@ DEFAULT_PROBABILITIES: Mapping[str, float] = {
     "gain": 0.5, "dynamic_range": 0.3, "black_level": 0.3, "gamma": 0.8, "brightness": 0.3, "contrast": 0.3,
     "background": 0.2, "overlay": 0.2,
 }  # fmt: skip
-"""How often each operation is applied. Gamma and geometry are frequent, as tried in docs/studies; the rest guessed."""
+"""How often each operation is applied. Gamma and geometry are frequent, as in the first trial; the rest guessed."""
 
 
 class AcousticPolicy(Config):
-    """Physical changes of a frame, each drawn by itself.
+    """Physical changes of a frame, each drawn by itself; docs/results/carry-over.md has the trials.
 
     Grey-level operations act on lit pixels: black stays black, except for haze inside the sector and for `overlay` and
     `background` outside it. Geometry assumes that the probe is at the top of the frame, in the middle.
@@ -67,17 +67,17 @@ class AcousticPolicy(Config):
     """Probability of each operation; those that are not named keep their default."""
 
     depth: float = Field(1.28, ge=1, le=2)
-    """Factor of the imaging depth, about the probe. exp(0.25), as tried in docs/studies; Singla et al. (MIDL 2022) zoom
+    """Factor of the imaging depth, about the probe. exp(0.25), as in the first trial; Singla et al. (MIDL 2022) zoom
     too."""
     aspect: float = Field(1.16, ge=1, le=2)
-    """Factor of the width against the height. exp(0.15), as tried in docs/studies."""
+    """Factor of the width against the height. exp(0.15), as in the first trial."""
     rotation: float = Field(10.0, ge=0, le=90)
-    """Degrees of tilt, both ways, about the middle of the frame. As tried in docs/studies."""
+    """Degrees of tilt, both ways, about the middle of the frame. As in the first trial."""
     sector_angle: float = Field(1.2, ge=1, le=2)
     """Factor of the sine of each scan line's angle, which opens or closes the sector. A typical scanner control
     (width); the range is an estimate."""
     shift: float = Field(0.1, ge=0, le=0.5)
-    """Share of the side, both ways and both axes. As tried in docs/studies."""
+    """Share of the side, both ways and both axes. As in the first trial."""
 
     blur: float = Field(0.04, ge=0, le=0.2)
     """Lateral width (full width at half maximum) of the added point spread, share of the side, at the lower end of the
@@ -109,13 +109,13 @@ class AcousticPolicy(Config):
     """Factor of the decibels from black to the frame's white (two standard deviations above its mean lit level), both
     ways: 40 to 90 dB from 60 dB, a typical scanner control."""
     black_level: float = Field(0.15, ge=0, lt=1)
-    """Levels below this share of the frame's white are rejected, and the rest is stretched. As tried in docs/studies,
+    """Levels below this share of the frame's white are rejected, and the rest is stretched. As in the first trial,
     with a fixed white."""
     gamma: float = Field(2.2, ge=1, le=5)
-    """Factor of the exponent of the grey map below the frame's white, both ways. As tried in docs/studies, with a fixed
+    """Factor of the exponent of the grey map below the frame's white, both ways. As in the first trial, with a fixed
     white."""
     brightness: float = Field(1.5, ge=1, le=4)
-    """Factor of all levels, both ways. 1.8 was tried in docs/studies, without `gain` beside it."""
+    """Factor of all levels, both ways. 1.8 was in the first trial, without `gain` beside it."""
     contrast: float = Field(1.5, ge=1, le=4)
     """Factor of the distance from the mean lit level, both ways. A typical control of displays; an estimate."""
 
