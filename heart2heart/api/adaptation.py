@@ -77,7 +77,6 @@ def adapt(
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.schema.adaptation import AdaptationSettings
-    from heart2heart.splits.manifest import SplitManifest
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import adapt_run
     from heart2heart.training.run import Run
@@ -97,7 +96,7 @@ def adapt(
     }
     settings = AdaptationSettings.parse(content, where="options of heart2heart adapt")
     loaded = run if isinstance(run, Run) else Run.load(run)
-    manifest = SplitManifest.load(split or loaded.config.data.split)
+    manifest = loaded.load_split(split)
     require_run_split(manifest, loaded.directory.record.split_sha256)
     stores = FrameStores.open(store)
     hospital = choose_site(stores, site)

@@ -70,7 +70,6 @@ def evaluate(
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.predictions import Predictions
-    from heart2heart.splits.manifest import SplitManifest
     from heart2heart.splits.provenance import record_test_access, with_demographics
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import join_adapted
@@ -81,7 +80,7 @@ def evaluate(
     opened, folder = FrameStores.open(stores), Path(out)
     run_list = [runs] if isinstance(runs, str | Path | Run) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run) for run in run_list]
-    manifest = SplitManifest.load(split or loaded[0].config.data.split)
+    manifest = loaded[0].load_split(split)
     kinds = STRESS_KINDS if stress is True else tuple(stress or ())
     levels = STRESS_LEVELS if stress_levels is None else tuple(stress_levels)
     if kinds:

@@ -110,7 +110,7 @@ def describe(comparison: FoldComparison) -> str:
 def judge_corrected(difference: Estimate, p_holm: float | None) -> Verdict:
     """Return the verdict on a paired difference: a difference must remain after Holm's correction."""
     verdict = judge_difference(difference)
-    if verdict.kind in (VerdictKind.BETTER, "worse") and (p_holm is None or p_holm >= 0.05):
+    if verdict.kind in (VerdictKind.BETTER, VerdictKind.WORSE) and (p_holm is None or p_holm >= 0.05):
         return Verdict(VerdictKind.OPEN, "●", "Not shown after correction")
     return verdict
 

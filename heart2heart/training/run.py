@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from heart2heart.errors import RunError
+from heart2heart.errors import MissingInputError, RunError
 from heart2heart.notebook import html_card, html_table
 from heart2heart.schema.clip_probabilities import log_softmax
 from heart2heart.schema.predictions import MethodFacts, RunInfo
 from heart2heart.schema.run import CombinationKind
+from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
 from heart2heart.training import checkpoint
@@ -202,6 +203,20 @@ class Run:
             ("source-validation balanced accuracy", f"{record.selected_score:.3f}"),
         ]
         return html_card(f"Run {self.name}", html_table(("fact", "value"), rows))
+
+    def load_split(self, path: str | Path | None = None) -> SplitManifest:
+        """Return the split that the run was trained with.
+
+        Args:
+            path: Its folder; None takes the one that the configuration names, which may have moved since.
+
+        Raises:
+            MissingInputError: no split there.
+        """
+        folder = Path(path or self.config.data.split)
+        if not (folder / "split.json").exists():
+            raise MissingInputError("the run's split is not here", where=folder, remedy="Name its folder with --split")
+        return SplitManifest.load(folder)
 
     def info(self) -> RunInfo:
         """Return the facts of this run for a report, without the paths of the data."""
