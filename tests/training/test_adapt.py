@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 
 from heart2heart.api import evaluate
 from heart2heart.api.adaptation import adapt
-from heart2heart.errors import ConfigError, ExistsError, LeakageError, MissingInputError, RunError, SplitError
+from heart2heart.errors import ConfigError, ExistsError, LeakageError, RunError, SplitError
 from heart2heart.export.export import export_run
 from heart2heart.schema.adaptation import AdaptationRecord
 from heart2heart.splits.manifest import SplitManifest
@@ -63,18 +62,6 @@ def test_adapt_helps_at_the_hospital_and_leaves_others_as_they_were(
     np.testing.assert_allclose(elsewhere[:10], source.predict(pixels[:10]), atol=1e-5)
     np.testing.assert_allclose(elsewhere[10:], adapted.predict(pixels[10:]), atol=1e-5)
     assert not np.allclose(elsewhere[10:], source.predict(pixels[10:]), atol=1e-2)
-
-
-def test_load_split_takes_another_folder_and_names_the_option_where_it_moved(
-    source: Run, study: AdaptationStudy, tmp_path: Path
-) -> None:
-    assert source.load_split().sha256 == SplitManifest.load(study.split).sha256
-    moved = tmp_path / "moved"
-    shutil.copytree(study.split, moved)
-    assert source.load_split(moved).path == moved
-    with pytest.raises(MissingInputError, match=r"the run's split is not here.*--split"):
-        adapt(source, study.store, tmp_path / "out", site="B", split=tmp_path / "gone")
-    assert not (tmp_path / "out").exists()
 
 
 def test_adapt_sees_no_scored_patient_and_records_what_decided(adapted: Run, study: AdaptationStudy) -> None:

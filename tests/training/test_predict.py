@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from heart2heart.errors import RunError
+from heart2heart.errors import MissingInputError, RunError
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.predictions import PREDICTIONS, Predictions, SiteInfo
 from heart2heart.schema.site_metrics import Probe
@@ -129,6 +130,16 @@ def test_logits_do_not_depend_on_the_batch(run: Run, tiny: TinyStore) -> None:
     assert run.predict(pixels[:0]).shape == (0, 4)
     assert not any(module.training for module in run.network.modules())
     assert torch.equal(next(Run.load(run.path).network.parameters()), next(run.network.parameters()))
+
+
+def test_load_split_takes_another_folder_and_names_the_option_where_it_moved(
+    run: Run, tiny: TinyStore, tmp_path: Path
+) -> None:
+    assert run.load_split().sha256 == SplitManifest.load(tiny.split).sha256
+    shutil.copytree(tiny.split, tmp_path / "moved")
+    assert run.load_split(tmp_path / "moved").path == tmp_path / "moved"
+    with pytest.raises(MissingInputError, match=r"the run's split is not here.*--split"):
+        run.load_split(tmp_path / "gone")
 
 
 def test_predict_split_refuses_another_split(run: Run, tiny: TinyStore, tmp_path: Path) -> None:
