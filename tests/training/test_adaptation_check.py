@@ -80,20 +80,20 @@ def test_check_clips_needs_eight(clips: int, passed: bool) -> None:
 @pytest.mark.parametrize(
     ("source", "information", "passed"),
     [
-        (0.75, 0.68, False),
-        (0.75, 0.70, True),
-        (0.45, 0.41, False),
-        (0.45, 0.43, True),
+        (0.8, 0.82, False),
+        (0.8, 0.84, True),
+        (0.5, 0.51, False),
+        (0.5, 0.53, True),
         (None, 0.68, False),
         (None, 0.70, True),
     ],
 )
-def test_check_views_needs_two_thirds_of_the_information_at_the_source(
+def test_check_views_needs_three_quarters_of_the_information_at_the_source(
     source: float | None, information: float, passed: bool
 ) -> None:
     check = check_views(summary(information=information), source)
     assert check.passed is passed
-    assert f"at least {(source or 0.75) * 2 / 3:.0%}" in check.detail
+    assert f"at least {(source or 2 / 3) * 0.75:.0%}" in check.detail
 
 
 @pytest.mark.parametrize(("before", "after", "passed"), [(0.1, 0.30, True), (0.1, 0.32, False), (0.9, 0.2, True)])
