@@ -113,11 +113,6 @@ DEIDENTIFICATION_METHODS = {
 stay, which the Basic Profile does not remove."""
 
 _COPIED_TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
-_COPIED_REGION = (
-    "RegionSpatialFormat", "RegionDataType", "RegionFlags", "RegionLocationMinX0", "RegionLocationMinY0",
-    "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
-    "PhysicalDeltaX", "PhysicalDeltaY",
-)  # fmt: skip
 _LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1}
 _LONGEST_TIME = 1e6  # milliseconds, or frames per second
 _MAX_DISTANCE = 1e5  # pixels, or units per pixel
@@ -157,7 +152,7 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
     items = []
     for region in facts.get("SequenceOfUltrasoundRegions") or ():
         item = Dataset()
-        for name in _COPIED_REGION:
+        for name in _REGION:
             _write_numbers(region, item, name, least=-_MAX_DISTANCE, most=_MAX_DISTANCE)
         items.append(item)
     if items:

@@ -30,11 +30,10 @@ _LOCKED = 0x1
 _DOCUMENTS = frozenset({"[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF"})
 """Members that distinguish office documents, books and programs, which are zip files too, from archives."""
 
-# What zipfile raises on a damaged member; RuntimeError: encrypted, NotImplementedError: an unknown compression.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError,
-    NotImplementedError, RuntimeError,
-)  # fmt: skip
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, LookupError, OverflowError,
+               RuntimeError)  # fmt: skip
+"""What zipfile raises on a member that is damaged, encrypted (RuntimeError) or compressed in an unknown way (a kind of
+it)."""
 
 
 def bounds_error(what: str) -> DicomError:
