@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import struct
 import warnings
 import zlib
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
+from heart2heart.dicom.video import open_video, video_errors
 from heart2heart.errors import DicomError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.schema.status import StatusCode
 from heart2heart.schema.views import translate_label
@@ -47,11 +47,11 @@ def read_png(path: Path) -> DecodedFile:
     """
     from PIL import Image
 
-    raw = _read_bytes(path)
+    _require_bytes(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `failed:bounds` says it
-            with Image.open(io.BytesIO(raw), formats=("PNG",)) as image:
+            with Image.open(path, formats=("PNG",)) as image:
                 if max(image.size) > MAX_SIDE:
                     raise DicomError(f"a side of over {MAX_SIDE} pixels", code=StatusCode.FAILED_BOUNDS)
                 if image.mode.startswith("I"):
@@ -75,8 +75,7 @@ def read_volume(path: Path) -> DecodedFile:
     """
     import SimpleITK
 
-    if not path.stat().st_size:
-        raise DicomError("this file has no bytes", code=StatusCode.FAILED_EMPTY)
+    _require_bytes(path)
     sitk: Any = SimpleITK  # its functions carry no types
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -113,30 +112,18 @@ def read_video(path: Path) -> DecodedFile:
     Raises:
         DicomError: `failed:no_decoder` without PyAV, `failed:empty`, `failed:decode`, `failed:bounds`.
     """
-    try:
-        import av
-        from av.error import FFmpegError
-    except ImportError:
-        remedy = "Run: pip install 'heart2heart[video]'"
-        raise DicomError(
-            "the decoder PyAV is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy
-        ) from None
-    av.logging.set_level(None)
-    raw = _read_bytes(path)
+    _require_bytes(path)
     frames: list[npt.NDArray[np.uint8]] = []
-    try:
-        with av.open(io.BytesIO(raw), "r") as container:
-            if not container.streams.video:
-                raise DicomError("no video stream in this file", code=StatusCode.FAILED_DECODE)
-            container.streams.video[0].codec_context.thread_count = 1  # the processes are the parallelism
+    with path.open("rb") as stream, open_video(stream) as container:
+        try:
             for frame in container.decode(video=0):
                 if max(frame.height, frame.width) > MAX_SIDE or len(frames) >= MAX_FRAMES:
                     raise DicomError("a size beyond any echocardiogram's", code=StatusCode.FAILED_BOUNDS)
                 frames.append(np.asarray(frame.to_ndarray(format="gray"), np.uint8))
-    except DicomError:
-        raise
-    except (FFmpegError, ValueError):
-        raise DicomError("this video cannot be decoded", code=StatusCode.FAILED_DECODE) from None
+        except DicomError:
+            raise
+        except video_errors():
+            raise DicomError("this video cannot be decoded", code=StatusCode.FAILED_DECODE) from None
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
         raise DicomError("no frame, or frames of several sizes", code=StatusCode.FAILED_DECODE)
     return DecodedFile(np.stack(frames))
@@ -153,12 +140,10 @@ def _stored_bytes(path: Path) -> int:
     return total
 
 
-def _read_bytes(path: Path) -> bytes:
-    """Return a file's bytes; an empty file has its own code."""
-    raw = path.read_bytes()
-    if not raw:
+def _require_bytes(path: Path) -> None:
+    """Refuse an empty file, which has its own code."""
+    if not path.stat().st_size:
         raise DicomError("this file has no bytes", code=StatusCode.FAILED_EMPTY)
-    return raw
 
 
 READERS: Mapping[str, Callable[[Path], DecodedFile]] = {"png": read_png, "volume": read_volume, "video": read_video}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.deidentify.burned_in_text import find_text
 from heart2heart.deidentify.header import technical_dataset
+from heart2heart.deidentify.prepare_frames import mean_frame_time, prepare_frames
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, is_not_cardiac, protocol_number
-from heart2heart.dicom.extract_frames import extract_frames
 from heart2heart.dicom.frame_reader import open_frames
 from heart2heart.dicom.header_values import number, text
 from heart2heart.dicom.image_pixel import read_image_pixel
-from heart2heart.dicom.inspect_clip import inspect_clip
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import Box, read_scan_area
@@ -28,37 +26,36 @@ from heart2heart.notebook import data_frame, html_animation, html_card, html_tab
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
-from heart2heart.store.geometry import ContentRect, Geometry
-from heart2heart.store.quality import difference_hash, frame_quality
+from heart2heart.store.geometry import Geometry
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipFacts:
     """Technical facts of a clip without identity; `schema.store.CLIPS` has their meaning and units."""
 
     mode: ClipMode
-    manufacturer: str | None
-    model: str | None
-    synthetic: bool
-    transfer_syntax: str
+    manufacturer: str | None = None
+    model: str | None = None
+    synthetic: bool = False
+    transfer_syntax: str | None = None
     rows: int
     columns: int
     n_source: int
     box: Box
-    spacing_mm: tuple[float, float] | None
-    frame_time_ms: float | None
-    heart_rate: float | None
-    stage: str | None
-    stage_number: int | None
-    n_stages: int | None
-    view_number: int | None
-    n_views: int | None
-    view_name: str | None
-    view_code: str | None
-    flags: tuple[ClipFlag, ...]
+    spacing_mm: tuple[float, float] | None = None
+    frame_time_ms: float | None = None
+    heart_rate: float | None = None
+    stage: str | None = None
+    stage_number: int | None = None
+    n_stages: int | None = None
+    view_number: int | None = None
+    n_views: int | None = None
+    view_name: str | None = None
+    view_code: str | None = None
+    flags: tuple[ClipFlag, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,7 @@ class PreparedClip:
         facts: Technical facts.
         pseudonyms: Pseudonyms; empty without a key.
         content: Keyed hash of the file's bytes; empty without a key.
+        source: Kind of the file: `dicom` or `pictures`.
     """
 
     pixels: npt.NDArray[np.uint8] = field(repr=False)
@@ -78,6 +76,7 @@ class PreparedClip:
     facts: ClipFacts
     pseudonyms: Pseudonyms = field(repr=False)
     content: str = field(repr=False)
+    source: str = "dicom"
 
     def row(self, site: str, clip: str) -> dict[str, Any]:
         """Return the clip's row for `ShardWriter.add`."""
@@ -88,7 +87,7 @@ class PreparedClip:
             "clip": clip,
             "site": site,
             "content": self.content,
-            "source": "dicom",
+            "source": self.source,
             "box": list(self.facts.box),
             "spacing_mm": None if self.facts.spacing_mm is None else list(self.facts.spacing_mm),
             "flags": sorted({*self.facts.flags, *self.pseudonyms.flags}),
@@ -187,24 +186,17 @@ def load_clip(
             raise DicomError("the file is cut short", code=StatusCode.FAILED_TRUNCATED)
         scan = read_scan_area(facts, rows=image_pixel.rows, columns=image_pixel.columns)
         reader = open_frames(source, image_pixel, strict=not salvage)
-        inspection = inspect_clip(reader, scan)
         times = frame_times(facts, len(reader))
-        spacing = scan.spacing_mm or (1.0, 1.0)
         phases = tagged_phases(facts, times, len(reader))
-        numbers, pixels, inside = extract_frames(
-            reader, inspection, spacing, rule.choose(len(reader), phases), geometry
-        )
-        x0, y0, x1, y1 = inspection.box
-        content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
-        flags = (*opened.flags, *reader.flags, *scan.flags, *inspection.flags)
-        flags = flags if find_text(inspection) is None else (*flags, ClipFlag.TEXT_SUSPECTED)
+        prepared = prepare_frames(reader, scan, rule, geometry, times=times, phases=phases)
+        flags = (*opened.flags, *prepared.flags)
         flags = (*flags, ClipFlag.NOT_A_HEART_PRESET) if is_not_cardiac(opened.header) else flags
         flags = (*flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" and not phases else flags
         return PreparedClip(
-            pixels=pixels,
-            frames=_frame_rows(pixels, numbers, inside, content_rect, times, phases),
+            pixels=prepared.pixels,
+            frames=prepared.rows,
             facts=ClipFacts(
-                mode=inspection.mode,
+                mode=prepared.mode,
                 manufacturer=text(facts, "Manufacturer") or None,
                 model=text(facts, "ManufacturerModelName") or None,
                 synthetic=text(facts, "SyntheticData").upper() == "YES",
@@ -212,9 +204,9 @@ def load_clip(
                 rows=image_pixel.rows,
                 columns=image_pixel.columns,
                 n_source=len(reader),
-                box=inspection.box,
+                box=prepared.box,
                 spacing_mm=scan.spacing_mm,
-                frame_time_ms=None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1)),
+                frame_time_ms=mean_frame_time(times),
                 heart_rate=number(facts, "HeartRate"),
                 stage=text(facts, "StageName") or None,
                 stage_number=protocol_number(facts, "StageNumber"),
@@ -228,22 +220,3 @@ def load_clip(
             pseudonyms=pseudonyms,
             content=content,
         )
-
-
-def _frame_rows(
-    pixels: npt.NDArray[np.uint8],
-    numbers: npt.NDArray[np.int64],
-    inside: npt.NDArray[np.bool_],
-    content_rect: ContentRect,
-    times: npt.NDArray[np.float64] | None,
-    phases: Mapping[int, str],
-) -> list[dict[str, Any]]:
-    """Return one row per kept frame."""
-    quality = frame_quality(pixels, inside)
-    top, left = content_rect.top, content_rect.left
-    hashes = difference_hash(pixels[:, top : top + content_rect.height, left : left + content_rect.width])
-    frame_times = [None] * len(numbers) if times is None else times[numbers].tolist()
-    named = [phases.get(number) for number in numbers.tolist()]
-    columns = (numbers.tolist(), frame_times, named, quality.tolist(), hashes.tolist())
-    names = ("index", "time_ms", "phase", "quality", "dhash")
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

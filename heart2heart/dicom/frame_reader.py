@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.dicom.codecs import Decoder, pinned_decoder
-from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel, block_mean
 from heart2heart.dicom.pixel_data import EncodedFrames
+from heart2heart.dicom.video import open_video, video_errors
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
 
@@ -34,23 +34,28 @@ if TYPE_CHECKING:
 class FrameReader(ABC):
     """Decodes frames on request.
 
+    Args:
+        rows: Height of a picture.
+        columns: Width of a picture.
+        coloured: Whether the pictures can hold colour at all.
+        strict: Whether damage fails the clip; else what cannot be decoded is left out and `damaged` says so.
+
     Attributes:
+        rows: Height of a picture.
+        columns: Width of a picture.
+        coloured: Whether the pictures can hold colour at all.
         damaged: Whether a frame had to be left out so far.
     """
 
-    def __init__(self, source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool) -> None:
-        self._source, self._image_pixel, self._strict = source, image_pixel, strict
+    def __init__(self, rows: int, columns: int, *, coloured: bool, strict: bool) -> None:
+        self.rows, self.columns, self.coloured = rows, columns, coloured
+        self._strict = strict
         self.damaged = False
 
     @property
-    def coloured(self) -> bool:
-        """Whether the pictures can hold colour at all."""
-        return self._image_pixel.coloured
-
-    @property
+    @abstractmethod
     def flags(self) -> tuple[ClipFlag, ...]:
         """Flags of the clip that concern its frames."""
-        return (*self._source.flags, ClipFlag.CORRUPT_FRAMES) if self.damaged else self._source.flags
 
     @abstractmethod
     def __len__(self) -> int:
@@ -84,12 +89,31 @@ class FrameReader(ABC):
         """
         frames = list(self.stream(numbers, gray=gray, shrink=shrink))
         if not frames:
-            size = (-(-self._image_pixel.rows // shrink), -(-self._image_pixel.columns // shrink))
+            size = (-(-self.rows // shrink), -(-self.columns // shrink))
             return np.zeros(0, np.int64), np.zeros((0, *size) if gray else (0, *size, 3), np.uint8)
         return np.array([number for number, _ in frames], np.int64), np.stack([picture for _, picture in frames])
 
 
-class PerFrameReader(FrameReader):
+class PixelDataReader(FrameReader):
+    """Decodes the frames of the pixel data of a DICOM file.
+
+    Args:
+        source: The encoded frames.
+        image_pixel: Image Pixel Module of the header.
+        strict: See `FrameReader`.
+    """
+
+    def __init__(self, source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool) -> None:
+        super().__init__(image_pixel.rows, image_pixel.columns, coloured=image_pixel.coloured, strict=strict)
+        self._source, self._image_pixel = source, image_pixel
+
+    @property
+    def flags(self) -> tuple[ClipFlag, ...]:
+        """Flags of the clip that concern its frames."""
+        return (*self._source.flags, ClipFlag.CORRUPT_FRAMES) if self.damaged else self._source.flags
+
+
+class PerFrameReader(PixelDataReader):
     """Reads a file in which each frame is encoded on its own.
 
     Args:
@@ -134,7 +158,7 @@ def open_frames(source: EncodedFrames, image_pixel: ImagePixel, *, strict: bool)
     return PerFrameReader(source, pinned_decoder(source.opened.syntax), image_pixel, strict=strict)
 
 
-class VideoFrameReader(FrameReader):
+class VideoFrameReader(PixelDataReader):
     """Decodes a stream; frames are numbered in the order they are shown.
 
     Args:
@@ -188,25 +212,20 @@ class VideoFrameReader(FrameReader):
 
     def _packets(self, container: InputContainer) -> Iterator[Packet[VideoStream]]:
         """Yield the packets that hold a frame, as far as the stream can be read."""
-        from av.error import FFmpegError
-
-        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
         try:
             yield from (packet for packet in container.demux(video=0) if packet.size)
-        except faults:
+        except video_errors():
             self._damage()
 
     def _decoded(self, container: InputContainer) -> Iterator[VideoFrame]:
         """Yield every frame that can be decoded and has the declared size."""
         from av import VideoFrame
-        from av.error import FFmpegError
 
-        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
         decoder = container.streams.video[0].codec_context
         for packet in chain(islice(self._packets(container), self._frames), [None]):  # None: flushes the decoder
             try:
                 frames = decoder.decode(packet)
-            except faults:
+            except video_errors():
                 self._damage()
                 continue
             for frame in frames:
@@ -221,25 +240,5 @@ class VideoFrameReader(FrameReader):
             raise DicomError("a part of the video stream cannot be decoded", code=StatusCode.FAILED_DECODE)
         self.damaged = True
 
-    @contextmanager
-    def _opened(self) -> Iterator[InputContainer]:
-        try:
-            import av
-            from av.error import FFmpegError
-        except ImportError:
-            remedy = "Run: pip install 'heart2heart[video]'"
-            raise DicomError(
-                "the decoder PyAV is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy
-            ) from None
-        av.logging.set_level(None)
-        faults: tuple[type[Exception], ...] = (FFmpegError, *DECODE_ERRORS)
-        try:
-            container = av.open(io.BytesIO(self._bytes), "r")
-        except faults as error:
-            what = f"the video stream cannot be opened ({type(error).__name__})"
-            raise DicomError(what, code=self._unreadable) from None
-        with container:
-            if not container.streams.video:
-                raise DicomError("the pixel data holds no video stream", code=self._unreadable)
-            container.streams.video[0].codec_context.thread_count = 1  # the worker processes are the parallelism
-            yield container
+    def _opened(self) -> AbstractContextManager[InputContainer]:
+        return open_video(io.BytesIO(self._bytes), unreadable=self._unreadable)

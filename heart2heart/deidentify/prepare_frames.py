@@ -1,0 +1,100 @@
+"""Prepares the frames of a clip: sector, mode, text, crop, quality and hashes, alike for DICOM and for pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.deidentify.burned_in_text import find_text
+from heart2heart.dicom.extract_frames import extract_frames
+from heart2heart.dicom.frame_reader import FrameReader
+from heart2heart.dicom.inspect_clip import inspect_clip
+from heart2heart.dicom.regions import Box, ScanArea
+from heart2heart.schema.enums import ClipMode
+from heart2heart.schema.status import ClipFlag
+from heart2heart.store.frame_sampling import FrameRule
+from heart2heart.store.geometry import ContentRect, Geometry
+from heart2heart.store.quality import difference_hash, frame_quality
+
+
+@dataclass(frozen=True)
+class PreparedFrames:
+    """The kept frames of one clip.
+
+    Attributes:
+        pixels: uint8 `(n, N, N)`, black outside the sector.
+        rows: `index`, `time_ms`, `phase`, `quality` and `dhash` of each kept frame.
+        mode: Mode of the clip.
+        box: Bounding box of the sector, source pixels.
+        flags: Flags of the frames, of the scan's area, of the sector, and `text_suspected`.
+    """
+
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+    rows: list[dict[str, Any]] = field(repr=False)
+    mode: ClipMode
+    box: Box
+    flags: tuple[ClipFlag, ...]
+
+
+def prepare_frames(
+    reader: FrameReader,
+    scan: ScanArea,
+    rule: FrameRule,
+    geometry: Geometry,
+    *,
+    times: npt.NDArray[np.float64] | None,
+    phases: Mapping[int, str],
+    aspect: tuple[float, float] = (1.0, 1.0),
+) -> PreparedFrames:
+    """Find the sector, decide the mode, and return the chosen frames, blanked outside the sector and resampled.
+
+    Args:
+        reader: The clip.
+        scan: Where the scan is, as far as the file says.
+        rule: Which frames to keep.
+        geometry: Geometry of the frames.
+        times: Milliseconds of each frame from the first, float64 `(n,)`, or None.
+        phases: `ED` or `ES` by frame.
+        aspect: Height and width of a pixel, any unit, where `scan` gives no spacing.
+
+    Raises:
+        DicomError: the clip gives no frames; see `inspect_clip` and `extract_frames`.
+    """
+    inspection = inspect_clip(reader, scan)
+    spacing = scan.spacing_mm or aspect
+    chosen = rule.choose(len(reader), phases)
+    numbers, pixels, inside = extract_frames(reader, inspection, spacing, chosen, geometry)
+    x0, y0, x1, y1 = inspection.box
+    content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
+    flags = (*reader.flags, *scan.flags, *inspection.flags)
+    flags = flags if find_text(inspection) is None else (*flags, ClipFlag.TEXT_SUSPECTED)
+    rows = _frame_rows(pixels, numbers, inside, content_rect, times, phases)
+    return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags)
+
+
+def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
+    """Return the mean time between two frames, milliseconds; None for one frame or unknown times."""
+    return None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1))
+
+
+def _frame_rows(
+    pixels: npt.NDArray[np.uint8],
+    numbers: npt.NDArray[np.int64],
+    inside: npt.NDArray[np.bool_],
+    content_rect: ContentRect,
+    times: npt.NDArray[np.float64] | None,
+    phases: Mapping[int, str],
+) -> list[dict[str, Any]]:
+    """Return one row per kept frame."""
+    quality = frame_quality(pixels, inside)
+    top, left = content_rect.top, content_rect.left
+    hashes = difference_hash(pixels[:, top : top + content_rect.height, left : left + content_rect.width])
+    frame_times = [None] * len(numbers) if times is None else times[numbers].tolist()
+    named = [phases.get(number) for number in numbers.tolist()]
+    columns = (numbers.tolist(), frame_times, named, quality.tolist(), hashes.tolist())
+    names = ("index", "time_ms", "phase", "quality", "dhash")
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
