@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import EvaluationError
-from heart2heart.evaluation.comparison import NO_SCORED_FRAME, compare, summarise
+from heart2heart.evaluation.certificates import check_certificate
+from heart2heart.evaluation.comparison import NO_SCORED_FRAME, claims_of, compare, summarise
 from heart2heart.evaluation.confidence import ECE_BINS, frozen_threshold
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluation.label_shift import class_rates
@@ -15,13 +18,15 @@ from heart2heart.evaluation.probabilities import TEMPERATURES, fit_temperature, 
 from heart2heart.evaluation.run_groups import group_runs
 from heart2heart.evaluation.samples import ValidationSample, digest, read_samples
 from heart2heart.evaluation.scores import FittedOnValidation, empty_site, score_site
+from heart2heart.evaluation.simultaneous import make_family
 from heart2heart.evaluation.sites import KEPT_ON_VALIDATION, EvaluationContext, arrange, empty_summary
 from heart2heart.evaluation.subgroups import factor_levels
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.enums import CheckStatus, PredictionRole
-from heart2heart.schema.metrics import Metrics, RunMetrics
+from heart2heart.schema.metrics import Metrics, RunMetrics, Simultaneous
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Temperature
+from heart2heart.schema.validation import DEFAULT_TASK
 from heart2heart.schema.views import VIEWS
 
 _REMEDY_SPLIT = "Make and certify a split with `heart2heart split`, then train and evaluate with it"
@@ -31,7 +36,7 @@ def check_predictions(predictions: Predictions) -> None:
     """Raise an error if predictions cannot give valid metrics.
 
     Raises:
-        EvaluationError: The split has no leakage certificate, or a check of the certificate failed; there is no run;
+        EvaluationError: There is no certificate, it is not valid, or a check of it failed; there is no run;
             a site is both source and held out; a row names an unknown run, site, role or view; a logit is not finite;
             or no test frame has a true view that is scored.
     """
@@ -43,17 +48,18 @@ def check_predictions(predictions: Predictions) -> None:
         "run": {run.run for run in provenance.runs},
         "site": {info.site for info in provenance.sites},
         "role": set(PredictionRole),
-        "truth": set(VIEWS) | set(provenance.classes) | {None},
+        "truth": {*(VIEWS if provenance.task == DEFAULT_TASK else ()), *provenance.classes, None},
     }
     for column, allowed in known.items():
         unknown = sorted(set(pc.unique(table[column]).to_pylist()) - allowed, key=str)
         if unknown:
-            what = "unknown view label" if column == "truth" else f"rows with an unknown {column}"
+            what = f"unknown {provenance.task} label" if column == "truth" else f"rows with an unknown {column}"
             allowed_words = ", ".join(sorted(word for word in allowed if word))
             raise EvaluationError(f"{what}: {', '.join(map(str, unknown))}", remedy=f"Known: {allowed_words}")
     if not np.isfinite(predictions.logits).all():
         raise EvaluationError("some logits are not finite", remedy="The training diverged; train again")
     classes = pa.array(provenance.classes, type=pa.string())
+    check_certificate(predictions)
     scored = pc.and_(pc.equal(table["role"], PredictionRole.TEST), pc.is_in(table["truth"], value_set=classes))
     if not pc.any(scored).as_py():
         what = f"no test frame has a label of a scored view ({', '.join(provenance.classes)})"
@@ -114,13 +120,15 @@ def evaluate_predictions(
     samples, validation = read_samples(predictions)
     sites = []
     for done, (info, sample) in enumerate(zip(provenance.sites, samples, strict=True), start=1):
-        sites.append(arrange(info, sample, replicates=replicates, seed=seed, bca=bca))
+        sites.append(arrange(info, sample, replicates=replicates, seed=seed))
         progress.update(done, info.site)
     scored = [site for site in sites if site is not None]
     common = tuple(label for label in scored[0].present if all(label in site.present for site in scored))
     context = EvaluationContext(provenance.classes, common, provenance.split.unit, seed, replicates, bca)
     levels = factor_levels(samples)
     methods = group_runs(provenance.runs)
+    family = make_family(claims_of(methods, sites, context))
+    context = replace(context, family=family)
     label_of = {index: method.label for method in methods for index in method.runs}
     fits = [_fit_on_validation(sample, len(provenance.classes)) for sample in validation]
     runs = tuple(
@@ -148,7 +156,11 @@ def evaluate_predictions(
         common_views=tuple(provenance.classes[label] for label in common),
         unit=provenance.split.unit,
         confidence=CONFIDENCE,
-        interval=f"{kind} bootstrap over whole {provenance.split.unit}s, views of the site",
+        interval=(
+            f"Wilson intervals by class over whole {provenance.split.unit}s, joined by MOVER; "
+            f"{kind} bootstrap for other statistics"
+        ),
+        simultaneous=Simultaneous(tests=family.tests, each=family.each),
         kept_on_validation=KEPT_ON_VALIDATION,
         replicates=replicates,
         seed=seed,

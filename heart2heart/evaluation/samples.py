@@ -24,7 +24,8 @@ def subgroup_factors(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
     """Return the subgroup of each row `(n,)` by factor: manufacturer, mode, sex, image quality and age.
 
     Quality is divided at the tertiles of all test rows. All sites and runs use the same limits, so the subgroups are
-    comparable. A column that is absent (files of older versions) or entirely null gives no factor.
+    comparable. A quality that is not a number, and a column that is absent (files of older versions) or entirely null,
+    give no factor.
     """
     factors: dict[str, npt.NDArray[np.object_]] = {}
     for name in ("maker", "mode", "sex"):
@@ -32,7 +33,7 @@ def subgroup_factors(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
             factors[name] = table[name].fill_null(UNKNOWN).to_numpy(zero_copy_only=False)
     quality = table["quality"].to_numpy(zero_copy_only=False)
     test = quality[table["role"].to_numpy(zero_copy_only=False) == PredictionRole.TEST]
-    if len(test):
+    if len(test) and np.isfinite(test).all():
         low, high = np.quantile(test, (1 / 3, 2 / 3))
         names = np.array(["lowest third", "middle third", "highest third"], object)
         factors["quality"] = names[(quality > low).astype(int) + (quality > high)]
@@ -131,7 +132,7 @@ def factorize(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
 
 def digest(predictions: Predictions) -> str:
     """Return the sha256 of all rows and the provenance; it does not depend on compression or chunking of the file."""
-    sha = hashlib.sha256(predictions.provenance.model_dump_json().encode())
+    sha = hashlib.sha256(predictions.provenance.digest_text().encode())
     for name in predictions.table.column_names:
         if name in OPTIONAL_COLUMNS.names and predictions.table[name].null_count == len(predictions.table):
             continue  # an unknown column has the same digest as an absent one

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.schema.split import Check
+from heart2heart.schema.validation import DEFAULT_TASK, ValidationCertificate
 from heart2heart.utils import atomic_path
 
 SCHEMA_VERSION = 2
@@ -167,6 +168,15 @@ class Provenance(Config):
     split: SplitInfo
     sites: tuple[SiteInfo, ...]
     runs: tuple[RunInfo, ...]
+    task: str = DEFAULT_TASK
+    """Noun of what the classes are, e.g. `view` or `pneumonia`."""
+    validation: ValidationCertificate | None = None
+    """Certificate of a validation outside the split; None: the split's certificate holds."""
+
+    def digest_text(self) -> str:
+        """Return the content as JSON; fields that older versions lack are left out at their defaults."""
+        added = {"task": DEFAULT_TASK, "validation": None}
+        return self.model_dump_json(exclude={name for name, default in added.items() if getattr(self, name) == default})
 
 
 _KEY = b"heart2heart"

@@ -45,6 +45,9 @@ REQUIRED_CHECKS = (
 )
 """Checks without which a certificate certifies nothing."""
 
+ACCESS_CHECK = "test_opened"
+"""Check of the log of test access. It follows those of the certificate in the predictions."""
+
 
 class Check(Config):
     """One check of the leakage certificate."""

@@ -20,12 +20,11 @@ from heart2heart.errors import ConfigError, SplitError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.predictions import DEMOGRAPHICS, Predictions, Provenance, SiteInfo
-from heart2heart.schema.split import Check
+from heart2heart.schema.split import ACCESS_CHECK, Check
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 
 ACCESS_LOG_FILE = "openings.jsonl"
-ACCESS_CHECK = "test_opened"
 
 
 class AccessEntry(Config):

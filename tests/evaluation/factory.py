@@ -20,7 +20,7 @@ from heart2heart.schema.predictions import (
     SiteInfo,
     SplitInfo,
 )
-from heart2heart.schema.split import Check
+from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.utils import random_stream
 
@@ -172,17 +172,19 @@ def make_predictions(
         _site_info(hospital, [row for row in by_site[hospital.name] if row["run"] == first], synthetic)
         for hospital in hospitals
     ]
+    findings = {
+        "patient_disjoint": Check(name="patient_disjoint", status="pass", detail="No patient is in two roles."),
+        "near_duplicates": Check(name="near_duplicates", status="pass", detail="No near-duplicate frames."),
+        "metadata_probe": Check(name="metadata_probe", status="warn", detail="Maker and size alone reach 31 %."),
+    }
+    checks = tuple(findings.get(name, Check(name=name, status="pass", detail="Fine.")) for name in REQUIRED_CHECKS)
     split = SplitInfo(
         name="fold-0",
         sha256="5e" * 32,
-        certificate_sha256="ce" * 32,
+        certificate_sha256=Certificate(split_sha256="5e" * 32, checks=checks).digest(),
         source_sites=tuple(hospital.name for hospital in hospitals if not hospital.held_out),
         held_out_sites=tuple(hospital.name for hospital in hospitals if hospital.held_out),
-        checks=(
-            Check(name="patient_disjoint", status="pass", detail="No patient is in two roles."),
-            Check(name="near_duplicates", status="pass", detail="No near-duplicate frames across patients."),
-            Check(name="metadata_probe", status="warn", detail="Maker and size alone reach 31 % balanced accuracy."),
-        ),
+        checks=checks,
     )
     provenance = Provenance(
         code_version="0.1.0",
