@@ -7,16 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from heart2heart.evaluation.classification import Floats
+from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contrast_estimate
 from heart2heart.evaluation.cross_site import random_effects, worst_cell
-from heart2heart.evaluation.intervals import (
-    FEW_CLUSTERS,
-    Resamples,
-    bootstrap_p,
-    combine_resamples,
-    holm,
-    make_estimate,
-    not_estimable,
-)
+from heart2heart.evaluation.intervals import CONFIDENCE, holm, not_estimable
 from heart2heart.evaluation.run_groups import RunGroup
 from heart2heart.evaluation.sites import Aggregation, EvaluationContext, ScoredSite
 from heart2heart.schema.metrics import (
@@ -56,12 +49,10 @@ def spread_within_splits(points: Sequence[Floats]) -> SeedSpread:
     )
 
 
-def mean_over_views(level: Aggregation, runs: Sequence[int], labels: Sequence[int]) -> tuple[Floats, Resamples]:
-    """Return balanced accuracy over `labels`: of each run `(runs,)`, and the resampled mean over runs."""
-    chosen = list(labels)
-    points: Floats = level.point[list(runs)][:, chosen].mean(1)
-    draws = [level.draws[run].mean_over(chosen) for run in runs]
-    return points, combine_resamples(draws, [1 / len(runs)] * len(runs), paired=True)
+def mean_over_views(level: Aggregation, runs: Sequence[int], labels: Sequence[int]) -> tuple[Floats, Contrast]:
+    """Return balanced accuracy over `labels`: of each run `(runs,)`, and the mean over runs."""
+    points: Floats = level.point[list(runs)][:, list(labels)].mean(1)
+    return points, level.mean_sensitivity(runs, labels)
 
 
 def summarise(
@@ -73,10 +64,14 @@ def summarise(
         if site is None:
             rows.append(MethodSite(site=name, balanced_accuracy=not_estimable(NO_SCORED_FRAME), seeds=seed_spread([])))
             continue
-        points, draws = mean_over_views(site.frames, method.runs, site.present)
+        points, accuracy = mean_over_views(site.frames, method.runs, site.present)
         reason = context.why_not_estimable(site.frames, site.present)
-        value = make_estimate(
-            float(points.mean()), draws, n=len(site.truth), clusters=site.clusters, why_not_estimable=reason
+        value = contrast_estimate(
+            accuracy,
+            n=len(site.truth),
+            clusters=site.clusters,
+            rarest=site.frames.rarest(site.present),
+            why_not_estimable=reason,
         )
         rows.append(MethodSite(site=name, balanced_accuracy=value, seeds=seed_spread(points.tolist())))
     scored = [site for site in sites if site is not None]
@@ -110,7 +105,7 @@ def _random_effects(method: RunGroup, sites: Sequence[ScoredSite], context: Eval
     usable = [site for site in sites if context.why_not_estimable(site.frames, site.present) is None]
     site_means = [mean_over_views(site.frames, method.runs, site.present) for site in usable]
     values = np.array([points.mean() for points, _ in site_means])
-    return random_effects(values, np.array([np.nanvar(draws.replicates) for _, draws in site_means]))
+    return random_effects(values, np.array([accuracy.variance for _, accuracy in site_means]))
 
 
 def _unweighted_mean(method: RunGroup, sites: Sequence[ScoredSite], context: EvaluationContext) -> Estimate:
@@ -118,46 +113,80 @@ def _unweighted_mean(method: RunGroup, sites: Sequence[ScoredSite], context: Eva
         return not_estimable("no held-out site has scored frames")
     site_means = [mean_over_views(site.frames, method.runs, site.present) for site in sites]
     reasons = [context.why_not_estimable(site.frames, site.present) for site in sites]
-    return make_estimate(
-        float(np.mean([points.mean() for points, _ in site_means])),
-        combine_resamples([draws for _, draws in site_means], [1 / len(site_means)] * len(site_means), paired=False),
+    return contrast_estimate(
+        combine_contrasts([accuracy for _, accuracy in site_means], [1 / len(site_means)] * len(site_means)),
         n=sum(len(site.truth) for site in sites),
         clusters=sum(site.clusters for site in sites),
+        rarest=min(site.frames.rarest(site.present) for site in sites),
         why_not_estimable=next(
             (f"{site.info.site}: {reason}" for site, reason in zip(sites, reasons, strict=True) if reason), None
         ),
     )
 
 
+def gap_contrast(
+    method: RunGroup, source: Sequence[ScoredSite], target: ScoredSite
+) -> tuple[list[int], Contrast | None]:
+    """Return the loss from the source to a site, and the classes that all of them have.
+
+    A class that is missing at the site therefore does not count as a loss. The contrast is None without such a class.
+    """
+    shared = [label for label in target.present if all(label in site.present for site in source)]
+    if not source or not shared:
+        return shared, None
+    accuracies = [site.frames.mean_sensitivity(method.runs, shared) for site in (*source, target)]
+    return shared, combine_contrasts(accuracies, [*([1 / len(source)] * len(source)), -1.0])
+
+
 def _site_gap(
     method: RunGroup, source: Sequence[ScoredSite], target: ScoredSite, context: EvaluationContext
 ) -> SiteGap:
-    """Compute the loss from the source to a site over the views that all of them have.
-
-    A view that is missing at the site therefore does not count as a loss.
-    """
-    shared = [label for label in target.present if all(label in site.present for site in source)]
+    shared, contrast = gap_contrast(method, source, target)
     views = tuple(context.classes[label] for label in shared)
     n, clusters = len(target.truth), target.clusters
-    if not source or not shared:
+    if contrast is None:
         reason = "no test frames at the source" if not source else "no view in common with the source"
         return SiteGap(site=target.info.site, views=views, gap=not_estimable(reason, n=n, clusters=clusters))
-    points, draws = mean_over_views(target.frames, method.runs, shared)
-    sources = [mean_over_views(site.frames, method.runs, shared) for site in source]
     reasons = [context.why_not_estimable(site.frames, shared) for site in (*source, target)]
-    gap = make_estimate(
-        float(np.mean([source_points.mean() for source_points, _ in sources]) - points.mean()),
-        combine_resamples(
-            [*(source_draws for _, source_draws in sources), draws],
-            [*([1 / len(sources)] * len(sources)), -1.0],
-            paired=False,
-        ),
-        n=n,
-        clusters=clusters,
-        why_not_estimable=next((reason for reason in reasons if reason), None),
+    gap, simultaneous = (
+        contrast_estimate(
+            contrast,
+            n=n,
+            clusters=clusters,
+            rarest=min(site.frames.rarest(shared) for site in (*source, target)),
+            why_not_estimable=next((reason for reason in reasons if reason), None),
+            confidence=confidence,
+        )
+        for confidence in (CONFIDENCE, context.family.each)
     )
-    few = gap.few_clusters or any(site.clusters < FEW_CLUSTERS for site in source)
-    return SiteGap(site=target.info.site, views=views, gap=gap.model_copy(update={"few_clusters": few}))
+    return SiteGap(site=target.info.site, views=views, gap=gap, simultaneous=simultaneous)
+
+
+def difference_contrast(reference: RunGroup, candidate: RunGroup, site: ScoredSite) -> Contrast:
+    """Return the balanced accuracy of a candidate minus that of the reference at a site, paired by cluster."""
+    accuracies = [site.frames.mean_sensitivity(method.runs, site.present) for method in (candidate, reference)]
+    return combine_contrasts(accuracies, [1.0, -1.0])
+
+
+def claims_of(
+    methods: Sequence[RunGroup], sites: Sequence[ScoredSite | None], context: EvaluationContext
+) -> list[Contrast]:
+    """Return every loss and every difference that the report judges and that has an interval."""
+    scored = [site for site in sites if site is not None]
+    source = [site for site in scored if not site.info.held_out]
+    claims = []
+    for method in methods:
+        for site in scored:
+            shared, contrast = gap_contrast(method, source, site) if site.info.held_out else ([], None)
+            if contrast and all(context.why_not_estimable(each.frames, shared) is None for each in (*source, site)):
+                claims.append(contrast)
+    for candidate in methods[1:]:
+        claims += [
+            difference_contrast(methods[0], candidate, site)
+            for site in scored
+            if context.why_not_estimable(site.frames, site.present) is None
+        ]
+    return claims
 
 
 def compare(
@@ -167,33 +196,47 @@ def compare(
     sites: Sequence[ScoredSite | None],
     context: EvaluationContext,
 ) -> Comparison:
-    """Compare two methods at each site on the same resampled clusters; correct the p-values over the sites (Holm)."""
-    rows, tests = [], {}
+    """Compare two methods at each site on the same clusters; p-values are corrected over the sites (Holm)."""
+    rows: list[SiteDifference] = []
     for name, site in zip(names, sites, strict=True):
         if site is None:
             empty = not_estimable(NO_SCORED_FRAME)
             rows.append(SiteDifference(site=name, difference=empty, p=None, p_holm=None, seeds=seed_spread([])))
             continue
-        candidate_values, candidate_draws = mean_over_views(site.frames, candidate.runs, site.present)
-        reference_values, reference_draws = mean_over_views(site.frames, reference.runs, site.present)
-        draws = combine_resamples([candidate_draws, reference_draws], [1, -1], paired=True)
-        reason = context.why_not_estimable(site.frames, site.present)
-        value = float(candidate_values.mean() - reference_values.mean())
-        difference = make_estimate(value, draws, n=len(site.truth), clusters=site.clusters, why_not_estimable=reason)
-        by_seed = dict(zip(reference.seeds, reference_values.tolist(), strict=True))
+        points = [site.frames.point[list(method.runs)][:, site.present].mean(1) for method in (candidate, reference)]
+        by_seed = dict(zip(reference.seeds, points[1].tolist(), strict=True))
         seed_differences = [
             value - by_seed[seed]
-            for seed, value in zip(candidate.seeds, candidate_values.tolist(), strict=True)
+            for seed, value in zip(candidate.seeds, points[0].tolist(), strict=True)
             if seed in by_seed
         ]
-        if reason is None:
-            tests[name] = bootstrap_p(draws.replicates)
+        contrast = difference_contrast(reference, candidate, site)
+        reason = context.why_not_estimable(site.frames, site.present)
+        difference, simultaneous = (
+            contrast_estimate(
+                contrast,
+                n=len(site.truth),
+                clusters=site.clusters,
+                rarest=site.frames.rarest(site.present),
+                why_not_estimable=reason,
+                confidence=confidence,
+            )
+            for confidence in (CONFIDENCE, context.family.each)
+        )
+        p = contrast.p_value() if reason is None else None
         rows.append(
             SiteDifference(
-                site=name, difference=difference, p=tests.get(name), p_holm=None, seeds=seed_spread(seed_differences)
+                site=name,
+                difference=difference,
+                simultaneous=simultaneous,
+                p=p,
+                p_holm=None,
+                p_joint=None if p is None else context.family.adjust(p),
+                seeds=seed_spread(seed_differences),
             )
         )
-    adjusted = dict(zip(tests, holm(list(tests.values())), strict=True))
+    tested = [row for row in rows if row.p is not None]
+    adjusted = dict(zip([row.site for row in tested], holm([row.p or 0.0 for row in tested]), strict=True))
     corrected = tuple(row.model_copy(update={"p_holm": adjusted.get(row.site)}) for row in rows)
     return Comparison(reference=reference.label, candidate=candidate.label, sites=corrected)
 

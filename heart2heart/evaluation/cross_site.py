@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS, combine_resamples, make_estimate
+from heart2heart.evaluation.contrasts import contrast_estimate
+from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluation.sites import EvaluationContext, ScoredSite
 from heart2heart.schema.metrics import RandomEffects, WorstCell
 
@@ -29,12 +30,10 @@ def worst_cell(runs: Sequence[int], sites: Sequence[ScoredSite], context: Evalua
     ]
     if not cells:
         return None
-    value, index, label = min(cells)
+    _, index, label = min(cells)
     site = sites[index]
-    draws = [site.frames.draws[run].for_class(label) for run in runs]
-    sensitivity = make_estimate(
-        value,
-        combine_resamples(draws, [1 / len(runs)] * len(runs), paired=True),
+    sensitivity = contrast_estimate(
+        site.frames.mean_sensitivity(runs, [label]),
         n=int(site.frames.view_counts[label]),
         clusters=int(site.frames.view_clusters[label]),
         confidence=1 - (1 - CONFIDENCE) / len(cells),

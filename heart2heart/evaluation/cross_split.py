@@ -9,65 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.comparison import comparison_pairs, mean_over_views, seed_spread, spread_within_splits
+from heart2heart.evaluation.comparison import comparison_pairs, seed_spread, spread_within_splits
+from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contrast_estimate
 from heart2heart.evaluation.evaluate import check_predictions
-from heart2heart.evaluation.intervals import (
-    CONFIDENCE,
-    FEW_CLUSTERS,
-    Resamples,
-    bootstrap_p,
-    cluster_weights,
-    combine_resamples,
-    holm,
-    make_estimate,
-    not_estimable,
-)
-from heart2heart.evaluation.run_groups import RunGroup, extended, group_runs
-from heart2heart.evaluation.samples import SiteSample, read_samples
-from heart2heart.evaluation.sites import Aggregation, EvaluationContext, aggregate
+from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS, holm, not_estimable
+from heart2heart.evaluation.run_groups import extended, group_runs
+from heart2heart.evaluation.simultaneous import Family, make_family
+from heart2heart.evaluation.sites import EvaluationContext
+from heart2heart.evaluation.sites_over_splits import SiteOverSplits, sites_over_splits
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.metrics import Simultaneous
 from heart2heart.schema.metrics_files import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
-
-
-@dataclass(frozen=True)
-class SiteInSplit:
-    """One hospital in one split: its confusion matrices and the classes with at least one frame."""
-
-    split: str
-    aggregation: Aggregation
-    present: list[int]
-
-
-@dataclass(frozen=True)
-class SiteOverSplits:
-    """One hospital in all splits that hold it out, or in all splits that do not."""
-
-    site: str
-    held_out: bool
-    parts: tuple[SiteInSplit, ...]
-    n: int
-    clusters: int
-    why_not_estimable: str | None
-
-    def measure(self, methods: dict[str, RunGroup]) -> tuple[list[Floats], Resamples]:
-        """Return the value of each run by split, and the resampled mean over splits of the mean over runs."""
-        split_results = [
-            mean_over_views(part.aggregation, methods[part.split].runs, part.present) for part in self.parts
-        ]
-        weights = [1 / len(split_results)] * len(split_results)
-        return [points for points, _ in split_results], combine_resamples(
-            [draws for _, draws in split_results], weights, paired=True
-        )
-
-    def estimate(self, value: float, draws: Resamples) -> Estimate:
-        """Build the estimate of a statistic over the splits."""
-        return make_estimate(value, draws, n=self.n, clusters=self.clusters, why_not_estimable=self.why_not_estimable)
 
 
 def check_splits(predictions: Sequence[Predictions]) -> dict[str, str]:
@@ -91,44 +47,6 @@ def check_splits(predictions: Sequence[Predictions]) -> dict[str, str]:
         name = provenance.split.name
         splits[name if name not in splits else f"{name} ({provenance.split.sha256[:8]})"] = provenance.split.sha256
     return splits
-
-
-def sites_over_splits(
-    predictions: Sequence[Predictions], names: Sequence[str], context: EvaluationContext, progress: Progress
-) -> list[SiteOverSplits]:
-    """Evaluate each hospital over all splits that test it: source hospitals first, each group by name.
-
-    Args:
-        predictions: The predictions of each split.
-        names: The name of each split, in the same order.
-        context: Classes, bootstrap and the other settings that all hospitals share.
-        progress: Notified after each hospital.
-    """
-    groups: dict[tuple[str, bool], list[tuple[str, SiteSample]]] = {}
-    for name, each in zip(names, predictions, strict=True):
-        samples, _ = read_samples(each)
-        for info, sample in zip(each.provenance.sites, samples, strict=True):
-            if sample.scored.any():
-                groups.setdefault((info.site, info.held_out), []).append((name, sample))
-    sites = []
-    # If each hospital is held out in turn, it occurs twice: the sources come first, then the held-out hospitals.
-    ordered_groups = sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
-    for done, ((site, held_out), members) in enumerate(ordered_groups, start=1):
-        frame_units = [sample.unit_names[sample.cluster[sample.scored]] for _, sample in members]
-        union = np.unique(np.concatenate(frame_units))
-        weights = cluster_weights(len(union), context.replicates, context.seed, site, "folds")
-        parts = []
-        for (name, sample), units in zip(members, frame_units, strict=True):
-            scored = sample.scored
-            cluster = np.searchsorted(union, units)
-            level = aggregate(sample.logits[:, scored], sample.truth[scored], cluster, weights, bca=context.bca)
-            parts.append(SiteInSplit(name, level, [int(label) for label in np.flatnonzero(level.view_counts)]))
-        reasons = (context.why_not_estimable(part.aggregation, part.present) for part in parts)
-        reason = next(filter(None, reasons), None)
-        n = sum(len(units) for units in frame_units)
-        sites.append(SiteOverSplits(site, held_out, tuple(parts), n, len(union), reason))
-        progress.update(done, site)
-    return sites
 
 
 def evaluate_folds(
@@ -174,12 +92,15 @@ def evaluate_folds(
         for label in labels
     }
     seeds = {label: {name: m[label].seeds for name, m in zip(splits, by_split, strict=True)} for label in labels}
+    by_label = {label: MeasuredMethod(label, measured[label], seeds[label]) for label in labels}
     methods = tuple(
         _summarise_method(label, sum(len(m[label].runs) for m in by_split), hospitals, measured[label]).model_copy(
             update={"extends": bases.get(label), "addition": by_split[0][label].facts.addition}
         )
         for label in labels
     )
+    pairs = [(by_label[one], by_label[two]) for one, two in comparison_pairs(methods)]
+    family = _family(pairs, hospitals)
     return FoldMetrics(
         splits=splits,
         synthetic=any(info.synthetic for each in predictions for info in each.provenance.sites),
@@ -190,41 +111,38 @@ def evaluate_folds(
         seed=seed,
         few_clusters_below=FEW_CLUSTERS,
         methods=methods,
-        comparisons=tuple(
-            _compare((one, two), hospitals, (measured[one], measured[two]), (seeds[one], seeds[two]))
-            for one, two in comparison_pairs(methods)
-        ),
+        simultaneous=Simultaneous(tests=family.tests, each=family.each),
+        comparisons=tuple(_compare(one, two, hospitals, family) for one, two in pairs),
         left_out=tuple(sorted({label for methods in by_split for label in methods} - set(labels))),
     )
 
 
 def _summarise_method(
-    label: str, runs: int, hospitals: Sequence[SiteOverSplits], measured: Sequence[tuple[list[Floats], Resamples]]
+    label: str, runs: int, hospitals: Sequence[SiteOverSplits], measured: Sequence[tuple[list[Floats], Contrast]]
 ) -> FoldMethod:
     sites = []
-    for hospital, (points, draws) in zip(hospitals, measured, strict=True):
+    for hospital, (points, accuracy) in zip(hospitals, measured, strict=True):
         means = [float(values.mean()) for values in points]
         sites.append(
             FoldSite(
                 site=hospital.site,
                 held_out=hospital.held_out,
-                balanced_accuracy=hospital.estimate(float(np.mean(means)), draws),
+                balanced_accuracy=hospital.estimate(accuracy),
                 by_fold=dict(zip((part.split for part in hospital.parts), means, strict=True)),
                 folds=seed_spread(means),
                 seeds=spread_within_splits(points),
             )
         )
-    values = [float(np.mean([each.mean() for each in points])) for points, _ in measured]
     return FoldMethod(
         method=label,
         runs=runs,
         sites=tuple(sites),
-        held_out=_held_out_mean(hospitals, values, [draws for _, draws in measured]),
+        held_out=_held_out_mean(hospitals, [accuracy for _, accuracy in measured]),
     )
 
 
 def _held_out_mean(
-    hospitals: Sequence[SiteOverSplits], values: Sequence[float], draws: Sequence[Resamples]
+    hospitals: Sequence[SiteOverSplits], contrasts: Sequence[Contrast], confidence: float = CONFIDENCE
 ) -> Estimate:
     indices = [index for index, hospital in enumerate(hospitals) if hospital.held_out]
     if not indices:
@@ -233,47 +151,88 @@ def _held_out_mean(
     reason = next(
         (f"{hospital.site}: {hospital.why_not_estimable}" for hospital in held_out if hospital.why_not_estimable), None
     )
-    return make_estimate(
-        float(np.mean([values[index] for index in indices])),
-        combine_resamples([draws[index] for index in indices], [1 / len(indices)] * len(indices), paired=False),
+    return contrast_estimate(
+        _mean_of(hospitals, contrasts),
         n=sum(hospital.n for hospital in held_out),
         clusters=sum(hospital.clusters for hospital in held_out),
+        rarest=min(hospital.rarest for hospital in held_out),
         why_not_estimable=reason,
+        confidence=confidence,
     )
 
 
-def _compare(
-    labels: tuple[str, str],
-    hospitals: Sequence[SiteOverSplits],
-    measured: tuple[Sequence[tuple[list[Floats], Resamples]], Sequence[tuple[list[Floats], Resamples]]],
-    seeds: tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]],
-) -> FoldComparison:
-    rows, differences, draws_by_site = [], [], []
-    for hospital, (reference_values, reference_draws), (candidate_values, candidate_draws) in zip(
-        hospitals, *measured, strict=True
-    ):
-        draws = combine_resamples([candidate_draws, reference_draws], [1, -1], paired=True)
-        value = float(np.mean([a.mean() - b.mean() for a, b in zip(candidate_values, reference_values, strict=True)]))
-        pairs = [
-            float(a[seeds[1][part.split].index(seed)] - b[index])
-            for part, a, b in zip(hospital.parts, candidate_values, reference_values, strict=True)
-            for index, seed in enumerate(seeds[0][part.split])
-            if seed in seeds[1][part.split]
+def _mean_of(hospitals: Sequence[SiteOverSplits], contrasts: Sequence[Contrast]) -> Contrast:
+    """Return the unweighted mean over the held-out hospitals."""
+    held_out = [contrast for hospital, contrast in zip(hospitals, contrasts, strict=True) if hospital.held_out]
+    return combine_contrasts(held_out, [1 / len(held_out)] * len(held_out))
+
+
+@dataclass(frozen=True)
+class MeasuredMethod:
+    """One method over all splits: per hospital its values by split and run with their mean, and its seeds by split."""
+
+    label: str
+    sites: Sequence[tuple[list[Floats], Contrast]]
+    seeds: dict[str, tuple[int, ...]]
+
+
+def _differences(reference: MeasuredMethod, candidate: MeasuredMethod) -> list[Contrast]:
+    return [
+        combine_contrasts([after, before], [1.0, -1.0])
+        for (_, before), (_, after) in zip(reference.sites, candidate.sites, strict=True)
+    ]
+
+
+def _family(pairs: Sequence[tuple[MeasuredMethod, MeasuredMethod]], hospitals: Sequence[SiteOverSplits]) -> Family:
+    """Return all differences by hospital, and those of the means over the held-out hospitals, as one family."""
+    claims = []
+    for reference, candidate in pairs:
+        differences = _differences(reference, candidate)
+        claims += [
+            difference
+            for hospital, difference in zip(hospitals, differences, strict=True)
+            if hospital.why_not_estimable is None
         ]
+        held_out = [hospital for hospital in hospitals if hospital.held_out]
+        if held_out and all(hospital.why_not_estimable is None for hospital in held_out):
+            claims.append(_mean_of(hospitals, differences))
+    return make_family(claims)
+
+
+def _compare(
+    reference: MeasuredMethod, candidate: MeasuredMethod, hospitals: Sequence[SiteOverSplits], family: Family
+) -> FoldComparison:
+    rows = []
+    differences = _differences(reference, candidate)
+    for hospital, difference, (reference_values, _), (candidate_values, _) in zip(
+        hospitals, differences, reference.sites, candidate.sites, strict=True
+    ):
+        pairs = [
+            float(a[candidate.seeds[part.split].index(seed)] - b[index])
+            for part, a, b in zip(hospital.parts, candidate_values, reference_values, strict=True)
+            for index, seed in enumerate(reference.seeds[part.split])
+            if seed in candidate.seeds[part.split]
+        ]
+        p = None if hospital.why_not_estimable else difference.p_value()
         rows.append(
             FoldDifference(
                 site=hospital.site,
                 held_out=hospital.held_out,
-                difference=hospital.estimate(value, draws),
-                p=None if hospital.why_not_estimable else bootstrap_p(draws.replicates),
+                difference=hospital.estimate(difference),
+                simultaneous=hospital.estimate(difference, family.each),
+                p=p,
                 p_holm=None,
+                p_joint=None if p is None else family.adjust(p),
                 pairs=seed_spread(pairs),
             )
         )
-        differences.append(value)
-        draws_by_site.append(draws)
     tested = [index for index, row in enumerate(rows) if row.p is not None]
     for index, adjusted in zip(tested, holm([rows[index].p or 0.0 for index in tested]), strict=True):
         rows[index] = rows[index].model_copy(update={"p_holm": adjusted})
-    held_out = _held_out_mean(hospitals, differences, draws_by_site)
-    return FoldComparison(reference=labels[0], candidate=labels[1], sites=tuple(rows), held_out=held_out)
+    return FoldComparison(
+        reference=reference.label,
+        candidate=candidate.label,
+        sites=tuple(rows),
+        held_out=_held_out_mean(hospitals, differences),
+        simultaneous=_held_out_mean(hospitals, differences, family.each),
+    )

@@ -233,19 +233,45 @@ def make_estimate(
         why_not_estimable: Why the interval, or the value if that is NaN, is not estimable.
         confidence: Nominal coverage of the interval.
     """
-    few = clusters < FEW_CLUSTERS
-    if math.isnan(value):
-        return Estimate(
-            value=None, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=why_not_estimable
-        )
-    if why_not_estimable is not None:
-        return Estimate(
-            value=value, low=None, high=None, n=n, clusters=clusters, few_clusters=few, reason=why_not_estimable
-        )
-    low, high = draws.interval(value, confidence)
-    no_spread = "no spread between the clusters: the interval cannot show the remaining uncertainty"
-    reason = no_spread if low == high else None
-    return Estimate(value=value, low=low, high=high, n=n, clusters=clusters, few_clusters=few, reason=reason)
+    return interval_estimate(
+        value,
+        lambda: draws.interval(value, confidence),
+        n=n,
+        clusters=clusters,
+        why_not_estimable=why_not_estimable,
+    )
+
+
+def interval_estimate(
+    value: float,
+    interval: Callable[[], tuple[float, float]],
+    *,
+    n: int,
+    clusters: int,
+    rarest: int | None = None,
+    why_not_estimable: str | None = None,
+) -> Estimate:
+    """Build an estimate; the interval is computed only if it is estimable.
+
+    Args:
+        value: The statistic of the sample; NaN when it is not estimable.
+        interval: Returns the lower and the upper limit.
+        n: Number of frames or clips in the denominator.
+        clusters: Number of clusters with such frames or clips.
+        rarest: Number of clusters of the rarest class that the statistic averages over; None for other statistics.
+        why_not_estimable: Why the interval, or the value if that is NaN, is not estimable.
+    """
+    few = (clusters if rarest is None else min(clusters, rarest)) < FEW_CLUSTERS
+    low: float | None = None
+    high: float | None = None
+    reason, number = why_not_estimable, None if math.isnan(value) else value
+    if number is not None and reason is None:
+        low, high = interval()
+        no_spread = "no spread between the clusters: the interval cannot show the remaining uncertainty"
+        reason = no_spread if low == high else None
+    return Estimate(
+        value=number, low=low, high=high, n=n, clusters=clusters, rarest=rarest, few_clusters=few, reason=reason
+    )
 
 
 def not_estimable(reason: str, *, n: int = 0, clusters: int = 0) -> Estimate:

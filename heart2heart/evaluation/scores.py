@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heart2heart.evaluation.classification import Floats, macro_f1, positive_predictive_value
+from heart2heart.evaluation.classification import Floats, macro_f1
 from heart2heart.evaluation.confidence import calibrate, reliability_diagram, score_open_set, score_selective
+from heart2heart.evaluation.contrasts import contrast_estimate, mean_share, shares_by_cluster
 from heart2heart.evaluation.intervals import make_estimate, not_estimable, resample
 from heart2heart.evaluation.label_shift import score_shift
 from heart2heart.evaluation.probabilities import log_probabilities
@@ -127,18 +128,21 @@ def _mean_sensitivity(level: Aggregation, run: int, labels: Sequence[int], conte
     n, holders, reason = int(by_cluster.sum()), int((by_cluster > 0).sum()), context.why_not_estimable(level, labels)
     if not chosen:
         return not_estimable("no view is present at every site", n=n, clusters=holders)
-    draws = level.draws[run].mean_over(chosen)
-    return make_estimate(float(level.point[run, chosen].mean()), draws, n=n, clusters=holders, why_not_estimable=reason)
+    return contrast_estimate(
+        level.mean_sensitivity([run], chosen),
+        n=n,
+        clusters=holders,
+        rarest=level.rarest(chosen),
+        why_not_estimable=reason,
+    )
 
 
 def _sensitivity(level: Aggregation, run: int, label: int, context: EvaluationContext) -> Estimate:
     n, holders = int(level.view_counts[label]), int(level.view_clusters[label])
     if not n:
         return not_estimable(f"no frame of {context.classes[label]} at this hospital")
-    draws = level.draws[run].for_class(label)
-    return make_estimate(
-        float(level.point[run, label]),
-        draws,
+    return contrast_estimate(
+        level.mean_sensitivity([run], [label]),
         n=n,
         clusters=holders,
         why_not_estimable=context.why_not_estimable(level, [label]),
@@ -155,14 +159,9 @@ def _ppv(level: Aggregation, run: int, label: int, context: EvaluationContext) -
     reason = (
         None if holders > 1 else f"frames of only one {context.unit} are predicted as this view; an interval needs two"
     )
-    draws = resample(
-        level.weights,
-        level.confusion[run],
-        lambda sums: positive_predictive_value(sums)[:, label],
-        bca=context.bca,
-    )
-    value = float(positive_predictive_value(level.confusion[run].sum(0))[label])
-    return make_estimate(value, draws, n=n, clusters=holders, why_not_estimable=reason)
+    correct = level.confusion[run][:, label, label]
+    shares = shares_by_cluster(correct[:, None], called_by_cluster[:, None], level.sample)
+    return contrast_estimate(mean_share(shares, [0]), n=n, clusters=holders, why_not_estimable=reason)
 
 
 def _auroc(site: ScoredSite, log_p: Floats, label: int, context: EvaluationContext) -> Estimate:

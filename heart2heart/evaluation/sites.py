@@ -1,6 +1,6 @@
-"""One site prepared for the bootstrap: confusion matrices by cluster for frames, clips or studies, and their resamples.
+"""One site prepared for intervals: confusion matrices by cluster for frames, clips or studies.
 
-All runs use the same cluster weights.
+All runs use the same clusters and cluster weights.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from heart2heart.evaluation.classification import Floats, Ints, clustered_confusion, sensitivity
-from heart2heart.evaluation.intervals import Resamples, Weights, cluster_weights, resample
+from heart2heart.evaluation.contrasts import Contrast, mean_share, shares_by_cluster
+from heart2heart.evaluation.intervals import Weights, cluster_weights
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.samples import SiteSample
+from heart2heart.evaluation.simultaneous import NO_FAMILY, Family
 from heart2heart.schema.clip_probabilities import clip_log_probabilities
 from heart2heart.schema.metrics import SiteSummary
 from heart2heart.schema.predictions import SiteInfo
@@ -27,13 +29,24 @@ class Aggregation:
         confusion: By run and cluster, `(runs, clusters, classes, classes)`.
         weights: Cluster weights `(replicates, clusters)`.
         point: Sensitivity by run and class `(runs, classes)`; NaN for an absent class.
-        draws: Resampled sensitivity by class `(replicates, classes)`, one item per run.
+        sample: Name of the sample of clusters; estimates of the same sample are paired by cluster.
     """
 
     confusion: Floats
     weights: Weights
     point: Floats
-    draws: tuple[Resamples, ...]
+    sample: str
+
+    def mean_sensitivity(self, runs: Sequence[int], labels: Sequence[int]) -> Contrast:
+        """Return the mean over runs of the mean sensitivity over the classes `labels`."""
+        chosen = list(labels)
+        correct = np.diagonal(self.confusion[list(runs)], axis1=2, axis2=3)[..., chosen].mean(0)
+        shares = shares_by_cluster(correct, self.confusion[0].sum(-1)[:, chosen], self.sample)
+        return mean_share(shares, range(len(chosen)))
+
+    def rarest(self, labels: Sequence[int]) -> int:
+        """Return the number of clusters of the rarest of the classes `labels`."""
+        return int(min((self.view_clusters[label] for label in labels), default=0))
 
     @property
     def view_clusters(self) -> Ints:
@@ -67,15 +80,15 @@ def aggregate_groups(log_p: Floats, truth: Ints, group: Ints, cluster: Ints) -> 
     return scores[:, ~mixed], truth[first][~mixed], cluster[first][~mixed], int(mixed.sum())
 
 
-def aggregate(scores: Floats, truth: Ints, cluster: Ints, weights: Weights, *, bca: bool) -> Aggregation:
-    """Compute the confusion matrix of each cluster and resample the clusters.
+def aggregate(scores: Floats, truth: Ints, cluster: Ints, weights: Weights, sample: str) -> Aggregation:
+    """Compute the confusion matrix of each cluster.
 
     Args:
         scores: Logits or log-probabilities `(runs, n, classes)`; the largest is the prediction.
         truth: True class `(n,)`.
         cluster: Cluster of each row `(n,)`.
         weights: Cluster weights `(replicates, clusters)`.
-        bca: Also compute the jackknife values that BCa intervals need.
+        sample: Name of the sample of clusters.
     """
     classes, clusters = scores.shape[-1], weights.shape[1]
     confusion = np.stack([clustered_confusion(truth, run.argmax(-1), cluster, clusters, classes) for run in scores])
@@ -83,7 +96,7 @@ def aggregate(scores: Floats, truth: Ints, cluster: Ints, weights: Weights, *, b
         confusion=confusion,
         weights=weights,
         point=sensitivity(confusion.sum(1)),
-        draws=tuple(resample(weights, run, sensitivity, bca=bca) for run in confusion),
+        sample=sample,
     )
 
 
@@ -101,7 +114,8 @@ class EvaluationContext:
         unit: Kind of cluster, such as `patient`; used in the texts.
         seed: Root seed of the bootstrap.
         replicates: Bootstrap replicates.
-        bca: Intervals are BCa instead of percentile.
+        bca: Bootstrap intervals are BCa instead of percentile.
+        family: The losses and differences that are judged together.
     """
 
     classes: tuple[str, ...]
@@ -110,6 +124,7 @@ class EvaluationContext:
     seed: int
     replicates: int
     bca: bool = False
+    family: Family = NO_FAMILY
 
     def why_not_estimable(self, level: Aggregation, labels: Sequence[int]) -> str | None:
         """Return why a mean over the classes `labels` has no value or no interval; None when it has both."""
@@ -193,7 +208,7 @@ def empty_summary(info: SiteInfo, sample: SiteSample, reason: str) -> SiteSummar
     )
 
 
-def arrange(info: SiteInfo, sample: SiteSample, *, replicates: int, seed: int, bca: bool = False) -> ScoredSite | None:
+def arrange(info: SiteInfo, sample: SiteSample, *, replicates: int, seed: int) -> ScoredSite | None:
     """Prepare a site for the bootstrap; None if no frame has a true view that is scored."""
     scored = sample.scored
     if not scored.any():
@@ -210,8 +225,8 @@ def arrange(info: SiteInfo, sample: SiteSample, *, replicates: int, seed: int, b
         sample=sample,
         truth=truth,
         cluster=cluster,
-        frames=aggregate(log_p, truth, cluster, weights, bca=bca),
-        clips=aggregate(votes, vote_truth, vote_cluster, weights, bca=bca),
-        studies=aggregate(studies, study_truth, study_cluster, weights, bca=bca),
+        frames=aggregate(log_p, truth, cluster, weights, info.site),
+        clips=aggregate(votes, vote_truth, vote_cluster, weights, info.site),
+        studies=aggregate(studies, study_truth, study_cluster, weights, info.site),
         mixed_clips=mixed,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heart2heart.evaluation.classification import Floats
-from heart2heart.evaluation.intervals import Resamples, combine_resamples, make_estimate
+from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contrast_estimate
 from heart2heart.evaluation.samples import AlteredFrames, SiteSample
 from heart2heart.evaluation.sites import EvaluationContext, ScoredSite, aggregate
 from heart2heart.schema.site_metrics import Estimate, Probe, Stratum, StressCurve, StressPoint
@@ -49,14 +49,14 @@ def score_strata(
                 site.truth[in_level],
                 site.cluster[in_level],
                 site.frames.weights,
-                bca=context.bca,
+                site.info.site,
             )
             present = [int(label) for label in np.flatnonzero(part.view_counts)]
-            value = make_estimate(
-                float(part.point[0, present].mean()),
-                part.draws[0].mean_over(present),
+            value = contrast_estimate(
+                part.mean_sensitivity([0], present),
                 n=int(in_level.sum()),
                 clusters=len(np.unique(site.cluster[in_level])),
+                rarest=part.rarest(present),
                 why_not_estimable=context.why_not_estimable(part, present),
             )
             views = tuple(context.classes[label] for label in present)
@@ -71,15 +71,13 @@ class AlteredScore:
     Attributes:
         balanced_accuracy: Of the altered frames, over the views present among them.
         change: That minus the balanced accuracy of the originals, paired by cluster.
-        difference: Value of the change.
-        draws: Resamples of the change.
+        contrast: The change as a contrast.
         views: Number of views present.
     """
 
     balanced_accuracy: Estimate
     change: Estimate
-    difference: float
-    draws: Resamples
+    contrast: Contrast
     views: int
 
 
@@ -98,18 +96,16 @@ def score_altered(site: ScoredSite, run: int, altered: AlteredFrames, context: E
     rows = position[np.searchsorted(sample.frame, altered.frame)]
     truth, cluster = site.truth[rows], site.cluster[rows]
     logits = np.stack([altered.logits[run], sample.logits[run, sample.scored][rows]])
-    level = aggregate(logits, truth, cluster, site.frames.weights, bca=context.bca)
+    level = aggregate(logits, truth, cluster, site.frames.weights, site.info.site)
     present = [int(label) for label in np.flatnonzero(level.view_counts)]
-    values = level.point[:, present].mean(1)
-    draws = [draw.mean_over(present) for draw in level.draws]
-    change = combine_resamples(draws, [1, -1], paired=True)
-    difference = float(values[0] - values[1])
+    accuracy, original = (level.mean_sensitivity([row], present) for row in (0, 1))
+    change = combine_contrasts([accuracy, original], [1, -1])
     reason, clusters = context.why_not_estimable(level, present), len(np.unique(cluster))
-    accuracy, change_estimate = (
-        make_estimate(value, resamples, n=len(rows), clusters=clusters, why_not_estimable=reason)
-        for value, resamples in ((float(values[0]), draws[0]), (difference, change))
-    )
-    return AlteredScore(accuracy, change_estimate, difference, change, len(present))
+    estimates = [
+        contrast_estimate(each, n=len(rows), clusters=clusters, rarest=level.rarest(present), why_not_estimable=reason)
+        for each in (accuracy, change)
+    ]
+    return AlteredScore(estimates[0], estimates[1], change, len(present))
 
 
 def score_probes(site: ScoredSite, run: int, context: EvaluationContext) -> tuple[Probe, ...]:
@@ -148,19 +144,18 @@ def score_stress(site: ScoredSite, run: int, context: EvaluationContext) -> tupl
         One curve a kind, then `all`; empty without perturbed frames.
     """
     curves = []
-    losses: list[tuple[float, Resamples, int]] = []
+    losses: list[Contrast] = []
     for kind in sorted({kind for kind, _ in site.sample.perturbed}):
         curve, loss = _score_kind(site, run, kind, context)
         curves.append(curve)
-        losses.append((*loss, curve.loss.n))
+        losses.append(loss)
     if not curves:
         return ()
-    share = 1 / len(losses)
-    estimate = make_estimate(
-        sum(share * value for value, _, _ in losses),
-        combine_resamples([draws for _, draws, _ in losses], [share] * len(losses), paired=True),
-        n=max(n for _, _, n in losses),
+    estimate = contrast_estimate(
+        combine_contrasts(losses, [1 / len(losses)] * len(losses)),
+        n=max(curve.loss.n for curve in curves),
         clusters=max(curve.loss.clusters for curve in curves),
+        rarest=min(curve.loss.rarest or 0 for curve in curves),
         why_not_estimable=next((curve.loss.reason for curve in curves if curve.loss.low is None), None),
     )
     return (*curves, StressCurve(perturbation=ALL_KINDS, points=(), loss=estimate))
@@ -186,10 +181,8 @@ def trapezoid_weights(levels: Sequence[float]) -> list[float]:
     return [float(weight) for weight in weights]
 
 
-def _score_kind(
-    site: ScoredSite, run: int, kind: str, context: EvaluationContext
-) -> tuple[StressCurve, tuple[float, Resamples]]:
-    """Return the curve of one kind, and the value and resamples of its loss."""
+def _score_kind(site: ScoredSite, run: int, kind: str, context: EvaluationContext) -> tuple[StressCurve, Contrast]:
+    """Return the curve of one kind, and its loss as a contrast."""
     levels = [level for name, level in site.sample.perturbed if name == kind]
     scores = [score_altered(site, run, site.sample.perturbed[kind, level], context) for level in levels]
     points = tuple(
@@ -197,9 +190,8 @@ def _score_kind(
         for level, score in zip(levels, scores, strict=True)
     )
     weights = [-weight for weight in trapezoid_weights(levels)]
-    value = sum(weight * score.difference for weight, score in zip(weights, scores, strict=True))
-    area = combine_resamples([score.draws for score in scores], weights, paired=True)
+    area = combine_contrasts([score.contrast for score in scores], weights)
     last = scores[-1].change
     reason = last.reason if last.low is None else None
-    loss = make_estimate(value, area, n=last.n, clusters=last.clusters, why_not_estimable=reason)
-    return StressCurve(perturbation=kind, points=points, loss=loss), (value, area)
+    loss = contrast_estimate(area, n=last.n, clusters=last.clusters, rarest=last.rarest, why_not_estimable=reason)
+    return StressCurve(perturbation=kind, points=points, loss=loss), area

@@ -28,6 +28,7 @@ __all__ = [
     "ReliabilityBin",
     "RunMetrics",
     "SeedSpread",
+    "Simultaneous",
     "SiteDifference",
     "SiteGap",
     "SiteMetrics",
@@ -36,8 +37,9 @@ __all__ = [
     "WorstCell",
 ]
 
-SCHEMA_VERSION = 2
-"""2: study votes, AUROC by view, debiased calibration, selective prediction, three open-set scores with AUPR and FPR,
+SCHEMA_VERSION = 3
+"""3: intervals of accuracies by cluster Wilson and MOVER, simultaneous intervals, margins.
+2: study votes, AUROC by view, debiased calibration, selective prediction, three open-set scores with AUPR and FPR,
 label shift, strata, probes, worst cell and random effects."""
 
 
@@ -50,6 +52,14 @@ class SiteGap(Config):
     """Views present at the source and there: the gap is taken over these."""
     gap: Estimate
     """Balanced accuracy at the source minus there; positive is a loss."""
+    simultaneous: Estimate | None = None
+    """The same with an interval that holds together with all others of `Metrics.simultaneous`; null in older files and
+    without a gap."""
+
+    @property
+    def judged(self) -> Estimate:
+        """The estimate that a claim rests on: the simultaneous one where there is one."""
+        return self.simultaneous or self.gap
 
 
 class WorstCell(Config):
@@ -166,11 +176,21 @@ class SiteDifference(Config):
     difference: Estimate
     """Difference of balanced accuracy; positive favours the candidate."""
     p: float | None
-    """Two-sided bootstrap p-value."""
+    """Two-sided p-value: 1 minus the confidence at which the interval just contains zero."""
     p_holm: float | None
     """The same after Holm's correction over the sites of this comparison."""
+    simultaneous: Estimate | None = None
+    """The difference with an interval that holds together with all others of `Metrics.simultaneous`; null in older
+    files."""
+    p_joint: float | None = None
+    """The p-value adjusted for all tests of `Metrics.simultaneous`."""
     seeds: SeedSpread
     """Spread of the difference over seeds that both methods have."""
+
+    @property
+    def judged(self) -> Estimate:
+        """The estimate that a claim rests on: the simultaneous one where there is one."""
+        return self.simultaneous or self.difference
 
 
 class Comparison(Config):
@@ -182,6 +202,15 @@ class Comparison(Config):
     """The method compared."""
     sites: tuple[SiteDifference, ...]
     """One for each site."""
+
+
+class Simultaneous(Config):
+    """The losses and differences of a report as one family, with one error rate."""
+
+    tests: int
+    """Losses (methods by held-out hospitals) and differences (later methods by hospitals) that have an interval."""
+    each: float
+    """Nominal coverage of each simultaneous interval: all of them hold at once with `Metrics.confidence`."""
 
 
 class SiteSummary(Config):
@@ -234,6 +263,8 @@ class Metrics(Config):
     """Nominal coverage of every interval."""
     interval: str
     """How intervals are made."""
+    simultaneous: Simultaneous | None = None
+    """The claims that are judged together; null in older files."""
     kept_on_validation: float
     """Share of the source validation frames that the frozen confidence threshold keeps."""
     replicates: int

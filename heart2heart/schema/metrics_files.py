@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, EvaluationError
-from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, SeedSpread
+from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, SeedSpread, Simultaneous
 from heart2heart.schema.site_metrics import Estimate
 from heart2heart.utils import read_json, write_json
 
@@ -62,9 +62,14 @@ class FoldDifference(Config):
     difference: Estimate
     """Difference of the mean over splits and seeds; positive favours the candidate."""
     p: float | None
-    """Two-sided bootstrap p-value."""
+    """Two-sided p-value: 1 minus the confidence at which the interval just contains zero."""
     p_holm: float | None
     """The same after Holm's correction over the rows of this comparison."""
+    simultaneous: Estimate | None = None
+    """The difference with an interval that holds together with all others of `FoldMetrics.simultaneous`; null in older
+    files."""
+    p_joint: float | None = None
+    """The p-value adjusted for all tests of `FoldMetrics.simultaneous`."""
     pairs: SeedSpread
     """Spread of the difference over pairs of runs of the same split and seed."""
 
@@ -80,6 +85,8 @@ class FoldComparison(Config):
     """Each hospital, and each part that it has."""
     held_out: Estimate
     """Difference of the unweighted means over the hospitals where they are held out."""
+    simultaneous: Estimate | None = None
+    """The same with a simultaneous interval; null in older files."""
 
 
 class FoldMetrics(Config):
@@ -103,6 +110,8 @@ class FoldMetrics(Config):
     """Seed of the bootstrap."""
     few_clusters_below: int
     """An estimate on fewer clusters than this is flagged."""
+    simultaneous: Simultaneous | None = None
+    """The differences that are judged together; null in older files."""
     methods: tuple[FoldMethod, ...]
     """Every method that every split has."""
     comparisons: tuple[FoldComparison, ...]
@@ -156,7 +165,14 @@ def read_metrics(path: Path) -> Metrics:
         StoreError: not JSON.
         EvaluationError: of another schema version, or not as docs/metrics.md describes it.
     """
-    return read_versioned(path, Metrics, version=SCHEMA_VERSION, what="metrics file", verb="evaluate")
+    return read_versioned(
+        path, Metrics, version=SCHEMA_VERSION, what="metrics file", verb="evaluate", upgrade=_upgrade_metrics
+    )
+
+
+def _upgrade_metrics(content: dict[str, Any]) -> dict[str, Any] | None:
+    """Return version 2 in the layout of version 3, which only adds fields; the intervals stay."""
+    return {**content, "schema_version": SCHEMA_VERSION} if content.get("schema_version") == 2 else None
 
 
 M = TypeVar("M", bound=Config)

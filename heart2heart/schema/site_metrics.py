@@ -24,9 +24,11 @@ class Estimate(Config):
     clusters: int
     """Patients those come from."""
     few_clusters: bool
-    """Fewer clusters than the interval needs to keep its promise (`Metrics.few_clusters_below`)."""
+    """Fewer clusters than `Metrics.few_clusters_below`; for a mean over classes, of the rarest class."""
     reason: str | None = None
     """Why the value or the interval is missing, or what weakens it."""
+    rarest: int | None = None
+    """Patients of the rarest class that the statistic averages over; null for other statistics."""
 
     @model_validator(mode="after")
     def _says_why(self) -> Estimate:

@@ -88,7 +88,7 @@ def measure(seed: int, clusters: int, *, bca: bool, replicates: int = 400) -> tu
     rng = np.random.default_rng(seed)
     context = replace(evaluation_context(3, bca=bca, replicates=replicates), common=(0, 1))
     sites = [
-        _site(rng, name, clusters, bca=bca, replicates=replicates, seed=seed + index * 10**6)
+        _site(rng, name, clusters, replicates=replicates, seed=seed + index * 10**6)
         for index, name in enumerate(("own", "east", "west"))
     ]
     metrics = score_site(sites[0], 0, context, FITTED, {"maker": ["m", "n"]})
@@ -108,15 +108,15 @@ def measure(seed: int, clusters: int, *, bca: bool, replicates: int = 400) -> tu
     return estimates, difference.p
 
 
-def _site(rng: np.random.Generator, name: str, clusters: int, *, bca: bool, replicates: int, seed: int) -> ScoredSite:
+def _site(rng: np.random.Generator, name: str, clusters: int, *, replicates: int, seed: int) -> ScoredSite:
     logits, truth, cluster, maker = draw(rng, clusters)
     rows = np.flatnonzero(truth >= 0)
     altered = AlteredFrames(rows, logits[:, rows] * 0.7 + rng.normal(0, 1, (len(logits), len(rows), 3)))
-    site = make_site(
-        logits, truth, cluster, bca=bca, replicates=replicates, seed=seed,
+    return make_site(
+        logits, truth, cluster, replicates=replicates, seed=seed,
         factors={"maker": maker}, altered={"sector_masked": altered},
+        info=INFO.model_copy(update={"site": name, "held_out": name != "own"}),
     )  # fmt: skip
-    return replace(site, info=INFO.model_copy(update={"site": name, "held_out": name != "own"}))
 
 
 def coverage(clusters: int, studies: int, *, bca: bool, seed: int = 0) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.samples import AlteredFrames, SiteSample
 from heart2heart.evaluation.sites import EvaluationContext, ScoredSite, arrange
+from heart2heart.schema.predictions import SiteInfo
 from tests.evaluation.factory import HOSPITALS, make_predictions
 
 INFO = make_predictions(hospitals=HOSPITALS[:1]).provenance.sites[0]
@@ -27,24 +28,24 @@ def make_site(
     truth: Ints,
     cluster: Ints,
     *,
-    bca: bool = False,
     replicates: int = 400,
     seed: int = 0,
     study: Ints | None = None,
     factors: Mapping[str, Texts] | None = None,
     altered: Mapping[str, AlteredFrames] | None = None,
     perturbed: Mapping[tuple[str, float], AlteredFrames] | None = None,
+    info: SiteInfo = INFO,
 ) -> ScoredSite:
     """Make a site from logits `(n, classes)` or `(runs, n, classes)`; truth -1 is a view that is not a class."""
     runs = logits if logits.ndim == 3 else logits[None]
     sample = SiteSample(
-        site="north", truth=truth, outside={}, unlabeled=0, cluster=cluster,
+        site=info.site, truth=truth, outside={}, unlabeled=0, cluster=cluster,
         unit_names=np.array([f"p{index}" for index in range(int(cluster.max()) + 1)], object),
         clip=np.arange(len(truth)), study=cluster if study is None else study, frame=np.arange(len(truth)),
         factors=dict(factors or {}), logits=runs, altered=dict(altered or {}),
         perturbed=dict(perturbed or {}),
     )  # fmt: skip
-    site = arrange(INFO, sample, replicates=replicates, seed=seed, bca=bca)
+    site = arrange(info, sample, replicates=replicates, seed=seed)
     assert site is not None
     return site
 

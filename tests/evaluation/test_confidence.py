@@ -57,7 +57,7 @@ def test_rms_debiased_of_one_cluster_is_none() -> None:
 
 @pytest.mark.parametrize("bca", [False, True])
 def test_mean_of_rows_resamples_clusters(bca: bool) -> None:
-    site = make_site(np.zeros((60, 2)), np.arange(60) % 2, np.arange(60) // 2, bca=bca, replicates=2000)
+    site = make_site(np.zeros((60, 2)), np.arange(60) % 2, np.arange(60) // 2, replicates=2000)
     estimate = mean_of_rows(site, (np.arange(60) // 2 % 2).astype(float), evaluation_context(2, bca=bca))
     assert estimate.value == 0.5
     assert estimate.low is not None
