@@ -53,7 +53,7 @@ def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) 
         if name not in FORMATS:
             raise UnknownNameError.among("export format", name, list(FORMATS))
     if "onnx" in formats:
-        _require_onnx()
+        require_onnx()
     model = _portable(run.network)
     size = run.geometry.size
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size)).astype(np.uint8)
@@ -82,12 +82,14 @@ def _portable(network: nn.Module) -> nn.Module:
 
 
 def _metadata(run: Run) -> dict[str, str]:
-    """Return the metadata of an exported file: classes, geometry, hashes."""
+    """Return the metadata of an exported file: classes, geometry, hashes, and the hospital of an adaptation."""
     record = run.directory.record
     return {
         "classes": json.dumps(list(run.classes)),
         "geometry": json.dumps(run.geometry.to_json()),
         "run_sha256": sha256_json([record.config_sha256, record.split_sha256, record.selected_step]),
+        "split_sha256": record.split_sha256,
+        "adapted_at": record.adaptation.site if record.adaptation else "",
     }
 
 
@@ -130,7 +132,8 @@ def _read_onnx(path: Path, pixels: Pixels) -> Logits:
     return np.asarray(session.run(["logits"], {"pixels": pixels})[0], np.float32)
 
 
-def _require_onnx() -> None:
+def require_onnx() -> None:
+    """Raise MissingInputError unless the libraries of the extra `onnx` are installed."""
     missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
     if missing:
         what = f"exporting ONNX needs {', '.join(missing)}"

@@ -108,7 +108,14 @@ def site_infos(
         Source hospitals first, in the split's order.
     """
     return tuple(
-        _site_info(site, stores, split, dict(files.get(site, {})), events)
+        site_info(
+            site,
+            stores,
+            split.members,
+            held_out=site in split.held_out_sites,
+            files=files.get(site, {}),
+            events=events,
+        )
         for site in (*split.source_sites, *split.held_out_sites)
     )
 
@@ -149,19 +156,35 @@ def with_check(predictions: Predictions, check: Check) -> Predictions:
     return replace(predictions, provenance=provenance.model_copy(update={"split": split}))
 
 
-def _site_info(
-    site: str, stores: Frames, split: SplitManifest, files: dict[str, int], events: Sequence[LabelEvent]
+def site_info(
+    site: str,
+    stores: Frames,
+    members: pa.Table,
+    *,
+    held_out: bool,
+    files: Mapping[str, int],
+    events: Sequence[LabelEvent] = (),
 ) -> SiteInfo:
+    """Describe one hospital.
+
+    Args:
+        site: The hospital.
+        stores: Stores with its frames.
+        members: Rows of `SPLIT_MEMBERS`: the role and the label of each frame.
+        held_out: No frame of it was trained on.
+        files: Status code -> number of files, from the ingest ledger.
+        events: Label events, for the names of the raters.
+    """
     clips = stores.clips.filter(pc.equal(stores.clips["site"], site))
-    members = split.members.filter(pc.equal(split.members["site"], site))
+    members = members.filter(pc.equal(members["site"], site))
     labeled = members.filter(pc.is_valid(members["view"]))
     names = set(clips["clip"].to_pylist())
     dates = [day for day in clips["date"].to_pylist() if day is not None]
     return SiteInfo(
         site=site,
-        held_out=site in split.held_out_sites,
+        held_out=held_out,
         synthetic=bool(pc.any(clips["synthetic"]).as_py()),
-        files=files,
+        files=dict(files),
         patients=_distinct(clips["patient"]),
         studies=_distinct(clips["study"]),
         clips=len(clips),

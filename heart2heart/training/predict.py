@@ -18,21 +18,14 @@ import heart2heart
 from heart2heart.errors import RunError
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.enums import ALTERATIONS, PredictionRole, SplitRole
-from heart2heart.schema.predictions import PREDICTIONS, Predictions, Provenance, SiteInfo
+from heart2heart.schema.predictions import Predictions, Provenance, SiteInfo
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.sector import sector_mask
+from heart2heart.training.predict_rows import predict_rows
 from heart2heart.training.run import Run
 from heart2heart.training.unscored_frames import check_not_scored
-from heart2heart.training.validation import INFERENCE_BATCH
-from heart2heart.utils import encode_png, random_stream
-
-GALLERY_CORRECT = 2
-"""Clips of each view and hospital whose most confident correct frame a gallery may show."""
-GALLERY_WRONG = 6
-"""Clips of each hospital whose most confident wrong frame a gallery may show."""
-
-COPIED_COLUMNS = ("frame", "site", "patient", "study", "clip", "index", "mode", "maker", "quality")
+from heart2heart.utils import random_stream
 
 
 def check_run(run: Run, stores: Frames, split: SplitManifest) -> None:
@@ -43,7 +36,8 @@ def check_run(run: Run, stores: Frames, split: SplitManifest) -> None:
         LeakageError: the run was adapted to patients whom the split scores.
     """
     if run.directory.record.split_sha256 != split.sha256:
-        raise RunError("this run was trained on another split", where=run.path, remedy="Name the run's own split")
+        remedy = "Name the run's own split; score a hospital that joined later with: heart2heart validate"
+        raise RunError("this run was trained on another split", where=run.path, remedy=remedy)
     adaptation = run.directory.record.adaptation
     if adaptation is not None:
         check_not_scored(adaptation.patients, adaptation.pixel_hashes, split, stores)
@@ -84,19 +78,7 @@ def predict_split(
     selected = split.select(stores, (SplitRole.VALIDATION, SplitRole.TEST))
     labeled = np.flatnonzero(pc.is_valid(selected.members["view"]).to_numpy())
     members, rows = selected.members.take(pa.array(labeled)), selected.rows[labeled]
-    logits = _predict(run, stores, rows, members["site"].to_pylist(), progress or NoProgress())
-    chosen = gallery(members, selected.targets[labeled], logits)
-    images: list[bytes | None] = [None] * len(rows)
-    for position in chosen.tolist():
-        images[position] = encode_png(stores.read(rows[position : position + 1])[0])
-    frame_rows = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
-    columns = {name: frame_rows[name] for name in COPIED_COLUMNS} | {
-        "run": pa.array([run.name] * len(rows), pa.string()),
-        "role": members["role"],
-        "truth": members["view"],
-        "logits": pa.array(list(logits), pa.list_(pa.float32())),
-        "image": pa.array(images, pa.binary()),
-    }
+    table = predict_rows(run, stores, rows, members, selected.targets[labeled], progress)
     provenance = Provenance(
         code_version=heart2heart.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,56 +89,7 @@ def predict_split(
         sites=sites,
         runs=(run.info(),),
     )
-    return Predictions(pa.table([columns[name] for name in PREDICTIONS.names], schema=PREDICTIONS), provenance)
-
-
-def gallery(
-    members: pa.Table, targets: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]
-) -> npt.NDArray[np.int64]:
-    """Choose the frames that a report may show, by confidence alone, so that the choice can be repeated.
-
-    The choice is made for each hospital among its test frames with a scored view: for every view the `GALLERY_CORRECT`
-    clips with the most confident correct frame, and the `GALLERY_WRONG` clips with the most confident wrong frame. No
-    clip is shown twice.
-
-    Args:
-        members: Rows of the split, `n`.
-        targets: int64 `(n,)`, -1 outside the classes.
-        logits: float32 `(n, classes)`.
-
-    Returns:
-        int64, positions in `members`.
-    """
-    predicted = logits.argmax(1)
-    shifted = logits - logits.max(1, keepdims=True)
-    confidence = 1 / np.exp(shifted).sum(1)
-    scored = (targets >= 0) & pc.equal(members["role"], SplitRole.TEST).to_numpy(zero_copy_only=False)
-    site, clip, frame = (members[name].to_numpy(zero_copy_only=False) for name in ("site", "clip", "frame"))
-    # Frames of equal confidence are ordered by name.
-    order = sorted(np.flatnonzero(scored).tolist(), key=lambda position: (-confidence[position], frame[position]))
-    chosen: list[int] = []
-    used: set[str] = set()
-    shown: dict[tuple[str, int], int] = {}
-    for position in order:
-        correct = predicted[position] == targets[position]
-        kind = (site[position], int(targets[position]) if correct else -1)
-        if clip[position] in used or shown.get(kind, 0) >= (GALLERY_CORRECT if correct else GALLERY_WRONG):
-            continue
-        used.add(clip[position])
-        shown[kind] = shown.get(kind, 0) + 1
-        chosen.append(position)
-    return np.array(sorted(chosen), np.int64)
-
-
-def _predict(
-    run: Run, stores: Frames, rows: npt.NDArray[np.int64], sites: list[str], progress: Progress
-) -> npt.NDArray[np.float32]:
-    logits = np.empty((len(rows), len(run.classes)), np.float32)
-    for start in range(0, len(rows), INFERENCE_BATCH):
-        part = slice(start, start + INFERENCE_BATCH)
-        logits[part] = run.predict_at(stores.read(rows[part]), sites[part])
-        progress.update(min(start + INFERENCE_BATCH, len(rows)))
-    return logits
+    return Predictions(table, provenance)
 
 
 FrameArray = npt.NDArray[np.uint8]

@@ -27,15 +27,13 @@ from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.tiny import FRAMES_A_CLIP, PARTS, TinyStore, tiny_store
 from heart2heart.training.predict import (
-    GALLERY_CORRECT,
-    GALLERY_WRONG,
     add_altered_frames,
     choose_donors,
-    gallery,
     mask_sector,
     predict_split,
     swap_backgrounds,
 )
+from heart2heart.training.predict_rows import GALLERY_CORRECT, GALLERY_WRONG, gallery
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
 from tests.evaluation.factory import HOSPITALS, make_predictions
