@@ -22,7 +22,7 @@ IMPORTS: dict[str, set[str]] = {
     "deidentify": {"dicom", "store"},
     "ingest": {"deidentify", "dicom", "store"},
     "pacs": {"deidentify"},
-    "datasets": {"dicom", "ingest", "store"},
+    "datasets": {"deidentify", "dicom", "ingest", "store"},
     "synthetic": {"dicom"},
     "labels": {"deidentify", "dicom", "ingest", "store"},
     "annotate": {"labels", "store"},

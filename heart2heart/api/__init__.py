@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
     from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
-    from heart2heart.api.datasets import add_dataset, dataset_catalogue, record_dataset_labels
+    from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, report, summary_table
     from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         merge_labels,
     )
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
-    from heart2heart.api.prediction import ClipPrediction, predict_files
+    from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
     from heart2heart.api.queue import make_queue
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
     from heart2heart.api.stores import (
@@ -48,7 +48,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.adaptation": ("adapt",),
     "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
-    "api.datasets": ("add_dataset", "dataset_catalogue", "record_dataset_labels"),
+    "api.datasets": ("add_dataset", "add_pictures", "dataset_catalogue", "record_dataset_labels"),
     "api.comparison": ("compare", "evaluate_splits"),
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "report", "summary_table"),
     "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
@@ -61,7 +61,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "merge_labels",
     ),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
-    "api.prediction": ("ClipPrediction", "predict_files"),
+    "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
     "api.queue": ("make_queue",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "api.ingest": ("ingest_files", "simulate"),
@@ -92,6 +92,7 @@ __all__ = [
     "SplitManifest",
     "adapt",
     "add_dataset",
+    "add_pictures",
     "add_rater",
     "annotate",
     "certify_splits",
@@ -125,6 +126,7 @@ __all__ = [
     "merge_labels",
     "open_store",
     "predict_files",
+    "predict_paths",
     "read_metrics",
     "read_raters",
     "receive",

@@ -1,4 +1,4 @@
-"""Adds public data sets to a store."""
+"""Adds public data sets, and pictures and videos of a hospital, to a store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.stores import key_path
 from heart2heart.errors import MissingInputError
 from heart2heart.progress import Stage, silent_stage
 
@@ -109,17 +110,92 @@ def add_dataset(
             workers=workers,
             progress=progress,
         )
-    label_store = target.with_name(f"{target.name}.labels.db") if labels is None else Path(labels)
+    label_store = _label_store(target, labels)
     new = record_dataset_labels(report, label_store)
     return AddedDataset(report, label_store, new, entry.rater, target / "sources" / f"{name}.json", Path(folder))
 
 
-def record_dataset_labels(report: DatasetReport, label_store: str | Path) -> int:
-    """Append the labels of a public data set to a label store, with its title as the rater; return how many are new.
+def add_pictures(
+    source: str | Path,
+    store: str | Path,
+    *,
+    levels: str = "label",
+    site: str = "pictures",
+    vocabulary: str = "heart2heart",
+    labels: str | Path | None = None,
+    rater: str = "pictures",
+    key: str | Path | None = None,
+    geometry: str = "tmed2",
+    size: int = 112,
+    frames: str = "all",
+    whole: bool = False,
+    workers: int = 2,
+    file_seconds: float = 600.0,
+    file_memory: str = "2048MiB",
+    stage: Stage = silent_stage,
+) -> AddedDataset:
+    """Add pictures and videos of a folder of classes, or of a table, to a store, and their labels to a label store.
+
+    They pass the checks of a DICOM ingest: sector, mode, text burned in, quality and hashes for near-duplicates.
 
     Args:
-        report: Report of `add_dataset`.
+        source: Folder, such as `FOLDER/A4C/...`, or CSV table with the columns file, label, patient, site and split, of
+            which only `file` is required.
+        store: Frame store; created on first use.
+        levels: What the levels of folders name, from the top, such as `site/label/patient`; for a folder.
+        site: Hospital of the pictures that name none.
+        vocabulary: Vocabulary of the labels, or `own` for labels that are no views.
+        labels: Label store. None takes `STORE.labels.db`.
+        rater: Name of the rater of the labels.
+        key: Key of the pseudonyms; created on first use (mode 0600). None takes `STORE.key`.
+        geometry: Geometry of the frames, `tmed2` or `centred`.
+        size: Side of the square frames, pixels.
+        frames: Frames to keep of a video.
+        whole: Keep the whole picture where no sector is found, for pictures that show the scan alone.
+        workers: Processes; 0 works in this process, without limits of one file.
+        file_seconds: Seconds that one file may take.
+        file_memory: Memory that one file may take.
+        stage: Opens the progress.
+
+    Raises:
+        MissingInputError: no such folder or table, or it lists nothing.
+        LabelError: the table cannot be used; the message names the row.
+
+    Examples:
+        >>> from heart2heart.api import add_pictures
+        >>> added = add_pictures("pictures", "picture_store", size=32, workers=0)
+        >>> added.report.accepted, added.new_labels
+        (2, 2)
+    """
+    from heart2heart.datasets.add_pictures import PictureSettings, add_pictures
+    from heart2heart.datasets.picture_lists import list_pictures
+    from heart2heart.ingest.settings import Limits, parse_memory
+
+    target = Path(store)
+    settings = PictureSettings(geometry=geometry, size=size, frames=frames, whole=whole)
+    limits = Limits(seconds=file_seconds, memory_mib=parse_memory(file_memory))
+    listed = list_pictures(Path(source), levels.split("/"), outside=target)
+    with stage("add pictures", len(listed.pictures)) as progress:
+        report = add_pictures(
+            listed, target, key=key_path(target, key), site=site, vocabulary=vocabulary, settings=settings,
+            workers=workers, limits=limits, progress=progress,
+        )  # fmt: skip
+    label_store = _label_store(target, labels)
+    new = record_dataset_labels(report, label_store, rater=rater)
+    return AddedDataset(report, label_store, new, rater, target / "sources" / f"{report.source}.json", Path(source))
+
+
+def _label_store(store: Path, labels: str | Path | None) -> Path:
+    return store.with_name(f"{store.name}.labels.db") if labels is None else Path(labels)
+
+
+def record_dataset_labels(report: DatasetReport, label_store: str | Path, *, rater: str | None = None) -> int:
+    """Append the labels of a data set to a label store; return how many are new.
+
+    Args:
+        report: Report of `add_dataset` or `add_pictures`.
         label_store: The label store; created if it is missing and there are labels.
+        rater: Name of the rater; None takes the title of the public data set.
 
     Examples:
         >>> from heart2heart.api import add_dataset, record_dataset_labels
@@ -130,6 +206,6 @@ def record_dataset_labels(report: DatasetReport, label_store: str | Path) -> int
     from heart2heart.labels.events import LabelEvent
     from heart2heart.labels.label_store import LabelStore
 
-    rater, origin = dataset_catalogue()[report.source].rater, f"source:{report.source}"
-    events = [LabelEvent(clip, "", view, rater, "", origin) for clip, view in sorted(report.labels.items())]
+    name, origin = rater or dataset_catalogue()[report.source].rater, f"source:{report.source}"
+    events = [LabelEvent(clip, "", view, name, "", origin) for clip, view in sorted(report.labels.items())]
     return LabelStore(label_store).append(events) if events else 0

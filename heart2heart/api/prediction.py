@@ -1,8 +1,9 @@
-"""The view of DICOM files, by a trained run."""
+"""The view of DICOM clips, pictures and videos, by a trained run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heart2heart.api.stores import path_list
-from heart2heart.errors import DicomError
+from heart2heart.errors import DicomError, Heart2HeartError
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
+from heart2heart.schema.status import StatusCode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,21 +77,98 @@ class ClipPrediction:
         return html_card(f"{self.view}, mode {self.mode}", html_table(("frame", "view", *self.classes), rows))
 
 
-def predict_files(
-    run: str | Path | Run, files: str | Path | Sequence[str | Path], *, rule: str = "all"
-) -> list[ClipPrediction]:
-    """Name the view of DICOM clips with a trained run.
+@dataclass(frozen=True)
+class FailedFile:
+    """One file that gave no prediction.
+
+    Attributes:
+        file: Its name, as `ClipPrediction.file`.
+        error: The reason, with its status code.
+        named: Whether it was named itself, and not found in a folder.
+    """
+
+    file: str
+    error: DicomError
+    named: bool
+
+    def __str__(self) -> str:
+        """Return the name, the reason and the status in one line."""
+        return f"{self.file}: {self.error.what} ({self.error.code})"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions of files and folders.
+
+    Attributes:
+        clips: One prediction for each file that could be read.
+        failed: The other files.
+    """
+
+    clips: tuple[ClipPrediction, ...]
+    failed: tuple[FailedFile, ...]
+
+    def require_all(self) -> None:
+        """Raise DicomError if a file failed, or a file that was named is no clip, or nothing could be predicted.
+
+        A file in a folder that is neither DICOM nor a picture is no failure.
+        """
+        faults = [each for each in self.failed if each.named or each.error.code.startswith("failed") or not self.clips]
+        if faults:
+            what = f"{len(faults)} of {len(self.clips) + len(self.failed)} files gave no prediction"
+            raise DicomError(what, code=faults[0].error.code, where=faults[0].file, remedy=_remedy(faults[0].error))
+
+
+def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path], *, rule: str = "all") -> Predictions:
+    """Name the view of DICOM clips, pictures and videos, and of all those in folders, with a trained run.
+
+    A file that cannot be read does not stop the others.
 
     Args:
         run: A run, or its folder.
-        files: DICOM files; nothing of their identity is kept.
+        paths: Files and folders; nothing of their identity is kept.
+        rule: Frames to read: `all`, `every:N`, `even:K` or `ed_es:K`.
+
+    Raises:
+        MissingInputError: a folder holds no file.
+
+    Examples:
+        >>> from heart2heart.api import predict_paths
+        >>> done = predict_paths("run", "pictures", rule="even:1")
+        >>> len(done.clips), [str(each) for each in done.failed]
+        (2, [])
+    """
+    from heart2heart.ingest.source_files import close_archives
+    from heart2heart.training.run import Run
+
+    model = run if isinstance(run, Run) else Run.load(run)
+    clips: list[ClipPrediction] = []
+    failed: list[FailedFile] = []
+    for path, name, named in _named_files(path_list(paths)):
+        try:
+            clips.append(_predict_file(model, path, name, rule))
+        except DicomError as error:
+            failed.append(FailedFile(name, DicomError(error.what, code=error.code, remedy=error.remedy), named))
+    close_archives()
+    return Predictions(tuple(clips), tuple(failed))
+
+
+def predict_files(
+    run: str | Path | Run, files: str | Path | Sequence[str | Path], *, rule: str = "all"
+) -> list[ClipPrediction]:
+    """Name the view of DICOM clips, pictures and videos with a trained run.
+
+    Args:
+        run: A run, or its folder.
+        files: DICOM files, pictures and videos, or folders of them; nothing of their identity is kept.
         rule: Frames to read: `all`, `every:N`, `even:K` or `ed_es:K`.
 
     Returns:
         One prediction a file: the probabilities of the clip and of each frame.
 
     Raises:
-        DicomError: a file is not a clip; the message carries its status code.
+        DicomError: a file is not a clip; the message carries its status code. `predict_paths` goes on instead.
+        MissingInputError: a folder holds no file.
 
     Examples:
         >>> import heart2heart as h2h
@@ -97,26 +176,60 @@ def predict_files(
         >>> clip.file, [frame.index for frame in clip.frames], round(sum(clip.probabilities), 3)
         ('clip.dcm', [1, 3], 1.0)
     """
-    from heart2heart.deidentify.clip import load_clip
+    from heart2heart.ingest.source_files import close_archives
     from heart2heart.training.run import Run
 
     model = run if isinstance(run, Run) else Run.load(run)
     predictions = []
-    for file in path_list(files):
+    for path, name, _ in _named_files(path_list(files)):
         try:
-            clip = load_clip(file, geometry=model.geometry, rule=rule)
+            predictions.append(_predict_file(model, path, name, rule))
         except DicomError as error:
-            remedy = f"Status {error.code}; the page Status codes of the documentation explains it"
-            raise DicomError(error.what, code=error.code, where=file, remedy=remedy) from error
-        log_p = log_softmax(model.predict(clip.pixels))
-        (mean,) = clip_log_probabilities(log_p, np.zeros(len(log_p), np.int64), 1)
-        frames = tuple(
-            FramePrediction(int(frame["index"]), model.classes[int(row.argmax())], tuple(np.exp(row).tolist()))
-            for frame, row in zip(clip.frames, log_p, strict=True)
-        )
-        view, flags = model.classes[int(mean.argmax())], tuple(clip.facts.flags)
-        probabilities = tuple(np.exp(mean).tolist())
-        predictions.append(
-            ClipPrediction(file.name, clip.facts.mode, flags, model.classes, view, probabilities, frames)
-        )
+            raise DicomError(error.what, code=error.code, where=path, remedy=_remedy(error)) from error
+    close_archives()
     return predictions
+
+
+def _remedy(error: DicomError) -> str:
+    return f"Status {error.code}; the page Status codes of the documentation explains it"
+
+
+def _named_files(paths: Sequence[Path]) -> Iterator[tuple[Path, str, bool]]:
+    """Yield each file, its name below the folder that was named, and whether it was named itself."""
+    from heart2heart.ingest.source_files import find_files
+
+    for path in paths:
+        if path.is_dir():
+            top = Path(os.path.normpath(path.absolute()))
+            yield from ((file, file.relative_to(top).as_posix(), False) for file in find_files([path]))
+        else:
+            yield path, path.name, True
+
+
+def _predict_file(model: Run, path: Path, name: str, rule: str) -> ClipPrediction:
+    """Return the prediction of one file.
+
+    Raises:
+        DicomError: the file gives no frames.
+    """
+    from heart2heart.datasets.load_picture import load_file
+    from heart2heart.dicom.header_values import DECODE_ERRORS
+    from heart2heart.ingest.source_files import unpacked
+
+    try:
+        with unpacked(path) as readable:
+            clip = load_file(readable, geometry=model.geometry, rule=rule)
+    except Heart2HeartError:
+        raise
+    except MemoryError:
+        raise DicomError("the file needs more memory than there is", code=StatusCode.FAILED_MEMORY) from None
+    except DECODE_ERRORS as error:
+        raise DicomError(f"unexpected {type(error).__name__}", code=StatusCode.FAILED_INTERNAL) from None
+    log_p = log_softmax(model.predict(clip.pixels))
+    (mean,) = clip_log_probabilities(log_p, np.zeros(len(log_p), np.int64), 1)
+    frames = tuple(
+        FramePrediction(int(frame["index"]), model.classes[int(row.argmax())], tuple(np.exp(row).tolist()))
+        for frame, row in zip(clip.frames, log_p, strict=True)
+    )
+    view, flags = model.classes[int(mean.argmax())], tuple(clip.facts.flags)
+    return ClipPrediction(name, clip.facts.mode, flags, model.classes, view, tuple(np.exp(mean).tolist()), frames)

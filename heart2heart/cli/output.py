@@ -54,7 +54,7 @@ def format_predictions(clips: Sequence[ClipPrediction], form: str) -> str:
 def _predictions_csv(clips: Sequence[ClipPrediction]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file", "frame", "view", *clips[0].classes))
+    writer.writerow(("file", "frame", "view", *(clips[0].classes if clips else ())))
     for clip in clips:
         rows: list[tuple[object, str, tuple[float, ...]]] = [("", clip.view, clip.probabilities)]
         rows += [(f.index, f.view, f.probabilities) for f in clip.frames]

@@ -1,10 +1,10 @@
-"""Verbs for public data sets: `heart2heart source NAME FOLDER --store STORE`, one verb for each data set."""
+"""Verbs `heart2heart source NAME FOLDER --store STORE`: one for each public data set, and one for pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.main
@@ -12,10 +12,16 @@ from typer.core import TyperGroup
 
 from heart2heart.api.datasets import dataset_catalogue
 
+if TYPE_CHECKING:
+    from heart2heart.api.datasets import AddedDataset
+
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the data set.")]
 StoreOption = Annotated[Path, typer.Option(help="Frame store; created on first use.")]
 LabelsOption = Annotated[
     Path | None, typer.Option("--labels", help="Label store (SQLite) for its labels. Default: STORE.labels.db")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600). Default: STORE.key")
 ]
 SizeOption = Annotated[int, typer.Option(help="Side of the square frames, pixels.")]
 FramesOption = Annotated[str, typer.Option(help="Frames to keep of a sequence: all, every:N, even:K or ed_es:K.")]
@@ -32,7 +38,7 @@ class HelpByNameGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse `--help NAME` as `NAME --help`."""
-        if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in dataset_catalogue():
+        if len(args) > 1 and args[0] in ctx.help_option_names and args[1] in (*self.commands, *dataset_catalogue()):
             args = [args[1], args[0], *args[2:]]
         return super().parse_args(ctx, args)
 
@@ -55,8 +61,8 @@ class HelpByNameGroup(TyperGroup):
 
 source = typer.Typer(
     cls=HelpByNameGroup,
-    help="Add a public data set, which you have on disk, to a frame store. `source --help NAME` gives its "
-    "address and licence. Nothing is downloaded.",
+    help="Add a public data set, which you have on disk, or your own pictures to a frame store. `source --help NAME` "
+    "gives the address and licence of a data set. Nothing is downloaded.",
     no_args_is_help=True,
 )
 
@@ -70,6 +76,7 @@ def register(app: typer.Typer) -> None:
     source.command("mimic", help=_help("mimic"))(mimic)
     for name in ("fashion-mnist", "cifar10", "cifar100"):
         source.command(name, help=_help(name))(_images_verb(name))
+    source.command("pictures")(pictures)
     app.add_typer(source, name="source")
 
 
@@ -138,15 +145,58 @@ def camus(
 def mimic(
     folder: FolderArgument,
     store: StoreOption,
-    key: Annotated[
-        Path | None, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600). Default: STORE.key")
-    ] = None,
+    key: KeyOption = None,
     size: SizeOption = 112,
     frames: FramesOption = "all",
     workers: WorkersOption = 2,
 ) -> None:
     """Ingest MIMIC-IV-ECHO."""
     _add("mimic", folder, store, None, size=size, rule=frames, key=key, workers=workers)
+
+
+def pictures(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER|TABLE", help="Folder of pictures, or CSV table.")],
+    store: StoreOption,
+    levels: Annotated[
+        str, typer.Option(help="What the levels of folders name, from the top: label, patient, site, split or skip.")
+    ] = "label",
+    site: Annotated[str, typer.Option(help="Hospital of the pictures that name none.")] = "pictures",
+    vocabulary: Annotated[
+        str, typer.Option(help="Vocabulary of the labels, or own for labels that are no views.")
+    ] = "heart2heart",
+    labels: LabelsOption = None,
+    rater: Annotated[str, typer.Option(help="Name of the rater of the labels.")] = "pictures",
+    key: KeyOption = None,
+    geometry: Annotated[str, typer.Option(help="tmed2 or centred.")] = "tmed2",
+    size: SizeOption = 112,
+    frames: FramesOption = "all",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Keep whole pictures where no sector is found: they show the scan alone.")
+    ] = False,
+    workers: WorkersOption = 2,
+    file_seconds: Annotated[
+        float, typer.Option(help="Seconds that one file may take; then it is failed:timeout.")
+    ] = 600.0,
+    file_memory: Annotated[
+        str, typer.Option(help="Memory that one file may take, in MiB, GiB, MB or GB; beyond it is failed:memory.")
+    ] = "2048MiB",
+) -> None:
+    """Add pictures and videos: PNG, JPEG, TIFF, GIF, and with the extra `video` MP4, MOV, AVI, MPEG.
+
+    FOLDER holds a folder for each label. TABLE is a CSV file with the column file, and label, patient, site and split
+    where known; names are relative to its folder. Names of files and patients are replaced by keyed hashes.
+
+    Example: heart2heart source pictures export/labels.csv --store stores/export
+    """
+    from heart2heart.api.datasets import add_pictures
+    from heart2heart.progress import progress_bar
+
+    added = add_pictures(
+        folder, store, levels=levels, site=site, vocabulary=vocabulary, labels=labels, rater=rater, key=key,
+        geometry=geometry, size=size, frames=frames, whole=whole, workers=workers, file_seconds=file_seconds,
+        file_memory=file_memory, stage=progress_bar,
+    )  # fmt: skip
+    _print_added(added)
 
 
 def _add(
@@ -162,13 +212,18 @@ def _add(
     workers: int = 1,
 ) -> None:
     from heart2heart.api.datasets import add_dataset
-    from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
 
     added = add_dataset(
         name, folder, store, labels=labels, size=size, rule=rule, key=key, sequences=sequences, workers=workers,
         stage=progress_bar,
     )  # fmt: skip
+    _print_added(added)
+
+
+def _print_added(added: AddedDataset) -> None:
+    from heart2heart.cli.output import text_table
+
     report = added.report
     print(text_table(("status", "files", "meaning"), report.status_rows()))
     print(

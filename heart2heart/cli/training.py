@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -91,18 +92,24 @@ def train(
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
-    files: Annotated[list[Path], typer.Argument(help="DICOM clips.")],
+    files: Annotated[list[Path], typer.Argument(help="DICOM clips, pictures, videos, or folders of them.")],
     output: Annotated[PredictionFormat, typer.Option("--format", help="table, csv or json.")] = PredictionFormat.TABLE,
     frames: Annotated[str, typer.Option(help="Frames to read: all, every:N, even:K or ed_es:K.")] = "all",
 ) -> None:
-    """Classify the view of DICOM clips, with probabilities per clip and per frame.
+    """Classify the view of DICOM clips, pictures and videos, with probabilities per clip and per frame.
+
+    A file that cannot be read does not stop the others: each such file is a line on standard error.
 
     Example: heart2heart predict runs/fixmatch clip.dcm --format json
     """
-    from heart2heart.api.prediction import predict_files
+    from heart2heart.api.prediction import predict_paths
     from heart2heart.cli.output import format_predictions
 
-    print(format_predictions(predict_files(run, files, rule=frames), output.value))
+    predictions = predict_paths(run, files, rule=frames)
+    print(format_predictions(predictions.clips, output.value))
+    for failed in predictions.failed:
+        print(f"no prediction: {failed}", file=sys.stderr)
+    predictions.require_all()
 
 
 def export(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
         n: Frames in the file, as counted.
     """
     vector = numbers(technical, "FrameTimeVector")
-    if 1 < n <= len(vector) and all(_MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS for step in vector[1:n]):
-        return np.concatenate([[0.0], np.cumsum(vector[1:n])])
+    if 1 < n <= len(vector) and (times := cumulative_times(vector[1:n])) is not None:
+        return times
     step = number(technical, "FrameTime")
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         rate = number(technical, name)
@@ -35,6 +35,17 @@ def frame_times(technical: Dataset, n: int) -> npt.NDArray[np.float64] | None:
     if step is None or not _MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS:
         return None
     return np.arange(n, dtype=np.float64) * step
+
+
+def cumulative_times(steps: Sequence[float]) -> npt.NDArray[np.float64] | None:
+    """Return the time of each frame from the first, float64 `(n + 1,)`, or None if a step is not plausible.
+
+    Args:
+        steps: Milliseconds between two frames each.
+    """
+    if not all(_MIN_FRAME_TIME_MS <= step <= _MAX_FRAME_TIME_MS for step in steps):
+        return None
+    return np.concatenate([[0.0], np.cumsum(steps)])
 
 
 _PHASE_TERMS = {"ED": "RWAVE", "ES": "ENDSYSTOLE"}

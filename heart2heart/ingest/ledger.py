@@ -129,6 +129,11 @@ class LedgerWriter:
         rows = self._connection.execute("SELECT file, status, stamp FROM files WHERE site = ?", (site,))
         return {file: (status, stamp) for file, status, stamp in rows}
 
+    def contents(self, site: str) -> dict[str, str]:
+        """Return the content hash of every file of a site that is accepted, or a duplicate."""
+        query = "SELECT file, content FROM files WHERE site = ? AND content IS NOT NULL"
+        return dict(self._connection.execute(query, (site,)).fetchall())
+
     def settled_stamps(self, site: str) -> dict[str, str]:
         """Return the stamp of every file of a site whose status is final, not of a kind that is retried."""
         entries = self.entries(site)

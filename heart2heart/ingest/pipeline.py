@@ -108,11 +108,11 @@ def ingest(
     """
     started = time.monotonic()
     settings, progress = settings or IngestSettings(), progress or NoProgress()
-    if re.fullmatch(r"[\w][\w .-]{0,63}", site) is None or workers < 0:
+    if not is_site_name(site) or workers < 0:
         remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 0"
         raise ConfigError("the site or the number of workers is not valid", remedy=remedy)
     files = find_files(paths, outside=store)
-    _require_key(key, store, site)
+    require_key(key, store, site)
     secret = Key.open(key, outside=store)
     frames = FrameStore.create(store, settings.build_geometry())
     with open_ledger_writer(store) as ledger:
@@ -121,9 +121,9 @@ def ingest(
         clips = frames.clips
         ledger.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
-        todo = _unfinished(ledger, secret, site, files)
+        todo = unfinished(ledger, pending_files(secret, site, files))
         unchanged = len(files) - len(todo)
-        run = _IngestRun(ledger, frames, secret, site, known)
+        run = IngestRun(ledger, frames, secret, known)
         worker, rate_meter = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
         outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
         for count, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
@@ -138,7 +138,12 @@ def ingest(
     )
 
 
-def _require_key(key: Path, store: Path, site: str) -> None:
+def is_site_name(site: str) -> bool:
+    """Return whether a name can be a site's: 1 to 64 letters, digits, blanks, dots or dashes."""
+    return re.fullmatch(r"[\w][\w .-]{0,63}", site) is not None
+
+
+def require_key(key: Path, store: Path, site: str) -> None:
     """Refuse to make a new key for a site that has one: the ledger would refuse it later, after the file is written."""
     try:
         inside = key.resolve().is_relative_to(store.resolve())  # `Key.open` refuses a key inside the store
@@ -164,32 +169,44 @@ def _outcomes(
 
 
 @dataclass(frozen=True)
-class _PendingFile:
-    """A file to be ingested, with its name and stamp in the ledger."""
+class PendingFile:
+    """A file to be ingested, with its site, and its name and stamp in the ledger."""
 
     path: Path
+    site: str
     file: str
     stamp: str
 
 
-def _unfinished(ledger: LedgerWriter, key: Key, site: str, files: Sequence[Path]) -> list[_PendingFile]:
+def pending_files(key: Key, site: str, files: Sequence[Path]) -> list[PendingFile]:
+    """Return the files of a site as the ledger names them."""
+    return [PendingFile(path, site, file_id(key, site, path), file_stamp(key, path)) for path in files]
+
+
+def unfinished(ledger: LedgerWriter, files: Sequence[PendingFile]) -> list[PendingFile]:
     """Return the files without a final entry: new ones, changed ones, and those whose status is retried."""
-    settled = ledger.settled_stamps(site)
-    entries = [_PendingFile(path, file_id(key, site, path), file_stamp(key, path)) for path in files]
-    return [entry for entry in entries if settled.get(entry.file) != entry.stamp]
+    settled = {site: ledger.settled_stamps(site) for site in {entry.site for entry in files}}
+    return [entry for entry in files if settled[entry.site].get(entry.file) != entry.stamp]
 
 
-class _IngestRun:
-    """The state of an ingest in the parent process: the file of each content, and the entries to be published."""
+class IngestRun:
+    """The state of an ingest in the parent process: the file of each content, and the entries to be published.
 
-    def __init__(self, ledger: LedgerWriter, store: FrameStore, key: Key, site: str, known: dict[str, str]) -> None:
-        self.site, self.known = site, known
+    Args:
+        ledger: Writer of the ledger.
+        store: The store.
+        key: The key of the pseudonyms.
+        known: Clip by content, of the clips in the store.
+    """
+
+    def __init__(self, ledger: LedgerWriter, store: FrameStore, key: Key, known: dict[str, str]) -> None:
+        self.known = known
         self.pending = PublishBuffer(ledger, store)
         self.owners = ledger.accepted()
         self.pseudonymizer = Pseudonymizer(key)
         self.codes: Counter[str] = Counter()
 
-    def record(self, entry: _PendingFile, outcome: FileOutcome) -> None:
+    def record(self, entry: PendingFile, outcome: FileOutcome) -> None:
         """Record the outcome of one file; files come in their order."""
         code, content = outcome.code, outcome.content
         clip: str | None = None
@@ -202,9 +219,9 @@ class _IngestRun:
             )
             if clip is None and outcome.clip is not None:
                 clip = self.known[content] = self.pseudonymizer.clip(content)
-                self.pending.add_clip(outcome.clip.row(self.site, clip), outcome.clip.pixels, outcome.clip.frames)
+                self.pending.add_clip(outcome.clip.row(entry.site, clip), outcome.clip.pixels, outcome.clip.frames)
         self.codes[code] += 1
         accepted_clip = clip if code == StatusCode.ACCEPTED else None
         self.pending.add_entry(
-            LedgerEntry(entry.file, self.site, code, entry.stamp, content, accepted_clip, outcome.manufacturer)
+            LedgerEntry(entry.file, entry.site, code, entry.stamp, content, accepted_clip, outcome.manufacturer)
         )

@@ -9,7 +9,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
@@ -61,31 +61,44 @@ class IngestTask:
 
     def __call__(self, path: Path) -> FileOutcome:
         """Prepare one file."""
-        try:
-            with unpacked(path) as readable:
-                before = _file_state(readable)
-                clip = load_clip(
-                    readable,
-                    geometry=self.settings.build_geometry(),
-                    rule=self.settings.frames,
-                    pseudonymizer=Pseudonymizer(self.key),
-                    site=self.site,
-                    salvage=self.settings.salvage,
-                    known=self.known,
-                )
-                if _file_state(readable) != before:  # still being copied: the hash may not belong to the frames
-                    return FileOutcome(StatusCode.FAILED_UNREADABLE, manufacturer=clip.facts.manufacturer)
-        except KnownContentError as error:
-            return FileOutcome(error.code, content=error.content, manufacturer=error.manufacturer)
-        except DicomError as error:
-            return FileOutcome(error.code, manufacturer=error.manufacturer)
-        except NoSpaceError:
-            raise
-        except MemoryError:
-            return FileOutcome(StatusCode.FAILED_MEMORY)
-        except DECODE_ERRORS:
-            return FileOutcome(StatusCode.FAILED_INTERNAL)
-        return FileOutcome(StatusCode.ACCEPTED, clip, clip.content, clip.facts.manufacturer)
+        return file_outcome(unpacked(path), self._load)
+
+    def _load(self, path: Path) -> PreparedClip:
+        return load_clip(
+            path,
+            geometry=self.settings.build_geometry(),
+            rule=self.settings.frames,
+            pseudonymizer=Pseudonymizer(self.key),
+            site=self.site,
+            salvage=self.settings.salvage,
+            known=self.known,
+        )
+
+
+def file_outcome(opened: AbstractContextManager[Path], load: Callable[[Path], PreparedClip]) -> FileOutcome:
+    """Load one file and return its outcome; a faulty file raises no error.
+
+    Args:
+        opened: Gives the path at which the content can be read.
+        load: Returns the clip at that path, or raises DicomError or another error of a damaged file.
+    """
+    try:
+        with opened as readable:
+            before = _file_state(readable)
+            clip = load(readable)
+            if _file_state(readable) != before:  # still being copied: the hash may not belong to the frames
+                return FileOutcome(StatusCode.FAILED_UNREADABLE, manufacturer=clip.facts.manufacturer)
+    except KnownContentError as error:
+        return FileOutcome(error.code, content=error.content, manufacturer=error.manufacturer)
+    except DicomError as error:
+        return FileOutcome(error.code, manufacturer=error.manufacturer)
+    except NoSpaceError:
+        raise
+    except MemoryError:
+        return FileOutcome(StatusCode.FAILED_MEMORY)
+    except DECODE_ERRORS:
+        return FileOutcome(StatusCode.FAILED_INTERNAL)
+    return FileOutcome(StatusCode.ACCEPTED, clip, clip.content, clip.facts.manufacturer)
 
 
 def _file_state(path: Path) -> tuple[int, int] | None:

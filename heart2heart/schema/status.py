@@ -21,7 +21,9 @@ class StatusCode(StrEnum):
     EXCLUDED_DUPLICATE = "excluded:duplicate"
     EXCLUDED_NO_SCAN_AREA = "excluded:no_scan_area"
     EXCLUDED_NOT_DICOM = "excluded:not_dicom"
+    EXCLUDED_NOT_PICTURE = "excluded:not_picture"
     EXCLUDED_NOT_ULTRASOUND = "excluded:not_ultrasound"
+    EXCLUDED_OUTSIDE_FOLDER = "excluded:outside_folder"
     EXCLUDED_SECONDARY_CAPTURE = "excluded:secondary_capture"
     EXCLUDED_STRUCTURED_REPORT = "excluded:structured_report"
     EXCLUDED_TEXT_IN_SCAN = "excluded:text_in_scan"
@@ -106,7 +108,17 @@ CODES: Mapping[str, StatusInfo] = {
             "The content is not DICOM, whatever the file is called.",
             "None needed. Zip files are opened; unpack other archives.",
         ),
+        StatusInfo(
+            StatusCode.EXCLUDED_NOT_PICTURE,
+            "The content is no PNG, JPEG, TIFF, GIF, MP4, MOV, AVI or MPEG, whatever the file is called.",
+            "None needed. Ingest DICOM with `heart2heart ingest`; convert other pictures.",
+        ),
         StatusInfo(StatusCode.EXCLUDED_NOT_ULTRASOUND, "An image of another modality.", "None needed.", withheld=True),
+        StatusInfo(
+            StatusCode.EXCLUDED_OUTSIDE_FOLDER,
+            "The name or link leads out of the folder of pictures, or to a folder.",
+            "Copy the pictures into the folder.",
+        ),
         StatusInfo(
             StatusCode.EXCLUDED_SECONDARY_CAPTURE,
             "A secondary capture: a screenshot, a scanned sheet or a report page.",
@@ -144,7 +156,8 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(
             StatusCode.FAILED_BOUNDS,
             "The header declares a size that no scanner writes: over 8,192 pixels a side, 16,777,216 a frame, or "
-            "20,000 frames; or the frames to keep take over 1 GiB.",
+            "20,000 frames; or the frames to keep take over 1 GiB. A picture or video has over 4 GiB, or 8,589,934,592 "
+            "pixels in all its frames.",
             "Export the file again if its header is damaged, or keep fewer or smaller frames.",
         ),
         StatusInfo(
