@@ -159,7 +159,9 @@ def _site_gap(
         )
         for confidence in (CONFIDENCE, context.family.each)
     )
-    return SiteGap(site=target.info.site, views=views, gap=gap, simultaneous=simultaneous)
+    return SiteGap(
+        site=target.info.site, views=views, gap=gap, simultaneous=simultaneous, margin=context.judge_loss(simultaneous)
+    )
 
 
 def difference_contrast(reference: RunGroup, candidate: RunGroup, site: ScoredSite) -> Contrast:
@@ -229,6 +231,7 @@ def compare(
                 site=name,
                 difference=difference,
                 simultaneous=simultaneous,
+                margin=context.judge_loss(simultaneous, sign=-1.0),
                 p=p,
                 p_holm=None,
                 p_joint=None if p is None else context.family.adjust(p),

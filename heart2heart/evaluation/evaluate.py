@@ -23,8 +23,9 @@ from heart2heart.evaluation.sites import KEPT_ON_VALIDATION, EvaluationContext, 
 from heart2heart.evaluation.subgroups import factor_levels
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.enums import CheckStatus, PredictionRole
+from heart2heart.schema.margin import MarginClaim, RegisteredMargin
 from heart2heart.schema.metrics import Metrics, RunMetrics, Simultaneous
-from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.predictions import Predictions, Provenance
 from heart2heart.schema.site_metrics import Temperature
 from heart2heart.schema.validation import DEFAULT_TASK
 from heart2heart.schema.views import VIEWS
@@ -92,6 +93,7 @@ def evaluate_predictions(
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
+    margin: RegisteredMargin | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
     """Score every run at every site.
@@ -101,6 +103,7 @@ def evaluate_predictions(
         replicates: Bootstrap replicates, at least 100.
         seed: Seed of the bootstrap; the same seed and predictions give the same numbers.
         bca: Compute bias-corrected and accelerated intervals instead of percentile intervals.
+        margin: Largest acceptable loss; None takes that of the predictions, if they have one.
         progress: Notified after each site; its total is `len(predictions.provenance.sites)`.
 
     Raises:
@@ -128,7 +131,8 @@ def evaluate_predictions(
     levels = factor_levels(samples)
     methods = group_runs(provenance.runs)
     family = make_family(claims_of(methods, sites, context))
-    context = replace(context, family=family)
+    claim = margin_claim(provenance, margin)
+    context = replace(context, family=family, margin=claim)
     label_of = {index: method.label for method in methods for index in method.runs}
     fits = [_fit_on_validation(sample, len(provenance.classes)) for sample in validation]
     runs = tuple(
@@ -161,6 +165,7 @@ def evaluate_predictions(
             f"{kind} bootstrap for other statistics"
         ),
         simultaneous=Simultaneous(tests=family.tests, each=family.each),
+        margin=claim,
         kept_on_validation=KEPT_ON_VALIDATION,
         replicates=replicates,
         seed=seed,
@@ -174,6 +179,27 @@ def evaluate_predictions(
         methods=tuple(summarise(method, names, sites, context) for method in methods),
         comparisons=tuple(compare(methods[0], other, names, sites, context) for other in methods[1:]),
     )
+
+
+def margin_claim(provenance: Provenance, margin: RegisteredMargin | None = None) -> MarginClaim | None:
+    """Return the margin that predictions are judged by, and whether it was registered after the first look.
+
+    Args:
+        provenance: Provenance of the predictions.
+        margin: A margin that is not recorded in it.
+
+    Raises:
+        EvaluationError: the predictions record another margin.
+    """
+    recorded = provenance.margin
+    if margin and recorded and margin != recorded:
+        what = f"these predictions were judged by a margin of {recorded.margin:g} points, not {margin.margin:g}"
+        raise EvaluationError(what, remedy="Give the margin of the evaluation, or none; a second one is a new question")
+    chosen = margin or recorded
+    if chosen is None:
+        return None
+    look = min(filter(None, (provenance.split.first_test_access, provenance.created)), default="")
+    return MarginClaim(margin=chosen, sha256=chosen.digest(), first_look=look, after_look=chosen.registered_after(look))
 
 
 def _fit_on_validation(sample: ValidationSample, classes: int) -> FittedOnValidation:

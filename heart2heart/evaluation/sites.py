@@ -17,8 +17,10 @@ from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.samples import SiteSample
 from heart2heart.evaluation.simultaneous import NO_FAMILY, Family
 from heart2heart.schema.clip_probabilities import clip_log_probabilities
+from heart2heart.schema.margin import MarginClaim, MarginVerdict, judge_margin
 from heart2heart.schema.metrics import SiteSummary
 from heart2heart.schema.predictions import SiteInfo
+from heart2heart.schema.site_metrics import Estimate
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class EvaluationContext:
         replicates: Bootstrap replicates.
         bca: Bootstrap intervals are BCa instead of percentile.
         family: The losses and differences that are judged together.
+        margin: Largest acceptable loss, registered before.
     """
 
     classes: tuple[str, ...]
@@ -125,6 +128,14 @@ class EvaluationContext:
     replicates: int
     bca: bool = False
     family: Family = NO_FAMILY
+    margin: MarginClaim | None = None
+
+    def judge_loss(self, loss: Estimate, sign: float = 1.0) -> MarginVerdict | None:
+        """Judge a loss, or with `sign` -1 a gain, by the registered margin; None without one or without an interval."""
+        if self.margin is None or loss.low is None or loss.high is None:
+            return None
+        low, high = sorted((sign * loss.low, sign * loss.high))
+        return judge_margin(low, high, self.margin.share)
 
     def why_not_estimable(self, level: Aggregation, labels: Sequence[int]) -> str | None:
         """Return why a mean over the classes `labels` has no value or no interval; None when it has both."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from heart2heart.config import Config
 from heart2heart.notebook import data_frame, html_card, html_table
+from heart2heart.schema.margin import MarginClaim, MarginVerdict
 from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics, Temperature
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class SiteGap(Config):
     simultaneous: Estimate | None = None
     """The same with an interval that holds together with all others of `Metrics.simultaneous`; null in older files and
     without a gap."""
+
+    margin: MarginVerdict | None = None
+    """What the simultaneous interval shows about `Metrics.margin`; null without a margin or an interval."""
 
     @property
     def judged(self) -> Estimate:
@@ -184,6 +188,9 @@ class SiteDifference(Config):
     files."""
     p_joint: float | None = None
     """The p-value adjusted for all tests of `Metrics.simultaneous`."""
+    margin: MarginVerdict | None = None
+    """Whether the candidate loses no more than `Metrics.margin` against the reference; null without a margin or an
+    interval."""
     seeds: SeedSpread
     """Spread of the difference over seeds that both methods have."""
 
@@ -265,6 +272,8 @@ class Metrics(Config):
     """How intervals are made."""
     simultaneous: Simultaneous | None = None
     """The claims that are judged together; null in older files."""
+    margin: MarginClaim | None = None
+    """The largest acceptable loss; null: none was registered."""
     kept_on_validation: float
     """Share of the source validation frames that the frozen confidence threshold keeps."""
     replicates: int

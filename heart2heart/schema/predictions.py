@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
+from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.split import Check
 from heart2heart.schema.validation import DEFAULT_TASK, ValidationCertificate
 from heart2heart.utils import atomic_path
@@ -67,6 +68,8 @@ class SplitInfo(Config):
     source_sites: tuple[str, ...]
     held_out_sites: tuple[str, ...]
     checks: tuple[Check, ...]
+    first_test_access: str | None = None
+    """When test frames of this split were first predicted, UTC, ISO 8601; None: not recorded."""
 
 
 class SiteInfo(Config):
@@ -170,6 +173,8 @@ class Provenance(Config):
     runs: tuple[RunInfo, ...]
     task: str = DEFAULT_TASK
     """Noun of what the classes are, e.g. `view` or `pneumonia`."""
+    margin: RegisteredMargin | None = None
+    """Largest acceptable loss, registered in a file; None: no margin."""
     validation: ValidationCertificate | None = None
     """Certificate of a validation outside the split; None: the split's certificate holds."""
 

@@ -136,7 +136,10 @@ def record_test_access(predictions: Predictions, split: SplitManifest) -> Predic
     Writes `openings.jsonl` in the folder of the split.
     """
     check = record_test_accesses(split.path, access_entries(predictions.provenance))
-    return with_check(predictions, check)
+    checked = with_check(predictions, check)
+    first = min((access.when for access in read_test_accesses(split.path)), default=predictions.provenance.created)
+    known = checked.provenance.split.model_copy(update={"first_test_access": first})
+    return replace(checked, provenance=checked.provenance.model_copy(update={"split": known}))
 
 
 def access_entries(provenance: Provenance) -> list[AccessEntry]:
