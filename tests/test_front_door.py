@@ -63,6 +63,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         h2h.evaluate("run_b", "store", "evaluation_b", replicates=200)
         evaluate_splits([f"{name}/predictions.parquet" for name in ("evaluation", "evaluation_b")], replicates=200)
         miniature.unity(folder / "unity")
+        miniature.pictures(folder / "pictures")
     return folder
 
 

@@ -157,9 +157,10 @@ def _lenient() -> Iterator[None]:
 
 
 def _decode_stills(path: Path, form: str) -> Iterator[DecodedPicture]:
-    with _lenient():
-        image = Image.open(path, formats=(form,))
-    with image:
+    # From a stream: of a path, Pillow maps uncompressed pixels, and turns those of a TIFF by 90 degrees wrongly.
+    with path.open("rb") as stream:
+        with _lenient():
+            image = Image.open(stream, formats=(form,))
         white, time = None, 0.0
         for index in range(MAX_FRAMES + 1):
             with _lenient():

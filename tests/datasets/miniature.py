@@ -151,6 +151,47 @@ def avi(path: Path, frames: npt.NDArray[np.uint8]) -> Path:
     return path
 
 
+def video(
+    path: Path,
+    frames: npt.NDArray[np.uint8],
+    codec: str,
+    *,
+    pixel_format: str = "yuv420p",
+    times_ms: Sequence[int] = (),
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """Write RGB frames `(n, height, width, 3)` by PyAV; the container is by the name of the file."""
+    from fractions import Fraction
+
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=25, options=dict(options or {}))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixel_format
+        if times_ms:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for index, pixels in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            if times_ms:
+                picture.pts, picture.time_base = times_ms[index], Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def pictures(root: Path) -> Path:
+    """Write a folder of classes: a still A4C and a clip PLAX, both a fan of speckle."""
+    from PIL import Image
+
+    png(root / "A4C" / "one.png", speckle_frames(1, seed=1)[0])
+    frames = [Image.fromarray(frame) for frame in speckle_frames(5, seed=2)[..., 0]]
+    (root / "PLAX").mkdir(parents=True)
+    frames[0].save(root / "PLAX" / "two.gif", save_all=True, append_images=frames[1:], duration=40)
+    return root
+
+
 VIDEOS: Mapping[str, str] = {"0X1A": "TRAIN", "0X2B": "VAL", "0X3C": "TEST", "0X4D": "TEST"}
 
 
