@@ -127,7 +127,7 @@ def _require_format(path: Path) -> str:
     except OSError:
         raise DicomError("this file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
     if not size:
-        raise DicomError("this file has no bytes", code=StatusCode.FAILED_EMPTY)
+        raise DicomError("the file has no bytes", code=StatusCode.FAILED_EMPTY)
     if found is None:
         raise DicomError("the content is no picture or video", code=StatusCode.EXCLUDED_NOT_PICTURE)
     if size > MAX_FILE_BYTES:

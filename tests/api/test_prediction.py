@@ -10,14 +10,17 @@ from pathlib import Path
 import data_store
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 
-from heart2heart.api.prediction import predict_files
+from heart2heart.api.prediction import predict_files, predict_paths
 from heart2heart.cli import app
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
 from heart2heart.training.run import Run
+from tests.datasets import miniature
+from tests.dicom.build import speckle_frames, write
 
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 
@@ -55,3 +58,53 @@ def test_predict_files_names_a_file_that_is_no_clip(run: Run, tmp_path: Path) ->
     (tmp_path / "note.dcm").write_text("not DICOM")
     with pytest.raises(DicomError, match=r"note\.dcm\. Status excluded:not_dicom"):
         predict_files(run.path, [REAL, tmp_path / "note.dcm"], rule="even:1")
+
+
+def test_predict_paths_goes_on_after_a_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    folder = miniature.pictures(tmp_path / "in")
+    (folder / "clip.dcm").write_bytes(REAL.read_bytes())
+    (folder / "PLAX" / "empty.gif").touch()
+    (folder / "note.txt").write_text("no picture")
+    done = predict_paths(run, folder, rule="even:2")
+    assert [clip.file for clip in done.clips] == ["A4C/one.png", "PLAX/two.gif", "clip.dcm"]
+    assert [str(each) for each in done.failed] == [
+        "PLAX/empty.gif: the file has no bytes (failed:empty)",
+        "note.txt: this is neither DICOM nor a picture or video (excluded:not_dicom)",
+    ]
+    with pytest.raises(DicomError, match=r"1 of 5 files gave no prediction: PLAX/empty\.gif"):
+        done.require_all()
+    (folder / "PLAX" / "empty.gif").unlink()
+    predict_paths(run, folder, rule="even:1").require_all()  # a note in a folder is no failure
+    with pytest.raises(DicomError, match=r"note\.txt"):
+        predict_paths(run, [folder, folder / "note.txt"], rule="even:1").require_all()
+
+
+def test_predict_files_gives_a_picture_the_view_of_its_dicom(run: Run, tmp_path: Path) -> None:
+    frames = speckle_frames(6, seed=4)
+    dicom = write(tmp_path / "clip.dcm", frames, SequenceOfUltrasoundRegions=None)
+    pages = [Image.fromarray(frame) for frame in frames]
+    pages[0].save(tmp_path / "clip.tif", save_all=True, append_images=pages[1:])
+    expected, clip = predict_files(run, [dicom, tmp_path / "clip.tif"], rule="even:3")
+    assert clip.probabilities == expected.probabilities
+    assert (clip.mode, clip.flags, clip.view) == (expected.mode, expected.flags, expected.view)
+
+
+def test_predict_prints_one_line_for_each_file_that_failed(run: Run, tmp_path: Path) -> None:
+    folder = miniature.pictures(tmp_path / "in")
+    (folder / "cut.png").write_bytes((folder / "A4C" / "one.png").read_bytes()[:200])
+    done = CliRunner().invoke(app, ["predict", str(run.path), str(folder), "--frames", "even:1", "--format", "csv"])
+    assert isinstance(done.exception, DicomError)
+    assert done.exception.exit_code == 2
+    assert {row["file"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"A4C/one.png", "PLAX/two.gif"}
+    assert [line for line in done.stderr.splitlines() if line] == [
+        "no prediction: cut.png: a picture cannot be decoded (failed:truncated)"
+    ]
+
+
+def test_predict_of_nothing_that_can_be_read_prints_no_prediction(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "note.txt").write_text("no picture")
+    for form in ("csv", "json", "table"):
+        done = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path / "in"), "--format", form])
+        assert isinstance(done.exception, DicomError)
+        assert "1 of 1 files" in str(done.exception)

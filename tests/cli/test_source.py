@@ -1,5 +1,6 @@
 """`heart2heart source`: from a folder to a store, a label store, a report and a frozen official split."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 
 from heart2heart.cli import app
 from heart2heart.datasets.catalogue import CATALOGUE
-from heart2heart.errors import MissingInputError
+from heart2heart.errors import Heart2HeartError, MissingInputError
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.splits.manifest import SplitManifest
 from tests.datasets import miniature
@@ -89,3 +90,57 @@ def test_source_refuses_a_folder_of_broken_files(tmp_path: Path) -> None:
     assert isinstance(done.exception, MissingInputError)
     assert "no file of this data set became frames" in str(done.exception)
     assert "failed:empty" in done.output
+
+
+def test_source_pictures_adds_a_folder_of_classes_for_one_label_store(tmp_path: Path) -> None:
+    folder, store, book = miniature.pictures(tmp_path / "in"), tmp_path / "store", tmp_path / "labels.db"
+    (folder / "A4C" / "DOE_JANE.png").write_text("no picture")
+    words = ["source", "pictures", str(folder), "--store", str(store), "--labels", str(book), "--size", "32"]
+    done = CliRunner().invoke(app, [*words, "--workers", "1", "--rater", "reader 1"])
+    assert done.exit_code == 0, done.output
+    assert "excluded:not_picture" in done.output
+    assert "file 1" in done.output
+    assert "DOE_JANE" not in done.output
+    assert "2 labels by reader 1" in done.output
+    assert sorted(event.view for event in LabelStore(book).events()) == ["A4C", "PLAX"]
+    again = CliRunner().invoke(app, [*words, "--workers", "1", "--rater", "reader 1"])
+    assert "0 of them new" in again.output
+
+
+def test_source_pictures_freezes_the_split_of_a_table(tmp_path: Path) -> None:
+    folder = miniature.pictures(tmp_path / "in")
+    rows = ["A4C/one.png,A4C,p1,A,train", "PLAX/two.gif,PLAX,p2,A,test"]
+    table = miniature.table(folder / "list.csv", "file,label,patient,site,split", rows)
+    words = ["source", "pictures", str(table), "--store", str(tmp_path / "store"), "--size", "32", "--workers", "1"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "A:official" in done.output
+    split = ["split", str(tmp_path / "split"), "--store", str(tmp_path / "store"), "--official", "A:official"]
+    frozen = CliRunner().invoke(app, [*split, "--labels", str(tmp_path / "store.labels.db")])
+    assert "train lacks PLAX" in frozen.output  # frozen, but two clips make no split to train on
+    members = SplitManifest.load(tmp_path / "split").members.to_pylist()
+    assert Counter((row["role"], row["view"]) for row in members) == {("train", "A4C"): 1, ("test", "PLAX"): 5}
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["in/list.csv"], "row 2 and row 3"),
+        (["nothing"], "no such folder or table"),
+        (["in", "--levels", "view"], "levels"),
+        (["in", "--vocabulary", "french"], "unknown label vocabulary"),
+        (["in", "--site", "a/b"], "site"),
+        (["in", "--file-memory", "much"], "amount of memory"),
+    ],
+)
+def test_source_pictures_says_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = miniature.pictures(tmp_path / "in")
+    miniature.table(folder / "list.csv", "file,label", ["A4C/one.png,A4C", "A4C/one.png,A2C"])
+    done = CliRunner().invoke(app, ["source", "pictures", *words, "--store", "store", "--workers", "1"])
+    assert isinstance(done.exception, Heart2HeartError)
+    assert done.exception.exit_code == 2
+    assert fault in str(done.exception)
+    assert not (tmp_path / "store.labels.db").exists()
