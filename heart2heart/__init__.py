@@ -41,6 +41,7 @@ __all__ = [
     "simulate",
     "summary_table",
     "train",
+    "validate",
     "verify_deidentification",
 ]
 

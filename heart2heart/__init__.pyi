@@ -70,6 +70,9 @@ from heart2heart.api import (
     train as train,
 )
 from heart2heart.api import (
+    validate as validate,
+)
+from heart2heart.api import (
     verify_deidentification as verify_deidentification,
 )
 

@@ -74,6 +74,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "require_no_faults",
         "verify_store",
     ),
+    "api.validation": ("validate",),
+    "api.validation_check": ("check_validation",),
+    "api.validation_tables": ("check_prediction_table", "write_prediction_template"),
     "demo": ("run_demo",),
     "labels.label_store": ("LabelStore",),
     "config": ("config_names", "describe_config"),
@@ -96,6 +99,8 @@ __all__ = [
     "add_rater",
     "annotate",
     "certify_splits",
+    "check_prediction_table",
+    "check_validation",
     "compare",
     "config_names",
     "configuration_sections",
@@ -142,8 +147,10 @@ __all__ = [
     "sweep",
     "train",
     "training_schema",
+    "validate",
     "verify_deidentification",
     "verify_store",
+    "write_prediction_template",
 ]
 
 

@@ -18,7 +18,18 @@ import typer
 import typer.main
 from typer.models import CommandInfo, TyperInfo
 
-from heart2heart.cli import data, evaluation, first_steps, hospital, labeling, labels, source, splits, training
+from heart2heart.cli import (
+    data,
+    evaluation,
+    first_steps,
+    hospital,
+    labeling,
+    labels,
+    source,
+    splits,
+    training,
+    validation,
+)
 from heart2heart.errors import ConfigError, Heart2HeartError
 from heart2heart.progress import Verbosity, detail, set_verbosity
 
@@ -30,7 +41,7 @@ PANELS = {
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
-    "Evidence: scores and reports": ("evaluate", "report", "folds", "compare"),
+    "Evidence: scores and reports": ("evaluate", "validate", "report", "folds", "compare"),
     "Hospital: clips in, clean copies and predictions out": ("pull", "receive", "deidentify", "verify-deid", "predict"),
 }
 """Panel of `--help` -> its verbs, in the order shown."""
@@ -46,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, hospital):
+for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, validation, hospital):
     module.register(app)
 
 

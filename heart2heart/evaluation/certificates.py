@@ -6,6 +6,8 @@ from the rows is computed again. Checks against a store need the store: `heart2h
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,7 +16,14 @@ from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.prediction_checks import row_checks, rows_sha256
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.split import ACCESS_CHECK, REQUIRED_CHECKS, Certificate, Check
-from heart2heart.schema.validation import TRAINING_CHECKS, VALIDATION_CHECKS, TrainingData, ValidationCertificate
+from heart2heart.schema.validation import (
+    CERTIFICATE_FILE,
+    TRAINING_CHECKS,
+    VALIDATION_CHECKS,
+    TrainingData,
+    ValidationCertificate,
+)
+from heart2heart.utils import read_json
 
 _REMEDY = "Run `heart2heart evaluate` or `heart2heart validate` again; a certificate is only valid as it was written"
 
@@ -35,6 +44,30 @@ def check_certificate(predictions: Predictions) -> None:
         _check_split_certificate(predictions)
     else:
         _check_validation_certificate(predictions, certificate)
+
+
+def read_certified(folder: str | Path) -> Predictions:
+    """Read the predictions of an evaluation or a validation, and compare the certificate beside them.
+
+    Args:
+        folder: `predictions.parquet`, or its folder, whose `certificate.json` must be the same one.
+
+    Raises:
+        EvaluationError: the file beside them is another certificate than they carry.
+
+    Examples:
+        >>> read_certified("evaluation").provenance.split.name
+        'split'
+    """
+    path = Path(folder)
+    predictions = Predictions.read(path / "predictions.parquet" if path.is_dir() else path)
+    beside = path / CERTIFICATE_FILE
+    if path.is_dir() and beside.exists():
+        certificate = predictions.provenance.validation
+        if certificate is None or read_json(beside, what="certificate") != certificate.model_dump(mode="json"):
+            remedy = "Validate again; a certificate is only valid as it was written"
+            raise EvaluationError("this certificate is not that of the predictions", where=beside, remedy=remedy)
+    return predictions
 
 
 def certified_checks(predictions: Predictions) -> tuple[Check, ...]:

@@ -158,6 +158,8 @@ def evaluate_predictions(
         synthetic=any(info.synthetic for info in provenance.sites),
         classes=provenance.classes,
         common_views=tuple(provenance.classes[label] for label in common),
+        task=provenance.task,
+        training_data=None if provenance.validation is None else provenance.validation.sentence(),
         unit=provenance.split.unit,
         confidence=CONFIDENCE,
         interval=(

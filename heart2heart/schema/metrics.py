@@ -11,6 +11,7 @@ from heart2heart.config import Config
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema.margin import MarginClaim, MarginVerdict
 from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics, Temperature
+from heart2heart.schema.validation import DEFAULT_TASK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -264,6 +265,10 @@ class Metrics(Config):
     """Views the model can predict, in the order of the logits."""
     common_views: tuple[str, ...]
     """Views present at every site that has scored frames."""
+    task: str = DEFAULT_TASK
+    """Noun of what the classes are, e.g. `view` or `pneumonia`; other fields name them views for every task."""
+    training_data: str | None = None
+    """Of a validation: what of the training data was compared with it, in one sentence; null: an evaluation."""
     unit: str = "patient"
     """What is resampled."""
     confidence: float

@@ -12,6 +12,9 @@ from heart2heart.config import Config
 from heart2heart.schema.split import Check
 from heart2heart.utils import sha256_json
 
+CERTIFICATE_FILE = "certificate.json"
+"""Name of the file beside the predictions; it repeats the certificate that they carry."""
+
 DEFAULT_TASK = "view"
 """Noun of the task of echocardiogram views."""
 

@@ -110,7 +110,7 @@ def tiny_store(
             for view in (0, 1, 2, 3):
                 clip = f"c{patient:03d}v{view}"
                 names = {"clip": clip, "site": site, "patient": f"p{patient}", "study": f"s{patient}"}
-                _add_clip(writer, names, np.stack([picture(view, rng) for _ in range(FRAMES_A_CLIP)]))
+                add_clip(writer, names, np.stack([picture(view, rng) for _ in range(FRAMES_A_CLIP)]))
                 label = SCORED_VIEWS[view] if role != "unlabeled" else None
                 if label is not None and view not in views:
                     label = None
@@ -126,13 +126,13 @@ def tiny_store(
                     "patient": f"p{patient}",
                     "study": f"s{patient}",
                 }
-                _add_clip(writer, names, np.stack([alien(rng) for _ in range(FRAMES_A_CLIP)]))
+                add_clip(writer, names, np.stack([alien(rng) for _ in range(FRAMES_A_CLIP)]))
                 members += [
                     names | {"frame": frame_id(names["clip"], index), "role": role, "view": None}
                     for index in range(FRAMES_A_CLIP)
                 ]
             names = {"clip": f"c{patient:03d}x", "site": site, "patient": f"p{patient}", "study": f"s{patient}"}
-            _add_clip(writer, names, rng.integers(0, 255, (1, SIZE, SIZE)).astype(np.uint8))
+            add_clip(writer, names, rng.integers(0, 255, (1, SIZE, SIZE)).astype(np.uint8))
             other = {"role": role, "view": "SUBCOSTAL"} if role == "test" else {"role": "excluded", "view": None}
             members.append(names | other | {"frame": frame_id(names["clip"], 0)})
     split = SplitManifest.freeze(
@@ -152,7 +152,8 @@ def tiny_store(
     return TinyStore(root / "store", root / "split")
 
 
-def _add_clip(writer: Any, names: dict[str, str], pixels: npt.NDArray[np.uint8]) -> None:
+def add_clip(writer: Any, names: dict[str, str], pixels: npt.NDArray[np.uint8]) -> None:
+    """Add a synthetic clip, uint8 `(n, size, size)`, with the clip, site, patient and study of `names`."""
     clip = names | {
         "content": names["clip"], "source": "synthetic", "synthetic": True, "mode": "b_mode", "maker": "M",
         "rows": SIZE, "columns": SIZE, "n_source": len(pixels), "quality": 1.0, "flags": [],

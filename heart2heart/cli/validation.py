@@ -1,0 +1,111 @@
+"""Verb of validation: a frozen model, or a table of any model's predictions, at any hospital with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verb to `app`."""
+    app.command("validate")(validate)
+
+
+def validate(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of a run, exported file (.pt2, .onnx), or table of the predictions of any model (.csv, "
+            ".parquet). With --check also the folder of a validation."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for predictions.parquet, metrics.json and certificate.json.")
+    ] = None,
+    store: Annotated[list[Path] | None, typer.Option(help="Frame store of the hospitals; repeatable.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label store (SQLite).")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Hospital; repeatable. Default: all of the stores.")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="Training split. Default: the one that the run names, where it is at hand.")
+    ] = None,
+    train_store: Annotated[
+        list[Path] | None,
+        typer.Option(help="Frame store of the training split; repeatable. Default: those that the run names."),
+    ] = None,
+    leave_out_seen: Annotated[
+        bool, typer.Option("--leave-out-seen", help="Leave out every patient whom the model has seen.")
+    ] = False,
+    task: Annotated[str, typer.Option(help="What the classes are, such as view, severity or pneumonia.")] = "view",
+    name: Annotated[str | None, typer.Option(help="Name of the model of a table, for readers.")] = None,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="The cases of a table are simulated.")] = False,
+    rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
+    check: Annotated[
+        bool, typer.Option("--check", help="Check a table, or verify the certificate of a folder; write nothing.")
+    ] = False,
+    checked_model: Annotated[
+        Path | None, typer.Option("--model", help="With --check: the model, or the table, that was validated.")
+    ] = None,
+    template: Annotated[Path | None, typer.Option(help="Write a table to fill in, as CSV, and stop.")] = None,
+    classes: Annotated[str, typer.Option(help="With --template: names of the classes.")] = "normal,abnormal",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+) -> None:
+    """Score a frozen model at any hospital with labels, now or later, with a certificate of its own.
+
+    The hospital need not be in the training split, and the model may be of another program.
+
+    Example: heart2heart validate runs/fixmatch --store store_e --labels labels.db --out validation
+    """
+    from heart2heart.api.evaluation import summary_table
+    from heart2heart.api.validation import validate
+    from heart2heart.errors import ConfigError
+    from heart2heart.progress import progress_bar
+
+    if template is not None:
+        from heart2heart.api.validation_tables import write_prediction_template
+
+        print(write_prediction_template(template, classes.split(",")))
+        return
+    if model is None:
+        remedy = "Name a run, an exported file or a table; a template is written with --template FILE"
+        raise ConfigError("no model to validate", remedy=remedy)
+    if check:
+        _check(model, checked_model, store or (), split, train_store or ())
+        return
+    if out is None:
+        raise ConfigError("no folder for the scores", remedy="Name it with --out; --check writes nothing")
+    with progress_bar(f"validate {model.name}", 100) as progress:
+        metrics = validate(
+            model, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
+            leave_out_seen=leave_out_seen, task=task, name=name, synthetic=synthetic, rule=rule,
+            replicates=replicates, seed=seed, bca=bca, progress=progress,
+        )  # fmt: skip
+    print(summary_table(metrics))
+    print(metrics.training_data)
+    print("\n".join(str(out / file) for file in ("predictions.parquet", "certificate.json", "metrics.json")))
+
+
+def _check(
+    path: Path, model: Path | None, stores: Sequence[Path], split: Path | None, train_stores: Sequence[Path]
+) -> None:
+    """Print what a check of a table, or of the folder of a validation, found."""
+    from heart2heart.cli.output import text_table
+
+    if path.is_dir():
+        from heart2heart.api.validation_check import check_validation
+
+        rows = check_validation(path, model=model, store=stores or None, split=split, train_stores=train_stores)
+        print(text_table(("check", "status", "detail", "source"), rows))
+        print("the certificate is valid")
+        return
+    from heart2heart.api.validation_tables import check_prediction_table
+
+    table = check_prediction_table(path)
+    table.require_valid()
+    for warning in table.warnings:
+        print(f"warning: {warning}")
+    print(f"{len(table)} cases at {', '.join(table.sites)}, classes {', '.join(table.classes)}: no fault")
