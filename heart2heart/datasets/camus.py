@@ -2,7 +2,8 @@
 
 Two layouts are read: `database_nifti/patientNNNN/patientNNNN_{2CH,4CH}_{ED,ES}.nii.gz` with `_half_sequence` and
 `Info_*CH.cfg`, and the older `{training,testing}/patientNNNN/*.mhd` with `_sequence`, where the numbers of the test
-patients continue at 451. Where both are there, the newer one is read.
+patients continue at 451. Where both are there, the newer one is read. Patient folders without the rest of a release, or
+one such folder, are read too, and volumes that were unpacked to `.nii`.
 """
 
 from __future__ import annotations
@@ -26,33 +27,42 @@ _PHASES = ("ED", "ES")
 _FIRST_TEST = 450  # the older layout numbers its test patients from 1 again
 _FOLDER = re.compile(r"patient(\d{4})")
 _ROLES = {"training": SplitRole.TRAIN, "validation": SplitRole.VALIDATION, "testing": SplitRole.TEST}
-_REMEDY = "Name the folder that holds `database_nifti`, or `training` and `testing` of the older release"
+_NIFTI, _PLAIN_NIFTI, _METAIMAGE = ".nii.gz", ".nii", ".mhd"
+_REMEDY = "Name the folder that holds `database_nifti`, `training` and `testing` of the older release, or patientNNNN"
 
 
 def scan(folder: Path, *, sequences: bool = False) -> DatasetManifest:
     """Find CAMUS's frames and read its official split.
 
     Args:
-        folder: Holds one of the two layouts, at most two folders down.
+        folder: Holds one of the two layouts, at most two folders down, or is or holds patient folders.
         sequences: Take the half sequences too; they repeat the two frames and what lies between them.
 
     Raises:
         MissingInputError: not CAMUS's folder.
         LabelError: a patient stands in two parts of the official split, or a list cannot be read.
     """
+    folder = folder.absolute()
     nifti = _release_folder(folder, "database_nifti")
     older = {part: _release_folder(folder, part) for part in ("training", "testing")}
-    if nifti is not None:
-        patients = {_patient_number(path): path for path in _patient_folders(nifti)}
-        suffix, notes = (
-            ".nii.gz",
-            ["the older .mhd files are there too and were left out"] if any(older.values()) else [],
-        )
+    loose = [] if nifti or any(older.values()) else _loose_folders(folder)
+    patients: dict[int, Path] = {}
+    roles: dict[int, str] = {}
+    suffix, notes = _NIFTI, list[str]()
+    if nifti is not None or loose:
+        patients = {_patient_number(path): path for path in (loose if nifti is None else _patient_folders(nifti))}
+        if any(older.values()):
+            notes.append("the older .mhd files are there too and were left out")
         roles = _official_roles(folder)
         if not roles:
             notes.append("database_split with subgroup_*.txt is missing, so there is no official split")
+        if loose and not any(list(path.glob(f"*{_PLAIN_NIFTI}*")) for path in loose):
+            suffix = _METAIMAGE
+            notes.append(
+                "the older release numbers its test patients from 1 again; these folders keep their own number"
+            )
     else:
-        patients, roles, suffix, notes = {}, {}, ".mhd", []
+        suffix = _METAIMAGE
         for part, path in older.items():
             for each in _patient_folders(path) if path is not None else ():
                 number = _patient_number(each) + (_FIRST_TEST if part == "testing" else 0)
@@ -91,6 +101,11 @@ def _patient_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _FOLDER.fullmatch(path.name) and path.is_dir())
 
 
+def _loose_folders(folder: Path) -> list[Path]:
+    """Return the folder itself if it is a patient's, or the patient folders in it."""
+    return [folder] if _FOLDER.fullmatch(folder.name) and folder.is_dir() else _patient_folders(folder)
+
+
 def _patient_number(path: Path) -> int:
     return int(path.name.removeprefix("patient"))
 
@@ -103,9 +118,11 @@ def _patient_files(number: int, folder: Path, suffix: str, *, sequences: bool) -
         kinds = [(phase, {0: phase}) for phase in _PHASES]
         if sequences:
             marks = {int(info[phase]) - 1: phase for phase in _PHASES if info.get(phase, "").isdecimal()}
-            kinds.append(("half_sequence" if suffix == ".nii.gz" else "sequence", marks))
+            kinds.append(("half_sequence" if suffix == _NIFTI else "sequence", marks))
         for kind, phases in kinds:
             path = folder / f"{folder.name}_{chamber}_{kind}{suffix}"
+            plain = path.with_name(path.name.removesuffix(".gz"))
+            path = plain if plain.exists() and not path.exists() else path
             yield DatasetFile(
                 key=f"patient{number:04d}_{chamber}_{kind.removeprefix('half_')}",
                 path=path,
@@ -117,7 +134,7 @@ def _patient_files(number: int, folder: Path, suffix: str, *, sequences: bool) -
                 frame_time_ms=_frame_time(info) if "sequence" in kind else None,
                 age=min(90, round(float(info["Age"]))) if _is_number(info.get("Age", "")) else None,
                 sex=info["Sex"] if info.get("Sex") in ("F", "M") else None,
-                companions=(path.with_suffix(".raw"),) if suffix == ".mhd" else (),
+                companions=(path.with_suffix(".raw"),) if suffix == _METAIMAGE else (),
             )
 
 
@@ -143,7 +160,7 @@ def _frame_time(info: dict[str, str]) -> float | None:
 def _official_roles(folder: Path) -> dict[int, str]:
     """Return the role of each patient by the official lists of the NIfTI release."""
     roles: dict[int, str] = {}
-    for root in (folder, folder.parent, folder / "CAMUS_public"):
+    for root in (folder, folder.parent, folder / "CAMUS_public", folder.parent.parent):
         for part, role in _ROLES.items():
             path = root / "database_split" / f"subgroup_{part}.txt"
             if not path.is_file():

@@ -76,7 +76,7 @@ _BUILTIN = {
             "camus",
             "CAMUS",
             "Add CAMUS (Saint-Etienne, France): ED and ES frames of A2C and A4C, half sequences if asked, its split.",
-            "database_nifti/ and database_split/, or training/ and testing/ of the older release",
+            "database_nifti/ and database_split/, training/ and testing/ of the older release, or folders patientNNNN",
             "https://www.creatis.insa-lyon.fr/Challenge/camus",
             "the terms shown at download: research use, citing Leclerc et al., IEEE TMI 2019",
             "CAMUS",

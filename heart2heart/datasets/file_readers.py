@@ -24,6 +24,7 @@ from heart2heart.schema.views import translate_label
 
 MAX_SIDE = 8192
 MAX_FRAMES = 20_000
+_NIFTI_HEADER_BYTES = 352  # of NIfTI-1, before the voxels
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,9 @@ def read_video(path: Path) -> DecodedFile:
 def _stored_bytes(path: Path) -> int:
     """Return the bytes of a volume as stored, unpacked and checked if gzipped; a MetaImage's lie in its .raw."""
     if path.suffix != ".gz":
-        return (path.with_suffix(".raw") if path.suffix == ".mhd" else path).stat().st_size
-    total = 0
+        header = _NIFTI_HEADER_BYTES if path.suffix == ".nii" else 0
+        return (path.with_suffix(".raw") if path.suffix == ".mhd" else path).stat().st_size - header
+    total = -_NIFTI_HEADER_BYTES
     with gzip.open(path) as handle:
         while part := handle.read(2**20):
             total += len(part)

@@ -1,5 +1,6 @@
 """CAMUS in miniature: two layouts, pixels that are not square, half sequences, the official split."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,37 @@ def test_scan_refuses_what_is_not_camus(tmp_path: Path) -> None:
     (tmp_path / "training").mkdir()
     with pytest.raises(MissingInputError, match="database_nifti"):
         camus.scan(tmp_path)
+
+
+def test_scan_reads_one_patient_folder_and_plain_nifti(tmp_path: Path) -> None:
+    root = miniature.camus(tmp_path / "in")
+    whole = add_manifest(camus.scan(root), tmp_path / "whole")
+    one = root / "database_nifti" / "patient0002"
+    for path in one.glob("*.nii.gz"):
+        path.with_name(path.name.removesuffix(".gz")).write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    report = add_manifest(camus.scan(one, sequences=True), tmp_path / "store")
+    assert (report.expected, report.accepted, report.patients) == (6, 6, 1)
+    store, reference = FrameStore.open(tmp_path / "store"), FrameStore.open(tmp_path / "whole")
+    hashes = dict(zip(reference.clips["clip"].to_pylist(), reference.clips["pixel_hash"].to_pylist(), strict=True))
+    same = [row for row in store.clips.to_pylist() if row["n_frames"] == 1]
+    assert [row["pixel_hash"] for row in same] == [hashes[row["clip"]] for row in same]
+    assert len(same) == 4
+    roles = {row["role"] for row in read_official_splits(tmp_path / "store", "camus").to_pylist()}
+    assert roles == {"validation", "excluded"}  # the lists of the release lie two folders up
+    assert whole.accepted == 12
+
+
+def test_scan_reads_loose_patient_folders_of_both_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = miniature.camus(tmp_path / "in", numbers=(4, 7)) / "database_nifti"
+    release.rename(tmp_path / "some_patients")
+    manifest = camus.scan(tmp_path / "some_patients")
+    assert {item.patient for item in manifest.files} == {"camus-0004", "camus-0007"}
+    assert any("no official split" in note for note in manifest.notes)
+    older = miniature.camus_older(tmp_path / "older") / "training" / "patient0001"
+    older.rename(tmp_path / "patient0001")
+    monkeypatch.chdir(tmp_path / "patient0001")
+    manifest = camus.scan(Path())
+    assert len(manifest.files) == 4
+    assert not manifest.missing
+    assert any("keep their own number" in note for note in manifest.notes)

@@ -92,3 +92,15 @@ def test_resample_to_square_fits_frames_and_leaves_those_of_the_geometry() -> No
     )  # 112 pixels, twice as high as wide
     assert (tall[0, :, :56] == 90).all()
     assert not tall[0, :, 56:].any()
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+def test_read_volume_refuses_nifti_cut_anywhere(tmp_path: Path, name: str) -> None:
+    path = miniature.volume(tmp_path / name, miniature.noise(0, 3, 40, 50), (0.5, 0.25))
+    np.testing.assert_array_equal(read_volume(path).pixels, miniature.noise(0, 3, 40, 50))
+    whole = path.read_bytes()
+    for kept in (100, 400, len(whole) - 300, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(DicomError) as caught:
+            read_volume(path)
+        assert caught.value.code in ("failed:truncated", "failed:decode")
