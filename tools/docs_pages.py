@@ -24,7 +24,7 @@ PACKAGE = ROOT / "heart2heart"
 
 _STATUS = """# Status codes
 
-Every file that `heart2heart ingest` finds ends with exactly one code in the store's ledger.
+Every file that `heart2heart ingest` or `heart2heart source` finds ends with exactly one code in the store's ledger.
 
 | code begins with | meaning |
 |---|---|

@@ -20,7 +20,7 @@ from heart2heart.store.frame_store import FrameStore
 
 NAME = "mimic"
 STUDIES, PATIENTS = 7243, 4579
-"""Of the DICOM files, versions 0.1 and 1.0."""
+"""Of the DICOM files, versions 0.1 and 1.0; no counts of 1.0.1 are known to us."""
 
 _LISTS = ("echo-record-list.csv", "echo-record-list.csv.gz")
 _REMEDY = "Name the folder that holds echo-record-list.csv and files/ of MIMIC-IV-ECHO"

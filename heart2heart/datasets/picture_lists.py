@@ -99,13 +99,13 @@ def _list_folder(folder: Path, levels: Sequence[str], outside: Path | None) -> P
         raise ConfigError(f"the levels {'/'.join(levels)} are not valid", remedy=remedy)
     pictures = []
     shallow = 0
-    for number, (path, refused) in enumerate(_files_below(folder, outside), start=1):
-        if number > MAX_FILES:
+    for count, (path, refused) in enumerate(_files_below(folder, outside), start=1):
+        if count > MAX_FILES:
             raise MissingInputError(f"over {MAX_FILES} files here", where=folder, remedy="Add its folders one by one")
         parts = path.relative_to(folder).parts[:-1]
         shallow += len(parts) < len(levels)
         values = {level: part for level, part in zip(levels, parts, strict=False) if level != "skip"}
-        picture = ListedPicture(path, f"file {number}", refused=refused)
+        picture = ListedPicture(path, f"file {count}", refused=refused)
         pictures.append(_with_values(picture, values, folder))
     if not pictures:
         raise MissingInputError("no file in this folder", where=folder, remedy="Name a folder of pictures, or a table")

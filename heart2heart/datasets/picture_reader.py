@@ -123,16 +123,16 @@ def _require_format(path: Path) -> str:
     """Return the format of a file of an acceptable size."""
     try:
         size = path.stat().st_size
-        found = picture_format(path) if size and path.is_file() else None
+        form = picture_format(path) if size and path.is_file() else None
     except OSError:
         raise DicomError("this file cannot be read", code=StatusCode.FAILED_UNREADABLE) from None
     if not size:
         raise DicomError("the file has no bytes", code=StatusCode.FAILED_EMPTY)
-    if found is None:
+    if form is None:
         raise DicomError("the content is no picture or video", code=StatusCode.EXCLUDED_NOT_PICTURE)
     if size > MAX_FILE_BYTES:
         raise DicomError(f"a file of over {MAX_FILE_BYTES} bytes", code=StatusCode.FAILED_BOUNDS)
-    return found
+    return form
 
 
 def _plausible_times(times: Sequence[float | None]) -> npt.NDArray[np.float64] | None:

@@ -92,6 +92,7 @@ VOCABULARIES: Mapping[str, Mapping[str, str | None]] = {
     "unity": {"PLAX": "PLAX", "A4C": "A4C", "A2C": "A2C"},
     "camus": {"2CH": "A2C", "4CH": "A4C"},
     "echonet": {"A4C": "A4C"},
+    "cactus": {"A4C": "A4C", "SC": "SUBCOSTAL", "PL": "PLAX", "PSAV": "PSAX", "PSMV": "PSAX", "Random": "OTHER"},
     "echocv": {
         "plax": "PLAX", "psax": "PSAX", "a2c": "A2C", "a3c": "A3C", "a4c": "A4C", "a5c": "A5C",
         "subcostal": "SUBCOSTAL", "suprasternal": "SUPRASTERNAL", "other": "OTHER",

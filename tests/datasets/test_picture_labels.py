@@ -12,12 +12,12 @@ from heart2heart.errors import UnknownNameError
 from heart2heart.schema.enums import SplitRole
 
 
-def _listed(label: str | None, row: int, patient: str | None = "p", role: SplitRole | None = None) -> ListedPicture:
+def _picture(label: str | None, row: int, patient: str | None = "p", role: SplitRole | None = None) -> ListedPicture:
     return ListedPicture(Path(f"/{row}.png"), f"row {row}", label, patient, "A", role)
 
 
 def test_clip_labels_translates_by_the_vocabulary_and_names_the_rows_of_other_words() -> None:
-    pictures = [_listed("a4c", 2), _listed("four chamber", 3), _listed(None, 4), _listed("PLAX", 5)]
+    pictures = [_picture("a4c", 2), _picture("four chamber", 3), _picture(None, 4), _picture("PLAX", 5)]
     labels = clip_labels(pictures, ["c2", "c3", "c4", None])
     assert labels.views == {"c2": "A4C"}
     assert labels.official == ()
@@ -25,12 +25,12 @@ def test_clip_labels_translates_by_the_vocabulary_and_names_the_rows_of_other_wo
     assert "1 labels are outside the vocabulary heart2heart" in note
     assert "row 3" in note
     assert "four" not in note
-    clinical = clip_labels([_listed("Apical  four chamber", 2)], ["c2"], "clinical")
+    clinical = clip_labels([_picture("Apical  four chamber", 2)], ["c2"], "clinical")
     assert clinical.views == {"c2": "A4C"}
 
 
 def test_clip_labels_keeps_classes_of_their_own_in_the_split_alone() -> None:
-    pictures = [_listed("pneumonia", 2, role=SplitRole.TRAIN), _listed("normal", 3)]
+    pictures = [_picture("pneumonia", 2, role=SplitRole.TRAIN), _picture("normal", 3)]
     labels = clip_labels(pictures, ["c2", "c3"], OWN)
     assert labels.views == {}
     assert labels.official == (("c2", SplitRole.TRAIN, "pneumonia"), ("c3", SplitRole.EXCLUDED, "normal"))
@@ -39,9 +39,9 @@ def test_clip_labels_keeps_classes_of_their_own_in_the_split_alone() -> None:
 
 def test_clip_labels_of_one_picture_that_is_there_twice() -> None:
     pictures = [
-        _listed("A4C", 2, role=SplitRole.TRAIN), _listed("A2C", 3, role=SplitRole.TEST),
-        _listed("PLAX", 4, "p"), _listed("PLAX", 5, "q"),
-        _listed("PSAX", 6, role=SplitRole.TEST), _listed(None, 7),
+        _picture("A4C", 2, role=SplitRole.TRAIN), _picture("A2C", 3, role=SplitRole.TEST),
+        _picture("PLAX", 4, "p"), _picture("PLAX", 5, "q"),
+        _picture("PSAX", 6, role=SplitRole.TEST), _picture(None, 7),
     ]  # fmt: skip
     labels = clip_labels(pictures, ["a", "a", "b", "b", "c", "c"])
     assert labels.views == {"b": "PLAX", "c": "PSAX"}

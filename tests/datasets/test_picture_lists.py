@@ -33,8 +33,8 @@ def test_list_pictures_takes_levels_of_folders(tmp_path: Path) -> None:
     top = tmp_path / "top"
     _touch(top / "A" / "PLAX" / "p1" / "x.png", top / "A" / "PLAX" / "deep" / "er" / "y.png", top / "B" / "z.png")
     listed = list_pictures(top, ("site", "label", "patient"))
-    found = {each.path.name: (each.site, each.label, each.patient) for each in listed.pictures}
-    assert found == {"x.png": ("A", "PLAX", "p1"), "y.png": ("A", "PLAX", "deep"), "z.png": ("B", None, None)}
+    values = {each.path.name: (each.site, each.label, each.patient) for each in listed.pictures}
+    assert values == {"x.png": ("A", "PLAX", "p1"), "y.png": ("A", "PLAX", "deep"), "z.png": ("B", None, None)}
     assert listed.notes == ("1 files lie above the level patient; what its folders name is unknown for them",)
     skipped = list_pictures(top, ("skip", "label"))
     assert {each.label for each in skipped.pictures} == {"PLAX", None}
@@ -201,4 +201,4 @@ def test_columns_are_those_of_the_documentation() -> None:
 
 def test_shorten_counts_the_rest() -> None:
     assert shorten(["a", "b"]) == "a, b"
-    assert shorten([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
+    assert shorten(list("01234567")) == "0, 1, 2, 3, 4 and 3 more"
