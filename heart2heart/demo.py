@@ -266,7 +266,7 @@ def _evaluate_and_report(
 ) -> str:
     """Score every run at every hospital, write the report, and return its summary table."""
     from heart2heart.api.evaluation import evaluate
-    from heart2heart.reporting.summary import summary_table
+    from heart2heart.reporting.score_table import summary_table
     from heart2heart.reporting.writer import write_report
     from heart2heart.schema.predictions import Predictions
 

@@ -1,7 +1,7 @@
 """Writes HTML reports from predictions and metrics, with a model card and reporting checklists."""
 
 from heart2heart.reporting.comparison import write_comparison
-from heart2heart.reporting.summary import summary_table
+from heart2heart.reporting.score_table import summary_table
 from heart2heart.reporting.writer import write_report
 
 __all__ = [

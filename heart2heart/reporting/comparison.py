@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.forest import NARROW, WIDE
 from heart2heart.reporting.numbers import interval, plural, points, signed
+from heart2heart.reporting.sentences import count_tests
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
+from heart2heart.reporting.verdicts import judge_difference
 from heart2heart.reporting.writer import render
 from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
@@ -208,6 +210,7 @@ def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
     scores = fold_score_blocks(metrics)
     extensions = comparison_sentences.with_additions(metrics)
     gains = fold_difference_blocks(metrics, extensions)
+    tests = count_tests(metrics)
     return {
         "metrics": metrics,
         "headline": comparison_sentences.comparison_headline(metrics),
@@ -217,14 +220,14 @@ def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
         "mean_shown": any(method.held_out.value is not None for method in metrics.methods),
         "chance": chance,
         "synthetic_text": comparison_sentences.SYNTHETIC,
-        "judge": comparison_sentences.judge_corrected,
+        "judge": judge_difference,
         "scores": _figures(
             scores, "scores", f"Balanced accuracy by hospital and method. {_describe_rows(scores)}", 100 * chance
         ),
         "gains": _figures(gains, "gains", f"Gain by hospital. {_describe_rows(gains)}", None) if extensions else None,
-        "extensions": [(each, comparison_sentences.describe(each)) for each in extensions],
+        "extensions": [(each, comparison_sentences.describe(each, tests)) for each in extensions],
         "others": [
-            (each, comparison_sentences.describe(each)) for each in metrics.comparisons if each not in extensions
+            (each, comparison_sentences.describe(each, tests)) for each in metrics.comparisons if each not in extensions
         ],
         "folds": len(metrics.splits),
         "limits": comparison_sentences.limits_of_comparison(metrics),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, signed
-from heart2heart.reporting.sentences import Verdict, judge_difference
+from heart2heart.reporting.sentences import count_tests
+from heart2heart.reporting.verdicts import ALONE, judge_difference, judged_mean, only_alone
 from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics_files import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
@@ -78,18 +79,17 @@ def findings(metrics: FoldMetrics) -> list[str]:
         ahead, folds = _ahead(by_name[each.candidate], by_name[each.reference])
         times = f" Ahead in {ahead} of {folds} folds." if folds > 1 else ""
         added = by_name[each.candidate].addition
-        sentences.append(
-            f"“{each.reference}” with {added}: {_mean(each.held_out)}{times} {describe(each)}".replace("  ", " ")
-        )
+        gain = f"{_mean(judged_mean(each))}{times} {describe(each, count_tests(metrics))}"
+        sentences.append(f"“{each.reference}” with {added}: {gain}".replace("  ", " "))
     return sentences
 
 
-def describe(comparison: FoldComparison) -> str:
-    """Describe at which hospitals the candidate is better or worse than the reference after Holm's correction."""
+def describe(comparison: FoldComparison, tests: int) -> str:
+    """Describe at which hospitals the candidate is better or worse, with intervals for all comparisons at once."""
     by_kind: dict[str, list[str]] = {}
     for site in comparison.sites:
         name = site.site if site.held_out else f"{site.site} (source)"
-        by_kind.setdefault(judge_corrected(site.difference, site.p_holm).kind, []).append(name)
+        by_kind.setdefault(judge_difference(site).kind, []).append(name)
     parts = [
         template.format(join_words(by_kind[kind]))
         for kind, template in (
@@ -101,18 +101,11 @@ def describe(comparison: FoldComparison) -> str:
         if kind in by_kind
     ]
     text = "; ".join(parts)
-    # If each hospital is held out in turn, it occurs twice: as a source and as a held-out hospital.
-    twice = len({site.site for site in comparison.sites}) < len(comparison.sites)
-    counted = plural(len(comparison.sites), "comparison" if twice else "hospital")
-    return f"{text[:1].upper()}{text[1:]}, after correction for {counted}."
-
-
-def judge_corrected(difference: Estimate, p_holm: float | None) -> Verdict:
-    """Return the verdict on a paired difference: a difference must remain after Holm's correction."""
-    verdict = judge_difference(difference)
-    if verdict.kind in (VerdictKind.BETTER, VerdictKind.WORSE) and (p_holm is None or p_holm >= 0.05):
-        return Verdict(VerdictKind.OPEN, "●", "Not shown after correction")
-    return verdict
+    alone = [name for site in comparison.sites if only_alone(site) for name in [site.site]]
+    if alone:
+        text += f" (at {join_words(alone)}, {ALONE})"
+    together = f", for all {tests} comparisons of this page at once" if tests > 1 else ""
+    return f"{text[:1].upper()}{text[1:]}{together}."
 
 
 def highest(metrics: FoldMetrics) -> list[str]:
@@ -142,12 +135,16 @@ def limits_of_comparison(metrics: FoldMetrics) -> list[str]:
         "The best and the second method were selected by these same results. Their difference therefore appears larger "
         "than it is, and its interval does not account for the selection."
     )
-    holm = "Holm's correction covers the hospitals of one comparison, not all comparisons on this page."
-    sentences = [sampling, spread, selected, holm]
+    tests = count_tests(metrics)
+    together = (
+        f"A difference is claimed only if its interval excludes zero together with those of all {tests} differences on "
+        "this page: if no method differed, at most one page in twenty would claim a difference."
+    )
+    sentences = [sampling, spread, selected, *([together] if tests > 1 else [])]
     few = [site.site for site in metrics.methods[0].sites if site.balanced_accuracy.few_clusters]
     if few:
         below = metrics.few_clusters_below
-        sentences.append(f"Fewer than {below} {unit}s at {join_words(few)}: the intervals are probably too narrow.")
+        sentences.append(f"The rarest class comes from fewer than {below} {unit}s at {join_words(few)}.")
     if metrics.left_out:
         sentences.append(f"Excluded, because they were not run on every fold: {join_words(metrics.left_out)}.")
     return sentences
@@ -158,7 +155,7 @@ def compared(metrics: FoldMetrics, reference: str, candidate: str) -> Estimate |
     pair = {reference, candidate}
     for each in metrics.comparisons:
         if {each.reference, each.candidate} == pair:
-            return each.held_out if each.candidate == candidate else _negate(each.held_out)
+            return judged_mean(each) if each.candidate == candidate else _negate(judged_mean(each))
     return None
 
 

@@ -19,7 +19,8 @@ from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
 from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
-from heart2heart.reporting.sentences import headline, limitations
+from heart2heart.reporting.limitations import limitations
+from heart2heart.reporting.sentences import headline
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.tripod_cluster import tripod_cluster

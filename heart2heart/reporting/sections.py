@@ -9,17 +9,22 @@ from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, 
 from heart2heart.reporting.numbers import interval, percent, plural
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
-    Verdict,
     at_chance,
     caution,
     compare_headline,
+    count_tests,
     describe_difference,
     describe_failures,
     describe_gap,
+)
+from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
+from heart2heart.reporting.verdicts import (
+    Verdict,
+    describe_margin,
+    judge_by_margin,
     judge_difference,
     judge_transfer,
 )
-from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 
@@ -44,17 +49,16 @@ def site_cards(method: MethodMetrics, final: Comparison | None, run: RunMetrics,
     for index, site in enumerate(metrics.sites):
         if site.site not in gaps:
             continue
-        value, gap = method.sites[index].balanced_accuracy, gaps[site.site].gap
-        sentences = [_over_views(describe_gap(gap), gaps[site.site].views, metrics)]
+        value, gap = method.sites[index].balanced_accuracy, gaps[site.site]
+        sentences = [_over_views(describe_gap(gap, count_tests(metrics)), gap.views, metrics)]
+        if metrics.margin:
+            sentences.append(describe_margin(gap, metrics.margin))
         if final:
-            row = final.sites[index]
-            description = describe_difference(
-                row.difference, row.p_holm, sum(other.p is not None for other in final.sites)
-            )
+            description = describe_difference(final.sites[index], count_tests(metrics))
             sentences.append(f"Compared with “{final.reference}”: {description}")
         sentences.append(describe_failures(run.sites[index], metrics.classes))
         sentences += [text for text in [caution(value, metrics)] if text]
-        verdict = judge_transfer(gap)
+        verdict = judge_by_margin(gap, metrics.margin) if metrics.margin else judge_transfer(gap)
         if site.site in chance_by_site:
             verdict = NOT_ABOVE_CHANCE
             sentences.insert(
@@ -74,15 +78,13 @@ def comparison_section(index: int, comparison: Comparison, metrics: Metrics) -> 
     """Return the content of the section on one comparison, by name."""
     blocks = difference_blocks(comparison, metrics)
     description = f"Forest plot of the difference by hospital. {describe_blocks(blocks)}"
-    hospitals = sum(row.p is not None for row in comparison.sites)
     return {
         "comparison": comparison,
         "headline": compare_headline(comparison),
         "wide": forest(blocks, f"diff-{index}-wide", description, width=WIDE, reference=0, difference=True),
         "narrow": forest(blocks, f"diff-{index}-narrow", description, width=NARROW, reference=0, difference=True),
         "rows": [
-            (row, judge_difference(row.difference), describe_difference(row.difference, row.p_holm, hospitals))
-            for row in comparison.sites
+            (row, judge_difference(row), describe_difference(row, count_tests(metrics))) for row in comparison.sites
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Summaries of an evaluation: the questions on the first screen of the report, and the table on the terminal.
+"""Summary of an evaluation: the questions on the first screen of the report.
 
 Each sentence and each verdict follows by a fixed rule from an interval or a count.
 """
@@ -8,20 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from heart2heart.evaluation.cross_site import FEWEST_SITES
-from heart2heart.reporting.numbers import MINUS, NBSP, interval, join_words, percent, plural, points, signed
+from heart2heart.reporting.limitations import few_patients
+from heart2heart.reporting.numbers import interval, join_words, percent, plural, points
 from heart2heart.reporting.sentences import (
     NOT_ABOVE_CHANCE,
-    Verdict,
     at_chance,
     compare_headline,
     describe_failures,
     headline,
+)
+from heart2heart.reporting.verdicts import (
+    ALONE,
+    Verdict,
+    judge_by_margin,
     judge_difference,
     judge_transfer,
+    margin_words,
+    only_alone,
 )
 from heart2heart.schema.enums import VerdictKind
-from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics, SeedSpread
-from heart2heart.schema.site_metrics import Estimate, SiteMetrics
+from heart2heart.schema.margin import MarginClaim, MarginVerdict
+from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
+from heart2heart.schema.site_metrics import SiteMetrics
 
 _MOST_HOSPITALS = 4
 """Maximum number of hospitals whose results are listed in one sentence."""
@@ -68,17 +76,16 @@ def summary(
 
 
 def _better(final: Comparison) -> Verdict:
-    kinds = [judge_difference(site.difference).kind for site in final.sites]
+    kinds = [judge_difference(site).kind for site in final.sites]
     better, worse, of = kinds.count(VerdictKind.BETTER), kinds.count(VerdictKind.WORSE), plural(len(kinds), "hospital")
     if better and worse:
         return Verdict(VerdictKind.OPEN, "●", f"Better at {better}, worse at {worse} of {of}")
     if better:
         return Verdict(VerdictKind.BETTER, "▲", f"Better at {better} of {of}")
-    return (
-        Verdict(VerdictKind.WORSE, "▼", f"No: worse at {worse} of {of}")
-        if worse
-        else Verdict(VerdictKind.OPEN, "●", "Not shown")
-    )
+    if worse:
+        return Verdict(VerdictKind.WORSE, "▼", f"No: worse at {worse} of {of}")
+    alone = [site.site for site in final.sites if only_alone(site)]
+    return Verdict(VerdictKind.OPEN, "●", f"Not shown: at {join_words(alone)}, {ALONE}" if alone else "Not shown")
 
 
 def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
@@ -97,7 +104,8 @@ def _transfer_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
 
 
 def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
-    kinds = [judge_transfer(gap.gap).kind for gap in method.generalisation.gaps]
+    gaps = method.generalisation.gaps
+    kinds = [judge_transfer(gap).kind for gap in gaps]
     chance_by_site = at_chance(method, metrics)
     chance = sum(gap.site in chance_by_site for gap in method.generalisation.gaps)
     if chance:
@@ -107,20 +115,46 @@ def _overall(method: MethodMetrics, metrics: Metrics) -> Verdict:
             else replace(NOT_ABOVE_CHANCE, text=f"{NOT_ABOVE_CHANCE.text} at {chance} of {len(kinds)}")
         )
     worse = kinds.count(VerdictKind.WORSE)
+    if metrics.margin and any(gap.margin for gap in gaps):
+        return _overall_by_margin(method, metrics.margin)
     if not kinds or set(kinds) == {VerdictKind.UNKNOWN}:
         return Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
     if worse == len(kinds):
         return Verdict(VerdictKind.WORSE, "▼", "Less accurate at every hospital" if worse > 1 else "Less accurate")
     if worse:
         return Verdict(VerdictKind.WORSE, "▼", f"Less accurate at {worse} of {len(kinds)}")
-    return Verdict(VerdictKind.OPEN, "●", "No loss shown")
+    alone = [gap.site for gap in gaps if only_alone(gap)]
+    return Verdict(
+        VerdictKind.OPEN, "●", f"No loss shown: at {join_words(alone)}, {ALONE}" if alone else "No loss shown"
+    )
+
+
+def _overall_by_margin(method: MethodMetrics, claim: MarginClaim) -> Verdict:
+    """Return the verdict over the held-out hospitals by the registered margin: the worst of them first."""
+    gaps, words = method.generalisation.gaps, margin_words(claim)
+    if len(gaps) == 1:
+        return judge_by_margin(gaps[0], claim)
+    over, more = (
+        sum(gap.margin is verdict for gap in gaps) for verdict in (MarginVerdict.CARRIES_OVER, MarginVerdict.LOSES_MORE)
+    )
+    if more:
+        verdict = Verdict(VerdictKind.WORSE, "▼", f"Loses more than {words} at {more} of {len(gaps)}")
+    elif over == len(gaps):
+        verdict = Verdict(VerdictKind.BETTER, "✓", f"Carries over within {words} at every hospital")
+    else:
+        count = f" at {over} of {len(gaps)}, not shown at the others" if over else ": not shown"
+        verdict = Verdict(VerdictKind.OPEN, "●", f"Carries over within {words}{count}")
+    if not claim.after_look:
+        return verdict
+    kind = VerdictKind.OPEN if verdict.kind is VerdictKind.BETTER else verdict.kind
+    return replace(verdict, kind=kind, mark="!", text=f"{verdict.text} (margin registered after the look)")
 
 
 def _certainty(method: MethodMetrics, metrics: Metrics) -> Verdict:
     if metrics.synthetic:
         return Verdict(VerdictKind.WORSE, "!", "Synthetic data")
-    scored = [site for site in metrics.sites if site.held_out and site.frames]
-    if any(site.clusters < metrics.few_clusters_below for site in scored):
+    few = few_patients(metrics)
+    if any(site.held_out and site.site in few for site in metrics.sites):
         return Verdict(VerdictKind.OPEN, "!", f"Few {metrics.unit}s")
     if len(method.runs) == 1:
         return Verdict(VerdictKind.OPEN, "!", "Trained once")
@@ -137,11 +171,12 @@ def _certainty_sentences(method: MethodMetrics, metrics: Metrics) -> list[str]:
     if held_out:
         numbers = [f"{plural(site.clusters, metrics.unit)} at {name}" for name, site in held_out.items()]
         sentences.append(f"The model was tested on {join_words(numbers)}.")
-    few = [name for name, site in held_out.items() if site.clusters < metrics.few_clusters_below]
+    few = {name: rarest for name, rarest in few_patients(metrics).items() if name in held_out}
     if few:
+        counts = [f"{plural(number, metrics.unit)} at {name} ({view})" for name, (view, number) in few.items()]
         sentences.append(
-            f"At {join_words(few)}, there are fewer than {metrics.few_clusters_below} {metrics.unit}s: "
-            "the intervals are probably too narrow."
+            f"The rarest class comes from {join_words(counts)}, fewer than {metrics.few_clusters_below}: one or two "
+            "others can move the result."
         )
     widths = {
         site_row.site: site_row.balanced_accuracy.high - site_row.balanced_accuracy.low
@@ -235,64 +270,3 @@ def _outside(metrics: Metrics) -> str | None:
         return None
     text = f"{plural(frames, 'test frame')} show views that the model does not know."
     return f"{text} It assigns each of them to one of its classes."
-
-
-def summary_table(metrics: Metrics) -> str:
-    """Return a plain-text table: a row for each hospital and method, with the difference from the first method.
-
-    Apart from names, the text is ASCII. It has no trailing newline.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from heart2heart.schema.metrics_files import read_metrics
-        >>> summary_table(read_metrics(Path("evaluation/metrics.json"))).splitlines()[0].split()
-        ['hospital', 'patients', 'method', 'balanced', 'accuracy']
-    """
-    compared = {comparison.candidate: comparison for comparison in metrics.comparisons}
-    header = ["hospital", f"{metrics.unit}s", "method", "balanced accuracy"]
-    rows = [[*header, "difference from the first"] if compared else header]
-    for index, site in enumerate(metrics.sites):
-        facts = [f"{site.site} ({'held out' if site.held_out else 'source'})", str(site.clusters)]
-        for method in metrics.methods:
-            score = method.sites[index]
-            row = [
-                *facts,
-                _method_label(method),
-                _cell(score.balanced_accuracy, metrics) + _seed_deviation(score.seeds),
-            ]
-            if compared:
-                gain = compared[method.method].sites[index] if method.method in compared else None
-                row.append(_cell(gain.difference, metrics, sign=True) + _seed_deviation(gain.seeds) if gain else "")
-            rows.append(row)
-            facts = ["", ""]  # named once for all methods
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    lines.append(f"Balanced accuracy in %, with {100 * metrics.confidence:.0f} % intervals over {metrics.unit}s.")
-    if any(" SD " in cell for row in rows[1:] for cell in row[3:]):
-        lines.append("SD: standard deviation over the seeds, in points.")
-    if any(0 < site.clusters < metrics.few_clusters_below for site in metrics.sites):
-        lines.append(f"* fewer than {metrics.few_clusters_below} {metrics.unit}s: the interval is probably too narrow.")
-    if metrics.synthetic:
-        names = [site.site for site in metrics.sites if site.synthetic]
-        lines.append(f"SYNTHETIC data: {', '.join(names)}. No patient was involved.")
-    return "\n".join(lines)
-
-
-def _method_label(method: MethodMetrics) -> str:
-    return method.method if len(method.runs) == 1 else f"{method.method} ({len(method.runs)} seeds)"
-
-
-def _seed_deviation(seeds: SeedSpread) -> str:
-    return "" if seeds.standard_deviation is None else f" SD {100 * seeds.standard_deviation:.1f}"
-
-
-def _cell(estimate: Estimate, metrics: Metrics, *, sign: bool = False) -> str:
-    if estimate.value is None:
-        return "not estimable"
-    write = signed if sign else points
-    text = write(estimate.value)
-    if estimate.low is not None:
-        text += f" ({interval(estimate, sign=sign)})"
-    flag = "*" if estimate.clusters < metrics.few_clusters_below else ""
-    return text.replace(NBSP, " ").replace(MINUS, "-") + flag

@@ -73,6 +73,11 @@ class FoldDifference(Config):
     pairs: SeedSpread
     """Spread of the difference over pairs of runs of the same split and seed."""
 
+    @property
+    def judged(self) -> Estimate:
+        """The estimate that a claim rests on: the simultaneous one where there is one."""
+        return self.simultaneous or self.difference
+
 
 class FoldComparison(Config):
     """Two methods over all splits."""

@@ -200,6 +200,13 @@ def make_predictions(
     return Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), provenance)
 
 
+def certify(split: SplitInfo) -> SplitInfo:
+    """Return a changed split with the hash of its certificate."""
+    checks = tuple(check for check in split.checks if check.name in REQUIRED_CHECKS)
+    certificate = Certificate(split_sha256=split.sha256, checks=checks)
+    return split.model_copy(update={"checks": checks, "certificate_sha256": certificate.digest()})
+
+
 def with_rows(predictions: Predictions, rows: list[dict[str, Any]]) -> Predictions:
     """Return the same provenance with other rows."""
     return Predictions(pa.Table.from_pylist(rows, schema=PREDICTIONS), predictions.provenance)

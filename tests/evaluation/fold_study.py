@@ -11,7 +11,7 @@ import pyarrow as pa
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.schema.predictions import PREDICTIONS, Predictions
 from heart2heart.schema.site_metrics import Estimate
-from tests.evaluation.factory import HOSPITALS, make_predictions
+from tests.evaluation.factory import HOSPITALS, certify, make_predictions
 from tests.evaluation.simulation import draw_frames
 
 VIEWS = ("PLAX", "PSAX", "A4C", "A2C")
@@ -75,5 +75,5 @@ def _rows(
 
 def _split(number: int, table: pa.Table) -> Predictions:
     provenance = MADE.provenance
-    split = provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
+    split = certify(provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32}))
     return replace(MADE, table=table, provenance=provenance.model_copy(update={"split": split}))

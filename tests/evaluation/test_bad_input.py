@@ -90,7 +90,7 @@ def test_evaluate_predictions_without_source_validation() -> None:
 
 def test_evaluate_predictions_of_single_patients() -> None:
     predictions = small(patients=4)
-    rows = [row | {"patient": f"{row['site']}-p"} for row in predictions.table.to_pylist()]
+    rows = [row | {"patient": f"{row['site']}-{row['role']}"} for row in predictions.table.to_pylist()]
     metrics, _, east = scored(with_rows(predictions, rows))
     assert east.balanced_accuracy.low is east.macro_f1.low is None
     assert all(site.clusters == 1 for site in metrics.sites)

@@ -15,13 +15,13 @@ from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.metrics_files import FoldMetrics, read_folds, write_folds
 from heart2heart.schema.predictions import Predictions
-from tests.evaluation.factory import HOSPITALS, make_predictions
+from tests.evaluation.factory import HOSPITALS, certify, make_predictions
 
 
 def split_of(predictions: Predictions, number: int, *, held_out: str | None = None) -> Predictions:
     """Return the predictions under another split; `held_out` names its only held-out hospital."""
     provenance = predictions.provenance
-    split = provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32})
+    split = certify(provenance.split.model_copy(update={"name": f"fold-{number}", "sha256": f"{number:02d}" * 32}))
     sites = provenance.sites
     if held_out:
         names = [info.site for info in provenance.sites]

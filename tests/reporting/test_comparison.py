@@ -92,7 +92,7 @@ def test_comparison_headline_names_a_best_method_only_if_its_interval_excludes_z
     for low, expected in ((0.01, "is the best method"), (-0.01, "No method is shown to be the best")):
         lead = Estimate(value=0.02, low=low, high=0.05, n=1, clusters=40, few_clusters=False)
         changed = [
-            each.model_copy(update={"held_out": lead})
+            each.model_copy(update={"held_out": lead, "simultaneous": None})
             if (each.reference, each.candidate) == (second.method, best.method)
             else each
             for each in folds.comparisons
@@ -107,7 +107,7 @@ def test_comparison_headline_names_a_best_method_only_if_its_interval_excludes_z
         site.model_copy(update={"by_fold": site.by_fold | {fold: 0.0}}) if site.held_out else site
         for site in best.sites
     )
-    changed = [each.model_copy(update={"held_out": lead}) for each in folds.comparisons]
+    changed = [each.model_copy(update={"held_out": lead, "simultaneous": None}) for each in folds.comparisons]
     methods = [each.model_copy(update={"sites": behind}) if each == best else each for each in folds.methods]
     text = comparison_sentences.comparison_headline(
         folds.model_copy(update={"comparisons": tuple(changed), "methods": tuple(methods)})
@@ -122,14 +122,6 @@ def test_comparison_headline_names_a_best_method_only_if_its_interval_excludes_z
     assert back is not None
     assert (back.value, back.low, back.high) == (-(forth.value or 0), -(forth.high or 0), -(forth.low or 0))
     assert comparison_sentences.compared(folds, NAMES[0], "nobody") is None
-
-
-def test_judge_corrected_needs_a_small_corrected_p() -> None:
-    gain = _estimate(0.1)
-    assert comparison_sentences.judge_corrected(gain, 0.01).kind == "better"
-    assert comparison_sentences.judge_corrected(gain, 0.2).text == "Not shown after correction"
-    assert comparison_sentences.judge_corrected(_estimate(-0.1), 0.01).kind == "worse"
-    assert comparison_sentences.judge_corrected(_estimate(0.0), 0.01).kind == "open"
 
 
 def test_comparison_headline_of_one_method_and_of_no_held_out_hospital(folds: FoldMetrics, tmp_path: Path) -> None:
@@ -199,7 +191,7 @@ def test_compare_verb_reads_folds_json_alone(folds: FoldMetrics, tmp_path: Path)
 
 def test_describe_counts_comparisons_if_a_hospital_occurs_twice(folds: FoldMetrics) -> None:
     once = folds.comparisons[0]
-    assert comparison_sentences.describe(once).endswith("after correction for 3\N{NO-BREAK SPACE}hospitals.")
+    assert comparison_sentences.describe(once, 3).endswith("for all 3 comparisons of this page at once.")
     turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)
     twice = once.model_copy(update={"sites": once.sites + turned})
-    assert comparison_sentences.describe(twice).endswith("after correction for 6\N{NO-BREAK SPACE}comparisons.")
+    assert comparison_sentences.describe(twice, 6).endswith("for all 6 comparisons of this page at once.")

@@ -17,7 +17,7 @@ from heart2heart.reporting.writer import write_report
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
-from tests.evaluation.factory import HOSPITALS, make_predictions
+from tests.evaluation.factory import HOSPITALS, certify, make_predictions
 from tests.reporting.page import Page
 
 
@@ -141,7 +141,7 @@ def test_write_report_names_bca_intervals(rich: Predictions, tmp_path: Path) -> 
 def test_write_report_shows_several_splits(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
     provenance = predictions.provenance
-    split = provenance.split.model_copy(update={"name": "fold-1", "sha256": "77" * 32})
+    split = certify(provenance.split.model_copy(update={"name": "fold-1", "sha256": "77" * 32}))
     other = Predictions(predictions.table, provenance.model_copy(update={"split": split}))
     folds = evaluate_folds([predictions, other], replicates=100)
     metrics = evaluate_predictions(predictions, replicates=100)

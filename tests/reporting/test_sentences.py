@@ -9,7 +9,8 @@ import pytest
 from heart2heart.evaluation.intervals import not_estimable
 from heart2heart.reporting import sentences
 from heart2heart.reporting.page import pooled
-from heart2heart.schema.metrics import Metrics
+from heart2heart.reporting.verdicts import judge_difference, judge_transfer
+from heart2heart.schema.metrics import Metrics, SeedSpread, SiteDifference, SiteGap
 from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
 
@@ -31,33 +32,48 @@ def est(value: float, low: float | None, high: float | None, clusters: int = 40)
         (not_estimable("no view in common with the source"), "unknown", "cannot be estimated: no view in common"),
     ],
 )
-def test_describe_gap_and_judge_transfer(gap: Estimate, kind: str, expected: str) -> None:
-    assert sentences.judge_transfer(gap).kind == kind
-    assert expected in sentences.describe_gap(gap).replace("\xa0", " ")
+def test_describe_gap_of_each_kind_of_interval(gap: Estimate, kind: str, expected: str) -> None:
+    row = SiteGap(site="B", views=("A2C",), gap=gap)
+    assert judge_transfer(row).kind == kind
+    assert expected in sentences.describe_gap(row, tests=1).replace("\xa0", " ")
+
+
+def test_describe_gap_says_why_a_loss_is_not_shown() -> None:
+    row = SiteGap(site="B", views=("A2C",), gap=est(0.2, 0.1, 0.3), simultaneous=est(0.2, -0.1, 0.5))
+    text = sentences.describe_gap(row, tests=10).replace("\xa0", " ")
+    assert text.endswith("excludes zero on its own, but not for all 10 comparisons of this report at once.")
+    shown = row.model_copy(update={"simultaneous": est(0.2, 0.05, 0.35)})
+    assert "also for all 10 comparisons" in sentences.describe_gap(shown, tests=10)
+
+
+def difference(own: Estimate, together: Estimate | None = None) -> SiteDifference:
+    seeds = SeedSpread(n=0, standard_deviation=None, low=None, high=None)
+    return SiteDifference(site="B", difference=own, simultaneous=together, p=None, p_holm=None, seeds=seeds)
 
 
 @pytest.mark.parametrize(
-    ("difference", "p_holm", "kind", "expected"),
+    ("own", "together", "kind", "expected"),
     [
-        (est(0.1, 0.05, 0.15), 0.01, "better", "excludes zero, also after correction for 3 hospitals."),
-        (est(0.1, 0.01, 0.15), 0.08, "better", "excludes zero, but not after correction"),
-        (est(-0.1, -0.2, -0.05), 0.01, "worse", "excludes zero"),
-        (est(0.0, -0.1, 0.1), 1.0, "open", "the interval includes zero."),
+        (est(0.1, 0.05, 0.15), est(0.1, 0.01, 0.19), "better", "excludes zero, also for all 3 comparisons"),
+        (est(0.1, 0.01, 0.15), est(0.1, -0.01, 0.2), "open", "excludes zero on its own, but not for all 3"),
+        (est(-0.1, -0.2, -0.05), est(-0.1, -0.2, -0.01), "worse", "excludes zero"),
+        (est(0.0, -0.1, 0.1), None, "open", "the interval includes zero."),
         (est(0.1, None, None), None, "unknown", "no interval can be computed"),
         (not_estimable("nothing there"), None, "unknown", "Not estimable: nothing there."),
     ],
 )
-def test_describe_difference_and_judge_difference(
-    difference: Estimate, p_holm: float | None, kind: str, expected: str
+def test_describe_difference_of_each_kind_of_interval(
+    own: Estimate, together: Estimate | None, kind: str, expected: str
 ) -> None:
-    assert sentences.judge_difference(difference).kind == kind
-    sentence = sentences.describe_difference(difference, p_holm, 3)
+    row = difference(own, together)
+    assert judge_difference(row).kind == kind
+    sentence = sentences.describe_difference(row, 3)
     assert expected in sentence.replace("\xa0", " ")
     assert "no difference" not in sentence
 
 
-def test_describe_difference_of_one_hospital_needs_no_correction() -> None:
-    assert sentences.describe_difference(est(0.1, 0.05, 0.15), 0.01, 1).endswith("the interval excludes zero.")
+def test_describe_difference_of_one_test_mentions_no_others() -> None:
+    assert sentences.describe_difference(difference(est(0.1, 0.05, 0.15)), 1).endswith("the interval excludes zero.")
 
 
 def test_describe_failures_names_the_worst_view(metrics: Metrics) -> None:
@@ -69,7 +85,10 @@ def test_describe_failures_names_the_worst_view(metrics: Metrics) -> None:
 
 def test_caution_is_given_for_few_patients_only(metrics: Metrics) -> None:
     assert sentences.caution(est(0.5, 0.4, 0.6), metrics) is None
-    assert "Fewer than 30 patients" in (sentences.caution(est(0.5, 0.4, 0.6, clusters=9), metrics) or "")
+    few = est(0.5, 0.4, 0.6, clusters=9)
+    assert "Fewer than 30 patients" in (sentences.caution(few, metrics) or "")
+    rare = est(0.5, 0.4, 0.6).model_copy(update={"rarest": 4, "few_clusters": True})
+    assert "The rarest class comes from 4 patients" in (sentences.caution(rare, metrics) or "").replace("\xa0", " ")
 
 
 def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> None:
@@ -78,7 +97,7 @@ def test_headline_sorts_the_hospitals_by_their_intervals(metrics: Metrics) -> No
     assert "trained at north, was tested at 3\xa0hospitals" in text
     for gap in method.generalisation.gaps:
         start = text.index(gap.site, text.index("At "))
-        kind = sentences.judge_transfer(gap.gap).kind
+        kind = judge_transfer(gap).kind
         after = {"worse": "less accurate", "open": "no loss is shown", "better": "more accurate", "unknown": "judged"}
         assert after[kind] in text[start:]
 
@@ -92,7 +111,10 @@ def test_compare_headline_names_hospitals_without_a_difference(metrics: Metrics)
 def test_compare_headline_distinguishes_one_and_several_intervals(metrics: Metrics) -> None:
     shared = metrics.comparisons[0].sites[0]
     differences = {"a": est(0.2, 0.1, 0.3), "b": est(-0.2, -0.3, -0.1), "c": est(0.3, 0.2, 0.4)}
-    sites = tuple(shared.model_copy(update={"site": site, "difference": d}) for site, d in differences.items())
+    sites = tuple(
+        shared.model_copy(update={"site": site, "difference": d, "simultaneous": None})
+        for site, d in differences.items()
+    )
     text = sentences.compare_headline(metrics.comparisons[0].model_copy(update={"sites": sites}))
     assert "more accurate at a and c (each interval excludes zero)" in text
     assert "less accurate at b (the interval excludes zero)" in text

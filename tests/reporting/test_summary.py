@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.reporting.score_table import summary_table
 from heart2heart.reporting.sections import site_cards
 from heart2heart.reporting.sentences import at_chance
-from heart2heart.reporting.summary import SummarySection, summary, summary_table
+from heart2heart.reporting.summary import SummarySection, summary
 from heart2heart.schema.metrics import Metrics, RandomEffects, SeedSpread
 from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 
@@ -18,7 +19,10 @@ def ask(metrics: Metrics) -> list[SummarySection]:
 
 @pytest.fixture(scope="module")
 def real(rich_metrics: Metrics) -> Metrics:
-    sites = tuple(site.model_copy(update={"clusters": 40}) for site in rich_metrics.sites)
+    sites = tuple(
+        site.model_copy(update={"clusters": 40, "view_clusters": dict.fromkeys(site.views, 40)})
+        for site in rich_metrics.sites
+    )
     return rich_metrics.model_copy(update={"synthetic": False, "sites": sites})
 
 
@@ -36,7 +40,9 @@ def test_summary_asks_its_questions_and_names_synthetic_data_first(rich_metrics:
 def test_summary_certainty_falls_with_few_patients_and_one_training(rich_metrics: Metrics, real: Metrics) -> None:
     few = rich_metrics.model_copy(update={"synthetic": False})
     assert ask(few)[1].verdict.text == "Few patients"
-    assert any("At west, there are fewer than 30 patients" in sentence for sentence in ask(few)[1].sentences)
+    text = " ".join(ask(few)[1].sentences).replace("\xa0", " ")
+    assert "The rarest class comes from 9 patients at west" in text
+    assert "fewer than 30: one or two others can move the result." in text
     assert ask(real)[1].verdict.text == "Trained once"
     method = real.methods[-1].model_copy(update={"runs": ("a", "b", "c")})
     sections = summary(method, real.runs[-1], None, real)
@@ -116,7 +122,9 @@ def test_summary_reports_harm_as_well_as_benefit(
 ) -> None:
     final = rich_metrics.comparisons[-1]
     rows = [
-        row.model_copy(update={"difference": row.difference.model_copy(update={"low": least, "high": most})})
+        row.model_copy(
+            update={"difference": row.difference.model_copy(update={"low": least, "high": most}), "simultaneous": None}
+        )
         for row, least, most in zip(final.sites, low, high, strict=False)
     ]
     changed = final.model_copy(update={"sites": tuple(rows)})
@@ -138,7 +146,7 @@ def test_summary_table_holds_the_main_numbers(metrics: Metrics) -> None:
         assert f"{100 * (metrics.comparisons[0].sites[index].difference.value or 0):+.1f} (" in lines[start + 1]
         assert "+" not in lines[start].partition(metrics.methods[0].method)[2]
     assert len([line for line in lines if " (held out) " in line]) == sum(site.held_out for site in metrics.sites)
-    assert "* fewer than 30 patients" in text
+    assert "* the rarest class comes from fewer than 30 patients." in text
     assert "SYNTHETIC data: north, east, south, west" in text
     assert max(len(line) for line in lines) <= 120
 
