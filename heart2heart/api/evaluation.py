@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ def evaluate(
     probes: bool = False,
     stress: bool | Sequence[str] = False,
     stress_levels: Sequence[float] | None = None,
+    margin: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
     """Predict with every run, score every hospital, and write `predictions.parquet` and `metrics.json`.
@@ -52,6 +53,7 @@ def evaluate(
         probes: Predict altered frames as well, for the probes of shortcuts.
         stress: Predict perturbed frames too: True for the usual kinds of perturbation, or their names.
         stress_levels: Levels of the perturbations, above 0 and at most 1; None takes four.
+        margin: File of the largest acceptable loss, registered before (`register_margin`).
         progress: Receives the percentage done.
 
     Returns:
@@ -68,6 +70,7 @@ def evaluate(
         [('A', False), ('B', True)]
     """
     from heart2heart.evaluation.evaluate import evaluate_predictions
+    from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.predictions import Predictions
     from heart2heart.splits.provenance import record_test_access, with_demographics
@@ -81,6 +84,7 @@ def evaluate(
     run_list = [runs] if isinstance(runs, str | Path | Run) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run) for run in run_list]
     manifest = loaded[0].load_split(split)
+    registered = read_margin(Path(margin)) if margin else None
     kinds = STRESS_KINDS if stress is True else tuple(stress or ())
     levels = STRESS_LEVELS if stress_levels is None else tuple(stress_levels)
     if kinds:
@@ -101,6 +105,9 @@ def evaluate(
         parts.append(predictions)
     joined = join_adapted(parts, [run.directory.record.adaptation for run in loaded])
     together = record_test_access(with_demographics(Predictions.concat(joined), opened), manifest)
+    if registered:
+        provenance = together.provenance.model_copy(update={"margin": registered})
+        together = replace(together, provenance=provenance)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")
@@ -186,7 +193,7 @@ def summary_table(metrics: Metrics) -> str:
         >>> print(h2h.summary_table(h2h.read_metrics("evaluation/metrics.json")).splitlines()[0].split()[:3])
         ['hospital', 'patients', 'method']
     """
-    from heart2heart.reporting.summary import summary_table
+    from heart2heart.reporting.score_table import summary_table
 
     return summary_table(metrics)
 
@@ -220,6 +227,7 @@ def report(
     out: str | Path = "report.html",
     *,
     folds: str | Path | None = None,
+    margin: str | Path | None = None,
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
@@ -227,9 +235,11 @@ def report(
     """Write the cross-hospital report; every number is recomputed from the predictions.
 
     Args:
-        predictions: `predictions.parquet` of an evaluation, or its folder.
+        predictions: `predictions.parquet` of an evaluation or a validation, or its folder.
         out: HTML file; the model card and the checklists are written beside it.
         folds: `folds.json` of several splits, to show as well.
+        margin: File of the largest acceptable loss; None takes that of the evaluation, if it had one. The report says
+            if it was registered after the test frames were first predicted.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -239,13 +249,14 @@ def report(
         >>> h2h.report("evaluation", "report.html", replicates=200)
         <Report('report.html'): <Metrics: labels only at A, B>>
     """
+    from heart2heart.evaluation.certificates import read_certified
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.reporting.writer import write_report
+    from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import read_folds
-    from heart2heart.schema.predictions import Predictions
 
-    file = Path(predictions)
-    content = Predictions.read(file / "predictions.parquet" if file.is_dir() else file)
+    content = read_certified(predictions)
     several = read_folds(Path(folds)) if folds else None
-    metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca)
+    registered = read_margin(Path(margin)) if margin else None
+    metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca, margin=registered)
     return Report(write_report(content, metrics, Path(out), folds=several), metrics, summary_table(metrics))

@@ -85,7 +85,7 @@ def validate(
             replicates=replicates, seed=seed, bca=bca, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
-    print(metrics.training_data)
+    print(metrics.training_data_note)
     print("\n".join(str(out / file) for file in ("predictions.parquet", "certificate.json", "metrics.json")))
 
 

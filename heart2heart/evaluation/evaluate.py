@@ -21,6 +21,7 @@ from heart2heart.evaluation.scores import FittedOnValidation, empty_site, score_
 from heart2heart.evaluation.simultaneous import make_family
 from heart2heart.evaluation.sites import KEPT_ON_VALIDATION, EvaluationContext, arrange, empty_summary
 from heart2heart.evaluation.subgroups import factor_levels
+from heart2heart.evaluation.task_words import TaskWords, with_task_words
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.enums import CheckStatus, PredictionRole
 from heart2heart.schema.margin import MarginClaim, RegisteredMargin
@@ -152,14 +153,15 @@ def evaluate_predictions(
     )
     names = [info.site for info in provenance.sites]
     kind = "BCa" if bca else "percentile"
-    return Metrics(
+    metrics = Metrics(
         predictions_sha256=digest(predictions),
         split_sha256=provenance.split.sha256,
         synthetic=any(info.synthetic for info in provenance.sites),
         classes=provenance.classes,
         common_views=tuple(provenance.classes[label] for label in common),
         task=provenance.task,
-        training_data=None if provenance.validation is None else provenance.validation.sentence(),
+        training_data=provenance.validation.training_data if provenance.validation else None,
+        training_data_note=provenance.validation.sentence() if provenance.validation else None,
         unit=provenance.split.unit,
         confidence=CONFIDENCE,
         interval=(
@@ -181,6 +183,7 @@ def evaluate_predictions(
         methods=tuple(summarise(method, names, sites, context) for method in methods),
         comparisons=tuple(compare(methods[0], other, names, sites, context) for other in methods[1:]),
     )
+    return with_task_words(metrics, TaskWords.of(provenance))
 
 
 def margin_claim(provenance: Provenance, margin: RegisteredMargin | None = None) -> MarginClaim | None:

@@ -149,14 +149,18 @@ class ReportFacts:
     @property
     def networks(self) -> str:
         """Networks with their number of parameters."""
-        names = {f"{run.network} ({count(run.parameters)} parameters)" for run in self.provenance.runs}
+        names = {
+            f"{run.network} ({count(run.parameters)} parameters)" if run.parameters else run.network
+            for run in self.provenance.runs
+        }
         return join_words(sorted(names))
 
     @property
     def training(self) -> str:
         """Method, steps, seed and device of each run."""
         return "; ".join(
-            f"{run.run}: {run.method}, {count(run.steps)} steps, seed {run.seed}, {run.device}"
+            f"{run.run}: {run.method}, "
+            + (f"{count(run.steps)} steps, seed {run.seed}, {run.device}" if run.steps else "training not reported")
             for run in self.provenance.runs
         )
 

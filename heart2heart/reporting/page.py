@@ -17,9 +17,9 @@ from heart2heart.reporting.claim import claim
 from heart2heart.reporting.curves import learning_figures
 from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
+from heart2heart.reporting.limitations import limitations
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
 from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
-from heart2heart.reporting.limitations import limitations
 from heart2heart.reporting.sentences import headline
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
@@ -29,6 +29,7 @@ from heart2heart.schema.metrics import Metrics, RandomEffects
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
+from heart2heart.schema.validation import TrainingData
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 GALLERY_RULE = (
@@ -113,6 +114,11 @@ def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
     ]
 
 
+def not_compared(metrics: Metrics) -> bool:
+    """Return whether the training data of a validated model were not seen, or only in part."""
+    return metrics.training_data in (TrainingData.NOT_SEEN, TrainingData.NAMES_COMPARED)
+
+
 def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:
     """Return the content of the templates, by name."""
     provenance = predictions.provenance
@@ -168,7 +174,11 @@ def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetric
         "curves": curves,
         "gallery": choose_tiles(predictions, inspected.run.run),
         "gallery_rule": GALLERY_RULE,
-        "limitations": limitations(metrics, provenance),
+        "limitations": [
+            *([metrics.training_data_note] if metrics.training_data_note and not_compared(metrics) else []),
+            *limitations(metrics, provenance),
+        ],
+        "not_compared": not_compared(metrics),
         "synthetic_sites": [site.site for site in metrics.sites if site.synthetic],
     }
 

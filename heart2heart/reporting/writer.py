@@ -7,8 +7,10 @@ from typing import Any
 
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.samples import digest
+from heart2heart.evaluation.task_words import TaskWords
 from heart2heart.reporting import numbers, participants
 from heart2heart.reporting.page import report_content
+from heart2heart.reporting.task_template import adapt_content, adapt_template
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
@@ -48,12 +50,16 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     if folds and metrics.split_sha256 not in folds.splits.values():
         remedy = "Use the folds.json that was computed from these predictions and others"
         raise EvaluationError("these folds do not contain the split of the predictions", remedy=remedy)
-    content = report_content(predictions, metrics, folds)
-    html = render("report.html.j2", content, escape=True)
-    card = render("model_card.md.j2", content | {"md": _markdown}, escape=False)
+    words = TaskWords.of(predictions.provenance)
+    names = {*metrics.classes, *(site.site for site in metrics.sites), *(method.method for method in metrics.methods)}
+    content = adapt_content(report_content(predictions, metrics, folds), words, names)
+    html = render("report.html.j2", content, escape=True, words=words)
+    card = render("model_card.md.j2", content | {"md": _markdown}, escape=False, words=words)
     written = {"MODEL_CARD.md": card}
     for checklist in content["checklists"]:
-        table = render("checklist.md.j2", content | {"md": _markdown, "checklist": checklist}, escape=False)
+        table = render(
+            "checklist.md.j2", content | {"md": _markdown, "checklist": checklist}, escape=False, words=words
+        )
         written[checklist.file] = table
     write_text(out, html)
     for name, text in written.items():
@@ -61,18 +67,23 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     return out
 
 
-def render(name: str, content: dict[str, Any], *, escape: bool) -> str:
+def render(name: str, content: dict[str, Any], *, escape: bool, words: TaskWords | None = None) -> str:
     """Render one template of the folder `templates`.
 
     Args:
         name: File name of the template.
         content: Content of the template, by name.
         escape: Escape texts for HTML.
+        words: Words of the task; None: views.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def load(file: str) -> str:
+        source = TEMPLATES.joinpath(file).read_text(encoding="utf-8")
+        return source if words is None or not file.endswith(".j2") else adapt_template(source, words)
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FunctionLoader(load),
         autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -11,7 +11,7 @@ from heart2heart.config import Config
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema.margin import MarginClaim, MarginVerdict
 from heart2heart.schema.site_metrics import Calibration, Estimate, OpenSet, ReliabilityBin, SiteMetrics, Temperature
-from heart2heart.schema.validation import DEFAULT_TASK
+from heart2heart.schema.validation import DEFAULT_TASK, TrainingData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,8 +267,10 @@ class Metrics(Config):
     """Views present at every site that has scored frames."""
     task: str = DEFAULT_TASK
     """Noun of what the classes are, e.g. `view` or `pneumonia`; other fields name them views for every task."""
-    training_data: str | None = None
-    """Of a validation: what of the training data was compared with it, in one sentence; null: an evaluation."""
+    training_data: TrainingData | None = None
+    """Of a validation: what of the training data was compared with it; null: an evaluation of a split."""
+    training_data_note: str | None = None
+    """The same in one sentence."""
     unit: str = "patient"
     """What is resampled."""
     confidence: float

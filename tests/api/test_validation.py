@@ -139,8 +139,8 @@ def test_validate_takes_an_exported_model(run: Run, hospital: NewHospital, tmp_p
     out = tmp_path / "v"
     metrics = validate(file, out, store=hospital.store, labels=hospital.labels, replicates=200)
     assert certificate_of(out).training_data == TrainingData.NOT_SEEN
-    assert metrics.training_data is not None
-    assert metrics.training_data.startswith("Training data not seen")
+    assert metrics.training_data_note is not None
+    assert metrics.training_data_note.startswith("Training data not seen")
     expected = run.predict(FrameStore.open(hospital.store).read(np.arange(48)))
     table = Predictions.read(out / "predictions.parquet").table
     found = dict(zip(table["frame"].to_pylist(), table["logits"].to_pylist(), strict=True))
