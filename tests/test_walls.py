@@ -29,7 +29,7 @@ IMPORTS: dict[str, set[str]] = {
     "active_learning": {"labels", "store"},
     "splits": {"labels", "store"},
     "training": {"splits", "store"},
-    "export": {"training"},
+    "export": {"store", "training"},
     "evaluation": set(),
     "reporting": {"evaluation", "ingest", "store"},
     "testing": {"active_learning", "datasets", "splits", "store", "training"},

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -75,7 +75,7 @@ def check_archive(path: Path) -> None:
         if isinstance(error, RunError):
             raise
         raise _refusal(path, "it is damaged") from error
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise _refusal(path, "its example input is no tensor") from error
 
 
