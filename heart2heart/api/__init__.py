@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         merge_labels,
     )
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
+    from heart2heart.api.planning import plan_validation, register_margin
     from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
     from heart2heart.api.queue import make_queue
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
@@ -61,6 +62,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "merge_labels",
     ),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
+    "api.planning": ("plan_validation", "register_margin"),
     "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
     "api.queue": ("make_queue",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
@@ -130,12 +132,14 @@ __all__ = [
     "measure_agreement",
     "merge_labels",
     "open_store",
+    "plan_validation",
     "predict_files",
     "predict_paths",
     "read_metrics",
     "read_raters",
     "receive",
     "record_dataset_labels",
+    "register_margin",
     "remove_rater",
     "report",
     "require_no_faults",

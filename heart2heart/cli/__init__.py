@@ -25,6 +25,7 @@ from heart2heart.cli import (
     hospital,
     labeling,
     labels,
+    planning,
     source,
     splits,
     training,
@@ -41,7 +42,7 @@ PANELS = {
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
-    "Evidence: scores and reports": ("evaluate", "validate", "report", "folds", "compare"),
+    "Evidence: scores and reports": ("plan", "evaluate", "validate", "report", "folds", "compare"),
     "Hospital: clips in, clean copies and predictions out": ("pull", "receive", "deidentify", "verify-deid", "predict"),
 }
 """Panel of `--help` -> its verbs, in the order shown."""
@@ -57,7 +58,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (first_steps, data, source, labels, labeling, splits, training, evaluation, validation, hospital):
+for module in (
+    first_steps,
+    data,
+    source,
+    labels,
+    labeling,
+    splits,
+    training,
+    planning,
+    evaluation,
+    validation,
+    hospital,
+):
     module.register(app)
 
 

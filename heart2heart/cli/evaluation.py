@@ -9,6 +9,10 @@ import typer
 
 from heart2heart.cli.data import StoreOption
 
+MarginOption = Annotated[
+    Path | None, typer.Option(help="Largest acceptable loss, registered before with `heart2heart plan --register`.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
@@ -32,6 +36,7 @@ def evaluate(
         str, typer.Option(metavar="all|KIND,...", help="Predict acoustically perturbed frames too, of these kinds.")
     ] = "",
     stress_levels: Annotated[str, typer.Option(help="Levels of --stress, above 0 and at most 1.")] = "0.25,0.5,0.75,1",
+    margin: MarginOption = None,
 ) -> None:
     """Predict every labeled test frame, and score each hospital with intervals over patients.
 
@@ -45,7 +50,7 @@ def evaluate(
     with progress_bar("evaluate", 100) as progress:
         metrics = evaluate(
             runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
-            stress=kinds, stress_levels=levels, progress=progress,
+            stress=kinds, stress_levels=levels, margin=margin, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
     print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")
@@ -57,6 +62,7 @@ def report(
         Path, typer.Option(help="HTML file to write; the model card and the checklists are written beside it.")
     ] = Path("report.html"),
     folds: Annotated[Path | None, typer.Option(help="folds.json of several splits, shown as well.")] = None,
+    margin: MarginOption = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
@@ -67,7 +73,7 @@ def report(
     """
     from heart2heart.api.evaluation import report
 
-    page = report(predictions, out, folds=folds, replicates=replicates, seed=seed, bca=bca)
+    page = report(predictions, out, folds=folds, margin=margin, replicates=replicates, seed=seed, bca=bca)
     print(f"{page.table}\n{page.path}")
 
 
