@@ -57,10 +57,10 @@ def load_clip(
     frames: str = "all",
     salvage: bool = True,
 ) -> PreparedClip:
-    """Read one DICOM file, remove every identity, and return its frames and technical facts.
+    """Read one DICOM clip, picture or video, remove every identity, and return its frames and technical facts.
 
     Args:
-        path: The DICOM file.
+        path: A DICOM file, a picture (PNG, JPEG, TIFF, GIF) or a video (MP4, MOV, AVI, MPEG).
         geometry: `tmed2` or `centred`, or a `Geometry`, such as that of a model (`model.geometry`).
         size: Side of the square frames, pixels; a `Geometry` has its own.
         frames: Frames to keep: `all`, `every:N`, `even:K` or `ed_es:K`.
@@ -78,11 +78,11 @@ def load_clip(
         >>> clip.pixels.shape, str(clip.facts.mode)
         ((4, 64, 64), 'b_mode')
     """
-    from heart2heart.deidentify.clip import load_clip
+    from heart2heart.datasets.load_picture import load_file
     from heart2heart.store.geometry import Geometry
 
     known = Geometry(geometry, size) if isinstance(geometry, str) else geometry
-    return load_clip(path, geometry=known, rule=frames, salvage=salvage)
+    return load_file(Path(path), geometry=known, rule=frames, salvage=salvage)
 
 
 def count_frames(store: FrameStore) -> pa.Table:

@@ -30,9 +30,10 @@ from heart2heart.ingest.worker import FileOutcome, file_outcome
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_store import FrameStore
-from heart2heart.store.store_files import write_official_splits
+from heart2heart.store.store_files import read_official_splits, write_official_splits
 
 NAME = "pictures"
+_SPLIT = "official"  # name of the split of a table
 
 
 class PictureSettings(IngestSettings):
@@ -142,6 +143,7 @@ def add_pictures(
     in_store = [contents[entry.site].get(entry.file) for entry in entries]
     clip_of = [None if content is None else run.known.get(content) for content in in_store]
     labels = clip_labels(pictures, clip_of, vocabulary)
+    _write_splits(root, sites, labels, {clip for clip in clip_of if clip is not None})
     return _save_report(listed, root, sites, pictures, codes, labels, run)
 
 
@@ -177,6 +179,18 @@ def _with_pseudonyms(outcome: FileOutcome, picture: ListedPicture, pseudonymizer
     return replace(outcome, clip=replace(outcome.clip, pseudonyms=Pseudonyms(patient, study, flags=flags)))
 
 
+def _write_splits(root: Path, sites: Sequence[str], labels: ClipLabels, clips: Set[str]) -> None:
+    """Write the official split of each site; rows of clips that are not listed now, but were before, stay."""
+    store = FrameStore.open(root).clips
+    stored = dict(zip(store["clip"].to_pylist(), store["site"].to_pylist(), strict=True))
+    for site in sites:
+        before = read_official_splits(root, site)
+        kept = before.filter(pc.invert(pc.is_in(before["clip"], pa.array(sorted(clips), pa.string()))))
+        rows = [row for row in labels.official if stored.get(row[0]) == site]
+        columns = zip(*rows, strict=True) if rows else ((), (), ())
+        write_official_splits(root, site, pa.concat_tables([kept, official_rows(_SPLIT, *map(list, columns))]))
+
+
 def _save_report(
     listed: PictureList,
     root: Path,
@@ -188,13 +202,9 @@ def _save_report(
 ) -> DatasetReport:
     store = FrameStore.open(root)
     stored = dict(zip(store.clips["clip"].to_pylist(), store.clips["site"].to_pylist(), strict=True))
-    splits: Counter[tuple[str, str, str]] = Counter()
-    for site in sites:
-        rows = [row for row in labels.official if stored.get(row[0]) == site]
-        if rows:
-            clips, roles, views = zip(*rows, strict=True)
-            write_official_splits(root, site, official_rows("official", clips, roles, views))
-        splits.update((f"{site}:official", str(role), view or "") for _, role, view in rows)
+    splits = Counter(
+        (f"{stored[clip]}:{_SPLIT}", str(role), view or "") for clip, role, view in labels.official if clip in stored
+    )
     nameless = sum(picture.patient is None for picture, code in zip(pictures, codes, strict=True) if code == "accepted")
     notes = [*listed.notes, *labels.notes]
     if nameless:

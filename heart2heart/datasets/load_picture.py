@@ -20,13 +20,14 @@ SOURCE = "pictures"
 """Column `source` of clips that were pictures or videos."""
 
 
-def load_file(path: Path, *, geometry: Geometry, rule: str = "all") -> PreparedClip:
+def load_file(path: Path, *, geometry: Geometry, rule: str = "all", salvage: bool = True) -> PreparedClip:
     """Load a DICOM clip, a picture or a video, whichever the content is, without pseudonyms.
 
     Args:
         path: The file.
         geometry: Geometry of the frames.
         rule: Which frames to keep.
+        salvage: Keep the complete frames of a damaged file; else such a file fails.
 
     Raises:
         DicomError: the file gives no frames; `code` holds the reason.
@@ -36,9 +37,9 @@ def load_file(path: Path, *, geometry: Geometry, rule: str = "all") -> PreparedC
     except OSError:  # `load_clip` says why
         picture = False
     if picture:
-        return load_picture(path, geometry=geometry, rule=rule)
+        return load_picture(path, geometry=geometry, rule=rule, salvage=salvage)
     try:
-        return load_clip(path, geometry=geometry, rule=rule)
+        return load_clip(path, geometry=geometry, rule=rule, salvage=salvage)
     except DicomError as error:
         if error.code != StatusCode.EXCLUDED_NOT_DICOM:
             raise

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 4 * 2**30
 """Largest file that is opened."""
+MAX_CLIP_PIXELS = 2**33
+"""Most pixels of one clip: 20,000 frames of 600 x 700 pixels."""
 
 _HEAD_BYTES = 512
 _DICOM_MARK = slice(128, 132)
@@ -203,12 +205,15 @@ def _tag(image: Image.Image, tag: int, default: int = 0) -> int:
 
 def _white_level(path: Path, form: str) -> float:
     """Return the value of white in a file of over 8 bits: as stated, or by the bits that its pictures need."""
-    largest = 0.0
-    with Image.open(path, formats=(form,)) as image:
+    largest, pixels = 0.0, 0
+    with path.open("rb") as stream, Image.open(stream, formats=(form,)) as image:
         for index in range(MAX_FRAMES):
             if index and not _next(image, index):
                 break
             _check_size(image.height, image.width)
+            pixels += image.height * image.width
+            if pixels > MAX_CLIP_PIXELS:
+                raise DicomError(f"over {MAX_CLIP_PIXELS} pixels together", code=StatusCode.FAILED_BOUNDS)
             if not image.mode.startswith(_WIDE_MODES):
                 continue
             stated = max(_tag(image, tag) for tag in _STATED_MAXIMA)

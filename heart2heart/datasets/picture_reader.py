@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.datasets.picture_formats import MAX_FILE_BYTES, DecodedPicture, decode_pictures, picture_format
+from heart2heart.datasets.picture_formats import (
+    MAX_CLIP_PIXELS,
+    MAX_FILE_BYTES,
+    DecodedPicture,
+    decode_pictures,
+    picture_format,
+)
 from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.image_pixel import block_mean
 from heart2heart.dicom.timing import cumulative_times
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
-
-MAX_CLIP_PIXELS = 2**33
-"""Most pixels of one clip: 20,000 frames of 600 x 700 pixels."""
 
 _MAX_HELD_BYTES = 2**28  # decoded pictures that are held in memory; a longer clip is decoded again for each pass
 _BYTES_PER_PIXEL = 3

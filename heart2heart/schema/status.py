@@ -106,7 +106,7 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(
             StatusCode.EXCLUDED_NOT_DICOM,
             "The content is not DICOM, whatever the file is called.",
-            "None needed. Zip files are opened; unpack other archives.",
+            "None needed. Zip files are opened; unpack other archives. `heart2heart source pictures` takes pictures.",
         ),
         StatusInfo(
             StatusCode.EXCLUDED_NOT_PICTURE,

@@ -21,7 +21,9 @@ from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings, Limits
 from heart2heart.ingest.source_files import locate_files
 from heart2heart.schema.status import ClipFlag
-from heart2heart.store.frame_store import FrameStore
+from heart2heart.splits.certify import certify
+from heart2heart.splits.official import freeze_official
+from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.store_files import read_official_splits
 from tests.datasets import miniature
 from tests.dicom.build import speckle_frames, write
@@ -184,6 +186,43 @@ def test_add_pictures_refuses_a_site_a_lost_key_and_other_settings(tmp_path: Pat
 def test_ledger_text_of_picture_settings_is_that_of_an_ingest() -> None:
     assert SETTINGS.ledger_text() == IngestSettings(size=32, frames="even:4").model_dump_json()
     assert '"whole":true' in PictureSettings(whole=True).ledger_text()
+
+
+def test_add_pictures_of_a_second_table_keeps_the_split_of_the_first(tmp_path: Path) -> None:
+    for name, seed, role in (("one", 1, "train"), ("two", 2, "test")):
+        _still(tmp_path / name / "x.png", seed)
+        miniature.table(tmp_path / name / "list.csv", "file,label,site,split", [f"x.png,A4C,A,{role}"])
+        _add(tmp_path / name / "list.csv", tmp_path / "store")
+    rows = read_official_splits(tmp_path / "store", "A").to_pylist()
+    assert sorted(row["role"] for row in rows) == ["test", "train"]
+    miniature.table(tmp_path / "two" / "list.csv", "file,label,site,split", ["x.png,A4C,A,"])
+    report = _add(tmp_path / "two" / "list.csv", tmp_path / "store")  # the row lost its role
+    assert [row["role"] for row in read_official_splits(tmp_path / "store", "A").to_pylist()] == ["train"]
+    assert report.splits == {}
+
+
+def test_add_pictures_gives_hashes_by_which_a_certificate_finds_a_recompressed_copy(tmp_path: Path) -> None:
+    rows = []
+    for seed, view in enumerate(("PLAX", "PSAX", "A4C", "A2C")):
+        for part in ("train", "val", "test"):
+            name = f"{view}_{part}.png"
+            picture = speckle_frames(1, seed=10 * seed + len(part))[0].repeat(4, axis=0).repeat(4, axis=1)
+            miniature.png(tmp_path / "in" / name, picture)
+            rows.append(f"{name},{view},{part}{seed},A,{part}")
+    clean = miniature.table(tmp_path / "in" / "clean.csv", "file,label,patient,site,split", rows)
+    Image.open(tmp_path / "in" / "PLAX_train.png").save(tmp_path / "in" / "again.jpg", quality=80)
+    leaking = miniature.table(
+        tmp_path / "in" / "leaking.csv", "file,label,patient,site,split", [*rows, "again.jpg,PLAX,q,A,test"]
+    )
+    statuses = []
+    for table in (clean, leaking):
+        root = tmp_path / table.stem
+        report = _add(table, root)
+        stores = FrameStores.open([root])
+        split = freeze_official(stores, {}, "A:official", tmp_path / f"split_{table.stem}")
+        statuses += [check.status for check in certify(split, stores).checks if check.name == "near_duplicates"]
+        assert report.accepted == len(rows) + (table is leaking)
+    assert statuses == ["pass", "fail"]
 
 
 @pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])

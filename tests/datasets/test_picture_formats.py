@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, TiffImagePlugin
 
+from heart2heart.datasets import picture_formats
 from heart2heart.datasets.picture_formats import DecodedPicture, decode_pictures, picture_format
 from heart2heart.errors import DicomError
 from tests.datasets import miniature
@@ -182,3 +184,35 @@ def test_decoded_picture_of_a_turned_frame_has_the_size_as_shown() -> None:
     assert picture.size == (30, 20)
     np.testing.assert_array_equal(picture.pixels(gray=True), np.rot90(miniature.noise(0, 20, 30)))
     assert picture.pixels(gray=False).shape == (30, 20, 3)
+
+
+@pytest.mark.parametrize(("matrix", "turn"), [((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)])
+def test_decode_pictures_turns_a_video_by_its_display_matrix(
+    tmp_path: Path, matrix: tuple[int, int, int, int], turn: int
+) -> None:
+    frames = speckle_frames(3)
+    raw = bytearray(miniature.video(tmp_path / "x.mp4", frames, "mpeg4").read_bytes())
+    plain = _gray(tmp_path / "x.mp4")
+    start = raw.find(b"tkhd") + 4 + 40  # version and flags, times, number, duration, layer and volume: 40 bytes
+    a, b, c, d = (value << 16 for value in matrix)
+    raw[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "x.mp4").write_bytes(raw)
+    np.testing.assert_array_equal(_gray(tmp_path / "x.mp4"), np.rot90(plain, turn, axes=(1, 2)))
+
+
+def test_decode_pictures_takes_the_first_picture_of_a_jpeg_that_holds_several(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(miniature.noise(seed, 40, 60)) for seed in (0, 1))
+    first.save(tmp_path / "x.mpo", save_all=True, append_images=[second])
+    assert picture_format(tmp_path / "x.mpo") == "JPEG"
+    assert _gray(tmp_path / "x.mpo").shape == (1, 40, 60)
+
+
+def test_decode_pictures_bounds_the_pass_that_looks_for_the_largest_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Image.fromarray(np.full((50, 50), level, np.uint16)) for level in (3, 2, 1)]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr(picture_formats, "MAX_CLIP_PIXELS", 5000)
+    with pytest.raises(DicomError) as caught:
+        _gray(tmp_path / "x.tif")
+    assert caught.value.code == "failed:bounds"
