@@ -240,7 +240,7 @@ def _check_probabilities(
     with np.errstate(invalid="ignore"):
         beyond = (probabilities < 0) | (probabilities > 1 + SUM_TOLERANCE)
         sums = probabilities.sum(1)
-        wrong_sum = np.isfinite(sums) & (np.abs(sums - 1) > SUM_TOLERANCE) & ~beyond.any(1)
+        wrong_sum = np.isfinite(sums) & (np.abs(sums - 1) > SUM_TOLERANCE + 1e-9) & ~beyond.any(1)
     for row, column in np.argwhere(beyond).tolist():
         what = f"{probabilities[row, column]:.6g} is no probability"
         remedy = "Write probabilities from 0 to 1, for example the softmax of the logits"
