@@ -74,10 +74,7 @@ class ExportedModel:
             sha256=sha256_file(path),
             _logits=logits,
         )
-        shape = model.predict(np.zeros((1, geometry.size, geometry.size), np.uint8)).shape
-        if shape != (1, len(classes)):
-            what = f"this model gives {shape[-1]} logits, but names {len(classes)} classes"
-            raise RunError(what, where=path, remedy=remedy)
+        model.predict(np.zeros((1, geometry.size, geometry.size), np.uint8))  # it fits, or is refused now
         return model
 
     @property
@@ -94,11 +91,14 @@ class ExportedModel:
         starts = range(0, len(pixels), INFERENCE_BATCH)
         try:
             parts = [self._logits(np.ascontiguousarray(pixels[start : start + INFERENCE_BATCH])) for start in starts]
-            return np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
         except Exception as error:
             # Libraries raise errors of many kinds for a network that does not fit; none of them is the user's.
             what = f"this model does not take frames of {self.geometry}"
             raise RunError(what, where=self.path, remedy="Export the run again") from error
+        if parts and parts[0].shape[1:] != (len(self.classes),):
+            what = f"this model gives {parts[0].shape[-1]} logits, but names {len(self.classes)} classes"
+            raise RunError(what, where=self.path, remedy="Export the run again")
+        return np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
 
     def predict_at(self, pixels: Pixels, sites: Sequence[str]) -> Logits:
         """Return logits as `predict` does; an exported model is the same at every hospital."""
