@@ -147,8 +147,8 @@ def main() -> None:
     print("| accuracy | patients | Wilson and MOVER | percentile bootstrap | no interval |\n|---|---|---|---|---|")
     for accuracy in (0.85, 0.97):
         for patients in PATIENTS:
-            ours, resampled, none = coverage(accuracy, patients, studies, seed)
-            print(f"| {accuracy} | {patients} | {ours:.3f} | {resampled:.3f} | {none:.2f} |", flush=True)
+            covered, resampled, none = coverage(accuracy, patients, studies, seed)
+            print(f"| {accuracy} | {patients} | {covered:.3f} | {resampled:.3f} | {none:.2f} |", flush=True)
     print(
         "\n| accuracy | held-out hospitals | patients each | one difference | one loss | report, bootstrap |"
         " report, each interval alone | report, simultaneous |\n|---|---|---|---|---|---|---|---|"

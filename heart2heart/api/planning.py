@@ -25,7 +25,7 @@ class ValidationPlan:
 
     Attributes:
         margin: Largest acceptable loss, percentage points.
-        wanted: Power that is wanted.
+        target: Target power.
         design: What the patients of the hospital are like.
         source_patients: Test patients at the source.
         confidence: Nominal coverage of each interval.
@@ -35,7 +35,7 @@ class ValidationPlan:
     """
 
     margin: float
-    wanted: float
+    target: float
     design: StudyDesign
     source_patients: int
     confidence: float
@@ -59,7 +59,7 @@ class ValidationPlan:
             )
         rarest = self.needed * min(self.design.prevalence)
         return (
-            f"To show {self.claim} with a power of {self.wanted:g}: {self.needed} patients, of whom about "
+            f"To show {self.claim} with a power of {self.target:g}: {self.needed} patients, of whom about "
             f"{rarest:.0f} have the rarest class."
         )
 
@@ -143,7 +143,7 @@ def plan_validation(
     )
     plan = ValidationPlan(
         margin=margin,
-        wanted=power,
+        target=power,
         design=source,
         source_patients=source_patients,
         confidence=confidence,
@@ -151,7 +151,7 @@ def plan_validation(
         needed=patients_needed(powers, power),
         curve=Path(out),
     )
-    write_text(plan.curve, power_curve(powers, wanted=power, claim=plan.claim))
+    write_text(plan.curve, power_curve(powers, target=power, claim=plan.claim))
     return plan
 
 

@@ -84,7 +84,7 @@ def shares_by_cluster(correct: Floats, rows: Floats, sample: str) -> Shares:
     Examples:
         >>> shares = shares_by_cluster(np.array([[3.0], [1.0], [2.0]]), np.array([[3.0], [3.0], [2.0]]), "north")
         >>> shares.value.round(2).tolist(), [round(float(ends[0]), 2) for ends in shares.limits(0.95)]
-        ([0.75], [0.16, 0.98])
+        ([0.75], [0.09, 0.99])
     """
     total = rows.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):

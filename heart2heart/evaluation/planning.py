@@ -194,12 +194,12 @@ def each_confidence(claims: int) -> float:
     return float(CONFIDENCE ** (1 / claims))
 
 
-def patients_needed(powers: Sequence[Power], wanted: float) -> int | None:
-    """Return the patients at which the power reaches `wanted`, between two simulated numbers by interpolation.
+def patients_needed(powers: Sequence[Power], target: float) -> int | None:
+    """Return the patients at which the power reaches `target`, between two simulated numbers by interpolation.
 
     Args:
         powers: By ascending number of patients.
-        wanted: The power.
+        target: The power.
 
     Returns:
         Patients, rounded up; None if even the largest number does not reach it.
@@ -210,11 +210,11 @@ def patients_needed(powers: Sequence[Power], wanted: float) -> int | None:
         (60, None)
     """
     reached = np.maximum.accumulate([power.power for power in powers])
-    if not len(reached) or reached[-1] < wanted:
+    if not len(reached) or reached[-1] < target:
         return None
-    position = int(np.argmax(reached >= wanted))
+    position = int(np.argmax(reached >= target))
     if position == 0:
         return powers[0].patients
     low, high = reached[position - 1], reached[position]
     start, end = math.log(powers[position - 1].patients), math.log(powers[position].patients)
-    return math.ceil(round(math.exp(start + (end - start) * (wanted - low) / (high - low)), 6))
+    return math.ceil(round(math.exp(start + (end - start) * (target - low) / (high - low)), 6))

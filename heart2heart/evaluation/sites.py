@@ -135,7 +135,7 @@ class EvaluationContext:
         if self.margin is None or loss.low is None or loss.high is None:
             return None
         low, high = sorted((sign * loss.low, sign * loss.high))
-        return judge_margin(low, high, self.margin.share)
+        return judge_margin(low, high, self.margin.fraction)
 
     def why_not_estimable(self, level: Aggregation, labels: Sequence[int]) -> str | None:
         """Return why a mean over the classes `labels` has no value or no interval; None when it has both."""

@@ -14,12 +14,12 @@ _COLOURS = (
 )
 
 
-def power_curve(powers: Sequence[Power], *, wanted: float, claim: str) -> str:
+def power_curve(powers: Sequence[Power], *, target: float, claim: str) -> str:
     """Draw the power over the number of patients, with its error by simulation.
 
     Args:
         powers: By ascending number of patients.
-        wanted: The power that is wanted, drawn as a dashed line.
+        target: The target power, drawn as a dashed line.
         claim: What is to be shown, such as `no more than 5 points lost`.
 
     Returns:
@@ -37,7 +37,7 @@ def power_curve(powers: Sequence[Power], *, wanted: float, claim: str) -> str:
         axes.minorticks_off()
         axes.yaxis.grid(True, color=LINE, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.axhline(100 * wanted, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axhline(100 * target, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.errorbar(
             patients,
             [100 * power.power for power in powers],

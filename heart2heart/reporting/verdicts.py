@@ -120,7 +120,7 @@ def describe_margin(gap: SiteGap, claim: MarginClaim) -> str:
     if gap.margin is None:
         return f"Whether it carries over within {words} cannot be judged: {gap.judged.reason}."
     ends = f"the loss is between {interval(gap.judged)} points".replace("\N{NO-BREAK SPACE}to", " and")
-    equal = gap.judged.low is not None and gap.judged.low > -claim.share
+    equal = gap.judged.low is not None and gap.judged.low > -claim.fraction
     return {
         MarginVerdict.CARRIES_OVER: f"It carries over within {words}: {ends}."
         + ("" if equal else " The hospital may be better by more than the margin."),

@@ -84,21 +84,21 @@ class MarginClaim(Config):
     """The margin was registered after that: its verdicts confirm nothing."""
 
     @property
-    def share(self) -> float:
-        """The margin as a share."""
+    def fraction(self) -> float:
+        """The margin as a fraction of 1."""
         return self.margin.margin / 100
 
 
-def judge_margin(low: float, high: float, share: float) -> MarginVerdict:
-    """Judge the interval of a loss by a margin, both as shares.
+def judge_margin(low: float, high: float, fraction: float) -> MarginVerdict:
+    """Judge the interval of a loss by a margin, both as fractions of 1.
 
     Examples:
         >>> [str(judge_margin(low, high, 0.05)) for low, high in ((-0.01, 0.04), (0.01, 0.08), (0.06, 0.2))]
         ['carries_over', 'not_shown', 'loses_more']
     """
-    if high < share:
+    if high < fraction:
         return MarginVerdict.CARRIES_OVER
-    return MarginVerdict.LOSES_MORE if low > share else MarginVerdict.NOT_SHOWN
+    return MarginVerdict.LOSES_MORE if low > fraction else MarginVerdict.NOT_SHOWN
 
 
 def register_margin(path: Path, *, margin: float, question: str, registered_by: str) -> RegisteredMargin:
