@@ -30,7 +30,7 @@ from heart2heart.splits.provenance import (
 )
 from heart2heart.splits.validation import (
     certify_validation,
-    tested,
+    scored_members,
     validation_members,
     with_certificate,
 )
@@ -130,7 +130,7 @@ def certified_frames(
         site_info(site, opened, members, held_out=site not in source_sites, files=files.get(site, {}), events=events)
         for site in validated
     ]
-    rows = tested(members)
+    rows = scored_members(members)
     parts = [_predict(frozen, opened, rows, SubProgress(progress, start=0, span=60, total=len(rows)))]
     if manifest is not None and reference.stores is not None and manifest.classes == frozen.classes:
         manifest.require_certified()

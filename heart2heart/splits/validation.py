@@ -101,19 +101,19 @@ def validation_members(
         members.append(row | {"role": SplitRole.EXCLUDED if view is None else SplitRole.TEST, "view": view})
     table = pa.Table.from_pylist(members, schema=SPLIT_MEMBERS)
     if leave_out_seen:
-        owners = find_overlap(tested(table), stores, reference).owners
+        owners = find_overlap(scored_members(table), stores, reference).owners
         members = [
             row | ({"role": SplitRole.EXCLUDED, "view": None} if row["patient"] in owners else {}) for row in members
         ]
         table = pa.Table.from_pylist(members, schema=SPLIT_MEMBERS)
-    if not len(tested(table)):
+    if not len(scored_members(table)):
         where = ", ".join(sites or present)
         remedy = "Label clips of these hospitals, or name another label store with --labels"
         raise SplitError("no labeled frame is left to validate", where=where, remedy=remedy)
     return table
 
 
-def tested(members: pa.Table) -> pa.Table:
+def scored_members(members: pa.Table) -> pa.Table:
     """Return the members that are scored."""
     return members.filter(pc.equal(members["role"], SplitRole.TEST))
 
