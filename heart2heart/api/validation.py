@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def validate(
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
+    margin: str | Path | None = None,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
@@ -58,6 +60,7 @@ def validate(
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
+        margin: File of the largest acceptable loss, registered before (`register_margin`).
         command: Command that repeats the validation, for the record.
         progress: Receives the percentage done.
 
@@ -81,12 +84,14 @@ def validate(
     from heart2heart.api.validation_tables import certified_table
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.evaluation.table_file import SUFFIXES
+    from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.validation import CERTIFICATE_FILE
     from heart2heart.splits.validation import require_no_overlap
     from heart2heart.utils import check_writable, write_json
 
     folder, progress = Path(out), progress or NoProgress()
+    registered = read_margin(Path(margin)) if margin else None
     if (folder / "predictions.parquet").exists():
         raise ExistsError("predictions are already in this folder", where=folder, remedy="Name another folder")
     _check_task(task)
@@ -119,6 +124,9 @@ def validate(
     certificate = predictions.provenance.validation
     assert certificate is not None
     require_no_overlap(certificate)
+    if registered:
+        provenance = predictions.provenance.model_copy(update={"margin": registered})
+        predictions = replace(predictions, provenance=provenance)
     metrics = evaluate_predictions(predictions, replicates=replicates, seed=seed, bca=bca)
     check_writable(folder / "predictions.parquet")
     predictions.write(folder / "predictions.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -170,7 +171,10 @@ def certified_frames(
     certified = with_certificate(predictions, certificate)
     if manifest is None or len(parts) == 1:
         return certified
-    return record_test_access(certified, manifest)
+    logged = record_test_access(certified, manifest)
+    # The log is that of the source's test frames: it does not tell when the validated frames were first looked at.
+    own = logged.provenance.split.model_copy(update={"first_test_access": None})
+    return replace(logged, provenance=logged.provenance.model_copy(update={"split": own}))
 
 
 def _predict(frozen: Run | ExportedModel, stores: FrameStores, members: pa.Table, progress: Progress) -> pa.Table:

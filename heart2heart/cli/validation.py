@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from heart2heart.cli.evaluation import MarginOption
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's verb to `app`."""
@@ -53,6 +55,7 @@ def validate(
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+    margin: MarginOption = None,
 ) -> None:
     """Score a frozen model at any hospital with labels, now or later, with a certificate of its own.
 
@@ -82,7 +85,7 @@ def validate(
         metrics = validate(
             model, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
             leave_out_seen=leave_out_seen, task=task, name=name, synthetic=synthetic, rule=rule,
-            replicates=replicates, seed=seed, bca=bca, progress=progress,
+            replicates=replicates, seed=seed, bca=bca, margin=margin, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
     print(metrics.training_data_note)

@@ -180,8 +180,11 @@ class Provenance(Config):
 
     def digest_text(self) -> str:
         """Return the content as JSON; fields that older versions lack are left out at their defaults."""
-        added = {"task": DEFAULT_TASK, "validation": None}
-        return self.model_dump_json(exclude={name for name, default in added.items() if getattr(self, name) == default})
+        added = {"task": DEFAULT_TASK, "margin": None, "validation": None}
+        unset: dict[str, Any] = {name: True for name, default in added.items() if getattr(self, name) == default}
+        if self.split.first_test_access is None:
+            unset["split"] = {"first_test_access"}
+        return self.model_dump_json(exclude=unset)
 
 
 _KEY = b"heart2heart"
