@@ -12,6 +12,7 @@ from heart2heart.schema.status import StatusCode
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
 
 
 def video_errors() -> tuple[type[Exception], ...]:
@@ -53,5 +54,8 @@ def open_video(
     with container:
         if not container.streams.video:
             raise DicomError("there is no video stream", code=unreadable)
-        container.streams.video[0].codec_context.thread_count = 1  # the worker processes are the parallelism
+        decoder: VideoCodecContext | None = container.streams.video[0].codec_context
+        if decoder is None:
+            raise DicomError("no decoder is known for the codec of the video", code=unreadable)
+        decoder.thread_count = 1  # the worker processes are the parallelism
         yield container

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from heart2heart.datasets import picture_reader
@@ -159,3 +162,35 @@ def test_picture_reader_says_what_to_install_for_a_video(tmp_path: Path, monkeyp
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(DicomError, match=r"heart2heart\[video\]"):
         PictureReader(path)
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Return a file of each decoder."""
+    folder = tmp_path_factory.mktemp("whole")
+    pages = [Image.fromarray(frame) for frame in speckle_frames(3)]
+    for name in ("x.gif", "x.tif", "x.png"):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:], duration=40)
+    pages[0].save(folder / "x.jpg")
+    miniature.video(folder / "x.mp4", speckle_frames(3), "mpeg4")
+    miniature.video(folder / "x.avi", speckle_frames(3), "mjpeg", pixel_format="yuvj420p")
+    miniature.video(folder / "x.mpeg", speckle_frames(3), "mpeg1video")
+    return [path.read_bytes() for path in sorted(folder.iterdir())]
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_picture_reader_of_any_damage_reads_or_names_a_status(
+    whole_files: list[bytes], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    raw = bytearray(data.draw(st.sampled_from(whole_files)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.bin"
+    path.write_bytes(raw[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else raw)
+    count, code = 0, ""
+    with suppress(DicomError):  # any other error fails the test
+        reader = PictureReader(path)
+        count = len(reader.decode(np.arange(len(reader)), gray=True)[0])
+        code = "read"
+    assert (count > 0) == (code == "read")

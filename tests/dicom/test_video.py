@@ -46,6 +46,13 @@ def test_open_video_refuses_sound_alone(tmp_path: Path) -> None:
         pass
 
 
+def test_open_video_refuses_a_codec_that_nobody_knows(tmp_path: Path) -> None:
+    raw = miniature.video(tmp_path / "x.avi", speckle_frames(3), "mjpeg", pixel_format="yuvj420p").read_bytes()
+    stream = io.BytesIO(raw.replace(b"MJPG", b"?@!#"))
+    with pytest.raises(DicomError, match="no decoder is known"), open_video(stream, container_format="avi"):
+        pass
+
+
 def test_video_errors_hold_those_of_the_decoder() -> None:
     from av.error import InvalidDataError
 
