@@ -13,7 +13,7 @@ from heart2heart.evaluation.certificates import check_certificate
 from heart2heart.evaluation.comparison import NO_SCORED_FRAME, claims_of, compare, summarise
 from heart2heart.evaluation.confidence import ECE_BINS, frozen_threshold
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
-from heart2heart.evaluation.label_shift import class_rates
+from heart2heart.evaluation.label_shift import ShiftReference
 from heart2heart.evaluation.probabilities import TEMPERATURES, fit_temperature, log_probabilities
 from heart2heart.evaluation.run_groups import group_runs
 from heart2heart.evaluation.samples import ValidationSample, digest, read_samples
@@ -135,7 +135,7 @@ def evaluate_predictions(
     claim = margin_claim(provenance, margin)
     context = replace(context, family=family, margin=claim)
     label_of = {index: method.label for method in methods for index in method.runs}
-    fits = [_fit_on_validation(sample, len(provenance.classes)) for sample in validation]
+    fits = [_fit_on_validation(sample) for sample in validation]
     runs = tuple(
         RunMetrics(
             run=run.run,
@@ -207,15 +207,14 @@ def margin_claim(provenance: Provenance, margin: RegisteredMargin | None = None)
     return MarginClaim(margin=chosen, sha256=chosen.digest(), first_look=look, after_look=chosen.registered_after(look))
 
 
-def _fit_on_validation(sample: ValidationSample, classes: int) -> FittedOnValidation:
+def _fit_on_validation(sample: ValidationSample) -> FittedOnValidation:
     if not len(sample.truth):
-        return FittedOnValidation(None, None, None, None)
+        return FittedOnValidation(None, None, None)
     temperature = fit_temperature(sample.logits, sample.truth)
     return FittedOnValidation(
         temperature=temperature,
         threshold=frozen_threshold(log_probabilities(sample.logits)),
-        shares=np.bincount(sample.truth, minlength=classes) / len(sample.truth),
-        rates=class_rates(log_probabilities(sample.logits, temperature), sample.truth),
+        reference=ShiftReference.of(log_probabilities(sample.logits, temperature), sample.truth, sample.cluster),
     )
 
 

@@ -105,10 +105,11 @@ class SiteSample:
 
 @dataclass(frozen=True)
 class ValidationSample:
-    """Scored validation frames of the source sites, for one run: logits `(n, classes)` and truth `(n,)`."""
+    """Scored validation frames of the source sites, for one run: logits `(n, classes)`, truth and cluster `(n,)`."""
 
     logits: Floats
     truth: Ints
+    cluster: Ints
 
 
 def factorize(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
@@ -272,4 +273,7 @@ def read_samples(predictions: Predictions) -> tuple[list[SiteSample], list[Valid
         columns["site"][0], [rank for rank, s in enumerate(columns["site"][1]) if s in provenance.split.source_sites]
     )
     validation_rows = [is_validation & rows.rows_where("run", run.run) for run in provenance.runs]
-    return samples, [ValidationSample(rows.logits[rows_of], rows.truth[rows_of]) for rows_of in validation_rows]
+    unit = columns[provenance.split.unit][0]
+    return samples, [
+        ValidationSample(rows.logits[rows_of], rows.truth[rows_of], unit[rows_of]) for rows_of in validation_rows
+    ]

@@ -11,7 +11,7 @@ from heart2heart.evaluation.classification import Floats, macro_f1
 from heart2heart.evaluation.confidence import calibrate, reliability_diagram, score_open_set, score_selective
 from heart2heart.evaluation.contrasts import contrast_estimate, mean_share, shares_by_cluster
 from heart2heart.evaluation.intervals import make_estimate, not_estimable, resample
-from heart2heart.evaluation.label_shift import score_shift
+from heart2heart.evaluation.label_shift import ShiftReference, score_shift
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.ranking import auroc, resample_ranking
 from heart2heart.evaluation.samples import SiteSample
@@ -27,14 +27,12 @@ class FittedOnValidation:
     Attributes:
         temperature: Divisor of the logits.
         threshold: A frame with a lower confidence is withheld.
-        shares: Share of each class `(classes,)`.
-        rates: Mean scaled probabilities by true class `(classes, classes)`; NaN where a class has no frame.
+        reference: Scaled probabilities by cluster and true class, for the estimate of shares.
     """
 
     temperature: float | None
     threshold: float | None
-    shares: Floats | None
-    rates: Floats | None
+    reference: ShiftReference | None
 
 
 def score_site(
@@ -85,7 +83,7 @@ def score_site(
         reliability_scaled=() if scaled is None else reliability_diagram(site, scaled),
         selective=score_selective(site, log_p, fitted.threshold, context),
         open_set=score_open_set(site.sample, run, context),
-        label_shift=None if scaled is None else score_shift(site, scaled, fitted.shares, fitted.rates, context.classes),
+        label_shift=None if scaled is None else score_shift(site, scaled, fitted.reference, context.classes),
         strata=score_strata(site, log_p, levels, context),
         probes=score_probes(site, run, context),
         stress=score_stress(site, run, context),

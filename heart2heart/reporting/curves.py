@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heart2heart.reporting.numbers import percent
+from heart2heart.reporting.numbers import percent, points
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import RunInfo
@@ -202,12 +202,18 @@ def label_shift_bars(name: str, shift: LabelShift, series: int, description: str
         highest = 0.0
         for index, view in enumerate(views):
             top = index * block + _GAP / 2
-            shares = (shift.source_shares[view], shift.shares[view], shift.estimated_shares[view])
+            shares = [shift.source_shares[view], shift.shares[view]]
+            if shift.estimated_shares is not None:
+                shares.append(shift.estimated_shares[view])
             highest = max(highest, *shares)
             fills, edges = (MUTED, colour, "none"), ("none", "none", colour)
-            for bar, (share, fill, edge) in enumerate(zip(shares, fills, edges, strict=True)):
+            for bar, (share, fill, edge) in enumerate(zip(shares, fills, edges, strict=False)):
                 centre = top + (bar + 0.5) * _BAR
                 axes.barh(centre, 100 * share, height=_BAR - 2, facecolor=fill, edgecolor=edge, linewidth=1.4)
+            if shift.estimated_low is not None and shift.estimated_high is not None:
+                ends = [100 * shift.estimated_low[view], 100 * shift.estimated_high[view]]
+                highest = max(highest, shift.estimated_high[view])
+                axes.plot(ends, [top + 2.5 * _BAR] * 2, color=INK, linewidth=1.2, solid_capstyle="butt")
             axes.text(-0.03, top + 1.5 * _BAR, view, fontsize=11, color=INK, va="center", ha="right",
                       transform=axes.get_yaxis_transform())  # fmt: skip
         axes.set_xlim(0, max(10.0, 108 * highest))
@@ -215,9 +221,13 @@ def label_shift_bars(name: str, shift: LabelShift, series: int, description: str
 
 
 def _describe_shares(shift: LabelShift) -> str:
-    parts = [
-        f"{view}: {percent(shift.source_shares[view])} at the source, {percent(share)} at the hospital, "
-        f"{percent(shift.estimated_shares[view])} estimated."
-        for view, share in shift.shares.items()
-    ]
+    parts = []
+    for view, share in shift.shares.items():
+        text = f"{view}: {percent(shift.source_shares[view])} at the source, {percent(share)} at the hospital"
+        if shift.estimated_shares and shift.estimated_low and shift.estimated_high:
+            ends = f"{points(shift.estimated_low[view])} to {points(shift.estimated_high[view])}"
+            text += f", {percent(shift.estimated_shares[view])} estimated ({ends})"
+        parts.append(f"{text}.")
+    if shift.reason:
+        parts.append(f"The shares are not estimable without labels: {shift.reason}.")
     return " ".join(parts)

@@ -121,14 +121,21 @@ class LabelShift(Config):
     """Share of each view among the scored frames here."""
     distance: float
     """Total variation distance of the two, 0 to 1."""
-    estimated_shares: dict[str, float]
+    estimated_shares: dict[str, float] | None
     """Shares here as estimated without a label of this site, by adjusted counting on temperature-scaled
-    probabilities; right only if the views look as they do at the source."""
-    nll_adjusted: float
+    probabilities; null if they are not estimable."""
+    estimated_low: dict[str, float] | None = None
+    """Lower limits of their intervals, over patients here and at the source."""
+    estimated_high: dict[str, float] | None = None
+    """Upper limits."""
+    nll_adjusted: float | None
     """Mean negative log-likelihood with probabilities moved to the estimated shares. No interval: the shares would have
     to be estimated anew in every replicate."""
-    balanced_accuracy_adjusted: float
+    balanced_accuracy_adjusted: float | None
     """Balanced accuracy of the same; no interval, likewise."""
+    reason: str | None = None
+    """Why the shares are not estimable: the model tells the classes apart too little, or the frames here do not look
+    like those of the source."""
 
 
 class Stratum(Config):

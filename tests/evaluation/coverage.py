@@ -25,7 +25,7 @@ from tests.evaluation.simulation import INFO, Texts, draw_frames, evaluation_con
 from tests.evaluation.small_studies import between_hospitals, by_patients
 
 TRUTH_PATIENTS = 20_000
-FITTED = FittedOnValidation(temperature=1.3, threshold=0.6, shares=np.full(3, 1 / 3), rates=np.full((3, 3), 1 / 3))
+FITTED = FittedOnValidation(temperature=1.3, threshold=0.6, reference=None)
 
 STATISTICS: dict[str, Callable[[SiteMetrics], Estimate]] = {
     "balanced accuracy": lambda site: site.balanced_accuracy,
