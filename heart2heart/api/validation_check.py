@@ -93,13 +93,15 @@ def _checks_of_table(
     provenance = predictions.provenance
     synthetic = any(site.synthetic for site in provenance.sites)
     name = provenance.runs[0].run
-    made = certified_table(path, split, task=provenance.task, name=name, synthetic=synthetic, command="").provenance
-    if made.validation is None or made.validation.rows_sha256 != certificate.rows_sha256:
+    certified = certified_table(
+        path, split, task=provenance.task, name=name, synthetic=synthetic, command=""
+    ).provenance
+    if certified.validation is None or certified.validation.rows_sha256 != certificate.rows_sha256:
         what = "the certificate is of another table"
         raise EvaluationError(what, where=path, remedy="Name the validated table")
-    if made.validation.manifest_sha256 != certificate.manifest_sha256:
+    if certified.validation.manifest_sha256 != certificate.manifest_sha256:
         raise _other_split()
-    return {check.name: check for check in made.validation.checks}
+    return {check.name: check for check in certified.validation.checks}
 
 
 def _checks_of_stores(

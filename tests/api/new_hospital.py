@@ -9,6 +9,8 @@ import numpy as np
 
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.validation import ValidationCertificate
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
@@ -60,3 +62,10 @@ def new_hospital(
                 events.append(LabelEvent(clip, "", name, "reader 1", "2026-01-31T12:00:00Z", "csv:heart2heart"))
     LabelStore(root / "labels.db").append(events)
     return NewHospital(root / "store", root / "labels.db")
+
+
+def certificate_of(folder: Path) -> ValidationCertificate:
+    """Return the certificate in the predictions of a folder."""
+    certificate = Predictions.read(folder / "predictions.parquet").provenance.validation
+    assert certificate is not None
+    return certificate
