@@ -5,7 +5,7 @@
 
 All rows take the same uint8 frames and return float32 frames of the same shape. The peers have no time gain, shadow,
 haze, sector or writing; their pipelines hold the operations nearest to ours with the same probabilities. kornia works
-on the batch and is left out where it is not installed; albumentations works frame by frame on the CPU. The last column
+on the batch, albumentations frame by frame on the CPU; one that is not installed is left out. The last column
 is the share of one WideResNet step (forward, backward, update) on as many frames. The second table has the acoustic
 policy with one operation alone, over the policy with none. On the CPU one thread is used and its own time is counted,
 so that other work counts little; the rows take turns, and the median of each is shown.
@@ -95,11 +95,13 @@ def _augmenter(policy: Policy, frames: Tensor) -> Callable[[], object]:
 
 
 def peers(frames: Tensor) -> dict[str, Callable[[], object]]:
-    """Return the rows of kornia, where it is installed, and albumentations."""
+    """Return the rows of kornia and albumentations, where they are installed."""
     rows: dict[str, Callable[[], object]] = {}
     if find_spec("kornia") is not None:
         pipeline = kornia_pipeline().to(frames.device)
         rows["kornia, nearest"] = lambda: pipeline(frames[:, None].float() / 255) * 2 - 1
+    if find_spec("albumentations") is None:
+        return rows
     transform, pictures = albumentations_pipeline(), frames.cpu().numpy()
 
     def per_frame() -> Tensor:

@@ -18,15 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
-
-from heart2heart.training.config import TrainConfig
-from heart2heart.training.model_access import place_network
-from heart2heart.training.networks.build import build_network
-from heart2heart.training.train_step import Trainer
-
-CLASSES = 4
+from benchmarks import train_step
 
 
 def main() -> None:
@@ -51,8 +43,10 @@ def table(arguments: argparse.Namespace) -> str:
     steps: dict[str, Callable[[int], None]] = {}
     first: dict[str, float] = {}
     for compiled in ("off", "on"):
-        learner = _learner(arguments, compiled)
-        steps[compiled] = _stepper(learner, arguments)
+        both = {"mixing": True, "gradient": "fix_a_step"}
+        learner = train_step.build_trainer(arguments, {"fix_a_step": both, "compile": compiled})
+        views = train_step.noise_views(learner, arguments, learner.device)
+        steps[compiled] = train_step.stepper(learner, views, learner.device)
         start = time.perf_counter()
         for index in range(2):
             steps[compiled](index)
@@ -73,44 +67,6 @@ def table(arguments: argparse.Namespace) -> str:
     paid = math.ceil((first["on"] - first["off"]) / spared) if spared > 0 else None
     lines.append("It never pays." if paid is None else f"It pays from {paid} steps on.")
     return "\n".join(lines)
-
-
-def _stepper(learner: Trainer, arguments: argparse.Namespace) -> Callable[[int], None]:
-    """Return a function that runs one step on frames augmented beforehand, and waits for its end."""
-    device = torch.device(arguments.device)
-    chance = torch.Generator(device).manual_seed(0)
-
-    def frames(n: int) -> Tensor:
-        shape = (n, arguments.size, arguments.size)
-        return torch.randint(0, 256, shape, generator=chance, dtype=torch.uint8, device=device)
-
-    targets = torch.eye(CLASSES, device=device)[torch.arange(arguments.labeled, device=device) % CLASSES]
-    index = torch.arange(arguments.unlabeled, device=device)
-    views = learner.augment(frames(arguments.labeled), targets, frames(arguments.unlabeled), index, chance)
-
-    def step(number: int) -> None:
-        learner.step(views, number)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    return step
-
-
-def _learner(arguments: argparse.Namespace, compiled: str) -> Trainer:
-    content = {
-        "data": {"stores": ["none"], "split": "none"},
-        "method": {"name": "fixmatch"},
-        "fix_a_step": {"mixing": True, "gradient": "fix_a_step"},
-        "compile": compiled,
-    }
-    config = TrainConfig.parse(content, where="benchmark")
-    torch.manual_seed(0)
-    options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
-    network = place_network(
-        build_network("WideResNet", classes=CLASSES, size=arguments.size, **options), torch.device(arguments.device)
-    )
-    generator = torch.Generator(arguments.device).manual_seed(0)
-    return Trainer(network, config, classes=CLASSES, weights=None, generator=generator)
 
 
 if __name__ == "__main__":

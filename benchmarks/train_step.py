@@ -60,10 +60,9 @@ def main() -> None:
     print(table(measure(arguments), arguments.labeled + arguments.unlabeled))
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, float]:
+def measure(arguments: argparse.Namespace, precision: str = "auto") -> dict[str, float]:
     """Return the median seconds a step of each way."""
     device = torch.device(arguments.device)
-    options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
     both = {"mixing": True, "gradient": "fix_a_step"}
     ways: dict[str, tuple[type[Trainer], dict[str, Any]]] = {
         BASE: (Trainer, {}),
@@ -73,14 +72,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     }
     steps: dict[str, Callable[[int], None]] = {}
     for name, (kind, changes) in ways.items():
-        config = TrainConfig.parse(
-            {"data": {"stores": ["none"], "split": "none"}, "method": {"name": "fixmatch"}} | changes, where=name
-        )
-        torch.manual_seed(0)
-        network = build_network("WideResNet", classes=CLASSES, size=arguments.size, **options)
-        generator = torch.Generator(device).manual_seed(0)
-        learner = kind(place_network(network, device), config, classes=CLASSES, weights=None, generator=generator)
-        steps[name] = _stepper(learner, _views(learner, arguments, device), device)
+        learner = build_trainer(arguments, {"precision": precision} | changes, kind)
+        steps[name] = stepper(learner, noise_views(learner, arguments, device), device)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for index in range(-3, arguments.steps):  # the first three warm up
         for name, step in steps.items():
@@ -91,7 +84,21 @@ def measure(arguments: argparse.Namespace) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _stepper(learner: Trainer, views: AugmentedBatch, device: torch.device) -> Callable[[int], None]:
+def build_trainer(arguments: argparse.Namespace, changes: dict[str, Any], kind: type[Trainer] = Trainer) -> Trainer:
+    """Return FixMatch with a WideResNet of the sizes that `arguments` name, and `changes` to its configuration."""
+    device = torch.device(arguments.device)
+    content = {"data": {"stores": ["none"], "split": "none"}, "method": {"name": "fixmatch"}} | changes
+    config = TrainConfig.parse(content, where="benchmark")
+    torch.manual_seed(0)
+    options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
+    network = build_network("WideResNet", classes=CLASSES, size=arguments.size, **options)
+    generator = torch.Generator(device).manual_seed(0)
+    return kind(place_network(network, device), config, classes=CLASSES, weights=None, generator=generator)
+
+
+def stepper(learner: Trainer, views: AugmentedBatch, device: torch.device) -> Callable[[int], None]:
+    """Return a function that runs one step on frames augmented beforehand, and waits for its end."""
+
     def step(number: int) -> None:
         learner.step(views, number)
         if device.type == "cuda":
@@ -100,7 +107,8 @@ def _stepper(learner: Trainer, views: AugmentedBatch, device: torch.device) -> C
     return step
 
 
-def _views(learner: Trainer, arguments: argparse.Namespace, device: torch.device) -> AugmentedBatch:
+def noise_views(learner: Trainer, arguments: argparse.Namespace, device: torch.device) -> AugmentedBatch:
+    """Return one augmented batch of noise."""
     generator = torch.Generator(device).manual_seed(0)
 
     def frames(n: int) -> Tensor:

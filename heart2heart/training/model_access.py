@@ -30,6 +30,16 @@ def place_network(network: nn.Module, device: torch.device) -> nn.Module:
     return network
 
 
+@contextmanager
+def fastest_kernels(device: torch.device) -> Iterator[None]:
+    """Context in which cuDNN tries its kernels for each shape and keeps the fastest; nothing changes on a CPU."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
+        yield
+
+
 class Forward(nn.Module):
     """Calls a network in the run's precision and returns logits of full precision.
 

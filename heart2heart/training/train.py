@@ -29,7 +29,7 @@ from heart2heart.training.labeled_statistics import LabeledStatistics
 from heart2heart.training.loader import TrainLoader, diagnose_nonfinite, seeded_generator
 from heart2heart.training.losses import inverse_frequency
 from heart2heart.training.metrics import Meter, MetricsRow
-from heart2heart.training.model_access import place_network
+from heart2heart.training.model_access import fastest_kernels, place_network
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.selection import BestWeights, Weights, copy_weights, last_validations
@@ -271,16 +271,11 @@ def _patience_exceeded(config: TrainConfig, best: BestWeights) -> bool:
 
 @contextmanager
 def _seeded_backends(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    """Seed the global random streams and let cuDNN choose its fastest kernels; the caller's state is restored."""
-    accelerated = device.type == "cuda"
+    """Seed the global random streams and use the fastest kernels; the caller's state is restored."""
     seed = seeded_generator(config.seed, "network", torch.device("cpu")).initial_seed()
-    with torch.random.fork_rng(devices=[device] if accelerated else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), fastest_kernels(device):
         torch.manual_seed(seed)
-        if not accelerated:
-            yield
-            return
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
-            yield
+        yield
 
 
 def _progress_note(row: MetricsRow, best: BestWeights) -> str:

@@ -8,6 +8,7 @@ Operations on grey levels act on a curve of 256 entries a frame, and the frame i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -238,16 +239,19 @@ def _outside_crop(positions: ScanPositions, parameters: AugmentationParameters, 
 
 def _sharpen(levels: Tensor, parameters: AugmentationParameters) -> Tensor:
     """Blend with the smoothed frame (3 x 3, weights 1 around 5): factor 0 is smooth, 1 is unchanged."""
-    kernel = torch.full((3, 3), 1 / 13, device=levels.device)
-    kernel[1, 1] = 5 / 13
+    kernel = _smoothing_kernel(levels.device)
     for slot in range(parameters.operations.shape[1]):
         sharpened = parameters.operations[:, slot] == OPERATION_NAMES.index("sharpness")
         factor = torch.where(sharpened, parameters.values[:, slot], 1.0)[:, None, None]
-        smooth = functional.conv2d(functional.pad(levels[:, None], (1, 1, 1, 1), mode="reflect"), kernel[None, None])[
-            :, 0
-        ]
+        smooth = functional.conv2d(functional.pad(levels[:, None], (1, 1, 1, 1), mode="reflect"), kernel)[:, 0]
         levels = smooth + factor * (levels - smooth)
     return levels.clamp(0, 255)
+
+
+@lru_cache
+def _smoothing_kernel(device: torch.device) -> Tensor:
+    """Return the weights `(1, 1, 3, 3)`; kept, since writing one of them makes the host wait."""
+    return torch.tensor([[[[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]]], device=device) / 13
 
 
 def _cut(policy: Policy, levels: Tensor, parameters: AugmentationParameters) -> Tensor:
