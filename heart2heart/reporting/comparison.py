@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.forest import NARROW, WIDE
 from heart2heart.reporting.numbers import interval, plural, points, signed
+from heart2heart.reporting.reasons import fold_reasons
 from heart2heart.reporting.sentences import count_tests
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 from heart2heart.reporting.verdicts import judge_difference
@@ -200,7 +201,7 @@ def write_comparison(metrics: FoldMetrics, out: Path) -> Path:
         >>> write_comparison(folds, Path("comparison.html")).name
         'comparison.html'
     """
-    write_text(out, render("comparison.html.j2", comparison_content(metrics), escape=True))
+    write_text(out, fold_reasons(render("comparison.html.j2", comparison_content(metrics), escape=True)))
     return out
 
 

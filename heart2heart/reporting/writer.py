@@ -10,6 +10,7 @@ from heart2heart.evaluation.samples import digest
 from heart2heart.evaluation.task_words import TaskWords
 from heart2heart.reporting import numbers, participants
 from heart2heart.reporting.page import report_content
+from heart2heart.reporting.reasons import fold_reasons
 from heart2heart.reporting.task_template import adapt_content, adapt_template
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
@@ -53,7 +54,7 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     words = TaskWords.of(predictions.provenance)
     names = {*metrics.classes, *(site.site for site in metrics.sites), *(method.method for method in metrics.methods)}
     content = adapt_content(report_content(predictions, metrics, folds), words, names)
-    html = render("report.html.j2", content, escape=True, words=words)
+    html = fold_reasons(render("report.html.j2", content, escape=True, words=words))
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False, words=words)
     written = {"MODEL_CARD.md": card}
     for checklist in content["checklists"]:
