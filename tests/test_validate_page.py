@@ -53,5 +53,5 @@ def test_the_pages_lines_validate_a_model_of_another_library(
 def test_the_page_names_every_column_check_and_limit() -> None:
     assert {*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS} <= set(first_cells())
     assert set(VALIDATION_CHECKS) <= set(first_cells())
-    assert f"{MAX_ROWS:,} rows, {MAX_CLASSES} classes and 1 GiB" in " ".join(PAGE.split())
+    assert f"{MAX_ROWS:,} rows, {MAX_CLASSES} classes and 512 MiB" in " ".join(PAGE.split())
     assert f"sum to 1 within {SUM_TOLERANCE}" in PAGE

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,10 +73,15 @@ def _require(number: int, most: int, unit: str, path: Path) -> None:
 
 def _read_csv(path: Path) -> TextTable:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _read_rows(file, path)
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError("this CSV file is not readable UTF-8", where=path, remedy="Save it as UTF-8") from error
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+
+
+def _read_rows(file: TextIO, path: Path) -> TextTable:
+    rows = csv.reader(file, strict=True)
+    numbers: list[int] = []
     try:
         header = tuple(name.strip() for name in next(rows, ()))
         _require(len(header), MAX_COLUMNS, "columns", path)
@@ -84,7 +89,6 @@ def _read_csv(path: Path) -> TextTable:
             remedy = "Save it with commas between the columns, and points in the numbers"
             raise EvaluationError("the columns of this CSV file are not separated by commas", where=path, remedy=remedy)
         columns: tuple[list[str], ...] = tuple([] for _ in header)
-        numbers: list[int] = []
         for row_number, row in enumerate(rows, start=2):
             if not row:
                 continue

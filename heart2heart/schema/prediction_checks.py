@@ -35,10 +35,14 @@ def rows_sha256(predictions: Predictions) -> str:
         if name == "logits":
             sha.update(predictions.logits.tobytes())
             continue
-        texts = predictions.table[name].cast(pa.string())
+        texts = predictions.table[name].cast(pa.string()).cast(pa.large_string()).combine_chunks()
         lengths = pc.fill_null(pc.binary_length(texts), -1).to_numpy(zero_copy_only=False)
         sha.update(lengths.astype(np.int64).tobytes())
-        sha.update("".join(text or "" for text in texts.to_pylist()).encode())
+        filled = pc.fill_null(texts, "")
+        _, offsets, characters = filled.buffers()
+        if characters is not None and len(filled):
+            ends = np.frombuffer(offsets, np.int64)[[filled.offset, filled.offset + len(filled)]]
+            sha.update(memoryview(characters)[ends[0] : ends[1]])
     return sha.hexdigest()
 
 

@@ -25,7 +25,7 @@ OPTIONAL_COLUMNS = {
 
 SEXES = ("F", "M", "O")
 
-MAX_BYTES = 2**30
+MAX_BYTES = 2**29
 """Largest file, bytes; of Parquet, decompressed."""
 MAX_ROWS = 2_000_000
 """Largest number of rows."""

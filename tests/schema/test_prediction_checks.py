@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from heart2heart.schema.prediction_checks import row_checks, rows_sha256
@@ -78,3 +79,13 @@ def test_rows_sha256_survives_writing_and_reading(predictions: Predictions, tmp_
     predictions.write(tmp_path / "p.parquet")
     assert rows_sha256(Predictions.read(tmp_path / "p.parquet")) == rows_sha256(predictions)
     assert rows_sha256(changed(predictions, image=None)) == rows_sha256(predictions)
+
+
+def test_rows_sha256_does_not_depend_on_how_the_table_lies_in_memory(predictions: Predictions) -> None:
+    table, rows = predictions.table, predictions.table.to_pylist()
+    part = Predictions(table.slice(5, 20), predictions.provenance)
+    assert rows_sha256(part) == rows_sha256(with_rows(predictions, rows[5:25]))
+    chunks = Predictions(pa.concat_tables([table.slice(0, 7), table.slice(7)]), predictions.provenance)
+    assert rows_sha256(chunks) == rows_sha256(predictions)
+    nothing = Predictions(table.slice(0, 0), predictions.provenance)
+    assert rows_sha256(nothing) != rows_sha256(part)
