@@ -26,8 +26,19 @@ def place_network(network: nn.Module, device: torch.device) -> nn.Module:
     network = network.to(device)
     for parameter in network.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.data = _channels_last(parameter.data)
     return network
+
+
+def _channels_last(weight: Tensor) -> Tensor:
+    """Return the weight in channels-last order, also where it has one input channel.
+
+    Such a weight is in both orders at once, and torch then writes the output of its convolution channels-first, which
+    makes the normalisation after it slow. Its strides are set, so that they name one order.
+    """
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    _, channels, height, width = weight.shape
+    return weight.as_strided(weight.shape, (channels * height * width, 1, width * channels, channels))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from torch import nn
 from torch._inductor import config as inductor
 
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training.model_access import Forward
+from heart2heart.training.model_access import Forward, place_network
+from heart2heart.training.networks.build import build_network
 from heart2heart.training.train import train
 from tests.training.test_train import BOTH, final
 
@@ -59,3 +60,20 @@ def test_train_compiled_takes_the_steps_of_a_plain_run(
 def test_train_with_the_whole_compiler(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=2, compile="on", log_every=1), tmp_path / "run")
     assert run.directory.record.notes == ()
+
+
+@pytest.mark.parametrize("name", ["WideResNet", "SonoNet16", "EfficientNetLite0"])
+def test_place_network_keeps_every_activation_channels_last(name: str) -> None:
+    options: dict[str, Any] = {"depth": 10, "widen": 1} if name == "WideResNet" else {}
+    network = build_network(name, classes=3, size=32, **options).eval()
+    frames = torch.rand(2, 1, 32, 32)
+    before = network(frames)
+    seen: list[bool] = []
+    for module in place_network(network, torch.device("cpu")).modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(
+                lambda _, __, output: seen.append(output.is_contiguous(memory_format=torch.channels_last))
+            )
+    assert torch.allclose(network(frames), before, atol=1e-5)
+    assert len(seen) > 5
+    assert all(seen)
