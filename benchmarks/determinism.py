@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from heart2heart.errors import ConfigError
-from heart2heart.reporting.comparison_sentences import judge_corrected
+from heart2heart.reporting.verdicts import judge_difference
 from heart2heart.schema.metrics_files import read_metrics
 from heart2heart.training.run import Run
 from pipelines.command_line import run
@@ -86,9 +86,9 @@ def read_findings(demo: Path) -> Findings:
     for each in metrics.comparisons:
         for site in each.sites:
             name = f"{each.candidate} minus {each.reference}, {site.site}"
-            verdicts[name] = judge_corrected(site.difference, site.p_holm).kind.value
-            if site.difference.low is not None and site.difference.high is not None:
-                margins[name] = min(abs(site.difference.low), abs(site.difference.high))
+            verdicts[name] = judge_difference(site).kind.value
+            if site.judged.low is not None and site.judged.high is not None:
+                margins[name] = min(abs(site.judged.low), abs(site.judged.high))
     for folder in sorted((demo / "runs" / "adapted").iterdir()):
         record = Run.load(folder).directory.record.adaptation
         assert record is not None
