@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
+from heart2heart.reporting.limitations import certificate_name
 from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
 from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.metrics import Metrics
@@ -96,8 +97,11 @@ def _model(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         if check.status != CheckStatus.PASS
     ]
     certificate = f"checks that did not pass: {join_words(warned)}" if warned else "all checks passed"
-    level = f"By {provenance.split.unit} (leakage certificate, {certificate})"
+    level = f"By {provenance.split.unit} ({certificate_name(provenance)}, {certificate})"
     assigned = f"Frozen split “{provenance.split.name}”; held-out hospitals: {facts.held_out}"
+    if provenance.validation is not None:
+        validated = join_words(provenance.validation.sites)
+        assigned = f"Frozen model, validated at {validated}. {provenance.validation.sentence()}"
     training = f"{facts.training}; the hash in the report identifies the full configuration of the run"
     return (
         ChecklistItem("19", "Assignment of data to partitions", assigned, "split"),

@@ -18,6 +18,11 @@ def few_patients(metrics: Metrics) -> dict[str, tuple[str, int]]:
     return {name: view for name, view in rarest.items() if view[1] < metrics.few_clusters_below}
 
 
+def certificate_name(provenance: Provenance) -> str:
+    """Return what a reader calls the certificate of these predictions."""
+    return "leakage certificate" if provenance.validation is None else "validation certificate"
+
+
 def limitations(metrics: Metrics, provenance: Provenance) -> list[str]:
     """Return the limitations that follow from the data of an evaluation."""
     sentences = []
@@ -62,6 +67,6 @@ def limitations(metrics: Metrics, provenance: Provenance) -> list[str]:
         sentences.append("Each model was trained once. The effect of another training seed on the results is unknown.")
     warned = [check.name.replace("_", " ") for check in provenance.split.checks if check.status == CheckStatus.WARN]
     if warned:
-        sentences.append(f"The leakage certificate contains warnings: {join_words(warned)}.")
+        sentences.append(f"The {certificate_name(provenance)} contains warnings: {join_words(warned)}.")
     sentences.append("The results apply to the hospitals named here. No conclusion is drawn about other hospitals.")
     return sentences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
+from heart2heart.reporting.limitations import certificate_name
 from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
 from heart2heart.reporting.participants import readable
 from heart2heart.schema.metrics import Metrics
@@ -56,7 +57,10 @@ def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     eligible = "All readable ultrasound clips; other files are counted by the reason for exclusion"
     from_files = any(site.files for site in provenance.sites)
     outcome = f"The view of a frame; labeled by: {facts.raters}"
-    prepared = f"One sector geometry ({provenance.geometry}); labels mapped to one taxonomy; leakage certificate"
+    certificate, geometry = certificate_name(provenance), provenance.geometry
+    prepared = certificate.capitalize()
+    if geometry != NOT_REPORTED:
+        prepared = f"One sector geometry ({geometry}); labels mapped to one taxonomy; {certificate}"
     return (
         ChecklistItem(
             "4a", "Eligible participants and data sets", eligible if from_files else NOT_REPORTED, "inclusion"
@@ -67,7 +71,7 @@ def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         ChecklistItem(
             "6b",
             "Predictors: definition and measurement",
-            f"One frame, geometry {provenance.geometry}",
+            f"One frame, geometry {geometry}",
             "methods",
         ),
         ChecklistItem("7a", "Data preparation: cleaning, harmonisation, quality checks", prepared, "split"),
