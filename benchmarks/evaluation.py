@@ -2,8 +2,10 @@
 
 All predictions are SYNTHETIC. Three measurements, each in a fresh process on one core:
 
-1. 10,000 replicates of balanced accuracy over 500 studies of 20 frames; the peer resamples studies and calls
-   scikit-learn's `balanced_accuracy_score` in a loop, timed on a part and extrapolated. Limit: 2 seconds.
+1. The interval of balanced accuracy over 500 studies of 20 frames: Wilson and MOVER, and 10,000 replicates of the
+   bootstrap. Limit: 2 seconds. Peers: `scipy.stats.bootstrap` on the same sums by study; `bootstrap_ci` of the package
+   `confidenceinterval`, if it is installed, which resamples frames; and scikit-learn's `balanced_accuracy_score` in a
+   loop over resampled studies. The last two are timed on a part and extrapolated.
 2. Every statistic of one run at one site of that size. No limit.
 3. 350,000 predictions from arrays in memory to metrics: peak of resident memory. Limit: 2 GiB.
 """
@@ -39,16 +41,71 @@ def random_predictions(clusters: int, frames: int, seed: int = 0) -> tuple[Ints,
 
 
 def bootstrap_seconds() -> float:
-    """Time the product: weights, confusion by study, replicates, interval."""
-    from heart2heart.evaluation.intervals import cluster_weights
+    """Time the bootstrap: weights, confusion by study, replicates, interval."""
+    from heart2heart.evaluation.classification import balanced_accuracy
+    from heart2heart.evaluation.intervals import cluster_weights, percentile_interval, replicate
     from heart2heart.evaluation.sites import aggregate
 
     cluster, truth, logits = random_predictions(STUDIES, FRAMES)
     start = time.perf_counter()
     weights = cluster_weights(STUDIES, REPLICATES, 0, "site")
-    level = aggregate(logits[None].astype(np.float64), truth, cluster, weights, bca=False)
-    level.draws[0].mean_over(range(4)).interval(float(level.point[0].mean()))
+    level = aggregate(logits[None].astype(np.float64), truth, cluster, weights, "site")
+    percentile_interval(replicate(weights, level.confusion[0], lambda sums: balanced_accuracy(sums, range(4))))
     return time.perf_counter() - start
+
+
+def wilson_seconds() -> float:
+    """Time the interval of the report: confusion by study, Wilson by class, MOVER."""
+    from scipy.special import stdtrit
+
+    from heart2heart.evaluation.intervals import cluster_weights
+    from heart2heart.evaluation.sites import aggregate
+
+    cluster, truth, logits = random_predictions(STUDIES, FRAMES)
+    stdtrit(10, 0.975)  # the import of SciPy is not timed
+    start = time.perf_counter()
+    weights = cluster_weights(STUDIES, 1, 0, "site")
+    level = aggregate(logits[None].astype(np.float64), truth, cluster, weights, "site")
+    level.mean_sensitivity([0], range(4)).interval(0.95)
+    return time.perf_counter() - start
+
+
+def scipy_seconds() -> float:
+    """Time SciPy's percentile bootstrap of the same statistic, from sums by study."""
+    from scipy.stats import bootstrap
+
+    cluster, truth, logits = random_predictions(STUDIES, FRAMES)
+    start = time.perf_counter()
+    right = logits.argmax(1) == truth
+    rows = [np.bincount(cluster[truth == label], minlength=STUDIES) for label in range(4)]
+    correct = [np.bincount(cluster[(truth == label) & right], minlength=STUDIES) for label in range(4)]
+
+    def balanced(*sums: npt.NDArray[np.float64], axis: int = -1) -> npt.NDArray[np.float64]:
+        shares = [sums[label].sum(axis) / sums[4 + label].sum(axis) for label in range(4)]
+        return np.asarray(np.mean(shares, axis=0))
+
+    bootstrap((*correct, *rows), balanced, n_resamples=REPLICATES, paired=True, method="percentile", batch=500)
+    return time.perf_counter() - start
+
+
+def package_seconds(tried: int = 50) -> float:
+    """Time the package `confidenceinterval`, for all replicates by extrapolation; 0 if it is not installed."""
+    from importlib import import_module
+
+    from sklearn.metrics import balanced_accuracy_score
+
+    try:
+        bootstrap_ci = import_module("confidenceinterval.bootstrap").bootstrap_ci
+    except ImportError:
+        return 0.0
+    _, truth, logits = random_predictions(STUDIES, FRAMES)
+    called = logits.argmax(1)
+    start = time.perf_counter()
+    bootstrap_ci(
+        y_true=truth.tolist(), y_pred=called.tolist(), metric=balanced_accuracy_score, confidence_level=0.95,
+        n_resamples=tried, method="bootstrap_percentile", random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    return (time.perf_counter() - start) * REPLICATES / tried
 
 
 def peer_seconds(tried: int = 50) -> float:
@@ -96,18 +153,29 @@ def predictions_table(clusters: int, frames: int) -> pa.Table:
 def whole_seconds(clusters: int, frames: int) -> float:
     """Time `evaluate_predictions` of one run at two sites with 10,000 replicates."""
     from heart2heart.evaluation.evaluate import evaluate_predictions
+    from heart2heart.schema.enums import CheckStatus
     from heart2heart.schema.predictions import Predictions, Provenance
+    from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
     from heart2heart.schema.views import SCORED_VIEWS
 
-    check = {"name": "patient_disjoint", "status": "pass", "detail": "none shared"}
+    checks = tuple(Check(name=name, status=CheckStatus.PASS, detail="") for name in REQUIRED_CHECKS)
+    certificate = Certificate(split_sha256="0", checks=checks).digest()
     site = {"synthetic": True, "files": {}, "patients": 1, "studies": 1, "clips": 1, "frames": 1, "roles": {}}
     site |= {"labels": {}, "raters": [], "makers": [], "modes": {}, "date_from": None, "date_to": None}
     run = {"run": "run", "method": "method", "network": "network", "seed": 0, "config_sha256": "0", "config": {}}
-    run |= {"parameters": 0, "steps": 0, "selected_step": 0, "selection": "", "seconds": 0.0, "device": "cpu"}
+    run |= {
+        "facts": {"base": "method", "title": "method"},
+        "parameters": 0,
+        "steps": 0,
+        "selected_step": 0,
+        "selection": "",
+        "seconds": 0.0,
+        "device": "cpu",
+    }
     provenance = {
         "code_version": "0", "created": "", "command": "", "classes": SCORED_VIEWS, "geometry": "tmed2/1",
-        "split": {"name": "s", "sha256": "0", "certificate_sha256": "0", "source_sites": ["A"],
-                  "held_out_sites": ["B"], "checks": [check]},
+        "split": {"name": "s", "sha256": "0", "certificate_sha256": certificate, "source_sites": ["A"],
+                  "held_out_sites": ["B"], "checks": [check.model_dump() for check in checks]},
         "sites": [site | {"site": "A", "held_out": False}, site | {"site": "B", "held_out": True}],
         "runs": [run | {"versions": {}, "history": []}],
     }  # fmt: skip
@@ -128,6 +196,9 @@ def _measured(part: str) -> tuple[float, float]:
 
 PARTS: dict[str, Callable[[], float]] = {
     "bootstrap": bootstrap_seconds,
+    "wilson": wilson_seconds,
+    "scipy": scipy_seconds,
+    "package": package_seconds,
     "peer": peer_seconds,
     "site": lambda: whole_seconds(2 * STUDIES, FRAMES),
     "large": lambda: whole_seconds(ROWS // 50, 50),
@@ -149,9 +220,15 @@ def main(argv: list[str] | None = None) -> int:
     fast, lean = cost["bootstrap"][0], cost["large"][1]
     print("| what | seconds | peak memory, GiB | limit | peer |")
     print("|---|---|---|---|---|")
+    package = f"{cost['package'][0]:.0f} s" if cost["package"][0] else "not installed"
+    print(
+        f"| balanced accuracy, Wilson and MOVER, {STUDIES} studies | {cost['wilson'][0]:.3f} |"
+        f" {cost['wilson'][1]:.2f} | {LIMIT_SECONDS:.0f} s | |"
+    )
     print(
         f"| balanced accuracy, {REPLICATES} replicates, {STUDIES} studies | {fast:.2f} | {cost['bootstrap'][1]:.2f} |"
-        f" {LIMIT_SECONDS:.0f} s | scikit-learn in a loop: {cost['peer'][0]:.0f} s |"
+        f" {LIMIT_SECONDS:.0f} s | SciPy: {cost['scipy'][0]:.2f} s; confidenceinterval: {package};"
+        f" scikit-learn in a loop: {cost['peer'][0]:.0f} s |"
     )
     print(f"| all of metrics.json, 2 sites of {STUDIES} studies | {cost['site'][0]:.1f} | {cost['site'][1]:.2f} | | |")
     print(

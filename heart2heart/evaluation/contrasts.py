@@ -44,10 +44,10 @@ class Shares:
 
     def limits(self, confidence: float) -> tuple[Floats, Floats]:
         """Return the lower and upper limits `(shares,)`; NaN with fewer than two clusters."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         degrees = np.where(self.clusters > 1, self.clusters - 1, np.nan)
-        return wilson(self.value, self.effective, np.asarray(t.ppf((1 + confidence) / 2, degrees)))
+        return wilson(self.value, self.effective, np.asarray(stdtrit(degrees, (1 + confidence) / 2)))
 
 
 def wilson(value: Floats, effective: Floats, quantile: Floats) -> tuple[Floats, Floats]:
@@ -203,12 +203,12 @@ class _SampleSum:
         If every cluster had its rows in equal number, they would be the clusters less one. They do not depend on the
         results.
         """
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
         spread = sum((shares.exposure**2) @ weights**2 for shares, weights in self.parts)
         degrees = float(np.sum(spread) ** 2 / np.sum(spread**2)) - 1
         fewest = min(float(shares.clusters.min()) for shares, _ in self.parts)
-        return float(t.ppf((1 + confidence) / 2, degrees)) if fewest > 1 else float("nan")
+        return float(stdtrit(degrees, (1 + confidence) / 2)) if fewest > 1 else float("nan")
 
 
 def correlations(influence: Floats) -> Floats:

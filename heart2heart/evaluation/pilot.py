@@ -25,12 +25,12 @@ def effective_rows(estimate: Estimate, confidence: float) -> float | None:
         The number, at most the rows of the estimate; None without an interval.
     """
     from scipy.optimize import brentq
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if estimate.value is None or estimate.low is None or estimate.high is None or estimate.clusters < 2:
         return None
     value, width = np.array(estimate.value), estimate.high - estimate.low
-    quantile = np.array(t.ppf((1 + confidence) / 2, estimate.clusters - 1))
+    quantile = np.array(stdtrit(estimate.clusters - 1, (1 + confidence) / 2))
 
     def excess(effective: float) -> float:
         low, high = wilson(value, np.array(effective), quantile)

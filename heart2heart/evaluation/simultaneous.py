@@ -32,11 +32,11 @@ class Family:
     @property
     def each(self) -> float:
         """Confidence of each interval with which all of them hold together at the confidence `CONFIDENCE`."""
-        from scipy.stats import norm
+        from scipy.special import ndtr
 
         if self.tests < 2:
             return CONFIDENCE
-        return float(1 - 2 * norm.sf(np.quantile(self.maxima, CONFIDENCE)))
+        return float(1 - 2 * ndtr(-np.quantile(self.maxima, CONFIDENCE)))
 
     def adjust(self, p: float) -> float:
         """Return the p-value of one contrast adjusted for the family: that of the largest statistic.
@@ -44,11 +44,11 @@ class Family:
         Args:
             p: Two-sided p-value of the contrast on its own.
         """
-        from scipy.stats import norm
+        from scipy.special import ndtri
 
         if self.tests < 2:
             return p
-        beyond = len(self.maxima) - np.searchsorted(self.maxima, norm.isf(p / 2))
+        beyond = len(self.maxima) - np.searchsorted(self.maxima, -ndtri(p / 2))
         return float(max(p, (1 + beyond) / (1 + len(self.maxima))))
 
 
