@@ -30,7 +30,7 @@ def effective_rows(estimate: Estimate, confidence: float) -> float | None:
     if estimate.value is None or estimate.low is None or estimate.high is None or estimate.clusters < 2:
         return None
     value, width = np.array(estimate.value), estimate.high - estimate.low
-    quantile = np.array(stdtrit(estimate.clusters - 1, (1 + confidence) / 2))
+    quantile = np.array(float(stdtrit(estimate.clusters - 1, (1 + confidence) / 2)))
 
     def excess(effective: float) -> float:
         low, high = wilson(value, np.array(effective), quantile)
