@@ -1,7 +1,6 @@
-"""Checks a table of predictions of any model, and turns it into predictions.
+"""Checks a table of predictions of any model.
 
-Every fault has its row, its column and a remedy. Patients, studies, clips and cases become numbers: none of their
-names is in what is written.
+Every fault has its row, its column and a remedy, and never the text of a cell, which may name a patient.
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ def check_table(path: Path) -> PredictionTable:
         >>> rows = "case,patient,site,truth,a,b\n1,p1,E,a,0.7,0.1\n2,p2,E,c,0.5,0.5\n"
         >>> _ = Path("table.csv").write_text(rows)
         >>> [(fault.row, fault.column, fault.what) for fault in check_table(Path("table.csv")).faults]
-        [(3, 'truth', "unknown class 'c'"), (2, '', 'the probabilities sum to 0.8')]
+        [(3, 'truth', 'this class has no column'), (2, '', 'the probabilities sum to 0.8')]
     """
     table = read_text_table(path)
     faults = _Faults()
@@ -181,7 +180,7 @@ def _check_texts(texts: dict[str, list[str]], classes: Sequence[str], rows: Sequ
                 faults.add(rows[index], name, what, "Shorten it")
     for index, cell in enumerate(texts["truth"]):
         if cell and cell not in classes:
-            faults.add(rows[index], "truth", f"unknown class {cell!r}", f"Known: {', '.join(classes)}")
+            faults.add(rows[index], "truth", "this class has no column", f"Known: {', '.join(classes)}")
     first_index: dict[tuple[str, str], int] = {}
     for index, key in enumerate(zip(texts["site"], texts["case"], strict=True)):
         if key[1].startswith(EXAMPLE):
@@ -215,7 +214,7 @@ def _check_cells(
 ) -> None:
     for index, cell in enumerate(texts.get(name, ())):
         if cell and not valid(cell):
-            faults.add(rows[index], name, f"{cell[:20]!r} is not known here", remedy)
+            faults.add(rows[index], name, "this text is not known here", remedy)
 
 
 def _numbers(cells: list[str], name: str, rows: Sequence[int], faults: _Faults) -> npt.NDArray[np.float64]:
@@ -225,7 +224,7 @@ def _numbers(cells: list[str], name: str, rows: Sequence[int], faults: _Faults) 
         try:
             numbers[index] = float(cell)
         except ValueError:
-            what = "this cell is empty" if not cell else f"{cell[:20]!r} is no number"
+            what = "this cell is empty" if not cell else "this text is no number"
             remedy = "Write a probability from 0 to 1, or delete the column if it is no class"
             faults.add(rows[index], name, what, remedy)
             continue

@@ -18,11 +18,13 @@ from heart2heart.api.validation_check import check_validation
 from heart2heart.errors import ConfigError, ExistsError, LeakageError, RunError, SplitError
 from heart2heart.export.export import export_run
 from heart2heart.schema.enums import CheckStatus
+from heart2heart.schema.margin import register_margin
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.validation import VALIDATION_CHECKS, TrainingData
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.run import Run
+from heart2heart.training.seeds import train_seeds
 from tests.api.new_hospital import NewHospital, certificate_of, new_hospital
 
 CLASSES = ("normal", "pneumonia")
@@ -109,6 +111,18 @@ def test_validate_leaves_out_patients_who_adapted_the_model(run: Run, hospital: 
         validate(adapted, tmp_path / "v", **arguments)
     metrics = validate(adapted, tmp_path / "v", leave_out_seen=True, **arguments)
     assert [site.clusters for site in metrics.sites if site.site == "E"] == [2]
+
+
+def test_validate_takes_an_ensemble_and_its_export(tiny: TinyStore, hospital: NewHospital, tmp_path: Path) -> None:
+    ensemble = train_seeds(tiny.config(steps=2), (0, 1), tmp_path / "seeds", workers=1).ensemble
+    arguments: dict[str, Any] = {"store": hospital.store, "labels": hospital.labels, "replicates": 200}
+    metrics = validate(ensemble.path, tmp_path / "v", **arguments)
+    assert [method.method for method in metrics.methods] == ["labels only, ensemble of 2 seeds"]
+    assert status(tmp_path / "v", "training_pictures") == "pass"
+    file = export_run(ensemble, tmp_path / "exported", ("onnx",))["onnx"]
+    exported = validate(file, tmp_path / "w", split=tiny.split, train_stores=tiny.store, **arguments)
+    values = [[site.balanced_accuracy.value for site in scores.methods[0].sites] for scores in (metrics, exported)]
+    assert values[0] == values[1]
 
 
 @pytest.mark.parametrize("form", ["pt2", "onnx"])
@@ -212,7 +226,14 @@ def test_validate_takes_a_table_of_another_library(tmp_path: Path) -> None:
 def test_validate_compares_a_table_with_a_split_by_pseudonym(tiny: TinyStore, tmp_path: Path) -> None:
     scikit_learn_table(tmp_path / "table.csv")
     text = (tmp_path / "table.csv").read_text()
-    validate(tmp_path / "table.csv", tmp_path / "v", split=tiny.split, task="pneumonia", replicates=200)
+    margin = tmp_path / "m.json"
+    register_margin(margin, margin=10, question="May it be used?", registered_by="board")
+    scores = validate(
+        tmp_path / "table.csv", tmp_path / "v", split=tiny.split, task="pneumonia", replicates=200, margin=margin
+    )
+    assert scores.margin is not None
+    assert scores.margin.margin.margin == 10
+    assert scores.margin.first_look == Predictions.read(tmp_path / "v" / "predictions.parquet").provenance.created
     assert certificate_of(tmp_path / "v").training_data == TrainingData.NAMES_COMPARED
     assert certificate_of(tmp_path / "v").manifest_stated
     (tmp_path / "leak.csv").write_text(text.replace("DOE^JOHN 0,", "p0,"))

@@ -65,10 +65,10 @@ def test_check_table_reads_classes_texts_and_probabilities(tmp_path: Path) -> No
         (0, "case", "example-1", (2, "case"), "example of the template"),
         (1, "patient", " ", (3, "patient"), "empty"),
         (2, "site", "", (4, "site"), "empty"),
-        (1, "truth", "Pneumonia", (3, "truth"), "unknown class 'Pneumonia'"),
+        (1, "truth", "Pneumonia", (3, "truth"), "this class has no column"),
         (1, "truth", "", (3, "truth"), "empty"),
         (2, "normal", "", (4, "normal"), "empty"),
-        (2, "normal", "high", (4, "normal"), "'high' is no number"),
+        (2, "normal", "high", (4, "normal"), "this text is no number"),
         (2, "normal", "nan", (4, "normal"), "NaN"),
         (2, "normal", "inf", (4, "normal"), "inf is no probability"),
         (2, "normal", -0.1, (4, "normal"), "-0.1 is no probability"),
@@ -134,6 +134,15 @@ def test_check_table_warns_of_what_is_not_estimable(tmp_path: Path) -> None:
         "Nice: no case of pneumonia; its accuracy is not estimable there",
         "Nice: one patient only; no interval can be estimated",
     )
+
+
+def test_check_table_never_repeats_a_cell(tmp_path: Path) -> None:
+    swapped = [["c1", "p1", "Lyon", "DOE^JOHN", "DOE^JOHN", 0.5, "DOE^JOHN", "DOE^JOHN"]]
+    table = check_table(write(tmp_path / "t.csv", swapped, [*HEADER, "sex", "age"]))
+    assert {fault.column for fault in table.faults} == {"truth", "normal", "sex", "age"}
+    with pytest.raises(EvaluationError) as raised:
+        table.require_valid()
+    assert "DOE" not in str(raised.value)
 
 
 def test_check_table_counts_the_faults_that_it_does_not_list(tmp_path: Path) -> None:
