@@ -148,10 +148,13 @@ def _with_values(picture: ListedPicture, values: dict[str, str], where: Path) ->
         LabelError: a value is not valid.
     """
     too_long = next((name for name, value in values.items() if len(value) > _MAX_VALUE), None)
+    unprintable = next((name for name, value in values.items() if not value.isprintable()), None)
     site, split = values.get("site"), values.get("split")
     fault = None
     if too_long is not None:
         fault = f"the {too_long} has over {_MAX_VALUE} characters"
+    elif unprintable is not None:
+        fault = f"the {unprintable} holds a character that cannot be printed"
     elif site and not is_site_name(site):
         fault = "the site is not 1 to 64 letters, digits, blanks, dots or dashes"
     elif split and split.casefold() not in _ROLES:

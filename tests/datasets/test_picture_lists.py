@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def test_list_pictures_follows_no_link_out_of_the_folder(tmp_path: Path) -> None
     }
 
 
+def test_list_pictures_refuses_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    _touch(tmp_path / os.fsdecode(b"A4\xff") / "x.png")
+    with pytest.raises(LabelError, match="file 1: the label holds a character"):
+        list_pictures(tmp_path)
+
+
 def test_list_pictures_leaves_out_the_store_and_refuses_an_empty_folder(tmp_path: Path) -> None:
     _touch(tmp_path / "A4C" / "x.png", tmp_path / "store" / "shard.npy")
     listed = list_pictures(tmp_path, outside=tmp_path / "store")
@@ -129,6 +136,8 @@ def test_read_picture_table_leaves_out_rows_that_repeat_and_says_which(tmp_path:
         ("file,patient\nx.png,1\nx.png,2\n", "row 2 and row 3 are of one file and contradict"),
         ("file,split\nx.png,traning\n", "row 2: the split is none of train, validation"),
         ("file,site\nx.png,a/b\n", "row 2: the site is not"),
+        ("file,label\nx.png,A4\x1b[31mC\n", "row 2: the label holds a character that cannot be printed"),
+        ('file,patient\nx.png,"a\nb"\n', "row 2: the patient holds a character that cannot be printed"),
         ("file,label\nx.png," + "a" * 201 + "\n", "row 2: the label has over 200"),
         ('file,label\nx.png,"A4C\n', "the row after row 1 is not readable"),
         ("file\n" + "a" * 5000 + "\n", "row 2 names no file, or one of over 4096"),
@@ -151,7 +160,9 @@ def test_read_picture_table_refuses_one_without_rows(tmp_path: Path) -> None:
         read_picture_table(_table(tmp_path, "file,label\n\n"))
 
 
-_WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\"), min_size=1, max_size=12)
+_WORDS = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\"), min_size=1, max_size=12
+).filter(str.isprintable)
 
 
 @settings(max_examples=60, deadline=None)
