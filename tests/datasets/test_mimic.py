@@ -18,7 +18,8 @@ def test_add_mimic_adds_listed_files_and_counts_the_rest(tmp_path: Path) -> None
     assert (report.expected, report.found, report.codes) == (6, 3, {"accepted": 3})
     assert (report.clips, report.frames, report.patients) == (3, 6, 2)
     assert "3 listed files are not in this folder" in report.notes
-    assert [(known.expected, known.found) for known in report.count_checks] == [(7243, 2), (4579, 2)]
+    assert [(known.expected, known.found) for known in report.count_checks] == [(7228, 2), (4572, 2)]
+    assert report.count_checks[0].what == "studies in the list of version 1.0.1"
     store = FrameStore.open(tmp_path / "store")
     assert set(store.clips["site"].to_pylist()) == {"mimic"}
     assert not {"100", "200"} & set(store.clips["patient"].to_pylist())
@@ -47,3 +48,15 @@ def test_read_record_list_refuses_bad_lists(tmp_path: Path) -> None:
         read_record_list(tmp_path)
     with pytest.raises(ConfigError, match="needs a key"):
         add_dataset("mimic", tmp_path, tmp_path / "store")
+
+
+def test_add_mimic_compares_with_the_version_whose_counts_the_list_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = miniature.mimic(tmp_path / "in")
+    monkeypatch.setattr("heart2heart.datasets.mimic.COUNTS", {"1.0.1": (1, 1), "1.0": (2, 2)})
+    report = add_mimic(root, tmp_path / "store", key=tmp_path / "key", size=32, rule="even:2")
+    assert {check.what: check.difference for check in report.count_checks} == {
+        "studies in the list of version 1.0": "same",
+        "patients in the list of version 1.0": "same",
+    }
