@@ -69,7 +69,7 @@ source = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
-    for name in ("tmed2", "unity"):
+    for name in ("tmed2", "unity", "cameo"):
         source.command(name, help=_help(name))(_frames_verb(name))
     source.command("camus", help=_help("camus"))(camus)
     source.command("echonet", help=_help("echonet"))(_clips_verb("echonet"))

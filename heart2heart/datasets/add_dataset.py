@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from heart2heart.datasets import camus, echonet, tmed2, unity
+from heart2heart.datasets import cameo, camus, echonet, tmed2, unity
 from heart2heart.datasets.add_files import add_manifest
 from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.datasets.image_sets import ImageSetSummary, add_cifar10_part, add_cifar100_part, add_idx_part
@@ -94,7 +94,7 @@ def add_image_set(name: str, folder: Path, root: Path, *, size: int | None = Non
 
 
 SCANNERS: Mapping[str, Callable[[Path], DatasetManifest]] = {
-    module.NAME: module.scan for module in (tmed2, unity, camus, echonet)
+    module.NAME: module.scan for module in (tmed2, unity, cameo, camus, echonet)
 }
 """Data sets of pictures and tables, by name."""
 

@@ -91,6 +91,15 @@ _BUILTIN = {
             "EchoNet-Dynamic",
         ),
         DatasetInfo(
+            "cameo",
+            "CAMEO",
+            "Add CAMEO (100 patients): single frames of nine views, its official split by patient.",
+            "CAMEO/ with the patient folders 001/ to 100/, each with a folder for each view",
+            "https://doi.org/10.21227/kvaz-eh57 (IEEE DataPort)",
+            "the terms shown at download, citing Lee et al., IEEE Data Descriptions 2026",
+            "CAMEO",
+        ),
+        DatasetInfo(
             "mimic",
             "MIMIC-IV-ECHO",
             "Ingest MIMIC-IV-ECHO (Boston, USA): DICOM clips, unlabeled, through the ordinary ingest with a key.",

@@ -92,6 +92,10 @@ VOCABULARIES: Mapping[str, Mapping[str, str | None]] = {
     "unity": {"PLAX": "PLAX", "A4C": "A4C", "A2C": "A2C"},
     "camus": {"2CH": "A2C", "4CH": "A4C"},
     "echonet": {"A4C": "A4C"},
+    "cameo": {
+        "PLAX": "PLAX", "PSAX-Aortic": "PSAX", "PSAX-Mitral": "PSAX", "PSAX-Papillary": "PSAX", "PSAX-Apical": "PSAX",
+        "A4C": "A4C", "A2C": "A2C", "A3C": "A3C", "S4C": "SUBCOSTAL",
+    },
     "cactus": {"A4C": "A4C", "SC": "SUBCOSTAL", "PL": "PLAX", "PSAV": "PSAX", "PSMV": "PSAX", "Random": "OTHER"},
     "echocv": {
         "plax": "PLAX", "psax": "PSAX", "a2c": "A2C", "a3c": "A3C", "a4c": "A4C", "a5c": "A5C",

@@ -67,6 +67,16 @@ def tmed2(root: Path) -> Path:
     return root
 
 
+def cameo(root: Path) -> Path:
+    """Write CAMEO: two training patients and a test patient, a view that nobody knows, and a frame out of place."""
+    for patient in ("001", "002", "005"):
+        for index, view in enumerate(("PLAX", "PSAX-Mitral", "A4C", "A2C", "S4C")):
+            png(root / "CAMEO" / patient / view / f"{view}_1.png", noise(100 * int(patient) + index, 60, 80))
+    png(root / "CAMEO" / "002" / "Suprasternal" / "x.png", noise(9, 60, 80))
+    png(root / "CAMEO" / "002" / "x.png", noise(10, 60, 80))
+    return root
+
+
 HASHES = ("ab12" + "0" * 60, "cd34" + "1" * 60)
 
 
