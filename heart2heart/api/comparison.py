@@ -18,6 +18,7 @@ def evaluate_splits(
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
+    margin: str | Path | None = None,
 ) -> FoldMetrics:
     """Summarise and compare methods over several splits: folds, or each hospital left out in turn.
 
@@ -27,6 +28,7 @@ def evaluate_splits(
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
+        margin: File of the largest acceptable loss of a method against another, registered before.
 
     Examples:
         >>> from heart2heart.api import evaluate_splits
@@ -35,11 +37,13 @@ def evaluate_splits(
         ['labels only']
     """
     from heart2heart.evaluation.cross_split import evaluate_folds
+    from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_folds
     from heart2heart.schema.predictions import Predictions
 
     parts = [Predictions.read(Path(path)) for path in predictions]
-    metrics = evaluate_folds(parts, replicates=replicates, seed=seed, bca=bca)
+    registered = read_margin(Path(margin)) if margin else None
+    metrics = evaluate_folds(parts, replicates=replicates, seed=seed, bca=bca, margin=registered)
     write_folds(metrics, Path(out))
     return metrics
 

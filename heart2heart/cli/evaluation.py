@@ -83,6 +83,7 @@ def folds(
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
+    margin: MarginOption = None,
 ) -> None:
     """Summarise and compare methods over several splits: folds, or each hospital left out in turn.
 
@@ -91,7 +92,7 @@ def folds(
     from heart2heart.api import evaluate_splits
     from heart2heart.cli.output import text_table
 
-    metrics = evaluate_splits(predictions, out, replicates=replicates, seed=seed, bca=bca)
+    metrics = evaluate_splits(predictions, out, replicates=replicates, seed=seed, bca=bca, margin=margin)
     rows = []
     for method in metrics.methods:
         for site in method.sites:

@@ -7,19 +7,20 @@ patients.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.comparison import comparison_pairs, seed_spread, spread_within_splits
 from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contrast_estimate
-from heart2heart.evaluation.evaluate import check_predictions
+from heart2heart.evaluation.evaluate import check_predictions, margin_claim
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS, holm, not_estimable
 from heart2heart.evaluation.run_groups import extended, group_runs
 from heart2heart.evaluation.simultaneous import Family, make_family
 from heart2heart.evaluation.sites import EvaluationContext
 from heart2heart.evaluation.sites_over_splits import SiteOverSplits, sites_over_splits
 from heart2heart.progress import NoProgress, Progress
+from heart2heart.schema.margin import MarginClaim, RegisteredMargin
 from heart2heart.schema.metrics import Simultaneous
 from heart2heart.schema.metrics_files import FoldComparison, FoldDifference, FoldMethod, FoldMetrics, FoldSite
 from heart2heart.schema.predictions import Predictions
@@ -55,6 +56,7 @@ def evaluate_folds(
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
+    margin: RegisteredMargin | None = None,
     progress: Progress | None = None,
 ) -> FoldMetrics:
     """Summarise and compare methods over several splits.
@@ -64,6 +66,8 @@ def evaluate_folds(
         replicates: Bootstrap replicates, at least 100.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
+        margin: Largest acceptable loss of a method against another; None takes that of the predictions, if they have
+            one.
         progress: Notified after each hospital.
 
     Raises:
@@ -101,6 +105,8 @@ def evaluate_folds(
     )
     pairs = [(by_label[one], by_label[two]) for one, two in comparison_pairs(methods)]
     family = _family(pairs, hospitals)
+    claim = _margin_over_splits(predictions, margin)
+    context = replace(context, family=family, margin=claim)
     return FoldMetrics(
         splits=splits,
         synthetic=any(info.synthetic for each in predictions for info in each.provenance.sites),
@@ -112,9 +118,21 @@ def evaluate_folds(
         few_clusters_below=FEW_CLUSTERS,
         methods=methods,
         simultaneous=Simultaneous(tests=family.tests, each=family.each),
-        comparisons=tuple(_compare(one, two, hospitals, family) for one, two in pairs),
+        margin=claim,
+        comparisons=tuple(_compare(one, two, hospitals, context) for one, two in pairs),
         left_out=tuple(sorted({label for methods in by_split for label in methods} - set(labels))),
     )
+
+
+def _margin_over_splits(predictions: Sequence[Predictions], margin: RegisteredMargin | None) -> MarginClaim | None:
+    """Return the margin of all predictions, with the earliest look at test frames.
+
+    Raises:
+        EvaluationError: two predictions record different margins, or another one than is given.
+    """
+    chosen = margin or next((each.provenance.margin for each in predictions if each.provenance.margin), None)
+    claims = [margin_claim(each.provenance, chosen) for each in predictions]
+    return min((claim for claim in claims if claim), key=lambda claim: claim.first_look, default=None)
 
 
 def _summarise_method(
@@ -200,8 +218,12 @@ def _family(pairs: Sequence[tuple[MeasuredMethod, MeasuredMethod]], hospitals: S
 
 
 def _compare(
-    reference: MeasuredMethod, candidate: MeasuredMethod, hospitals: Sequence[SiteOverSplits], family: Family
+    reference: MeasuredMethod,
+    candidate: MeasuredMethod,
+    hospitals: Sequence[SiteOverSplits],
+    context: EvaluationContext,
 ) -> FoldComparison:
+    family = context.family
     rows = []
     differences = _differences(reference, candidate)
     for hospital, difference, (reference_values, _), (candidate_values, _) in zip(
@@ -214,12 +236,14 @@ def _compare(
             if seed in candidate.seeds[part.split]
         ]
         p = None if hospital.why_not_estimable else difference.p_value()
+        simultaneous = hospital.estimate(difference, family.each)
         rows.append(
             FoldDifference(
                 site=hospital.site,
                 held_out=hospital.held_out,
                 difference=hospital.estimate(difference),
-                simultaneous=hospital.estimate(difference, family.each),
+                simultaneous=simultaneous,
+                margin=context.judge_loss(simultaneous, sign=-1.0),
                 p=p,
                 p_holm=None,
                 p_joint=None if p is None else family.adjust(p),

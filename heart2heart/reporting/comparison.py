@@ -13,7 +13,7 @@ from heart2heart.reporting.numbers import interval, plural, points, signed
 from heart2heart.reporting.reasons import fold_reasons
 from heart2heart.reporting.sentences import count_tests
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
-from heart2heart.reporting.verdicts import judge_difference
+from heart2heart.reporting.verdicts import describe_difference_by_margin, judge_difference
 from heart2heart.reporting.writer import render
 from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
@@ -222,6 +222,7 @@ def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:
         "chance": chance,
         "synthetic_text": comparison_sentences.SYNTHETIC,
         "judge": judge_difference,
+        "by_margin": describe_difference_by_margin,
         "scores": _figures(
             scores, "scores", f"Balanced accuracy by hospital and method. {_describe_rows(scores)}", 100 * chance
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.numbers import NBSP, interval, join_words, percent, plural, signed
 from heart2heart.reporting.sentences import count_tests
-from heart2heart.reporting.verdicts import ALONE, judge_difference, judged_mean, only_alone
+from heart2heart.reporting.verdicts import ALONE, describe_registration, judge_difference, judged_mean, only_alone
 from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics_files import FoldComparison, FoldMethod, FoldMetrics
 from heart2heart.schema.site_metrics import Estimate
@@ -81,6 +81,8 @@ def findings(metrics: FoldMetrics) -> list[str]:
         added = by_name[each.candidate].addition
         gain = f"{_mean(judged_mean(each))}{times} {describe(each, count_tests(metrics))}"
         sentences.append(f"“{each.reference}” with {added}: {gain}".replace("  ", " "))
+    if metrics.margin:
+        sentences.append(describe_registration(metrics.margin))
     return sentences
 
 

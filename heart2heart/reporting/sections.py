@@ -20,12 +20,13 @@ from heart2heart.reporting.sentences import (
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.verdicts import (
     Verdict,
+    describe_difference_by_margin,
     describe_margin,
     judge_by_margin,
     judge_difference,
     judge_transfer,
 )
-from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
+from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics, SiteDifference
 from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
 
 
@@ -54,7 +55,7 @@ def site_cards(method: MethodMetrics, final: Comparison | None, run: RunMetrics,
         if metrics.margin:
             sentences.append(describe_margin(gap, metrics.margin))
         if final:
-            description = describe_difference(final.sites[index], count_tests(metrics))
+            description = _describe_difference(final.sites[index], metrics)
             sentences.append(f"Compared with “{final.reference}”: {description}")
         sentences.append(describe_failures(run.sites[index], metrics.classes))
         sentences += [text for text in [caution(value, metrics)] if text]
@@ -70,6 +71,12 @@ def site_cards(method: MethodMetrics, final: Comparison | None, run: RunMetrics,
     return cards
 
 
+def _describe_difference(row: SiteDifference, metrics: Metrics) -> str:
+    """Describe a difference, and by the registered margin if there is one."""
+    text = describe_difference(row, count_tests(metrics))
+    return f"{text} {describe_difference_by_margin(row, metrics.margin)}" if metrics.margin else text
+
+
 def _over_views(sentence: str, views: tuple[str, ...], metrics: Metrics) -> str:
     return sentence if len(views) == len(metrics.classes) else f"{sentence} Computed over {' and '.join(views)} only."
 
@@ -83,9 +90,7 @@ def comparison_section(index: int, comparison: Comparison, metrics: Metrics) -> 
         "headline": compare_headline(comparison),
         "wide": forest(blocks, f"diff-{index}-wide", description, width=WIDE, reference=0, difference=True),
         "narrow": forest(blocks, f"diff-{index}-narrow", description, width=NARROW, reference=0, difference=True),
-        "rows": [
-            (row, judge_difference(row), describe_difference(row, count_tests(metrics))) for row in comparison.sites
-        ],
+        "rows": [(row, judge_difference(row), _describe_difference(row, metrics)) for row in comparison.sites],
     }
 
 

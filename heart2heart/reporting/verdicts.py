@@ -129,6 +129,25 @@ def describe_margin(gap: SiteGap, claim: MarginClaim) -> str:
     }[gap.margin]
 
 
+def describe_difference_by_margin(row: SiteDifference | FoldDifference, claim: MarginClaim) -> str:
+    """Describe in one sentence whether the candidate loses no more than the margin against the reference.
+
+    Both methods are equivalent within the margin if the whole interval lies between minus the margin and the margin.
+    """
+    words, judged = margin_words(claim), row.judged
+    if row.margin is None or judged.low is None or judged.high is None:
+        return f"Whether it is at most {words} worse cannot be judged."
+    if row.margin is MarginVerdict.CARRIES_OVER and judged.high < claim.fraction:
+        text = f"Equivalent within {words}"
+    else:
+        text = {
+            MarginVerdict.CARRIES_OVER: f"At most {words} worse",
+            MarginVerdict.NOT_SHOWN: f"Not shown to be at most {words} worse: {points(-judged.low)} remain possible",
+            MarginVerdict.LOSES_MORE: f"More than {words} worse",
+        }[row.margin]
+    return f"{text}{' (margin registered after the look)' if claim.after_look else ''}."
+
+
 def describe_registration(claim: MarginClaim) -> str:
     """Describe who registered the margin, when, and whether that was before the test frames were first predicted."""
     margin = claim.margin

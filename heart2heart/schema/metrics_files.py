@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, EvaluationError
+from heart2heart.schema.margin import MarginClaim, MarginVerdict
 from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, SeedSpread, Simultaneous
 from heart2heart.schema.site_metrics import Estimate
 from heart2heart.utils import read_json, write_json
@@ -70,6 +71,9 @@ class FoldDifference(Config):
     files."""
     p_joint: float | None = None
     """The p-value adjusted for all tests of `FoldMetrics.simultaneous`."""
+    margin: MarginVerdict | None = None
+    """Whether the candidate loses no more than `FoldMetrics.margin` against the reference; null without a margin or an
+    interval."""
     pairs: SeedSpread
     """Spread of the difference over pairs of runs of the same split and seed."""
 
@@ -117,6 +121,8 @@ class FoldMetrics(Config):
     """An estimate on fewer clusters than this is flagged."""
     simultaneous: Simultaneous | None = None
     """The differences that are judged together; null in older files."""
+    margin: MarginClaim | None = None
+    """The largest acceptable loss; null: none was registered."""
     methods: tuple[FoldMethod, ...]
     """Every method that every split has."""
     comparisons: tuple[FoldComparison, ...]

@@ -13,6 +13,7 @@ from heart2heart.cli import app
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.evaluation.evaluate import evaluate_predictions
+from heart2heart.schema.margin import RegisteredMargin, judge_margin
 from heart2heart.schema.metrics_files import FoldMetrics, read_folds, write_folds
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import HOSPITALS, certify, make_predictions
@@ -148,3 +149,21 @@ def test_read_folds_accepts_version_1(folds: FoldMetrics, tmp_path: Path) -> Non
     path.write_text(json.dumps({"schema_version": 1, "methods": 3}))
     with pytest.raises(EvaluationError, match="damaged"):
         read_folds(path)
+
+
+def test_evaluate_folds_judges_differences_by_the_margin(both: list[Predictions]) -> None:
+    margin = RegisteredMargin(margin=20, question="?", registered_by="AB", registered="2031-11-30T10:00:00+00:00")
+    folds = evaluate_folds(both, replicates=100, margin=margin)
+    assert folds.margin is not None
+    assert not folds.margin.after_look
+    assert folds.simultaneous is not None
+    assert folds.simultaneous.tests == len(folds.comparisons[0].sites) + 1
+    for row in folds.comparisons[0].sites:
+        assert row.simultaneous is not None
+        assert row.simultaneous.low is not None
+        assert row.simultaneous.high is not None
+        assert row.margin is judge_margin(-row.simultaneous.high, -row.simultaneous.low, 0.2)
+        assert row.p is not None
+        assert row.p_joint is not None
+        assert row.p <= row.p_joint
+    assert evaluate_folds(both, replicates=100).margin is None

@@ -15,6 +15,7 @@ from heart2heart.evaluation.comparison import comparison_pairs
 from heart2heart.evaluation.cross_split import evaluate_folds
 from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.comparison import PLAIN, REFERENCE, WITH_ADDITION, series_of, write_comparison
+from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.metrics_files import FoldMethod, FoldMetrics, write_folds
 from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
@@ -195,3 +196,13 @@ def test_describe_counts_comparisons_if_a_hospital_occurs_twice(folds: FoldMetri
     turned = tuple(site.model_copy(update={"held_out": not site.held_out}) for site in once.sites)
     twice = once.model_copy(update={"sites": once.sites + turned})
     assert comparison_sentences.describe(twice, 6).endswith("for all 6 comparisons of this page at once.")
+
+
+def test_write_comparison_judges_by_the_margin(tmp_path: Path) -> None:
+    margin = RegisteredMargin(margin=30, question="?", registered_by="AB", registered="2032-01-01T00:00:00+00:00")
+    late = evaluate_folds([split_of(_three(1), 1)], replicates=100, margin=margin)
+    assert comparison_sentences.findings(late)[-1].endswith(
+        "A margin that is chosen after the results confirms nothing."
+    )
+    text = unescape(write_comparison(late, tmp_path / "comparison.html").read_text(encoding="utf-8"))
+    assert "(margin registered after the look)." in text

@@ -94,3 +94,23 @@ def test_describe_registration_says_when_it_came_after_the_look() -> None:
     late = verdicts.describe_registration(claim(LOOK))
     assert "registered after the look" in late
     assert "confirms nothing" in late
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-0.02, 0.04, "Equivalent within 5 points."),
+        (-0.02, 0.08, "At most 5 points worse."),
+        (-0.3, -0.06, "More than 5 points worse."),
+        (-0.07, 0.01, "Not shown to be at most 5 points worse: 7.0 remain possible."),
+    ],
+)
+def test_describe_difference_by_margin(low: float, high: float, text: str) -> None:
+    seeds = SeedSpread(n=0, standard_deviation=None, low=None, high=None)
+    verdict = judge_margin(-high, -low, 0.05)
+    row = SiteDifference(site="B", difference=estimate(low, high), p=None, p_holm=None, seeds=seeds, margin=verdict)
+    assert verdicts.describe_difference_by_margin(row, claim()) == text
+    assert "after the look" in verdicts.describe_difference_by_margin(row, claim(LOOK))
+    assert "cannot be judged" in verdicts.describe_difference_by_margin(
+        row.model_copy(update={"margin": None}), claim()
+    )
