@@ -19,8 +19,8 @@ from tests.datasets import miniature
 def test_add_pictures_makes_a_hospital_at_which_a_model_is_validated(run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for patient in range(6):
-        for number, view in enumerate(SCORED_VIEWS):
-            pixels = picture(number, rng).repeat(6, axis=0).repeat(6, axis=1)
+        for pattern, view in enumerate(SCORED_VIEWS):
+            pixels = picture(pattern, rng).repeat(6, axis=0).repeat(6, axis=1)
             miniature.png(tmp_path / "in" / f"patient {patient}" / view / "x.png", pixels)
     added = add_pictures(
         tmp_path / "in", tmp_path / "store", levels="patient/label", site="D", size=run.geometry.size,
