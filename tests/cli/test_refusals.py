@@ -17,7 +17,7 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.stores import random_store
-from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
+from tests.evaluation.factory import HOSPITALS, certify, make_predictions, with_rows
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -121,7 +121,7 @@ def test_folds_compare_and_report_refuse_predictions_that_do_not_belong_together
         predictions,
         tmp_path / "b.parquet",
         classes=provenance.classes[::-1],
-        split=provenance.split.model_copy(update=sha),
+        split=certify(provenance.split.model_copy(update=sha)),
     )
     for arguments, message in (
         (("folds", first, other), "classes"),
