@@ -8,6 +8,7 @@ from heart2heart.evaluation.planning import Power
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
 
 _WIDTH, _HEIGHT = 560.0, 340.0
+_OPENING = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
 _COLOURS = (
     "<style>:root{--ink:#1a2230;--muted:#56606e;--line:#dcdcd5;--series-1:#a8500b}"
     "text{font-family:system-ui,sans-serif}</style>"
@@ -52,4 +53,4 @@ def power_curve(powers: Sequence[Power], *, target: float, claim: str) -> str:
         axes.set_title(f"Power to show {claim}", fontsize=13, color=INK, loc="left")
         inline = to_svg(figure, "power", f"Power to show {claim}: {described}.")
     opening, rest = inline[: inline.index(">") + 1], inline[inline.index(">") + 1 :]
-    return opening.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + _COLOURS + rest + "\n"
+    return opening.replace("<svg ", _OPENING, 1) + _COLOURS + rest + "\n"

@@ -161,7 +161,11 @@ def headline(
             text.append(sentence.format(join_words(names)))
     alone = [name for name, gap in gaps.items() if kinds[name] == VerdictKind.OPEN and only_alone(gap)]
     if alone:
-        text.append(f"At {join_words(alone)}, {ALONE}.")
+        text.append(
+            f"At {join_words(alone)}, {ALONE}."
+            if len(alone) == 1
+            else f"At {join_words(alone)}, each interval on its own excludes zero, but not for all comparisons at once."
+        )
     if unscored:
         text.append(f"At {join_words(unscored)}, there is no labeled test frame of a scored view.")
     mean, worst = method.generalisation.mean, method.generalisation.worst_site

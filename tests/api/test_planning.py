@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -31,7 +32,7 @@ def test_plan_validation_prints_a_table_and_draws_a_curve(tmp_path: Path) -> Non
     assert "SIMULATED studies, 60 for each number of patients" in done.output
     assert done.output.splitlines()[0].split()[0] == "patients"
     text = curve.read_text(encoding="utf-8")
-    assert text.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert "Power to show no more than 10 points lost: 20 patients" in text
 
 
