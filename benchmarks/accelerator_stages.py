@@ -183,8 +183,8 @@ def time_peer(workload: Workload, device: str) -> Iterator[Line]:
     images = workload.labeled + workload.unlabeled
     same = workload.namespace(device)
     same.variant, same.pool = "canonical", 2000
-    ours = training.whole_loop(same, torch.device(device))
-    rate = images / ours["whole"]
+    whole = training.whole_loop(same, torch.device(device))["whole"]
+    rate = images / whole
     yield {"stage": "peer", "way": "ours, the same network", "images_per_second": rate, "ours_over": 1.0}
     if find_spec("semilearn") is None:
         yield {"stage": "peer", "way": "semilearn", "failed": "not installed"}

@@ -80,6 +80,8 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "scan-half": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE, strength=0.5)),),
     "scan-outside": (_labeled(_policy(GEOMETRY, GREY)),),
     "clean": ("batch_norm_record=clean",),
+    "last-clean": ("selection=last", "batch_norm_record=clean"),
+    "outside-last-clean": (_labeled(_OUTSIDE), "selection=last", "batch_norm_record=clean"),
     "outside-group-norm": (_labeled(_OUTSIDE), _GROUP_NORM),
     "outside-last": (_labeled(_OUTSIDE), "selection=last"),
     "outside-perturbed": (_labeled(_OUTSIDE), "selection=perturbed"),
