@@ -99,7 +99,7 @@ def test_write_report_shows_shift_and_confounding(rich_report: Path, rich: Predi
         assert site.label_shift is not None
         assert f"{site.label_shift.distance:.2f}" in text
         if site.label_shift.balanced_accuracy_adjusted is None:
-            assert f"not estimable: {site.label_shift.reason}" in text
+            assert str(site.label_shift.reason) in text
         else:
             assert f"{100 * site.label_shift.balanced_accuracy_adjusted:.1f}" in text
 
