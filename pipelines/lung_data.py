@@ -24,7 +24,8 @@ from heart2heart.datasets.file_readers import READERS, read_csv
 from heart2heart.datasets.prepare import resample_to_square
 from heart2heart.schema.enums import ClipMode, SplitRole
 from heart2heart.schema.split import SPLIT_MEMBERS
-from heart2heart.splits.certify import certify
+from heart2heart.splits.certify import certify, used_members
+from heart2heart.splits.copy_check import search_copies
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import FrameStore, FrameStores
@@ -192,6 +193,10 @@ def _drop_repeated_clips(members: pa.Table, store: FrameStore) -> pa.Table:
     )
     clips = members["clip"].to_pylist()
     repeated = {clips[min(kept[pair], key=lambda index: strength[index])] for pair in pairs}
+    copies = search_copies(used_members(members), FrameStores.open([store.root]))
+    first = {frame: index for index, frame in enumerate(members["frame"].to_pylist())}
+    for pair in copies.pairs if copies is not None else ():
+        repeated.add(clips[min((first[frame] for frame in pair), key=lambda index: strength[index])])
     return members.filter(pa.array([clip not in repeated for clip in clips], pa.bool_()))
 
 

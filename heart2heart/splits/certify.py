@@ -16,14 +16,21 @@ import pyarrow.compute as pc
 
 from heart2heart.schema.enums import CheckStatus, SplitRole
 from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
+from heart2heart.splits.copy_check import CopySearch, check_planted, search_copies
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.near_duplicates import find_near_duplicates
 from heart2heart.utils import write_json
 
 
-def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
-    """Fail when a validation or test frame shows the same picture as a frame of another group."""
+def check_near_duplicates(members: pa.Table, stores: Frames, search: CopySearch | None = None) -> Check:
+    """Fail when a validation or test frame shows the same picture as a frame of another group.
+
+    Args:
+        members: Members of the split.
+        stores: The stores of the split.
+        search: What the search for processed copies found; None: it was not made.
+    """
     used = used_members(members)
     if len(used) == 0:
         return Check(name="near_duplicates", status=CheckStatus.FAIL, detail="no frame is used")
@@ -40,7 +47,19 @@ def check_near_duplicates(members: pa.Table, stores: Frames) -> Check:
         count = f"{len(duplicates)}" if len(duplicates) < MAX_CONFIRMED_PAIRS else f"at least {len(duplicates)}"
         detail = f"{count} pairs of frames across groups show the same picture, e.g. {left} and {right}"
         return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
+    if search is not None and search.pairs:
+        (left, right), score = search.pairs[0], search.scores[0]
+        detail = (
+            f"{len(search.pairs)} pairs of frames across groups are copies after registration (correlation of "
+            f"{search.threshold:.2f} or more), e.g. {left} and {right} ({score:.2f})"
+        )
+        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
     detail = f"{len(used)} frames compared by hash, all {compared} candidate pairs compared by pixels, none the same"
+    if search is not None:
+        detail += (
+            f"; {search.frames} frames compared by descriptor, {search.registered} of {search.candidates} candidate "
+            "pairs registered, none a copy"
+        )
     return Check(name="near_duplicates", status=CheckStatus.PASS, detail=detail)
 
 
@@ -198,17 +217,19 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
         SplitError: the stores do not hold the split's data.
     """
     split.check_data(stores)
+    search = search_copies(used_members(split.members), stores)
     checks = [
         *check_disjoint(split.members, stores),
         check_pool(split.members),
         check_held_out(split.members, split.held_out_sites),
-        check_near_duplicates(split.members, stores),
+        check_near_duplicates(split.members, stores, search),
+        check_planted(search),
         check_views_present(split.members, split.classes),
         check_test_patients(split.members),
         check_view_by_site(split.members, split.classes),
         check_metadata_probe(split.members, stores, split.classes),
     ]
-    assert {check.name for check in checks} == set(REQUIRED_CHECKS)
+    assert {check.name for check in checks} == {*REQUIRED_CHECKS, "planted_copies"}
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(checks))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate
