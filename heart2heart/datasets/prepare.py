@@ -21,6 +21,7 @@ from heart2heart.store.quality import difference_hash, frame_quality
 from heart2heart.store.sector import bounding_box
 
 _BATCH_FRAMES = 8  # frames resampled at a time, so that they stay in the cache
+_PADDING = 12  # highest gray level of padding; compression leaves traces below it
 _MIN_HASH_SHAPE = (8, 9)  # rows and columns that a difference hash needs
 
 
@@ -83,7 +84,7 @@ class FilePreparer:
         kept = FrameRule.parse(self.rule).choose(count, [position for position in item.phases if position < count])
         pixels = resample_to_square(pictures.pixels[kept], self.geometry, pictures.spacing_mm)
         inside = pixels.max(axis=0) > 0
-        quality, hashes = frame_quality(pixels, inside), difference_hash(_content_box(pixels, inside))
+        quality, hashes = frame_quality(pixels, inside), difference_hash(_content_box(pixels))
         spacing = pictures.spacing_mm
         row = {
             "clip": clip_id(self.source, item.key), "site": self.source, "patient": item.patient, "study": item.study,
@@ -127,8 +128,13 @@ def resample_to_square(
     return np.concatenate(parts)
 
 
-def _content_box(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Crop the padding, which all frames share and which would make different pictures look alike."""
+def _content_box(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Crop the padding, which all frames share and which would make different pictures look alike.
+
+    Compression leaves faint traces in the padding of a file, so padding is what is nearly black. Frames without a
+    brighter pixel are not cropped.
+    """
+    inside = frames.max(axis=0) > _PADDING
     if not inside.any():
         return frames
     _, _, right, bottom = bounding_box(inside)

@@ -95,7 +95,7 @@ def search_copies(used: pa.Table, stores: Frames, *, seed: int = 0) -> CopySearc
     rng = np.random.default_rng(seed)
     threshold, measured, false_alarms = _measure(index, group, patient, rows, stores, rng)
 
-    found: list[tuple[float, int, int]] = []
+    copies: list[tuple[float, int, int]] = []
     candidates = registered = 0
     least_similar = -1.0
     present = np.unique(group).tolist()
@@ -114,14 +114,14 @@ def search_copies(used: pa.Table, stores: Frames, *, seed: int = 0) -> CopySearc
         scores = register_candidates(pairs, rows[left.positions], rows[right.positions], stores)
         for at in np.flatnonzero(scores >= threshold).tolist():
             ends = int(left.positions[pairs.left[at]]), int(right.positions[pairs.right[at]])
-            found.append((float(scores[at]), *ends))
-    found.sort(key=lambda pair: (-pair[0], pair[1:]))
+            copies.append((float(scores[at]), *ends))
+    copies.sort(key=lambda pair: (-pair[0], pair[1:]))
     trained = np.flatnonzero(pc.equal(table["role"], SplitRole.TRAIN).to_numpy(zero_copy_only=False))
     recall, planted = _plant(trained, index, clips, rows, stores, threshold, least_similar, rng)
     names = table["frame"].to_pylist()
     return CopySearch(
-        tuple((names[left], names[right]) for _, left, right in found),
-        tuple(score for score, _, _ in found),
+        tuple((names[left], names[right]) for _, left, right in copies),
+        tuple(score for score, _, _ in copies),
         len(index.positions),
         registered,
         candidates,

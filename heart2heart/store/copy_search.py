@@ -110,7 +110,7 @@ def nearest_frames(
         index: The frames among which to search.
         apart: Group numbers of the queries and of the index; pairs of one group are left out.
     """
-    found: list[tuple[Ints, Ints, npt.NDArray[np.bool_], Floats]] = []
+    nearest: list[tuple[Ints, Ints, npt.NDArray[np.bool_], Floats]] = []
     n, m = len(queries.in_place), len(index.positions)
     edges = np.unique(np.linspace(0, m, min(_PARTS, m) + 1).astype(np.int64)) if m else np.zeros(1, np.int64)
     for start in range(0, n, _QUERIES):
@@ -125,11 +125,11 @@ def nearest_frames(
                 at = np.arange(len(rows)), column
                 right = np.stack([part[1] for part in best], axis=1)[at]
                 mirrored = np.stack([part[2] for part in best], axis=1)[at]
-                found.append((rows, right, mirrored, similarity[at]))
-    if not found:
+                nearest.append((rows, right, mirrored, similarity[at]))
+    if not nearest:
         nothing = np.empty(0, np.int64)
         return Candidates(nothing, nothing, np.empty(0, bool), np.empty(0, np.float32))
-    left, right, mirrored, similarity = (np.concatenate(column) for column in zip(*found, strict=True))
+    left, right, mirrored, similarity = (np.concatenate(column) for column in zip(*nearest, strict=True))
     key = (left * max(m, 1) + right) * 2 + mirrored
     _, first = np.unique(np.where(similarity > -1, key, -1), return_index=True)
     return Candidates(left, right, mirrored, similarity).take(first[similarity[first] > -1])
