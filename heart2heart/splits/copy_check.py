@@ -18,6 +18,7 @@ from heart2heart.store.copy_search import (
     MAX_REGISTERED,
     MIN_SIDE,
     CopyIndex,
+    candidate_ranks,
     clip_frames,
     nearest_frames,
     register_candidates,
@@ -97,19 +98,22 @@ def search_copies(used: pa.Table, stores: Frames, *, seed: int = 0) -> CopySearc
 
     copies: list[tuple[float, int, int]] = []
     candidates = registered = 0
-    least_similar = -1.0
-    present = np.unique(group).tolist()
-    for first, second in combinations(present, 2):
+    last = (np.iinfo(np.int64).max, -1.0)  # rank and similarity of the last candidate that is registered
+    group_pairs = list(combinations(np.unique(group).tolist(), 2))
+    for first, second in group_pairs:
         one, other = np.flatnonzero(group == first), np.flatnonzero(group == second)
         if len(one) > len(other):
             one, other = other, one
         left, right = index.take(one), index.take(other)
         pairs = nearest_frames(left, right)
         candidates += len(pairs.left)
-        limit = MAX_REGISTERED // len(present)
+        limit = MAX_REGISTERED // len(group_pairs)
         if len(pairs.left) > limit:
-            pairs = pairs.take(np.argsort(-pairs.similarity, kind="stable")[:limit])
-            least_similar = max(least_similar, float(pairs.similarity.min()))
+            ranks = candidate_ranks(pairs, clips[left.positions])
+            order = np.lexsort((-pairs.similarity, ranks))[:limit]
+            end = int(ranks[order[-1]]), float(pairs.similarity[order[-1]])
+            last = min(last, end, key=lambda pair: (pair[0], -pair[1]))
+            pairs = pairs.take(order)
         registered += len(pairs.left)
         scores = register_candidates(pairs, rows[left.positions], rows[right.positions], stores)
         for at in np.flatnonzero(scores >= threshold).tolist():
@@ -117,7 +121,7 @@ def search_copies(used: pa.Table, stores: Frames, *, seed: int = 0) -> CopySearc
             copies.append((float(scores[at]), *ends))
     copies.sort(key=lambda pair: (-pair[0], pair[1:]))
     trained = np.flatnonzero(pc.equal(table["role"], SplitRole.TRAIN).to_numpy(zero_copy_only=False))
-    recall, planted = _plant(trained, index, clips, rows, stores, threshold, least_similar, rng)
+    recall, planted = _plant(trained, index, clips, rows, stores, threshold, last, rng)
     names = table["frame"].to_pylist()
     return CopySearch(
         tuple((names[left], names[right]) for _, left, right in copies),
@@ -169,7 +173,7 @@ def _plant(
     rows: Ints,
     stores: Frames,
     threshold: float,
-    least_similar: float,
+    last: tuple[int, float],
     rng: np.random.Generator,
 ) -> tuple[dict[str, float], int]:
     """Return the share of planted copies that the search finds by kind, and how many of each were planted."""
@@ -183,8 +187,10 @@ def _plant(
         planted = copy_features(np.stack([copy(frame) for frame in originals]))
         pairs = nearest_frames(planted, index)
         same = clips[index.positions[pairs.right]] == clips[chosen[pairs.left]]
-        # Other candidates cannot find this copy, and less similar ones would not be registered.
-        pairs = pairs.take(np.flatnonzero(same & (pairs.similarity >= least_similar)))
+        # Other candidates cannot find this copy, and later ones would not be registered.
+        ranks = candidate_ranks(pairs, np.arange(count))
+        kept = (ranks < last[0]) | ((ranks == last[0]) & (pairs.similarity >= last[1]))
+        pairs = pairs.take(np.flatnonzero(same & kept))
         scores = register_candidates(pairs, rows[:0], rows[index.positions], stores, planted)
         recall[kind] = len(np.unique(pairs.left[scores >= threshold])) / count
     return recall, count

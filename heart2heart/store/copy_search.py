@@ -22,8 +22,8 @@ Floats = npt.NDArray[np.float32]
 MIN_SIDE = 32
 """Side, pixels, from which frames are large enough to be registered."""
 
-MAX_REGISTERED = 20_000
-"""Number of candidate pairs that are registered at most; the nearest by descriptor come first."""
+MAX_REGISTERED = 40_000
+"""Number of candidate pairs that are registered at most; the nearest of every clip come first."""
 
 CLIP_FRAMES = (3, 16)
 """Number of frames that represent a clip, at least and at most."""
@@ -146,6 +146,22 @@ def _best_of_part(
     best = even.argmax(axis=1)
     at = np.arange(len(rows)), best
     return even[at], best + part.start, odd[at] < 0
+
+
+def candidate_ranks(pairs: Candidates, clips: npt.NDArray[np.generic]) -> Ints:
+    """Return the rank of each candidate by similarity, from 0, among those of the same clip.
+
+    Args:
+        pairs: The candidates.
+        clips: `(n,)`, clips of the queries.
+    """
+    clip = clips[pairs.left]
+    order = np.lexsort((-pairs.similarity, clip))
+    new = np.r_[True, clip[order][1:] != clip[order][:-1]] if len(order) else np.empty(0, bool)
+    starts = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order)) - starts
+    return ranks
 
 
 def register_candidates(

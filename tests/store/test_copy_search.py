@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from heart2heart.store.copy_search import (
     CLIP_FRAMES,
+    Candidates,
     CopyIndex,
+    candidate_ranks,
     clip_frames,
     nearest_frames,
     register_candidates,
@@ -59,6 +61,15 @@ def test_nearest_frames_of_nothing_are_none() -> None:
     assert len(nearest_frames(index, nothing).left) == 0
     assert len(nearest_frames(nothing, index).left) == 0
     assert len(nearest_frames(index, index, (same, same)).left) == 0
+
+
+def test_candidate_ranks_count_the_more_similar_candidates_of_the_clip() -> None:
+    rng = np.random.default_rng(0)
+    left, similarity = rng.integers(0, 30, 200), rng.random(200).astype(np.float32)
+    clips = np.arange(30) // 4
+    pairs = Candidates(left, np.zeros(200, np.int64), np.zeros(200, bool), similarity)
+    expected = [int(((clips[left] == clips[left[at]]) & (similarity > similarity[at])).sum()) for at in range(200)]
+    assert candidate_ranks(pairs, clips).tolist() == expected
 
 
 def test_register_candidates_finds_each_frame_in_its_own_place() -> None:
