@@ -15,7 +15,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.prediction_checks import row_checks, rows_sha256
 from heart2heart.schema.predictions import Predictions
-from heart2heart.schema.split import ACCESS_CHECK, REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.split import ACCESS_CHECK, PLANTED_COPIES, REQUIRED_CHECKS, Certificate, Check
 from heart2heart.schema.validation import (
     CERTIFICATE_FILE,
     TRAINING_CHECKS,
@@ -78,7 +78,8 @@ def certified_checks(predictions: Predictions) -> tuple[Check, ...]:
 def _check_split_certificate(predictions: Predictions) -> None:
     split = predictions.provenance.split
     checks = certified_checks(predictions)
-    _require_names(checks, REQUIRED_CHECKS)
+    measured = [check.name for check in checks if check.name == PLANTED_COPIES][:1]
+    _require_names(checks, (*REQUIRED_CHECKS, *measured))
     expected = Certificate(split_sha256=split.sha256, checks=checks).digest()
     if expected != split.certificate_sha256:
         raise _forged("its hash is not that of its checks and its split")

@@ -45,6 +45,9 @@ REQUIRED_CHECKS = (
 )
 """Checks without which a certificate certifies nothing."""
 
+PLANTED_COPIES = "planted_copies"
+"""Check of what the search for copies finds. Certificates of earlier versions lack it."""
+
 ACCESS_CHECK = "test_opened"
 """Check of the log of test access. It follows those of the certificate in the predictions."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.schema.enums import CheckStatus, SplitRole
-from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.split import PLANTED_COPIES, REQUIRED_CHECKS, Certificate, Check
 from heart2heart.splits.copy_check import CopySearch, check_planted, search_copies
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
@@ -229,7 +229,7 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
         check_view_by_site(split.members, split.classes),
         check_metadata_probe(split.members, stores, split.classes),
     ]
-    assert {check.name for check in checks} == {*REQUIRED_CHECKS, "planted_copies"}
+    assert {check.name for check in checks} == {*REQUIRED_CHECKS, PLANTED_COPIES}
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(checks))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.schema.enums import CheckStatus, ClipMode, SplitRole
-from heart2heart.schema.split import Check
+from heart2heart.schema.split import PLANTED_COPIES, Check
 from heart2heart.splits.planted_copies import COPY_KINDS
 from heart2heart.store.copy_features import copy_features
 from heart2heart.store.copy_search import (
@@ -198,7 +198,7 @@ def _plant(
 
 def check_planted(search: CopySearch | None) -> Check:
     """Report which planted copies the search found; warn where it misses most of a kind, or finds what is none."""
-    name = "planted_copies"
+    name = PLANTED_COPIES
     if search is None or not search.planted:
         reason = f"frames below {MIN_SIDE} pixels" if search is None else "no B-mode frame trains"
         return Check(name=name, status=CheckStatus.PASS, detail=f"not measured: {reason}")

@@ -68,7 +68,8 @@ def test_candidate_ranks_count_the_more_similar_candidates_of_the_clip() -> None
     left, similarity = rng.integers(0, 30, 200), rng.random(200).astype(np.float32)
     clips = np.arange(30) // 4
     pairs = Candidates(left, np.zeros(200, np.int64), np.zeros(200, bool), similarity)
-    expected = [int(((clips[left] == clips[left[at]]) & (similarity > similarity[at])).sum()) for at in range(200)]
+    same = clips[left][:, None] == clips[left]
+    expected = (same & (similarity > similarity[:, None])).sum(1).tolist()
     assert candidate_ranks(pairs, clips).tolist() == expected
 
 
