@@ -27,7 +27,7 @@ from heart2heart.store.frame_store import Frames
 
 Ints = npt.NDArray[np.int64]
 
-THRESHOLDS = (0.85, 0.95)
+THRESHOLDS = (0.87, 0.95)
 """Lowest and highest registered correlation from which two frames count as copies."""
 
 PLANTED = 40

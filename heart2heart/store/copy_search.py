@@ -22,13 +22,13 @@ Floats = npt.NDArray[np.float32]
 MIN_SIDE = 32
 """Side, pixels, from which frames are large enough to be registered."""
 
-MAX_REGISTERED = 40_000
+MAX_REGISTERED = 20_000
 """Number of candidate pairs that are registered at most; the nearest of every clip come first."""
 
 CLIP_FRAMES = (3, 16)
 """Number of frames that represent a clip, at least and at most."""
 
-INDEX_FRAMES = 60_000
+INDEX_FRAMES = 40_000
 """Number of frames to compare; more only where there are many clips."""
 
 _NEAREST = 2  # candidates a frame and descriptor
