@@ -32,8 +32,9 @@ LIMITS = {
     "acoustic": 45.0,
     "waits": 60.0,
     "peer": 60.0,
+    "profile": 30.0,
     "graph": 45.0,
-    "compile": 120.0,
+    "compile": 90.0,
     "images": 600.0,
 }
 """Stage -> seconds that it may take, in the order of value."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import augmentation, train_step, training
 from benchmarks.host_synchronisation import synchronisations
@@ -200,6 +201,23 @@ def time_peer(workload: Workload, device: str) -> Iterator[Line]:
         yield {"stage": "peer", "way": name, "images_per_second": other, "ours_over": rate / other}
 
 
+def profile_step(workload: Workload, device: str) -> Iterator[Line]:
+    """Yield the share of each operator in the time of one step, the largest first, by torch's profiler."""
+    trainer, batch = _trainer_and_batch(workload, device, "off")
+    for _ in range(3):
+        trainer.step(batch, 9)
+    _wait(device)
+    large = device.startswith("cuda")
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if large else [])]) as seen:
+        trainer.step(batch, 9)
+        _wait(device)
+    times = {row.key: row.self_device_time_total if large else row.self_cpu_time_total for row in seen.key_averages()}
+    operators = {name: value for name, value in times.items() if name.startswith("aten::")}
+    whole = sum(operators.values())
+    for name, value in sorted(operators.items(), key=lambda item: -item[1])[:12]:
+        yield {"stage": "profile", "operator": name, "ms": value / 1e3, "share": value / whole}
+
+
 def time_graph(workload: Workload, device: str) -> Iterator[Line]:
     """Yield the step replayed as one CUDA graph, beside the same step launched kernel by kernel."""
     trainer, batch = _trainer_and_batch(workload, device, "off")
@@ -266,6 +284,7 @@ STAGES: dict[str, Callable[[Workload, str], Iterator[Line]]] = {
     "acoustic": time_acoustic,
     "waits": count_waits,
     "peer": time_peer,
+    "profile": profile_step,
     "graph": time_graph,
     "compile": time_compiled,
 }
