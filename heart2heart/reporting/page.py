@@ -119,8 +119,17 @@ def not_compared(metrics: Metrics) -> bool:
     return metrics.training_data in (TrainingData.NOT_SEEN, TrainingData.NAMES_COMPARED)
 
 
-def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None) -> dict[str, Any]:
-    """Return the content of the templates, by name."""
+def report_content(
+    predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None, *, decision: Any = None
+) -> dict[str, Any]:
+    """Return the content of the templates, by name.
+
+    Args:
+        predictions: Predictions with their provenance.
+        metrics: Their metrics.
+        folds: Metrics over several splits.
+        decision: Content of the template `decision.html.j2`, the first section of the page; None: no decision.
+    """
     provenance = predictions.provenance
     method = metrics.methods[-1]
     last_comparison = metrics.comparisons[-1] if metrics.comparisons else None
@@ -134,6 +143,7 @@ def report_content(predictions: Predictions, metrics: Metrics, folds: FoldMetric
     curves = learning_figures(provenance.runs, metrics)
     absent = {"comparison": not metrics.comparisons, "splits": folds is None, "training": not curves}
     return {
+        "decision": decision,
         "sections": {name: title for name, title in SECTIONS.items() if not absent.get(name, False)},
         "section_titles": SECTIONS,
         "checklists": [tripod_cluster(provenance, metrics), claim(provenance, metrics)],
