@@ -6,6 +6,8 @@ the nearest pairs are registered.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,19 +24,20 @@ Floats = npt.NDArray[np.float32]
 MIN_SIDE = 32
 """Side, pixels, from which frames are large enough to be registered."""
 
-MAX_REGISTERED = 20_000
+MAX_REGISTERED = 40_000
 """Number of candidate pairs that are registered at most; the nearest of every clip come first."""
 
 CLIP_FRAMES = (3, 16)
 """Number of frames that represent a clip, at least and at most."""
 
-INDEX_FRAMES = 40_000
+INDEX_FRAMES = 60_000
 """Number of frames to compare; more only where there are many clips."""
 
 _NEAREST = 2  # candidates a frame and descriptor
 _PARTS = 8  # parts of the index; of each the nearest frame competes
 _QUERIES = 512
 _READ = 512
+_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -177,10 +180,15 @@ def register_candidates(
         queries: Features of the queries, where they are in no store.
     """
     scores = np.zeros(len(pairs.left), np.float32)
-    for start in range(0, len(scores), _READ):
+
+    def register(start: int) -> None:
         part = slice(start, start + _READ)
         chosen = pairs.left[part]
         one = queries.take(chosen) if queries is not None else copy_features(stores.read(left[chosen]))
         other = copy_features(stores.read(right[pairs.right[part]]))
         scores[part] = registered_correlation(one, other, pairs.mirrored[part])
+
+    # NumPy releases the interpreter's lock; the threads share the memory-mapped frames.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as pool:
+        list(pool.map(register, range(0, len(scores), _READ)))
     return scores

@@ -136,7 +136,8 @@ def _bucket(bucket: Ints, hashes: npt.NDArray[np.uint64], groups: Ints, band: in
         for start in range(first, last, step):
             left = bucket[start : min(start + step, last)]
             apart = hashes[left][:, None] ^ hashes[right][None, :]
-            rows, columns = np.nonzero(np.bitwise_count(apart) <= MAX_HAMMING)
+            hits = np.flatnonzero(np.bitwise_count(apart) <= MAX_HAMMING)
+            rows, columns = np.divmod(hits, len(right))
             if band and len(rows):  # a pair that agrees in an earlier band was found there
                 new = np.logical_and.reduce([_band(apart[rows, columns], earlier) != 0 for earlier in range(band)])
                 rows, columns = rows[new], columns[new]
