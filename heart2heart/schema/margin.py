@@ -63,12 +63,24 @@ class RegisteredMargin(Config):
 
         A time that cannot be read counts as earlier: the margin is then not proven to come first.
         """
-        try:
-            look = datetime.fromisoformat(time)
-        except ValueError:
-            return True
-        look = look if look.tzinfo else look.replace(tzinfo=UTC)
-        return datetime.fromisoformat(self.registered) >= look
+        return look_came_first(time, self.registered)
+
+
+def look_came_first(look: str, registered: str) -> bool:
+    """Return whether a first look came at or before a registration; both are UTC in ISO 8601.
+
+    A look whose time cannot be read counts as earlier: the registration is then not proven to come first.
+
+    Examples:
+        >>> look_came_first("2026-02-01", "2026-01-01T00:00:00Z"), look_came_first("", "2026-01-01T00:00:00Z")
+        (False, True)
+    """
+    try:
+        time = datetime.fromisoformat(look)
+    except ValueError:
+        return True
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return datetime.fromisoformat(registered) >= time
 
 
 class MarginClaim(Config):
