@@ -11,7 +11,8 @@ from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contra
 from heart2heart.evaluation.cross_site import random_effects, worst_cell
 from heart2heart.evaluation.intervals import CONFIDENCE, holm, not_estimable
 from heart2heart.evaluation.run_groups import RunGroup
-from heart2heart.evaluation.sites import Aggregation, EvaluationContext, ScoredSite
+from heart2heart.evaluation.scored_sites import ScoredHospital, ScoredLevel
+from heart2heart.evaluation.sites import EvaluationContext
 from heart2heart.schema.metrics import (
     Comparison,
     Generalisation,
@@ -49,14 +50,14 @@ def spread_within_splits(points: Sequence[Floats]) -> SeedSpread:
     )
 
 
-def mean_over_views(level: Aggregation, runs: Sequence[int], labels: Sequence[int]) -> tuple[Floats, Contrast]:
+def mean_over_views(level: ScoredLevel, runs: Sequence[int], labels: Sequence[int]) -> tuple[Floats, Contrast]:
     """Return balanced accuracy over `labels`: of each run `(runs,)`, and the mean over runs."""
     points: Floats = level.point[list(runs)][:, list(labels)].mean(1)
     return points, level.mean_sensitivity(runs, labels)
 
 
 def summarise(
-    method: RunGroup, names: Sequence[str], sites: Sequence[ScoredSite | None], context: EvaluationContext
+    method: RunGroup, names: Sequence[str], sites: Sequence[ScoredHospital | None], context: EvaluationContext
 ) -> MethodMetrics:
     """Summarise a method at each site and over the held-out sites; an item of `sites` is None without scored frames."""
     rows = []
@@ -68,7 +69,7 @@ def summarise(
         reason = context.why_not_estimable(site.frames, site.present)
         value = contrast_estimate(
             accuracy,
-            n=len(site.truth),
+            n=site.rows,
             clusters=site.clusters,
             rarest=site.frames.rarest(site.present),
             why_not_estimable=reason,
@@ -83,12 +84,10 @@ def summarise(
     )
 
 
-def _generalise(method: RunGroup, sites: Sequence[ScoredSite], context: EvaluationContext) -> Generalisation:
-    held_out = [site for site in sites if site.info.held_out]
-    source = [site for site in sites if not site.info.held_out]
-    means = {
-        site.info.site: float(mean_over_views(site.frames, method.runs, site.present)[0].mean()) for site in held_out
-    }
+def _generalise(method: RunGroup, sites: Sequence[ScoredHospital], context: EvaluationContext) -> Generalisation:
+    held_out = [site for site in sites if site.held_out]
+    source = [site for site in sites if not site.held_out]
+    means = {site.name: float(mean_over_views(site.frames, method.runs, site.present)[0].mean()) for site in held_out}
     worst = min(means, key=means.__getitem__) if means else None
     return Generalisation(
         gaps=tuple(_site_gap(method, source, site, context) for site in held_out),
@@ -101,31 +100,31 @@ def _generalise(method: RunGroup, sites: Sequence[ScoredSite], context: Evaluati
     )
 
 
-def _random_effects(method: RunGroup, sites: Sequence[ScoredSite], context: EvaluationContext) -> RandomEffects:
+def _random_effects(method: RunGroup, sites: Sequence[ScoredHospital], context: EvaluationContext) -> RandomEffects:
     usable = [site for site in sites if context.why_not_estimable(site.frames, site.present) is None]
     site_means = [mean_over_views(site.frames, method.runs, site.present) for site in usable]
     values = np.array([points.mean() for points, _ in site_means])
     return random_effects(values, np.array([accuracy.variance for _, accuracy in site_means]))
 
 
-def _unweighted_mean(method: RunGroup, sites: Sequence[ScoredSite], context: EvaluationContext) -> Estimate:
+def _unweighted_mean(method: RunGroup, sites: Sequence[ScoredHospital], context: EvaluationContext) -> Estimate:
     if not sites:
         return not_estimable("no held-out site has scored frames")
     site_means = [mean_over_views(site.frames, method.runs, site.present) for site in sites]
     reasons = [context.why_not_estimable(site.frames, site.present) for site in sites]
     return contrast_estimate(
         combine_contrasts([accuracy for _, accuracy in site_means], [1 / len(site_means)] * len(site_means)),
-        n=sum(len(site.truth) for site in sites),
+        n=sum(site.rows for site in sites),
         clusters=sum(site.clusters for site in sites),
         rarest=min(site.frames.rarest(site.present) for site in sites),
         why_not_estimable=next(
-            (f"{site.info.site}: {reason}" for site, reason in zip(sites, reasons, strict=True) if reason), None
+            (f"{site.name}: {reason}" for site, reason in zip(sites, reasons, strict=True) if reason), None
         ),
     )
 
 
 def gap_contrast(
-    method: RunGroup, source: Sequence[ScoredSite], target: ScoredSite
+    method: RunGroup, source: Sequence[ScoredHospital], target: ScoredHospital
 ) -> tuple[list[int], Contrast | None]:
     """Return the loss from the source to a site, and the classes that all of them have.
 
@@ -139,14 +138,14 @@ def gap_contrast(
 
 
 def _site_gap(
-    method: RunGroup, source: Sequence[ScoredSite], target: ScoredSite, context: EvaluationContext
+    method: RunGroup, source: Sequence[ScoredHospital], target: ScoredHospital, context: EvaluationContext
 ) -> SiteGap:
     shared, contrast = gap_contrast(method, source, target)
     views = tuple(context.classes[label] for label in shared)
-    n, clusters = len(target.truth), target.clusters
+    n, clusters = target.rows, target.clusters
     if contrast is None:
         reason = "no test frames at the source" if not source else "no view in common with the source"
-        return SiteGap(site=target.info.site, views=views, gap=not_estimable(reason, n=n, clusters=clusters))
+        return SiteGap(site=target.name, views=views, gap=not_estimable(reason, n=n, clusters=clusters))
     reasons = [context.why_not_estimable(site.frames, shared) for site in (*source, target)]
     gap, simultaneous = (
         contrast_estimate(
@@ -160,42 +159,47 @@ def _site_gap(
         for confidence in (CONFIDENCE, context.family.each)
     )
     return SiteGap(
-        site=target.info.site, views=views, gap=gap, simultaneous=simultaneous, margin=context.judge_loss(simultaneous)
+        site=target.name, views=views, gap=gap, simultaneous=simultaneous, margin=context.judge_loss(simultaneous)
     )
 
 
-def difference_contrast(reference: RunGroup, candidate: RunGroup, site: ScoredSite) -> Contrast:
+def difference_contrast(reference: RunGroup, candidate: RunGroup, site: ScoredHospital) -> Contrast:
     """Return the balanced accuracy of a candidate minus that of the reference at a site, paired by cluster."""
     accuracies = [site.frames.mean_sensitivity(method.runs, site.present) for method in (candidate, reference)]
     return combine_contrasts(accuracies, [1.0, -1.0])
 
 
 def claims_of(
-    methods: Sequence[RunGroup], sites: Sequence[ScoredSite | None], context: EvaluationContext
+    methods: Sequence[RunGroup], sites: Sequence[ScoredHospital | None], context: EvaluationContext
 ) -> list[Contrast]:
     """Return every loss and every difference that the report judges and that has an interval."""
     scored = [site for site in sites if site is not None]
-    source = [site for site in scored if not site.info.held_out]
+    source = [site for site in scored if not site.held_out]
     claims = []
     for method in methods:
         for site in scored:
-            shared, contrast = gap_contrast(method, source, site) if site.info.held_out else ([], None)
+            shared, contrast = gap_contrast(method, source, site) if site.held_out else ([], None)
             if contrast and all(context.why_not_estimable(each.frames, shared) is None for each in (*source, site)):
                 claims.append(contrast)
     for candidate in methods[1:]:
         claims += [
             difference_contrast(methods[0], candidate, site)
             for site in scored
-            if context.why_not_estimable(site.frames, site.present) is None
+            if why_not_compared(site, context) is None
         ]
     return claims
+
+
+def why_not_compared(site: ScoredHospital, context: EvaluationContext) -> str | None:
+    """Return why the difference of two methods at a site has no interval; None when it has one."""
+    return context.why_not_estimable(site.frames, site.present) or site.frames.why_not_paired(site.present)
 
 
 def compare(
     reference: RunGroup,
     candidate: RunGroup,
     names: Sequence[str],
-    sites: Sequence[ScoredSite | None],
+    sites: Sequence[ScoredHospital | None],
     context: EvaluationContext,
 ) -> Comparison:
     """Compare two methods at each site on the same clusters; p-values are corrected over the sites (Holm)."""
@@ -213,11 +217,11 @@ def compare(
             if seed in by_seed
         ]
         contrast = difference_contrast(reference, candidate, site)
-        reason = context.why_not_estimable(site.frames, site.present)
+        reason = why_not_compared(site, context)
         difference, simultaneous = (
             contrast_estimate(
                 contrast,
-                n=len(site.truth),
+                n=site.rows,
                 clusters=site.clusters,
                 rarest=site.frames.rarest(site.present),
                 why_not_estimable=reason,

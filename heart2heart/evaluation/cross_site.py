@@ -9,13 +9,14 @@ import numpy as np
 from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.contrasts import contrast_estimate
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
-from heart2heart.evaluation.sites import EvaluationContext, ScoredSite
+from heart2heart.evaluation.scored_sites import ScoredHospital
+from heart2heart.evaluation.sites import EvaluationContext
 from heart2heart.schema.metrics import RandomEffects, WorstCell
 
 FEWEST_SITES = 5
 
 
-def worst_cell(runs: Sequence[int], sites: Sequence[ScoredSite], context: EvaluationContext) -> WorstCell | None:
+def worst_cell(runs: Sequence[int], sites: Sequence[ScoredHospital], context: EvaluationContext) -> WorstCell | None:
     """Find the view and held-out site with the lowest sensitivity (mean over runs).
 
     Only cells with at least `FEW_CLUSTERS` clusters are candidates. A cell that is selected because it is low needs a
@@ -38,7 +39,7 @@ def worst_cell(runs: Sequence[int], sites: Sequence[ScoredSite], context: Evalua
         clusters=int(site.frames.view_clusters[label]),
         confidence=1 - (1 - CONFIDENCE) / len(cells),
     )
-    return WorstCell(site=site.info.site, view=context.classes[label], sensitivity=sensitivity, cells=len(cells))
+    return WorstCell(site=site.name, view=context.classes[label], sensitivity=sensitivity, cells=len(cells))
 
 
 def random_effects(values: Floats, variances: Floats) -> RandomEffects:

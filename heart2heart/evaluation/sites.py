@@ -15,6 +15,7 @@ from heart2heart.evaluation.contrasts import Contrast, mean_share, shares_by_clu
 from heart2heart.evaluation.intervals import Weights, cluster_weights
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.samples import SiteSample
+from heart2heart.evaluation.scored_sites import ScoredLevel
 from heart2heart.evaluation.simultaneous import NO_FAMILY, Family
 from heart2heart.schema.clip_probabilities import clip_log_probabilities
 from heart2heart.schema.margin import MarginClaim, MarginVerdict, judge_margin
@@ -49,6 +50,16 @@ class Aggregation:
     def rarest(self, labels: Sequence[int]) -> int:
         """Return the number of clusters of the rarest of the classes `labels`."""
         return int(min((self.view_clusters[label] for label in labels), default=0))
+
+    def why_hidden(self, labels: Sequence[int]) -> str | None:
+        """Return None: rows hide nothing."""
+        del labels
+        return None
+
+    def why_not_paired(self, labels: Sequence[int]) -> str | None:
+        """Return None: the rows of all runs are paired."""
+        del labels
+        return None
 
     @property
     def view_clusters(self) -> Ints:
@@ -137,10 +148,12 @@ class EvaluationContext:
         low, high = sorted((sign * loss.low, sign * loss.high))
         return judge_margin(low, high, self.margin.fraction)
 
-    def why_not_estimable(self, level: Aggregation, labels: Sequence[int]) -> str | None:
+    def why_not_estimable(self, level: ScoredLevel, labels: Sequence[int]) -> str | None:
         """Return why a mean over the classes `labels` has no value or no interval; None when it has both."""
         if not labels:
             return "no view to average over"
+        if hidden := level.why_hidden(labels):
+            return hidden
         cluster_counts = {label: int(level.view_clusters[label]) for label in labels}
         smallest = min(labels, key=cluster_counts.__getitem__)
         if cluster_counts[smallest] >= 2:
@@ -172,6 +185,21 @@ class ScoredSite:
     clips: Aggregation
     studies: Aggregation
     mixed_clips: int
+
+    @property
+    def name(self) -> str:
+        """The site."""
+        return self.info.site
+
+    @property
+    def held_out(self) -> bool:
+        """No frame of it was trained on."""
+        return self.info.held_out
+
+    @property
+    def rows(self) -> int:
+        """Number of scored frames."""
+        return len(self.truth)
 
     @property
     def clusters(self) -> int:
