@@ -77,7 +77,9 @@ def check_validation(
         adaptation = None if model is None else load_frozen(model)
         again |= _checks_of_stores(predictions, certificate, FrameStores.open(store), split, train_stores, adaptation)
     for check in certificate.checks:
-        if again.get(check.name, check) != check:
+        repeated = again.get(check.name, check)
+        # Counts of the search for copies may differ by rounding between processors.
+        if repeated != check and (check.name != "training_copies" or repeated.status != check.status):
             what = f"the certificate states another result of {check.name} than its check: {again[check.name].detail}"
             raise EvaluationError(what, where=folder, remedy="Validate again")
     return [
@@ -135,7 +137,7 @@ def _checks_of_stores(
     rows = table.filter(pc.and_(pc.equal(table["role"], PredictionRole.TEST), at_sites))
     overlap = find_overlap(rows, opened, reference)
     checks = training_checks(rows, overlap, reference, pictures=True)
-    return {check.name: check for check in (checks if frozen is not None else checks[:3])}
+    return {check.name: check for check in (checks if frozen is not None else checks[:-1])}
 
 
 def _other_split() -> EvaluationError:

@@ -165,7 +165,7 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
         site: Name of the hospital; patient identifiers are only unique within one.
         content: The `Pseudonymizer.content` of the file; empty without a key.
     """
-    born, studied = _date(header, "PatientBirthDate"), _first_date(header)
+    born, studied = parse_date(header, "PatientBirthDate"), _first_date(header)
     age = _age(header, born, studied)
     sex = text(header, "PatientSex").upper()
     known = sex if sex in ("F", "M", "O") else None
@@ -188,7 +188,8 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
     )
 
 
-def _date(header: Dataset, name: str) -> date | None:
+def parse_date(header: Dataset, name: str) -> date | None:
+    """Return the date in a tag, written `YYYYMMDD` or with separators; None where there is none."""
     match = re.match(r"(\d{4})\D?(\d{2})\D?(\d{2})", text(header, name))
     if match is None:
         return None
@@ -200,7 +201,7 @@ def _date(header: Dataset, name: str) -> date | None:
 
 def _first_date(header: Dataset) -> date | None:
     names = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
-    return next((day for day in (_date(header, name) for name in names) if day is not None), None)
+    return next((day for day in (parse_date(header, name) for name in names) if day is not None), None)
 
 
 def _shifted(day: date | None, shift: timedelta) -> date | None:

@@ -15,7 +15,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.schema.enums import PredictionRole
 from heart2heart.schema.prediction_checks import row_checks, rows_sha256
 from heart2heart.schema.predictions import Predictions
-from heart2heart.schema.split import ACCESS_CHECK, PLANTED_COPIES, REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.split import ACCESS_CHECK, LATER_CHECKS, REQUIRED_CHECKS, Certificate, Check
 from heart2heart.schema.validation import (
     CERTIFICATE_FILE,
     TRAINING_CHECKS,
@@ -78,8 +78,8 @@ def certified_checks(predictions: Predictions) -> tuple[Check, ...]:
 def _check_split_certificate(predictions: Predictions) -> None:
     split = predictions.provenance.split
     checks = certified_checks(predictions)
-    measured = [check.name for check in checks if check.name == PLANTED_COPIES][:1]
-    _require_names(checks, (*REQUIRED_CHECKS, *measured))
+    names = {check.name for check in checks}
+    _require_names(checks, (*REQUIRED_CHECKS, *(name for name in LATER_CHECKS if name in names)))
     expected = Certificate(split_sha256=split.sha256, checks=checks).digest()
     if expected != split.certificate_sha256:
         raise _forged("its hash is not that of its checks and its split")
@@ -112,7 +112,7 @@ def _check_validation_certificate(predictions: Predictions, certificate: Validat
         raise _forged("it compares pictures, but names no store")
     by_name = {check.name: check for check in certificate.checks}
     if certificate.training_data == TrainingData.NOT_SEEN:
-        unsupported = [name for name in TRAINING_CHECKS[:3] if by_name[name].status == "pass"]
+        unsupported = [name for name in TRAINING_CHECKS[:-1] if by_name[name].status == "pass"]
         if unsupported:
             raise _forged(f"it passes {', '.join(unsupported)} without training data")
     for check in row_checks(predictions, certificate.sites):

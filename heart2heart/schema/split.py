@@ -46,7 +46,13 @@ REQUIRED_CHECKS = (
 """Checks without which a certificate certifies nothing."""
 
 PLANTED_COPIES = "planted_copies"
-"""Check of what the search for copies finds. Certificates of earlier versions lack it."""
+"""Check of what the search for copies finds."""
+
+LINKED_PATIENTS = "linked_patients"
+"""Check of patients with two pseudonyms, by link codes."""
+
+LATER_CHECKS = (PLANTED_COPIES, LINKED_PATIENTS)
+"""Checks that certificates of earlier versions lack."""
 
 ACCESS_CHECK = "test_opened"
 """Check of the log of test access. It follows those of the certificate in the predictions."""

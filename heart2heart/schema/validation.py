@@ -21,8 +21,15 @@ DEFAULT_TASK = "view"
 ROW_CHECKS = ("cases_unique", "truth_independent", "classes_present", "test_patients")
 """Checks of the predictions alone."""
 
-TRAINING_CHECKS = ("training_patients", "training_clips", "training_pictures", "adaptation_patients")
-"""Checks against what the model was trained and adapted with."""
+TRAINING_CHECKS = (
+    "training_patients",
+    "training_clips",
+    "training_pictures",
+    "training_copies",
+    "training_links",
+    "adaptation_patients",
+)
+"""Checks against what the model was trained with, and, the last one, adapted with."""
 
 VALIDATION_CHECKS = ROW_CHECKS + TRAINING_CHECKS
 """Checks of a validation certificate, in order; it holds exactly these."""
@@ -75,7 +82,7 @@ class ValidationCertificate(Config):
         origin = "a training split that the user named" if self.manifest_stated else "the training split of the model"
         if self.training_data == TrainingData.NAMES_COMPARED:
             return (
-                f"Pictures of the training not seen: only patients, studies and clips were compared with {origin}, by "
-                "pseudonym."
+                "Pictures of the training not seen: training pictures not compared; only patients, studies and clips "
+                f"were compared with {origin}, by pseudonym."
             )
         return f"Patients, clips and pictures were compared with {origin}."

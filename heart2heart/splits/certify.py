@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.schema.enums import CheckStatus, SplitRole
-from heart2heart.schema.split import PLANTED_COPIES, REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.split import LATER_CHECKS, REQUIRED_CHECKS, Certificate, Check
 from heart2heart.splits.copy_check import CopySearch, check_planted, search_copies
+from heart2heart.splits.linked_patients import check_linked_patients
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.near_duplicates import find_near_duplicates
@@ -224,12 +225,13 @@ def certify(split: SplitManifest, stores: Frames) -> Certificate:
         check_held_out(split.members, split.held_out_sites),
         check_near_duplicates(split.members, stores, search),
         check_planted(search),
+        check_linked_patients(used_members(split.members), stores),
         check_views_present(split.members, split.classes),
         check_test_patients(split.members),
         check_view_by_site(split.members, split.classes),
         check_metadata_probe(split.members, stores, split.classes),
     ]
-    assert {check.name for check in checks} == {*REQUIRED_CHECKS, PLANTED_COPIES}
+    assert {check.name for check in checks} == {*REQUIRED_CHECKS, *LATER_CHECKS}
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(checks))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate

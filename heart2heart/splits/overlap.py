@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from heart2heart.errors import SplitError
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.validation import TrainingData
+from heart2heart.splits.copy_check import CopySearch, search_copies
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.store.near_duplicates import find_near_duplicates
+from heart2heart.store.patient_links import LinkCodes, Patient
 
 TRAINED_ROLES = (SplitRole.TRAIN, SplitRole.UNLABELED, SplitRole.VALIDATION)
 """Roles whose frames trained the model or chose its weights."""
@@ -68,6 +70,9 @@ class Overlap:
         pictures: Pairs of frames, validated and of the training, that show the same picture.
         adaptation: Patients and pixel hashes that adapted it.
         owners: Validated patients of all of these.
+        copies: What the search for processed copies found; None: not searched.
+        linked: Pairs of patients, validated and of the training, who are one person by link codes.
+        not_linked: Why patients were not compared by link codes; empty: they were.
     """
 
     patients: tuple[str, ...]
@@ -75,6 +80,9 @@ class Overlap:
     pictures: tuple[tuple[str, str], ...]
     adaptation: tuple[str, ...]
     owners: frozenset[str]
+    copies: CopySearch | None = None
+    linked: tuple[tuple[Patient, Patient], ...] = ()
+    not_linked: str = ""
 
 
 def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: TrainingReference) -> Overlap:
@@ -90,6 +98,9 @@ def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: Training
     clips: set[str] = set()
     owners: set[str] = set()
     pictures: list[tuple[str, str]] = []
+    copies: CopySearch | None = None
+    linked: list[tuple[Patient, Patient]] = []
+    not_linked = ""
     if trained is not None:
         patients = _shared(rows["patient"], trained["patient"])
         owners |= patients
@@ -107,6 +118,10 @@ def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: Training
             owners |= _owners(validated, "pixel_hash", hashes)
             pictures = _same_pictures(rows, stores, trained, reference.stores)
             owners |= _owners(rows, "frame", {left for left, _ in pictures})
+            copies = _copies(rows, stores, trained, reference.stores)
+            owners |= _owners(rows, "frame", {frame for pair in (copies.pairs if copies else ()) for frame in pair})
+        linked, not_linked = _linked(rows, stores, trained, reference.stores)
+        owners |= {patient for (_, patient), _ in linked}
     adaptation = set(rows["patient"].to_pylist()) & set(reference.adaptation_patients or ())
     owners |= adaptation
     if stores is not None and reference.adaptation_hashes:
@@ -115,7 +130,14 @@ def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: Training
         adaptation |= {digest[:16] for digest in hashes}
         owners |= _owners(validated, "pixel_hash", hashes)
     return Overlap(
-        tuple(sorted(patients)), tuple(sorted(clips)), tuple(pictures), tuple(sorted(adaptation)), frozenset(owners)
+        tuple(sorted(patients)),
+        tuple(sorted(clips)),
+        tuple(pictures),
+        tuple(sorted(adaptation)),
+        frozenset(owners),
+        copies,
+        tuple(linked),
+        not_linked,
     )
 
 
@@ -132,12 +154,41 @@ def _clip_rows(rows: pa.Table, stores: FrameStores) -> pa.Table:
     return stores.clips.filter(pc.is_in(stores.clips["clip"], pc.unique(rows["clip"])))
 
 
+def _copies(rows: pa.Table, stores: FrameStores, trained: pa.Table, training_stores: FrameStores) -> CopySearch | None:
+    """Search the validated frames for processed copies of the training's."""
+    names = ["frame", "clip", "patient"]
+    parts = []
+    for table, group, roles in (
+        (rows, "validated", pa.repeat(SplitRole.TEST.value, len(rows))),
+        (trained, "training", trained["role"]),
+    ):
+        part = pa.table({name: table[name].cast(pa.string()) for name in names})
+        groups = pa.repeat(group, len(table))
+        parts.append(part.append_column("group", groups).append_column("role", roles.cast(pa.string())))
+    return search_copies(pa.concat_tables(parts), _both(stores, training_stores))
+
+
+def _linked(
+    rows: pa.Table, stores: FrameStores | None, trained: pa.Table, training_stores: FrameStores | None
+) -> tuple[list[tuple[Patient, Patient]], str]:
+    """Return pairs of patients who are one person, and why patients cannot be compared."""
+    links = LinkCodes.of(stores, training_stores)
+    validated, training = (
+        set(zip(*(table[name].to_pylist() for name in ("site", "patient")), strict=True)) for table in (rows, trained)
+    )
+    return links.shared(validated, training), links.not_comparable(validated | training)
+
+
+def _both(stores: FrameStores, training_stores: FrameStores) -> FrameStores:
+    roots = {store.root.resolve(): store for store in (*stores.stores, *training_stores.stores)}
+    return FrameStores(list(roots.values()))
+
+
 def _same_pictures(
     rows: pa.Table, stores: FrameStores, trained: pa.Table, training_stores: FrameStores
 ) -> list[tuple[str, str]]:
     """Return the pairs of frames, validated and of the training, that show the same picture."""
-    roots = {store.root.resolve(): store for store in (*stores.stores, *training_stores.stores)}
-    both = FrameStores(list(roots.values()))
+    both = _both(stores, training_stores)
     names = [*rows["frame"].to_pylist(), *trained["frame"].to_pylist()]
     position = pc.index_in(pa.array(names, pa.string()), both.frames["frame"])
     if position.null_count:

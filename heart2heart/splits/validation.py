@@ -18,7 +18,9 @@ from heart2heart.schema.prediction_checks import row_checks, rows_sha256
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.split import SPLIT_MEMBERS, Check
 from heart2heart.schema.validation import TRAINING_CHECKS, VALIDATION_CHECKS, TrainingData, ValidationCertificate
+from heart2heart.splits.copy_check import CopySearch, check_planted
 from heart2heart.splits.overlap import Overlap, TrainingReference, find_overlap
+from heart2heart.store.copy_search import MIN_SIDE
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.utils import sha256_json
 
@@ -43,8 +45,10 @@ def training_checks(rows: pa.Table, overlap: Overlap, reference: TrainingReferen
     if not known:
         no_pictures = NOT_SEEN
     else:
-        no_pictures = "not compared: the pictures of the " + ("training" if pictures else "cases") + " are not at hand"
+        missing = "training" if pictures else "cases"
+        no_pictures = f"training pictures not compared: the pictures of the {missing} are not at hand"
     shared = [f"{left} and {right}" for left, right in overlap.pictures]
+    linked = [f"{patient} of {site}" for (site, patient), _ in overlap.linked]
     adapted = reference.adaptation_patients
     adaptation = (
         f"{len(adapted)} patients adapted the model, none is scored" if adapted else "the model was not adapted"
@@ -53,11 +57,39 @@ def training_checks(rows: pa.Table, overlap: Overlap, reference: TrainingReferen
         _check("training_patients", overlap.patients, "patients", f"{number} patients {against}", NOT_SEEN, known),
         _check("training_clips", overlap.clips, "studies or clips", f"studies and clips {against}", NOT_SEEN, known),
         _check("training_pictures", shared, "pictures", f"{len(rows)} frames {against}", no_pictures, with_pictures),
+        _check_copies(overlap.copies, no_pictures, with_pictures),
+        _check(
+            "training_links", linked, "patients by link codes", f"{number} patients {against} by link codes",
+            overlap.not_linked or NOT_SEEN, known and not overlap.not_linked,
+        ),
         _check(
             "adaptation_patients", overlap.adaptation, "patients or clips", adaptation, reference.adaptation_note,
             adapted is not None,
         ),
     ]  # fmt: skip
+
+
+def _check_copies(search: CopySearch | None, unknown: str, known: bool) -> Check:
+    """Fail where a validated frame is a processed copy of one of the training; state what the search finds."""
+    name = "training_copies"
+    if not known:
+        return Check(name=name, status=CheckStatus.WARN, detail=unknown)
+    if search is None:
+        detail = f"processed copies not searched: frames below {MIN_SIDE} pixels"
+        return Check(name=name, status=CheckStatus.WARN, detail=detail)
+    measured = check_planted(search)
+    if search.pairs:
+        (left, right), score = search.pairs[0], search.scores[0]
+        detail = (
+            f"{len(search.pairs)} pairs of a validated and a training frame are copies after registration (correlation "
+            f"of {search.threshold:.2f} or more), e.g. {left} and {right} ({score:.2f}); {measured.detail}"
+        )
+        return Check(name=name, status=CheckStatus.FAIL, detail=detail)
+    detail = (
+        f"{search.frames} frames compared by descriptor, {search.registered} of {search.candidates} candidate pairs "
+        f"registered, none a copy; {measured.detail}"
+    )
+    return Check(name=name, status=measured.status if search.planted else CheckStatus.WARN, detail=detail)
 
 
 def _check(name: str, shared: Sequence[str], what: str, fine: str, unknown: str, known: bool) -> Check:
