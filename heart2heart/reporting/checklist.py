@@ -75,7 +75,10 @@ def item_text(template: str, value: str) -> str:
 
 
 SECTIONS = {
-    "summary": "Summary",
+    "summary": "The answer",
+    "who": "Who was tested",
+    "failures": "Where it fails",
+    "hospitals": "Hospital by hospital",
     "tested": "Models, hospitals and patients",
     "inclusion": "Inclusion",
     "results": "Results by hospital",

@@ -19,6 +19,7 @@ from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
 from heart2heart.reporting.limitations import limitations
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
+from heart2heart.reporting.screens import inside, opening
 from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
 from heart2heart.reporting.sentences import headline
 from heart2heart.reporting.summary import summary
@@ -140,6 +141,7 @@ def report_content(
         for index in inspected_methods
     ]
     inspected = details[-1]
+    questions = summary(method, inspected.run, last_comparison, metrics)
     curves = learning_figures(provenance.runs, metrics)
     absent = {"comparison": not metrics.comparisons, "splits": folds is None, "training": not curves}
     return {
@@ -152,8 +154,11 @@ def report_content(
         "evaluated_method": method,
         "details": details,
         "inspected": inspected,
+        **opening(method, inspected.run, last_comparison, questions, provenance, metrics),
+        "inside": inside(metrics, provenance),
+        "better_than": metrics.methods[0].method,
         "headline": headline(method, metrics, pooled(predictions, method.runs)),
-        "summary": summary(method, inspected.run, last_comparison, metrics),
+        "summary": questions,
         "cards": site_cards(method, last_comparison, inspected.run, metrics),
         "signs": [MARKER_SIGNS[index % len(MARKER_SIGNS)] for index in range(len(metrics.methods))],
         "series": [index % len(SERIES) + 1 for index in range(len(metrics.methods))],

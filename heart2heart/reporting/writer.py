@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.samples import digest
@@ -16,6 +18,9 @@ from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.utils import write_text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -54,7 +59,7 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     words = TaskWords.of(predictions.provenance)
     names = {*metrics.classes, *(site.site for site in metrics.sites), *(method.method for method in metrics.methods)}
     content = adapt_content(report_content(predictions, metrics, folds), words, names)
-    html = fold_reasons(render("report.html.j2", content, escape=True, words=words))
+    html = fold_reasons(render("report.html.j2", content | {"script_hash": script_hash()}, escape=True, words=words))
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False, words=words)
     written = {"MODEL_CARD.md": card}
     for checklist in content["checklists"]:
@@ -103,10 +108,27 @@ def render(name: str, content: dict[str, Any], *, escape: bool, words: TaskWords
         participants.readable,
         participants.dates,
         participants.join_or_not_reported,
+        code,
     ):
         environment.filters[function.__name__] = function
     environment.globals["plural"] = numbers.plural
     return environment.get_template(name).render(content)
+
+
+def script_hash() -> str:
+    """Return the hash of the page's script, for its content security policy: nothing else may run."""
+    source = TEMPLATES.joinpath("folds.js").read_bytes()
+    return f"sha256-{base64.b64encode(hashlib.sha256(source).digest()).decode('ascii')}"
+
+
+def code(text: str) -> Markup:
+    """Escape a text for HTML, and set what is between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = [
+        f"<code>{escape(part)}</code>" if index % 2 else str(escape(part)) for index, part in enumerate(text.split("`"))
+    ]
+    return Markup("".join(parts))
 
 
 def _markdown(value: object) -> str:

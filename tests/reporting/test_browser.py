@@ -111,3 +111,40 @@ def test_report_prints_to_pages(rich_report: Path, tmp_path: Path) -> None:
     visit(rich_report, tmp_path, f"--print-to-pdf={pdf}")
     assert pdf.read_bytes().startswith(b"%PDF-")
     assert pdf.read_bytes().count(b"/Type /Page\n") >= 10
+
+
+SCREENS = """<iframe id="d" src="{page}" width="1280" height="800"></iframe>
+<iframe id="p" src="{page}" width="390" height="844"></iframe>
+<iframe id="l" src="{page}#hashes" width="1280" height="800"></iframe><pre id="o"></pre><script>
+onload = () => {{
+  const tall = frame => frame.contentDocument.documentElement.scrollHeight / frame.height;
+  const page = l.contentDocument, first = d.contentDocument.querySelectorAll("main > section.screen");
+  const opened = [...page.querySelectorAll("details[open]")].map(e => e.parentElement.id);
+  l.contentWindow.dispatchEvent(new Event("beforeprint"));
+  const printed = page.querySelectorAll("details:not([open])").length;
+  l.contentWindow.dispatchEvent(new Event("afterprint"));
+  o.textContent = JSON.stringify({{
+    desk: tall(d), phone: tall(p), opened, printed, top: page.getElementById("hashes").getBoundingClientRect().top,
+    again: [...page.querySelectorAll("details[open]")].length,
+    screens: [...first].map(e => e.getBoundingClientRect().height / 800),
+    folds: [...d.contentDocument.querySelectorAll(".inside")].every(e => e.getBoundingClientRect().height < 50),
+  }});
+}};
+</script>"""
+
+
+def test_report_opens_with_three_screens_and_folds_the_rest(rich_report: Path, tmp_path: Path) -> None:
+    wrapper = tmp_path / "screens.html"
+    wrapper.write_text(SCREENS.format(page=rich_report.as_uri()), encoding="utf-8")
+    visited = visit(wrapper, tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000")
+    measured = json.loads(unescape(visited.document.split('<pre id="o">')[1].split("</pre>")[0]))
+    assert visited.console == []
+    assert measured["desk"] <= 4.5
+    assert measured["phone"] <= 10
+    assert len(measured["screens"]) == 3
+    assert max(measured["screens"]) <= 1.2
+    assert measured["folds"]
+    assert measured["opened"] == ["hashes"]
+    assert abs(measured["top"]) < 800
+    assert measured["printed"] == 0
+    assert measured["again"] == 1

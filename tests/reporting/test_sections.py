@@ -43,7 +43,7 @@ def test_write_report_lists_every_section(rich_page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("section", "figures"),
-    [("summary", 2), ("results", 4), ("comparison", 2), ("probabilities", 4), ("selective", 4), ("outside", 3),
+    [("hospitals", 2), ("results", 4), ("comparison", 2), ("probabilities", 4), ("selective", 4), ("outside", 3),
      ("shift", 4), ("subgroups", 4), ("shortcuts", 4), ("training", 3)],
 )  # fmt: skip
 def test_write_report_draws_and_describes_every_figure(rich_report: Path, section: str, figures: int) -> None:
@@ -123,7 +123,7 @@ def test_write_report_shows_shortcuts(rich_report: Path, rich_metrics: Metrics, 
         for site in run.sites:
             assert [probe.alteration for probe in site.probes] == ["sector_masked", "background_swapped"]
             assert all(shown(probe.balanced_accuracy) in text for probe in site.probes)
-    assert "The model uses the image outside the scan" in part(rich_report, "summary").text
+    assert "The model uses the image outside the scan" in part(rich_report, "failures").text
     assert "Not reported: no altered frames were evaluated." in part(report, "shortcuts").text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -31,17 +33,30 @@ def test_write_report_is_deterministic(
         assert (tmp_path / name).read_bytes() == report.with_name(name).read_bytes()
 
 
-def test_write_report_loads_and_runs_nothing(report: Path, page: Page) -> None:
+def test_write_report_loads_nothing_and_runs_only_its_own_script(report: Path, page: Page) -> None:
     text = report.read_text(encoding="utf-8")
     assert "//" not in re.sub(r"data:image/png;base64,[\w+/=]+", "", text)
-    assert not page.all("script")
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    assert page.all("script") == [{}]
     assert not page.all("link")
     policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in (policy["content"] or "")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r"script-src ([^;]*)", policy["content"] or "") == [f"'sha256-{digest}'"]
     for image in page.all("img"):
         assert (image["src"] or "").startswith("data:image/png;base64,")
     for link in page.all("a"):
         assert (link["href"] or "").startswith("#")
+
+
+def test_write_report_folds_all_but_three_screens(page: Page) -> None:
+    sections = [section for section in page.all("section") if section.get("id") != "decision"]
+    classes = [section["class"] for section in sections]
+    assert classes[:3] == ["screen"] * 3
+    assert set(classes[3:]) == {"folded"}
+    assert len(page.all("details")) == len(sections) - 3
+    assert not any("open" in fold for fold in page.all("details"))
+    assert len([span for span in page.all("span") if span.get("class") == "inside"]) == len(sections) - 3
 
 
 def test_write_report_is_accessible(page: Page) -> None:
@@ -95,7 +110,7 @@ def test_write_report_escapes_names(tmp_path: Path) -> None:
     predictions = make_predictions(hospitals=[HOSPITALS[0], evil])
     path = write_report(predictions, evaluate_predictions(predictions, replicates=100), tmp_path / "report.html")
     page = Page(path.read_text(encoding="utf-8"))
-    assert not page.all("script")
+    assert page.all("script") == [{}]  # that of the folds
     assert evil.name in page.text
     assert all((image["src"] or "").startswith("data:") for image in page.all("img"))
     card = (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
