@@ -1,0 +1,229 @@
+"""Decides about every hospital of an evaluation by criteria: the content of `decision.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from heart2heart.errors import EvaluationError, UnknownNameError
+from heart2heart.evaluation.criteria_estimates import CriteriaEstimates, estimate_criteria
+from heart2heart.evaluation.criteria_statistics import CriteriaSamples, questions_of
+from heart2heart.evaluation.decision import decide, needed_auroc
+from heart2heart.evaluation.decision_sentences import describe_reason
+from heart2heart.evaluation.labels_to_decide import PatientCounts, judge_counts, judge_measured, more_patients
+from heart2heart.evaluation.run_groups import RunGroup, group_runs
+from heart2heart.schema.criteria import REGISTERED, Criteria, claim_criteria
+from heart2heart.schema.decision import (
+    CriterionKind,
+    CriterionResult,
+    DecisionKind,
+    DecisionRecord,
+    HospitalDecision,
+    JudgedCriterion,
+    Ranking,
+)
+from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.predictions import Predictions, Provenance
+from heart2heart.schema.validation import TrainingData
+
+
+def make_decision(predictions: Predictions, metrics: Metrics, criteria: Criteria) -> DecisionRecord:
+    """Decide about every hospital.
+
+    Args:
+        predictions: Predictions with their provenance.
+        metrics: `evaluate_predictions(predictions)`.
+        criteria: The criteria.
+
+    Raises:
+        UnknownNameError: a class, a hospital or a model that the predictions do not have.
+        EvaluationError: a criterion about a source hospital, a loss without a source, or a loss that contradicts the
+            registered margin.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> criteria = Criteria(question="Use?", written_by="AB", balanced_accuracy=80)
+        >>> [decision.site for decision in make_decision(predictions, metrics, criteria).hospitals]
+        ['B']
+    """
+    provenance = predictions.provenance
+    groups = group_runs(provenance.runs)
+    method = _choose_method(groups, criteria.method)
+    adapted = [group for group in groups if group.facts.adaptation and group is not method]
+    names = _choose_hospitals(metrics, criteria.hospitals)
+    loss = _loss_limit(criteria, metrics)
+    questions = questions_of(criteria, provenance.classes, loss)
+    samples = CriteriaSamples(predictions, metrics)
+    estimates = estimate_criteria(samples, questions, [method, *adapted], names, criteria.interval)
+    claim = claim_criteria(
+        criteria,
+        min(filter(None, (provenance.split.first_test_access, provenance.created)), default=""),
+        metrics.margin.sha256 if criteria.loss == REGISTERED and metrics.margin else None,
+    )
+    runs = {run.run: run for run in provenance.runs}
+    return DecisionRecord(
+        method=method.label,
+        model_sha256=provenance.validation.model_sha256 if provenance.validation else None,
+        configs_sha256={name: runs[name].config_sha256 for name in method.names},
+        predictions_sha256=metrics.predictions_sha256,
+        split_sha256=metrics.split_sha256,
+        predicted=provenance.created,
+        code_version=provenance.code_version,
+        synthetic=metrics.synthetic,
+        unit=metrics.unit,
+        task=metrics.task,
+        claim=claim,
+        loss_limit=loss,
+        each=estimates.each,
+        intervals=estimates.intervals,
+        hospitals=tuple(_decide_hospital(name, method, adapted, estimates, criteria, metrics) for name in names),
+        notes=tuple(_notes(provenance, metrics, claim.note(), criteria)),
+    )
+
+
+def _choose_method(groups: Sequence[RunGroup], name: str | None) -> RunGroup:
+    if name is None:
+        return next((group for group in reversed(groups) if not group.facts.adaptation), groups[-1])
+    for group in groups:
+        if group.label == name:
+            return group
+    raise UnknownNameError.among("model", name, [group.label for group in groups])
+
+
+def _choose_hospitals(metrics: Metrics, names: Sequence[str]) -> list[str]:
+    held_out = [site.site for site in metrics.sites if site.held_out]
+    for name in names:
+        if name not in {site.site for site in metrics.sites}:
+            raise UnknownNameError.among("hospital", name, held_out)
+        if name not in held_out:
+            what = "this hospital is a source of the training: a decision is about hospitals without a part in it"
+            raise EvaluationError(what, where=name, remedy="Remove it from `hospitals`")
+    if not held_out:
+        what = "these predictions have no hospital without a part in training, so there is nothing to decide"
+        raise EvaluationError(what, remedy="Validate the model at another hospital with `heart2heart validate`")
+    return list(names) or held_out
+
+
+def _loss_limit(criteria: Criteria, metrics: Metrics) -> float | None:
+    if criteria.loss is None:
+        return None
+    if criteria.loss == REGISTERED:
+        if metrics.margin is None:
+            remedy = "Give --margin, or write the largest loss as a number"
+            raise EvaluationError("`loss` takes a registered margin, and there is none", where="loss", remedy=remedy)
+        return metrics.margin.fraction
+    limit = float(criteria.loss)
+    if metrics.margin is not None and metrics.margin.margin.margin != limit:
+        what = f"a largest loss of {limit:g} points contradicts the registered margin of "
+        what += f"{metrics.margin.margin.margin:g} points"
+        raise EvaluationError(what, where="loss", remedy="Write `loss: registered`, or leave the margin out")
+    return limit / 100
+
+
+def _decide_hospital(
+    name: str,
+    method: RunGroup,
+    adapted: Sequence[RunGroup],
+    estimates: CriteriaEstimates,
+    criteria: Criteria,
+    metrics: Metrics,
+) -> HospitalDecision:
+    summary = next(site for site in metrics.sites if site.site == name)
+    counts = PatientCounts(summary.clusters, min(summary.view_clusters.values(), default=0))
+
+    def judged_by(label: str) -> list[JudgedCriterion]:
+        measured = [
+            judge_measured(each, label, estimates, criteria, counts) for each in estimates.measured[label, name]
+        ]
+        return [*measured, *judge_counts(criteria, counts)]
+
+    judged = judged_by(method.label)
+    meeting = (
+        group.label
+        for group in adapted
+        if all(criterion.result is CriterionResult.MET for criterion in judged_by(group.label))
+    )
+    adapted_method = next(meeting, None)
+    rankings = _rankings(name, method, judged, metrics)
+    decision = decide(judged, rankings, adapted=adapted_method is not None)
+    if decision is not DecisionKind.ADAPT:
+        adapted_method = None
+    return HospitalDecision(
+        site=name,
+        decision=decision,
+        reason=describe_reason(decision, judged, rankings, adapted_method, metrics.unit),
+        patients=counts.all,
+        more_patients=more_patients(
+            decision,
+            judged,
+            rankings,
+            adapted=adapted_method is not None,
+            counts=counts,
+            limits=criteria,
+            each=estimates.each,
+        ),
+        adapted_method=adapted_method,
+        criteria=tuple(judged),
+        rankings=tuple(rankings),
+    )
+
+
+def _rankings(name: str, method: RunGroup, judged: Sequence[JudgedCriterion], metrics: Metrics) -> list[Ranking]:
+    """Return the rankings of the classes that missed accuracies concern: one class, or every class of the hospital."""
+    index = [site.site for site in metrics.sites].index(name)
+    runs = [run.sites[index] for run in metrics.runs if run.run in method.names]
+    minimum: dict[str, float] = {}
+    for criterion in judged:
+        if criterion.result is not CriterionResult.MISSED:
+            continue
+        if criterion.kind is CriterionKind.SENSITIVITY and criterion.class_name is not None:
+            classes, limit = [criterion.class_name], criterion.limit
+        elif criterion.kind in (CriterionKind.BALANCED_ACCURACY, CriterionKind.LOSS):
+            classes, limit = list(metrics.sites[index].views), criterion.limit
+            if criterion.kind is CriterionKind.LOSS:
+                limit = _accuracy_without_loss(name, method, criterion, metrics)
+        else:
+            continue
+        for each in classes:
+            minimum[each] = max(minimum.get(each, 0.0), limit)
+    rankings = []
+    for class_name, limit in minimum.items():
+        estimates = [run.auroc[class_name] for run in runs]
+        values = [estimate.value for estimate in estimates if estimate.value is not None]
+        lows = [estimate.low for estimate in estimates if estimate.low is not None]
+        known = len(values) == len(lows) == len(runs)
+        rankings.append(
+            Ranking(
+                class_name=class_name,
+                auroc=min(values) if known else None,
+                low=min(lows) if known else None,
+                needed=needed_auroc(min(max(limit, 1e-6), 1 - 1e-6)),
+            )
+        )
+    return rankings
+
+
+def _accuracy_without_loss(name: str, method: RunGroup, criterion: JudgedCriterion, metrics: Metrics) -> float:
+    """Return the balanced accuracy at which the loss just meets its limit: that of the source, less the limit."""
+    summary = next(each for each in metrics.methods if each.method == method.label)
+    here = next(site.balanced_accuracy.value for site in summary.sites if site.site == name) or 0.0
+    loss = criterion.estimate.value if criterion.estimate else None
+    return here + (loss or 0.0) - criterion.limit
+
+
+def _notes(provenance: Provenance, metrics: Metrics, first: str, criteria: Criteria) -> list[str]:
+    notes = [first]
+    if metrics.synthetic:
+        notes.append("SYNTHETIC DATA: at least one hospital is simulated. This decides nothing about real patients.")
+    if criteria.loss == REGISTERED and metrics.margin and metrics.margin.after_look:
+        notes.append("The margin was registered after the model was first tested: it confirms nothing.")
+    if metrics.training_data in (TrainingData.NOT_SEEN, TrainingData.NAMES_COMPARED) and metrics.training_data_note:
+        notes.append(metrics.training_data_note)
+    if provenance.validation is None and any(check.status == "warn" for check in provenance.split.checks):
+        notes.append("The leakage certificate contains warnings; the report lists them.")
+    notes.append(
+        "The decision holds for the hospitals named here, for this model, and for patients like those tested. It is no "
+        "approval of a medical device."
+    )
+    return notes
