@@ -8,18 +8,23 @@ from pathlib import Path
 
 from heart2heart.errors import ConfigError, UnknownNameError
 
+BASE = ("selection=validation", "batch_norm_record=running", "augmentation.labeled=null")
+"""What every way changes one thing of: the defaults before this study."""
+
 BUDGETS: Mapping[str, tuple[str, ...]] = {
     "lung": (
         "network={name: WideResNet, options: {depth: 10, widen: 1, norm_momentum: 0.05}}",
         "optimiser={name: sgd, lr: 0.03, weight_decay: 5.0e-4}",
         "batch={labeled: 16, unlabeled: 32, balance: view}",
         "ema=0.98", "steps=600", "evaluate_every=100", "checkpoint_every=600", "log_every=100",
+        *BASE,
     ),
     "synthetic": (
         "network={name: WideResNet, options: {depth: 10, widen: 1, norm_momentum: 0.05}}",
         "optimiser={name: sgd, lr: 0.03, weight_decay: 5.0e-4}",
         "batch={labeled: 16, unlabeled: 32}",
         "ema=0.98", "steps=600", "evaluate_every=100", "checkpoint_every=600", "log_every=100",
+        *BASE,
     ),
 }  # fmt: skip
 """Network, batch and length of the runs of each kind of task."""
@@ -51,6 +56,7 @@ _OUTSIDE = _policy(GEOMETRY, SCAN, GREY)
 _LEVELS = _policy(GEOMETRY)
 _FIXMATCH = "method={name: fixmatch, params: {threshold: 0.95}}"
 _MIXING = "fix_a_step={mixing: true, gradient: fix_a_step, temperature: 0.5, alpha: 0.5}"
+_LAST_CLEAN = ("selection=last", "batch_norm_record=clean")
 _GROUP_NORM = "network.options={depth: 10, widen: 1, norm: group}"
 _LITE = "network={{name: EfficientNetLite0, init: LITE0, init_input: imagenet{}}}"
 _SONO = "network={{name: SonoNet16, init: SONONET{}}}"
@@ -80,8 +86,8 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "scan-half": (_labeled(_policy(GEOMETRY, GREY, OUTSIDE, strength=0.5)),),
     "scan-outside": (_labeled(_policy(GEOMETRY, GREY)),),
     "clean": ("batch_norm_record=clean",),
-    "last-clean": ("selection=last", "batch_norm_record=clean"),
-    "outside-last-clean": (_labeled(_OUTSIDE), "selection=last", "batch_norm_record=clean"),
+    "last-clean": _LAST_CLEAN,
+    "outside-last-clean": (_labeled(_OUTSIDE), *_LAST_CLEAN),
     "outside-group-norm": (_labeled(_OUTSIDE), _GROUP_NORM),
     "outside-last": (_labeled(_OUTSIDE), "selection=last"),
     "outside-perturbed": (_labeled(_OUTSIDE), "selection=perturbed"),

@@ -14,7 +14,7 @@ from heart2heart.registry import check_name, check_settings, union_schema
 from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.augment.extra import check_pipeline, read_pipeline
-from heart2heart.training.augment.policy import STRONG, WEAK, Policy
+from heart2heart.training.augment.policy import LABELED, STRONG, WEAK, Policy
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.losses import LossScale
 from heart2heart.training.networks.build import NetworkConfig
@@ -112,10 +112,11 @@ class BatchConfig(Config):
 class AugmentationConfig(Config):
     """How frames are augmented."""
 
-    labeled: Policy | None = None
-    """The view of labeled frames; null is the weak one."""
+    labeled: Policy | None = LABELED
+    """The view of labeled frames: by default weak, with another background and overlays outside the sector, which
+    carries over best (docs/results/carry-over.md); null is the weak view."""
     weak: Policy = WEAK
-    """The weak view: of guesses, of mixing, and of labeled frames without a policy of their own."""
+    """The weak view: of guesses and of mixing, and of labeled frames where `labeled` is null."""
     strong: Policy = STRONG
     """The strong view."""
     driver: Literal["batched", "albumentations"] = "batched"
@@ -184,11 +185,11 @@ class TrainConfig(Config):
     """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
     statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
     code does, at a higher cost. See docs/decisions/0003."""
-    batch_norm_record: Literal["running", "labeled", "clean"] = "running"
+    batch_norm_record: Literal["running", "labeled", "clean"] = "clean"
     """Batch-norm statistics of the weights that are validated and shipped: `running` keeps the moving mean of training,
     by weights that have changed since. `labeled` records the mean and variance anew, with the averaged weights, on the
-    labeled training frames under their augmentation; `clean` does so on these frames as they are. See
-    docs/training.md."""
+    labeled training frames under their augmentation; `clean` does so on these frames as they are. A frozen encoder
+    keeps its statistics. See docs/training.md."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, selected and shipped."""
     steps: int = Field(25_000, ge=1)
@@ -199,10 +200,11 @@ class TrainConfig(Config):
     """Steps between checkpoints."""
     log_every: int = Field(50, ge=1)
     """Steps between lines of metrics; only then the host waits for the device."""
-    selection: Literal["validation", "perturbed", "last"] = "validation"
-    """Which weights are shipped: those with the best balanced accuracy on source validation frames (`validation`); with
-    the best mean of it over these frames and a fixed set of acoustic perturbations of them (`perturbed`); or those of
-    the last step (`last`). Of equal scores the lower loss wins, then the later step."""
+    selection: Literal["validation", "perturbed", "last"] = "last"
+    """Which weights are shipped: those of the last step (`last`), which carry over best where validation has few
+    patients; those with the best balanced accuracy on source validation frames (`validation`); or with the best mean of
+    it over these frames and a fixed set of acoustic perturbations of them (`perturbed`). Of equal scores the lower loss
+    wins, then the later step."""
     average_last: int = Field(5, ge=0)
     """The uniform average of the weights of this many last validations, at most half of all, is a candidate of the
     selection as well; 0 leaves it out, and so does `selection: last`. A run that stops early has none."""
@@ -227,6 +229,4 @@ class TrainConfig(Config):
     def _check_combinations(self) -> TrainConfig:
         if self.selection == "last" and self.early_stop is not None:
             raise ValueError("early_stop needs a selection by score: choose selection=validation or perturbed")
-        if self.batch_norm_record != "running" and self.network.freeze == "encoder":
-            raise ValueError("a frozen encoder keeps its batch-norm statistics: choose batch_norm_record=running")
         return self

@@ -50,8 +50,8 @@ def train(config: TrainConfig, out: str | Path, *, progress: Progress | None = N
         progress: Receives the number of steps done, with loss, accuracy, conflict rate and images per second.
 
     Returns:
-        The run with the selected weights: as `config.selection` says, by default the averaged weights (EMA) with the
-        best balanced accuracy on the validation frames of the source hospitals. No test frame is read.
+        The run with the selected weights: as `config.selection` says, by default the averaged weights (EMA) of the last
+        step. No test frame is read.
 
     Raises:
         ConfigError, UnknownNameError: a setting, network, algorithm or gradient rule that does not exist.
@@ -122,7 +122,7 @@ def _train(
     trainer = _build_trainer(config, data, group, device, initial.network)
     loader = TrainLoader(config, data, trainer, device)
     statistics = None
-    if config.batch_norm_record != "running":
+    if config.batch_norm_record != "running" and config.network.freeze != "encoder":
         statistics = LabeledStatistics(data, config, loader.labeled, trainer.extra, group)
     validator = Validator(trainer, ValidationFrames(data, config, device, group), statistics)
     group.barrier()  # until all processes have looked for a folder

@@ -39,7 +39,9 @@ def test_record_ships_the_moments_of_every_labeled_frame(record: str, tiny: Tiny
     generator = seeded_generator(config.seed, "statistics 0", CPU)
     # 144 frames: one batch.
     clean = normalise(pixels)[:, None]
-    views = clean if record == "clean" else augment(config.augmentation.weak, pixels, generator)
+    policy = config.augmentation.labeled
+    assert policy is not None
+    views = clean if record == "clean" else augment(policy, pixels, generator)
     with torch.no_grad():
         stem = run.network.get_submodule("stem")(views).double()  # what the first batch normalisation sees
     recorded = run.network.state_dict()
@@ -56,11 +58,22 @@ def test_record_leaves_the_training_itself_unchanged(tiny: TinyStore, tmp_path: 
     assert not torch.equal(shipped[0]["last.0.running_var"], shipped[1]["last.0.running_var"])
 
 
+def test_record_leaves_a_frozen_encoder_its_statistics(tiny: TinyStore, tmp_path: Path) -> None:
+    first = train(tiny.config(batch_norm_record="running"), tmp_path / "first")
+    network = first.config.network.model_copy(update={"init": str(first.path), "freeze": "encoder"})
+    run = train(tiny.config(network=network.model_dump(mode="json"), seed=1), tmp_path / "frozen")
+    assert run.config.batch_norm_record == "clean"
+    before, after = (trained.network.state_dict() for trained in (first, run))
+    recorded = [name for name in before if "running" in name]
+    assert recorded
+    assert all(torch.equal(before[name], after[name]) for name in recorded)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"selection": "perturbed", "batch_norm_record": "labeled", "evaluate_every": 2},
-        {"average_last": 3, "evaluate_every": 2, "checkpoint_every": 2},
+        {"selection": "validation", "average_last": 3, "evaluate_every": 2, "checkpoint_every": 2},
         {"selection": "last", "batch_norm_record": "labeled"},
     ],
     ids=["perturbed", "average", "last"],

@@ -21,7 +21,14 @@ from heart2heart.training.validation import Validator
 from heart2heart.utils import read_json, write_json
 from tests.training.test_train import BOTH, final, lines
 
-STALLING = {"evaluate_every": 1, "steps": 9, "early_stop": 2, "checkpoint_every": 100, "average_last": 0}
+STALLING = {
+    "selection": "validation",
+    "evaluate_every": 1,
+    "steps": 9,
+    "early_stop": 2,
+    "checkpoint_every": 100,
+    "average_last": 0,
+}
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *scores: tuple[float, float]) -> N
 def test_train_ships_the_lower_loss_then_the_later_step_of_equal_scores(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: dict[str, Any] = {"steps": 4, "evaluate_every": 1, "average_last": 0}
+    settings: dict[str, Any] = {"selection": "validation", "steps": 4, "evaluate_every": 1, "average_last": 0}
     scripted(monkeypatch, (0.9, 0.4), (0.9, 0.2), (0.9, 0.3), (0.8, 0.1))
     assert train(tiny.config(**settings), tmp_path / "loss").directory.record.selected_step == 2
     scripted(monkeypatch, (0.9, 0.4), (0.9, 0.2), (0.9, 0.2), (0.8, 0.1))
@@ -119,7 +119,7 @@ def test_train_ships_the_lower_loss_then_the_later_step_of_equal_scores(
 
 
 def test_train_ships_the_last_weights_whatever_their_score(tiny: TinyStore, tmp_path: Path) -> None:
-    run = train(tiny.config(selection="last", ema=0.0, batch_norm="labeled"), tmp_path / "run")
+    run = train(tiny.config(selection="last", ema=0.0, batch_norm_record="running"), tmp_path / "run")
     assert run.directory.record.selected_step == 12
     last = checkpoint.load(run.directory.last_checkpoint)["network"]
     shipped = checkpoint.load(run.directory.best_checkpoint)["weights"]
@@ -130,7 +130,8 @@ def test_train_ships_the_last_weights_whatever_their_score(tiny: TinyStore, tmp_
 def test_train_ships_the_mean_of_the_last_weights_where_it_scores_best(
     tiny: TinyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings: dict[str, Any] = {"steps": 4, "evaluate_every": 1, "checkpoint_every": 1, "average_last": 2}
+    settings: dict[str, Any] = {"selection": "validation", "batch_norm_record": "running", "average_last": 2}
+    settings |= {"steps": 4, "evaluate_every": 1, "checkpoint_every": 1}
     scripted(monkeypatch, (0.5, 1.0), (0.6, 1.0), (0.7, 1.0), (0.6, 1.0), (0.8, 1.0))
     config = tiny.config(**settings)
     advance(config, tmp_path / "run", until=3)
@@ -147,7 +148,7 @@ def test_train_ships_the_mean_of_the_last_weights_where_it_scores_best(
 
 
 def test_train_resumes_from_a_checkpoint_of_the_former_version(tiny: TinyStore, tmp_path: Path) -> None:
-    config = tiny.config(evaluate_every=2)
+    config = tiny.config(evaluate_every=2, selection="validation")
     advance(config, tmp_path / "run", until=4)
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     content = checkpoint.load(path)

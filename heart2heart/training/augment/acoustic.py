@@ -147,6 +147,16 @@ class AcousticPolicy(Config):
         """Return whether an operation of `names` can change a frame."""
         return any(self.amount(name) > 0 and self.probabilities[name] > 0 for name in names)
 
+    @classmethod
+    def of(cls, *names: AcousticOperation) -> AcousticPolicy:
+        """Return the policy of some operations, each with its default range and probability, and no other.
+
+        Examples:
+            >>> AcousticPolicy.of("gain").probabilities["gain"], AcousticPolicy.of("gain").probabilities["haze"]
+            (0.5, 0.0)
+        """
+        return cls(probabilities={name: 0.0 for name in ACOUSTIC_OPERATIONS if name not in names})
+
     def only(self, name: AcousticOperation) -> AcousticPolicy:
         """Return the policy that applies one operation always, and no other."""
         chances: dict[str, Any] = {other: float(other == name) for other in ACOUSTIC_OPERATIONS}

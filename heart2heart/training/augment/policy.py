@@ -98,6 +98,9 @@ class Policy(Config):
 WEAK = Policy()
 """Weak augmentation: flip, and crop after reflect-padding 12.5 % (Fix-A-Step, section 5)."""
 
+LABELED = Policy(acoustic=AcousticPolicy.of("background", "overlay"))
+"""Weak augmentation, and what lies outside the sector changed at times: the default of labeled frames."""
+
 STRONG = Policy(draws=2, cutout=0.5)
 """Strong augmentation: weak, then RandAugment(n=2, m=10) with each operation at p=.5, then cutout of half the side."""
 

@@ -153,10 +153,15 @@ def test_acoustic_policy_has_a_short_form() -> None:
     assert AugmentationConfig.parse(parsed.model_dump(mode="json"), where="test") == parsed
 
 
-def test_acoustic_policy_is_off_by_default() -> None:
+def test_acoustic_policy_by_default_changes_labeled_frames_outside_the_sector_alone() -> None:
     config = TrainConfig.parse({"data": {"stores": ["none"], "split": "none"}}, where="test")
     assert config.augmentation == AugmentationConfig()
-    assert [config.augmentation.labeled, WEAK.acoustic, STRONG.acoustic] == [None] * 3
+    assert config.augmentation.labeled is not None
+    assert config.augmentation.labeled.model_copy(update={"acoustic": None}) == WEAK
+    acoustic = config.augmentation.labeled.acoustic
+    assert acoustic is not None
+    assert {name for name, chance in acoustic.probabilities.items() if chance > 0} == {"background", "overlay"}
+    assert [WEAK.acoustic, STRONG.acoustic] == [None] * 2
 
 
 @pytest.mark.parametrize(
