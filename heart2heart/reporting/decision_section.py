@@ -165,8 +165,8 @@ def _interval(record: DecisionRecord) -> str:
             "criterion is shown only if the whole interval meets it, and missed only if the whole interval misses it."
         )
     return (
-        f"All {record.intervals} intervals hold together with 95 % (each with {100 * record.each:.1f} %). A criterion is "
-        "shown only if the whole interval meets it, and missed only if the whole interval misses it."
+        f"All {record.intervals} intervals hold together with 95 % (each with {100 * record.each:.1f} %). A criterion "
+        "is shown only if the whole interval meets it, and missed only if the whole interval misses it."
     )
 
 
