@@ -74,7 +74,9 @@ def summarise(
             rarest=site.frames.rarest(site.present),
             why_not_estimable=reason,
         )
-        rows.append(MethodSite(site=name, balanced_accuracy=value, seeds=seed_spread(points.tolist())))
+        rows.append(
+            MethodSite(site=name, balanced_accuracy=value, seeds=seed_spread(points[~np.isnan(points)].tolist()))
+        )
     scored = [site for site in sites if site is not None]
     return MethodMetrics(
         method=method.label,
@@ -173,21 +175,34 @@ def claims_of(
     methods: Sequence[RunGroup], sites: Sequence[ScoredHospital | None], context: EvaluationContext
 ) -> list[Contrast]:
     """Return every loss and every difference that the report judges and that has an interval."""
-    scored = [site for site in sites if site is not None]
-    source = [site for site in scored if not site.held_out]
     claims = []
     for method in methods:
-        for site in scored:
-            shared, contrast = gap_contrast(method, source, site) if site.held_out else ([], None)
-            if contrast and all(context.why_not_estimable(each.frames, shared) is None for each in (*source, site)):
-                claims.append(contrast)
+        claims += loss_claims(method, sites, context)
     for candidate in methods[1:]:
-        claims += [
-            difference_contrast(methods[0], candidate, site)
-            for site in scored
-            if why_not_compared(site, context) is None
-        ]
+        claims += difference_claims(methods[0], candidate, sites, context)
     return claims
+
+
+def loss_claims(method: RunGroup, sites: Sequence[ScoredHospital | None], context: EvaluationContext) -> list[Contrast]:
+    """Return every loss of a method from the source to a held-out site that has an interval."""
+    scored = [site for site in sites if site is not None]
+    source, claims = [site for site in scored if not site.held_out], []
+    for site in scored:
+        shared, contrast = gap_contrast(method, source, site) if site.held_out else ([], None)
+        if contrast and all(context.why_not_estimable(each.frames, shared) is None for each in (*source, site)):
+            claims.append(contrast)
+    return claims
+
+
+def difference_claims(
+    reference: RunGroup, candidate: RunGroup, sites: Sequence[ScoredHospital | None], context: EvaluationContext
+) -> list[Contrast]:
+    """Return every difference of two methods at a site that has an interval."""
+    return [
+        difference_contrast(reference, candidate, site)
+        for site in sites
+        if site is not None and why_not_compared(site, context) is None
+    ]
 
 
 def why_not_compared(site: ScoredHospital, context: EvaluationContext) -> str | None:
@@ -214,7 +229,7 @@ def compare(
         seed_differences = [
             value - by_seed[seed]
             for seed, value in zip(candidate.seeds, points[0].tolist(), strict=True)
-            if seed in by_seed
+            if seed in by_seed and not np.isnan(value - by_seed[seed])
         ]
         contrast = difference_contrast(reference, candidate, site)
         reason = why_not_compared(site, context)

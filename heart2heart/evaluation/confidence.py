@@ -95,12 +95,16 @@ def rms_debiased(site: ScoredSite, log_p: Floats) -> float | None:
 def reliability_diagram(site: ScoredSite, log_p: Floats) -> tuple[ReliabilityBin, ...]:
     """Compute the reliability diagram of the predicted view: confidence and accuracy in bins of equal mass."""
     correct = (log_p.argmax(1) == site.truth).astype(np.float64)
-    bin_count = min(ECE_BINS, max(2, len(correct) // _FRAMES_PER_BIN))
-    bins = reliability(np.exp(log_p.max(1)), correct, bin_count)
+    bins = reliability(np.exp(log_p.max(1)), correct, diagram_bins(len(correct)))
     return tuple(
         ReliabilityBin(confidence=float(confidence), accuracy=float(accuracy), n=int(count))
         for confidence, accuracy, count in zip(bins.confidence, bins.frequency, bins.count, strict=True)
     )
+
+
+def diagram_bins(rows: int) -> int:
+    """Return the number of bins of a reliability diagram of so many rows."""
+    return min(ECE_BINS, max(2, rows // _FRAMES_PER_BIN))
 
 
 _POINTS = 20

@@ -28,6 +28,7 @@ def worst_cell(runs: Sequence[int], sites: Sequence[ScoredHospital], context: Ev
         for index, site in enumerate(sites)
         for label in site.present
         if site.frames.view_clusters[label] >= FEW_CLUSTERS
+        and not np.isnan(site.frames.point[list(runs), label]).any()  # that of a hidden outcome
     ]
     if not cells:
         return None
