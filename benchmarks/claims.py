@@ -7,6 +7,8 @@ has no interval; it is left out of the coverage, and claims nothing.
 1. Coverage of the nominal 95 % interval of balanced accuracy, beside the percentile bootstrap over patients.
 2. Wrong claims where no difference exists: of one difference of two models, and of one loss at a hospital.
 3. Reports with at least one wrong claim: a source, several held-out hospitals and two models, all equally accurate.
+4. Coverage of the interval of a paired difference of two models that give most patients the same answers, beside the
+   t interval of the differences by patient.
 """
 
 from __future__ import annotations
@@ -136,6 +138,49 @@ def _bootstrap_claims(sites: Sequence[tuple[Floats, ...]], seed: int) -> bool:
     return any(low > 0 or high < 0 for low, high in ends)
 
 
+def paired_coverage(
+    accuracy: float, loss: float, agreement: float, patients: int, studies: int, seed: int
+) -> tuple[float, float, float, float]:
+    """Simulate two models of which the second answers anew, and less accurately, for some of the patients.
+
+    Args:
+        accuracy: Accuracy of the first model.
+        loss: How much less accurate the second is in the patients where it answers anew.
+        agreement: Share of the patients who have the same answers from both.
+        patients: Patients of each study.
+        studies: Simulated studies.
+        seed: Root seed.
+
+    Returns:
+        Coverage of the product's interval and its mean length in points; the same of the t interval.
+    """
+    from scipy.stats import t
+
+    chance, rows = simulate_chances(random_stream(seed, "paired", patients), design(accuracy), patients, studies)
+    lower, _ = simulate_chances(random_stream(seed, "paired", patients), design(accuracy - loss), patients, studies)
+    generator = random_stream(seed, "answers", patients)
+    first = generator.binomial(rows, chance)
+    same = generator.random((studies, patients, 1)) < agreement
+    second = np.where(same, first, generator.binomial(rows, lower))
+    true = -(1 - agreement) * loss
+    covered, lengths, counted = np.zeros(2), np.zeros(2), 0
+    for study in range(studies):
+        after, before = (
+            accuracy_contrast(part[study].astype(np.float64), rows[study].astype(np.float64), "hospital")
+            for part in (second, first)
+        )
+        if after is None or before is None:
+            continue
+        difference = combine_contrasts([after, before], [1.0, -1.0])
+        half = float(t.ppf((1 + CONFIDENCE) / 2, patients - 1)) * difference.variance**0.5
+        ends = (difference.interval(CONFIDENCE), (difference.value - half, difference.value + half))
+        counted += 1
+        covered += [low - 1e-12 <= true <= high + 1e-12 for low, high in ends]
+        lengths += [100 * (high - low) for low, high in ends]
+    shares, means = covered / counted, lengths / counted
+    return float(shares[0]), float(means[0]), float(shares[1]), float(means[1])
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,6 +203,16 @@ def main() -> None:
             shares = report_claims(accuracy, patients, hospitals, studies, seed)
             cells = " | ".join(f"{share:.3f}" for share in shares)
             print(f"| {accuracy} | {hospitals} | {patients} | {cells} |", flush=True)
+    print(
+        "\n| accuracy | less accurate by | same answers | patients | paired | length | t alone | length |"
+        "\n|---|---|---|---|---|---|---|---|"
+    )
+    for accuracy, loss in ((0.85, 0.0), (0.85, 0.15), (0.97, 0.12)):
+        for agreement in (0.5, 0.9, 0.98):
+            for patients in (10, 30, 60):
+                paired = paired_coverage(accuracy, loss, agreement, patients, studies, seed)
+                text = f"{paired[0]:.3f} | {paired[1]:.1f} | {paired[2]:.3f} | {paired[3]:.1f}"
+                print(f"| {accuracy} | {loss} | {agreement} | {patients} | {text} |", flush=True)
 
 
 if __name__ == "__main__":

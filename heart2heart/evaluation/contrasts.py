@@ -3,11 +3,13 @@
 A share is a ratio of sums over clusters, such as the sensitivity of one class. Its interval is Wilson's, with an
 effective number of rows from the variance between clusters. The interval of a weighted sum joins those of its shares by
 MOVER, with their correlation over the clusters. A difference within one sample, such as that of two models, has a t
-interval of the differences by cluster. No replicate is drawn. docs/results/claims.md has the measured coverage.
+interval of the differences by cluster, with a least length where hardly any cluster differs. No replicate is drawn.
+docs/results/claims.md has the measured coverage.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -185,9 +187,7 @@ class _SampleSum:
     def distances(self, confidence: float) -> tuple[float, float]:
         """Return the distances from the value to the lower and the upper limit."""
         if self.weights.min() < 0 < self.weights.max():
-            error = float(((self.influence @ self.weights) ** 2).sum()) ** 0.5
-            if error > _ROUNDING:
-                return (half := self._quantile(confidence) * error), half
+            return (half := self._half_length(confidence)), half
         ends = [shares.limits(confidence) for shares, _ in self.parts]
         down = np.concatenate([shares.value - low for (shares, _), (low, _) in zip(self.parts, ends, strict=True)])
         up = np.concatenate([high - shares.value for (shares, _), (_, high) in zip(self.parts, ends, strict=True)])
@@ -197,18 +197,32 @@ class _SampleSum:
         first, second = (max(square, 0.0) ** 0.5 for square in squares)
         return first, second
 
-    def _quantile(self, confidence: float) -> float:
-        """Return the t quantile of a difference; its degrees of freedom follow from how evenly the rows are spread.
+    def _half_length(self, confidence: float) -> float:
+        """Return half the length of the interval of a difference within the sample: a t interval with a least length.
 
-        If every cluster had its rows in equal number, they would be the clusters less one. They do not depend on the
-        results.
+        The t interval has the degrees of freedom of how evenly the rows are spread: if every cluster had its rows in
+        equal number, they would be the clusters less one. They do not depend on the results. Where hardly any cluster
+        differs, the variance between clusters is too small, or zero. The interval is then as long as if, in one more
+        cluster of every class, both sides had been right independently of each other.
         """
         from scipy.special import stdtrit
 
+        if min(float(shares.clusters.min()) for shares, _ in self.parts) < 2:
+            return float("nan")
         spread = sum((shares.exposure**2) @ weights**2 for shares, weights in self.parts)
         degrees = float(np.sum(spread) ** 2 / np.sum(spread**2)) - 1
-        fewest = min(float(shares.clusters.min()) for shares, _ in self.parts)
-        return float(stdtrit(degrees, (1 + confidence) / 2)) if fewest > 1 else float("nan")
+        clusters = int(np.count_nonzero(spread))
+        quantile, of_clusters = (float(stdtrit(freedom, (1 + confidence) / 2)) for freedom in (degrees, clusters - 1))
+        error = math.sqrt(float(((self.influence @ self.weights) ** 2).sum()))
+        return max(quantile * error, of_clusters * self._least_error)
+
+    @cached_property
+    def _least_error(self) -> float:
+        """Standard error of the difference if one more cluster of every class were unpaired."""
+        clusters = np.concatenate([1 / (shares.exposure**2).sum(0) for shares, _ in self.parts])
+        right = float(np.concatenate([shares.value for shares, _ in self.parts]) @ clusters)
+        share = (right / 2 + 1) / (clusters.sum() / 2 + 2)  # each class is on both sides
+        return math.sqrt(float((self.weights**2 * share * (1 - share) / (clusters + 2) ** 2).sum()))
 
 
 def correlations(influence: Floats) -> Floats:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import t
 
+from benchmarks.claims import paired_coverage
 from heart2heart.evaluation.contrasts import (
     Contrast,
     combine_contrasts,
@@ -138,7 +139,7 @@ def test_contrast_of_a_pair_is_a_t_interval_and_narrower_than_without_pairing() 
     rng = np.random.default_rng(3)
     rows = np.full((40, 1), 5.0)
     first = rng.binomial(5, rng.beta(4, 1, (40, 1))).astype(float)
-    second = np.maximum(first - (rng.random((40, 1)) < 0.3), 0)
+    second = np.maximum(first - (rng.random((40, 1)) < 0.6), 0)
     paired = combine_contrasts(
         [mean_share(shares_by_cluster(each, rows, "north"), [0]) for each in (first, second)], [1.0, -1.0]
     )
@@ -158,7 +159,14 @@ def test_contrast_of_two_equal_models_keeps_an_interval() -> None:
     difference = combine_contrasts(same, [1.0, -1.0])
     low, high = difference.interval(0.95)
     assert difference.value == 0
-    assert low < 0 < high
+    assert low == -high < 0
+    accuracy_low, accuracy_high = same[0].interval(0.95)
+    assert high - low < accuracy_high - accuracy_low  # pairing counts
+    share = shares_by_cluster(correct, rows, "north")
+    clusters = 1 / (share.exposure**2).sum(0)
+    right = (share.value @ clusters + 1) / (clusters.sum() + 2)
+    least = math.sqrt((2 * right * (1 - right) / (clusters + 2) ** 2).sum()) / 4
+    assert high == pytest.approx(t.ppf(0.975, 24) * least)
     assert difference.p_value() == 1.0
 
 
@@ -193,3 +201,11 @@ def test_contrast_interval_covers_the_accuracy(accuracy: float, patients: int) -
         contrasts += [contrast] if contrast else []
     covered = [low <= accuracy <= high for low, high in (contrast.interval(0.95) for contrast in contrasts)]
     assert np.mean(covered) > 0.95 - 3 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+@pytest.mark.parametrize(("agreement", "loss"), [(0.98, 0.15), (0.9, 0.15), (0.98, 0.0)])
+def test_contrast_interval_covers_a_difference_that_few_patients_show(agreement: float, loss: float) -> None:
+    covered, _, alone, _ = paired_coverage(0.85, loss, agreement, 15, 150, 1)
+    assert covered > 0.95 - 3 * math.sqrt(0.05 * 0.95 / 150)
+    if loss:
+        assert alone < 0.9
