@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         measure_agreement,
         merge_labels,
     )
+    from heart2heart.api.links import link_patients, make_linking_key
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
     from heart2heart.api.planning import plan_validation, register_margin
     from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
@@ -61,6 +62,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "measure_agreement",
         "merge_labels",
     ),
+    "api.links": ("link_patients", "make_linking_key"),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
     "api.planning": ("plan_validation", "register_margin"),
     "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
@@ -122,10 +124,12 @@ __all__ = [
     "import_labels",
     "ingest_files",
     "label_errors",
+    "link_patients",
     "load_clip",
     "load_model",
     "load_split",
     "load_train_config",
+    "make_linking_key",
     "make_queue",
     "make_split",
     "make_splits",

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.links import link_patients
 from heart2heart.api.stores import key_path, path_list
 from heart2heart.errors import MissingInputError, UnknownNameError
 from heart2heart.progress import Stage, silent_stage
 
 if TYPE_CHECKING:
+    from heart2heart.ingest.patient_links import LinkSummary
     from heart2heart.ingest.settings import IngestSummary
 
 
@@ -97,11 +99,13 @@ class IngestResult:
         summary: Files by status, clips and frames.
         report: The HTML page about the store.
         table: The summary as a text table.
+        links: Patients with a link code; None: no linking key was given.
     """
 
     summary: IngestSummary
     report: Path
     table: str
+    links: LinkSummary | None = None
 
     def require_frames(self) -> None:
         """Raise MissingInputError unless a file of the hospital is in the store."""
@@ -124,6 +128,7 @@ def ingest_files(
     file_seconds: float = 600.0,
     file_memory: str = "2048MiB",
     report: str | Path | None = None,
+    linking_key: str | Path | None = None,
     stage: Stage = silent_stage,
 ) -> IngestResult:
     """De-identify DICOM files and append their frames to a store; every file ends with one status.
@@ -141,6 +146,7 @@ def ingest_files(
         file_seconds: Seconds that one file may take; then it is `failed:timeout`.
         file_memory: Memory that one file may take, such as `2GiB`; beyond it is `failed:memory`.
         report: HTML page about the store. None writes `STORE/ingest_report.html`.
+        linking_key: Write link codes too; see `link_patients`.
         stage: Opens the progress.
 
     Raises:
@@ -153,6 +159,7 @@ def ingest_files(
         >>> result.summary.clips  # the store holds the same content already
         0
     """
+    from heart2heart.ingest.patient_links import load_linking_key
     from heart2heart.ingest.pipeline import ingest
     from heart2heart.ingest.settings import IngestSettings, Limits, parse_memory, status_table
     from heart2heart.ingest.source_files import find_files
@@ -160,6 +167,8 @@ def ingest_files(
 
     roots, target = path_list(paths), Path(store)
     settings = IngestSettings.parse({"geometry": geometry, "size": size, "frames": frames}, where="ingest")
+    if linking_key is not None:
+        load_linking_key(Path(linking_key), target)
     bounds = {"seconds": file_seconds, "memory_mib": parse_memory(file_memory)}
     limits = Limits.parse(bounds, where="ingest")
     with stage(f"ingest {site}", len(find_files(roots, outside=target))) as progress:
@@ -175,4 +184,7 @@ def ingest_files(
             progress=progress,
         )
     page = ingest_report(target, Path(report) if report is not None else target / "ingest_report.html")
-    return IngestResult(summary, page, status_table(summary))
+    links = None
+    if linking_key is not None and summary.accepted:
+        links = link_patients(paths, site=site, store=target, linking_key=linking_key, key=key, stage=stage)
+    return IngestResult(summary, page, status_table(summary), links)

@@ -43,7 +43,15 @@ PANELS = {
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
     "Evidence: scores and reports": ("plan", "evaluate", "validate", "report", "folds", "compare"),
-    "Hospital: clips in, clean copies and predictions out": ("pull", "receive", "deidentify", "verify-deid", "predict"),
+    "Hospital: clips in, clean copies and predictions out": (
+        "pull",
+        "receive",
+        "deidentify",
+        "verify-deid",
+        "link-key",
+        "link",
+        "predict",
+    ),
 }
 """Panel of `--help` -> its verbs, in the order shown."""
 

@@ -68,6 +68,9 @@ def ingest(
     report: Annotated[
         Path | None, typer.Option(help="HTML page about the content of the store. Default: STORE/ingest_report.html")
     ] = None,
+    linking_key: Annotated[
+        Path | None, typer.Option(help="Write link codes of patients by this key, which hospitals share; see link.")
+    ] = None,
 ) -> None:
     """De-identify echo DICOM and turn it into frames; every file ends with one status.
 
@@ -80,9 +83,12 @@ def ingest(
 
     result = ingest_files(
         paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, workers=workers, dask=dask,
-        file_seconds=file_seconds, file_memory=file_memory, report=report, stage=partial(progress_bar, timed=False),
+        file_seconds=file_seconds, file_memory=file_memory, report=report, linking_key=linking_key,
+        stage=partial(progress_bar, timed=False),
     )  # fmt: skip
     print(result.table)
+    if result.links is not None:
+        print(f"{result.links.linked} of {result.links.patients} patients have a link code: {result.links.file}")
     print(f"Report: {result.report}")
     result.require_frames()
 

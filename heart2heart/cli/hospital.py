@@ -1,4 +1,4 @@
-"""Verbs between the hospital and the outside: pull, receive, deidentify, verify-deid."""
+"""Verbs between the hospital and the outside: pull, receive, deidentify, verify-deid, link-key, link."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def register(app: typer.Typer) -> None:
     app.command("receive")(receive)
     app.command("deidentify")(deidentify)
     app.command("verify-deid")(verify_deid)
+    app.command("link-key")(link_key)
+    app.command("link")(link)
 
 
 def pull(
@@ -132,3 +134,31 @@ def verify_deid(
         print(text_table(("file", "location", "identity", "times"), rows))
     verification.require_clean()
     print("clean: no identity was found")
+
+
+def link_key(path: Annotated[Path, typer.Argument(help="File of the new key (mode 0600).")]) -> None:
+    """Write a new linking key, which the hospitals share and destroy after linking.
+
+    Example: heart2heart link-key linking.key
+    """
+    from heart2heart.api.links import make_linking_key
+
+    print(f"linking key: {make_linking_key(path)}; hand it to the hospitals in secret, and destroy it after linking")
+
+
+def link(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of the ingest.")],
+    site: Annotated[str, typer.Option(help="Name of the hospital, as in the ingest.")],
+    store: Annotated[Path, typer.Option(help="Frame store.")],
+    linking_key: Annotated[Path, typer.Option(help="Key that the hospitals share, of link-key.")],
+    key: Annotated[Path | None, typer.Option(help="Key of the ingest. Default: STORE.key")] = None,
+) -> None:
+    """Write link codes of patients, by which certify and validate find one person at two hospitals.
+
+    Example: heart2heart link /archive/2024 --site tufts --store store --linking-key linking.key
+    """
+    from heart2heart.api.links import link_patients
+    from heart2heart.progress import progress_bar
+
+    done = link_patients(paths, site=site, store=store, linking_key=linking_key, key=key, stage=progress_bar)
+    print(f"{done.linked} of {done.patients} patients of {done.site} have a link code: {done.file}")
