@@ -16,6 +16,7 @@ from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS, not_estim
 from heart2heart.evaluation.run_groups import RunGroup
 from heart2heart.evaluation.simultaneous import make_family
 from heart2heart.evaluation.sites import KEPT_ON_VALIDATION, EvaluationContext
+from heart2heart.evaluation.task_words import TaskWords, with_task_words
 from heart2heart.schema.counts import SMALLEST_CELL, Hidden, HospitalCounts, LevelCounts, RunName, counts_sha256
 from heart2heart.schema.margin import MarginClaim
 from heart2heart.schema.metrics import Metrics, Simultaneous, SiteSummary
@@ -39,8 +40,12 @@ def pool_counts(files: Sequence[HospitalCounts]) -> PooledMetrics:
             training splits.
 
     Examples:
-        >>> from heart2heart.schema.counts import read_counts
-        >>> pooled = pool_counts([read_counts(Path("counts") / name) for name in ("counts_E.json", "counts_F.json")])
+        >>> from heart2heart.api.validation_tables import certified_table
+        >>> from heart2heart.evaluation.release import release_counts
+        >>> lines = [f"{i},p{i // 2},{'EF'[i % 4 > 1]},{'ab'[i % 2]},0.{1 + i % 9},0.{9 - i % 9}" for i in range(99)]
+        >>> _ = Path("pool.csv").write_text(chr(10).join(["case,patient,site,truth,a,b", *lines]))
+        >>> options = {"task": "severity", "name": None, "synthetic": True, "command": "example"}
+        >>> pooled = pool_counts(release_counts(certified_table(Path("pool.csv"), None, **options)))
         >>> [site.site for site in pooled.metrics.sites], len(pooled.metrics.runs)
         (['E', 'F'], 0)
     """
@@ -89,6 +94,8 @@ def pool_counts(files: Sequence[HospitalCounts]) -> PooledMetrics:
             compare(methods[0], method, names, of(methods[0], method), context) for method in methods[1:]
         ),
     )
+    words = TaskWords(first.task, all(run.model_sha256 is None for run in first.runs))
+    metrics = with_task_words(metrics, words)
     shares = [_shares(site) for site in sites]
     known = [share for share, site in zip(shares, sites, strict=True) if share is not None and not site.held_out]
     source = np.mean(known, axis=0) if known else None
