@@ -130,7 +130,8 @@ def _hospital_row(index: int, pooled: PooledMetrics, words: TaskWords, names: se
     metrics, counts = pooled.metrics, pooled.counts[index]
     site = metrics.sites[index]
     gap = {gap.site: gap for gap in metrics.methods[-1].generalisation.gaps}.get(site.site)
-    sentences, verdict = [], None
+    sentences: list[str] = []
+    verdict: Verdict | None = None
     if gap is not None:
         sentences = _gap_sentences(gap, metrics)
         verdict = judge_by_margin(gap, metrics.margin) if metrics.margin else judge_transfer(gap)
@@ -142,11 +143,7 @@ def _hospital_row(index: int, pooled: PooledMetrics, words: TaskWords, names: se
         patients=HIDDEN if counts.frames.patients is None else count(counts.frames.patients),
         frames=HIDDEN if counts.frames.rows is None else count(counts.frames.rows),
         accuracies=tuple(method.sites[index].balanced_accuracy for method in metrics.methods),
-        verdict=None
-        if gap is None
-        else judge_by_margin(gap, metrics.margin)
-        if metrics.margin
-        else judge_transfer(gap),
+        verdict=verdict,
         sentences=tuple(words.adapt(sentence, names) for sentence in sentences),
     )
 
