@@ -23,7 +23,7 @@ def simulate_cases(
     site: str = "E",
     clips: float = 5.0,
     shares: Sequence[float] = SHARES,
-    overconfidence: float = 1.3,
+    sharpness: float = 2.5,
     runs: int = 1,
     blindness: float = 0.0,
 ) -> Cases:
@@ -39,7 +39,7 @@ def simulate_cases(
         site: Name of the hospital.
         clips: Mean number of clips of a patient, at least 1.
         shares: Share of each class.
-        overconfidence: Factor of the logits; 1 is nearly calibrated.
+        sharpness: Factor of the logits; about 1.9 is calibrated, more is overconfident.
         runs: Runs that differ in their seed.
         blindness: Share of clips whose true class is replaced at random, while the confidence stays.
     """
@@ -48,7 +48,9 @@ def simulate_cases(
     rows, classes = len(patient), len(shares)
     truth = generator.choice(classes, rows, p=shares)
     margin = skill + generator.normal(0, 0.8, patients)[patient]
-    noise = generator.normal(0, np.sqrt(0.5), (runs, rows, classes)) + generator.normal(0, np.sqrt(0.5), (rows, classes))
+    noise = generator.normal(0, np.sqrt(0.5), (runs, rows, classes)) + generator.normal(
+        0, np.sqrt(0.5), (rows, classes)
+    )
     noise[:, np.arange(rows), truth] += margin
     confused = generator.random(rows) < blindness
     truth = np.where(confused, (truth + generator.integers(1, classes, rows)) % classes, truth)
@@ -58,7 +60,7 @@ def simulate_cases(
         patient=patient.astype(np.int64),
         case=np.array([f"{site}-{index:06d}" for index in range(rows)], object),
         truth=truth.astype(np.int64),
-        log_p=log_softmax(overconfidence * noise),
+        log_p=log_softmax(sharpness * noise),
         quality=np.full(rows, np.nan),
         run_sets=(RunSet("model", tuple(range(runs))),),
     )
