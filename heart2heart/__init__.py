@@ -35,6 +35,7 @@ __all__ = [
     "make_split",
     "make_splits",
     "open_store",
+    "pool",
     "predict_files",
     "read_metrics",
     "report",

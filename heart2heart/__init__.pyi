@@ -52,6 +52,9 @@ from heart2heart.api import (
     open_store as open_store,
 )
 from heart2heart.api import (
+    pool as pool,
+)
+from heart2heart.api import (
     predict_files as predict_files,
 )
 from heart2heart.api import (

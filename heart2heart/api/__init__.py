@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from heart2heart.api.planning import plan_validation, register_margin
     from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
     from heart2heart.api.queue import make_queue
+    from heart2heart.api.release import pool
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
     from heart2heart.api.stores import (
         count_files,
@@ -67,6 +68,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.planning": ("plan_validation", "register_margin"),
     "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
     "api.queue": ("make_queue",),
+    "api.release": ("pool",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "api.ingest": ("ingest_files", "simulate"),
     "api.stores": (
@@ -137,6 +139,7 @@ __all__ = [
     "merge_labels",
     "open_store",
     "plan_validation",
+    "pool",
     "predict_files",
     "predict_paths",
     "read_metrics",

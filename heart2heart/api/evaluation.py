@@ -34,6 +34,9 @@ def evaluate(
     stress: bool | Sequence[str] = False,
     stress_levels: Sequence[float] | None = None,
     margin: str | Path | None = None,
+    pictures: bool = True,
+    pseudonyms: bool = True,
+    release: str | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
     """Predict with every run, score every hospital, and write `predictions.parquet` and `metrics.json`.
@@ -54,6 +57,9 @@ def evaluate(
         stress: Predict perturbed frames too: True for the usual kinds of perturbation, or their names.
         stress_levels: Levels of the perturbations, above 0 and at most 1; None takes four.
         margin: File of the largest acceptable loss, registered before (`register_margin`).
+        pictures: Keep a few pictures for the report.
+        pseudonyms: Keep the names of patients, studies, clips and frames; otherwise codes take their place.
+        release: `counts` writes only `counts_HOSPITAL.json`, one a hospital, as `validate` does.
         progress: Receives the percentage done.
 
     Returns:
@@ -69,10 +75,12 @@ def evaluate(
         >>> [(site.site, site.held_out) for site in metrics.sites]
         [('A', False), ('B', True)]
     """
+    from heart2heart.api.release import check_release, write_release
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.predictions import Predictions
+    from heart2heart.schema.redaction import recode_names, without_pictures
     from heart2heart.splits.provenance import record_test_access, with_demographics
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import join_adapted
@@ -80,6 +88,7 @@ def evaluate(
     from heart2heart.training.run import Run
     from heart2heart.training.stress import STRESS_KINDS, STRESS_LEVELS, add_perturbed_frames, check_stress
 
+    check_release(release)
     opened, folder = FrameStores.open(stores), Path(out)
     run_list = [runs] if isinstance(runs, str | Path | Run) else runs
     loaded = [run if isinstance(run, Run) else Run.load(run) for run in run_list]
@@ -108,6 +117,10 @@ def evaluate(
     if registered:
         provenance = together.provenance.model_copy(update={"margin": registered})
         together = replace(together, provenance=provenance)
+    if release:
+        return write_release(together, folder)
+    together = together if pictures else without_pictures(together)
+    together = together if pseudonyms else recode_names(together)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")

@@ -34,6 +34,9 @@ def validate(
     seed: int = 0,
     bca: bool = False,
     margin: str | Path | None = None,
+    pictures: bool = True,
+    pseudonyms: bool = True,
+    release: str | None = None,
     command: str | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
@@ -61,11 +64,16 @@ def validate(
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
         margin: File of the largest acceptable loss, registered before (`register_margin`).
+        pictures: Keep a few pictures for the report.
+        pseudonyms: Keep the names of patients, studies, clips and frames; otherwise codes take their place, and the
+            certificate can no longer be computed again from the store.
+        release: `counts` writes one `counts_HOSPITAL.json` a hospital, and nothing else. It may leave the hospital: it
+            holds sums over five patients or more. `pool` reads it.
         command: Command that repeats the validation, for the record.
         progress: Receives the percentage done.
 
     Returns:
-        The scores, with intervals over patients.
+        The scores, with intervals over patients; of a release, those that follow from the released counts.
 
     Raises:
         LeakageError: the model has seen a patient, a clip or a picture that it would be scored on.
@@ -80,17 +88,20 @@ def validate(
         >>> [(site.site, site.held_out) for site in metrics.sites]
         [('A', False), ('B', True)]
     """
+    from heart2heart.api.release import check_release, write_release
     from heart2heart.api.validation_frames import certified_frames
     from heart2heart.api.validation_tables import certified_table
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.evaluation.table_file import SUFFIXES
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
+    from heart2heart.schema.redaction import without_pictures
     from heart2heart.schema.validation import CERTIFICATE_FILE
     from heart2heart.splits.validation import require_no_overlap
     from heart2heart.utils import check_writable, write_json
 
     folder, progress = Path(out), progress or NoProgress()
+    check_release(release)
     registered = read_margin(Path(margin)) if margin else None
     if (folder / "predictions.parquet").exists():
         raise ExistsError("predictions are already in this folder", where=folder, remedy="Name another folder")
@@ -120,6 +131,7 @@ def validate(
             rule=rule,
             command=shown,
             progress=progress,
+            pseudonyms=pseudonyms,
         )
     certificate = predictions.provenance.validation
     assert certificate is not None
@@ -127,6 +139,10 @@ def validate(
     if registered:
         provenance = predictions.provenance.model_copy(update={"margin": registered})
         predictions = replace(predictions, provenance=provenance)
+    if release:
+        return write_release(predictions, folder)
+    if not pictures:
+        predictions = without_pictures(predictions)
     metrics = evaluate_predictions(predictions, replicates=replicates, seed=seed, bca=bca)
     check_writable(folder / "predictions.parquet")
     predictions.write(folder / "predictions.parquet")

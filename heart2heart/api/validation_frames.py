@@ -22,13 +22,10 @@ from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import Progress, SubProgress
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.predictions import Predictions, Provenance, SplitInfo
+from heart2heart.schema.redaction import recode_names
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.overlap import TrainingReference
-from heart2heart.splits.provenance import (
-    record_test_access,
-    site_info,
-    with_demographics,
-)
+from heart2heart.splits.provenance import record_test_access, site_info, with_demographics
 from heart2heart.splits.validation import (
     certify_validation,
     scored_members,
@@ -83,6 +80,7 @@ def certified_frames(
     rule: str,
     command: str,
     progress: Progress,
+    pseudonyms: bool = True,
 ) -> Predictions:
     """Predict the labeled frames of the hospitals with a frozen model and certify the predictions.
 
@@ -101,6 +99,7 @@ def certified_frames(
         rule: How a clip's events become one label.
         command: The command line, for the record.
         progress: Receives the percentage done, up to 90.
+        pseudonyms: Keep the names of patients, studies, clips and frames.
 
     Examples:
         >>> from heart2heart.progress import NoProgress
@@ -165,6 +164,8 @@ def certified_frames(
     )
     predictions = Predictions.concat([Predictions(pa.concat_tables(parts), provenance)])
     predictions = _with_ages(predictions, opened, reference.stores)
+    if not pseudonyms:
+        predictions = recode_names(predictions)
     certificate = certify_validation(
         predictions, rows, opened, reference, sites=validated, model_sha256=model_sha256(frozen)
     )

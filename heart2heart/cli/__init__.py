@@ -42,7 +42,7 @@ PANELS = {
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
-    "Evidence: scores and reports": ("plan", "evaluate", "validate", "report", "folds", "compare"),
+    "Evidence: scores and reports": ("plan", "evaluate", "validate", "pool", "report", "folds", "compare"),
     "Hospital: clips in, clean copies and predictions out": (
         "pull",
         "receive",

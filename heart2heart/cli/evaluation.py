@@ -13,6 +13,20 @@ MarginOption = Annotated[
     Path | None, typer.Option(help="Largest acceptable loss, registered before with `heart2heart plan --register`.")
 ]
 
+NoPicturesOption = Annotated[
+    bool, typer.Option("--no-pictures", help="Predictions without pictures; the report then shows none.")
+]
+
+NoPseudonymsOption = Annotated[
+    bool,
+    typer.Option("--no-pseudonyms", help="Codes in place of the names of patients, studies, clips and frames."),
+]
+
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(metavar="counts", help="Write only counts_HOSPITAL.json: sums over five patients or more, no rows."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
@@ -37,6 +51,9 @@ def evaluate(
     ] = "",
     stress_levels: Annotated[str, typer.Option(help="Levels of --stress, above 0 and at most 1.")] = "0.25,0.5,0.75,1",
     margin: MarginOption = None,
+    no_pictures: NoPicturesOption = False,
+    no_pseudonyms: NoPseudonymsOption = False,
+    release: ReleaseOption = None,
 ) -> None:
     """Predict every labeled test frame, and score each hospital with intervals over patients.
 
@@ -50,9 +67,13 @@ def evaluate(
     with progress_bar("evaluate", 100) as progress:
         metrics = evaluate(
             runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
-            stress=kinds, stress_levels=levels, margin=margin, progress=progress,
+            stress=kinds, stress_levels=levels, margin=margin, pictures=not no_pictures,
+            pseudonyms=not no_pseudonyms, release=release, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
+    if release:
+        print("\n".join(map(str, sorted(out.glob("counts_*.json")))))
+        return
     print(f"{out / 'predictions.parquet'}\n{out / 'metrics.json'}")
 
 

@@ -1,4 +1,4 @@
-"""Verb of validation: a frozen model, or a table of any model's predictions, at any hospital with labels."""
+"""Verbs of validation: a frozen model, or a table of predictions, at any hospital with labels; counts of several."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from heart2heart.cli.evaluation import MarginOption
+from heart2heart.cli.evaluation import MarginOption, NoPicturesOption, NoPseudonymsOption, ReleaseOption
 
 
 def register(app: typer.Typer) -> None:
-    """Add this module's verb to `app`."""
+    """Add this module's verbs to `app`."""
     app.command("validate")(validate)
+    app.command("pool")(pool)
 
 
 def validate(
@@ -56,6 +57,9 @@ def validate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
     margin: MarginOption = None,
+    no_pictures: NoPicturesOption = False,
+    no_pseudonyms: NoPseudonymsOption = False,
+    release: ReleaseOption = None,
 ) -> None:
     """Score a frozen model at any hospital with labels, now or later, with a certificate of its own.
 
@@ -85,11 +89,33 @@ def validate(
         metrics = validate(
             model, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
             leave_out_seen=leave_out_seen, task=task, name=name, synthetic=synthetic, rule=rule,
-            replicates=replicates, seed=seed, bca=bca, margin=margin, progress=progress,
+            replicates=replicates, seed=seed, bca=bca, margin=margin, pictures=not no_pictures,
+            pseudonyms=not no_pseudonyms, release=release, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
     print(metrics.training_data_note)
+    if release:
+        print("\n".join(map(str, sorted(out.glob("counts_*.json")))))
+        return
     print("\n".join(str(out / file) for file in ("predictions.parquet", "certificate.json", "metrics.json")))
+
+
+def pool(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of `heart2heart validate --release counts`, one a hospital.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder for report.html, pooled.json and metrics.json.")],
+) -> None:
+    """Score several hospitals from their released counts, and write the report; no hospital shows a row.
+
+    Example: heart2heart pool counts_A.json counts_E.json --out pooled
+    """
+    from heart2heart.api.release import pool
+
+    report = pool(files, out)
+    print(report.table)
+    print(report.pooled.note)
+    print("\n".join(str(out / file) for file in ("report.html", "pooled.json", "metrics.json")))
 
 
 def _check(

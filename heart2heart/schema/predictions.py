@@ -50,7 +50,6 @@ PREDICTIONS = pa.schema(
 DEMOGRAPHICS = pa.schema([pa.field("sex", pa.string()), pa.field("age", pa.int16())])
 """Columns that may follow those of `PREDICTIONS`, for strata: sex, and age in years, capped at 90, where known."""
 
-
 STRESS = pa.schema([pa.field("perturbation", pa.string()), pa.field("level", pa.float32())])
 """Columns that follow for the stress test: kind and level of the perturbation; null in other rows."""
 
@@ -177,10 +176,12 @@ class Provenance(Config):
     """Largest acceptable loss, registered in a file; None: no margin."""
     validation: ValidationCertificate | None = None
     """Certificate of a validation outside the split; None: the split's certificate holds."""
+    names_recoded: bool = False
+    """Codes take the place of the names of patients, studies, clips and frames; nothing leads back to the store."""
 
     def digest_text(self) -> str:
         """Return the content as JSON; fields that older versions lack are left out at their defaults."""
-        added = {"task": DEFAULT_TASK, "margin": None, "validation": None}
+        added = {"task": DEFAULT_TASK, "margin": None, "validation": None, "names_recoded": False}
         unset: dict[str, Any] = {name: True for name, default in added.items() if getattr(self, name) == default}
         if self.split.first_test_access is None:
             unset["split"] = {"first_test_access"}
