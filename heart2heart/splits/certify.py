@@ -15,58 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.schema.enums import CheckStatus, SplitRole
+from heart2heart.schema.reviewed_pairs import SUSPECTED_FILE, ReviewedPairs, SuspectedPairs
 from heart2heart.schema.split import LATER_CHECKS, REQUIRED_CHECKS, Certificate, Check
-from heart2heart.splits.copy_check import CopySearch, check_planted, search_copies
+from heart2heart.splits.copy_check import check_planted, search_copies
 from heart2heart.splits.linked_patients import check_linked_patients
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.near_duplicate_check import check_near_duplicates, search_pairs
 from heart2heart.store.frame_store import Frames
-from heart2heart.store.near_duplicates import find_near_duplicates
 from heart2heart.utils import write_json
-
-
-def check_near_duplicates(members: pa.Table, stores: Frames, search: CopySearch | None = None) -> Check:
-    """Fail when a validation or test frame shows the same picture as a frame of another group.
-
-    Args:
-        members: Members of the split.
-        stores: The stores of the split.
-        search: What the search for processed copies found; None: it was not made.
-    """
-    used = used_members(members)
-    if len(used) == 0:
-        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail="no frame is used")
-    frame_names = used["frame"].to_pylist()
-    frame_position = {frame: count for count, frame in enumerate(stores.frames["frame"].to_pylist())}
-    positions = np.array([frame_position[frame] for frame in frame_names], np.int64)
-    hashes = stores.frames["dhash"].to_numpy()[positions].astype(np.uint64)
-    rows = stores.frames["row"].to_numpy()[positions].astype(np.int64)
-    group_numbers = {name: count for count, name in enumerate(sorted(set(ROLE_GROUPS.values())))}
-    groups = np.array([group_numbers[name] for name in used["group"].to_pylist()], np.int64)
-    duplicates, compared = find_near_duplicates(hashes, groups, rows, stores, max_pairs=MAX_CONFIRMED_PAIRS)
-    if len(duplicates):
-        left, right = (frame_names[int(duplicates[0][side])] for side in (0, 1))
-        count = f"{len(duplicates)}" if len(duplicates) < MAX_CONFIRMED_PAIRS else f"at least {len(duplicates)}"
-        detail = f"{count} pairs of frames across groups show the same picture, e.g. {left} and {right}"
-        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
-    if search is not None and search.pairs:
-        (left, right), score = search.pairs[0], search.scores[0]
-        detail = (
-            f"{len(search.pairs)} pairs of frames across groups are copies after registration (correlation of "
-            f"{search.threshold:.2f} or more), e.g. {left} and {right} ({score:.2f})"
-        )
-        return Check(name="near_duplicates", status=CheckStatus.FAIL, detail=detail)
-    detail = f"{len(used)} frames compared by hash, all {compared} candidate pairs compared by pixels, none the same"
-    if search is not None:
-        detail += (
-            f"; {search.frames} frames compared by descriptor, {search.registered} of {search.candidates} candidate "
-            "pairs registered, none a copy"
-        )
-    return Check(name="near_duplicates", status=CheckStatus.PASS, detail=detail)
-
-
-MAX_CONFIRMED_PAIRS = 1000
-"""Number of confirmed pairs after which the check stops, because it has failed."""
-
 
 ROLE_GROUPS: dict[str, str] = {
     SplitRole.TRAIN: "development",
@@ -209,29 +165,42 @@ def check_metadata_probe(members: pa.Table, stores: Frames, classes: Sequence[st
     return _make_check("metadata_probe", text if score > chance + 0.2 else "", text, status=CheckStatus.WARN)
 
 
-def certify(split: SplitManifest, stores: Frames) -> Certificate:
+def certify(split: SplitManifest, stores: Frames, *, reviewed: ReviewedPairs | None = None) -> Certificate:
     """Run every check and write `certificate.json` into the split's folder.
 
-    A failed check is written too. Training and evaluation refuse such a split.
+    A failed check is written too. Training and evaluation refuse such a split. `suspected_pairs.json` beside the
+    certificate lists the pairs of frames that may be copies, so that a person can look at them.
+
+    Args:
+        split: The split.
+        stores: The stores of the split.
+        reviewed: Pairs of frames that persons looked at and cleared.
 
     Raises:
-        SplitError: the stores do not hold the split's data.
+        SplitError: the stores do not hold the split's data, or a review is of other pixels.
     """
     split.check_data(stores)
-    search = search_copies(used_members(split.members), stores)
+    used = used_members(split.members)
+    search = search_copies(used, stores)
+    found = search_pairs(used, stores, search)
     checks = [
         *check_disjoint(split.members, stores),
         check_pool(split.members),
         check_held_out(split.members, split.held_out_sites),
-        check_near_duplicates(split.members, stores, search),
+        check_near_duplicates(found, reviewed),
         check_planted(search),
-        check_linked_patients(used_members(split.members), stores),
+        check_linked_patients(used, stores),
         check_views_present(split.members, split.classes),
         check_test_patients(split.members),
         check_view_by_site(split.members, split.classes),
         check_metadata_probe(split.members, stores, split.classes),
     ]
     assert {check.name for check in checks} == {*REQUIRED_CHECKS, *LATER_CHECKS}
+    suspected = split.path / SUSPECTED_FILE
+    if found.pairs:
+        SuspectedPairs(split_sha256=split.sha256, pairs=found.pairs).write(suspected)
+    else:
+        suspected.unlink(missing_ok=True)
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(checks))
     write_json(split.path / "certificate.json", certificate.model_dump(mode="json"))
     return certificate
