@@ -18,11 +18,13 @@ class SelectedClip:
         index: Index of the clip in the pool.
         score: Score by the strategy's measure; the higher, the earlier or the likelier a clip is selected.
         reason: Reason for a rater; it names no view, so that it suggests none.
+        inclusion: Probability that a random draw selects the clip; None where the selection is no random draw.
     """
 
     index: int
     score: float
     reason: str
+    inclusion: float | None = None
 
 
 class BudgetedSelection:

@@ -33,6 +33,7 @@ def queue_table(queue: LabelingQueue, settings: QueueSettings) -> pa.Table:
         "method": [settings.by] * len(indices),
         "view": views or [None] * len(indices),
         "probability": [None] * len(indices) if probabilities is None else probabilities[indices].max(1),
+        "inclusion": [selected.inclusion for selected in queue.selected],
     }
     return pa.table(columns, schema=QUEUE_SCHEMA)
 
@@ -71,3 +72,32 @@ def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, ru
             parquet_metadata = {QUEUE_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
             pq.write_table(table.replace_schema_metadata(parquet_metadata), temporary, compression="zstd")
     return table
+
+
+def write_pool_predictions(queue: LabelingQueue, path: Path) -> None:
+    """Write the probabilities of every clip without a label as a table of predictions, `.parquet` or `.csv`.
+
+    Patients are numbered; the columns are those of `schema.prediction_table`, without the truth.
+
+    Raises:
+        ConfigError: the queue was built without a run, or the suffix is another one.
+    """
+    check_queue_suffix(path)
+    probabilities = queue.pool.tables.get("probabilities")
+    if probabilities is None:
+        raise ConfigError("predictions need a model", where=path, remedy="Give a finished run: --run RUN")
+    rows = np.flatnonzero(~queue.pool.labeled_mask)
+    columns = {
+        "case": [queue.clips[row] for row in rows],
+        "patient": [f"patient-{queue.pool.patient[row]:06d}" for row in rows],
+        "site": [queue.sites[row] for row in rows],
+        **{
+            name: probabilities[rows, index].astype(np.float64).round(7)
+            for index, name in enumerate(queue.pool.classes)
+        },
+    }
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(pa.table(columns), temporary)
+        else:
+            pq.write_table(pa.table(columns), temporary, compression="zstd")

@@ -66,6 +66,7 @@ def make_queue(
     frames: str = "even:8",
     seed: int = 0,
     repeats: bool = False,
+    predictions: str | Path | None = None,
     stage: Stage = silent_stage,
 ) -> QueueResult:
     """Pick the clips that are worth labeling next, each with its reason.
@@ -75,7 +76,7 @@ def make_queue(
         out: File to write, `.parquet` or `.csv`.
         budget: Clips to pick.
         by: Strategy; `heart2heart queue --help` lists them.
-        run: Finished run; every strategy except `random` needs one.
+        run: Finished run; every strategy except `random` and `audit` needs one.
         labels: Label store; labeled clips are left out.
         earlier: Run of the previous round, for `tod`.
         per_patient: Most clips of one patient.
@@ -86,7 +87,8 @@ def make_queue(
         modes: Modes of the clips. Empty takes B-mode and colour.
         frames: Frames of a clip to predict.
         seed: Random seed.
-        repeats: Allow several clips of the same picture.
+        repeats: Allow several clips of the same picture; an audit always does.
+        predictions: File for the probabilities of all clips without a label, `.parquet` or `.csv`; it needs a run.
         stage: Opens the progress.
 
     Raises:
@@ -98,8 +100,9 @@ def make_queue(
         <QueueResult('queue.csv'): 3 of 10 clips>
     """
     from heart2heart.active_learning.queue import QueueSettings, build_queue
-    from heart2heart.active_learning.queue_file import check_queue_suffix, write_queue
+    from heart2heart.active_learning.queue_file import check_queue_suffix, write_pool_predictions, write_queue
     from heart2heart.active_learning.strategies import get_strategy
+    from heart2heart.active_learning.strategies.audit import AUDITS
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.schema.enums import POOL_MODES
     from heart2heart.store.frame_sampling import FrameRule
@@ -110,6 +113,16 @@ def make_queue(
     get_strategy(by)
     check_queue_suffix(target)
     check_writable(target)
+    if by in AUDITS and (per_patient is not None or spend is not None):
+        what = "an audit is a random draw, which limits by patient or cost would change"
+        raise ConfigError(what, where="--per-patient or --spend", remedy="Leave them out")
+    if predictions is not None:
+        check_queue_suffix(Path(predictions))
+        if run is None:
+            raise ConfigError(
+                "predictions need a model", where="--predictions", remedy="Give a finished run: --run RUN"
+            )
+        check_writable(Path(predictions))
     FrameRule.parse(frames)
     content = {
         "by": by,
@@ -147,9 +160,11 @@ def make_queue(
             events=events,
             model_outputs=outputs,
             cost=cost,
-            find_duplicates=None if repeats else find_near_duplicates,
+            find_duplicates=None if repeats or by in AUDITS else find_near_duplicates,
             progress=progress,
         )
     table = write_queue(queue, settings, target, run=name)
+    if predictions is not None:
+        write_pool_predictions(queue, Path(predictions))
     patients = len({int(queue.pool.patient[pick.index]) for pick in queue.selected})
     return QueueResult(table, target, queue.pool.available, patients, int(queue.pool.labeled_mask.sum()))

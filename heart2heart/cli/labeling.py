@@ -26,7 +26,9 @@ def queue(
     budget: Annotated[int, typer.Option(min=1, help="Clips to pick.")],
     by: Annotated[str, typer.Option(help="Method, listed above.")],
     out: Annotated[Path, typer.Option(help="File to write, .parquet or .csv; `curate --queue` reads it.")],
-    run: Annotated[Path | None, typer.Option(help="Finished run; every method except `random` needs one.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Finished run; every method except `random` and `audit` needs one.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Label store; labeled clips are left out.")] = None,
     earlier: Annotated[Path | None, typer.Option(help="Run of the previous round, for `tod`.")] = None,
     per_patient: Annotated[int | None, typer.Option(min=1, help="Most clips of one patient.")] = None,
@@ -48,6 +50,10 @@ def queue(
     repeats: Annotated[
         bool, typer.Option("--repeats", help="Allow several clips of the same picture; by default one.")
     ] = False,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Also write the run's probabilities of all clips without a label, .parquet or .csv."),
+    ] = None,
 ) -> None:
     """Pick the clips that are worth labeling next, each with its reason.
 
@@ -83,6 +89,10 @@ def queue(
 
     vaal: clips that an adversary distinguishes from the labeled ones (VAAL, on embeddings).
 
+    audit: one clip of each of many random patients, for `audit`.
+
+    audit_by_class: equally many random clips of every predicted view, for `audit`.
+
     Example: heart2heart queue store --run runs/fixmatch --budget 200 --by badge --out queue.parquet
     """
     from heart2heart.api.queue import make_queue
@@ -92,7 +102,7 @@ def queue(
     result = make_queue(
         stores, out, budget=budget, by=by, run=run, labels=labels, earlier=earlier, per_patient=per_patient,
         spread=spread, cost=cost, spend=spend, rare=rare or (), modes=mode or (), frames=frames, seed=seed,
-        repeats=repeats, stage=progress_bar,
+        repeats=repeats, predictions=predictions, stage=progress_bar,
     )  # fmt: skip
     columns = ("rank", "clip", "site", "why")
     first = result.table.slice(0, 10).to_pylist()

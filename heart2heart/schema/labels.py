@@ -104,6 +104,7 @@ QUEUE_SCHEMA = pa.schema(
         pa.field("method", pa.string(), nullable=False),
         pa.field("view", pa.string()),  # most likely view by the run; null without a run
         pa.field("probability", pa.float32()),
+        pa.field("inclusion", pa.float64()),  # probability that the draw selects the clip; null if it is no random draw
     ]
 )
 """One row a clip, in the order of labeling; the page reads `clip` and `why`."""

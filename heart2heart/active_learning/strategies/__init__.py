@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heart2heart.active_learning.budgeted_selection import RANDOM, QueryStrategy
+from heart2heart.active_learning.strategies.audit import AUDIT, AUDIT_BY_CLASS
 from heart2heart.active_learning.strategies.coverage import CORE_SET, TYPICLUST
 from heart2heart.active_learning.strategies.labeled_reference import POAL, SIMILAR, VAAL
 from heart2heart.active_learning.strategies.last_layer import BADGE, BASE_SELECTION, GRADIENT_NORM
@@ -28,6 +29,8 @@ STRATEGIES: Registry[QueryStrategy] = Registry(
         "gradient_norm": GRADIENT_NORM,
         "poal": POAL,
         "vaal": VAAL,
+        "audit": AUDIT,
+        "audit_by_class": AUDIT_BY_CLASS,
     },
     "a heart2heart.active_learning.budgeted_selection.QueryStrategy",
     lambda part: isinstance(part, QueryStrategy),
