@@ -9,6 +9,7 @@ has no interval; it is left out of the coverage, and claims nothing.
 3. Reports with at least one wrong claim: a source, several held-out hospitals and two models, all equally accurate.
 4. Coverage of the interval of a paired difference of two models that give most patients the same answers, beside the
    t interval of the differences by patient.
+5. Reports with at least one wrong claim about a subgroup: three hospitals whose subgroups are equally accurate.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.contrasts import Contrast, combine_contrasts
+from heart2heart.evaluation.fairness import LevelDifference, level_difference
 from heart2heart.evaluation.intervals import CONFIDENCE, cluster_weights, percentile_interval, replicate
 from heart2heart.evaluation.planning import StudyDesign, accuracy_contrast, simulate_chances, simulate_hospital
 from heart2heart.evaluation.simultaneous import make_family
@@ -181,6 +183,51 @@ def paired_coverage(
     return float(shares[0]), float(means[0]), float(shares[1]), float(means[1])
 
 
+SUBGROUPS = (2, 3, 4)
+"""Levels of the factors: two by patient, such as sex and age group, and the last by frame, such as image quality."""
+
+
+def subgroup_claims(accuracy: float, patients: int, hospitals: int, studies: int, seed: int) -> tuple[float, float]:
+    """Simulate reports whose subgroups do not differ.
+
+    Returns:
+        Share of reports that claim a difference: with each interval on its own, and with all intervals simultaneous.
+    """
+    generator = random_stream(seed, "subgroups", patients, hospitals)
+    sites = [simulate_hospital(generator, design(accuracy), patients, studies) for _ in range(hospitals)]
+    wrong = np.zeros(2)
+    for study in range(studies):
+        differences = [
+            difference
+            for index, (correct, rows) in enumerate(sites)
+            for difference in _subgroup_differences(generator, correct[study], rows[study], f"site {index}")
+        ]
+        family = make_family([difference.paired for difference in differences], draws=10_000)
+        wrong += [
+            any(_excludes(difference.contrast, confidence) for difference in differences)
+            for confidence in (CONFIDENCE, family.each)
+        ]
+    return float(wrong[0] / studies), float(wrong[1] / studies)
+
+
+def _subgroup_differences(
+    generator: np.random.Generator, correct: Floats, rows: Floats, sample: str
+) -> list[LevelDifference]:
+    """Draw subgroups at random, and compare each with the rest; of two levels only the first is a comparison."""
+    differences: list[LevelDifference | None] = []
+    for factor, levels in enumerate(SUBGROUPS):
+        if factor < len(SUBGROUPS) - 1:
+            level = generator.integers(levels, size=(len(rows), 1))
+            parts = [(correct * (level == value), rows * (level == value)) for value in range(levels)]
+        else:
+            shares = [1 / levels] * levels
+            right = generator.multinomial(correct.astype(int), shares)
+            wrong = generator.multinomial((rows - correct).astype(int), shares)
+            parts = [(right[..., value] * 1.0, (right + wrong)[..., value] * 1.0) for value in range(levels)]
+        differences += [level_difference(correct, rows, *part, sample) for part in parts[: 1 if levels == 2 else None]]
+    return [difference for difference in differences if difference is not None]
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -213,6 +260,10 @@ def main() -> None:
                 paired = paired_coverage(accuracy, loss, agreement, patients, studies, seed)
                 text = f"{paired[0]:.3f} | {paired[1]:.1f} | {paired[2]:.3f} | {paired[3]:.1f}"
                 print(f"| {accuracy} | {loss} | {agreement} | {patients} | {text} |", flush=True)
+    print("\n| accuracy | hospitals | patients each | each alone | simultaneous |\n|---|---|---|---|---|")
+    for accuracy, patients in ((0.85, 15), (0.85, 30), (0.85, 60), (0.97, 30)):
+        alone, joint = subgroup_claims(accuracy, patients, 3, studies, seed)
+        print(f"| {accuracy} | 3 | {patients} | {alone:.3f} | {joint:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

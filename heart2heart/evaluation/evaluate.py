@@ -12,6 +12,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.certificates import check_certificate
 from heart2heart.evaluation.comparison import NO_SCORED_FRAME, claims_of, compare, summarise
 from heart2heart.evaluation.confidence import ECE_BINS, frozen_threshold
+from heart2heart.evaluation.fairness import subgroup_family
 from heart2heart.evaluation.intervals import CONFIDENCE, FEW_CLUSTERS
 from heart2heart.evaluation.label_shift import ShiftReference
 from heart2heart.evaluation.probabilities import TEMPERATURES, fit_temperature, log_probabilities
@@ -135,6 +136,7 @@ def evaluate_predictions(
     claim = margin_claim(provenance, margin)
     context = replace(context, family=family, margin=claim)
     label_of = {index: method.label for method in methods for index in method.runs}
+    subgroups = [subgroup_family(sites, index, levels) for index in range(len(provenance.runs))]
     fits = [_fit_on_validation(sample) for sample in validation]
     runs = tuple(
         RunMetrics(
@@ -145,9 +147,10 @@ def evaluate_predictions(
             sites=tuple(
                 empty_site(site_sample, index, context, NO_SCORED_FRAME)
                 if site is None
-                else score_site(site, index, context, fitted, levels)
+                else score_site(site, index, replace(context, subgroups=subgroups[index]), fitted, levels)
                 for site, site_sample in zip(sites, samples, strict=True)
             ),
+            subgroups=Simultaneous(tests=subgroups[index].tests, each=subgroups[index].each),
         )
         for index, (run, fitted, sample) in enumerate(zip(provenance.runs, fits, validation, strict=True))
     )

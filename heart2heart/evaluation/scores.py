@@ -84,7 +84,7 @@ def score_site(
         selective=score_selective(site, log_p, fitted.threshold, context),
         open_set=score_open_set(site.sample, run, context),
         label_shift=None if scaled is None else score_shift(site, scaled, fitted.reference, context.classes),
-        strata=score_strata(site, log_p, levels, context),
+        strata=score_strata(site, run, levels, context),
         probes=score_probes(site, run, context),
         stress=score_stress(site, run, context),
     )

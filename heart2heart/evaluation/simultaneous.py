@@ -56,7 +56,7 @@ NO_FAMILY = Family(np.zeros(0), 0)
 """The family without a contrast: nothing is adjusted."""
 
 
-def make_family(contrasts: Sequence[Contrast]) -> Family:
+def make_family(contrasts: Sequence[Contrast], *, draws: int = _DRAWS) -> Family:
     """Compute the joint distribution of the largest statistic of several contrasts.
 
     This is the single-step maximum test of Hothorn, Bretz and Westfall (Biometrical Journal 2008): each contrast keeps
@@ -65,6 +65,7 @@ def make_family(contrasts: Sequence[Contrast]) -> Family:
 
     Args:
         contrasts: The contrasts that have an interval; those that share a sample are correlated.
+        draws: Number of draws, a multiple of 10,000.
 
     Examples:
         >>> from heart2heart.evaluation.contrasts import mean_share, shares_by_cluster
@@ -79,7 +80,7 @@ def make_family(contrasts: Sequence[Contrast]) -> Family:
     generator = random_stream(0, "simultaneous", len(contrasts))
     maxima = [
         np.abs(generator.standard_normal((_DRAWS_AT_A_TIME, len(root))) @ root.T).max(1)
-        for _ in range(_DRAWS // _DRAWS_AT_A_TIME)
+        for _ in range(draws // _DRAWS_AT_A_TIME)
     ]
     return Family(np.sort(np.concatenate(maxima)), len(contrasts))
 

@@ -129,6 +129,7 @@ class EvaluationContext:
         replicates: Bootstrap replicates.
         bca: Bootstrap intervals are BCa instead of percentile.
         family: The losses and differences that are judged together.
+        subgroups: The subgroup differences of one run that are judged together.
         margin: Largest acceptable loss, registered before.
     """
 
@@ -139,6 +140,7 @@ class EvaluationContext:
     replicates: int
     bca: bool = False
     family: Family = NO_FAMILY
+    subgroups: Family = NO_FAMILY
     margin: MarginClaim | None = None
 
     def judge_loss(self, loss: Estimate, sign: float = 1.0) -> MarginVerdict | None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.contrasts import Contrast, combine_contrasts, contrast_estimate
+from heart2heart.evaluation.fairness import LevelDifference, site_differences
+from heart2heart.evaluation.intervals import CONFIDENCE
 from heart2heart.evaluation.samples import AlteredFrames, SiteSample
 from heart2heart.evaluation.sites import EvaluationContext, ScoredSite, aggregate
 from heart2heart.schema.site_metrics import Estimate, Probe, Stratum, StressCurve, StressPoint
@@ -27,17 +28,19 @@ def factor_levels(samples: Sequence[SiteSample]) -> dict[str, list[str]]:
 
 
 def score_strata(
-    site: ScoredSite, log_p: Floats, levels: Mapping[str, Sequence[str]], context: EvaluationContext
+    site: ScoredSite, run: int, levels: Mapping[str, Sequence[str]], context: EvaluationContext
 ) -> tuple[Stratum, ...]:
-    """Compute balanced accuracy in every subgroup of the site, with the cluster weights of the site.
+    """Compute balanced accuracy in every subgroup of the site, and its difference from the other frames of the site.
 
     Args:
         site: The site.
-        log_p: Log-probabilities of the scored frames `(n, classes)`.
+        run: Position of the run.
         levels: From `factor_levels`.
-        context: Class names and kind of interval.
+        context: Class names, and the subgroup differences that are judged together.
     """
     strata = []
+    logits = site.sample.logits[run, site.sample.scored]
+    differences = {(factor, name): each for factor, name, each in site_differences(site, run, levels)}
     for factor, names in levels.items():
         frame_levels = site.sample.factors[factor][site.sample.scored]
         for name in names:
@@ -45,7 +48,7 @@ def score_strata(
             if not in_level.any():
                 continue
             part = aggregate(
-                log_p[None, in_level],
+                logits[None, in_level],
                 site.truth[in_level],
                 site.cluster[in_level],
                 site.frames.weights,
@@ -60,8 +63,32 @@ def score_strata(
                 why_not_estimable=context.why_not_estimable(part, present),
             )
             views = tuple(context.classes[label] for label in present)
-            strata.append(Stratum(factor=factor, level=name, views=views, balanced_accuracy=value))
+            own, joint = _difference_estimates(differences.get((factor, name)), context)
+            strata.append(
+                Stratum(
+                    factor=factor, level=name, views=views, balanced_accuracy=value, difference=own, simultaneous=joint
+                )
+            )
     return tuple(strata)
+
+
+def _difference_estimates(
+    difference: LevelDifference | None, context: EvaluationContext
+) -> tuple[Estimate | None, Estimate | None]:
+    """Return a difference with its own interval, and with one that holds together with those of all subgroups."""
+    if difference is None:
+        return None, None
+    own, joint = (
+        contrast_estimate(
+            difference.contrast,
+            n=difference.n,
+            clusters=difference.clusters,
+            rarest=difference.rarest,
+            confidence=confidence,
+        )
+        for confidence in (CONFIDENCE, context.subgroups.each)
+    )
+    return own, joint
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heart2heart.reporting.fairness_sentences import SUBGROUP_WORSE, describe_subgroups, judge_subgroup
 from heart2heart.reporting.limitations import few_patients
 from heart2heart.reporting.numbers import join_words, percent, plural, points
 from heart2heart.reporting.sentences import at_chance
@@ -42,6 +43,8 @@ def next_steps(method: MethodMetrics, run: RunMetrics, metrics: Metrics) -> tupl
             "help to find the cause."
         )
     steps += _label_more(method, metrics, kinds)
+    if any(judge_subgroup(stratum) == SUBGROUP_WORSE for site in run.sites for stratum in site.strata):
+        steps.append(f"Do not rely on it in every subgroup. {describe_subgroups(run)}")
     if any(site.outside for site in metrics.sites):
         steps.append("Let a person check uncertain frames: the model gives a known view to frames of unknown views.")
     if len(method.runs) == 1 and not metrics.training_data:

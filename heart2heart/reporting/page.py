@@ -15,6 +15,7 @@ from heart2heart.reporting import figures
 from heart2heart.reporting.checklist import SECTIONS
 from heart2heart.reporting.claim import claim
 from heart2heart.reporting.curves import learning_figures
+from heart2heart.reporting.fairness_sentences import describe_subgroups, judge_subgroup
 from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
 from heart2heart.reporting.limitations import limitations
@@ -183,6 +184,8 @@ def report_content(
         "open_set": figures.open_set(details, metrics),
         "stratum_order": figures.stratum_order,
         "strata": figures.strata(details, metrics),
+        "judge_subgroup": judge_subgroup,
+        "subgroup_sentence": describe_subgroups(inspected.run),
         "probes": figures.probes(details, metrics),
         "alterations": figures.ALTERATIONS,
         "stress": stress_figures(details, metrics),

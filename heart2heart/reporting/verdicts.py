@@ -33,6 +33,7 @@ class Verdict:
 
 CANNOT_BE_JUDGED = Verdict(VerdictKind.UNKNOWN, "?", "Cannot be judged")
 ALONE = "its own interval excludes zero, but not the one for all comparisons at once"
+ALONE_AMONG_SUBGROUPS = "its own interval excludes zero, but not the one for all subgroups at once"
 
 
 def judge_transfer(gap: SiteGap) -> Verdict:

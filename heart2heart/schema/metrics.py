@@ -56,6 +56,16 @@ SCHEMA_VERSION = 3
 label shift, strata, probes, worst cell and random effects."""
 
 
+class Simultaneous(Config):
+    """Claims that are judged together, as one family with one error rate."""
+
+    tests: int
+    """Claims that have an interval. In a report: losses (methods by held-out hospitals) and differences (later methods
+    by hospitals)."""
+    each: float
+    """Nominal coverage of each simultaneous interval: all of them hold at once with `Metrics.confidence`."""
+
+
 class RunMetrics(Config):
     """One run at every site."""
 
@@ -69,15 +79,8 @@ class RunMetrics(Config):
     """Fitted on source validation only."""
     sites: tuple[SiteMetrics, ...]
     """One for each site, in the order of `Metrics.sites`."""
-
-
-class Simultaneous(Config):
-    """The losses and differences of a report as one family, with one error rate."""
-
-    tests: int
-    """Losses (methods by held-out hospitals) and differences (later methods by hospitals) that have an interval."""
-    each: float
-    """Nominal coverage of each simultaneous interval: all of them hold at once with `Metrics.confidence`."""
+    subgroups: Simultaneous | None = None
+    """The differences of subgroups at all sites, as one family; null in older files."""
 
 
 class SiteSummary(Config):

@@ -149,6 +149,11 @@ class Stratum(Config):
     """Views present in it."""
     balanced_accuracy: Estimate
     """Mean sensitivity over those."""
+    difference: Estimate | None = None
+    """That minus the balanced accuracy of all other frames of the site, over the views that both have; null in older
+    files, for the level `unknown`, and without such a view."""
+    simultaneous: Estimate | None = None
+    """The difference with an interval that holds together with all others of `RunMetrics.subgroups`."""
 
 
 class Probe(Config):

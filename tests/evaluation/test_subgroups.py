@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 
-from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.samples import AlteredFrames, subgroup_factors
 from heart2heart.evaluation.subgroups import factor_levels, score_strata, score_stress, trapezoid_weights
 from heart2heart.schema.site_metrics import Estimate
@@ -22,7 +21,7 @@ def test_score_strata_uses_the_frames_of_each_level() -> None:
     site = make_site(logits, truth, cluster, factors={"maker": maker, "mode": np.full(len(truth), "b_mode", object)})
     levels = factor_levels([site.sample])
     assert levels == {"maker": ["one", "two"]}
-    strata = score_strata(site, log_probabilities(logits), levels, evaluation_context(3))
+    strata = score_strata(site, 0, levels, evaluation_context(3))
     assert [(s.factor, s.level) for s in strata] == [("maker", "one"), ("maker", "two")]
     for stratum in strata:
         in_level = maker == stratum.level
@@ -37,7 +36,7 @@ def test_score_strata_gives_one_patient_no_interval_and_flags_few() -> None:
     logits, truth, cluster = draw_frames(np.random.default_rng(2), 20)
     maker = np.where(cluster == 0, "rare", "common").astype(object)
     site = make_site(logits, truth, cluster, factors={"maker": maker})
-    common, rare = score_strata(site, log_probabilities(logits), {"maker": ["common", "rare"]}, evaluation_context(3))
+    common, rare = score_strata(site, 0, {"maker": ["common", "rare"]}, evaluation_context(3))
     assert common.balanced_accuracy.few_clusters
     assert rare.balanced_accuracy.low is None
     assert rare.balanced_accuracy.reason is not None
