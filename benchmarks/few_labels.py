@@ -23,7 +23,8 @@ from heart2heart.evaluation.classification import Floats
 from heart2heart.evaluation.conformal import SetScore, calibrate_sets, measure_coverage, recalibrated_coverage
 from heart2heart.evaluation.drift import MonitorState, assess_journal, patient_accuracy, patient_statistics
 from heart2heart.evaluation.label_free import ESTIMATORS, calibrate_estimators, estimate_accuracy
-from heart2heart.evaluation.prediction_powered import Audit, PoweredEstimate, powered_estimates
+from heart2heart.evaluation.prediction_powered import Audit, powered_estimates
+from heart2heart.schema.few_labels import PoweredEstimate
 from heart2heart.schema.monitor import MonitorJournal, MonitorSettings, MonitorStart, MonitorWeek
 from heart2heart.utils import random_stream
 

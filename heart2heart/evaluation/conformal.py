@@ -23,6 +23,7 @@ from heart2heart.evaluation.cases import Bools, Cases
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.contrasts import shares_by_cluster
 from heart2heart.evaluation.intervals import CONFIDENCE
+from heart2heart.schema.few_labels import Coverage
 from heart2heart.utils import random_stream
 
 
@@ -82,33 +83,6 @@ def patient_quantile(scores: Floats, patient: Ints, alpha: float) -> float:
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(weight[order]) >= 1 - alpha - 1e-9
     return float(scores[order][np.argmax(reached)]) if reached.any() else float("inf")
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """Measured coverage of the sets at one hospital.
-
-    Attributes:
-        site: The hospital.
-        calibrated_on: Where the threshold comes from: a hospital, or `E, 20 patients`.
-        patients: Patients that were measured.
-        coverage: Share of sets that hold the true class, as a mean over patients.
-        low: Lower end of its interval, or of the range of 95 % of the draws.
-        high: Upper end.
-        size: Mean number of classes in a set.
-        draws: Random choices of the calibration patients; 0: none was drawn.
-        reason: Why there is no measurement.
-    """
-
-    site: str
-    calibrated_on: str
-    patients: int
-    coverage: float | None = None
-    low: float | None = None
-    high: float | None = None
-    size: float | None = None
-    draws: int = 0
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -198,11 +172,15 @@ def measure_coverage(
     labeled = cases.take(chosen)
     patients = len(np.unique(labeled.patient))
     if patients < 2:
-        return Coverage(site, calibrated_on, patients, reason=f"{patients} labeled patients; two are needed")
+        reason = f"{patients} labeled patients; two are needed"
+        return Coverage(site=site, calibrated_on=calibrated_on, patients=patients, reason=reason)
     covered, size = _by_patient(labeled, model.sets(labeled, probabilities[chosen]))
     shares = shares_by_cluster(covered[:, None], np.ones((patients, 1)), site)
     low, high = (float(limit[0]) for limit in shares.limits(CONFIDENCE))
-    return Coverage(site, calibrated_on, patients, float(covered.mean()), low, high, float(size.mean()))
+    return Coverage(
+        site=site, calibrated_on=calibrated_on, patients=patients, coverage=float(covered.mean()), low=low, high=high,
+        size=float(size.mean()),
+    )  # fmt: skip
 
 
 def _by_patient(labeled: Cases, sets: Bools) -> tuple[Floats, Floats]:
@@ -254,7 +232,8 @@ def recalibrated_coverage(
                 if number < patients_needed(alpha)
                 else f"{patients} labeled patients; too few are left to measure"
             )
-            lines.append(Coverage(site, name, max(patients - number, 0), reason=reason))
+            left = max(patients - number, 0)
+            lines.append(Coverage(site=site, calibrated_on=name, patients=left, reason=reason))
             continue
         measured = []
         for _ in range(draws):
@@ -267,14 +246,8 @@ def recalibrated_coverage(
         low, high = np.quantile(coverages, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
         lines.append(
             Coverage(
-                site,
-                name,
-                patients - number,
-                float(coverages.mean()),
-                float(low),
-                float(high),
-                float(sizes.mean()),
-                draws,
+                site=site, calibrated_on=name, patients=patients - number, coverage=float(coverages.mean()),
+                low=float(low), high=float(high), size=float(sizes.mean()), draws=draws,
             )
-        )
+        )  # fmt: skip
     return lines

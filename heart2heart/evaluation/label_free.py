@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.cases import Bools, Cases, RunSet
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.probabilities import fit_temperature, log_probabilities, reliability
+from heart2heart.schema.few_labels import LabelFreeEstimate, MeasuredError
 from heart2heart.utils import random_stream
 
 ESTIMATORS = ("average_confidence", "atc", "agreement")
@@ -49,48 +51,6 @@ class Calibrated:
     threshold: Floats
     accuracy: float
     calibration_error: float
-
-
-@dataclass(frozen=True)
-class MeasuredError:
-    """How far an estimator was from the truth where the truth is known.
-
-    Attributes:
-        hospitals: Names of the hospitals with labels; empty: simulated hospitals.
-        mean: Mean absolute error.
-        largest: Largest absolute error.
-        optimism: Mean of estimate less truth; above 0: it promises too much.
-        trials: Number of hospitals, real or simulated.
-    """
-
-    hospitals: tuple[str, ...]
-    mean: float
-    largest: float
-    optimism: float
-    trials: int
-
-
-@dataclass(frozen=True)
-class LabelFreeEstimate:
-    """One estimate of one hospital.
-
-    Attributes:
-        site: The hospital.
-        estimator: One of `ESTIMATORS`.
-        value: Estimated accuracy; None: not estimable.
-        reference: Accuracy at the reference, measured with labels.
-        error: The estimator's measured error.
-        alarm: The estimate lies below the reference by more than the tolerance.
-        reason: Why there is no estimate.
-    """
-
-    site: str
-    estimator: str
-    value: float | None
-    reference: float
-    error: MeasuredError | None
-    alarm: bool
-    reason: str | None = None
 
 
 def calibrate_estimators(reference: Cases, run_set: RunSet) -> Calibrated:
@@ -204,32 +164,31 @@ def label_free_estimates(
     labeled = [site for site in cases.sites if cases.at(site).labeled.sum() >= FEWEST_CASES]
     pseudo = _simulated_errors(reference.take(reference.labeled), run_set, fitted, simulated, seed)
     errors = {site: _errors_at(cases.at(site), run_set, fitted) for site in labeled}
-    estimates = []
+    estimates: list[LabelFreeEstimate] = []
     for site in cases.sites:
         others = [name for name in labeled if name != site]
         values = estimate_accuracy(cases.at(site), run_set, fitted)
         for estimator in ESTIMATORS:
             value = values[estimator]
+            facts: dict[str, Any] = {"site": site, "estimator": estimator, "reference": fitted.accuracy}
             if value is None:
                 reason = "the predictions hold one seed; two are needed"
-                estimates.append(LabelFreeEstimate(site, estimator, None, fitted.accuracy, None, False, reason))
+                estimates.append(LabelFreeEstimate(**facts, reason=reason))
                 continue
             sample = [errors[name][estimator] for name in others] or pseudo[estimator]
             alarm = value < fitted.accuracy - tolerance
-            estimates.append(
-                LabelFreeEstimate(site, estimator, value, fitted.accuracy, _measured(sample, others), alarm)
-            )
+            estimates.append(LabelFreeEstimate(**facts, value=value, error=_measured(sample, others), alarm=alarm))
     return fitted, estimates
 
 
 def _measured(errors: Sequence[float], hospitals: Sequence[str]) -> MeasuredError:
     values = np.array(errors)
     return MeasuredError(
-        tuple(hospitals),
-        float(np.abs(values).mean()),
-        float(np.abs(values).max()),
-        float(values.mean()),
-        len(values),
+        hospitals=tuple(hospitals),
+        mean=float(np.abs(values).mean()),
+        largest=float(np.abs(values).max()),
+        optimism=float(values.mean()),
+        trials=len(values),
     )
 
 

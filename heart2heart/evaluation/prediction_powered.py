@@ -22,6 +22,7 @@ from heart2heart.evaluation.cases import Cases
 from heart2heart.evaluation.classification import Floats, Ints
 from heart2heart.evaluation.contrasts import wilson
 from heart2heart.evaluation.intervals import CONFIDENCE
+from heart2heart.schema.few_labels import PoweredEstimate
 
 FEWEST_PATIENTS = 5
 """Audited patients below which nothing is estimated."""
@@ -29,35 +30,6 @@ FEWEST_OF_A_CLASS = 5
 """Audited patients with a class below which its sensitivity is not estimated."""
 FEWEST_OUTCOMES = 5
 """Audited patients with a right clip, and with a wrong one, below which predictions get no weight in an accuracy."""
-
-
-@dataclass(frozen=True)
-class PoweredEstimate:
-    """One estimate of a hospital.
-
-    Attributes:
-        name: `accuracy`, `balanced_accuracy`, `sensitivity:CLASS` or `share:CLASS`.
-        value: The estimate, a share; None: not estimable.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-        audited: The value of the audited clips alone.
-        audited_low: Lower end of its interval.
-        audited_high: Upper end of its interval.
-        weight: Weight of the predictions, 0 to 1; NaN for a mean of several estimates.
-        patients: Audited patients that it rests on.
-        reason: Why it is not estimable.
-    """
-
-    name: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    audited: float | None = None
-    audited_low: float | None = None
-    audited_high: float | None = None
-    weight: float = 0.0
-    patients: int = 0
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +189,7 @@ def _with_ratios(
     if readers < FEWEST_PATIENTS or holders < fewest:
         number, least = (readers, FEWEST_PATIENTS) if readers < FEWEST_PATIENTS else (holders, fewest)
         reason = f"{number} audited patients have it; {least} are needed"
-        return PoweredEstimate(name, patients=holders, reason=reason), None, None
+        return PoweredEstimate(name=name, patients=holders, reason=reason), None, None
     alone = _ratio(audit, observed, predicted, 0.0)
     residual = observed[0] - alone.value * observed[1], predicted[0] - alone.value * predicted[1]
     weight = audit.tuned_weight(*residual) if shares or _both_outcomes(audit, observed) else 0.0
@@ -227,8 +199,9 @@ def _with_ratios(
     low, high = _interval(ratio, alone, confidence)
     audited_low, audited_high = _interval(alone, alone, confidence)
     estimate = PoweredEstimate(
-        name, ratio.value, low, high, alone.value, audited_low, audited_high, ratio.weight, holders
-    )
+        name=name, value=ratio.value, low=low, high=high, audited=alone.value, audited_low=audited_low,
+        audited_high=audited_high, weight=ratio.weight, patients=holders,
+    )  # fmt: skip
     return estimate, ratio, alone
 
 
@@ -277,7 +250,7 @@ def _mean(
     """Return the mean of several estimates with its interval; not estimable if one of them is not."""
     missing = next((each for each, ratio, _ in parts if ratio is None), None)
     if missing is not None:
-        return PoweredEstimate(name, patients=missing.patients, reason=f"{missing.name} is not estimable")
+        return PoweredEstimate(name=name, patients=missing.patients, reason=f"{missing.name} is not estimable")
     ratios = [ratio for _, ratio, _ in parts if ratio is not None]
     alone = [single for _, _, single in parts if single is not None]
     joined, single = _average(ratios, audit), _average(alone, audit)
@@ -285,8 +258,9 @@ def _mean(
     low, high = _interval(joined, single, confidence, fewest)
     audited_low, audited_high = _interval(single, single, confidence, fewest)
     return PoweredEstimate(
-        name, joined.value, low, high, single.value, audited_low, audited_high, math.nan, patients=fewest
-    )
+        name=name, value=joined.value, low=low, high=high, audited=single.value, audited_low=audited_low,
+        audited_high=audited_high, patients=fewest,
+    )  # fmt: skip
 
 
 def _average(ratios: Sequence[_Ratio], audit: Audit) -> _Ratio:
