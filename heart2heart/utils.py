@@ -101,6 +101,60 @@ def write_text(path: Path, text: str, *, mode: int | None = None) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_exclusive(path: Path, text: str, *, mode: int) -> bool:
+    """Write `text` as UTF-8 to a new file; a file that exists, also one made meanwhile, stays as it is.
+
+    Args:
+        path: The file.
+        text: Its content.
+        mode: File permissions, e.g. 0o600 for a secret.
+
+    Returns:
+        Whether this call made the file.
+
+    Raises:
+        UnwritableError: see `atomic_path`.
+        NoSpaceError: see `atomic_path`.
+    """
+    temporary = _temporary_path(path)
+    _create_empty(temporary, path, mode)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        try:
+            os.link(temporary, path)  # unlike a rename, fails where the file exists
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            return _write_new(path, text, mode)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise _no_space(path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+def _write_new(path: Path, text: str, mode: int) -> bool:
+    """Write a new file on a file system without hard links, where another process may read the first half of it."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    return True
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as readable JSON with a stable key order; refuses NaN."""
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")

@@ -24,7 +24,7 @@ from pydicom import Dataset
 from heart2heart.dicom.header_values import text
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.schema.status import ClipFlag
-from heart2heart.utils import write_text
+from heart2heart.utils import write_exclusive
 
 _BYTES = 32
 
@@ -47,6 +47,8 @@ class Key:
     def open(cls, path: Path, *, outside: Path | None = None) -> Key:
         """Read the key file, or make it on first use with mode 0600.
 
+        Processes that make the same key file at the same time hold the same key.
+
         Args:
             path: The key file: 64 hexadecimal digits.
             outside: A store. A key inside it is refused, because it would be copied with the data that it protects.
@@ -58,7 +60,7 @@ class Key:
             remedy = "Name a file outside the store, kept where only you can read it"
             raise ConfigError("the key lies inside the store that it protects", where=path, remedy=remedy)
         if not path.exists():
-            write_text(path, secrets.token_hex(_BYTES) + "\n", mode=0o600)
+            write_exclusive(path, secrets.token_hex(_BYTES) + "\n", mode=0o600)
         return cls.load(path)
 
     @classmethod

@@ -1,8 +1,12 @@
 """The key file: made once, kept close."""
 
+import errno
 import hashlib
 import hmac
+import multiprocessing
+import os
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,51 @@ def test_open_makes_a_key_on_first_use_and_reads_it_afterwards(tmp_path: Path) -
     assert Key.open(path) == key == Key.load(path)
     assert Key.open(tmp_path / "other.key") != key
     assert key.secret.hex() not in repr(key)
+
+
+def open_keys(folder: Path, tries: int, pipe: Connection) -> None:
+    """Open key after key as soon as the other process is there, and send the secrets."""
+    secrets = []
+    for attempt in range(tries):
+        pipe.send(None)
+        pipe.recv()
+        secrets.append(Key.open(folder / f"{attempt}.key").secret)
+    pipe.send(secrets)
+
+
+def test_open_in_two_processes_gives_the_same_key(tmp_path: Path) -> None:
+    tries, context = 200, multiprocessing.get_context("fork")
+    relay = [context.Pipe(), context.Pipe()]
+    processes = [context.Process(target=open_keys, args=(tmp_path, tries, child)) for _, child in relay]
+    for process in processes:
+        process.start()
+    parents = [parent for parent, _ in relay]
+    for _ in range(tries):
+        for parent in parents:
+            assert parent.recv() is None
+        for parent in parents:
+            parent.send(None)
+    first, second = (parent.recv() for parent in parents)
+    for process in processes:
+        process.join()
+    assert first == second == [Key.load(tmp_path / f"{attempt}.key").secret for attempt in range(tries)]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) == tries  # no unfinished file is left
+
+
+def test_open_keeps_a_key_that_another_process_made_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "a file system without hard links")
+
+    for attempt, missing in enumerate((False, True)):
+        path = tmp_path / f"{attempt}.key"
+        with monkeypatch.context() as patch:
+            if missing:
+                patch.setattr(os, "link", no_links)
+            key = Key.open(path)
+            patch.setattr(Path, "exists", lambda _: False)  # as in a process that looked a moment earlier
+            assert Key.open(path) == key
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
