@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
     from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
-    from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, report, summary_table
+    from heart2heart.api.decision import register_criteria, write_criteria_template, write_study_template
+    from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
     from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.labels import (
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     )
     from heart2heart.api.links import link_patients, make_linking_key
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
+    from heart2heart.api.pairs import clear_pairs, read_suspected_pairs, show_pairs
     from heart2heart.api.planning import plan_validation, register_margin
     from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
     from heart2heart.api.queue import make_queue
     from heart2heart.api.release import pool
+    from heart2heart.api.reporting import report
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
     from heart2heart.api.stores import (
         count_files,
@@ -53,7 +56,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "add_pictures", "dataset_catalogue", "record_dataset_labels"),
     "api.comparison": ("compare", "evaluate_splits"),
-    "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "report", "summary_table"),
+    "api.decision": ("register_criteria", "write_criteria_template", "write_study_template"),
+    "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
     "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
     "api.labels": (
         "count_labels",
@@ -65,10 +69,12 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "api.links": ("link_patients", "make_linking_key"),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
+    "api.pairs": ("clear_pairs", "read_suspected_pairs", "show_pairs"),
     "api.planning": ("plan_validation", "register_margin"),
     "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
     "api.queue": ("make_queue",),
     "api.release": ("pool",),
+    "api.reporting": ("report",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "api.ingest": ("ingest_files", "simulate"),
     "api.stores": (
@@ -107,6 +113,7 @@ __all__ = [
     "certify_splits",
     "check_prediction_table",
     "check_validation",
+    "clear_pairs",
     "compare",
     "config_names",
     "configuration_sections",
@@ -144,8 +151,10 @@ __all__ = [
     "predict_paths",
     "read_metrics",
     "read_raters",
+    "read_suspected_pairs",
     "receive",
     "record_dataset_labels",
+    "register_criteria",
     "register_margin",
     "remove_rater",
     "report",
@@ -153,6 +162,7 @@ __all__ = [
     "require_no_leak",
     "retrieve",
     "run_demo",
+    "show_pairs",
     "simulate",
     "summary_table",
     "sweep",
@@ -161,7 +171,9 @@ __all__ = [
     "validate",
     "verify_deidentification",
     "verify_store",
+    "write_criteria_template",
     "write_prediction_template",
+    "write_study_template",
 ]
 
 

@@ -184,13 +184,20 @@ def make_splits(
 
 
 def certify_splits(
-    splits: Sequence[str | Path | SplitManifest], store: str | Path | Sequence[str | Path] | FrameTables
+    splits: Sequence[str | Path | SplitManifest],
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    reviewed: str | Path | None = None,
 ) -> list[SplitManifest]:
     """Check frozen splits for leakage, write the certificate of each, and return the splits.
 
     Args:
         splits: Splits, or their folders.
         store: The stores of these splits.
+        reviewed: File of pairs of frames that persons looked at and cleared; see `clear_pairs`.
+
+    Raises:
+        SplitError: the file of reviewed pairs was edited, or is of other pixels.
 
     Examples:
         >>> import heart2heart as h2h
@@ -198,13 +205,15 @@ def certify_splits(
         >>> split.certificate().passed
         True
     """
+    from heart2heart.schema.reviewed_pairs import ReviewedPairs
     from heart2heart.splits.certify import certify
     from heart2heart.splits.manifest import SplitManifest
 
     stores = open_stores(store)
+    review = None if reviewed is None else ReviewedPairs.read(Path(reviewed))
     manifests = [each if isinstance(each, SplitManifest) else SplitManifest.load(each) for each in splits]
     for manifest in manifests:
-        certify(manifest, stores)
+        certify(manifest, stores, reviewed=review)
     return manifests
 
 

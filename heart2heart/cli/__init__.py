@@ -41,7 +41,7 @@ PANELS = {
     "First steps": ("demo", "configs"),
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
-    "Training: splits and models": ("split", "certify", "train", "sweep", "adapt", "export"),
+    "Training: splits and models": ("split", "certify", "pairs", "clear-pairs", "train", "sweep", "adapt", "export"),
     "Evidence: scores and reports": ("plan", "evaluate", "validate", "pool", "report", "folds", "compare"),
     "Hospital: clips in, clean copies and predictions out": (
         "pull",

@@ -1,4 +1,4 @@
-"""Verbs of splits: split, certify."""
+"""Verbs of splits: split, certify, pairs, clear-pairs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
-    for verb in (split, certify):
-        app.command(verb.__name__)(verb)
+    for verb in (split, certify, pairs, clear_pairs):
+        app.command(verb.__name__.replace("_", "-"))(verb)
 
 
 def split(
@@ -70,6 +70,9 @@ def split(
 def certify(
     splits: Annotated[list[Path], typer.Argument(help="Folders of splits, e.g. official ones of a data set.")],
     store: StoreOption,
+    reviewed: Annotated[
+        Path | None, typer.Option(help="File of pairs of frames that a person cleared; see clear-pairs.")
+    ] = None,
 ) -> None:
     """Check frozen splits for leakage and write their certificates.
 
@@ -77,7 +80,46 @@ def certify(
     """
     from heart2heart.api.splits import certify_splits
 
-    _show(certify_splits(splits, store))
+    _show(certify_splits(splits, store, reviewed=reviewed))
+
+
+def pairs(
+    split: Annotated[Path, typer.Argument(help="Folder of a certified split.")],
+    store: StoreOption,
+    out: Annotated[Path, typer.Option(help="HTML page with both frames of each pair.")] = Path("pairs.html"),
+) -> None:
+    """Show the pairs of frames that the certificate suspects to be copies, laid over one another.
+
+    Example: heart2heart pairs split --store store --out pairs.html
+    """
+    from heart2heart.api.pairs import read_suspected_pairs, show_pairs
+    from heart2heart.cli.output import text_table
+
+    page, total = show_pairs(split, store, out)
+    rows = [
+        (number, pair.left, pair.right, f"{pair.correlation:.2f}")
+        for number, pair in enumerate(read_suspected_pairs(split), start=1)
+    ]
+    print(text_table(("pair", "left", "right", "correlation"), rows))
+    print(f"{total} suspected pairs: {page}")
+
+
+def clear_pairs(
+    split: Annotated[Path, typer.Argument(help="Folder of the certified split.")],
+    pair: Annotated[list[int], typer.Option(help="Number of the pair on the page; repeatable.")],
+    reviewer: Annotated[str, typer.Option(help="Who looked at the pairs.")],
+    reason: Annotated[str, typer.Option(help="Why they are no copies.")],
+    reviewed: Annotated[Path, typer.Option(help="File of cleared pairs; created, or extended.")],
+) -> None:
+    """Record that a person looked at suspected pairs and judged them to be no copies.
+
+    Example: heart2heart clear-pairs split --pair 1 --reviewer "Reader 1" --reason "two hearts" --reviewed reviewed.json
+    """
+    from heart2heart.api.pairs import clear_pairs
+
+    review = clear_pairs(split, pair, reviewer=reviewer, reason=reason, reviewed=reviewed)
+    print(f"{len(review.pairs)} pairs cleared: {reviewed} ({review.digest()[:16]})")
+    print(f"Certify again: heart2heart certify {split} --store STORE --reviewed {reviewed}")
 
 
 def _show(splits: Sequence[SplitManifest]) -> None:

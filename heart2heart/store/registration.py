@@ -34,14 +34,43 @@ def registered_correlation(left: CopyFeatures, right: CopyFeatures, mirrored: np
     Returns:
         float32 `(m,)`, -1 to 1; 0 where too little overlaps.
     """
+    return register(left, right, mirrored)[1]
+
+
+def register(left: CopyFeatures, right: CopyFeatures, mirrored: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the maps that lay the right frames over the left ones, and the correlations.
+
+    Args:
+        left: See `registered_correlation`, as for all that follow.
+        right: Features of the other frames.
+        mirrored: Whether the right frame is mirrored first.
+
+    Returns:
+        float32 `(m, 2, 3)`, from pixels of the left frame to those of the right one, y and x in units of half a side
+        from the middle; and float32 `(m,)`, the correlations.
+    """
     scores = np.zeros(len(left), np.float32)
+    maps = _identity(len(left))
     for start in range(0, len(left), _TOGETHER):
         part = np.arange(start, min(start + _TOGETHER, len(left)))
-        scores[part] = _register(left.take(part), right.take(part), mirrored[part])
-    return scores
+        maps[part], scores[part] = _register(left.take(part), right.take(part), mirrored[part])
+    return maps, scores
 
 
-def _register(left: CopyFeatures, right: CopyFeatures, mirrored: npt.NDArray[np.bool_]) -> Floats:
+def overlay(right: npt.NDArray[np.uint8], to_right: Floats, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+    """Return the right frame as it lies over the left one, uint8 `(N, N)`; zeros outside.
+
+    Args:
+        right: uint8 `(N, N)`.
+        to_right: float32 `(2, 3)`, a map of `register`.
+        mirrored: Whether it is mirrored first.
+    """
+    picture = (right[:, ::-1] if mirrored else right).astype(np.float32)
+    (sampled,) = _sample(to_right[None], (picture[None],))
+    return np.asarray(np.clip(np.rint(sampled.reshape(right.shape)), 0, 255), np.uint8)
+
+
+def _register(left: CopyFeatures, right: CopyFeatures, mirrored: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     flip = mirrored[:, None, None]
     contrast = np.where(flip, right.contrast[:, :, ::-1], right.contrast)
     content = np.where(flip, right.content[:, :, ::-1], right.content)
@@ -58,8 +87,9 @@ def _register(left: CopyFeatures, right: CopyFeatures, mirrored: npt.NDArray[np.
     best, result = np.where(better, maps[1], maps[0]), np.maximum(*scores)
     go = np.flatnonzero(result > _WORTHWHILE)
     pictures = left.contrast[go], contrast[go], left.content[go], content[go]
-    result[go] = _correlate(_descend(best[go], *pictures, _STEPS[1]), *pictures)
-    return result
+    best[go] = _descend(best[go], *pictures, _STEPS[1])
+    result[go] = _correlate(best[go], *pictures)
+    return best, result
 
 
 def _half(pictures: Floats) -> Floats:

@@ -22,7 +22,7 @@ from tests.store.echo_frames import echo_frames
 PATIENTS = 40
 
 
-def _split(
+def frozen_split(
     folder: Path, copies: dict[int, npt.NDArray[np.uint8]], mode: str = "b_mode"
 ) -> tuple[SplitManifest, FrameStore]:
     """Freeze a split of 30 training, 4 validation and 6 test patients of one frame, some of them replaced by copies."""
@@ -60,7 +60,7 @@ def _check(certificate: Certificate, name: str) -> Check:
 @pytest.mark.parametrize("kind", COPY_KINDS)
 def test_search_copies_refuses_a_split_with_a_copy_of_each_kind(tmp_path: Path, kind: str) -> None:
     copy = COPY_KINDS[kind](echo_frames(PATIENTS, side=80, seed=3)[7])
-    split, store = _split(tmp_path, {36: copy})
+    split, store = frozen_split(tmp_path, {36: copy})
     caught = _check(certify(split, store), "near_duplicates")
     assert caught.status == "fail"
     assert "1 pairs of frames across groups are copies after registration" in caught.detail
@@ -70,7 +70,7 @@ def test_search_copies_refuses_a_split_with_a_copy_of_each_kind(tmp_path: Path, 
 
 
 def test_search_copies_passes_a_clean_split_and_prints_its_recall(tmp_path: Path) -> None:
-    split, store = _split(tmp_path, {})
+    split, store = frozen_split(tmp_path, {})
     certificate = certify(split, store)
     assert _check(certificate, "near_duplicates").status == "pass"
     planted = _check(certificate, "planted_copies")
@@ -84,7 +84,7 @@ def test_search_copies_passes_a_clean_split_and_prints_its_recall(tmp_path: Path
 
 
 def test_search_copies_leaves_spectral_frames_and_tiny_frames_out(tmp_path: Path) -> None:
-    split, store = _split(tmp_path, {36: echo_frames(PATIENTS, side=80, seed=3)[7, :, ::-1]}, mode="spectral")
+    split, store = frozen_split(tmp_path, {36: echo_frames(PATIENTS, side=80, seed=3)[7, :, ::-1]}, mode="spectral")
     search = search_copies(used_members(split.members), store)
     assert search is not None
     assert (search.pairs, search.frames, search.planted) == ((), 0, 0)

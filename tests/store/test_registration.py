@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from heart2heart.splits.planted_copies import COPY_KINDS, transformed
 from heart2heart.store.copy_features import CopyFeatures, copy_features
-from heart2heart.store.registration import registered_correlation
+from heart2heart.store.registration import overlay, register, registered_correlation
 from tests.store.echo_frames import echo_frames
 
 FRAMES = echo_frames(6)
@@ -71,3 +71,14 @@ def test_registered_correlation_of_blank_frames_is_zero() -> None:
     blank = np.zeros((2, 64, 64), np.uint8)
     assert scores(blank, FRAMES[:2]).tolist() == [0, 0]
     assert scores(FRAMES[:2], np.full_like(blank, 80)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("degrees", "shift", "mirrored"), [(4.0, 0.0, False), (0.0, 0.04, False), (4.0, 0.02, True)])
+def test_overlay_undoes_what_was_done_to_a_copy(degrees: float, shift: float, mirrored: bool) -> None:
+    copies = np.stack([transformed(frame, degrees=degrees, shift=shift) for frame in FRAMES])
+    copies = copies[:, :, ::-1] if mirrored else copies
+    maps, _ = register(copy_features(FRAMES), copy_features(copies), np.full(len(FRAMES), mirrored))
+    for frame, copy, to_copy in zip(FRAMES, copies, maps, strict=True):
+        laid = overlay(copy, to_copy, mirrored=mirrored)
+        inside = (laid > 0) & (frame > 0)
+        assert np.corrcoef(frame[inside], laid[inside])[0, 1] > 0.97
