@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from html import escape
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,67 +208,3 @@ def summary_table(metrics: Metrics) -> str:
     from heart2heart.reporting.score_table import summary_table
 
     return summary_table(metrics)
-
-
-@dataclass(frozen=True)
-class Report:
-    """A report on disk.
-
-    Attributes:
-        path: The HTML page; the model card and the checklists are in the same folder.
-        metrics: The scores that it shows.
-        table: The scores as a text table.
-    """
-
-    path: Path
-    metrics: Metrics
-    table: str
-
-    def __repr__(self) -> str:
-        """Return the name of the page and its scores in one line."""
-        return f"<Report({self.path.name!r}): {self.metrics!r}>"
-
-    def _repr_html_(self) -> str:
-        """Return a link to the page and the scores, for a notebook."""
-        name = escape(str(self.path))
-        return f'<p>Report: <a href="{name}">{name}</a></p>{self.metrics._repr_html_()}'
-
-
-def report(
-    predictions: str | Path,
-    out: str | Path = "report.html",
-    *,
-    folds: str | Path | None = None,
-    margin: str | Path | None = None,
-    replicates: int = 10_000,
-    seed: int = 0,
-    bca: bool = False,
-) -> Report:
-    """Write the cross-hospital report; every number is recomputed from the predictions.
-
-    Args:
-        predictions: `predictions.parquet` of an evaluation or a validation, or its folder.
-        out: HTML file; the model card and the checklists are written beside it.
-        folds: `folds.json` of several splits, to show as well.
-        margin: File of the largest acceptable loss; None takes that of the evaluation, if it had one. The report says
-            if it was registered after the test frames were first predicted.
-        replicates: Bootstrap replicates.
-        seed: Seed of the bootstrap.
-        bca: BCa intervals instead of percentile intervals.
-
-    Examples:
-        >>> import heart2heart as h2h
-        >>> h2h.report("evaluation", "report.html", replicates=200)
-        <Report('report.html'): <Metrics: labels only at A, B>>
-    """
-    from heart2heart.evaluation.certificates import read_certified
-    from heart2heart.evaluation.evaluate import evaluate_predictions
-    from heart2heart.reporting.writer import write_report
-    from heart2heart.schema.margin import read_margin
-    from heart2heart.schema.metrics_files import read_folds
-
-    content = read_certified(predictions)
-    several = read_folds(Path(folds)) if folds else None
-    registered = read_margin(Path(margin)) if margin else None
-    metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca, margin=registered)
-    return Report(write_report(content, metrics, Path(out), folds=several), metrics, summary_table(metrics))

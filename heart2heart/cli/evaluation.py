@@ -78,24 +78,63 @@ def evaluate(
 
 
 def report(
-    predictions: Annotated[Path, typer.Argument(help="predictions.parquet of an evaluation.")],
+    predictions: Annotated[
+        Path | None, typer.Argument(help="predictions.parquet of an evaluation or a validation.")
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="HTML file to write; the model card and the checklists are written beside it.")
     ] = Path("report.html"),
     folds: Annotated[Path | None, typer.Option(help="folds.json of several splits, shown as well.")] = None,
     margin: MarginOption = None,
+    accept: Annotated[
+        Path | None, typer.Option(help="Criteria: decide by them whether the model may be used at each hospital.")
+    ] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="Description of the study, which completes the checklists.")
+    ] = None,
+    criteria_template: Annotated[
+        Path | None, typer.Option(help="Write criteria to fill in, as YAML, and stop.")
+    ] = None,
+    about_template: Annotated[
+        Path | None, typer.Option(help="Write a description of a study to fill in, as YAML, and stop.")
+    ] = None,
+    register_criteria: Annotated[
+        Path | None, typer.Option(help="Append time and hash to these criteria before the model is tested, and stop.")
+    ] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
 ) -> None:
     """Write the cross-hospital report; every number is recomputed from the predictions.
 
+    With criteria, the report begins with the decision whether the model may be used at each hospital.
+
     Example: heart2heart report evaluation/predictions.parquet --out report.html
     """
-    from heart2heart.api.evaluation import report
+    from heart2heart.api import decision
+    from heart2heart.api.reporting import report
+    from heart2heart.errors import ConfigError
 
-    page = report(predictions, out, folds=folds, margin=margin, replicates=replicates, seed=seed, bca=bca)
+    if criteria_template is not None:
+        print(decision.write_criteria_template(criteria_template))
+        return
+    if about_template is not None:
+        print(decision.write_study_template(about_template))
+        return
+    if register_criteria is not None:
+        registered = decision.register_criteria(register_criteria)
+        print(f"{register_criteria}: registered, {registered.content_sha256()}")
+        return
+    if predictions is None:
+        remedy = "Name predictions.parquet; templates are written with --criteria-template and --about-template"
+        raise ConfigError("no predictions to report", remedy=remedy)
+    page = report(
+        predictions, out, folds=folds, margin=margin, accept=accept, about=about, replicates=replicates, seed=seed,
+        bca=bca,
+    )  # fmt: skip
     print(f"{page.table}\n{page.path}")
+    if page.decision:
+        print(f"{page.decisions}\n{out.with_name('decision.json')}\n{out.with_name('decision.pdf')}")
 
 
 def folds(

@@ -1,16 +1,17 @@
 """Reporting checklists as tables that are filled from the records of an evaluation.
 
-Each item is a short paraphrase; the published checklist is authoritative. An item without a record is `not reported`:
-the authors of a publication must fill it in.
+Each item is a short paraphrase; the published checklist is authoritative. What the records do not hold comes from
+`study.yaml`; an item without either is "not reported" and names the key of `study.yaml` that completes it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from heart2heart.reporting.numbers import NOT_REPORTED, count, interval, join_words, percent, plural
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
+from heart2heart.schema.study import Study
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,52 @@ class ChecklistItem:
         topic: Paraphrase of the item.
         answer: Text from the records, or `not reported`.
         section: Section of the report with the details; empty when not reported.
+        keys: Keys of `study.yaml` for what is not reported, in the order of the gaps in the answer.
     """
 
     number: str
     topic: str
     answer: str = NOT_REPORTED
     section: str = ""
+    keys: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
-        """Whether the records contain an answer."""
-        return self.answer != NOT_REPORTED
+        """Whether the records or the authors give an answer."""
+        return not self.answer.startswith(NOT_REPORTED)
+
+    def completed(self, study: Study) -> ChecklistItem:
+        """Return the item with the texts of the authors; a gap without a text names its key.
+
+        Args:
+            study: Texts of the authors.
+
+        Examples:
+            >>> item = ChecklistItem("44", "Funding", keys=("funding",))
+            >>> item.completed(Study()).answer, item.completed(Study(funding="None.")).answer
+            ('not reported: add `funding` to study.yaml', 'None. (study.yaml)')
+        """
+        texts = study.texts
+        if not self.keys:
+            return self
+        if NOT_REPORTED not in self.answer:
+            added = " ".join(texts[key] for key in self.keys if key in texts)
+            return replace(self, answer=f"{self.answer}. {added} (study.yaml)") if added else self
+        if self.answer == NOT_REPORTED:
+            texts_of_keys = [texts[key] for key in self.keys if key in texts]
+            missing = join_words([f"`{key}`" for key in self.keys if key not in texts])
+            if not texts_of_keys:
+                return replace(self, answer=f"{NOT_REPORTED}: add {missing} to study.yaml", section="")
+            rest = f"; {NOT_REPORTED}: add {missing} to study.yaml" if missing else ""
+            section = self.section or "checklists"
+            return replace(self, answer=f"{' '.join(texts_of_keys)} (study.yaml){rest}", section=section)
+        pieces = self.answer.split(NOT_REPORTED)
+        answer = pieces[0]
+        for index, piece in enumerate(pieces[1:]):
+            key = self.keys[min(index, len(self.keys) - 1)]
+            gap = f"{texts[key]} (study.yaml)" if key in texts else f"{NOT_REPORTED} (add `{key}` to study.yaml)"
+            answer += gap + piece
+        return replace(self, answer=answer)
 
 
 @dataclass(frozen=True)
@@ -60,8 +96,17 @@ class Checklist:
 
     @property
     def reported(self) -> int:
-        """Number of items that the records answer."""
+        """Number of items that the records or the authors answer."""
         return sum(item.known for item in self.items)
+
+    def completed(self, study: Study) -> Checklist:
+        """Return the checklist with the texts of the authors.
+
+        Args:
+            study: Texts of the authors.
+        """
+        sections = {title: tuple(item.completed(study) for item in items) for title, items in self.sections.items()}
+        return replace(self, sections=sections)
 
 
 def item_text(template: str, value: str) -> str:
@@ -75,6 +120,7 @@ def item_text(template: str, value: str) -> str:
 
 
 SECTIONS = {
+    "decision": "Decision",
     "summary": "The answer",
     "who": "Who was tested",
     "failures": "Where it fails",
@@ -171,6 +217,33 @@ class ReportFacts:
     def selection(self) -> str:
         """Rule that selected the weights."""
         return join_words(sorted({run.selection for run in self.provenance.runs}))
+
+    @property
+    def eligible(self) -> str:
+        """Rule of inclusion, where files were counted."""
+        rule = "All readable ultrasound clips; other files are counted by the reason for exclusion"
+        return rule if any(site.files for site in self.provenance.sites) else NOT_REPORTED
+
+    @property
+    def missing(self) -> str:
+        """Handling of missing labels."""
+        unlabeled = sum(site.unlabeled for site in self.metrics.sites)
+        outside = sum(sum(site.outside.values()) for site in self.metrics.sites)
+        return (
+            f"No imputation: {plural(unlabeled, 'test frame')} without a label and {count(outside)} of other views are "
+            "counted but not scored"
+        )
+
+    @property
+    def versions(self) -> str:
+        """Software with versions."""
+        runs = self.provenance.runs
+        return join_words(sorted({f"{name} {v}" for run in runs for name, v in run.versions.items()})) or NOT_REPORTED
+
+    @property
+    def factors(self) -> list[str]:
+        """Factors of the subgroups."""
+        return sorted({s.factor for run in self.metrics.runs for site in run.sites for s in site.strata})
 
     @property
     def accuracy(self) -> str:

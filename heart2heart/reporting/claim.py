@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
 from heart2heart.reporting.limitations import certificate_name
-from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
+from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words
 from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
@@ -38,35 +38,47 @@ def _introduction(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     use = f"Research on view classifiers at hospitals other than those of their training; background: {NOT_REPORTED}"
     aim = f"How accurate is a model trained at {facts.source} when it is used at {facts.held_out}?"
     return (
-        ChecklistItem("1", "Title identifies the study as one of AI, and the kind of AI", facts.purpose, "summary"),
+        ChecklistItem(
+            "1",
+            "Title identifies the study as one of AI, and the kind of AI",
+            facts.purpose,
+            "summary",
+            ("model_training",),
+        ),
         ChecklistItem("2", "Summary of design, methods, results and conclusions", "Summary of the report", "summary"),
-        ChecklistItem("3", "Background; intended use and role of the AI", use, "tested"),
-        ChecklistItem("4", "Aims and hypotheses", aim, "summary"),
+        ChecklistItem("3", "Background; intended use and role of the AI", use, "tested", ("background",)),
+        ChecklistItem("4", "Aims and hypotheses", aim, "summary", ("model_training", "setting")),
     )
 
 
 def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
-    provenance, metrics = facts.provenance, facts.metrics
-    readable = "All readable ultrasound clips; exclusions are counted by reason"
+    provenance = facts.provenance
     files = any(site.files for site in provenance.sites)
-    unlabeled = sum(site.unlabeled for site in metrics.sites)
-    missing = f"No imputation; {plural(unlabeled, 'test frame')} without a label excluded from scoring"
     pseudonyms = "At ingest; the store contains only pseudonyms and shifted dates"
     return (
-        ChecklistItem("5", "Prospective or retrospective"),
+        ChecklistItem("5", "Prospective or retrospective", keys=("design",)),
         ChecklistItem("6", "Goal of the study", "Validation at hospitals without a part in training", "summary"),
         ChecklistItem(
             "7",
             "Sources of the data",
             f"{join_words([site.site for site in provenance.sites])}; {facts.dates}",
             "tested",
+            ("collection_dates",),
         ),
-        ChecklistItem("8", "Inclusion and exclusion", readable if files else NOT_REPORTED, "inclusion"),
-        ChecklistItem("9", "Preprocessing", f"Sector geometry {provenance.geometry}", "methods"),
+        ChecklistItem("8", "Inclusion and exclusion", facts.eligible, "inclusion", ("eligibility",)),
+        ChecklistItem("9", "Preprocessing", f"Sector geometry {provenance.geometry}", "methods", ("preprocessing",)),
         ChecklistItem("10", "Choice of subsets", "Test frames of the split with a scored view", "inclusion"),
-        ChecklistItem("11", "De-identification", pseudonyms if files else NOT_REPORTED, "tested"),
-        ChecklistItem("12", "Missing data", missing, "inclusion"),
-        ChecklistItem("13", "Acquisition of the images", item_text("Manufacturers: {}", facts.manufacturers), "tested"),
+        ChecklistItem(
+            "11", "De-identification", pseudonyms if files else NOT_REPORTED, "tested", ("deidentification",)
+        ),
+        ChecklistItem("12", "Missing data", facts.missing, "inclusion", ("missing_data",)),
+        ChecklistItem(
+            "13",
+            "Acquisition of the images",
+            item_text("Manufacturers: {}", facts.manufacturers),
+            "tested",
+            ("acquisition",),
+        ),
     )
 
 
@@ -75,22 +87,27 @@ def _reference(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     agreement = f"Several raters at {join_words(several)}; agreement: {NOT_REPORTED}" if several else NOT_REPORTED
     return (
         ChecklistItem(
-            "14", "How the reference standard was obtained", item_text("View labels by {}", facts.raters), "tested"
+            "14",
+            "How the reference standard was obtained",
+            item_text("View labels by {}", facts.raters),
+            "tested",
+            ("reference_standard",),
         ),
-        ChecklistItem("15", "Rationale for the reference standard"),
+        ChecklistItem("15", "Rationale for the reference standard", keys=("reference_rationale",)),
         ChecklistItem(
-            "16", "Annotators and their training", item_text("{}; training: not reported", facts.raters), "tested"
+            "16",
+            "Annotators and their training",
+            item_text("{}; training: not reported", facts.raters),
+            "tested",
+            ("annotators",),
         ),
-        ChecklistItem("17", "Annotation of the test set"),
-        ChecklistItem("18", "Agreement within and between raters", agreement, "tested"),
+        ChecklistItem("17", "Annotation of the test set", keys=("annotation_of_tests",)),
+        ChecklistItem("18", "Agreement within and between raters", agreement, "tested", ("rater_agreement",)),
     )
 
 
 def _model(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     provenance = facts.provenance
-    versions = join_words(
-        sorted({f"{name} {version}" for run in provenance.runs for name, version in run.versions.items()})
-    )
     warned = [
         f"{check.name.replace('_', ' ')} {check.status}"
         for check in provenance.split.checks
@@ -104,13 +121,13 @@ def _model(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         assigned = f"Frozen model, validated at {validated}. {provenance.validation.sentence()}"
     training = f"{facts.training}; the hash in the report identifies the full configuration of the run"
     return (
-        ChecklistItem("19", "Assignment of data to partitions", assigned, "split"),
+        ChecklistItem("19", "Assignment of data to partitions", assigned, "split", ("setting",)),
         ChecklistItem("20", "Level at which the partitions are disjoint", level, "split"),
-        ChecklistItem("21", "Intended sample size"),
+        ChecklistItem("21", "Intended sample size", keys=("sample_size",)),
         ChecklistItem("22", "The model", facts.networks, "tested"),
-        ChecklistItem("23", "Software and versions", versions or NOT_REPORTED, "hashes"),
-        ChecklistItem("24", "Initialisation of the parameters"),
-        ChecklistItem("25", "Training", training, "tested"),
+        ChecklistItem("23", "Software and versions", facts.versions, "hashes", ("code_access",)),
+        ChecklistItem("24", "Initialisation of the parameters", keys=("initialisation",)),
+        ChecklistItem("25", "Training", training, "tested", ("model_training",)),
         ChecklistItem("26", "Selection of the final model", facts.selection, "methods"),
         ChecklistItem("27", "Ensembling", "None: every run is scored separately", "methods"),
     )
@@ -131,10 +148,12 @@ def _evaluation(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         ChecklistItem("28", "Measures of performance", "Balanced accuracy (primary); others in Methods", "methods"),
         ChecklistItem("29", "Significance and uncertainty", intervals, "methods"),
         ChecklistItem("30", "Robustness and sensitivity", robust, "shortcuts"),
-        ChecklistItem("31", "Explainability"),
-        ChecklistItem("32", "Evaluation on internal data", f"Test patients of {facts.source}", "results"),
-        ChecklistItem("33", "Testing on external data", facts.held_out, "results"),
-        ChecklistItem("34", "Registration of a trial"),
+        ChecklistItem("31", "Explainability", keys=("explainability",)),
+        ChecklistItem(
+            "32", "Evaluation on internal data", f"Test patients of {facts.source}", "results", ("model_training",)
+        ),
+        ChecklistItem("33", "Testing on external data", facts.held_out, "results", ("setting",)),
+        ChecklistItem("34", "Registration of a trial", keys=("registration",)),
     )
 
 
@@ -145,7 +164,9 @@ def _results(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     demographics = f"Sex and age; disease: {NOT_REPORTED}" if known else NOT_REPORTED
     return (
         ChecklistItem("35", "Patients or examinations included and excluded", facts.scored, "inclusion"),
-        ChecklistItem("36", "Demographic and clinical characteristics", demographics, "tested"),
+        ChecklistItem(
+            "36", "Demographic and clinical characteristics", demographics, "tested", ("patient_characteristics",)
+        ),
         ChecklistItem("37", "Performance with uncertainty", facts.accuracy, "results"),
         ChecklistItem(
             "38", "Diagnostic performance with precision", "Sensitivity and predictive value by view", "results"
@@ -157,9 +178,11 @@ def _results(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
 def _discussion(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     software = f"Software: heart2heart {facts.provenance.code_version}; model and data: {NOT_REPORTED}"
     return (
-        ChecklistItem("40", "Limitations", "Limitations that can be derived from the data", "limitations"),
-        ChecklistItem("41", "Implications for practice"),
-        ChecklistItem("42", "Access to the protocol"),
-        ChecklistItem("43", "Availability of software, model and data", software, "hashes"),
-        ChecklistItem("44", "Funding and the role of the funders"),
+        ChecklistItem(
+            "40", "Limitations", "Limitations that can be derived from the data", "limitations", ("limitations",)
+        ),
+        ChecklistItem("41", "Implications for practice", keys=("implications",)),
+        ChecklistItem("42", "Access to the protocol", keys=("protocol",)),
+        ChecklistItem("43", "Availability of software, model and data", software, "hashes", ("data_access",)),
+        ChecklistItem("44", "Funding and the role of the funders", keys=("funding",)),
     )

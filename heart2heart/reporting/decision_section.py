@@ -10,7 +10,7 @@ from heart2heart.evaluation.decision_sentences import (
     limit_text,
     value_text,
 )
-from heart2heart.reporting.numbers import NBSP, plural
+from heart2heart.reporting.numbers import NBSP, join_words
 from heart2heart.reporting.verdicts import Verdict
 from heart2heart.schema.criteria import IntervalKind
 from heart2heart.schema.decision import (
@@ -137,11 +137,16 @@ def criteria_lines(record: DecisionRecord) -> list[str]:
     Args:
         record: The decision.
     """
-    lines: dict[str, None] = {}
+    names: dict[tuple[CriterionKind, str], list[str]] = {}
     for criterion in record.hospitals[0].criteria:
-        name = criterion_name(criterion, record.unit)
-        lines[f"{name[:1].upper()}{name[1:]}: {limit_text(criterion)}"] = None
-    return list(lines)
+        name = criterion.class_name or criterion_name(criterion, record.unit)
+        names.setdefault((criterion.kind, limit_text(criterion)), []).append(name)
+    lines = []
+    for (kind, limit), listed in names.items():
+        text = join_words(listed)
+        text = f"sensitivity of {text}" if kind is CriterionKind.SENSITIVITY else text
+        lines.append(f"{text[:1].upper()}{text[1:]}: {limit}")
+    return lines
 
 
 def _lead(record: DecisionRecord) -> str:
@@ -174,11 +179,9 @@ def _row(decision: HospitalDecision, record: DecisionRecord) -> DecisionRow:
     kind, mark = _VERDICTS[decision.decision]
     most, unit = record.claim.criteria.most_patients, record.unit
     text = decision_text(decision.decision, decision.more_patients, most, decision.patients, unit)
-    if record.claim.after_look:
+    if record.claim.after_look and kind is VerdictKind.BETTER:
         late = "not registered" if record.claim.criteria.registration is None else "written after the result"
-        text = f"{text} (criteria {late})"
-        if kind is VerdictKind.BETTER:
-            kind, mark = VerdictKind.OPEN, "!"
+        kind, mark, text = VerdictKind.OPEN, "!", f"{text} (criteria {late})"
     return DecisionRow(
         site=decision.site,
         verdict=Verdict(kind, mark, text),
@@ -216,13 +219,3 @@ def _criterion(criterion: JudgedCriterion, most: int, unit: str) -> CriterionRow
         result=RESULTS[criterion.result],
         needed=needed,
     )
-
-
-def patients_text(row: DecisionRow, unit: str) -> str:
-    """Write the labeled patients of a row: `34 patients`.
-
-    Args:
-        row: The row.
-        unit: What is counted.
-    """
-    return plural(row.patients, unit)

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.reporting import figures
 from heart2heart.reporting.checklist import SECTIONS
-from heart2heart.reporting.claim import claim
+from heart2heart.reporting.checklists import make_checklists
 from heart2heart.reporting.curves import learning_figures
+from heart2heart.reporting.decision_section import decision_section
 from heart2heart.reporting.fairness_sentences import describe_subgroups, judge_subgroup
 from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
@@ -25,12 +26,13 @@ from heart2heart.reporting.sections import comparison_section, cross_split_secti
 from heart2heart.reporting.sentences import headline
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
-from heart2heart.reporting.tripod_cluster import tripod_cluster
+from heart2heart.schema.decision import DecisionRecord
 from heart2heart.schema.enums import PredictionRole, SplitRole
 from heart2heart.schema.metrics import Metrics, RandomEffects
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.site_metrics import Estimate
+from heart2heart.schema.study import Study
 from heart2heart.schema.validation import TrainingData
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -122,7 +124,12 @@ def not_compared(metrics: Metrics) -> bool:
 
 
 def report_content(
-    predictions: Predictions, metrics: Metrics, folds: FoldMetrics | None = None, *, decision: Any = None
+    predictions: Predictions,
+    metrics: Metrics,
+    folds: FoldMetrics | None = None,
+    *,
+    decision: DecisionRecord | None = None,
+    study: Study | None = None,
 ) -> dict[str, Any]:
     """Return the content of the templates, by name.
 
@@ -130,7 +137,8 @@ def report_content(
         predictions: Predictions with their provenance.
         metrics: Their metrics.
         folds: Metrics over several splits.
-        decision: Content of the template `decision.html.j2`, the first section of the page; None: no decision.
+        decision: The decision by criteria, the first section of the page; None: no decision.
+        study: Texts of the authors for the checklists.
     """
     provenance = predictions.provenance
     method = metrics.methods[-1]
@@ -145,11 +153,12 @@ def report_content(
     questions = summary(method, inspected.run, last_comparison, metrics)
     curves = learning_figures(provenance.runs, metrics)
     absent = {"comparison": not metrics.comparisons, "splits": folds is None, "training": not curves}
+    absent |= {"decision": decision is None}
     return {
-        "decision": decision,
+        "decision": decision_section(decision) if decision else None,
         "sections": {name: title for name, title in SECTIONS.items() if not absent.get(name, False)},
         "section_titles": SECTIONS,
-        "checklists": [tripod_cluster(provenance, metrics), claim(provenance, metrics)],
+        "checklists": make_checklists(provenance, metrics, study),
         "provenance": provenance,
         "metrics": metrics,
         "evaluated_method": method,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heart2heart.reporting.checklist import Checklist, ChecklistItem, ReportFacts, item_text
 from heart2heart.reporting.limitations import certificate_name
-from heart2heart.reporting.numbers import NOT_REPORTED, count, join_words, plural
+from heart2heart.reporting.numbers import NOT_REPORTED, join_words
 from heart2heart.reporting.participants import readable
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Provenance
@@ -29,8 +29,10 @@ def tripod_cluster(provenance: Provenance, metrics: Metrics) -> Checklist:
             "Results": _results(facts),
             "Discussion": _discussion(facts),
             "Other information": (
-                ChecklistItem("18", "Access to protocol, code and data", _code(facts), "hashes"),
-                ChecklistItem("19", "Funding and the role of the funders"),
+                ChecklistItem(
+                    "18", "Access to protocol, code and data", _code(facts), "hashes", ("protocol", "data_access")
+                ),
+                ChecklistItem("19", "Funding and the role of the funders", keys=("funding",)),
             ),
         },
     )
@@ -38,57 +40,61 @@ def tripod_cluster(provenance: Provenance, metrics: Metrics) -> Checklist:
 
 def _title(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     return (
-        ChecklistItem("1", "Development or validation of a model, population and outcome", facts.purpose, "summary"),
+        ChecklistItem(
+            "1",
+            "Development or validation of a model, population and outcome",
+            facts.purpose,
+            "summary",
+            ("model_training",),
+        ),
         ChecklistItem("2", "Summary of aims, setting, data, methods and results", "Summary of the report", "summary"),
     )
 
 
 def _introduction(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     return (
-        ChecklistItem("3a", "Medical context, rationale and existing models"),
+        ChecklistItem("3a", "Medical context, rationale and existing models", keys=("background",)),
         ChecklistItem(
-            "3b", "Aims", f"To validate at hospitals without a part in training: {facts.held_out}", "summary"
+            "3b",
+            "Aims",
+            f"To validate at hospitals without a part in training: {facts.held_out}",
+            "summary",
+            ("setting",),
         ),
     )
 
 
 def _data(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
-    provenance, metrics = facts.provenance, facts.metrics
-    eligible = "All readable ultrasound clips; other files are counted by the reason for exclusion"
-    from_files = any(site.files for site in provenance.sites)
+    provenance = facts.provenance
     outcome = f"The view of a frame; labeled by: {facts.raters}"
     certificate, geometry = certificate_name(provenance), provenance.geometry
     prepared = certificate.capitalize()
     if geometry != NOT_REPORTED:
         prepared = f"One sector geometry ({geometry}); labels mapped to one taxonomy; {certificate}"
     return (
-        ChecklistItem(
-            "4a", "Eligible participants and data sets", eligible if from_files else NOT_REPORTED, "inclusion"
-        ),
-        ChecklistItem("4b", "Origin and collection of the data"),
-        ChecklistItem("5", "Determination of the sample size"),
-        ChecklistItem("6a", "Outcome: definition and assessment", outcome, "tested"),
+        ChecklistItem("4a", "Eligible participants and data sets", facts.eligible, "inclusion", ("eligibility",)),
+        ChecklistItem("4b", "Origin and collection of the data", keys=("data_origin",)),
+        ChecklistItem("5", "Determination of the sample size", keys=("sample_size",)),
+        ChecklistItem("6a", "Outcome: definition and assessment", outcome, "tested", ("reference_standard",)),
         ChecklistItem(
             "6b",
             "Predictors: definition and measurement",
             f"One frame, geometry {geometry}",
             "methods",
+            ("preprocessing",),
         ),
-        ChecklistItem("7a", "Data preparation: cleaning, harmonisation, quality checks", prepared, "split"),
-        ChecklistItem("7b", "Assessment of the risk of bias in each cluster"),
         ChecklistItem(
-            "7c", "Differences from the development data", item_text("Manufacturers: {}", facts.manufacturers), "tested"
+            "7a", "Data preparation: cleaning, harmonisation, quality checks", prepared, "split", ("preprocessing",)
         ),
-        ChecklistItem("7d", "Handling of missing data", _missing(metrics), "inclusion"),
-    )
-
-
-def _missing(metrics: Metrics) -> str:
-    unlabeled = sum(site.unlabeled for site in metrics.sites)
-    outside = sum(sum(site.outside.values()) for site in metrics.sites)
-    return (
-        f"No imputation: {plural(unlabeled, 'test frame')} without a label and {count(outside)} of other views are "
-        "counted but not scored"
+        ChecklistItem("7b", "Assessment of the risk of bias in each cluster", keys=("risk_of_bias",)),
+        ChecklistItem(
+            "7c",
+            "Differences from the development data",
+            item_text("Manufacturers: {}", facts.manufacturers),
+            "tested",
+            ("differences_between_hospitals",),
+        ),
+        ChecklistItem("7d", "Handling of missing data", facts.missing, "inclusion", ("missing_data",)),
     )
 
 
@@ -97,7 +103,7 @@ def _analysis(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     measures = (
         "Balanced accuracy (primary), sensitivity, predictive value, AUROC, F1, log loss, Brier score, calibration"
     )
-    groups = {readable(stratum.factor) for run in metrics.runs for site in run.sites for stratum in site.strata}
+    groups = {readable(factor) for factor in facts.factors}
     probes = any(site.probes for run in metrics.runs for site in run.sites)
     planned = [f"by {join_words(sorted(groups))}"] if groups else []
     planned += ["with altered frames"] if probes else []
@@ -112,7 +118,11 @@ def _analysis(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
         ChecklistItem("8f", "Quantification of differences in performance between clusters", heterogeneity, "results"),
         ChecklistItem("8g", "Updating of the model", updated, "probabilities"),
         ChecklistItem(
-            "9", "Subgroup and sensitivity analyses", join_words(planned).capitalize() or NOT_REPORTED, "subgroups"
+            "9",
+            "Subgroup and sensitivity analyses",
+            join_words(planned).capitalize() or NOT_REPORTED,
+            "subgroups",
+            ("subgroups",),
         ),
     )
 
@@ -143,33 +153,47 @@ def _results(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
     )
     return (
         ChecklistItem("10a", "Flow of clusters and participants", facts.scored, "inclusion"),
-        ChecklistItem("10b", "Characteristics of each data source, dates", facts.dates, "tested"),
-        ChecklistItem("10c", "Comparison with the development data", shares, "shift"),
-        ChecklistItem("11", "Risk of bias found in each cluster"),
-        ChecklistItem("12a", "Differences between clusters that affected model development"),
-        ChecklistItem("12b", "Final model and instructions for its use"),
+        ChecklistItem(
+            "10b", "Characteristics of each data source, dates", facts.dates, "tested", ("collection_dates",)
+        ),
+        ChecklistItem(
+            "10c", "Comparison with the development data", shares, "shift", ("differences_between_hospitals",)
+        ),
+        ChecklistItem("11", "Risk of bias found in each cluster", keys=("risk_of_bias",)),
+        ChecklistItem(
+            "12a",
+            "Differences between clusters that affected model development",
+            keys=("differences_between_hospitals",),
+        ),
+        ChecklistItem("12b", "Final model and instructions for its use", keys=("instructions",)),
         ChecklistItem("13a", "Performance with intervals, overall and by cluster", facts.accuracy, "results"),
         ChecklistItem("13b", "Differences in performance between clusters", extremes + spread, "results"),
-        ChecklistItem("14", "Results of updating", scaled, "probabilities"),
-        ChecklistItem("15", "Results of subgroup and sensitivity analyses", by_group, "subgroups"),
+        ChecklistItem("14", "Results of updating", scaled, "probabilities", ("model_updating",)),
+        ChecklistItem("15", "Results of subgroup and sensitivity analyses", by_group, "subgroups", ("subgroups",)),
     )
 
 
 def _discussion(facts: ReportFacts) -> tuple[ChecklistItem, ...]:
-    by_rule = "Sentences derived from the intervals by rule; the interpretation by the authors is not recorded"
+    by_rule = "Sentences derived from the intervals by rule; interpretation by the authors: not reported"
     return (
-        ChecklistItem("16a", "Interpretation, with the differences between clusters", by_rule, "summary"),
+        ChecklistItem(
+            "16a", "Interpretation, with the differences between clusters", by_rule, "summary", ("interpretation",)
+        ),
         ChecklistItem(
             "16b", "Performance compared with that in development", "Gap to the source at each hospital", "results"
         ),
         ChecklistItem(
-            "16c", "Strengths and limitations", "Limitations that can be derived from the data", "limitations"
+            "16c",
+            "Strengths and limitations",
+            "Limitations that can be derived from the data",
+            "limitations",
+            ("limitations",),
         ),
-        ChecklistItem("17", "Use of the model and its applicability"),
+        ChecklistItem("17", "Use of the model and its applicability", keys=("implications",)),
     )
 
 
 def _code(facts: ReportFacts) -> str:
     version = facts.provenance.code_version
     recorded = f"Code: heart2heart {version}; hashes of predictions, split and configuration"
-    return f"{recorded}; protocol and data: {NOT_REPORTED}"
+    return f"{recorded}; protocol: {NOT_REPORTED}; data: {NOT_REPORTED}"

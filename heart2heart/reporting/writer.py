@@ -11,13 +11,16 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.samples import digest
 from heart2heart.evaluation.task_words import TaskWords
 from heart2heart.reporting import numbers, participants
+from heart2heart.reporting.decision_pdf import write_decision_pdf
 from heart2heart.reporting.page import report_content
 from heart2heart.reporting.reasons import fold_reasons
 from heart2heart.reporting.task_template import adapt_content, adapt_template
+from heart2heart.schema.decision import DecisionRecord
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
-from heart2heart.utils import write_text
+from heart2heart.schema.study import Study
+from heart2heart.utils import write_json, write_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -25,7 +28,15 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds: FoldMetrics | None = None) -> Path:
+def write_report(
+    predictions: Predictions,
+    metrics: Metrics,
+    out: Path,
+    *,
+    folds: FoldMetrics | None = None,
+    decision: DecisionRecord | None = None,
+    study: Study | None = None,
+) -> Path:
     """Write the report, its model card and the filled reporting checklists.
 
     The same predictions and metrics give the same bytes.
@@ -33,9 +44,11 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
     Args:
         predictions: Predictions with their provenance.
         metrics: `evaluate_predictions(predictions)`.
-        out: HTML file to write, e.g. `report.html`; `MODEL_CARD.md`, `checklist_tripod_cluster.md` and
-            `checklist_claim.md` are written into the same folder.
+        out: HTML file to write, e.g. `report.html`; `MODEL_CARD.md` and the checklists, such as `checklist_claim.md`,
+            are written into the same folder, with `decision.json` and `decision.pdf` if there is a decision.
         folds: Metrics over several splits that include the split of these predictions.
+        decision: `make_decision(predictions, metrics, criteria)`.
+        study: Texts of the authors, which complete the checklists.
 
     Returns:
         `out`.
@@ -58,7 +71,11 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
         raise EvaluationError("these folds do not contain the split of the predictions", remedy=remedy)
     words = TaskWords.of(predictions.provenance)
     names = {*metrics.classes, *(site.site for site in metrics.sites), *(method.method for method in metrics.methods)}
-    content = adapt_content(report_content(predictions, metrics, folds), words, names)
+    names |= {*(study.texts.values() if study else ())}
+    if decision:
+        names |= {decision.claim.criteria.question, decision.claim.criteria.written_by}
+    content = report_content(predictions, metrics, folds, decision=decision, study=study)
+    content = adapt_content(content, words, names)
     html = fold_reasons(render("report.html.j2", content | {"script_hash": script_hash()}, escape=True, words=words))
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False, words=words)
     written = {"MODEL_CARD.md": card}
@@ -68,6 +85,9 @@ def write_report(predictions: Predictions, metrics: Metrics, out: Path, *, folds
         )
         written[checklist.file] = table
     write_text(out, html)
+    if decision:
+        write_json(out.with_name("decision.json"), decision.model_dump(mode="json"))
+        write_decision_pdf(decision, out.with_name("decision.pdf"), title=study.title if study else "")
     for name, text in written.items():
         write_text(out.with_name(name), text)
     return out

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from heart2heart.api.adaptation import adapt
-from heart2heart.api.evaluation import evaluate, report
+from heart2heart.api.evaluation import evaluate
+from heart2heart.api.reporting import report
 from heart2heart.api.validation import validate
 from heart2heart.api.validation_check import check_validation
 from heart2heart.errors import ConfigError, ExistsError, LeakageError, RunError, SplitError

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from heart2heart.api.evaluation import evaluate, report
+from heart2heart.api.evaluation import evaluate
+from heart2heart.api.reporting import report
 from heart2heart.api.validation import validate
 from heart2heart.api.validation_check import check_validation
 from heart2heart.errors import EvaluationError
