@@ -104,7 +104,7 @@ def counts_file(counts: HospitalCounts) -> str:
         >>> from types import SimpleNamespace
         >>> from heart2heart.api.release import counts_file
         >>> counts_file(SimpleNamespace(site="E")), counts_file(SimpleNamespace(site="St. E/2"))
-        ('counts_E.json', 'counts_St.-E-2_4ad5b0f7.json')
+        ('counts_E.json', 'counts_St.-E-2_17f4cbd2.json')
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", counts.site)[:80]
     ending = "" if plain == counts.site else f"_{sha256(counts.site.encode()).hexdigest()[:8]}"

@@ -31,6 +31,7 @@ class CountedLevel:
         unit: Kind of cluster, such as `patient`.
         row: What a row is: `frame` or `clip`.
         runs: Positions of the runs whose hidden outcomes count.
+        joined: Positions of the runs that share pseudo-patients; `runs` are among them.
     """
 
     counts: LevelCounts
@@ -39,6 +40,7 @@ class CountedLevel:
     unit: str
     row: str
     runs: tuple[int, ...]
+    joined: tuple[int, ...]
 
     @property
     def view_clusters(self) -> Ints:
@@ -70,7 +72,8 @@ class CountedLevel:
     def mean_sensitivity(self, runs: Sequence[int], labels: Sequence[int]) -> Contrast:
         """Return the mean over runs of the mean sensitivity over the classes `labels`."""
         chosen, size = list(labels), len(self.classes)
-        influence = np.mean([self._influence[:, [run * size + label for label in chosen]] for run in runs], axis=0)
+        first = [self.joined.index(run) * size for run in runs]
+        influence = np.mean([self._influence[:, [start + label for label in chosen]] for start in first], axis=0)
         value = self.point[list(runs)][:, chosen].mean(0)
         variance = (influence**2).sum(0)
         rows = self.view_counts[chosen].astype(np.float64)
@@ -89,9 +92,11 @@ class CountedLevel:
 
     @cached_property
     def _influence(self) -> Floats:
-        """Influence of pseudo-patients on each outcome `(pseudo-patients, runs * classes)`."""
+        """Influence of pseudo-patients on the outcomes of the joined runs `(pseudo-patients, runs * classes)`."""
+        size = len(self.classes)
+        columns = [run * size + label for run in self.joined for label in range(size)]
         errors = np.array([each.error or 0.0 for run in self.counts.runs for each in run.outcomes])
-        return correlated_columns(fill_correlation(self.counts), errors)
+        return correlated_columns(fill_correlation(self.counts)[np.ix_(columns, columns)], errors[columns])
 
     @cached_property
     def _exposure(self) -> Floats:
@@ -134,10 +139,12 @@ class CountedHospital:
     Attributes:
         counts: The file.
         runs: Positions of the runs whose hidden outcomes count.
+        joined: Positions of the runs that share pseudo-patients; `runs` are among them.
     """
 
     counts: HospitalCounts
     runs: tuple[int, ...]
+    joined: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -176,10 +183,14 @@ class CountedHospital:
         return self._level(self.counts.clips, "clip")
 
     def _level(self, counts: LevelCounts, row: str) -> CountedLevel:
-        return CountedLevel(counts, self.counts.classes, self.name, self.counts.unit, row, self.runs)
+        return CountedLevel(counts, self.counts.classes, self.name, self.counts.unit, row, self.runs, self.joined)
 
     def of_runs(self, runs: Sequence[int]) -> CountedHospital:
-        """Return the same hospital where only the hidden outcomes of some runs count."""
+        """Return the same hospital where only some runs count; a hidden cell of another run then changes nothing."""
+        return replace(self, runs=tuple(runs), joined=tuple(runs))
+
+    def claims_of_runs(self, runs: Sequence[int]) -> CountedHospital:
+        """Return the same hospital for the claims of some runs; those of all runs are correlated."""
         return replace(self, runs=tuple(runs))
 
 

@@ -53,19 +53,19 @@ def pool_counts(files: Sequence[HospitalCounts]) -> PooledMetrics:
     first = counts[0]
     methods = _methods(first.runs)
     every = tuple(range(len(first.runs)))
-    sites = [CountedHospital(each, every) for each in counts]
+    sites = [CountedHospital(each, every, every) for each in counts]
     names = [site.name for site in sites]
     common = tuple(label for label in sites[0].present if all(label in site.present for site in sites))
     context = EvaluationContext(first.classes, common, first.unit, seed=0, replicates=0)
 
-    def of(*groups: RunGroup) -> list[CountedHospital]:
+    def of(*groups: RunGroup, claims: bool = False) -> list[CountedHospital]:
         runs = [run for group in groups for run in group.runs]
-        return [site.of_runs(runs) for site in sites]
+        return [site.claims_of_runs(runs) if claims else site.of_runs(runs) for site in sites]
 
-    claims = [claim for method in methods for claim in loss_claims(method, of(method), context)]
+    every_claim = [claim for method in methods for claim in loss_claims(method, of(method, claims=True), context)]
     for method in methods[1:]:
-        claims += difference_claims(methods[0], method, of(methods[0], method), context)
-    family, margin = make_family(claims), _margin(counts)
+        every_claim += difference_claims(methods[0], method, of(methods[0], method, claims=True), context)
+    family, margin = make_family(every_claim), _margin(counts)
     context = replace(context, family=family, margin=margin)
     training_data, note = _training_data(counts)
     metrics = Metrics(
