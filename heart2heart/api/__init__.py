@@ -75,7 +75,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.queue": ("make_queue",),
     "api.release": ("pool",),
     "api.reporting": ("report",),
-    "api.reporting": ("report",),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "api.ingest": ("ingest_files", "simulate"),
     "api.stores": (
@@ -155,7 +154,6 @@ __all__ = [
     "read_suspected_pairs",
     "receive",
     "record_dataset_labels",
-    "register_criteria",
     "register_criteria",
     "register_margin",
     "remove_rater",
