@@ -130,6 +130,7 @@ SECTIONS = {
     "results": "Results by hospital",
     "comparison": "Comparison of models",
     "splits": "Several splits and seeds",
+    "curves": "ROC and precision-recall",
     "confusion": "Confusion matrices",
     "probabilities": "Calibration",
     "selective": "Withholding uncertain frames",

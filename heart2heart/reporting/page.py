@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from heart2heart.evaluation.class_curves import class_curves
 from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.reporting import figures
 from heart2heart.reporting.checklist import SECTIONS
 from heart2heart.reporting.checklists import make_checklists
+from heart2heart.reporting.class_curves import class_legend, site_curves
 from heart2heart.reporting.curves import learning_figures
 from heart2heart.reporting.decision_section import decision_section
 from heart2heart.reporting.fairness_sentences import describe_subgroups, judge_subgroup
@@ -199,6 +201,8 @@ def report_content(
         "alterations": figures.ALTERATIONS,
         "stress": stress_figures(details, metrics),
         "curves": curves,
+        "class_curves": site_curves(class_curves(predictions, inspected.run.run), inspected.run, metrics.classes),
+        "class_legend": class_legend(metrics.classes),
         "gallery": choose_tiles(predictions, inspected.run.run),
         "gallery_rule": GALLERY_RULE,
         "limitations": [
