@@ -52,7 +52,7 @@ def report(
     folds: str | Path | None = None,
     margin: str | Path | None = None,
     accept: str | Path | None = None,
-    about: str | Path | None = None,
+    study: str | Path | None = None,
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
@@ -67,7 +67,7 @@ def report(
             if it was registered after the test frames were first predicted.
         accept: Criteria (`write_criteria_template`): the report begins with the decision whether the model may be used
             at each hospital, and `decision.json` and `decision.pdf` are written beside it.
-        about: Description of the study (`write_study_template`), which completes the checklists.
+        study: Description of the study (`write_study_template`), which completes the checklists.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -92,11 +92,11 @@ def report(
     from heart2heart.schema.study import read_study
 
     criteria = read_criteria(Path(accept)) if accept else None
-    study = read_study(Path(about)) if about else None
+    described = read_study(Path(study)) if study else None
     content = read_certified(predictions)
     several = read_folds(Path(folds)) if folds else None
     registered = read_margin(Path(margin)) if margin else None
     metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca, margin=registered)
     decision = make_decision(content, metrics, criteria) if criteria else None
-    page = write_report(content, metrics, Path(out), folds=several, decision=decision, study=study)
+    page = write_report(content, metrics, Path(out), folds=several, decision=decision, study=described)
     return Report(page, metrics, summary_table(metrics), decision)

@@ -89,14 +89,15 @@ def report(
     accept: Annotated[
         Path | None, typer.Option(help="Criteria: decide by them whether the model may be used at each hospital.")
     ] = None,
-    about: Annotated[
-        Path | None, typer.Option(help="Description of the study, which completes the checklists.")
+    study: Annotated[
+        Path | None, typer.Option("--about", help="Description of the study, which completes the checklists.")
     ] = None,
     criteria_template: Annotated[
         Path | None, typer.Option(help="Write criteria to fill in, as YAML, and stop.")
     ] = None,
-    about_template: Annotated[
-        Path | None, typer.Option(help="Write a description of a study to fill in, as YAML, and stop.")
+    study_template: Annotated[
+        Path | None,
+        typer.Option("--about-template", help="Write a description of a study to fill in, as YAML, and stop."),
     ] = None,
     register_criteria: Annotated[
         Path | None, typer.Option(help="Append time and hash to these criteria before the model is tested, and stop.")
@@ -118,8 +119,8 @@ def report(
     if criteria_template is not None:
         print(decision.write_criteria_template(criteria_template))
         return
-    if about_template is not None:
-        print(decision.write_study_template(about_template))
+    if study_template is not None:
+        print(decision.write_study_template(study_template))
         return
     if register_criteria is not None:
         registered = decision.register_criteria(register_criteria)
@@ -129,7 +130,7 @@ def report(
         remedy = "Name predictions.parquet; templates are written with --criteria-template and --about-template"
         raise ConfigError("no predictions to report", remedy=remedy)
     page = report(
-        predictions, out, folds=folds, margin=margin, accept=accept, about=about, replicates=replicates, seed=seed,
+        predictions, out, folds=folds, margin=margin, accept=accept, study=study, replicates=replicates, seed=seed,
         bca=bca,
     )  # fmt: skip
     print(f"{page.table}\n{page.path}")

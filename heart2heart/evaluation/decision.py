@@ -114,7 +114,9 @@ def can_be_mended(criteria: Sequence[JudgedCriterion], rankings: Sequence[Rankin
     return bool(rankings) and all(ranking.sufficient for ranking in rankings)
 
 
-def decide(criteria: Sequence[JudgedCriterion], rankings: Sequence[Ranking] = (), *, adapted: bool) -> DecisionKind:
+def choose_decision(
+    criteria: Sequence[JudgedCriterion], rankings: Sequence[Ranking] = (), *, adapted: bool
+) -> DecisionKind:
     """Return the decision about one hospital.
 
     Args:
@@ -127,7 +129,7 @@ def decide(criteria: Sequence[JudgedCriterion], rankings: Sequence[Ranking] = ()
         ...     JudgedCriterion(kind=CriterionKind.BALANCED_ACCURACY, limit=0.8, result=result)
         ...     for result in (CriterionResult.MET, CriterionResult.MISSED)
         ... )
-        >>> str(decide([met], adapted=False)), str(decide([missed], adapted=False))
+        >>> str(choose_decision([met], adapted=False)), str(choose_decision([missed], adapted=False))
         ('use', 'do_not_use')
     """
     results = [criterion.result for criterion in criteria]

@@ -108,10 +108,10 @@ def describe_reason(
     """
     if decision is DecisionKind.USE:
         lead = "All criteria are shown" if len(criteria) <= _MOST_NAMED else f"All {len(criteria)} criteria are shown"
-        return f"{lead}: {_listed(criteria, unit)}."
+        return f"{lead}: {_join_criteria(criteria, unit)}."
     missed = [criterion for criterion in criteria if criterion.result is CriterionResult.MISSED]
     unshown = [criterion for criterion in criteria if criterion.result is CriterionResult.NOT_SHOWN]
-    lead = f"Missed: {_listed(missed, unit)}" if missed else f"Not shown yet: {_listed(unshown, unit)}"
+    lead = f"Missed: {_join_criteria(missed, unit)}" if missed else f"Not shown yet: {_join_criteria(unshown, unit)}"
     if decision is DecisionKind.ADAPT and adapted_method is not None:
         return f"{lead}; but adapted to this hospital, “{adapted_method}” meets every criterion."
     if decision is DecisionKind.ADAPT:
@@ -125,13 +125,13 @@ def describe_reason(
         return f"{lead}; recalibration is not shown to mend it{why}."
     if missed:
         counts = [criterion for criterion in unshown if criterion.count is not None]
-        return f"{lead}; recalibration may mend it, but too few {unit}s are labeled: {_listed(counts, unit)}."
+        return f"{lead}; recalibration may mend it, but too few {unit}s are labeled: {_join_criteria(counts, unit)}."
     if any(is_on_wrong_side(criterion) for criterion in unshown):
         return f"{lead}. More {unit}s will rather show that a criterion is missed, if the values stay as they are."
     return f"{lead}."
 
 
-def _listed(criteria: Sequence[JudgedCriterion], unit: str) -> str:
+def _join_criteria(criteria: Sequence[JudgedCriterion], unit: str) -> str:
     parts = [
         f"{criterion_name(criterion, unit)} {value_text(criterion)}{_limit(criterion)}"
         for criterion in criteria[:_MOST_NAMED]

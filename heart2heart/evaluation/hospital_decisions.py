@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from heart2heart.errors import EvaluationError, UnknownNameError
 from heart2heart.evaluation.criteria_estimates import CriteriaEstimates, estimate_criteria
 from heart2heart.evaluation.criteria_statistics import CriteriaSamples, questions_of
-from heart2heart.evaluation.decision import decide, needed_auroc
+from heart2heart.evaluation.decision import choose_decision, needed_auroc
 from heart2heart.evaluation.decision_sentences import describe_reason
 from heart2heart.evaluation.labels_to_decide import PatientCounts, judge_counts, judge_measured, more_patients
 from heart2heart.evaluation.run_groups import RunGroup, group_runs
@@ -146,7 +146,7 @@ def _decide_hospital(
     )
     adapted_method = next(meeting, None)
     rankings = _rankings(name, method, judged, metrics)
-    decision = decide(judged, rankings, adapted=adapted_method is not None)
+    decision = choose_decision(judged, rankings, adapted=adapted_method is not None)
     if decision is not DecisionKind.ADAPT:
         adapted_method = None
     return HospitalDecision(
