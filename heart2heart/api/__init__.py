@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from heart2heart.api.adaptation import adapt
     from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
+    from heart2heart.api.cases import read_audit_labels, read_cases
     from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
+    from heart2heart.api.conformal import conformal_sets
     from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
     from heart2heart.api.decision import register_criteria, write_criteria_template, write_study_template
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
+    from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
     from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.labels import (
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     )
     from heart2heart.api.links import link_patients, make_linking_key
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
+    from heart2heart.api.monitoring import add_audit, add_week, show_monitor, start_monitor
     from heart2heart.api.pairs import clear_pairs, read_suspected_pairs, show_pairs
     from heart2heart.api.planning import plan_validation, register_margin
     from heart2heart.api.prediction import ClipPrediction, predict_files, predict_paths
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
         require_no_faults,
         verify_store,
     )
+    from heart2heart.api.table_split import TableCertificate, certify_table
     from heart2heart.config import config_names, describe_config
     from heart2heart.demo import run_demo
     from heart2heart.labels.label_store import LabelStore
@@ -53,6 +58,10 @@ if TYPE_CHECKING:
 _NAMES: dict[str, tuple[str, ...]] = {
     "api.adaptation": ("adapt",),
     "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
+    "api.cases": ("read_audit_labels", "read_cases"),
+    "api.conformal": ("conformal_sets",),
+    "api.few_labels": ("audit_accuracy", "estimate_without_labels"),
+    "api.monitoring": ("add_audit", "add_week", "show_monitor", "start_monitor"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "add_pictures", "dataset_catalogue", "record_dataset_labels"),
     "api.comparison": ("compare", "evaluate_splits"),
@@ -86,6 +95,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "require_no_faults",
         "verify_store",
     ),
+    "api.table_split": ("TableCertificate", "certify_table"),
     "api.validation": ("validate",),
     "api.validation_check": ("check_validation",),
     "api.validation_tables": ("check_prediction_table", "write_prediction_template"),
@@ -105,18 +115,24 @@ __all__ = [
     "PageInfo",
     "ReceiveSettings",
     "SplitManifest",
+    "TableCertificate",
     "adapt",
+    "add_audit",
     "add_dataset",
     "add_pictures",
     "add_rater",
+    "add_week",
     "annotate",
+    "audit_accuracy",
     "certify_splits",
+    "certify_table",
     "check_prediction_table",
     "check_validation",
     "clear_pairs",
     "compare",
     "config_names",
     "configuration_sections",
+    "conformal_sets",
     "copy_config",
     "count_files",
     "count_frames",
@@ -125,6 +141,7 @@ __all__ = [
     "deidentify_files",
     "describe_config",
     "describe_sites",
+    "estimate_without_labels",
     "evaluate",
     "evaluate_splits",
     "export_labels",
@@ -149,6 +166,8 @@ __all__ = [
     "pool",
     "predict_files",
     "predict_paths",
+    "read_audit_labels",
+    "read_cases",
     "read_metrics",
     "read_raters",
     "read_suspected_pairs",
@@ -162,8 +181,10 @@ __all__ = [
     "require_no_leak",
     "retrieve",
     "run_demo",
+    "show_monitor",
     "show_pairs",
     "simulate",
+    "start_monitor",
     "summary_table",
     "sweep",
     "train",

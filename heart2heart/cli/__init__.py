@@ -2,8 +2,8 @@
 
 `PANELS` groups the verbs by their users. The options `--version`, `--verbose` and `--quiet` come before the verb.
 
-Exit codes: 0 done, 1 a fault of heart2heart, 2 an error that the user can fix, 130 stopped by the user. Nothing heavy
-is imported here, so `heart2heart --help` is fast.
+Exit codes: 0 done, 1 a fault of heart2heart, 2 an error that the user can fix, 3 an alarm of `monitor`, 130 stopped by
+the user. Nothing heavy is imported here, so `heart2heart --help` is fast.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from heart2heart.cli import (
     hospital,
     labeling,
     labels,
+    monitoring,
     planning,
     source,
     splits,
@@ -43,6 +44,7 @@ PANELS = {
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "pairs", "clear-pairs", "train", "sweep", "adapt", "export"),
     "Evidence: scores and reports": ("plan", "evaluate", "validate", "pool", "report", "folds", "compare"),
+    "Few labels, and after": ("estimate", "audit", "conformal", "monitor"),
     "Hospital: clips in, clean copies and predictions out": (
         "pull",
         "receive",
@@ -77,6 +79,7 @@ for module in (
     planning,
     evaluation,
     validation,
+    monitoring,
     hospital,
 ):
     module.register(app)

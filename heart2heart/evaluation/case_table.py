@@ -59,7 +59,7 @@ def read_case_table(path: Path, *, site: str | None = None) -> Cases:
     rows = np.flatnonzero(kept)
     probabilities = _probabilities(path, table, rows, classes)
     texts = {name: cells[name][rows] for name in cells if name in _KNOWN}
-    hospital = np.full(len(rows), site, object) if site is not None else texts["site"]
+    hospital = texts["site"] if "site" in texts else np.full(len(rows), site, object)
     _check_texts(path, table, rows, {**texts, "site": hospital})
     name = texts.get("clip", texts["case"])
     patient = texts.get("patient", name)

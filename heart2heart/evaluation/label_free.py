@@ -45,12 +45,14 @@ class Calibrated:
         threshold: Threshold of ATC of each run `(runs,)`.
         accuracy: Mean accuracy of the runs at the reference.
         calibration_error: Expected calibration error of the largest probability there, after scaling.
+        cases: Labeled cases of the reference.
     """
 
     temperature: Floats
     threshold: Floats
     accuracy: float
     calibration_error: float
+    cases: int
 
 
 def calibrate_estimators(reference: Cases, run_set: RunSet) -> Calibrated:
@@ -69,7 +71,7 @@ def calibrate_estimators(reference: Cases, run_set: RunSet) -> Calibrated:
     right = [(run.argmax(1) == labeled.truth).astype(np.float64) for run in runs]
     thresholds = np.array([_atc_threshold(run, hits) for run, hits in zip(scaled, right, strict=True)])
     errors = [_calibration_error(np.exp(run.max(1)), hits) for run, hits in zip(scaled, right, strict=True)]
-    return Calibrated(temperatures, thresholds, float(np.mean(right)), float(np.mean(errors)))
+    return Calibrated(temperatures, thresholds, float(np.mean(right)), float(np.mean(errors)), len(labeled))
 
 
 def _calibration_error(confidence: Floats, hits: Floats) -> float:

@@ -187,8 +187,9 @@ def _with_ratios(
     readers = len(np.unique(audit.patient[audit.weight > 0]))
     holders = len(np.unique(audit.patient[(audit.weight > 0) & (observed[1] > 0)]))
     if readers < FEWEST_PATIENTS or holders < fewest:
-        number, least = (readers, FEWEST_PATIENTS) if readers < FEWEST_PATIENTS else (holders, fewest)
-        reason = f"{number} audited patients have it; {least} are needed"
+        reason = f"{readers} audited patients; {FEWEST_PATIENTS} are needed"
+        if readers >= FEWEST_PATIENTS:
+            reason = f"{holders} audited patients have it; {fewest} are needed"
         return PoweredEstimate(name=name, patients=holders, reason=reason), None, None
     alone = _ratio(audit, observed, predicted, 0.0)
     residual = observed[0] - alone.value * observed[1], predicted[0] - alone.value * predicted[1]
