@@ -29,7 +29,10 @@ from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings, tex
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
 
-_MAX_INFLATED_BYTES = 2**31  # bytes, the limit for an inflated file
+_MAX_INFLATED_BYTES = 2**30  # limit for an inflated file
+_MAX_INFLATION = 100  # inflated bytes per deflated byte; echo clips reach some tens
+_SMALL = 2**26  # inflated bytes below which the ratio does not matter
+_PIECE = 2**22  # bytes inflated at once
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def open_dicom(path: Path) -> Iterator[OpenDicom]:
     """Open the file at `path`.
 
     Raises:
-        DicomError: `failed:unreadable`, `failed:empty`, `excluded:not_dicom` or `failed:header`.
+        DicomError: `failed:unreadable`, `failed:empty`, `excluded:not_dicom`, `failed:header` or `failed:bounds`.
     """
     with _mapped(path) as data, silence_warnings():
         yield _parse(data)
@@ -91,11 +94,16 @@ def _parse(data: mmap.mmap) -> OpenDicom:
         raise DicomError("this is not a DICOM file", code=StatusCode.EXCLUDED_NOT_DICOM)
     source: mmap.mmap | bytes = data
     try:
-        header: Dataset = dcmread(cast(BinaryIO, data), force=True, stop_before_pixels=True)
-        at = data.tell()
-        syntax = str(header.file_meta.get("TransferSyntaxUID", ""))
+        # pydicom inflates without a limit, so a deflated file is recognised first.
+        syntax, start = _read_meta(data)
         if syntax == DeflatedExplicitVRLittleEndian:
-            header, at, source = _inflate(data, header)
+            source = _inflate(data, start)
+        view = io.BytesIO(source) if isinstance(source, bytes) else cast(BinaryIO, data)
+        header: Dataset = dcmread(view, force=True, stop_before_pixels=True)
+        at = view.tell()
+        syntax = syntax or str(header.file_meta.get("TransferSyntaxUID", ""))
+    except DicomError:
+        raise
     except DECODE_ERRORS as error:
         what = f"the header cannot be read ({type(error).__name__})"
         raise DicomError(what, code=StatusCode.FAILED_HEADER) from None
@@ -107,13 +115,40 @@ def _parse(data: mmap.mmap) -> OpenDicom:
     return OpenDicom(header, syntax, source, at, not implicit, not little, flags)
 
 
-def _inflate(data: mmap.mmap, deflated: Dataset) -> tuple[Dataset, int, bytes]:
-    """Read a deflated file (PS3.5 section A.5): inflate the dataset, up to a limit, and parse it."""
-    length = int(deflated.file_meta.FileMetaInformationGroupLength)
-    start = (132 if data[128:132] == b"DICM" else 0) + 12 + length
-    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _MAX_INFLATED_BYTES)
-    view = io.BytesIO(plain)
-    return dcmread(view, force=True, stop_before_pixels=True), view.tell(), plain
+def _read_meta(data: mmap.mmap) -> tuple[str, int]:
+    """Return the transfer syntax UID that the file meta information states, and the offset of its end (PS3.10 7.1)."""
+    at, syntax = (132 if data[128:132] == b"DICM" else 0), ""
+    while data[at : at + 2] == b"\x02\x00" and at + 8 <= len(data):
+        element = data[at + 2 : at + 4]
+        vr, value = data[at + 4 : at + 6], at + 8
+        if vr in (b"OB", b"OW", b"UN", b"SQ", b"UT", b"UC", b"UR"):
+            length, value = int.from_bytes(data[at + 8 : at + 12], "little"), at + 12
+        elif vr.isalpha() and vr.isupper():
+            length = int.from_bytes(data[at + 6 : at + 8], "little")
+        else:  # implicit VR, which some writers use here too
+            length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if element == b"\x10\x00":
+            syntax = data[value : value + min(length, 64)].decode("ascii", "replace").strip("\0 ")
+        at = value + length
+    return syntax, min(at, len(data))
+
+
+def _inflate(data: mmap.mmap, start: int) -> bytes:
+    """Inflate the dataset of a deflated file (PS3.5 section A.5) that begins at `start`, piece by piece to a limit.
+
+    Raises:
+        DicomError: `failed:bounds` beyond the limit.
+    """
+    limit = min(_MAX_INFLATED_BYTES, max(_SMALL, _MAX_INFLATION * len(data)))
+    stream, plain = zlib.decompressobj(-zlib.MAX_WBITS), bytearray()
+    for first in range(start, len(data), _PIECE):
+        waiting = data[first : first + _PIECE]
+        while waiting and not stream.eof:
+            plain += stream.decompress(waiting, _PIECE)
+            waiting = stream.unconsumed_tail
+            if len(plain) > limit:
+                raise DicomError("the file inflates beyond the limit", code=StatusCode.FAILED_BOUNDS)
+    return bytes(plain)
 
 
 ULTRASOUND_SOP_CLASSES = frozenset(

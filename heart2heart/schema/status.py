@@ -156,7 +156,8 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(
             StatusCode.FAILED_BOUNDS,
             "The header declares a size that no scanner writes: over 8,192 pixels a side, 16,777,216 a frame, or "
-            "20,000 frames; or the frames to keep take over 1 GiB. A picture or video has over 4 GiB, or 8,589,934,592 "
+            "20,000 frames; or the frames to keep take over 1 GiB. A deflated file inflates to over "
+            "1 GiB, or to over 100 times its size and 64 MiB. A picture or video has over 4 GiB, or 8,589,934,592 "
             "pixels in all its frames.",
             "Export the file again if its header is damaged, or keep fewer or smaller frames.",
         ),
