@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
     from heart2heart.api.decision import register_criteria, write_criteria_template, write_study_template
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
+    from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
     from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
@@ -67,6 +68,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.comparison": ("compare", "evaluate_splits"),
     "api.decision": ("register_criteria", "write_criteria_template", "write_study_template"),
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
+    "api.federation": ("simulate_federation", "write_federated_job"),
     "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
     "api.labels": (
         "count_labels",
@@ -184,6 +186,7 @@ __all__ = [
     "show_monitor",
     "show_pairs",
     "simulate",
+    "simulate_federation",
     "start_monitor",
     "summary_table",
     "sweep",
@@ -193,6 +196,7 @@ __all__ = [
     "verify_deidentification",
     "verify_store",
     "write_criteria_template",
+    "write_federated_job",
     "write_prediction_template",
     "write_study_template",
 ]

@@ -68,19 +68,61 @@ def split(
 
 
 def certify(
-    splits: Annotated[list[Path], typer.Argument(help="Folders of splits, e.g. official ones of a data set.")],
-    store: StoreOption,
+    splits: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of splits; or one CSV table of pictures with the columns file and split."),
+    ],
+    store: Annotated[list[Path] | None, typer.Option("--store", help="Frame store; repeatable.")] = None,
     reviewed: Annotated[
         Path | None, typer.Option(help="File of pairs of frames that a person cleared; see clear-pairs.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With a table: folder for its store, split, certificate and key.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="With a table: side of the square frames, pixels.")] = 112,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With a table: keep whole pictures where no sector is found.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="With a table: processes.")] = 2,
 ) -> None:
-    """Check frozen splits for leakage and write their certificates.
+    """Check frozen splits, or the split of a table of pictures, for leakage and write their certificates.
 
     Example: heart2heart certify split --store store
     """
     from heart2heart.api.splits import certify_splits
+    from heart2heart.errors import ConfigError
 
+    if [path.suffix for path in splits] == [".csv"]:
+        _certify_table(splits[0], out, size=size, whole=whole, workers=workers, reviewed=reviewed)
+        return
+    if not store:
+        raise ConfigError("no store of these splits", remedy="Name it with --store; a table of pictures ends with .csv")
     _show(certify_splits(splits, store, reviewed=reviewed))
+
+
+def _certify_table(
+    table: Path, out: Path | None, *, size: int, whole: bool, workers: int, reviewed: Path | None
+) -> None:
+    """Print what the checks of a table found, by its rows."""
+    from heart2heart.api.table_split import certify_table
+    from heart2heart.cli.output import text_table
+    from heart2heart.errors import ConfigError
+    from heart2heart.progress import progress_bar
+
+    if out is None:
+        raise ConfigError("no folder for the certificate of this table", remedy="Name it with --out")
+    found = certify_table(table, out, size=size, whole=whole, workers=workers, reviewed=reviewed, stage=progress_bar)
+    _print_split(found.split)
+    for note in found.notes:
+        print(f"note: {note}")
+    if found.equal_files:
+        print(text_table(("row", "row of another role with the same bytes"), found.equal_files))
+    if found.pairs:
+        rows = [(number, *pair[:2], f"{pair[2]:.2f}") for number, pair in enumerate(found.pairs, start=1)]
+        print(text_table(("pair", "left", "right", "correlation"), rows))
+        print(f"Look at them: heart2heart pairs {found.split.path} --store {out / 'store'}")
+    found.require_no_leak()
+    print(f"no leak found between the parts of {table.name}")
 
 
 def pairs(
@@ -125,12 +167,17 @@ def clear_pairs(
 def _show(splits: Sequence[SplitManifest]) -> None:
     """Print counts and checks of each split, and end with an error if one leaks."""
     from heart2heart.api.splits import require_no_leak
-    from heart2heart.cli.output import text_table
 
     for split in splits:
-        certificate = split.certificate()
-        print(text_table(("hospital", "role", "patients", "frames"), split.counts()))
-        print(text_table(("check", "status", "found"), [(c.name, c.status, c.detail) for c in certificate.checks]))
-        if certificate.passed:
+        _print_split(split)
+        if split.certificate().passed:
             print(f"frozen and certified: {split.path} ({split.sha256[:16]})")
     require_no_leak(splits)
+
+
+def _print_split(split: SplitManifest) -> None:
+    from heart2heart.cli.output import text_table
+
+    checks = [(check.name, check.status, check.detail) for check in split.certificate().checks]
+    print(text_table(("hospital", "role", "patients", "frames"), split.counts()))
+    print(text_table(("check", "status", "found"), checks))

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from heart2heart.schema.enums import CheckStatus, SplitRole
 from heart2heart.schema.reviewed_pairs import SUSPECTED_FILE, ReviewedPairs, SuspectedPairs
 from heart2heart.schema.split import LATER_CHECKS, REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.status import ClipFlag
 from heart2heart.splits.copy_check import check_planted, search_copies
 from heart2heart.splits.linked_patients import check_linked_patients
 from heart2heart.splits.manifest import SplitManifest
@@ -69,6 +70,11 @@ def check_disjoint(members: pa.Table, stores: Frames) -> list[Check]:
         faults = f"{len(shared)} x {what} in more than one group, e.g. {shared[0][:16]}" if shared else ""
         known = len(clip_rows) - clip_rows[column].null_count
         checks.append(_make_check(f"{column}_disjoint", faults, f"{known} clips checked, none shared"))
+    flags = stores.clips.filter(pc.is_in(stores.clips["clip"], pc.unique(used["clip"])))["flags"].to_pylist()
+    unnamed = sum(ClipFlag.NO_PATIENT_ID in each for each in flags)
+    if unnamed and checks[0].status == CheckStatus.PASS:
+        detail = f"patients of {unnamed} of {len(flags)} clips not compared: their files name none"
+        checks[0] = Check(name=checks[0].name, status=CheckStatus.WARN, detail=detail)
     return checks
 
 
