@@ -89,8 +89,6 @@ def validate(
         [('A', False), ('B', True)]
     """
     from heart2heart.api.release import check_release, write_release
-    from heart2heart.api.validation_frames import certified_frames
-    from heart2heart.api.validation_tables import certified_table
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.evaluation.table_file import SUFFIXES
     from heart2heart.schema.margin import read_margin
@@ -112,6 +110,8 @@ def validate(
             what = "a table has its own hospitals and truth"
             remedy = "Leave out --store, --labels, --site and --leave-out-seen"
             raise ConfigError(what, where=model, remedy=remedy)
+        from heart2heart.api.validation_tables import certified_table
+
         predictions = certified_table(Path(model), split, task=task, name=name, synthetic=synthetic, command=shown)
     else:
         if not store or labels is None:
@@ -119,6 +119,8 @@ def validate(
             raise ConfigError("a model needs a store and labels to be validated", where=str(model), remedy=remedy)
         if name is not None or synthetic:
             raise ConfigError("--name and --synthetic are for tables", remedy="A run and a store name themselves")
+        from heart2heart.api.validation_frames import certified_frames  # loads torch, which a table does not need
+
         predictions = certified_frames(
             model,
             store,

@@ -43,7 +43,16 @@ PANELS = {
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue"),
     "Training: splits and models": ("split", "certify", "pairs", "clear-pairs", "train", "sweep", "adapt", "export"),
-    "Evidence: scores and reports": ("plan", "evaluate", "validate", "pool", "report", "folds", "compare"),
+    "Evidence: scores and reports": (
+        "plan",
+        "evaluate",
+        "validate",
+        "pool",
+        "federate",
+        "report",
+        "folds",
+        "compare",
+    ),
     "Few labels, and after": ("estimate", "audit", "conformal", "monitor"),
     "Hospital: clips in, clean copies and predictions out": (
         "pull",

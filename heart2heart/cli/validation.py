@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
     app.command("validate")(validate)
     app.command("pool")(pool)
+    app.command("federate")(federate)
 
 
 def validate(
@@ -116,6 +117,31 @@ def pool(
     print(report.table)
     print(report.pooled.note)
     print("\n".join(str(out / file) for file in ("report.html", "pooled.json", "metrics.json")))
+
+
+def federate(
+    out: Annotated[Path, typer.Option(help="New folder of the pooled report; of a job, a path on the server.")],
+    job: Annotated[Path | None, typer.Option(help="New folder for a job of NVIDIA FLARE.")] = None,
+    sites: Annotated[int, typer.Option(min=1, help="With --job: sites that must answer.")] = 2,
+    simulate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SETTINGS", help="Run the round here; repeatable, one YAML file a site."),
+    ] = None,
+) -> None:
+    """Validate in one round at several hospitals: each releases its counts, the server pools them.
+
+    Example: heart2heart federate --simulate north=north.yaml --simulate east=east.yaml --out pooled
+    """
+    from heart2heart.api.federation import parse_sites, simulate_federation, write_federated_job
+    from heart2heart.errors import ConfigError
+
+    if (job is None) == (not simulate):
+        remedy = "Write a job with --job FOLDER, or try the round here with --simulate NAME=SETTINGS"
+        raise ConfigError("one of --job and --simulate is needed", remedy=remedy)
+    if job is not None:
+        print(write_federated_job(job, sites=sites, out=str(out)))
+        return
+    print(simulate_federation(parse_sites(simulate or ()), out))
 
 
 def _check(
