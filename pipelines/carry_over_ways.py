@@ -57,6 +57,7 @@ _LEVELS = _policy(GEOMETRY)
 _FIXMATCH = "method={name: fixmatch, params: {threshold: 0.95}}"
 _MIXING = "fix_a_step={mixing: true, gradient: fix_a_step, temperature: 0.5, alpha: 0.5}"
 _LAST_CLEAN = ("selection=last", "batch_norm_record=clean")
+_LONG = ("steps=2500", "evaluate_every=500", "checkpoint_every=2500", "ema=0.99")
 _GROUP_NORM = "network.options={depth: 10, widen: 1, norm: group}"
 _LITE = "network={{name: EfficientNetLite0, init: LITE0, init_input: imagenet{}}}"
 _SONO = "network={{name: SonoNet16, init: SONONET{}}}"
@@ -98,6 +99,7 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "imagenet-outside": (_LITE.format(_SLOW_ENCODER), _labeled(_OUTSIDE)),
     "ultrasound": (_SONO.format(_SLOW_ENCODER),),
     "ultrasound-outside": (_SONO.format(_SLOW_ENCODER), _labeled(_OUTSIDE)),
+    "ultrasound-outside-last-clean": (_SONO.format(_SLOW_ENCODER), _labeled(_OUTSIDE), *_LAST_CLEAN),
     "fixmatch": (_FIXMATCH,),
     "fixmatch-no-geometry": (_FIXMATCH, _labeled(_LEVELS)),
     "fixmatch-no-geometry-all": (_FIXMATCH, *_all_views(_LEVELS)),
@@ -105,9 +107,13 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "fix_a_step-separate": (_FIXMATCH, _MIXING, "batch_norm=separate"),
     "fix_a_step-no-geometry": (_FIXMATCH, _MIXING, _labeled(_LEVELS)),
     "fix_a_step-no-geometry-all": (_FIXMATCH, _MIXING, *_all_views(_LEVELS)),
+    "labels-long": (_labeled(_LEVELS), *_LAST_CLEAN, *_LONG),
+    "fixmatch-long": (_FIXMATCH, _labeled(_LEVELS), *_LAST_CLEAN, *_LONG),
+    "fix_a_step-long": (_FIXMATCH.replace("0.95", "0.8"), _MIXING, _labeled(_LEVELS), *_LAST_CLEAN, *_LONG),
 }  # fmt: skip
 """Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone, the names of its parts (`geometry`,
-`scan`, `grey`, `outside`) one part alone, `no-` all but one part; `-all` is on every view."""
+`scan`, `grey`, `outside`) one part alone, `no-` all but one part; `-all` is on every view. `-long` are runs of 2,500 steps without geometry, of
+which Fix-A-Step takes guesses from 0.8 on, since a network of mixed labels is seldom surer."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "augmentation": (
@@ -118,6 +124,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "weak", "group-norm", "last", "perturbed", "recorded", "clean", "outside", "outside-group-norm", "outside-last",
         "outside-perturbed", "outside-recorded", "outside-clean", "no-geometry", "no-geometry-clean",
     ),
+    "long": ("labels-long", "fixmatch-long", "fix_a_step-long"),
     "initialisation": ("weak", "outside", "imagenet", "imagenet-outside", "ultrasound", "ultrasound-outside"),
     "methods": (
         "weak", "no-geometry", "fixmatch", "fixmatch-no-geometry", "fixmatch-no-geometry-all", "fix_a_step",
