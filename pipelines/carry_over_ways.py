@@ -112,8 +112,8 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "fix_a_step-long": (_FIXMATCH.replace("0.95", "0.8"), _MIXING, _labeled(_LEVELS), *_LAST_CLEAN, *_LONG),
 }  # fmt: skip
 """Way -> overrides. `acoustic` is the acoustic policy on labeled frames alone, the names of its parts (`geometry`,
-`scan`, `grey`, `outside`) one part alone, `no-` all but one part; `-all` is on every view. `-long` are runs of 2,500 steps without geometry, of
-which Fix-A-Step takes guesses from 0.8 on, since a network of mixed labels is seldom surer."""
+`scan`, `grey`, `outside`) one part alone, `no-` all but one part; `-all` is on every view. `-long` are
+runs of 2,500 steps without geometry; Fix-A-Step takes guesses from 0.8 on there, since mixed labels make it unsure."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "augmentation": (
