@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from heart2heart.evaluation.drift import MonitorState
 
 ALARM = 3
 """Exit code of `monitor` where a test has raised the alarm."""
@@ -195,12 +192,10 @@ def monitor_add(
 
     Example: heart2heart monitor add monitor.jsonl week48.csv --week 2026-W48 --page monitor.html
     """
-    from heart2heart.api.monitoring import add_week, show_monitor
+    from heart2heart.api.monitoring import add_week
 
-    state = add_week(journal, predictions, week, labels=labels, store=store)
-    if page is not None:
-        show_monitor(journal, page)
-    _end(state, page)
+    add_week(journal, predictions, week, labels=labels, store=store)
+    monitor_show(journal, page)
 
 
 def monitor_audit(
@@ -214,12 +209,10 @@ def monitor_audit(
 
     Example: heart2heart monitor audit monitor.jsonl week48.csv --week 2026-W48 --labels labels.db
     """
-    from heart2heart.api.monitoring import add_audit, show_monitor
+    from heart2heart.api.monitoring import add_audit
 
-    state = add_audit(journal, predictions, week, labels)
-    if page is not None:
-        show_monitor(journal, page)
-    _end(state, page)
+    add_audit(journal, predictions, week, labels)
+    monitor_show(journal, page)
 
 
 def monitor_show(journal: JournalArgument, page: PageOption = None) -> None:
@@ -228,14 +221,9 @@ def monitor_show(journal: JournalArgument, page: PageOption = None) -> None:
     Example: heart2heart monitor show monitor.jsonl --page monitor.html
     """
     from heart2heart.api.monitoring import show_monitor
-
-    _end(show_monitor(journal, page), page)
-
-
-def _end(state: MonitorState, page: Path | None) -> None:
-    """Print the tests, and end with the exit code of an alarm if there is one."""
     from heart2heart.cli.output import text_table
 
+    state = show_monitor(journal, page)
     rows = [
         (test.kind, f"since {test.alarm}" if test.alarm else "", f"{test.capital[-1]:.3g}" if test.capital else "")
         for test in state.tests

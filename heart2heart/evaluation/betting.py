@@ -124,13 +124,11 @@ def confidence_sequence(values: Floats, alpha: float) -> tuple[Floats, Floats]:
         (0.48, 0.52)
     """
     means = np.linspace(0, 1, _GRID)
-    bets = np.array(_MEAN_BETS)
     gain = values[:, None] - means
-    with np.errstate(divide="ignore"):
-        up = [np.cumsum(np.log1p(bet * gain / np.maximum(means, 1 / _GRID)), axis=0) for bet in bets]
-        down = [np.cumsum(np.log1p(-bet * gain / np.maximum(1 - means, 1 / _GRID)), axis=0) for bet in bets]
-    with np.errstate(over="ignore"):
-        total = np.mean([np.exp(np.minimum(each, 600)) for each in (*up, *down)], axis=0)
+    total = np.zeros_like(gain)
+    for bet in _MEAN_BETS:
+        for slope in (bet / np.maximum(means, 1 / _GRID), -bet / np.maximum(1 - means, 1 / _GRID)):
+            total += np.exp(np.minimum(np.cumsum(np.log1p(slope * gain), axis=0), 600)) / (2 * len(_MEAN_BETS))
     kept = np.maximum.accumulate(total, axis=0) < 1 / alpha
     low = np.where(kept.any(1), means[np.argmax(kept, axis=1)], np.nan)
     high = np.where(kept.any(1), means[_GRID - 1 - np.argmax(kept[:, ::-1], axis=1)], np.nan)

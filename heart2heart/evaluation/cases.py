@@ -145,6 +145,7 @@ def cases_of_predictions(predictions: Predictions) -> Cases:
         EvaluationError: no test frame, or the runs were tested on different frames.
 
     Examples:
+        >>> from pathlib import Path
         >>> cases = cases_of_predictions(Predictions.read(Path("evaluation/predictions.parquet")))
         >>> cases.sites, len(cases.run_sets)
         (['A', 'B'], 1)
