@@ -77,12 +77,12 @@ def show_pairs(split: str | Path, store: str | Path | Sequence[str | Path], out:
     frames = dict(zip(names, stores.read(rows.astype(np.int64)), strict=True)) if names else {}
     withheld = _with_text(stores, {row["frame"]: row["clip"] for row in members}, frames)
     views = []
-    for number, pair in enumerate(pairs[:MAX_PAIRS], start=1):
+    for pair_number, pair in enumerate(pairs[:MAX_PAIRS], start=1):
         pictures: tuple[str, ...] = ()
         mirrored = False
         if not {pair.left, pair.right} & withheld:
             pictures, mirrored = pair_pictures(frames[pair.left], frames[pair.right])
-        views.append(PairView(number, pair, facts[pair.left], facts[pair.right], pictures, mirrored))
+        views.append(PairView(pair_number, pair, facts[pair.left], facts[pair.right], pictures, mirrored))
     synthetic = bool(pc.all(stores.clips["synthetic"]).as_py())
     command = 'heart2heart clear-pairs SPLIT --pair NUMBER --reviewer NAME --reason "WHY" --reviewed reviewed.json'
     page = write_pair_sheet(

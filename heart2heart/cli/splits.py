@@ -111,17 +111,19 @@ def _certify_table(
 
     if out is None:
         raise ConfigError("no folder for the certificate of this table", remedy="Name it with --out")
-    found = certify_table(table, out, size=size, whole=whole, workers=workers, reviewed=reviewed, stage=progress_bar)
-    _print_split(found.split)
-    for note in found.notes:
+    certificate = certify_table(
+        table, out, size=size, whole=whole, workers=workers, reviewed=reviewed, stage=progress_bar
+    )
+    _print_split(certificate.split)
+    for note in certificate.notes:
         print(f"note: {note}")
-    if found.equal_files:
-        print(text_table(("row", "row of another role with the same bytes"), found.equal_files))
-    if found.pairs:
-        rows = [(number, *pair[:2], f"{pair[2]:.2f}") for number, pair in enumerate(found.pairs, start=1)]
+    if certificate.equal_files:
+        print(text_table(("row", "row of another role with the same bytes"), certificate.equal_files))
+    if certificate.pairs:
+        rows = [(index, *pair[:2], f"{pair[2]:.2f}") for index, pair in enumerate(certificate.pairs, start=1)]
         print(text_table(("pair", "left", "right", "correlation"), rows))
-        print(f"Look at them: heart2heart pairs {found.split.path} --store {out / 'store'}")
-    found.require_no_leak()
+        print(f"Look at them: heart2heart pairs {certificate.split.path} --store {out / 'store'}")
+    certificate.require_no_leak()
     print(f"no leak found between the parts of {table.name}")
 
 
@@ -139,8 +141,8 @@ def pairs(
 
     page, total = show_pairs(split, store, out)
     rows = [
-        (number, pair.left, pair.right, f"{pair.correlation:.2f}")
-        for number, pair in enumerate(read_suspected_pairs(split), start=1)
+        (index, pair.left, pair.right, f"{pair.correlation:.2f}")
+        for index, pair in enumerate(read_suspected_pairs(split), start=1)
     ]
     print(text_table(("pair", "left", "right", "correlation"), rows))
     print(f"{total} suspected pairs: {page}")

@@ -37,11 +37,11 @@ def link_code(header: Dataset, linking_key: Key) -> str | None:
         >>> link_code(jane, key) == link_code(again, key)
         True
     """
-    family, given = (_letters(part) for part in (text(header, "PatientName").split("=")[0] + "^").split("^")[:2])
+    family, first = (_letters(part) for part in (text(header, "PatientName").split("=")[0] + "^").split("^")[:2])
     born = parse_date(header, "PatientBirthDate")
-    if not family or not given or born is None:
+    if not family or not first or born is None:
         return None
-    return "k" + linking_key.digest("link", family, given, born.isoformat()).hex()[:_CODE_DIGITS]
+    return "k" + linking_key.digest("link", family, first, born.isoformat()).hex()[:_CODE_DIGITS]
 
 
 def _letters(name: str) -> str:

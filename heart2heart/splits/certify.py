@@ -188,12 +188,12 @@ def certify(split: SplitManifest, stores: Frames, *, reviewed: ReviewedPairs | N
     split.check_data(stores)
     used = used_members(split.members)
     search = search_copies(used, stores)
-    found = search_pairs(used, stores, search)
+    pair_search = search_pairs(used, stores, search)
     checks = [
         *check_disjoint(split.members, stores),
         check_pool(split.members),
         check_held_out(split.members, split.held_out_sites),
-        check_near_duplicates(found, reviewed),
+        check_near_duplicates(pair_search, reviewed),
         check_planted(search),
         check_linked_patients(used, stores),
         check_views_present(split.members, split.classes),
@@ -203,8 +203,8 @@ def certify(split: SplitManifest, stores: Frames, *, reviewed: ReviewedPairs | N
     ]
     assert {check.name for check in checks} == {*REQUIRED_CHECKS, *LATER_CHECKS}
     suspected = split.path / SUSPECTED_FILE
-    if found.pairs:
-        SuspectedPairs(split_sha256=split.sha256, pairs=found.pairs).write(suspected)
+    if pair_search.pairs:
+        SuspectedPairs(split_sha256=split.sha256, pairs=pair_search.pairs).write(suspected)
     else:
         suspected.unlink(missing_ok=True)
     certificate = Certificate(split_sha256=split.sha256, checks=tuple(checks))

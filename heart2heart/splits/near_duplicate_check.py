@@ -134,31 +134,33 @@ def cleared_pairs(pairs: Sequence[SuspectedPair], reviewed: ReviewedPairs | None
     return tuple(cleared)
 
 
-def check_near_duplicates(found: PairSearch, reviewed: ReviewedPairs | None = None) -> Check:
+def check_near_duplicates(pair_search: PairSearch, reviewed: ReviewedPairs | None = None) -> Check:
     """Fail when a frame shows the same picture as one of another group; warn where a person cleared all such pairs.
 
     Args:
-        found: What the searches found.
+        pair_search: What the searches found.
         reviewed: The pairs that persons cleared.
 
     Raises:
         SplitError: see `cleared_pairs`.
     """
-    if not found.frames:
+    if not pair_search.frames:
         return Check(name=_NAME, status=CheckStatus.FAIL, detail="no frame is used")
-    cleared = cleared_pairs(found.pairs, reviewed)
+    cleared = cleared_pairs(pair_search.pairs, reviewed)
     pixels = {review.pixels for review in cleared}
-    equal = [pair for pair in found.equal if pair.pixels not in pixels]
-    copies = [pair for pair in found.copies if pair.pixels not in pixels]
-    if equal or len(found.equal) >= MAX_CONFIRMED_PAIRS:
-        first = (equal or found.equal)[0]
-        count = f"{len(equal)}" if len(found.equal) < MAX_CONFIRMED_PAIRS else f"at least {len(found.equal)}"
+    equal = [pair for pair in pair_search.equal if pair.pixels not in pixels]
+    copies = [pair for pair in pair_search.copies if pair.pixels not in pixels]
+    if equal or len(pair_search.equal) >= MAX_CONFIRMED_PAIRS:
+        first = (equal or pair_search.equal)[0]
+        count = (
+            f"{len(equal)}" if len(pair_search.equal) < MAX_CONFIRMED_PAIRS else f"at least {len(pair_search.equal)}"
+        )
         detail = (
             f"{count} pairs of frames across groups show the same picture, e.g. {first.left} and {first.right}"
             + _cleared_text(cleared, reviewed)
         )
         return Check(name=_NAME, status=CheckStatus.FAIL, detail=detail)
-    search = found.copy_search
+    search = pair_search.copy_search
     if copies and search is not None:
         first = copies[0]
         detail = (
@@ -169,8 +171,8 @@ def check_near_duplicates(found: PairSearch, reviewed: ReviewedPairs | None = No
         return Check(name=_NAME, status=CheckStatus.FAIL, detail=detail)
     none = "no other" if cleared else "none"
     detail = (
-        f"{found.frames} frames compared by hash, all {found.compared} candidate pairs compared by pixels, {none} the "
-        "same"
+        f"{pair_search.frames} frames compared by hash, all {pair_search.compared} candidate pairs compared by pixels, "
+        f"{none} the same"
     )
     if search is not None:
         detail += (

@@ -57,15 +57,15 @@ def with_an_equal_file(rows: list[Row]) -> None:
 
 def test_certify_table_finds_a_processed_copy_and_names_its_rows(tmp_path: Path) -> None:
     table = public_set(tmp_path / "set", copy=True)
-    found = certify_table(table, tmp_path / "out", size=80, workers=0)
-    assert [check.name for check in found.leaks] == ["near_duplicates"]
-    assert [{left, right} for left, right, _ in found.pairs] == [{"row 5 (03.png)", "row 19 (17.jpg)"}]
-    assert found.equal_files == ()
+    result = certify_table(table, tmp_path / "out", size=80, workers=0)
+    assert [check.name for check in result.leaks] == ["near_duplicates"]
+    assert [{left, right} for left, right, _ in result.pairs] == [{"row 5 (03.png)", "row 19 (17.jpg)"}]
+    assert result.equal_files == ()
     with pytest.raises(LeakageError, match="near_duplicates"):
-        found.require_no_leak()
+        result.require_no_leak()
     written = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not [content for content in written if b"17.jpg" in content]
-    clear_pairs(found.split.path, [1], reviewer="Reader 1", reason="other heart", reviewed=tmp_path / "r.json")
+    clear_pairs(result.split.path, [1], reviewer="Reader 1", reason="other heart", reviewed=tmp_path / "r.json")
     again = certify_table(table, tmp_path / "out", size=80, workers=0, reviewed=tmp_path / "r.json")
     assert again.leaks == []
     again.require_no_leak()
@@ -73,23 +73,23 @@ def test_certify_table_finds_a_processed_copy_and_names_its_rows(tmp_path: Path)
 
 def test_certify_table_takes_a_table_of_names_and_roles_alone(tmp_path: Path) -> None:
     table = public_set(tmp_path / "set", without_labels_and_patients)
-    found = certify_table(table, tmp_path / "out", size=80, workers=0)
-    found.require_no_leak()
-    checks = {check.name: check for check in found.split.certificate().checks}
+    result = certify_table(table, tmp_path / "out", size=80, workers=0)
+    result.require_no_leak()
+    checks = {check.name: check for check in result.split.certificate().checks}
     assert checks["patient_disjoint"].status == CheckStatus.WARN
     assert checks["patient_disjoint"].detail == "patients of 20 of 20 clips not compared: their files name none"
     # The set has no validation part: it does not leak, but cannot be trained on as it is.
     assert checks["views_present"].status == CheckStatus.FAIL
-    assert found.split.classes == ("picture",)
+    assert result.split.classes == ("picture",)
 
 
 def test_certify_table_finds_equal_files_in_two_roles(tmp_path: Path) -> None:
     table = public_set(tmp_path / "set", with_an_equal_file)
     (table.parent / "again.png").write_bytes((table.parent / "01.png").read_bytes())
-    found = certify_table(table, tmp_path / "out", size=80, workers=0)
-    assert found.equal_files == (("row 3 (01.png)", "row 22 (again.png)"),)
+    result = certify_table(table, tmp_path / "out", size=80, workers=0)
+    assert result.equal_files == (("row 3 (01.png)", "row 22 (again.png)"),)
     with pytest.raises(LeakageError, match="1 pictures are in two roles under two names"):
-        found.require_no_leak()
+        result.require_no_leak()
 
 
 def test_certify_table_refuses_an_edited_table_a_folder_and_a_table_without_roles(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write and ingest two hospitals into one store, with a key each; Jane Doe was at both."""
     root = tmp_path_factory.mktemp("hospitals")
     for site, names in PEOPLE.items():
-        for number, name in enumerate(names):
-            tags = {"PatientID": f"{site}-{number}", "PatientName": name, "PatientBirthDate": "19431122"}
-            write(root / site / f"IM{number}", speckle_frames(2, seed=number + 10 * ord(site)), **tags)
+        for index, name in enumerate(names):
+            tags = {"PatientID": f"{site}-{index}", "PatientName": name, "PatientBirthDate": "19431122"}
+            write(root / site / f"IM{index}", speckle_frames(2, seed=index + 10 * ord(site)), **tags)
         ingest([root / site], site=site, store=root / "store", key=root / f"{site}.key", settings=SMALL)
     Key.open(root / "linking.key")
     return root

@@ -9,12 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from heart2heart.schema.links import LINKS_FILE, LinkedPatient, PatientLinks
 from heart2heart.schema.validation import TrainingData
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.overlap import TrainingReference, find_overlap
+from heart2heart.splits.planted_copies import COPY_KINDS
+from heart2heart.splits.validation import training_checks
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.tiny import SIZE, TinyStore, add_clip, tiny_store
+from tests.splits.test_copy_check import PATIENTS, frozen_split
+from tests.store.echo_frames import echo_frames
 
 COLUMNS = ["frame", "clip", "site", "patient", "study"]
 
@@ -109,3 +114,84 @@ def test_training_data_says_what_is_at_hand(reference: TrainingReference) -> Non
     assert reference.training_data == TrainingData.COMPARED
     assert TrainingReference(reference.split).training_data == TrainingData.NAMES_COMPARED
     assert TrainingReference().training_data == TrainingData.NOT_SEEN
+
+
+@pytest.fixture(scope="module")
+def trained_frames(tmp_path_factory: pytest.TempPathFactory) -> TrainingReference:
+    """Return the training of 30 patients, one frame each, large enough to be registered."""
+    split, store = frozen_split(tmp_path_factory.mktemp("trained"), {})
+    return TrainingReference(split, FrameStores([store]))
+
+
+def hospital(root: Path, frames: np.ndarray) -> FrameStores:
+    """Write a store of a new hospital, a patient a frame."""
+    rng = np.random.default_rng(1)
+    store = FrameStore.create(root, Geometry(size=frames.shape[-1]))
+    with store.writer() as writer:
+        for index, frame in enumerate(frames):
+            row = {
+                "clip": f"e{index:015x}", "site": "E", "patient": f"e{index}", "study": f"es{index}",
+                "content": f"e{index}", "source": "dicom", "synthetic": True, "mode": "b_mode", "rows": 80,
+                "columns": 80, "n_source": 1, "quality": 0.5, "flags": [],
+            }  # fmt: skip
+            writer.add(row, frame[None], [{"index": 0, "quality": 0.5, "dhash": int(rng.integers(0, 2**63))}])
+    return FrameStores([FrameStore.open(root)])
+
+
+def test_find_overlap_finds_processed_copies_of_every_kind(trained_frames: TrainingReference, tmp_path: Path) -> None:
+    trained = echo_frames(PATIENTS, side=80, seed=3)
+    copies = [copy(trained[index]) for index, copy in enumerate(COPY_KINDS.values())]
+    stores = hospital(tmp_path / "s", np.stack([*copies, *echo_frames(7, side=80, seed=99)]))
+    overlap = find_overlap(rows_of(stores), stores, trained_frames)
+    assert overlap.pictures == ()
+    assert overlap.copies is not None
+    assert overlap.owners == {f"e{index}" for index in range(len(COPY_KINDS))}
+    assert overlap.copies.recall["flip"] > 0.9
+    check = next(
+        check
+        for check in training_checks(rows_of(stores), overlap, trained_frames, pictures=True)
+        if check.name == "training_copies"
+    )
+    assert check.status == "fail"
+    assert check.detail.startswith(f"{len(COPY_KINDS)} pairs of a validated and a training frame are copies")
+    assert "planted copies of each kind: flip 1" in check.detail
+
+
+def test_find_overlap_finds_no_copy_among_other_frames_and_states_the_recall(
+    trained_frames: TrainingReference, tmp_path: Path
+) -> None:
+    stores = hospital(tmp_path / "s", echo_frames(10, side=80, seed=98))
+    overlap = find_overlap(rows_of(stores), stores, trained_frames)
+    checks = {check.name: check for check in training_checks(rows_of(stores), overlap, trained_frames, pictures=True)}
+    assert overlap.owners == frozenset()
+    assert checks["training_copies"].status == "pass"
+    assert "none a copy; found of" in checks["training_copies"].detail
+    assert "false alarms: 0 of" in checks["training_copies"].detail
+    unseen = TrainingReference(trained_frames.split)
+    without = {
+        check.name: check
+        for check in training_checks(
+            rows_of(stores), find_overlap(rows_of(stores), stores, unseen), unseen, pictures=True
+        )
+    }
+    assert without["training_copies"].status == "warn"
+    assert without["training_copies"].detail.startswith("training pictures not compared")
+
+
+def test_find_overlap_finds_one_person_at_two_hospitals_by_link_codes(
+    trained_frames: TrainingReference, tmp_path: Path
+) -> None:
+    stores = hospital(tmp_path / "s", echo_frames(2, side=80, seed=97))
+    assert trained_frames.stores is not None
+    site = {row["patient"]: row["site"] for row in trained_frames.stores.clips.to_pylist()}
+    codes = {name: f"k{index:040x}" for index, name in enumerate([*site, "e0"])}
+    codes["e1"] = codes["p5"]
+    for root, names in ((trained_frames.stores.stores[0].root, list(site)), (stores.stores[0].root, ["e0", "e1"])):
+        entries = [LinkedPatient(site=site.get(name, "E"), patient=name, codes=(codes[name],)) for name in names]
+        PatientLinks(key_check="0" * 32, patients=tuple(entries)).write(root)
+    overlap = find_overlap(rows_of(stores), stores, trained_frames)
+    (trained_frames.stores.stores[0].root / LINKS_FILE).unlink()
+    assert overlap.linked == ((("E", "e1"), ("A", "p5")),)
+    assert overlap.owners == {"e1"}
+    assert overlap.not_linked == ""
+    assert "no link code" in find_overlap(rows_of(stores), stores, trained_frames).not_linked
