@@ -44,7 +44,8 @@ def release_counts(predictions: Predictions) -> tuple[HospitalCounts, ...]:
         predictions: Certified predictions of an evaluation or a validation.
 
     Returns:
-        One item a hospital with scored frames, in the order of the provenance.
+        One item a hospital with scored frames, in the order of the provenance. Of a validation, a source that is scored
+        beside it is left out where nothing of it may leave.
 
     Raises:
         EvaluationError: the predictions fail a check of `check_predictions`, or every class of a hospital is hidden.
@@ -60,17 +61,22 @@ def release_counts(predictions: Predictions) -> tuple[HospitalCounts, ...]:
     """
     check_predictions(predictions)
     samples, _ = read_samples(predictions)
-    released = []
+    certificate, released = predictions.provenance.validation, []
     for info, sample in zip(predictions.provenance.sites, samples, strict=True):
         site = arrange(info, sample, replicates=1, seed=0)
-        if site is not None:
+        beside = certificate is not None and info.site not in certificate.sites
+        if site is not None and not (beside and _all_hidden(_level(site.frames))):
             released.append(_hospital(site, predictions.provenance))
     return tuple(released)
 
 
+def _all_hidden(frames: LevelCounts) -> bool:
+    return all(counts.hidden or not counts.rows for counts in frames.classes)
+
+
 def _hospital(site: ScoredSite, provenance: Provenance) -> HospitalCounts:
     frames = _level(site.frames)
-    if all(counts.hidden or not counts.rows for counts in frames.classes):
+    if _all_hidden(frames):
         what = f"nothing can leave: every class comes from fewer than {SMALLEST_CELL} patients, or mostly from one"
         raise EvaluationError(what, where=f"hospital {site.name}", remedy="Label more patients")
     whole = frames.rows is not None

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from heart2heart.errors import ConfigError, EvaluationError, ExistsError, MissingInputError
+from heart2heart.federated.settings import read_settings
 from heart2heart.utils import write_json
 
 JOB_NAME = "heart2heart_counts"
@@ -103,7 +104,8 @@ def simulate_job(settings: Mapping[str, str | Path], out: str | Path) -> Path:
         The page of the report.
 
     Raises:
-        MissingInputError: the extra `federated` is not installed.
+        MissingInputError: the extra `federated` is not installed, or a file of settings is missing.
+        ConfigError: a file of settings has an unknown key or a wrong value.
         EvaluationError: a site sent no counts, or they cannot be pooled; the log says which.
     """
     if find_spec("nvflare") is None:
@@ -113,15 +115,15 @@ def simulate_job(settings: Mapping[str, str | Path], out: str | Path) -> Path:
     if folder.exists():
         raise ExistsError("this folder exists", where=folder, remedy="Name another folder")
     paths = {name: Path(path).absolute() for name, path in settings.items()}
+    for path in paths.values():
+        read_settings(path)  # a mistake in a file is told now, not in the log of a site
     with TemporaryDirectory() as work:
         job = write_job(Path(work) / "job", sites=len(paths), out=str(folder), settings=paths)
         workspace = Path(work) / "workspace"
         write_json(workspace / "local" / "resources.json", {"class_allow_list": list(ALLOWED_CLASSES)})
         names = ["--clients", ",".join(paths), "--n_clients", str(len(paths)), "--threads", str(len(paths))]
         command = [sys.executable, "-m", SIMULATOR, str(job), "--workspace", str(workspace), *names]
-        done = subprocess.run(
-            command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
     page = folder / "report.html"
     if done.returncode or not page.exists():
         errors = [
