@@ -194,7 +194,7 @@ def _row(decision: HospitalDecision, record: DecisionRecord) -> DecisionRow:
 
 def _more(decision: HospitalDecision, most: int, unit: str) -> str:
     if decision.more_patients == 0:
-        return "0"
+        return "none"
     number = (
         f"more than {max(most - decision.patients, 0)}"
         if decision.more_patients is None
