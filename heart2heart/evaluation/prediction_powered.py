@@ -31,6 +31,8 @@ FEWEST_OF_A_CLASS = 5
 FEWEST_OUTCOMES = 5
 """Audited patients with a right clip, and with a wrong one, below which predictions get no weight in an accuracy."""
 
+_ROUNDING = 1e-12  # a smaller difference or variance is a rounding error
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -89,6 +91,7 @@ class Audit:
             if not audited.any():
                 raise EvaluationError("a class of the predictions has no audited clip", remedy="Audit more clips")
             scale = self.weight[audited, None] / self.weight[audited].sum()
+            level = -value
             difference = observed[audited] - used * predicted[audited]
             correction = (scale * difference).sum(0)
             np.add.at(read, self.patient[audited], share * scale * (difference - correction))
@@ -97,6 +100,8 @@ class Audit:
                 mean = predicted[others].mean(0)
                 value += share * used * mean
                 np.add.at(unread, self.patient[others], share * used * (predicted[others] - mean) / others.sum())
+            level = (level + value) / share  # mean of the stratum; its share of the clips is an estimate too
+            np.add.at(unread, self.patient, (inside - share)[:, None] * level / len(inside))
         return Linear(value, read, unread)
 
     def tuned_weight(self, observed: Floats, predicted: Floats) -> float:
@@ -118,11 +123,13 @@ class _Ratio:
 
     Attributes:
         value: The share.
-        read: Influence of each patient's audited clips, corrected for few patients: k / (k - 1) for k patients, and
-            k / (k - 2) where the weight of the predictions was tuned on them.
+        read: Influence of each patient's audited clips; its square is corrected for few patients: k / (k - s) for k
+            patients in s strata, and k / (k - s - 1) where the weight of the predictions was tuned on them.
         unread: Influence of each patient's other clips.
         rows: Weight of the audited clips of each patient that have it.
         weight: Weight of the predictions.
+        strata: Strata with such a clip.
+        unseen: Variance of what the audited clips of a stratum do not show, because they are all alike.
     """
 
     value: float
@@ -130,6 +137,8 @@ class _Ratio:
     unread: Floats
     rows: Floats
     weight: float
+    strata: int
+    unseen: float
 
     @property
     def holders(self) -> int:
@@ -218,9 +227,24 @@ def _ratio(audit: Audit, observed: Sequence[Floats], predicted: Sequence[Floats]
     value = float(linear.value[0] / linear.value[1])
     read, unread = ((part[:, 0] - value * part[:, 1]) / linear.value[1] for part in (linear.read, linear.unread))
     rows = np.bincount(audit.patient, audit.weight * (observed[1] > 0)).astype(np.float64)
-    holders = int((rows > 0).sum())
-    read = read * math.sqrt(holders / max(holders - 1 - (weight > 0), 1))
-    return _Ratio(value, read, unread, rows, weight)
+    holders, strata = int((rows > 0).sum()), len(np.unique(audit.stratum[(audit.weight > 0) & (observed[1] > 0)]))
+    read = read * math.sqrt(holders / max(holders - strata - (weight > 0), 1))
+    unseen = _unseen_variance(audit, observed[0] - value * observed[1]) / float(linear.value[1]) ** 2
+    return _Ratio(value, read, unread, rows, weight, strata, unseen)
+
+
+def _unseen_variance(audit: Audit, residual: Floats) -> float:
+    """Return the variance that strata with equal audited clips may hide; 0 with one stratum, see `_interval`.
+
+    Of n such clips, another kind may have the share (1/2) / (n + 1), as in Jeffreys' estimate of a share.
+    """
+    strata, total = np.unique(audit.stratum), 0.0
+    for stratum in strata if len(strata) > 1 else ():
+        audited = residual[(audit.stratum == stratum) & (audit.weight > 0)]
+        if np.ptp(audited) <= _ROUNDING:
+            other = 0.5 / (len(audited) + 1)
+            total += float((audit.stratum == stratum).mean()) ** 2 * other * (1 - other) / len(audited)
+    return total
 
 
 def _interval(ratio: _Ratio, alone: _Ratio, confidence: float, holders: int | None = None) -> tuple[float, float]:
@@ -231,13 +255,13 @@ def _interval(ratio: _Ratio, alone: _Ratio, confidence: float, holders: int | No
     from scipy.special import stdtrit
 
     alike = float(alone.rows.sum() ** 2 / (alone.rows**2).sum())
-    variance = float((ratio.read**2).sum() + (ratio.unread**2).sum())
+    variance = float((ratio.read**2).sum() + (ratio.unread**2).sum()) + ratio.unseen
+    all_alike = float((alone.read**2).sum()) <= _ROUNDING and not alone.unseen
     value = min(max(ratio.value, 0.0), 1.0)
-    if float((alone.read**2).sum()) <= 0 or variance <= 0 or value in (0.0, 1.0):
-        effective = alike
-    else:
-        effective = max(value * (1 - value) / variance, 1.0)
-    quantile = float(stdtrit((holders or alone.holders) - 1, (1 + confidence) / 2))
+    certain = all_alike or variance <= 0 or value in (0.0, 1.0)
+    effective = alike if certain else max(value * (1 - value) / variance, 1.0)
+    degrees = max((holders or alone.holders) - alone.strata, 1)
+    quantile = float(stdtrit(degrees, (1 + confidence) / 2))
     low, high = wilson(*(np.array([number]) for number in (value, effective, quantile)))
     return float(low[0]), float(high[0])
 
@@ -268,4 +292,6 @@ def _average(ratios: Sequence[_Ratio], audit: Audit) -> _Ratio:
     rows = np.bincount(audit.patient, audit.weight).astype(np.float64)
     read, unread = (np.mean([getattr(each, part) for each in ratios], axis=0) for part in ("read", "unread"))
     weight = max(each.weight for each in ratios)
-    return _Ratio(float(np.mean([each.value for each in ratios])), read, unread, rows, weight)
+    value, strata = float(np.mean([each.value for each in ratios])), max(each.strata for each in ratios)
+    unseen = float(np.mean([each.unseen for each in ratios])) / len(ratios)
+    return _Ratio(value, read, unread, rows, weight, strata, unseen)
