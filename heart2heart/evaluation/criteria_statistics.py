@@ -189,17 +189,29 @@ def _renamed(contrast: Contrast, sample: str) -> Contrast:
 
 
 def _overconfidence(site: ScoredSite, runs: Sequence[int]) -> Contrast:
-    """Return twice the mean of (1 + confidence - correct) / 2, which is a share; less 1 it is the overconfidence.
-
-    Each row is a number between 0 and 1, not 0 or 1, so the effective number of rows may exceed their number.
-    """
+    """Return twice the mean of (1 + confidence - correct) / 2, which is a share; less 1 it is the overconfidence."""
     rows: Floats = np.zeros(len(site.truth))
     for run in runs:
         log_p = log_probabilities(site.sample.logits[run, site.sample.scored])
         rows += (np.exp(log_p.max(1)) - (log_p.argmax(1) == site.truth)) / len(runs)
     sums: Floats = np.bincount(site.cluster, weights=(1 + rows) / 2).astype(np.float64)
-    counts = np.bincount(site.cluster).astype(np.float64)
-    shares = shares_by_cluster(sums[:, None], counts[:, None], site.info.site)
+    return twice_mean(sums, np.bincount(site.cluster).astype(np.float64), site.info.site)
+
+
+def twice_mean(sums: Floats, counts: Floats, sample: str) -> Contrast:
+    """Return twice the mean of rows that are numbers between 0 and 1, so the effective number may exceed their number.
+
+    Args:
+        sums: Sum of the rows of each cluster `(clusters,)`.
+        counts: Number of rows of each cluster `(clusters,)`.
+        sample: Name of the sample.
+
+    Examples:
+        >>> contrast = twice_mean(np.array([1.0, 0.9, 1.1]), np.array([2.0, 2.0, 2.0]), "north")
+        >>> contrast.value, [round(limit, 2) for limit in contrast.interval(0.95)]
+        (1.0, [0.76, 1.24])
+    """
+    shares = shares_by_cluster(sums[:, None], counts[:, None], sample)
     variance = (shares.influence**2).sum(0)
     if variance[0] > 0:
         shares = replace(shares, effective=shares.value * (1 - shares.value) / variance)
