@@ -178,21 +178,23 @@ def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[st
     Args:
         run: A run, or its folder.
         out: Folder for the exported files.
-        formats: `pt2` and `onnx`.
+        formats: `pt2`, `onnx`, and `bundle`, the folder of a MONAI bundle.
 
     Returns:
-        The files.
+        The files, and the folder of the bundle.
 
     Examples:
         >>> from heart2heart.api import export_model
         >>> [path.suffix for path in export_model("run", "exported")]
         ['.pt2']
     """
+    from heart2heart.export.bundle import BUNDLE, write_bundle
     from heart2heart.export.export import export_run
     from heart2heart.training.run import Run
 
     loaded = run if isinstance(run, Run) else Run.load(run)
-    return list(export_run(loaded, Path(out), tuple(formats)).values())
+    files = list(export_run(loaded, Path(out), tuple(name for name in formats if name != BUNDLE)).values())
+    return [*files, write_bundle(loaded, Path(out) / BUNDLE)] if BUNDLE in formats else files
 
 
 def sweep(

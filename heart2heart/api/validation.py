@@ -47,8 +47,8 @@ def validate(
     as it reads that of `evaluate`.
 
     Args:
-        model: A run, an ensemble or an adapted run; a file of `heart2heart export`, `.pt2` or `.onnx`; or a table of
-            the predictions of any model, `.csv` or `.parquet`.
+        model: A run, an ensemble or an adapted run; a file of `heart2heart export`, `.pt2` or `.onnx`, or its
+            MONAI bundle; or a table of the predictions of any model, `.csv` or `.parquet`.
         out: New folder for `predictions.parquet`, `metrics.json` and `certificate.json`.
         store: The stores with the hospitals' frames; not with a table.
         labels: The label store; not with a table, which has the truth.

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import heart2heart
 from heart2heart.errors import ConfigError, Heart2HeartError, MissingInputError, RunError
 from heart2heart.evaluation.table_predictions import NO_SPLIT
+from heart2heart.export.bundle import is_bundle, load_bundle
 from heart2heart.export.exported_model import SUFFIXES, ExportedModel
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.labels.consensus import frame_labels
@@ -42,11 +43,11 @@ Paths = str | Path | Sequence[str | Path]
 
 
 def load_frozen(model: str | Path | Run) -> Run | ExportedModel:
-    """Open a run or an exported file.
+    """Open a run, an exported file or a bundle.
 
     Raises:
         MissingInputError: nothing there.
-        RunError: the run is not finished, or the file is no exported model.
+        RunError: the run is not finished, or the file or bundle was not exported by heart2heart.
 
     Examples:
         >>> from heart2heart.api.validation_frames import load_frozen
@@ -61,9 +62,8 @@ def load_frozen(model: str | Path | Run) -> Run | ExportedModel:
     if path.is_file():
         remedy = f"Known: a run's folder, {', '.join(SUFFIXES)}, or a table that ends with .csv or .parquet"
         raise RunError("this file is no model", where=path, remedy=remedy)
-    if (path / "configs" / "metadata.json").exists():
-        remedy = "Validate the run that it was made of, or a table of the bundle's predictions"
-        raise RunError("a MONAI bundle cannot be read here", where=path, remedy=remedy)
+    if is_bundle(path):
+        return load_bundle(path)
     return Run.load(path)
 
 

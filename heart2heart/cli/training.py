@@ -26,6 +26,7 @@ class ExportFormat(StrEnum):
 
     PT2 = "pt2"
     ONNX = "onnx"
+    BUNDLE = "bundle"
 
 
 class StatisticsChoice(StrEnum):
@@ -115,7 +116,9 @@ def predict(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the exported files.")],
-    form: Annotated[list[ExportFormat] | None, typer.Option("--format", help="pt2 or onnx; repeatable.")] = None,
+    form: Annotated[
+        list[ExportFormat] | None, typer.Option("--format", help="pt2, onnx or bundle (MONAI); repeatable.")
+    ] = None,
 ) -> None:
     """Export a trained network, and check the export against the outputs of the run.
 

@@ -107,7 +107,7 @@ class ExportedModel:
 
     def info(self) -> RunInfo:
         """Return the facts of this model for a report; a file records few of them."""
-        title = f"{self.path.suffix[1:]} export"
+        title = f"{self.path.suffix[1:] or 'bundle'} export"
         return RunInfo(
             run=self.name,
             method=title if not self.adapted_at else f"{title}, adapted at {self.adapted_at}",
