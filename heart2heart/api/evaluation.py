@@ -33,6 +33,7 @@ def evaluate(
     stress: bool | Sequence[str] = False,
     stress_levels: Sequence[float] | None = None,
     margin: str | Path | None = None,
+    saliency: bool = False,
     pictures: bool = True,
     pseudonyms: bool = True,
     release: str | None = None,
@@ -48,7 +49,8 @@ def evaluate(
         out: Folder for the two files.
         command: Command that repeats the evaluation. None gives `heart2heart evaluate` and the names of the runs.
         split: The split of the runs, if it has moved since the first run.
-        labels: Label store, for the names of the raters.
+        labels: Label store, for the names of the raters and their agreement with each other and with the model
+            (`readers.json`).
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -56,7 +58,8 @@ def evaluate(
         stress: Predict perturbed frames too: True for the usual kinds of perturbation, or their names.
         stress_levels: Levels of the perturbations, above 0 and at most 1; None takes four.
         margin: File of the largest acceptable loss, registered before (`register_margin`).
-        pictures: Keep a few pictures for the report.
+        saliency: Compute what the last method looked at in these pictures (`saliency.parquet`).
+        pictures: Keep a few pictures for the report, of frames in which no burned-in text is suspected.
         pseudonyms: Keep the names of patients, studies, clips and frames; otherwise codes take their place.
         release: `counts` writes only `counts_HOSPITAL.json`, one a hospital, as `validate` does.
         progress: Receives the percentage done.
@@ -74,7 +77,9 @@ def evaluate(
         >>> [(site.site, site.held_out) for site in metrics.sites]
         [('A', False), ('B', True)]
     """
+    from heart2heart.api.beside_predictions import write_readers, write_saliency
     from heart2heart.api.release import check_release, write_release
+    from heart2heart.api.shown_frames import without_text
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
@@ -118,11 +123,15 @@ def evaluate(
         together = replace(together, provenance=provenance)
     if release:
         return write_release(together, folder)
-    together = together if pictures else without_pictures(together)
-    together = together if pseudonyms else recode_names(together)
+    named = without_text(together, opened) if pictures else without_pictures(together)
+    together = named if pseudonyms else recode_names(named)
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")
+    if labels:
+        write_readers(named, labels, folder, metrics.predictions_sha256)
+    if saliency:
+        write_saliency(loaded, named, opened, folder, metrics.predictions_sha256)
     progress.update(100)
     return metrics
 

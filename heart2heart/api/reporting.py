@@ -53,6 +53,7 @@ def report(
     margin: str | Path | None = None,
     accept: str | Path | None = None,
     study: str | Path | None = None,
+    labels: str | Path | None = None,
     replicates: int = 10_000,
     seed: int = 0,
     bca: bool = False,
@@ -68,6 +69,8 @@ def report(
         accept: Criteria (`write_criteria_template`): the report begins with the decision whether the model may be used
             at each hospital, and `decision.json` and `decision.pdf` are written beside it.
         study: Description of the study (`write_study_template`), which completes the checklists.
+        labels: Label store: compare its readers with each other and with the model; None takes `readers.json` beside
+            the predictions, if there is one.
         replicates: Bootstrap replicates.
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
@@ -81,6 +84,7 @@ def report(
         >>> h2h.report("evaluation", "report.html", replicates=200)
         <Report('report.html'): <Metrics: labels only at A, B>>
     """
+    from heart2heart.api.beside_predictions import read_beside
     from heart2heart.evaluation.certificates import read_certified
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.evaluation.hospital_decisions import make_decision
@@ -98,5 +102,9 @@ def report(
     registered = read_margin(Path(margin)) if margin else None
     metrics = evaluate_predictions(content, replicates=replicates, seed=seed, bca=bca, margin=registered)
     decision = make_decision(content, metrics, criteria) if criteria else None
-    page = write_report(content, metrics, Path(out), folds=several, decision=decision, study=described)
+    readers, saliency = read_beside(content, predictions, metrics.predictions_sha256, labels)
+    page = write_report(
+        content, metrics, Path(out), folds=several, decision=decision, study=described, readers=readers,
+        saliency=saliency,
+    )  # fmt: skip
     return Report(page, metrics, summary_table(metrics), decision)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import heart2heart
+from heart2heart.api.shown_frames import without_text
 from heart2heart.errors import ConfigError, Heart2HeartError, MissingInputError, RunError
 from heart2heart.evaluation.table_predictions import NO_SPLIT
 from heart2heart.export.bundle import is_bundle, load_bundle
@@ -163,7 +164,7 @@ def certified_frames(
         task=task,
     )
     predictions = Predictions.concat([Predictions(pa.concat_tables(parts), provenance)])
-    predictions = _with_ages(predictions, opened, reference.stores)
+    predictions = without_text(_with_ages(predictions, opened, reference.stores), opened)
     if not pseudonyms:
         predictions = recode_names(predictions)
     certificate = certify_validation(

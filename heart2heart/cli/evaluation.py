@@ -39,7 +39,7 @@ def evaluate(
     store: StoreOption,
     out: Annotated[Path, typer.Option(help="Folder for predictions.parquet and metrics.json.")],
     split: Annotated[Path | None, typer.Option(help="The runs' split, if it has moved.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label store, for the names of the raters.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Label store, for the raters and their agreement.")] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
@@ -51,6 +51,9 @@ def evaluate(
     ] = "",
     stress_levels: Annotated[str, typer.Option(help="Levels of --stress, above 0 and at most 1.")] = "0.25,0.5,0.75,1",
     margin: MarginOption = None,
+    saliency: Annotated[
+        bool, typer.Option("--saliency", help="Compute what the last method looked at in the sample frames.")
+    ] = False,
     no_pictures: NoPicturesOption = False,
     no_pseudonyms: NoPseudonymsOption = False,
     release: ReleaseOption = None,
@@ -67,7 +70,7 @@ def evaluate(
     with progress_bar("evaluate", 100) as progress:
         metrics = evaluate(
             runs, store, out, split=split, labels=labels, replicates=replicates, seed=seed, bca=bca, probes=probes,
-            stress=kinds, stress_levels=levels, margin=margin, pictures=not no_pictures,
+            stress=kinds, stress_levels=levels, margin=margin, saliency=saliency, pictures=not no_pictures,
             pseudonyms=not no_pseudonyms, release=release, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))
@@ -101,6 +104,9 @@ def report(
     ] = None,
     register_criteria: Annotated[
         Path | None, typer.Option(help="Append time and hash to these criteria before the model is tested, and stop.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label store: compare its readers with each other and with the model.")
     ] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,

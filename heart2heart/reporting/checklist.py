@@ -131,6 +131,7 @@ SECTIONS = {
     "comparison": "Comparison of models",
     "splits": "Several splits and seeds",
     "curves": "ROC and precision-recall",
+    "raters": "Readers and the model",
     "confusion": "Confusion matrices",
     "probabilities": "Calibration",
     "selective": "Withholding uncertain frames",

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Any
 
-import numpy as np
-import pyarrow.compute as pc
-
 from heart2heart.evaluation.class_curves import class_curves
-from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.reporting import figures
 from heart2heart.reporting.checklist import SECTIONS
 from heart2heart.reporting.checklists import make_checklists
@@ -21,90 +15,25 @@ from heart2heart.reporting.decision_section import decision_section
 from heart2heart.reporting.fairness_sentences import describe_subgroups, judge_subgroup
 from heart2heart.reporting.figures import InspectedRun, stress_figures
 from heart2heart.reporting.forest import NARROW, WIDE, ForestBlock, ForestLine, accuracy_blocks, forest
+from heart2heart.reporting.gallery import GALLERY_RULE, choose_tiles
 from heart2heart.reporting.limitations import limitations
 from heart2heart.reporting.participants import demographics, inclusion_flow, label_vocabularies
+from heart2heart.reporting.reader_sentences import describe_readers
 from heart2heart.reporting.screens import inside, opening
 from heart2heart.reporting.sections import comparison_section, cross_split_section, describe_blocks, site_cards
 from heart2heart.reporting.sentences import headline
 from heart2heart.reporting.summary import summary
 from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.schema.decision import DecisionRecord
-from heart2heart.schema.enums import PredictionRole, SplitRole
+from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.metrics import Metrics, RandomEffects
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.reader_agreement import ReaderAgreement
+from heart2heart.schema.saliency import Saliency
 from heart2heart.schema.site_metrics import Estimate
 from heart2heart.schema.study import Study
 from heart2heart.schema.validation import TrainingData
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-GALLERY_RULE = (
-    "Among the frames with a stored picture: the most confident errors, then the most confident correct predictions, "
-    "then the most confident predictions on other views; at most one frame of each kind per patient."
-)
-_TILES_BY_KIND = (("failure", 4), ("success", 3), ("outside", 2))
-
-
-@dataclass(frozen=True)
-class GalleryTile:
-    """One frame of the gallery.
-
-    Attributes:
-        kind: `failure`, `success` or `outside`.
-        truth: True view.
-        predicted: Predicted view.
-        probability: Probability of the predicted view.
-        image: Data URI of the PNG.
-    """
-
-    kind: str
-    truth: str
-    predicted: str
-    probability: float
-    image: str
-
-
-def choose_tiles(predictions: Predictions, run: str) -> dict[str, list[GalleryTile]]:
-    """Select frames of one run by `GALLERY_RULE`.
-
-    Returns:
-        Tiles by site in the order of the provenance, without sites that have no pictures.
-    """
-    classes = predictions.provenance.classes
-    table = predictions.table.append_column("row", [np.arange(len(predictions.table))])
-    of_run = pc.and_(pc.equal(table["run"], run), pc.equal(table["role"], PredictionRole.TEST))
-    table = table.filter(pc.and_(of_run, pc.and_(pc.is_valid(table["image"]), pc.is_valid(table["truth"]))))
-    chances = np.exp(log_probabilities(predictions.logits[table["row"].to_numpy()]))
-    rows = table.select(["site", "patient", "frame", "truth", "image"]).to_pylist()
-    candidates = [
-        (row, classes[int(chance.argmax())], float(chance.max())) for row, chance in zip(rows, chances, strict=True)
-    ]
-    candidates.sort(key=lambda item: (-item[2], item[0]["frame"]))
-    sites = {}
-    for info in predictions.provenance.sites:
-        site_candidates = [
-            item for item in candidates if item[0]["site"] == info.site and item[0]["image"].startswith(_PNG)
-        ]
-        tiles = [tile for kind, most in _TILES_BY_KIND for tile in _tiles_of_kind(site_candidates, kind, most, classes)]
-        if tiles:
-            sites[info.site] = tiles
-    return sites
-
-
-def _tiles_of_kind(
-    candidates: Sequence[tuple[dict[str, Any], str, float]], kind: str, most: int, classes: Sequence[str]
-) -> list[GalleryTile]:
-    tiles: list[GalleryTile] = []
-    seen: set[str] = set()
-    for row, predicted, probability in candidates:
-        truth = row["truth"]
-        row_kind = "outside" if truth not in classes else "success" if truth == predicted else "failure"
-        if row_kind != kind or row["patient"] in seen or len(tiles) == most:
-            continue
-        seen.add(row["patient"])
-        uri = "data:image/png;base64," + base64.b64encode(row["image"]).decode("ascii")
-        tiles.append(GalleryTile(kind, truth, predicted, probability, uri))
-    return tiles
 
 
 def pooled(predictions: Predictions, runs: Collection[str]) -> list[str]:
@@ -132,6 +61,8 @@ def report_content(
     *,
     decision: DecisionRecord | None = None,
     study: Study | None = None,
+    readers: ReaderAgreement | None = None,
+    saliency: Saliency | None = None,
 ) -> dict[str, Any]:
     """Return the content of the templates, by name.
 
@@ -141,6 +72,8 @@ def report_content(
         folds: Metrics over several splits.
         decision: The decision by criteria, the first section of the page; None: no decision.
         study: Texts of the authors for the checklists.
+        readers: Agreement of readers and model; None: not given.
+        saliency: What the model looked at in the pictures; None: not computed.
     """
     provenance = predictions.provenance
     method = metrics.methods[-1]
@@ -166,7 +99,9 @@ def report_content(
         "evaluated_method": method,
         "details": details,
         "inspected": inspected,
-        **opening(method, inspected.run, last_comparison, questions, provenance, metrics),
+        **opening(method, inspected.run, last_comparison, questions, provenance, metrics, readers),
+        "readers": readers,
+        "readers_sentence": describe_readers(readers),
         "inside": inside(metrics, provenance),
         "better_than": metrics.methods[0].method,
         "headline": headline(method, metrics, pooled(predictions, method.runs)),
@@ -203,7 +138,8 @@ def report_content(
         "curves": curves,
         "class_curves": site_curves(class_curves(predictions, inspected.run.run), inspected.run, metrics.classes),
         "class_legend": class_legend(metrics.classes),
-        "gallery": choose_tiles(predictions, inspected.run.run),
+        "gallery": choose_tiles(predictions, inspected.run.run, saliency),
+        "saliency": saliency,
         "gallery_rule": GALLERY_RULE,
         "limitations": [
             *([metrics.training_data_note] if metrics.training_data_note and not_compared(metrics) else []),

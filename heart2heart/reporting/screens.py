@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from heart2heart.reporting.next_steps import next_steps
 from heart2heart.reporting.numbers import count, interval, join_words, percent, plural, points, signed
 from heart2heart.reporting.participants import join_or_not_reported
+from heart2heart.reporting.reader_sentences import describe_readers
 from heart2heart.reporting.sentences import NOT_ABOVE_CHANCE, at_chance
 from heart2heart.reporting.summary import SummarySection
 from heart2heart.reporting.verdicts import CANNOT_BE_JUDGED, Verdict, judge_by_margin, judge_difference, judge_transfer
 from heart2heart.schema.enums import CheckStatus
 from heart2heart.schema.metrics import Comparison, MethodMetrics, Metrics, RunMetrics
 from heart2heart.schema.predictions import Provenance
+from heart2heart.schema.reader_agreement import ReaderAgreement
 from heart2heart.schema.site_metrics import Estimate
 
 
@@ -111,7 +113,9 @@ def cohort_rows(provenance: Provenance, metrics: Metrics) -> list[CohortRow]:
     ]
 
 
-def study_facts(method: MethodMetrics, provenance: Provenance, metrics: Metrics) -> list[tuple[str, str]]:
+def study_facts(
+    method: MethodMetrics, provenance: Provenance, metrics: Metrics, readers: ReaderAgreement | None = None
+) -> list[tuple[str, str]]:
     """Return what a reader must know of model, training, split and intervals: pairs of title and text."""
     run = next(run for run in provenance.runs if run.run == method.runs[0])
     size = f", {count(run.parameters)} parameters" if run.parameters else ""
@@ -125,6 +129,7 @@ def study_facts(method: MethodMetrics, provenance: Provenance, metrics: Metrics)
         ("Trained at", source or "not reported"),
         ("Task", f"one of {len(metrics.classes)} views: {join_words(metrics.classes, last='or')}"),
         ("Checks", _describe_checks(provenance)),
+        ("Readers", describe_readers(readers)),
         ("Intervals", f"{confidence}, over {metrics.unit}s{shared}"),
     ]
 
@@ -143,6 +148,7 @@ def opening(
     questions: tuple[SummarySection, ...],
     provenance: Provenance,
     metrics: Metrics,
+    readers: ReaderAgreement | None = None,
 ) -> dict[str, object]:
     """Return the content of the first three screens, by name."""
     accurate, certain, fails, *better = questions
@@ -151,7 +157,7 @@ def opening(
         "answer_rows": answer_rows(method, final, metrics),
         "better": better[0] if better else None,
         "cohort_rows": cohort_rows(provenance, metrics),
-        "study_facts": study_facts(method, provenance, metrics),
+        "study_facts": study_facts(method, provenance, metrics, readers),
         "certain": certain,
         "fails": fails,
         "steps": next_steps(method, run, metrics),

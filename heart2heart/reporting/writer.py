@@ -19,6 +19,8 @@ from heart2heart.schema.decision import DecisionRecord
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Predictions
+from heart2heart.schema.reader_agreement import ReaderAgreement
+from heart2heart.schema.saliency import Saliency
 from heart2heart.schema.study import Study
 from heart2heart.utils import write_json, write_text
 
@@ -36,6 +38,8 @@ def write_report(
     folds: FoldMetrics | None = None,
     decision: DecisionRecord | None = None,
     study: Study | None = None,
+    readers: ReaderAgreement | None = None,
+    saliency: Saliency | None = None,
 ) -> Path:
     """Write the report, its model card and the filled reporting checklists.
 
@@ -49,6 +53,8 @@ def write_report(
         folds: Metrics over several splits that include the split of these predictions.
         decision: `make_decision(predictions, metrics, criteria)`.
         study: Texts of the authors, which complete the checklists.
+        readers: Agreement of readers and model.
+        saliency: What the model looked at in the pictures of the predictions.
 
     Returns:
         `out`.
@@ -74,7 +80,11 @@ def write_report(
     names |= {*(study.texts.values() if study else ())}
     if decision:
         names |= {decision.claim.criteria.question, decision.claim.criteria.written_by}
-    content = report_content(predictions, metrics, folds, decision=decision, study=study)
+    if readers:
+        names |= {row.second for row in readers.rows}
+    content = report_content(
+        predictions, metrics, folds, decision=decision, study=study, readers=readers, saliency=saliency
+    )
     content = adapt_content(content, words, names)
     html = fold_reasons(render("report.html.j2", content | {"script_hash": script_hash()}, escape=True, words=words))
     card = render("model_card.md.j2", content | {"md": _markdown}, escape=False, words=words)

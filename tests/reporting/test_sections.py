@@ -36,7 +36,7 @@ def part(page: Path, name: str) -> Page:
 
 def test_write_report_lists_every_section(rich_page: Page) -> None:
     sections = [section["id"] for section in rich_page.all("section")]
-    assert sections == [name for name in SECTIONS if name not in ("decision", "raters", "splits")]
+    assert sections == [name for name in SECTIONS if name not in ("decision", "splits")]
     links = [(link["href"] or "")[1:] for link in rich_page.all("a")]
     assert links[1 : len(sections) + 1] == sections
 
