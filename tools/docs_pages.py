@@ -15,6 +15,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from heart2heart.cli import reference
+from heart2heart.schema.decision import DecisionRecord
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.status import CODES, FLAGS
@@ -39,7 +40,7 @@ You can repeat an ingest at any time. Finished files are not read again, except 
 `failed:timeout`, `failed:unreadable`.
 """
 
-_METRICS = """# Fields of metrics.json and folds.json
+_METRICS = """# Fields of metrics.json, folds.json and decision.json
 
 Made from the code at each build. [Metrics](../metrics.md) explains the rules behind the numbers.
 
@@ -47,6 +48,7 @@ Made from the code at each build. [Metrics](../metrics.md) explains the rules be
   `heart2heart.evaluation.read_metrics` reads it.
 - `heart2heart folds` writes `folds.json` from the predictions of several splits.
   `heart2heart.evaluation.read_folds` reads it.
+- `heart2heart report --accept` writes `decision.json`. `heart2heart.schema.decision.read_decision` reads it.
 """
 
 
@@ -68,9 +70,9 @@ def status_codes() -> str:
 
 
 def metrics_fields() -> str:
-    """Return the page of every field of `metrics.json` and `folds.json`, each nested model after its parent."""
+    """Return the page of every field of the metrics files and the decision, each nested model after its parent."""
     models: dict[type[BaseModel], None] = {}
-    for root in (Metrics, FoldMetrics):
+    for root in (Metrics, FoldMetrics, DecisionRecord):
         _collect(root, models)
     parts = [_METRICS]
     for model in models:
@@ -146,6 +148,8 @@ def _collect(model: type[BaseModel], models: dict[type[BaseModel], None]) -> Non
 def _type(annotation: object) -> str:
     if annotation is type(None):
         return "null"
+    if isinstance(annotation, str):
+        return f"`{annotation}`"  # a value of a Literal
     inner = get_args(annotation)
     if isinstance(annotation, type) and not inner:
         is_model = issubclass(annotation, BaseModel)

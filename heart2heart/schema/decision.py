@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
 from heart2heart.config import Config
 from heart2heart.schema.criteria import CriteriaClaim
+from heart2heart.schema.metrics_files import read_versioned
 from heart2heart.schema.site_metrics import Estimate
 
 DECISION_SCHEMA_VERSION = 1
@@ -157,3 +159,15 @@ class DecisionRecord(Config):
     """The decisions."""
     notes: tuple[str, ...]
     """What a reader must know beside them."""
+
+
+def read_decision(path: Path) -> DecisionRecord:
+    """Read a `decision.json`.
+
+    Raises:
+        MissingInputError: no such file.
+        EvaluationError: of another schema version, or damaged.
+    """
+    return read_versioned(
+        path, DecisionRecord, version=DECISION_SCHEMA_VERSION, what="decision", verb="report --accept"
+    )

@@ -25,6 +25,7 @@ from heart2heart.schema.decision import (
     DecisionRecord,
     JudgedCriterion,
     Ranking,
+    read_decision,
 )
 from heart2heart.schema.enums import VerdictKind
 from heart2heart.schema.metrics import Metrics
@@ -104,7 +105,7 @@ def test_write_report_begins_with_the_decision(
         assert decision.reason in page.text
     assert record.claim.sha256 in page.text
     assert "Views & frames <fund>. (study.yaml)" in page.text
-    assert DecisionRecord.model_validate_json(tmp_path.joinpath("decision.json").read_text()) == record
+    assert read_decision(tmp_path / "decision.json") == record
     assert json.loads(tmp_path.joinpath("decision.json").read_text())["hospitals"][0]["decision"] == "use"
     assert tmp_path.joinpath("decision.pdf").read_bytes().startswith(b"%PDF-")
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
