@@ -46,8 +46,8 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise _no_space(path) from error
+        if is_disk_full(error):
+            raise no_space(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -72,7 +72,13 @@ def _temporary_path(path: Path) -> Path:
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def _no_space(path: Path) -> NoSpaceError:
+def is_disk_full(error: OSError) -> bool:
+    """Return whether `error` says that a disk or a quota is full."""
+    return error.errno in _DISK_FULL
+
+
+def no_space(path: Path) -> NoSpaceError:
+    """Return the error of a full disk, with its remedy."""
     remedy = "Free some space and run the same command again"
     return NoSpaceError("no space left on the disk", where=path, remedy=remedy)
 
@@ -84,8 +90,8 @@ def _create_empty(temporary: Path, path: Path, mode: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise _no_space(path) from error
+        if is_disk_full(error):
+            raise no_space(path) from error
         remedy = "Name a file in a folder with write permission"
         raise UnwritableError(f"nothing can be written here ({error.strerror})", where=path, remedy=remedy) from error
 
@@ -131,8 +137,8 @@ def write_exclusive(path: Path, text: str, *, mode: int) -> bool:
                 raise
             return _write_new(path, text, mode)
     except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise _no_space(path) from error
+        if is_disk_full(error):
+            raise no_space(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,6 +9,8 @@ import ipaddress
 import logging
 import os
 import stat
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,15 +52,28 @@ def require_extra(package: str) -> Iterator[None]:
 
 @contextmanager
 def silence_network_logs() -> Iterator[None]:
-    """Silence the loggers of the network libraries, whose lines quote UIDs, AE titles and tags of patients."""
+    """Silence the network libraries, whose log lines, warnings and tracebacks quote UIDs and tags of patients.
+
+    Warnings and threads belong to the whole process. An error that ends a thread of a library ends it without a word.
+    """
     loggers = [logging.getLogger(name) for name in _NETWORK_LOGGERS]
     before = [(logger.disabled, logger.propagate, logger.level) for logger in loggers]
     for logger in loggers:
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
+    excepthook = threading.excepthook
+
+    def of_other_threads(error: threading.ExceptHookArgs) -> None:
+        if not type(error.thread).__module__.startswith("pynetdicom"):
+            excepthook(error)
+
+    threading.excepthook = of_other_threads
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
+        threading.excepthook = excepthook
         for logger, (disabled, propagate, level) in zip(loggers, before, strict=True):
             logger.disabled, logger.propagate = disabled, propagate
             logger.setLevel(level)

@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, ExistsError
-from heart2heart.utils import atomic_path, is_temporary
+from heart2heart.utils import atomic_path, is_disk_full, is_temporary, no_space
+
+
+class SpoolPart:
+    """An unfinished file of a spool folder, of mode 0600.
+
+    Args:
+        path: Its temporary name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.size = path, 0
+        self._handle = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+
+    def write(self, piece: bytes) -> None:
+        """Append some bytes."""
+        self._handle.write(piece)
+        self.size += len(piece)
+
+    def flush(self) -> None:
+        """Write everything to the disk, and close the file."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+        self._handle.close()
+
+    def discard(self) -> None:
+        """Remove the file, unless it has its final name."""
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # what is left in the buffer may not fit onto a full disk
+            self._handle.close()
 
 
 class Spool:
@@ -76,8 +107,16 @@ class Spool:
             yield handle
         self._flush_names()
 
-    def store(self, uid: str, content: bytes) -> bool:
-        """Write one instance to the disk; return whether it is new.
+    def begin(self) -> SpoolPart:
+        """Return a new unfinished file, which `keep` finishes; `ingest` ignores it, and the next `open` removes it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        return SpoolPart(self.folder / f".part.{uuid4().hex[:8]}.tmp")
+
+    def keep(self, part: SpoolPart, uid: str) -> bool:
+        """Write a received instance to the disk for good; return whether it is new.
 
         The same instance again changes nothing. Different bytes with a known UID, which the standard forbids but faulty
         machines send, are written under another name, so that no received instance is overwritten.
@@ -87,15 +126,33 @@ class Spool:
         """
         first = path = self.path(uid)
         number = 0
-        with self._settling:
-            while path.exists():
-                if path.stat().st_size == len(content) and path.read_bytes() == content:
-                    return False
-                number += 1
-                path = first.with_name(f"{first.stem}-{number}.dcm")
-            with self.open_writer(path) as handle:
-                handle.write(content)
+        try:
+            part.flush()
+            with self._settling:
+                while path.exists():
+                    if filecmp.cmp(path, part.path, shallow=False):
+                        return False
+                    number += 1
+                    path = first.with_name(f"{first.stem}-{number}.dcm")
+                part.path.replace(path)
+            self._flush_names()
+        except OSError as error:
+            if is_disk_full(error):
+                raise no_space(path) from error
+            raise
+        finally:
+            part.discard()
         return True
+
+    def store(self, uid: str, content: bytes) -> bool:
+        """Write one instance to the disk; return whether it is new. See `keep`."""
+        part = self.begin()
+        try:
+            part.write(content)
+        except BaseException:
+            part.discard()
+            raise
+        return self.keep(part, uid)
 
     def _flush_names(self) -> None:
         handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)

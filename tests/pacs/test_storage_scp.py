@@ -208,7 +208,7 @@ association = entity.associate("127.0.0.1", int(sys.argv[1]), ae_title="HEART2HE
 plain, sent = AssociationSocket.send, []
 def send(self, data):
     sent.append(data)
-    if len(sent) > 20:
+    if len(sent) > 3:
         os._exit(9)
     plain(self, data)
 AssociationSocket.send = send
