@@ -19,6 +19,7 @@ from heart2heart.evaluation.run_groups import extended, group_runs
 from heart2heart.evaluation.simultaneous import Family, make_family
 from heart2heart.evaluation.sites import EvaluationContext
 from heart2heart.evaluation.sites_over_splits import SiteOverSplits, sites_over_splits
+from heart2heart.evaluation.task_words import TaskWords, with_task_words
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.margin import MarginClaim, RegisteredMargin
 from heart2heart.schema.metrics import Simultaneous
@@ -107,10 +108,13 @@ def evaluate_folds(
     family = _family(pairs, hospitals)
     claim = _margin_over_splits(predictions, margin)
     context = replace(context, family=family, margin=claim)
-    return FoldMetrics(
+    words = TaskWords.of(first)
+    metrics = FoldMetrics(
         splits=splits,
         synthetic=any(info.synthetic for each in predictions for info in each.provenance.sites),
         classes=first.classes,
+        task=words.task,
+        cases=words.cases,
         unit=first.split.unit,
         confidence=CONFIDENCE,
         replicates=replicates,
@@ -122,6 +126,7 @@ def evaluate_folds(
         comparisons=tuple(_compare(one, two, hospitals, context) for one, two in pairs),
         left_out=tuple(sorted({label for methods in by_split for label in methods} - set(labels))),
     )
+    return with_task_words(metrics, words)
 
 
 def _margin_over_splits(predictions: Sequence[Predictions], margin: RegisteredMargin | None) -> MarginClaim | None:

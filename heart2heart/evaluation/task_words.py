@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from heart2heart.schema.metrics import Metrics
+from heart2heart.schema.metrics_files import FoldMetrics
 from heart2heart.schema.predictions import Provenance
 from heart2heart.schema.validation import DEFAULT_TASK
 
@@ -92,11 +93,15 @@ def _like(new: str, match: re.Match[str]) -> str:
     return text[:1].upper() + text[1:] if match[0][:1].isupper() else text
 
 
-def with_task_words(metrics: Metrics, words: TaskWords) -> Metrics:
-    """Return the metrics with their reasons in the words of the task."""
+Scores = TypeVar("Scores", Metrics, FoldMetrics)
+
+
+def with_task_words(metrics: Scores, words: TaskWords) -> Scores:
+    """Return metrics, of one split or of several, with their reasons in the words of the task."""
     if not words.changes:
         return metrics
-    keep = {*metrics.classes, *(site.site for site in metrics.sites), *(run.run for run in metrics.runs)}
+    keep = {*metrics.classes, *(site.site for method in metrics.methods for site in method.sites)}
+    keep |= {run.run for run in metrics.runs} if isinstance(metrics, Metrics) else {*metrics.splits}
 
     def adapt(node: Any, key: str) -> Any:
         if isinstance(node, dict):
@@ -105,4 +110,4 @@ def with_task_words(metrics: Metrics, words: TaskWords) -> Metrics:
             return [adapt(child, key) for child in node]
         return words.adapt(node, keep) if isinstance(node, str) and key in _REASONS else node
 
-    return Metrics.model_validate(adapt(metrics.model_dump(), ""))
+    return type(metrics).model_validate(adapt(metrics.model_dump(), ""))

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heart2heart.evaluation.task_words import TaskWords
 from heart2heart.reporting import comparison_sentences
 from heart2heart.reporting.forest import NARROW, WIDE
 from heart2heart.reporting.numbers import interval, plural, points, signed
 from heart2heart.reporting.reasons import fold_reasons
 from heart2heart.reporting.sentences import count_tests
 from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
+from heart2heart.reporting.task_template import adapt_content
 from heart2heart.reporting.verdicts import describe_difference_by_margin, judge_difference
 from heart2heart.reporting.writer import render
 from heart2heart.schema.metrics_files import FoldComparison, FoldMetrics
@@ -201,8 +203,17 @@ def write_comparison(metrics: FoldMetrics, out: Path) -> Path:
         >>> write_comparison(folds, Path("comparison.html")).name
         'comparison.html'
     """
-    write_text(out, fold_reasons(render("comparison.html.j2", comparison_content(metrics), escape=True)))
+    words = task_words(metrics)
+    names = {*metrics.classes, *metrics.splits, *(method.method for method in metrics.methods)}
+    names |= {site.site for method in metrics.methods for site in method.sites}
+    content = adapt_content(comparison_content(metrics), words, names)
+    write_text(out, fold_reasons(render("comparison.html.j2", content, escape=True, words=words)))
     return out
+
+
+def task_words(metrics: FoldMetrics) -> TaskWords:
+    """Return the words of the task of a comparison."""
+    return TaskWords(metrics.task, metrics.cases)
 
 
 def comparison_content(metrics: FoldMetrics) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def adapt_content(content: dict[str, Any], words: TaskWords, keep: Collection[st
     if not words.changes:
         return content
     adapted = {name: part if name in DATA else _adapt(part, words, keep) for name, part in content.items()}
-    adapted["sections"] = {name: words.adapt(title) for name, title in content["sections"].items()}
+    if "sections" in content:
+        adapted["sections"] = {name: words.adapt(title) for name, title in content["sections"].items()}
     return adapted
 
 

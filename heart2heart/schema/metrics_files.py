@@ -14,6 +14,7 @@ from heart2heart.errors import ConfigError, EvaluationError
 from heart2heart.schema.margin import MarginClaim, MarginVerdict
 from heart2heart.schema.metrics import SCHEMA_VERSION, Metrics, SeedSpread, Simultaneous
 from heart2heart.schema.site_metrics import Estimate
+from heart2heart.schema.validation import DEFAULT_TASK
 from heart2heart.utils import read_json, write_json
 
 FOLD_SCHEMA_VERSION = 2
@@ -109,6 +110,10 @@ class FoldMetrics(Config):
     """At least one hospital is simulated."""
     classes: tuple[str, ...]
     """Views the models can predict, in the order of the logits."""
+    task: str = DEFAULT_TASK
+    """Noun of what the classes are, e.g. `view` or `pneumonia`; other fields name them views for every task."""
+    cases: bool = False
+    """The rows are cases of a table, not frames of clips."""
     unit: str
     """What is resampled."""
     confidence: float

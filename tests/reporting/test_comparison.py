@@ -19,7 +19,7 @@ from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.metrics_files import FoldMethod, FoldMetrics, write_folds
 from heart2heart.schema.predictions import MethodFacts, Predictions
 from heart2heart.schema.site_metrics import Estimate
-from tests.evaluation.factory import HOSPITALS, make_predictions
+from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 from tests.evaluation.test_cross_split import noisy, split_of
 from tests.reporting.test_browser import visit
 
@@ -206,3 +206,21 @@ def test_write_comparison_judges_by_the_margin(tmp_path: Path) -> None:
     )
     text = unescape(write_comparison(late, tmp_path / "comparison.html").read_text(encoding="utf-8"))
     assert "(margin registered after the look)." in text
+
+
+def test_write_comparison_takes_the_words_of_the_task(tmp_path: Path) -> None:
+    predictions = make_predictions(hospitals=HOSPITALS[:2], seeds=(0, 1))
+    provenance = predictions.provenance
+    runs = tuple(
+        run.model_copy(update={"facts": run.facts.model_copy(update={"base": "table"})}) for run in provenance.runs
+    )
+    known = with_rows(predictions, [row for row in predictions.table.to_pylist() if row["truth"] in provenance.classes])
+    severity = Predictions(known.table, provenance.model_copy(update={"task": "severity", "runs": runs}))
+    folds = evaluate_folds([severity, split_of(severity, 1)], replicates=100)
+    assert (folds.task, folds.cases) == ("severity", True)
+    text = write_comparison(folds, tmp_path / "comparison.html").read_text(encoding="utf-8")
+    visible = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)
+    assert not re.search(r"\b(views?|frames?|echocardiograms?)\b", visible, re.IGNORECASE)
+    assert "averaged over the severity classes of the hospital" in visible
+    plain = write_comparison(folds.model_copy(update={"task": "view", "cases": False}), tmp_path / "views.html")
+    assert "averaged over the views of the hospital" in plain.read_text(encoding="utf-8")
