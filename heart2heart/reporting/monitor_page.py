@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from heart2heart.evaluation.drift import ACCURACY, KINDS, DriftTest, MonitorState, WeekPoint
 from heart2heart.reporting.numbers import join_words
-from heart2heart.reporting.svg import INK, LINE, MARKERS, MUTED, SERIES, new_figure, style, to_svg
+from heart2heart.reporting.run_chart import RunChart, RunLine
 from heart2heart.reporting.writer import render
 from heart2heart.utils import write_text
 
-_HEIGHT = 230.0
 _WIDTHS = {"wide": 880.0, "narrow": 360.0}
-_LABELS = {"wide": 13, "narrow": 5}
-"""Week labels under a figure, at most."""
+"""Widths of the drawings, CSS pixels."""
 
 
 @dataclass(frozen=True)
-class RunChart:
+class StatisticChart:
     """One statistic.
 
     Attributes:
@@ -75,10 +72,23 @@ def page_content(state: MonitorState) -> dict[str, Any]:
         "tests": state.tests,
         "kinds": KINDS,
         "statistic_title": statistic_title,
+        "amount": amount,
         "charts": [chart for test in state.tests for chart in _charts(test)],
         "capital": _capital_chart(state) if any(test.capital for test in state.tests) else None,
         "sha256": state.journal.last_sha256,
     }
+
+
+def amount(capital: float) -> str:
+    """Write a capital: two digits below 10, whole numbers above, and a bound from a million on.
+
+    Examples:
+        >>> amount(0.123), amount(59.6), amount(3e9)
+        ('0.12', '60', 'more than a million')
+    """
+    if capital >= 1e6:
+        return "more than a million"
+    return f"{capital:.2f}" if capital < 10 else f"{capital:.0f}"
 
 
 def headline(state: MonitorState) -> str:
@@ -112,7 +122,7 @@ def statistic_title(name: str) -> str:
     }.get(name, name)
 
 
-def _charts(test: DriftTest) -> list[RunChart]:
+def _charts(test: DriftTest) -> list[StatisticChart]:
     charts = []
     for name, points in test.points.items():
         if not any(point.mean is not None for point in points):
@@ -122,80 +132,42 @@ def _charts(test: DriftTest) -> list[RunChart]:
         known = [point for point in points if point.mean is not None]
         last = known[-1]
         caption = (
-            f"{title}: {last.mean:.3f} in {last.week}, reference {test.reference[name]:.3f}"
+            f"{last.mean:.3f} in {last.week}, reference {test.reference[name]:.3f}"
             if name != ACCURACY
-            else f"{title}: {last.mean:.3f} in {last.week}, at least {test.reference[name]:.3f} is needed"
+            else f"{last.mean:.3f} in {last.week}, at least {test.reference[name]:.3f} is needed"
         )
-        wide, narrow = (_run_chart(test, name, points, size) for size in _WIDTHS)
-        charts.append(RunChart(title, alarm, wide, narrow, caption))
+        wide, narrow = (_run_chart(test, name, points, width) for width in _WIDTHS.values())
+        charts.append(StatisticChart(title, alarm, wide, narrow, caption))
     return charts
 
 
-def _run_chart(test: DriftTest, name: str, points: tuple[WeekPoint, ...], size: str) -> str:
+def _run_chart(test: DriftTest, name: str, points: tuple[WeekPoint, ...], width: float) -> str:
     """Draw weekly means with their intervals, the reference as a dashed line, and the alarm as a vertical line."""
-    title = statistic_title(name)
-    with style():
-        figure = new_figure(_WIDTHS[size], _HEIGHT)
-        axes = _axes(figure, size)
-        if test.running:
-            low, high = zip(*test.running, strict=True)
-            axes.fill_between(range(len(low)), low, high, color=SERIES[1], alpha=0.15, linewidth=0)
-        known = [(index, point) for index, point in enumerate(points) if point.mean is not None]
-        for index, point in known:
-            if point.low is not None and point.high is not None:
-                axes.plot([index, index], [point.low, point.high], color=MUTED, linewidth=1)
-        means = [point.mean for _, point in known]
-        axes.plot([index for index, _ in known], means, color=SERIES[1], marker=MARKERS[1], markersize=4, linewidth=1.5)
-        if math.isfinite(test.reference[name]):
-            axes.axhline(test.reference[name], color=INK, linewidth=1, linestyle=(0, (4, 3)))
-        if test.alarm in test.weeks:
-            axes.axvline(test.weeks.index(str(test.alarm)), color=SERIES[0], linewidth=1.5)
-        _week_ticks(axes, [point.week for point in points], size)
-        axes.set_ylabel("accuracy" if name == ACCURACY else "mean over patients", fontsize=11)
-        description = f"Run chart of {title} by week."
-        return to_svg(figure, f"run-{name.replace(':', '-').replace(' ', '-')}-{size}", description)
+    means = [(week, point.mean) for week, point in enumerate(points) if point.mean is not None]
+    whiskers = [
+        (week, point.low, point.high)
+        for week, point in enumerate(points)
+        if point.low is not None and point.high is not None
+    ]
+    chart = RunChart(
+        weeks=[point.week for point in points],
+        lines=[RunLine(means, 2)],
+        whiskers=whiskers,
+        band=[(week, low, high) for week, (low, high) in enumerate(test.running)],
+        level=test.reference[name],
+        mark=test.weeks.index(test.alarm) if test.alarm in test.weeks else None,
+    )
+    return chart.draw(f"Run chart of {statistic_title(name)} by week.", width=width)
 
 
 def _capital_chart(state: MonitorState) -> dict[str, str]:
     """Draw the capital of every test on a logarithmic scale, with the threshold; one drawing a size of screen."""
-    drawings = {}
     weeks = state.journal.weeks()
-    for size, width in _WIDTHS.items():
-        with style():
-            figure = new_figure(width, _HEIGHT)
-            axes = _axes(figure, size)
-            axes.set_yscale("log")
-            for index, test in enumerate(state.tests):
-                positions = [weeks.index(week) for week in test.weeks]
-                axes.plot(
-                    positions, [max(value, 1e-3) for value in test.capital], color=SERIES[index % len(SERIES)],
-                    marker=MARKERS[index % len(MARKERS)], markersize=4, linewidth=1.5,
-                )  # fmt: skip
-            threshold = state.tests[0].threshold
-            axes.axhline(threshold, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            most = max((value for test in state.tests for value in test.capital), default=1.0)
-            axes.set_ylim(1e-3, max(threshold * 3, min(most * 3, 1e12)))
-            _week_ticks(axes, weeks, size)
-            axes.set_ylabel("capital", fontsize=11)
-            drawings[size] = to_svg(figure, f"capital-{size}", "Capital of every test by week, with the threshold.")
-    return drawings
-
-
-def _axes(figure: Any, size: str) -> Any:
-    width = _WIDTHS[size]
-    axes = figure.add_axes((60 / width, 42 / _HEIGHT, (width - 76) / width, (_HEIGHT - 54) / _HEIGHT))
-    axes.yaxis.grid(True, color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    return axes
-
-
-def _week_ticks(axes: Any, weeks: list[str], size: str) -> None:
-    """Label the weeks: the year where it begins, and at most as many as fit."""
-    step = max(1, math.ceil(len(weeks) / _LABELS[size]))
-    chosen = list(range(0, len(weeks), step))
-    labels = []
-    for position, index in enumerate(chosen):
-        year, _, number = weeks[index].partition("-")
-        labels.append(f"{number}\n{year}" if position == 0 or weeks[chosen[position - 1]][:4] != year else number)
-    axes.set_xticks(chosen, labels, fontsize=10)
-    axes.set_xlim(-0.6, max(len(weeks) - 0.4, 0.6))
+    lines = [
+        RunLine([(weeks.index(week), value) for week, value in zip(test.weeks, test.capital, strict=True)], index)
+        for index, test in enumerate(state.tests, start=1)
+        if test.capital
+    ]
+    chart = RunChart(weeks, lines, level=state.tests[0].threshold, logarithmic=True)
+    description = "Capital of every test by week, with the threshold."
+    return {size: chart.draw(description, width=width) for size, width in _WIDTHS.items()}
