@@ -84,7 +84,7 @@ def evaluate(
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.predictions import Predictions
-    from heart2heart.schema.redaction import recode_names, without_pictures
+    from heart2heart.schema.redaction import new_key, recode_names, without_pictures
     from heart2heart.splits.provenance import record_test_access, with_demographics
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import join_adapted
@@ -124,7 +124,7 @@ def evaluate(
     if release:
         return write_release(together, folder)
     named = without_text(together, opened) if pictures else without_pictures(together)
-    together = named if pseudonyms else recode_names(named)
+    together = named if pseudonyms else recode_names(named, new_key())
     together.write(folder / "predictions.parquet")
     metrics = evaluate_predictions(together, replicates=replicates, seed=seed, bca=bca)
     write_metrics(metrics, folder / "metrics.json")

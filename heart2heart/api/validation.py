@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heart2heart.errors import ConfigError, ExistsError
-from heart2heart.progress import NoProgress, Progress
+from heart2heart.progress import NoProgress, Progress, SubProgress
 
 if TYPE_CHECKING:
     from heart2heart.labels.label_store import LabelStore
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def validate(
-    model: str | Path | Run,
+    model: str | Path | Run | Sequence[str | Path | Run],
     out: str | Path,
     *,
     store: str | Path | Sequence[str | Path] | None = None,
@@ -48,7 +48,8 @@ def validate(
 
     Args:
         model: A run, an ensemble or an adapted run; a file of `heart2heart export`, `.pt2` or `.onnx`, or its
-            MONAI bundle; or a table of the predictions of any model, `.csv` or `.parquet`.
+            MONAI bundle; or a table of the predictions of any model, `.csv` or `.parquet`. Several are scored on the
+            same frames and compared in pairs with the first.
         out: New folder for `predictions.parquet`, `metrics.json` and `certificate.json`.
         store: The stores with the hospitals' frames; not with a table.
         labels: The label store; not with a table, which has the truth.
@@ -93,8 +94,9 @@ def validate(
     from heart2heart.evaluation.table_file import SUFFIXES
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
-    from heart2heart.schema.redaction import without_pictures
+    from heart2heart.schema.redaction import new_key, without_pictures
     from heart2heart.schema.validation import CERTIFICATE_FILE
+    from heart2heart.splits.joint_validation import join_validations
     from heart2heart.splits.validation import require_no_overlap
     from heart2heart.utils import check_writable, write_json
 
@@ -104,25 +106,34 @@ def validate(
     if (folder / "predictions.parquet").exists():
         raise ExistsError("predictions are already in this folder", where=folder, remedy="Name another folder")
     _check_task(task)
-    shown = command or f"heart2heart validate {Path(model).name if isinstance(model, str | Path) else model.name}"
-    if isinstance(model, str | Path) and Path(model).suffix.lower() in SUFFIXES:
-        if store or labels or sites or leave_out_seen:
-            what = "a table has its own hospitals and truth"
-            remedy = "Leave out --store, --labels, --site and --leave-out-seen"
-            raise ConfigError(what, where=model, remedy=remedy)
-        from heart2heart.api.validation_tables import certified_table
+    models = [model] if isinstance(model, str | Path) or not isinstance(model, Sequence) else list(model)
+    if not models:
+        raise ConfigError("no model to validate", remedy="Name a run, an exported file or a table")
+    names = [Path(each).name if isinstance(each, str | Path) else each.name for each in models]
+    shown, key, parts = command or f"heart2heart validate {' '.join(names)}", None if pseudonyms else new_key(), []
+    for index, each in enumerate(models):
+        if isinstance(each, str | Path) and Path(each).suffix.lower() in SUFFIXES:
+            if store or labels or sites or leave_out_seen:
+                what = "a table has its own hospitals and truth"
+                remedy = "Leave out --store, --labels, --site and --leave-out-seen"
+                raise ConfigError(what, where=each, remedy=remedy)
+            if name is not None and len(models) > 1:
+                raise ConfigError(
+                    "--name is for one table", remedy="Name the files as the report should name the models"
+                )
+            from heart2heart.api.validation_tables import certified_table
 
-        predictions = certified_table(Path(model), split, task=task, name=name, synthetic=synthetic, command=shown)
-    else:
+            parts.append(certified_table(Path(each), split, task=task, name=name, synthetic=synthetic, command=shown))
+            continue
         if not store or labels is None:
             remedy = "Give --store and --labels, or a table of predictions that ends with .csv or .parquet"
-            raise ConfigError("a model needs a store and labels to be validated", where=str(model), remedy=remedy)
+            raise ConfigError("a model needs a store and labels to be validated", where=str(each), remedy=remedy)
         if name is not None or synthetic:
             raise ConfigError("--name and --synthetic are for tables", remedy="A run and a store name themselves")
         from heart2heart.api.validation_frames import certified_frames  # loads torch, which a table does not need
 
-        predictions = certified_frames(
-            model,
+        certified = certified_frames(
+            each,
             store,
             labels,
             sites=sites,
@@ -132,9 +143,11 @@ def validate(
             task=task,
             rule=rule,
             command=shown,
-            progress=progress,
-            pseudonyms=pseudonyms,
+            progress=SubProgress(progress, start=90 * index / len(models), span=90 / len(models), total=90),
+            key=key,
         )
+        parts.append(certified)
+    predictions = join_validations(parts)
     certificate = predictions.provenance.validation
     assert certificate is not None
     require_no_overlap(certificate)

@@ -67,6 +67,8 @@ def check_validation(
         remedy = "A split is certified again with: heart2heart certify"
         raise EvaluationError("these predictions have no validation certificate", where=folder, remedy=remedy)
     again: dict[str, Check] = dict(zip(ROW_CHECKS, certificate.checks, strict=False))
+    if certificate.models:  # of several models: only the checks of the rows are repeated
+        model = store = None
     if model is not None and certificate.store_sha256 is None:
         again = _checks_of_table(Path(model), predictions, certificate, split)
     elif model is not None:

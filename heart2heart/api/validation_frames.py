@@ -81,7 +81,7 @@ def certified_frames(
     rule: str,
     command: str,
     progress: Progress,
-    pseudonyms: bool = True,
+    key: bytes | None = None,
 ) -> Predictions:
     """Predict the labeled frames of the hospitals with a frozen model and certify the predictions.
 
@@ -100,7 +100,7 @@ def certified_frames(
         rule: How a clip's events become one label.
         command: The command line, for the record.
         progress: Receives the percentage done, up to 90.
-        pseudonyms: Keep the names of patients, studies, clips and frames.
+        key: Replaces the names of patients, studies, clips and frames by codes; None keeps the names.
 
     Examples:
         >>> from heart2heart.progress import NoProgress
@@ -164,9 +164,10 @@ def certified_frames(
         task=task,
     )
     predictions = Predictions.concat([Predictions(pa.concat_tables(parts), provenance)])
-    predictions = without_text(_with_ages(predictions, opened, reference.stores), opened)
-    if not pseudonyms:
-        predictions = recode_names(predictions)
+    every = _all_stores(opened, reference.stores)
+    predictions = without_text(with_demographics(predictions, every), every)
+    if key is not None:
+        predictions = recode_names(predictions, key)
     certificate = certify_validation(
         predictions, rows, opened, reference, sites=validated, model_sha256=model_sha256(frozen)
     )
@@ -203,11 +204,10 @@ def _source_rows(manifest: SplitManifest, validated: Sequence[str]) -> pa.Table:
     return labeled.filter(pc.or_(pc.equal(labeled["role"], SplitRole.VALIDATION), is_test))
 
 
-def _with_ages(predictions: Predictions, opened: FrameStores, training: FrameStores | None) -> Predictions:
-    """Return the predictions with sex and age, from all stores together."""
+def _all_stores(opened: FrameStores, training: FrameStores | None) -> FrameStores:
+    """Return the stores of the validated and of the training frames, each once."""
     stores = [*opened.stores, *(training.stores if training is not None else [])]
-    unique = {store.root.resolve(): store for store in stores}
-    return with_demographics(predictions, FrameStores(list(unique.values())))
+    return FrameStores(list({store.root.resolve(): store for store in stores}.values()))
 
 
 def _ledger_counts(stores: FrameStores) -> dict[str, dict[str, int]]:

@@ -19,11 +19,13 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(
-    model: Annotated[
-        Path | None,
+    models: Annotated[
+        list[Path] | None,
         typer.Argument(
-            help="Folder of a run, exported file (.pt2, .onnx), or table of the predictions of any model (.csv, "
-            ".parquet). With --check also the folder of a validation."
+            metavar="[MODEL]...",
+            help="Folder of a run or of a MONAI bundle, exported file (.pt2, .onnx), or table of the predictions of "
+            "any model (.csv, .parquet); several are compared with the first. With --check also the folder of a "
+            "validation.",
         ),
     ] = None,
     out: Annotated[
@@ -78,17 +80,19 @@ def validate(
 
         print(write_prediction_template(template, classes.split(",")))
         return
-    if model is None:
+    if not models:
         remedy = "Name a run, an exported file or a table; a template is written with --template FILE"
         raise ConfigError("no model to validate", remedy=remedy)
     if check:
-        _check(model, checked_model, store or (), split, train_store or ())
+        if len(models) > 1:
+            raise ConfigError("--check takes one table or folder", remedy="Check them one at a time")
+        _check(models[0], checked_model, store or (), split, train_store or ())
         return
     if out is None:
         raise ConfigError("no folder for the scores", remedy="Name it with --out; --check writes nothing")
-    with progress_bar(f"validate {model.name}", 100) as progress:
+    with progress_bar(f"validate {', '.join(model.name for model in models)}", 100) as progress:
         metrics = validate(
-            model, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
+            models, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
             leave_out_seen=leave_out_seen, task=task, name=name, synthetic=synthetic, rule=rule,
             replicates=replicates, seed=seed, bca=bca, margin=margin, pictures=not no_pictures,
             pseudonyms=not no_pseudonyms, release=release, progress=progress,

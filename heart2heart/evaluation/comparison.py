@@ -90,6 +90,7 @@ def _generalise(method: RunGroup, sites: Sequence[ScoredHospital], context: Eval
     held_out = [site for site in sites if site.held_out]
     source = [site for site in sites if not site.held_out]
     means = {site.name: float(mean_over_views(site.frames, method.runs, site.present)[0].mean()) for site in held_out}
+    means = {name: value for name, value in means.items() if not np.isnan(value)}  # NaN: hidden
     worst = min(means, key=means.__getitem__) if means else None
     return Generalisation(
         gaps=tuple(_site_gap(method, source, site, context) for site in held_out),

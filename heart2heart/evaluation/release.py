@@ -121,7 +121,9 @@ def model_sha256(provenance: Provenance, index: int) -> str | None:
     run, certificate = provenance.runs[index], provenance.validation
     if certificate is None:
         return sha256_json([run.config_sha256, provenance.split.sha256, run.selected_step, run.seed])
-    return None if certificate.store_sha256 is None else certificate.model_sha256
+    if certificate.store_sha256 is None:
+        return None
+    return certificate.models[index] if certificate.models else certificate.model_sha256
 
 
 def _clip_level(clips: Aggregation, frames: LevelCounts) -> LevelCounts:

@@ -26,13 +26,22 @@ def without_pictures(predictions: Predictions) -> Predictions:
     return replace(predictions, table=table.set_column(position, PREDICTIONS.field("image"), empty))
 
 
-def recode_names(predictions: Predictions) -> Predictions:
+def new_key() -> bytes:
+    """Return a random key for `recode_names`."""
+    return secrets.token_bytes(32)
+
+
+def recode_names(predictions: Predictions, key: bytes) -> Predictions:
     """Return the predictions with codes in place of the names of patients, studies, clips and frames.
 
-    A code is a keyed hash of the name. The key is drawn anew and never kept, so that nobody can work out the name, not
-    even with the store. The order of the names changes, and with it the draws of the bootstrap.
+    A code is a keyed hash of the name. Without the key nobody can work out the name, not even with the store. The order
+    of the names changes, and with it the draws of the bootstrap.
+
+    Args:
+        predictions: The predictions.
+        key: From `new_key`; never kept. Predictions of several models on the same frames take the same key.
     """
-    key, table = secrets.token_bytes(32), predictions.table
+    table = predictions.table
     for column in NAME_COLUMNS:
         encoded = table[column].combine_chunks().dictionary_encode()
         codes = pa.array([_code(key, column, name) for name in encoded.dictionary.to_pylist()], pa.string())

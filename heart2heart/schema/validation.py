@@ -56,7 +56,9 @@ class ValidationCertificate(Config):
     rows_sha256: str
     """Hash of the rows of the predictions."""
     model_sha256: str
-    """Hash of the weights, of the exported file, or of the table of predictions."""
+    """Hash of the weights, of the exported file, or of the table of predictions; of several models, of their hashes."""
+    models: tuple[str, ...] = ()
+    """Hashes of several models, in the order of the runs; empty: one model."""
     store_sha256: str | None
     """Digest of the stores with the validated frames; null: a table of predictions."""
     manifest_sha256: str | None

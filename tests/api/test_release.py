@@ -50,7 +50,7 @@ def test_pool_writes_the_report_of_what_was_released(released: Path, tmp_path: P
     page = done.path.read_text()
     assert "From counts" in page
     assert "hidden" in page
-    assert repr(done) == "<PooledReport('report.html'): <Metrics: labels only at E>>"
+    assert repr(done) == "<PooledReport('report.html'): <Metrics: labels only at E (SYNTHETIC data)>>"
     assert "E (held out)  12" in done.table
     with pytest.raises(ExistsError):
         pool(released / "counts_E.json", tmp_path / "pooled")

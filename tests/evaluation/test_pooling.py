@@ -11,7 +11,8 @@ from heart2heart.evaluation.pooling import pool_counts
 from heart2heart.evaluation.release import release_counts
 from heart2heart.schema.counts import HospitalCounts
 from heart2heart.schema.validation import TrainingData
-from tests.evaluation.factory import make_predictions
+from heart2heart.schema.views import SCORED_VIEWS
+from tests.evaluation.factory import Hospital, make_predictions, with_rows
 from tests.evaluation.test_release import MARGIN, OPEN
 
 
@@ -92,3 +93,16 @@ def test_pool_counts_gives_the_distance_of_the_shares_from_the_source(counts: tu
     alone = pool_counts(counts[1:2])
     assert alone.hospitals[0].shift is None
     assert alone.metrics.methods[0].generalisation.gaps[0].gap.value is None
+
+
+def test_pool_counts_leaves_a_hidden_accuracy_out_of_the_range() -> None:
+    # One patient errs at the only held-out hospital: its accuracy is hidden, and so are lowest, highest and mean.
+    perfect = Hospital("far", True, 30, SCORED_VIEWS, (), (9.0, 9.0), ("Maker",))
+    predictions = make_predictions(hospitals=(OPEN[0], perfect))
+    rows = predictions.table.to_pylist()
+    for row in rows:
+        if row["site"] == "far" and row["truth"] == "PLAX" and row["patient"] == "far-p000":
+            row["logits"] = row["logits"][::-1]
+    summary = pool_counts(release_counts(with_rows(predictions, rows))).metrics.methods[0].generalisation
+    assert (summary.lowest, summary.highest, summary.mean.value, summary.worst_site) == (None, None, None, None)
+    assert (summary.gaps[0].gap.reason or "").startswith("hidden: fewer than 5 of 30 patients have a wrong frame")

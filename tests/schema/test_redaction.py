@@ -6,7 +6,7 @@ import numpy as np
 
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.schema.prediction_checks import rows_sha256
-from heart2heart.schema.redaction import NAME_COLUMNS, recode_names, without_pictures
+from heart2heart.schema.redaction import NAME_COLUMNS, new_key, recode_names, without_pictures
 from tests.evaluation.factory import HOSPITALS, make_predictions
 
 
@@ -20,7 +20,7 @@ def test_without_pictures_changes_no_row() -> None:
 
 def test_recode_names_keeps_the_groups_and_the_scores() -> None:
     predictions = make_predictions(hospitals=HOSPITALS[2:])
-    coded = recode_names(predictions)
+    coded = recode_names(predictions, new_key())
     assert coded.provenance.names_recoded
     for column in NAME_COLUMNS:
         names, codes = (table[column].to_pylist() for table in (predictions.table, coded.table))
@@ -33,4 +33,4 @@ def test_recode_names_keeps_the_groups_and_the_scores() -> None:
     for one, other in zip(*scores, strict=True):
         ends = [[each.balanced_accuracy.value, each.balanced_accuracy.low] for each in (one, other)]
         np.testing.assert_allclose(np.array(ends[0], float), np.array(ends[1], float))
-    assert recode_names(predictions).table["patient"].to_pylist() != coded.table["patient"].to_pylist()
+    assert recode_names(predictions, new_key()).table["patient"].to_pylist() != coded.table["patient"].to_pylist()
