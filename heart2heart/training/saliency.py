@@ -22,7 +22,8 @@ from heart2heart.training.predict_rows import Classifier
 METHOD = (
     "Occlusion sensitivity (Zeiler and Fergus, 2014): a soft patch of a seventh of the frame's side takes the mean "
     "gray level of the frame, at one place after another; a place is important if the probability of the predicted "
-    "view falls. Shown is the fall, relative to its largest value in the frame."
+    "view falls. Shown is the fall, relative to its largest value in the frame; in a frame without colour no single "
+    "place matters."
 )
 PATCHES_A_SIDE = 7
 LEAST_FALL = 0.02
