@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
@@ -17,9 +15,10 @@ from heart2heart.config import Config
 from heart2heart.errors import ConfigError, RemoteError
 from heart2heart.pacs.connection import Credentials, is_loopback, require_extra, silence_network_logs
 from heart2heart.pacs.multipart import BrokenResponseError, copy_part
+from heart2heart.pacs.search import FORM, InstanceReference, InstanceSearch, UnusableAnswerError, not_dicomweb
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import Response
 
 
 class PacsQuery(Config):
@@ -65,23 +64,10 @@ class PacsQuery(Config):
         return {"ModalitiesInStudy": self.modality} | dates | self.match
 
 
-@dataclass(frozen=True, order=True)
-class InstanceReference:
-    """One SOP instance on a server; its UIDs are identity and are never shown."""
-
-    study: str = field(repr=False)
-    series: str = field(repr=False)
-    uid: str = field(repr=False)
-
-
-_PAGE = 500  # results requested at once
-_PIECE = 2**18  # bytes of a response held at once
 _STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
-_BUSY = (429, 502, 503, 504)
+_ENVELOPE = 2**17  # bytes of a response around its part
 _UNKNOWN = 401  # 403 may be meant for one patient's study
 _REFUSED = (_UNKNOWN, 403)
-_FORM = "The form is https://host[:port]/path-of-the-DICOMweb-service"
 
 
 class DicomWebClient:
@@ -94,6 +80,8 @@ class DicomWebClient:
         allow_http: Permit an unencrypted connection to another machine.
         timeout: Seconds to wait for a connection, and between two bytes of a response.
         attempts: Attempts at a request before the server counts as unreachable.
+        item_seconds: Seconds for one instance, or one page of a search, however steadily it arrives.
+        instance_bytes: Maximum size of one instance.
 
     Raises:
         ConfigError: the address is invalid, holds credentials, or leads over an unencrypted network.
@@ -108,13 +96,18 @@ class DicomWebClient:
         allow_http: bool = False,
         timeout: float = 60.0,
         attempts: int = 4,
+        item_seconds: float = 600.0,
+        instance_bytes: int = 4 * 2**30,
     ) -> None:
         self.url, self._timeout, self._attempts = _checked(url, allow_http=allow_http), timeout, attempts
+        self._item_seconds, self._instance_bytes = item_seconds, instance_bytes
         if authority is not None and not authority.is_file():
             raise ConfigError("no certificate file here", where=authority)
         with require_extra("dicomweb-client"):
             from dicomweb_client import DICOMwebClient
-        self._session = _session(credentials or Credentials(), authority, attempts)
+
+            from heart2heart.pacs.http_session import BoundedSession
+        self._session = BoundedSession(self.url, credentials or Credentials(), authority, attempts)
         self._client = DICOMwebClient(self.url, session=self._session, permissive_uid=True, timeout=timeout)
         self._client.set_http_retry_params(retry=False)  # the session retries
 
@@ -125,32 +118,49 @@ class DicomWebClient:
     def search(self, query: PacsQuery) -> list[InstanceReference]:
         """Return every instance of the series that match `query`, sorted.
 
+        What the server lists but does not let search, such as a study without a usable UID, is one reference that
+        `fetch` refuses.
+
         Raises:
-            RemoteError: the server cannot be reached, refuses, or does not speak DICOMweb.
+            RemoteError: the server cannot be reached, refuses, does not speak DICOMweb, or lists without end.
         """
-        web, modality = self._client, {"Modality": query.modality}
-        instances = []
-        with self._translate_errors(), silence_network_logs():
-            for study in _search_pages(
-                partial(web.search_for_studies, search_filters=query.filters()), _STUDY, self.url
-            ):
-                in_study = partial(web.search_for_series, study, search_filters=modality)
-                for series in _search_pages(in_study, _SERIES, self.url):
-                    in_series = partial(web.search_for_instances, study, series)
-                    instances += [
-                        InstanceReference(study, series, uid) for uid in _search_pages(in_series, _INSTANCE, self.url)
-                    ]
-        return sorted(instances)
+        search = InstanceSearch(self._client, self.url, self._guarded)
+        return sorted(search.find(query.filters(), query.modality))
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        with self._translate_errors(), silence_network_logs(), self._session.watchdog.limit(self._item_seconds):
+            try:
+                return call()
+            except (ValueError, RecursionError) as error:  # of a JSON that is no JSON, too deep, or with huge numbers
+                from requests.exceptions import RequestException
+
+                if isinstance(error, RequestException):
+                    raise
+                raise not_dicomweb(self.url) from None
 
     def fetch(self, instance: InstanceReference, out: BinaryIO) -> bool:
         """Write one instance to `out`, exactly as the server stores it.
 
         Returns:
-            False if the server no longer has it, denies access to it, or cannot send it completely.
+            False if the server no longer has it, denies access to it, or cannot send it completely; or if it is larger
+            than permitted.
 
         Raises:
-            RemoteError: the server does not answer, or refuses the credentials.
+            RemoteError: the server does not answer in time, or refuses the credentials.
         """
+        if not instance.is_usable:
+            return False
+        from heart2heart.pacs.http_session import TooLargeError
+
+        try:
+            with self._session.watchdog.limit(self._item_seconds):
+                return self._fetch(instance, out)
+        except (TooLargeError, UnusableAnswerError):
+            return False
+
+    def _fetch(self, instance: InstanceReference, out: BinaryIO) -> bool:
+        from heart2heart.pacs.http_session import TooLargeError, iterate_body
+
         parts = ("studies", instance.study, "series", instance.series, "instances", instance.uid)
         address = "/".join((self.url, *(quote(part, safe="") for part in parts)))
         for _ in range(self._attempts):
@@ -161,8 +171,16 @@ class DicomWebClient:
                     if not response.ok and response.status_code != _UNKNOWN:
                         return False
                     response.raise_for_status()
-                    copy_part(response.headers.get("Content-Type", ""), _pieces(response), out)
+                    kind = response.headers.get("Content-Type", "")
+                    pieces = iterate_body(response, self._instance_bytes + _ENVELOPE)
+                    copy_part(kind, pieces, out)
+                    if sum(map(len, pieces)) > _ENVELOPE:  # reads to the end, which shows a body that was cut
+                        raise TooLargeError("much behind the closing boundary")
+            except TooLargeError:
+                raise
             except BrokenResponseError:
+                if self._session.watchdog.is_expired:
+                    raise _too_slow(self.url) from None
                 continue
             out.seek(128)
             return out.read(4) == b"DICM"
@@ -176,6 +194,8 @@ class DicomWebClient:
         """Translate the errors of `requests`, whose messages quote addresses with UIDs."""
         from requests.exceptions import HTTPError, InvalidJSONError, RequestException, SSLError
 
+        from heart2heart.pacs.http_session import ForeignRedirectError, UnusableResponseError
+
         try:
             yield
         except HTTPError as error:
@@ -184,12 +204,27 @@ class DicomWebClient:
             remedy = "Name the authority that signed it with --ca"
             raise RemoteError("the certificate of this server is not trusted", where=self.url, remedy=remedy) from None
         except InvalidJSONError:
-            raise _not_dicomweb(self.url) from None
+            raise not_dicomweb(self.url) from None
+        except ForeignRedirectError:
+            remedy = "Give the address to which it redirects, if you trust it; credentials go to no other"
+            raise RemoteError("this server redirects to another address", where=self.url, remedy=remedy) from None
+        except UnusableResponseError:
+            if self._session.watchdog.is_expired:
+                raise _too_slow(self.url) from None
+            what = "this server sends an answer that is too large, or not readable"
+            raise UnusableAnswerError(what, where=self.url, remedy="Search for fewer studies, with --dates") from None
         except RequestException:
+            if self._session.watchdog.is_expired:
+                raise _too_slow(self.url) from None
             remedy = "Check the address and that the server runs; then run the same command again to go on"
             raise RemoteError(
                 "this server does not answer, or closed the connection", where=self.url, remedy=remedy
             ) from None
+
+
+def _too_slow(url: str) -> RemoteError:
+    remedy = "Run the same command again to go on"
+    return RemoteError("this server takes too long for one answer", where=url, remedy=remedy)
 
 
 def _checked(url: str, *, allow_http: bool) -> str:
@@ -198,89 +233,24 @@ def _checked(url: str, *, allow_http: bool) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError("this is not the address of a server", remedy=_FORM) from None
+        raise ConfigError("this is not the address of a server", remedy=FORM) from None
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the address of the server holds credentials", remedy="Put them into a file of mode 0600")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise ConfigError("this is not the address of a server", remedy=_FORM)
+        raise ConfigError("this is not the address of a server", remedy=FORM)
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         remedy = "Use https, or --allow-http on a network where nobody can listen"
         raise ConfigError("identity and credentials would go over the network unencrypted", where=url, remedy=remedy)
     return url.rstrip("/")
 
 
-def _session(credentials: Credentials, authority: Path | None, attempts: int) -> Session:
-    from requests import Session
-    from requests.adapters import HTTPAdapter
-    from urllib3 import Retry
-
-    # The Retry-After header of a server is ignored, because it may ask for hours.
-    retry = Retry(
-        attempts - 1,
-        backoff_factor=0.3,
-        status_forcelist=_BUSY,
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
-
-    class Plain(Session):
-        def request(self, method: str, url: str | bytes, *args: Any, **options: Any) -> Response:
-            if authority is not None:  # not `session.verify`, before which REQUESTS_CA_BUNDLE goes
-                options["verify"] = str(authority)
-            # Orthanc 1.10 does not decode a wildcard, and RFC 3986 section 3.4 lets a star stand as it is.
-            return super().request(method, str(url).replace("%2A", "*"), *args, **options)
-
-    session = Plain()
-    session.auth = credentials.auth()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
-
-
-def _pieces(response: Response) -> Iterator[bytes]:
-    from requests.exceptions import RequestException
-
-    try:
-        yield from response.iter_content(_PIECE)
-    except RequestException:
-        raise BrokenResponseError("the connection was closed") from None
-
-
 def _refusal(status: int, url: str) -> RemoteError:
     if status in _REFUSED:
         what = f"this server refuses the credentials, or requires some (HTTP {status})"
-        return RemoteError(what, where=url, remedy="Give credentials that may read, with --credentials")
+        kind = RemoteError if status == _UNKNOWN else UnusableAnswerError
+        return kind(what, where=url, remedy="Give credentials that may read, with --credentials")
     if status == 404:
         remedy = "The address must lead to the DICOMweb service itself, such as https://host/dicom-web"
-        return RemoteError("there is no DICOMweb service here (HTTP 404)", where=url, remedy=remedy)
+        return UnusableAnswerError("there is no DICOMweb service here (HTTP 404)", where=url, remedy=remedy)
     remedy = "Ask the operator of the server, then run the same command again"
-    return RemoteError(f"this server cannot answer (HTTP {status})", where=url, remedy=remedy)
-
-
-def _not_dicomweb(url: str) -> RemoteError:
-    return RemoteError("this server does not answer as DICOMweb", where=url, remedy=_FORM)
-
-
-class _Search(Protocol):
-    def __call__(self, *, limit: int, offset: int) -> Any: ...
-
-
-def _search_pages(search: _Search, tag: str, url: str) -> list[str]:
-    """Return the UIDs that a search finds, page by page until a page holds no new UID.
-
-    A short page does not end the search, because a server may return fewer results than requested (PS3.18 section
-    8.3.4.4).
-    """
-    uids: dict[str, None] = {}
-    while True:
-        page = search(limit=_PAGE, offset=len(uids))
-        if not isinstance(page, list):
-            raise _not_dicomweb(url)
-        before = len(uids)
-        for item in page:
-            values = item.get(tag, {}).get("Value") if isinstance(item, dict) else None
-            if not values or not isinstance(values[0], str):
-                raise _not_dicomweb(url)
-            uids[values[0]] = None
-        if len(uids) == before:
-            return list(uids)
+    return UnusableAnswerError(f"this server cannot answer (HTTP {status})", where=url, remedy=remedy)

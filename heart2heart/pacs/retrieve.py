@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heart2heart.errors import RemoteError
-from heart2heart.pacs.dicomweb import DicomWebClient, InstanceReference
+from heart2heart.pacs.dicomweb import DicomWebClient
+from heart2heart.pacs.search import InstanceReference
 from heart2heart.pacs.spool import Spool
 from heart2heart.progress import NoProgress, Progress
 

@@ -11,8 +11,9 @@ import certifi
 import pytest
 
 from heart2heart.errors import RemoteError
-from heart2heart.pacs.dicomweb import DicomWebClient, InstanceReference, PacsQuery
+from heart2heart.pacs.dicomweb import DicomWebClient, PacsQuery
 from heart2heart.pacs.retrieve import retrieve
+from heart2heart.pacs.search import InstanceReference
 from heart2heart.pacs.spool import Spool
 from tests.pacs.conftest import needs
 from tests.pacs.web import archive_of, faulty, open_server, serving

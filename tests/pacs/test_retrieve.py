@@ -15,8 +15,9 @@ import pytest
 
 from heart2heart.errors import RemoteError
 from heart2heart.pacs.connection import Credentials
-from heart2heart.pacs.dicomweb import InstanceReference, PacsQuery
+from heart2heart.pacs.dicomweb import PacsQuery
 from heart2heart.pacs.retrieve import retrieve
+from heart2heart.pacs.search import InstanceReference
 from heart2heart.pacs.spool import Spool
 from tests.pacs.conftest import PASSWORD, USER, Orthanc, free_port
 from tests.pacs.web import open_server
