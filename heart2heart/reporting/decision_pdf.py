@@ -57,8 +57,8 @@ def _head(pages: PrintedPages, record: DecisionRecord, section: DecisionSection,
     if record.model_sha256:
         _fact(pages, "Hash of the model", record.model_sha256, mono=True)
     else:
-        for name, digest in record.configs_sha256.items():
-            _fact(pages, f"Configuration of {name}", digest, mono=True)
+        for index, (name, digest) in enumerate(record.configs_sha256.items()):
+            _fact(pages, "Configurations" if index == 0 else "", f"{digest} {name}", mono=True)
     _fact(pages, "Hash of the predictions", record.predictions_sha256, mono=True)
     _fact(pages, "Predictions made", record.predicted)
     pages.space(8)
@@ -66,16 +66,16 @@ def _head(pages: PrintedPages, record: DecisionRecord, section: DecisionSection,
 
 def _fact(pages: PrintedPages, name: str, value: str, *, mono: bool = False) -> None:
     left = MARGIN + 118
-    cell = Cell(value, left=left, width=_INNER - 118, size=7.5 if mono else 8.5)
+    cell = Cell(value, left=left, width=_INNER - 118, size=8.5)
     if mono:
-        cell = Cell(value, left=left, width=_INNER - 118, size=7.5, family=_MONO)
+        cell = Cell(value, left=left, width=_INNER - 118, size=7.2, family=_MONO)
     pages.add(Cell(name, width=114, size=8.5, colour=MUTED), cell)
 
 
 def _hospitals(pages: PrintedPages, section: DecisionSection, unit: str) -> None:
     pages.keep_together(90)
     _title(pages, "Decision by hospital")
-    _row(pages, ["Hospital", "Decision and reason", f"Labeled {unit}s", f"More {unit}s that would decide"], MUTED)
+    _row(pages, ["Hospital", "Decision and reason", f"Labeled {unit}s", f"More {unit}s to decide"], MUTED)
     pages.space(1)
     pages.rule()
     for row in section.rows:

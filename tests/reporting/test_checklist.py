@@ -104,7 +104,7 @@ def test_make_checklists_names_a_key_for_every_gap(rich: Predictions, rich_metri
     assert used <= set(study_keys())
 
 
-def test_every_key_of_a_study_completes_an_item(rich: Predictions, rich_metrics: Metrics) -> None:
+def test_make_checklists_use_every_key_of_a_study(rich: Predictions, rich_metrics: Metrics) -> None:
     study = Study.model_validate({key: f"Text of {key}" for key in study_keys()})
     checklists = make_checklists(bare(rich).provenance, rich_metrics, study)
     answers = " ".join(item.answer for checklist in checklists for item in checklist.items)

@@ -33,7 +33,7 @@ def drawn(record: DecisionRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     seen: list[list[tuple[str, float]]] = []
     write = PrintedPages.write
 
-    def look(self: PrintedPages, path: Path, *, title: str, footer: str) -> None:
+    def write_and_measure(self: PrintedPages, path: Path, *, title: str, footer: str) -> None:
         write(self, path, title=title, footer=footer)
         for figure in self.figures:
             for text in figure.texts:
@@ -45,7 +45,7 @@ def drawn(record: DecisionRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 assert 10 < bottom < HEIGHT - MARGIN
             seen.append([(text.get_text(), text.get_position()[1]) for text in figure.texts])
 
-    monkeypatch.setattr(PrintedPages, "write", look)
+    monkeypatch.setattr(PrintedPages, "write", write_and_measure)
     write_decision_pdf(record, tmp_path / "decision.pdf", title="A study of $5 & more")
     return seen
 
