@@ -132,7 +132,9 @@ def _clip_level(clips: Aggregation, frames: LevelCounts) -> LevelCounts:
         counts.hidden or (Hidden.FEW_PATIENTS if is_few((counts.patients or 0) - int(number)) else None)
         for counts, number in zip(frames.classes, clips.view_clusters, strict=True)
     ]
-    return _level(clips, also)
+    level = _level(clips, also)
+    fewer = is_few((frames.patients or 0) - (level.patients or 0))  # patients without a clip of one view
+    return level.model_copy(update={"patients": None}) if fewer else level
 
 
 def _level(level: Aggregation, also_hidden: Sequence[Hidden | None] = ()) -> LevelCounts:
