@@ -103,7 +103,7 @@ def build_queue(
         stores: The stores with the clips.
         settings: How to select.
         events: Events of the label store, in their order; clips that were read are left out.
-        model_outputs: Outputs of the run; only `random` needs none.
+        model_outputs: Outputs of the run; `random` and `audit` need none.
         cost: `equal`, `time` (median seconds of earlier readings of the view), or a file; see `read_annotation_costs`.
         find_duplicates: Finds frames of the same picture; None treats no clip as a duplicate.
         progress: Receives the number of finished frames.
