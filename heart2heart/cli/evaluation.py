@@ -136,8 +136,8 @@ def report(
         remedy = "Name predictions.parquet; templates are written with --criteria-template and --about-template"
         raise ConfigError("no predictions to report", remedy=remedy)
     page = report(
-        predictions, out, folds=folds, margin=margin, accept=accept, study=study, replicates=replicates, seed=seed,
-        bca=bca,
+        predictions, out, folds=folds, margin=margin, accept=accept, study=study, labels=labels,
+        replicates=replicates, seed=seed, bca=bca,
     )  # fmt: skip
     print(f"{page.table}\n{page.path}")
     if page.decision:

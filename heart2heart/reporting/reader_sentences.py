@@ -36,12 +36,12 @@ def _of_same_clips(model: list[AgreementRow], pair: AgreementRow) -> list[Agreem
 
 
 def _describe_pair(pair: AgreementRow, model: list[AgreementRow]) -> str:
-    with_model = " and ".join(_share(row.agreement) for row in model)
+    with_model = " and ".join(_write_share(row.agreement) for row in model)
     clips = plural(pair.agreement.n, "clip")
-    return f"two readers agree on {_share(pair.agreement)} of {clips}, the model with them on {with_model}"
+    return f"two readers agree on {_write_share(pair.agreement)} of {clips}, the model with them on {with_model}"
 
 
-def _share(estimate: Estimate) -> str:
+def _write_share(estimate: Estimate) -> str:
     if estimate.value is None:
         return "a share that is not estimable"
     return f"{points(estimate.value)} %" + (f" ({interval(estimate)})" if estimate.low is not None else "")

@@ -56,9 +56,9 @@ def occlusion_map(model: Classifier, frame: FrameArray, site: str) -> FrameArray
     whole = log_softmax(model.predict_at(frame[None], [site]))[0]
     label = int(whole.argmax())
     total, weight = np.zeros(frame.shape), np.zeros(frame.shape)
-    places = [(row, column) for row in range(len(centres)) for column in range(len(centres))]
-    for start in range(0, len(places), _BATCH):
-        rows, columns = (list(positions) for positions in zip(*places[start : start + _BATCH], strict=True))
+    cells = [(row, column) for row in range(len(centres)) for column in range(len(centres))]
+    for start in range(0, len(cells), _BATCH):
+        rows, columns = (list(positions) for positions in zip(*cells[start : start + _BATCH], strict=True))
         patches = profile[rows][:, :, None] * profile[columns][:, None, :]
         occluded = (gray + patches * (blank - gray)).round().astype(np.uint8)
         probability = np.exp(log_softmax(model.predict_at(occluded, [site] * len(occluded)))[:, label])
