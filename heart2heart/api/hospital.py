@@ -1,150 +1,18 @@
-"""Moves clips out of the hospital: fetch from a PACS, receive, de-identify, and search for identities."""
+"""De-identifies the files of a hospital, and searches what leaves it for identities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING
 
-from heart2heart.api.stores import key_path, path_list
-from heart2heart.errors import ConfigError, MissingInputError, RemoteError, UnknownNameError
+from heart2heart.api.stores import path_list
+from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.progress import Stage, silent_stage
 
 if TYPE_CHECKING:
-    from heart2heart.pacs.retrieve import RetrieveSummary
-    from heart2heart.pacs.storage_scp import ReceiveSettings, ReceiveSummary
-    from heart2heart.verify.check import VerificationResult
-
-
-@dataclass(frozen=True)
-class RetrieveResult:
-    """Result of one fetch from a PACS.
-
-    Attributes:
-        instances: Instances that the server listed.
-        summary: Instances fetched, present before, and refused.
-        url: The server.
-    """
-
-    instances: int
-    summary: RetrieveSummary
-    url: str
-
-    def require_whole(self) -> None:
-        """Raise RemoteError if the server did not give every instance that it listed."""
-        if self.summary.refused:
-            remedy = "Run the same command again. If the error stays, ask the administrator of the server"
-            what = f"{self.summary.refused} instances were listed, but not sent whole"
-            raise RemoteError(what, where=self.url, remedy=remedy)
-
-
-def retrieve(
-    url: str,
-    spool: str | Path,
-    *,
-    query: str | Path | None = None,
-    dates: str | None = None,
-    credentials: str | Path | None = None,
-    ca: str | Path | None = None,
-    allow_http: bool = False,
-    key: str | Path | None = None,
-    stage: Stage = silent_stage,
-) -> RetrieveResult:
-    """Fetch ultrasound from a PACS by DICOMweb; a later call continues where this one stopped.
-
-    Args:
-        url: Base address of the DICOMweb service.
-        spool: Folder for the files (mode 0700), outside any store; created if missing.
-        query: YAML file of the query.
-        dates: Study dates, `YYYYMMDD-YYYYMMDD`.
-        credentials: YAML file (mode 0600) with user and password, or token. None reads the environment.
-        ca: Certificate authority (PEM) of the server.
-        allow_http: Permit http to another machine.
-        key: Key of the file names, created on first use. None takes `SPOOL.key`.
-        stage: Opens the progress.
-
-    Raises:
-        ConfigError: http to another machine without `allow_http`.
-        RemoteError: the server cannot be reached, or refuses.
-
-    Examples:
-        >>> from heart2heart.api import retrieve
-        >>> retrieve("http://pacs.example/dicom-web", "spool")  # doctest: +IGNORE_EXCEPTION_DETAIL
-        Traceback (most recent call last):
-        ...
-        heart2heart.errors.ConfigError: http to another machine
-    """
-    from contextlib import closing
-
-    from heart2heart.pacs.connection import Credentials
-    from heart2heart.pacs.dicomweb import DicomWebClient, PacsQuery
-    from heart2heart.pacs.retrieve import retrieve
-    from heart2heart.pacs.spool import Spool
-
-    parsed_query = PacsQuery() if query is None else PacsQuery.load(Path(query))
-    if dates is not None:
-        parsed_query = PacsQuery.parse(parsed_query.model_dump() | {"dates": dates}, where="--dates")
-    known, folder = Credentials.find(None if credentials is None else Path(credentials)), Path(spool)
-    authority = None if ca is None else Path(ca)
-    with (
-        closing(DicomWebClient(url, credentials=known, authority=authority, allow_http=allow_http)) as server,
-        Spool.open(folder, key_path(folder, key)) as opened,
-    ):
-        instances = server.search(parsed_query)
-        with stage("pull", len(instances)) as progress:
-            summary = retrieve(server, instances, opened, progress=progress)
-    return RetrieveResult(len(instances), summary, url)
-
-
-def receive(
-    spool: str | Path,
-    *,
-    port: int = 11112,
-    bind: str = "127.0.0.1",
-    ae_title: str = "HEART2HEART",
-    allow: Sequence[str] = (),
-    key: str | Path | None = None,
-    ready: Callable[[ReceiveSettings, str, int], None] | None = None,
-) -> ReceiveSummary:
-    """Receive DICOM by C-STORE into a folder until SIGTERM or Ctrl-C; acknowledge only what is on disk.
-
-    Args:
-        spool: Folder for the files (mode 0700), outside any store; created if missing.
-        port: TCP port; 0 takes a free one.
-        bind: Address to listen at.
-        ae_title: AE title that callers must use.
-        allow: AE titles that may send; needed beyond loopback.
-        key: Key of the file names, created on first use. None takes `SPOOL.key`.
-        ready: Called with the settings, the address and the port when callers are accepted.
-
-    Examples:
-        >>> import signal
-        >>> from heart2heart.api import receive
-        >>> summary = receive("spool", port=0, ready=lambda *_: signal.raise_signal(signal.SIGTERM))
-        >>> summary.stored
-        0
-    """
-    import signal
-
-    from heart2heart.pacs.spool import Spool
-    from heart2heart.pacs.storage_scp import ReceiveSettings, receive
-
-    content = {"bind": bind, "port": port, "ae_title": ae_title, "allow": tuple(allow)}
-    settings, folder, stop = ReceiveSettings.parse(content, where="heart2heart receive"), Path(spool), Event()
-    previous = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in (signal.SIGTERM, signal.SIGINT)}
-
-    def report_ready(address: str, listening_port: int) -> None:
-        if ready is not None:
-            ready(settings, address, listening_port)
-
-    try:
-        with Spool.open(folder, key_path(folder, key)) as opened:
-            return receive(opened, settings, stop=stop, ready=report_ready)
-    finally:
-        for kind, handler in previous.items():
-            signal.signal(kind, handler)
+    from heart2heart.verify.verdict import VerificationResult
 
 
 @dataclass(frozen=True)
@@ -223,21 +91,41 @@ class Verification:
     """Result of a search for identities.
 
     Attributes:
-        result: Files searched and findings.
+        result: Verdict, files searched, findings, and what was not read.
         identities: Number of identities in the search.
     """
 
     result: VerificationResult
     identities: int
 
-    def require_clean(self) -> None:
-        """Raise IdentityFoundError if an identity was found."""
-        from heart2heart.verify.check import IdentityFoundError
+    def summary(self) -> str:
+        """Return the verdict, and its reason in one clause."""
+        result = self.result
+        leaking_files = len({finding.file for finding in result.findings})
+        reason = {
+            "clean": "no identity was found, and everything was read",
+            "found": f"identities in {leaking_files} of {result.files} files",
+            "incomplete": f"no identity was found, but {len(result.unread)} contents were not read and "
+            f"{len(result.checks_skipped)} checks not made",
+        }[result.verdict]
+        return f"{result.verdict}: {reason}"
 
-        leaking_files = {finding.file for finding in self.result.findings}
-        if leaking_files:
+    def require_clean(self) -> None:
+        """Raise an error unless the verdict is `clean`.
+
+        Raises:
+            IdentityFoundError: an identity was found (exit code 3).
+            IncompleteVerificationError: something was not read or not searched for (exit code 4).
+        """
+        from heart2heart.verify.verdict import IdentityFoundError, IncompleteVerificationError, Verdict
+
+        if self.result.verdict is Verdict.FOUND:
+            leaking_files = {finding.file for finding in self.result.findings}
             remedy = "Do not pass these files on; see SECURITY.md for how to report it"
             raise IdentityFoundError(f"identities found in {len(leaking_files)} files", remedy=remedy)
+        if self.result.verdict is Verdict.INCOMPLETE:
+            remedy = "The output lists what was not done. Do it, or judge it yourself"
+            raise IncompleteVerificationError("no identity was found, but not everything was read", remedy=remedy)
 
 
 def verify_deidentification(
@@ -246,6 +134,7 @@ def verify_deidentification(
     planted: str | Path | None = None,
     archive: str | Path | Sequence[str | Path] = (),
     ocr: bool = False,
+    workers: int = 0,
     stage: Stage = silent_stage,
 ) -> Verification:
     """Search every byte of what leaves the hospital for identities.
@@ -253,8 +142,9 @@ def verify_deidentification(
     Args:
         outputs: Stores, label stores, runs, reports, logs, clean DICOM.
         planted: CSV of identities to look for: kind, value.
-        archive: The original DICOM; identities in its headers are searched for.
-        ocr: Read the margins of DICOM files with tesseract.
+        archive: The original DICOM, also in zip files; identities in its headers are searched for.
+        ocr: Read every distinct picture with tesseract: frames of stores and DICOM files, pictures in pages.
+        workers: Processes, each of bounded memory; 0 searches in this process.
         stage: Opens the progress.
 
     Raises:
@@ -265,8 +155,9 @@ def verify_deidentification(
         >>> h2h.verify_deidentification("store", archive="hospital").result.findings
         ()
     """
+    from heart2heart.verify.archive import collect_identities
     from heart2heart.verify.check import verify
-    from heart2heart.verify.identities import Identities, collect_identities, load_planted
+    from heart2heart.verify.identities import Identities, load_planted
 
     if planted is None and not archive:
         raise ConfigError("nothing to look for", remedy="Give --archive with the originals, or --planted FILE")
@@ -275,5 +166,5 @@ def verify_deidentification(
         identities.exact |= load_planted(Path(planted)).exact
     roots = path_list(outputs)
     with stage("search for identities", sum(1 for root in roots for _ in root.rglob("*")) or 1) as progress:
-        result = verify(roots, identities, read_margins=ocr, progress=progress)
+        result = verify(roots, identities, read_pictures=ocr, workers=workers, progress=progress)
     return Verification(result, len(identities.exact))

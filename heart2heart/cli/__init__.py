@@ -3,7 +3,8 @@
 `PANELS` groups the verbs by their users. The options `--version`, `--verbose` and `--quiet` come before the verb.
 
 Exit codes: 0 done, 1 a fault of heart2heart, 2 an error that the user can fix, 3 an alarm of `monitor`, 130 stopped by
-the user. Nothing heavy is imported here, so `heart2heart --help` is fast.
+the user. `verify-deid` ends with 3 if it found an identity, and with 4 if not everything was read. Nothing heavy is
+imported here, so `heart2heart --help` is fast.
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ def _versions() -> str:
 def main() -> None:
     """Run the command line and end with the documented exit code."""
     sys.excepthook = _internal_error
+    os.umask(0o077)  # whatever a library writes is its owner's as well
     yield_cores()
     # Not `app()`: Typer would replace this hook with its own, which prints the trace.
     command = typer.main.get_command(app)

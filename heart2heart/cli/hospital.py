@@ -40,17 +40,21 @@ def pull(
     ca: Annotated[Path | None, typer.Option(help="Certificate authority (PEM) of the server.")] = None,
     allow_http: Annotated[bool, typer.Option("--allow-http", help="Permit http to another machine.")] = False,
     key: KeyOption = None,
+    instance_mib: Annotated[int, typer.Option(min=1, help="Maximum size of an instance, MiB.")] = 4096,
+    item_seconds: Annotated[
+        float, typer.Option(min=1, help="Maximum time for an instance, or a page of results.")
+    ] = 600,
 ) -> None:
     """Fetch ultrasound from a PACS by DICOMweb into a folder; the same command continues a stopped one.
 
     Example: heart2heart pull https://pacs.example/dicom-web spool --dates 20240101-20240331
     """
-    from heart2heart.api.hospital import retrieve
+    from heart2heart.api.transfer import retrieve
     from heart2heart.progress import progress_bar
 
     result = retrieve(
         url, spool, query=query, dates=dates, credentials=credentials, ca=ca, allow_http=allow_http, key=key,
-        stage=progress_bar,
+        instance_bytes=instance_mib * 2**20, item_seconds=item_seconds, stage=progress_bar,
     )  # fmt: skip
     done = result.summary
     counts = f"{done.fetched} fetched, {done.present} present before, {done.refused} refused"
@@ -65,23 +69,39 @@ def receive(
     ae_title: Annotated[str, typer.Option(help="AE title that callers must use.")] = "HEART2HEART",
     allow: Annotated[list[str] | None, typer.Option(help="AE title that may send; repeatable.")] = None,
     key: KeyOption = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate of the receiver (PEM); callers must use TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key of the certificate (PEM).")] = None,
+    tls_ca: Annotated[Path | None, typer.Option(help="Authority that signs the callers' certificates (PEM).")] = None,
+    allow_plaintext: Annotated[
+        bool, typer.Option("--allow-plaintext", help="Permit other machines to connect without TLS.")
+    ] = False,
+    per_address: Annotated[int, typer.Option(min=1, help="Connections of one address at one time.")] = 10,
+    instance_mib: Annotated[int, typer.Option(min=1, help="Maximum size of an instance, MiB.")] = 4096,
+    instance_seconds: Annotated[float, typer.Option(min=1, help="Maximum time of an instance to arrive.")] = 600,
 ) -> None:
     """Receive DICOM by C-STORE into a folder until SIGTERM or Ctrl-C; acknowledge only what is on disk.
 
-    Example: heart2heart receive spool --bind 0.0.0.0 --allow PACS1
+    Example: heart2heart receive spool --bind 0.0.0.0 --allow PACS1 --tls-cert h2h.pem --tls-key h2h.key --tls-ca ca.pem
     """
     import sys
 
     from heart2heart.api import ReceiveSettings
-    from heart2heart.api.hospital import receive as serve
+    from heart2heart.api.transfer import receive as serve
 
     def ready(settings: ReceiveSettings, address: str, port: int) -> None:
         print(f"{settings.ae_title} listens at {address}:{port}", file=sys.stderr, flush=True)
 
-    done = serve(spool, port=port, bind=bind, ae_title=ae_title, allow=allow or (), key=key, ready=ready)
+    done = serve(
+        spool, port=port, bind=bind, ae_title=ae_title, allow=allow or (), key=key, tls_cert=tls_cert, tls_key=tls_key,
+        tls_ca=tls_ca, allow_plaintext=allow_plaintext, per_address=per_address, instance_bytes=instance_mib * 2**20,
+        instance_seconds=instance_seconds, ready=ready,
+    )  # fmt: skip
+    closed = f", {done.closed} connections closed at a limit" if done.closed else ""
     print(
         f"{done.stored} instances stored, {done.again} sent again, {done.failed} not stored; "
-        f"{done.refused} callers refused"
+        f"{done.refused} callers refused{closed}"
     )
 
 
@@ -113,18 +133,24 @@ def verify_deid(
     archive: Annotated[
         list[Path] | None, typer.Option(help="The original DICOM; identities in its headers are searched for.")
     ] = None,
-    ocr: Annotated[bool, typer.Option("--ocr", help="Read the margins of DICOM files with tesseract.")] = False,
+    ocr: Annotated[bool, typer.Option("--ocr", help="Read every distinct picture with tesseract.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
-    """Search every byte for identities; if any is found, print where (never the identity) and exit with code 2.
+    """Search every byte for identities; print a verdict and where they are (never the identity).
 
-    Example: heart2heart verify-deid stores/A labels.db --archive /archive/2024
+    Exit code 0: clean. 3: found. 4: incomplete, which lists what was not done.
+
+    Example: heart2heart verify-deid stores/A labels.db --archive /archive/2024 --ocr
     """
     from heart2heart.api.hospital import verify_deidentification
     from heart2heart.cli.output import text_table
     from heart2heart.progress import progress_bar
 
-    verification = verify_deidentification(outputs, planted=planted, archive=archive or (), ocr=ocr, stage=progress_bar)
+    verification = verify_deidentification(
+        outputs, planted=planted, archive=archive or (), ocr=ocr, workers=workers, stage=progress_bar
+    )
     result = verification.result
+    print(verification.summary())
     print(f"{result.files} files, {result.size / 1e6:.1f} MB searched for {verification.identities} identities")
     print("done: " + "; ".join(result.checks_made))
     if result.checks_skipped:
@@ -132,8 +158,9 @@ def verify_deid(
     if result.findings:
         rows = [(finding.file, finding.location, finding.kind, finding.count) for finding in result.findings]
         print(text_table(("file", "location", "identity", "times"), rows))
+    if result.unread:
+        print(text_table(("file", "location", "not read"), [(x.file, x.location, x.reason) for x in result.unread]))
     verification.require_clean()
-    print("clean: no identity was found")
 
 
 def link_key(path: Annotated[Path, typer.Argument(help="File of the new key (mode 0600).")]) -> None:

@@ -1,148 +1,53 @@
 """Lists the contents of a file: its name, its raw bytes, and the decoded or unpacked forms of them.
 
-Large files are read in overlapping blocks, so that matches across a boundary are found and memory stays bounded.
+Large files are read in overlapping blocks, so that matches across a boundary are found and memory stays bounded. A
+content that cannot be read is listed too, with the reason.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
-import html
+import codecs
 import io
-import re
-import shutil
-import sqlite3
 import tempfile
-import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pydicom import Dataset
-    from pydicom.dataelem import DataElement
+from heart2heart.verify.containers import Member, archive_kind, compression, inflated_raw, members, unpacked
+from heart2heart.verify.dicom_elements import (
+    DicomElement,
+    DicomReadError,
+    Syntax,
+    looks_like_dicom,
+    read_elements,
+    read_syntax,
+)
+from heart2heart.verify.documents import pdf_texts, picture_texts
+from heart2heart.verify.limits import READ_ERRORS, Budget, LimitError
+from heart2heart.verify.streams import (
+    decoded_runs,
+    embedded_files,
+    read_blocks,
+    unescaped_html,
+    unescaped_json,
+    wide_text,
+)
+from heart2heart.verify.tables import npy_values, parquet_artefacts, sqlite_artefacts
 
-BLOCK = 4 * 2**20  # bytes
-_URI = re.compile(rb"data:[\w/+.-]{1,100};base64,")
-_LONGEST_URI = 128  # bytes of the start of a data URI
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/\s]")
-_ENTITY = 40  # bytes; the longest named character reference has 33
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_LONGEST_ESCAPE = 12
-_PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
-_CONTEXT = 1024  # bytes kept from the block before
-
-
-def read_blocks(handle: IO[bytes]) -> Iterator[bytes]:
-    """Yield everything in `handle` from its beginning, at most `BLOCK` bytes at a time."""
-    handle.seek(0)
-    while block := handle.read(BLOCK):
-        yield block
-
-
-def stream_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in blocks of at least `BLOCK` (the last may be shorter) and less than twice that."""
-    held: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk), BLOCK):
-            piece = chunk[start : start + BLOCK]
-            held.append(piece)
-            size += len(piece)
-            if size >= BLOCK:
-                yield b"".join(held)
-                held, size = [], 0
-    if held:
-        yield b"".join(held)
-
-
-def unescaped_json(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the text with its JSON escapes decoded."""
-    held = b""
-    for block in stream_blocks(chunks):
-        held += block
-        cut = held.rfind(b"\\", max(0, len(held) - _LONGEST_ESCAPE))
-        # Cut before a whole run of backslashes, since one may escape the next, and before a surrogate pair.
-        while cut > 0 and held[cut - 1 : cut] == b"\\":
-            cut -= 1
-        if cut >= 6 and re.fullmatch(rb"\\u[dD][89abAB][0-9a-fA-F]{2}", held[cut - 6 : cut]):
-            cut -= 6
-        cut = len(held) if cut < 0 else cut
-        yield _ESCAPE.sub(_plain, held[:cut])
-        held = held[cut:]
-    yield _ESCAPE.sub(_plain, held)
-
-
-def _plain(escape: re.Match[bytes]) -> bytes:
-    code = escape[0][1:]
-    if code[:1] != b"u" or len(code) < 5:
-        return _PLAIN.get(code, code)
-    units = bytes.fromhex("".join(part.decode() for part in code.split(b"\\u") if part).removeprefix("u"))
-    return units.decode("utf-16-be", "replace").encode("utf-8", "replace")
-
-
-def unescaped_html(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the blocks of a text that hold HTML character references, with the references decoded."""
-    held = before = b""
-    for block in stream_blocks(chunks):
-        held += block
-        cut = held.rfind(b"&", max(0, len(held) - _ENTITY))
-        cut = len(held) if cut < 0 else cut
-        yield from _html(before, held[:cut])
-        before, held = (before + held[:cut])[-_CONTEXT:], held[cut:]
-    yield from _html(before, held)
-
-
-def _html(before: bytes, block: bytes) -> Iterator[bytes]:
-    if b"&" in block:
-        yield html.unescape((before + block).decode("utf-8", "replace")).encode()
-
-
-def embedded_files(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of every file that a text holds as a base64 data URI, in order."""
-    held, within = b"", False
-    for block in stream_blocks(chunks):
-        held += block
-        while held:
-            if not within:
-                uri = _URI.search(held)
-                within = uri is not None
-                held = held[-_LONGEST_URI:] if uri is None else held[uri.end() :]
-                if uri is None:
-                    break
-                continue
-            end = _NOT_BASE64.search(held)
-            letters = b"".join(held[: len(held) if end is None else end.start()].split())
-            whole = len(letters) // 4 * 4
-            yield _base64(letters[:whole])
-            if end is None:
-                held = letters[whole:]
-                break
-            yield _base64(letters[whole:] + b"=" * (-len(letters) % 4)) + b"\0"
-            held, within = held[end.start() :], False
-    if within:
-        yield _base64(held + b"=" * (-len(held) % 4))
-
-
-def _base64(letters: bytes) -> bytes:
-    try:
-        return base64.b64decode(letters)
-    except binascii.Error:
-        return b""
-
-
-_READ_ERRORS = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _IN_MEMORY = 16 * 2**20  # bytes; larger members are unpacked to a temporary file
 _MAX_DEPTH = 5  # archives within archives
-_DEFERRED = 16 * 2**20  # bytes; of a longer DICOM element only the raw bytes are searched
-_ROWS = 2**16
+_SHORT = 1024  # bytes of a value up to which it counts as text
+_PACKED = (b"PAR1", b"PK\x03\x04", b"BZh", b"%PDF", b"\xff\xd8\xff", b"\x89PNG")
+
+
+class ContentKind(StrEnum):
+    """Kind of bytes, which decides how long a pattern must be so that it does not occur by chance."""
+
+    TEXT = "text"
+    BINARY = "binary"
+    PIXELS = "pixels"
 
 
 @dataclass(frozen=True)
@@ -152,115 +57,183 @@ class Artefact:
     Attributes:
         location: Location in the file, such as `raw bytes` or `column patient`.
         blocks: UTF-8 text, or bytes, in consecutive blocks. Read them once, before the next artefact is requested.
-        binary: Whether the bytes are not text.
+        kind: Kind of bytes.
+        unread: Why this content could not be read; None if it is read.
     """
 
     location: str
     blocks: Iterable[bytes] = field(repr=False)
-    binary: bool = False
+    kind: ContentKind = ContentKind.TEXT
+    unread: str | None = None
 
 
-def read_artefacts(path: Path, name: str) -> Iterator[Artefact]:
+def _unread(location: str, reason: str) -> Artefact:
+    return Artefact(location, (), unread=reason)
+
+
+def read_artefacts(path: Path, name: str, budget: Budget | None = None) -> Iterator[Artefact]:
     """Yield the contents of a file, its `name` first; memory does not grow with the file."""
     yield Artefact("file name", (name.encode("utf-8", "surrogateescape"),))
-    with path.open("rb") as handle:
-        yield from _unpacked(handle, path, 0)
+    try:
+        budget = budget or Budget.of_file(path.stat().st_size)
+        with path.open("rb") as handle:
+            yield from _contents(handle, path, 0, budget)
+    except OSError as error:
+        yield _unread("whole file", f"cannot be read ({type(error).__name__})")
 
 
-def _unpacked(handle: IO[bytes], path: Path | None, depth: int) -> Iterator[Artefact]:
+def _contents(handle: IO[bytes], path: Path | None, depth: int, budget: Budget) -> Iterator[Artefact]:
     """Yield the bytes of `handle` and their decoded forms; the first bytes, not the file name, decide the format."""
     first = handle.read(4096)
-    packed = b"\0" in first or first[:4] in (b"PAR1", b"PK\x03\x04") or first[:2] == b"\x1f\x8b"
-    yield Artefact("raw bytes", read_blocks(handle), packed)
-    handle.seek(0)
+    binary = b"\0" in first or first.startswith(_PACKED) or bool(compression(first))
+    pixels = first.startswith(b"\x93NUMPY") or looks_like_dicom(first)
+    kind = ContentKind.PIXELS if pixels else ContentKind.BINARY if binary else ContentKind.TEXT
+    yield Artefact("raw bytes", budget.timed(read_blocks(handle)), kind)
     try:
-        if first[:4] == b"PAR1":
-            yield from _parquet(handle)
-        elif first[:15] == b"SQLite format 3" and path is not None:
-            yield from _sqlite(path)
-        elif first[:4] == b"PK\x03\x04" and depth < _MAX_DEPTH:
-            yield from _zip(handle, depth)
-        elif first[:2] == b"\x1f\x8b" and depth < _MAX_DEPTH:
-            with io.BufferedReader(gzip.GzipFile(fileobj=handle)) as plain:
-                yield from _member(plain, "unpacked", depth)
-        elif first[128:132] == b"DICM":
-            yield from _dicom(handle)
-        elif not packed:
-            if first.lstrip()[:1] in (b"{", b"["):
-                yield Artefact("decoded JSON", unescaped_json(read_blocks(handle)))
-            yield Artefact("decoded HTML", unescaped_html(read_blocks(handle)))
-            yield Artefact("embedded files", embedded_files(read_blocks(handle)), binary=True)
-    except (*_READ_ERRORS, sqlite3.Error, zipfile.BadZipFile, zlib.error):
-        return  # the raw bytes were searched already
+        yield from _decoded(handle, path, depth, budget, first, binary=binary)
+    except LimitError as error:
+        yield _unread("contents", str(error))
+    except DicomReadError as error:
+        yield _unread("DICOM elements", str(error))
+    except READ_ERRORS as error:
+        yield _unread("contents", f"damaged ({type(error).__name__})")
 
 
-def _parquet(handle: IO[bytes]) -> Iterator[Artefact]:
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(handle)
-    schema = table.schema_arrow
-    yield Artefact("metadata", (part + b"\n" for item in (schema.metadata or {}).items() for part in item))
-    yield Artefact("names of columns", ("\n".join(schema.names).encode(),))
-    for column in schema:
-        yield Artefact(f"column {column.name}", _column(table, column), str(column.type) == "binary")
-
-
-def _column(table: pq.ParquetFile, column: pa.Field[pa.DataType]) -> Iterator[bytes]:
-    for batch in table.iter_batches(_ROWS, columns=[column.name]):
-        values = batch.column(0)
-        plain = values.to_pylist() if column.type.num_fields else values.unique().to_pylist()
-        for value in plain:
-            yield (value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")) + b"\n"
-
-
-def _sqlite(path: Path) -> Iterator[Artefact]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        connection.text_factory = bytes
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (name,) in tables:
-            quoted = name.decode().replace('"', '""')
-            rows = connection.execute(f'SELECT * FROM "{quoted}"')
-            values = (value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
-            yield Artefact(f"table {name.decode()}", (value + b"\n" for value in values))
-
-
-def _zip(handle: IO[bytes], depth: int) -> Iterator[Artefact]:
-    with zipfile.ZipFile(handle) as archive:
-        for member in archive.infolist():
-            yield Artefact("file name in the archive", (member.filename.encode("utf-8", "surrogateescape"),))
-            with archive.open(member) as plain:
-                yield from _member(plain, "archive", depth)
+def _decoded(
+    handle: IO[bytes], path: Path | None, depth: int, budget: Budget, first: bytes, *, binary: bool
+) -> Iterator[Artefact]:
+    handle.seek(0)
+    archive, packing = archive_kind(first), compression(first)
+    if first[:4] == b"PAR1":
+        yield from (Artefact(where, blocks, _kind(is_binary)) for where, blocks, is_binary in parquet_artefacts(handle))
+    elif first[:15] == b"SQLite format 3":
+        if path is None:
+            yield _unread("database", "a database within an archive is searched as raw bytes only")
+        else:
+            yield from (Artefact(where, budget.timed(blocks)) for where, blocks in sqlite_artefacts(path))
+    elif archive == "closed" or (depth >= _MAX_DEPTH and (archive or packing)):
+        yield _unread("archive", "this archive cannot be opened" if archive == "closed" else "archives nest too deep")
+    elif archive:
+        for member in members(handle, archive, budget):
+            yield from _archived(member, depth, budget)
+    elif packing:
+        yield from _packed(handle, packing, depth, budget)
+    elif looks_like_dicom(first):
+        yield from _dicom(handle, budget)
+    elif first.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        yield from (Artefact(where, (text,)) for where, text in picture_texts(handle, first, budget))
+    elif first.startswith(b"%PDF"):
+        yield from _text_forms(handle, json=False)
+        yield from (Artefact(where, (text,)) for where, text in pdf_texts(handle, budget))
+    elif first.startswith(b"\x93NUMPY"):
+        yield from (Artefact("values", budget.timed(blocks)) for blocks in npy_values(handle))
+    elif not binary:
+        yield from _text_forms(handle, json=True)
+    if binary and not (archive or packing):
+        yield from _wide(handle, first)
 
 
-def _member(plain: IO[bytes], location: str, depth: int) -> Iterator[Artefact]:
+def _kind(is_binary: bool) -> ContentKind:
+    return ContentKind.BINARY if is_binary else ContentKind.TEXT
+
+
+def _text_forms(handle: IO[bytes], *, json: bool) -> Iterator[Artefact]:
+    def blocks() -> Iterator[bytes]:
+        return unescaped_json(read_blocks(handle)) if json else read_blocks(handle)
+
+    if json:
+        yield Artefact("decoded escapes", blocks())
+    yield Artefact("decoded HTML", unescaped_html(read_blocks(handle)))
+    yield Artefact("embedded files", embedded_files(read_blocks(handle)), ContentKind.BINARY)
+    yield Artefact("decoded base64 and hexadecimal", decoded_runs(blocks()), ContentKind.BINARY)
+    yield Artefact("decoded UTF-16", wide_text(decoded_runs(blocks())), ContentKind.BINARY)
+
+
+def _wide(handle: IO[bytes], first: bytes) -> Iterator[Artefact]:
+    yield Artefact("decoded UTF-16 or UTF-32", wide_text(read_blocks(handle)), ContentKind.BINARY)
+    for mark, encoding in (
+        (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    ):  # fmt: skip
+        if first.startswith(mark):
+            decoder = codecs.getincrementaldecoder(encoding)("replace")
+            text = (decoder.decode(block).encode("utf-8", "replace") for block in read_blocks(handle))
+            yield Artefact("decoded Unicode", text)
+            return
+
+
+def _archived(member: Member, depth: int, budget: Budget) -> Iterator[Artefact]:
+    name, pieces = member
+    yield Artefact("file name in the archive", (name.encode("utf-8", "surrogateescape"),))
+    if isinstance(pieces, str):
+        yield _unread("archive", f"a member is {pieces}")
+        return
+    try:
+        yield from _member(pieces, "archive", depth, budget)
+    except LimitError:
+        raise
+    except READ_ERRORS as error:
+        yield _unread("archive", f"a member is damaged ({type(error).__name__})")
+
+
+def _packed(handle: IO[bytes], packing: str, depth: int, budget: Budget) -> Iterator[Artefact]:
+    try:
+        yield from _member(unpacked(handle, packing, budget), "unpacked", depth, budget)
+    except LimitError:
+        raise
+    except READ_ERRORS as error:
+        if packing != "zlib":  # two letters of a text look like the header of zlib
+            yield _unread("unpacked", f"damaged ({type(error).__name__})")
+        else:
+            yield from _text_forms(handle, json=True)
+
+
+def _member(pieces: Iterator[bytes], location: str, depth: int, budget: Budget) -> Iterator[Artefact]:
     """Unpack one member to a temporary file, so that it can be read more than once."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
-        shutil.copyfileobj(plain, copy, _IN_MEMORY // 4)
+        for piece in pieces:
+            copy.write(piece)
         copy.seek(0)
-        for artefact in _unpacked(copy, None, depth + 1):
-            yield Artefact(f"{location}, {artefact.location}", artefact.blocks, artefact.binary)
+        for artefact in _contents(copy, None, depth + 1, budget):
+            yield replace(artefact, location=f"{location}, {artefact.location}")
 
 
-def _dicom(handle: IO[bytes]) -> Iterator[Artefact]:
-    from pydicom import dcmread
+def _dicom(handle: IO[bytes], budget: Budget) -> Iterator[Artefact]:
+    syntax, meta = read_syntax(handle)
+    yield from (artefact for element in meta for artefact in _element(handle, element))
+    if not syntax.deflated:
+        yield from _elements(handle, syntax, budget)
+        return
+    handle.seek(syntax.start)
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
+        for piece in inflated_raw(handle, budget):
+            copy.write(piece)
+        yield Artefact("inflated bytes", read_blocks(copy), ContentKind.PIXELS)
+        yield from _elements(copy, replace(syntax, start=0), budget)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = dcmread(handle, force=True, defer_size=_DEFERRED)
-        for part in (dataset.file_meta, dataset):
-            for element in _elements(part):
-                value = element.value
-                data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
-                yield Artefact(str(element.tag), (data,), binary=isinstance(value, bytes))
+
+def _elements(handle: IO[bytes], syntax: Syntax, budget: Budget) -> Iterator[Artefact]:
+    for element in read_elements(handle, syntax):
+        budget.check_time()
+        yield from _element(handle, element)
 
 
-def _elements(dataset: Dataset) -> Iterator[DataElement]:
-    for tag in sorted(dataset.keys()):
-        if tag == 0x7FE00010 or dataset.get_item(tag, keep_deferred=True).value is None:
-            continue  # pixels; or nothing; or too long to be read at once
-        element = dataset[tag]
-        if element.VR != "SQ":
-            yield element
-        else:
-            for item in element.value:
-                yield from _elements(item)
+def _element(handle: IO[bytes], element: DicomElement) -> Iterator[Artefact]:
+    if element.damaged:
+        yield _unread(element.name, "the value does not fit its VR; its bytes are searched")
+    if element.values:
+        yield Artefact(element.name, ("\n".join(element.values).encode("utf-8", "replace"),))
+    if element.raw:
+        kind = ContentKind.TEXT if len(element.raw) <= _SHORT else ContentKind.BINARY
+        yield Artefact(element.name, (element.raw,), kind)
+        if len(element.raw) > 4:
+            yield Artefact(element.name, wide_text((element.raw,)), kind)
+            yield Artefact(element.name, decoded_runs((element.raw,)), ContentKind.BINARY)
+            yield from _embedded(element)
+
+
+def _embedded(element: DicomElement) -> Iterator[Artefact]:
+    """Yield the contents of a file that an element holds, such as a PDF document."""
+    if archive_kind(element.raw) or compression(element.raw) or element.raw.startswith((b"%PDF", b"\x89PNG")):
+        inner = _contents(io.BytesIO(element.raw), None, _MAX_DEPTH - 1, Budget.of_file(len(element.raw)))
+        yield from (replace(artefact, location=f"{element.name}, {artefact.location}") for artefact in inner)

@@ -35,8 +35,10 @@ from heart2heart.splits.certify import certify
 from heart2heart.splits.propose import propose
 from heart2heart.splits.provenance import site_infos
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.verify.check import profile_available, verify
-from heart2heart.verify.identities import Identities, collect_identities, load_planted
+from heart2heart.verify.archive import collect_identities
+from heart2heart.verify.check import verify
+from heart2heart.verify.headers import profile_available
+from heart2heart.verify.identities import Identities, load_planted
 from heart2heart.verify.patterns import build_patterns
 from tests.dicom.build import speckle_frames, write
 from tests.evaluation.factory import make_predictions, with_rows
@@ -225,7 +227,7 @@ def test_verify_needs_no_more_memory_for_more_files(
     identities: Identities, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block, size, out = 2**17, 8 * 2**20, tmp_path / "out"
-    monkeypatch.setattr("heart2heart.verify.artefacts.BLOCK", block)
+    monkeypatch.setattr("heart2heart.verify.streams.BLOCK", block)
     monkeypatch.setattr("heart2heart.verify.artefacts._IN_MEMORY", block)
     out.mkdir()
     with (out / "shard.npy").open("wb") as shard:
