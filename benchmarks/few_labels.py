@@ -174,39 +174,38 @@ def _statistics(cases: Cases) -> dict[str, tuple[float, ...]]:
     return {name: tuple(numbers.tolist()) for name, numbers in values.items()}
 
 
-def monitor_delays(studies: int, seed: int, weekly: int = 20) -> list[tuple[str, float, float, dict[str, float]]]:
-    """Return kind of year, share with an alarm, median delay in weeks after the change, and alarms by kind of test."""
+WEEKLY_PATIENTS = 20
 
-    def year(skill: float, *, blindness: float = 0.0, week_effect: float = 0.0) -> Callable[..., Cases]:
-        def change(generator: np.random.Generator, week: int) -> Cases:
-            moved = generator.normal(0, week_effect) if week_effect else 0.0
-            now = week > CHANGE_WEEK
-            level = (skill if now else SKILLS[0.85]) + moved
-            return simulate_cases(generator, weekly, level, blindness=blindness if now else 0.0)
+YEARS: dict[str, tuple[float, float, float]] = {
+    "no change": (SKILLS[0.85], 0.0, 0.0),
+    "no change, weeks differ": (SKILLS[0.85], 0.0, 0.2),
+    "accuracy .85 to .70": (SKILLS[0.70], 0.0, 0.0),
+    "accuracy .85 to .78": ((SKILLS[0.85] + SKILLS[0.70]) / 2, 0.0, 0.0),
+    "blind in 20 %": (SKILLS[0.85], 0.2, 0.0),
+}
+"""Kind of year -> skill and blindness after the change, and the standard deviation of the skill between weeks."""
 
-        return change
 
-    years = {
-        "no change": year(SKILLS[0.85]),
-        "no change, weeks differ by 0.2": year(SKILLS[0.85], week_effect=0.2),
-        "accuracy .85 to .70": year(SKILLS[0.70]),
-        "accuracy .85 to .78": year((SKILLS[0.85] + SKILLS[0.70]) / 2),
-        "blind in 20 %": year(SKILLS[0.85], blindness=0.2),
-    }
-    lines = []
-    for name, change in years.items():
-        delays, kinds, alarms = [], dict.fromkeys(("confidence", "class shares", "accuracy"), 0), 0
-        for study in range(studies):
-            state = simulate_year(random_stream(seed, "monitor", name, study), change, seed=study)
-            first = min((int(str(test.alarm)[-2:]) for test in state.alarms), default=None)
-            alarms += first is not None
-            if first is not None and first > CHANGE_WEEK:
-                delays.append(first - CHANGE_WEEK)
-            for test in state.alarms:
-                kinds[test.kind] += 1
-        median = float(np.median(delays)) if delays and not name.startswith("no change") else float("nan")
-        lines.append((name, alarms / studies, median, {kind: count / studies for kind, count in kinds.items()}))
-    return lines
+def monitor_line(name: str, studies: int, seed: int) -> tuple[float, float, dict[str, float]]:
+    """Return the share of years with an alarm, the median delay in weeks after the change, and alarms by test."""
+    skill, blindness, week_effect = YEARS[name]
+
+    def clips(generator: np.random.Generator, week: int) -> Cases:
+        changed = week > CHANGE_WEEK
+        level = (skill if changed else SKILLS[0.85]) + generator.normal(0, week_effect)
+        return simulate_cases(generator, WEEKLY_PATIENTS, level, blindness=blindness if changed else 0.0)
+
+    delays, kinds, alarms = [], dict.fromkeys(("confidence", "class shares", "accuracy"), 0), 0
+    for study in range(studies):
+        state = simulate_year(random_stream(seed, "monitor", name, study), clips, seed=study)
+        first = min((int(str(test.alarm)[-2:]) for test in state.alarms), default=None)
+        alarms += first is not None
+        if first is not None and first > CHANGE_WEEK:
+            delays.append(first - CHANGE_WEEK)
+        for test in state.alarms:
+            kinds[test.kind] += 1
+    median = float(np.median(delays)) if delays and not name.startswith("no change") else float("nan")
+    return alarms / studies, median, {kind: count / studies for kind, count in kinds.items()}
 
 
 def print_audits(studies: int, seed: int) -> None:
@@ -237,7 +236,8 @@ def print_conformal(studies: int, seed: int) -> None:
 def print_monitor(studies: int, seed: int) -> None:
     """Print the table of monitors."""
     print("| year | alarm in 52 weeks | median delay, weeks | by test |\n|---|---|---|---|")
-    for name, alarms, delay, kinds in monitor_delays(studies, seed):
+    for name in YEARS:
+        alarms, delay, kinds = monitor_line(name, studies, seed)
         cells = ", ".join(f"{kind} {share:.2f}" for kind, share in kinds.items())
         print(f"| {name} | {alarms:.3f} | {delay:.0f} | {cells} |", flush=True)
 
