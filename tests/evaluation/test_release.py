@@ -60,11 +60,11 @@ def test_release_counts_give_the_scores_of_the_rows(open_predictions: Prediction
     for part in ("methods", "comparisons", "sites", "common_views", "simultaneous"):
         one, other = (metrics.model_dump(mode="json")[part] for metrics in (evaluated, pooled))
         far = differences(one, other)
-        values = [value for place, value in far.items() if place.endswith(".value")]
+        values = [value for key, value in far.items() if key.endswith(".value")]
         assert max(values, default=0.0) < 1e-12, part  # the shares themselves are exact
         # Standard errors have six digits. The adjusted p-value counts one of 100,000 draws more or less.
-        far = {place: value for place, value in far.items() if not place.endswith("p_joint") or value > 5e-5}
-        assert max(far.values(), default=0.0) < 2e-6, {place: value for place, value in far.items() if value > 2e-6}
+        far = {key: value for key, value in far.items() if not key.endswith("p_joint") or value > 5e-5}
+        assert max(far.values(), default=0.0) < 2e-6, {key: value for key, value in far.items() if value > 2e-6}
 
 
 def test_release_counts_give_the_sensitivities_and_clip_votes_of_the_rows() -> None:
