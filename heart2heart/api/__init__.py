@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
     from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
-    from heart2heart.api.hospital import deidentify_files, receive, retrieve, verify_deidentification
+    from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.labels import (
         count_labels,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         verify_store,
     )
     from heart2heart.api.table_split import TableCertificate, certify_table
+    from heart2heart.api.transfer import receive, retrieve
     from heart2heart.config import config_names, describe_config
     from heart2heart.demo import run_demo
     from heart2heart.labels.label_store import LabelStore
@@ -69,7 +70,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.decision": ("register_criteria", "write_criteria_template", "write_study_template"),
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
     "api.federation": ("simulate_federation", "write_federated_job"),
-    "api.hospital": ("deidentify_files", "receive", "retrieve", "verify_deidentification"),
+    "api.hospital": ("deidentify_files", "verify_deidentification"),
     "api.labels": (
         "count_labels",
         "export_labels",
@@ -98,6 +99,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "verify_store",
     ),
     "api.table_split": ("TableCertificate", "certify_table"),
+    "api.transfer": ("receive", "retrieve"),
     "api.validation": ("validate",),
     "api.validation_check": ("check_validation",),
     "api.validation_tables": ("check_prediction_table", "write_prediction_template"),
