@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heart2heart.reporting.numbers import NBSP
 from heart2heart.utils import atomic_path
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def measure(text: str, size: float, weight: str = "normal", family: str = _FAMIL
 
 
 def printable(text: str, weight: str = "normal", family: str = _FAMILY) -> str:
-    """Replace signs that the font does not have by a square.
+    """Replace signs that the font does not have by a square, and ends of lines by spaces.
 
     Args:
         text: The text.
@@ -74,7 +75,8 @@ def printable(text: str, weight: str = "normal", family: str = _FAMILY) -> str:
         'Universitätsklinik □'
     """
     known = _font(weight, family).get_charmap()
-    return "".join(sign if ord(sign) in known or sign.isspace() else _MISSING for sign in text)
+    spaced = (" " if sign.isspace() and sign != NBSP else sign for sign in text)
+    return "".join(sign if ord(sign) in known else _MISSING for sign in spaced)
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal", family: str = _FAMILY) -> list[str]:

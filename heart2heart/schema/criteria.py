@@ -89,9 +89,12 @@ class Criteria(Config):
     @field_validator("question", "written_by")
     @classmethod
     def _is_a_text(cls, text: str) -> str:
-        if not text.strip():
+        text = " ".join(text.split())
+        if not text:
             raise ValueError("write a text here")
-        return text.strip()
+        if not text.isprintable():
+            raise ValueError("this text has characters that cannot be printed")
+        return text
 
     @field_validator(
         "balanced_accuracy", "sensitivity", "loss", "calibration", "unknown_classes_auroc", "power", mode="after"

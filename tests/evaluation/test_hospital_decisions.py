@@ -13,7 +13,7 @@ from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.decision_studies import hospital, one_method, scored, shifted, with_adapted
-from tests.evaluation.factory import HOSPITALS
+from tests.evaluation.factory import HOSPITALS, with_rows
 
 Scored = tuple[Predictions, Metrics]
 
@@ -135,6 +135,19 @@ def test_make_decision_without_an_estimate_counts_patients_by_the_source() -> No
     assert "no patient with PLAX" in decision.reason
     shown = make_decision(*study, criteria(sensitivity={"A4C": 60}))
     assert shown.hospitals[0].decision is DecisionKind.USE
+
+
+def test_make_decision_without_a_scored_frame_counts_patients_by_the_source_or_by_assumption() -> None:
+    predictions = one_method(hospital("empty", 6.0, patients=2))
+    rows = [{**row, "truth": None if row["site"] == "empty" else row["truth"]} for row in predictions.table.to_pylist()]
+    study = scored(with_rows(predictions, rows))
+    limits = criteria(balanced_accuracy=70, loss=20, calibration=20, unknown_classes_auroc=60)
+    decision = make_decision(*study, limits).hospitals[0]
+    assert (decision.decision, decision.patients) == (DecisionKind.LABEL, 0)
+    assert all(criterion.by_assumption for criterion in decision.criteria)
+    needed = [criterion.patients_needed for criterion in decision.criteria if criterion.patients_needed]
+    assert len(needed) == 4
+    assert decision.more_patients == max(needed)
 
 
 def test_make_decision_says_more_than_the_most_patients(study: Scored) -> None:

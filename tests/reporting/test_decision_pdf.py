@@ -96,6 +96,7 @@ def test_wrap_keeps_every_sign_and_the_width(text: str, width: float) -> None:
 
 def test_printable_and_measure_know_the_font() -> None:
     assert printable("São Paulo ✓ 大") == "São Paulo ✓ □"
+    assert printable("two\nlines\N{NO-BREAK SPACE}here") == "two lines\N{NO-BREAK SPACE}here"
     assert measure("WWW", 9, "bold") > measure("iii", 9)
 
 

@@ -50,6 +50,7 @@ def test_criteria_template_names_every_key_and_needs_only_an_author(tmp_path: Pa
         ({"patients": 300, "most_patients": 200}, "contradict"),
         ({"balanced_accuracy": None}, "no criterion is set"),
         ({"written_by": " "}, "write a text"),
+        ({"question": "a\u0007"}, "cannot be printed"),
         ({"minimum": 80}, "unknown key"),
         ({"interval": "wide"}, "interval"),
         ({"balanced_accuracy": float("nan")}, "balanced_accuracy"),
