@@ -67,7 +67,7 @@ def collect_identities(archives: Sequence[Path]) -> Identities:
         if not root.exists():
             raise MissingInputError("no such file or folder", where=root)
         identities.add("path", str(root.absolute()))
-        for path in files_below(root):
+        for path in filter(Path.is_file, files_below(root)):
             if path != root and path.parent != root:
                 identities.add("path", str(path.relative_to(root)))
             try:
@@ -83,7 +83,7 @@ def collect_identities(archives: Sequence[Path]) -> Identities:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield the files at and below `root`, hidden ones and those behind links too, sorted; each folder once."""
+    """Yield what is at and below `root` and is no folder, also hidden and behind links, sorted; each folder once."""
     if root.is_file():
         yield root
         return
@@ -95,7 +95,7 @@ def files_below(root: Path) -> Iterator[Path]:
             continue
         entered.add((status.st_dev, status.st_ino))
         folders.sort()
-        yield from (path for name in sorted(names) if (path := Path(folder) / name).is_file())
+        yield from (Path(folder) / name for name in sorted(names))
 
 
 def _read_file(handle: IO[bytes], identities: Identities, budget: Budget, depth: int) -> None:

@@ -141,7 +141,7 @@ def _text_forms(handle: IO[bytes], *, json: bool) -> Iterator[Artefact]:
     def blocks() -> Iterator[bytes]:
         return unescaped_json(read_blocks(handle)) if json else read_blocks(handle)
 
-    if json:
+    if json and any(b"\\" in block for block in read_blocks(handle)):
         yield Artefact("decoded escapes", blocks())
     yield Artefact("decoded HTML", unescaped_html(read_blocks(handle)))
     yield Artefact("embedded files", embedded_files(read_blocks(handle)), ContentKind.BINARY)

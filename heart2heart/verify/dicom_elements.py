@@ -95,9 +95,7 @@ def read_syntax(handle: IO[bytes]) -> tuple[Syntax, list[DicomElement]]:
     handle.seek(start)
     meta, uid = [], ""
     meta_syntax = Syntax(True, True, False, start, "")
-    for element in read_elements(handle, meta_syntax):
-        if element.tag >> 16 != 2:
-            break
+    for element in read_elements(handle, meta_syntax, only_group=2):
         meta.append(element)
         start = element.offset + element.length
         if element.tag == 0x00020010:
@@ -109,12 +107,13 @@ def read_syntax(handle: IO[bytes]) -> tuple[Syntax, list[DicomElement]]:
     return Syntax(explicit, little, uid == _DEFLATED, start, uid), meta
 
 
-def read_elements(handle: IO[bytes], syntax: Syntax) -> Iterator[DicomElement]:
+def read_elements(handle: IO[bytes], syntax: Syntax, *, only_group: int | None = None) -> Iterator[DicomElement]:
     """Yield every element from `syntax.start`, those in sequences after the element of the sequence.
 
     Args:
         handle: The file; the caller may read it elsewhere between two elements.
         syntax: Its encoding.
+        only_group: Group after whose last element the reader stops.
 
     Raises:
         DicomReadError: an element's head or length is damaged.
@@ -127,6 +126,8 @@ def read_elements(handle: IO[bytes], syntax: Syntax) -> Iterator[DicomElement]:
         order = "<" if syntax.little else ">"
         group, number = struct.unpack(f"{order}HH", head[:4])
         tag = group << 16 | number
+        if only_group is not None and group != only_group:
+            return
         if group == _ITEM_GROUP:
             length = int(struct.unpack(f"{order}I", head[4:8])[0])
             at += 8

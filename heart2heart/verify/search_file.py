@@ -78,15 +78,15 @@ class FileSearcher:
         name = task.name
         if self._patterns.search([name.encode("utf-8", "surrogateescape")]):
             name = f"file {task.number} (name withheld)"
-        try:
-            report.size = task.path.stat().st_size
-            if not task.path.is_file():
-                raise OSError("not a regular file")
-            self._contents(task, name, report)
-            self._headers(task.path, name, report)
-            self._pictures(task.path, name, report)
-        except READ_ERRORS as error:
-            report.unread.append(UnreadPart(name, "file", f"cannot be read ({type(error).__name__})"))
+        if not task.path.is_file():
+            report.unread.append(UnreadPart(name, "file", "not a regular file, or a link to nothing"))
+            return report
+        report.size = task.path.stat().st_size
+        for part, step in (("contents", self._contents), ("headers", self._headers), ("pictures", self._pictures)):
+            try:
+                step(task, name, report)
+            except READ_ERRORS as error:
+                report.unread.append(UnreadPart(name, part, f"cannot be read ({type(error).__name__})"))
         return report
 
     def _contents(self, task: SearchTask, name: str, report: FileReport) -> None:
@@ -101,15 +101,15 @@ class FileSearcher:
             counts = self._patterns.search(blocks, artefact.kind)
             report.findings += [IdentityFinding(name, location, kind, n) for kind, n in sorted(counts.items())]
 
-    def _headers(self, path: Path, name: str, report: FileReport) -> None:
-        with path.open("rb") as handle:
+    def _headers(self, task: SearchTask, name: str, report: FileReport) -> None:
+        with task.path.open("rb") as handle:
             report.is_dicom = handle.read(132)[128:] == b"DICM"
         if report.is_dicom and self._compare:
-            kept = Counter(unchanged_tags(path, self._identities.headers))
+            kept = Counter(unchanged_tags(task.path, self._identities.headers))
             report.findings += [IdentityFinding(name, tag, "unchanged header value", n) for tag, n in kept.items()]
 
-    def _pictures(self, path: Path, name: str, report: FileReport) -> None:
-        frames = distinct(frames_of(path))
+    def _pictures(self, task: SearchTask, name: str, report: FileReport) -> None:
+        frames = distinct(frames_of(task.path))
         try:
             if not self._read_pictures:
                 report.holds_pictures = next(frames, None) is not None
