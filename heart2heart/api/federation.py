@@ -51,7 +51,7 @@ def simulate_federation(settings: Mapping[str, str | Path], out: str | Path) -> 
         >>> from heart2heart.api import simulate_federation
         >>> simulate_federation({}, "round")
         Traceback (most recent call last):
-        heart2heart.errors.ConfigError: --simulate: no site to simulate. Name each as NAME=SETTINGS.yaml
+        heart2heart.errors.ConfigError: no site to simulate: --simulate. Name each as NAME=SETTINGS.yaml
     """
     from heart2heart.federated.job import simulate_job
 

@@ -40,6 +40,7 @@ def pool_counts(files: Sequence[HospitalCounts]) -> PooledMetrics:
             training splits.
 
     Examples:
+        >>> from pathlib import Path
         >>> from heart2heart.api.validation_tables import certified_table
         >>> from heart2heart.evaluation.release import release_counts
         >>> lines = [f"{i},p{i // 2},{'EF'[i % 4 > 1]},{'ab'[i % 2]},0.{1 + i % 9},0.{9 - i % 9}" for i in range(99)]

@@ -51,6 +51,7 @@ def release_counts(predictions: Predictions) -> tuple[HospitalCounts, ...]:
         EvaluationError: the predictions fail a check of `check_predictions`, or every class of a hospital is hidden.
 
     Examples:
+        >>> from pathlib import Path
         >>> from heart2heart.api.validation_tables import certified_table
         >>> lines = [f"{i},p{i // 2},E,{'ab'[i % 2]},0.{1 + i % 9},0.{9 - i % 9}\n" for i in range(60)]
         >>> _ = Path("release.csv").write_text("case,patient,site,truth,a,b\n" + "".join(lines))
