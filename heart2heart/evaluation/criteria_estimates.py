@@ -83,6 +83,18 @@ def estimate_criteria(
 
     Raises:
         EvaluationError: a loss is to be judged, and there is no source.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.evaluation.run_groups import group_runs
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> samples = CriteriaSamples(predictions, evaluate_predictions(predictions, replicates=100))
+        >>> question = Question(CriterionKind.BALANCED_ACCURACY, None, 0.8)
+        >>> methods = group_runs(predictions.provenance.runs)[:1]
+        >>> estimates = estimate_criteria(samples, [question], methods, ["B"], IntervalKind.SEPARATE)
+        >>> estimates.each, [site for _, site in estimates.measured]
+        (0.95, ['B'])
     """
     if any(question.kind is CriterionKind.LOSS for question in questions) and not samples.sources:
         what = "a loss against the source cannot be judged: these predictions have no scored frame of a source"

@@ -55,6 +55,13 @@ def is_on_wrong_side(criterion: JudgedCriterion) -> bool:
 
     Args:
         criterion: The criterion, judged.
+
+    Examples:
+        >>> from heart2heart.schema.site_metrics import Estimate
+        >>> low = Estimate(value=0.75, low=0.6, high=0.9, n=90, clusters=30, few_clusters=False)
+        >>> content = {"kind": CriterionKind.SENSITIVITY, "limit": 0.8, "result": CriterionResult.NOT_SHOWN}
+        >>> is_on_wrong_side(JudgedCriterion(estimate=low, **content))
+        True
     """
     estimate = criterion.estimate
     if estimate is None or estimate.low is None or estimate.value is None:
@@ -105,6 +112,13 @@ def can_be_mended(criteria: Sequence[JudgedCriterion], rankings: Sequence[Rankin
     Args:
         criteria: Every criterion.
         rankings: Rankings of the classes concerned.
+
+    Examples:
+        >>> content = {"limit": 0.8, "result": CriterionResult.MISSED}
+        >>> missed = JudgedCriterion(kind=CriterionKind.SENSITIVITY, class_name="A4C", **content)
+        >>> good = Ranking(class_name="A4C", auroc=0.97, low=0.93, needed=needed_auroc(0.8))
+        >>> can_be_mended([missed], [good]), can_be_mended([missed], [])
+        (True, False)
     """
     missed = [criterion.kind for criterion in criteria if criterion.result is CriterionResult.MISSED]
     if not missed or CriterionKind.UNKNOWN_CLASSES in missed:

@@ -93,6 +93,16 @@ def judge_measured(
         estimates: Every statistic of the decision: a pilot for one without an interval.
         criteria: The criteria.
         counts: Patients of the hospital.
+
+    Examples:
+        >>> from heart2heart.evaluation.intervals import not_estimable
+        >>> criteria = Criteria(question="Use?", written_by="AB", balanced_accuracy=80)
+        >>> question = Question(CriterionKind.BALANCED_ACCURACY, None, 0.8)
+        >>> estimates = CriteriaEstimates(measured={}, pilot={}, pilot_patients=0, each=0.95, intervals=1)
+        >>> nothing = Measured(question, not_estimable("no case"), None)
+        >>> judged = judge_measured(nothing, "model", estimates, criteria, PatientCounts(all=0, rarest=0))
+        >>> judged.patients_needed, judged.by_assumption
+        (42, True)
     """
     question, estimate = measured.question, measured.estimate
     result = judge_limit(question.kind, question.limit, estimate.low, estimate.high)
@@ -180,6 +190,13 @@ def more_patients(
         counts: Patients of the hospital.
         limits: The criteria.
         each: Nominal coverage of each interval.
+
+    Examples:
+        >>> limits = Criteria(question="Use?", written_by="AB", balanced_accuracy=80, patients=30)
+        >>> counts = PatientCounts(all=20, rarest=8)
+        >>> options = {"adapted": False, "counts": counts, "limits": limits, "each": 0.95}
+        >>> more_patients(DecisionKind.LABEL, judge_counts(limits, counts), [], **options)
+        10
     """
     if decision in (DecisionKind.USE, DecisionKind.REFUSE) or (decision is DecisionKind.ADAPT and adapted):
         return 0

@@ -19,6 +19,14 @@ def make_checklists(provenance: Provenance, metrics: Metrics, study: Study | Non
         provenance: Provenance of the predictions.
         metrics: Their metrics.
         study: Texts of the authors; None leaves every gap "not reported", with the key that completes it.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> [checklist.name for checklist in make_checklists(predictions.provenance, metrics)]
+        ['TRIPOD+AI', 'TRIPOD-Cluster', 'CLAIM 2024', 'DECIDE-AI']
     """
     return [
         make(provenance, metrics).completed(study or Study()) for make in (tripod_ai, tripod_cluster, claim, decide_ai)

@@ -14,6 +14,14 @@ def decide_ai(provenance: Provenance, metrics: Metrics) -> Checklist:
 
     DECIDE-AI is for the early use of a system by clinicians. The records of an evaluation hold no users, so most of its
     items come from the authors.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> len(decide_ai(predictions.provenance, metrics).items)
+        38
     """
     facts = ReportFacts(provenance, metrics)
     return Checklist(

@@ -26,6 +26,18 @@ def write_decision_pdf(record: DecisionRecord, path: Path, *, title: str = "") -
 
     Returns:
         `path`.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> from heart2heart.evaluation.hospital_decisions import make_decision
+        >>> from heart2heart.schema.criteria import Criteria
+        >>> criteria = Criteria(question="May it be used?", written_by="AB", balanced_accuracy=80)
+        >>> record = make_decision(predictions, metrics, criteria)
+        >>> write_decision_pdf(record, Path("decision.pdf")).read_bytes()[:5]
+        b'%PDF-'
     """
     section = decision_section(record)
     pages = PrintedPages(header=f"Decision on “{record.method}”, continued")

@@ -106,6 +106,18 @@ def decision_section(record: DecisionRecord) -> DecisionSection:
 
     Args:
         record: The decision.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> from heart2heart.evaluation.hospital_decisions import make_decision
+        >>> from heart2heart.schema.criteria import Criteria
+        >>> criteria = Criteria(question="May it be used?", written_by="AB", balanced_accuracy=80)
+        >>> record = make_decision(predictions, metrics, criteria)
+        >>> [row.site for row in decision_section(record).rows]
+        ['B']
     """
     rows = tuple(_row(decision, record) for decision in record.hospitals)
     return DecisionSection(
@@ -125,6 +137,18 @@ def decision_lines(record: DecisionRecord) -> str:
 
     Args:
         record: The decision.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> from heart2heart.evaluation.hospital_decisions import make_decision
+        >>> from heart2heart.schema.criteria import Criteria
+        >>> criteria = Criteria(question="May it be used?", written_by="AB", balanced_accuracy=80)
+        >>> record = make_decision(predictions, metrics, criteria)
+        >>> decision_lines(record).startswith("B: ")
+        True
     """
     section = decision_section(record)
     lines = [f"{row.site}: {row.verdict.text}. {row.reason}" for row in section.rows]
@@ -136,6 +160,18 @@ def criteria_lines(record: DecisionRecord) -> list[str]:
 
     Args:
         record: The decision.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> from heart2heart.evaluation.hospital_decisions import make_decision
+        >>> from heart2heart.schema.criteria import Criteria
+        >>> criteria = Criteria(question="May it be used?", written_by="AB", balanced_accuracy=80)
+        >>> record = make_decision(predictions, metrics, criteria)
+        >>> criteria_lines(record)
+        ['Balanced accuracy: at least 80 %']
     """
     names: dict[tuple[CriterionKind, str], list[str]] = {}
     for criterion in record.hospitals[0].criteria:

@@ -11,7 +11,16 @@ from heart2heart.schema.predictions import Provenance
 
 
 def tripod_ai(provenance: Provenance, metrics: Metrics) -> Checklist:
-    """Fill the 27 items (52 with their parts) of TRIPOD+AI for an evaluation of a model at other hospitals."""
+    """Fill the 27 items (52 with their parts) of TRIPOD+AI for an evaluation of a model at other hospitals.
+
+    Examples:
+        >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.schema.predictions import Predictions
+        >>> predictions = Predictions.read("evaluation/predictions.parquet")
+        >>> metrics = evaluate_predictions(predictions, replicates=100)
+        >>> len(tripod_ai(predictions.provenance, metrics).items)
+        52
+    """
     facts = ReportFacts(provenance, metrics)
     return Checklist(
         name="TRIPOD+AI",

@@ -166,6 +166,11 @@ def claim_criteria(criteria: Criteria, first_look: str, margin_sha256: str | Non
         criteria: The criteria.
         first_look: When test frames were first predicted, UTC, ISO 8601.
         margin_sha256: Hash of the registered margin that `loss` takes.
+
+    Examples:
+        >>> criteria = Criteria(question="Use?", written_by="AB", balanced_accuracy=80)
+        >>> claim_criteria(criteria, "2026-01-01T00:00:00Z").after_look  # it was not registered
+        True
     """
     registration = criteria.registration
     return CriteriaClaim(
