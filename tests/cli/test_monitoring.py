@@ -79,7 +79,7 @@ def test_conformal_prints_coverage_and_its_limit(tables: tuple[Path, Path, Cases
     assert "as a mean over patients" in shown
 
 
-def test_monitor_ends_with_the_code_of_an_alarm(tmp_path: Path) -> None:
+def test_monitor_add_ends_with_the_code_of_an_alarm(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     journal, page = tmp_path / "monitor.jsonl", tmp_path / "monitor.html"
     reference = _write(tmp_path / "reference.csv", simulate_cases(generator, 120, SKILLS[0.97]))
