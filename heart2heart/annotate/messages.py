@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from heart2heart.config import Config
+from heart2heart.labels.events import MAX_SECONDS, is_time
 from heart2heart.schema.enums import EventKind, LabelAnswer
 
 GRID_SIZE = 30
 """Number of clips on one page of the grid, which is also the maximum in one request."""
-_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+MAX_NUMBER = 2**53
+"""Maximum of a whole number that a browser counts exactly."""
+
+
+def _checked_time(value: str) -> str:
+    if not is_time(value):
+        raise ValueError("the calendar has no such time")
+    return value
+
+
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"), AfterValidator(_checked_time)]
+"""Time as a browser writes it, UTC."""
+
+
+ClipName = Annotated[str, Field(max_length=200)]
+"""Pseudonym of a clip."""
 
 
 class LabelRequest(Config):
@@ -25,15 +41,15 @@ class LabelRequest(Config):
     """The answer."""
     view: str = Field(default="", max_length=40)
     """The view, if the answer is one."""
-    at: str = Field(pattern=_TIME)
+    at: Time
     """Time of the answer; the same answer sent twice is one event."""
-    seconds: float | None = Field(default=None, ge=0)
+    seconds: float | None = Field(default=None, ge=0, le=MAX_SECONDS)
     """Seconds from the appearance of the clip to the answer."""
     confidence: float | None = Field(default=None, ge=0, le=1)
     """Confidence that the rater stated, 0 to 1."""
     frame_hash: str = Field(max_length=64)
     """SHA-256 of the frames that were shown."""
-    seen: int = Field(ge=0)
+    seen: int = Field(ge=0, le=MAX_NUMBER)
     """Number of the last event of the label store when the clip was shown."""
     shown: bool = False
     """Whether the model's suggestion was on the screen."""
@@ -53,7 +69,7 @@ class RetractionRequest(Config):
 
     answers: tuple[SavedLabel, ...] = Field(min_length=1, max_length=GRID_SIZE)
     """The answers; all of them are retracted, or none."""
-    at: str = Field(pattern=_TIME)
+    at: Time
     """Time of the retraction."""
 
 
@@ -62,21 +78,21 @@ class ClipsRequest(Config):
 
     count: int = Field(default=6, ge=1, le=50)
     """Maximum number of clips."""
-    without: tuple[str, ...] = ()
+    without: tuple[ClipName, ...] = Field((), max_length=10_000)
     """Clips that the page has loaded or the rater skipped."""
-    first: tuple[str, ...] = ()
+    first: tuple[ClipName, ...] = Field((), max_length=10_000)
     """Clips that come before all others."""
 
 
 class GridRequest(Config):
     """Request for the clips of a grid."""
 
-    view: str
+    view: str = Field(max_length=40)
     """View that the model suggests."""
 
 
 class ClipList(Config):
     """List of clips."""
 
-    clips: tuple[str, ...] = Field(max_length=GRID_SIZE)
+    clips: tuple[ClipName, ...] = Field(max_length=GRID_SIZE)
     """Pseudonyms of the clips."""

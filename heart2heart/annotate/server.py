@@ -18,13 +18,14 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from heart2heart.annotate import endpoints
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.auth import Authenticator, NotAuthenticatedError
+from heart2heart.annotate.connections import REQUEST_SECONDS, BoundedListener, timed_protocol
 from heart2heart.annotate.middleware import SecurityMiddleware
 from heart2heart.errors import (
     ConfigError,
@@ -130,7 +131,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
         return {}
     try:
         body = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested too deep
         raise ConfigError("the request is not JSON") from None
     if not isinstance(body, dict):
         raise ConfigError("the request is not a mapping")
@@ -145,6 +146,8 @@ def _with_error_responses(
     async def with_responses(request: Request) -> Response:
         try:
             return await endpoint(request)
+        except ClientDisconnect:  # in the middle of a request: nobody reads the response
+            return Response(status_code=400)
         except Heart2HeartError as error:
             status = next((status for kind, status in _HTTP_STATUS if isinstance(error, kind)), 503)
             text = error.what if error.remedy is None else f"{error.what}. {error.remedy}"
@@ -154,6 +157,9 @@ def _with_error_responses(
 
 
 _SHUTDOWN_TIMEOUT_S = 3  # for open requests, when the page is stopped
+
+
+_MAX_HEADER_BYTES = 2**15
 
 
 class AnnotationServer:
@@ -167,10 +173,12 @@ class AnnotationServer:
         ConfigError: the certificate cannot be used, or the label store has another double-reading plan.
     """
 
+    request_seconds = REQUEST_SECONDS
+
     def __init__(self, assignments: Assignments) -> None:
         settings = assignments.settings
         self._label_store = assignments.label_store
-        self._socket = _listen(settings.bind, settings.port)
+        self._socket = BoundedListener.of(_listen(settings.bind, settings.port))
         self.port: int = self._socket.getsockname()[1]
         with ExitStack() as stack:
             stack.callback(self._socket.close)
@@ -189,7 +197,9 @@ class AnnotationServer:
             build_app(assignments, authenticator, lambda: hosts),
             ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,
             log_level="error", access_log=False, server_header=False, lifespan="off",
-            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S, proxy_headers=False,
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S, proxy_headers=False, loop="asyncio", ws="none",
+            http=timed_protocol(self._socket.touch, self.request_seconds),
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
         )  # fmt: skip
         try:
             config.load()

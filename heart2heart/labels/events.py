@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,26 @@ import yaml
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMIES, TAXONOMY_VERSION, VIEWS
+
+MAX_SECONDS = 7 * 86_400
+"""Maximum time from the appearance of a clip to the answer, seconds: one week."""
+_YEARS = range(1900, 2200)
+
+
+def is_time(text: str) -> bool:
+    """Return whether a text is a date, or a date and time, of ISO 8601 that the calendar has.
+
+    Examples:
+        >>> is_time("2026-01-31T12:00:00Z"), is_time("9999-99-99")
+        (True, False)
+    """
+    try:
+        return len(text) <= _LONGEST_TIME and datetime.fromisoformat(text).year in _YEARS
+    except ValueError:
+        return False
+
+
+_LONGEST_TIME = 40
 
 
 @dataclass(frozen=True)
@@ -116,8 +137,8 @@ class LabelEvent:
             )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise LabelError("a confidence must be between 0 and 1", where=self.clip)
-        if self.seconds is not None and not 0 <= self.seconds < float("inf"):
-            raise LabelError("the seconds of a reading must be 0 or more", where=self.clip)
+        if self.seconds is not None and not 0 <= self.seconds <= MAX_SECONDS:
+            raise LabelError(f"the seconds of a reading must be 0 or more, at most {MAX_SECONDS:,}", where=self.clip)
 
 
 EVENT_COLUMNS = tuple(field.name for field in fields(LabelEvent))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.errors import LabelError, UnknownNameError
-from heart2heart.labels.events import LabelEvent
+from heart2heart.labels.events import LabelEvent, is_time
 from heart2heart.labels.table_files import Row
 from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.store import frame_id
@@ -167,6 +167,9 @@ def read_hospital_table(
             parsed.without_view += 1
         else:
             rater, at = row.get("rater", "").strip() or "unnamed", row.get("labeled_at", "").strip()
+            if at and not is_time(at):
+                remedy = "Write dates as 2026-01-31, or times as 2026-01-31T12:00:00Z"
+                raise LabelError(f"{parsed.unit} {row_number}: labeled_at is no date", where=path, remedy=remedy)
             parsed.events.append(
                 (row_number, LabelEvent(clip, frame, view, rater, at, f"{form}:{vocabulary}", answer=answer))
             )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heart2heart.errors import LabelError, UnknownNameError
-from heart2heart.labels.events import LabelEvent, active_events
+from heart2heart.labels.events import LabelEvent, active_events, is_time
 from heart2heart.schema.enums import EventKind
 
 EVENT = LabelEvent("c1", "", "A4C", "r1", "2020-01-01T00:00:00Z", "page")
@@ -35,6 +35,7 @@ def test_identifier_of_a_plain_label_is_that_of_schema_1() -> None:
         ({"confidence": float("nan")}, "between 0 and 1"),
         ({"seconds": -1.0}, "must be 0 or more"),
         ({"seconds": float("inf")}, "must be 0 or more"),
+        ({"seconds": 1e300}, "must be 0 or more"),
     ],
 )
 def test_check_refuses_contradictions(changes: dict[str, Any], match: str) -> None:
@@ -63,3 +64,15 @@ def test_active_events_are_those_not_retracted(keep: list[bool]) -> None:
     events = [replace(EVENT, at=f"{index}") for index in range(len(keep))]
     back = [event.retraction("later") for event, kept in zip(events, keep, strict=True) if not kept]
     assert active_events(events + back) == [event for event, kept in zip(events, keep, strict=True) if kept]
+
+
+@pytest.mark.parametrize("text", ["2026-01-31", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00.000Z", "2026-01-31 12:00"])
+def test_is_time_takes_dates_of_the_calendar(text: str) -> None:
+    assert is_time(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9999-99-99", "2026-02-30", "yesterday", "0001-01-01", "9999-12-31", "=1", "1" * 99]
+)
+def test_is_time_refuses_what_is_no_date(text: str) -> None:
+    assert not is_time(text)
