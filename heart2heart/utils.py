@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,17 +33,21 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
 
     Args:
         path: Final name. Its folder is made if it is missing.
-        mode: File permissions to set before the rename, e.g. 0o600 for a secret.
+        mode: File permissions to set before the rename, e.g. 0o600 for a secret. None keeps those of an existing file;
+            a new file can be read by its owner alone.
 
     Raises:
         UnwritableError: nothing can be written there; said before anything is computed within the block.
         NoSpaceError: the disk filled up; `path` is as it was before.
     """
     temporary = _temporary_path(path)
-    _create_empty(temporary, path, 0o666 if mode is None else mode)
+    existing = _mode_of(path) if mode is None else None
+    _create_empty(temporary, path, _PRIVATE if mode is None else mode)
     try:
         yield temporary
         with temporary.open("rb") as handle:
+            if existing is not None:
+                os.fchmod(handle.fileno(), existing)
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
@@ -53,6 +58,16 @@ def atomic_path(path: Path, *, mode: int | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _mode_of(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+
+
+_PRIVATE = 0o600
+
+
 def check_writable(path: Path) -> None:
     """Check that a file can be written, before hours are spent on its content.
 
@@ -61,7 +76,7 @@ def check_writable(path: Path) -> None:
         NoSpaceError: see `atomic_path`.
     """
     temporary = _temporary_path(path)
-    _create_empty(temporary, path, 0o666)
+    _create_empty(temporary, path, _PRIVATE)
     temporary.unlink(missing_ok=True)
 
 
@@ -87,7 +102,7 @@ def _create_empty(temporary: Path, path: Path, mode: int) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     except OSError as error:
         if is_disk_full(error):
@@ -96,9 +111,49 @@ def _create_empty(temporary: Path, path: Path, mode: int) -> None:
         raise UnwritableError(f"nothing can be written here ({error.strerror})", where=path, remedy=remedy) from error
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and its missing parents with mode 0700; a folder that exists keeps its mode."""
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file of mode 0600, for a library that opens files itself; a file that exists keeps its mode."""
+    make_private_folder(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, _PRIVATE))
+
+
 def is_temporary(name: str) -> bool:
     """Return whether `name` is a temporary name of `atomic_path`: an unfinished file."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", name) is not None
+
+
+_FORMULA = r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # also the full-width signs, which Excel takes as well
+
+
+def escape_formula(text: str) -> str:
+    """Return a text for a cell of a CSV file that no spreadsheet program takes for a formula.
+
+    A text that begins with `=`, `+`, `-`, `@`, a tab or a line end gets an apostrophe in front; so does one that begins
+    with apostrophes and then such a sign, so that `restore_formula` undoes it.
+
+    Examples:
+        >>> escape_formula("=1+1"), escape_formula("A4C")
+        ("'=1+1", 'A4C')
+    """
+    return f"'{text}" if re.match(_FORMULA, text) else text
+
+
+def restore_formula(text: str) -> str:
+    """Return the text that `escape_formula` changed.
+
+    Examples:
+        >>> restore_formula("'=1+1"), restore_formula("A4C")
+        ('=1+1', 'A4C')
+    """
+    return text[1:] if re.match(f"'{_FORMULA}", text) else text
 
 
 def write_text(path: Path, text: str, *, mode: int | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from heart2heart.api.cases import read_cases
 from heart2heart.errors import ConfigError, EvaluationError
+from heart2heart.utils import escape_formula
 
 if TYPE_CHECKING:
     from heart2heart.evaluation.cases import Cases
@@ -117,5 +118,5 @@ def _sets_csv(cases: Cases, sets: Sequence[Sequence[bool]]) -> str:
     writer.writerow(("site", "case", "size", "set"))
     for site, case, row in zip(cases.site.tolist(), cases.case.tolist(), sets, strict=True):
         members = [name for name, inside in zip(cases.classes, row, strict=True) if inside]
-        writer.writerow((site, case, len(members), " ".join(members)))
+        writer.writerow((escape_formula(site), escape_formula(case), len(members), escape_formula(" ".join(members))))
     return text.getvalue()

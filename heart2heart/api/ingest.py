@@ -171,7 +171,7 @@ def ingest_files(
         load_linking_key(Path(linking_key), target)
     bounds = {"seconds": file_seconds, "memory_mib": parse_memory(file_memory)}
     limits = Limits.parse(bounds, where="ingest")
-    with stage(f"ingest {site}", len(find_files(roots, outside=target))) as progress:
+    with stage(f"ingest {site}", len(find_files(roots, outside=target, foreign_links=set()))) as progress:
         summary = ingest(
             roots,
             site=site,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from heart2heart.api.stores import path_list
-from heart2heart.errors import DicomError, Heart2HeartError
+from heart2heart.errors import DicomError, Heart2HeartError, MissingInputError
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
 from heart2heart.schema.status import StatusCode
 
@@ -122,15 +122,12 @@ class Predictions:
 def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path], *, rule: str = "all") -> Predictions:
     """Name the view of DICOM clips, pictures and videos, and of all those in folders, with a trained run.
 
-    A file that cannot be read does not stop the others.
+    A file that cannot be read, or a folder without files, does not stop the others.
 
     Args:
         run: A run, or its folder.
         paths: Files and folders; nothing of their identity is kept.
         rule: Frames to read: `all`, `every:N`, `even:K` or `ed_es:K`.
-
-    Raises:
-        MissingInputError: a folder holds no file.
 
     Examples:
         >>> from heart2heart.api import predict_paths
@@ -144,11 +141,25 @@ def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path
     model = run if isinstance(run, Run) else Run.load(run)
     clips: list[ClipPrediction] = []
     failed: list[FailedFile] = []
-    for path, name, named in _named_files(path_list(paths)):
+    for path in path_list(paths):
+        links: set[Path] = set()
         try:
-            clips.append(_predict_file(model, path, name, rule))
-        except DicomError as error:
-            failed.append(FailedFile(name, DicomError(error.what, code=error.code, remedy=error.remedy), named))
+            files = list(_named_files([path], links))
+        except MissingInputError as error:
+            failed.append(FailedFile(path.name, DicomError(error.what, code=StatusCode.FAILED_MISSING), named=True))
+            continue
+        for file, name, named in files:
+            if file in links:
+                what, code = "this link leads out of the folder", StatusCode.EXCLUDED_OUTSIDE_FOLDER
+                failed.append(FailedFile(name, DicomError(what, code=code), named))
+                continue
+            try:
+                clips.append(_predict_file(model, file, name, rule))
+            except DicomError as error:
+                failed.append(FailedFile(name, DicomError(error.what, code=error.code, remedy=error.remedy), named))
+            except OSError as error:  # also a full disk, on which a member of a zip file could not be unpacked
+                reason = error.what if isinstance(error, Heart2HeartError) else "this file cannot be read"
+                failed.append(FailedFile(name, DicomError(reason, code=StatusCode.FAILED_UNREADABLE), named=True))
     close_archives()
     return Predictions(tuple(clips), tuple(failed))
 
@@ -194,14 +205,19 @@ def _remedy(error: DicomError) -> str:
     return f"Status {error.code}; the page Status codes of the documentation explains it"
 
 
-def _named_files(paths: Sequence[Path]) -> Iterator[tuple[Path, str, bool]]:
-    """Yield each file, its name below the folder that was named, and whether it was named itself."""
+def _named_files(paths: Sequence[Path], links: set[Path] | None = None) -> Iterator[tuple[Path, str, bool]]:
+    """Yield each file, its name below the folder that was named, and whether it was named itself.
+
+    Links that lead out of a folder are added to `links`; without it they are left out.
+    """
     from heart2heart.ingest.source_files import find_files
 
     for path in paths:
         if path.is_dir():
             top = Path(os.path.normpath(path.absolute()))
-            yield from ((file, file.relative_to(top).as_posix(), False) for file in find_files([path]))
+            yield from (
+                (file, file.relative_to(top).as_posix(), False) for file in find_files([path], foreign_links=links)
+            )
         else:
             yield path, path.name, True
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from heart2heart.utils import escape_formula
+
 if TYPE_CHECKING:
     from heart2heart.api.prediction import ClipPrediction
 
@@ -59,7 +61,7 @@ def _predictions_csv(clips: Sequence[ClipPrediction]) -> str:
         rows: list[tuple[object, str, tuple[float, ...]]] = [("", clip.view, clip.probabilities)]
         rows += [(f.index, f.view, f.probabilities) for f in clip.frames]
         for index, view, probabilities in rows:
-            writer.writerow((clip.file, index, view, *(f"{p:.6f}" for p in probabilities)))
+            writer.writerow((escape_formula(clip.file), index, view, *(f"{p:.6f}" for p in probabilities)))
     return text.getvalue().rstrip("\n")
 
 

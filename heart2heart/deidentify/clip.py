@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.deidentify.header import technical_dataset
+from heart2heart.deidentify.header import heart_rate, technical_dataset
 from heart2heart.deidentify.prepare_frames import mean_frame_time, prepare_frames
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer, coded_view, is_not_cardiac, protocol_number
 from heart2heart.dicom.frame_reader import open_frames
-from heart2heart.dicom.header_values import number, text
+from heart2heart.dicom.header_values import text
 from heart2heart.dicom.image_pixel import read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom, require_ultrasound
@@ -207,7 +207,7 @@ def load_clip(
                 box=prepared.box,
                 spacing_mm=scan.spacing_mm,
                 frame_time_ms=mean_frame_time(times),
-                heart_rate=number(facts, "HeartRate"),
+                heart_rate=heart_rate(facts),
                 stage=text(facts, "StageName") or None,
                 stage_number=protocol_number(facts, "StageNumber"),
                 n_stages=protocol_number(facts, "NumberOfStages"),

@@ -48,6 +48,12 @@ _REGION = (
 _PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames per second
 
 
+def heart_rate(facts: Dataset) -> float | None:
+    """Return the heart rate in beats a minute; None for a number that no heart has, such as a telephone number."""
+    value = number(facts, "HeartRate")
+    return value if value is not None and 0 < value <= _MAX_HEART_RATE else None
+
+
 def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
     """Return a new dataset of allow-listed tags.
 
@@ -114,6 +120,7 @@ stay, which the Basic Profile does not remove."""
 
 _COPIED_TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
 _LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1}
+_MAX_HEART_RATE = 500  # beats a minute
 _LONGEST_TIME = 1e6  # milliseconds, or frames per second
 _MAX_DISTANCE = 1e5  # pixels, or units per pixel
 
@@ -144,7 +151,7 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
     _write_methods(header)
     for name in ("Manufacturer", "ManufacturerModelName"):
         setattr(header, name, text(facts, name))  # a term of the vocabulary, or a label
-    for name, most in (("HeartRate", 500), ("PixelSpacing", 100)):
+    for name, most in (("HeartRate", _MAX_HEART_RATE), ("PixelSpacing", 100)):
         _write_numbers(facts, header, name, least=0, most=most)
     for name in _COPIED_TIMING:
         _write_numbers(facts, header, name, least=0, most=_LONGEST_TIME)

@@ -77,8 +77,12 @@ def prepare_frames(
 
 
 def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
-    """Return the mean time between two frames, milliseconds; None for one frame or unknown times."""
-    return None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1))
+    """Return the mean time between two frames, milliseconds; None for one frame, unknown times, or over 10 seconds."""
+    mean = None if times is None or len(times) < 2 else float(times[-1] / (len(times) - 1))
+    return None if mean is None or mean > _LONGEST_FRAME_TIME else mean
+
+
+_LONGEST_FRAME_TIME = 10_000.0  # milliseconds
 
 
 def _frame_rows(

@@ -21,6 +21,7 @@ from heart2heart.schema.prediction_table import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
 )
+from heart2heart.utils import restore_formula
 
 MAX_COLUMNS = MAX_CLASSES + len(REQUIRED_COLUMNS) + len(OPTIONAL_COLUMNS)
 SUFFIXES = (".csv", ".parquet")
@@ -83,7 +84,7 @@ def _read_rows(file: TextIO, path: Path) -> TextTable:
     rows = csv.reader(file, strict=True)
     numbers: list[int] = []
     try:
-        header = tuple(name.strip() for name in next(rows, ()))
+        header = tuple(restore_formula(name.strip()) for name in next(rows, ()))
         _require(len(header), MAX_COLUMNS, "columns", path)
         if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
             remedy = "Save it with commas between the columns, and points in the numbers"
@@ -98,7 +99,7 @@ def _read_rows(file: TextIO, path: Path) -> TextTable:
                 what = f"row {row_number} has {len(row)} cells, the header has {len(header)}"
                 raise EvaluationError(what, where=path, remedy="Give every row one cell a column")
             for column, cell in zip(columns, row, strict=True):
-                column.append(cell.strip())
+                column.append(restore_formula(cell.strip()))
     except csv.Error as error:
         what = f"this CSV file cannot be read: {error}"
         raise EvaluationError(what, where=f"{path}, line {rows.line_num}", remedy="Save it again as CSV") from error

@@ -91,12 +91,13 @@ def deidentify_files(
         raise ConfigError(
             "the name of the site is not valid", remedy="A site is 1 to 64 letters, digits, blanks, dots or dashes"
         )
-    files = find_files(paths, outside=out)
+    links: set[Path] = set()
+    files = [path for path in find_files(paths, outside=out, foreign_links=links) if path not in links]
     secret = Key.open(key, outside=out)
     _open_output_folder(
         out, {"site": site, "key_check": key_fingerprint(secret), "text": text, "code_version": __version__}
     )
-    codes: Counter[str] = Counter()
+    codes: Counter[str] = Counter({StatusCode.EXCLUDED_OUTSIDE_FOLDER: len(links)} if links else {})
     seen: set[str] = set()
     for count, outcome in enumerate(run_ordered(_CleanCopyTask(secret, site, out, text), files, workers), start=1):
         again = outcome.content is not None and outcome.content in seen

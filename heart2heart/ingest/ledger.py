@@ -22,6 +22,7 @@ from heart2heart.errors import ConfigError, MissingInputError, NoSpaceError, Sto
 from heart2heart.schema.status import CODES, StatusCode
 from heart2heart.schema.store import CREATE_LEDGER, LEDGER_FILE, LedgerEntry
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.utils import make_private_file
 
 _MIN_FREE_BYTES = 2**18  # bytes; with less SQLite cannot even open its log
 
@@ -183,6 +184,8 @@ def open_ledger_writer(store: Path) -> Iterator[LedgerWriter]:
     Raises:
         StoreError: another ingest is writing to this store, or the ledger is damaged.
     """
+    for name in ("ledger.lock", LEDGER_FILE):
+        make_private_file(store / name)
     with (store / "ledger.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

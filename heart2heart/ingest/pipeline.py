@@ -97,7 +97,7 @@ def ingest(
             this process, where `limits` do not hold and a codec that crashes ends the run.
         limits: Time and memory that one file may take in a worker; by default `Limits()`.
         dask: Address of a Dask scheduler, or its scheduler file, whose workers replace `workers`.
-        progress: Receives the number of finished files, of `len(find_files(paths))`.
+        progress: Receives the number of finished files, of `len(find_files(paths, foreign_links=set()))`.
 
     Raises:
         MissingInputError: a path does not exist, there is no file, or the site's key file is gone.
@@ -111,7 +111,8 @@ def ingest(
     if not is_site_name(site) or workers < 0:
         remedy = "A site is 1 to 64 letters, digits, blanks, dots or dashes; workers are at least 0"
         raise ConfigError("the site or the number of workers is not valid", remedy=remedy)
-    files = find_files(paths, outside=store)
+    links: set[Path] = set()
+    files = find_files(paths, outside=store, foreign_links=links)
     require_key(key, store, site)
     secret = Key.open(key, outside=store)
     frames = FrameStore.create(store, settings.build_geometry())
@@ -124,7 +125,10 @@ def ingest(
         todo = unfinished(ledger, pending_files(secret, site, files))
         unchanged = len(files) - len(todo)
         run = IngestRun(ledger, frames, secret, known)
-        worker, rate_meter = IngestTask(secret, site, settings, frozenset(known)), RateMeter(len(todo))
+        worker, rate_meter = (
+            IngestTask(secret, site, settings, frozenset(known), frozenset(links)),
+            RateMeter(len(todo)),
+        )
         outcomes = _outcomes(worker, [entry.path for entry in todo], workers, dask, limits)
         for count, (entry, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
             run.record(entry, outcome)

@@ -144,16 +144,21 @@ def _open_nested(base: Path, indices: tuple[int, ...]) -> ZipArchive:
     return _open_archives[-1]
 
 
-def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Path]:
+def find_files(
+    paths: Sequence[Path], *, outside: Path | None = None, foreign_links: set[Path] | None = None
+) -> list[Path]:
     """List the files at and below `paths`, hidden ones included, sorted.
 
-    Links are followed; a folder with two names, or in a loop, is entered once. A folder that cannot be listed is itself
-    in the list, so that it gets a status like a file. Files that `pull` or `receive` are still writing
-    are left out. The members of a zip file replace it.
+    Links within `paths` are followed; a folder with two names, or in a loop, is entered once. A link below `paths` that
+    leads out of all of them is not followed, so that a link to `/` does not lead through the whole machine: name its
+    target as well to include it. A folder that cannot be listed is itself in the list, so that it gets a status like a
+    file. Files that `pull` or `receive` are still writing are left out. The members of a zip file replace it.
 
     Args:
         paths: Files or folders.
         outside: A folder to leave out, the store that is being written.
+        foreign_links: Gets the links that lead out, which are then in the list, so that they get a status. None leaves
+            them out of the list.
 
     Returns:
         Absolute paths, links in them not resolved.
@@ -162,12 +167,17 @@ def find_files(paths: Sequence[Path], *, outside: Path | None = None) -> list[Pa
         MissingInputError: one of `paths` does not exist, or there is no file at all.
     """
     files: set[Path] = set()
+    links: set[Path] = set()
+    roots = tuple(Path(os.path.realpath(path)) for path in paths)
     entered = {_folder_identity(outside)} if outside is not None and outside.is_dir() else set()
     for path in paths:
         if not os.path.lexists(path):
             raise MissingInputError("no such file or folder", where=path)
-        files.update(_below(Path(os.path.normpath(path.absolute())), entered))
+        files.update(_below(Path(os.path.normpath(path.absolute())), entered, roots, links))
     close_archives()
+    if foreign_links is not None:
+        foreign_links |= links
+        files |= links
     if not files:
         raise MissingInputError("no file found", where=", ".join(str(path) for path in paths))
     return sorted(files)
@@ -178,12 +188,19 @@ def _folder_identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _below(top: Path, entered: set[tuple[int, int]]) -> Iterator[Path]:
+def _leads_out(link: Path, roots: Sequence[Path]) -> bool:
+    target = Path(os.path.realpath(link))
+    return not any(target.is_relative_to(root) for root in roots)
+
+
+def _below(top: Path, entered: set[tuple[int, int]], roots: Sequence[Path], links: set[Path]) -> Iterator[Path]:
     waiting = [top]
     while waiting:
         path = waiting.pop()
         try:
-            if not path.is_dir():
+            if path != top and path.is_symlink() and _leads_out(path, roots):
+                links.add(path)
+            elif not path.is_dir():
                 if not is_temporary(path.name):
                     yield from members(path)
             elif (identity := _folder_identity(path)) not in entered:
@@ -232,6 +249,6 @@ def locate_files(paths: Sequence[Path], *, store: Path, key: Path, codes: Sequen
             raise UnknownNameError.among("status code", code, list(CODES))
     ledger, secret = Ledger(store), Key.load(key)
     ids, sites = ledger.files_with(codes), ledger.sites()
-    for path in find_files(paths, outside=store):
+    for path in find_files(paths, outside=store, foreign_links=set()):
         if any(file_id(secret, site, path) in ids for site in sites):
             yield path

@@ -52,15 +52,19 @@ class IngestTask:
         site: Name of the hospital.
         settings: Settings of the frames.
         known: Content hashes of the files in the store.
+        foreign_links: Links that lead out of the folders of the ingest; they are not followed.
     """
 
     key: Key
     site: str
     settings: IngestSettings
     known: frozenset[str]
+    foreign_links: frozenset[Path] = frozenset()
 
     def __call__(self, path: Path) -> FileOutcome:
         """Prepare one file."""
+        if path in self.foreign_links:
+            return FileOutcome(StatusCode.EXCLUDED_OUTSIDE_FOLDER)
         return file_outcome(unpacked(path), self._load)
 
     def _load(self, path: Path) -> PreparedClip:

@@ -20,6 +20,7 @@ from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema import labels
 from heart2heart.schema.enums import EventKind, LabelAnswer
+from heart2heart.utils import make_private_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,8 @@ class LabelStore:
         if not make and not self.path.exists():
             remedy = "Import labels first: heart2heart labels import labels.csv --labels FILE --store STORE"
             raise MissingInputError("no label store here", where=self.path, remedy=remedy)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if make and not self.path.exists():
+            make_private_file(self.path)  # its journal gets the same mode
         try:
             connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None)
             try:

@@ -15,7 +15,7 @@ from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION
-from heart2heart.utils import atomic_path
+from heart2heart.utils import atomic_path, escape_formula, restore_formula
 
 Row = dict[str, str]
 
@@ -71,14 +71,20 @@ def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
-            rows = [{name: value or "" for name, value in row.items() if name is not None} for row in reader]
+            rows = [
+                {name: restore_formula(value or "") for name, value in row.items() if name is not None}
+                for row in reader
+            ]
             return rows, list(reader.fieldnames or ()), 2  # line 1 is the header
     except (UnicodeDecodeError, csv.Error) as error:
         raise LabelError("this label file is not readable CSV in UTF-8", where=path) from error
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, parquet: bool) -> None:
-    """Write rows as CSV, or as Parquet with the types of the values; the file appears whole or not at all."""
+    """Write rows as CSV, or as Parquet with the types of the values; the file appears whole or not at all.
+
+    In CSV, texts that a spreadsheet program would take for a formula begin with an apostrophe; `read_rows` removes it.
+    """
     with atomic_path(path) as temporary:
         if parquet:
             row_dicts = [dict(zip(columns, row, strict=True)) for row in rows]
@@ -88,7 +94,11 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         with temporary.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle)
             writer.writerow(columns)
-            writer.writerows([_text(value) for value in row] for row in rows)
+            writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: object) -> str:
+    return escape_formula(value) if isinstance(value, str) else _text(value)
 
 
 def _text(value: object) -> str:

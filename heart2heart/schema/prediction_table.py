@@ -6,6 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from heart2heart.utils import escape_formula
+
 REQUIRED_COLUMNS = {
     "case": "Name of the case: one row. Unique within its hospital.",
     "patient": "Pseudonym of the patient. All cases of a patient are resampled together.",
@@ -56,11 +58,11 @@ def template(classes: Sequence[str]) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*REQUIRED_COLUMNS, "clip", "study", *classes))
+    writer.writerow((*REQUIRED_COLUMNS, "clip", "study", *map(escape_formula, classes)))
     low = round(0.2 / (len(classes) - 1), 6)
     for index, name in enumerate(classes):
         probabilities = [low] * len(classes)
         probabilities[index] = round(1 - low * (len(classes) - 1), 6)
-        names = (f"{EXAMPLE}{index + 1}", f"patient-{index + 1}", "hospital", name)
+        names = (f"{EXAMPLE}{index + 1}", f"patient-{index + 1}", "hospital", escape_formula(name))
         writer.writerow((*names, f"clip-{index + 1}", f"study-{index + 1}", *probabilities))
     return text.getvalue()

@@ -116,8 +116,8 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(StatusCode.EXCLUDED_NOT_ULTRASOUND, "An image of another modality.", "None needed.", withheld=True),
         StatusInfo(
             StatusCode.EXCLUDED_OUTSIDE_FOLDER,
-            "The name or link leads out of the folder of pictures, or to a folder.",
-            "Copy the pictures into the folder.",
+            "The name or link leads out of the folder that was named, or to a folder in a list of pictures.",
+            "Copy the files into the folder, or name the target of the link as well.",
         ),
         StatusInfo(
             StatusCode.EXCLUDED_SECONDARY_CAPTURE,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from heart2heart.errors import DivergedError, NoSpaceError
 from heart2heart.training.distributed import SINGLE, ProcessGroup
-from heart2heart.utils import write_text
+from heart2heart.utils import make_private_file, write_text
 
 MetricsRow = dict[str, float]
 DrawnIndices = Mapping[str, Tensor]
@@ -89,6 +89,8 @@ class MetricsLog:
         """
         assert all(math.isfinite(value) for value in line.values())
         try:
+            if not self.path.exists():
+                make_private_file(self.path)
             with self.path.open("a", encoding="utf-8") as handle:
                 handle.write(json.dumps({"step": step, **line}) + "\n")
         except OSError as error:

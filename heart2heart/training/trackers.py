@@ -19,7 +19,7 @@ from heart2heart.errors import MissingInputError
 from heart2heart.training.config import TrackerName
 from heart2heart.training.metrics import MetricsRow
 from heart2heart.training.run_directory import RunDirectory, flatten_config
-from heart2heart.utils import read_json, write_json
+from heart2heart.utils import make_private_file, read_json, write_json
 
 MLFLOW_RUN_FILE = "mlflow.json"
 """File in the run's folder with the identifier of the MLflow run."""
@@ -76,7 +76,7 @@ class MLflow:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         file = (folder.config.mlflow_file or folder.path / "mlflow.db").resolve()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_file(file)
         store = f"sqlite:///{file}"
         self._client = self._mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
         self._run = self._earlier_run(folder) or self._begin(folder, file)

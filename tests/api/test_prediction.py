@@ -108,3 +108,23 @@ def test_predict_of_nothing_that_can_be_read_prints_no_prediction(run: Run, tmp_
         done = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path / "in"), "--format", form])
         assert isinstance(done.exception, DicomError)
         assert "1 of 1 files" in str(done.exception)
+
+
+def test_predict_paths_goes_on_after_a_folder_without_files_and_a_link_that_leads_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "clip.dcm").write_bytes(REAL.read_bytes())
+    (tmp_path / "in" / "machine").symlink_to("/")
+    done = predict_paths(run, [tmp_path / "empty", tmp_path / "gone.dcm", tmp_path / "in"], rule="even:1")
+    assert [clip.file for clip in done.clips] == ["clip.dcm"]
+    assert [(each.file, str(each.error.code)) for each in done.failed] == [
+        ("empty", "failed:missing"), ("gone.dcm", "failed:unreadable"), ("machine", "excluded:outside_folder"),
+    ]  # fmt: skip
+
+
+def test_predict_prints_what_succeeded_where_a_folder_fails(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    line = ["predict", str(run.path), str(tmp_path / "empty"), str(REAL), "--frames", "even:1"]
+    result = CliRunner().invoke(app, line)
+    assert result.output.startswith(f"{REAL.name}: ")
+    assert isinstance(result.exception, DicomError)

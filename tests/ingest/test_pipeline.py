@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,39 @@ def test_ingest_lets_labels_be_joined_by_uid_and_by_content(tmp_path: Path) -> N
     row = clips[make.uid("1.2.3.4")]
     assert row["content"] == make.content(root / "study 1" / "clip4")
     assert row["clip"] == make.clip(row["content"])
+
+
+def test_ingest_writes_files_that_their_owner_alone_can_read_and_keeps_the_mode_of_others(tmp_path: Path) -> None:
+    root, store = make_archive(tmp_path / "in"), tmp_path / "store"
+    before = os.umask(0o022)
+    try:
+        run(root, store)
+        assert {path.stat().st_mode & 0o077 for path in (store, *store.rglob("*"))} == {0}
+        (store / "ledger.sqlite").chmod(0o640)
+        write(root / "later", speckle_frames(4, seed=99))
+        run(root, store)
+    finally:
+        os.umask(before)
+    assert (store / "ledger.sqlite").stat().st_mode & 0o777 == 0o640
+
+
+def test_ingest_does_not_leave_the_archive_by_a_link(tmp_path: Path) -> None:
+    root, store = tmp_path / "in", tmp_path / "store"
+    write(root / "clip", speckle_frames(4))
+    write(tmp_path / "elsewhere" / "other", speckle_frames(4, seed=1))
+    (root / "machine").symlink_to("/")
+    (root / "other").symlink_to(tmp_path / "elsewhere" / "other")
+    summary = run(root, store)
+    assert summary.run == {"accepted": 1, "excluded:outside_folder": 2}
+    located = locate_files([root], store=store, key=tmp_path / "store.key", codes=["excluded:outside_folder"])
+    assert sorted(located) == [root / "machine", root / "other"]
+
+
+def test_ingest_keeps_no_heart_rate_and_no_frame_time_that_cannot_be(tmp_path: Path) -> None:
+    root, store = tmp_path / "in", tmp_path / "store"
+    write(root / "telephone", speckle_frames(4), HeartRate="7783412", FrameTime="7783412")
+    write(root / "heart", speckle_frames(4, seed=1), HeartRate="72", FrameTime="20", SOPInstanceUID="1.2.3.77")
+    run(root, store)
+    clips = FrameStore.open(store).clips.to_pylist()
+    assert sorted(str(clip["heart_rate"]) for clip in clips) == ["72.0", "None"]
+    assert sorted(str(clip["frame_time_ms"]) for clip in clips) == ["20.0", "None"]

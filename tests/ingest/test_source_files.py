@@ -169,7 +169,7 @@ def test_find_files_lists_hidden_and_nested_files_and_each_once(tmp_path: Path) 
     assert files == sorted(tmp_path / name for name in ("b", "a/c", "a/.d", "écho 心臓/e f"))
 
 
-def test_find_files_ends_in_loops_and_follows_links(tmp_path: Path) -> None:
+def test_find_files_ends_in_loops_and_follows_no_link_that_leads_out(tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "in" / "deep" / "file").touch()
     (tmp_path / "in" / "deep" / "loop").symlink_to(tmp_path / "in")
@@ -177,8 +177,23 @@ def test_find_files_ends_in_loops_and_follows_links(tmp_path: Path) -> None:
     (tmp_path / "out" / "far").touch()
     (tmp_path / "in" / "elsewhere").symlink_to(tmp_path / "out")
     (tmp_path / "in" / "broken").symlink_to(tmp_path / "nothing")
-    names = [str(path.relative_to(tmp_path / "in")) for path in find_files([tmp_path / "in"])]
-    assert names == ["broken", "deep/file", "elsewhere/far"]
+    (tmp_path / "in" / "deep" / "again").symlink_to("file")
+    (tmp_path / "in" / "far").symlink_to(tmp_path / "out" / "far")
+    (tmp_path / "in" / "root").symlink_to("/")
+
+    def names(*roots: str, links: set[Path] | None = None) -> list[str]:
+        found = find_files([tmp_path / root for root in roots], foreign_links=links)
+        return [str(path.relative_to(tmp_path)) for path in found]
+
+    assert names("in") == ["in/deep/again", "in/deep/file"]
+    links: set[Path] = set()
+    assert names("in", links=links) == [
+        "in/broken", "in/deep/again", "in/deep/file", "in/elsewhere", "in/far", "in/root",
+    ]  # fmt: skip
+    assert links == {tmp_path / "in" / name for name in ("broken", "elsewhere", "far", "root")}
+    assert "in/far" in names("in", "out")
+    (tmp_path / "alias").symlink_to(tmp_path / "in")
+    assert names("alias") == ["alias/deep/again", "alias/deep/file"]  # a link that is named itself is followed
 
 
 def test_find_files_leaves_the_store_out(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Exports of a label store: events that come back whole, labels by a rule, a record of both, and what is refused."""
 
+import csv
 import json
 import shutil
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -27,10 +29,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
 
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=9)
+_FORMULA = st.text("'=+-@\t", min_size=1, max_size=3)
+_TIME = st.just("") | st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(datetime.isoformat)
 _EVENT = st.builds(
-    LabelEvent, st.sampled_from(["c0", "c1"]), st.just(""), st.sampled_from(["A4C", "A2C"]), _TEXT, _TEXT, _TEXT,
-    confidence=st.none() | st.floats(0, 1), seconds=st.none() | st.floats(0, 1e6), suggestion=_TEXT,
-    suggestion_shown=st.booleans(),
+    LabelEvent, st.sampled_from(["c0", "c1"]), st.just(""), st.sampled_from(["A4C", "A2C"]), _TEXT | _FORMULA, _TIME,
+    _TEXT, confidence=st.none() | st.floats(0, 1), seconds=st.none() | st.floats(0, 604_800),
+    suggestion=_TEXT | _FORMULA, suggestion_shown=st.booleans(),
 )  # fmt: skip
 
 
@@ -176,3 +180,14 @@ def test_import_labels_refuse_a_locked_label_store(tmp_path: Path, store: FrameS
     finally:
         other.close()
     assert len(label_store.events()) == 7
+
+
+def test_export_labels_writes_no_formula_and_reads_its_own_texts_back(tmp_path: Path) -> None:
+    label_store = LabelStore(tmp_path / "labels.db")
+    event = LabelEvent("c0", "", "A4C", '=HYPERLINK("http://x","y")', "", "@source")
+    label_store.append([event])
+    export_events(label_store, tmp_path / "events.csv")
+    with (tmp_path / "events.csv").open(newline="") as handle:
+        cells = [cell for row in csv.reader(handle) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in set("=+-@")]
+    assert read_events(tmp_path / "events.csv") == [event]
