@@ -129,7 +129,9 @@ def add_week(
     opened, cases, probabilities = _week_cases(journal, predictions)
     pictures = None if store is None else measure_pictures(store, cases)
     statistics = patient_statistics(cases, probabilities, pictures)
-    if "quality" in opened.start.statistics and "quality" not in statistics:
+    if "quality" not in opened.start.statistics:
+        statistics.pop("quality", None)
+    elif "quality" not in statistics:
         statistics["quality"] = probabilities[:0, 0]
     labeled = cases.with_labels(read_audit_labels(labels)) if labels is not None else cases
     content = {
