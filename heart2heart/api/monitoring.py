@@ -35,8 +35,7 @@ def start_monitor(
 
     Args:
         journal: File to write, such as `monitor.jsonl`; an existing one stays as it is.
-        predictions: Predictions of the reference: clips of at least 20 patients of this hospital from the time when
-            the model was validated there.
+        predictions: Predictions of the reference: clips of at least 20 patients, from when the model was validated.
         site: Hospital; needed if the predictions hold several, or a table names none.
         method: Method of the predictions; needed if they hold several.
         store: Store with the clips, to watch their pictures too.
