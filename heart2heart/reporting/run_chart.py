@@ -153,7 +153,7 @@ def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     rough = (high - low) / _TICKS
     power = 10 ** math.floor(math.log10(rough))
     step = min((factor * power for factor in (1, 2, 2.5, 5, 10)), key=lambda each: abs(math.log(each / rough)))
-    step = max(round(step), 1) if whole else step
+    step = float(max(round(step), 1)) if whole else step
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 10) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
