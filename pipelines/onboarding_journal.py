@@ -94,17 +94,15 @@ class Journal:
         step = self.record.find(name)
         return "" if step is None else sha256_json([step.state, step.outputs])
 
-    def count_validation(self) -> None:
-        """Record that a validation begins."""
+    def begin_validation(self) -> None:
+        """Record when the first validation begins."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.save(
-            self.record.model_copy(
-                update={
-                    "first_validated": self.record.first_validated or now,
-                    "validations": self.record.validations + 1,
-                }
-            )
-        )
+        self.save(self.record.model_copy(update={"first_validated": self.record.first_validated or now}))
+
+    def count_validation(self) -> int:
+        """Record a validation that ended, and return their number."""
+        self.save(self.record.model_copy(update={"validations": self.record.validations + 1}))
+        return self.record.validations
 
     def run(self, step: Step) -> tuple[StepRecord, bool]:
         """Do a step, or find it done.

@@ -159,7 +159,7 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
         missing = ("Criteria that are chosen after the result confirm nothing, so they come before the test.",)
         summary = "The test waits for the criteria of the decision."
         return StepResult(summary, {}, missing, commands, state=StepState.WAITING)
-    journal.count_validation()
+    journal.begin_validation()
     models = [settings.model]
     if (settings.out / "adapted" / "run.json").exists():
         models.append(h2h.load_model(settings.out / "adapted"))
@@ -190,9 +190,9 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
     missing = [metrics.training_data_note] if metrics.training_data_note else []
     if few:
         missing.append(f"The interval rests on few {metrics.unit}s and is wide: nothing but a large fault would show.")
-    if journal.record.validations > 1:
+    if (count := journal.count_validation()) > 1:
         missing.append(
-            f"This is validation {journal.record.validations} in this folder. Intervals hold for one look: a decision "
+            f"This is validation {count} in this folder. Intervals hold for one look: a decision "
             "that was repeated until it pleased is worth less than it says."
         )
     return StepResult(

@@ -16,7 +16,7 @@ from heart2heart.errors import ConfigError, ExistsError, Heart2HeartError, Label
 from heart2heart.schema.onboarding import OnboardingRecord, StepName, StepState, read_onboarding
 from heart2heart.testing import tiny_store
 from heart2heart.training.train import train
-from pipelines import onboard_hospital, onboarding_validation
+from pipelines import onboard_hospital
 from pipelines.command_line import run
 from pipelines.onboard_hospital import main, onboard
 from pipelines.onboarding_settings import OnboardingSettings
@@ -134,7 +134,7 @@ def test_onboard_goes_on_after_a_kill_within_a_step(here: Path, monkeypatch: pyt
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(onboarding_validation.h2h, "report", stop, raising=False)
+        patch.setattr(h2h, "report", stop)
         with pytest.raises(KeyboardInterrupt):
             onboard(_whole(here))
     record = read_onboarding(here / "out" / "onboarding.json")
