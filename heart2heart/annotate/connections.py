@@ -64,8 +64,8 @@ class BoundedListener(socket.socket):
 
     def connections(self) -> dict[Any, Connection]:
         """Return the open connections by the address of their caller."""
-        found = {peer: item() for peer, item in self._open.items()}
-        return {peer: item for peer, item in found.items() if item is not None and item.fileno() >= 0}
+        connections = {peer: reference() for peer, reference in self._open.items()}
+        return {peer: item for peer, item in connections.items() if item is not None and item.fileno() >= 0}
 
     def touch(self, address: Any) -> None:
         """Note that a connection brought a whole request."""

@@ -96,6 +96,6 @@ def test_server_stores_no_impossible_date_or_number(
     assert len(assignments.label_store.events()) == before
 
 
-def test_label_store_of_the_page_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
-    made = make_assignments(tmp_path)
-    assert made.label_store.path.stat().st_mode & 0o777 == 0o600
+def test_server_keeps_labels_that_their_owner_alone_can_read(tmp_path: Path) -> None:
+    label_store = make_assignments(tmp_path).label_store
+    assert label_store.path.stat().st_mode & 0o777 == 0o600

@@ -182,8 +182,8 @@ def test_find_files_ends_in_loops_and_follows_no_link_that_leads_out(tmp_path: P
     (tmp_path / "in" / "root").symlink_to("/")
 
     def names(*roots: str, links: set[Path] | None = None) -> list[str]:
-        found = find_files([tmp_path / root for root in roots], foreign_links=links)
-        return [str(path.relative_to(tmp_path)) for path in found]
+        files = find_files([tmp_path / root for root in roots], foreign_links=links)
+        return [str(path.relative_to(tmp_path)) for path in files]
 
     assert names("in") == ["in/deep/again", "in/deep/file"]
     links: set[Path] = set()

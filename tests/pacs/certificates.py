@@ -21,19 +21,19 @@ class Certificate:
 
 def make_authority(folder: Path, name: str) -> Certificate:
     """Make a certificate authority."""
-    made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
-    _openssl("req", "-x509", *_KEY, "-keyout", made.key, "-out", made.path, "-subj", f"/CN={name}",
+    certificate = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
+    _openssl("req", "-x509", *_KEY, "-keyout", certificate.key, "-out", certificate.path, "-subj", f"/CN={name}",
              "-addext", "basicConstraints=critical,CA:TRUE")  # fmt: skip
-    return made
+    return certificate
 
 
 def make_certificate(folder: Path, name: str, authority: Certificate) -> Certificate:
     """Make a certificate that an authority signs."""
-    made, request = Certificate(folder / f"{name}.pem", folder / f"{name}.key"), folder / f"{name}.csr"
-    _openssl("req", *_KEY, "-keyout", made.key, "-out", request, "-subj", "/CN=127.0.0.1")
+    certificate, request = Certificate(folder / f"{name}.pem", folder / f"{name}.key"), folder / f"{name}.csr"
+    _openssl("req", *_KEY, "-keyout", certificate.key, "-out", request, "-subj", "/CN=127.0.0.1")
     _openssl("x509", "-req", "-in", request, "-CA", authority.path, "-CAkey", authority.key, "-CAcreateserial",
-             "-out", made.path)  # fmt: skip
-    return made
+             "-out", certificate.path)  # fmt: skip
+    return certificate
 
 
 def _openssl(*arguments: str | Path) -> None:

@@ -46,7 +46,7 @@ def instance_body(uid: str) -> bytes:
     return b"--b\r\nContent-Type: application/dicom\r\n\r\n" + content + b"\r\n--b--"
 
 
-def listed(tag: str, uids: list[object]) -> bytes:
+def results_page(tag: str, uids: list[object]) -> bytes:
     """Return a page of results."""
     return json.dumps([{tag: {"vr": "UI", "Value": [uid]}} for uid in uids]).encode()
 
@@ -70,12 +70,12 @@ def hospital(
                     answers[key](self)
                     return
             if segments[-1] == "studies":
-                send(self, listed("0020000D", [] if is_later_page else list(studies)))
+                send(self, results_page("0020000D", [] if is_later_page else list(studies)))
             elif segments[-1] == "series":
-                send(self, listed("0020000E", [] if is_later_page else [f"{segments[-2]}.1"]))
+                send(self, results_page("0020000E", [] if is_later_page else [f"{segments[-2]}.1"]))
             elif segments[-1] == "instances":
                 uids = [f"{segments[-2]}.{uid}" for uid in instances]
-                send(self, listed("00080018", [] if is_later_page else list(uids)))
+                send(self, results_page("00080018", [] if is_later_page else list(uids)))
             else:
                 send(self, instance_body(segments[-1]), PART)
 
@@ -249,7 +249,7 @@ def test_search_ends_pages_without_end(tmp_path: Path, monkeypatch: pytest.Monke
     numbers = iter(range(10**9))
 
     def page(handler: http.server.BaseHTTPRequestHandler) -> None:
-        send(handler, listed("00080018", [f"1.9.{next(numbers)}"]))
+        send(handler, results_page("00080018", [f"1.9.{next(numbers)}"]))
 
     with (
         serving(hospital({"instances": page})) as url,

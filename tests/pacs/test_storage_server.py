@@ -275,10 +275,10 @@ def test_receive_holds_no_large_instance_in_memory_and_prints_no_uid(tmp_path: P
 
 def test_receive_with_tls_takes_callers_with_a_certificate_only(tmp_path: Path) -> None:
     storescu, clip = needs("storescu"), write(tmp_path / "clip", speckle_frames(2))
-    ours, foreign = make_authority(tmp_path, "ours"), make_authority(tmp_path, "foreign")
-    server, sender = make_certificate(tmp_path, "server", ours), make_certificate(tmp_path, "sender", ours)
+    trusted, foreign = make_authority(tmp_path, "ours"), make_authority(tmp_path, "foreign")
+    server, sender = make_certificate(tmp_path, "server", trusted), make_certificate(tmp_path, "sender", trusted)
     stranger = make_certificate(tmp_path, "stranger", foreign)
-    settings = {"tls_cert": server.path, "tls_key": server.key, "tls_ca": ours.path}
+    settings = {"tls_cert": server.path, "tls_key": server.key, "tls_ca": trusted.path}
     with limited(tmp_path / "landing", **settings) as receiver:
         line = (
             storescu,
@@ -286,7 +286,7 @@ def test_receive_with_tls_takes_callers_with_a_certificate_only(tmp_path: Path) 
             "-aec",
             "HEART2HEART",
             "+cf",
-            str(ours.path),
+            str(trusted.path),
             "127.0.0.1",
             str(receiver.port),
             str(clip),
@@ -298,7 +298,7 @@ def test_receive_with_tls_takes_callers_with_a_certificate_only(tmp_path: Path) 
             )
         ]  # fmt: skip
         plain = subprocess.run((*line[:4], *line[6:]), check=False, timeout=30, capture_output=True)
-        context = ssl.create_default_context(cafile=ours.path)
+        context = ssl.create_default_context(cafile=trusted.path)
         context.check_hostname = False
         context.load_cert_chain(sender.path, sender.key)
         entity = AE("PYNETDICOM")
