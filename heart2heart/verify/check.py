@@ -51,7 +51,7 @@ def verify(
         ()
     """
     progress = progress or NoProgress()
-    tasks = [SearchTask(path, name, number) for number, (path, name) in enumerate(_files(outputs), start=1)]
+    tasks = [SearchTask(path, name, index) for index, (path, name) in enumerate(_files(outputs), start=1)]
     if not tasks:
         raise MissingInputError("no file to search", where=", ".join(map(str, outputs)))
     if read_pictures:
@@ -71,9 +71,15 @@ def verify(
         progress.update(done, f"{len(total.findings)} findings")
     if same := match_dates(days, identities.days):
         total.findings.append(IdentityFinding("(all files together)", "dates", "study dates, not moved", same))
-    made, skipped = _checks(identities, copies, with_pictures, total.pictures, read_pictures=read_pictures)
+    checks_made, skipped = _checks(identities, copies, with_pictures, total.pictures, read_pictures=read_pictures)
     return VerificationResult(
-        len(tasks), total.size, tuple(total.findings), tuple(total.unread), tuple(made), tuple(skipped), total.pictures
+        len(tasks),
+        total.size,
+        tuple(total.findings),
+        tuple(total.unread),
+        tuple(checks_made),
+        tuple(skipped),
+        total.pictures,
     )
 
 
@@ -81,24 +87,24 @@ def _checks(
     identities: Identities, copies: int, with_pictures: int, pictures: int, *, read_pictures: bool
 ) -> tuple[list[str], list[str]]:
     """Return the checks that were made, and those that were not, with the remedy."""
-    made, skipped = ["every byte and every decoded value"], []
+    checks_made, skipped = ["every byte and every decoded value"], []
     if identities.days:
-        made.append("study dates")
+        checks_made.append("study dates")
     if identities.headers and profile_available() and copies:
-        made.append(f"headers against PS3.15 table E.1-1 ({copies} DICOM files)")
+        checks_made.append(f"headers against PS3.15 table E.1-1 ({copies} DICOM files)")
     elif copies:
         needs = "needs --archive and pip install 'heart2heart[verify]'"
         skipped.append(f"headers of {copies} DICOM files against PS3.15 table E.1-1: {needs}")
     if read_pictures:
-        made.append(f"text by tesseract ({pictures} distinct pictures in {with_pictures} files)")
+        checks_made.append(f"text by tesseract ({pictures} distinct pictures in {with_pictures} files)")
     elif with_pictures:
         skipped.append(f"text in the pictures of {with_pictures} files: needs --ocr")
     if identities.short:
         skipped.append(f"{len(identities.short)} names or patient identifiers: too short to search for")
     skipped += [f"archive, {count} times: {reason}" for reason, count in sorted(Counter(identities.unread).items())]
     if whole := sum(_is_searched_whole(value) for kind, value in identities.exact if kind == "name"):
-        made.append(f"{whole} names as a whole only, since their words are short or words of this project")
-    return made, skipped
+        checks_made.append(f"{whole} names as a whole only, since their words are short or words of this project")
+    return checks_made, skipped
 
 
 def _is_searched_whole(name: str) -> bool:

@@ -87,8 +87,8 @@ def _lines(strokes: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
 
     labels, _ = ndimage.label(strokes >= _CONTRAST, np.ones((3, 3)))
     boxes = [
-        (number, box[0].start, box[0].stop, box[1].start, box[1].stop)
-        for number, box in enumerate(ndimage.find_objects(labels), start=1)
+        (index, box[0].start, box[0].stop, box[1].start, box[1].stop)
+        for index, box in enumerate(ndimage.find_objects(labels), start=1)
         if _LETTER[0] <= box[0].stop - box[0].start <= _LETTER[1]
     ]
     if not boxes:

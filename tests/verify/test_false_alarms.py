@@ -22,6 +22,7 @@ def test_verify_gives_no_false_alarm(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_verify_gives_no_false_alarm_on_10000_files(tmp_path: Path) -> None:
     CleanFiles(seed=3).write(tmp_path / "out", 10_000)
     result = verify([tmp_path / "out"], other_identities(1000, seed=4))
@@ -34,12 +35,12 @@ def test_verify_gives_no_false_alarm_on_10000_files(tmp_path: Path) -> None:
 def test_verify_reads_no_name_in_pictures_without_text(tmp_path: Path) -> None:
     if not tesseract_available():
         pytest.skip("tesseract is not installed: no picture has been read")
-    draw, frames = np.random.default_rng(5), np.zeros((1000, 112, 112), np.uint8)
+    draw, frames = np.random.default_rng(5), np.zeros((200, 112, 112), np.uint8)
     for frame in frames:
         side = int(draw.integers(20, 100))
         speckle = np.clip(draw.gamma(2.0, draw.uniform(5, 60), (side, side)), 0, 255).astype(np.uint8)
         frame[12:102, 8:104] = np.asarray(Image.fromarray(speckle).resize((96, 90), Image.Resampling.BICUBIC))
     np.save(tmp_path / "frames.npy", frames)
     result = verify([tmp_path], other_identities(1000, seed=4), read_pictures=True)
-    assert result.pictures == 1000
+    assert result.pictures == 200
     assert result.findings == ()
