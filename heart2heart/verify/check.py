@@ -72,14 +72,9 @@ def verify(
     if same := match_dates(days, identities.days):
         total.findings.append(IdentityFinding("(all files together)", "dates", "study dates, not moved", same))
     checks_made, skipped = _checks(identities, copies, with_pictures, total.pictures, read_pictures=read_pictures)
+    findings, unread = tuple(total.findings), tuple(total.unread)
     return VerificationResult(
-        len(tasks),
-        total.size,
-        tuple(total.findings),
-        tuple(total.unread),
-        tuple(checks_made),
-        tuple(skipped),
-        total.pictures,
+        len(tasks), total.size, findings, unread, tuple(checks_made), tuple(skipped), total.pictures
     )
 
 
