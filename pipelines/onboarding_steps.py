@@ -30,6 +30,8 @@ from pipelines.onboarding_settings import MARGIN, OnboardingSettings
 
 SOURCE_PATIENTS = 100
 """Test patients of the source in the plan, where the split of the training is not at hand."""
+LEAST_SOURCE = 4
+"""Test patients of the source with which a plan can be computed at least."""
 
 
 def ingest(settings: OnboardingSettings) -> StepResult:
@@ -108,11 +110,12 @@ def health(settings: OnboardingSettings) -> StepResult:
         if search.result.findings:
             search.require_clean()
         facts["search for identities"] = search.summary()
+        missing += [f"Not searched for: {check}." for check in search.result.checks_skipped]
     else:
         missing.append("The archive is not at hand, so identities were not searched for.")
     if settings.manifest is None:
         missing.append("The split of the training is not at hand: name it with --split.")
-    return StepResult("The store is intact, and no identity was found in it.", facts, tuple(missing))
+    return StepResult("The store is intact and holds clips that the model can classify.", facts, tuple(missing))
 
 
 def adapt(settings: OnboardingSettings) -> StepResult:
@@ -210,7 +213,7 @@ def plan(settings: OnboardingSettings) -> StepResult:
         settings.out / "plan.svg",
         margin=margin,
         pilot=settings.reference,
-        source_patients=source_patients,
+        source_patients=max(LEAST_SOURCE, source_patients),
         claims=2 * models - 1,
         classes=None if settings.reference else len(settings.model.classes),
         studies=settings.studies,
@@ -228,6 +231,8 @@ def plan(settings: OnboardingSettings) -> StepResult:
         "test patients of the source": source_patients,
     }
     missing = []
+    if source_patients < LEAST_SOURCE:
+        missing.append(f"The source has {source_patients} test patients, so no loss against it can be shown.")
     if registered is None:
         missing.append("No margin is registered. Register it before the model is tested.")
     if settings.reference is None:
@@ -240,13 +245,12 @@ def plan(settings: OnboardingSettings) -> StepResult:
 
 
 def _source_patients(settings: OnboardingSettings) -> int:
-    """Return the number of test patients of the sources, at least 4; an assumption where the split is not at hand."""
+    """Return the number of test patients of the sources; an assumption where the split is not at hand."""
     if settings.manifest is None:
         return SOURCE_PATIENTS
     members, sites = settings.manifest.members, settings.manifest.source_sites
     rows = members.select(["site", "role", "patient"]).to_pylist()
-    patients = {row["patient"] for row in rows if row["role"] == SplitRole.TEST and row["site"] in sites}
-    return max(4, len(patients))
+    return len({row["patient"] for row in rows if row["role"] == SplitRole.TEST and row["site"] in sites})
 
 
 def queue(settings: OnboardingSettings) -> StepResult:

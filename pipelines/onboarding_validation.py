@@ -18,11 +18,12 @@ from heart2heart.progress import progress_bar
 from heart2heart.reporting.numbers import interval, percent
 from heart2heart.schema.decision import DecisionKind, HospitalDecision
 from heart2heart.schema.onboarding import StepState
+from heart2heart.schema.validation import TrainingData
 from heart2heart.training.run import Run
 from heart2heart.utils import read_json
 from pipelines.onboarding_journal import Journal, StepResult
 from pipelines.onboarding_settings import OnboardingSettings
-from pipelines.onboarding_steps import adaptation_record, scored_patients
+from pipelines.onboarding_steps import adaptation_record, scored_patients, usable_clips
 
 _BY_TABLE = "the same command with --labels TABLE.csv (columns clip and label)"
 
@@ -44,8 +45,8 @@ def read_labels(settings: OnboardingSettings) -> StepResult:
         what = "no label names a clip of this store"
         remedy = "Give the labels of this hospital; labels of another store have other clips"
         raise LabelError(what, where=kept, remedy=remedy)
-    scored = set(scored_patients(settings))
-    usable = {clip: name for clip, name in classes.names.items() if owner.get(clip) in scored}
+    scored, of_mode = set(scored_patients(settings)), set(usable_clips(store, settings.site)["clip"].to_pylist())
+    usable = {clip: name for clip, name in classes.names.items() if clip in of_mode and owner[clip] in scored}
     of_model = {clip: name for clip, name in usable.items() if name in settings.model.classes}
     if not of_model:
         what = f"no label is a class of the model at a patient of {settings.site} who may be scored"
@@ -114,7 +115,7 @@ def _labeled(
     counts = Counter(labels.values())
     facts: dict[str, str | int] = {
         "labeled clips": read,
-        "of patients who may be scored": usable,
+        "of these, B-mode or colour of patients who may be scored": usable,
         "patients with a class of the model": len(patients),
         "clips by class": ", ".join(f"{name} {counts[name]}" for name in settings.model.classes),
     }
@@ -122,9 +123,9 @@ def _labeled(
     if len(patients) < wanted:
         missing.append(f"{len(patients)} of {wanted} planned patients are labeled.")
     if outside := len(set(labels) - set(queue)):
-        missing.append(f"{outside} labeled clips are not in the queue: nothing shows that they are a random sample.")
+        missing.append(f"Labeled clips outside the queue: {outside}. Nothing shows that they are a random sample.")
     if left := len(set(queue) - set(labels)):
-        missing.append(f"{left} clips of the queue have no label that is a class of the model.")
+        missing.append(f"Clips of the queue that show no class of the model, or have no label: {left}.")
     missing += [f"No clip is labeled {name}." for name in settings.model.classes if not counts[name]]
     kept = "scored.csv" if settings.own_classes else "scored.db"
     return StepResult("The labels of patients who may be scored were taken.", facts, tuple(missing), outputs=(kept,))
@@ -136,11 +137,11 @@ def _wait(settings: OnboardingSettings, clips: int, done: int) -> StepResult:
     curate = f"heart2heart curate {_shown_store(settings)} --labels OUT/labels.db --queue OUT/queue.csv"
     by_store = (curate, "the same command again, or with --labels FILE if there is a table of labels")
     commands = (_BY_TABLE,) if settings.own_classes else by_store
-    missing = [f"{clips - done} clips of {plan['patients']} patients have no label."]
+    missing = []
     if not settings.registered_criteria.exists():
         missing.append("No criteria yet: write them now, before the model is tested.")
         commands += ("heart2heart report --criteria-template criteria.yaml",)
-    summary = "The next steps need labels of a person."
+    summary = f"{clips - done} clips of {plan['patients']} patients need a label before the model can be tested."
     return StepResult(summary, facts, tuple(missing), commands, state=StepState.WAITING)
 
 
@@ -187,7 +188,11 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
         shown = "not estimable" if estimate.value is None else f"{percent(estimate.value)} ({interval(estimate)})"
         facts[f"balanced accuracy, {run.run}"] = shown
         facts[f"{metrics.unit}s, {run.run}"] = estimate.clusters
-    missing = [metrics.training_data_note] if metrics.training_data_note else []
+    missing = []
+    if metrics.training_data_note and metrics.training_data is TrainingData.COMPARED:
+        facts["training data"] = metrics.training_data_note
+    elif metrics.training_data_note:
+        missing.append(metrics.training_data_note)
     if few:
         missing.append(f"The interval rests on few {metrics.unit}s and is wide: nothing but a large fault would show.")
     if (count := journal.count_validation()) > 1:
@@ -267,10 +272,19 @@ def _after(decision: HospitalDecision, settings: OnboardingSettings) -> tuple[st
     if decision.decision is DecisionKind.USE:
         return ("heart2heart monitor start monitor.jsonl --reference OUT/validation --site " + settings.site,)
     if decision.decision is DecisionKind.LABEL:
-        more = f"{decision.patients + decision.more_patients}" if decision.more_patients else "N"
-        return (f"the same command with --patients {more}, then label the new clips of OUT/queue.csv",)
+        return (_more_patients(decision, settings),)
     if decision.decision is DecisionKind.ADAPT:
         if decision.adapted_method and adaptation_record(settings) is not None:
             return ("heart2heart predict OUT/adapted CLIP.dcm",)
         return ("recalibrate the model, then validate it on other patients of this hospital",)
     return ("train with labels of this hospital, or take another model",)
+
+
+def _more_patients(decision: HospitalDecision, settings: OnboardingSettings) -> str:
+    """Return how a decision that is open can be made."""
+    if decision.more_patients is None:
+        return "no number of patients here decides it: test more patients of the source, or ask another question"
+    wanted = decision.patients + decision.more_patients
+    if wanted > len(scored_patients(settings)):
+        return f"add further patients to the archive, then the same command with --patients {wanted}"
+    return f"the same command with --patients {wanted}, then label the new clips of OUT/queue.csv"
