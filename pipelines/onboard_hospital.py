@@ -31,7 +31,7 @@ from pipelines.onboarding_journal import (
 )
 from pipelines.onboarding_settings import OnboardingSettings, check_settings, keep_criteria
 from pipelines.onboarding_steps import adapt, file_sha256, health, ingest, plan, queue, settings_sha256
-from pipelines.onboarding_validation import decide, is_synthetic, read_labels, validate
+from pipelines.onboarding_validation import is_synthetic, make_decision, read_labels, validate
 
 
 def onboard(settings: OnboardingSettings) -> OnboardingRecord:
@@ -125,7 +125,7 @@ def build_steps(settings: OnboardingSettings, journal: Journal) -> list[Step]:
         Step(StepName.QUEUE, queue_inputs, lambda: queue(settings), ("queue.csv",)),
         Step(StepName.LABEL, label_inputs, lambda: read_labels(settings), tables),
         Step(StepName.VALIDATE, validate_inputs, lambda: validate(settings, journal), ("validation", "tables")),
-        Step(StepName.DECIDE, decide_inputs, lambda: decide(settings, journal), ("report",)),
+        Step(StepName.DECIDE, decide_inputs, lambda: make_decision(settings, journal), ("report",)),
     ]
 
 
@@ -151,7 +151,7 @@ def main(
         Path | None, typer.Option(help="Table of labels, or label store. By default OUT/labels.db, once it is whole.")
     ] = None,
     criteria: Annotated[Path | None, typer.Option(help="Criteria of the decision, as YAML.")] = None,
-    about: Annotated[Path | None, typer.Option(help="Description of the study, for the checklists.")] = None,
+    study: Annotated[Path | None, typer.Option("--about", help="Description of the study, for the checklists.")] = None,
     margin: Annotated[Path | None, typer.Option(help="Registered margin.")] = None,
     reference: Annotated[Path | None, typer.Option(help="metrics.json of the model at its source, a pilot.")] = None,
     split: Annotated[Path | None, typer.Option(help="The run's split, where it moved.")] = None,
@@ -186,7 +186,7 @@ def main(
         skip_unknown=skip_unknown,
         task=task,
         criteria=criteria,
-        study=about,
+        study=study,
         margin=margin,
         reference=reference,
         split=split,

@@ -219,8 +219,8 @@ def plan(settings: OnboardingSettings) -> StepResult:
         studies=settings.studies,
         seed=settings.seed,
     )
-    wanted = settings.patients or planned.needed or available
-    to_label = min(wanted, available)
+    target_patients = settings.patients or planned.needed or available
+    to_label = min(target_patients, available)
     content = {"margin": margin, "needed": planned.needed, "available": available, "patients": to_label}
     write_json(settings.out / "plan.json", content)
     facts = {

@@ -111,7 +111,7 @@ def _labeled(
     usable: int,
 ) -> StepResult:
     patients = {owner[clip] for clip in labels}
-    wanted = int(read_json(settings.out / "plan.json", what="plan")["patients"])
+    target_patients = int(read_json(settings.out / "plan.json", what="plan")["patients"])
     counts = Counter(labels.values())
     facts: dict[str, str | int] = {
         "labeled clips": read,
@@ -120,8 +120,8 @@ def _labeled(
         "clips by class": ", ".join(f"{name} {counts[name]}" for name in settings.model.classes),
     }
     missing = []
-    if len(patients) < wanted:
-        missing.append(f"{len(patients)} of {wanted} planned patients are labeled.")
+    if len(patients) < target_patients:
+        missing.append(f"{len(patients)} of {target_patients} planned patients are labeled.")
     if outside := len(set(labels) - set(queue)):
         missing.append(f"Labeled clips outside the queue: {outside}. Nothing shows that they are a random sample.")
     if left := len(set(queue) - set(labels)):
@@ -229,7 +229,7 @@ def is_synthetic(settings: OnboardingSettings) -> bool:
     return bool(pc.any(clips.filter(pc.equal(clips["site"], settings.site))["synthetic"]).as_py())
 
 
-def decide(settings: OnboardingSettings, journal: Journal) -> StepResult:
+def make_decision(settings: OnboardingSettings, journal: Journal) -> StepResult:
     """Decide by the criteria, and write the report, the decision and its printed page."""
     scored = settings.out / "scored.db"
     raters = {event.rater for event in h2h.LabelStore(scored).events()} if scored.exists() else set()
@@ -284,7 +284,7 @@ def _more_patients(decision: HospitalDecision, settings: OnboardingSettings) -> 
     """Return how a decision that is open can be made."""
     if decision.more_patients is None:
         return "no number of patients here decides it: test more patients of the source, or ask another question"
-    wanted = decision.patients + decision.more_patients
-    if wanted > len(scored_patients(settings)):
-        return f"add further patients to the archive, then the same command with --patients {wanted}"
-    return f"the same command with --patients {wanted}, then label the new clips of OUT/queue.csv"
+    target_patients = decision.patients + decision.more_patients
+    if target_patients > len(scored_patients(settings)):
+        return f"add further patients to the archive, then the same command with --patients {target_patients}"
+    return f"the same command with --patients {target_patients}, then label the new clips of OUT/queue.csv"
