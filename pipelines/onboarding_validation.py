@@ -194,7 +194,7 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
     elif metrics.training_data_note:
         missing.append(metrics.training_data_note)
     if few:
-        missing.append(f"The interval rests on few {metrics.unit}s and is wide: nothing but a large fault would show.")
+        missing.append(f"The interval rests on few {metrics.unit}s and is wide: small faults do not show.")
     if (count := journal.count_validation()) > 1:
         missing.append(
             f"This is validation {count} in this folder. Intervals hold for one look: a decision "
