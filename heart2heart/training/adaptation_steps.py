@@ -190,7 +190,7 @@ class Adaptation:
         clips = len(set(self.frames.table["clip"].to_pylist()))
         results = (
             *(() if estimate is None else (checks.check_patients(estimate.patients), checks.check_clips(clips))),
-            checks.check_views(after, self.run.directory.record.validation_information),
+            checks.check_views(before, after, self.run.directory.record.validation_information),
             checks.check_entropy(before, after),
             checks.check_collapse(before, after),
         )
