@@ -84,7 +84,10 @@ def make_decision(predictions: Predictions, metrics: Metrics, criteria: Criteria
 
 def _choose_method(groups: Sequence[RunGroup], name: str | None) -> RunGroup:
     if name is None:
-        return next((group for group in reversed(groups) if not group.facts.adaptation), groups[-1])
+        last = groups[-1]
+        plain = [group for group in groups if not group.facts.adaptation]
+        same = [group for group in plain if group.facts == last.facts.model_copy(update={"adaptation": None})]
+        return (same or plain or [last])[-1]
     for group in groups:
         if group.label == name:
             return group

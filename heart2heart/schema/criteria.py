@@ -60,7 +60,8 @@ class Criteria(Config):
     written_by: str = Field(max_length=MAX_TEXT)
     """Who wrote the criteria."""
     method: str | None = None
-    """Name of the model as the report has it; null takes the last one that was not adapted to a hospital."""
+    """Name of the model as the report has it; null takes the last one, or, if that was adapted, the one it was
+    adapted from."""
     hospitals: tuple[str, ...] = ()
     """Hospitals to decide on; empty takes every hospital without a part in training."""
     balanced_accuracy: float | None = None
@@ -236,7 +237,7 @@ _TEMPLATE = """\
 schema_version: 1
 question: "May the model be used at this hospital?"  # the question that the decision answers
 written_by: ""  # who wrote the criteria; required
-method:  # name of the model in the report; empty: the last one that was not adapted to a hospital
+method:  # name of the model in the report; empty: the last one, without its adaptation
 hospitals: []  # names of hospitals; empty: every hospital without a part in training
 balanced_accuracy: 85  # minimum
 sensitivity: 75  # minimum for every class; or by class, such as {A4C: 80, PLAX: 70}

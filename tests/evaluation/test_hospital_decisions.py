@@ -13,7 +13,7 @@ from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.decision_studies import hospital, one_method, scored, shifted, with_adapted
-from tests.evaluation.factory import HOSPITALS, with_rows
+from tests.evaluation.factory import HOSPITALS, make_predictions, with_rows
 
 Scored = tuple[Predictions, Metrics]
 
@@ -50,6 +50,20 @@ def test_make_decision_takes_each_of_the_four(record: DecisionRecord) -> None:
     assert more["small"] >= 24  # 30 patients are the minimum, and 6 are labeled
     assert more["mute"] is not None
     assert more["mute"] >= 30
+
+
+def test_make_decision_is_about_the_model_that_the_last_one_was_adapted_from() -> None:
+    predictions = make_predictions()
+    first, last = (predictions.provenance.runs[index] for index in (0, -1))
+    assert first.method != last.method
+    facts = first.facts.model_copy(update={"adaptation": "batch statistics"})
+    adapted = first.model_copy(update={"run": "adapted", "method": f"{first.method}, adapted", "facts": facts})
+    rows = predictions.table.to_pylist()
+    copied = [{**row, "run": "adapted"} for row in rows if row["run"] == first.run]
+    provenance = predictions.provenance.model_copy(update={"runs": (*predictions.provenance.runs, adapted)})
+    study = scored(with_rows(Predictions(predictions.table, provenance), [*rows, *copied]))
+    assert make_decision(*study, criteria(balanced_accuracy=70)).method == first.method
+    assert make_decision(*scored(predictions), criteria(balanced_accuracy=70)).method == last.method
 
 
 def test_make_decision_gives_its_reasons_with_numbers(record: DecisionRecord) -> None:
