@@ -36,6 +36,7 @@ LEAST_SOURCE = 4
 
 def ingest(settings: OnboardingSettings) -> StepResult:
     """De-identify the archive into the store, in the geometry of the model."""
+    facts: dict[str, str | int]
     if settings.archive is None:
         store = h2h.open_store(settings.store)
         facts = {"clips": _count(store.clips, settings.site), "frames": _count(store.frames, settings.site)}

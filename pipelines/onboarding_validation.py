@@ -136,7 +136,7 @@ def _wait(settings: OnboardingSettings, clips: int, done: int) -> StepResult:
     facts = {"clips to label": clips, "clips labeled": done, "patients": plan["patients"]}
     curate = f"heart2heart curate {_shown_store(settings)} --labels OUT/labels.db --queue OUT/queue.csv"
     by_store = (curate, "the same command again, or with --labels FILE if there is a table of labels")
-    commands = (_BY_TABLE,) if settings.own_classes else by_store
+    commands: tuple[str, ...] = (_BY_TABLE,) if settings.own_classes else by_store
     missing = []
     if not settings.registered_criteria.exists():
         missing.append("No criteria yet: write them now, before the model is tested.")
@@ -188,20 +188,20 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
         shown = "not estimable" if estimate.value is None else f"{percent(estimate.value)} ({interval(estimate)})"
         facts[f"balanced accuracy, {run.run}"] = shown
         facts[f"{metrics.unit}s, {run.run}"] = estimate.clusters
-    missing = []
+    lacking: list[str] = []
     if metrics.training_data_note and metrics.training_data is TrainingData.COMPARED:
         facts["training data"] = metrics.training_data_note
     elif metrics.training_data_note:
-        missing.append(metrics.training_data_note)
+        lacking.append(metrics.training_data_note)
     if few:
-        missing.append(f"The interval rests on few {metrics.unit}s and is wide: small faults do not show.")
+        lacking.append(f"The interval rests on few {metrics.unit}s and is wide: small faults do not show.")
     if (count := journal.count_validation()) > 1:
-        missing.append(
+        lacking.append(
             f"This is validation {count} in this folder. Intervals hold for one look: a decision "
             "that was repeated until it pleased is worth less than it says."
         )
     return StepResult(
-        "The frozen model was tested on the labeled patients.", facts, tuple(missing), outputs=("validation",)
+        "The frozen model was tested on the labeled patients.", facts, tuple(lacking), outputs=("validation",)
     )
 
 

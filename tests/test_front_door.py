@@ -98,6 +98,13 @@ def test_stub_names_what_the_package_offers() -> None:
     assert named | {"__version__"} == set(h2h.__all__) == set(dir(h2h))
 
 
+def test_types_of_the_api_name_everything_it_exports() -> None:
+    tree = ast.parse((PACKAGE / "api" / "__init__.py").read_text(encoding="utf-8"))
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    named = {alias.name for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert named == set(api.__all__)
+
+
 @pytest.mark.parametrize("name", [*h2h.__all__, *dir(api)])
 def test_getattr_finds_every_name(name: str) -> None:
     assert getattr(h2h if name in h2h.__all__ else api, name) is not None

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     )
     from heart2heart.api.table_split import TableCertificate, certify_table
     from heart2heart.api.transfer import receive, retrieve
+    from heart2heart.api.validation import validate
+    from heart2heart.api.validation_check import check_validation
+    from heart2heart.api.validation_tables import check_prediction_table, write_prediction_template
     from heart2heart.config import config_names, describe_config
     from heart2heart.demo import run_demo
     from heart2heart.labels.label_store import LabelStore
