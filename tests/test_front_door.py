@@ -220,7 +220,7 @@ def test_html_escapes_text() -> None:
     assert "0.123" in shown
 
 
-ALLOWED = {"api", "cli", "config", "errors", "progress"}
+ALLOWED = {"api", "cli", "config", "errors", "progress", "utils"}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)

@@ -49,6 +49,7 @@ def write_saliency(
         sha256: Hash of the predictions in that file.
 
     Examples:
+        >>> import heart2heart as h2h
         >>> from heart2heart.schema.predictions import Predictions
         >>> from heart2heart.store.frame_store import FrameStores
         >>> predictions, stores = Predictions.read(Path("evaluation/predictions.parquet")), FrameStores.open("store")

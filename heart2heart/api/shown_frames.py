@@ -23,6 +23,7 @@ def frames_with_text(stores: Frames, clips: Mapping[str, str], frames: Mapping[s
         frames: uint8 `(height, width)` of each frame.
 
     Examples:
+        >>> from heart2heart.store.frame_store import FrameStores
         >>> frames_with_text(FrameStores.open("store"), {}, {})
         set()
     """
@@ -50,6 +51,7 @@ def without_text(predictions: Predictions, stores: Frames) -> Predictions:
     Examples:
         >>> from pathlib import Path
         >>> from heart2heart.schema.predictions import Predictions
+        >>> from heart2heart.store.frame_store import FrameStores
         >>> predictions = Predictions.read(Path("evaluation/predictions.parquet"))
         >>> without_text(predictions, FrameStores.open("store")).table.num_rows == predictions.table.num_rows
         True
