@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heart2heart.errors import ConfigError, UnknownNameError
+from pipelines.study_jobs import FORMER_DEFAULTS
 
-BASE = ("selection=validation", "batch_norm_record=running", "augmentation.labeled=null")
+BASE = tuple(f"{name}={json.dumps(value)}" for name, value in FORMER_DEFAULTS.items())
 """What every way changes one thing of: the defaults before this study."""
 
 BUDGETS: Mapping[str, tuple[str, ...]] = {

@@ -28,6 +28,7 @@ from heart2heart.training.train import train
 from heart2heart.utils import read_json, write_json
 from pipelines.label_budget_data import LabeledClips
 from pipelines.mismatch_variants import parse_variant
+from pipelines.study_jobs import FORMER_DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,7 @@ class Replay:
             "network": {"options": {"depth": 10, "widen": 1, "blocks": 2, "norm_momentum": 0.05}},
             "method": {"name": method},
             "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4},
-            "selection": "validation",
-            "batch_norm_record": "running",
-            "augmentation": {"labeled": None},
+            **FORMER_DEFAULTS,
             "batch": {"labeled": effort.labeled, "unlabeled": effort.unlabeled},
             "pool": {"modes": list(self.archive.modes)},
             "ema": 0.97, "steps": effort.steps, "evaluate_every": max(1, effort.steps // 4),

@@ -22,6 +22,7 @@ from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.run import Run
 from heart2heart.training.train import train
 from heart2heart.training.validation import balanced_accuracy
+from pipelines.study_jobs import FORMER_DEFAULTS
 
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "pi_model": {"unlabeled_weight": {"value": 10.0, "ramp": 0.4}},
@@ -140,9 +141,7 @@ def run_config(job: MismatchRun) -> TrainConfig:
         "method": {"name": method},
         "unlabeled_weight": weight,
         "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4},
-        "selection": "validation",
-        "batch_norm_record": "running",
-        "augmentation": {"labeled": None},
+        **FORMER_DEFAULTS,
         "batch": {"labeled": budget.labeled, "unlabeled": budget.unlabeled},
         "pool": {"modes": ["other"]},
         "ema": budget.ema,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, TypeVar
+
+FORMER_DEFAULTS: Mapping[str, Any] = {
+    "selection": "validation",
+    "batch_norm_record": "running",
+    "augmentation": {"labeled": None},
+}
+"""Settings of training that were the defaults until 2026-11-27, when the published studies were run."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
