@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 from heart2heart.errors import SplitError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from heart2heart.schema.reviewed_pairs import ReviewedPairs, SuspectedPair, SuspectedPairs
     from heart2heart.splits.manifest import SplitManifest
-    from heart2heart.store.frame_store import FrameStores
 
 
 def read_suspected_pairs(split: str | Path) -> tuple[SuspectedPair, ...]:
@@ -63,6 +59,7 @@ def show_pairs(split: str | Path, store: str | Path | Sequence[str | Path], out:
     import numpy as np
     import pyarrow.compute as pc
 
+    from heart2heart.api.shown_frames import frames_with_text
     from heart2heart.reporting.pair_sheet import MAX_PAIRS, FrameFacts, PairView, pair_pictures, write_pair_sheet
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.store.frame_store import FrameStores
@@ -75,7 +72,7 @@ def show_pairs(split: str | Path, store: str | Path | Sequence[str | Path], out:
     facts = {row["frame"]: FrameFacts(row["frame"], row["site"], row["role"], row["patient"][:16]) for row in members}
     rows = stores.frames.take(pc.index_in(_strings(names), stores.frames["frame"]))["row"].to_numpy()
     frames = dict(zip(names, stores.read(rows.astype(np.int64)), strict=True)) if names else {}
-    withheld = _with_text(stores, {row["frame"]: row["clip"] for row in members}, frames)
+    withheld = frames_with_text(stores, {row["frame"]: row["clip"] for row in members}, frames)
     views = []
     for pair_number, pair in enumerate(pairs[:MAX_PAIRS], start=1):
         pictures: tuple[str, ...] = ()
@@ -156,19 +153,3 @@ def _strings(names: Sequence[str]) -> object:
     import pyarrow as pa
 
     return pa.array(names, pa.string())
-
-
-def _with_text(stores: FrameStores, clips: dict[str, str], frames: dict[str, npt.NDArray[np.uint8]]) -> set[str]:
-    """Return the frames in which text is suspected, by the flag of their clip or by the detector."""
-    import numpy as np
-
-    from heart2heart.deidentify.burned_in_text import text_mask
-    from heart2heart.schema.status import ClipFlag
-
-    flags = dict(zip(*(stores.clips[name].to_pylist() for name in ("clip", "flags")), strict=True))
-    return {
-        name
-        for name, frame in frames.items()
-        if ClipFlag.TEXT_SUSPECTED in flags[clips[name]]
-        or text_mask(frame[None], np.ones(frame.shape, bool)) is not None
-    }

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, EvaluationError, ExistsError, MissingInputError
-from heart2heart.schema.margin import look_came_first
+from heart2heart.schema.margin import RegistrationTime, look_came_first
 from heart2heart.utils import sha256_json, write_text
 
 CRITERIA_SCHEMA_VERSION = 1
@@ -37,17 +37,10 @@ class IntervalKind(StrEnum):
 class CriteriaRegistration(Config):
     """When criteria were registered, and their hash."""
 
-    registered: str
+    registered: RegistrationTime
     """When, UTC, ISO 8601."""
     sha256: str
     """Hash of the criteria without this part."""
-
-    @field_validator("registered")
-    @classmethod
-    def _is_a_time(cls, registered: str) -> str:
-        if datetime.fromisoformat(registered).tzinfo is None:
-            raise ValueError("the time of registration has no time zone")
-        return registered
 
 
 class Criteria(Config):

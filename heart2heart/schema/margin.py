@@ -6,9 +6,9 @@ import math
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import AfterValidator, field_validator
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, EvaluationError, ExistsError
@@ -17,6 +17,16 @@ from heart2heart.utils import read_json, sha256_json, write_json
 MARGIN_SCHEMA_VERSION = 1
 
 _REMEDY = "Register the margin again with `heart2heart plan --register`; a registered file is never edited"
+
+
+def _with_time_zone(registered: str) -> str:
+    if datetime.fromisoformat(registered).tzinfo is None:
+        raise ValueError("the time of registration has no time zone")
+    return registered
+
+
+RegistrationTime = Annotated[str, AfterValidator(_with_time_zone)]
+"""Time of a registration, ISO 8601 with a time zone."""
 
 
 class MarginVerdict(StrEnum):
@@ -41,7 +51,7 @@ class RegisteredMargin(Config):
     """The question that the evaluation answers, in words."""
     registered_by: str
     """Who registered it."""
-    registered: str
+    registered: RegistrationTime
     """When, UTC, ISO 8601."""
 
     @field_validator("margin")
@@ -50,13 +60,6 @@ class RegisteredMargin(Config):
         if not 0 < margin < 100:
             raise ValueError(f"a margin of {margin:g} points is not between 0 and 100")
         return margin
-
-    @field_validator("registered")
-    @classmethod
-    def _is_a_time(cls, registered: str) -> str:
-        if datetime.fromisoformat(registered).tzinfo is None:
-            raise ValueError("the time of registration has no time zone")
-        return registered
 
     def registered_after(self, time: str) -> bool:
         """Return whether the margin was registered at or after a time, given as UTC in ISO 8601.

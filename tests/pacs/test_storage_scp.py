@@ -47,11 +47,11 @@ class Receiver:
 
 
 @contextmanager
-def receiving(folder: Path, *, allow: tuple[str, ...] = (), port: int = 0) -> Iterator[Receiver]:
-    """Run a receiver over a landing folder until the block ends."""
-    settings = ReceiveSettings(port=port, allow=allow, grace=2.0)
+def receiving(folder: Path, **settings: object) -> Iterator[Receiver]:
+    """Run a receiver over a landing folder, with some settings, until the block ends."""
+    content = {"port": 0, "grace": 2.0} | settings
     with Spool.open(folder, folder.with_suffix(".key")) as landing:
-        receiver = Receiver(landing, settings)
+        receiver = Receiver(landing, ReceiveSettings.parse(content, where="test"))
         receiver.thread.start()
         try:
             assert receiver.listening.wait(20)

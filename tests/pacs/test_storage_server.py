@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import select
 import signal
 import socket
@@ -20,29 +19,11 @@ from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
 
 from heart2heart.dicom.header_values import silence_warnings
-from heart2heart.pacs.spool import Spool
-from heart2heart.pacs.storage_scp import ReceiveSettings
 from tests.dicom.build import speckle_frames, write
-from tests.pacs.test_storage_scp import Receiver, calling, sent_dataset, start
+from tests.pacs.test_storage_scp import Receiver, calling, receiving, sent_dataset, start
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 HEADER_OF_REQUEST = b"\x01\x00"
-
-
-@contextmanager
-def limited(folder: Path, **settings: object) -> Iterator[Receiver]:
-    """Run a receiver with some limits."""
-    content = {"port": 0, "grace": 2.0} | settings
-    with Spool.open(folder, folder.with_suffix(".key")) as landing:
-        receiver = Receiver(landing, ReceiveSettings.parse(content, where="test"))
-        receiver.thread.start()
-        try:
-            assert receiver.listening.wait(20)
-            yield receiver
-        finally:
-            receiver.stop.set()
-            receiver.thread.join(20)
-            gc.collect()
 
 
 def closed(receiver: Receiver) -> int:
@@ -122,7 +103,7 @@ def store(receiver: Receiver, clip: Path) -> int:
 
 def test_receive_serves_a_sender_beside_silent_connections(tmp_path: Path) -> None:
     clip = write(tmp_path / "clip", speckle_frames(2))
-    with limited(tmp_path / "l", request_seconds=600.0) as receiver, ExitStack() as silent:
+    with receiving(tmp_path / "l", request_seconds=600.0) as receiver, ExitStack() as silent:
         connections = [silent.enter_context(connect(receiver.port)) for _ in range(60)]
         for connection in connections[::2]:
             connection.send(HEADER_OF_REQUEST)
@@ -132,7 +113,7 @@ def test_receive_serves_a_sender_beside_silent_connections(tmp_path: Path) -> No
 
 
 def test_receive_refuses_a_connection_only_of_an_address_that_has_its_number(tmp_path: Path) -> None:
-    with limited(tmp_path / "l", per_address=2) as receiver, raw_caller(receiver.port), raw_caller(receiver.port):
+    with receiving(tmp_path / "l", per_address=2) as receiver, raw_caller(receiver.port), raw_caller(receiver.port):
         with connect(receiver.port) as third:
             assert is_closed(third)
         with socket.create_connection(
@@ -146,20 +127,20 @@ def test_receive_refuses_a_connection_only_of_an_address_that_has_its_number(tmp
     "first", [HEADER_OF_REQUEST + b"\xff" * 4, HEADER_OF_REQUEST + (2**17 + 1).to_bytes(4), b"GET / HTTP/1.1"]
 )
 def test_receive_closes_a_connection_whose_first_pdu_is_too_long_or_no_request(tmp_path: Path, first: bytes) -> None:
-    with limited(tmp_path / "l", request_seconds=600.0) as receiver, connect(receiver.port) as connection:
+    with receiving(tmp_path / "l", request_seconds=600.0) as receiver, connect(receiver.port) as connection:
         connection.send(first)
         assert is_closed(connection)
 
 
 def test_receive_closes_an_association_with_a_pdu_that_is_too_long(tmp_path: Path) -> None:
-    with limited(tmp_path / "l") as receiver, raw_caller(receiver.port) as (association, connection):
+    with receiving(tmp_path / "l") as receiver, raw_caller(receiver.port) as (association, connection):
         connection.sendall(b"\x04\x00\xff\xff\xff\xff")
         wait_for_abort(association)
 
 
 @pytest.mark.parametrize("first", [b"", HEADER_OF_REQUEST, HEADER_OF_REQUEST + (2**17).to_bytes(4) + bytes(100)])
 def test_receive_closes_a_connection_that_sends_no_request_in_time(tmp_path: Path, first: bytes) -> None:
-    with limited(tmp_path / "l", request_seconds=0.3) as receiver, connect(receiver.port) as connection:
+    with receiving(tmp_path / "l", request_seconds=0.3) as receiver, connect(receiver.port) as connection:
         connection.sendall(first)
         assert is_closed(connection)
 
@@ -167,14 +148,14 @@ def test_receive_closes_a_connection_that_sends_no_request_in_time(tmp_path: Pat
 @pytest.mark.parametrize("sent", [b"", b"\x04\x00", b"\x04\x00\x00\x00\x40\x00" + bytes(9)])
 def test_receive_ends_an_association_that_falls_silent(tmp_path: Path, sent: bytes) -> None:
     limits = {"idle_seconds": 0.3}
-    with limited(tmp_path / "l", **limits) as receiver, raw_caller(receiver.port) as (association, connection):
+    with receiving(tmp_path / "l", **limits) as receiver, raw_caller(receiver.port) as (association, connection):
         connection.sendall(sent)
         wait_for_abort(association)
 
 
 def test_receive_aborts_an_instance_without_end_and_keeps_nothing_of_it(tmp_path: Path) -> None:
     clip, landing = write(tmp_path / "clip", speckle_frames(2)), tmp_path / "landing"
-    with limited(landing, instance_bytes=2**20) as receiver:
+    with receiving(landing, instance_bytes=2**20) as receiver:
         with raw_caller(receiver.port) as (association, connection):
             connection.sendall(pdu(association, 3, command("1.2.3")))
             fragment = pdu(association, 0, bytes(2**16))
@@ -188,7 +169,7 @@ def test_receive_aborts_an_instance_without_end_and_keeps_nothing_of_it(tmp_path
 
 def test_receive_aborts_an_instance_that_trickles(tmp_path: Path) -> None:
     with (
-        limited(tmp_path / "l", instance_seconds=0.3) as receiver,
+        receiving(tmp_path / "l", instance_seconds=0.3) as receiver,
         raw_caller(receiver.port) as (association, connection),
     ):
         connection.sendall(pdu(association, 3, command("1.2.3")))
@@ -217,7 +198,7 @@ def test_receive_aborts_an_instance_that_trickles(tmp_path: Path) -> None:
     ids=["find", "unreadable", "long", "data", "twice", "many"],
 )
 def test_receive_aborts_what_is_neither_store_nor_echo(tmp_path: Path, fragments: list[tuple[int, bytes]]) -> None:
-    with limited(tmp_path / "l") as receiver, raw_caller(receiver.port) as (association, connection):
+    with receiving(tmp_path / "l") as receiver, raw_caller(receiver.port) as (association, connection):
         connection.sendall(b"".join(pdu(association, *fragment) for fragment in fragments))
         wait_for_abort(association)
     assert closed(receiver) == 1

@@ -16,8 +16,7 @@ from heart2heart.pacs.storage_scp import ReceiveSettings, receive
 from tests.dicom.build import speckle_frames, write
 from tests.pacs.certificates import make_authority, make_certificate
 from tests.pacs.conftest import needs
-from tests.pacs.test_storage_scp import Receiver, sent_dataset
-from tests.pacs.test_storage_server import limited
+from tests.pacs.test_storage_scp import Receiver, receiving, sent_dataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -28,7 +27,7 @@ def test_receive_with_tls_takes_callers_with_a_certificate_only(tmp_path: Path) 
     server, sender = make_certificate(tmp_path, "server", trusted), make_certificate(tmp_path, "sender", trusted)
     stranger = make_certificate(tmp_path, "stranger", foreign)
     settings = {"tls_cert": server.path, "tls_key": server.key, "tls_ca": trusted.path}
-    with limited(tmp_path / "landing", **settings) as receiver:
+    with receiving(tmp_path / "landing", **settings) as receiver:
         line = (
             storescu,
             "-xe",

@@ -5,17 +5,7 @@ import pytest
 from heart2heart.verify.identities import Identities
 from heart2heart.verify.patterns import PatternSearcher, build_patterns
 from heart2heart.verify.streams import wide_text
-
-
-def cut(data: bytes, size: int) -> list[bytes]:
-    """Return `data` in parts of `size` bytes."""
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let blocks be so small that needles cross their borders."""
-    monkeypatch.setattr("heart2heart.verify.streams.BLOCK", 16)
+from tests.verify.blocks import cut
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from heart2heart.verify.study_dates import match_dates, scan_dates
+from tests.verify.blocks import cut
 
 START = datetime.date(2018, 1, 1)
 
@@ -36,17 +37,6 @@ def test_match_dates_allows_chance_matches_of_moved_dates() -> None:
     for _ in range(50):
         moved = {day - datetime.timedelta(days=draw.randrange(1, 3652)) for day in draw.sample(sorted(true), 400)}
         assert match_dates(moved, true) == 0
-
-
-def cut(data: bytes, size: int) -> list[bytes]:
-    """Return `data` in parts of `size` bytes."""
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let blocks be so small that needles cross their borders."""
-    monkeypatch.setattr("heart2heart.verify.streams.BLOCK", 16)
 
 
 @pytest.mark.usefixtures("small_blocks")
