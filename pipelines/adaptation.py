@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.adapt import adapt_run
+from heart2heart.training.adaptation_check import SOURCE_INFORMATION
 from heart2heart.training.run import Run
 from heart2heart.training.unscored_frames import choose_patients, select_frames
 from heart2heart.training.validation import balanced_accuracy
@@ -94,8 +96,9 @@ def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
     """Adapt one run in every way, and score it before and after.
 
     Returns:
-        One line of results: `unadapted` and the score of each way, 0 to 1, and whether `auto` adapted. Ways are empty
-        where the case has too few patients.
+        One line of results: `unadapted` and the score of each way, 0 to 1, whether `auto` adapted, and the information
+        of the predictions before and after it, as shares of that at the source. Ways are empty where the case has too
+        few patients.
     """
     torch.set_num_threads(1)  # the processes are the parallelism
     trained, split = Run.load(job.run), SplitManifest.load(job.demo / "split")
@@ -136,7 +139,16 @@ def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
         if name == "auto":
             record = adapted.directory.record.adaptation
             assert record is not None
-            line |= {"adapted": not record.kept_source, "outcome": record.outcome}
+            assert record.before is not None
+            assert record.after is not None
+            source = trained.directory.record.validation_information or SOURCE_INFORMATION
+            certain = source * math.log(len(split.classes))
+            line |= {
+                "adapted": not record.kept_source,
+                "outcome": record.outcome,
+                "information_before": record.before.information / certain,
+                "information_after": record.after.information / certain,
+            }
     shutil.rmtree(job.out, ignore_errors=True)
     return line
 

@@ -51,6 +51,14 @@ def test_main_scores_each_case_and_continues(demo: Path, capsys: pytest.CaptureF
     run = Run.load(demo / "runs" / "labels_only" / "seed-0")
     assert run.directory.record.adaptation is None
     assert all(line["ways"]["auto"] == line["unadapted"] for line in lines if line["ways"] and not line["adapted"])
+    refused = [line for line in lines if line["ways"] and "of the information" in line.get("outcome", "")]
+    assert refused
+    source = run.directory.record.validation_information
+    assert source is not None
+    for line in refused:  # the outcome says both as shares of the most that there can be
+        before, after = (source * line[f"information_{when}"] for when in ("before", "after"))
+        assert f"hold {after:.0%} of the information" in line["outcome"]
+        assert f"held {before:.0%} before" in line["outcome"]
     assert not list(out.glob("job-*"))
     main(demo, out, None, [4], 1)
     assert capsys.readouterr().out == first
