@@ -61,7 +61,8 @@ def random_text(draw: random.Random) -> str:
 
 
 @cache
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def load_font(name: str, size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return one of `FONTS`; the empty name is Pillow's own."""
     if not name:
         return ImageFont.load_default(size=size)
     import matplotlib
@@ -79,7 +80,7 @@ def plant_text(pictures: Bytes, inside: npt.NDArray[np.bool_], draw: random.Rand
         size: Of the font, pixels.
     """
     text, style, ink = random_text(draw), draw.choice(STYLES), draw.choice(INKS)
-    font, smooth, alpha = _font(draw.choice(FONTS), size), draw.random() < 0.7, draw.choice((1.0, 1.0, 1.0, 0.8))
+    font, smooth, alpha = load_font(draw.choice(FONTS), size), draw.random() < 0.7, draw.choice((1.0, 1.0, 1.0, 0.8))
     height, width = inside.shape
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
     wide, tall, pad = right - left, bottom - top, 2
