@@ -34,6 +34,7 @@ from benchmarks import train_step
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.text_review import TextReview
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import LabeledFrames, TrainData
 from heart2heart.training.loader import TrainLoader
@@ -67,6 +68,11 @@ class NoiseStore:
     def frames(self) -> pa.Table:
         """No table: nobody asks."""
         return pa.table({})
+
+    @property
+    def text_review(self) -> TextReview:
+        """No clip is withheld."""
+        return TextReview()
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the pixels of `rows`."""

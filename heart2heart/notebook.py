@@ -70,6 +70,11 @@ def html_card(title: str, *parts: str) -> str:
     return f"<div><strong>{escape(title)}</strong>{''.join(parts)}</div>"
 
 
+def html_note(text: str) -> str:
+    """Return one plain sentence as HTML."""
+    return f"<div><em>{escape(text)}</em></div>"
+
+
 def html_strip(pictures: npt.NDArray[np.uint8], description: str) -> str:
     """Return pictures side by side as one embedded PNG.
 

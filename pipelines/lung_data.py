@@ -63,7 +63,7 @@ def build_lung_store(folder: Path, root: Path, *, size: int, frames: str = "even
         DicomError: a file cannot be decoded.
     """
     store = FrameStore.create(root, Geometry("centred", size))
-    present = set(store.clips["clip"].to_pylist())
+    present = set(store.all_clips["clip"].to_pylist())
     rule = FrameRule.parse(frames)
     with store.writer() as writer:
         for row in _clip_rows(folder):

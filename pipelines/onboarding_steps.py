@@ -24,6 +24,7 @@ from heart2heart.schema.onboarding import StepState
 from heart2heart.schema.status import StatusCode
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.text_review import TextReview
 from heart2heart.utils import random_stream, read_json, sha256_json, write_json
 from pipelines.onboarding_journal import StepResult
 from pipelines.onboarding_settings import MARGIN, OnboardingSettings
@@ -172,6 +173,11 @@ class PatientFrames:
     def frames(self) -> pa.Table:
         """The rows of their frames."""
         return self._of_patients(self.store.frames)
+
+    @property
+    def text_review(self) -> TextReview:
+        """Which clips may be shown."""
+        return self.store.text_review
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the pixels of rows."""

@@ -59,7 +59,7 @@ def add_manifest(
     with open_ledger_writer(root) as ledger:
         store.remove_leftovers()
         ledger.register_site(manifest.source, _PUBLIC_KEY_NOTE, settings)
-        contents = dict(zip(store.clips["clip"].to_pylist(), store.clips["content"].to_pylist(), strict=True))
+        contents = dict(zip(store.all_clips["clip"].to_pylist(), store.all_clips["content"].to_pylist(), strict=True))
         ledger.reconcile(set(contents))
         todo = _pending_files(ledger, manifest)
         pending = PublishBuffer(ledger, store)
@@ -113,7 +113,7 @@ def _save_report(
     manifest: DatasetManifest, root: Path, pending: PublishBuffer, refused: tuple[tuple[str, str], ...]
 ) -> DatasetReport:
     store = FrameStore.open(root)
-    clips = store.clips.filter(pc.equal(store.clips["site"], manifest.source))
+    clips = store.all_clips.filter(pc.equal(store.all_clips["site"], manifest.source))
     stored = set(clips["clip"].to_pylist())
     official = manifest.official_split.filter(
         pc.is_in(manifest.official_split["clip"], pa.array(sorted(stored), pa.string()))

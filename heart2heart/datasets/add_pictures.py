@@ -123,7 +123,7 @@ def add_pictures(
         store.remove_leftovers()
         for each in sites:
             ledger.register_site(each, key_fingerprint(secret), settings.ledger_text())
-        clips = store.clips
+        clips = store.all_clips
         ledger.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
         entries = [pending_files(secret, str(picture.site), [picture.path])[0] for picture in pictures]
@@ -181,7 +181,7 @@ def _with_pseudonyms(outcome: FileOutcome, picture: ListedPicture, pseudonymizer
 
 def _write_splits(root: Path, sites: Sequence[str], labels: ClipLabels, clips: Set[str]) -> None:
     """Write the official split of each site; rows of clips that are not listed now, but were before, stay."""
-    store = FrameStore.open(root).clips
+    store = FrameStore.open(root).all_clips
     stored = dict(zip(store["clip"].to_pylist(), store["site"].to_pylist(), strict=True))
     for site in sites:
         before = read_official_splits(root, site)
@@ -201,7 +201,7 @@ def _save_report(
     run: IngestRun,
 ) -> DatasetReport:
     store = FrameStore.open(root)
-    stored = dict(zip(store.clips["clip"].to_pylist(), store.clips["site"].to_pylist(), strict=True))
+    stored = dict(zip(store.all_clips["clip"].to_pylist(), store.all_clips["site"].to_pylist(), strict=True))
     splits = Counter(
         (f"{stored[clip]}:{_SPLIT}", str(role), view or "") for clip, role, view in labels.official if clip in stored
     )
@@ -213,7 +213,7 @@ def _save_report(
             "come into several parts of a split"
         )
     listing = zip(pictures, codes, strict=True)
-    here = store.clips.filter(pc.is_in(store.clips["site"], pa.array(list(sites), pa.string())))
+    here = store.all_clips.filter(pc.is_in(store.all_clips["site"], pa.array(list(sites), pa.string())))
     report = DatasetReport(
         source=NAME,
         expected=len(pictures),

@@ -124,7 +124,7 @@ def add_images(
     if max(rows, columns) > size:
         remedy = f"Make a store of at least {max(rows, columns)} pixels"
         raise StoreError(f"images of {rows} x {columns} exceed frames of {size}", where=where, remedy=remedy)
-    present = set(store.clips["clip"].to_pylist())
+    present = set(store.all_clips["clip"].to_pylist())
     blocks = images.reshape(count, rows, shrink, columns, shrink)
     frames = np.zeros((count, size, size), np.uint8)
     frames[:, :rows, :columns] = np.rint(blocks.mean(axis=(2, 4), dtype=np.float32))

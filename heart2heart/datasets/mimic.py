@@ -76,7 +76,7 @@ def add_mimic(
     part = SubProgress(progress or NoProgress(), start=0, span=100, total=len(files))
     done = ingest(files, site=NAME, store=root, key=key, settings=settings, workers=workers, progress=part)
     store = FrameStore.open(root)
-    clips = store.clips.filter(pc.equal(store.clips["site"], NAME))
+    clips = store.all_clips.filter(pc.equal(store.all_clips["site"], NAME))
     present = int(pc.count_distinct(clips["patient"]).as_py())
     version = next((name for name, counts in COUNTS.items() if counts == (studies, patients)), next(iter(COUNTS)))
     published_studies, published_patients = COUNTS[version]

@@ -22,7 +22,7 @@ from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import Box, read_scan_area
 from heart2heart.dicom.timing import frame_times, tagged_phases
 from heart2heart.errors import DicomError
-from heart2heart.notebook import data_frame, html_animation, html_card, html_table
+from heart2heart.notebook import data_frame, html_animation, html_card, html_note, html_table
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.frame_sampling import FrameRule
@@ -126,7 +126,10 @@ class PreparedClip:
             ("data", "synthetic" if facts.synthetic else None),
         ]
         shown = [row for row in rows if row[1]]
-        moving = html_animation(self.pixels, self._mean_frame_time(), f"{facts.mode} clip")
+        if ClipFlag.TEXT_SUSPECTED in facts.flags:
+            moving = html_note("No picture is shown: text is suspected in it.")
+        else:
+            moving = html_animation(self.pixels, self._mean_frame_time(), f"{facts.mode} clip")
         return html_card(f"PreparedClip, {facts.mode}", moving, html_table(("fact", "value"), shown))
 
     def _mean_frame_time(self) -> float:

@@ -72,7 +72,7 @@ def link_patients(
     if before is not None and before.key_check != check:
         remedy = f"Use the same linking key, or delete {LINKS_FILE} in the store and link every hospital again"
         raise ConfigError("the codes of this store were made with another linking key", where=store, remedy=remedy)
-    clips = FrameStore.open(store).clips
+    clips = FrameStore.open(store).all_clips
     patients = set(clips.filter(pc.equal(clips["site"], site))["patient"].to_pylist())
     codes: dict[str, set[str]] = {}
     known = 0

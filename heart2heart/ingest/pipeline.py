@@ -119,7 +119,7 @@ def ingest(
     with open_ledger_writer(store) as ledger:
         frames.remove_leftovers()
         ledger.register_site(site, key_fingerprint(secret), settings.model_dump_json())
-        clips = frames.clips
+        clips = frames.all_clips
         ledger.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))
         todo = unfinished(ledger, pending_files(secret, site, files))

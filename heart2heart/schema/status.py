@@ -63,6 +63,8 @@ class ClipFlag(StrEnum):
     REGION_MISMATCH = "region_mismatch"
     SALVAGED = "salvaged"
     SPLIT_SCREEN = "split_screen"
+    TEXT_BLANKED = "text_blanked"
+    TEXT_QUARANTINED = "text_quarantined"
     TEXT_SUSPECTED = "text_suspected"
 
 
@@ -257,7 +259,9 @@ FLAGS: Mapping[str, str] = {
     ClipFlag.REGION_MISMATCH: "The regions belong to a picture of another size. The scan was found from its pixels.",
     ClipFlag.SALVAGED: "The file is cut short. Its complete frames were kept.",
     ClipFlag.SPLIT_SCREEN: "The file shows two pictures side by side. The larger was kept.",
-    ClipFlag.TEXT_SUSPECTED: "Text may be burned into the scan itself, which is not blanked. "
-    "Look at the clip before you share it.",
+    ClipFlag.TEXT_BLANKED: "Text was found in the scan itself and blanked in the stored frames.",
+    ClipFlag.TEXT_QUARANTINED: "The clip is in no split, training, evaluation or page until a person clears it.",
+    ClipFlag.TEXT_SUSPECTED: "Text may be burned into the scan itself. No picture of the clip is shown until a person "
+    "clears it: `heart2heart review`.",
 }
 """Meaning of each flag of an accepted clip."""

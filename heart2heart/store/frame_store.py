@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import ConfigError, ExistsError, MissingInputError, StoreError
-from heart2heart.schema.store import CLIPS, FRAMES, SCHEMA_VERSION, with_schema_columns
+from heart2heart.schema.review import read_reviews
+from heart2heart.schema.store import SCHEMA_VERSION
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.shard_tables import clip_rows, frame_rows, tables_digest
 from heart2heart.store.store_files import (
     TEMPORARY,
     ShardWriter,
     read_metadata,
-    read_table,
     remove_leftovers,
     shard_faults,
     unreadable_file,
 )
+from heart2heart.store.text_review import TextReview
 from heart2heart.utils import read_json, write_json
 
 _SHARD_BYTES = 2**27
@@ -48,6 +47,10 @@ class Frames(Protocol):
     def frames(self) -> pa.Table:
         """One row a frame, with `row`, the number that `read` takes."""
 
+    @property
+    def text_review(self) -> TextReview:
+        """Which clips may be shown."""
+
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return uint8 `(n, size, size)` of the given rows, in their order."""
 
@@ -55,8 +58,9 @@ class Frames(Protocol):
 class FrameStore(FrameTables):
     """One store on disk.
 
-    A reader sees the shards that were complete when `clips` was first read; call `FrameStore.open` again to see newer
-    ones.
+    A reader sees the shards that were complete when `clips` was first read, and the reviews of then; call
+    `FrameStore.open` again to see newer ones. Clips that a person hides, and quarantined ones that no person cleared,
+    are in `all_clips` alone.
     """
 
     def __init__(self, root: Path, geometry: Geometry) -> None:
@@ -140,36 +144,40 @@ class FrameStore(FrameTables):
         return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
     @cached_property
+    def all_clips(self) -> pa.Table:
+        """One row a clip: the columns of `schema.CLIPS` and `shard`; also those that `clips` leaves out."""
+        return clip_rows(self.root, self._shards)
+
+    @cached_property
+    def text_review(self) -> TextReview:
+        """Which clips may be shown, and which take part in anything.
+
+        Raises:
+            StoreError: the file of reviews is damaged, or was changed.
+        """
+        return TextReview.of(self.all_clips, read_reviews(self.root))
+
+    @cached_property
     def clips(self) -> pa.Table:
-        """One row a clip: the columns of `schema.CLIPS` and `shard`."""
-        parts = []
-        for shard in self._shards:
-            part = with_schema_columns(
-                read_table(self.root / "clips" / f"{shard}.parquet").replace_schema_metadata(None), CLIPS
-            )
-            parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
-        if not parts:
-            return CLIPS.append(pa.field("shard", pa.string())).empty_table()
-        whole = pa.concat_tables(parts)
-        # Two writers may have added the same content at the same time: the first shard by name keeps the clip.
-        _, first = np.unique(whole["clip"].to_numpy(zero_copy_only=False), return_index=True)
-        return whole if len(first) == len(whole) else whole.take(pa.array(np.sort(first)))
+        """One row a clip: the columns of `all_clips`, without the clips that `text_review` excludes."""
+        excluded = self.text_review.excluded
+        if not excluded:
+            return self.all_clips
+        named = pc.is_in(self.all_clips["clip"], pa.array(sorted(excluded), pa.string()))
+        return self.all_clips.filter(pc.invert(named))
 
     @cached_property
     def frames(self) -> pa.Table:
-        """One row a frame: the columns of `schema.FRAMES` and `row`, the number that `read` takes."""
-        parts = []
-        for shard, start in zip(self._shards, self._starts, strict=False):
-            part = with_schema_columns(
-                read_table(self.root / "frames" / f"{shard}.parquet").replace_schema_metadata(None), FRAMES
-            )
-            kept = self.clips.filter(pc.equal(self.clips["shard"], shard))["clip"]
-            part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
-            whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
-            parts.append(part if whole else part.filter(pc.is_in(part["clip"], kept)))
-        if not parts:
-            return FRAMES.append(pa.field("row", pa.int64())).empty_table()
-        return pa.concat_tables(parts)
+        """One row a frame of `clips`: the columns of `schema.FRAMES` and `row`, the number that `read` takes."""
+        return self.frames_of(self.clips)
+
+    def frames_of(self, clips: pa.Table) -> pa.Table:
+        """Return one row a frame of the named clips, which may be any of `all_clips`; columns as in `frames`.
+
+        Args:
+            clips: Rows of `all_clips`.
+        """
+        return frame_rows(self.root, self._shards, self._starts, clips)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return uint8 `(n, size, size)` of the given rows, in their order."""
@@ -214,19 +222,8 @@ class FrameStore(FrameTables):
         return [f"{shard}: {fault}" for shard in self._shards for fault in shard_faults(self.root, shard)]
 
     def digest(self) -> str:
-        """Return one hash of all clips, frame rows and pixels, whatever the order or cut of the shards."""
-        clips = self.clips.drop_columns(["shard"]).sort_by("clip")
-        frames = self.frames.drop_columns(["row"]).sort_by([("clip", "ascending"), ("index", "ascending")])
-        total = hashlib.sha256()
-        for part in (clips, frames):
-            for row in part.to_pylist():
-                total.update(json.dumps(row, sort_keys=True, default=_plain).encode())
-        return total.hexdigest()
-
-
-def _plain(value: Any) -> str:
-    assert isinstance(value, date)
-    return value.isoformat()
+        """Return one hash of all clips, frame rows and pixels, whatever the order of the shards and the reviews."""
+        return tables_digest(self.all_clips, self.frames_of(self.all_clips))
 
 
 class FrameStores(FrameTables):
@@ -264,6 +261,11 @@ class FrameStores(FrameTables):
     def title(self) -> str:
         """Return the class and the names of the folders."""
         return f"FrameStores({', '.join(repr(store.root.name) for store in self.stores)})"
+
+    @property
+    def text_review(self) -> TextReview:
+        """Which clips may be shown: a clip that one store withholds is withheld."""
+        return TextReview.union(store.text_review for store in self.stores)
 
     @cached_property
     def clips(self) -> pa.Table:

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import UnknownNameError
-from heart2heart.notebook import data_frame, html_card, html_strip, html_table
+from heart2heart.notebook import data_frame, html_card, html_note, html_strip, html_table
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.text_review import TextReview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +81,11 @@ class FrameTables(ABC):
     @abstractmethod
     def frames(self) -> pa.Table:
         """The table of frames, one row for each; `read` takes the numbers in its column `row`."""
+
+    @property
+    @abstractmethod
+    def text_review(self) -> TextReview:
+        """Which clips may be shown, and which take part in anything."""
 
     @abstractmethod
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
@@ -161,7 +167,11 @@ class FrameTables(ABC):
             patients = pc.count_distinct(clips["patient"]).as_py()
             simulated = "synthetic" if pc.all(clips["synthetic"]).as_py() else ""
             rows.append((site, patients, len(clips), pc.sum(clips["n_frames"]).as_py(), simulated))
-        chosen = np.linspace(0, len(self.frames) - 1, min(STRIP_PICTURES, len(self.frames))).astype(np.int64)
-        pictures = self.read(self.frames["row"].to_numpy()[chosen])
         table = html_table(("hospital", "patients", "clips", "frames", ""), rows)
-        return html_card(f"{self.title()}, frames of {self.geometry}", table, html_strip(pictures, "some frames"))
+        title = f"{self.title()}, frames of {self.geometry}"
+        withheld = pa.array(sorted(self.text_review.withheld), pa.string())
+        shown = self.frames.filter(pc.invert(pc.is_in(self.frames["clip"], withheld)))["row"].to_numpy()
+        if not len(shown):
+            return html_card(title, table, html_note("no frame is shown: text is suspected in all clips"))
+        chosen = np.linspace(0, len(shown) - 1, min(STRIP_PICTURES, len(shown))).astype(np.int64)
+        return html_card(title, table, html_strip(self.read(shown[chosen]), "some frames"))
