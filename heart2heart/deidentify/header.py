@@ -7,6 +7,7 @@ number is parsed and written anew, and each text is a term of a vocabulary of th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydicom import Dataset
@@ -16,10 +17,10 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 from pydicom.valuerep import DSfloat
 
+from heart2heart.deidentify.descriptions import DESCRIPTIONS, clean_description, name_words, write_descriptions
 from heart2heart.deidentify.pseudonyms import Key, Pseudonyms
 from heart2heart.deidentify.vocabulary import MAX_STAGES, coded_view, manufacturer, model, phases, stage, view_name
-from heart2heart.dicom.header_values import DECODE_ERRORS, number, numbers, text
-from heart2heart.dicom.reader import ULTRASOUND_SOP_CLASSES
+from heart2heart.dicom.header_values import DECODE_ERRORS, number, numbers, text, texts
 from heart2heart.schema.views import VIEWS, get_view
 
 _PICTURE = (
@@ -38,12 +39,20 @@ _TIMING = (
 
 _BEAT = ("RWaveTimeVector", "FrameNumbersOfInterest")
 _PROTOCOL = ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage")
+_COUNTED = ("SeriesNumber", "InstanceNumber", "UltrasoundColorDataPresent")
+_BODY = ("PatientSize", "PatientWeight")
 
 _REGION = (
     "RegionSpatialFormat", "RegionDataType", "RegionFlags", "RegionLocationMinX0", "RegionLocationMinY0",
     "RegionLocationMaxX1", "RegionLocationMaxY1", "PhysicalUnitsXDirection", "PhysicalUnitsYDirection",
-    "PhysicalDeltaX", "PhysicalDeltaY",
+    "PhysicalDeltaX", "PhysicalDeltaY", "ReferencePixelX0", "ReferencePixelY0", "ReferencePixelPhysicalValueX",
+    "ReferencePixelPhysicalValueY", "TransducerFrequency", "PulseRepetitionFrequency", "DopplerCorrectionAngle",
+    "SteeringAngle", "DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition",
 )  # fmt: skip
+_TRANSDUCERS = ("SECTOR_PHASED", "SECTOR_MECH", "SECTOR_ANNULAR", "LINEAR", "CURVED LINEAR", "SINGLE CRYSTAL")
+_HEART_IMAGES = ("EPICARDIAL", "INTRACARDIAC")
+_MODES = re.compile(r"0[0-9A-F]{3}")
+"""Value 4 of Image Type, the sum of the modes (PS3.3 section C.8.5.6.1.1). A year begins with another digit."""
 
 _PHILIPS_FRAME_RATE = Tag(0x7FDF, 0x1074)  # private, frames per second
 
@@ -65,7 +74,7 @@ def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
         key: Key for the labels of unknown manufacturers and models; without it they all have the same label.
     """
     kept = Dataset()
-    for name in _PICTURE + _TIMING + _BEAT + _PROTOCOL:
+    for name in _PICTURE + _TIMING + _BEAT + _PROTOCOL + _COUNTED + _BODY:
         _copy(header, kept, name)
     try:
         regions = list(header.get("SequenceOfUltrasoundRegions") or ())
@@ -89,15 +98,31 @@ def technical_dataset(header: Dataset, key: Key | None = None) -> Dataset:
         kept.FrameLabelVector = labels
     if kinds := phases(header, "FrameOfInterestType") or phases(header, "FrameOfInterestDescription"):
         kept.FrameOfInterestType = kinds
-    if (stage_name := stage(header)) is not None:
+    terms, names = Dataset(), name_words(header)
+    for name in ("StageName", "ViewName"):
+        setattr(terms, name, clean_description(text(header, name), names))
+    if (stage_name := stage(header) or stage(terms)) is not None:
         kept.StageName = stage_name
-    if (named := view_name(header)) is not None:
+    if (named := view_name(header) or view_name(terms)) is not None:
         kept.ViewName = named  # a name of `heart2heart.schema.views`, never the text of the file
     if (coded := coded_view(header)) is not None:
         item = Dataset()
         item.CodeValue = get_view(coded).code  # rebuilt: the meaning in the file may be free text
         kept.ViewCodeSequence = [item]
+    _write_terms(header, kept)
     return kept
+
+
+def _write_terms(header: Dataset, kept: Dataset) -> None:
+    """Write the texts of which only terms of closed lists stay: descriptions, image type, body part, transducer."""
+    write_descriptions(header, kept)
+    kind, modes = [*texts(header, "ImageType")[2:4], "", ""][:2]
+    known = [kind if kind in _HEART_IMAGES else "", modes if _MODES.fullmatch(modes) else ""]
+    kept.ImageType = ["DERIVED", "PRIMARY", *(known if known[1] else known[:1] if known[0] else [])]
+    if text(header, "BodyPartExamined").upper() == "HEART":
+        kept.BodyPartExamined = "HEART"
+    if (transducer := text(header, "TransducerType")) in _TRANSDUCERS:
+        kept.TransducerType = transducer
 
 
 def _copy(source: Dataset, target: Dataset, name: str) -> None:
@@ -112,6 +137,7 @@ IMPLEMENTATION_UID = UID("2.25.73811523049962016548310284756109923341")
 DEIDENTIFICATION_METHODS = {
     "113100": "Basic Application Confidentiality Profile",
     "113101": "Clean Pixel Data Option",
+    "113105": "Clean Descriptors Option",
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
     "113108": "Retain Patient Characteristics Option",
 }
@@ -119,10 +145,17 @@ DEIDENTIFICATION_METHODS = {
 stay, which the Basic Profile does not remove."""
 
 _COPIED_TIMING = ("FrameTimeVector", "FrameTime", "CineRate", "RecommendedDisplayFrameRate")
-_LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1}
+_EMPTY = (
+    "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "InstanceNumber",
+    "PatientOrientation",
+)  # fmt: skip
+"""Elements of type 2 and 2C: required, may be empty."""
+_LARGEST = {"US": 2**16 - 1, "UL": 2**32 - 1, "IS": 2**31 - 1, "SL": 2**31 - 1}
 _MAX_HEART_RATE = 500  # beats a minute
 _LONGEST_TIME = 1e6  # milliseconds, or frames per second
-_MAX_DISTANCE = 1e5  # pixels, or units per pixel
+_MAX_DISTANCE = 1e5  # pixels, units per pixel, or kilohertz
+_MAX_COUNT = 9999
+_SIZES = {"PatientSize": (0.2, 2.3), "PatientWeight": (0.3, 250.0)}  # m, kg: values beyond identify
 
 
 def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_frames: int) -> Dataset:
@@ -135,20 +168,28 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
         n_frames: Number of frames of the copy.
     """
     header = Dataset()
-    stated = text(facts, "SOPClassUID")
-    kind = UltrasoundMultiFrameImageStorage if n_frames > 1 else UltrasoundImageStorage
-    header.SOPClassUID = UID(stated) if stated in ULTRASOUND_SOP_CLASSES else kind
+    multi_frame = n_frames > 1 or text(facts, "SOPClassUID") == UltrasoundMultiFrameImageStorage
+    header.SOPClassUID = UltrasoundMultiFrameImageStorage if multi_frame else UltrasoundImageStorage
     header.SOPInstanceUID = UID(instance)
     header.file_meta = FileMetaDataset()
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = UID(instance)
     header.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     header.file_meta.ImplementationVersionName = "HEART2HEART"
-    header.SpecificCharacterSet, header.ImageType, header.Modality = "ISO_IR 192", ["DERIVED", "PRIMARY"], "US"
+    header.SpecificCharacterSet, header.Modality = "ISO_IR 192", "US"
+    for name in ("ImageType", *DESCRIPTIONS, "BodyPartExamined", "TransducerType"):
+        if name in facts:
+            header[name] = facts[name]  # terms of closed lists
+    if "BodyPartExamined" not in header:
+        header.Laterality = None  # type 2C; absent for the heart, which is not paired
     if text(facts, "SyntheticData").upper() == "YES":
         header.SyntheticData = "YES"
     _write_pseudonyms(header, pseudonyms)
     _write_methods(header)
+    for name in _COUNTED:
+        _write_numbers(facts, header, name, least=0, most=_MAX_COUNT)
+    for name, (least, most) in _SIZES.items():
+        _write_numbers(facts, header, name, least=least, most=most)
     for name in ("Manufacturer", "ManufacturerModelName"):
         setattr(header, name, text(facts, name))  # a term of the vocabulary, or a label
     for name, most in (("HeartRate", _MAX_HEART_RATE), ("PixelSpacing", 100)):
@@ -164,7 +205,8 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
         items.append(item)
     if items:
         header.SequenceOfUltrasoundRegions = items
-    header.NumberOfFrames = n_frames
+    if multi_frame:
+        header.NumberOfFrames = n_frames
     return header
 
 
@@ -191,8 +233,8 @@ def _write_pseudonyms(header: Dataset, pseudonyms: Pseudonyms) -> None:
     header.StudyInstanceUID = UID(pseudonyms.study)
     header.SeriesInstanceUID = UID(pseudonyms.series or pseudonyms.study)
     header.StudyDate = "" if pseudonyms.date is None else pseudonyms.date.strftime("%Y%m%d")
-    for name in ("StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "InstanceNumber"):
-        setattr(header, name, None)  # type 2: required, may be empty
+    for name in _EMPTY:
+        setattr(header, name, None)
 
 
 def _write_methods(header: Dataset) -> None:
@@ -201,6 +243,8 @@ def _write_methods(header: Dataset) -> None:
     header.BurnedInAnnotation = "NO"
     items = []
     for code, meaning in DEIDENTIFICATION_METHODS.items():
+        if code == "113105" and not any(name in header for name in DESCRIPTIONS):
+            continue
         item = Dataset()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", meaning
         items.append(item)
@@ -228,7 +272,8 @@ def _write_numbers(source: Dataset, target: Dataset, name: str, *, least: float,
         return
     values: list[Any]
     if vr in _LARGEST:
-        if not all(value == int(value) and 0 <= value <= _LARGEST[vr] for value in stated):
+        least = -_LARGEST[vr] if vr == "SL" else 0
+        if not all(value == int(value) and least <= value <= _LARGEST[vr] for value in stated):
             return
         values = [int(value) for value in stated]
     else:

@@ -2,7 +2,8 @@
 
 A tag that the Basic Profile removes, empties or replaces (X, Z, D, U and their combinations) must not carry a value
 that the same tag has in a file of the archive. Values that an option in (0012,0064) retains are left out: patient
-characteristics under 113108, and dates under 113107, which `verify.study_dates` checks.
+characteristics under 113108, dates under 113107, which `verify.study_dates` checks, and descriptions under 113105: the
+search for identities reads what stays of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _PACKAGE = "dicomanonymizer"
 _TABLE = f"{_PACKAGE}.dicom_anonymization_databases.dicomfields_2026c"
 _ACTIONS = ("D", "Z", "X", "U", "Z_D", "X_Z", "X_D", "X_Z_D", "X_Z_U_STAR")
 _CHARACTERISTICS = {0x00100040, 0x00101010, 0x00101020, 0x00101030}  # sex, age, size, weight
+_DESCRIPTIONS = {0x00081030, 0x0008103E, 0x00181030, 0x00400254}  # of study, series, protocol and performed step
 _DATE_VRS = ("DA", "DT", "TM")
 _CODE_VALUE = 0x00080100
 
@@ -67,8 +69,10 @@ def unchanged_tags(path: Path, originals: dict[int, set[str]]) -> Iterator[str]:
         elements = list(read_elements(handle, syntax))
     options = {value for element in elements if element.tag == _CODE_VALUE for value in element.values}
     for element in elements:
-        retained = ("113108" in options and element.tag in _CHARACTERISTICS) or (
-            "113107" in options and element.vr in _DATE_VRS
+        retained = (
+            ("113108" in options and element.tag in _CHARACTERISTICS)
+            or ("113107" in options and element.vr in _DATE_VRS)
+            or ("113105" in options and element.tag in _DESCRIPTIONS)
         )
         same = any(value in originals.get(element.tag, ()) for value in element.values)
         if element.tag in compared_tags() and same and not retained:

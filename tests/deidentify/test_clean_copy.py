@@ -5,13 +5,20 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import data_store
 import numpy as np
 import pydicom
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
@@ -19,7 +26,7 @@ from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
 from tests.deidentify.test_burned_in_text import WORDS, drawn, tissue
-from tests.dicom.build import speckle_frames, write
+from tests.dicom.build import region, speckle_frames, write
 
 DOOR = Pseudonymizer(Key(b"k" * 32))
 STORE = Path(data_store.__file__).parent / "data"
@@ -160,3 +167,51 @@ def test_clean_copy_is_read_by_dcmtk(tmp_path: Path) -> None:
     done = subprocess.run([dcmdump, "-q", "+P", "0012,0062", tmp_path / "clean.dcm"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "YES" in done.stdout
+
+
+KEPT: dict[str, Any] = {
+    "SeriesNumber": 3, "InstanceNumber": 7, "PatientSize": 1.72, "PatientWeight": 81, "BodyPartExamined": "HEART",
+    "TransducerType": "SECTOR_PHASED", "UltrasoundColorDataPresent": 1,
+}  # fmt: skip
+
+
+def test_clean_copy_keeps_what_research_needs(tmp_path: Path) -> None:
+    item = region()
+    item.ReferencePixelX0, item.ReferencePixelY0, item.TransducerFrequency = -12, 300, 2500
+    path = write(
+        tmp_path / "one", **KEPT, SequenceOfUltrasoundRegions=[item], StudyDescription="TTE of Jane Doe",
+        ImageType=["ORIGINAL", "PRIMARY", "EPICARDIAL", "0011"], ViewName="A4C Doe", StageName="Rest Jane",
+    )  # fmt: skip
+    copy = copied(path, tmp_path / "clean.dcm")
+    assert {name: copy[name].value for name in KEPT} == KEPT
+    assert (copy.StudyDescription, copy.ViewName, copy.StageName) == ("tte", "A4C", "rest")
+    assert list(copy.ImageType) == ["DERIVED", "PRIMARY", "EPICARDIAL", "0011"]
+    kept = copy.SequenceOfUltrasoundRegions[0]
+    assert (kept.ReferencePixelX0, kept.ReferencePixelY0, kept.TransducerFrequency) == (-12, 300, 2500)
+    assert "113105" in [item.CodeValue for item in copy.DeidentificationMethodCodeSequence]
+
+
+def test_clean_copy_drops_numbers_and_terms_that_could_identify(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "one", SeriesNumber=4711471, InstanceNumber=19431122, PatientSize=2.45, PatientWeight=310,
+        BodyPartExamined="JANE DOE", TransducerType="DOE", ImageType=["ORIGINAL", "PRIMARY", "DOE", "1943"],
+    )  # fmt: skip
+    copy = copied(path, tmp_path / "clean.dcm")
+    assert (copy.SeriesNumber, copy.InstanceNumber) == (None, None)
+    assert not {"PatientSize", "PatientWeight", "BodyPartExamined", "TransducerType"} & set(copy.dir())
+    assert list(copy.ImageType) == ["DERIVED", "PRIMARY"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "frames"),
+    [
+        ("OBXXXX1A_2frame.dcm", UltrasoundMultiFrameImageStorage, 2),  # stated as a single image
+        ("color-pl.dcm", UltrasoundImageStorage, None),  # a retired class
+        ("US1_UNCI.dcm", UltrasoundImageStorage, None),
+    ],
+)
+def test_clean_copy_has_the_sop_class_of_its_frames(name: str, kind: str, frames: int | None, tmp_path: Path) -> None:
+    copy = copied(STORE / name, tmp_path / "clean.dcm")
+    assert copy.SOPClassUID == copy.file_meta.MediaStorageSOPClassUID == kind
+    assert copy.get("NumberOfFrames") == frames
+    assert "PatientOrientation" in copy
