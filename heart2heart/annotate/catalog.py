@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import MissingInputError, StoreError
+from heart2heart.schema.review import REVIEW_FILE
 from heart2heart.store.frame_store import FrameStores
 
 _COLUMNS = ["clip", "site", "study", "mode", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
@@ -42,7 +43,7 @@ class CatalogClip:
 
 
 class ClipCatalog:
-    """The clips of some stores, read again when a store grows or changes.
+    """The clips of some stores that may be shown, read again when a store grows or changes, or a clip is reviewed.
 
     Args:
         roots: Folders of the stores.
@@ -54,10 +55,12 @@ class ClipCatalog:
         self._read_tables()
 
     def _read_tables(self) -> None:
-        self._stores = FrameStores.open(self._roots)
-        self._mark = _fingerprint(self._roots)
-        self.size = self._stores.geometry.size
-        self.clips = _clips(self._stores, self._modes)
+        stores, mark = FrameStores.open(self._roots), _fingerprint(self._roots)
+        review = stores.text_review
+        clips = _clips(stores, self._modes)
+        self._stores, self._mark, self.size = stores, mark, stores.geometry.size
+        self.clips = {name: clip for name, clip in clips.items() if name not in review.withheld}
+        self.waiting = len(review.waiting)
         self.studies: dict[str, list[str]] = {}
         for clip in self.clips.values():
             self.studies.setdefault(clip.study, []).append(clip.clip)
@@ -74,11 +77,13 @@ class ClipCatalog:
         """Return a clip by its pseudonym.
 
         Raises:
-            MissingInputError: no store holds the clip, or no longer.
+            MissingInputError: no store holds the clip, or it may no longer be shown.
         """
         entry = self.clips.get(clip)
         if entry is None:
-            raise MissingInputError("this clip is not in the store, or no longer", remedy="Go on to the next clip")
+            raise MissingInputError(
+                "this clip is not in the store, or may no longer be shown", remedy="Go on to the next clip"
+            )
         return entry
 
     def pixels(self, clip: CatalogClip) -> npt.NDArray[np.uint8]:
@@ -152,13 +157,13 @@ def _frame_time_ms(times: npt.NDArray[np.float64], stated: float | None) -> floa
 
 
 def _fingerprint(roots: Sequence[Path]) -> tuple[tuple[str, int, int], ...]:
-    """Return name, size and time of every file of the stores' tables and frames."""
+    """Return name, size and time of every file of the stores' tables and frames, and of their reviews."""
     entries = []
     for root in roots:
         if not (root / "store.json").is_file():
             raise StoreError("this frame store no longer exists", where=root, remedy="Restore it; the labels are kept")
-        for folder in ("clips", "frames"):
-            for path in (root / folder).glob("[0-9a-f]*"):
-                file_stat = path.stat()
-                entries.append((str(path), file_stat.st_size, file_stat.st_mtime_ns))
+        paths = [path for folder in ("clips", "frames") for path in (root / folder).glob("[0-9a-f]*")]
+        for path in (*paths, *root.glob(REVIEW_FILE)):
+            file_stat = path.stat()
+            entries.append((str(path), file_stat.st_size, file_stat.st_mtime_ns))
     return tuple(sorted(entries))

@@ -103,6 +103,7 @@ def study_clips(call: ApiRequest) -> Response:
 def study_thumbnails(call: ApiRequest) -> Response:
     """Return a thumbnail of each clip of the same study, in the order of `study_clips`."""
     catalog = call.assignments.catalog
+    catalog.refresh()
     thumbnails = catalog.thumbnails(catalog.studies[catalog.find(call.clip).study], each=1, side=THUMBNAIL_SIDE)
     return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 
@@ -148,6 +149,7 @@ def grid_clips(call: ApiRequest) -> Response:
 def grid_frames(call: ApiRequest) -> Response:
     """Return `GRID_FRAMES` reduced frames of each clip."""
     clip_list = ClipList.parse(call.body, where="request")
+    call.assignments.catalog.refresh()
     thumbnails = call.assignments.catalog.thumbnails(clip_list.clips, each=GRID_FRAMES, side=GRID_SIDE)
     return Response(thumbnails.tobytes(), media_type="application/octet-stream")
 

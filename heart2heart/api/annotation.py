@@ -24,6 +24,7 @@ class PageInfo:
         unknown: Clips of the queue that are in none of the stores.
         share: Share of clips that two raters read.
         seed: Chooses which clips are read twice.
+        waiting: Clips that the page leaves out until a person clears them with `heart2heart review`.
     """
 
     address: str
@@ -31,6 +32,7 @@ class PageInfo:
     unknown: int
     share: float
     seed: int
+    waiting: int = 0
 
 
 def annotate(
@@ -98,7 +100,7 @@ def annotate(
     def report_ready(address: str) -> None:
         plan = assignments.plan
         if ready is not None:
-            ready(PageInfo(address, len(order or ()), len(unknown), plan.share, plan.seed))
+            ready(PageInfo(address, len(order or ()), len(unknown), plan.share, plan.seed, catalog.waiting))
 
     AnnotationServer(assignments).run(report_ready)
 

@@ -37,7 +37,7 @@ def read_suspected_pairs(split: str | Path) -> tuple[SuspectedPair, ...]:
 def show_pairs(split: str | Path, store: str | Path | Sequence[str | Path], out: str | Path) -> tuple[Path, int]:
     """Write a page with both frames of every suspected pair, laid over one another.
 
-    A frame is shown only where neither its clip has the flag `text_suspected` nor text is detected in it.
+    A pair is shown only where no text is suspected in its clips and frames, or a person cleared them.
 
     Args:
         split: Folder of a certified split.

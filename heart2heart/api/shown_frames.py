@@ -1,4 +1,4 @@
-"""Frames that a page may show: those in which no burned-in text is suspected."""
+"""Frames that a page may show: those in which no burned-in text is suspected, or that a person cleared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def frames_with_text(stores: Frames, clips: Mapping[str, str], frames: Mapping[str, npt.NDArray[np.uint8]]) -> set[str]:
-    """Return the frames in which text is suspected, by the flag of their clip or by the detector.
+    """Return the frames that no page shows: those of withheld clips, and those in which the detector finds text.
+
+    A clip is withheld if it has the flag `text_suspected` and no person cleared it, or a person hides it. The detector
+    does not look at a clip that a person cleared.
 
     Args:
         stores: The stores of the clips.
@@ -30,14 +33,13 @@ def frames_with_text(stores: Frames, clips: Mapping[str, str], frames: Mapping[s
     import numpy as np
 
     from heart2heart.deidentify.burned_in_text import text_mask
-    from heart2heart.schema.status import ClipFlag
 
-    flags = dict(zip(*(stores.clips[name].to_pylist() for name in ("clip", "flags")), strict=True))
+    review = stores.text_review
     return {
         name
         for name, frame in frames.items()
-        if ClipFlag.TEXT_SUSPECTED in flags[clips[name]]
-        or text_mask(frame[None], np.ones(frame.shape, bool)) is not None
+        if clips[name] in review.withheld
+        or (clips[name] not in review.cleared and text_mask(frame[None], np.ones(frame.shape, bool)) is not None)
     }
 
 

@@ -28,6 +28,7 @@ from heart2heart.cli import (
     labels,
     monitoring,
     planning,
+    review,
     source,
     splits,
     training,
@@ -42,7 +43,7 @@ STOPPED = 130
 PANELS = {
     "First steps": ("demo", "configs"),
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
-    "Labels: views of clips": ("labels", "curate", "raters", "queue"),
+    "Labels: views of clips": ("labels", "curate", "raters", "queue", "review"),
     "Training: splits and models": ("split", "certify", "pairs", "clear-pairs", "train", "sweep", "adapt", "export"),
     "Evidence: scores and reports": (
         "plan",
@@ -84,6 +85,7 @@ for module in (
     source,
     labels,
     labeling,
+    review,
     splits,
     training,
     planning,

@@ -79,6 +79,7 @@ def ingest(
     from functools import partial
 
     from heart2heart.api.ingest import ingest_files
+    from heart2heart.api.review import review_sentence
     from heart2heart.progress import progress_bar
 
     result = ingest_files(
@@ -89,6 +90,8 @@ def ingest(
     print(result.table)
     if result.links is not None:
         print(f"{result.links.linked} of {result.links.patients} patients have a link code: {result.links.file}")
+    if sentence := review_sentence(store):
+        print(sentence)
     print(f"Report: {result.report}")
     result.require_frames()
 
@@ -99,6 +102,7 @@ def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame
 
     Example: heart2heart store show store
     """
+    from heart2heart.api.review import review_sentence
     from heart2heart.api.stores import count_frames, open_store
     from heart2heart.cli.output import text_table
 
@@ -106,6 +110,8 @@ def store_show(root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame
     counts = count_frames(opened)
     print(f"{root}: frames of {opened.geometry}")
     print(text_table(counts.column_names, [tuple(row.values()) for row in counts.to_pylist()]))
+    if sentence := review_sentence(root):
+        print(sentence)
 
 
 @store.command("verify")

@@ -159,6 +159,9 @@ def curate(
         if page.unknown:
             missing = f"{page.unknown} of {page.queued} clips of the queue are in none of these stores"
             print(missing, file=sys.stderr)
+        if page.waiting:
+            remedy = "text is suspected in them; heart2heart review STORE"
+            print(f"{page.waiting} clips are not shown until a person clears them: {remedy}", file=sys.stderr)
         print(f"Label at {page.address}", file=sys.stderr)
         plan = f"--double {page.share:g} --seed {page.seed}"
         print(

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from heart2heart.reporting.contact_sheets import CONTACT_SHEET_RULE, POOL_MODES, ContactSheet, contact_sheets
 from heart2heart.reporting.participants import FlowStep, readable
 from heart2heart.reporting.writer import render
 from heart2heart.schema.status import StatusCode
-from heart2heart.utils import encode_png, write_text
+from heart2heart.utils import write_text
 
 if TYPE_CHECKING:
-    from heart2heart.store.frame_store import FrameStore
+    from heart2heart.store.text_review import TextReview
 
-CONTACT_SHEET_RULE = (
-    "For each mode and manufacturer: up to twelve clips in the order of their pseudonyms, at most one per patient, and "
-    "the middle stored frame of each. Stored frames are grayscale, also for colour clips, and black outside the scan."
-)
-POOL_MODES = ("b_mode", "colour")
-"""Modes that a training pool contains by default."""
 MAX_MANUFACTURERS = 6
 """Maximum number of manufacturers on a tile."""
 
@@ -71,35 +62,6 @@ class SiteIngestCounts:
             FlowStep("Frames in the store", sum(self.modes.values()), other),
             FlowStep("B-mode and colour frames", pool, {}),
         ]
-
-
-@dataclass(frozen=True)
-class SamplePicture:
-    """One sample frame, as PNG, and the flags of its clip."""
-
-    png: bytes = field(repr=False)
-    flags: tuple[str, ...] = ()
-
-    @property
-    def uri(self) -> str:
-        """Picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
-
-
-@dataclass(frozen=True)
-class ContactSheet:
-    """Sample frames of one mode and manufacturer."""
-
-    mode: str
-    maker: str
-    clips: int
-    frames: int
-    pictures: tuple[SamplePicture, ...] = field(repr=False)
-
-    @property
-    def pooled(self) -> bool:
-        """Whether a training pool contains these frames by default."""
-        return self.mode in POOL_MODES
 
 
 @dataclass(frozen=True)
@@ -154,6 +116,7 @@ class IngestContent:
         sites: Hospitals.
         reasons: Status codes of excluded files.
         flags: Name, meaning and number of clips of each flag.
+        review: Clips that wait for a person's review, that one cleared, and that one hides.
         sheets: Sample frames.
         not_accepted: Files that were not accepted, by status and manufacturer.
         code_version: Version of heart2heart.
@@ -165,6 +128,7 @@ class IngestContent:
     sites: tuple[SiteIngestCounts, ...]
     reasons: tuple[StatusReason, ...]
     flags: tuple[tuple[str, str, int], ...]
+    review: TextReview
     sheets: tuple[ContactSheet, ...]
     not_accepted: tuple[UnacceptedFiles, ...]
     code_version: str
@@ -192,7 +156,7 @@ class IngestContent:
 
 
 def write_ingest_page(content: IngestContent, out: Path) -> Path:
-    """Write the page as one self-contained HTML file; the same content gives the same bytes.
+    """Write the page as one self-contained HTML file of mode 0600; the same content gives the same bytes.
 
     Args:
         content: Content of the page.
@@ -201,7 +165,7 @@ def write_ingest_page(content: IngestContent, out: Path) -> Path:
     Returns:
         `out`.
     """
-    write_text(out, render("ingest.html.j2", {"page": content, "rule": CONTACT_SHEET_RULE}, escape=True))
+    write_text(out, render("ingest.html.j2", {"page": content, "rule": CONTACT_SHEET_RULE}, escape=True), mode=0o600)
     return out
 
 
@@ -243,7 +207,7 @@ def ingest_report(store: Path, out: Path) -> Path:
         for site, files in counts.items()
     ]
     codes = sorted({code for files in counts.values() for code in files} - {StatusCode.ACCEPTED})
-    flags = Counter(flag for clip_flags in opened.clips["flags"].to_pylist() for flag in clip_flags)
+    flags = Counter(flag for clip_flags in opened.all_clips["flags"].to_pylist() for flag in clip_flags)
     synthetic_values = set(opened.clips["synthetic"].to_pylist())
     not_accepted: dict[str, list[tuple[str | None, int]]] = {}
     for code, maker, number in ledger.not_accepted():
@@ -263,7 +227,8 @@ def ingest_report(store: Path, out: Path) -> Path:
             for code in codes
         ),
         flags=tuple((flag, FLAGS[flag], number) for flag, number in sorted(flags.items())),
-        sheets=tuple(_contact_sheets(opened)),
+        review=opened.text_review,
+        sheets=tuple(contact_sheets(opened)),
         not_accepted=tuple(
             UnacceptedFiles(code, CODES[code].meaning, CODES[code].withheld, tuple(makers))
             for code, makers in not_accepted.items()
@@ -271,29 +236,3 @@ def ingest_report(store: Path, out: Path) -> Path:
         code_version=__version__,
     )
     return write_ingest_page(content, out)
-
-
-def _contact_sheets(store: FrameStore) -> Iterator[ContactSheet]:
-    """Yield sample frames by mode and manufacturer, most frequent first, selected by `CONTACT_SHEET_RULE`."""
-    flags = dict(zip(store.clips["clip"].to_pylist(), store.clips["flags"].to_pylist(), strict=True))
-    kinds = store.sql(
-        "SELECT mode, maker, count(DISTINCT clip) AS clips, count(*) AS frames FROM frames GROUP BY ALL"
-        " ORDER BY frames DESC, mode, maker"
-    )
-    middles = store.sql(
-        "SELECT mode, maker, patient, clip, list(row ORDER BY index)[(count(*) + 1) // 2] AS row FROM frames"
-        " GROUP BY ALL ORDER BY clip"
-    ).to_pylist()
-    for kind in kinds.to_pylist():
-        chosen: dict[str, tuple[int, str]] = {}
-        for clip in middles:
-            if (clip["mode"], clip["maker"]) == (kind["mode"], kind["maker"]):
-                chosen.setdefault(clip["patient"], (clip["row"], clip["clip"]))
-        shown = list(chosen.values())[:12]
-        frames = store.read(np.array([row for row, _ in shown], np.int64))
-        pictures = (
-            SamplePicture(encode_png(frame), tuple(flags[clip])) for frame, (_, clip) in zip(frames, shown, strict=True)
-        )
-        yield ContactSheet(
-            kind["mode"], kind["maker"] or "unknown manufacturer", kind["clips"], kind["frames"], tuple(pictures)
-        )

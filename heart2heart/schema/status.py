@@ -130,7 +130,7 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(StatusCode.EXCLUDED_STRUCTURED_REPORT, "A structured report.", "None needed. It holds no picture."),
         StatusInfo(
             StatusCode.EXCLUDED_TEXT_IN_SCAN,
-            "Text is burned into the scan itself (only with `heart2heart deidentify --text refuse`).",
+            "Text is burned into the scan itself (only with `--text refuse`).",
             "Look at the clip. `--text blank` makes a copy with the text blanked.",
             withheld=True,
         ),

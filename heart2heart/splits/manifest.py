@@ -192,8 +192,13 @@ class SplitManifest:
         """Refuse stores whose clips or pixels changed after the split.
 
         Raises:
-            SplitError: a clip is missing or has other pixels.
+            SplitError: a clip is missing, has other pixels, or is hidden or quarantined for text in its pictures.
         """
+        excluded = stores.text_review.excluded.intersection(self.members["clip"].to_pylist())
+        if excluded:
+            what = f"{len(excluded)} clips of this split are hidden, or in quarantine, for text in their pictures"
+            remedy = "Review them with `heart2heart review`, or propose and certify a split without them"
+            raise SplitError(what, where=self.path, remedy=remedy)
         if data_digest(stores, self.members) != self.data_sha256:
             what = "the stores no longer hold the clips and pixels of this split"
             raise SplitError(what, where=self.path, remedy="Name the same stores, or propose a new split")

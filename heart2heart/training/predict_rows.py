@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 import numpy as np
@@ -62,7 +62,7 @@ def predict_rows(
     """
     logits = _predict(model, stores, rows, members["site"].to_pylist(), progress or NoProgress())
     images: list[bytes | None] = [None] * len(rows)
-    for position in gallery(members, targets, logits).tolist():
+    for position in gallery(members, targets, logits, withheld=stores.text_review.withheld).tolist():
         images[position] = encode_png(stores.read(rows[position : position + 1])[0])
     frame_rows = stores.frames.take(pc.index_in(members["frame"], stores.frames["frame"]))
     columns = {name: frame_rows[name] for name in COPIED_COLUMNS} | {
@@ -76,7 +76,11 @@ def predict_rows(
 
 
 def gallery(
-    members: pa.Table, targets: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]
+    members: pa.Table,
+    targets: npt.NDArray[np.int64],
+    logits: npt.NDArray[np.float32],
+    *,
+    withheld: Set[str] = frozenset(),
 ) -> npt.NDArray[np.int64]:
     """Choose the frames that a report may show, by confidence alone, so that the choice can be repeated.
 
@@ -88,6 +92,7 @@ def gallery(
         members: Rows of the split, `n`.
         targets: int64 `(n,)`, -1 outside the classes.
         logits: float32 `(n, classes)`.
+        withheld: Clips of which no picture is shown.
 
     Returns:
         int64, positions in `members`.
@@ -100,7 +105,7 @@ def gallery(
     # Frames of equal confidence are ordered by name.
     order = sorted(np.flatnonzero(scored).tolist(), key=lambda position: (-confidence[position], frame[position]))
     chosen: list[int] = []
-    used: set[str] = set()
+    used = set(withheld)
     shown: dict[tuple[str, int], int] = {}
     for position in order:
         correct = predicted[position] == targets[position]

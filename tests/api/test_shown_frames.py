@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,19 +19,18 @@ from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.reader_agreement import read_readers
 from heart2heart.schema.saliency import Saliency
-from heart2heart.schema.status import ClipFlag
 from heart2heart.store.frame_store import Frames, FrameStore
+from heart2heart.store.text_review import TextReview
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.run import Run
 from heart2heart.utils import encode_png
 
 
-class FlaggedStores:
-    """Stores whose first clip has the flag of suspected text."""
+@dataclass(frozen=True)
+class ReviewedStores:
+    """Stores of which only the reviews are known."""
 
-    def __init__(self, names: list[str]) -> None:
-        flags = [[str(ClipFlag.TEXT_SUSPECTED)], *([] for _ in names[1:])]
-        self.clips = pa.table({"clip": names, "flags": pa.array(flags, pa.list_(pa.string()))})
+    text_review: TextReview
 
 
 def written() -> np.ndarray:
@@ -41,10 +41,10 @@ def written() -> np.ndarray:
 
 def test_frames_with_text_finds_the_flag_and_the_letters() -> None:
     clean = np.full((224, 224), 20, np.uint8)
-    clips = {"f1": "c1", "f2": "c2", "f3": "c3"}
-    frames = {"f1": clean, "f2": written(), "f3": clean}
-    stores = FlaggedStores(["c1", "c2", "c3"])
-    assert frames_with_text(cast(Frames, stores), clips, frames) == {"f1", "f2"}
+    clips = {"f1": "c1", "f2": "c2", "f3": "c3", "f4": "c4", "f5": "c5"}
+    frames = {"f1": clean, "f2": written(), "f3": clean, "f4": written(), "f5": clean}
+    review = TextReview(waiting=frozenset({"c1"}), cleared=frozenset({"c4"}), hidden=frozenset({"c5"}))
+    assert frames_with_text(cast(Frames, ReviewedStores(review)), clips, frames) == {"f1", "f2", "f5"}
 
 
 def test_evaluate_keeps_maps_and_readers_for_the_report(run: Run, tiny: TinyStore, tmp_path: Path) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import MissingInputError
+from heart2heart.reporting.contact_sheets import ContactSheet, SamplePicture
 from heart2heart.reporting.ingest_page import (
-    ContactSheet,
     IngestContent,
-    SamplePicture,
     SiteIngestCounts,
     StatusReason,
     UnacceptedFiles,
@@ -18,6 +17,7 @@ from heart2heart.reporting.ingest_page import (
     write_ingest_page,
 )
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.text_review import TextReview
 from heart2heart.testing.stores import random_store
 from tests.ingest.archive_kit import EXPECTED, make_archive, run
 from tests.reporting.test_browser import visit
@@ -84,9 +84,10 @@ def test_write_ingest_page_escapes_texts_and_marks_synthetic_data(tmp_path: Path
         sites=(SiteIngestCounts("A&B", {"accepted": 3, "failed:empty": 1}, 2, 2, 3, {"b_mode": 20, "m_mode": 1}),),
         reasons=(StatusReason("failed:empty", "No <bytes>.", "Copy again.", {"A&B": 1}),),
         flags=(("salvaged", "Cut short.", 1),),
+        review=TextReview(frozenset({"c1"}), frozenset(), frozenset({"c2", "c3"})),
         sheets=(
-            ContactSheet("m_mode", "maker", 1, 1, (SamplePicture(b"\x89PNG"),)),
-            ContactSheet("b_mode", "maker", 3, 20, (SamplePicture(b"\x89PNG", ("split_screen",)),)),
+            ContactSheet("m_mode", "maker", 1, 1, 0, (SamplePicture(b"\x89PNG"),)),
+            ContactSheet("b_mode", "maker", 3, 20, 1, (SamplePicture(b"\x89PNG", ("split_screen",)),)),
         ),
         not_accepted=(
             UnacceptedFiles("failed:empty", "No <bytes>.", False, ((None, 1),)),
@@ -98,6 +99,9 @@ def test_write_ingest_page_escapes_texts_and_marks_synthetic_data(tmp_path: Path
     )
     text = write_ingest_page(content, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "SYNTHETIC DATA" in text
+    assert "1\xa0clip waits for review; 0 cleared, 2 hidden." in text
+    assert "1\xa0clip not shown: text is suspected." in text
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
     assert "s&lt;b&gt;" in text
     assert "No &lt;bytes&gt;." in text
     assert [(step.title, step.number) for step in content.sites[0].flow] == [
