@@ -1,9 +1,9 @@
 """Estimates the sector, the area of the scan in the picture, from intensity and motion over the clip.
 
-Text, scales, bars and banners around a scan neither move nor fill an area; the scan does one or both. The estimate is
-the convex hull of the moving or filled pixels, so that no part of the scan is cut; it may include an empty corner.
-Tissue under the probe may not move during a clip. Lit pixels there, between the extended sides of the moving part, are
-included as well.
+Text, scales, bars and banners around a scan neither move nor fill an area; the scan does one or both. Text that is
+shown in some frames only has two levels a pixel, and does not count as motion. The estimate is the convex hull of the
+moving or filled pixels, so that no part of the scan is cut; it may include an empty corner. Tissue under the probe may
+not move during a clip. Lit pixels there, between the extended sides of the moving part, are included as well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import numpy.typing as npt
 _CELLS = 128  # the estimate is made on a grid of at most this many cells a side
 _LIT = 8  # gray levels from the background that count as lit
 _MOVING = 1.5  # standard deviation over time, gray levels
+_SWITCH = 24  # least difference between the two levels of a pixel that is switched on and off
+_TWO_LEVELS = 6  # its levels differ from the nearer of the two by at most this part of the difference
+_DENSE_SWITCHING = 0.25  # share of the varying pixels of a cell that are switched, above which it does not move
 _DENSE_MOVING, _DENSE_LIT = 0.3, 0.45  # share of a cell that must be
 _FILLED = 0.5  # share of a row above the moving part that must be lit
 _LEAST = 0.12  # share of the picture below which the estimate is rejected
@@ -33,8 +36,9 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     cell = max(1, -(-max(height, width) // _CELLS))
     evidence = None
     if n >= 4:
-        moving = _pool(_variance(pictures) > _MOVING**2, cell)
-        evidence = _convex_hull(_close_gaps(moving > _DENSE_MOVING))
+        varying = _variance(pictures) > _MOVING**2
+        moving, switching = _pool(varying, cell), _pool(varying & _switching(pictures), cell)
+        evidence = _convex_hull(_close_gaps((moving > _DENSE_MOVING) & (switching < _DENSE_SWITCHING * moving)))
         if evidence is not None:
             _add_near_field(evidence, pictures, cell)
     if evidence is None:
@@ -56,6 +60,16 @@ def _variance(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     count = np.float32(len(pictures))
     variance: npt.NDArray[np.float32] = squares / count - np.square(total / count)
     return variance
+
+
+def _switching(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return the pixels that have one of two levels in every frame, as text that comes and goes; speckle has many."""
+    least, greatest = pictures.min(axis=0), pictures.max(axis=0)
+    spread, between = greatest - least, np.zeros_like(least)
+    for picture in pictures:
+        np.maximum(between, np.minimum(picture - least, greatest - picture), out=between)
+    switching: npt.NDArray[np.bool_] = (spread >= _SWITCH) & (between <= spread // _TWO_LEVELS)
+    return switching
 
 
 def _lit(pictures: npt.NDArray[np.uint8], cell: int, height: int | None = None) -> npt.NDArray[np.bool_]:

@@ -46,6 +46,19 @@ def test_sector_mask_keeps_dark_chambers_and_a_dark_half() -> None:
     assert mask[hole].all()
 
 
+@pytest.mark.parametrize("shown", [slice(0, 4), slice(5, 6), slice(None, None, 2)], ids=["half", "one", "blinking"])
+@pytest.mark.parametrize("ground", [0, 40])
+def test_sector_mask_leaves_a_block_of_text_that_comes_and_goes(shown: slice, ground: int) -> None:
+    frames = clip(6)
+    block = np.full((60, 90), ground, np.uint8)
+    block[10:50, 6:84] = np.where(np.random.default_rng(1).random((40, 78)) < 0.4, 230, ground)
+    frames[shown, 176:236, 4:94] = np.where(FAN[176:236, 4:94], frames[shown, 176:236, 4:94], block)
+    mask = sector_mask(frames)
+    assert mask is not None
+    assert (mask & FAN).sum() > 0.97 * FAN.sum()
+    assert not mask[190:236, 4:40].any()
+
+
 @pytest.mark.parametrize("background", [0, 40])
 @pytest.mark.parametrize("depth", [30, 60])
 def test_sector_mask_keeps_a_near_field_without_motion(background: int, depth: int) -> None:
