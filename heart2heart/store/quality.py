@@ -9,6 +9,7 @@ from heart2heart.store.sector import bounding_box
 
 _FULL_CONTRAST = 160.0  # gray levels between the 5th and 95th percentile that count as full contrast
 _HALF_SHARPNESS = 8.0  # mean gradient, gray levels a pixel, that scores one half
+_SIXTEEN_BITS = 2048  # rows of which an eighth adds up to less than 2 ** 16
 _TOGETHER = 8  # frames scored at a time, so that they stay in the cache
 
 
@@ -49,9 +50,23 @@ def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) 
 
 
 def _spread(frames: npt.NDArray[np.uint8], pixels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """Return the 95th less the 5th percentile of each frame, linearly interpolated."""
-    low, high = np.percentile(frames[:, pixels], (5, 95), axis=1)
-    return np.asarray(high - low, np.float64)
+    """Return the 95th less the 5th percentile of each frame, linearly interpolated, as `np.percentile` gives them."""
+    ordered = np.sort(frames.take(pixels, axis=1), axis=1, kind="stable")  # a radix sort, faster than a partition
+    return _at_share(ordered, 0.95) - _at_share(ordered, 0.05)
+
+
+def _at_share(ordered: npt.NDArray[np.uint8], share: float) -> npt.NDArray[np.float64]:
+    """Return the value at a share of each sorted row, interpolated from the nearer of its two neighbours."""
+    position = share * (ordered.shape[1] - 1)
+    below = int(position)
+    low: npt.NDArray[np.float64] = ordered[:, below].astype(np.float64)
+    high: npt.NDArray[np.float64] = ordered[:, min(below + 1, ordered.shape[1] - 1)].astype(np.float64)
+    rise, rest = high - low, position - below
+    if rest >= 0.5:
+        high -= rise * (1 - rest)
+        return high
+    low += rise * rest
+    return low
 
 
 def difference_hash(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
@@ -66,9 +81,10 @@ def difference_hash(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
         uint64 `(n,)`; the first cell of the first row is the highest bit.
     """
     n, height, width = frames.shape
-    rows = np.arange(8) * height // 8
+    strips = np.zeros((n, 8, width), np.uint16 if height <= _SIXTEEN_BITS else np.uint32)
+    for row in range(height):  # whole rows are added, so that the inner loop is long
+        strips[:, (8 * row + 7) // height] += frames[:, row]
     columns = np.arange(9) * width // 9
-    strips = np.add.reduceat(frames, rows, axis=1, dtype=np.uint32)
     sums = np.add.reduceat(strips, columns, axis=2, dtype=np.int64)
     sizes = np.diff(columns, append=width)
     darker = sums[:, :, :-1] * sizes[1:] < sums[:, :, 1:] * sizes[:-1]

@@ -84,3 +84,17 @@ def test_difference_hash_changes_little_by_gain_and_much_by_another_picture() ->
     assert apart[0] == 0
     assert apart[1] <= 4
     assert apart[2] > 15
+
+
+@given(st.integers(1, 400), st.integers(1, 256), st.integers(0, 2**32 - 1))
+def test_frame_quality_takes_the_percentiles_of_numpy(pixels: int, levels: int, seed: int) -> None:
+    frames = np.random.default_rng(seed).integers(0, levels, (3, pixels, 2)).astype(np.uint8)
+    low, high = np.percentile(frames.reshape(3, -1), (5, 95), axis=1)
+    values = frames.astype(float)
+    if pixels == 1:
+        expected = np.zeros(3)  # one row has no gradient
+    else:
+        steps = np.hypot(values[:, 1:, 1:] - values[:, :-1, 1:], values[:, 1:, 1:] - values[:, 1:, :-1])
+        gradient = steps.mean(axis=(1, 2))
+        expected = np.sqrt(np.minimum(1.0, (high - low) / 160) * gradient / (gradient + 8))
+    assert frame_quality(frames, np.ones((pixels, 2), bool)) == pytest.approx(expected, rel=1e-5)
