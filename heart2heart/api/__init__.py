@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         label_errors,
         measure_agreement,
         merge_labels,
+        read_label_file,
     )
     from heart2heart.api.links import link_patients, make_linking_key
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from heart2heart.api.queue import make_queue
     from heart2heart.api.release import pool
     from heart2heart.api.reporting import report
+    from heart2heart.api.review import list_reviews, review_clips, review_sentence, serve_review
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
     from heart2heart.api.stores import (
         count_files,
@@ -81,6 +83,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "label_errors",
         "measure_agreement",
         "merge_labels",
+        "read_label_file",
     ),
     "api.links": ("link_patients", "make_linking_key"),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
@@ -90,6 +93,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.queue": ("make_queue",),
     "api.release": ("pool",),
     "api.reporting": ("report",),
+    "api.review": ("list_reviews", "review_clips", "review_sentence", "serve_review"),
     "api.splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "api.ingest": ("ingest_files", "simulate"),
     "api.stores": (
@@ -158,6 +162,7 @@ __all__ = [
     "ingest_files",
     "label_errors",
     "link_patients",
+    "list_reviews",
     "load_clip",
     "load_model",
     "load_split",
@@ -175,6 +180,7 @@ __all__ = [
     "predict_paths",
     "read_audit_labels",
     "read_cases",
+    "read_label_file",
     "read_metrics",
     "read_raters",
     "read_suspected_pairs",
@@ -187,7 +193,10 @@ __all__ = [
     "require_no_faults",
     "require_no_leak",
     "retrieve",
+    "review_clips",
+    "review_sentence",
     "run_demo",
+    "serve_review",
     "show_monitor",
     "show_pairs",
     "simulate",

@@ -13,21 +13,67 @@ from heart2heart.errors import ConfigError
 if TYPE_CHECKING:
     from heart2heart.labels.agreement import Agreement
     from heart2heart.labels.exporting import ExportRecord
-    from heart2heart.labels.importing import ImportSummary
+    from heart2heart.labels.importing import ImportSummary, LabelImport
     from heart2heart.labels.label_errors import LabelIssues
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.labels.merging import MergedEvents
     from heart2heart.store.frame_tables import FrameTables
 
 
-def import_labels(
+def read_label_file(
     path: str | Path,
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    form: str | None = None,
+    key: str | Path | None = None,
+    vocabulary: str = "usual",
+    words: str | Path | None = None,
+    archive: str | Path | Sequence[str | Path] = (),
+) -> LabelImport:
+    """Read the labels of a file and what its words mean, and write nothing.
+
+    Args:
+        path: Table, export, or folder of DICOM files.
+        store: The stores with the clips.
+        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None detects it from the first bytes.
+        key: Key that the store was ingested with, for a file that names DICOM identifiers.
+        vocabulary: Vocabulary of the views in the file.
+        words: The hospital's own map of words, CSV with the columns `word` and `view`; it goes before the vocabulary.
+        archive: Folders that the paths of the column `file` may be relative to.
+
+    Returns:
+        The labels, which may be written.
+
+    Examples:
+        >>> from heart2heart.api import read_label_file
+        >>> read = read_label_file("labels.csv", "store", key="store.key", vocabulary="tmed2")
+        >>> [use.view for use in read.word_uses if use.label == "PLAX"], read.unknown_clips
+        (['PLAX'], {})
+    """
+    from heart2heart.labels.importing import read_label_file
+    from heart2heart.labels.view_words import ViewWords, read_word_map
+
+    archives = [archive] if isinstance(archive, str | Path) else archive
+    return read_label_file(
+        Path(path),
+        open_stores(store),
+        form=form,
+        words=ViewWords(vocabulary, {} if words is None else read_word_map(Path(words))),
+        key=None if key is None else Path(key),
+        archives=[Path(folder) for folder in archives],
+    )
+
+
+def import_labels(
+    path: str | Path | LabelImport,
     labels: str | Path | LabelStore,
     store: str | Path | Sequence[str | Path] | FrameTables,
     *,
     form: str | None = None,
     key: str | Path | None = None,
-    vocabulary: str = "heart2heart",
+    vocabulary: str = "usual",
+    words: str | Path | None = None,
+    archive: str | Path | Sequence[str | Path] = (),
     skip_unknown: bool = False,
     raters: str | Path | None = None,
     taxonomy_map: str | Path | None = None,
@@ -35,12 +81,15 @@ def import_labels(
     """Append the labels of a file to a label store, all or none.
 
     Args:
-        path: Table, export, or folder of DICOM files.
+        path: Table, export, or folder of DICOM files; or what `read_label_file` returned, which needs none of `form`,
+            `key`, `vocabulary`, `words` and `archive`.
         labels: The label store; created if missing.
         store: The stores with the clips.
         form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None detects it from the first bytes.
         key: Key that the store was ingested with, for a file that names DICOM identifiers.
         vocabulary: Vocabulary of the views in the file.
+        words: The hospital's own map of words, CSV with the columns `word` and `view`; it goes before the vocabulary.
+        archive: Folders that the paths of the column `file` may be relative to.
         skip_unknown: Skip and count labels of clips that are not in the store; otherwise they are an error.
         raters: File of raters; labels of others are refused.
         taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
@@ -55,20 +104,17 @@ def import_labels(
     """
     from heart2heart.annotate.auth import Raters
     from heart2heart.labels.events import read_taxonomy_maps
-    from heart2heart.labels.importing import import_labels
+    from heart2heart.labels.importing import LabelImport
 
     names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
-    return import_labels(
-        Path(path),
-        _open_label_store(labels),
-        open_stores(store),
-        form=form,
-        vocabulary=vocabulary,
-        key=None if key is None else Path(key),
-        skip_unknown=skip_unknown,
-        maps=None if taxonomy_map is None else read_taxonomy_maps(Path(taxonomy_map)),
-        raters=names,
+    maps = None if taxonomy_map is None else read_taxonomy_maps(Path(taxonomy_map))
+    parsed = (
+        path
+        if isinstance(path, LabelImport)
+        else read_label_file(path, store, form=form, key=key, vocabulary=vocabulary, words=words, archive=archive)
     )
+    parsed.check(names, skip_unknown=skip_unknown)
+    return parsed.write(_open_label_store(labels), maps)
 
 
 def export_labels(

@@ -33,7 +33,18 @@ def labels_import(
         ),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
-    vocabulary: Annotated[str, typer.Option(help="Vocabulary of the views in the file.")] = "heart2heart",
+    vocabulary: Annotated[
+        str, typer.Option(help="Vocabulary of the views in the file. `usual` knows common words in five languages.")
+    ] = "usual",
+    words: Annotated[
+        Path | None, typer.Option(help="Your own map of words: CSV of word and view; goes before the vocabulary.")
+    ] = None,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="Folder that paths in the file are relative to; repeatable.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what every word becomes, and write nothing.")
+    ] = False,
     skip_unknown: Annotated[
         bool, typer.Option(help="Skip and count labels of clips that are not in the store.")
     ] = False,
@@ -42,14 +53,25 @@ def labels_import(
 ) -> None:
     """Append the labels of a file to the label store, all or none; docs/labels.md lists the formats.
 
-    Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key
-    """
-    from heart2heart.api.labels import import_labels
+    A table of the words and of the views that they become comes first.
 
-    summary = import_labels(
-        path, labels, store, form=form, key=key, vocabulary=vocabulary, skip_unknown=skip_unknown, raters=raters,
-        taxonomy_map=taxonomy_map,
-    )  # fmt: skip
+    Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key --dry-run
+    """
+    from heart2heart.api.labels import import_labels, read_label_file
+    from heart2heart.cli.output import text_table
+
+    read = read_label_file(path, store, form=form, key=key, vocabulary=vocabulary, words=words, archive=archive or ())
+    if read.word_uses:
+        shown = [
+            (use.label, "UNKNOWN" if use.view is None else use.view or "no view", use.rows) for use in read.word_uses
+        ]
+        print(text_table(("word in the file", "becomes", "rows"), shown))
+    if dry_run:
+        for reason, rows in read.unknown_clips.items():
+            print(f"{rows} labels of {reason}")
+        print(f"{read.parsed.rows} rows, {len(read.parsed.events)} labels ready; dry run, nothing was written")
+        return
+    summary = import_labels(read, labels, store, skip_unknown=skip_unknown, raters=raters, taxonomy_map=taxonomy_map)
     print(
         f"{summary.rows} rows: {summary.new} new labels, {summary.without_view} without a view, "
         f"{summary.unknown_clip} of clips not in the store"

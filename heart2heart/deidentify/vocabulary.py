@@ -24,7 +24,8 @@ from pydicom import Dataset
 from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.dicom.header_values import DECODE_ERRORS, integer, text, texts
 from heart2heart.errors import DicomError
-from heart2heart.schema.views import VIEWS, VOCABULARIES, view_from_code
+from heart2heart.schema.view_words import view_of_words
+from heart2heart.schema.views import view_from_code
 
 _MANUFACTURERS = {
     "philips": "Philips", "agilent": "Philips", "atl": "Philips", "general electric": "GE", "ge": "GE", "gems": "GE",
@@ -165,15 +166,10 @@ _STAGES = {
 }  # fmt: skip
 
 _VIEWS = {
-    **{"".join(re.findall(r"[a-z0-9]+", word)): view for word, view in VOCABULARIES["clinical"].items()},
-    **{"".join(re.findall(r"[a-z0-9]+", name.casefold())): name for name in VIEWS},
-    "lax": "PLAX", "plaxview": "PLAX", "longaxis": "PLAX", "sax": "PSAX", "saxpm": "PSAX", "saxmv": "PSAX",
-    "saxap": "PSAX", "shortaxis": "PSAX", "4ch": "A4C", "4c": "A4C", "ap4": "A4C", "ap4c": "A4C", "ap4ch": "A4C",
-    "a4ch": "A4C", "apical4": "A4C", "2ch": "A2C", "2c": "A2C", "ap2": "A2C", "ap2c": "A2C", "ap2ch": "A2C",
-    "a2ch": "A2C", "apical2": "A2C", "3ch": "A3C", "3c": "A3C", "ap3": "A3C", "ap3c": "A3C", "a3ch": "A3C",
-    "alax": "A3C", "aplax": "A3C", "aplx": "A3C", "apicallax": "A3C", "5ch": "A5C", "ap5": "A5C", "sc4c": "SUBCOSTAL",
-    "sc": "SUBCOSTAL",
+    "lax": "PLAX", "longaxis": "PLAX", "sax": "PSAX", "saxpm": "PSAX", "saxmv": "PSAX", "saxap": "PSAX",
+    "shortaxis": "PSAX",
 }  # fmt: skip
+"""Words of View Name that usually mean a parasternal view, though they need not."""
 
 _PHASES = {
     "ed": "ED", "end diastole": "ED", "end diastolic": "ED", "enddiastole": "ED", "rwave": "ED", "r wave": "ED",
@@ -229,7 +225,8 @@ def phases(header: Dataset, name: str) -> list[str]:
 
 def view_name(header: Dataset) -> str | None:
     """Return the view that View Name (0008,2127) names by a common term, or None. The tag is free text."""
-    return _VIEWS.get("".join(re.findall(r"[a-z0-9]+", text(header, "ViewName").casefold())))
+    stated = text(header, "ViewName")
+    return view_of_words(stated) or _VIEWS.get("".join(re.findall(r"[a-z0-9]+", stated.casefold())))
 
 
 def coded_view(header: Dataset) -> str | None:

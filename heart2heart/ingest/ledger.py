@@ -66,6 +66,15 @@ class Ledger:
         """Return the names of all sites."""
         return [name for (name,) in self._query("SELECT site FROM sites ORDER BY site", ())]
 
+    def key_checks(self) -> set[str]:
+        """Return the hashes of the keys with which the sites were ingested; see `source_files.key_fingerprint`."""
+        return {check for (check,) in self._query("SELECT key_check FROM sites", ())}
+
+    def status_of(self, file: str) -> str | None:
+        """Return the status of one file, given by its keyed hash; None if the ledger has no such file."""
+        rows = self._query("SELECT status FROM files WHERE file = ?", (file,))
+        return None if not rows else str(rows[0][0])
+
     def files_with(self, codes: Sequence[str]) -> set[str]:
         """Return the keyed hashes of the files that ended with one of `codes`."""
         chosen = set(codes)

@@ -85,6 +85,24 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield Path(f"/dev/fd/{file.fileno()}")
 
 
+def members_by_name(path: Path) -> dict[str, Path]:
+    """Return the path of every member of a zip file by its name in it; zip files within it are not opened.
+
+    A file that is not a zip file, or cannot be opened, has none.
+    """
+    try:
+        if not _is_zip(path):
+            return {}
+        names = list(_open_nested(path, ()).files())
+    except (OSError, DicomError):
+        return {}
+    return {name: _member(path, index, name) for index, name in names}
+
+
+def _member(path: Path, index: int, name: str) -> Path:
+    return path / f"{index:06d}" / (PurePosixPath(name.replace("\0", "")).name.strip(".") or "member")
+
+
 def _is_zip(path: Path) -> bool:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
@@ -107,7 +125,7 @@ def _collect_members(base: Path, indices: tuple[int, ...], path: Path, paths: li
     for index, name in archive.files():
         if len(paths) >= MAX_ZIP_MEMBERS:
             raise bounds_error("the number of its members")
-        member = path / f"{index:06d}" / (PurePosixPath(name.replace("\0", "")).name.strip(".") or "member")
+        member = _member(path, index, name)
         if archive.begins_with_magic(index) and len(indices) + 1 < MAX_ZIP_DEPTH:
             before = len(paths)
             try:

@@ -32,8 +32,9 @@ from heart2heart.deidentify.vocabulary import coded_view as view_of
 from heart2heart.dicom.header_values import DECODE_ERRORS, text
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
+from heart2heart.labels.clip_index import NOT_INGESTED, ClipIndex
 from heart2heart.labels.events import LabelEvent
-from heart2heart.labels.parsed_labels import ClipIndex, ParsedLabels
+from heart2heart.labels.parsed_labels import ParsedLabels
 from heart2heart.schema.views import PRIVATE_SCHEME, get_view, view_from_code
 
 SR_SOP_CLASSES = frozenset((BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage))
@@ -83,7 +84,7 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
             continue
         clip = clips.by_instance(pseudonyms, text(header, "SOPInstanceUID"))
         if clip is None:
-            parsed.unknown_clip_rows.append(file_number)
+            parsed.add_unknown_clip(file_number, NOT_INGESTED)
         else:
             parsed.add_once(file_number, LabelEvent(clip, "", view, "view_code", "", "dicom:view_code"))
     return parsed
@@ -105,7 +106,7 @@ def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> 
             if view is None:
                 parsed.without_view += 1
             elif clip is None:
-                parsed.unknown_clip_rows.append(parsed.rows)
+                parsed.add_unknown_clip(parsed.rows, NOT_INGESTED)
             else:
                 parsed.add_once(parsed.rows, LabelEvent(clip, "", view, rater, "", "dicom:sr"))
     return parsed

@@ -21,11 +21,11 @@ from heart2heart import __version__
 from heart2heart.config import Config
 from heart2heart.dicom.header_values import text
 from heart2heart.errors import ConfigError, ExistsError, LabelError, UnknownNameError
+from heart2heart.labels.clip_index import ClipIndex
 from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.label_studio import write_tasks
-from heart2heart.labels.parsed_labels import ClipIndex
 from heart2heart.labels.table_files import write_events, write_rows
 from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS

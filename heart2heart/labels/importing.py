@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.labels.clip_index import NO_SUCH_FRAME, NOT_INGESTED, REMEDIES, ClipIndex
 from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS, ClipIndex, ParsedLabels, read_hospital_table
+from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS, ParsedLabels, WordUse, read_hospital_table
 from heart2heart.labels.table_files import detect_format, is_event_table, parse_events, read_rows
+from heart2heart.labels.view_words import ViewWords
 from heart2heart.schema.enums import EventKind
-from heart2heart.schema.views import VOCABULARIES
+from heart2heart.schema.views import USUAL, VOCABULARIES
 from heart2heart.store.frame_store import Frames
 
 IMPORT_FORMATS = ("csv", "parquet", "label_studio", "view_code", "sr")
@@ -41,13 +43,92 @@ class ImportSummary:
     unknown_clip: int
 
 
+@dataclass(frozen=True)
+class LabelImport:
+    """The labels of a file, read and not written.
+
+    Attributes:
+        path: The file, or folder of DICOM files.
+        parsed: Its labels.
+        words: What its words mean.
+    """
+
+    path: Path
+    parsed: ParsedLabels
+    words: ViewWords
+
+    @property
+    def word_uses(self) -> list[WordUse]:
+        """What each label became: unknown ones first, then by view and number of rows."""
+        return sorted(self.parsed.words.values(), key=lambda use: (use.view is not None, use.view or "", -use.rows))
+
+    @property
+    def unknown_clips(self) -> dict[str, int]:
+        """Number of rows whose clip was not found, by reason."""
+        return {reason: len(rows) for reason, rows in self.parsed.unknown_clips.items()}
+
+    def check(self, raters: Collection[str] | None = None, *, skip_unknown: bool = False) -> None:
+        """Raise LabelError if a label, clip or rater is unknown, or a row is repeated; see `read_label_file`.
+
+        Args:
+            raters: Names of the raters who may occur; None accepts any name.
+            skip_unknown: Labels of clips that are not in the store are no error.
+        """
+        _check_labels(self.path, self.words, self.parsed, raters, skip_unknown=skip_unknown)
+
+    def write(self, label_store: LabelStore, maps: TaxonomyMaps | None = None) -> ImportSummary:
+        """Append the labels to a label store; call `check` before.
+
+        Args:
+            label_store: The label store.
+            maps: Taxonomy maps, see `migrate_taxonomy`.
+
+        Returns:
+            The counts.
+        """
+        parsed = self.parsed
+        new_events = label_store.append(migrate_taxonomy([event for _, event in parsed.events], maps))
+        return ImportSummary(parsed.rows, new_events, parsed.without_view, len(parsed.unknown_clip_rows))
+
+
+def read_label_file(
+    path: Path,
+    stores: Frames,
+    *,
+    form: str | None = None,
+    words: ViewWords | None = None,
+    key: Path | None = None,
+    archives: Sequence[Path] = (),
+) -> LabelImport:
+    """Read the labels of a file, or of a folder of DICOM files, and write nothing.
+
+    Args:
+        path: The file or folder.
+        stores: The stores with the clips.
+        form: One of `IMPORT_FORMATS`; None detects it by the first bytes of the file. A folder needs a format.
+        words: What the words of tables and of Label Studio mean. Default: the usual words.
+        key: The key with which the clips were ingested; not needed when the file names clips by pseudonym.
+        archives: Folders that the paths of the column `file` may be relative to.
+
+    Raises:
+        MissingInputError: no such file.
+        UnknownNameError: no such format.
+        LabelError: a column or a key is missing, or the file has another format.
+    """
+    if form is not None and form not in IMPORT_FORMATS:
+        raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
+    words = words or ViewWords()
+    parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key, archives), words)
+    return LabelImport(path, parsed, words)
+
+
 def import_labels(
     path: Path,
     label_store: LabelStore,
     stores: Frames,
     *,
     form: str | None = None,
-    vocabulary: str = "heart2heart",
+    vocabulary: str = USUAL,
     key: Path | None = None,
     skip_unknown: bool = False,
     raters: Collection[str] | None = None,
@@ -75,14 +156,9 @@ def import_labels(
         LabelError: a column is missing, a clip, frame, view or rater is unknown, a row is repeated, or the file has
             another format; nothing is written.
     """
-    if form is not None and form not in IMPORT_FORMATS:
-        raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
-    if vocabulary not in VOCABULARIES:
-        raise UnknownNameError.among("label vocabulary", vocabulary, list(VOCABULARIES))
-    parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key), vocabulary)
-    _check_labels(path, vocabulary, parsed, raters, skip_unknown=skip_unknown)
-    new_events = label_store.append(migrate_taxonomy([event for _, event in parsed.events], maps))
-    return ImportSummary(parsed.rows, new_events, parsed.without_view, len(parsed.unknown_clip_rows))
+    read = read_label_file(path, stores, form=form, words=ViewWords(vocabulary), key=key)
+    read.check(raters, skip_unknown=skip_unknown)
+    return read.write(label_store, maps)
 
 
 def _detect_label_format(path: Path) -> str:
@@ -97,7 +173,7 @@ def _detect_label_format(path: Path) -> str:
     return forms[form]
 
 
-def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
+def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
     if form in ("view_code", "sr"):
         from heart2heart.labels.dicom_views import read_dicom_views
 
@@ -107,51 +183,50 @@ def _read(path: Path, form: str, clips: ClipIndex, vocabulary: str) -> ParsedLab
     if form == "label_studio":
         from heart2heart.labels.label_studio import read_tasks
 
-        return read_tasks(path, clips, vocabulary)
+        return read_tasks(path, clips, words)
     rows, columns, first = read_rows(path)
     if (first == 1) != (form == "parquet"):
         raise LabelError(f"this file does not have the format of --format {form}", where=path)
     if is_event_table(columns):
         return _parse_event_table(parse_events(path, rows, columns, first), clips, first, form)
-    return read_hospital_table(path, rows, columns, first, clips, vocabulary, form=form)
+    return read_hospital_table(path, rows, columns, first, clips, words, form=form)
 
 
 def _parse_event_table(events: Sequence[LabelEvent], clips: ClipIndex, first: int, form: str) -> ParsedLabels:
     parsed = ParsedLabels("line" if form == "csv" else "row", rows=len(events), is_event_export=True)
     find = clips.finder("clip", Path())
     for row_number, event in enumerate(events, start=first):
-        is_unknown = find({"clip": event.clip}) is None or (
-            event.frame and clips.frame(event.clip, event.frame) is None
-        )
-        if is_unknown:
-            parsed.unknown_clip_rows.append(row_number)
+        if find({"clip": event.clip}) is None:
+            parsed.add_unknown_clip(row_number, NOT_INGESTED)
+        elif event.frame and clips.frame(event.clip, event.frame) is None:
+            parsed.add_unknown_clip(row_number, NO_SUCH_FRAME)
         else:
             parsed.events.append((row_number, event))
     return parsed
 
 
 def _check_labels(
-    path: Path, vocabulary: str, parsed: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
+    path: Path, words: ViewWords, parsed: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
 ) -> None:
     if parsed.unknown_labels:
-        known_labels = [*VOCABULARIES[vocabulary], *NON_VIEW_ANSWERS]
+        known_labels = [*words.own, *VOCABULARIES[words.vocabulary], *NON_VIEW_ANSWERS]
         listed = ", ".join(
             _with_suggestion(label, number, parsed.unit, known_labels)
             for label, number in _first_shown(parsed.unknown_labels.items())
         )
-        matching_vocabularies = [name for name in VOCABULARIES if _has_labels(name, parsed.unknown_labels)]
-        other_vocabulary = (
-            f"Name another --vocabulary ({', '.join(matching_vocabularies)} has these)"
-            if matching_vocabularies
-            else "Name another --vocabulary"
-        )
-        remedy = f"{other_vocabulary}, or correct the file; nothing was imported"
-        raise LabelError(f"views unknown to vocabulary {vocabulary!r}: {listed}", where=path, remedy=remedy)
+        matching = [name for name in VOCABULARIES if _has_labels(name, parsed.unknown_labels)]
+        other = f"Name another --vocabulary ({', '.join(matching)} has these)" if matching else ""
+        own = "Give --words with a CSV of word and view"
+        remedy = f"{other or own}, or correct the file; nothing was imported"
+        raise LabelError(f"views unknown to vocabulary {words.vocabulary!r}: {listed}", where=path, remedy=remedy)
     if parsed.unknown_clip_rows and not skip_unknown:
-        numbers = _list_numbers(parsed.unit, parsed.unknown_clip_rows)
-        what = f"{len(parsed.unknown_clip_rows)} labels of clips not in the store ({numbers})"
-        remedy = "Ingest these files first, or give --skip-unknown; nothing was imported"
-        raise LabelError(what, where=path, remedy=remedy)
+        what = "; ".join(
+            f"{len(rows)} labels of {reason} ({_list_numbers(parsed.unit, rows)})"
+            for reason, rows in parsed.unknown_clips.items()
+        )
+        remedies = [REMEDIES[reason] for reason in parsed.unknown_clips if reason in REMEDIES]
+        remedy = "; ".join([*remedies, "or give --skip-unknown; nothing was imported"])
+        raise LabelError(what, where=path, remedy=remedy[0].upper() + remedy[1:])
     unknown_raters = [number for number, event in parsed.events if raters is not None and event.rater not in raters]
     if unknown_raters:
         what = f"{len(unknown_raters)} labels of unknown raters ({_list_numbers(parsed.unit, unknown_raters)})"

@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from heart2heart.errors import LabelError, UnknownNameError
+from heart2heart.labels.clip_index import CLIP_COLUMNS, NO_SUCH_FRAME, NOT_INGESTED, ClipIndex
 from heart2heart.labels.events import LabelEvent, active_events
-from heart2heart.labels.parsed_labels import CLIP_COLUMNS, ClipIndex, ParsedLabels, parse_answer
+from heart2heart.labels.parsed_labels import ParsedLabels, parse_answer
 from heart2heart.labels.table_files import detect_format
+from heart2heart.labels.view_words import ViewWords
 from heart2heart.schema.enums import EventKind, LabelAnswer
-from heart2heart.schema.views import TAXONOMY_VERSION, translate_label
+from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.utils import write_text
 
 _MEDIA = ("video", "image")
@@ -29,13 +31,13 @@ CONTROL, OBJECT = "view", "video"
 """Names in the labeling interface: `<Choices name="view" toName="video">`, `<Video name="video" value="$video">`."""
 
 
-def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
+def read_tasks(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
     """Return the annotations of a JSON export; predictions, cancelled and skipped annotations are left out.
 
     Args:
         path: The export.
         clips: Index of the clips.
-        vocabulary: A name of `views.VOCABULARIES`.
+        words: What the choices mean.
 
     Raises:
         LabelError: the file is not a JSON export of Label Studio.
@@ -46,7 +48,7 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         )
     try:
         tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise LabelError("this export is not readable JSON", where=path) from error
     if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
         remedy = "Export as JSON, not JSON-MIN, CSV or another form"
@@ -61,10 +63,11 @@ def read_tasks(path: Path, clips: ClipIndex, vocabulary: str) -> ParsedLabels:
         if not annotations:
             parsed.without_view += 1
         elif clip is None or frame is None:
-            parsed.unknown_clip_rows.append(task_number)
+            parsed.add_unknown_clip(task_number, NOT_INGESTED if clip is None else NO_SUCH_FRAME)
         else:
             for choice, annotation in annotations:
-                event = _event(clip, frame, choice, annotation, data, vocabulary)
+                event = _event(clip, frame, choice, annotation, data, words)
+                parsed.add_word(choice, (event.value if event else "") if not isinstance(event, str) else None)
                 if isinstance(event, str):
                     parsed.unknown_labels.setdefault(event, task_number)
                 elif event is None:
@@ -104,7 +107,7 @@ def _annotations(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
 
 
 def _event(
-    clip: str, frame: str, choice: str, annotation: Mapping[str, Any], data: Mapping[str, Any], vocabulary: str
+    clip: str, frame: str, choice: str, annotation: Mapping[str, Any], data: Mapping[str, Any], words: ViewWords
 ) -> LabelEvent | str | None:
     """Return the event; the choice itself when it is unknown; None when the choice names no view."""
     taxonomy = str(data.get("taxonomy") or TAXONOMY_VERSION)
@@ -112,7 +115,7 @@ def _event(
     view: str | None = "" if answer != LabelAnswer.VIEW else choice
     if view and taxonomy == TAXONOMY_VERSION:
         try:
-            view = translate_label(choice, vocabulary)
+            view = words.translate(choice)
         except UnknownNameError:
             return choice
     if view is None:
@@ -121,7 +124,7 @@ def _event(
     seconds = float(lead_time) if isinstance(lead_time, int | float) and not isinstance(lead_time, bool) else -1.0
     return LabelEvent(
         clip, frame, view, _rater(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
-        f"label_studio:{vocabulary}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
+        f"label_studio:{words.name}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
         kind=EventKind.ADJUDICATION if annotation.get("ground_truth") is True else EventKind.LABEL,
     )  # fmt: skip
 

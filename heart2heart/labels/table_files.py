@@ -52,6 +52,8 @@ def detect_format(path: Path) -> str:
 def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
     """Return the rows of a UTF-8 CSV with a header or of a Parquet file, its columns, and the number of the first row.
 
+    The cells of a CSV are divided by commas, semicolons or tabs, whichever its header has most.
+
     Raises:
         MissingInputError: no such file.
         LabelError: the file has another format, or is damaged.
@@ -60,17 +62,19 @@ def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
     if form == "Parquet":
         try:
             table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
+            columns = table.column_names
+            rows = [{name: _text(row[name]) for name in columns} for row in table.to_pylist()]
+        except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: a name or a text that is not UTF-8
             raise LabelError("this Parquet file is cut short or damaged", where=path) from error
-        columns = table.column_names
-        rows = [{name: _text(row[name]) for name in columns} for row in table.to_pylist()]
         return rows, columns, 1
     if form != "text":
         remedy = "Name --format, or a CSV or Parquet file"
         raise LabelError(f"this is neither CSV nor Parquet, but {form}", where=path, remedy=remedy)
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle)
+            header = handle.readline()
+            handle.seek(0)
+            reader = csv.DictReader(handle, delimiter=max(",;\t", key=header.count))
             rows = [
                 {name: restore_formula(value or "") for name, value in row.items() if name is not None}
                 for row in reader

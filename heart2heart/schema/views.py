@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from heart2heart.errors import UnknownNameError
+from heart2heart.schema.view_words import view_of_words
 
 TAXONOMY_VERSION = "1"
 PRIVATE_SCHEME = "99HEART2HEART"
@@ -82,7 +83,11 @@ _BY_CODE = {
 }
 _PRIVATE = {view.code: view.name for view in VIEWS.values() if view.scheme == PRIVATE_SCHEME}
 
+USUAL = "usual"
+"""The vocabulary of usual words in several languages, and of the words on which all other vocabularies agree."""
+
 VOCABULARIES: Mapping[str, Mapping[str, str | None]] = {
+    USUAL: {name: name for name in VIEWS},
     "heart2heart": {name: name for name in VIEWS},
     # None: the row carries no usable view label, and stays unlabeled.
     "tmed2": {
@@ -108,7 +113,8 @@ VOCABULARIES: Mapping[str, Mapping[str, str | None]] = {
         "subcostal": "SUBCOSTAL", "other": "OTHER",
     },
 }  # fmt: skip
-"""How each vocabulary calls the views; `None` means the word says nothing about the view."""
+"""How each vocabulary calls the views; `None` means the word says nothing about the view. `usual` knows more words,
+those of `heart2heart.schema.view_words`."""
 
 
 def get_view(name: str) -> View:
@@ -142,8 +148,11 @@ def translate_label(label: str, mapping: str) -> str | None:
     if mapping not in VOCABULARIES:
         raise UnknownNameError.among("label vocabulary", mapping, list(VOCABULARIES))
     words = VOCABULARIES[mapping]
-    folded = {word.casefold(): view for word, view in words.items()}
+    if mapping == USUAL and (view := view_of_words(label)) is not None:
+        return view
     key = " ".join(label.split()).casefold()
-    if key not in folded:
+    vocabularies = VOCABULARIES.values() if mapping == USUAL else [words]
+    views = {view for vocabulary in vocabularies for word, view in vocabulary.items() if word.casefold() == key}
+    if len(views) != 1:
         raise UnknownNameError.among(f"view label of vocabulary {mapping}", label, list(words))
-    return folded[key]
+    return views.pop()

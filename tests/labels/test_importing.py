@@ -81,12 +81,20 @@ def test_import_labels_refuse_or_count_unknown_clips(tmp_path: Path, store: Fram
     clip = store.clips["clip"].to_pylist()[0]
     path = _csv(tmp_path, "clip,frame,view", f"{clip},,PLAX", "nobody,,A4C", f"{clip},99,A4C")
     label_store = LabelStore(tmp_path / "labels.db")
-    with pytest.raises(LabelError, match=r"2 labels of clips not in the store \(lines 3, 4\)") as raised:
+    with pytest.raises(LabelError, match=r"1 labels of clips not in the store \(lines 3\)") as raised:
         import_labels(path, label_store, store)
+    assert "1 labels of frames that their clip does not have (lines 4)" in str(raised.value)
     assert "nobody" not in str(raised.value)
     assert not label_store.path.exists()
     summary = import_labels(path, label_store, store, skip_unknown=True)
     assert (summary.new, summary.unknown_clip) == (1, 2)
+
+
+def test_import_labels_name_the_vocabulary_that_has_the_words(tmp_path: Path, store: FrameStore) -> None:
+    clip = store.clips["clip"].to_pylist()[0]
+    path = _csv(tmp_path, "clip,view", f"{clip},apical  2 chamber")
+    with pytest.raises(LabelError, match=r"Name another --vocabulary \(clinical has these\)"):
+        import_labels(path, LabelStore(tmp_path / "labels.db"), store, vocabulary="heart2heart")
 
 
 def test_import_labels_count_labels_without_a_view(tmp_path: Path, store: FrameStore) -> None:

@@ -1,0 +1,93 @@
+"""Translates the words of a label file to views: by a vocabulary, and by a hospital's own map of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.labels.table_files import read_rows
+from heart2heart.schema.views import USUAL, VIEWS, VOCABULARIES, translate_label
+
+MAX_MAP_BYTES = 2**20
+"""Largest map of words that is read."""
+
+
+@dataclass(frozen=True)
+class ViewWords:
+    """What the words of a label file mean.
+
+    Attributes:
+        vocabulary: A name of `views.VOCABULARIES`.
+        own: View by word, in lower case; an empty view says nothing about the view. It goes before the vocabulary.
+
+    Raises:
+        UnknownNameError: no such vocabulary.
+    """
+
+    vocabulary: str = USUAL
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the vocabulary."""
+        if self.vocabulary not in VOCABULARIES:
+            raise UnknownNameError.among("label vocabulary", self.vocabulary, list(VOCABULARIES))
+
+    @property
+    def name(self) -> str:
+        """The vocabulary, and whether a map went before it; it is kept in every label's source."""
+        return f"{self.vocabulary}+map" if self.own else self.vocabulary
+
+    def translate(self, label: str) -> str | None:
+        """Return the view of a label, or None when it says nothing about the view.
+
+        Raises:
+            UnknownNameError: neither the map nor the vocabulary knows the label.
+
+        Examples:
+            >>> from heart2heart.labels.view_words import ViewWords
+            >>> words = ViewWords(own={"herz 4": "A4C"})
+            >>> words.translate("Herz 4"), words.translate("Ap2")
+            ('A4C', 'A2C')
+        """
+        word = _folded(label)
+        return self.own[word] or None if word in self.own else translate_label(label, self.vocabulary)
+
+
+def read_word_map(path: Path) -> dict[str, str]:
+    """Read a map of words: CSV with the columns `word` and `view`; an empty view says nothing about the view.
+
+    Returns:
+        View by word, in lower case.
+
+    Raises:
+        MissingInputError: no such file.
+        UnknownNameError: a view that does not exist.
+        LabelError: the file is larger than a map, is no such table, or gives one word two meanings.
+    """
+    if not path.is_file():
+        raise MissingInputError("no map of words here", where=path)
+    if path.stat().st_size > MAX_MAP_BYTES:
+        raise LabelError("this is too large for a map of words", where=path, remedy="Name a CSV of word and view")
+    rows, columns, first = read_rows(path)
+    if not {"word", "view"} <= set(columns):
+        raise LabelError("this map of words lacks a column", where=path, remedy="Needed: word and view")
+    meanings: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for number, row in enumerate(rows, start=first):
+        word, view = _folded(row["word"]), row["view"].strip()
+        if view and view not in VIEWS:
+            raise UnknownNameError.among(f"view (line {number} of {path.name})", view, list(VIEWS))
+        if not word:
+            raise LabelError(f"line {number} has no word", where=path, remedy="Fill in the word, or delete the line")
+        if word in meanings and meanings[word] != view:
+            what = f"one word has two meanings: {row['word'].strip()!r} (lines {lines[word]} and {number})"
+            raise LabelError(what, where=path, remedy="Keep one of the lines")
+        meanings[word] = view
+        lines.setdefault(word, number)
+    return meanings
+
+
+def _folded(word: str) -> str:
+    return " ".join(word.split()).casefold()
