@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -40,6 +40,7 @@ def extract_frames(
     spacing: tuple[float, float],
     chosen: npt.NDArray[np.int64],
     geometry: Geometry,
+    observe: Callable[[npt.NDArray[np.uint8]], None] | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
     """Decode the chosen frames, blank what lies outside the sector, and resample.
 
@@ -52,6 +53,8 @@ def extract_frames(
         spacing: Row and column spacing of a source pixel, any unit.
         chosen: Frames in ascending order.
         geometry: Geometry of the frames.
+        observe: Called with the blanked pictures before they are resampled, uint8 `(n, height, width)`: the blocks of
+            `choose_shrink` pixels a side that overlap the box.
 
     Returns:
         The numbers of the decoded frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; the sector, bool `(N, N)`.
@@ -73,6 +76,8 @@ def extract_frames(
     numbers: list[int] = []
     for part in batched(reader.stream(chosen, gray=True, shrink=shrink), _BATCH_FRAMES):
         shown = np.stack([picture[top:bottom, left:right] * mask for _, picture in part])
+        if observe is not None:
+            observe(shown)
         pixels[len(numbers) : len(numbers) + len(part)] = resample(shown)
         numbers += [number for number, _ in part]
     if not numbers:
