@@ -75,17 +75,17 @@ def read_word_map(path: Path) -> dict[str, str]:
         raise LabelError("this map of words lacks a column", where=path, remedy="Needed: word and view")
     meanings: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for number, row in enumerate(rows, start=first):
+    for line, row in enumerate(rows, start=first):
         word, view = _folded(row["word"]), row["view"].strip()
         if view and view not in VIEWS:
-            raise UnknownNameError.among(f"view (line {number} of {path.name})", view, list(VIEWS))
+            raise UnknownNameError.among(f"view (line {line} of {path.name})", view, list(VIEWS))
         if not word:
-            raise LabelError(f"line {number} has no word", where=path, remedy="Fill in the word, or delete the line")
+            raise LabelError(f"line {line} has no word", where=path, remedy="Fill in the word, or delete the line")
         if word in meanings and meanings[word] != view:
-            what = f"one word has two meanings: {row['word'].strip()!r} (lines {lines[word]} and {number})"
+            what = f"one word has two meanings: {row['word'].strip()!r} (lines {lines[word]} and {line})"
             raise LabelError(what, where=path, remedy="Keep one of the lines")
         meanings[word] = view
-        lines.setdefault(word, number)
+        lines.setdefault(word, line)
     return meanings
 
 

@@ -130,10 +130,10 @@ def view_of_words(text: str) -> str | None:
         return None
     parts: list[Part] = []
     for word in _normal_form(text).split():
-        found = _parts(word)
-        if found is None:
+        parts_of_word = _parts(word)
+        if parts_of_word is None:
             return None
-        parts += found
+        parts += parts_of_word
     return _view(frozenset(parts))
 
 

@@ -51,9 +51,9 @@ def test_clip_index_finds_files_from_the_archive(ingested: Path, tmp_path: Path)
     table = tmp_path / "elsewhere" / "labels.csv"
     assert _read(ingested, table, "study 1/clip1").unknown_clips == {NO_SUCH_FILE: 1}
     files = ("study 1/clip1", "more.zip/2024/inside.dcm", "more.zip/2024/other.dcm")
-    found = _read(ingested, table, *files, archives=(ingested / "archive",))
-    assert found.unknown_clips == {NO_SUCH_FILE: 1}
-    assert len({event.clip for _, event in found.parsed.events}) == 2
+    read = _read(ingested, table, *files, archives=(ingested / "archive",))
+    assert read.unknown_clips == {NO_SUCH_FILE: 1}
+    assert len({event.clip for _, event in read.parsed.events}) == 2
 
 
 def test_clip_index_tells_what_became_of_files_that_were_ingested(ingested: Path) -> None:
