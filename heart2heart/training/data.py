@@ -20,6 +20,7 @@ from heart2heart.schema.enums import SplitRole
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.geometry import Geometry
+from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.config import Balance, TrainConfig
 from heart2heart.training.unscored_frames import transductive_rows
 
@@ -99,7 +100,7 @@ class TrainData:
 
 def uses_pool(config: TrainConfig) -> bool:
     """Return whether a run reads unlabeled frames."""
-    return config.method.name != "labels_only" or config.fix_a_step.mixing
+    return bool(ALGORITHMS[config.method.name].views) or config.fix_a_step.mixing
 
 
 def _labeled_frames(split: SplitManifest, frames: Frames, role: str) -> LabeledFrames:

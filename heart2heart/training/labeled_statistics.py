@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from heart2heart.training.augment.drivers import augment
 from heart2heart.training.augment.extra import ExtraPipeline
 from heart2heart.training.augment.policy import Policy
+from heart2heart.training.augmented_batch import labeled_policy
 from heart2heart.training.batch_norm import record_statistics
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import BalancedFrameSampler, FramePool, FrameSampler, TrainData, balance_groups
@@ -76,7 +77,7 @@ class LabeledStatistics:
 
         settings = self.config.augmentation
         clean = self.config.batch_norm_record == "clean"
-        policy, extra = (CLEAN, None) if clean else (settings.labeled or settings.weak, self.extra)
+        policy, extra = (CLEAN, None) if clean else (labeled_policy(self.config), self.extra)
 
         def batch(index: int) -> Tensor:
             generator = seeded_generator(self.config.seed, f"statistics {index}", self.pool.device)

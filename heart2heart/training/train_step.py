@@ -7,7 +7,7 @@ gradient rule), and updates the weights and their average.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from heart2heart.errors import ConfigError
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.base import Memory, ModelAccess, StepContext
-from heart2heart.training.augment.drivers import augment
 from heart2heart.training.augment.extra import ExtraPipeline
+from heart2heart.training.augmented_batch import AugmentedBatch, augment_batch
 from heart2heart.training.batch_norm import synchronise_batch_norm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import SINGLE, ProcessGroup
@@ -37,26 +37,7 @@ from heart2heart.training.optimiser import (
 )
 from heart2heart.training.pseudo_labels import DistributionAlignment
 
-
-@dataclass(frozen=True)
-class AugmentedBatch:
-    """One batch, augmented.
-
-    Frames are float32 `(n, channels, size, size)` from -1 to 1.
-
-    Attributes:
-        labeled: The labeled frames' view (`augmentation.labeled`), `(b, channels, size, size)`.
-        targets: One-hot targets, float32 `(b, classes)`.
-        unlabeled: The views that the algorithm names, each `(u, channels, size, size)`.
-        pool_index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
-        mixing_views: Two weak views of at most b unlabeled frames, for Fix-A-Step's mixing; empty without mixing.
-    """
-
-    labeled: Tensor
-    targets: Tensor
-    unlabeled: tuple[Tensor, ...]
-    pool_index: Tensor
-    mixing_views: tuple[Tensor, ...]
+__all__ = ["AugmentedBatch", "Trainer"]
 
 
 class Trainer:
@@ -197,24 +178,17 @@ class Trainer:
             index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
             generator: Random stream of the augmentation, on the frames' device.
         """
-        settings = self.config.augmentation
-        policies = {"labeled": settings.labeled or settings.weak, "weak": settings.weak, "strong": settings.strong}
-
-        def view(name: str, pixels: Tensor) -> Tensor:
-            policy = policies[name]
-            total = len(pixels) * self.group.size
-            rows = self.group.rows(total)
-            return augment(policy, pixels, generator, driver=settings.driver, total=total, rows=rows, extra=self.extra)
-
-        labeled_view = view("labeled", labeled)
-        views = tuple(view(name, unlabeled) for name in self.algorithm.views)
-        mixing_views: list[Tensor] = []
-        if self.config.fix_a_step.mixing:
-            # The algorithm's own weak views serve for mixing; missing views are drawn for as many rows as are mixed.
-            weak = [frames for name, frames in zip(self.algorithm.views, views, strict=True) if name == "weak"]
-            mixing_views = [frames[: len(labeled)] for frames in weak[:2]]
-            mixing_views += [view("weak", unlabeled[: len(labeled)]) for _ in range(2 - len(mixing_views))]
-        return AugmentedBatch(labeled_view, targets, views, index, tuple(mixing_views))
+        return augment_batch(
+            self.config,
+            self.algorithm,
+            labeled,
+            targets,
+            unlabeled,
+            index,
+            generator,
+            group=self.group,
+            extra=self.extra,
+        )
 
     @property
     def notes(self) -> list[str]:

@@ -12,6 +12,7 @@ from heart2heart.training.algorithms.meta_learning import DS3L, SelfMetaPseudoLa
 from heart2heart.training.algorithms.mixmatch import MixMatch
 from heart2heart.training.algorithms.open_set import MTCF, OpenMatch
 from heart2heart.training.algorithms.self_training import ATSO, NoisyStudent, PseudoLabel
+from heart2heart.training.algorithms.supervised import SupervisedMixup, SupervisedStrong
 from heart2heart.training.algorithms.uasd import UASD
 from heart2heart.training.algorithms.weak_to_strong import UDA, FixMatch
 
@@ -20,6 +21,8 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
     "heart2heart.algorithms",
     {
         "labels_only": LabelsOnly,
+        "supervised_mixup": SupervisedMixup,
+        "supervised_strong": SupervisedStrong,
         "pi_model": PiModel,
         "temporal_ensembling": TemporalEnsembling,
         "pseudo_label": PseudoLabel,

@@ -22,6 +22,7 @@ from heart2heart.training.losses import CrossEntropy, accuracy
 from heart2heart.training.pseudo_labels import DistributionAlignment
 
 ViewName = Literal["weak", "strong"]
+LabeledViewName = Literal["labeled", "strong"]
 NetworkFunction = Callable[[Tensor], Tensor]
 """From frames `(n, channels, size, size)` to logits `(n, classes)`."""
 Memory = dict[str, Tensor]
@@ -174,6 +175,8 @@ class Algorithm(Config):
     """Name in reports and error messages."""
     views: ClassVar[tuple[ViewName, ...]] = ()
     """Views of each unlabeled batch, each augmented independently; none means that no unlabeled frame is needed."""
+    labeled_view: ClassVar[LabeledViewName] = "labeled"
+    """Policy of the labeled frames: their own (`augmentation.labeled`), or the strong view."""
     mixes_labeled: ClassVar[bool] = False
     """Whether it mixes the labeled batch itself; Fix-A-Step's mixing then cannot be combined with it."""
     uses_alignment: ClassVar[bool] = False
