@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
+from heart2heart.ingest.source_files import close_archives
 from heart2heart.labels.clip_index import NO_SUCH_FRAME, NOT_INGESTED, REMEDIES, ClipIndex
 from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
@@ -118,7 +119,10 @@ def read_label_file(
     if form is not None and form not in IMPORT_FORMATS:
         raise UnknownNameError.among("format of labels", form, list(IMPORT_FORMATS))
     words = words or ViewWords()
-    parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key, archives), words)
+    try:
+        parsed = _read(path, form or _detect_label_format(path), ClipIndex(stores, key, archives), words)
+    finally:
+        close_archives()
     return LabelImport(path, parsed, words)
 
 
