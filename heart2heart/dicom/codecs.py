@@ -148,6 +148,25 @@ class RleDecoder:
 
 
 @dataclass(frozen=True)
+class NativeDecoder:
+    """Native pixels. The bytes of unsigned 8-bit samples are the picture; pydicom reads all others."""
+
+    syntax: str
+
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        interleaved = image_pixel.samples == 1 or (
+            image_pixel.planar == 0 and image_pixel.photometric in ("RGB", "YBR_FULL")
+        )
+        eight_bits = image_pixel.bits_allocated == image_pixel.bits_stored == 8 and not image_pixel.signed
+        if not (eight_bits and interleaved and len(frame) == image_pixel.frame_bytes):
+            return PydicomDecoder(self.syntax, "").decode(frame, image_pixel, gray=gray, shrink=shrink)
+        size = (image_pixel.rows, image_pixel.columns)
+        values = np.frombuffer(frame, np.uint8).reshape(size if image_pixel.samples == 1 else (*size, 3))
+        return block_mean(to_picture(values, image_pixel.photometric, image_pixel, gray=gray), shrink)
+
+
+@dataclass(frozen=True)
 class PydicomDecoder:
     """Any other syntax, by one named plugin of pydicom.
 
@@ -166,6 +185,8 @@ class PydicomDecoder:
 
         if self.plugin:
             _check_size(frame, image_pixel)
+        if self.plugin == _JPEG_LS_PLUGIN and not frame[-_PADDING:].rstrip(b"\0").endswith(_END_OF_IMAGE):
+            raise DicomError("a JPEG-LS frame has no end", code=StatusCode.FAILED_DECODE)
         options: Any = {
             "number_of_frames": 1,
             "rows": image_pixel.rows,
@@ -188,6 +209,10 @@ class PydicomDecoder:
         picture = to_picture(values, str(properties["photometric_interpretation"]), image_pixel, gray=gray)
         return block_mean(picture, shrink)
 
+
+_JPEG_LS_PLUGIN = "pyjpegls"  # CharLS, which reads some damaged frames without an end for ever
+_END_OF_IMAGE = b"\xff\xd9"  # T.87 annex C.2.1
+_PADDING = 64  # bytes; writers pad frames with zeros
 
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
 _JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -219,7 +244,7 @@ def pinned_decoder(syntax: str) -> Decoder:
     if syntax == _RLE:
         return RleDecoder()
     if syntax in _NATIVE:
-        return PydicomDecoder("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax, "")
+        return NativeDecoder("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax)
     if syntax not in _PLUGINS:
         raise DicomError("no decoder is known for this transfer syntax", code=StatusCode.FAILED_UNSUPPORTED_SYNTAX)
     plugin = _PLUGINS[syntax]

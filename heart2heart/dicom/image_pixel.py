@@ -217,6 +217,8 @@ def to_picture(
     if image_pixel.palette is not None:
         table = luma(image_pixel.palette[None])[0] if gray else image_pixel.palette
         patterns = values.view(f"{values.dtype.byteorder}u{values.dtype.itemsize}")
+        if gray and patterns.dtype == np.uint8 and patterns.ndim == 2:  # twice as fast as NumPy's own look-up
+            return np.asarray(Image.fromarray(np.ascontiguousarray(patterns)).point(table.tolist()))
         picture: npt.NDArray[np.uint8] = np.take(table, patterns, axis=0)
         return picture
     if values.ndim == 2:

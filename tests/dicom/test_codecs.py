@@ -12,6 +12,8 @@ import numpy as np
 import pydicom
 import pytest
 import simplejpeg
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -24,9 +26,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from heart2heart.dicom.codecs import Picture, pinned_decoder
+from heart2heart.dicom.codecs import NativeDecoder, Picture, PydicomDecoder, pinned_decoder
 from heart2heart.dicom.frame_reader import open_frames
-from heart2heart.dicom.image_pixel import luma, read_image_pixel
+from heart2heart.dicom.image_pixel import ImagePixel, luma, read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
@@ -152,6 +154,49 @@ def test_pinned_decoder_names_the_remedy_for_a_decoder_that_is_not_installed(
 def test_native_syntaxes_need_no_plugin() -> None:
     for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian):
         assert pinned_decoder(syntax) is not None
+
+
+@given(
+    st.sampled_from(["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422"]),
+    st.sampled_from([(8, 8), (8, 6), (16, 12)]),
+    st.booleans(),
+    st.integers(0, 1),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from([ExplicitVRLittleEndian, ExplicitVRBigEndian]),
+    st.booleans(),
+    st.sampled_from([1, 2, 4, 8]),
+)
+def test_native_decoder_gives_the_picture_of_pydicom(
+    photometric: str,
+    bits: tuple[int, int],
+    signed: bool,
+    planar: int,
+    size: tuple[int, int],
+    syntax: str,
+    gray: bool,
+    shrink: int,
+) -> None:
+    coloured = photometric.startswith(("RGB", "YBR"))
+    allocated, stored = (8, bits[1]) if coloured and bits[0] == 16 else bits
+    draw = np.random.default_rng(size[0] * 10 + size[1])
+    palette = draw.integers(0, 256, (2**allocated, 3), dtype=np.uint8) if photometric == "PALETTE COLOR" else None
+    image_pixel = ImagePixel(
+        2 * size[0],
+        2 * size[1],  # 4:2:2 has pairs of columns
+        3 if coloured else 1,
+        allocated,
+        min(stored, allocated),
+        signed and not coloured,
+        photometric,
+        planar,
+        1,
+        palette,
+    )
+    frame = draw.integers(0, 256, image_pixel.frame_bytes, dtype=np.uint8).tobytes()
+    fast = NativeDecoder(syntax).decode(frame, image_pixel, gray=gray, shrink=shrink)
+    plain = PydicomDecoder(syntax, "").decode(frame, image_pixel, gray=gray, shrink=shrink)
+    assert np.array_equal(fast, plain)
+    assert fast.dtype == plain.dtype == np.uint8
 
 
 # 16 x 24, lossless, written by OpenJPH from min(255, 8 x + 4 y).
