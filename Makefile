@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 LOCKED_EXTRAS ?= codecs,curate,network,verify
+MINUTES ?= 10
+FUZZ_SECONDS ?= $(shell expr 60 \* $(MINUTES))
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test test-slow lint format docs clean lock
+.PHONY: demo test test-slow fuzz lint format docs clean lock
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +26,11 @@ test: lint
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
+# Give hostile input to every reader: for MINUTES in all, by coverage where atheris can be installed.
+fuzz: $(VENV)/installed
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,7 +41,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf demo_output site docs/reference .mypy_cache .ruff_cache .pytest_cache
+	rm -rf demo_output fuzz_output site docs/reference .mypy_cache .ruff_cache .pytest_cache
 
 docs: $(VENV)/installed
 	$(BIN)/python -m tools.docs_pages

@@ -14,6 +14,32 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.utils import sha256_json, write_text
 
+YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What the YAML reader raises: beyond its own errors those of impossible dates and numbers, and of deep nesting."""
+
+
+_MAX_YAML_NODES = 100_000
+
+
+def load_yaml(text: str) -> Any:
+    """Return the content of a YAML text.
+
+    Raises:
+        ValueError: its aliases expand to more than 100,000 values; see `YAML_ERRORS` for other errors.
+    """
+    content = yaml.safe_load(text)
+    waiting, nodes = [content], 0
+    while waiting:
+        node = waiting.pop()
+        nodes += 1
+        if nodes > _MAX_YAML_NODES:
+            raise ValueError("the aliases of this YAML expand without end")
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, list | set | tuple):
+            waiting += node
+    return content
+
 
 class Config(BaseModel):
     """Base of every configuration: immutable; an unknown key is an error."""
@@ -34,10 +60,12 @@ class Config(BaseModel):
             ConfigError: not YAML, an unknown key, or a value of the wrong type.
         """
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = load_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise MissingInputError("no configuration file here", where=path) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise MissingInputError(f"this configuration cannot be read ({error.strerror})", where=path) from error
+        except YAML_ERRORS as error:
             raise ConfigError("this configuration is not readable YAML", where=path) from error
         if content is None:
             content = {}
@@ -105,8 +133,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
             raise ConfigError(f"override {override!r} goes into {parent!r}, which has no keys of its own")
         node = child
     try:
-        node[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        node[leaf] = load_yaml(text)
+    except YAML_ERRORS as error:
         raise ConfigError(f"the value of override {override!r} is not readable YAML") from error
 
 

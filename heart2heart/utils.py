@@ -229,15 +229,21 @@ def read_json(path: Path, *, what: str) -> Any:
         what: What the file is, for the error message, e.g. "split manifest".
 
     Raises:
-        MissingInputError: no such file.
-        StoreError: the file is not JSON.
+        MissingInputError: no such file, or it cannot be read.
+        StoreError: the file is not JSON, nested too deeply, or holds a number that is none.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise MissingInputError(f"no {what} here", where=path) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise MissingInputError(f"this {what} cannot be read ({error.strerror})", where=path) from error
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"this {what} is not readable JSON", where=path, remedy="Restore it from a copy") from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def sha256_file(path: Path) -> str:

@@ -58,7 +58,14 @@ def test_load_and_override(tmp_path: Path) -> None:
         ("a: [\n", [], "not readable YAML"),
         ("optimiser: {lr: .inf}\nsteps: 1\n", [], "finite"),
         ("steps: !!python/object/apply:os.getcwd []\n", [], "not readable YAML"),
+        ("steps: 2026-99-99\n", [], "not readable YAML"),
+        ("a: &a [1]\nb: &b [*a, *b]\n", [], "not readable YAML"),
+        ("steps: !!int ''\n", [], "not readable YAML"),
+        ("steps: !!timestamp x\n", [], "not readable YAML"),
+        ("[" * 600, [], "not readable YAML"),
+        ("steps: 1\n", ["steps=2026-99-99"], "not readable YAML"),
     ],
+    ids=lambda value: str(value)[:30].strip(),
 )
 def test_load_refuses_bad_content(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):

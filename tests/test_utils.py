@@ -151,3 +151,19 @@ def test_escape_formula_leaves_other_texts_alone() -> None:
     assert list(map(escape_formula, texts)) == list(map(restore_formula, texts)) == texts
     assert escape_formula("=HYPERLINK(1)") == "'=HYPERLINK(1)"
     assert escape_formula("'=1") == "''=1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": NaN}', "[-Infinity]", "[" * 100_000, "1" * 5000, '"\\'],
+    ids=["not a number", "infinite", "nested too deeply", "number too long", "cut"],
+)
+def test_read_json_refuses_what_is_no_json(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(StoreError, match="this record is not readable JSON"):
+        read_json(tmp_path / "a.json", what="record")
+
+
+def test_read_json_names_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="this record cannot be read"):
+        read_json(tmp_path, what="record")

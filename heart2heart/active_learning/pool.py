@@ -196,7 +196,7 @@ def read_annotation_costs(path: Path, clips: Sequence[str]) -> Floats:
         )
     except FileNotFoundError as error:
         raise MissingInputError("no file of costs here", where=path) from error
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, ValueError, pa.ArrowException, KeyError) as error:
         remedy = "Needed: Parquet or CSV with the columns clip and cost"
         raise LabelError("this file of costs cannot be read", where=path, remedy=remedy) from error
     clip_costs = np.array([costs.get(clip) for clip in clips], np.float64)

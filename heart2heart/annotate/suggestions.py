@@ -102,7 +102,7 @@ def _read_queue_table(path: Path) -> pa.Table:
         table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
     except FileNotFoundError as error:
         raise MissingInputError("no queue file here", where=path) from error
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise LabelError("this queue cannot be read as Parquet or CSV", where=path) from error
     if not {"clip", "why"} <= set(table.column_names):
         raise LabelError("this queue lacks a column", where=path, remedy="Needed: clip and why")

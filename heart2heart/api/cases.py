@@ -44,7 +44,7 @@ def read_cases(path: str | Path, *, site: str | None = None) -> Cases:
         except FileNotFoundError as error:
             remedy = "Make them with `heart2heart evaluate`, `predict --format csv` or `queue --predictions`"
             raise MissingInputError("no predictions here", where=file, remedy=remedy) from error
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise EvaluationError("this file is damaged, or not Parquet", where=file, remedy="Copy it again") from error
     cases = cases_of_predictions(Predictions.read(file)) if evaluated else read_case_table(file, site=site)
     return cases if site is None else cases.at(site)

@@ -57,7 +57,7 @@ def read_sample(path: Path) -> AuditSample:
         chances = table["inclusion"].cast(pa.float64()).to_pylist()
     except FileNotFoundError as error:
         raise MissingInputError("no sample of an audit here", where=path, remedy=remedy) from error
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, ValueError, pa.ArrowException, KeyError) as error:
         raise EvaluationError("this is no sample of an audit", where=path, remedy=remedy) from error
     if len(set(methods)) != 1 or methods[0] not in STRATEGIES:
         raise EvaluationError("these clips were not drawn for an audit", where=path, remedy=remedy)

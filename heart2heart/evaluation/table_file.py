@@ -122,9 +122,11 @@ def _read_parquet(path: Path) -> TextTable:
             for field in file.schema_arrow:
                 _require_plain(field, path)
             table = file.read()
-    except (OSError, pa.ArrowException, zlib.error) as error:
+        return TextTable(header, tuple(_texts(column) for column in table.columns), range(1, len(table) + 1))
+    except EvaluationError:
+        raise
+    except (OSError, ValueError, pa.ArrowException, zlib.error) as error:  # ValueError: a text that is not UTF-8
         raise damaged from error
-    return TextTable(header, tuple(_texts(column) for column in table.columns), range(1, len(table) + 1))
 
 
 def _require_plain(field: pa.Field, path: Path) -> None:

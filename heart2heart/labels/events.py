@@ -12,8 +12,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
+from heart2heart.config import YAML_ERRORS, load_yaml
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMIES, TAXONOMY_VERSION, VIEWS
@@ -221,10 +220,10 @@ def read_taxonomy_maps(path: Path) -> TaxonomyMaps:
         UnknownNameError: a new name is not a view.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingInputError("no taxonomy map here", where=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except YAML_ERRORS as error:
         raise LabelError("this taxonomy map is not readable YAML", where=path) from error
     if not isinstance(content, dict) or not all(isinstance(names, dict) for names in content.values()):
         raise LabelError("a taxonomy map must have the form {version: {old name: new name}}", where=path)

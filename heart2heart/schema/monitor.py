@@ -255,7 +255,7 @@ def _line(content: dict[str, Any], previous: str) -> str:
 def _content(line: bytes, path: Path, row: int) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f"{path}, line {row}"
         raise EvaluationError("this line of the journal is damaged", where=where, remedy=_REMEDY) from error
     if not isinstance(content, dict):

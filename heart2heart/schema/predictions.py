@@ -224,7 +224,7 @@ class Predictions:
         except FileNotFoundError as error:
             remedy = "Make them with: heart2heart evaluate"
             raise MissingInputError("no predictions here", where=path, remedy=remedy) from error
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             remedy = "Copy it again, or run `heart2heart evaluate` again"
             raise EvaluationError(
                 "this file is cut short, damaged, or not Parquet", where=path, remedy=remedy
@@ -235,7 +235,7 @@ class Predictions:
         try:
             content = json.loads(raw)
             version = content["schema_version"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
         if version not in READ_VERSIONS:
             remedy = (
@@ -245,7 +245,7 @@ class Predictions:
         try:
             provenance = Provenance.parse(_upgrade(content) if version == 1 else content, where=path)
             predictions = cls(_complete(table.replace_schema_metadata(None)), provenance)
-        except (pa.ArrowInvalid, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (pa.ArrowException, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise EvaluationError("these predictions are damaged", where=path) from error
         widths = pc.unique(pc.list_value_length(predictions.table["logits"])).to_pylist()
         if widths not in ([], [len(predictions.provenance.classes)]):

@@ -97,7 +97,7 @@ class SplitManifest:
             members = pq.read_table(path / "members.parquet").replace_schema_metadata(None).cast(SPLIT_MEMBERS)
         except FileNotFoundError as error:
             raise MissingInputError("the split's members are missing", where=path) from error
-        except (OSError, pa.ArrowInvalid, ValueError) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise SplitError("the split's members cannot be read", where=path) from error
         stated = content.pop("sha256", None)
         content["members"] = members_digest(members)

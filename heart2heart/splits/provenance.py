@@ -53,7 +53,7 @@ def read_test_accesses(split: str | Path) -> list[AccessEntry]:
         return [
             AccessEntry.parse(json.loads(line), where=path) for line in path.read_text(encoding="utf-8").splitlines()
         ]
-    except (ValueError, ConfigError) as error:
+    except (ValueError, RecursionError, ConfigError) as error:
         remedy = "Restore the file, or propose and certify the split anew"
         raise SplitError("the log of test access is damaged", where=path, remedy=remedy) from error
 

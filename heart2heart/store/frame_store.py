@@ -108,7 +108,7 @@ class FrameStore(FrameTables):
         if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
             remedy = f"This version reads schema {SCHEMA_VERSION}; ingest again into a new store"
             raise StoreError("this store has another schema", where=root, remedy=remedy)
-        return cls(root, Geometry.from_json(content["geometry"]))
+        return cls(root, Geometry.from_json(content.get("geometry")))
 
     def writer(self, *, max_frames: int | None = None) -> ShardWriter:
         """Return a writer that appends to this store; by default a shard holds about 100 MB of frames."""

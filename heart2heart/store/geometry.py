@@ -90,9 +90,19 @@ class Geometry:
         return {"name": self.name, "size": self.size, "version": self.version}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Geometry:
-        """Read the form kept in `store.json`."""
-        return cls(str(content["name"]), int(content["size"]), int(content["version"]))
+    def from_json(cls, content: Any) -> Geometry:
+        """Read the form kept in `store.json`.
+
+        Raises:
+            StoreError: the content has another form, or the size is out of range.
+            UnknownNameError: no such geometry.
+        """
+        try:
+            name, size, version = str(content["name"]), int(content["size"]), int(content["version"])
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            remedy = "Restore the file store.json from a copy"
+            raise StoreError("the geometry is damaged", remedy=remedy) from error
+        return cls(name, size, version)
 
     def __str__(self) -> str:
         """Return e.g. `tmed2-112 (version 1)`."""

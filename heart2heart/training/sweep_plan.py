@@ -10,10 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field
 
-from heart2heart.config import Config
+from heart2heart.config import YAML_ERRORS, Config, load_yaml
 from heart2heart.errors import ConfigError, MissingInputError, RunError
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.run_directory import differing_keys
@@ -117,8 +116,8 @@ def read_grid(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         key, _, values = text.partition("=")
         remedy = "Example: --grid optimiser.lr=0.01,0.03"
         try:
-            parsed = yaml.safe_load(f"[{values}]")
-        except yaml.YAMLError as error:
+            parsed = load_yaml(f"[{values}]")
+        except YAML_ERRORS as error:
             raise ConfigError(f"the values of {text!r} are not readable YAML", remedy=remedy) from error
         if not key or not parsed:
             raise ConfigError(f"{text!r} is not of the form key=value,value", remedy=remedy)

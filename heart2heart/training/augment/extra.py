@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
+from heart2heart.config import YAML_ERRORS, load_yaml
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.training.augment.per_sample import Image, load_albumentations
 
@@ -40,10 +40,10 @@ def read_pipeline(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise MissingInputError("no augmentation pipeline here", where=path, remedy=_REMEDY) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except YAML_ERRORS as error:
         raise ConfigError("this augmentation pipeline is not readable YAML", where=path, remedy=_REMEDY) from error
     try:
         ExtraPipeline(check_pipeline(content))

@@ -1,0 +1,128 @@
+"""Fuzz the readers for a time: `make fuzz MINUTES=10`, or python -m tests.fuzz.run --seconds 600.
+
+With atheris (dependency group `fuzz`) the search follows the coverage of the Python code; without it the seeds are
+changed at random. Each target runs in a process of its own, with limits of time and memory for one input. An input that
+breaks a target lies in the folder `findings`; copy it to tests/fuzz/found/TARGET when the fault is mended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+MEMORY_MIB = 3072
+"""Resident memory of the process beyond which an input counts as a finding, MiB."""
+INPUT_SECONDS = 20
+"""Seconds that one input may take."""
+LONGEST = 65536
+"""Longest input, bytes."""
+
+_INSTRUMENTED = ["heart2heart", "pydicom"]
+_LATE = (
+    "heart2heart.deidentify.clean_copy", "heart2heart.deidentify.clip", "heart2heart.labels.importing",
+    "heart2heart.labels.label_studio", "heart2heart.api.cases", "heart2heart.evaluation.case_table",
+    "heart2heart.pacs.multipart", "heart2heart.verify.search_file", "heart2heart.schema.monitor",
+    "heart2heart.schema.reviewed_pairs", "heart2heart.splits.manifest", "heart2heart.annotate.auth",
+)  # fmt: skip
+"""Modules that the targets import where they need them."""
+
+
+def has_atheris() -> bool:
+    """Return whether the fuzzer that follows coverage is installed."""
+    return importlib.util.find_spec("atheris") is not None
+
+
+def fuzz_by_coverage(target: str, seconds: int, corpus: Path, findings: Path, seed: int) -> None:
+    """Fuzz one target by atheris in this process, which ends with the run."""
+    import atheris
+
+    with atheris.instrument_imports(include=_INSTRUMENTED):  # what was imported before would not be seen
+        for name in _LATE:
+            importlib.import_module(name)
+        from tests.fuzz.findings import collector
+    options = [
+        sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-timeout={INPUT_SECONDS}",
+        f"-rss_limit_mb={MEMORY_MIB}", f"-artifact_prefix={findings}/{target}-", f"-max_len={LONGEST}",
+        f"-seed={seed}", "-print_final_stats=1", "-verbosity=1",
+    ]  # fmt: skip
+    atheris.Setup(options, collector(target, findings))
+    atheris.Fuzz()
+
+
+def fuzz(targets: list[str], seconds: int, folder: Path, *, seed: int, jobs: int) -> int:
+    """Fuzz targets in `jobs` processes at a time, and return how many ended with a finding.
+
+    Args:
+        targets: Names of targets.
+        seconds: Time in all, without the start of each process.
+        folder: Folder of the corpus, the logs and the findings.
+        seed: Seed of the changes.
+        jobs: Processes at one time.
+    """
+    (folder / "findings").mkdir(parents=True, exist_ok=True)
+    each = max(1, seconds * min(jobs, len(targets)) // len(targets))
+    with ThreadPoolExecutor(jobs) as pool:
+        return sum(pool.map(lambda target: _fuzz_one(target, each, folder, seed), targets))
+
+
+def _fuzz_one(target: str, seconds: int, folder: Path, seed: int) -> bool:
+    """Fuzz one target in a process of its own, print the result, and return whether there is a finding."""
+    from tests.fuzz.seeds import write_seeds
+
+    corpus, log, findings = folder / "corpus" / target, folder / f"{target}.log", folder / "findings"
+    write_seeds(target, corpus)
+    before, started = set(findings.glob(f"{target}-*")), time.monotonic()
+    command = [sys.executable, "-m", "tests.fuzz.run", "--one", target, "--seconds", str(seconds)]
+    command += ["--folder", str(folder), "--seed", str(seed)]
+    with log.open("w") as out:
+        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+    new = sorted(path.name for path in set(findings.glob(f"{target}-*")) - before)
+    verdict = "no finding" if code == 0 and not new else f"FINDINGS (exit code {code}), see {log}: {' '.join(new)}"
+    duration, inputs = time.monotonic() - started, len(list(corpus.iterdir()))
+    print(f"{target}: {duration:.0f} s, {_executions(log)} inputs run, {inputs} kept, {verdict}", flush=True)
+    return code != 0 or bool(new)
+
+
+def _executions(log: Path) -> str:
+    """Return how many inputs were run, as the log of a target says it."""
+    match = re.search(r"(?:number_of_executed_units: |inputs run: )(\d+)", log.read_text(errors="replace"))
+    return match[1] if match else "?"
+
+
+def main() -> None:
+    """Run the command line; exit code 1: a finding."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=600, help="time in all")
+    parser.add_argument("--target", action="append", help="default: all")
+    parser.add_argument("--folder", type=Path, default=Path("fuzz_output"), help="corpus, logs and findings")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="targets at one time")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is None:
+        from tests.fuzz.targets import TARGETS
+
+        kind = "by coverage (atheris)" if has_atheris() else "by random changes (atheris is not installed)"
+        print(f"fuzzing for {given.seconds} s {kind}", flush=True)
+        targets = given.target or list(TARGETS)
+        sys.exit(fuzz(targets, given.seconds, given.folder, seed=given.seed, jobs=given.jobs) > 0)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    corpus, findings = given.folder / "corpus" / given.one, given.folder / "findings"
+    if has_atheris():
+        fuzz_by_coverage(given.one, given.seconds, corpus, findings, given.seed)
+    else:
+        from tests.fuzz.mutate import fuzz_by_mutation
+
+        print(f"inputs run: {fuzz_by_mutation(given.one, given.seconds, findings, given.seed)}")
+
+
+if __name__ == "__main__":
+    main()
