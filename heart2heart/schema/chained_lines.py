@@ -53,11 +53,14 @@ def read_lines(path: Path, *, what: str, remedy: str, max_bytes: int) -> Chained
     """
     try:
         status = path.stat()
-        raw = path.read_bytes() if status.st_size <= max_bytes else b""
+        regular = stat.S_ISREG(status.st_mode)
+        raw = path.read_bytes() if regular and status.st_size <= max_bytes else b""
     except FileNotFoundError:
         return ChainedLines()
     except OSError as error:
         raise StoreError(f"this {what} cannot be read", where=path, remedy="Check its permissions") from error
+    if not regular:
+        raise StoreError(f"this {what} is no regular file", where=path, remedy=remedy)
     if status.st_size > max_bytes:
         raise StoreError(f"this {what} has more than {max_bytes:,} bytes", where=path, remedy=remedy)
     if stat.S_IMODE(status.st_mode) & 0o022:
@@ -75,7 +78,12 @@ def read_lines(path: Path, *, what: str, remedy: str, max_bytes: int) -> Chained
 
 
 def append_lines(
-    path: Path, choose: Callable[[ChainedLines], list[dict[str, Any]]], read: Callable[[], ChainedLines], *, what: str
+    path: Path,
+    choose: Callable[[ChainedLines], list[dict[str, Any]]],
+    read: Callable[[], ChainedLines],
+    *,
+    what: str,
+    max_bytes: int,
 ) -> None:
     """Append records, all or none; the file is made with mode 0600 if it does not exist.
 
@@ -84,8 +92,10 @@ def append_lines(
         choose: Returns the records to append, given the present ones, while no other program can write; it may raise.
         read: Reads the file, as `read_lines` does.
         what: What the file is, for errors.
+        max_bytes: Size of the largest file that is read again.
 
     Raises:
+        StoreError: see `read_lines`, or the file would become too large.
         UnwritableError: nothing can be written there.
         NoSpaceError: the disk filled up; the file is as it was before.
         ExistsError: another program holds the file.
@@ -94,7 +104,7 @@ def append_lines(
         >>> from functools import partial
         >>> path = Path("events.jsonl")
         >>> read = partial(read_lines, path, what="file", remedy="none", max_bytes=1000)
-        >>> append_lines(path, lambda lines: [{"number": len(lines.records)}], read, what="file")
+        >>> append_lines(path, lambda lines: [{"number": len(lines.records)}], read, what="file", max_bytes=1000)
         >>> read().records
         ({'number': 0},)
     """
@@ -104,6 +114,8 @@ def append_lines(
         for record in choose(lines):
             line = {**record, "previous": previous, "sha256": _hash(record, previous)}
             text, previous = f"{text}{json.dumps(line, sort_keys=True, allow_nan=False)}\n", str(line["sha256"])
+        if lines.complete_bytes + len(text.encode()) > max_bytes:
+            raise StoreError(f"this {what} would have more than {max_bytes:,} bytes", where=path)
         file.truncate(lines.complete_bytes)
         file.seek(lines.complete_bytes)
         try:

@@ -154,7 +154,7 @@ def append_reviews(root: Path, choose: Callable[[ReviewEvents], Iterable[ReviewE
     def records(lines: ChainedLines) -> list[dict[str, Any]]:
         return [event.model_dump(mode="json") for event in choose(_parse(lines, path))]
 
-    append_lines(path, records, partial(_read, path), what=_WHAT)
+    append_lines(path, records, partial(_read, path), what=_WHAT, max_bytes=MAX_BYTES)
 
 
 def _read(path: Path) -> ChainedLines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,20 @@ def random_store(
     frames_each: int = 3,
     seed: int = 0,
     max_frames: int = 8192,
+    flags: Mapping[str, Sequence[str]] | None = None,
 ) -> FrameStore:
-    """Write a store of random frames; clips 0 to 3 of a patient show the four scored views, later ones no view."""
+    """Write a store of random frames; clips 0 to 3 of a patient show the four scored views, later ones no view.
+
+    Args:
+        root: Folder of the store.
+        sites: Names of the hospitals.
+        patients: Patients of each hospital.
+        clips_each: Clips of each patient.
+        frames_each: Frames of each clip.
+        seed: Seed of the frames.
+        max_frames: A shard is published once it holds this many frames.
+        flags: Flags by clip, such as `a00000` and zeros up to 16 characters for the first clip of hospital A.
+    """
     rng = np.random.default_rng(seed)
     store = FrameStore.create(root, Geometry("tmed2", SIZE))
     with store.writer(max_frames=max_frames) as writer:
@@ -37,7 +49,8 @@ def random_store(
                         "clip": clip, "site": site, "patient": f"{site}-p{patient}", "study": f"{site}-p{patient}-s0",
                         "instance": f"2.25.{ord(site)}.{patient}.{clip_index}", "content": f"c{clip}",
                         "source": "dicom", "synthetic": True, "mode": "b_mode", "maker": f"maker {site}",
-                        "rows": 100, "columns": 120, "n_source": frames_each, "quality": 0.5, "flags": [],
+                        "rows": 100, "columns": 120, "n_source": frames_each, "quality": 0.5,
+                        "flags": list((flags or {}).get(clip, ())),
                     }  # fmt: skip
                     hashes = rng.integers(0, 2**63, frames_each, dtype=np.uint64)
                     writer.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 from functools import partial
@@ -12,11 +13,13 @@ import pytest
 from heart2heart.errors import NoSpaceError, StoreError, UnwritableError
 from heart2heart.schema.chained_lines import ChainedLines, append_lines, read_lines
 
-read = partial(read_lines, what="list", remedy="Restore it", max_bytes=10_000)
+read = partial(read_lines, what="list", remedy="Restore it", max_bytes=20_000)
 
 
 def append(path: Path, *names: str) -> None:
-    append_lines(path, lambda lines: [{"name": name} for name in names], partial(read, path), what="list")
+    append_lines(
+        path, lambda lines: [{"name": name} for name in names], partial(read, path), what="list", max_bytes=20_000
+    )
 
 
 def names(path: Path) -> list[str]:
@@ -48,7 +51,9 @@ def test_append_lines_writes_nothing_where_the_choice_fails(tmp_path: Path) -> N
     append(path, "a")
     before = path.read_bytes()
     with pytest.raises(KeyError):
-        append_lines(path, lambda lines: [{"name": lines.records[0]["missing"]}], partial(read, path), what="list")
+        append_lines(path, lambda lines: [lines.records[0]["missing"]], partial(read, path), what="list", max_bytes=99)
+    with pytest.raises(StoreError, match="would have more than 20,000 bytes"):
+        append(path, *("b" * 50 for _ in range(200)))
     assert path.read_bytes() == before
 
 
@@ -73,8 +78,22 @@ def test_append_lines_refuses_a_place_where_nothing_can_be_written(tmp_path: Pat
     (tmp_path / "list.jsonl").mkdir()
     with pytest.raises(UnwritableError, match="cannot be written"):
         append(tmp_path / "list.jsonl", "a")
+    with pytest.raises(StoreError, match="no regular file"):
+        append(Path("/dev/null"), "a")
+
+
+def test_append_lines_leaves_the_file_as_it_was_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "list.jsonl"
+    append(path, "a")
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("heart2heart.schema.chained_lines.os.fsync", full)
     with pytest.raises(NoSpaceError):
-        append(Path("/dev/full"), "a")
+        append(path, "b")
+    assert path.read_bytes() == before
 
 
 def changed(lines: list[str]) -> list[list[str]]:
@@ -108,9 +127,9 @@ def test_read_lines_refuses_a_large_file_and_one_that_others_may_write(tmp_path:
     path = tmp_path / "list.jsonl"
     append(path, "a")
     path.chmod(0o660)
-    with pytest.raises(StoreError, match="others may write this list.*chmod 600"):
+    with pytest.raises(StoreError, match=r"others may write this list.*chmod 600"):
         read(path)
     path.chmod(0o600)
-    path.write_bytes(b" " * 10_001)
-    with pytest.raises(StoreError, match="more than 10,000 bytes"):
+    path.write_bytes(b" " * 20_001)
+    with pytest.raises(StoreError, match="more than 20,000 bytes"):
         read(path)

@@ -25,10 +25,10 @@ PIXELS = {"one": "1" * 64, "other": "2" * 64}
 
 
 def event(
-    decision: str, reviewer: str = "Reader 1", clip: str = "c1", pixels: str = "one", **more: object
+    decision: str, reviewer: str = "Reader 1", clip: str = "c1", pixels: str = "one", reason: str = "seen"
 ) -> ReviewEvent:
     content = {"clip": clip, "pixel_hash": PIXELS[pixels], "decision": decision, "reviewer": reviewer}
-    return ReviewEvent.parse(content | {"reason": "seen", "at": AT} | more, where="test")
+    return ReviewEvent.parse(content | {"reason": reason, "at": AT}, where="test")
 
 
 EVENTS = st.lists(
@@ -90,7 +90,7 @@ def test_append_reviews_keeps_every_event_in_order(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_review_event_refuses_what_is_no_event(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        event("cleared", **wrong) if "reviewer" not in wrong else event("cleared", str(wrong["reviewer"]))
+        ReviewEvent.parse(event("cleared").model_dump() | wrong, where="test")
 
 
 def test_read_reviews_refuses_records_of_another_kind(tmp_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_read_reviews_refuses_records_of_another_kind(tmp_path: Path) -> None:
     def read() -> ChainedLines:
         return read_lines(path, what="list", remedy="-", max_bytes=10_000)
 
-    append_lines(path, lambda lines: [{"kind": "another"}], read, what="list")
+    append_lines(path, lambda lines: [{"kind": "another"}], read, what="list", max_bytes=10_000)
     with pytest.raises(StoreError, match="no file of reviews"):
         read_reviews(tmp_path)

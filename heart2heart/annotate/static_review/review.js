@@ -85,6 +85,9 @@ async function show(clip) {
   player.show(pixels, side, details.frames, details.frame_ms);
   draw(find("brightest"), extreme(pixels, details.frames, Math.max), side, 0, player.table);
   draw(find("darkest"), extreme(pixels, details.frames, Math.min), side, 0, player.table);
+  const single = details.frames === 1; // its brightest and darkest levels are the picture itself
+  document.querySelector(".pictures").classList.toggle("single", single);
+  for (const name of ["brightest", "darkest"]) toggle(find(name).closest("figure"), !single);
   outline();
   describe();
   find("reason").value = "";
@@ -121,7 +124,7 @@ function outline() {
 }
 
 function describe() {
-  const text = `hospital ${current.site}, ${current.mode.replaceAll("_", " ")}, ${current.frames} frames`;
+  const text = `hospital ${current.site}, ${current.mode.replaceAll("_", " ")}, ${current.frames} ${current.frames === 1 ? "frame" : "frames"}`;
   find("details").textContent = `Clip ${current.clip.slice(0, 12)} of ${text}`;
   find("clip").setAttribute("aria-label", `Clip of ${text}, playing in a loop`);
   const count = current.areas.length;
