@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
+import typer.main
 from hypothesis import settings
 
 FIRST = ("tests/test_demo.py", "notebooks/", "tests/test_golden.py", "tests/pipelines/", "tests/test_docs.py")
@@ -11,6 +14,12 @@ FIRST = ("tests/test_demo.py", "notebooks/", "tests/test_golden.py", "tests/pipe
 # How long an example takes says nothing on a machine with other work; pytest's own timeout ends what hangs.
 settings.register_profile("heart2heart", deadline=None)
 settings.load_profile("heart2heart")
+
+
+def pytest_configure() -> None:
+    """Build the commands of all verbs once; Typer builds them anew for each call."""
+    built_once = cache(typer.main.get_command)
+    pytest.MonkeyPatch().setattr("typer.testing._get_command", built_once, raising=False)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -58,19 +58,17 @@ def command(*words: str | Path) -> str:
 def facts_of_help() -> dict[str, list[str]]:
     """Return the help of the program, of every verb and of every verb below a verb, without the boxes around it."""
     facts = {}
-    for words in _verbs(()):
+    for words in _verbs(typer.main.get_command(app), ()):
         lines = [line.strip("│╭╮╰╯─ ") for line in command(*words, "--help").splitlines()]
         facts[" ".join(words) or "heart2heart"] = [re.sub(" {2,}", "  ", line) for line in lines if line]
     return facts
 
 
-def _verbs(before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    node: Any = typer.main.get_command(app)
-    for word in before:
-        node = node.commands[word]
-    yield before
-    for word in getattr(node, "commands", ()):
-        yield from _verbs((*before, word))
+def _verbs(node: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the words of a command and of all below it."""
+    yield words
+    for word, below in getattr(node, "commands", {}).items():
+        yield from _verbs(below, (*words, word))
 
 
 def facts_of_simulation(root: Path) -> Facts:

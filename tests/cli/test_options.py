@@ -16,6 +16,7 @@ from heart2heart.progress import Verbosity
 from heart2heart.testing.stores import random_store
 
 EXECUTABLE = Path(sys.executable).with_name("heart2heart")
+SMALL = ("--scale", "0.05", "--hospitals", "B", "--hospitals", "D", "--workers", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -29,18 +30,18 @@ def test_main_prints_the_version() -> None:
 
 
 def test_main_verbose_prints_verb_versions_and_stages_but_no_path(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["--verbose", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
+    shown = CliRunner().invoke(app, ["--verbose", "simulate", str(tmp_path / "out"), *SMALL])
     lines = shown.stderr.splitlines()
     assert lines[0].startswith("heart2heart simulate: Python 3.")
     assert "pydicom" in lines[0]
-    assert any(line.startswith("begin: simulate hospital A (") for line in lines)
+    assert any(line.startswith("begin: simulate hospital B (") for line in lines)
     assert any(line.startswith("end: simulate hospital D, ") for line in lines)
     assert str(tmp_path) not in shown.stderr
 
 
 def test_main_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
     runner = CliRunner()
-    shown = runner.invoke(app, ["-q", "simulate", str(tmp_path / "out"), "--scale", "0.05"])
+    shown = runner.invoke(app, ["-q", "simulate", str(tmp_path / "out"), *SMALL])
     assert shown.exit_code == 0
     assert shown.stderr == ""
     assert shown.stdout.startswith("hospital (synthetic)")
