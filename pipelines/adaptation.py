@@ -11,7 +11,6 @@ stopped continues with what is missing.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,6 @@ from heart2heart.errors import ConfigError, RunError
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.progress import progress_bar
 from heart2heart.schema.adaptation import AdaptationSettings
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.views import SCORED_VIEWS
@@ -44,8 +42,9 @@ from heart2heart.training.unscored_frames import choose_patients, select_frames
 from heart2heart.training.validation import balanced_accuracy
 from heart2heart.utils import sha256_json, write_text
 from pipelines.command_line import run
-from pipelines.mismatch_scores import SeedInterval
-from pipelines.study_jobs import read_lines, run_all
+from pipelines.study_engine import ResultsFile, run_study
+from pipelines.study_plan import cost_text, job_costs
+from pipelines.study_statistics import SeedInterval
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "plain": {"statistics": "plain", "refuse": False},
@@ -96,9 +95,9 @@ def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
     """Adapt one run in every way, and score it before and after.
 
     Returns:
-        One line of results: `unadapted` and the score of each way, 0 to 1, whether `auto` adapted, and the information
-        of the predictions before and after it, as shares of that at the source. Ways are empty where the case has too
-        few patients.
+        A line of results without its key: `unadapted` and the score of each way, 0 to 1, whether `auto` adapted, and
+        the information of the predictions before and after it, as shares of that at the source. Ways are empty where
+        the case has too few patients.
     """
     torch.set_num_threads(1)  # the processes are the parallelism
     trained, split = Run.load(job.run), SplitManifest.load(job.demo / "split")
@@ -113,7 +112,7 @@ def adapt_and_score(job: AdaptationJob) -> dict[str, Any]:
         return balanced_accuracy(torch.from_numpy(model.predict(pixels)), targets)
 
     digest = sha256_json([one.digest() for one in store.stores])
-    line: dict[str, Any] = {**job.key(), "case": job.case, "unadapted": score(trained), "ways": {}, "adapted": False}
+    line: dict[str, Any] = {"case": job.case, "unadapted": score(trained), "ways": {}, "adapted": False}
     views = true_views(job, store) if job.views else {}
     for name, content in WAYS.items():
         settings = AdaptationSettings.parse(dict(content), where=name)
@@ -244,29 +243,22 @@ def main(
     runs: Annotated[
         Path | None, typer.Option(help="Folder with a folder of runs for each method; by default that of the demo.")
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the cost by finished runs, and stop.")] = False,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
     jobs = find_jobs(hospitals, runs or hospitals / "runs", method or [], patients or [24, 6, 2], out)
     results = out / "results.jsonl"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    keys = [json.dumps(job.key(), sort_keys=True) for job in jobs]
-    by_key = {_key(line): line for line in read_lines(results)}
-    lines = [by_key[key] for key in keys if key in by_key]
-    missing = [job for job, key in zip(jobs, keys, strict=True) if key not in by_key]
-    with progress_bar("adapt and score", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
-        progress.update(len(lines))
-        for line in run_all(adapt_and_score, missing, workers):
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            lines.append(line)
-            progress.update(len(lines), f"{line['run']} at {line['site']}: {line['case']}")
+    if plan:
+        known = ResultsFile(results, AdaptationJob.key).lines(jobs)
+        print(cost_text(job_costs([job.case for job in jobs], known), workers))
+        return
+    lines = run_study(
+        jobs, adapt_and_score, key=AdaptationJob.key, results=results, workers=workers, title="adapt and score",
+        describe=lambda line: f"{line['run']} at {line['site']}: {line['case']}",
+    )  # fmt: skip
     shown = table(lines)
     write_text(out / "results.md", shown + "\n")
     print(shown)
-
-
-def _key(line: Mapping[str, Any]) -> str:
-    return json.dumps({name: line[name] for name in ("run", "site", "patients", "views")}, sort_keys=True)
 
 
 if __name__ == "__main__":

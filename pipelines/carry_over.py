@@ -10,9 +10,7 @@ continues with what is missing. The hospitals that test are read once a run.
 
 from __future__ import annotations
 
-import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,6 @@ from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from heart2heart.errors import ConfigError, DivergedError
-from heart2heart.progress import progress_bar
 from heart2heart.schema.clip_probabilities import clip_log_probabilities
 from heart2heart.schema.enums import SplitRole
 from heart2heart.splits.manifest import SplitManifest
@@ -39,7 +36,9 @@ from pipelines.carry_over_table import side_by_side, tables
 from pipelines.carry_over_ways import BUDGETS, WAYS, parse_weights, resolve_ways, with_weights
 from pipelines.command_line import run
 from pipelines.lung_data import DIRECTIONS, build_lung_split, build_lung_store
-from pipelines.study_jobs import read_lines, run_all
+from pipelines.study_engine import Line, ResultsFile, run_study
+from pipelines.study_measures import config_digest
+from pipelines.study_plan import cost_text, job_costs
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class CarryOverRun:
 
     def key(self) -> dict[str, Any]:
         """Return what names its line of the results."""
-        digest = self.config().model_copy(update={"data": None}).digest()
+        digest = config_digest(self.config())
         return {"task": self.task.name, "way": self.way, "seed": self.seed, "config_sha256": digest}
 
 
@@ -100,24 +99,22 @@ def train_and_score(job: CarryOverRun) -> dict[str, Any]:
     """Train one run and read the hospitals that test once.
 
     Returns:
-        One line of results; its `sites` is empty when the run diverged.
+        A line of results without its key; its `sites` is empty when the run diverged.
     """
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # the processes are the parallelism
-    started = time.monotonic()
-    line = job.key()
     try:
         trained = train(job.config(), job.out)
     except DivergedError:
-        return line | {"sites": {}, "validation": None, "seconds": time.monotonic() - started}
+        return {"sites": {}, "validation": None}
     split, stores = SplitManifest.load(job.task.split(job.seed)), FrameStores.open(job.task.stores)
     record = trained.directory.record
-    return line | {
+    return {
         "sites": site_scores(trained, split, stores),
         "validation": record.selected_score,
         "selected_step": record.selected_step,
-        "seconds": time.monotonic() - started,
         "split_sha256": split.sha256,
+        "device": record.device,
     }
 
 
@@ -164,16 +161,6 @@ def mean_auroc(logits: npt.NDArray[np.floating[Any]], targets: npt.NDArray[np.in
     return float(np.mean(areas)) if areas else math.nan
 
 
-def read_results(path: Path, jobs: Sequence[CarryOverRun]) -> list[dict[str, Any]]:
-    """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
-    wanted_keys = {json.dumps(job.key(), sort_keys=True) for job in jobs}
-    return [line for line in read_lines(path) if _key_text(line) in wanted_keys]
-
-
-def _key_text(line: dict[str, Any]) -> str:
-    return json.dumps({name: line[name] for name in ("task", "way", "seed", "config_sha256")}, sort_keys=True)
-
-
 def lung_tasks(
     folder: Path, out: Path, directions: Sequence[str], seeds: Sequence[int], size: int
 ) -> list[CarryOverTask]:
@@ -197,7 +184,7 @@ def hospital_task(demo: Path) -> CarryOverTask:
     return CarryOverTask("synthetic", "synthetic", stores, demo / "split")
 
 
-def run_study(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, workers: int) -> None:
+def run_and_report(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, workers: int) -> None:
     """Run what is missing of a study, then write and print its tables.
 
     Args:
@@ -206,22 +193,24 @@ def run_study(jobs: Sequence[CarryOverRun], ways: Sequence[str], out: Path, work
         out: Receives `results.jsonl`, one line a run, and `results.md`.
         workers: Processes.
     """
-    results = out / "results.jsonl"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    lines = read_results(results, jobs)
-    done = {_key_text(line) for line in lines}
-    missing = [job for job in jobs if json.dumps(job.key(), sort_keys=True) not in done]
-    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
-        progress.update(len(lines))
-        for line in run_all(train_and_score, missing, workers):
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            lines.append(line)
-            mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
-            progress.update(len(lines), f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}")
+    lines = run_study(
+        jobs, train_and_score, key=CarryOverRun.key, results=out / "results.jsonl", workers=workers, describe=describe
+    )
     shown = f"{side_by_side(lines, ways)}\n\n{tables(lines, ways)}"
     write_text(out / "results.md", shown + "\n")
     print(shown)
+
+
+def describe(line: Line) -> str:
+    """Return a few words about a finished run."""
+    mean = np.mean([score["frames"] for score in line["sites"].values()]) if line["sites"] else math.nan
+    return f"{line['task']}, {line['way']}, seed {line['seed']}: {100 * mean:.1f}"
+
+
+def plan_text(jobs: Sequence[CarryOverRun], out: Path, workers: int) -> str:
+    """Return what the jobs cost, by the lines that are finished."""
+    lines = ResultsFile(out / "results.jsonl", CarryOverRun.key).lines(jobs)
+    return cost_text(job_costs([f"{job.task.name}, {job.way}" for job in jobs], lines), workers)
 
 
 def main(
@@ -240,6 +229,7 @@ def main(
     weights: Annotated[
         list[str] | None, typer.Option(help="File of the weights LITE0 or SONONET, as NAME=FILE; repeatable.")
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the cost by finished runs, and stop.")] = False,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
     ways = resolve_ways(way or [])
@@ -257,7 +247,10 @@ def main(
         for task in tasks
         for name in ways
     ]
-    run_study(jobs, ways, out, workers)
+    if plan:
+        print(plan_text(jobs, out, workers))
+        return
+    run_and_report(jobs, ways, out, workers)
 
 
 if __name__ == "__main__":

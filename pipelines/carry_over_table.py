@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.mismatch_scores import SeedInterval
+from pipelines.study_statistics import SeedInterval
 
 BASE = "weak"
 """Way that the others are compared with."""

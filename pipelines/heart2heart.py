@@ -11,6 +11,7 @@ small network, on a CPU.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from heart2heart.cli import yield_cores
 from heart2heart.cli.output import text_table
 from heart2heart.datasets.catalogue import CATALOGUE
 from heart2heart.errors import ConfigError, MissingInputError
-from heart2heart.progress import progress_bar
+from heart2heart.progress import SubProgress, progress_bar
 from pipelines.command_line import run
 from pipelines.heart2heart_cost import explain_estimate, gpu_hours
 from pipelines.heart2heart_data import (
@@ -33,7 +34,16 @@ from pipelines.heart2heart_data import (
     prepare_synthetic,
 )
 from pipelines.heart2heart_results import finished_results, write_reports, write_results
-from pipelines.heart2heart_runs import FOLDS, VARIANTS, BenchmarkRun, BenchmarkStudy, train_and_test_all
+from pipelines.heart2heart_runs import (
+    FOLDS,
+    VARIANTS,
+    BenchmarkRun,
+    BenchmarkStudy,
+    train_and_test,
+    train_on_own_device,
+)
+from pipelines.study_engine import lock_study
+from pipelines.study_jobs import run_all
 
 SYNTHETIC_HOSPITALS = ("A", "B", "C", "D")
 """Names of the SYNTHETIC hospitals, the source first."""
@@ -100,6 +110,23 @@ def show_plan(study: BenchmarkStudy, data: list[DatasetState], rate: float | Non
         left = sum(value for name, value in cost.items() if states[name] not in ("done", "diverged"))
         parts.append(f"{sum(cost.values()):.1f} GPU hours in all, {left:.1f} to do: {explain_estimate(rate)}.")
     return "\n\n".join(parts)
+
+
+def train_missing(study: BenchmarkStudy, todo: Sequence[BenchmarkRun], devices: Sequence[str]) -> None:
+    """Train and test runs, one at a time on each device, and write `results.jsonl` after each."""
+    with progress_bar("train and test", 100 * len(todo)) as progress:
+
+        def train_here(job: BenchmarkRun) -> dict[str, Any]:
+            part = SubProgress(progress, start=100 * todo.index(job), span=100, total=job.config.steps)
+            return train_and_test(job, devices[0], part)
+
+        function = train_here if len(devices) == 1 else train_on_own_device
+        for done, (position, line) in enumerate(run_all(function, todo, len(devices), devices), start=1):
+            write_results(study)
+            progress.update(100 * done)
+            shown = "diverged" if line["diverged"] else _scores(line)
+            print(f"{todo[position].name}: {shown}", flush=True)
+    write_results(study)
 
 
 def main(
@@ -173,12 +200,9 @@ def main(
     if prepare_only:
         print(f"Stores and splits are ready in {out}")
         return
-    todo = [job for job in jobs if job.result() is None]
-    with progress_bar("train and test", 100 * len(todo)) as progress:
-        for job, line in train_and_test_all(todo, choose_devices(devices), progress):
-            write_results(study)
-            print(f"{job.name}: {'diverged' if line['diverged'] else _scores(line)}", flush=True)
-    write_results(study)
+    with lock_study(out / f"shard-{shard.replace('/', '-of-')}.lock"):
+        todo = [job for job in jobs if job.result() is None]
+        train_missing(study, todo, choose_devices(devices))
     ended = len(finished_results(study.runs()))
     if ended < len(study.runs()):
         print(f"{ended} of {len(study.runs())} runs are done. Once all are, the same command writes the reports.")

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +12,9 @@ import yaml
 
 from heart2heart.config import configs_folder
 from heart2heart.errors import DivergedError, RunError
-from heart2heart.progress import NoProgress, Progress, SubProgress
+from heart2heart.progress import NoProgress, Progress
 from heart2heart.utils import read_json, sha256_json, write_json
+from pipelines.study_jobs import process_device
 
 if TYPE_CHECKING:
     from heart2heart.schema.predictions import Predictions
@@ -245,55 +240,6 @@ def balanced_accuracies(predictions: Predictions) -> dict[str, float]:
     return {name: balanced_accuracy(logits[own_rows], targets[own_rows]) for name, own_rows in each.items()}
 
 
-def train_and_test_all(
-    jobs: Sequence[BenchmarkRun], devices: Sequence[str], progress: Progress
-) -> Iterator[tuple[BenchmarkRun, dict[str, Any]]]:
-    """Yield each job with its result as it is finished; every device has a process of its own.
-
-    Args:
-        jobs: What is to be run.
-        devices: Such as `cuda:0`; one named twice takes two runs at a time.
-        progress: Told percent done, of 100 a job.
-
-    Raises:
-        RunError: a job cannot be run, or its process died; what is finished stays.
-    """
-    if len(devices) == 1:
-        for index, job in enumerate(jobs):
-            part = SubProgress(progress, start=100 * index, span=100, total=job.config.steps)
-            yield job, train_and_test(job, devices[0], part)
-        return
-    context = multiprocessing.get_context("spawn")
-    waiting: Queue[str] = context.Queue()
-    for device in devices:
-        waiting.put(device)
-    threads = max(1, (os.cpu_count() or 1) // len(devices))
-    with ProcessPoolExecutor(
-        len(devices), mp_context=context, initializer=_take_device, initargs=(waiting, threads)
-    ) as pool:
-        under_way = {pool.submit(_run_on_device, job): job for job in jobs}
-        try:
-            for done, future in enumerate(as_completed(under_way), start=1):
-                progress.update(100 * done)
-                yield under_way[future], future.result()
-        except BrokenProcessPool as error:
-            remedy = "Run the same command again; it goes on where it was. Fewer --devices need less memory"
-            raise RunError("a process that trained died, or was killed", remedy=remedy) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-_device = "cpu"  # of this process, which took it when it began
-
-
-def _take_device(waiting: Queue[str], threads: int) -> None:
-    """Reserve a device until this process ends."""
-    import torch
-
-    global _device
-    _device = waiting.get()
-    torch.set_num_threads(threads)
-
-
-def _run_on_device(job: BenchmarkRun) -> dict[str, Any]:
-    return train_and_test(job, _device, NoProgress())
+def train_on_own_device(job: BenchmarkRun) -> dict[str, Any]:
+    """Train and test one run on the device that this process has taken (`pipelines.study_jobs.run_all`)."""
+    return train_and_test(job, process_device(), NoProgress())

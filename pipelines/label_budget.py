@@ -8,26 +8,26 @@ The views of the clips are known, and revealed only when a method selects the cl
 
 from __future__ import annotations
 
-import json
 import time
+from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from heart2heart.active_learning.strategies import STRATEGIES, get_strategy
 from heart2heart.cli import yield_cores
 from heart2heart.errors import ConfigError
-from heart2heart.progress import progress_bar
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.utils import write_text
 from pipelines.command_line import run
 from pipelines.label_budget_data import LabeledClips, draw_parts, open_fashion_mnist, open_hospitals
 from pipelines.label_budget_report import plot, tables
-from pipelines.label_budget_round import Replay, ReplayBudget, ReplayPlan
+from pipelines.label_budget_round import Replay, ReplayBudget, ReplayPlan, ReplayRound
 from pipelines.mismatch_variants import parse_variant
-from pipelines.study_jobs import read_lines
+from pipelines.study_engine import ResultsFile, run_study
+from pipelines.study_plan import cost_text, job_costs
 
 DATA = ("fashion", "hospitals")
 LABELS_ONLY = "labels_only"
@@ -69,6 +69,7 @@ def main(
     size: Annotated[int, typer.Option(min=8, help="Side of the synthetic hospitals' frames, pixels.")] = 24,
     scale: Annotated[float, typer.Option(help="Synthetic patients, relative to the demo's.")] = 1.0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that simulate and ingest.")] = 2,
+    only_plan: Annotated[bool, typer.Option("--plan", help="Print the cost by finished rounds, and stop.")] = False,
 ) -> None:
     """Run the missing replays of the study, then write `results.md` and `results.png`."""
     import torch
@@ -82,40 +83,35 @@ def main(
     if unknown := sorted(set(names) - set(DATA)):
         raise ConfigError(f"no data set is called {unknown[0]!r}", where="--on", remedy=f"Choose {', '.join(DATA)}")
     effort = ReplayBudget(first, more, rounds, steps)
+    todo = replay_plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
+    jobs = [ReplayRound(plan, each) for plan in todo for each in range(rounds)]
+    results = out / "results.jsonl"
+    if only_plan:
+        known = ResultsFile(results, ReplayRound.key).lines(jobs)
+        print(cost_text(job_costs([f"{job.plan.data}, {job.plan.way}" for job in jobs], known), 1))
+        return
     started = time.monotonic()
     archives: dict[str, LabeledClips] = {}
     if "fashion" in names:
         archives["fashion"] = open_fashion_mnist(data, out, shrink)
     if "hospitals" in names:
         archives["hospitals"] = open_hospitals(out, scale, size, workers)
-    results = out / "results.jsonl"
-    lines = read_lines(results)
-    write_text(results, "".join(json.dumps(line) + "\n" for line in lines))
-    done = {_round_key(line) for line in lines}
-    todo = replay_plans(names, methods, ways, with_pool or ["random", "margin"], seeds)
-    with progress_bar("replay labeling", len(todo) * rounds) as progress, results.open("a", encoding="utf-8") as log:
-        for index, plan in enumerate(todo):
-            missing = [each for each in range(rounds) if (*vars(plan).values(), each) not in done]
-            if missing:
-                archive = archives[plan.data]
-                part = draw_parts(archive, plan.seed, FrameStores.open(archive.roots), images, validation)
-                replay = Replay(archive, part, plan, effort, out)
-            for each in missing:
-                line = replay.play(each)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-                lines.append(line)
-                score = f"{100 * line['balanced_accuracy']:.1f} from {line['asked']} labels"
-                progress.update(index * rounds + each + 1, f"{plan.data}, {plan.by}: {score}")
-    keys = {(*vars(plan).values(), each) for plan in todo for each in range(rounds)}
-    lines = [line for line in lines if _round_key(line) in keys]
+
+    @cache
+    def replay(plan: ReplayPlan) -> Replay:
+        archive = archives[plan.data]
+        part = draw_parts(archive, plan.seed, FrameStores.open(archive.roots), images, validation)
+        return Replay(archive, part, plan, effort, out)
+
+    # In one process, since the rounds of a replay follow each other and replays with the same clips share a run.
+    lines = run_study(
+        jobs, lambda job: replay(job.plan).play(job.round), key=ReplayRound.key, results=results,
+        title="replay labeling",
+        describe=lambda line: f"{line['by']}: {100 * line['balanced_accuracy']:.1f} from {line['asked']} labels",
+    )  # fmt: skip
     write_text(out / "results.md", tables(lines) + "\n")
     plot(lines, out / "results.png")
     print(f"{tables(lines)}\n{len(lines)} rounds in {results}; {time.monotonic() - started:.0f} s")
-
-
-def _round_key(line: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(line[name] for name in ("data", "seed", "way", "by", "round"))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from heart2heart.utils import atomic_path
-from pipelines.mismatch_scores import SeedInterval, conclusion
+from pipelines.mismatch_scores import conclusion
+from pipelines.study_statistics import SeedInterval
 
 RoundLine = Mapping[str, Any]
 Scores = dict[tuple[str, str, str], dict[int, dict[int, float]]]

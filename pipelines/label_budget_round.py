@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from heart2heart.utils import read_json, write_json
 from pipelines.label_budget_data import LabeledClips
 from pipelines.mismatch_variants import parse_variant
 from pipelines.study_jobs import FORMER_DEFAULTS
+from pipelines.study_measures import config_digest
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,23 @@ class ReplayPlan:
     seed: int
     way: str
     by: str
+
+
+@dataclass(frozen=True)
+class ReplayRound:
+    """One round of a replay, the job of the study.
+
+    Attributes:
+        plan: The replay.
+        round: The round, from 0.
+    """
+
+    plan: ReplayPlan
+    round: int
+
+    def key(self) -> dict[str, Any]:
+        """Return what names its line of the results."""
+        return {**vars(self.plan), "round": self.round}
 
 
 @dataclass(frozen=True)
@@ -110,8 +127,7 @@ class Replay:
         return labeled
 
     def play(self, number: int) -> dict[str, Any]:
-        """Train on the clips labeled before round `number`, test, and return a line of results."""
-        started = time.monotonic()
+        """Train on the clips labeled before round `number`, test, and return a line of results without its key."""
         labeled = self.asked(number)
         run = self._train(labeled)
         target = self.archive.target()
@@ -124,13 +140,13 @@ class Replay:
         right = shares["probabilities"].argmax(1) == target[tested]
         recalls = [right[target[tested] == each].mean() for each in np.unique(target[tested])]
         counts = np.bincount(target[labeled & (target >= 0)], minlength=len(self.archive.classes))
-        line: dict[str, Any] = vars(self.plan) | {
-            "round": number, "asked": int(labeled.sum()), "with_a_class": int(counts.sum()),
+        return {
+            "asked": int(labeled.sum()), "with_a_class": int(counts.sum()),
             "fewest_of_a_class": int(counts.min()),
             "balanced_accuracy": float(np.mean(recalls)), "validation": run.directory.record.selected_score,
-            "seconds": round(time.monotonic() - started, 1),
+            "config_sha256": config_digest(run.config), "device": run.directory.record.device,
+            "split_sha256": run.directory.record.split_sha256,
         }  # fmt: skip
-        return line
 
     def _train(self, labeled: Bools) -> Run:
         """Train on the clips labeled so far, or read the finished run: plans with the same clips share a run."""

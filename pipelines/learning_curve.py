@@ -26,7 +26,7 @@ from heart2heart.store.frame_store import FrameStores
 from heart2heart.synthetic.config import HospitalConfig
 from heart2heart.synthetic.hospital import simulate_hospital
 from heart2heart.synthetic.presets import four_hospitals
-from pipelines.carry_over import CarryOverRun, CarryOverTask, run_study
+from pipelines.carry_over import CarryOverRun, CarryOverTask, plan_text, run_and_report
 from pipelines.command_line import run
 
 SITES = ("A", "B", "C", "D")
@@ -95,6 +95,7 @@ def main(
     size: Annotated[int, typer.Option(help="Side of the frames, pixels.", min=16)] = 32,
     override: Annotated[list[str] | None, typer.Option(help="Setting for every run; repeatable.")] = None,
     workers: Annotated[int, typer.Option(help="Processes, each on one core.", min=1)] = 2,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the cost by finished runs, and stop.")] = False,
 ) -> None:
     """Run what is missing of the study, then write `results.md`."""
     hospitals = labeled_hospitals(source, held_out)
@@ -111,7 +112,10 @@ def main(
         jobs += [
             CarryOverRun(task, WAY, seed, settings, out / "runs" / f"{patients}-seed{seed}") for seed in range(seeds)
         ]
-    run_study(jobs, [WAY], out, workers)
+    if plan:
+        print(plan_text(jobs, out, workers))
+        return
+    run_and_report(jobs, [WAY], out, workers)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ once a run, with the weights that validation selected.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,22 +25,23 @@ from heart2heart.utils import sha256_json, write_text
 from pipelines.command_line import run
 from pipelines.mismatch_report import plot, tables
 from pipelines.mismatch_task import IMAGE_TASKS, ImageStore, MismatchSplit, build_split
-from pipelines.mismatch_variants import MismatchRun, RunBudget, parse_variant, run_config, train_and_test
-from pipelines.study_jobs import read_lines, run_all
+from pipelines.mismatch_variants import MismatchRun, RunBudget, parse_variant, run_key, train_and_test, way_reads_pool
+from pipelines.study_engine import Line, ResultsFile, run_study
+from pipelines.study_plan import cost_text, job_costs
 
 BASES = ("pi_model", "temporal_ensembling", "pseudo_label", "mean_teacher", "vat", "mixmatch", "fixmatch", "uda",
          "noisy_student", "atso", "self_meta_pseudo_labels")  # fmt: skip
 REMEDIES = ("uasd", "ds3l", "openmatch", "mtcf")
 RULES = ("running_mean", "per_layer", "pcgrad", "per_frame")
 STUDY_VARIANTS = (
-    "labels_only", "labels_only+mixing",
+    "labels_only", "supervised_mixup", "supervised_strong", "labels_only+mixing",
     *(way for base in BASES for way in (base, f"{base}+fix_a_step")),
     *(f"{base}+{half}" for base in ("fixmatch", "mean_teacher") for half in ("mixing", "gradient")),
     *(f"fixmatch+{rule}" for rule in RULES), "mean_teacher+running_mean", "mixmatch+running_mean",
     "fixmatch+separate", "fixmatch+joint", "mean_teacher+separate", *REMEDIES,
 )  # fmt: skip
-"""Every method, every method with Fix-A-Step, the halves alone, the other gradient rules alone, other batch
-normalisation, the remedies."""
+"""The controls without a pool, every method, every method with Fix-A-Step, the halves alone, the other gradient rules
+alone, other batch normalisation, the remedies."""
 
 
 def study_runs(
@@ -55,7 +55,7 @@ def study_runs(
     jobs = []
     budget_digest = sha256_json(asdict(budget))[:8]
     for seed, count, way, level in product(seeds, labels, ways, levels):
-        if way == "labels_only" and level != levels[0]:
+        if level != levels[0] and not way_reads_pool(way):
             continue
         key = {"dataset": dataset, "level": level, "labels": count, "seed": seed, "way": way}
         split = out / "splits" / MismatchSplit(dataset, level, count, seed, 0).name
@@ -65,16 +65,6 @@ def study_runs(
             )
         )
     return jobs
-
-
-def read_results(path: Path, jobs: Sequence[MismatchRun]) -> list[dict[str, Any]]:
-    """Return the lines of `results.jsonl` that belong to these jobs under their present configuration."""
-    digests = {_run_key(job.key): run_config(job).model_copy(update={"data": None}).digest() for job in jobs}
-    return [line for line in read_lines(path) if digests.get(_run_key(line)) == line["config_sha256"]]
-
-
-def _run_key(line: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(line[name] for name in ("dataset", "level", "labels", "seed", "way"))
 
 
 def main(
@@ -99,6 +89,7 @@ def main(
     blocks: Annotated[int, typer.Option(help="Groups of the WideResNet.")] = 2,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.98,
     workers: Annotated[int, typer.Option(help="Processes, each on one core; 1 on a GPU.", min=1)] = 2,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the cost by finished runs, and stop.")] = False,
 ) -> None:
     """Run the missing jobs of the study, then write `results.md` and `results.png`."""
     if dataset not in IMAGE_TASKS:
@@ -109,6 +100,12 @@ def main(
     for each in ways:
         parse_variant(each)
     budget = RunBudget(steps, labeled, unlabeled, depth, widen, blocks, ema)
+    jobs = study_runs(out, dataset, levels, counts, range(seeds), ways, budget)
+    results = out / "results.jsonl"
+    if plan:
+        known = ResultsFile(results, run_key).lines(jobs)
+        print(cost_text(job_costs([job.key["way"] for job in jobs], known), workers))
+        return
     started = time.monotonic()
     with progress_bar(f"images of {IMAGE_TASKS[dataset].title}", 1) as progress:
         images = ImageStore.build(dataset, data, out / "store", shrink)
@@ -118,25 +115,18 @@ def main(
         for done_splits, task in enumerate(tasks, start=1):
             build_split(task, images, out / "splits" / task.name)
             progress.update(done_splits)
-    jobs = study_runs(out, dataset, levels, counts, range(seeds), ways, budget)
-    results = out / "results.jsonl"
-    lines = read_results(results, jobs)
-    done = {_run_key(line) for line in lines}
-    missing = [job for job in jobs if _run_key(job.key) not in done]
-    with progress_bar("train and test", len(jobs)) as progress, results.open("a", encoding="utf-8") as log:
-        progress.update(len(lines))
-        for line in run_all(train_and_test, missing, workers):
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            lines.append(line)
-            score = line["balanced_accuracy"]
-            shown = "diverged" if score is None else f"{100 * score:.1f}"
-            progress.update(len(lines), f"{line['way']} at {line['level']} %: {shown}")
-    order = {_run_key(job.key): index for index, job in enumerate(jobs)}
-    lines.sort(key=lambda line: order[_run_key(line)])
+    before = sum(line is not None for line in ResultsFile(results, run_key).lines(jobs))
+    lines = run_study(jobs, train_and_test, key=run_key, results=results, workers=workers, describe=describe)
     write_text(out / "results.md", tables(lines) + "\n")
     plot(lines, out / "results.png", f"{IMAGE_TASKS[dataset].title}, {counts[0]} labels a class")
-    print(f"{tables(lines)}\n{len(missing)} runs in {time.monotonic() - started:.0f} s; {len(lines)} in {results}")
+    missing = len(jobs) - before
+    print(f"{tables(lines)}\n{missing} runs in {time.monotonic() - started:.0f} s; {len(lines)} in {results}")
+
+
+def describe(line: Line) -> str:
+    """Return a few words about a finished run."""
+    score = line["balanced_accuracy"]
+    return f"{line['way']} at {line['level']} %: {'diverged' if score is None else f'{100 * score:.1f}'}"
 
 
 if __name__ == "__main__":

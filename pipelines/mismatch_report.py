@@ -19,7 +19,6 @@ from pipelines.command_line import run
 from pipelines.mismatch_scores import (
     ResultLine,
     Scores,
-    SeedInterval,
     base_method,
     conclusion,
     fix_a_step_counterpart,
@@ -27,6 +26,7 @@ from pipelines.mismatch_scores import (
     paired_differences,
     scores_by_seed,
 )
+from pipelines.study_statistics import SeedInterval
 
 
 def tables(lines: Sequence[ResultLine]) -> str:

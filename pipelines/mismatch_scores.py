@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy import stats
 
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from pipelines.mismatch_variants import parse_variant
+from pipelines.study_statistics import SeedInterval
 
 ResultLine = Mapping[str, Any]
-Floats = npt.NDArray[np.float64]
 Scores = dict[tuple[int, str, int], dict[int, float]]
 """Balanced accuracy x 100 by labels, way and level, then seed."""
-
-
-@dataclass(frozen=True)
-class SeedInterval:
-    """A mean with its 95 % interval of Student's t over seeds; NaN bounds for a single value."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> SeedInterval:
-        """Return the mean of `values`, at least one, and its interval."""
-        numbers: Floats = np.asarray(values, np.float64)
-        mean = float(numbers.mean())
-        if len(numbers) < 2:
-            return cls(mean, float("nan"), float("nan"))
-        half = float(stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / np.sqrt(len(numbers)))
-        return cls(mean, mean - half, mean + half)
-
-    def __str__(self) -> str:
-        """Return `87.1 (85.0 to 89.2)`."""
-        return f"{self.mean:.1f}" if np.isnan(self.low) else f"{self.mean:.1f} ({self.low:.1f} to {self.high:.1f})"
-
-    def per_cent(self) -> str:
-        """Return the same for a value between 0 and 100, which an interval over few seeds may leave."""
-        return str(replace(self, low=max(self.low, 0.0), high=min(self.high, 100.0)))
 
 
 def base_method(way: str) -> str | None:

@@ -1,21 +1,23 @@
 """The class-mismatch task: which classes are labeled, which fill the unlabeled pool, and the split that follows.
 
 After Oliver et al. (NeurIPS 2018), section 4.4, as Fix-A-Step poses it on CIFAR-10: six classes are told apart; the
-unlabeled images come from four classes, of which none to all are other ones.
+unlabeled images come from four classes, of which none to all are other ones (protocol `replace`). There the pool loses
+seen classes as it gains unseen ones. The protocol `add` holds the seen part fixed, all images of level 0, and adds the
+unseen classes of the level (the confound is that of He et al., arXiv 2503.00884). Three further pools are controls.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from heart2heart import utils
-from heart2heart.datasets.image_sets import add_cifar10_part, add_idx_part
+from heart2heart.datasets.image_sets import add_cifar10_part, add_idx_part, add_images
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
@@ -24,6 +26,15 @@ from heart2heart.store.geometry import Geometry
 from heart2heart.store.near_duplicates import find_near_duplicates
 
 Integers = npt.NDArray[np.int64]
+Protocol = Literal["replace", "add", "pure", "noise", "shuffled"]
+"""How the pool follows from the level of mismatch, and the controls: a pool of all labeled classes (`pure`), of noise,
+and shuffled labels of training and validation images."""
+CONTROL_PROTOCOLS: tuple[Protocol, ...] = ("pure", "noise", "shuffled")
+"""The protocols without levels."""
+FRAME_CLASSES = "frame_classes.npy"
+"""File beside the store with the name of the class of every frame, by its row."""
+NOISE_CLASS = 255
+"""Class number of images of noise."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,15 @@ IMAGE_TASKS = {
 }
 
 
+CLASS_NAMES = {
+    "cifar10": ("aeroplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry"),
+    "fashion": (
+        "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    ),
+}  # fmt: skip
+"""First part of an image set's name -> its classes, in the order of their numbers."""
+
+
 @dataclass(frozen=True)
 class MismatchSplit:
     """Settings of one split.
@@ -78,6 +98,7 @@ class MismatchSplit:
         labels: Labeled images a class.
         seed: Seed of the draw.
         validation: Validation images a class.
+        protocol: How the pool follows from the level.
     """
 
     dataset: str
@@ -85,11 +106,38 @@ class MismatchSplit:
     labels: int
     seed: int
     validation: int
+    protocol: Protocol = "replace"
 
     @property
     def name(self) -> str:
         """Name of the folder of the split."""
-        return f"mismatch{self.level:03d}-labels{self.labels}-seed{self.seed}"
+        if self.protocol in CONTROL_PROTOCOLS:
+            return f"{self.protocol}-labels{self.labels}-seed{self.seed}"
+        kind = "mismatch" if self.protocol == "replace" else self.protocol
+        return f"{kind}{self.level:03d}-labels{self.labels}-seed{self.seed}"
+
+    def pool_classes(self) -> set[int]:
+        """Return the classes that fill the pool.
+
+        Examples:
+            >>> sorted(MismatchSplit("fashion-mnist", 50, 20, 0, 50, "add").pool_classes())
+            [2, 3, 4, 5, 6, 7]
+        """
+        task = IMAGE_TASKS[self.dataset]
+        if self.protocol == "pure":
+            return set(task.labeled)
+        if self.protocol == "noise":
+            return {NOISE_CLASS}
+        if self.protocol == "add":
+            return set(task.unlabeled[0]) | set(task.unlabeled[self.level]) - set(task.labeled)
+        return set(task.unlabeled[self.level])
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that the split records; the first protocol adds none."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.protocol == "replace":
+            del content["protocol"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -109,22 +157,45 @@ class ImageStore:
     duplicates_of_test: npt.NDArray[np.bool_]
 
     @classmethod
-    def build(cls, dataset: str, folder: Path, path: Path, shrink: int) -> ImageStore:
-        """Fill the store of an image set, unless it is filled already."""
+    def build(cls, dataset: str, folder: Path, path: Path, shrink: int, noise: int = 0) -> ImageStore:
+        """Fill the store of an image set, unless it is filled already.
+
+        Args:
+            dataset: A name of `IMAGE_TASKS`.
+            folder: Folder of the image set's files.
+            path: Folder of the store.
+            shrink: Side of the blocks of pixels that are averaged into one.
+            noise: Images of noise to add, of the class `NOISE_CLASS`.
+        """
         store = FrameStore.create(path, Geometry("tmed2", IMAGE_TASKS[dataset].side // shrink))
         classes: dict[str, dict[str, int]] = {}
         for part in ("train", "test"):
             add = add_cifar10_part if dataset == "cifar10" else add_idx_part
             classes[part] = add(folder, FrameStore.open(path), site=dataset, part=part, shrink=shrink).classes
-        store = FrameStore.open(path)
         known = classes["train"] | classes["test"]
+        if noise:
+            known |= _add_noise(path, dataset, noise)
+        store = FrameStore.open(path)
         clips = store.frames["clip"].to_pylist()
         number = np.array([known[clip] for clip in clips], np.int64)
+        names = np.zeros(len(clips), "<U4")
+        names[store.frames["row"].to_numpy()] = number.astype(str)
+        with utils.atomic_path(path.parent / FRAME_CLASSES) as temporary, temporary.open("wb") as handle:
+            np.save(handle, names, allow_pickle=False)
         tested = np.array([clip in classes["test"] for clip in clips])
         pairs = _same_picture_pairs(store, np.arange(len(clips)), tested.astype(np.int64))
         repeats = np.zeros(len(clips), bool)
         repeats[pairs[:, 0]] = True
         return cls(store, number, tested, repeats)
+
+
+def _add_noise(path: Path, dataset: str, count: int) -> dict[str, int]:
+    """Add images whose pixels are independent and uniform from 0 to 255, the same at every call."""
+    size = FrameStore.open(path).geometry.size
+    pixels = utils.random_stream(0, "noise", dataset).integers(0, 256, (count, size, size), dtype=np.uint8)
+    numbers = np.full(count, NOISE_CLASS, np.uint8)
+    store = FrameStore.open(path)
+    return add_images(pixels, numbers, store, site=dataset, part="noise", shrink=1, where=path).classes
 
 
 def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitManifest:
@@ -153,8 +224,8 @@ def build_split(task: MismatchSplit, images: ImageStore, path: Path) -> SplitMan
             seed=task.seed,
             source_sites=[task.dataset],
             held_out_sites=[],
-            settings={key: getattr(task, key) for key in task.__dataclass_fields__},
-            members=_members(images, role),
+            settings=task.settings(),
+            members=_members(images, role, shuffled_by=task.seed if task.protocol == "shuffled" else None),
             stores=stores,
         )
     certify(split, stores)
@@ -177,12 +248,12 @@ def draw_roles(
         A role of `SplitRole` for each image.
     """
     dataset = IMAGE_TASKS[task.dataset]
-    rng = utils.random_stream(task.seed, "mismatch", task.dataset)
+    rng, pool = utils.random_stream(task.seed, "mismatch", task.dataset), task.pool_classes()
     role = np.full(len(class_numbers), "excluded", dtype="<U10")
     role[tested & np.isin(class_numbers, dataset.labeled)] = "test"
     for each in sorted(set(class_numbers.tolist())):
         members = rng.permutation(np.flatnonzero(~tested & ~left_out & (class_numbers == each)))
-        if each in dataset.unlabeled[task.level]:
+        if each in pool:
             role[members] = "unlabeled"
         elif each in dataset.labeled:
             role[members] = "excluded"
@@ -193,21 +264,27 @@ def draw_roles(
 
 
 def _same_picture_pairs(store: FrameStore, positions: Integers, group: Integers) -> Integers:
-    """Return pairs of positions in `places`, int64 `(m, 2)`, of different groups that show the same picture."""
+    """Return pairs of positions in the store, int64 `(m, 2)`, of different groups that show the same picture."""
     table = store.frames
     hashes = table["dhash"].to_numpy().astype(np.uint64)[positions]
     rows = table["row"].to_numpy().astype(np.int64)[positions]
     return find_near_duplicates(hashes, group, rows, FrameStores.open([store.root]))[0]
 
 
-def _members(images: ImageStore, role: npt.NDArray[np.str_]) -> pa.Table:
+def _members(images: ImageStore, role: npt.NDArray[np.str_], *, shuffled_by: int | None = None) -> pa.Table:
+    """Return the members of a split; with a seed the labels of training and validation images are shuffled."""
+    numbers = images.class_numbers.copy()
+    if shuffled_by is not None:
+        for name in ("train", "validation"):
+            positions = np.flatnonzero(role == name)
+            numbers[positions] = utils.random_stream(shuffled_by, "shuffled", name).permutation(numbers[positions])
     facts = images.store.clips.select(["clip", "patient", "study", "site"]).to_pylist()
     by_clip: dict[str, dict[str, Any]] = {fact["clip"]: fact for fact in facts}
     frames = images.store.frames.select(["clip", "frame"]).to_pylist()
     rows = [
         by_clip[frame["clip"]]
         | {"frame": frame["frame"], "role": frame_role, "view": None if frame_role == "unlabeled" else str(each)}
-        for frame, frame_role, each in zip(frames, role.tolist(), images.class_numbers.tolist(), strict=True)
+        for frame, frame_role, each in zip(frames, role.tolist(), numbers.tolist(), strict=True)
         if frame_role != "excluded"
     ]
     return pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)

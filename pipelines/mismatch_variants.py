@@ -8,41 +8,19 @@ another rule), `fixmatch+separate` (running statistics of every pass, not of lab
 
 from __future__ import annotations
 
-import math
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heart2heart.errors import ConfigError, DivergedError
-from heart2heart.splits.manifest import SplitManifest
+from heart2heart.errors import ConfigError
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
-from heart2heart.training.run import Run
-from heart2heart.training.train import train
-from heart2heart.training.validation import balanced_accuracy
+from pipelines.mismatch_task import FRAME_CLASSES
 from pipelines.study_jobs import FORMER_DEFAULTS
-
-METHOD_SETTINGS: dict[str, dict[str, Any]] = {
-    "pi_model": {"unlabeled_weight": {"value": 10.0, "ramp": 0.4}},
-    "temporal_ensembling": {"unlabeled_weight": {"value": 10.0, "ramp": 0.4}},
-    "mean_teacher": {"unlabeled_weight": {"value": 50.0, "ramp": 0.4}},
-    "pseudo_label": {"unlabeled_weight": {"value": 1.0, "ramp": 0.4}},
-    "vat": {
-        "unlabeled_weight": {"value": 0.3, "ramp": 0.4},
-        "optimiser": {"name": "adam", "lr": 0.002, "weight_decay": 4e-5},
-        "schedule": {"name": "fixed"},
-    },
-    "mixmatch": {
-        "unlabeled_weight": {"value": 75.0, "ramp": 0.4},
-        "optimiser": {"name": "adam", "lr": 0.002, "weight_decay": 4e-5},
-        "schedule": {"name": "fixed"},
-    },
-}
-"""Where a method departs from SGD .03, a cosine rate and a weight of 1 without ramp: Fix-A-Step's CIFAR table. A ramp
-is given as a share of the run, 419,430 of 1,048,576 steps there."""
-
+from pipelines.study_measures import config_digest, train_and_measure
+from pipelines.study_schedules import schedule_of
 
 BATCH_NORMS = ("separate", "joint")
 """What `batch_norm` may be other than by default."""
@@ -123,15 +101,37 @@ def parse_variant(way: str) -> tuple[str, dict[str, Any]]:
     return method, settings
 
 
-def run_config(job: MismatchRun) -> TrainConfig:
-    """Return the training configuration of a job."""
-    method, around = parse_variant(job.key["way"])
-    budget, settings = job.budget, dict(METHOD_SETTINGS.get(method, {}))
-    weight = dict(settings.pop("unlabeled_weight", {"value": 1.0, "ramp": 0.0}))
-    weight["ramp"] = round(weight["ramp"] * budget.steps)
+def way_reads_pool(way: str) -> bool:
+    """Return whether a way reads unlabeled images.
+
+    Examples:
+        >>> way_reads_pool("supervised_mixup"), way_reads_pool("labels_only+mixing"), way_reads_pool("fixmatch")
+        (False, True, True)
+    """
+    method, settings = parse_variant(way)
+    return bool(ALGORITHMS[method].views) or bool(settings["fix_a_step"].get("mixing"))
+
+
+def variant_config(
+    way: str, budget: RunBudget, *, stores: Sequence[Path], split: Path, seed: int, base: Mapping[str, Any]
+) -> TrainConfig:
+    """Return the training configuration of a way, with the schedule of its method.
+
+    Args:
+        way: The way.
+        budget: What it is given.
+        stores: Folders of the stores.
+        split: Folder of the split.
+        seed: Seed of the run.
+        base: Settings of every way; those of the way go before them.
+
+    Raises:
+        ConfigError: an unknown way, or a setting that a configuration does not take.
+    """
+    method, around = parse_variant(way)
     every = max(1, budget.steps // 8)
     content: dict[str, Any] = {
-        "data": {"stores": [str(job.store)], "split": str(job.split)},
+        "data": {"stores": [str(store) for store in stores], "split": str(split)},
         "network": {
             "options": {
                 "depth": budget.depth, "widen": budget.widen, "blocks": budget.blocks,
@@ -139,9 +139,7 @@ def run_config(job: MismatchRun) -> TrainConfig:
             }
         },
         "method": {"name": method},
-        "unlabeled_weight": weight,
-        "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4},
-        **FORMER_DEFAULTS,
+        **schedule_of(method).settings(budget.steps),
         "batch": {"labeled": budget.labeled, "unlabeled": budget.unlabeled},
         "pool": {"modes": ["other"]},
         "ema": budget.ema,
@@ -149,49 +147,23 @@ def run_config(job: MismatchRun) -> TrainConfig:
         "evaluate_every": every,
         "checkpoint_every": budget.steps,
         "log_every": every,
-        "seed": job.key["seed"],
+        "seed": seed,
         "device": "auto",
     }  # fmt: skip
-    return TrainConfig.parse(content | around | settings, where=job.key["way"])
+    return TrainConfig.parse(content | dict(base) | around, where=way)
+
+
+def run_config(job: MismatchRun) -> TrainConfig:
+    """Return the training configuration of a job, with the settings of the published study."""
+    way, seed = job.key["way"], job.key["seed"]
+    return variant_config(way, job.budget, stores=[job.store], split=job.split, seed=seed, base=FORMER_DEFAULTS)
+
+
+def run_key(job: MismatchRun) -> dict[str, Any]:
+    """Return what names the line of a job in the results."""
+    return job.key | {"config_sha256": config_digest(run_config(job))}
 
 
 def train_and_test(job: MismatchRun) -> dict[str, Any]:
-    """Train one variant, and predict the test images once with the weights that validation selected.
-
-    Returns:
-        One line of results; its score is null when the run diverged.
-    """
-    import torch
-
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)  # the processes are the parallelism
-    started = time.monotonic()
-    config = run_config(job)
-    head = job.key | {"config_sha256": config.model_copy(update={"data": None}).digest()}
-    try:
-        run = train(config, job.out)
-    except DivergedError:  # a result like any other, and told as one
-        return head | {"balanced_accuracy": None, "conflict_rate": None, "seconds": time.monotonic() - started}
-    split, frames = SplitManifest.load(job.split), _frames(job.store)
-    tested = split.select(frames, "test")
-    logits = torch.from_numpy(Run.load(run.path).predict(frames.read(tested.rows)))
-    score = balanced_accuracy(logits, torch.from_numpy(tested.targets))
-    lines = run.directory.metrics.read()
-    line: dict[str, Any] = {
-        "balanced_accuracy": score,
-        "validation": run.directory.record.selected_score,
-        "selected_step": run.directory.record.selected_step,
-        "seconds": time.monotonic() - started,
-        "split_sha256": split.sha256,
-    }
-    for name in ("conflict_rate", "pseudo_label_rate"):
-        values = [each[name] for each in lines if name in each]
-        line[name] = sum(values) / len(values) if values else None
-    assert math.isfinite(score)
-    return head | line
-
-
-def _frames(store: Path) -> Any:
-    from heart2heart.store.frame_store import FrameStores
-
-    return FrameStores.open([store])
+    """Train one variant and return what `train_and_measure` measures."""
+    return train_and_measure(run_config(job), job.out, frame_classes=job.store.parent / FRAME_CLASSES)

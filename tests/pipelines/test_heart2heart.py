@@ -16,7 +16,6 @@ import yaml
 from heart2heart.errors import ConfigError, RunError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.progress import NoProgress
 from heart2heart.schema.metrics_files import read_folds
 from heart2heart.schema.predictions import Predictions
 from heart2heart.testing.stores import random_store, view_labels
@@ -33,8 +32,9 @@ from pipelines.heart2heart_runs import (
     VARIANTS,
     BenchmarkRun,
     BenchmarkStudy,
-    train_and_test_all,
+    train_on_own_device,
 )
+from pipelines.study_jobs import run_all
 from tests.datasets import miniature
 
 TOY = tuple(
@@ -274,15 +274,16 @@ def test_main_synthetic_takes_folds_together(
 
 
 @pytest.mark.slow
-def test_train_and_test_all_uses_two_devices_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_on_own_device_uses_two_devices_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heart2heart_data, "simulate_hospitals", lambda *_, **__: None)
     monkeypatch.setattr(heart2heart_data, "ingest_hospitals", _stores)
     assert run(monkeypatch, "--synthetic", "--out", tmp_path, "--prepare-only") == 0
     overrides = tuple(each.removeprefix("--override=") for each in TOY)
     study = BenchmarkStudy(tmp_path, ("A", "B", "C", "D"), (0,), VARIANTS[:3], synthetic=True, overrides=overrides)
-    results = dict(train_and_test_all(study.runs(), ["cpu", "cpu"], NoProgress()))
-    assert {job.variant for job in results} == set(VARIANTS[:3])
-    assert all(job.state() == "done" and line["device"] == "cpu" for job, line in results.items())
+    jobs = study.runs()
+    results = dict(run_all(train_on_own_device, jobs, 2, ["cpu", "cpu"]))
+    assert sorted(results) == list(range(len(jobs)))
+    assert all(jobs[index].state() == "done" and line["device"] == "cpu" for index, line in results.items())
 
 
 def test_result_of_other_settings_is_refused(tmp_path: Path) -> None:

@@ -20,14 +20,14 @@ from heart2heart.training.algorithms import ALGORITHMS
 from pipelines.mismatch import STUDY_VARIANTS, study_runs
 from pipelines.mismatch_report import main, tables
 from pipelines.mismatch_scores import (
-    SeedInterval,
     conclusion,
     fix_a_step_counterpart,
     paired_differences,
     scores_by_seed,
 )
-from pipelines.mismatch_task import IMAGE_TASKS, MismatchSplit, draw_roles
-from pipelines.mismatch_variants import RunBudget, parse_variant, run_config
+from pipelines.mismatch_task import IMAGE_TASKS, NOISE_CLASS, MismatchSplit, draw_roles
+from pipelines.mismatch_variants import RunBudget, parse_variant, run_config, way_reads_pool
+from pipelines.study_statistics import SeedInterval
 
 NUMBER = np.repeat(np.arange(10), 40)
 TESTED = np.tile(np.arange(40) < 10, 10)
@@ -49,6 +49,33 @@ def test_draw_roles_follows_the_protocol(level: int, seed: int, name: str) -> No
     other = draw_roles(MismatchSplit(name, 100 - level, 4, seed, 6), NUMBER, TESTED, left_out)
     for name in ("train", "validation", "test"):
         assert ((role == name) == (other == name)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([25, 50, 75, 100]), st.integers(0, 50), st.sampled_from(list(IMAGE_TASKS)))
+def test_draw_roles_holds_the_seen_part_fixed_under_the_protocol_add(level: int, seed: int, name: str) -> None:
+    def pool(at: int) -> set[int]:
+        role = draw_roles(MismatchSplit(name, at, 4, seed, 6, "add"), NUMBER, TESTED, np.zeros(len(NUMBER), bool))
+        return set(np.flatnonzero(role == "unlabeled").tolist())
+
+    seen = {index for index in pool(level) if NUMBER[index] in IMAGE_TASKS[name].labeled}
+    assert seen == pool(0)
+    assert len({NUMBER[index] for index in pool(level) - seen}) == level // 25
+    replaced = draw_roles(MismatchSplit(name, 0, 4, seed, 6), NUMBER, TESTED, np.zeros(len(NUMBER), bool))
+    assert pool(0) == set(np.flatnonzero(replaced == "unlabeled").tolist())  # both protocols are one at level 0
+
+
+def test_draw_roles_of_the_controls() -> None:
+    numbers, tested = np.append(NUMBER, [NOISE_CLASS] * 5), np.append(TESTED, [False] * 5)
+    pools = {}
+    for protocol in ("pure", "noise"):
+        role = draw_roles(MismatchSplit("fashion-mnist", 0, 4, 1, 6, protocol), numbers, tested, np.zeros(405, bool))
+        pools[protocol] = set(numbers[role == "unlabeled"].tolist())
+    assert pools == {"pure": {0, 1, 2, 3, 4, 6}, "noise": {NOISE_CLASS}}
+    plain = draw_roles(MismatchSplit("fashion-mnist", 0, 4, 1, 6), NUMBER, TESTED, np.zeros(400, bool))
+    beside = draw_roles(MismatchSplit("fashion-mnist", 0, 4, 1, 6), numbers, tested, np.zeros(405, bool))
+    assert (plain == beside[:400]).all()  # images of noise in the store change no draw
+    assert (beside[400:] == "excluded").all()
 
 
 def test_seed_interval_is_that_of_student() -> None:
@@ -122,7 +149,8 @@ def test_run_config_of_every_run_of_the_study() -> None:
     jobs = study_runs(Path("out"), "fashion-mnist", [0, 50], [4], [0], STUDY_VARIANTS, RunBudget(steps=40))
     configs = {job.key["way"]: run_config(job) for job in jobs}
     assert set(configs) == set(STUDY_VARIANTS)
-    assert {config.method.name for config in configs.values()} == set(ALGORITHMS)
+    assert {config.method.name for config in configs.values()} <= set(ALGORITHMS)
+    assert {job.key["level"] for job in jobs if not way_reads_pool(job.key["way"])} == {0}
     assert configs["mixmatch+fix_a_step"].fix_a_step.mixing is False
     assert configs["mean_teacher"].unlabeled_weight.ramp == 16
     assert configs["fixmatch"].batch_norm == "labeled"
