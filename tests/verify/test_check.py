@@ -159,6 +159,22 @@ def test_verify_finds_unchanged_headers_and_no_changed_ones(tmp_path: Path) -> N
     assert not any("ROOM" in str(one) for one in findings)
 
 
+def test_verify_reads_cleaned_descriptions_as_retained(tmp_path: Path) -> None:
+    archive = tmp_path / "in"
+    write(archive / "a", speckle_frames(2), StudyDescription="tte", SeriesDescription="adult ZQXPLANT")
+    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    identities = collect_identities([archive])
+    copy = next((tmp_path / "out").glob("*/*.dcm"))
+    clean: Dataset = dcmread(copy)
+    assert (clean.StudyDescription, clean.SeriesDescription) == ("tte", "adult")
+    assert verify([tmp_path / "out"], identities).findings == ()
+    methods = clean.DeidentificationMethodCodeSequence
+    clean.DeidentificationMethodCodeSequence = [item for item in methods if item.CodeValue != "113105"]
+    clean.save_as(copy)
+    if profile_available():
+        assert "unchanged header value" in {one.kind for one in verify([tmp_path / "out"], identities).findings}
+
+
 def test_verify_finds_nothing_from_archive_to_predictions(tmp_path: Path) -> None:
     archive, out = make_archive(tmp_path / "in"), tmp_path / "out"
     for index in range(4):
