@@ -24,13 +24,13 @@ from heart2heart.deidentify.clip import KnownContentError
 from heart2heart.deidentify.header import clean_header, technical_dataset, write_frame_times
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
 from heart2heart.deidentify.vocabulary import attach_manufacturer
-from heart2heart.dicom.codecs import encode_rle
 from heart2heart.dicom.frame_reader import FrameReader, open_frames
 from heart2heart.dicom.image_pixel import read_image_pixel
 from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.dicom.regions import read_scan_area
+from heart2heart.dicom.rle import encode_rle
 from heart2heart.dicom.timing import frame_times, tagged_phases, write_phases
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode

@@ -1,18 +1,13 @@
-"""One pinned decoder for each transfer syntax, without a fallback, and the RLE encoder.
+"""One pinned decoder for each transfer syntax, without a fallback.
 
 libjpeg-turbo decodes JPEG baseline, pylibjpeg-rle decodes RLE Lossless, and pydicom decodes all other syntaxes with
 one named plugin each. If a decoder is not installed, the status is `failed:no_decoder`, with the remedy. There is no
 fallback, because one once returned a picture for a corrupt frame.
-
-The decoder of whole frames in pylibjpeg-rle 2.2 panics when a segment of a 16-bit picture is too long, so `decode_rle`
-reads the header of a frame (PS3.5 annex G) itself and decodes segment by segment; see docs/decisions/0006-rle.md.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,59 +17,11 @@ from pydicom.uid import UID
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import ImagePixel, block_mean, to_picture
 from heart2heart.dicom.jpeg import JPEG_EXTENDED, codestream_size, decode_12_bit, jpeg_precision
+from heart2heart.dicom.jpeg2000 import decode_reduced, is_reducible
+from heart2heart.dicom.jpeg_xl import JPEG_XL_SYNTAXES, decode_jpeg_xl, has_jpeg_xl, jpeg_xl_size
+from heart2heart.dicom.rle import decode_rle
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode
-
-_RLE_HEADER_BYTES = 64
-
-
-def decode_rle(frame: bytes, rows: int, columns: int, samples: int, bits: int) -> npt.NDArray[Any]:
-    """Decode one RLE Lossless frame (PS3.5 annex G).
-
-    Args:
-        frame: Header of 64 bytes and segments, one for each byte plane.
-        rows: Height in pixels.
-        columns: Width in pixels.
-        samples: Samples per pixel, 1 or 3.
-        bits: Bits allocated, 8, 16 or 32.
-
-    Returns:
-        Unsigned integers of `bits` bits, big endian, `(rows, columns)`, or `(rows, columns, 3)` for three samples.
-
-    Raises:
-        ValueError: The header does not fit the picture, or a segment is too short.
-    """
-    from rle.rle import decode_segment
-
-    width = bits // 8
-    count = samples * width
-    if len(frame) < _RLE_HEADER_BYTES:
-        raise ValueError("the RLE header is cut")
-    stated, *offsets = struct.unpack_from("<16I", frame)
-    edges = [*offsets[:count], len(frame)]
-    # An empty segment makes `decode_segment` panic, hence `>=`.
-    if stated != count or edges[0] < _RLE_HEADER_BYTES or any(start >= end for start, end in pairwise(edges)):
-        raise ValueError("the RLE header does not fit the picture")
-    # Writers pad segments, so a longer one is cut; `frombuffer` raises on a shorter one.
-    planes = [np.frombuffer(decode_segment(frame[a:b]), np.uint8, rows * columns) for a, b in pairwise(edges)]
-    # The most significant byte of a sample comes first.
-    sample_bytes = np.moveaxis(np.stack(planes).reshape(samples, width, rows, columns), 1, -1)
-    values = np.ascontiguousarray(sample_bytes).view(f">u{width}")[..., 0]
-    return values[0] if samples == 1 else values.transpose(1, 2, 0)
-
-
-def encode_rle(frame: npt.NDArray[np.uint8]) -> bytes:
-    """Encode one RLE Lossless frame with its header of 64 bytes; no run crosses a row.
-
-    Args:
-        frame: uint8 `(rows, columns)` or `(rows, columns, 3)`.
-    """
-    from rle.utils import encode_pixel_data
-
-    rows, columns = frame.shape[:2]
-    samples = 1 if frame.ndim == 2 else frame.shape[2]
-    return encode_pixel_data(frame.tobytes(), rows=rows, columns=columns, samples_per_pixel=samples, bits_allocated=8)
-
 
 Picture = npt.NDArray[np.uint8]
 
@@ -108,7 +55,7 @@ class TurboJpegDecoder:
         """See `Decoder.decode`."""
         import simplejpeg
 
-        _check_size(frame, image_pixel)
+        _check_size(codestream_size(frame), image_pixel)
         height, width = -(-image_pixel.rows // shrink), -(-image_pixel.columns // shrink)
         try:
             picture: Picture = simplejpeg.decode_jpeg(
@@ -128,7 +75,7 @@ class ExtendedJpegDecoder:
         """See `Decoder.decode`."""
         if jpeg_precision(frame) != 12:
             return TurboJpegDecoder().decode(frame, image_pixel, gray=gray, shrink=shrink)
-        _check_size(frame, image_pixel)
+        _check_size(codestream_size(frame), image_pixel)
         return decode_12_bit(frame, image_pixel, gray=gray, shrink=shrink)
 
 
@@ -184,7 +131,7 @@ class PydicomDecoder:
         from pydicom.pixels.decoders.base import get_decoder
 
         if self.plugin:
-            _check_size(frame, image_pixel)
+            _check_size(codestream_size(frame), image_pixel)
         if self.plugin == _JPEG_LS_PLUGIN and not frame[-_PADDING:].rstrip(b"\0").endswith(_END_OF_IMAGE):
             raise DicomError("a JPEG-LS frame has no end", code=StatusCode.FAILED_DECODE)
         options: Any = {
@@ -213,6 +160,44 @@ class PydicomDecoder:
 _JPEG_LS_PLUGIN = "pyjpegls"  # CharLS, which reads some damaged frames without an end for ever
 _END_OF_IMAGE = b"\xff\xd9"  # T.87 annex C.2.1
 _PADDING = 64  # bytes; writers pad frames with zeros
+
+
+@dataclass(frozen=True)
+class Jpeg2000Decoder:
+    """JPEG 2000 and its high-throughput form by OpenJPEG.
+
+    A smaller picture is decoded at a lower resolution of the wavelet transform if the stream has it, by Pillow; see
+    `dicom.jpeg2000`. All other pictures are decoded by pydicom's plugin.
+    """
+
+    syntax: str
+    plugin: str
+
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        _check_size(codestream_size(frame), image_pixel)
+        if not is_reducible(frame, image_pixel, shrink):
+            return PydicomDecoder(self.syntax, self.plugin).decode(frame, image_pixel, gray=gray, shrink=shrink)
+        try:
+            values = decode_reduced(frame, shrink)
+        except DECODE_ERRORS as error:
+            raise _decode_error(error) from None
+        # OpenJPEG inverts the colour transform of the stream, as it does in pydicom's plugin.
+        transformed = image_pixel.photometric in ("YBR_ICT", "YBR_RCT")
+        return to_picture(values, "RGB" if transformed else image_pixel.photometric, image_pixel, gray=gray)
+
+
+@dataclass(frozen=True)
+class JpegXlDecoder:
+    """JPEG XL by libjxl, see `dicom.jpeg_xl`."""
+
+    syntax: str
+
+    def decode(self, frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: int = 1) -> Picture:
+        """See `Decoder.decode`."""
+        _check_size(jpeg_xl_size(frame), image_pixel)
+        return decode_jpeg_xl(frame, image_pixel, self.syntax, gray=gray, shrink=shrink)
+
 
 _NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
 _JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
@@ -245,17 +230,23 @@ def pinned_decoder(syntax: str) -> Decoder:
         return RleDecoder()
     if syntax in _NATIVE:
         return NativeDecoder("1.2.840.10008.1.2.1" if syntax.endswith(".99") else syntax)
+    if syntax in JPEG_XL_SYNTAXES and not has_jpeg_xl():
+        remedy = "Run: pip install 'heart2heart[jpegxl]'"
+        raise DicomError("the decoder libjxl is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy)
+    if syntax in JPEG_XL_SYNTAXES:
+        return JpegXlDecoder(syntax)
     if syntax not in _PLUGINS:
         raise DicomError("no decoder is known for this transfer syntax", code=StatusCode.FAILED_UNSUPPORTED_SYNTAX)
     plugin = _PLUGINS[syntax]
     if plugin not in get_decoder(UID(syntax)).available_plugins:
         remedy = "Run: pip install 'heart2heart[codecs]'"
         raise DicomError(f"the decoder {plugin} is not installed", code=StatusCode.FAILED_NO_DECODER, remedy=remedy)
+    if plugin == "pylibjpeg":
+        return Jpeg2000Decoder(syntax, plugin)
     return ExtendedJpegDecoder() if syntax == JPEG_EXTENDED else PydicomDecoder(syntax, plugin)
 
 
-def _check_size(frame: bytes, image_pixel: ImagePixel) -> None:
-    size = codestream_size(frame)
+def _check_size(size: tuple[int, int] | None, image_pixel: ImagePixel) -> None:
     if size is None:
         raise DicomError("a frame is not a codestream of its transfer syntax", code=StatusCode.FAILED_DECODE)
     if size != (image_pixel.rows, image_pixel.columns):

@@ -22,7 +22,8 @@ _MAX_BYTES = 2**30  # of the kept frames of one clip, which a worker holds and s
 def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometry: Geometry) -> int:
     """Return the largest of 1, 2, 4 and 8 at which the content still has at least as many pixels as its frame.
 
-    It depends on the clip and the geometry alone, never on the transfer syntax, so every syntax gives the same frames.
+    It depends on the clip and the geometry alone, never on the transfer syntax, so every syntax gives the same frames:
+    exactly if it is lossless, except JPEG 2000, which is decoded at a lower resolution (docs/decisions/0002).
 
     Args:
         height: Rows of the content, source pixels.

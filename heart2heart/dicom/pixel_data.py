@@ -15,6 +15,7 @@ from typing import Literal
 from pydicom.uid import UID, RLELossless
 
 from heart2heart.dicom.image_pixel import MAX_FRAMES, ImagePixel
+from heart2heart.dicom.jpeg_xl import JPEG_XL_STARTS, JPEG_XL_SYNTAXES
 from heart2heart.dicom.reader import OpenDicom
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
@@ -22,6 +23,7 @@ from heart2heart.schema.status import ClipFlag, StatusCode
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
 CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")  # JPEG and JPEG-LS; JPEG 2000
+_START_BYTES = 12  # the longest start, that of a JPEG XL container
 
 Span = tuple[int, int]
 """Start and end (exclusive) of one fragment's value, bytes from the start of the file."""
@@ -75,7 +77,12 @@ def scan_fragments(data: bytes | mmap.mmap, start: int) -> FragmentScan:
 
 
 def group_fragments(
-    data: bytes | mmap.mmap, scan: FragmentScan, declared: int | None, *, single: bool
+    data: bytes | mmap.mmap,
+    scan: FragmentScan,
+    declared: int | None,
+    *,
+    single: bool,
+    starts: tuple[bytes, ...] = CODESTREAM_STARTS,
 ) -> list[tuple[Span, ...]]:
     """Return the fragments of each frame.
 
@@ -87,6 +94,7 @@ def group_fragments(
         scan: The fragments of the file.
         declared: Number of frames that the header declares, or None.
         single: Whether the transfer syntax requires one fragment per frame, as RLE does (PS3.5 annex G).
+        starts: Bytes with which a codestream of the transfer syntax starts.
     """
     spans = scan.fragments
     if single or len(spans) == declared:
@@ -101,7 +109,7 @@ def group_fragments(
         for mark, offset in zip(marks, scan.offsets, strict=True)
     )
     if not (marks and marks[0] == 0 and exact and all(a < b for a, b in pairwise(marks))):
-        heads = [data[start : start + 4].startswith(CODESTREAM_STARTS) for start, _ in spans]
+        heads = [data[start : start + _START_BYTES].startswith(starts) for start, _ in spans]
         marks = [index for index, head in enumerate(heads) if head or index == 0]
     return [spans[a:b] for a, b in pairwise([*marks, len(spans)])]
 
@@ -161,7 +169,9 @@ def find_frames(opened: OpenDicom, image_pixel: ImagePixel) -> EncodedFrames:
         if opened.syntax in _VIDEO and (scan.fragments or scan.rest):
             parts = scan.fragments if scan.rest is None else (*scan.fragments, scan.rest)
             return EncodedFrames(opened, (parts,), (ClipFlag.SALVAGED,) if scan.cut else ())
-        spans = group_fragments(opened.data, scan, image_pixel.declared_frames, single=known == RLELossless)
+        starts = JPEG_XL_STARTS if opened.syntax in JPEG_XL_SYNTAXES else CODESTREAM_STARTS
+        single = known == RLELossless
+        spans = group_fragments(opened.data, scan, image_pixel.declared_frames, single=single, starts=starts)
         cut = scan.cut
         if cut and spans and not _last_frame_is_whole(opened, spans[-1]):
             spans.pop()

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
-from heart2heart.dicom.codecs import encode_rle
+from heart2heart.dicom.rle import encode_rle
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.views import get_view
 from heart2heart.synthetic.cardiac_motion import END_SYSTOLE, phase_times

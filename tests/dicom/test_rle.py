@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pydicom.uid import RLELossless
 
-from heart2heart.dicom.codecs import RleDecoder, decode_rle, encode_rle
+from heart2heart.dicom.codecs import RleDecoder
 from heart2heart.dicom.image_pixel import ImagePixel, read_image_pixel
 from heart2heart.dicom.reader import open_dicom
+from heart2heart.dicom.rle import decode_rle, encode_rle
 from heart2heart.errors import DicomError
 from tests.dicom.build import speckle_frames, write
 
