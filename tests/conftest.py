@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -14,6 +18,16 @@ FIRST = ("tests/test_demo.py", "notebooks/", "tests/test_golden.py", "tests/pipe
 # How long an example takes says nothing on a machine with other work; pytest's own timeout ends what hangs.
 settings.register_profile("heart2heart", deadline=None)
 settings.load_profile("heart2heart")
+
+
+# The audit records of the tests go into one file of this process, not beside the files of each test.
+AUDIT_FOLDER = Path(tempfile.mkdtemp(prefix="heart2heart-audit-"))
+os.environ["HEART2HEART_AUDIT_LOG"] = str(AUDIT_FOLDER / "audit.jsonl")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the audit log of the tests."""
+    shutil.rmtree(AUDIT_FOLDER, ignore_errors=True)
 
 
 def pytest_configure() -> None:

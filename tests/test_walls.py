@@ -34,6 +34,7 @@ IMPORTS: dict[str, set[str]] = {
     "reporting": {"evaluation", "ingest", "store"},
     "testing": {"active_learning", "datasets", "splits", "store", "training"},
     "verify": set(),
+    "audit": set(),
 }
 """Package -> the packages that it imports, exactly. Those of `JOINS` join them; no package imports those."""
 

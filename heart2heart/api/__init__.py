@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from heart2heart.api.adaptation import adapt
     from heart2heart.api.annotation import PageInfo, add_rater, annotate, read_raters, remove_rater
+    from heart2heart.api.audit import use_audit_log
+    from heart2heart.api.audit_log import export_audit_log, read_audit_log, verify_audit_log
     from heart2heart.api.cases import read_audit_labels, read_cases
     from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
 _NAMES: dict[str, tuple[str, ...]] = {
     "api.adaptation": ("adapt",),
     "api.annotation": ("PageInfo", "add_rater", "annotate", "read_raters", "remove_rater"),
+    "api.audit": ("use_audit_log",),
+    "api.audit_log": ("export_audit_log", "read_audit_log", "verify_audit_log"),
     "api.cases": ("read_audit_labels", "read_cases"),
     "api.conformal": ("conformal_sets",),
     "api.few_labels": ("audit_accuracy", "estimate_without_labels"),
@@ -155,6 +159,7 @@ __all__ = [
     "estimate_without_labels",
     "evaluate",
     "evaluate_splits",
+    "export_audit_log",
     "export_labels",
     "export_model",
     "files_by_status",
@@ -179,6 +184,7 @@ __all__ = [
     "predict_files",
     "predict_paths",
     "read_audit_labels",
+    "read_audit_log",
     "read_cases",
     "read_label_file",
     "read_metrics",
@@ -206,7 +212,9 @@ __all__ = [
     "sweep",
     "train",
     "training_schema",
+    "use_audit_log",
     "validate",
+    "verify_audit_log",
     "verify_deidentification",
     "verify_store",
     "write_criteria_template",

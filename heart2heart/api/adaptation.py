@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import ConfigError
 from heart2heart.progress import Progress
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.training.run import Run
 
 
+@audited(AuditAction.TRAIN, beside="out", reads=["run", "store"], writes=["out"])
 def adapt(
     run: str | Path | Run,
     store: str | Path | Sequence[str | Path],

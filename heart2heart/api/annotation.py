@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import path_list
 from heart2heart.errors import MissingInputError
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.annotate.auth import Raters
@@ -35,6 +37,7 @@ class PageInfo:
     waiting: int = 0
 
 
+@audited(AuditAction.LABEL, beside="labels", reads=["stores"], writes=["labels"])
 def annotate(
     stores: str | Path | Sequence[str | Path],
     labels: str | Path,

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import key_path
 from heart2heart.errors import MissingInputError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.datasets.catalogue import DatasetInfo
@@ -57,6 +59,7 @@ class AddedDataset:
             raise MissingInputError("no file of this data set became frames", where=self.folder, remedy=remedy)
 
 
+@audited(AuditAction.INGEST, beside="store", reads=["folder"], writes=["store", "labels"])
 def add_dataset(
     name: str,
     folder: str | Path,
@@ -115,6 +118,7 @@ def add_dataset(
     return AddedDataset(report, label_store, new, entry.rater, target / "sources" / f"{name}.json", Path(folder))
 
 
+@audited(AuditAction.INGEST, beside="store", reads=["source"], writes=["store", "labels"], site="site")
 def add_pictures(
     source: str | Path,
     store: str | Path,

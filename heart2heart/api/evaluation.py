@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.progress import NoProgress, Progress, SubProgress
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.schema.metrics import Metrics
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from heart2heart.training.run import Run
 
 
+@audited(AuditAction.EVALUATE, beside="out", reads=["runs", "stores"], writes=["out"])
 def evaluate(
     runs: str | Path | Run | Sequence[str | Path | Run],
     stores: str | Path | Sequence[str | Path],

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import path_list
 from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.verify.verdict import VerificationResult
@@ -36,6 +38,7 @@ class DeidentifyResult:
             raise MissingInputError("no file of this hospital became a clean copy", where=self.site, remedy=remedy)
 
 
+@audited(AuditAction.DEIDENTIFY, beside="out", reads=["paths"], writes=["out"], site="site")
 def deidentify_files(
     paths: str | Path | Sequence[str | Path],
     *,
@@ -128,6 +131,7 @@ class Verification:
             raise IncompleteVerificationError("no identity was found, but not everything was read", remedy=remedy)
 
 
+@audited(AuditAction.VERIFY_DEID, beside="outputs", reads=["outputs", "archive"])
 def verify_deidentification(
     outputs: str | Path | Sequence[str | Path],
     *,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.links import link_patients
 from heart2heart.api.stores import key_path, path_list
 from heart2heart.errors import MissingInputError, UnknownNameError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.ingest.patient_links import LinkSummary
@@ -114,6 +116,7 @@ class IngestResult:
             raise MissingInputError("no file of this hospital became frames", where=self.summary.site, remedy=remedy)
 
 
+@audited(AuditAction.INGEST, beside="store", reads=["paths"], writes=["store"], site="site")
 def ingest_files(
     paths: str | Path | Sequence[str | Path],
     *,

@@ -7,8 +7,10 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.splits import open_stores
 from heart2heart.errors import ConfigError
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.labels.agreement import Agreement
@@ -64,6 +66,7 @@ def read_label_file(
     )
 
 
+@audited(AuditAction.IMPORT_LABELS, beside="labels", reads=["path"], writes=["labels"])
 def import_labels(
     path: str | Path | LabelImport,
     labels: str | Path | LabelStore,
@@ -117,6 +120,7 @@ def import_labels(
     return parsed.write(_open_label_store(labels), maps)
 
 
+@audited(AuditAction.EXPORT_LABELS, beside="labels", reads=["labels"], writes=["out"])
 def export_labels(
     out: str | Path,
     labels: str | Path | LabelStore,
@@ -257,6 +261,7 @@ def _agreement_row(measure: Agreement, few: int) -> tuple[object, ...]:
     return (*names, measure.units, measure.patients, value, interval, measure.note)
 
 
+@audited(AuditAction.IMPORT_LABELS, beside="out", reads=["parts"], writes=["out"])
 def merge_labels(
     parts: Sequence[str | Path], out: str | Path, *, taxonomy_map: str | Path | None = None
 ) -> MergedEvents:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import key_path, path_list
 from heart2heart.errors import ExistsError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.ingest.patient_links import LinkSummary
@@ -34,6 +36,7 @@ def make_linking_key(path: str | Path) -> Path:
     return file
 
 
+@audited(AuditAction.LINK, beside="store", reads=["paths"], writes=["store"], site="site")
 def link_patients(
     paths: str | Path | Sequence[str | Path],
     *,

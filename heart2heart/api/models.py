@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import ConfigError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.training.config import TrainConfig
@@ -93,6 +95,7 @@ def train(
 ) -> SeedRuns: ...
 
 
+@audited(AuditAction.TRAIN, beside="out", reads=["stores"], writes=["out"])
 def train(
     config: str | Path | TrainConfig,
     out: str | Path,
@@ -172,6 +175,7 @@ def load_model(run: str | Path, *, device: str = "cpu") -> Run:
     return Run.load(run, device=device)
 
 
+@audited(AuditAction.RELEASE, beside="out", reads=["run"], writes=["out"])
 def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[str] = ("pt2",)) -> list[Path]:
     """Export a trained network, and check the export against the outputs of the run.
 
@@ -197,6 +201,7 @@ def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[st
     return [*files, write_bundle(loaded, Path(out) / BUNDLE)] if BUNDLE in formats else files
 
 
+@audited(AuditAction.TRAIN, beside="out", reads=["stores"], writes=["out"])
 def sweep(
     config: str | Path | TrainConfig,
     out: str | Path,

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import SplitError
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.schema.reviewed_pairs import ReviewedPairs, SuspectedPair, SuspectedPairs
@@ -34,6 +36,7 @@ def read_suspected_pairs(split: str | Path) -> tuple[SuspectedPair, ...]:
     return () if suspected is None else suspected.pairs
 
 
+@audited(AuditAction.SHOW, beside="out", reads=["store"], writes=["out"])
 def show_pairs(split: str | Path, store: str | Path | Sequence[str | Path], out: str | Path) -> tuple[Path, int]:
     """Write a page with both frames of every suspected pair, laid over one another.
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import path_list
 from heart2heart.errors import DicomError, Heart2HeartError, MissingInputError
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
+from heart2heart.schema.enums import AuditAction
 from heart2heart.schema.status import StatusCode
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ class Predictions:
             raise DicomError(what, code=faults[0].error.code, where=faults[0].file, remedy=_remedy(faults[0].error))
 
 
+@audited(AuditAction.PREDICT, beside="run", reads=["run", "paths"])
 def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path], *, rule: str = "all") -> Predictions:
     """Name the view of DICOM clips, pictures and videos, and of all those in folders, with a trained run.
 
@@ -164,6 +167,7 @@ def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path
     return Predictions(tuple(clips), tuple(failed))
 
 
+@audited(AuditAction.PREDICT, beside="run", reads=["run", "files"])
 def predict_files(
     run: str | Path | Run, files: str | Path | Sequence[str | Path], *, rule: str = "all"
 ) -> list[ClipPrediction]:

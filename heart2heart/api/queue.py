@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.splits import open_stores
 from heart2heart.errors import ConfigError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,7 @@ class QueueResult:
         return f"<QueueResult({self.path.name!r}): {len(self.table)} of {self.available} clips>"
 
 
+@audited(AuditAction.PREDICT, beside="out", reads=["stores"], writes=["out"])
 def make_queue(
     stores: str | Path | Sequence[str | Path] | FrameTables,
     out: str | Path,

@@ -9,7 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import ConfigError, ExistsError, UnknownNameError
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.schema.counts import HospitalCounts
@@ -58,6 +60,7 @@ def check_release(release: str | None) -> None:
         raise UnknownNameError.among("release", release, list(RELEASES))
 
 
+@audited(AuditAction.RELEASE, beside="folder", writes=["folder"])
 def write_release(predictions: Predictions, folder: Path) -> Metrics:
     """Write the counts of each hospital of some predictions, and nothing else.
 

@@ -7,6 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
+from heart2heart.schema.enums import AuditAction
+
 if TYPE_CHECKING:
     from heart2heart.schema.decision import DecisionRecord
     from heart2heart.schema.metrics import Metrics
@@ -45,6 +48,7 @@ class Report:
         return f'<p>Report: <a href="{name}">{name}</a></p>{self.metrics._repr_html_()}'
 
 
+@audited(AuditAction.SHOW, beside="out", reads=["predictions"], writes=["out"])
 def report(
     predictions: str | Path,
     out: str | Path = "report.html",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
+from heart2heart.schema.enums import AuditAction
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -81,6 +84,7 @@ def review_sentence(store: str | Path) -> str:
     return f"{clips} for review{quarantined}, {cleared} cleared, {hidden} hidden: heart2heart review {store}"
 
 
+@audited(AuditAction.REVIEW, beside="store", writes=["store"])
 def review_clips(store: str | Path, clips: Sequence[str], decision: str, *, by: str, reason: str) -> None:
     """Record a decision of a person on clips, all or none.
 
@@ -115,6 +119,7 @@ def review_clips(store: str | Path, clips: Sequence[str], decision: str, *, by: 
     record_review(Path(store), clips, ReviewDecision(decision), reviewer=by, reason=reason)
 
 
+@audited(AuditAction.REVIEW, beside="store", reads=["store"])
 def serve_review(store: str | Path, *, by: str, port: int = 8081, ready: Callable[[str], None] | None = None) -> None:
     """Serve the page where one person reviews the clips that wait, on loopback, until Ctrl-C.
 

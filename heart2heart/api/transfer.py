@@ -8,9 +8,11 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.api.stores import key_path
 from heart2heart.errors import RemoteError
 from heart2heart.progress import Stage, silent_stage
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.pacs.retrieve import RetrieveSummary
@@ -39,6 +41,7 @@ class RetrieveResult:
             raise RemoteError(what, where=self.url, remedy=remedy)
 
 
+@audited(AuditAction.PULL, beside="spool", reads=["url"], writes=["spool"])
 def retrieve(
     url: str,
     spool: str | Path,
@@ -110,6 +113,7 @@ def retrieve(
     return RetrieveResult(len(instances), summary, url)
 
 
+@audited(AuditAction.RECEIVE, beside="spool", writes=["spool"])
 def receive(
     spool: str | Path,
     *,

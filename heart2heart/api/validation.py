@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from heart2heart.api.audit import audited
 from heart2heart.errors import ConfigError, ExistsError
 from heart2heart.progress import NoProgress, Progress, SubProgress
+from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.labels.label_store import LabelStore
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from heart2heart.training.run import Run
 
 
+@audited(AuditAction.EVALUATE, beside="out", reads=["model", "store"], writes=["out"])
 def validate(
     model: str | Path | Run | Sequence[str | Path | Run],
     out: str | Path,

@@ -1,10 +1,11 @@
 """One executable, `heart2heart`; a verb is a few lines that call the library.
 
-`PANELS` groups the verbs by their users. The options `--version`, `--verbose` and `--quiet` come before the verb.
+`PANELS` groups the verbs by their users. The options `--version`, `--verbose`, `--quiet` and `--audit-log` come before
+the verb.
 
 Exit codes: 0 done, 1 a fault of heart2heart, 2 an error that the user can fix, 3 an alarm of `monitor`, 130 stopped by
-the user. `verify-deid` ends with 3 if it found an identity, and with 4 if not everything was read. Nothing heavy is
-imported here, so `heart2heart --help` is fast.
+the user. `verify-deid` ends with 3 if it found an identity, and with 4 if not everything was read; `audit verify`
+ends with 3 if the log was changed. Nothing heavy is imported here, so `heart2heart --help` is fast.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import typer.main
 from typer.models import CommandInfo, TyperInfo
 
 from heart2heart.cli import (
+    audit,
     data,
     evaluation,
     first_steps,
@@ -55,7 +57,7 @@ PANELS = {
         "folds",
         "compare",
     ),
-    "Few labels, and after": ("estimate", "audit", "conformal", "monitor"),
+    "Few labels, and after": ("estimate", "audit-accuracy", "conformal", "monitor"),
     "Hospital: clips in, clean copies and predictions out": (
         "pull",
         "receive",
@@ -64,6 +66,7 @@ PANELS = {
         "link-key",
         "link",
         "predict",
+        "audit",
     ),
 }
 """Panel of `--help` -> its verbs, in the order shown."""
@@ -93,6 +96,7 @@ for module in (
     validation,
     monitoring,
     hospital,
+    audit,
 ):
     module.register(app)
 
@@ -130,8 +134,18 @@ def _options(
         bool, typer.Option("--verbose", "-v", help="Print each stage with versions and times; no identities.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only, no progress.")] = False,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the audit log. Default: HEART2HEART_AUDIT_LOG, else audit.jsonl in the folder of the store."
+        ),
+    ] = None,
 ) -> None:
     del version
+    if audit_log is not None:
+        from heart2heart.api.audit import use_audit_log
+
+        use_audit_log(audit_log)
     if verbose and quiet:
         raise ConfigError("--verbose and --quiet exclude each other", remedy="Give only one of them")
     set_verbosity(Verbosity.VERBOSE if verbose else Verbosity.QUIET if quiet else Verbosity.NORMAL)

@@ -1,4 +1,4 @@
-"""Verbs for few labels and after: estimate, audit, conformal, monitor."""
+"""Verbs for few labels and after: estimate, audit-accuracy, conformal, monitor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ monitor = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
     app.command("estimate")(estimate)
-    app.command("audit")(audit)
+    app.command("audit-accuracy")(audit_accuracy)
     app.command("conformal")(conformal)
     monitor.command("start")(monitor_start)
     monitor.command("add")(monitor_add)
@@ -74,7 +74,7 @@ def estimate(
     print("These are alarms, not accuracies: errors that the model makes with confidence are not seen. Label an audit.")
 
 
-def audit(
+def audit_accuracy(
     predictions: PredictionsArgument,
     sample: Annotated[Path, typer.Option(help="Sample that queue --by audit drew.")],
     labels: Annotated[Path, typer.Option(help="Label store, or table of clip and truth.")],
@@ -84,7 +84,7 @@ def audit(
 ) -> None:
     """Estimate accuracy and class shares of a hospital from audited patients and the predictions of all clips.
 
-    Example: heart2heart audit pool.parquet --sample audit.parquet --labels labels.db --out audit.json
+    Example: heart2heart audit-accuracy pool.parquet --sample audit.parquet --labels labels.db --out audit.json
     """
     from heart2heart.api.few_labels import audit_accuracy
     from heart2heart.cli.output import text_table

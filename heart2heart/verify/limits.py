@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import time
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,8 @@ from lzma import LZMAError
 
 READ_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError,
-    MemoryError, struct.error, sqlite3.Error, zipfile.BadZipFile, zlib.error, LZMAError,
+    MemoryError, struct.error, sqlite3.Error, zipfile.BadZipFile, zlib.error, LZMAError, SyntaxError,
+    tokenize.TokenError,
 )  # fmt: skip
 """What reading a damaged, unsupported or hostile content raises."""
 

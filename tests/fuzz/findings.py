@@ -7,12 +7,13 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import Heart2HeartError
 from tests.fuzz.targets import TARGETS
 
-UNEXPECTED: tuple[type[Exception], ...] = (*DECODE_ERRORS, MemoryError, SyntaxError, ImportError, Warning)
+UNEXPECTED: tuple[type[Exception], ...] = (*DECODE_ERRORS, MemoryError, SyntaxError, ImportError, Warning, TokenError)
 """Kinds of errors that a fault in a reader raises; other kinds end the run."""
 
 

@@ -1,7 +1,7 @@
 """Random samples for an audit: clips of random patients, with the probability that each was drawn.
 
-`heart2heart audit` estimates the accuracy of a hospital from the labels of such a sample. An audit reads one clip of as
-many patients as possible, because clips of a patient are alike.
+`heart2heart audit-accuracy` estimates the accuracy of a hospital from the labels of such a sample. An audit reads one
+clip of as many patients as possible, because clips of a patient are alike.
 """
 
 from __future__ import annotations
