@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from heart2heart.testing.processes import run_processes
-from heart2heart.training.batch_norm import record_statistics, synchronise_batch_norm
+from heart2heart.training.batch_norm import channel_moments, record_statistics, synchronise_batch_norm
 from heart2heart.training.distributed import join_process_group
 
 
@@ -34,6 +34,26 @@ def moments(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and unbiased variance by channel, by numpy."""
     flat = np.moveaxis(values.detach().numpy(), 1, -1).reshape(-1, values.shape[1])
     return flat.mean(0), flat.var(0, ddof=1)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 6, 7), (9, 3)], ids=["frames", "features"])
+def test_channel_moments_keep_their_digits_where_a_mean_is_large(shape: tuple[int, ...]) -> None:
+    values = 1000 + torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    variance, mean = channel_moments(values)
+    flat = np.moveaxis(values.double().numpy(), 1, -1).reshape(-1, 3)
+    np.testing.assert_allclose(mean, flat.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(variance, flat.var(0), rtol=1e-3)
+
+
+def test_channel_moments_have_the_gradients_of_var_mean() -> None:
+    values = torch.randn(4, 3, 5, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(channel_moments, values)
+    weights = torch.randn(2, 3, dtype=torch.float64)
+    ours, theirs = (
+        torch.autograd.grad((torch.stack(moments) * weights).sum(), values)[0]
+        for moments in (channel_moments(values), torch.var_mean(values, (0, 2, 3), correction=0))
+    )
+    torch.testing.assert_close(ours, theirs)
 
 
 @settings(max_examples=20, deadline=None)
