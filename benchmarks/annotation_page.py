@@ -63,7 +63,7 @@ def measure(folder: Path, clips: int) -> list[float]:
             page.locator("#read[aria-busy=false]").wait_for()
             page.wait_for_timeout(1000)
             for _ in range(clips - 1):
-                page.keyboard.press("1")
+                page.keyboard.press("l")
                 page.wait_for_timeout(PACE_MS)
             durations = page.evaluate("performance.getEntriesByName('clip shown').map((entry) => entry.duration)")
             browser.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 from heart2heart.annotate.catalog import ClipCatalog
 from heart2heart.annotate.messages import LabelRequest, RetractionRequest
+from heart2heart.annotate.rater_keys import RaterKeys
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelConflictError, LabelError, UnknownNameError
@@ -55,6 +56,7 @@ class Assignments:
         self.suggestions, self.queue, self.readings = suggestions or {}, queue, readings or {}
         self.plan = DoubleReadingPlan(DEFAULT_SHARE if settings.double is None else settings.double, settings.seed or 0)
         self._queued_twice = sum(count > 1 for count in self.readings.values()) / max(1, len(self.readings))
+        self.rater_keys = RaterKeys(label_store.path)
         self._events: dict[str, list[LabelEvent]] = {}
         self._states: dict[str, ClipReadings] = {}
         self._reservations: dict[str, tuple[str, float]] = {}
@@ -93,6 +95,11 @@ class Assignments:
     def events(self) -> list[LabelEvent]:
         """Return the events of the clips to label, clip by clip."""
         return [event for clip in self.clip_order() for event in self._events.get(clip, ())]
+
+    def has_labeled(self, rater: str) -> bool:
+        """Return whether a rater has answered on this page, for any clip of the label store."""
+        events = self.label_store.events() if self.label_store.path.exists() else []
+        return any(event.rater == rater and event.source == EVENT_SOURCE for event in events)
 
     def state(self, clip: str) -> ClipReadings:
         """Return the readings of a clip."""

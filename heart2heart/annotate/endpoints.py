@@ -20,9 +20,10 @@ from heart2heart.annotate.messages import (
     RetractionRequest,
 )
 from heart2heart.annotate.progress_tables import PageTable, agreement_tables, progress_tables
+from heart2heart.annotate.rater_keys import PRESETS, describe_answers
 from heart2heart.errors import ConfigError, LabelConflictError
+from heart2heart.schema.answer_keys import KeyLayout
 from heart2heart.schema.enums import EventKind
-from heart2heart.schema.views import VIEWS
 
 THUMBNAIL_SIDE = 64
 """Maximum width of a thumbnail of the contact sheet, pixels."""
@@ -57,15 +58,23 @@ def _describe(call: ApiRequest, clips: Sequence[str], *, adjudicating: bool = Fa
 
 def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
     """Return the rater and the data that the page needs to start."""
-    views = [{"name": view.name, "title": view.title, "key": view.key} for view in VIEWS.values()]
+    keys = assignments.rater_keys.layout(rater.name, lambda: assignments.has_labeled(rater.name))
     return {
         "name": rater.name,
         "adjudicator": rater.adjudicator,
-        "views": views,
+        "answers": describe_answers(keys),
+        "presets": PRESETS,
         "size": assignments.catalog.size,
         "grid": bool(assignments.suggestions),
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
+
+
+def choose_keys(call: ApiRequest) -> Response:
+    """Keep the keys that the rater chose, and return every answer with its key."""
+    layout = KeyLayout.parse(call.body, where="request")
+    call.assignments.rater_keys.choose(call.rater.name, layout)
+    return JSONResponse({"answers": describe_answers(layout.keys)})
 
 
 def next_clips(call: ApiRequest) -> Response:

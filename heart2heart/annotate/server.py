@@ -65,6 +65,7 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         Route("/api/sign-in", with_error_responses(sign_in), methods=["POST"]),
         Route("/api/sign-out", sign_out, methods=["POST"]),
         Route("/api/session", session),
+        api("keys", endpoints.choose_keys, "POST"),
         api("next-clips", endpoints.next_clips, "POST"),
         api("clips/{clip}", endpoints.clip_details),
         api("clips/{clip}/frames", endpoints.clip_frames),

@@ -26,7 +26,6 @@ class View:
         scheme: Coding scheme designator, `SCT` for SNOMED CT.
         code: Code value in that scheme.
         older: The retired SNOMED-RT (`SRT`) code, if it had one.
-        key: The key that labels it on the curation page.
     """
 
     name: str
@@ -34,24 +33,23 @@ class View:
     scheme: str
     code: str
     older: str | None
-    key: str
 
 
 VIEWS: Mapping[str, View] = {
     view.name: view
     for view in (
-        View("PLAX", "Parasternal long axis", "SCT", "399139001", "G-0396", "1"),
-        View("PSAX", "Parasternal short axis", "SCT", "399306005", "G-0397", "2"),
-        View("A4C", "Apical four chamber", "SCT", "399214001", "G-A19C", "4"),
-        View("A2C", "Apical two chamber", "SCT", "399232001", "G-A19B", "3"),
-        View("A3C", "Apical long axis", "SCT", "399339008", "G-0395", "5"),
-        View("A5C", "Apical five chamber", PRIVATE_SCHEME, "A5C", None, "6"),
-        View("SUBCOSTAL", "Subcostal long axis", "SCT", "399310008", "G-039E", "7"),
-        View("SUBCOSTAL_SAX", "Subcostal short axis", "SCT", "399200001", "G-039F", "8"),
-        View("SUPRASTERNAL", "Suprasternal long axis", "SCT", "399106004", "G-03A0", "9"),
-        View("RV_INFLOW", "Right ventricular inflow", "SCT", "398998003", "G-039C", "i"),
-        View("RV_OUTFLOW", "Right ventricular outflow", "SCT", "399195005", "G-039D", "o"),
-        View("OTHER", "Another view, or no heart", PRIVATE_SCHEME, "OTHER", None, "0"),
+        View("PLAX", "Parasternal long axis", "SCT", "399139001", "G-0396"),
+        View("PSAX", "Parasternal short axis", "SCT", "399306005", "G-0397"),
+        View("A4C", "Apical four chamber", "SCT", "399214001", "G-A19C"),
+        View("A2C", "Apical two chamber", "SCT", "399232001", "G-A19B"),
+        View("A3C", "Apical long axis", "SCT", "399339008", "G-0395"),
+        View("A5C", "Apical five chamber", PRIVATE_SCHEME, "A5C", None),
+        View("SUBCOSTAL", "Subcostal long axis", "SCT", "399310008", "G-039E"),
+        View("SUBCOSTAL_SAX", "Subcostal short axis", "SCT", "399200001", "G-039F"),
+        View("SUPRASTERNAL", "Suprasternal long axis", "SCT", "399106004", "G-03A0"),
+        View("RV_INFLOW", "Right ventricular inflow", "SCT", "398998003", "G-039C"),
+        View("RV_OUTFLOW", "Right ventricular outflow", "SCT", "399195005", "G-039D"),
+        View("OTHER", "Another view, or no heart", PRIVATE_SCHEME, "OTHER", None),
     )
 }
 

@@ -71,7 +71,7 @@ def test_curate_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
         page = enter(server.address, "Reader 1", tablet=True)
         _fits(page)
         status = page.get_by_role("status").and_(page.locator("#status"))  # read out by a screen reader
-        page.get_by_role("button", name="2 PSAX").tap()
+        page.get_by_role("button", name="s PSAX").tap()
         expect(status).to_have_text("Saved: PSAX.")
         settled(page)
         page.get_by_role("button", name="Undo").tap()

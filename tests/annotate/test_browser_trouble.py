@@ -24,9 +24,9 @@ def test_curate_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Pat
         page = enter(server.address, token)
         for hidden in ("Disagreements", "Agreement"):  # for adjudicators
             expect(page.get_by_role("button", name=hidden)).to_be_hidden()
-        press(page, "1", "PLAX")
+        press(page, "l", "PLAX")
         raters.without("reader").write(file)
-        page.keyboard.press("2")
+        page.keyboard.press("s")
         expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. This token is not known")
         refusal = "This token is not known. Ask the person who runs this page for one."
         expect(page.locator("#refusal")).to_have_text(refusal)
@@ -41,7 +41,7 @@ def test_curate_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Pat
         assert [event.view for event in assignments.label_store.events()] == ["PLAX", "PSAX"]
         other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        page.keyboard.press("3")
+        page.keyboard.press("2")
         expect(page.locator("#trouble")).to_contain_text("NOT SAVED: 1 answer waits. Another program locks")
         other.execute("ROLLBACK")
         other.close()
@@ -59,14 +59,14 @@ def test_curate_page_with_a_changed_store_and_a_missing_clip(tmp_path: Path, ent
         page.wait_for_timeout(500)  # the second clip is loaded
         shutil.rmtree(root)
         random_store(root, sites=["A"], patients=1, clips_each=1, seed=1)
-        page.keyboard.press("1")
+        page.keyboard.press("l")
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("The frames of this clip changed in the store while it was on the screen.")
         page.get_by_role("button", name="Look at the clip again").click()
         expect(page.locator("#status")).to_have_text("Not saved: PLAX. Look again.")
         settled(page)
-        press(page, "2", "PSAX")  # of the frames that are there now
-        page.keyboard.press("3")
+        press(page, "s", "PSAX")  # of the frames that are there now
+        page.keyboard.press("2")
         expect(dialog).to_contain_text("This clip is not in the store, or no longer.")
         page.get_by_role("button", name="Keep the present label").click()
         expect(page.locator("#nothing")).to_have_text("No clip is left for you. Thank you.")

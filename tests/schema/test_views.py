@@ -85,8 +85,8 @@ def test_view_from_code_ignores_other_schemes() -> None:
     assert views.view_from_code("399214001", "99HEART2HEART") is None
 
 
-def test_views_have_unique_codes_names_and_keys() -> None:
-    for field in ("name", "code", "key"):
+def test_views_have_unique_codes_and_names() -> None:
+    for field in ("name", "code"):
         values = [getattr(view, field) for view in views.VIEWS.values()]
         assert len(set(values)) == len(values)
 

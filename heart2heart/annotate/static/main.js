@@ -4,6 +4,7 @@ import { requestJson, setClock } from "./api.js";
 import * as cache from "./cache.js";
 import { find, say, sentence, toggle } from "./dom.js";
 import { Grid } from "./grid.js";
+import { AnswerKeys, KeysWindow } from "./keys.js";
 import { RetryQueue } from "./retry_queue.js";
 import { Player } from "./player.js";
 import { Reading, makeAnswerButtons } from "./reading.js";
@@ -14,7 +15,8 @@ const player = new Player(find("clip"));
 const retryQueue = new RetryQueue(showUnsaved, () => signIn());
 let readings = null;
 let grid = null;
-let keys = new Map();
+let keys = new AnswerKeys([]);
+let keysWindow = null;
 let openName = null;
 
 function showUnsaved(waiting, error) {
@@ -88,7 +90,7 @@ function start(session) {
   toggle(nav.querySelector("[data-page=grid]"), session.grid);
   for (const page of ["review", "agreement"]) toggle(nav.querySelector(`[data-page=${page}]`), session.adjudicator);
   if (!readings || readings.rater !== session.name) {
-    const page = { player, retryQueue, views: session.views, size: session.size, conflict };
+    const page = { player, retryQueue, views: session.answers, size: session.size, conflict };
     readings = {
       rater: session.name,
       label: new Reading(page, {
@@ -104,7 +106,8 @@ function start(session) {
         },
       }),
     };
-    keys = makeAnswerButtons(session.views, (answer) => reading()?.answer(answer));
+    keysWindow = new KeysWindow(session.presets, useKeys);
+    useKeys(session.answers);
     grid?.forget();
     grid ??= new Grid(retryQueue, {
       add: (clips) => readings.label.first.push(...clips),
@@ -113,6 +116,14 @@ function start(session) {
     });
   }
   openPage("label");
+}
+
+/** Use the keys of the answers, and show them on the buttons. */
+function useKeys(answers) {
+  keys.cancel();
+  keys = new AnswerKeys(answers);
+  makeAnswerButtons(answers, (answer) => reading()?.answer(answer));
+  reading()?.mark();
 }
 
 const reading = () => (READING_PAGES.includes(openName) ? readings[openName] : null);
@@ -178,6 +189,7 @@ const ACTIONS = {
   " ": () => togglePlaying(), ArrowLeft: () => reading().back(), ArrowRight: () => reading().skip(),
   z: () => reading().undo(), Backspace: () => reading().undo(), c: () => reading().nextConfidence(),
   ",": () => changeSpeed(-1), ".": () => changeSpeed(1), "[": () => changeContrast(-1), "]": () => changeContrast(1),
+  "?": () => keysWindow.open([...keys.answers.values()]),
 };
 
 function togglePlaying() {
@@ -196,13 +208,13 @@ function changeContrast(step) {
 }
 
 for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRight"], ["undo", "z"], ["sure", "c"],
-  ["slower", ","], ["faster", "."], ["softer", "["], ["harder", "]"]]) {
+  ["slower", ","], ["faster", "."], ["softer", "["], ["harder", "]"], ["show-keys", "?"]]) {
   find(id).addEventListener("click", () => ACTIONS[key]());
 }
 
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, dialog");
-  if (typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open) return;
+  if (typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open || find("keys").open) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (openName === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
     event.preventDefault();
@@ -211,9 +223,10 @@ addEventListener("keydown", (event) => {
   if (!reading()) return;
   const onButton = event.target.closest?.("button") && key === " ";
   if (onButton) return; // the button with the focus handles the space key
-  if (keys.has(key)) {
+  const answer = event.repeat ? undefined : keys.press(key);
+  if (answer !== undefined) {
     event.preventDefault();
-    if (!event.repeat) reading().answer(keys.get(key));
+    if (answer !== null) reading().answer(answer);
   } else if (key in ACTIONS) {
     event.preventDefault();
     if (!event.repeat || ",.[]".includes(key)) ACTIONS[key]();

@@ -155,11 +155,16 @@ export class Reading {
     if (details.reason) hints.push(`Reason: ${details.reason}`);
     find("hint").textContent = hints.join(". ");
     toggle(find("hint"), hints.length > 0);
-    const answered = this.source.kind === "adjudication" ? details.adjudication : details.own_answer;
-    for (const button of find("answers").children) {
-      button.setAttribute("aria-pressed", String(button.dataset.word === answered));
-    }
+    this.answered = this.source.kind === "adjudication" ? details.adjudication : details.own_answer;
+    this.mark();
     this.setConfidence(0);
+  }
+
+  /** Mark the button of the rater's present answer. */
+  mark() {
+    for (const button of find("answers").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.word === this.answered));
+    }
   }
 
   setConfidence(index) {
@@ -261,19 +266,17 @@ export class Reading {
   }
 }
 
-/** Make the answer buttons, one key each. Return the answer by key. */
-export function makeAnswerButtons(views, press) {
-  const answers = [...views, { name: "unsure", title: "I do not recognise it", key: "u" },
-    { name: "unusable", title: "Nobody could recognise it", key: "x" }];
-  const buttons = answers.map((view) => {
-    const button = make("button", { className: "answer" }, make("kbd", { textContent: view.key }),
-      make("b", { textContent: view.name.replaceAll("_", " ") }), make("span", { textContent: view.title }));
-    button.dataset.word = view.name;
+/** Make the answer buttons, each with its key of one or two strokes. */
+export function makeAnswerButtons(answers, press) {
+  const buttons = answers.map((answer) => {
+    const strokes = make("kbd", { textContent: [...answer.key].join(" ") });
+    const button = make("button", { className: "answer" }, strokes,
+      make("b", { textContent: answer.name.replaceAll("_", " ") }), make("span", { textContent: answer.title }));
+    button.dataset.word = answer.name;
     button.setAttribute("aria-pressed", "false");
-    button.setAttribute("aria-keyshortcuts", view.key);
-    button.addEventListener("click", () => press(view.name));
+    button.setAttribute("aria-keyshortcuts", [...answer.key].join(" "));
+    button.addEventListener("click", () => press(answer.name));
     return button;
   });
   find("answers").replaceChildren(...buttons);
-  return new Map(answers.map((view) => [view.key, view.name]));
 }

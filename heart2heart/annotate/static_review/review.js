@@ -114,7 +114,7 @@ function outline() {
     if (!outlined || !current) continue;
     const pen = canvas.getContext("2d");
     for (const [left, top, right, bottom] of current.areas) {
-      for (const [width, colour] of [[5, "#000000"], [2, "#ffd76a"]]) {
+      for (const [width, colour] of [[8, "#000000"], [4, "#ffd76a"]]) {
         pen.lineWidth = width;
         pen.strokeStyle = colour;
         pen.strokeRect(left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
