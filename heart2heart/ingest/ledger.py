@@ -7,6 +7,7 @@ writes entries only after the frames that they name are published.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -77,8 +78,8 @@ class Ledger:
 
     def files_with(self, codes: Sequence[str]) -> set[str]:
         """Return the keyed hashes of the files that ended with one of `codes`."""
-        chosen = set(codes)
-        return {file for file, status in self._query("SELECT file, status FROM files", ()) if status in chosen}
+        query = "SELECT file FROM files WHERE status IN (SELECT value FROM json_each(?))"
+        return {file for (file,) in self._query(query, (json.dumps(list(codes)),))}
 
     def _address(self) -> str:
         # Beside a write-ahead log SQLite needs a shared-memory file, which a read-only folder cannot take.

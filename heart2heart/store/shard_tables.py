@@ -32,9 +32,11 @@ def clip_rows(root: Path, shards: Sequence[str]) -> pa.Table:
     if not parts:
         return CLIPS.append(pa.field("shard", pa.string())).empty_table()
     whole = pa.concat_tables(parts)
+    if pc.count_distinct(whole["clip"]).as_py() == len(whole):
+        return whole
     # Two writers may have added the same content at the same time: the first shard by name keeps the clip.
     _, first = np.unique(whole["clip"].to_numpy(zero_copy_only=False), return_index=True)
-    return whole if len(first) == len(whole) else whole.take(pa.array(np.sort(first)))
+    return whole.take(pa.array(np.sort(first)))
 
 
 def frame_rows(root: Path, shards: Sequence[str], starts: npt.NDArray[np.int64], clips: pa.Table) -> pa.Table:
@@ -46,17 +48,33 @@ def frame_rows(root: Path, shards: Sequence[str], starts: npt.NDArray[np.int64],
         starts: int64, number of the first frame of each shard.
         clips: Rows of `clip_rows`.
     """
-    parts = []
+    parts, by_shard = [], _clips_by_shard(clips)
     for shard, start in zip(shards, starts, strict=False):
         path = root / "frames" / f"{shard}.parquet"
         part = with_schema_columns(read_table(path).replace_schema_metadata(None), FRAMES)
-        kept = clips.filter(pc.equal(clips["shard"], shard))["clip"]
+        kept = by_shard.get(shard, _NO_CLIPS)
         part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
         whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
         parts.append(part if whole else part.filter(pc.is_in(part["clip"], kept)))
     if not parts:
         return FRAMES.append(pa.field("row", pa.int64())).empty_table()
     return pa.concat_tables(parts)
+
+
+_NO_CLIPS = pa.array([], pa.string())
+
+
+def _clips_by_shard(clips: pa.Table) -> dict[str, pa.Array]:
+    """Return the clips of each shard; one pass over the table, whatever the number of shards."""
+    shards = clips["shard"].combine_chunks().dictionary_encode()
+    codes = shards.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(len(shards.dictionary) + 1))
+    ordered = clips["clip"].combine_chunks().take(pa.array(order))
+    return {
+        name: ordered.slice(edges[code], edges[code + 1] - edges[code])
+        for code, name in enumerate(shards.dictionary.to_pylist())
+    }
 
 
 def tables_digest(clips: pa.Table, frames: pa.Table) -> str:

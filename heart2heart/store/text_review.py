@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from heart2heart.schema.review import ReviewEvents, ReviewState
 from heart2heart.schema.status import ClipFlag
@@ -58,7 +61,9 @@ class TextReview:
             reviews: Events of the same store; one of other pixels than those of the table does not count.
         """
         states = reviews.states()
-        rows = list(zip(*(clips[name].to_pylist() for name in _COLUMNS), strict=True)) if len(clips) else []
+        named = pa.array(sorted({clip for clip, _ in states}), pa.string())
+        chosen = clips.take(np.flatnonzero(_flagged(clips) | pc.is_in(clips["clip"], named).to_numpy()))
+        rows = list(zip(*(chosen[name].to_pylist() for name in _COLUMNS), strict=True))
         by_state: dict[ReviewState, set[str]] = {state: set() for state in ReviewState}
         quarantined = set()
         for clip, pixel_hash, flags in rows:
@@ -79,3 +84,12 @@ class TextReview:
             for name in ("waiting", "cleared", "hidden", "quarantined")
         )
         return cls(waiting - hidden, cleared - waiting - hidden, hidden, quarantined - hidden)
+
+
+def _flagged(clips: pa.Table) -> npt.NDArray[np.bool_]:
+    """Return the clips with a flag of suspected text, bool `(n,)`; one pass over the flags of all clips."""
+    flags = clips["flags"].combine_chunks()
+    concerned = pc.is_in(pc.list_flatten(flags), pa.array([ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED]))
+    flagged = np.zeros(len(clips), bool)
+    flagged[pc.list_parent_indices(flags).filter(concerned).to_numpy()] = True
+    return flagged
