@@ -94,7 +94,8 @@ def synchronisations(method: str, rule: str, device: torch.device, *, steps: int
 
     def step(index: int) -> None:
         labeled, unlabeled = sampler.take(FRAMES), sampler.take(FRAMES)
-        views = learner.augment(pixels[labeled], targets[labeled], pixels[unlabeled], unlabeled, chance)
+        probe = (pixels[labeled], targets[labeled]) if learner.probe_share else ()
+        views = learner.augment(pixels[labeled], targets[labeled], pixels[unlabeled], unlabeled, chance, probe)
         meter.add(learner.step(views, index), {"labeled": labeled, "unlabeled": unlabeled})
 
     for index in range(WARM):

@@ -28,6 +28,8 @@ class AugmentedBatch:
         unlabeled: The views that the algorithm names, each `(u, channels, size, size)`.
         pool_index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
         mixing_views: Two weak views of at most b unlabeled frames, for Fix-A-Step's mixing; empty without mixing.
+        probe: Labeled frames that are held out of training, and their targets, for a gradient rule that judges by them;
+            empty without such a rule.
     """
 
     labeled: Tensor
@@ -35,6 +37,7 @@ class AugmentedBatch:
     unlabeled: tuple[Tensor, ...]
     pool_index: Tensor
     mixing_views: tuple[Tensor, ...]
+    probe: tuple[Tensor, ...] = ()
 
 
 def labeled_policy(config: TrainConfig) -> Policy:
@@ -53,6 +56,7 @@ def augment_batch(
     unlabeled: Tensor,
     index: Tensor,
     generator: torch.Generator,
+    probe: tuple[Tensor, ...] = (),
     *,
     group: ProcessGroup = SINGLE,
     extra: ExtraPipeline | None = None,
@@ -67,6 +71,7 @@ def augment_batch(
         unlabeled: uint8 `(u, size, size)`; empty where no pool is needed.
         index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
         generator: Random stream of the augmentation, on the frames' device.
+        probe: Held-out labeled frames, uint8 `(b, size, size)`, and their targets; empty if there are none.
         group: The processes; each augments its own rows, with the numbers of the whole batch.
         extra: The researcher's own pipeline, applied before the policy.
     """
@@ -86,4 +91,5 @@ def augment_batch(
         weak = [frames for name, frames in zip(algorithm.views, views, strict=True) if name == "weak"]
         mixing_views = [frames[: len(labeled)] for frames in weak[:2]]
         mixing_views += [view(settings.weak, unlabeled[: len(labeled)]) for _ in range(2 - len(mixing_views))]
-    return AugmentedBatch(labeled_view, targets, views, index, tuple(mixing_views))
+    held_out = (view(labeled_policy(config), probe[0]), probe[1]) if probe else ()
+    return AugmentedBatch(labeled_view, targets, views, index, tuple(mixing_views), held_out)

@@ -68,10 +68,13 @@ class FixAStepConfig(Config):
 
     mixing: bool = False
     """Mix the labeled batch with unlabeled frames and their soft guesses."""
+    clean: bool = False
+    """With `mixing`: learn from the labeled frames as they are as well, in one batch with the mixed ones."""
     gradient: str = Field("sum", json_schema_extra=lambda schema: schema.update(enum=list(GRADIENT_RULES)))
     """The gradient rule: `sum` adds both gradients, `fix_a_step` drops the unlabeled one where they conflict; `pcgrad`
     projects both; `per_layer` decides tensor by tensor, `running_mean` against the mean of past labeled gradients,
-    `per_frame` and `per_frame_mean` frame by frame; or a plugin's."""
+    `per_frame` and `per_frame_mean` frame by frame (with `_head` by the last layer alone, which is cheaper);
+    `held_out_gradient` and `held_out_loss` judge by labels that they keep out of training; or a plugin's."""
     temperature: float = Field(0.5, gt=0)
     """Sharpening of the soft guesses; below 1 sharpens."""
     alpha: float = Field(0.5, gt=0)

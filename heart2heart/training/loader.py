@@ -25,6 +25,7 @@ from heart2heart.training.data import (
     balance_groups,
     to_device,
 )
+from heart2heart.training.held_out_labels import held_out_labels
 from heart2heart.training.metrics import DrawnIndices, divergence_error
 from heart2heart.training.train_step import AugmentedBatch, Trainer
 from heart2heart.utils import write_json
@@ -70,7 +71,21 @@ class TrainLoader:
         by = config.batch.balance
         labeled_groups = None if by == "none" else balance_groups(data.frames, data.train.rows, by, data.train.targets)
         self._groups = {"labeled": labeled_groups, "unlabeled": None}
-        self.samplers = {"labeled": _sampler(len(self.labeled), labeled_groups, stream, self.labeled.index_device)}
+        self.samplers: dict[str, FrameSampler] = {}
+        self._members: dict[str, Tensor] = {}  # positions among the labeled frames
+        held_out = np.zeros(len(self.labeled), bool)
+        if trainer.probe_share:
+            held_out = held_out_labels(data, trainer.probe_share, config.seed)
+        for name, chosen in (("labeled", ~held_out), ("held out", held_out)):
+            if not chosen.any():
+                continue
+            if name == "held out":
+                stream = seeded_generator(config.seed, "held-out order", cpu)
+            within = None
+            if labeled_groups is not None:
+                within = np.unique(labeled_groups[chosen], return_inverse=True)[1]
+            self.samplers[name] = _sampler(int(chosen.sum()), within, stream, self.labeled.index_device)
+            self._members[name] = torch.from_numpy(np.flatnonzero(chosen)).to(self.labeled.index_device)
         self.unlabeled: FramePool | None = None
         self.pool_parts: list[Tensor] = []  # positions in the pool
         if trainer.needs_pool:
@@ -98,7 +113,11 @@ class TrainLoader:
 
     def frame_names(self, drawn: DrawnIndices) -> dict[str, list[str]]:
         """Return the frames of a batch by pool; the host waits for them."""
-        pools = {"labeled": self.labeled.rows, "unlabeled": None if self.unlabeled is None else self.unlabeled.rows}
+        pools = {
+            "labeled": self.labeled.rows,
+            "held out": self.labeled.rows,
+            "unlabeled": None if self.unlabeled is None else self.unlabeled.rows,
+        }
         table = self.labeled.frames.frames
         names = {}
         for pool, positions in drawn.items():
@@ -134,21 +153,26 @@ class TrainLoader:
     def next(self, step_index: int) -> AugmentedBatch:
         """Return this process's rows of the batch of a step, augmented."""
         group = self.trainer.group
-        index = self.samplers["labeled"].take(self.config.batch.labeled)
-        self.drawn = {"labeled": index}
-        index = index[group.rows(len(index))]
-        targets = self.targets[to_device(index, self.device)]
-        labeled = self.labeled.take(index)
-        unlabeled, positions = labeled[:0], index[:0]
+        self.drawn = {}
+        labeled, targets = self._take_labeled("labeled")
+        unlabeled, positions = labeled[:0], self._members["labeled"][:0]
         if self.unlabeled is not None:
             part = self.trainer.algorithm.pool_part(self.trainer.stage_of(step_index))
             positions = self.pool_parts[part][self.samplers[f"unlabeled {part}"].take(self.config.batch.unlabeled)]
             self.drawn["unlabeled"] = positions
             positions = positions[group.rows(len(positions))]
             unlabeled = self.unlabeled.take(positions)
-        return self.trainer.augment(
-            labeled, targets, unlabeled, to_device(positions, self.device), self.augmentation_rng
-        )
+        frames = (labeled, targets, unlabeled, to_device(positions, self.device))
+        if "held out" not in self.samplers:
+            return self.trainer.augment(*frames, self.augmentation_rng)
+        return self.trainer.augment(*frames, self.augmentation_rng, self._take_labeled("held out"))
+
+    def _take_labeled(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return this process's next frames of a part of the labeled ones, and their targets."""
+        index = self._members[name][self.samplers[name].take(self.config.batch.labeled)]
+        self.drawn[name] = index
+        index = index[self.trainer.group.rows(len(index))]
+        return self.labeled.take(index), self.targets[to_device(index, self.device)]
 
     def _require_even_shares(self) -> None:
         size, frames = self.trainer.group.size, self.config.batch

@@ -22,6 +22,7 @@ from heart2heart.training.config import TrainConfig
 from heart2heart.training.distributed import SINGLE, ProcessGroup
 from heart2heart.training.gradient_rules import build_gradient_rule
 from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
+from heart2heart.training.gradient_rules.probe import ProbeLoss
 from heart2heart.training.losses import labeled_criterion
 from heart2heart.training.mixing import draw_mix, mix_labeled, soft_pseudo_labels
 from heart2heart.training.model_access import COMPILE_MIN_STEPS, Forward, build_model_access
@@ -149,7 +150,8 @@ class Trainer:
             context = replace(context, model_access=access)
         unlabeled_loss = self.algorithm.unlabeled_loss(context)
         if unlabeled_loss is not None:
-            term = UnlabeledLossTerm(unlabeled_loss, self.algorithm, context, self.parameters, self.group.mean)
+            probe = self._probe_loss(batch, context)
+            term = UnlabeledLossTerm(unlabeled_loss, self.algorithm, context, self.parameters, self.group.mean, probe)
             combined = self.rule.combine(labeled_gradient, term, weight, self.rule_memory)
             gradient = combined.gradient
             metrics |= {"loss_unlabeled": unlabeled_loss.value.detach(), "conflict_rate": combined.conflict}
@@ -160,6 +162,12 @@ class Trainer:
             callback()
         return metrics
 
+    def _probe_loss(self, batch: AugmentedBatch, context: StepContext) -> ProbeLoss | None:
+        if not batch.probe:
+            return None
+        frames, targets = batch.probe
+        return ProbeLoss(frames, targets, self.criterion, context.model_access, context.lr, self.group.mean)
+
     def _update(self, gradient: Tensor, lr: float) -> None:
         assign_gradient(self.parameters, gradient)
         set_learning_rate(self.optimiser, lr)
@@ -167,7 +175,13 @@ class Trainer:
         self.ema.update()
 
     def augment(
-        self, labeled: Tensor, targets: Tensor, unlabeled: Tensor, index: Tensor, generator: torch.Generator
+        self,
+        labeled: Tensor,
+        targets: Tensor,
+        unlabeled: Tensor,
+        index: Tensor,
+        generator: torch.Generator,
+        probe: tuple[Tensor, ...] = (),
     ) -> AugmentedBatch:
         """Return every view that a step needs.
 
@@ -177,23 +191,20 @@ class Trainer:
             unlabeled: uint8 `(u, size, size)`; empty where no pool is needed.
             index: Positions of the unlabeled frames in the pool, int64 `(u,)`.
             generator: Random stream of the augmentation, on the frames' device.
+            probe: Held-out labeled frames, uint8 `(b, size, size)`, and their targets; empty if there are none.
         """
-        return augment_batch(
-            self.config,
-            self.algorithm,
-            labeled,
-            targets,
-            unlabeled,
-            index,
-            generator,
-            group=self.group,
-            extra=self.extra,
-        )
+        frames = (labeled, targets, unlabeled, index)
+        return augment_batch(self.config, self.algorithm, *frames, generator, probe, group=self.group, extra=self.extra)
 
     @property
     def notes(self) -> list[str]:
         """Remarks on how the steps were computed, for `run.json`."""
         return sorted({*self._notes, *(each.note for each in (self.model, self.ema_model) if each.note)})
+
+    @property
+    def probe_share(self) -> float:
+        """Share of the labeled frames that are held out of training for the gradient rule."""
+        return self.rule.probe_share if self.algorithm.views else 0.0
 
     @property
     def needs_pool(self) -> bool:
@@ -270,4 +281,7 @@ class Trainer:
         pseudo_labels = soft_pseudo_labels(self.model, first, second, settings.temperature, self.classes)
         rows = self.group.size * (len(batch.labeled) + len(first) + len(second))
         mix = draw_mix(settings.alpha, rows, self.generator)
-        return mix_labeled(batch.labeled, batch.targets, first, second, pseudo_labels, mix, self.group)
+        frames, targets = mix_labeled(batch.labeled, batch.targets, first, second, pseudo_labels, mix, self.group)
+        if not settings.clean:
+            return frames, targets
+        return torch.cat([frames, batch.labeled]), torch.cat([targets, batch.targets])

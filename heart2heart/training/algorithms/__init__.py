@@ -6,12 +6,18 @@ from inspect import isabstract
 from typing import Any
 
 from heart2heart.registry import Registry
+from heart2heart.training.algorithms.agreement import AgreementWeighting
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, LabelsOnly, StepContext, ViewName
 from heart2heart.training.algorithms.consistency import VAT, MeanTeacher, PiModel, TemporalEnsembling
+from heart2heart.training.algorithms.free_match import FreeMatch
+from heart2heart.training.algorithms.io_match import IOMatch
 from heart2heart.training.algorithms.meta_learning import DS3L, SelfMetaPseudoLabels
 from heart2heart.training.algorithms.mixmatch import MixMatch
 from heart2heart.training.algorithms.open_set import MTCF, OpenMatch
+from heart2heart.training.algorithms.remixmatch import ReMixMatch
+from heart2heart.training.algorithms.sco_match import SCOMatch
 from heart2heart.training.algorithms.self_training import ATSO, NoisyStudent, PseudoLabel
+from heart2heart.training.algorithms.soft_match import SoftMatch
 from heart2heart.training.algorithms.supervised import SupervisedMixup, SupervisedStrong
 from heart2heart.training.algorithms.uasd import UASD
 from heart2heart.training.algorithms.weak_to_strong import UDA, FixMatch
@@ -29,8 +35,12 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
         "mean_teacher": MeanTeacher,
         "vat": VAT,
         "mixmatch": MixMatch,
+        "remixmatch": ReMixMatch,
         "uda": UDA,
         "fixmatch": FixMatch,
+        "freematch": FreeMatch,
+        "softmatch": SoftMatch,
+        "agreement_weighting": AgreementWeighting,
         "noisy_student": NoisyStudent,
         "atso": ATSO,
         "self_meta_pseudo_labels": SelfMetaPseudoLabels,
@@ -38,6 +48,8 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
         "ds3l": DS3L,
         "openmatch": OpenMatch,
         "mtcf": MTCF,
+        "iomatch": IOMatch,
+        "scomatch": SCOMatch,
     },
     "a subclass of heart2heart.training.algorithms.Algorithm with a title and unlabeled_loss",
     lambda part: (

@@ -11,6 +11,7 @@ signal annealing (section "training signal annealing" of the paper's first versi
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -18,28 +19,63 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext, ViewName
+from heart2heart.training.algorithms.adaptive_threshold import ThresholdRule, class_thresholds, threshold_memory
+from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, Memory, StepContext, ViewName
 from heart2heart.training.losses import accuracy
 from heart2heart.training.pseudo_labels import sharpen
 
+LabelSource = Literal["network", "average"]
 
-class FixMatch(Algorithm):
-    """Hard pseudo-labels above a threshold; cross-entropy on the strong view."""
 
-    title: ClassVar[str] = "FixMatch"
+class WeakToStrong(Algorithm):
+    """The settings that methods of this family share: who predicts the weak view, and which predictions count.
+
+    The papers take the network in training and a fixed threshold. The averaged network gives steadier predictions, and
+    an adaptive threshold passes more frames where mixing keeps the network from becoming confident.
+    """
+
     views: ClassVar[tuple[ViewName, ...]] = ("weak", "strong")
     uses_alignment: ClassVar[bool] = True
 
     threshold: float = Field(0.95, ge=0, le=1)
     """Confidence on the weak view from which the prediction counts as a label."""
+    threshold_rule: ThresholdRule = "fixed"
+    """`fixed` is `threshold` for every class; `flexmatch` lowers it for classes that are seldom predicted confidently;
+    `freematch` follows the network's mean confidence and does not read `threshold`."""
+    threshold_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay of the running means of `threshold_rule: freematch` at each step, 0.999 in the paper."""
+    labels_from: LabelSource = "network"
+    """Who predicts the weak view: the `network` in training, or its `average` (EMA) in evaluation mode."""
+
+    def initial_memory(self, pool: int, classes: int, weights: Mapping[str, Tensor]) -> Memory:
+        """Return the tensors of an adaptive threshold."""
+        return threshold_memory(self.threshold_rule, pool, classes)
+
+    @torch.no_grad()
+    def predict(self, step: StepContext, weak: Tensor) -> Tensor:
+        """Return the probabilities of weak views, `(u, classes)`, aligned if alignment is configured."""
+        network = step.model_access.ema if self.labels_from == "average" else step.model
+        return step.align(network(weak).softmax(-1)).detach()
+
+    @torch.no_grad()
+    def confident(self, step: StepContext, probabilities: Tensor) -> Tensor:
+        """Return 1 for frames whose largest probability reaches the threshold of its class, else 0, `(u,)`."""
+        thresholds = class_thresholds(self.threshold_rule, step, probabilities, self.threshold, self.threshold_decay)
+        largest, label = probabilities.max(-1)
+        return (largest >= thresholds[label]).to(probabilities.dtype)
+
+
+class FixMatch(WeakToStrong):
+    """Hard pseudo-labels above a threshold; cross-entropy on the strong view."""
+
+    title: ClassVar[str] = "FixMatch"
 
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss:
         """Return the cross-entropy on the strong views, averaged over the whole unlabeled batch (equation 4)."""
         weak, strong = step.unlabeled
-        with torch.no_grad():
-            probabilities = step.align(step.model(weak).softmax(-1))
-        loss = pseudo_label_loss(step.model(strong), probabilities, self.threshold)
-        confident = confidence_mask(probabilities, self.threshold)
+        probabilities = self.predict(step, weak)
+        confident = self.confident(step, probabilities)
+        loss = functional.cross_entropy(step.model(strong), probabilities.argmax(-1), reduction="none") * confident
         return AlgorithmLoss.from_samples(loss, {"pseudo_label_rate": confident.mean()})
 
 
@@ -78,12 +114,10 @@ def confidence_mask(probabilities: Tensor, threshold: float) -> Tensor:
 Annealing = Literal["none", "linear", "log", "exp"]
 
 
-class UDA(Algorithm):
+class UDA(WeakToStrong):
     """Cross-entropy of the strong view against the sharpened prediction on the weak view, if that is confident."""
 
     title: ClassVar[str] = "UDA"
-    views: ClassVar[tuple[ViewName, ...]] = ("weak", "strong")
-    uses_alignment: ClassVar[bool] = True
 
     temperature: float = Field(0.4, gt=0)
     """Temperature of the targets; below 1 sharpens."""
@@ -107,10 +141,9 @@ class UDA(Algorithm):
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss:
         """Return the cross-entropy, averaged over the whole unlabeled batch (equation 1)."""
         weak, strong = step.unlabeled
-        with torch.no_grad():
-            probabilities = step.align(step.model(weak).softmax(-1)).detach()
-        loss = soft_label_loss(step.model(strong), probabilities, self.threshold, self.temperature)
-        confident = confidence_mask(probabilities, self.threshold)
+        probabilities = self.predict(step, weak)
+        confident = self.confident(step, probabilities)
+        loss = soft_label_loss(step.model(strong), probabilities, 0.0, self.temperature) * confident
         return AlgorithmLoss.from_samples(loss, {"pseudo_label_rate": confident.mean()})
 
 

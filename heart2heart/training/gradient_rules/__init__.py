@@ -12,7 +12,16 @@ from heart2heart.training.gradient_rules.base import (
     UnlabeledGradient,
     WeightedSum,
 )
-from heart2heart.training.gradient_rules.fix_a_step import FixAStep, PerFrame, PerFrameMean, PerLayer, RunningMean
+from heart2heart.training.gradient_rules.fix_a_step import (
+    FixAStep,
+    PerFrame,
+    PerFrameHead,
+    PerFrameHeadMean,
+    PerFrameMean,
+    PerLayer,
+    RunningMean,
+)
+from heart2heart.training.gradient_rules.held_out import HeldOutGradient, HeldOutLoss
 
 GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
     "gradient rule",
@@ -25,6 +34,10 @@ GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
         "running_mean": RunningMean,
         "per_frame": PerFrame,
         "per_frame_mean": PerFrameMean,
+        "per_frame_head": PerFrameHead,
+        "per_frame_head_mean": PerFrameHeadMean,
+        "held_out_gradient": HeldOutGradient,
+        "held_out_loss": HeldOutLoss,
     },
     "a subclass of heart2heart.training.gradient_rules.base.GradientRule with combine",
     lambda part: isinstance(part, type) and issubclass(part, GradientRule) and not isabstract(part),

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
+from heart2heart.training.gradient_rules.probe import ProbeLoss
 from heart2heart.training.optimiser import flat_gradient, unflatten
 
 Memory = dict[str, Tensor]
@@ -40,8 +41,15 @@ class UnlabeledGradient(Protocol):
     def gradient(self, loss: Tensor | None = None) -> Tensor:
         """Return the flat gradient `(p,)` of the unlabeled loss, or of another scalar of its graph; call it once."""
 
+    @property
+    def probe(self) -> ProbeLoss | None:
+        """The loss of the held-out labeled frames; None where the rule holds none out."""
+
     def per_sample_dot(self, direction: Tensor) -> Tensor:
         """Return the inner product of each frame's gradient with `direction`, `(u,)`, without any backward pass."""
+
+    def per_sample_head_dot(self, direction: Tensor) -> Tensor:
+        """Return the same over the parameters of the last layer alone, which needs no pass through the others."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class GradientRule(ABC):
 
     title: ClassVar[str]
     """Name in reports and error messages."""
+    probe_share: ClassVar[float] = 0.0
+    """Share of the labeled training frames of each class that the labeled loss never sees, and the rule judges by."""
 
     def initial_memory(self, parameters: int) -> Memory:
         """Return the tensors that the rule keeps between steps, as they are before the first step, on the CPU."""
@@ -95,6 +105,7 @@ class UnlabeledLossTerm:
         step: The step that it was computed from.
         parameters: The network's parameters, in order.
         average: Averages a vector over the processes.
+        probe: The loss of held-out labeled frames, for rules that need it.
     """
 
     def __init__(
@@ -104,7 +115,9 @@ class UnlabeledLossTerm:
         step: StepContext,
         parameters: Sequence[nn.Parameter],
         average: Callable[[Tensor], Tensor],
+        probe: ProbeLoss | None = None,
     ) -> None:
+        self.probe = probe
         self.loss, self.per_sample_loss = loss, loss.per_sample_loss
         self._method, self._step, self._parameters, self._average = method, step, parameters, average
 
@@ -145,6 +158,27 @@ class UnlabeledLossTerm:
         with step.model_access.full_precision():
             change: Tensor = jvp(per_sample_loss, (present,), (tangents,))[1]
         step.generator.set_state(generator_state)
+        return change.detach()
+
+    def per_sample_head_dot(self, direction: Tensor) -> Tensor:
+        """Return the inner product of each frame's gradient over the last layer with its part of `direction`, `(u,)`.
+
+        The Jacobian of the losses times a vector is the derivative of (weights . gradient . vector) in the weights of
+        the frames, so that two backward passes through the last layer suffice.
+        """
+        loss = self.per_sample_loss
+        assert loss is not None
+        first = max(index for index, parameter in enumerate(self._parameters) if parameter.ndim > 1)
+        head = self._parameters[first:]
+        part = direction[-sum(parameter.numel() for parameter in head) :]
+        frame_weights = torch.ones_like(loss, requires_grad=True)
+        gradients = torch.autograd.grad(
+            loss, head, frame_weights, retain_graph=True, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        if not flat.requires_grad:  # no frame has a loss that depends on the last layer
+            return torch.zeros_like(loss)
+        (change,) = torch.autograd.grad(torch.dot(flat, part), frame_weights, retain_graph=True)
         return change.detach()
 
 

@@ -122,8 +122,29 @@ class PerFrameMean(GradientRule):
         return drop_conflicting_frames(labeled, update_running_mean(memory["labeled"], labeled), unlabeled, weight)
 
 
+class PerFrameHead(GradientRule):
+    """As `PerFrame`, by the gradients of the network's last layer alone: no further pass through the network."""
+
+    title: ClassVar[str] = "rule per frame by the last layer"
+
+    def combine(self, labeled: Tensor, unlabeled: UnlabeledGradient, weight: float, memory: Memory) -> CombinedGradient:
+        """Return the combined gradient; the conflict is the share of frames that oppose, of those with a loss."""
+        return drop_conflicting_frames(labeled, labeled, unlabeled, weight, head=True)
+
+
+class PerFrameHeadMean(PerFrameMean):
+    """As `PerFrameHead`, against the running mean of the labeled gradient."""
+
+    title: ClassVar[str] = "rule per frame by the last layer over a running mean"
+
+    def combine(self, labeled: Tensor, unlabeled: UnlabeledGradient, weight: float, memory: Memory) -> CombinedGradient:
+        """Return the combined gradient; the conflict is the share of frames that oppose, of those with a loss."""
+        reference = update_running_mean(memory["labeled"], labeled)
+        return drop_conflicting_frames(labeled, reference, unlabeled, weight, head=True)
+
+
 def drop_conflicting_frames(
-    labeled: Tensor, reference: Tensor, unlabeled: UnlabeledGradient, weight: float
+    labeled: Tensor, reference: Tensor, unlabeled: UnlabeledGradient, weight: float, *, head: bool = False
 ) -> CombinedGradient:
     """Return the labeled gradient plus that of the frames that do not oppose `reference`.
 
@@ -132,6 +153,7 @@ def drop_conflicting_frames(
         reference: `(p,)`, the gradient that decides on each frame.
         unlabeled: The unlabeled loss.
         weight: Its weight.
+        head: Decide by the last layer's part of the gradients.
 
     Raises:
         ConfigError: the unlabeled loss is not a mean over frames.
@@ -140,7 +162,7 @@ def drop_conflicting_frames(
     if loss is None:
         remedy = "Choose another fix_a_step.gradient, or a method whose loss is a mean over frames"
         raise ConfigError("this method's unlabeled loss cannot be decided frame by frame", remedy=remedy)
-    product = unlabeled.per_sample_dot(reference)
+    product = unlabeled.per_sample_head_dot(reference) if head else unlabeled.per_sample_dot(reference)
     kept = (product >= 0).to(loss.dtype)
     gradient = labeled + weight * unlabeled.gradient((loss * kept).mean())
     with_loss = (loss.detach() != 0).to(loss.dtype)

@@ -31,7 +31,9 @@ def batch(learner: Trainer, seed: int = 0) -> AugmentedBatch:
     guessed = 2 if learner.config.fix_a_step.mixing else 0
     step = make_step(tiny_network(), views=len(learner.algorithm.views) + guessed, seed=seed)
     views, weak = step.unlabeled[guessed:], step.unlabeled[:guessed]
-    return AugmentedBatch(step.labeled, step.targets, views, step.pool_index, tuple(view[:B] for view in weak))
+    mixing_views = tuple(view[:B] for view in weak)
+    probe = (step.labeled.flip(3), step.targets) if learner.probe_share else ()
+    return AugmentedBatch(step.labeled, step.targets, views, step.pool_index, mixing_views, probe)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -89,3 +91,17 @@ def test_step_records_running_statistics_of_labeled_frames_alone(name: str) -> N
     assert recorded
     for key in recorded:
         torch.testing.assert_close(state[key], expected[key])
+
+
+def test_step_with_clean_rows_learns_from_the_mixed_and_the_labeled_frames_in_one_batch() -> None:
+    trainer = learner("fixmatch", fix_a_step={"mixing": True, "clean": True, "temperature": 0.5, "alpha": 0.5})
+    views, reference = batch(trainer), copy.deepcopy(trainer.network)
+    first, second = views.mixing_views
+    p = (reference(first).softmax(1) + reference(second).softmax(1)).detach() ** 2
+    q = p / p.sum(1, keepdim=True)
+    drawn = draw_mix(0.5, 3 * B, torch.Generator().manual_seed(0))
+    x, y = torch.cat([views.labeled, first, second]), torch.cat([views.targets, q, q])
+    x, y = (drawn.share * each + (1 - drawn.share) * each[drawn.order] for each in (x, y))
+    logits = reference(torch.cat([x[:B], views.labeled]))
+    expected = -(torch.cat([y[:B], views.targets]) * logits.log_softmax(1)).sum() / (2 * B)
+    torch.testing.assert_close(trainer.step(views, 0)["loss_labeled"], expected.detach())

@@ -14,12 +14,14 @@ from torch import Tensor
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.training.gradient_rules import GRADIENT_RULES, build_gradient_rule
 from heart2heart.training.gradient_rules.base import CombinedGradient
+from heart2heart.training.gradient_rules.probe import ProbeLoss
 
 
 class Given:
     """An unlabeled term whose gradient is given."""
 
     per_sample_loss: Tensor | None = None
+    probe: ProbeLoss | None = None
 
     def __init__(self, flat: Tensor, sizes: Sequence[int] = ()) -> None:
         self.flat, self.sizes = flat, sizes or [len(flat)]
@@ -29,6 +31,9 @@ class Given:
         return self.flat
 
     def per_sample_dot(self, direction: Tensor) -> Tensor:
+        raise AssertionError("not asked of a gradient that is given")
+
+    def per_sample_head_dot(self, direction: Tensor) -> Tensor:
         raise AssertionError("not asked of a gradient that is given")
 
 
@@ -104,6 +109,8 @@ def test_build_gradient_rule_running_mean_outlives_a_noisy_batch() -> None:
 class Frames:
     """An unlabeled term of four frames over one parameter vector: losses `x_i . w`, so that gradients are `x_i`."""
 
+    probe: ProbeLoss | None = None
+
     def __init__(self) -> None:
         self.x = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, 2.0], [-3.0, 0.0]])
         self.w = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -119,10 +126,15 @@ class Frames:
     def per_sample_dot(self, direction: Tensor) -> Tensor:
         return self.x @ direction
 
+    def per_sample_head_dot(self, direction: Tensor) -> Tensor:
+        return self.x @ direction
+
 
 def test_build_gradient_rule_decides_for_each_frame() -> None:
     labeled, frames = torch.tensor([1.0, 0.0]), Frames()
     decision = build_gradient_rule("per_frame").combine(labeled, frames, 2.0, {})
+    by_head = build_gradient_rule("per_frame_head").combine(labeled, Frames(), 2.0, {})
+    assert torch.equal(by_head.gradient, decision.gradient)
     kept = (frames.x[0] + frames.x[2]) / 4
     torch.testing.assert_close(decision.gradient, labeled + 2.0 * kept)
     assert float(decision.conflict) == 0.5
@@ -134,7 +146,7 @@ def test_build_gradient_rule_decides_for_each_frame() -> None:
     torch.testing.assert_close(rule.combine(away, Frames(), 2.0, memory).gradient, away + 2.0 * kept)
 
 
-@pytest.mark.parametrize("name", ["per_frame", "per_frame_mean"])
+@pytest.mark.parametrize("name", ["per_frame", "per_frame_mean", "per_frame_head", "per_frame_head_mean"])
 def test_build_gradient_rule_per_frame_refuses_a_loss_that_is_no_mean_over_frames(name: str) -> None:
     rule = build_gradient_rule(name)
     with pytest.raises(ConfigError, match="frame by frame"):
