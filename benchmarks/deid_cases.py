@@ -42,16 +42,16 @@ class PlantedPerson:
 
 def draw_person(draw: random.Random) -> PlantedPerson:
     """Return an invented person; one in six is older than 90 years, whose age is capped to `090Y`."""
-    family, given, doctor, town = ("".join(draw.choices(_SYLLABLES, k=3)).capitalize() for _ in range(4))
+    family, first, doctor, town = ("".join(draw.choices(_SYLLABLES, k=3)).capitalize() for _ in range(4))
     age = draw.randrange(91, 102) if draw.random() < 1 / 6 else draw.randrange(20, 90)
     return PlantedPerson(
         family=family,
-        given=given,
+        given=first,
         doctor=doctor,
         town=town,
         number=str(draw.randrange(10**7, 10**8)),
         phone=f"{draw.randrange(200, 999)}-555-{draw.randrange(1000, 9999)}",
-        mail=f"{given}.{family}@example.org".lower(),
+        mail=f"{first}.{family}@example.org".lower(),
         social=f"{draw.randrange(900, 999)}-{draw.randrange(10, 99)}-{draw.randrange(1000, 9999)}",
         serial=f"SN{draw.randrange(10**5, 10**6)}{draw.choice('ABCDEFGH')}",
         account=f"A{draw.randrange(10**7, 10**8)}",
@@ -244,9 +244,9 @@ def _facts(header: Dataset) -> list[Requirement]:
     key += [Requirement(Action.TAG_RETAINED, "DICOM-IOD-2", name) for name in _TYPE_2 if name in header]
     maker = (element_text(header, "Manufacturer") or "").split(" ")[0].strip(",")
     facts = {name: element_text(header, name) for name in _US_FACTS}
-    for number, item in enumerate(header.get("SequenceOfUltrasoundRegions") or ()):
+    for index, item in enumerate(header.get("SequenceOfUltrasoundRegions") or ()):
         names = [keyword_for_tag(element.tag) for element in item if element.VR in ("US", "SS", "UL", "SL", "FD", "FL")]
-        facts |= {f"{path}.{name}": element_text(item, name) for name in names for path in [_region(number)] if name}
+        facts |= {f"{path}.{name}": element_text(item, name) for name in names for path in [_region(index)] if name}
     if maker:
         key.append(Requirement(Action.TEXT_RETAINED, "TCIA-P15-DEV-K", "Manufacturer", maker.replace(".", "")))
     if kind := " ".join((element_text(header, "ImageType") or "").split("\\")[2:4]).strip():

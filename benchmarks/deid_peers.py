@@ -47,9 +47,9 @@ def deid(recipe: str) -> Callable[[Path, Path], None]:
 
     def run(source: Path, target: Path) -> None:
         cleaner = pixels.DicomCleaner(deid=recipe, output_folder=str(target.parent))
-        found = cleaner.detect(str(source))
+        flags = cleaner.detect(str(source))
         path = source
-        if found["flagged"] and found["results"]:
+        if flags["flagged"] and flags["results"]:
             cleaner.clean()
             path = Path(cleaner.save_dicom())
         pydicom: Any = importlib.import_module("pydicom")

@@ -116,9 +116,9 @@ def write_pixel_cases(folder: Path, simulated: Sequence[Path], *, seed: int, kin
         near = cv2.dilate(tissue.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
         chosen = [(kind, tissue) for kind in draw.sample(KINDS, kinds)] + [(kind, ~near) for kind in MARGIN_KINDS]
         variants = [None, *(plant(frames, where, kind, draw) for kind, where in chosen)]
-        for number, variant in enumerate(variants):
-            if number == 0 or variant is not None:
-                name = f"{clip:02d}-{number:02d}.dcm"
+        for index, variant in enumerate(variants):
+            if index == 0 or variant is not None:
+                name = f"{clip:02d}-{index:02d}.dcm"
                 _write_clip(header, frames if variant is None else variant.frames, originals / name)
                 cases.append(PixelCase(name, clip, real, variant, frames, scan))
     return cases

@@ -55,15 +55,15 @@ class Case:
 def real_ultrasound() -> list[Path]:
     """Return the public ultrasound files of pydicom, pydicom-data and deid-data."""
     roots = [Path(data_store.__file__).parent, Path(deid_data.__file__).parent, Path(pydicom.__file__).parent]
-    found = []
+    files = []
     for path in sorted(path for root in roots for path in root.rglob("*.dcm")):
         try:
             header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         except DECODE_ERRORS:
             continue
         if str(header.get("SOPClassUID", "")) in ULTRASOUND_SOP_CLASSES:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def write_cases(folder: Path, *, seed: int, patients: int) -> list[Case]:

@@ -151,7 +151,7 @@ def test_is_correct_of_texts(action: Action, text: str, value: str, right: bool)
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=20))
 def test_share_interval_holds_the_share(files: list[list[bool]]) -> None:
     requirement = Requirement(Action.TEXT_REMOVED, "HIPAA-A", "PatientName")
-    judged = [Judged(number, requirement, right) for number, rights in enumerate(files) for right in rights]
+    judged = [Judged(index, requirement, right) for index, rights in enumerate(files) for right in rights]
     right, total, low, high = share_interval(judged)
     assert (right, total) == (sum(map(sum, files)), sum(map(len, files)))
     assert 0 <= low <= right / total + 1e-12
