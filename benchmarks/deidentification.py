@@ -192,13 +192,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, default=Path(sys.executable), help="interpreter that has the peers")
     parser.add_argument("--seed", type=int, default=14)
-    parser.add_argument("--patients", type=int, default=2, help="patients of each simulated hospital")
-    parser.add_argument("--kinds", type=int, default=4, help="kinds of text inside each clip")
+    parser.add_argument("--patients", type=int, default=1, help="patients of each simulated hospital")
+    parser.add_argument("--kinds", type=int, default=3, help="kinds of text inside each clip")
     parser.add_argument("--out", type=Path, help="Markdown file; without it, the report is printed")
     arguments = parser.parse_args()
     versions = peer_versions(arguments.peers)
     missing = [name for name in ("dicom-anonymizer", "deid") if name not in versions]
-    command = f"python -m benchmarks.deidentification --peers PYTHON --seed {arguments.seed}"
+    settings = f"--seed {arguments.seed} --patients {arguments.patients} --kinds {arguments.kinds}"
+    command = f"python -m benchmarks.deidentification --peers PYTHON {settings}"
     numbers = ", ".join(f"{name} {number}" for name, number in versions.items())
     absent = f" Not installed, so not measured: {', '.join(missing)}." if missing else ""
     with TemporaryDirectory() as folder:
