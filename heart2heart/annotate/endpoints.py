@@ -151,7 +151,12 @@ def grid_clips(call: ApiRequest) -> Response:
     """Return up to `GRID_SIZE` unread clips with one suggested view."""
     grid_request = GridRequest.parse(call.body, where="request")
     clips = call.assignments.grid(call.rater.name, grid_request.view, GRID_SIZE)
-    content = {"clips": _describe(call, clips), "frames": GRID_FRAMES, "counts": call.assignments.grid_counts()}
+    content = {
+        "clips": _describe(call, clips),
+        "probabilities": [call.assignments.suggestions[clip].probability for clip in clips],
+        "frames": GRID_FRAMES,
+        "counts": call.assignments.grid_counts(),
+    }
     return JSONResponse(content)
 
 

@@ -112,7 +112,7 @@ class ReviewSession:
         """Return the frames of a clip, uint8 `(n, size, size)`, in order of time."""
         return self._frames(*self._find(clip))
 
-    def decide(self, request: DecisionRequest) -> dict[str, Any]:
+    def save_decision(self, request: DecisionRequest) -> dict[str, Any]:
         """Record a decision, and return the overview after it."""
         record_review(
             self.root, [request.clip], request.decision,
@@ -193,7 +193,7 @@ def build_app(session: ReviewSession, token: TokenCheck, hosts: Callable[[], fro
         api("session", lambda request, body: JSONResponse(session.overview())),
         api("clips/{clip}", lambda request, body: JSONResponse(session.details(request.path_params["clip"]))),
         api("clips/{clip}/frames", frames),
-        api("decisions", lambda request, body: JSONResponse(session.decide(_decision(body))), "POST"),
+        api("decisions", lambda request, body: JSONResponse(session.save_decision(_decision(body))), "POST"),
     ]
     return Starlette(routes=routes, middleware=[Middleware(SecurityMiddleware, hosts=hosts, scheme="http")])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -114,16 +115,25 @@ def test_curate_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter)
         page = enter(server.address, "Reader 1")
         page.get_by_role("button", name="Grid").click()
         expect(page.locator("#tiles li")).to_have_count(5)
-        page.get_by_role("button", name="Clip 2: wrong").click()
+        page.evaluate("performance.now = () => 0")  # nobody looks at five clips in no time
+        page.get_by_label("Suggested view").select_option("A4C")
+        page.get_by_label("Suggested view").dispatch_event("change")
+        expect(page.locator("#tiles li").first).to_contain_text("90 %")
+        page.get_by_role("button", name="Clip 2, the model says 89 %: wrong").click()
         page.get_by_role("button", name="Confirm 4 as A4C").click()
         status = page.locator("#grid-status")
+        expect(status).to_have_text("5 clips in 0.0 s: nobody can look at them so fast. Look again, then confirm.")
+        assert {assignments.status(clip) for clip in clips} == {"unread"}
+        page.evaluate("delete performance.now")
+        page.get_by_role("button", name="Confirm 4 as A4C").click()
         expect(status).to_have_text("4 saved as A4C, 1 sent to Label.")
         page.keyboard.press("z")
         expect(status).to_have_text("Retracted: 4 of A4C.")
         assert {assignments.status(clip) for clip in clips} == {"unread"}
-        expect(page.locator("#tiles [aria-pressed=true]")).to_have_accessible_name("Clip 2: wrong")
+        expect(page.locator("#tiles [aria-pressed=true]")).to_have_accessible_name("Clip 2, the model says 89 %: wrong")
         page.keyboard.press("z")
         expect(status).to_have_text("Nothing to undo.")
+        page.wait_for_timeout(1300)
         page.get_by_role("button", name="Confirm 4 as A4C").click()
         expect(status).to_have_text("4 saved as A4C, 1 sent to Label.")
         page.get_by_role("button", name="Label").click()
@@ -134,6 +144,23 @@ def test_curate_grid_confirms_the_clips_not_marked(tmp_path: Path, enter: Enter)
     events = active_events(assignments.label_store.events())
     assert sorted(event.clip for event in events) == sorted(set(clips) - {clips[1]})
     assert {(event.view, event.suggestion, event.suggestion_shown) for event in events} == {("A4C", "A4C", True)}
+
+
+def test_curate_grid_is_confirmed_when_every_tile_was_on_the_screen(tmp_path: Path, enter: Enter) -> None:
+    clips = make_assignments(tmp_path, patients=6).clip_order()
+    suggestions = {clip: Suggestion("A4C", 0.9, "run 1") for clip in clips}
+    with served(make_assignments(tmp_path, suggestions=suggestions)) as server:
+        page = enter(server.address, "Reader 1")
+        page.set_viewport_size({"width": 900, "height": 500})
+        page.get_by_role("button", name="Grid").click()
+        expect(page.locator("#tiles li")).to_have_count(30)
+        expect(page.locator("#confirm")).to_have_text(re.compile(r"\d+ clips not seen yet: scroll"))
+        expect(page.locator("#confirm")).to_be_disabled()
+        for tile in page.locator("#tiles li").all():
+            tile.scroll_into_view_if_needed()
+            page.wait_for_timeout(20)
+        expect(page.locator("#confirm")).to_have_text("Confirm 30 as A4C")
+        expect(page.locator("#confirm")).to_be_enabled()
 
 
 def test_curate_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, enter: Enter) -> None:

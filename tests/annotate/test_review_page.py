@@ -22,7 +22,7 @@ from heart2heart.testing.stores import SIZE, random_store
 from tests.annotate.browsing import PATIENCE
 from tests.annotate.support import Client
 
-CLIPS = [f"a000{number:02d}".ljust(16, "0") for number in range(5)]
+CLIPS = [f"a000{index:02d}".ljust(16, "0") for index in range(5)]
 FLAGS = {CLIPS[0]: ["text_suspected"], CLIPS[1]: ["text_suspected", "text_quarantined"],
          CLIPS[2]: ["text_blanked", "text_suspected"]}  # fmt: skip
 PLAIN = CLIPS[3]

@@ -5,6 +5,8 @@ import { find, make, say, sentence, toggle } from "./dom.js";
 import { draw } from "./player.js";
 
 const FRAME_MS = 160;
+const LOOK_MS = 250; // the least time in which a person can look at one clip
+const SEEN = 0.6; // share of a tile that was on the screen when it counts as seen
 
 export class Grid {
   /** @param label {add, remove, restart} the actions on the page Label: add the clips that are marked wrong, remove those
@@ -13,6 +15,7 @@ export class Grid {
     this.retryQueue = retryQueue;
     this.label = label;
     this.tiles = [];
+    this.seen = new IntersectionObserver((entries) => this.markSeen(entries), { threshold: SEEN });
     this.confirmed = []; // {view, saved, wrong} of each confirmation, in order
     find("called").addEventListener("change", () => this.runExclusively(() => this.load()));
     find("confirm").addEventListener("click", () => this.runExclusively(() => this.confirm()));
@@ -63,25 +66,40 @@ export class Grid {
     const side = Math.sqrt(pixels.length / (clips.length * reply.frames));
     this.shown = performance.now();
     this.frames = reply.frames;
-    this.tiles = reply.clips.map((clip, index) => this.makeTile(clip, index, pixels, side));
+    this.asked = false;
+    this.seen.disconnect();
+    this.tiles = reply.clips.map((clip, index) => this.makeTile(clip, index, pixels, side, reply.probabilities[index]));
     for (const tile of this.tiles) if (marked.includes(tile.clip.clip)) this.toggleWrong(tile);
     find("tiles").replaceChildren(...this.tiles.map((tile) => make("li", {}, tile.button)));
+    for (const tile of this.tiles) this.seen.observe(tile.button);
     toggle(find("synthetic"), reply.clips.some((clip) => clip.synthetic));
     this.count(reply.counts);
     this.updateButtons();
     if (!clips.length) say(find("grid-status"), "The model suggests this view for no further clip.");
   }
 
-  makeTile(clip, index, pixels, side) {
+  makeTile(clip, index, pixels, side, probability) {
     const canvas = make("canvas");
     canvas.setAttribute("aria-hidden", "true");
     draw(canvas, pixels, side, index * this.frames);
-    const button = make("button", { className: "tile" }, canvas, make("span", { textContent: "" }));
+    const share = `${Math.round(100 * probability)} %`;
+    const button = make("button", { className: "tile" }, canvas, make("small", { textContent: share }), make("span", { textContent: "" }));
     button.setAttribute("aria-pressed", "false");
-    button.setAttribute("aria-label", `Clip ${index + 1}: wrong`);
-    const tile = { clip, index, pixels, side, canvas, button, wrong: false };
+    button.setAttribute("aria-label", `Clip ${index + 1}, the model says ${share}: wrong`);
+    const tile = { clip, index, pixels, side, canvas, button, wrong: false, seen: false, hovered: false };
     button.addEventListener("click", () => this.toggleWrong(tile));
+    for (const [name, hovered] of [["pointerenter", true], ["focus", true], ["pointerleave", false], ["blur", false]]) {
+      button.addEventListener(name, () => { tile.hovered = hovered; });
+    }
     return tile;
+  }
+
+  markSeen(entries) {
+    for (const entry of entries.filter(({ isIntersecting }) => isIntersecting)) {
+      const tile = this.tiles.find(({ button }) => button === entry.target);
+      if (tile) tile.seen = true;
+    }
+    this.updateButtons();
   }
 
   toggleWrong(tile) {
@@ -93,21 +111,31 @@ export class Grid {
 
   updateButtons() {
     const right = this.tiles.filter((tile) => !tile.wrong).length;
-    find("confirm").textContent = `Confirm ${right} as ${this.view}`;
-    find("confirm").disabled = this.busy || !this.tiles.length;
+    const unseen = this.tiles.filter((tile) => !tile.seen).length;
+    find("confirm").textContent = unseen ? `${unseen} clips not seen yet: scroll` : `Confirm ${right} as ${this.view}`;
+    find("confirm").disabled = this.busy || !this.tiles.length || unseen > 0;
     find("unconfirm").disabled = this.busy || !this.confirmed.length;
   }
 
   tick() {
-    if (find("grid").hidden || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    if (find("grid").hidden) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches; // then a tile plays under the pointer alone
     const frame = Math.floor(performance.now() / FRAME_MS) % this.frames;
-    for (const { canvas, pixels, side, index } of this.tiles) draw(canvas, pixels, side, index * this.frames + frame);
+    for (const { canvas, pixels, side, index, hovered } of this.tiles) {
+      if (hovered || !still) draw(canvas, pixels, side, index * this.frames + frame);
+    }
   }
 
   async confirm() {
     const view = this.view;
     const right = this.tiles.filter((tile) => !tile.wrong);
     const seconds = (performance.now() - this.shown) / 1000 / this.tiles.length;
+    if (1000 * seconds < LOOK_MS && !this.asked) {
+      this.asked = true;
+      const all = (seconds * this.tiles.length).toFixed(1);
+      say(find("grid-status"), `${this.tiles.length} clips in ${all} s: nobody can look at them so fast. Look again, then confirm.`);
+      return;
+    }
     const wrong = this.tiles.filter((tile) => tile.wrong).map((tile) => tile.clip.clip);
     this.label.add(wrong);
     say(find("grid-status"), "Saving …");
