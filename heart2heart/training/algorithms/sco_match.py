@@ -113,9 +113,9 @@ class SCOMatch(Algorithm):
         """
         count = min(self.entering, len(index), self.queue)
         lowest, rows = scores.topk(count, largest=False)
-        places = (memory["queue.next"] + torch.arange(count, device=index.device)) % self.queue
-        memory["queue.index"][places] = index[rows]
-        memory["queue.score"][places] = lowest.to(memory["queue.score"].dtype)
+        slots = (memory["queue.next"] + torch.arange(count, device=index.device)) % self.queue
+        memory["queue.index"][slots] = index[rows]
+        memory["queue.score"][slots] = lowest.to(memory["queue.score"].dtype)
         memory["queue.next"].add_(count)
         memory["confident"].add_(counts)
         memory["drawn"].add_(len(index))
