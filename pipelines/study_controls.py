@@ -39,12 +39,11 @@ class Verdict:
 
 def scores_of(lines: Iterable[Line], task: str, way: str, protocol: str, level: int = 0) -> dict[int, float]:
     """Return balanced accuracy x 100 by seed; runs that diverged have none."""
-    wanted = (task, way, protocol, level)
+    run = (task, way, protocol, level)
     return {
         line["seed"]: 100 * line["balanced_accuracy"]
         for line in lines
-        if (line["task"], line["way"], line["protocol"], line["level"]) == wanted
-        and line["balanced_accuracy"] is not None
+        if (line["task"], line["way"], line["protocol"], line["level"]) == run and line["balanced_accuracy"] is not None
     }
 
 
@@ -85,16 +84,16 @@ def _classes(lines: Sequence[Line]) -> int:
     return next((len(line["confusion"]) for line in lines if line.get("confusion")), 1)
 
 
-def _positive(task: str, way: str, other: str, gains: Mapping[int, float], wanted: float) -> Verdict:
+def _positive(task: str, way: str, other: str, gains: Mapping[int, float], least: float) -> Verdict:
     name = f"positive control over {other}"
-    rule = f"{way} with a pool of all labeled classes must gain {wanted:g} points or more over {other}"
+    rule = f"{way} with a pool of all labeled classes must gain {least:g} points or more over {other}"
     if not gains:
         return Verdict(task, name, "open", f"{rule}: no pair of runs yet")
     interval = SeedInterval.of(list(gains.values()))
     outcome: Outcome = "open"
-    if interval.low > 0 and interval.mean >= wanted:
+    if interval.low > 0 and interval.mean >= least:
         outcome = "holds"
-    elif interval.high < wanted:
+    elif interval.high < least:
         outcome = "fails"
     return Verdict(task, name, outcome, f"{rule}: {interval}, {_seeds(gains)}")
 

@@ -163,17 +163,17 @@ def calibrate_config(config: TrainConfig, *, size: int, classes: int, pool: int,
 
     targets = torch.eye(classes, device=device)[torch.arange(config.batch.labeled, device=device) % classes]
     count = config.batch.unlabeled if trainer.needs_pool else 0
-    index = torch.arange(count, device=device) % max(1, pool)
+    positions = torch.arange(count, device=device) % max(1, pool)
 
-    def step(number: int) -> None:
-        batch = trainer.augment(pixels(config.batch.labeled), targets, pixels(count), index, generator)
-        trainer.step(batch, number)
+    def step(step_index: int) -> None:
+        batch = trainer.augment(pixels(config.batch.labeled), targets, pixels(count), positions, generator)
+        trainer.step(batch, step_index)
 
     def timed(call: Callable[[int], Any], times: int) -> float:
         call(0), call(1)
         started = time.perf_counter() if device.type == "cuda" else time.process_time()
-        for number in range(times):
-            call(number + 2)
+        for index in range(2, times + 2):
+            call(index)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return ((time.perf_counter() if device.type == "cuda" else time.process_time()) - started) / times

@@ -17,7 +17,9 @@ _MARKERS = "osD^vPX*"
 
 
 def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
-    """Draw a panel for each task and protocol: each way less labels only, paired by seed; ways without a pool as lines.
+    """Draw a panel for each task and protocol: each way less labels only, paired by seed.
+
+    A way without a pool is a dotted line with a band.
 
     Args:
         design: The study.
@@ -30,7 +32,7 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
     figure = Figure(figsize=(4.6 * across, 3.5 * down + 1.1), dpi=110, layout="constrained")
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey="row")
     ways = [way for way in design.ways if way != REFERENCE]
-    alone = {way for way in ways if not way_reads_pool(way)}
+    with_pool = [way for way in ways if way_reads_pool(way)]
     for row, task in enumerate(design.tasks):
         for column, protocol in enumerate(design.protocols):
             axis = axes[row][column]
@@ -43,10 +45,14 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
                         points.append((level, SeedInterval.of(gains)))
                 if not points:
                     continue
-                if way in alone:
+                if way not in with_pool:
+                    interval = points[0][1]
+                    axis.axhspan(
+                        interval.mean - _half(interval), interval.mean + _half(interval), color=colour, alpha=0.08
+                    )
                     axis.axhline(points[0][1].mean, color=colour, linestyle=":", linewidth=1.6, label=way)
                     continue
-                shift = 2.2 * (index - (len(ways) - 1) / 2)
+                shift = 2.2 * (with_pool.index(way) - (len(with_pool) - 1) / 2)
                 axis.errorbar(
                     [level + shift for level, _ in points], [each.mean for _, each in points],
                     yerr=[[_half(each) for _, each in points]] * 2, color=colour, marker=_MARKERS[index % 8],
@@ -56,6 +62,8 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
             axis.set_xticks(list(design.levels))
             axis.grid(axis="y", color="0.92", linewidth=0.8)
             axis.set_axisbelow(True)
+            if row == down - 1:
+                axis.set_xlabel("mismatch: per cent of the unseen classes in the pool", fontsize=9)
     handles, labels = axes[0][0].get_legend_handles_labels()
     if handles:
         figure.legend(
@@ -64,7 +72,6 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
     counts = [len(pool_scores(design, lines, task, REFERENCE, design.pools()[0])) for task in design.tasks]
     seeds = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else str(min(counts))
     figure.suptitle(f"{design.title} ({seeds} seeds)", fontsize=11)
-    figure.supxlabel("mismatch: per cent of the unseen classes in the pool", fontsize=9)
     figure.supylabel("balanced accuracy x 100, minus labels only (95 % interval)", fontsize=9)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ def _comparison_table(
 ) -> list[str]:
     out = [
         f"Differences paired by seed (95 % interval each); p after Holm over the {family_size(design)} comparisons of",
-        "the study, and p by flipped signs of the largest statistic. Shown: p after Holm below 0.05.", "",
+        "the study, then p by flipped signs of the largest statistic. Shown: p after Holm below 0.05.", "",
         *_head(design, "comparison"),
     ]  # fmt: skip
     for way, other in design.pairs():
@@ -137,22 +138,41 @@ def _test_cell(test: PairedTest) -> str:
     return f"{test.interval}, p {test.p_holm:.3f} / {test.p_flips:.3f}{shown}"
 
 
-def _average_table(design: StudyDesign, lines: Sequence[Line], task: str) -> list[str]:
-    """Return each comparison averaged over the levels of a protocol; a seed counts once it has every level."""
-    out = ["The same differences averaged over the levels, of the seeds that have every level.", ""]
-    out += [f"| comparison | {' | '.join(POOL_NAMES[name] for name in design.protocols)} |"]
-    out += ["|" + "---|" * (len(design.protocols) + 1)]
-    for way, other in design.pairs():
-        cells = []
-        for protocol in design.protocols:
+def compare_averages(design: StudyDesign, lines: Sequence[Line]) -> dict[tuple[str, str, str, str], PairedTest]:
+    """Test every comparison of ways with a pool, averaged over the levels of a protocol, as a family of its own.
+
+    Args:
+        design: The study.
+        lines: Its finished lines; a seed counts once it has every level.
+
+    Returns:
+        (task, way, other way, protocol) -> its test.
+    """
+    family: dict[str, dict[int, float]] = {}
+    names: dict[str, tuple[str, str, str, str]] = {}
+    for task, (way, other), protocol in product(design.tasks, design.pairs(), design.protocols):
+        if way_reads_pool(way) or way_reads_pool(other):
             by_level = [
                 difference(*(pool_scores(design, lines, task, name, (protocol, level)) for name in (way, other)))
                 for level in design.levels
             ]
             whole = sorted(set.intersection(*(set(each) for each in by_level)))
-            means = [float(np.mean([each[seed] for each in by_level])) for seed in whole]
-            cells.append(f"{SeedInterval.of(means)}, n = {len(means)}" if means else "")
-        out.append(f"| {way} minus {other} | {' | '.join(cells)} |")
+            text = f"{task} {way} {other} {protocol}"
+            family[text] = {seed: float(np.mean([each[seed] for each in by_level])) for seed in whole}
+            names[text] = (task, way, other, protocol)
+    return {names[text]: test for text, test in paired_tests(family).items()}
+
+
+def _average_table(design: StudyDesign, lines: Sequence[Line], task: str) -> list[str]:
+    tests = compare_averages(design, lines)
+    out = ["The differences averaged over the levels, of the seeds that have every level; a family of their own.", ""]
+    out += [f"| comparison | {' | '.join(POOL_NAMES[name] for name in design.protocols)} |"]
+    out += ["|" + "---|" * (len(design.protocols) + 1)]
+    for way, other in design.pairs():
+        own = [tests.get((task, way, other, protocol)) for protocol in design.protocols]
+        if any(own):
+            cells = ["" if test is None else f"{_test_cell(test)}, n = {test.seeds}" for test in own]
+            out.append(f"| {way} minus {other} | {' | '.join(cells)} |")
     return [*out, ""]
 
 
@@ -203,8 +223,10 @@ def _mistakes_table(design: StudyDesign, lines: Sequence[Line], task: str, most:
             np.fill_diagonal(shares, 0.0)
             first = np.argsort(-shares, axis=None, kind="stable")[:most]
             pairs = [np.unravel_index(index, shares.shape) for index in first]
-            told = [f"{classes[row]} for {classes[column]} {100 * shares[row, column]:.0f} %" for row, column in pairs]
-            out.append(f"| {way} | {', '.join(told)} |")
+            mistakes = [
+                f"{classes[row]} for {classes[column]} {100 * shares[row, column]:.0f} %" for row, column in pairs
+            ]
+            out.append(f"| {way} | {', '.join(mistakes)} |")
     return [*out, ""]
 
 

@@ -23,7 +23,7 @@ from pipelines.study_design import StudyDesign
 from pipelines.study_engine import lock_study
 from pipelines.study_measures import balanced_accuracy, confusion, pseudo_label_measures
 from pipelines.study_plan import cost_text, job_costs, pooled_deviation, power_text
-from pipelines.study_report import compare, family_size, report
+from pipelines.study_report import compare, compare_averages, family_size, report
 from pipelines.study_schedules import SCHEDULES, schedule_of
 from pipelines.study_statistics import detectable_effect
 from pipelines.study_tuning import design_text, tuning_plans
@@ -71,7 +71,7 @@ def test_jobs_come_seed_by_seed_with_controls_first_and_no_pool_twice() -> None:
     assert alone == [job.key() for job in jobs[: len(jobs) // 2]]  # further seeds change no job
 
 
-def test_the_published_design_is_the_study_of_the_issue() -> None:
+def test_study_design_of_the_repository_is_the_study_of_the_issue() -> None:
     design = StudyDesign.load(PUBLISHED)
     jobs = design.jobs(Path("out"))
     assert len(jobs) == 8 * 2 * (3 + 3 + 4 * 5)
@@ -91,7 +91,7 @@ def test_the_published_design_is_the_study_of_the_issue() -> None:
     ],
     ids=["level", "comparison", "way", "tuning"],
 )
-def test_parse_refuses_a_design(changes: dict[str, Any], message: str) -> None:
+def test_study_design_refuses(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _design(**changes)
 
@@ -155,7 +155,10 @@ def test_compare_pairs_by_seed_and_reads_the_shared_pool_once() -> None:
     page = report(design, lines)
     row = next(line for line in page.splitlines() if line.startswith("| fixmatch minus labels_only | 3.0"))
     assert row.count("3.0 (3.0 to 3.0)") == 3  # level 0 of `add` is that of `replace`
-    assert "| fixmatch minus labels_only | 3.0 (3.0 to 3.0), n = 3 | 2.5 (2.5 to 2.5), n = 3 |" in page
+    averages = compare_averages(design, lines)
+    assert len(averages) == 2 * 2  # two ways with a pool, two protocols; mixing of labels alone has no level
+    assert averages["garments", "fixmatch", "labels_only", "add"].interval.mean == pytest.approx(2.5)
+    assert any("2.5 (2.5 to 2.5), p 0.000" in line and line.endswith("n = 3 |") for line in page.splitlines())
 
 
 def test_job_costs_take_the_median_of_finished_lines_else_a_calibration() -> None:
@@ -181,7 +184,7 @@ def test_power_text_states_the_detectable_effect_of_the_family() -> None:
     assert "| 2 | 10 | " in text
 
 
-def test_measures_agree_with_scikit_learn_and_count_unseen_classes() -> None:
+def test_pseudo_label_measures_and_confusion_agree_with_scikit_learn_and_count_unseen_classes() -> None:
     rng = np.random.default_rng(0)
     truth, logits = rng.integers(0, 4, 200), rng.normal(size=(200, 4)) * 3
     predicted = logits.argmax(1)
@@ -197,7 +200,7 @@ def test_measures_agree_with_scikit_learn_and_count_unseen_classes() -> None:
     assert pseudo_label_measures(probabilities, known, 1.1)["pool_precision"] is None
 
 
-def test_schedules_name_methods_and_their_share_of_the_run() -> None:
+def test_schedule_of_names_methods_and_their_share_of_the_run() -> None:
     assert set(SCHEDULES) <= set(ALGORITHMS)
     assert all(0 <= each.ramp < 1 and each.source for each in SCHEDULES.values())
     assert schedule_of("vat").settings(1000)["unlabeled_weight"] == {"value": 0.3, "ramp": 400}
@@ -276,7 +279,7 @@ def test_main_plans_and_refuses(miniature: Path, capsys: pytest.CaptureFixture[s
         study.main(miniature / "design.yaml", miniature / "images", miniature / "out", workers=1)
 
 
-def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_study_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = tiny_store(tmp_path / "tiny")
     page = (Path(study.__file__).parents[1] / "docs/how-to/study.md").read_text()
     code = next(

@@ -23,8 +23,8 @@ def _device_of(job: int) -> str:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_run_all_gives_each_process_a_device(workers: int) -> None:
     devices = ["cuda:0", "cuda:1"][:workers]
-    found = {device for _, device in run_all(_device_of, [0, 1, 2, 3], workers, devices)}
-    assert found <= set(devices)
+    taken_devices = {device for _, device in run_all(_device_of, [0, 1, 2, 3], workers, devices)}
+    assert taken_devices <= set(devices)
     assert dict(run_all(_device_of, [0], 1)) == {0: "cpu"}
 
 
