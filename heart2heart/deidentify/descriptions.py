@@ -1,7 +1,8 @@
 """Cleans free-text descriptions: only words of echocardiography stay (PS3.15, Clean Descriptors Option).
 
 The words are a closed list, so no name, number or date passes. A word that is also a name, such as `long` or `short`,
-stays only inside a phrase of the list. A word of a person's or an institution's name in the header never stays.
+stays only inside a phrase of the list. A word of a person's name in the header never stays; a
+department such as `Echo Lab` is no person.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ _PHRASES = (
 )  # fmt: skip
 _KNOWN = re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(_PHRASES, key=len, reverse=True))})(?![^\W_])")
 _LONGEST = 64  # characters of a value of VR LO
-_NAMES = ("InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "PatientAddress")
 
 
 def clean_description(written: str, names: frozenset[str] = frozenset()) -> str:
@@ -57,7 +57,7 @@ def clean_description(written: str, names: frozenset[str] = frozenset()) -> str:
 
 
 def name_words(header: Dataset) -> frozenset[str]:
-    """Return the words, in lower case, of the names of persons and institutions in a header, nested ones excluded.
+    """Return the words, in lower case, of the names of persons in a header, nested ones excluded.
 
     Args:
         header: The file's dataset as read.
@@ -78,8 +78,6 @@ def _written_names(header: Dataset) -> Iterator[str]:
                 yield text(header, tag)
         except DECODE_ERRORS:
             continue
-    for name in _NAMES:
-        yield text(header, name)
 
 
 def write_descriptions(header: Dataset, target: Dataset) -> None:

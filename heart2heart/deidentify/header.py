@@ -50,7 +50,10 @@ _REGION = (
     "SteeringAngle", "DopplerSampleVolumeXPosition", "DopplerSampleVolumeYPosition",
 )  # fmt: skip
 _TRANSDUCERS = ("SECTOR_PHASED", "SECTOR_MECH", "SECTOR_ANNULAR", "LINEAR", "CURVED LINEAR", "SINGLE CRYSTAL")
-_HEART_IMAGES = ("EPICARDIAL", "INTRACARDIAC")
+_IMAGE_KINDS = (
+    "EPICARDIAL", "INTRACARDIAC", "CARDIOLOGY", "TTE", "TEE", "ABDOMINAL", "BREAST", "CHEST", "FETAL HEART",
+    "GYNECOLOGY", "OBSTETRICAL", "PEDIATRIC", "PELVIC", "RENAL", "SMALL PARTS", "THYROID", "VASCULAR",
+)  # fmt: skip
 _MODES = re.compile(r"0[0-9A-F]{3}")
 """Value 4 of Image Type, the sum of the modes (PS3.3 section C.8.5.6.1.1). A year begins with another digit."""
 
@@ -117,7 +120,7 @@ def _write_terms(header: Dataset, kept: Dataset) -> None:
     """Write the texts of which only terms of closed lists stay: descriptions, image type, body part, transducer."""
     write_descriptions(header, kept)
     kind, modes = [*texts(header, "ImageType")[2:4], "", ""][:2]
-    known = [kind if kind in _HEART_IMAGES else "", modes if _MODES.fullmatch(modes) else ""]
+    known = [kind if kind in _IMAGE_KINDS else "", modes if _MODES.fullmatch(modes) else ""]
     kept.ImageType = ["DERIVED", "PRIMARY", *(known if known[1] else known[:1] if known[0] else [])]
     if text(header, "BodyPartExamined").upper() == "HEART":
         kept.BodyPartExamined = "HEART"
