@@ -25,7 +25,7 @@ from pydicom import Dataset, dcmread
 from benchmarks.deid_answer_key import KEEPING, Action, Judged, element_text, is_correct, uid_mapping
 from benchmarks.deid_pixels import FRAMES, cleaned_frames, score_pixels, write_pixel_cases
 from benchmarks.deid_runs import Case, peer_versions, read_result, run_tools, write_cases
-from benchmarks.deid_tables import EVERY_ELEMENT, METHOD, category_tables, pixel_tables, share_text, table
+from benchmarks.deid_tables import EVERY_ELEMENT, METHOD, NOTES, category_tables, pixel_tables, share_text, table
 from heart2heart import __version__
 from heart2heart.dicom.header_values import silence_warnings
 from heart2heart.verify.headers import basic_profile_actions, profile_available
@@ -130,7 +130,7 @@ def headers(folder: Path, python: Path, *, seed: int, patients: int) -> str:
         "tool", "files written", "wanted elements kept", "interval of two studies kept", "patients told apart",
         "files with an identity left", "marked as de-identified", "files without a dciodvfy error; errors", "ms a file",
     )  # fmt: skip
-    return text + "### Usefulness and time\n\n" + table(head, rows)
+    return text + "### Usefulness and time\n\n" + table(head, rows) + "\n" + NOTES
 
 
 def dictionary(folder: Path, python: Path) -> str:
