@@ -157,6 +157,8 @@ class TrainConfig(Config):
         """Return the hash of all resolved values; the weights of `network.init` count by their hash, not their path."""
         pinned = self.network.init_sha256 is not None
         content = self.model_dump(mode="json", exclude={"network": {"init", "init_licence"}} if pinned else None)
+        if not self.fix_a_step.clean:
+            del content["fix_a_step"]["clean"]  # a later key, without which the hashes of earlier runs stay as they are
         return sha256_json(content)
 
     data: DataConfig

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from heart2heart.errors import ConfigError, UnknownNameError
+from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.weak_to_strong import FixMatch
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 from heart2heart.training.networks.build import NETWORKS
+from heart2heart.utils import sha256_json
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path for path in (ROOT / "configs").rglob("*.yaml") if path.name != "folds.yaml")
@@ -69,7 +71,7 @@ def test_train_config_validates_settings_by_the_class_of_their_name() -> None:
     for content, message in (
         (
             {"method": {"name": "fixmatch", "params": {"tau": 1}}},
-            r"fixmatch: tau: unknown key \(known: threshold\)",
+            r"fixmatch: tau: unknown key \(known: threshold, threshold_rule, threshold_decay, labels_from\)",
         ),
         ({"method": {"name": "fixmatch", "params": {"threshold": 3}}}, "method fixmatch: threshold: .* equal to 1"),
         ({"method": {"params": {"tau": 1}}}, r"method labels_only: tau: unknown key \(known: none\)"),
@@ -113,3 +115,11 @@ def test_train_config_schema_completes_the_settings_of_each_name() -> None:
     assert definitions["FixAStepConfig"]["properties"]["gradient"]["enum"] == list(GRADIENT_RULES)
     with ALGORITHMS.registered("mine", FixMatch):
         assert "mine" in TrainConfig.model_json_schema()["$defs"]["AlgorithmConfig"]["discriminator"]["mapping"]
+
+
+def test_digest_counts_the_clean_rows_only_where_they_are_asked_for(tiny: TinyStore) -> None:
+    config = tiny.config(fix_a_step={"mixing": True})
+    content = config.model_dump(mode="json")
+    del content["fix_a_step"]["clean"]  # as configurations were before this key
+    assert config.digest() == sha256_json(content)
+    assert tiny.config(fix_a_step={"mixing": True, "clean": True}).digest() != config.digest()
