@@ -26,8 +26,8 @@ keeps the largest area that moves, nothing of a still, and writes no header. Pix
 as hidden and lost.
 """
 NOTES = """Our clean copies lose elements by decision: software versions and ethnic group are free text, an unknown
-manufacturer becomes a label, and some brands become their company (Aloka is Hitachi). Descriptions keep words of a closed
-list only. A tool that keeps texts unchanged scores higher under `text_retained` where they hold no identity.
+manufacturer becomes a label, and some brands become their company (Aloka is Hitachi). Descriptions keep words of a
+closed list only. A tool that keeps texts unchanged scores higher under `text_retained` where they hold no identity.
 """
 EVERY_ELEMENT = """### An identity in every element
 
