@@ -88,7 +88,7 @@ class ReviewEvents:
 
     events: tuple[ReviewEvent, ...] = ()
 
-    def standing(self) -> dict[ClipPixels, dict[str, ReviewDecision]]:
+    def current_decisions(self) -> dict[ClipPixels, dict[str, ReviewDecision]]:
         """Return the decision of each reviewer that counts, by clip and pixels: the last one, unless it was undone."""
         decisions: dict[ClipPixels, dict[str, ReviewDecision]] = {}
         for event in self.events:
@@ -109,7 +109,7 @@ class ReviewEvents:
             >>> [str(ReviewEvents(events).states()["c1", "0" * 64]) for events in ((first,), (first, second))]
             ['cleared', 'hidden']
         """
-        return {clip: _state(decisions.values()) for clip, decisions in self.standing().items()}
+        return {clip: _state(decisions.values()) for clip, decisions in self.current_decisions().items()}
 
 
 def _state(decisions: Iterable[ReviewDecision]) -> ReviewState:

@@ -48,10 +48,10 @@ _LIST = "List those that wait: heart2heart review STORE --list"
 
 
 def _new_events(present: ReviewEvents, events: Iterable[ReviewEvent]) -> list[ReviewEvent]:
-    standing = present.standing()
+    current = present.current_decisions()
     new = []
     for event in events:
-        own = standing.get((event.clip, event.pixel_hash), {}).get(event.reviewer)
+        own = current.get((event.clip, event.pixel_hash), {}).get(event.reviewer)
         if event.decision == ReviewDecision.UNDONE and own is None:
             what = f"{event.reviewer} has no decision on this clip that could be undone"
             raise ConfigError(what, where=event.clip, remedy="Give the name under which the decision was made")

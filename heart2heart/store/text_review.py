@@ -49,8 +49,8 @@ class TextReview:
     def state(self, clip: str) -> ReviewState | None:
         """Return the state of a clip; None for a clip that is neither suspected nor reviewed."""
         states = ((self.hidden, ReviewState.HIDDEN), (self.cleared, ReviewState.CLEARED))
-        found = next((state for clips, state in states if clip in clips), None)
-        return ReviewState.WAITING if found is None and clip in self.waiting else found
+        decided = next((state for clips, state in states if clip in clips), None)
+        return ReviewState.WAITING if decided is None and clip in self.waiting else decided
 
     @classmethod
     def of(cls, clips: pa.Table, reviews: ReviewEvents) -> TextReview:

@@ -70,7 +70,7 @@ ENCODERS = {"encode_png", "encode_jpeg", "html_strip", "html_animation", "imshow
 FORMATS = {"PNG", "JPEG", "GIF", "TIFF", "WEBP"}
 
 
-def _makes_pictures(tree: ast.AST) -> bool:
+def makes_pictures(tree: ast.AST) -> bool:
     """Return whether a module encodes a picture, or answers a request with the bytes of pixels."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name in ENCODERS:
@@ -96,16 +96,16 @@ def _sources() -> Iterator[tuple[str, str]]:
         yield path.relative_to(ROOT).as_posix(), re.sub(r"(?m)^\s*[!%].*$", "pass", code)
 
 
-def test_every_module_that_makes_pictures_is_in_the_table() -> None:
-    making = {name for name, source in _sources() if _makes_pictures(ast.parse(source))}
+def test_frames_with_text_or_another_gate_is_named_for_every_module_that_makes_pictures() -> None:
+    making = {name for name, source in _sources() if makes_pictures(ast.parse(source))}
     assert making == set(GATED) | set(DRAWN)
 
 
-def test_makes_pictures_finds_encoders_and_responses() -> None:
+def test_frames_with_text_table_counts_encoders_and_responses() -> None:
     for code in ("encode_png(x)", "plt.imshow(x)", "i.save(b, 'PNG')", "i.save(b, format='JPEG')"):
-        assert _makes_pictures(ast.parse(code)), code
-    assert _makes_pictures(ast.parse("Response(frames.tobytes(), media_type='x')"))
-    assert not _makes_pictures(ast.parse("table.save(path)\nResponse(content)"))
+        assert makes_pictures(ast.parse(code)), code
+    assert makes_pictures(ast.parse("Response(frames.tobytes(), media_type='x')"))
+    assert not makes_pictures(ast.parse("table.save(path)\nResponse(content)"))
 
 
 SUSPECTED = "a00000".ljust(16, "0")  # the first clip of the first patient
@@ -179,7 +179,7 @@ def shown_frames(store: FrameStore) -> Pictures:
     return [picture for name, picture in pixels.items() if name not in withheld]
 
 
-@pytest.mark.parametrize("place", [sheets, strip, label_page, prediction_pictures, shown_frames])
+@pytest.mark.parametrize("pictures_of", [sheets, strip, label_page, prediction_pictures, shown_frames])
 @pytest.mark.parametrize(
     ("flags", "decisions", "seen"),
     [
@@ -196,18 +196,18 @@ def shown_frames(store: FrameStore) -> Pictures:
     ids=["plain", "flag", "blanked", "quarantine", "cleared", "released", "undone", "hidden", "unflagged-hidden"],
 )
 def test_pictures_of_a_suspected_clip_are_shown_only_once_it_is_cleared(
-    place: Callable[[FrameStore], Pictures], flags: list[str], decisions: list[str], seen: bool, tmp_path: Path
+    pictures_of: Callable[[FrameStore], Pictures], flags: list[str], decisions: list[str], seen: bool, tmp_path: Path
 ) -> None:
     root = random_store(tmp_path / "store", sites=["A"], patients=3, flags={SUSPECTED: flags}).root
     for decision in decisions:
         record_review(root, [SUSPECTED], ReviewDecision(decision), reviewer="Reader 1", reason="seen")
     store = FrameStore.open(root)
-    pictures = place(store)
+    pictures = pictures_of(store)
     assert pictures
     assert any(np.array_equal(picture, frame) for picture in pictures for frame in stored(store, SUSPECTED)) == seen
 
 
-def test_label_page_follows_the_reviews_while_it_is_open(tmp_path: Path) -> None:
+def test_clip_catalog_follows_the_reviews_while_the_page_is_open(tmp_path: Path) -> None:
     root = random_store(tmp_path / "store", sites=["A"], patients=1, flags={SUSPECTED: ["text_suspected"]}).root
     catalog = ClipCatalog([root], POOL_MODES)
     assert (SUSPECTED in catalog.clips, catalog.waiting) == (False, 1)

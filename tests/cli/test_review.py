@@ -13,7 +13,7 @@ from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.schema.review import REVIEW_FILE
 from heart2heart.testing.stores import random_store
 
-FIRST, SECOND, PLAIN = (f"a0000{number}".ljust(16, "0") for number in range(3))
+FIRST, SECOND, PLAIN = (f"a0000{index}".ljust(16, "0") for index in range(3))
 FLAGS = {FIRST: ["text_suspected"], SECOND: ["text_suspected", "text_quarantined"]}
 BY = ["--by", "Reader 1", "--reason", "looked at it"]
 

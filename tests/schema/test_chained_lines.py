@@ -58,8 +58,8 @@ def test_append_lines_writes_nothing_where_the_choice_fails(tmp_path: Path) -> N
 
 
 def _append_many(path: Path, name: str) -> None:
-    for number in range(20):
-        append(path, f"{name}{number}")
+    for index in range(20):
+        append(path, f"{name}{index}")
 
 
 def test_append_lines_takes_several_processes(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_append_lines_takes_several_processes(tmp_path: Path) -> None:
         process.start()
     for process in processes:
         process.join(60)
-    assert sorted(names(path)) == sorted(f"{name}{number}" for name in "abc" for number in range(20))
-    assert [name for name in names(path) if name.startswith("a")] == [f"a{number}" for number in range(20)]
+    assert sorted(names(path)) == sorted(f"{name}{index}" for name in "abc" for index in range(20))
+    assert [name for name in names(path) if name.startswith("a")] == [f"a{index}" for index in range(20)]
 
 
 def test_append_lines_refuses_a_place_where_nothing_can_be_written(tmp_path: Path) -> None:

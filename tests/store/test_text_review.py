@@ -17,7 +17,7 @@ from heart2heart.store.text_review import TextReview
 from heart2heart.testing.stores import random_store
 from heart2heart.testing.tiny import tiny_store
 
-SUSPECTED, QUARANTINED, PLAIN = (f"a0000{number}".ljust(16, "0") for number in range(3))
+SUSPECTED, QUARANTINED, PLAIN = (f"a0000{index}".ljust(16, "0") for index in range(3))
 FLAGS = {SUSPECTED: ["text_suspected"], QUARANTINED: ["text_quarantined", "text_suspected"]}
 
 
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
     return random_store(tmp_path / "store", sites=["A"], patients=2, flags=FLAGS).root
 
 
-def decide(root: Path, clip: str, decision: str, by: str = "Reader 1", **more: str) -> FrameStore:
+def reviewed(root: Path, clip: str, decision: str, by: str = "Reader 1", **more: str) -> FrameStore:
     record_review(root, [clip], ReviewDecision(decision), reviewer=by, reason="seen", **more)
     return FrameStore.open(root)
 
@@ -45,10 +45,10 @@ def test_frame_store_leaves_out_excluded_clips_until_they_are_cleared(root: Path
     digest, every = whole.digest(), set(whole.all_clips["clip"].to_pylist())
     assert set(whole.clips["clip"].to_pylist()) == every - {QUARANTINED}
     assert set(whole.frames["clip"].to_pylist()) == every - {QUARANTINED}
-    hidden = decide(root, PLAIN, "hidden")
+    hidden = reviewed(root, PLAIN, "hidden")
     assert set(hidden.clips["clip"].to_pylist()) == every - {QUARANTINED, PLAIN}
     assert QUARANTINED not in hidden.sql("SELECT clip FROM frames")["clip"].to_pylist()
-    cleared = decide(root, QUARANTINED, "cleared")
+    cleared = reviewed(root, QUARANTINED, "cleared")
     assert set(cleared.clips["clip"].to_pylist()) == every - {PLAIN}
     assert cleared.digest() == digest
     assert cleared.verify() == []
@@ -62,7 +62,7 @@ def test_frame_store_leaves_out_excluded_clips_until_they_are_cleared(root: Path
 
 
 def test_text_review_counts_a_decision_for_the_seen_pixels_alone(root: Path, tmp_path: Path) -> None:
-    decide(root, SUSPECTED, "cleared")
+    reviewed(root, SUSPECTED, "cleared")
     other = random_store(tmp_path / "other", sites=["A"], patients=2, seed=1, flags=FLAGS).root
     (other / REVIEW_FILE).write_bytes((root / REVIEW_FILE).read_bytes())
     (other / REVIEW_FILE).chmod(0o600)
@@ -79,13 +79,13 @@ def test_union_withholds_what_one_store_withholds() -> None:
 
 
 def test_record_review_goes_from_state_to_state(root: Path) -> None:
-    assert SUSPECTED in decide(root, SUSPECTED, "cleared").text_review.cleared
-    assert SUSPECTED in decide(root, SUSPECTED, "hidden", "Reader 2").text_review.hidden
-    assert SUSPECTED in decide(root, SUSPECTED, "undone").text_review.hidden  # only the own decision
-    assert SUSPECTED in decide(root, SUSPECTED, "undone", "Reader 2").text_review.waiting
+    assert SUSPECTED in reviewed(root, SUSPECTED, "cleared").text_review.cleared
+    assert SUSPECTED in reviewed(root, SUSPECTED, "hidden", "Reader 2").text_review.hidden
+    assert SUSPECTED in reviewed(root, SUSPECTED, "undone").text_review.hidden  # only the own decision
+    assert SUSPECTED in reviewed(root, SUSPECTED, "undone", "Reader 2").text_review.waiting
     count = len(read_reviews(root).events)
-    decide(root, SUSPECTED, "cleared")
-    decide(root, SUSPECTED, "cleared")  # counts already
+    reviewed(root, SUSPECTED, "cleared")
+    reviewed(root, SUSPECTED, "cleared")  # counts already
     assert len(read_reviews(root).events) == count + 1
 
 
@@ -93,17 +93,17 @@ def test_record_review_refuses_and_then_writes_nothing(root: Path) -> None:
     with pytest.raises(UnknownNameError, match="no clip 'zzz'"):
         record_review(root, [SUSPECTED, "zzz"], ReviewDecision.CLEARED, reviewer="R", reason="r")
     with pytest.raises(ConfigError, match="no decision on this clip"):
-        decide(root, SUSPECTED, "undone")
+        reviewed(root, SUSPECTED, "undone")
     with pytest.raises(ConfigError):
         record_review(root, [SUSPECTED], ReviewDecision.CLEARED, reviewer=" ", reason="r")
     with pytest.raises(StoreError, match="not those that were seen"):
-        decide(root, SUSPECTED, "cleared", seen="0" * 64)
+        reviewed(root, SUSPECTED, "cleared", seen="0" * 64)
     assert read_reviews(root).events == ()
 
 
 @pytest.mark.parametrize("damage", [b"nothing\n", b"{}\n", b"\xff\xfe\n"], ids=["text", "empty", "bytes"])
 def test_frame_store_gives_nothing_where_the_reviews_are_damaged(root: Path, damage: bytes) -> None:
-    decide(root, SUSPECTED, "cleared")
+    reviewed(root, SUSPECTED, "cleared")
     with (root / REVIEW_FILE).open("ab") as file:
         file.write(damage)
     store = FrameStore.open(root)
@@ -111,14 +111,14 @@ def test_frame_store_gives_nothing_where_the_reviews_are_damaged(root: Path, dam
         with pytest.raises(StoreError, match="file of reviews was changed"):
             read()
     with pytest.raises(StoreError, match="file of reviews was changed"):
-        decide(root, SUSPECTED, "hidden")
+        reviewed(root, SUSPECTED, "hidden")
 
 
 def test_check_data_refuses_a_split_with_a_hidden_clip(tmp_path: Path) -> None:
     tiny = tiny_store(tmp_path)
     manifest = SplitManifest.load(tiny.split)
     manifest.check_data(FrameStore.open(tiny.store))
-    hidden = decide(tiny.store, "c000v0", "hidden")
+    hidden = reviewed(tiny.store, "c000v0", "hidden")
     with pytest.raises(SplitError, match="1 clips of this split are hidden"):
         manifest.check_data(hidden)
-    manifest.check_data(decide(tiny.store, "c000v0", "undone"))
+    manifest.check_data(reviewed(tiny.store, "c000v0", "undone"))
