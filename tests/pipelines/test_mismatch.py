@@ -17,6 +17,7 @@ from scipy import stats
 
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.training.algorithms import ALGORITHMS
+from heart2heart.training.config import TrainConfig
 from pipelines.mismatch import STUDY_VARIANTS, study_runs
 from pipelines.mismatch_report import main, tables
 from pipelines.mismatch_scores import (
@@ -159,6 +160,28 @@ def test_run_config_of_every_run_of_the_study() -> None:
     for wrong in ("fixmatch+nothing", "nothing+mixing"):
         with pytest.raises(ConfigError):
             parse_variant(wrong)
+
+
+def test_run_config_has_the_settings_of_the_published_results() -> None:
+    adam = {"name": "adam", "lr": 0.002, "weight_decay": 4e-5}
+    changes: dict[str, dict[str, Any]] = {
+        "fixmatch": {},
+        "mean_teacher": {"unlabeled_weight": {"value": 50.0, "ramp": 16}},
+        "pseudo_label": {"unlabeled_weight": {"value": 1.0, "ramp": 16}},
+        "mixmatch": {"unlabeled_weight": {"value": 75.0, "ramp": 16}, "optimiser": adam, "schedule": {"name": "fixed"}},
+        "vat": {"unlabeled_weight": {"value": 0.3, "ramp": 16}, "optimiser": adam, "schedule": {"name": "fixed"}},
+    }
+    for job in study_runs(Path("out"), "fashion-mnist", [0], [4], [3], list(changes), RunBudget(steps=40)):
+        content: dict[str, Any] = {
+            "data": {"stores": ["out/store"], "split": str(job.split)},
+            "network": {"options": {"depth": 10, "widen": 1, "blocks": 2, "norm_momentum": 0.05}},
+            "method": {"name": job.key["way"]}, "unlabeled_weight": {"value": 1.0, "ramp": 0},
+            "optimiser": {"name": "sgd", "lr": 0.03, "weight_decay": 5e-4}, "fix_a_step": {"alpha": 0.5},
+            "selection": "validation", "batch_norm_record": "running", "augmentation": {"labeled": None},
+            "batch": {"labeled": 32, "unlabeled": 64}, "pool": {"modes": ["other"]}, "ema": 0.98, "steps": 40,
+            "evaluate_every": 5, "checkpoint_every": 40, "log_every": 5, "seed": 3, "device": "auto",
+        }  # fmt: skip
+        assert run_config(job) == TrainConfig.parse(content | changes[job.key["way"]], where="published")
 
 
 def _images(folder: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import runpy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from heart2heart.errors import ConfigError, MissingInputError, RunError
-from heart2heart.testing.tiny import tiny_store
 from heart2heart.training.algorithms import ALGORITHMS
 from pipelines import study
 from pipelines.study_controls import banner, check_preconditions
@@ -26,7 +23,6 @@ from pipelines.study_plan import cost_text, job_costs, pooled_deviation, power_t
 from pipelines.study_report import compare, compare_averages, family_size, report
 from pipelines.study_schedules import SCHEDULES, schedule_of
 from pipelines.study_statistics import detectable_effect
-from pipelines.study_tuning import design_text, tuning_plans
 from tests.pipelines.test_mismatch import _images
 
 PUBLISHED = Path(study.__file__).parent / "studies" / "uncurated_fashion.yaml"
@@ -207,17 +203,6 @@ def test_schedule_of_names_methods_and_their_share_of_the_run() -> None:
     assert schedule_of("unknown").settings(10)["schedule"] == {"name": "cosine"}
 
 
-def test_tuning_plans_give_every_way_the_same_steps() -> None:
-    grid = {"optimiser.lr": [0.01, 0.03], "unlabeled_weight.value": [0.5, 1.0]}
-    labels = {"optimiser.lr": [0.01, 0.03], "optimiser.weight_decay": [0.0005, 0.002]}
-    design = _design(tuning={"grid": grid, "labels_grid": labels, "seed": 50})
-    plans = tuning_plans(design, Path("out"))
-    assert {plan.steps() for _, plan in plans.values()} == {next(iter(plans.values()))[1].steps()}
-    assert {job.seed for job, _ in plans.values()} == {50}
-    assert set(plans["garments", "labels_only"][1].grid) == set(labels)
-    assert "title: Miniature" in design_text(design, "command")
-
-
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
@@ -277,20 +262,3 @@ def test_main_plans_and_refuses(miniature: Path, capsys: pytest.CaptureFixture[s
         study.main(miniature / "none.yaml", None, miniature / "none")
     with lock_study(miniature / "out" / "study.lock"), pytest.raises(RunError, match="another process"):
         study.main(miniature / "design.yaml", miniature / "images", miniature / "out", workers=1)
-
-
-def test_run_study_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = tiny_store(tmp_path / "tiny")
-    page = (Path(study.__file__).parents[1] / "docs/how-to/study.md").read_text()
-    code = next(
-        block for block in re.findall(r"^```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE) if "run_study" in block
-    )
-    assert len([line for line in code.splitlines() if line.strip()]) <= 32
-    for text, other in (("STORE", str(tiny.store)), ("SPLIT", str(tiny.split)), ("400", "1"), ("range(8)", "range(2)"),
-                        ("workers=2", "workers=1")):  # fmt: skip
-        assert text in code
-        code = code.replace(text, other)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "example.py").write_text(code)
-    runpy.run_path(str(tmp_path / "example.py"), run_name="__main__")
-    assert len((tmp_path / "rates_output/results.jsonl").read_text().splitlines()) == 4
