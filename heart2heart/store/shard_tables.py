@@ -52,16 +52,13 @@ def frame_rows(root: Path, shards: Sequence[str], starts: npt.NDArray[np.int64],
     for shard, start in zip(shards, starts, strict=False):
         path = root / "frames" / f"{shard}.parquet"
         part = with_schema_columns(read_table(path).replace_schema_metadata(None), FRAMES)
-        kept = by_shard.get(shard, _NO_CLIPS)
+        kept = by_shard.get(shard, pa.nulls(0, pa.string()))
         part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
         whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
         parts.append(part if whole else part.filter(pc.is_in(part["clip"], kept)))
     if not parts:
         return FRAMES.append(pa.field("row", pa.int64())).empty_table()
     return pa.concat_tables(parts)
-
-
-_NO_CLIPS = pa.array([], pa.string())
 
 
 def _clips_by_shard(clips: pa.Table) -> dict[str, pa.Array]:
