@@ -105,3 +105,14 @@ def test_step_with_clean_rows_learns_from_the_mixed_and_the_labeled_frames_in_on
     logits = reference(torch.cat([x[:B], views.labeled]))
     expected = -(torch.cat([y[:B], views.targets]) * logits.log_softmax(1)).sum() / (2 * B)
     torch.testing.assert_close(trainer.step(views, 0)["loss_labeled"], expected.detach())
+
+
+@pytest.mark.parametrize("batch_norm", ["labeled", "joint"])
+def test_step_with_clean_rows_works_with_every_algorithm(batch_norm: str) -> None:
+    for name in ALGORITHMS:
+        if ALGORITHMS[name].mixes_labeled:
+            continue
+        trainer = learner(name, fix_a_step={"mixing": True, "clean": True}, batch_norm=batch_norm)
+        for start in trainer.algorithm.stages(trainer.config.steps):
+            metrics = trainer.step(batch(trainer, start), start)
+            assert all(bool(value.isfinite()) for value in metrics.values()), name

@@ -23,6 +23,9 @@ from heart2heart.training.gradient_rules import build_gradient_rule
 from heart2heart.training.gradient_rules.base import UnlabeledLossTerm
 from heart2heart.training.gradient_rules.probe import ProbeLoss
 from heart2heart.training.held_out_labels import choose_patients, held_out_labels
+from heart2heart.training.loader import TrainLoader
+from heart2heart.training.networks.build import build_network
+from heart2heart.training.train_step import Trainer
 
 LR = 0.1
 
@@ -142,6 +145,26 @@ def test_held_out_labels_are_refused_of_too_few_patients(tiny: TinyStore) -> Non
     assert held_out_labels(data, 0.5, 0).sum() == 12  # one of three patients, with four views of three frames
     with pytest.raises(ConfigError, match="too few labeled patients"):
         held_out_labels(data, 0.2, 0)
+
+
+def test_next_draws_learned_and_held_out_labels_from_disjoint_frames(tiny: TinyStore) -> None:
+    config = tiny.config(method={"name": "fixmatch"}, fix_a_step={"gradient": "held_out_gradient"})
+    data = TrainData.open(SplitManifest.load(tiny.split), FrameStores.open([tiny.store]), config)
+    network = build_network("WideResNet", classes=4, size=16, depth=10, widen=1, blocks=1)
+    trainer = Trainer(network, config, classes=4, weights=None, generator=torch.Generator().manual_seed(0))
+    loader = TrainLoader(config, data, trainer, torch.device("cpu"))
+    held_out = held_out_labels(data, 0.5, config.seed)
+    drawn: dict[str, set[int]] = {"labeled": set(), "held out": set()}
+    for index in range(8):
+        batch = loader.next(index)
+        frames, targets = batch.probe
+        assert frames.shape == batch.labeled.shape
+        expected = data.train.targets[loader.drawn["held out"].numpy()]
+        assert targets.argmax(1).tolist() == expected.tolist()
+        for name, positions in drawn.items():
+            positions |= set(loader.drawn[name].tolist())
+    assert drawn["held out"] == set(np.flatnonzero(held_out).tolist())
+    assert drawn["labeled"] == set(np.flatnonzero(~held_out).tolist())
 
 
 @pytest.mark.parametrize("rule", ["held_out_gradient", "per_frame_head", "per_frame_head_mean"])
