@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
     from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
+    from heart2heart.api.key_rotation import rotate_key
     from heart2heart.api.labels import (
         count_labels,
         export_labels,
@@ -80,6 +81,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
     "api.federation": ("simulate_federation", "write_federated_job"),
     "api.hospital": ("deidentify_files", "verify_deidentification"),
+    "api.key_rotation": ("rotate_key",),
     "api.labels": (
         "count_labels",
         "export_labels",
@@ -201,6 +203,7 @@ __all__ = [
     "retrieve",
     "review_clips",
     "review_sentence",
+    "rotate_key",
     "run_demo",
     "serve_review",
     "show_monitor",

@@ -26,6 +26,7 @@ from heart2heart.cli import (
     evaluation,
     first_steps,
     hospital,
+    keys,
     labeling,
     labels,
     monitoring,
@@ -66,6 +67,7 @@ PANELS = {
         "link-key",
         "link",
         "predict",
+        "rotate-key",
         "audit",
     ),
 }
@@ -96,6 +98,7 @@ for module in (
     validation,
     monitoring,
     hospital,
+    keys,
     audit,
 ):
     module.register(app)

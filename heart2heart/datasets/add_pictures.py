@@ -173,8 +173,9 @@ def _with_pseudonyms(outcome: FileOutcome, picture: ListedPicture, pseudonymizer
     if outcome.clip is None:
         return outcome
     site, content = str(picture.site), outcome.clip.content
-    study = pseudonymizer.uid(f"content {content}" if picture.patient is None else f"{NAME} {site} {picture.patient}")
-    patient = pseudonymizer.patient(site, picture.patient or f"study {study}")
+    name = f"content {content}" if picture.patient is None else f"{NAME} {site} {picture.patient}"
+    study = pseudonymizer.uid(name)
+    patient = pseudonymizer.patient(site, picture.patient or f"study {pseudonymizer.unrotated.uid(name)}")
     flags = () if picture.patient else (ClipFlag.NO_PATIENT_ID,)
     return replace(outcome, clip=replace(outcome.clip, pseudonyms=Pseudonyms(patient, study, flags=flags)))
 

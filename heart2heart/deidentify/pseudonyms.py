@@ -18,6 +18,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydicom import Dataset
 
@@ -26,22 +27,33 @@ from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.schema.status import ClipFlag
 from heart2heart.utils import write_exclusive
 
+RelinkedKind = Literal["patient", "uid", "file", "check"]
+"""Names that a rotation changes: of patients, of studies, series and instances, of files in the ledger, of the key."""
+
 _BYTES = 32
+MAX_ROTATIONS = 30
+"""How often a key can be rotated."""
 
 
 @dataclass(frozen=True)
 class Key:
     """The secret key of a hospital, 32 random bytes from which the pseudonyms are derived.
 
+    A rotated key has further secrets: what the first one gives is hashed again under each of them, so that one patient
+    stays one patient; see docs/decisions/0013-key-rotation.md.
+
     Attributes:
         secret: The bytes; neither `repr` nor an error shows them.
+        later: The secrets of later rotations, the newest last.
     """
 
     secret: bytes = field(repr=False)
+    later: tuple[bytes, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.secret) != _BYTES:
-            raise ConfigError(f"a key has {_BYTES} bytes, this one {len(self.secret)}")
+        for secret in (self.secret, *self.later):
+            if len(secret) != _BYTES:
+                raise ConfigError(f"a key has {_BYTES} bytes, this one {len(secret)}")
 
     @classmethod
     def open(cls, path: Path, *, outside: Path | None = None) -> Key:
@@ -50,7 +62,7 @@ class Key:
         Processes that make the same key file at the same time hold the same key.
 
         Args:
-            path: The key file: 64 hexadecimal digits.
+            path: The key file: 64 hexadecimal digits, and a line more for each rotation.
             outside: A store. A key inside it is refused, because it would be copied with the data that it protects.
 
         Raises:
@@ -69,7 +81,7 @@ class Key:
         try:
             with path.open(encoding="ascii") as handle:
                 mode = os.fstat(handle.fileno()).st_mode
-                text = handle.read(_BYTES * 2 + 16).strip()
+                text = handle.read((_BYTES * 2 + 2) * (MAX_ROTATIONS + 1) + 16).strip()
         except FileNotFoundError as error:
             raise MissingInputError("no key file here", where=path) from error
         except (OSError, UnicodeDecodeError) as error:
@@ -78,15 +90,54 @@ class Key:
             remedy = f"Run: chmod 600 {path}"
             raise ConfigError("the key file can be read or changed by others", where=path, remedy=remedy)
         try:
-            return cls(bytes.fromhex(text))
+            first, *later = (bytes.fromhex(line) for line in text.split() or [""])
+            return cls(first, tuple(later))
         except ValueError as error:
-            remedy = "It holds 64 hexadecimal digits; restore it from your copy"
+            remedy = "It holds 64 hexadecimal digits a line; restore it from your copy"
             raise ConfigError("this is not a key file", where=path, remedy=remedy) from error
 
     def digest(self, *parts: str) -> bytes:
         """Return HMAC-SHA256 of `parts`, separated so that ("ab", "c") and ("a", "bc") differ."""
         message = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts))
         return hmac.digest(self.secret, message, hashlib.sha256)
+
+    def rotated(self) -> Key:
+        """Return this key with a new random secret.
+
+        Raises:
+            ConfigError: it was rotated too often.
+        """
+        if len(self.later) >= MAX_ROTATIONS:
+            raise ConfigError(f"a key can be rotated {MAX_ROTATIONS} times", remedy="Ingest again with a new key")
+        return Key(self.secret, (*self.later, secrets.token_bytes(_BYTES)))
+
+    def text(self) -> str:
+        """Return the content of the key file."""
+        return "".join(f"{secret.hex()}\n" for secret in (self.secret, *self.later))
+
+    def relink(self, kind: RelinkedKind, name: str) -> list[str]:
+        """Return a name at each age of the key: `name`, and what each later secret makes of the one before.
+
+        Args:
+            kind: Kind of the name, which decides the form of the others.
+            name: What the first secret gave.
+        """
+        names = [name]
+        for secret in self.later:
+            names.append(relink_once(secret, kind, names[-1]))
+        return names
+
+
+def relink_once(secret: bytes, kind: RelinkedKind, name: str) -> str:
+    """Return the name that one later secret makes of a name, in the form of its kind."""
+    digest = Key(secret).digest(f"relink {kind}", name)
+    if kind == "uid":
+        return _uuid_uid(digest)
+    return {"patient": f"p{digest.hex()[:20]}", "file": digest.hex(), "check": digest.hex()[:32]}[kind]
+
+
+def _uuid_uid(digest: bytes) -> str:
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"
 
 
 _MAX_SHIFT_DAYS = 3652  # days, ten years
@@ -128,14 +179,19 @@ class Pseudonymizer:
     def __init__(self, key: Key) -> None:
         self.key = key
 
+    @property
+    def unrotated(self) -> Pseudonymizer:
+        """The pseudonymizer of the first secret alone, for names that go into other names."""
+        return Pseudonymizer(Key(self.key.secret))
+
     def patient(self, site: str, patient_id: str) -> str:
         """Return the pseudonym of one patient of one site; case and surrounding blanks do not matter."""
-        return "p" + self.key.digest("patient", site, patient_id.strip().upper()).hex()[:20]
+        first = "p" + self.key.digest("patient", site, patient_id.strip().upper()).hex()[:20]
+        return self.key.relink("patient", first)[-1]
 
     def uid(self, uid: str) -> str:
         """Return the pseudonym of `uid`: 2.25 and a UUID (PS3.5 annex B.2) made from the keyed hash."""
-        raw = self.key.digest("uid", uid.strip().rstrip("\0"))[:16]
-        return f"2.25.{uuid.UUID(bytes=raw, version=4).int}"
+        return self.key.relink("uid", _uuid_uid(self.key.digest("uid", uid.strip().rstrip("\0"))))[-1]
 
     def content(self, source: bytes | Path) -> str:
         """Return the keyed hash of a file's bytes, 64 hexadecimal digits. Files with the same hash are one clip."""
@@ -151,8 +207,23 @@ class Pseudonymizer:
         return content[:24]
 
     def shift(self, patient: str) -> timedelta:
-        """Return the shift of this patient's dates: 1 to 3652 days into the past, the same for all studies."""
-        return -timedelta(days=1 + int.from_bytes(self.key.digest("shift", patient)[:8], "big") % _MAX_SHIFT_DAYS)
+        """Return the shift of a patient's dates, 1 to 3652 days into the past for each age of the key.
+
+        Args:
+            patient: Pseudonym under the first secret, the one of `unrotated`.
+        """
+        secrets_and_names = zip((self.key.secret, *self.key.later), self.key.relink("patient", patient), strict=True)
+        return -timedelta(days=sum(shift_days(secret, name) for secret, name in secrets_and_names))
+
+
+def shift_days(secret: bytes, patient: str) -> int:
+    """Return the days, 1 to 3652, by which one secret moves the dates of a patient into the past.
+
+    Args:
+        secret: A secret of a key.
+        patient: The pseudonym that this secret gave.
+    """
+    return 1 + int.from_bytes(Key(secret).digest("shift", patient)[:8], "big") % _MAX_SHIFT_DAYS
 
 
 def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: str, content: str) -> Pseudonyms:
@@ -176,14 +247,15 @@ def pseudonymize(header: Dataset, pseudonymizer: Pseudonymizer | None, *, site: 
     uids = {name: text(header, f"{name}InstanceUID") for name in ("Study", "Series")}
     study = pseudonymizer.uid(uids["Study"] or f"content {content}")
     patient_id = text(header, "PatientID").strip()
-    patient = pseudonymizer.patient(site, patient_id or f"study {study}")
+    first = pseudonymizer.unrotated
+    person = patient_id or f"study {first.uid(uids['Study'] or f'content {content}')}"
     instance = text(header, "SOPInstanceUID")
     return Pseudonyms(
-        patient=patient,
+        patient=pseudonymizer.patient(site, person),
         study=study,
         series=pseudonymizer.uid(uids["Series"]) if uids["Series"] else None,
         instance=pseudonymizer.uid(instance) if instance else None,
-        date=_shifted(studied, pseudonymizer.shift(patient)),
+        date=_shifted(studied, pseudonymizer.shift(first.patient(site, person))),
         age=age,
         sex=known,
         flags=() if patient_id else (ClipFlag.NO_PATIENT_ID,),

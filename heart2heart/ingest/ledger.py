@@ -71,6 +71,10 @@ class Ledger:
         """Return the hashes of the keys with which the sites were ingested; see `source_files.key_fingerprint`."""
         return {check for (check,) in self._query("SELECT key_check FROM sites", ())}
 
+    def site_keys(self) -> dict[str, str]:
+        """Return the hash of the key of each site; see `source_files.key_fingerprint`."""
+        return dict(self._query("SELECT site, key_check FROM sites", ()))
+
     def status_of(self, file: str) -> str | None:
         """Return the status of one file, given by its keyed hash; None if the ledger has no such file."""
         rows = self._query("SELECT status FROM files WHERE file = ?", (file,))

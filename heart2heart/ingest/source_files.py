@@ -230,7 +230,7 @@ def _below(top: Path, entered: set[tuple[int, int]], roots: Sequence[Path], link
 
 def file_id(key: Key, site: str, path: Path) -> str:
     """Return the keyed hash of a site's file, from its path as `find_files` returns it."""
-    return key.digest("file", site, os.fsencode(path).hex()).hex()
+    return key.relink("file", key.digest("file", site, os.fsencode(path).hex()).hex())[-1]
 
 
 def file_stamp(key: Key, path: Path) -> str:
@@ -244,7 +244,7 @@ def file_stamp(key: Key, path: Path) -> str:
 
 def key_fingerprint(key: Key) -> str:
     """Return a hash that distinguishes keys without revealing them."""
-    return key.digest("check").hex()[:32]
+    return key.relink("check", key.digest("check").hex()[:32])[-1]
 
 
 def locate_files(paths: Sequence[Path], *, store: Path, key: Path, codes: Sequence[str]) -> Iterator[Path]:
