@@ -81,7 +81,7 @@ def test_train_config_validates_settings_by_the_class_of_their_name() -> None:
         with pytest.raises(ConfigError, match=f"{message}.*study.yaml"):
             TrainConfig.parse(data | content, where="study.yaml")
     for other, known in (
-        ({"method": {"name": "fixmach"}}, "unknown method 'fixmach': study.yaml. Known: atso, ds3l"),
+        ({"method": {"name": "fixmach"}}, "unknown method 'fixmach': study.yaml. Known: agreement_weighting, atso"),
         ({"network": {"name": "ResNot"}}, "unknown network 'ResNot': study.yaml. Known: DenseNet121"),
         ({"fix_a_step": {"gradient": "half"}}, "unknown gradient rule 'half': study.yaml. Known: fix_a_step"),
     ):

@@ -87,7 +87,7 @@ def test_train_lists_the_known_names(tiny: TinyStore, tmp_path: Path) -> None:
     for changes, known in (
         ({"network": {"name": "WideResNot"}}, "WideResNet"),
         ({"method": {"name": "flexmatch"}}, "fixmatch"),
-        ({"fix_a_step": {"gradient": "pcgrad2"}}, "fix_a_step, pcgrad"),
+        ({"fix_a_step": {"gradient": "pcgrad2"}}, "fix_a_step, held_out_gradient"),
     ):
         with pytest.raises(UnknownNameError, match=known):
             train(tiny.config(**changes), tmp_path / "run")

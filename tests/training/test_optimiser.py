@@ -152,7 +152,7 @@ def test_balanced_accuracy_counts_only_the_classes_present() -> None:
 
 def test_build_algorithm_refuses_unknown_names_and_settings() -> None:
     assert build_algorithm("fixmatch", {"threshold": 0.8}).views == ("weak", "strong")
-    with pytest.raises(UnknownNameError, match="fixmatch, labels_only"):
+    with pytest.raises(UnknownNameError, match="fixmatch, freematch"):
         build_algorithm("fixmach", {})
     with pytest.raises(ConfigError, match="tau: unknown key"):
         build_algorithm("fixmatch", {"tau": 0.8})
