@@ -6,7 +6,8 @@
 The first command packs the images for the journey; the second runs where the accelerator is. A stage is a process of
 its own: one that fails or takes too long costs the others nothing. What it measured is appended to
 `accelerator_output/results.jsonl` as it comes; `results.md` has the tables. MONAI is used where it is installed;
-without it the WideResNet is built of the same layers of torch. `--miniature` rehearses everything on a CPU.
+without it the WideResNet is built of the same layers of torch. `--plan` prints the stages and their limits, and
+`--rehearse` runs all of them in miniature on a CPU.
 
 Frames are noise except in the stage `images`: only speed and agreement are measured there.
 """
@@ -14,30 +15,55 @@ Frames are noise except in the stage `images`: only speed and agreement are meas
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import platform
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 LIMITS = {
-    "correctness": 60.0,
-    "step": 75.0,
-    "loop": 75.0,
-    "acoustic": 45.0,
-    "waits": 60.0,
-    "peer": 60.0,
-    "profile": 30.0,
-    "graph": 45.0,
+    "correctness": 45.0,
+    "step": 90.0,
+    "loop": 60.0,
+    "waits": 45.0,
+    "peer": 90.0,
     "compile": 90.0,
+    "graph": 45.0,
+    "profile": 30.0,
+    "acoustic": 30.0,
     "images": 600.0,
 }
 """Stage -> seconds that it may take, in the order of value."""
+
+SHOWS = {
+    "correctness": "one step on the device beside one in float64 on the CPU, in float32 and bfloat16",
+    "step": "images a second of the step alone, beside the device's limits",
+    "loop": "the whole loop over the pool on the device, the share of the data, minutes of the paper's fold",
+    "waits": "how often the host waits within a step, by method and gradient rule",
+    "peer": "images a second beside semilearn's loop",
+    "compile": "the compiled step",
+    "graph": "the step as one CUDA graph",
+    "profile": "the share of each operator",
+    "acoustic": "the cost of each augmentation policy",
+    "images": "labels only, FixMatch and Fix-A-Step on CIFAR-10 at two levels of mismatch, two seeds each",
+}
+"""Stage -> what it shows."""
+
+SENDABLE = 64 * 1024 * 1024
+"""Bytes that the packed images may have, so that they can be sent along."""
+
+SHORTEST = 5.0
+"""Seconds below which no stage is begun."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +113,24 @@ def main() -> None:
     """Prepare the images, run one stage, or run them all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=9.0, help="time for all stages together")
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", help="default: cuda; cpu in a rehearsal")
     parser.add_argument("--images", type=Path, default=Path("cifar10.npz"), help="what --prepare wrote")
     parser.add_argument("--out", type=Path, default=Path("accelerator_output"))
     parser.add_argument("--stage", action="append", choices=list(LIMITS), help="this stage alone; repeatable")
-    parser.add_argument("--miniature", action="store_true", help="rehearse in seconds")
+    parser.add_argument("--plan", action="store_true", help="print the stages with their time limits and end")
+    parser.add_argument("--rehearse", dest="miniature", action="store_true", help="run every stage in miniature")
     parser.add_argument("--prepare", type=Path, help="CIFAR-10 as Parquet with JPEG; writes --images")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.device = arguments.device or ("cpu" if arguments.miniature else "cuda")
+    stages = arguments.stage or list(LIMITS)
     if arguments.prepare is not None:
-        from benchmarks.accelerator_images import pack_images
-
-        pack_images(arguments.prepare, arguments.images)
+        prepare(arguments.prepare, arguments.images)
+        return
+    if arguments.plan:
+        print(plan(stages, arguments.minutes))
         return
     workload = MINIATURE if arguments.miniature else Workload()
-    stages = arguments.stage or list(LIMITS)
     if arguments.here:
         for line in run_stage(stages[0], workload, arguments.device, arguments.images, arguments.out):
             print(json.dumps(line), flush=True)
@@ -112,43 +141,88 @@ def main() -> None:
     print(text)
 
 
+def prepare(parquet: Path, images: Path) -> None:
+    """Pack the images and print the size of the file."""
+    from benchmarks.accelerator_images import pack_images
+
+    pack_images(parquet, images)
+    size = images.stat().st_size
+    fits = "can be sent along" if size <= SENDABLE else "is too large to be sent along"
+    print(f"{images.name}: {size / 2**20:.1f} MiB of {SENDABLE / 2**20:.0f}; it {fits}")
+
+
+def plan(stages: Sequence[str], minutes: float) -> str:
+    """Return a Markdown table of the stages: what each shows, its time limit, and when it begins at the latest.
+
+    Args:
+        stages: Names of stages.
+        minutes: Time for all together; a stage is stopped at its end, whatever its own limit.
+    """
+    lines = ["| stage | shows | at most, s | begins at the latest, s |", "|---|---|---|---|"]
+    begin, end = 0.0, 60 * minutes
+    for stage in stages:
+        limit = min(LIMITS[stage], end - begin)
+        shown = f"{limit:.0f} | {begin:.0f}" if limit >= SHORTEST else "what the others leave | "
+        lines.append(f"| {stage} | {SHOWS[stage]} | {shown} |")
+        begin = min(begin + LIMITS[stage], end)
+    return "\n".join(lines)
+
+
 def run_stages(stages: list[str], arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run stages in processes of their own until the time is up, and return their lines."""
+    """Run stages in processes of their own until the time is up, and return their lines, which are written at once."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * arguments.minutes
-    lines = [_head(arguments.device)]
+    lines = []
+    with (arguments.out / "results.jsonl").open("w", encoding="utf-8") as results:
+        for line in _lines_of_stages(stages, arguments, end):
+            lines.append(line)
+            results.write(json.dumps(line) + "\n")
+            results.flush()
+            print(json.dumps(line), flush=True)
+    return lines
+
+
+def _lines_of_stages(stages: list[str], arguments: argparse.Namespace, end: float) -> Iterator[dict[str, Any]]:
+    yield _head(arguments.device)
     for stage in stages:
         limit = min(LIMITS[stage], end - time.monotonic())
-        if limit < 5:
-            lines.append({"stage": stage, "failed": "no time was left"})
+        if limit < SHORTEST:
+            yield {"stage": stage, "failed": "no time was left"}
             continue
         command = [sys.executable, "-m", "benchmarks.accelerator", "--here", "--stage", stage]
         command += ["--device", arguments.device, "--images", str(arguments.images), "--out", str(arguments.out)]
-        command += ["--miniature"] * arguments.miniature
+        command += ["--rehearse"] * arguments.miniature
         started = time.monotonic()
-        lines += _stage_lines(stage, command, limit)
-        lines.append({"stage": stage, "seconds": round(time.monotonic() - started, 1)})
-        (arguments.out / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    return lines
+        yield from stage_lines(stage, command, limit)
+        yield {"stage": stage, "seconds": round(time.monotonic() - started, 1)}
 
 
-def _stage_lines(stage: str, command: list[str], limit: float) -> list[dict[str, Any]]:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-        output, errors, failure = done.stdout, done.stderr, None if done.returncode == 0 else f"exit {done.returncode}"
-    except subprocess.TimeoutExpired as late:
-        output, errors, failure = _text(late.stdout), _text(late.stderr), f"stopped after {limit:.0f} s"
-    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{") and line.endswith("}")]
-    for line in lines:
-        print(json.dumps(line), flush=True)
-    if failure is not None:
-        lines.append({"stage": stage, "failed": failure, "error": errors[-1500:]})
-        print(json.dumps(lines[-1]), flush=True)
-    return lines
+def stage_lines(stage: str, command: list[str], limit: float) -> Iterator[dict[str, Any]]:
+    """Run a command and yield each JSON object that it prints as it comes; at its limit it and its children end."""
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True) as process,
+    ):
+        assert process.stdout is not None
+        stopped = threading.Event()
 
+        def stop() -> None:
+            stopped.set()
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.killpg(process.pid, signal.SIGKILL)
 
-def _text(output: bytes | str | None) -> str:
-    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+        timer = threading.Timer(limit, stop)
+        timer.start()
+        for text in process.stdout:
+            line = text.strip()
+            if line.startswith("{") and line.endswith("}"):
+                yield json.loads(line)
+        code = process.wait()
+        timer.cancel()
+        if stopped.is_set() or code != 0:
+            errors.seek(0)
+            failure = f"stopped after {limit:.0f} s" if stopped.is_set() else f"exit {code}"
+            yield {"stage": stage, "failed": failure, "error": errors.read().decode(errors="replace")[-1500:]}
 
 
 def _head(device: str) -> dict[str, Any]:

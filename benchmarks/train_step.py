@@ -5,7 +5,8 @@
 
 Rows: FixMatch alone; FixMatch with Fix-A-Step in separate graphs (the default); the same with the joint batch; and one
 joint graph walked backwards three times (labeled, unlabeled, and their weighted sum), as the authors' code does. Frames
-are augmented beforehand, so that only the steps are compared. The rows take turns, and the median of each is shown.
+are augmented beforehand, so that only the steps are compared. The rows take turns, and the median of each is shown: on
+a CPU of the processor time of all threads, which other programs on the machine hardly change.
 """
 
 from __future__ import annotations
@@ -74,14 +75,20 @@ def measure(arguments: argparse.Namespace, precision: str = "auto") -> dict[str,
     for name, (kind, changes) in ways.items():
         learner = build_trainer(arguments, {"precision": precision} | changes, kind)
         steps[name] = stepper(learner, noise_views(learner, arguments, device), device)
+    clock = clock_of(device)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for index in range(-3, arguments.steps):  # the first three warm up
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = clock()
             step(max(index, 0))
             if index >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Return the clock of a measurement in seconds: processor time on a CPU, elapsed time on an accelerator."""
+    return time.process_time if device.type == "cpu" else time.perf_counter
 
 
 def build_trainer(arguments: argparse.Namespace, changes: dict[str, Any], kind: type[Trainer] = Trainer) -> Trainer:

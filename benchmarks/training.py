@@ -6,7 +6,7 @@
 Tables: (a) what Fix-A-Step costs over FixMatch, beside the three walks of the authors' code; (b) images a second beside
 `semilearn` (benchmarks/peer_semilearn.py says how its environment is made); (c) what the data cost: pool and
 augmentation without the network, the network without augmentation; inference; on a GPU also (d) the roofline. Frames
-are noise: only speed is measured.
+are noise: only speed is measured. On a CPU the figures are processor time, which other programs hardly change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 import platform
 import statistics
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -115,6 +114,8 @@ def whole_loop(
 ) -> dict[str, float]:
     """Return the median seconds of a FixMatch step: whole, without augmentation, without the network.
 
+    On a CPU also whole in bfloat16.
+
     Args:
         arguments: Sizes, as `main` parses them.
         device: Where to train.
@@ -127,6 +128,9 @@ def whole_loop(
         "network": lambda: learner.step(views, 0),
         "data": lambda: batches.next(0),
     }
+    if device.type == "cpu":  # an accelerator has bfloat16 by default
+        low, low_batches = _build(arguments, device, (changes or {}) | {"precision": "bfloat16"})
+        ways["bfloat16"] = lambda: low.step(low_batches.next(0), 0)
     return _take_turns(ways, arguments.steps, device)
 
 
@@ -168,6 +172,7 @@ ROWS = {
     "whole": "our FixMatch, the whole loop",
     "network": "augmentation removed",
     "data": "network removed",
+    "bfloat16": "our FixMatch with precision bfloat16, the whole loop",
     "semilearn": "semilearn 0.3.2, the whole loop, as its FixMatch settings have it (one joint batch)",
     "semilearn, apart": "semilearn 0.3.2 with use_cat false (batches apart, as ours)",
 }
@@ -184,15 +189,16 @@ def loop_table(by_part: dict[str, float], images: int) -> str:
 
 
 def _take_turns(ways: dict[str, Callable[[], Any]], steps: int, device: torch.device) -> dict[str, float]:
+    clock = train_step.clock_of(device)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for index in range(-3, steps):  # the first three warm up
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = clock()
             way()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if index >= 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

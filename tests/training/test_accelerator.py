@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ import torch
 from PIL import Image
 
 from benchmarks import accelerator, accelerator_images, accelerator_stages
-from benchmarks.accelerator import LIMITS, MINIATURE, run_stage, run_stages, tables
+from benchmarks.accelerator import LIMITS, MINIATURE, SHOWS, plan, run_stage, run_stages, stage_lines, tables
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.networks.build import build_network
 
@@ -123,8 +124,9 @@ def test_train_on_images_says_what_is_missing(tmp_path: Path) -> None:
     assert "--prepare" in line["failed"]
 
 
-def test_run_stages_goes_on_after_a_failure(tmp_path: Path) -> None:
-    arguments = Namespace(out=tmp_path, minutes=2.0, device="cpu", images=tmp_path / "none.npz", miniature=True)
+def test_run_stages_goes_on_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, "graph", 280.0)  # a busy machine is slow
+    arguments = Namespace(out=tmp_path, minutes=10.0, device="cpu", images=tmp_path / "none.npz", miniature=True)
     lines = run_stages(["images", "graph"], arguments)
     assert [line["stage"] for line in lines if "failed" in line] == ["images"]
     assert any(line.get("way") == "launched" for line in lines)
@@ -137,6 +139,58 @@ def test_run_stages_stops_at_the_time(tmp_path: Path) -> None:
     arguments = Namespace(out=tmp_path, minutes=0.0, device="cpu", images=tmp_path, miniature=True)
     lines = run_stages(["step"], arguments)
     assert lines[-1] == {"stage": "step", "failed": "no time was left"}
+
+
+def test_stage_lines_come_while_the_stage_runs_and_end_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage starts a child that holds its output open, prints a line, and hangs."""
+    code = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("trouble", file=sys.stderr, flush=True)
+print("a remark", flush=True)
+print('{"stage": "step", "ms": 1.5}', flush=True)
+time.sleep(600)
+"""
+    timer = MagicMock()
+    monkeypatch.setattr("threading.Timer", timer)
+    lines = stage_lines("step", [sys.executable, "-c", code], 3.0)
+    assert next(lines) == {"stage": "step", "ms": 1.5}
+    limit, at_its_end = timer.call_args.args
+    assert limit == 3.0
+    at_its_end()
+    assert list(lines) == [{"stage": "step", "failed": "stopped after 3 s", "error": "trouble\n"}]
+
+
+def test_stage_lines_tell_how_a_stage_failed() -> None:
+    code = "print('{}'); raise SystemExit('no device')"
+    lines = list(stage_lines("step", [sys.executable, "-c", code], 60.0))
+    assert lines == [{}, {"stage": "step", "failed": "exit 1", "error": "no device\n"}]
+
+
+def test_plan_names_every_stage_and_its_limit() -> None:
+    assert SHOWS.keys() == LIMITS.keys()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in plan(list(LIMITS), 9.0).splitlines()[2:]]
+    assert [row[0] for row in rows] == list(LIMITS)
+    assert rows[0][2:] == ["45", "0"]
+    assert rows[1][3] == "45"
+    assert rows[-1][2] == "15"  # the images have what 540 s leave; alone they have all of it
+    assert plan(["images"], 9.0).splitlines()[-1].endswith("| 540 | 0 |")
+    assert "what the others leave" in plan(["step", "loop"], 1.5).splitlines()[-1]
+
+
+def test_prepare_tells_the_size_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pack(parquet: Path, out: Path) -> None:
+        out.write_bytes(parquet.read_bytes())
+
+    monkeypatch.setattr(accelerator_images, "pack_images", pack)
+    (tmp_path / "set.parquet").write_bytes(bytes(3 * 2**19))
+    accelerator.prepare(tmp_path / "set.parquet", tmp_path / "set.npz")
+    assert capsys.readouterr().out == "set.npz: 1.5 MiB of 64; it can be sent along\n"
+    monkeypatch.setattr(accelerator, "SENDABLE", 2**20)
+    accelerator.prepare(tmp_path / "set.parquet", tmp_path / "set.npz")
+    assert "too large" in capsys.readouterr().out
 
 
 def test_stand_in_for_monai_builds_the_same_network() -> None:
