@@ -29,7 +29,17 @@ _CONFIDENCE, _PROBABILITIES, _HISTOGRAM = "freematch.confidence", "freematch.pro
 
 
 def threshold_memory(rule: ThresholdRule, pool: int, classes: int) -> Memory:
-    """Return the tensors of a rule as they are before the first step."""
+    """Return the tensors of a rule as they are before the first step.
+
+    Args:
+        rule: Which rule.
+        pool: Number of frames in the pool.
+        classes: Number of classes.
+
+    Examples:
+        >>> threshold_memory("freematch", pool=100, classes=2)["freematch.probabilities"]
+        tensor([0.5000, 0.5000])
+    """
     if rule == "flexmatch":
         return {_LABEL: torch.full((pool,), -1.0)}
     if rule == "freematch":

@@ -76,7 +76,16 @@ class IOMatch(Algorithm):
 
 
 def split_outputs(outputs: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the logits of the classes, of belonging to each class, and of the open-set classifier."""
+    """Return the logits of the classes, of belonging to each class, and of the open-set classifier.
+
+    Args:
+        outputs: `(n, 3 classes + 1)`.
+        classes: Number of classes.
+
+    Examples:
+        >>> [part.shape[1] for part in split_outputs(torch.zeros(1, 7), classes=2)]
+        [2, 2, 3]
+    """
     closed, belongs, open_set = torch.split(outputs, [classes, classes, classes + 1], -1)
     return closed, belongs, open_set
 
