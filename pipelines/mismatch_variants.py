@@ -3,7 +3,8 @@
 A variant is a method, alone or combined with parts of Fix-A-Step: `fixmatch`, `fixmatch+fix_a_step`
 (both halves), `fixmatch+mixing`, `fixmatch+gradient` (the rule alone), `fixmatch+mixing+per_frame` (mixing and
 another rule), `fixmatch+separate` (running statistics of every pass, not of labeled frames alone), `fixmatch+joint`
-(one batch of all frames).
+(one batch of all frames), `fixmatch+mixing+clean` (clean labeled rows beside the mixed ones). A part with `=` is a
+setting: `fixmatch+fix_a_step+method.params.threshold=0.8`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def parse_variant(way: str) -> tuple[str, dict[str, Any]]:
     halves: dict[str, Any] = {"temperature": 0.5, "alpha": 0.5}
     settings: dict[str, Any] = {"fix_a_step": halves}
     for part in around:
+        if "=" in part:
+            continue  # a setting, which `variant_config` applies
         if part == "fix_a_step":
             halves |= {
                 "mixing": not ALGORITHMS[method].mixes_labeled if method in ALGORITHMS else True,
@@ -85,6 +88,8 @@ def parse_variant(way: str) -> tuple[str, dict[str, Any]]:
             }
         elif part == "mixing":
             halves["mixing"] = True
+        elif part == "clean":
+            halves["clean"] = True
         elif part == "gradient":
             halves["gradient"] = "fix_a_step"
         elif part in GRADIENT_RULES:
@@ -92,7 +97,9 @@ def parse_variant(way: str) -> tuple[str, dict[str, Any]]:
         elif part in BATCH_NORMS:
             settings["batch_norm"] = part
         else:
-            remedy = f"Choose of fix_a_step, mixing, gradient, {', '.join((*BATCH_NORMS, *sorted(GRADIENT_RULES)))}"
+            remedy = (
+                f"Choose of fix_a_step, mixing, gradient, clean, {', '.join((*BATCH_NORMS, *sorted(GRADIENT_RULES)))}"
+            )
             raise ConfigError(f"no part of a way is called {part!r}", where=way, remedy=remedy)
     if method not in ALGORITHMS:
         raise ConfigError(
@@ -150,7 +157,8 @@ def variant_config(
         "seed": seed,
         "device": "auto",
     }  # fmt: skip
-    return TrainConfig.parse(content | dict(base) | around, where=way)
+    config = TrainConfig.parse(content | dict(base) | around, where=way)
+    return config.with_overrides([part for part in way.split("+")[1:] if "=" in part])
 
 
 def run_config(job: MismatchRun) -> TrainConfig:

@@ -46,6 +46,7 @@ class MethodSchedule:
         }
 
 
+_FIXMATCH = "as FixMatch: SGD .03, decay 5e-4, cosine, weight 1 without ramp"
 _TABLE = "Fix-A-Step (Huang et al., AISTATS 2023), CIFAR table: ramp over 419,430 of 1,048,576 steps"
 _RAMP = 0.4
 
@@ -59,6 +60,19 @@ SCHEDULES: Mapping[str, MethodSchedule] = {
     "pseudo_label": MethodSchedule(_TABLE, ramp=_RAMP),
     "vat": MethodSchedule(_TABLE, weight=0.3, ramp=_RAMP, optimiser=ADAM, rate="fixed"),
     "mixmatch": MethodSchedule(_TABLE, weight=75.0, ramp=_RAMP, optimiser=ADAM, rate="fixed"),
+    "remixmatch": MethodSchedule(
+        "ReMixMatch (Berthelot et al., ICLR 2020): Adam .002 at a fixed rate, with the decay of MixMatch here; the "
+        "method holds its three weights; the authors' code ramps over 1,024 of 65,536 thousand frames",
+        ramp=1 / 64,
+        optimiser=ADAM,
+        rate="fixed",
+    ),
+    "freematch": MethodSchedule(f"FreeMatch (Wang et al., ICLR 2023): {_FIXMATCH}"),
+    "softmatch": MethodSchedule(f"SoftMatch (Chen et al., ICLR 2023): {_FIXMATCH}"),
+    "uda": MethodSchedule(f"UDA (Xie et al., NeurIPS 2020): {_FIXMATCH}"),
+    "openmatch": MethodSchedule(f"OpenMatch (Saito et al., NeurIPS 2021): {_FIXMATCH}; it warms up inside"),
+    "iomatch": MethodSchedule(f"IOMatch (Li et al., ICCV 2023): {_FIXMATCH}; it warms up inside"),
+    "scomatch": MethodSchedule(f"SCOMatch (Wang et al., ECCV 2024): {_FIXMATCH}; it warms up inside"),
     "fixmatch": MethodSchedule("FixMatch (Sohn et al., NeurIPS 2020): no ramp; the same in the table of Fix-A-Step"),
 }
 """Method -> schedule."""

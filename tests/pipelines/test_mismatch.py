@@ -157,6 +157,10 @@ def test_run_config_of_every_run_of_the_study() -> None:
     assert configs["fixmatch"].batch_norm == "labeled"
     assert configs["fixmatch+joint"].batch_norm == "joint"
     assert configs["fixmatch+running_mean"].fix_a_step.gradient == "running_mean"
+    ways = ["fixmatch+fix_a_step+clean+method.params.threshold=0.8"]
+    (job,) = study_runs(Path("out"), "fashion-mnist", [0], [4], [0], ways, RunBudget(steps=40))
+    assert run_config(job).method.params["threshold"] == 0.8
+    assert run_config(job).fix_a_step.clean
     for wrong in ("fixmatch+nothing", "nothing+mixing"):
         with pytest.raises(ConfigError):
             parse_variant(wrong)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError, RunError
+from heart2heart.testing.tiny import tiny_store
+from pipelines import study_engine
 from pipelines.study_engine import Line, ResultsFile, lock_study, run_study
 
 
@@ -122,3 +126,21 @@ def test_results_file_takes_the_last_line_of_a_job_and_refuses_equal_jobs(tmp_pa
     assert file.lines([0, 1]) == [{"seed": 0, "score": 2}, None]
     with pytest.raises(ConfigError, match="two jobs of this study are the same"):
         file.lines([0, 0])
+
+
+def test_run_study_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = tiny_store(tmp_path / "tiny")
+    page = (Path(study_engine.__file__).parents[1] / "docs/how-to/study.md").read_text()
+    code = next(
+        block for block in re.findall(r"^```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE) if "run_study" in block
+    )
+    assert len([line for line in code.splitlines() if line.strip()]) <= 32
+    small = '"steps": 1, "network": {"options": {"depth": 10, "widen": 1}}'
+    changes = {"STORE": str(tiny.store), "SPLIT": str(tiny.split), '"steps": 400': small}
+    for text, other in (changes | {"range(8)": "range(2)", "workers=2": "workers=1"}).items():
+        assert text in code
+        code = code.replace(text, other)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "example.py").write_text(code)
+    runpy.run_path(str(tmp_path / "example.py"), run_name="__main__")
+    assert len((tmp_path / "rates_output/results.jsonl").read_text().splitlines()) == 4

@@ -1,14 +1,11 @@
-"""Tuning gives every way the same budget, and the page's example of a study of one's own runs."""
+"""Tuning gives every way the same budget, and writes a study with what it chose."""
 
 from __future__ import annotations
 
-import re
-import runpy
 from pathlib import Path
 
 import pytest
 
-from heart2heart.testing.tiny import tiny_store
 from pipelines import study
 from pipelines.study_design import StudyDesign
 from pipelines.study_tuning import design_text, tuning_plans
@@ -53,20 +50,3 @@ def test_tune_writes_a_design_with_the_chosen_settings(tmp_path: Path, capsys: p
     job = next(job for job in tuned.jobs(tmp_path) if job.way == "labels_only")
     assert job.config.optimiser.lr in (0.02, 0.05)
     assert job.config.optimiser.weight_decay == 0.001
-
-
-def test_run_study_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = tiny_store(tmp_path / "tiny")
-    page = (Path(study.__file__).parents[1] / "docs/how-to/study.md").read_text()
-    code = next(
-        block for block in re.findall(r"^```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE) if "run_study" in block
-    )
-    assert len([line for line in code.splitlines() if line.strip()]) <= 32
-    for text, other in (("STORE", str(tiny.store)), ("SPLIT", str(tiny.split)), ("400", "1"), ("range(8)", "range(2)"),
-                        ("workers=2", "workers=1")):  # fmt: skip
-        assert text in code
-        code = code.replace(text, other)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "example.py").write_text(code)
-    runpy.run_path(str(tmp_path / "example.py"), run_name="__main__")
-    assert len((tmp_path / "rates_output/results.jsonl").read_text().splitlines()) == 4
