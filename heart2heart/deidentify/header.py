@@ -260,6 +260,8 @@ def _write_view(facts: Dataset, header: Dataset) -> None:
         header.StageName = stage
     for keyword in ("StageNumber", "NumberOfStages", "ViewNumber", "NumberOfViewsInStage"):
         _write_numbers(facts, header, keyword, least=1, most=MAX_STAGES)
+        if keyword.startswith("NumberOf") and "StageName" in header and keyword not in header:
+            setattr(header, keyword, None)  # type 2C: required in a staged protocol, may be empty
     if (name := text(facts, "ViewName")) in VIEWS:
         header.ViewName = name
     if (coded := coded_view(facts)) is not None:

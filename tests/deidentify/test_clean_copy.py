@@ -185,6 +185,7 @@ def test_clean_copy_keeps_what_research_needs(tmp_path: Path) -> None:
     copy = copied(path, tmp_path / "clean.dcm")
     assert {name: copy[name].value for name in KEPT} == KEPT
     assert (copy.StudyDescription, copy.ViewName, copy.StageName) == ("tte", "A4C", "rest")
+    assert (copy.NumberOfStages, copy.NumberOfViewsInStage) == (None, None)  # required beside a stage, unknown here
     assert list(copy.ImageType) == ["DERIVED", "PRIMARY", "EPICARDIAL", "0011"]
     kept = copy.SequenceOfUltrasoundRegions[0]
     assert (kept.ReferencePixelX0, kept.ReferencePixelY0, kept.TransducerFrequency) == (-12, 300, 2500)
