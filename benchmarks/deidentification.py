@@ -139,16 +139,17 @@ def dictionary(folder: Path, python: Path) -> str:
     originals.mkdir(parents=True)
     with silence_warnings():
         for index in range(2):
-            (originals / f"{index}.dcm").write_bytes(plant_everywhere(index, jpeg=bool(index)))
+            whole = plant_everywhere(index, jpeg=bool(index))
+            (originals / f"{index}.dcm").write_bytes(whole[: whole.rindex(MARK.encode() * 4)])  # not what trails it
     profile = basic_profile_actions() if profile_available() else {}
     planted = _planted_tags(read_result(originals / "0.dcm"))
     rows = []
     for tool, target, _ in run_tools(originals, folder / "results", python):
         left = [_planted_tags(read_result(path)) for path in sorted(target.iterdir())]
-        listed = [len(tags & profile.keys()) for tags in left]
-        rest = [len(tags - profile.keys()) for tags in left]
+        listed = max((len(tags & profile.keys()) for tags in left), default="no file")
+        rest = max((len(tags - profile.keys()) for tags in left), default="no file")
         raw = sum(any(mark in path.read_bytes() for mark in (MARK.encode(), UID.encode())) for path in target.iterdir())
-        rows.append((tool, f"{len(left)} of 2", max(listed, default=0), max(rest, default=0), f"{raw} of {len(left)}"))
+        rows.append((tool, f"{len(left)} of 2", listed, rest, f"{raw} of {len(left)}"))
     counts = f"of {len(planted & profile.keys())}", f"of {len(planted - profile.keys())}"
     head = (
         "tool", "files written", f"elements of the Basic Profile left, {counts[0]}",
