@@ -29,6 +29,9 @@ class ClipMode(StrEnum):
 POOL_MODES = (ClipMode.B_MODE, ClipMode.COLOUR)
 """Modes that a training pool takes by default."""
 
+WITHOUT_POOL = ("labels_only", "supervised_mixup", "supervised_strong")
+"""Training algorithms that read no unlabeled frame."""
+
 
 class SplitRole(StrEnum):
     """Role of a frame in a split: column `role` of the split's members."""

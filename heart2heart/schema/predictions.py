@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
+from heart2heart.schema.enums import WITHOUT_POOL
 from heart2heart.schema.margin import RegisteredMargin
 from heart2heart.schema.split import Check
 from heart2heart.schema.validation import DEFAULT_TASK, ValidationCertificate
@@ -130,7 +131,7 @@ class MethodFacts(Config):
 
     def without_addition(self) -> MethodFacts:
         """Return the facts of the same algorithm without mixing and with the sum of both gradients."""
-        return self.model_copy(update={"mixing": False, "rule": "sum", "unlabeled": self.base != "labels_only"})
+        return self.model_copy(update={"mixing": False, "rule": "sum", "unlabeled": self.base not in WITHOUT_POOL})
 
 
 class RunInfo(Config):
@@ -290,8 +291,7 @@ def _upgrade(content: dict[str, Any]) -> dict[str, Any]:
 
 def _facts_of_version_1(method: str, config: dict[str, Any]) -> dict[str, Any]:
     """Derive the facts of a version 1 run, which holds no more than a title and a configuration."""
-    added = config.get("fix_a_step") or {}
-    titled = method.endswith(" + Fix-A-Step")
+    added, titled = config.get("fix_a_step") or {}, method.endswith(" + Fix-A-Step")
     mixing = bool(added.get("mixing", titled))
     rule = str(added.get("gradient", "fix_a_step" if titled else "sum"))
     base = str((config.get("method") or {}).get("name") or method.partition(" + ")[0].lower().replace(" ", "_"))

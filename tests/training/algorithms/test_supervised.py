@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from heart2heart.schema.enums import WITHOUT_POOL
 from heart2heart.testing.processes import run_threads
 from heart2heart.testing.runs import B, check_resumes, make_step, tiny_network, train_score
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training.algorithms import build_algorithm
+from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.algorithms.supervised import SupervisedMixup
 from heart2heart.training.augment.drivers import augment
 from heart2heart.training.augmented_batch import augment_batch
@@ -66,3 +67,7 @@ def test_augment_batch_gives_labeled_frames_the_strong_view(name: str, tiny: Tin
 def test_train_of_the_controls_learns_without_a_pool(name: str, tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path / "run", {"name": name}, optimiser={"lr": 0.1}) > 0.6
     check_resumes(tiny, tmp_path, method={"name": name})
+
+
+def test_without_pool_names_every_method_without_unlabeled_views() -> None:
+    assert {name for name, algorithm in ALGORITHMS.items() if not algorithm.views} == set(WITHOUT_POOL)
