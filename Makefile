@@ -8,7 +8,7 @@ MINUTES ?= 10
 FUZZ_SECONDS ?= $(shell expr 60 \* $(MINUTES))
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test test-slow fuzz lint format docs clean lock
+.PHONY: demo test test-slow fuzz lint format docs clean lock audit wheel
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,3 +50,12 @@ docs: $(VENV)/installed
 # Requirements with hashes and the SBOM of a release, for this Python and platform.
 lock: $(VENV)/installed
 	$(BIN)/python -m tools.lock --out dist --constraints constraints.txt '.[$(LOCKED_EXTRAS)]'
+
+# Known weaknesses of the locked dependencies; exit code 4 where there is no network to ask.
+audit: lock
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python -m tools.audit_dependencies dist/requirements.lock
+
+# Two builds with the same bytes, or none.
+wheel: $(VENV)/installed
+	$(BIN)/python -m tools.wheel --out dist

@@ -20,7 +20,7 @@ from pathlib import Path
 
 MEMORY_MIB = 3072
 """Resident memory of the process beyond which an input counts as a finding, MiB."""
-INPUT_SECONDS = 20
+INPUT_SECONDS = 60
 """Seconds that one input may take."""
 LONGEST = 65536
 """Longest input, bytes."""
@@ -51,7 +51,7 @@ def fuzz_by_coverage(target: str, seconds: int, corpus: Path, findings: Path, se
     options = [
         sys.argv[0], str(corpus), f"-max_total_time={seconds}", f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MIB}", f"-artifact_prefix={findings}/{target}-", f"-max_len={LONGEST}",
-        f"-seed={seed}", "-print_final_stats=1", "-verbosity=1",
+        f"-seed={seed}", "-print_final_stats=1", "-verbosity=1", f"-report_slow_units={INPUT_SECONDS}",
     ]  # fmt: skip
     atheris.Setup(options, collector(target, findings))
     atheris.Fuzz()
