@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from heart2heart.deidentify.header import technical_dataset
 from heart2heart.dicom.frame_reader import open_frames
 from heart2heart.dicom.image_pixel import read_image_pixel
@@ -17,13 +20,22 @@ from heart2heart.ingest.source_files import find_files
 
 
 def scan_of(path: Path) -> ClipInspection:
-    """Return the region of the scan, with the frames that the detector sees."""
+    """Return the region of the scan, with the frames from which it was estimated."""
+    return scan_and_frames(path, 0)[0]
+
+
+def scan_and_frames(path: Path, most: int) -> tuple[ClipInspection, npt.NDArray[np.uint8]]:
+    """Return the region of the scan, and up to `most` consecutive gray frames `(n, height, width)` of its box."""
     with open_dicom(path) as opened:
         require_ultrasound(opened.header, has_pixels=opened.pixel_data_offset < len(opened.data))
         facts = technical_dataset(opened.header)
         layout = read_image_pixel(facts, big_endian=opened.big_endian)
         film = open_frames(find_frames(opened, layout), layout, strict=False)
-        return inspect_clip(film, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
+        seen = inspect_clip(film, read_scan_area(facts, rows=layout.rows, columns=layout.columns))
+        first = max(0, (len(film) - most) // 2)
+        _, frames = film.decode(np.arange(first, min(len(film), first + most)), gray=True)
+        x0, y0, x1, y1 = seen.box
+        return seen, frames[:, y0:y1, x0:x1]
 
 
 def scans(folders: list[Path], *, every: int = 1) -> Iterator[tuple[Path, ClipInspection]]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,18 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from torch import nn
 
-from benchmarks.planted_text import QUALITIES, compressed, plant_text
-from benchmarks.scan_regions import scans
-from heart2heart.deidentify.burned_in_text import CELL, LAYERS, MIN_SIDE
+from benchmarks.burned_variants import Kind, plant
+from benchmarks.planted_text import QUALITIES, compressed
+from benchmarks.scan_regions import scan_and_frames
+from heart2heart.deidentify.text_evidence import TILE, TextEvidence
+from heart2heart.deidentify.text_network import CELL, LAYERS, MIN_SIDE
+from heart2heart.errors import DicomError
+from heart2heart.ingest.source_files import find_files
 
 Bytes = npt.NDArray[np.uint8]
-SIDE = (128, 192)  # rows, columns of a crop
-CROPS, STEPS, BATCH = 6000, 5000, 32
+SIDE = (128, 128)  # rows, columns of a crop
+CROPS, STEPS, BATCH = 3200, 1000, 32
+PARTS = 4  # processes that make the crops
 LIKELY = 0.6  # share of crops with text
 
 
@@ -50,16 +59,16 @@ def speckle(draw: random.Random, noise: np.random.Generator, n: int) -> Bytes:
 
 
 def recorded(draw: random.Random, clips: list[Bytes], n: int) -> Bytes:
-    """Return a crop of `n` frames of a simulated clip, brightened and enlarged at random."""
+    """Return a crop of up to `n` consecutive frames of a simulated clip, brightened, enlarged or reduced at random."""
     clip = clips[draw.randrange(len(clips))]
-    clip = clip[np.sort([draw.randrange(len(clip)) for _ in range(n)])]
-    factor = draw.choice((1.0, 1.0, 1.5, 2.0))
+    first = draw.randrange(max(1, len(clip) - n + 1))
+    factor = draw.choice((0.25, 0.33, 0.5, 1.0, 1.0, 1.5, 2.0))
     tall, wide = (min(have, int(side / factor)) for have, side in zip(clip.shape[1:], SIDE, strict=True))
     y, x = draw.randrange(clip.shape[1] - tall + 1), draw.randrange(clip.shape[2] - wide + 1)
-    shape = (SIDE[1], SIDE[0])
+    shape, how = (SIDE[1], SIDE[0]), Image.Resampling.BOX if factor < 1 else Image.Resampling.BILINEAR
     crop = [
-        np.asarray(Image.fromarray(one).resize(shape, Image.Resampling.BILINEAR))
-        for one in clip[:, y : y + tall, x : x + wide]
+        np.asarray(Image.fromarray(one).resize(shape, how))
+        for one in clip[first : first + n, y : y + tall, x : x + wide]
     ]
     gray: Bytes = np.clip(np.stack(crop) * draw.uniform(0.6, 2.2), 0, 255).astype(np.uint8)
     return gray
@@ -95,31 +104,43 @@ def decoy(draw: random.Random, frames: Bytes) -> Bytes:
     return drawn
 
 
+def random_kind(draw: random.Random) -> Kind:
+    """Return a random angle, style, time of appearance, or kind of code."""
+    slanted = [draw.uniform(-60, 60), draw.uniform(-60, 60), draw.uniform(-180, 180)]
+    angle = draw.choice((0, 0, 0, 90, 270, 180, *slanted))
+    style = draw.choice(("plain", "plain", "plain", "dark", "white", "box", "ground", "outlined"))
+    when = draw.choice(("always", "always", "always", "half", "few", "blink", "ticker"))
+    code = draw.choice(("qr", "matrix", "bars")) if draw.random() < 0.1 else ""
+    return Kind("", (2, 5) if code else (7, 36), angle, style, when, code)
+
+
 def example(draw: random.Random, noise: np.random.Generator, clips: list[Bytes]) -> tuple[Bytes, npt.NDArray[np.int8]]:
-    """Return the least and the greatest level of each pixel `(2, *SIDE)`, and 1, 0 or -1 (either) for each cell."""
-    n = draw.choice((1, 1, 2, 4, 6, 6))
-    frames = recorded(draw, clips, n) if draw.random() < 0.5 else speckle(draw, noise, n)
-    for _ in range(draw.choice((0, 1, 2))):
+    """Return the planes of `TextEvidence` `(3, *SIDE)`, and 1, 0 or -1 (either) for each cell."""
+    n = draw.choice((1, 1, 1, 2, 4, 8, 12))
+    frames = recorded(draw, clips, n) if draw.random() < 0.6 else speckle(draw, noise, n)
+    for _ in range(draw.choice((0, 1, 2, 3))):
         frames = decoy(draw, frames)
-    ink, free = np.zeros(SIDE, bool), np.ones(SIDE, bool)
+    ink, free = np.zeros(frames.shape, bool), np.ones(SIDE, bool)
     for _ in range(draw.choice((1, 1, 2, 3)) if draw.random() < LIKELY else 0):
-        if (written := plant_text(frames, free, draw, size=draw.randrange(7, 27))) is not None:
-            frames, ink = written.frames, ink | written.ink
-            free &= ~ndimage.binary_dilation(written.ink, np.ones((9, 25), bool))
+        if (variant := plant(frames, free, random_kind(draw), draw)) is not None:
+            frames, ink = variant.frames, ink | variant.ink
+            free &= ~ndimage.maximum_filter(np.asarray(ink.any(axis=0), bool), 17)
     if draw.random() < 0.8:
         frames = compressed(frames, draw.choice(QUALITIES))
-    text = ndimage.binary_closing(np.pad(ink, 16), np.ones((3, 15), bool))[16:-16, 16:-16]
-    near = ndimage.binary_dilation(text, np.ones((9, 13), bool))
+    evidence = TextEvidence(*SIDE)
+    evidence.add(frames)
+    number = evidence.chosen().repeat(TILE, axis=0).repeat(TILE, axis=1)
+    seen = np.take_along_axis(ink, number[None], axis=0)[0]
+    text = ndimage.binary_closing(np.pad(seen, 16), np.ones((9, 9), bool))[16:-16, 16:-16]
+    near = ndimage.maximum_filter(np.asarray(text | ink.any(axis=0), bool), 11)
     cells = (SIDE[0] // CELL, CELL, SIDE[1] // CELL, CELL)
     inner = text.reshape(cells).mean(axis=(1, 3)) > 0.4
     outer = near.reshape(cells).any(axis=(1, 3))
-    return np.stack([frames.min(axis=0), frames.max(axis=0)]), np.where(inner, 1, np.where(outer, -1, 0)).astype(
-        np.int8
-    )
+    return evidence.planes(), np.where(inner, 1, np.where(outer, -1, 0)).astype(np.int8)
 
 
 class Net(nn.Module):
-    """The layers of `heart2heart.deidentify.burned_in_text`, in torch."""
+    """The layers of `heart2heart.deidentify.text_network`, in torch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +149,7 @@ class Net(nn.Module):
         )
 
     def forward(self, pair: torch.Tensor) -> torch.Tensor:
-        """Return logits `(n, rows, columns)` of cells from float32 `(n, 2, height, width)`."""
+        """Return logits `(n, rows, columns)` of cells from float32 `(n, 3, height, width)`."""
         x = nn.functional.pixel_unshuffle(pair, 2)
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -139,28 +160,51 @@ class Net(nn.Module):
         return x[:, 0]
 
 
-def main(folder: Path, out: Path) -> None:
-    """Make the crops, fit, and write the weights as float16."""
-    draw, noise = random.Random(5), np.random.default_rng(5)
+def simulated(folder: Path) -> Iterator[Bytes]:
+    """Yield up to 12 consecutive frames of every sixth clip of a folder."""
+    for path in find_files([folder])[::6]:
+        with suppress(DicomError):
+            yield scan_and_frames(path, 12)[1]
+
+
+def examples(folder: Path, part: int) -> tuple[Bytes, npt.NDArray[np.int8]]:
+    """Return planes `(n, 3, *SIDE)` and cells of one part of the crops, each part with draws of its own."""
+    draw, noise = random.Random(5 + 1000 * part), np.random.default_rng([5, part])
+    clips = [frames for frames in simulated(folder) if min(frames.shape[1:]) >= MIN_SIDE]
+    planes, cells = zip(*(example(draw, noise, clips) for _ in range(CROPS // PARTS)), strict=True)
+    return np.stack(planes), np.stack(cells)
+
+
+def fit(planes: Bytes, cells: npt.NDArray[np.int8]) -> Net:
+    """Fit the network to crops and their cells."""
+    noise = np.random.default_rng(5)
     torch.manual_seed(5)
-    clips = [seen.sample for _, seen in scans([folder], every=3) if min(seen.sample.shape[1:]) >= MIN_SIDE]
-    examples = [example(draw, noise, clips) for _ in range(CROPS)]
-    pairs, cells = (torch.from_numpy(np.stack(part)) for part in zip(*examples, strict=True))
     net = Net()
     optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, STEPS)
     for step in range(STEPS):
-        rows = torch.from_numpy(noise.integers(0, CROPS, BATCH))
-        truth = cells[rows].float()
-        logits = net(pairs[rows].float() / 255)
+        rows = noise.integers(0, len(planes), BATCH)
+        turn, flip = int(noise.integers(4)), int(noise.integers(2))  # text has every direction; a mirror is as good
+        pictures, truth = (_turned(torch.from_numpy(part[rows]).float(), turn, flip) for part in (planes, cells))
+        logits = net(pictures / 255)
         each = nn.functional.binary_cross_entropy_with_logits(logits, truth.clamp(min=0), reduction="none")
         loss = each[truth >= 0].mean()
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
-        if step % 500 == 0:
+        if step % 200 == 0:
             print(step, f"{loss.item():.4f}", flush=True)
+    return net
+
+
+def _turned(part: torch.Tensor, turn: int, flip: int) -> torch.Tensor:
+    turned = torch.rot90(part, turn, (-2, -1))
+    return turned.flip(-1) if flip else turned
+
+
+def save(net: Net, out: Path) -> None:
+    """Write the weights as float16, in the order of the axes of `text_network`."""
     weights: dict[str, Any] = {}
     for index, layer in enumerate(net.layers):
         assert isinstance(layer, nn.Conv2d)
@@ -168,6 +212,14 @@ def main(folder: Path, out: Path) -> None:
         weights[f"w{index}"] = layer.weight.detach().numpy().transpose(2, 3, 1, 0).astype(np.float16)
         weights[f"b{index}"] = layer.bias.detach().numpy().astype(np.float16)
     np.savez(out, **weights)
+
+
+def main(folder: Path, out: Path) -> None:
+    """Make the crops, fit, and write the weights."""
+    with ProcessPoolExecutor(PARTS) as pool:
+        made = list(pool.map(partial(examples, folder), range(PARTS)))
+    planes, cells = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+    save(fit(planes, cells), out)
 
 
 if __name__ == "__main__":

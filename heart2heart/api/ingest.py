@@ -126,6 +126,7 @@ def ingest_files(
     geometry: str = "tmed2",
     size: int = 112,
     frames: str = "all",
+    text: str = "blank",
     workers: int = 2,
     dask: str | None = None,
     file_seconds: float = 600.0,
@@ -144,6 +145,7 @@ def ingest_files(
         geometry: `tmed2` or `centred`.
         size: Side of the square frames, pixels.
         frames: Frames to keep: `all`, `every:N`, `even:K` or `ed_es:K`.
+        text: What to do with text inside the scan: `blank`, `quarantine` or `refuse`; see `IngestSettings.text`.
         workers: Processes.
         dask: Dask scheduler, address or scheduler file; its workers replace the processes.
         file_seconds: Seconds that one file may take; then it is `failed:timeout`.
@@ -169,7 +171,8 @@ def ingest_files(
     from heart2heart.reporting.ingest_page import ingest_report
 
     roots, target = path_list(paths), Path(store)
-    settings = IngestSettings.parse({"geometry": geometry, "size": size, "frames": frames}, where="ingest")
+    chosen = {"geometry": geometry, "size": size, "frames": frames, "text": text}
+    settings = IngestSettings.parse(chosen, where="ingest")
     if linking_key is not None:
         load_linking_key(Path(linking_key), target)
     bounds = {"seconds": file_seconds, "memory_mib": parse_memory(file_memory)}

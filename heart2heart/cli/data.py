@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from heart2heart.schema.text_policy import TextPolicy
+
 StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; repeatable.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
 
@@ -55,6 +57,9 @@ def ingest(
     geometry: Annotated[str, typer.Option(help="tmed2 or centred.")] = "tmed2",
     size: Annotated[int, typer.Option(help="Side of the square frames, pixels.")] = 112,
     frames: Annotated[str, typer.Option(help="Frames to keep: all, every:N, even:K or ed_es:K.")] = "all",
+    text: Annotated[
+        TextPolicy, typer.Option(help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.")
+    ] = TextPolicy.BLANK,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Annotated[
         str | None, typer.Option(help="Dask scheduler (address or scheduler file); its workers replace the processes.")
@@ -83,8 +88,8 @@ def ingest(
     from heart2heart.progress import progress_bar
 
     result = ingest_files(
-        paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, workers=workers, dask=dask,
-        file_seconds=file_seconds, file_memory=file_memory, report=report, linking_key=linking_key,
+        paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, text=text, workers=workers,
+        dask=dask, file_seconds=file_seconds, file_memory=file_memory, report=report, linking_key=linking_key,
         stage=partial(progress_bar, timed=False),
     )  # fmt: skip
     print(result.table)

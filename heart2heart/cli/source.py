@@ -11,6 +11,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from heart2heart.api.datasets import dataset_catalogue
+from heart2heart.schema.text_policy import TextPolicy
 
 if TYPE_CHECKING:
     from heart2heart.api.datasets import AddedDataset
@@ -173,6 +174,9 @@ def pictures(
     whole: Annotated[
         bool, typer.Option("--whole", help="Keep whole pictures where no sector is found: they show the scan alone.")
     ] = False,
+    text: Annotated[
+        TextPolicy, typer.Option(help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.")
+    ] = TextPolicy.BLANK,
     workers: WorkersOption = 2,
     file_seconds: Annotated[
         float, typer.Option(help="Seconds that one file may take; then it is failed:timeout.")
@@ -193,7 +197,7 @@ def pictures(
 
     added = add_pictures(
         folder, store, levels=levels, site=site, vocabulary=vocabulary, labels=labels, rater=rater, key=key,
-        geometry=geometry, size=size, frames=frames, whole=whole, workers=workers, file_seconds=file_seconds,
+        geometry=geometry, size=size, frames=frames, whole=whole, text=text, workers=workers, file_seconds=file_seconds,
         file_memory=file_memory, stage=progress_bar,
     )  # fmt: skip
     _print_added(added)

@@ -44,7 +44,7 @@ class PictureSettings(IngestSettings):
 
     def ledger_text(self) -> str:
         """Return the text that the ledger keeps; that of a DICOM ingest unless `whole` is set."""
-        return self.model_dump_json(exclude=None if self.whole else {"whole"})
+        return self.model_dump_json(exclude={"text"} if self.whole else {"text", "whole"})
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class PictureTask:
             salvage=self.settings.salvage,
             known=self.known,
             whole=self.settings.whole,
+            text_policy=self.settings.text,
         )
 
 

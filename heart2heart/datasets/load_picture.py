@@ -13,6 +13,7 @@ from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms
 from heart2heart.dicom.regions import ScanArea
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import ClipFlag, StatusCode
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 
@@ -55,6 +56,7 @@ def load_picture(
     salvage: bool = True,
     known: Collection[str] = (),
     whole: bool = False,
+    text_policy: TextPolicy = TextPolicy.BLANK,
 ) -> PreparedClip:
     """Read, check, decode, crop and resample one picture or video.
 
@@ -70,6 +72,7 @@ def load_picture(
         salvage: Keep the pictures of a damaged video that can be decoded; else such a file fails.
         known: Content hashes of the clips in the store.
         whole: Keep the whole picture where no sector is found, for pictures that show the scan alone.
+        text_policy: What to do with text inside the scan; see `IngestSettings.text`.
 
     Raises:
         KnownContentError: the file's content is among `known`.
@@ -86,7 +89,9 @@ def load_picture(
     reader = PictureReader(path, strict=not salvage)
     box = (0, 0, reader.columns, reader.rows)
     scan = ScanArea(None, box, None, () if whole else (ClipFlag.NO_REGION,))
-    prepared = prepare_frames(reader, scan, rule, geometry, times=reader.times, phases={}, aspect=reader.aspect)
+    prepared = prepare_frames(
+        reader, scan, rule, geometry, times=reader.times, phases={}, aspect=reader.aspect, text_policy=text_policy
+    )
     flags = (*prepared.flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" else prepared.flags
     return PreparedClip(
         pixels=prepared.pixels,

@@ -4,6 +4,9 @@ JPEG baseline stays JPEG baseline (quality 95, one more generation of loss). Eve
 which every reader decodes. With the same settings, `ingest` extracts the same frames from the copy as from the
 original: byte for byte, or within a mean of one gray level for JPEG. Where the original has no valid region, the sector
 is estimated again, and its box may move by four pixels.
+
+Every frame is searched for text before it is copied, so each is decoded twice. BurnedInAnnotation is NO, and the Clean
+Pixel Data Option (113101) is claimed, only where the picture could be searched.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
-from heart2heart.deidentify.burned_in_text import find_text
+from heart2heart.deidentify.burned_in_text import TextSearch
 from heart2heart.deidentify.clip import KnownContentError
 from heart2heart.deidentify.header import clean_header, technical_dataset, write_frame_times
 from heart2heart.deidentify.pseudonyms import Pseudonymizer, Pseudonyms, pseudonymize
@@ -95,14 +98,15 @@ def clean_copy(
         source = find_frames(opened, image_pixel)
         reader = open_frames(source, image_pixel, strict=False)
         inspection = inspect_clip(reader, read_scan_area(facts, rows=image_pixel.rows, columns=image_pixel.columns))
-        text_cells = find_text(inspection)
+        search = _search_all_frames(reader, inspection)
+        text_cells = search.mask()
         if text_cells is not None and text == "refuse":
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
         shown = inspection.mask if text_cells is None else inspection.mask & ~text_cells
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
         instance = pseudonyms.instance or pseudonymizer.uid(f"content {content}")
-        dataset = clean_header(facts, pseudonyms, instance=instance, n_frames=len(encoded))
+        dataset = clean_header(facts, pseudonyms, instance=instance, n_frames=len(encoded), searched=search.complete)
         times = frame_times(facts, len(reader))
         write_frame_times(
             dataset, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]]
@@ -112,6 +116,14 @@ def clean_copy(
         dataset.Rows, dataset.Columns = image_pixel.rows, image_pixel.columns
     _write_pixels(dataset, encoded, coloured=image_pixel.coloured, jpeg=jpeg)
     return CleanCopy(dataset, pseudonyms, content, len(encoded), text_cells is not None)
+
+
+def _search_all_frames(reader: FrameReader, inspection: ClipInspection) -> TextSearch:
+    """Search every frame at full size, in colour if the frames can hold it; one frame at a time."""
+    search, (x0, y0, x1, y1) = TextSearch(inspection.mask), inspection.box
+    for _, picture in reader.stream(np.arange(len(reader)), gray=not reader.coloured):
+        search.add(picture[None, y0:y1, x0:x1])
+    return search
 
 
 def _encode(

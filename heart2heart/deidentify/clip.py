@@ -25,6 +25,7 @@ from heart2heart.errors import DicomError
 from heart2heart.notebook import data_frame, html_animation, html_card, html_note, html_table
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 
@@ -156,6 +157,7 @@ def load_clip(
     site: str = "",
     salvage: bool = True,
     known: Collection[str] = (),
+    text_policy: TextPolicy = TextPolicy.BLANK,
 ) -> PreparedClip:
     """Read, check, decode, de-identify, crop and resample one file.
 
@@ -169,6 +171,7 @@ def load_clip(
         site: Name of the hospital, to which patient identifiers belong.
         salvage: Keep the complete frames of a cut or damaged file; else such a file fails.
         known: Content hashes of the clips in the store.
+        text_policy: What to do with text inside the scan; see `IngestSettings.text`.
 
     Raises:
         KnownContentError: the file's content is among `known`.
@@ -191,7 +194,7 @@ def load_clip(
         reader = open_frames(source, image_pixel, strict=not salvage)
         times = frame_times(facts, len(reader))
         phases = tagged_phases(facts, times, len(reader))
-        prepared = prepare_frames(reader, scan, rule, geometry, times=times, phases=phases)
+        prepared = prepare_frames(reader, scan, rule, geometry, times=times, phases=phases, text_policy=text_policy)
         flags = (*opened.flags, *prepared.flags)
         flags = (*flags, ClipFlag.NOT_A_HEART_PRESET) if is_not_cardiac(opened.header) else flags
         flags = (*flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" and not phases else flags

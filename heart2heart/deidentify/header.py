@@ -161,7 +161,9 @@ _MAX_COUNT = 9999
 _SIZES = {"PatientSize": (0.2, 2.3), "PatientWeight": (0.3, 250.0)}  # m, kg: values beyond identify
 
 
-def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_frames: int) -> Dataset:
+def clean_header(
+    facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_frames: int, searched: bool = True
+) -> Dataset:
     """Return the header of a clean copy, without pixels.
 
     Args:
@@ -169,6 +171,7 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
         pseudonyms: Pseudonyms of the clip, made with a key.
         instance: The SOP instance UID to write.
         n_frames: Number of frames of the copy.
+        searched: Whether the pixels were searched for text, and what was found was blanked.
     """
     header = Dataset()
     multi_frame = n_frames > 1 or text(facts, "SOPClassUID") == UltrasoundMultiFrameImageStorage
@@ -188,7 +191,7 @@ def clean_header(facts: Dataset, pseudonyms: Pseudonyms, *, instance: str, n_fra
     if text(facts, "SyntheticData").upper() == "YES":
         header.SyntheticData = "YES"
     _write_pseudonyms(header, pseudonyms)
-    _write_methods(header)
+    _write_methods(header, searched=searched)
     for name in _COUNTED:
         _write_numbers(facts, header, name, least=0, most=_MAX_COUNT)
     for name, (least, most) in _SIZES.items():
@@ -240,13 +243,16 @@ def _write_pseudonyms(header: Dataset, pseudonyms: Pseudonyms) -> None:
         setattr(header, name, None)
 
 
-def _write_methods(header: Dataset) -> None:
+def _write_methods(header: Dataset, *, searched: bool) -> None:
     header.PatientIdentityRemoved, header.LongitudinalTemporalInformationModified = "YES", "MODIFIED"
     header.DeidentificationMethod = "heart2heart allow-list; pixels outside the scan blanked"
-    header.BurnedInAnnotation = "NO"
+    if searched:  # else nobody knows, and the element (type 3) is absent
+        header.BurnedInAnnotation = "NO"
     items = []
     for code, meaning in DEIDENTIFICATION_METHODS.items():
         if code == "113105" and not any(name in header for name in DESCRIPTIONS):
+            continue
+        if code == "113101" and not searched:
             continue
         item = Dataset()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "DCM", meaning

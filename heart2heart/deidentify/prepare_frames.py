@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.deidentify.burned_in_text import find_text
-from heart2heart.dicom.extract_frames import extract_frames
+from heart2heart.deidentify.burned_in_text import TextSearch, find_text
+from heart2heart.deidentify.stored_text import any_in_blocks, stored_area, to_source_pixels
+from heart2heart.dicom.extract_frames import choose_shrink, extract_frames
 from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.inspect_clip import inspect_clip
 from heart2heart.dicom.regions import Box, ScanArea
+from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
-from heart2heart.schema.status import ClipFlag
+from heart2heart.schema.status import ClipFlag, StatusCode
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import ContentRect, Geometry
 from heart2heart.store.quality import difference_hash, frame_quality
@@ -26,11 +29,11 @@ class PreparedFrames:
     """The kept frames of one clip.
 
     Attributes:
-        pixels: uint8 `(n, N, N)`, black outside the sector.
+        pixels: uint8 `(n, N, N)`, black outside the sector, and where text was blanked.
         rows: `index`, `time_ms`, `phase`, `quality` and `dhash` of each kept frame.
         mode: Mode of the clip.
         box: Bounding box of the sector, source pixels.
-        flags: Flags of the frames, of the scan's area, of the sector, and `text_suspected`.
+        flags: Flags of the frames, of the scan's area, of the sector, and of text.
     """
 
     pixels: npt.NDArray[np.uint8] = field(repr=False)
@@ -49,6 +52,7 @@ def prepare_frames(
     times: npt.NDArray[np.float64] | None,
     phases: Mapping[int, str],
     aspect: tuple[float, float] = (1.0, 1.0),
+    text_policy: TextPolicy = TextPolicy.BLANK,
 ) -> PreparedFrames:
     """Find the sector, decide the mode, and return the chosen frames, blanked outside the sector and resampled.
 
@@ -60,18 +64,30 @@ def prepare_frames(
         times: Milliseconds of each frame from the first, float64 `(n,)`, or None.
         phases: `ED` or `ES` by frame.
         aspect: Height and width of a pixel, any unit, where `scan` gives no spacing.
+        text_policy: What to do with text inside the scan. A few frames are searched at full size, and every kept frame
+            at the size at which it is decoded, which is at least the size at which it is stored.
 
     Raises:
-        DicomError: the clip gives no frames; see `inspect_clip` and `extract_frames`.
+        DicomError: the clip gives no frames; see `inspect_clip` and `extract_frames`. `excluded:text_in_scan` for text
+            under the policy `refuse`.
     """
     inspection = inspect_clip(reader, scan)
     spacing = scan.spacing_mm or aspect
     chosen = rule.choose(len(reader), phases)
-    numbers, pixels, inside = extract_frames(reader, inspection, spacing, chosen, geometry)
     x0, y0, x1, y1 = inspection.box
+    shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
+    search = TextSearch(any_in_blocks(inspection.mask, inspection.box, shrink))
+    numbers, pixels, inside = extract_frames(reader, inspection, spacing, chosen, geometry, search.add)
     content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
     flags = (*reader.flags, *scan.flags, *inspection.flags)
-    flags = flags if find_text(inspection) is None else (*flags, ClipFlag.TEXT_SUSPECTED)
+    areas = [find_text(inspection), to_source_pixels(search.mask(), inspection.box, shrink)]
+    text_area = np.logical_or.reduce([area for area in areas if area is not None], axis=0)
+    if text_area.any():
+        if text_policy == TextPolicy.REFUSE:
+            raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
+        flags = (*flags, ClipFlag.TEXT_SUSPECTED, _TEXT_FLAGS[text_policy])
+        if text_policy == TextPolicy.BLANK:
+            pixels[:, stored_area(text_area, content_rect, geometry.size)] = 0
     rows = _frame_rows(pixels, numbers, inside, content_rect, times, phases)
     return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags)
 
@@ -82,6 +98,7 @@ def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
     return None if mean is None or mean > _LONGEST_FRAME_TIME else mean
 
 
+_TEXT_FLAGS = {TextPolicy.BLANK: ClipFlag.TEXT_BLANKED, TextPolicy.QUARANTINE: ClipFlag.TEXT_QUARANTINED}
 _LONGEST_FRAME_TIME = 10_000.0  # milliseconds
 
 

@@ -118,7 +118,7 @@ def ingest(
     frames = FrameStore.create(store, settings.build_geometry())
     with open_ledger_writer(store) as ledger:
         frames.remove_leftovers()
-        ledger.register_site(site, key_fingerprint(secret), settings.model_dump_json())
+        ledger.register_site(site, key_fingerprint(secret), settings.ledger_text())
         clips = frames.all_clips
         ledger.reconcile(set(clips["clip"].to_pylist()))
         known = dict(zip(clips["content"].to_pylist(), clips["clip"].to_pylist(), strict=True))

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError
 from heart2heart.schema.status import CODES, StatusCode
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 
@@ -76,6 +77,11 @@ class IngestSettings(Config):
     salvage: bool = True
     """Keep the complete frames of a file that is cut short or damaged, with a flag; otherwise the file fails."""
 
+    text: TextPolicy = TextPolicy.BLANK
+    """Text inside the scan: `blank` (blanked in the stored frames, and flagged), `quarantine` (kept as it is, flagged,
+    and used for nothing until a person clears it by `heart2heart review`), or `refuse` (the file is left out as
+    `excluded:text_in_scan`). It may change between runs; each clip's flags tell what was done."""
+
     @field_validator("frames")
     @classmethod
     def _known_rule(cls, value: str) -> str:
@@ -83,6 +89,10 @@ class IngestSettings(Config):
             return str(FrameRule.parse(value))
         except ConfigError as error:
             raise ValueError(str(error)) from error
+
+    def ledger_text(self) -> str:
+        """Return the text that the ledger keeps: the settings that all runs of a site must share."""
+        return self.model_dump_json(exclude={"text"})
 
     def build_geometry(self) -> Geometry:
         """Return the geometry; raises `UnknownNameError` or `StoreError` for a name or size that does not exist."""

@@ -76,6 +76,7 @@ class IngestTask:
             site=self.site,
             salvage=self.settings.salvage,
             known=self.known,
+            text_policy=self.settings.text,
         )
 
 

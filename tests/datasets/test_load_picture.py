@@ -22,6 +22,7 @@ from tests.datasets import miniature
 from tests.dicom.build import speckle_frames, write
 
 SMALL = Geometry("tmed2", 64)
+TEXT = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_BLANKED}
 POWER_DOPPLER = Path(data_store.__file__).parent / "data" / "US1_UNCR.dcm"
 
 
@@ -48,8 +49,8 @@ def _tiff(path: Path, frames: npt.NDArray[np.uint8]) -> Path:
     [
         (speckle_frames(12), ClipMode.B_MODE, {ClipFlag.NO_REGION}),
         (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION}),
-        (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED}),  # noise that stands still
-        (_with_text(speckle_frames(8)), ClipMode.B_MODE, {ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED}),
+        (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),  # noise that stands still
+        (_with_text(speckle_frames(8)), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),
     ],
     ids=["gray", "colour", "still", "text"],
 )

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.burned_in import judge
+from benchmarks.burned_variants import KINDS, Kind, plant
 from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant_text
+from benchmarks.scan_regions import scan_and_frames
 from heart2heart.deidentify import burned_in_text
 from heart2heart.deidentify.burned_in_text import text_mask
+from heart2heart.dicom.image_pixel import luma
 
 Bytes = npt.NDArray[np.uint8]
 ROWS, COLUMNS = 240, 320
@@ -60,8 +66,47 @@ def test_text_mask_leaves_moving_tissue(seed: int) -> None:
     assert text_mask(tissue(6, seed), INSIDE) is None
 
 
-def test_text_mask_leaves_writing_that_moves() -> None:
-    assert text_mask(drawn(tissue(6), WORDS, step=9), INSIDE) is None
+def test_text_mask_covers_writing_that_moves() -> None:
+    written = drawn(tissue(6), WORDS, step=9)
+    mask, ink = text_mask(written, INSIDE), drawn(np.zeros_like(written), WORDS, step=9) > 105
+    assert mask is not None
+    assert (ink & mask).sum() >= 0.9 * ink.sum()
+
+
+@pytest.fixture(scope="module")
+def real_clip() -> tuple[Bytes, npt.NDArray[np.bool_]]:
+    """Return 12 frames of a real clip without text, and its sector."""
+    path = Path(pydicom.__file__).parent / "data" / "test_files" / "examples_ybr_color.dcm"
+    seen, frames = scan_and_frames(path, 12)
+    return frames, seen.mask
+
+
+def test_text_mask_leaves_a_real_clip(real_clip: tuple[Bytes, npt.NDArray[np.bool_]]) -> None:
+    assert text_mask(*real_clip) is None
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_text_mask_covers_text_of_every_kind_in_a_real_clip(
+    kind: Kind, real_clip: tuple[Bytes, npt.NDArray[np.bool_]]
+) -> None:
+    frames, inside = real_clip
+    letters = left = 0
+    for seed in range(3):
+        variant = plant(frames, inside, kind, random.Random(seed))
+        if variant is not None:
+            judged = judge(variant, inside, 85, ocr=False)
+            letters, left = letters + judged.letters, left + judged.left
+    assert left <= 0.1 * letters
+
+
+def test_text_mask_covers_coloured_text_as_light_as_the_tissue() -> None:
+    frames = np.full((2, ROWS, COLUMNS, 3), 76, np.uint8)
+    ink = drawn(np.zeros((1, ROWS, COLUMNS), np.uint8), WORDS, size=16)[0] > 105
+    frames[:, ink] = (255, 0, 0)  # luma 76
+    mask = text_mask(frames, INSIDE)
+    assert mask is not None
+    assert mask[ink].mean() > 0.9
+    assert text_mask(luma(frames), INSIDE) is None
 
 
 def test_text_mask_leaves_calipers_ticks_and_a_cursor_line() -> None:

@@ -20,6 +20,7 @@ from pydicom.uid import (
     UltrasoundMultiFrameImageStorage,
 )
 
+from heart2heart.deidentify.burned_in_text import TextSearch
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
@@ -79,9 +80,7 @@ def test_clean_copy_is_dicom_that_describes_its_changes(syntax: str, tmp_path: P
 def test_clean_copy_gives_ingest_the_same_frames(
     path: Path, mean: float, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "heart2heart.deidentify.clean_copy.find_text", lambda seen: None
-    )  # some hold marks that are blanked
+    monkeypatch.setattr(TextSearch, "mask", lambda search: None)  # some hold marks that are blanked
     copy = clean_copy(path, pseudonymizer=DOOR, site="a")
     copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
     before, after = frames(path), frames(tmp_path / "clean")

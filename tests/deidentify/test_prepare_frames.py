@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from heart2heart.datasets.picture_reader import PictureReader
-from heart2heart.deidentify.prepare_frames import mean_frame_time, prepare_frames
+from heart2heart.deidentify.prepare_frames import PreparedFrames, mean_frame_time, prepare_frames
 from heart2heart.dicom.regions import ScanArea
+from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
-from heart2heart.schema.status import ClipFlag
+from heart2heart.schema.status import ClipFlag, StatusCode
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
 from tests.dicom.build import speckle_frames
@@ -56,3 +58,41 @@ def test_mean_frame_time_is_none_without_two_times() -> None:
     assert mean_frame_time(None) is None
     assert mean_frame_time(np.zeros(1)) is None
     assert mean_frame_time(np.array([0.0, 10, 40])) == 20
+
+
+LARGE = ScanArea(None, (0, 0, 512, 384), None, (ClipFlag.NO_REGION,))
+
+
+@pytest.fixture
+def reader_of_text(tmp_path: Path) -> PictureReader:
+    """Return a clip with a name in two frames that are not among those from which the sector is estimated."""
+    pages = [Image.fromarray(frame).resize((512, 384), Image.Resampling.NEAREST) for frame in speckle_frames(18)]
+    inspected = FrameRule("even", 6).choose(18).tolist()
+    for number in [number for number in range(18) if number not in inspected][3:5]:
+        draw = ImageDraw.Draw(pages[number])
+        draw.rectangle((150, 170, 370, 220), fill=(0, 0, 0))
+        draw.text((160, 174), "DOE JANE", fill=(230, 230, 230), font_size=36)
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    return PictureReader(tmp_path / "x.tif")
+
+
+def prepared_text(reader: PictureReader, policy: TextPolicy) -> PreparedFrames:
+    rule = FrameRule.parse("all")
+    return prepare_frames(reader, LARGE, rule, Geometry(), times=None, phases={}, text_policy=policy)
+
+
+def test_prepare_frames_blanks_or_quarantines_text_that_two_frames_show(reader_of_text: PictureReader) -> None:
+    blanked = prepared_text(reader_of_text, TextPolicy.BLANK)
+    kept = prepared_text(reader_of_text, TextPolicy.QUARANTINE)
+    assert blanked.flags == (ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_BLANKED)
+    assert kept.flags == (ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED)
+    changed = (kept.pixels != blanked.pixels).any(axis=0)
+    assert (blanked.pixels[:, changed] == 0).all()
+    assert changed[38:48, 34:80].all()  # where the name is
+    assert 0.02 < changed.mean() < 0.3
+
+
+def test_prepare_frames_refuses_text_under_that_policy(reader_of_text: PictureReader) -> None:
+    with pytest.raises(DicomError) as refused:
+        prepared_text(reader_of_text, TextPolicy.REFUSE)
+    assert refused.value.code == StatusCode.EXCLUDED_TEXT_IN_SCAN
