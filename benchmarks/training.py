@@ -18,10 +18,12 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,12 @@ from heart2heart.training.train_step import Trainer
 from heart2heart.training.validation import INFERENCE_BATCH, infer
 
 _LABELED, _DIFFERENT = 1500, 20_000
+OTHERS: dict[str, dict[str, Any]] = {
+    "bfloat16": {"precision": "bfloat16"},
+    "compiled": {"compile": "on"},
+    "compiled, bfloat16": {"compile": "on", "precision": "bfloat16"},
+}
+"""Settings that make a step faster and change its rounding."""
 _LIMITS = {"canonical": 31_000, "paper": 24_000}
 """Frames a second that an H200's memory traffic allows, forward and backward, at 112 px."""
 
@@ -91,6 +99,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=20_000)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--peer", type=Path, help="Python of an environment that holds semilearn")
+    parser.add_argument("--others", action="store_true", help="also in bfloat16 and compiled, which takes minutes")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
@@ -102,7 +111,7 @@ def main() -> None:
     print(f" frames of {arguments.size} px, {arguments.variant} depth {arguments.depth} width {arguments.widen}\n")
     images = arguments.labeled + arguments.unlabeled
     print(train_step.table(train_step.measure(arguments), images), "\n", flush=True)
-    seconds = whole_loop(arguments, device)
+    seconds = whole_loop(arguments, device, others=OTHERS if arguments.others else {})
     print(loop_table(seconds | measure_peer(arguments), images), "\n", flush=True)
     print(f"Inference: {inference(arguments, device):.0f} frames/s, normalisation included")
     if device.type == "cuda":
@@ -110,16 +119,18 @@ def main() -> None:
 
 
 def whole_loop(
-    arguments: argparse.Namespace, device: torch.device, changes: dict[str, Any] | None = None
+    arguments: argparse.Namespace,
+    device: torch.device,
+    changes: dict[str, Any] | None = None,
+    others: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Return the median seconds of a FixMatch step: whole, without augmentation, without the network.
-
-    On a CPU also whole in bfloat16.
 
     Args:
         arguments: Sizes, as `main` parses them.
         device: Where to train.
         changes: Settings of the configuration beside FixMatch.
+        others: Name -> further settings; the whole step is also measured with these.
     """
     learner, batches = _build(arguments, device, changes or {})
     views = batches.next(0)
@@ -128,9 +139,9 @@ def whole_loop(
         "network": lambda: learner.step(views, 0),
         "data": lambda: batches.next(0),
     }
-    if device.type == "cpu":  # an accelerator has bfloat16 by default
-        low, low_batches = _build(arguments, device, (changes or {}) | {"precision": "bfloat16"})
-        ways["bfloat16"] = lambda: low.step(low_batches.next(0), 0)
+    for name, more in others.items():
+        other, other_batches = _build(arguments, device, (changes or {}) | more)
+        ways[name] = partial(_load_and_step, other, other_batches)
     return _take_turns(ways, arguments.steps, device)
 
 
@@ -172,7 +183,9 @@ ROWS = {
     "whole": "our FixMatch, the whole loop",
     "network": "augmentation removed",
     "data": "network removed",
-    "bfloat16": "our FixMatch with precision bfloat16, the whole loop",
+    "bfloat16": "our FixMatch with `precision: bfloat16`, the whole loop",
+    "compiled": "our FixMatch with `compile: on`, the whole loop",
+    "compiled, bfloat16": "our FixMatch with both, the whole loop",
     "semilearn": "semilearn 0.3.2, the whole loop, as its FixMatch settings have it (one joint batch)",
     "semilearn, apart": "semilearn 0.3.2 with use_cat false (batches apart, as ours)",
 }
@@ -205,6 +218,10 @@ def _take_turns(ways: dict[str, Callable[[], Any]], steps: int, device: torch.de
 def _network(arguments: argparse.Namespace) -> torch.nn.Module:
     options = {"variant": arguments.variant, "depth": arguments.depth, "widen": arguments.widen}
     return build_network("WideResNet", classes=train_step.CLASSES, size=arguments.size, **options)
+
+
+def _load_and_step(learner: Trainer, batches: TrainLoader) -> None:
+    learner.step(batches.next(0), 0)
 
 
 def _build(arguments: argparse.Namespace, device: torch.device, changes: dict[str, Any]) -> tuple[Trainer, TrainLoader]:

@@ -108,7 +108,7 @@ def channel_moments(x: Tensor) -> tuple[Tensor, Tensor]:
         return variance, mean
     # On a CPU torch.var_mean takes ten times as long, and longer than the convolution before it.
     mean = x.mean(others, keepdim=True)
-    return (x - mean).square().mean(others), mean.flatten()
+    return (x - mean).square_().mean(others), mean.flatten()
 
 
 class _Sum(torch.autograd.Function):
