@@ -109,6 +109,9 @@ def review_clips(store: str | Path, clips: Sequence[str], decision: str, *, by: 
         >>> review_clips("store", [clip], "hidden", by="Reader 1", reason="a name in the scan")
         >>> [each.state for each in list_reviews("store")], len(h2h.open_store("store").clips)
         (['hidden'], 49)
+        >>> review_clips("store", [clip], "undone", by="Reader 1", reason="it was a ruler")
+        >>> list_reviews("store")
+        []
     """
     from heart2heart.errors import UnknownNameError
     from heart2heart.schema.review import ReviewDecision
