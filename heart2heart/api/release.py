@@ -15,6 +15,7 @@ from heart2heart.schema.enums import AuditAction
 
 if TYPE_CHECKING:
     from heart2heart.schema.counts import HospitalCounts
+    from heart2heart.schema.decision import DecisionRecord
     from heart2heart.schema.metrics import Metrics
     from heart2heart.schema.pooled import PooledMetrics
     from heart2heart.schema.predictions import Predictions
@@ -34,11 +35,20 @@ class PooledReport:
         path: The HTML page; `pooled.json` and `metrics.json` are in the same folder.
         pooled: The numbers that it shows.
         table: The scores as a text table.
+        decision: Whether the model may be used, by hospital; None without criteria.
     """
 
     path: Path
     pooled: PooledMetrics
     table: str
+    decision: DecisionRecord | None = None
+
+    @property
+    def decisions(self) -> str:
+        """The decision of each hospital in lines; empty without criteria."""
+        from heart2heart.reporting.decision_section import decision_lines
+
+        return decision_lines(self.decision) if self.decision else ""
 
     def __repr__(self) -> str:
         """Return the name of the page and its scores in one line."""
@@ -114,7 +124,9 @@ def counts_file(counts: HospitalCounts) -> str:
     return f"counts_{plain}{ending}.json"
 
 
-def pool(files: str | Path | Sequence[str | Path], out: str | Path) -> PooledReport:
+def pool(
+    files: str | Path | Sequence[str | Path], out: str | Path, *, accept: str | Path | None = None
+) -> PooledReport:
     """Score several hospitals from their counts, and write the report; no hospital shows a row.
 
     Where nothing is hidden, the accuracies, intervals, losses and claims are those of `evaluate` on the rows.
@@ -122,13 +134,16 @@ def pool(files: str | Path | Sequence[str | Path], out: str | Path) -> PooledRep
     Args:
         files: Files of `validate(..., release="counts")`, one a hospital.
         out: New folder for `report.html`, `pooled.json` and `metrics.json`.
+        accept: Criteria (`write_criteria_template`): the report begins with the decision whether the model may be used
+            at each hospital, and `decision.json` and `decision.pdf` are written beside it.
 
     Returns:
         The page, and the numbers that it shows.
 
     Raises:
         EvaluationError: a file that was changed after it was written; two files of one hospital; or files of other
-            models, classes, tasks, margins or training splits.
+            models, classes, tasks, margins or training splits; or criteria that contradict the counts.
+        ConfigError: criteria that are impossible or contradict each other, or an unknown key.
         ExistsError: the folder holds a pooled report.
 
     Examples:
@@ -140,10 +155,13 @@ def pool(files: str | Path | Sequence[str | Path], out: str | Path) -> PooledRep
         >>> h2h.pool(["E/counts_E.json", "F/counts_F.json"], "pooled")
         <PooledReport('report.html'): <Metrics: M at E, F>>
     """
+    from heart2heart.evaluation.pooled_decision import make_pooled_decision
     from heart2heart.evaluation.pooling import pool_counts
     from heart2heart.reporting.counts_page import write_counts_page
     from heart2heart.reporting.score_table import summary_table
+    from heart2heart.reporting.writer import write_decision
     from heart2heart.schema.counts import read_counts
+    from heart2heart.schema.criteria import read_criteria
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.utils import write_json
 
@@ -153,8 +171,12 @@ def pool(files: str | Path | Sequence[str | Path], out: str | Path) -> PooledRep
         raise ConfigError(f"{len(paths)} files are more than {MAX_FILES}", remedy="Pool fewer hospitals at a time")
     if (folder / "pooled.json").exists():
         raise ExistsError("a pooled report is already in this folder", where=folder, remedy="Name another folder")
+    criteria = read_criteria(Path(accept)) if accept else None
     pooled = pool_counts([read_counts(path) for path in paths])
+    decision = make_pooled_decision(pooled, criteria) if criteria else None
     write_json(folder / "pooled.json", pooled.model_dump(mode="json"))
     write_metrics(pooled.metrics, folder / "metrics.json")
-    page = write_counts_page(pooled, folder / "report.html")
-    return PooledReport(page, pooled, summary_table(pooled.metrics))
+    page = write_counts_page(pooled, folder / "report.html", decision=decision)
+    if decision:
+        write_decision(decision, folder)
+    return PooledReport(page, pooled, summary_table(pooled.metrics), decision)

@@ -110,6 +110,9 @@ def pool(
         list[Path], typer.Argument(help="Files of `heart2heart validate --release counts`, one a hospital.")
     ],
     out: Annotated[Path, typer.Option(help="New folder for report.html, pooled.json and metrics.json.")],
+    accept: Annotated[
+        Path | None, typer.Option(help="Criteria (`report --criteria-template`): decide about each hospital.")
+    ] = None,
 ) -> None:
     """Score several hospitals from their released counts, and write the report; no hospital shows a row.
 
@@ -117,10 +120,13 @@ def pool(
     """
     from heart2heart.api.release import pool
 
-    report = pool(files, out)
+    report = pool(files, out, accept=accept)
     print(report.table)
     print(report.pooled.note)
-    print("\n".join(str(out / file) for file in ("report.html", "pooled.json", "metrics.json")))
+    if report.decision:
+        print(report.decisions)
+    names = ("report.html", "pooled.json", "metrics.json", *(("decision.json", "decision.pdf") if accept else ()))
+    print("\n".join(str(out / file) for file in names))
 
 
 def federate(

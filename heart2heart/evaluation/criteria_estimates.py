@@ -11,7 +11,7 @@ from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.contrasts import (
     contrast_estimate,
 )
-from heart2heart.evaluation.criteria_statistics import CriteriaSamples, Question, Term
+from heart2heart.evaluation.criteria_statistics import CriteriaTerms, Question, Term
 from heart2heart.evaluation.intervals import (
     CONFIDENCE,
     Resamples,
@@ -20,7 +20,6 @@ from heart2heart.evaluation.intervals import (
 )
 from heart2heart.evaluation.patients_to_decide import Projection, project_contrast, project_estimate
 from heart2heart.evaluation.run_groups import RunGroup
-from heart2heart.evaluation.samples import SiteSample
 from heart2heart.evaluation.simultaneous import Family, make_family
 from heart2heart.schema.criteria import IntervalKind
 from heart2heart.schema.decision import CriterionKind
@@ -63,7 +62,7 @@ class CriteriaEstimates:
 
 
 def estimate_criteria(
-    samples: CriteriaSamples,
+    samples: CriteriaTerms,
     questions: Sequence[Question],
     methods: Sequence[RunGroup],
     sites: Sequence[str],
@@ -75,7 +74,7 @@ def estimate_criteria(
     all hold together. The AUROC of unknown classes has a bootstrap interval at the same confidence.
 
     Args:
-        samples: The samples.
+        samples: The samples, of rows or of counts.
         questions: The criteria.
         methods: The model, and adapted models.
         sites: The hospitals.
@@ -86,6 +85,7 @@ def estimate_criteria(
 
     Examples:
         >>> from heart2heart.evaluation import evaluate_predictions
+        >>> from heart2heart.evaluation.criteria_statistics import CriteriaSamples
         >>> from heart2heart.evaluation.run_groups import group_runs
         >>> from heart2heart.schema.predictions import Predictions
         >>> predictions = Predictions.read("evaluation/predictions.parquet")
@@ -96,7 +96,8 @@ def estimate_criteria(
         >>> estimates.each, [site for _, site in estimates.measured]
         (0.95, ['B'])
     """
-    if any(question.kind is CriterionKind.LOSS for question in questions) and not samples.sources:
+    sources = samples.sources(methods[0])
+    if any(question.kind is CriterionKind.LOSS for question in questions) and not sources:
         what = "a loss against the source cannot be judged: these predictions have no scored frame of a source"
         raise EvaluationError(what, where="loss", remedy="Leave `loss` out of the criteria")
     contrasts = [question for question in questions if question.kind is not CriterionKind.UNKNOWN_CLASSES]
@@ -121,7 +122,7 @@ def estimate_criteria(
     def measured(method: RunGroup, name: str, question: Question) -> Measured:
         key = (method.label, name, question)
         if key in rankings:
-            return _ranked(question, rankings[key], samples.samples[name], each)
+            return _ranked(question, rankings[key], samples.size(name), each)
         return _measured(question, terms[key], name, each)
 
     return CriteriaEstimates(
@@ -131,7 +132,7 @@ def estimate_criteria(
             for name in sites
         },
         pilot={method.label: samples.pilot(contrasts, method, each) for method in methods},
-        pilot_patients=samples.sources[0].clusters if samples.sources else 0,
+        pilot_patients=sources[0].clusters if sources else 0,
         each=each,
         intervals=family.tests,
     )
@@ -177,10 +178,10 @@ def _measured(question: Question, term: Term, site: str, each: float) -> Measure
     return Measured(question, estimate, project_contrast(term.contrast, site, each, offset=term.offset))
 
 
-def _ranked(question: Question, ranking: tuple[float, Resamples] | str, sample: SiteSample, each: float) -> Measured:
-    clusters = len(np.unique(sample.cluster))
+def _ranked(question: Question, ranking: tuple[float, Resamples] | str, size: tuple[int, int], each: float) -> Measured:
+    rows, clusters = size
     if isinstance(ranking, str):
-        return Measured(question, not_estimable(ranking, n=len(sample.truth), clusters=clusters), None)
+        return Measured(question, not_estimable(ranking, n=rows, clusters=clusters), None)
     value, draws = ranking
-    estimate = make_estimate(value, draws, n=len(sample.truth), clusters=clusters, confidence=each)
+    estimate = make_estimate(value, draws, n=rows, clusters=clusters, confidence=each)
     return Measured(question, estimate, project_estimate(estimate, each))

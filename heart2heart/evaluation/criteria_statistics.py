@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from heart2heart.evaluation.probabilities import log_probabilities
 from heart2heart.evaluation.ranking import auroc, resample_ranking
 from heart2heart.evaluation.run_groups import RunGroup
 from heart2heart.evaluation.samples import SiteSample, read_samples
+from heart2heart.evaluation.scored_sites import ScoredHospital
 from heart2heart.evaluation.sites import EvaluationContext, ScoredSite, arrange
 from heart2heart.schema.criteria import Criteria
 from heart2heart.schema.decision import CriterionKind
@@ -95,50 +97,64 @@ class Term:
     offset: float = 0.0
 
 
-class CriteriaSamples:
-    """The samples of every hospital, from which the statistics of criteria are computed."""
+class CriteriaTerms(ABC):
+    """The statistics of criteria, of rows or of released counts.
 
-    def __init__(self, predictions: Predictions, metrics: Metrics) -> None:
-        provenance = predictions.provenance
-        samples, _ = read_samples(predictions)
-        self.metrics = metrics
-        self.samples: dict[str, SiteSample] = {sample.site: sample for sample in samples}
-        self.sites: dict[str, ScoredSite | None] = {
-            info.site: arrange(info, sample, replicates=1, seed=metrics.seed)
-            for info, sample in zip(provenance.sites, samples, strict=True)
-        }
-        self.sources = [site for site in self.sites.values() if site is not None and not site.info.held_out]
-        self.context = EvaluationContext(
-            provenance.classes, (), provenance.split.unit, metrics.seed, metrics.replicates
-        )
+    Attributes:
+        context: Classes and kind of cluster.
+    """
+
+    context: EvaluationContext
+
+    @abstractmethod
+    def site(self, method: RunGroup, name: str) -> ScoredHospital | None:
+        """Return a hospital as one model scored it; None without a scored frame."""
+
+    @abstractmethod
+    def sources(self, method: RunGroup) -> Sequence[ScoredHospital]:
+        """Return the hospitals that trained the model."""
+
+    @abstractmethod
+    def overconfidence(self, method: RunGroup, name: str) -> Term:
+        """Return the mean confidence less the accuracy, plus 1."""
+
+    @abstractmethod
+    def ranking_of_unknown(self, method: RunGroup, name: str) -> tuple[float, Resamples] | str:
+        """Return the AUROC of known against other classes, the mean over the runs, with its resamples; or why not."""
+
+    @abstractmethod
+    def size(self, name: str) -> tuple[int, int]:
+        """Return the frames of a hospital, of other classes too, and their clusters."""
 
     def term(self, question: Question, method: RunGroup, name: str) -> Term:
         """Return the contrast of one question at one hospital; not for unknown classes."""
-        site = self.sites[name]
+        site = self.site(method, name)
         if site is None:
             return Term(None, NO_SCORED_FRAME)
-        counts = {"n": len(site.truth), "clusters": site.clusters}
         if question.kind is CriterionKind.CALIBRATION:
-            reason = None if site.clusters > 1 else f"only one {self.context.unit}; an interval needs two"
-            return Term(_overconfidence(site, method.runs), reason, **counts, offset=-1.0)
+            return self.overconfidence(method, name)
         if question.kind is CriterionKind.LOSS:
             return self._loss(method, site)
-        labels = site.present
+        labels, counts = list(site.present), {"n": site.rows, "clusters": site.clusters}
         if question.kind is CriterionKind.SENSITIVITY:
             assert question.class_name is not None
             labels = [self.context.classes.index(question.class_name)]
             held = int(site.frames.view_clusters[labels[0]])
             if not held:
-                return Term(None, f"no {self.context.unit} with {question.class_name}")
+                reason = site.frames.why_hidden(labels)
+                return Term(None, reason or f"no {self.context.unit} with {question.class_name}")
             counts = {"n": int(site.frames.view_counts[labels[0]]), "clusters": held}
         reason = self.context.why_not_estimable(site.frames, labels)
+        if not labels:
+            return Term(None, reason, **counts)
         rarest = site.frames.rarest(labels)
         return Term(site.frames.mean_sensitivity(method.runs, labels), reason, **counts, rarest=rarest)
 
-    def _loss(self, method: RunGroup, site: ScoredSite) -> Term:
-        shared, contrast = gap_contrast(method, self.sources, site)
-        every = [*self.sources, site]
-        counts = {"n": len(site.truth), "clusters": site.clusters}
+    def _loss(self, method: RunGroup, site: ScoredHospital) -> Term:
+        sources = self.sources(method)
+        shared, contrast = gap_contrast(method, sources, site)
+        every = [*sources, site]
+        counts = {"n": site.rows, "clusters": site.clusters}
         if contrast is None:
             return Term(None, "no class in common with the source", **counts)
         reasons = (self.context.why_not_estimable(each.frames, shared) for each in every)
@@ -148,9 +164,10 @@ class CriteriaSamples:
     def pilot(self, questions: Sequence[Question], method: RunGroup, each: float) -> dict[Question, Projection]:
         """Return the projections at the first source, as if a hospital had such patients and such an accuracy."""
         projections: dict[Question, Projection] = {}
-        if not self.sources:
+        sources = self.sources(method)
+        if not sources:
             return projections
-        name = self.sources[0].info.site
+        name = sources[0].name
         for question in questions:
             is_loss = question.kind is CriterionKind.LOSS
             term = self.term(
@@ -162,6 +179,43 @@ class CriteriaSamples:
             contrast = combine_contrasts([term.contrast, alike], [1.0, -1.0]) if is_loss else alike
             projections[question] = project_contrast(contrast, "pilot", each, offset=term.offset)
         return projections
+
+
+class CriteriaSamples(CriteriaTerms):
+    """The samples of every hospital, from which the statistics of criteria are computed."""
+
+    def __init__(self, predictions: Predictions, metrics: Metrics) -> None:
+        provenance = predictions.provenance
+        samples, _ = read_samples(predictions)
+        self.samples: dict[str, SiteSample] = {sample.site: sample for sample in samples}
+        self.sites: dict[str, ScoredSite | None] = {
+            info.site: arrange(info, sample, replicates=1, seed=metrics.seed)
+            for info, sample in zip(provenance.sites, samples, strict=True)
+        }
+        self.context = EvaluationContext(
+            provenance.classes, (), provenance.split.unit, metrics.seed, metrics.replicates
+        )
+
+    def site(self, method: RunGroup, name: str) -> ScoredSite | None:
+        """Return a hospital; its frames are those of every model."""
+        return self.sites[name]
+
+    def sources(self, method: RunGroup) -> list[ScoredSite]:
+        """Return the hospitals that trained the model and have scored frames."""
+        return [site for site in self.sites.values() if site is not None and not site.info.held_out]
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Return the frames of a hospital, of other classes too, and their clusters."""
+        sample = self.samples[name]
+        return len(sample.truth), len(np.unique(sample.cluster))
+
+    def overconfidence(self, method: RunGroup, name: str) -> Term:
+        """Return the mean confidence less the accuracy, plus 1."""
+        site = self.sites[name]
+        assert site is not None
+        counts = {"n": len(site.truth), "clusters": site.clusters}
+        reason = None if site.clusters > 1 else f"only one {self.context.unit}; an interval needs two"
+        return Term(_overconfidence(site, method.runs), reason, **counts, offset=-1.0)
 
     def ranking_of_unknown(self, method: RunGroup, name: str) -> tuple[float, Resamples] | str:
         """Return the AUROC of known against other classes, the mean over the runs, with its resamples; or why not."""

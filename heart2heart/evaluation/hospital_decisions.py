@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from heart2heart.errors import EvaluationError, UnknownNameError
 from heart2heart.evaluation.criteria_estimates import CriteriaEstimates, estimate_criteria
-from heart2heart.evaluation.criteria_statistics import CriteriaSamples, questions_of
+from heart2heart.evaluation.criteria_statistics import CriteriaSamples, CriteriaTerms, questions_of
 from heart2heart.evaluation.decision import choose_decision, needed_auroc
 from heart2heart.evaluation.decision_sentences import describe_reason
 from heart2heart.evaluation.labels_to_decide import PatientCounts, judge_counts, judge_measured, more_patients
@@ -22,7 +23,7 @@ from heart2heart.schema.decision import (
     Ranking,
 )
 from heart2heart.schema.metrics import Metrics
-from heart2heart.schema.predictions import Predictions, Provenance
+from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.validation import TrainingData
 
 
@@ -49,27 +50,76 @@ def make_decision(predictions: Predictions, metrics: Metrics, criteria: Criteria
     """
     provenance = predictions.provenance
     groups = group_runs(provenance.runs)
-    method = _choose_method(groups, criteria.method)
+    method = choose_method(groups, criteria.method)
     adapted = [group for group in groups if group.facts.adaptation and group is not method]
-    names = _choose_hospitals(metrics, criteria.hospitals)
-    loss = _loss_limit(criteria, metrics)
-    questions = questions_of(criteria, provenance.classes, loss)
-    samples = CriteriaSamples(predictions, metrics)
-    estimates = estimate_criteria(samples, questions, [method, *adapted], names, criteria.interval)
-    claim = claim_criteria(
-        criteria,
-        min(filter(None, (provenance.split.first_test_access, provenance.created)), default=""),
-        metrics.margin.sha256 if criteria.loss == REGISTERED and metrics.margin else None,
-    )
     runs = {run.run: run for run in provenance.runs}
-    return DecisionRecord(
-        method=method.label,
+    notes = []
+    if provenance.validation is None and any(check.status == "warn" for check in provenance.split.checks):
+        notes.append("The leakage certificate contains warnings; the report lists them.")
+    origin = Origin(
         model_sha256=provenance.validation.model_sha256 if provenance.validation else None,
         configs_sha256={name: runs[name].config_sha256 for name in method.names},
+        predicted=provenance.created,
+        first_look=min(filter(None, (provenance.split.first_test_access, provenance.created)), default=""),
+        code_version=provenance.code_version,
+        notes=tuple(notes),
+    )
+    return decide(CriteriaSamples(predictions, metrics), metrics, criteria, [method, *adapted], origin)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the numbers of a decision come from.
+
+    Attributes:
+        model_sha256: Hash of the model that was validated, or None.
+        configs_sha256: By run of the model, the hash of its configuration, where it is known.
+        predicted: When the predictions were made, UTC, ISO 8601.
+        first_look: When test frames were first predicted; empty if it is not known.
+        code_version: Version of heart2heart.
+        notes: What a reader must know of them.
+    """
+
+    model_sha256: str | None
+    configs_sha256: dict[str, str]
+    predicted: str
+    first_look: str
+    code_version: str
+    notes: tuple[str, ...]
+
+
+def decide(
+    terms: CriteriaTerms, metrics: Metrics, criteria: Criteria, models: Sequence[RunGroup], origin: Origin
+) -> DecisionRecord:
+    """Decide about every hospital from the statistics of its criteria.
+
+    Args:
+        terms: The statistics, of rows or of counts.
+        metrics: The scores of the same hospitals.
+        criteria: The criteria.
+        models: The model, then adapted models.
+        origin: Where the numbers come from.
+
+    Raises:
+        UnknownNameError: a class or a hospital that the metrics do not have.
+        EvaluationError: see `make_decision`.
+    """
+    method, *adapted = models
+    names = _choose_hospitals(metrics, criteria.hospitals)
+    loss = _loss_limit(criteria, metrics)
+    estimates = estimate_criteria(
+        terms, questions_of(criteria, metrics.classes, loss), models, names, criteria.interval
+    )
+    margin_sha256 = metrics.margin.sha256 if criteria.loss == REGISTERED and metrics.margin else None
+    claim = claim_criteria(criteria, origin.first_look, margin_sha256)
+    return DecisionRecord(
+        method=method.label,
+        model_sha256=origin.model_sha256,
+        configs_sha256=origin.configs_sha256,
         predictions_sha256=metrics.predictions_sha256,
         split_sha256=metrics.split_sha256,
-        predicted=provenance.created,
-        code_version=provenance.code_version,
+        predicted=origin.predicted,
+        code_version=origin.code_version,
         synthetic=metrics.synthetic,
         unit=metrics.unit,
         task=metrics.task,
@@ -78,11 +128,16 @@ def make_decision(predictions: Predictions, metrics: Metrics, criteria: Criteria
         each=estimates.each,
         intervals=estimates.intervals,
         hospitals=tuple(_decide_hospital(name, method, adapted, estimates, criteria, metrics) for name in names),
-        notes=tuple(_notes(provenance, metrics, claim.note(), criteria)),
+        notes=tuple(_notes(metrics, claim.note(), criteria, origin.notes)),
     )
 
 
-def _choose_method(groups: Sequence[RunGroup], name: str | None) -> RunGroup:
+def choose_method(groups: Sequence[RunGroup], name: str | None) -> RunGroup:
+    """Return the model of a name; None takes the last that is not adapted.
+
+    Raises:
+        UnknownNameError: no such model.
+    """
     if name is None:
         last = groups[-1]
         plain = [group for group in groups if not group.facts.adaptation]
@@ -195,7 +250,7 @@ def _rankings(name: str, method: RunGroup, judged: Sequence[JudgedCriterion], me
         estimates = [run.auroc[class_name] for run in runs]
         values = [estimate.value for estimate in estimates if estimate.value is not None]
         lows = [estimate.low for estimate in estimates if estimate.low is not None]
-        known = len(values) == len(lows) == len(runs)
+        known = bool(runs) and len(values) == len(lows) == len(runs)
         rankings.append(
             Ranking(
                 class_name=class_name,
@@ -215,7 +270,7 @@ def _accuracy_without_loss(name: str, method: RunGroup, criterion: JudgedCriteri
     return here + (loss or 0.0) - criterion.limit
 
 
-def _notes(provenance: Provenance, metrics: Metrics, first: str, criteria: Criteria) -> list[str]:
+def _notes(metrics: Metrics, first: str, criteria: Criteria, more: Sequence[str]) -> list[str]:
     notes = [first]
     if metrics.synthetic:
         notes.append("SYNTHETIC DATA: at least one hospital is simulated. This decides nothing about real patients.")
@@ -223,8 +278,7 @@ def _notes(provenance: Provenance, metrics: Metrics, first: str, criteria: Crite
         notes.append("The margin was registered after the model was first tested: it confirms nothing.")
     if metrics.training_data in (TrainingData.NOT_SEEN, TrainingData.NAMES_COMPARED) and metrics.training_data_note:
         notes.append(metrics.training_data_note)
-    if provenance.validation is None and any(check.status == "warn" for check in provenance.split.checks):
-        notes.append("The leakage certificate contains warnings; the report lists them.")
+    notes += more
     notes.append(
         "The decision holds for the hospitals named here, for this model, and for patients like those tested. It is no "
         "approval of a medical device."

@@ -52,7 +52,7 @@ def pool_counts(files: Sequence[HospitalCounts]) -> PooledMetrics:
     """
     counts, hashes = _aligned(files), {each.site: counts_sha256(each) for each in files}
     first = counts[0]
-    methods = _methods(first.runs)
+    methods = counted_methods(first.runs)
     every = tuple(range(len(first.runs)))
     sites = [CountedHospital(each, every, every) for each in counts]
     names = [site.name for site in sites]
@@ -174,7 +174,17 @@ def _reordered(counts: HospitalCounts, order: Sequence[int]) -> HospitalCounts:
     return counts.model_copy(update={"runs": runs, "frames": moved(counts.frames), "clips": moved(counts.clips)})
 
 
-def _methods(runs: Sequence[RunName]) -> list[RunGroup]:
+def counted_methods(runs: Sequence[RunName]) -> list[RunGroup]:
+    """Return the models of the runs of a file of counts.
+
+    Args:
+        runs: The runs.
+
+    Examples:
+        >>> runs = [RunName(run=f"m{seed}", method="M", seed=seed, model_sha256=None) for seed in (0, 1)]
+        >>> [(method.label, method.runs) for method in counted_methods(runs)]
+        [('M', (0, 1))]
+    """
     positions: dict[str, list[int]] = {}
     for index, run in enumerate(runs):
         positions.setdefault(run.method, []).append(index)

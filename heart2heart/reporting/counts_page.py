@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from heart2heart.evaluation.task_words import TaskWords
+from heart2heart.reporting.decision_section import decision_section
 from heart2heart.reporting.forest import NARROW, WIDE, accuracy_blocks, forest
 from heart2heart.reporting.numbers import count
 from heart2heart.reporting.sections import comparison_section, describe_blocks
@@ -16,6 +17,7 @@ from heart2heart.reporting.svg import MARKER_SIGNS, SERIES
 from heart2heart.reporting.verdicts import Verdict, describe_margin, judge_by_margin, judge_transfer
 from heart2heart.reporting.writer import render
 from heart2heart.schema.counts import SMALLEST_CELL, ClassCounts, Hidden, HospitalCounts, RunCounts
+from heart2heart.schema.decision import DecisionRecord
 from heart2heart.schema.metrics import Metrics, SiteGap
 from heart2heart.schema.pooled import PooledMetrics
 from heart2heart.schema.site_metrics import Estimate
@@ -68,12 +70,13 @@ class Matrix:
     rows: tuple[tuple[str, ...], ...]
 
 
-def write_counts_page(pooled: PooledMetrics, out: Path) -> Path:
+def write_counts_page(pooled: PooledMetrics, out: Path, *, decision: DecisionRecord | None = None) -> Path:
     """Write the report on pooled counts.
 
     Args:
         pooled: From `pool_counts`.
         out: HTML file to write.
+        decision: The decision by criteria, the first section of the page; None: no decision.
 
     Returns:
         `out`.
@@ -91,7 +94,8 @@ def write_counts_page(pooled: PooledMetrics, out: Path) -> Path:
     """
     first = pooled.counts[0]
     words = TaskWords(first.task, all(run.model_sha256 is None for run in first.runs))
-    write_text(out, render("counts.html.j2", _content(pooled, words), escape=True, words=words))
+    content = _content(pooled, words) | {"decision": decision_section(decision) if decision else None}
+    write_text(out, render("counts.html.j2", content, escape=True, words=words))
     return out
 
 

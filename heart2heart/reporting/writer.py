@@ -96,8 +96,7 @@ def write_report(
         written[checklist.file] = table
     write_text(out, html)
     if decision:
-        write_json(out.with_name("decision.json"), decision.model_dump(mode="json"))
-        write_decision_pdf(decision, out.with_name("decision.pdf"), title=study.title if study else "")
+        write_decision(decision, out.parent, title=study.title if study else "")
     for name, text in written.items():
         write_text(out.with_name(name), text)
     return out
@@ -167,3 +166,15 @@ def _markdown(value: object) -> str:
     for sign in "\\`*_[]<>|#":
         text = text.replace(sign, "\\" + sign)
     return text
+
+
+def write_decision(decision: DecisionRecord, folder: Path, *, title: str = "") -> None:
+    """Write `decision.json` and the printed page, `decision.pdf`.
+
+    Args:
+        decision: The decision.
+        folder: Their folder.
+        title: Title of the study.
+    """
+    write_json(folder / "decision.json", decision.model_dump(mode="json"))
+    write_decision_pdf(decision, folder / "decision.pdf", title=title)

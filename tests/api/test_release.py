@@ -15,6 +15,7 @@ from heart2heart.api.reporting import report
 from heart2heart.api.validation import validate
 from heart2heart.api.validation_check import check_validation
 from heart2heart.errors import ConfigError, EvaluationError, ExistsError, UnknownNameError
+from heart2heart.schema.decision import read_decision
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.redaction import NAME_COLUMNS
 from heart2heart.schema.validation import TrainingData
@@ -54,6 +55,26 @@ def test_pool_writes_the_report_of_what_was_released(released: Path, tmp_path: P
     assert "E (held out)  12" in done.table
     with pytest.raises(ExistsError):
         pool(released / "counts_E.json", tmp_path / "pooled")
+
+
+def test_pool_decides_by_criteria(released: Path, tmp_path: Path) -> None:
+    accept = tmp_path / "criteria.yaml"
+    accept.write_text("question: May it be used?\nwritten_by: AB\nbalanced_accuracy: 99\npatients: 500\n")
+    done = pool(released / "counts_E.json", tmp_path / "pooled", accept=accept)
+    assert done.decision is not None
+    assert done.decisions.startswith("E")
+    folder = done.path.parent
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html", "pooled.json", "metrics.json", "decision.json", "decision.pdf",
+    }  # fmt: skip
+    assert read_decision(folder / "decision.json") == done.decision
+    assert (folder / "decision.pdf").read_bytes().startswith(b"%PDF")
+    page = done.path.read_text()
+    assert page.index("May it be used?") < page.index('id="summary"')
+    accept.write_text("question: May it be used?\nwritten_by: AB\nsensitivity: {A9C: 50}\n")
+    with pytest.raises(UnknownNameError, match="unknown class 'A9C'"):
+        pool(released / "counts_E.json", tmp_path / "other", accept=accept)
+    assert not (tmp_path / "other").exists()
 
 
 def edited(file: Path, out: Path, change: Any) -> Path:
