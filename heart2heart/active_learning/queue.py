@@ -193,12 +193,18 @@ def _class_of(view: str, classes: tuple[str, ...]) -> int:
 
 
 def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str], Ints, Ints, Ints]:
-    """Return clips, hospitals, patient numbers, and of the frames to read the rows and the clip of each."""
+    """Return clips, hospitals, patient numbers, and of the frames to read the rows and the clip of each.
+
+    Clips that the label page may not show, for text in their pictures, are left out.
+    """
     table = stores.clips.select(["clip", "site", "patient", "mode"])
+    withheld = pa.array(sorted(stores.text_review.withheld), pa.string())
+    table = table.filter(pc.invert(pc.is_in(table["clip"], withheld)))
     table = table.filter(pc.is_in(table["mode"], pa.array(settings.modes, pa.string()))).sort_by("clip")
     if not len(table):
-        what = f"the stores hold no clip of {', '.join(settings.modes)}"
-        raise MissingInputError(what, remedy="Name other stores, or other modes with --mode")
+        what = f"the stores hold no clip of {', '.join(settings.modes)} that may be shown"
+        remedy = "Name other stores, or other modes with --mode, or run `heart2heart review`"
+        raise MissingInputError(what, remedy=remedy)
     clips = table["clip"].to_pylist()
     if len(set(clips)) < len(clips):
         what = f"{len(clips) - len(set(clips))} clips are in several of these stores"

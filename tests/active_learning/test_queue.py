@@ -28,10 +28,12 @@ from heart2heart.annotate.suggestions import read_queue
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, RunError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.schema.enums import LabelAnswer
+from heart2heart.schema.review import ReviewDecision
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.near_duplicates import find_near_duplicates
+from heart2heart.store.record_review import record_review
 from heart2heart.testing.data_checks import softmax
 from heart2heart.testing.stores import SIZE, random_store
 
@@ -92,6 +94,18 @@ def test_write_queue_leaves_read_clips_out_and_the_page_reads_it(stores: FrameSt
     assert (metadata["by"], metadata["run"], metadata["seed"], metadata["taxonomy"]) == ("badge", "r1", 0, "1")
     with pytest.raises(ConfigError, match=r"End its name by \.parquet or \.csv"):
         write_queue(queue, settings, tmp_path / "queue.txt")
+
+
+def test_build_queue_leaves_out_clips_that_the_page_may_not_show(tmp_path: Path) -> None:
+    suspected = "a00000".ljust(16, "0")
+    flags = {suspected: ["text_suspected"]}
+    stores = FrameStores([random_store(tmp_path / "store", sites=["A"], patients=2, flags=flags)])
+    assert sorted(build_queue(stores, QueueSettings(by="random", budget=9)).clips) == sorted(
+        clip for clip in stores.clips["clip"].to_pylist() if clip != suspected
+    )
+    record_review(tmp_path / "store", [suspected], ReviewDecision.CLEARED, reviewer="Reader 1", reason="a ruler")
+    cleared = FrameStores.open(tmp_path / "store")
+    assert suspected in build_queue(cleared, QueueSettings(by="random", budget=10)).clips
 
 
 def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -> None:
