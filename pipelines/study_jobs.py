@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import Queue
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 from heart2heart.errors import RunError
@@ -80,11 +81,20 @@ def run_all(
 
 
 def _begin_process(free: Queue[str] | None, threads: int) -> None:
-    """Take a device until this process ends, and its share of the cores."""
+    """Take a device until this process ends, and its share of the cores; end with the process that began this one."""
     global _device
+    Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
     if free is not None:
         _device = free.get()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed, so that a study that is started again has its runs for itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

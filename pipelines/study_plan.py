@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from heart2heart.training.config import TrainConfig
 
 Line = Mapping[str, Any]
-START_SECONDS = 8.0
-"""Seconds that a run needs beside its steps and predictions: libraries, data, records. Measured on one core."""
+START_SECONDS = 4.0
+"""Seconds that a run needs beside its steps and predictions: data, network, records. Measured on one core."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import signal
@@ -16,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.errors import ConfigError, RunError
-from heart2heart.testing.tiny import tiny_store
 from pipelines import study_engine
 from pipelines.study_engine import Line, ResultsFile, lock_study, run_study
 
@@ -111,6 +111,48 @@ def test_run_study_continues_after_a_kill_and_refuses_a_second_process(tmp_path:
     assert [line["score"] for line in lines] == [0, 1, 4, 9]
 
 
+ORPHANS = """
+import os, sys, time
+from pathlib import Path
+from pipelines.study_engine import run_study
+
+def job(number):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    time.sleep(600)
+    return {}
+
+def key(number):
+    return {"seed": number}
+
+if __name__ == "__main__":
+    run_study([0, 1], job, key=key, results=Path(sys.argv[1], "results.jsonl"), workers=2)
+"""
+
+
+def _runs(process: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for has no command line."""
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_run_study_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    script, folder = tmp_path / "orphans.py", tmp_path / "out"
+    script.write_text(ORPHANS)
+    folder.mkdir()
+    child = subprocess.Popen([sys.executable, str(script), str(folder)], env={**os.environ, "PYTHONPATH": "."})
+    while len(workers := [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]) < 2:
+        assert child.poll() is None
+        time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    deadline = time.monotonic() + 60
+    while any(_runs(worker) for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_lock_study_is_free_after_its_block(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "study.lock"
     with lock_study(path), pytest.raises(RunError), lock_study(path):
@@ -129,6 +171,8 @@ def test_results_file_takes_the_last_line_of_a_job_and_refuses_equal_jobs(tmp_pa
 
 
 def test_run_study_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from heart2heart.testing.tiny import tiny_store  # here, since the processes of a study import this module
+
     tiny = tiny_store(tmp_path / "tiny")
     page = (Path(study_engine.__file__).parents[1] / "docs/how-to/study.md").read_text()
     code = next(
