@@ -160,8 +160,8 @@ def curate(
             missing = f"{page.unknown} of {page.queued} clips of the queue are in none of these stores"
             print(missing, file=sys.stderr)
         if page.waiting:
-            remedy = "text is suspected in them; heart2heart review STORE"
-            print(f"{page.waiting} clips are not shown until a person clears them: {remedy}", file=sys.stderr)
+            count = "1 clip is" if page.waiting == 1 else f"{page.waiting} clips are"
+            print(f"{count} not shown, for suspected text: run heart2heart review STORE", file=sys.stderr)
         print(f"Label at {page.address}", file=sys.stderr)
         plan = f"--double {page.share:g} --seed {page.seed}"
         print(

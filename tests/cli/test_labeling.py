@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from heart2heart.active_learning.strategies import STRATEGIES
+from heart2heart.annotate.server import AnnotationServer
 from heart2heart.annotate.suggestions import read_queue
 from heart2heart.cli import app
 from heart2heart.cli.labeling import queue as verb
@@ -162,6 +164,20 @@ def test_curate_refuses_before_it_serves(tmp_path: Path) -> None:
 def test_curate_names_a_missing_library_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = str(random_store(tmp_path / "store", patients=1).root)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "heart2heart.annotate.server", raising=False)
+    for name in ("heart2heart.annotate.server", "heart2heart.annotate.page_server"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'heart2heart\[curate\]'"):
         _run("curate", store, "--labels", str(tmp_path / "labels.db"))
+
+
+def test_curate_counts_the_clips_that_wait_for_review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = {"a00000".ljust(16, "0"): ["text_suspected"]}
+    store = random_store(tmp_path / "store", sites=["A"], patients=1, flags=flags).root
+
+    def ready_and_closed(server: AnnotationServer, ready: Callable[[str], None]) -> None:
+        ready(server.address)
+        server.close()
+
+    monkeypatch.setattr(AnnotationServer, "run", ready_and_closed)
+    result = CliRunner().invoke(app, ["curate", str(store), "--labels", str(tmp_path / "labels.db"), "--port", "0"])
+    assert "1 clip is not shown, for suspected text: run heart2heart review STORE" in result.stderr
