@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from heart2heart.training.gradient_rules.base import CombinedGradient, GradientRule
+from heart2heart.training.gradient_rules.probe import Probe
 from heart2heart.training.networks.options import ClassifierShape, NetworkOptions
 
 _WEIGHT = 0.7
@@ -69,6 +70,18 @@ def _build(options: NetworkOptions, shape: ClassifierShape) -> nn.Module:
     return options.build(shape)
 
 
+class QuadraticProbe:
+    """A held-out loss |w - 1|^2 / 2 at weights of 0, after a step of the length 1 (`Probe`)."""
+
+    def gradient_after(self, direction: Tensor) -> Tensor:
+        """See `Probe.gradient_after`."""
+        return -direction - 1
+
+    def loss_after(self, direction: Tensor) -> Tensor:
+        """See `Probe.loss_after`."""
+        return (direction + 1).square().sum() / 2
+
+
 class LinearUnlabeledLoss:
     """An unlabeled loss of frames `x_i . w`, whose gradients are the rows `x_i`; what a gradient rule takes.
 
@@ -81,6 +94,7 @@ class LinearUnlabeledLoss:
         self.rows = rows
         self.sizes = sizes or [rows.shape[1]]
         self.weights = torch.ones_like(rows[0], requires_grad=True)
+        self.probe: Probe | None = QuadraticProbe()
 
     @property
     def per_sample_loss(self) -> Tensor:
@@ -94,6 +108,10 @@ class LinearUnlabeledLoss:
     def per_sample_dot(self, direction: Tensor) -> Tensor:
         """See `UnlabeledGradient.per_sample_dot`."""
         return self.rows @ direction
+
+    def per_sample_head_dot(self, direction: Tensor) -> Tensor:
+        """See `UnlabeledGradient.per_sample_head_dot`; the last tensor is the last layer."""
+        return self.rows[:, -self.sizes[-1] :] @ direction[-self.sizes[-1] :]
 
 
 def check_gradient_rule(

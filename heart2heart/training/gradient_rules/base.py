@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
-from heart2heart.training.gradient_rules.probe import ProbeLoss
+from heart2heart.training.gradient_rules.probe import Probe
 from heart2heart.training.optimiser import flat_gradient, unflatten
 
 Memory = dict[str, Tensor]
@@ -42,7 +42,7 @@ class UnlabeledGradient(Protocol):
         """Return the flat gradient `(p,)` of the unlabeled loss, or of another scalar of its graph; call it once."""
 
     @property
-    def probe(self) -> ProbeLoss | None:
+    def probe(self) -> Probe | None:
         """The loss of the held-out labeled frames; None where the rule holds none out."""
 
     def per_sample_dot(self, direction: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class UnlabeledLossTerm:
         step: StepContext,
         parameters: Sequence[nn.Parameter],
         average: Callable[[Tensor], Tensor],
-        probe: ProbeLoss | None = None,
+        probe: Probe | None = None,
     ) -> None:
         self.probe = probe
         self.loss, self.per_sample_loss = loss, loss.per_sample_loss

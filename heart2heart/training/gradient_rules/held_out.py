@@ -12,7 +12,7 @@ from torch import Tensor
 
 from heart2heart.training.gradient_rules.base import CombinedGradient, GradientRule, Memory, UnlabeledGradient, opposed
 from heart2heart.training.gradient_rules.fix_a_step import drop_opposed
-from heart2heart.training.gradient_rules.probe import ProbeLoss
+from heart2heart.training.gradient_rules.probe import Probe
 
 
 class HeldOutGradient(GradientRule):
@@ -50,6 +50,6 @@ class HeldOutLoss(GradientRule):
         return CombinedGradient(gradient, (harm > 0).to(labeled.dtype), {"held_out_loss_change": harm})
 
 
-def _require_probe(unlabeled: UnlabeledGradient) -> ProbeLoss:
+def _require_probe(unlabeled: UnlabeledGradient) -> Probe:
     assert unlabeled.probe is not None, "the batch has no held-out labeled frames"
     return unlabeled.probe

@@ -10,6 +10,7 @@ learning", section 3.3), with one weight for the whole batch that is 0 or 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,8 +20,18 @@ from heart2heart.training.losses import CrossEntropy
 from heart2heart.training.optimiser import flat_gradient, unflatten
 
 
+class Probe(Protocol):
+    """The loss of held-out labeled frames, as a rule sees it."""
+
+    def gradient_after(self, direction: Tensor) -> Tensor:
+        """Return the flat gradient `(p,)` of the loss after a plain step of the learning rate down `direction`."""
+
+    def loss_after(self, direction: Tensor) -> Tensor:
+        """Return the loss, a scalar, after a plain step of the learning rate down `direction`, `(p,)`."""
+
+
 class ProbeLoss:
-    """The loss of the held-out labeled frames of one step, at weights a step away.
+    """The loss of the held-out labeled frames of one step, at weights a step away (`Probe`).
 
     Args:
         frames: `(b, channels, size, size)`.

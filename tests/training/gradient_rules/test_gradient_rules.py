@@ -14,14 +14,14 @@ from torch import Tensor
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.training.gradient_rules import GRADIENT_RULES, build_gradient_rule
 from heart2heart.training.gradient_rules.base import CombinedGradient
-from heart2heart.training.gradient_rules.probe import ProbeLoss
+from heart2heart.training.gradient_rules.probe import Probe
 
 
 class Given:
     """An unlabeled term whose gradient is given."""
 
     per_sample_loss: Tensor | None = None
-    probe: ProbeLoss | None = None
+    probe: Probe | None = None
 
     def __init__(self, flat: Tensor, sizes: Sequence[int] = ()) -> None:
         self.flat, self.sizes = flat, sizes or [len(flat)]
@@ -109,7 +109,7 @@ def test_build_gradient_rule_running_mean_outlives_a_noisy_batch() -> None:
 class Frames:
     """An unlabeled term of four frames over one parameter vector: losses `x_i . w`, so that gradients are `x_i`."""
 
-    probe: ProbeLoss | None = None
+    probe: Probe | None = None
 
     def __init__(self) -> None:
         self.x = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, 2.0], [-3.0, 0.0]])

@@ -71,7 +71,7 @@ def test_combine_by_the_held_out_gradient_is_one_step_bilevel() -> None:
         each = -strong.log_softmax(1)[torch.arange(len(p)), p.argmax(1)]
         other = vector(reference, (each * (p.max(1).values >= 0.4)).mean())
         ahead = moved(reference, labeled)
-        assert term.probe is not None
+        assert isinstance(term.probe, ProbeLoss)
         judge = vector(ahead, probe_loss(ahead, term.probe.frames, term.probe.targets))
         kept = float(judge @ other) >= 0
         decision = build_gradient_rule("held_out_gradient").combine(labeled, term, 0.7, {})
@@ -87,7 +87,7 @@ def test_combine_by_the_held_out_loss_compares_two_steps() -> None:
         reference, labeled, term = make_term(seed)
         _, _, twin = make_term(seed)
         both = labeled + 0.7 * twin.gradient()
-        assert term.probe is not None
+        assert isinstance(term.probe, ProbeLoss)
         frames, targets = term.probe.frames, term.probe.targets
         losses = [float(probe_loss(moved(reference, way), frames, targets).detach()) for way in (both, labeled)]
         harm = losses[0] - losses[1]
