@@ -49,11 +49,11 @@ def test_channel_moments_have_the_gradients_of_var_mean() -> None:
     values = torch.randn(4, 3, 5, 5, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(channel_moments, values)
     weights = torch.randn(2, 3, dtype=torch.float64)
-    ours, theirs = (
+    quick, plain = (
         torch.autograd.grad((torch.stack(moments) * weights).sum(), values)[0]
         for moments in (channel_moments(values), torch.var_mean(values, (0, 2, 3), correction=0))
     )
-    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(quick, plain)
 
 
 @settings(max_examples=20, deadline=None)
