@@ -25,8 +25,8 @@ def test_service_fault_tells_an_answer_a_mirror_and_no_network() -> None:
     assert "cannot be reached" in str(service_fault(open_address=_unreachable))
 
 
-@pytest.mark.parametrize(("code", "found"), [(0, False), (1, True)])
-def test_audit_tells_a_weakness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, found: bool) -> None:
+@pytest.mark.parametrize(("code", "is_weak"), [(0, False), (1, True)])
+def test_audit_tells_a_weakness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_weak: bool) -> None:
     lock, commands = tmp_path / "requirements.lock", []
     lock.write_text("alpha==1.0 --hash=sha256:0\n")
 
@@ -35,7 +35,7 @@ def test_audit_tells_a_weakness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         return subprocess.CompletedProcess(command, code)
 
     monkeypatch.setattr(subprocess, "run", answer)
-    if found:
+    if is_weak:
         with pytest.raises(WeaknessFoundError):
             audit(lock, fault=None, has_pip_audit=True)
     else:

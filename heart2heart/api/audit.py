@@ -97,9 +97,9 @@ def audited(
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            given = bound.arguments
-            used = {"input": [given[name] for name in reads], "output": [given[name] for name in writes]}
-            with _operation(action, given[beside], used, given[site] if site else None) as numbers:
+            values = bound.arguments
+            used = {"input": [values[name] for name in reads], "output": [values[name] for name in writes]}
+            with _operation(action, values[beside], used, values[site] if site else None) as numbers:
                 result = function(*args, **kwargs)
                 numbers.update(_numbers(result))
             return result

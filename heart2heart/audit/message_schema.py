@@ -38,7 +38,7 @@ class ElementRule:
 
 
 def _numbers(last: int) -> str:
-    return "|".join(str(number) for number in range(1, last + 1))
+    return "|".join(str(value) for value in range(1, last + 1))
 
 
 _CODED = ElementRule({"csd-code": TOKEN, "codeSystemName": TOKEN, "originalText": TOKEN}, {"displayName": TOKEN})

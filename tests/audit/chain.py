@@ -28,4 +28,5 @@ def build(action: AuditAction = AuditAction.INGEST, *, operation: str = "op", ke
 def append(path: Path, count: int = 1, *, mac: Mac | None = None) -> list[AuditRecord]:
     """Append records, after the first one of a new log."""
     start = build(AuditAction.START, keyed=mac is not None)
-    return [append_record(path, build(operation=f"op{number}"), start=start, mac=mac) for number in range(count)]
+    operations = (f"op{suffix}" for suffix in range(count))
+    return [append_record(path, build(operation=name), start=start, mac=mac) for name in operations]

@@ -141,7 +141,7 @@ def test_append_record_refuses_an_open_file_a_link_and_a_long_record(tmp_path: P
     (tmp_path / "link").symlink_to(log)
     with pytest.raises(UnwritableError, match="cannot be written"):
         append(tmp_path / "link")
-    counts = {f"{number}" * 190: number for number in range(64)} | {"x" * 200: 1}
+    counts = {f"{count}" * 190: count for count in range(64)} | {"x" * 200: 1}
     long = build()
     with pytest.raises(ConfigError):
         append_record(

@@ -106,22 +106,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="targets at one time")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one is None:
+    chosen = parser.parse_args()
+    if chosen.one is None:
         from tests.fuzz.targets import TARGETS
 
         kind = "by coverage (atheris)" if has_atheris() else "by random changes (atheris is not installed)"
-        print(f"fuzzing for {given.seconds} s {kind}", flush=True)
-        targets = given.target or list(TARGETS)
-        sys.exit(fuzz(targets, given.seconds, given.folder, seed=given.seed, jobs=given.jobs) > 0)
+        print(f"fuzzing for {chosen.seconds} s {kind}", flush=True)
+        targets = chosen.target or list(TARGETS)
+        sys.exit(fuzz(targets, chosen.seconds, chosen.folder, seed=chosen.seed, jobs=chosen.jobs) > 0)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    corpus, findings = given.folder / "corpus" / given.one, given.folder / "findings"
+    corpus, findings = chosen.folder / "corpus" / chosen.one, chosen.folder / "findings"
     if has_atheris():
-        fuzz_by_coverage(given.one, given.seconds, corpus, findings, given.seed)
+        fuzz_by_coverage(chosen.one, chosen.seconds, corpus, findings, chosen.seed)
     else:
         from tests.fuzz.mutate import fuzz_by_mutation
 
-        print(f"inputs run: {fuzz_by_mutation(given.one, given.seconds, findings, given.seed)}")
+        print(f"inputs run: {fuzz_by_mutation(chosen.one, chosen.seconds, findings, chosen.seed)}")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ FOUND = Path(__file__).parent / "found"
 def seeds(target: str) -> list[bytes]:
     """Return the seeds of a target, the inputs of earlier findings last; the same on every machine."""
     generated = list(GENERATORS[target]())
-    found = [path.read_bytes() for path in sorted((FOUND / target).glob("*"))]
-    return generated + found
+    return generated + [path.read_bytes() for path in sorted((FOUND / target).glob("*"))]
 
 
 def write_seeds(target: str, folder: Path) -> None:

@@ -218,7 +218,7 @@ def test_key_files_of_rotated_keys_are_read_and_bounded(tmp_path: Path) -> None:
 def test_pseudonymizer_of_a_rotated_key_keeps_people_apart_and_together() -> None:
     old = Key(bytes(32))
     new = Pseudonymizer(old.rotated())
-    names = {new.patient("a", f"{number}") for number in range(200)}
+    names = {new.patient("a", f"{identifier}") for identifier in range(200)}
     assert len(names) == 200
     assert new.patient("a", " 7 ") == new.patient("a", "7") != Pseudonymizer(old).patient("a", "7")
     assert new.unrotated.patient("a", "7") == Pseudonymizer(old).patient("a", "7")
