@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import json
+import mmap
 import os
 import re
 import stat
@@ -249,7 +250,12 @@ def _refuse_constant(name: str) -> Any:
 def sha256_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+        try:
+            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)  # spares a copy of the bytes
+        except (OSError, ValueError):  # an empty file, or one that cannot be mapped
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+        with mapped:
+            return hashlib.sha256(mapped).hexdigest()
 
 
 def sha256_json(content: Any) -> str:

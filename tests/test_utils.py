@@ -1,6 +1,7 @@
 """Atomic file writes, hashes, PNG encoding, and random generators by name."""
 
 import errno
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_encode_png_keeps_every_pixel() -> None:
 def test_sha256_file_and_sha256_json(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_file(tmp_path / "a").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
+    (tmp_path / "empty").touch()  # cannot be mapped into memory
+    assert sha256_file(tmp_path / "empty") == hashlib.sha256(b"").hexdigest()
     assert sha256_json({"a": 1, "b": 2}) == sha256_json({"b": 2, "a": 1}) != sha256_json({"a": 1, "b": 3})
 
 

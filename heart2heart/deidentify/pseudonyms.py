@@ -25,7 +25,7 @@ from pydicom import Dataset
 from heart2heart.dicom.header_values import text
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.schema.status import ClipFlag
-from heart2heart.utils import write_exclusive
+from heart2heart.utils import sha256_file, write_exclusive
 
 RelinkedKind = Literal["patient", "uid", "file", "check"]
 """Names that a rotation changes: of patients, of studies, series and instances, of files in the ledger, of the key."""
@@ -195,11 +195,7 @@ class Pseudonymizer:
 
     def content(self, source: bytes | Path) -> str:
         """Return the keyed hash of a file's bytes, 64 hexadecimal digits. Files with the same hash are one clip."""
-        if isinstance(source, Path):
-            with source.open("rb") as handle:
-                plain = hashlib.file_digest(handle, "sha256").digest()
-        else:
-            plain = hashlib.sha256(source).digest()
+        plain = bytes.fromhex(sha256_file(source)) if isinstance(source, Path) else hashlib.sha256(source).digest()
         return hmac.digest(self.key.secret, b"content" + plain, hashlib.sha256).hex()
 
     def clip(self, content: str) -> str:
