@@ -178,9 +178,5 @@ def test_freematch_learns_under_mixing_and_resumes(tiny: TinyStore, tmp_path: Pa
     method = {"name": "freematch", "params": {"threshold_decay": 0.9, "labels_from": "average"}}
     mixing = {"fix_a_step": {"mixing": True, "gradient": "fix_a_step"}}
     assert train_score(tiny, tmp_path / "run", method, **mixing) > 0.5
-    check_resumes(tiny, tmp_path, method=method, **mixing)
-
-
-def test_fixmatch_with_curriculum_thresholds_resumes(tiny: TinyStore, tmp_path: Path) -> None:
-    params = {"threshold_rule": "flexmatch", "threshold": 0.5}
-    check_resumes(tiny, tmp_path, method={"name": "fixmatch", "params": params})
+    curriculum = {"name": "freematch", "params": {"threshold_rule": "flexmatch", "threshold": 0.5}}
+    check_resumes(tiny, tmp_path, method=curriculum, **mixing)

@@ -66,7 +66,10 @@ def test_augment_batch_gives_labeled_frames_the_strong_view(name: str, tiny: Tin
 @pytest.mark.parametrize("name", ["supervised_mixup", "supervised_strong"])
 def test_train_of_the_controls_learns_without_a_pool(name: str, tiny: TinyStore, tmp_path: Path) -> None:
     assert train_score(tiny, tmp_path / "run", {"name": name}, optimiser={"lr": 0.1}) > 0.6
-    check_resumes(tiny, tmp_path, method={"name": name})
+
+
+def test_train_of_mixed_labels_resumes(tiny: TinyStore, tmp_path: Path) -> None:
+    check_resumes(tiny, tmp_path, method={"name": "supervised_mixup"})
 
 
 def test_without_pool_names_every_method_without_unlabeled_views() -> None:

@@ -167,7 +167,7 @@ def test_next_draws_learned_and_held_out_labels_from_disjoint_frames(tiny: TinyS
     assert drawn["labeled"] == set(np.flatnonzero(~held_out).tolist())
 
 
-@pytest.mark.parametrize("rule", ["held_out_gradient", "per_frame_head", "per_frame_head_mean"])
+@pytest.mark.parametrize("rule", ["held_out_gradient", "per_frame_head_mean"])
 def test_train_with_the_rule_learns_and_resumes(rule: str, tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "fixmatch", "params": {"threshold": 0.5}}
     settings = {"fix_a_step": {"mixing": True, "gradient": rule}}
