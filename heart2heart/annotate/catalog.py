@@ -81,9 +81,7 @@ class ClipCatalog:
         """
         entry = self.clips.get(clip)
         if entry is None:
-            raise MissingInputError(
-                "this clip is not in the store, or may no longer be shown", remedy="Go on to the next clip"
-            )
+            raise MissingInputError("this clip is not in the store, or no longer", remedy="Go on to the next clip")
         return entry
 
     def pixels(self, clip: CatalogClip) -> npt.NDArray[np.uint8]:
