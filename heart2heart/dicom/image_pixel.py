@@ -8,6 +8,7 @@ ITU-R BT.601.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -218,8 +219,9 @@ def to_picture(
     if image_pixel.palette is not None:
         table = luma(image_pixel.palette[None])[0] if gray else image_pixel.palette
         patterns = values.view(f"{values.dtype.byteorder}u{values.dtype.itemsize}")
-        if gray and patterns.dtype == np.uint8 and patterns.ndim == 2:  # twice as fast as NumPy's own look-up
-            return np.asarray(Image.fromarray(np.ascontiguousarray(patterns)).point(table.tolist()))
+        if gray and patterns.dtype == np.uint8 and patterns.size % 2 == 0:  # two pixels at a time
+            pairs = np.ascontiguousarray(patterns).reshape(-1).view(np.uint16)
+            return np.take(_pair_table(table.tobytes()), pairs).view(np.uint8).reshape(patterns.shape)
         picture: npt.NDArray[np.uint8] = np.take(table, patterns, axis=0)
         return picture
     if values.ndim == 2:
@@ -230,6 +232,13 @@ def to_picture(
         return values[..., 0].astype(np.uint8) if gray else _from_ybr(values)
     rgb = values.astype(np.uint8)
     return luma(rgb) if gray else rgb
+
+
+@lru_cache(maxsize=4)
+def _pair_table(table: bytes) -> npt.NDArray[np.uint16]:
+    """Return uint16 `(65536,)`: the two bytes that a table of 256 bytes gives for each pair of bytes."""
+    pairs = np.arange(2**16, dtype=np.uint16).view(np.uint8)
+    return np.frombuffer(table, np.uint8)[pairs].view(np.uint16)
 
 
 def _eight_bits(values: npt.NDArray[Any], image_pixel: ImagePixel) -> npt.NDArray[np.uint8]:

@@ -45,6 +45,8 @@ def decode_rle(frame: bytes, rows: int, columns: int, samples: int, bits: int) -
         raise ValueError("the RLE header does not fit the picture")
     # Writers pad segments, so a longer one is cut; `frombuffer` raises on a shorter one.
     planes = [np.frombuffer(decode_segment(frame[a:b]), np.uint8, rows * columns) for a, b in pairwise(edges)]
+    if count == 1:
+        return planes[0].reshape(rows, columns)
     # The most significant byte of a sample comes first.
     sample_bytes = np.moveaxis(np.stack(planes).reshape(samples, width, rows, columns), 1, -1)
     values = np.ascontiguousarray(sample_bytes).view(f">u{width}")[..., 0]
