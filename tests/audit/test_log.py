@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heart2heart.audit.log import AuditLogChangedError, append_record, read_records, verify_log
@@ -30,6 +30,7 @@ def test_append_record_makes_a_private_chain(tmp_path: Path) -> None:
     assert verdict.head == json.loads(lines[-1])["sha256"]
 
 
+@settings(max_examples=40)
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255))
 def test_verify_log_finds_any_changed_byte_before_the_last_record(
     tmp_path_factory: pytest.TempPathFactory, at: int, value: int
@@ -92,6 +93,7 @@ def test_append_record_refuses_another_kind_of_key(tmp_path: Path) -> None:
         append(tmp_path / "plain", mac=MAC)
 
 
+@settings(max_examples=40)
 @given(cut=st.integers(1, 400))
 def test_append_record_goes_on_after_a_line_that_was_cut_off(
     tmp_path_factory: pytest.TempPathFactory, cut: int
