@@ -166,7 +166,8 @@ def every_syntax(folder: Path, repeats: int) -> list[str]:
         ours, several, other = measured["ours"], measured["several"], measured["pydicom"]
         ratios = f"{ours.rate / other.rate:.2f} x | {other.busy / ours.busy:.2f} x | {other.busy / several.busy:.2f} x"
         lines.append(f"| {name} | {ours.rate:.0f} | {other.rate:.0f} | {ratios} |")
-        shutil.rmtree(folder / name)
+        path.unlink()
+        shutil.rmtree(COPIES.pop(path)[0].parent)
     return lines
 
 
