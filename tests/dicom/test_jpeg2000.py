@@ -108,8 +108,8 @@ def test_decode_without_enough_levels_decodes_every_pixel() -> None:
 def test_decode_of_damaged_streams_fails_with_a_code(changes: list[tuple[float, int]], share: float) -> None:
     picture = (np.indices((48, 48)).sum(axis=0) * 2).astype(np.uint8)
     frame = bytearray(encode(picture, irreversible=False))
-    for at, value in changes:
-        frame[int(at * len(frame))] = value
+    for position, value in changes:
+        frame[int(position * len(frame))] = value
     codes = set()
     for damaged in (bytes(frame), bytes(frame[: int(share * len(frame))])):
         try:
