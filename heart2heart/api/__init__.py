@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.key_rotation import rotate_key
+    from heart2heart.api.label_quality import label_errors, measure_agreement
     from heart2heart.api.labels import (
         count_labels,
         export_labels,
         import_labels,
-        label_errors,
-        measure_agreement,
         merge_labels,
         read_label_file,
     )
@@ -82,12 +81,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.federation": ("simulate_federation", "write_federated_job"),
     "api.hospital": ("deidentify_files", "verify_deidentification"),
     "api.key_rotation": ("rotate_key",),
+    "api.label_quality": ("label_errors", "measure_agreement"),
     "api.labels": (
         "count_labels",
         "export_labels",
         "import_labels",
-        "label_errors",
-        "measure_agreement",
         "merge_labels",
         "read_label_file",
     ),

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from heart2heart.schema.text_policy import TextPolicy
 
 StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; repeatable.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
@@ -58,8 +57,12 @@ def ingest(
     size: Annotated[int, typer.Option(help="Side of the square frames, pixels.")] = 112,
     frames: Annotated[str, typer.Option(help="Frames to keep: all, every:N, even:K or ed_es:K.")] = "all",
     text: Annotated[
-        TextPolicy, typer.Option(help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.")
-    ] = TextPolicy.BLANK,
+        str,
+        typer.Option(
+            metavar="blank|quarantine|refuse",
+            help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.",
+        ),
+    ] = "blank",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Annotated[
         str | None, typer.Option(help="Dask scheduler (address or scheduler file); its workers replace the processes.")

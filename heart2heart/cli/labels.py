@@ -133,7 +133,7 @@ def labels_agree(
 
     Example: heart2heart labels agree --labels labels.db --store store
     """
-    from heart2heart.api.labels import measure_agreement
+    from heart2heart.api.label_quality import measure_agreement
     from heart2heart.cli.output import text_table
 
     agreement = measure_agreement(
@@ -180,7 +180,7 @@ def labels_suspects(
 
     Example: heart2heart labels suspects queue.csv evaluation/predictions.parquet --labels labels.db
     """
-    from heart2heart.api.labels import label_errors
+    from heart2heart.api.label_quality import label_errors
 
     errors, written = label_errors(out, predictions, labels, rule=rule, most=most, judge=judge)
     print(

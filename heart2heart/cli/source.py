@@ -11,7 +11,6 @@ import typer.main
 from typer.core import TyperGroup
 
 from heart2heart.api.datasets import dataset_catalogue
-from heart2heart.schema.text_policy import TextPolicy
 
 if TYPE_CHECKING:
     from heart2heart.api.datasets import AddedDataset
@@ -175,8 +174,12 @@ def pictures(
         bool, typer.Option("--whole", help="Keep whole pictures where no sector is found: they show the scan alone.")
     ] = False,
     text: Annotated[
-        TextPolicy, typer.Option(help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.")
-    ] = TextPolicy.BLANK,
+        str,
+        typer.Option(
+            metavar="blank|quarantine|refuse",
+            help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.",
+        ),
+    ] = "blank",
     workers: WorkersOption = 2,
     file_seconds: Annotated[
         float, typer.Option(help="Seconds that one file may take; then it is failed:timeout.")

@@ -64,7 +64,7 @@ def make_decision(predictions: Predictions, metrics: Metrics, criteria: Criteria
         code_version=provenance.code_version,
         notes=tuple(notes),
     )
-    return decide(CriteriaSamples(predictions, metrics), metrics, criteria, [method, *adapted], origin)
+    return decide_by_terms(CriteriaSamples(predictions, metrics), metrics, criteria, [method, *adapted], origin)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Origin:
     notes: tuple[str, ...]
 
 
-def decide(
+def decide_by_terms(
     terms: CriteriaTerms, metrics: Metrics, criteria: Criteria, models: Sequence[RunGroup], origin: Origin
 ) -> DecisionRecord:
     """Decide about every hospital from the statistics of its criteria.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heart2heart.evaluation.counted_criteria import CountedCriteria
-from heart2heart.evaluation.hospital_decisions import Origin, choose_method, decide
+from heart2heart.evaluation.hospital_decisions import Origin, choose_method, decide_by_terms
 from heart2heart.evaluation.pooling import counted_methods
 from heart2heart.schema.criteria import Criteria
 from heart2heart.schema.decision import DecisionRecord
@@ -49,4 +49,4 @@ def make_pooled_decision(pooled: PooledMetrics, criteria: Criteria) -> DecisionR
         code_version=counts[0].code_version,
         notes=(pooled.note,),
     )
-    return decide(CountedCriteria(counts), pooled.metrics, criteria, [method], origin)
+    return decide_by_terms(CountedCriteria(counts), pooled.metrics, criteria, [method], origin)

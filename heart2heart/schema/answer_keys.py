@@ -79,9 +79,9 @@ class KeyLayout(Config):
         for answer, key in keys.items():
             if not 1 <= len(key) <= 2 or not key.isascii() or not key.isalnum():
                 raise ValueError(f"the key of {answer} must be one or two letters or digits")
-            taken = ACTION_KEYS.intersection(key)
-            if taken:
-                raise ValueError(f"{key!r} of {answer} has a key of an action: {min(taken)!r}")
+            of_actions = ACTION_KEYS.intersection(key)
+            if of_actions:
+                raise ValueError(f"{key!r} of {answer} has a key of an action: {min(of_actions)!r}")
         for (key, answer), (following, other) in pairwise(sorted((key, answer) for answer, key in keys.items())):
             if key == following:
                 raise ValueError(f"{answer} and {other} have one key: {key!r}")

@@ -106,6 +106,7 @@ _PHRASES = (
     (r"\b(?:four|vier|quatre|cuatro)(?= |kammer|$)", "4"),
     (r"\b(?:five|funf|fuenf|cinq|cinco)(?= |kammer|$)", "5"),
     (r"(?<=\d)(?=kammer)", " "),
+    (r"\ba ?([2-5]) (?=c\b|ch\b)", r"a\1"),
     (r"(?<=achse)n?(?=schnitt|blick)|(?<=kammer)(?=schnitt|blick)|(?<=sternal)(?=schnitt|blick)", " "),
 )
 """Replacements before a text is cut into words."""

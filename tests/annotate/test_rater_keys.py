@@ -28,7 +28,7 @@ def test_choose_keeps_the_layout_of_one_rater(tmp_path: Path) -> None:
     assert keys.layout("B", lambda: False)["OTHER"] == "o"
 
 
-def test_session_gives_the_former_keys_to_a_rater_of_an_older_label_store(tmp_path: Path) -> None:
+def test_layout_is_the_former_one_on_the_page_of_an_older_label_store(tmp_path: Path) -> None:
     assignments = make_assignments(tmp_path)
     clip = assignments.clip_order()[0]
     assignments.label_store.append(

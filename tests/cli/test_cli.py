@@ -91,8 +91,13 @@ def test_labels_import_show_and_export(tmp_path: Path) -> None:
     arguments = [*common, "--store", str(store.root), "--vocabulary", "clinical"]
     runner = CliRunner()
     imported = runner.invoke(app, ["labels", "import", str(tmp_path / "in.csv"), *arguments])
-    assert imported.output == "1 rows: 1 new labels, 0 without a view, 0 of clips not in the store\n"
+    words, summary = imported.output.splitlines()[-2:]
+    assert words.split() == ["Apical", "four", "chamber", "A4C", "1"]
+    assert summary == "1 rows: 1 new labels, 0 without a view, 0 of clips not in the store"
     assert LabelStore(tmp_path / "labels.db").events() == [LabelEvent(clip, "", "A4C", "r1", "", "csv:clinical")]
+    tried = runner.invoke(app, ["labels", "import", str(tmp_path / "in.csv"), *arguments, "--dry-run"])
+    assert tried.output.splitlines()[-1] == "1 rows, 1 labels ready; dry run, nothing was written"
+    assert len(LabelStore(tmp_path / "labels.db").events()) == 1
     shown = runner.invoke(app, ["labels", "show", *common, "--store", str(store.root)])
     assert shown.output.splitlines()[2].split() == ["A", "A4C", "1", "1", "3"]
     exported = runner.invoke(app, ["labels", "export", str(tmp_path / "out.csv"), *common])

@@ -8,7 +8,8 @@ from heart2heart.schema.view_words import MAX_LENGTH, view_of_words
 from heart2heart.schema.views import USUAL, VIEWS, VOCABULARIES, translate_label
 
 WORDS = {
-    "A4C": "4CH|4-ch|4C|apical 4-chamber|Apical four chamber view|Ap4|AP4C|A4C|a4ch|4KB|4-Kammer-Blick|Vierkammerblick"
+    "A4C": "4CH|4-ch|4C|a-4-c|A 4 CH|apical 4-chamber|Apical four chamber view|Ap4|AP4C|A4C|a4ch"
+    "|4KB|4-Kammer-Blick|Vierkammerblick"
     "|apikaler 4-Kammerblick|quatre cavités|vue apicale 4 cavités|apical de cuatro cámaras|心尖四腔心切面|心尖4腔心",
     "A2C": "2CH|Ap2|apical two-chamber|Zweikammerblick|deux cavités|dos cámaras|心尖二腔心|心尖两腔",
     "A3C": "3CH|apical long axis|ALAX|apikale lange Achse|Dreikammerblick|心尖左室长轴切面|心尖三腔",
