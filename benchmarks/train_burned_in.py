@@ -33,7 +33,7 @@ from heart2heart.ingest.source_files import find_files
 
 Bytes = npt.NDArray[np.uint8]
 SIDE = (128, 128)  # rows, columns of a crop
-CROPS, STEPS, BATCH = 3200, 1000, 32
+CROPS, STEPS, BATCH = 3200, 2600, 32
 PARTS = 4  # processes that make the crops
 LIKELY = 0.6  # share of crops with text
 
@@ -139,6 +139,28 @@ def example(draw: random.Random, noise: np.random.Generator, clips: list[Bytes])
     return evidence.planes(), np.where(inner, 1, np.where(outer, -1, 0)).astype(np.int8)
 
 
+def hard_negatives(folder: Path, part: int) -> tuple[Bytes, npt.NDArray[np.int8]]:
+    """Return planes and cells without text: coarse square noise, and clips in which areas were blanked."""
+    draw, noise = random.Random(f"negative {part}"), np.random.default_rng([6, part])
+    clips = [frames for frames in simulated(folder) if min(frames.shape[1:]) >= MIN_SIDE]
+    made = []
+    for index in range(CROPS // PARTS // 4):
+        n = draw.choice((1, 1, 4, 6, 12))
+        if index % 3:
+            side, shape = draw.choice((1, 2, 2, 4)), draw.uniform(0.8, 3.0)
+            small = noise.gamma(shape, draw.uniform(10, 60) / shape, (n, *(length // side for length in SIDE)))
+            frames = np.clip(small.repeat(side, 1).repeat(side, 2), 0, 255).astype(np.uint8)
+        else:
+            frames = recorded(draw, clips, n).copy()
+        for _ in range(draw.choice((0, 1, 2, 3))):
+            y, x = (CELL * draw.randrange(length // CELL) for length in SIDE)
+            frames[:, y : y + CELL * draw.randint(2, 8), x : x + CELL * draw.randint(2, 20)] = 0
+        evidence = TextEvidence(*SIDE)
+        evidence.add(compressed(frames, draw.choice(QUALITIES)) if draw.random() < 0.5 else frames)
+        made.append(evidence.planes())
+    return np.stack(made), np.zeros((len(made), *(length // CELL for length in SIDE)), np.int8)
+
+
 class Net(nn.Module):
     """The layers of `heart2heart.deidentify.text_network`, in torch."""
 
@@ -218,6 +240,7 @@ def main(folder: Path, out: Path) -> None:
     """Make the crops, fit, and write the weights."""
     with ProcessPoolExecutor(PARTS) as pool:
         made = list(pool.map(partial(examples, folder), range(PARTS)))
+        made += list(pool.map(partial(hard_negatives, folder), range(PARTS)))
     planes, cells = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     save(fit(planes, cells), out)
 

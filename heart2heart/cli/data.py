@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-
 StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; repeatable.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
 

@@ -1,12 +1,14 @@
 """Finds text and codes burned into the visible picture, over all frames of a clip.
 
 A small network (`text_network`) scores the cells of the planes of `TextEvidence`, at full and at a third of the size,
-so that letters of 8 to 120 pixels are found. It was fitted to text in every direction. Cells form lines.
+so that letters of 8 to 120 pixels are found. It was fitted to text in every direction. A second one, fitted to text in
+rows that stands still, also sees the picture turned to both sides. Cells form lines.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -20,9 +22,31 @@ from heart2heart.dicom.inspect_clip import ClipInspection
 _Block = TypeVar("_Block", bound=np.generic)
 Mask = npt.NDArray[np.bool_]
 
-_LIKELY = 0.0  # log-odds of a cell that belongs to a line
-_SURE = 3.0  # log-odds that one cell of a line must have
-_CELLS = 5  # minimum number of cells of a line
+
+@dataclass(frozen=True)
+class _LineRule:
+    """How cells form lines: log-odds of cells, their least number, and how far the mask reaches beyond them.
+
+    Attributes:
+        likely: Log-odds of a cell that belongs to a line.
+        sure: Log-odds that one cell of a line must have.
+        weak: Log-odds of a cell that belongs to a line beside it.
+        cells: Least number of cells of a line.
+        margin: Cells around a line that are blanked too.
+    """
+
+    likely: float
+    sure: float
+    weak: float
+    cells: int
+    margin: int
+
+
+_UPRIGHT = _LineRule(likely=0.0, sure=2.0, weak=0.0, cells=5, margin=1)
+_SIDEWAYS = _LineRule(likely=0.0, sure=3.0, weak=0.0, cells=8, margin=1)
+_FULL_SIZE = _LineRule(likely=-0.5, sure=4.3, weak=-2.0, cells=6, margin=2)
+_REDUCED = _LineRule(likely=-0.5, sure=3.5, weak=-1.0, cells=6, margin=1)
+_REACH, _ROUNDS = 3, 2  # cells by which a line reaches for weak cells, and how often
 _TILE = 8  # cells a side: the parts of a picture that are scored or skipped
 _BAND = 8  # tiles, the height of the band that is scored at once
 _STEP = 24  # gray levels between neighbours at the edge of a letter
@@ -83,11 +107,15 @@ class TextSearch:
         """Return bool `(height, width)`, the cells of the lines and those around them, or None without text."""
         if not self._gray.count:
             return None
-        masks = [
+        masks = [mask for mask in (_upright_lines(self._gray.planes(), self._inside),) if mask is not None]
+        masks += [
             lines.repeat(factor, axis=0).repeat(factor, axis=1)[: self._inside.shape[0], : self._inside.shape[1]]
             for evidence in (self._gray, *(self._channels or ()))
-            for factor, planes in ((1, evidence.planes()), (REDUCTION, evidence.small_planes()))
-            if (lines := _find_lines(planes, _any_inside(self._inside, factor))) is not None
+            for factor, rule, planes in (
+                (1, _FULL_SIZE, evidence.planes()),
+                (REDUCTION, _REDUCED, evidence.small_planes()),
+            )
+            if (lines := _find_lines(planes, _any_inside(self._inside, factor), rule)) is not None
         ]
         union: Mask | None = np.logical_or.reduce(masks) if masks else None
         return union
@@ -120,7 +148,20 @@ def text_mask(pictures: npt.NDArray[np.uint8], inside: Mask) -> Mask | None:
     return search.mask()
 
 
-def _find_lines(planes: npt.NDArray[np.uint8], inside: Mask) -> Mask | None:
+def _upright_lines(planes: npt.NDArray[np.uint8], inside: Mask) -> Mask | None:
+    """Return the lines that stand still, along rows and up and down columns, by the network for text in rows."""
+    masks = []
+    for turns, rule in ((0, _UPRIGHT), (1, _SIDEWAYS), (3, _SIDEWAYS)):
+        turned = np.ascontiguousarray(np.rot90(planes, turns, (1, 2))), np.ascontiguousarray(np.rot90(inside, turns))
+        if (lines := _find_lines(*turned, rule, "upright")) is not None:
+            masks.append(np.rot90(lines, -turns))
+    union: Mask | None = np.logical_or.reduce(masks) if masks else None
+    return union
+
+
+def _find_lines(
+    planes: npt.NDArray[np.uint8], inside: Mask, rule: _LineRule, network: str = "burned_in"
+) -> Mask | None:
     """Return bool of the pixels of `planes`: the cells of the lines of text and those around them."""
     from scipy import ndimage
 
@@ -128,22 +169,26 @@ def _find_lines(planes: npt.NDArray[np.uint8], inside: Mask) -> Mask | None:
     if min(height, width) < MIN_SIDE:
         return None
     visible: Mask = np.any(_blocks(inside, CELL), axis=(1, 3))
-    odds = _visible_log_odds(planes, visible)
-    likely = (odds > _LIKELY) & visible
-    parts, count = ndimage.label(likely, np.ones((3, 3), bool))
+    odds = _visible_log_odds(planes, visible, network)
+    block = np.ones((3, 3), bool)
+    likely = (odds > rule.likely) & visible
+    parts, count = ndimage.label(likely, block)
     if not count:
         return None
     numbers = np.arange(1, count + 1)
     most, size = ndimage.maximum(odds, parts, numbers), ndimage.sum_labels(likely, parts, numbers)
-    lines = numbers[(np.asarray(most) >= _SURE) & (np.asarray(size) >= _CELLS)]
+    lines = numbers[(np.asarray(most) >= rule.sure) & (np.asarray(size) >= rule.cells)]
     if not len(lines):
         return None
-    cells = ndimage.binary_dilation(np.isin(parts, lines), np.ones((3, 3), bool))
+    cells: Mask = np.isin(parts, lines)
+    for _ in range(_ROUNDS):  # faint letters beside sure ones
+        cells |= ndimage.binary_dilation(cells, block, iterations=_REACH) & (odds > rule.weak) & visible
+    cells = ndimage.binary_dilation(cells, block, iterations=rule.margin)
     mask: Mask = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
     return mask
 
 
-def _visible_log_odds(planes: npt.NDArray[np.uint8], visible: Mask) -> npt.NDArray[np.float32]:
+def _visible_log_odds(planes: npt.NDArray[np.uint8], visible: Mask, network: str) -> npt.NDArray[np.float32]:
     """Return the log-odds of each cell, float32; minus infinity where no letter can be."""
     odds = np.full(visible.shape, -np.inf, np.float32)
     tiles = _candidate_tiles(planes, visible)
@@ -155,7 +200,7 @@ def _visible_log_odds(planes: npt.NDArray[np.uint8], visible: Mask) -> npt.NDArr
             left, right = columns[0] * _TILE, (columns[-1] + 1) * _TILE
             first, edge = max(0, top - RADIUS), max(0, left - RADIUS)
             part = np.s_[:, first * CELL : (bottom + RADIUS) * CELL, edge * CELL : (right + RADIUS) * CELL]
-            scores = text_log_odds(planes[part])[top - first :, left - edge :]
+            scores = text_log_odds(planes[part], network)[top - first :, left - edge :]
             band = odds[top:bottom, left:right]
             band[:] = scores[: band.shape[0], : band.shape[1]]
     return odds

@@ -20,39 +20,44 @@ MIN_SIDE = 24  # pixels a side
 
 
 @cache
-def weights() -> list[tuple[Floats, Floats]]:
+def weights(name: str = "burned_in") -> list[tuple[Floats, Floats]]:
     """Return the filters `(rows, columns, in, out)` and biases of each layer, float32.
+
+    Args:
+        name: `burned_in`, for text in every direction over three planes, or `upright`, for text in rows over two.
 
     Examples:
         >>> [weight.shape[-1] for weight, _ in weights()]
         [10, 20, 20, 20, 1]
     """
-    with np.load(Path(__file__).with_name("burned_in.npz"), allow_pickle=False) as stored:
+    with np.load(Path(__file__).with_name(f"{name}.npz"), allow_pickle=False) as stored:
         return [
             (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32))
             for layer in range(len(LAYERS))
         ]
 
 
-def text_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
+def text_log_odds(planes: npt.NDArray[np.uint8], name: str = "burned_in") -> Floats:
     """Return the log-odds of text, float32 `(height / 4, width / 4)`, rounded up.
 
     Args:
         planes: uint8 `(3, height, width)`: the lowest and highest gray level of each pixel over the frames, and its
-            level in the busiest frame; see `TextEvidence`.
+            level in the busiest frame; see `TextEvidence`. The network `upright` uses the first two.
+        name: Name of the network; see `weights`.
 
     Examples:
         >>> import numpy as np
         >>> bool(text_log_odds(np.zeros((3, 30, 64), np.uint8)).max() < 0)
         True
     """
-    _, height, width = planes.shape
+    planes = planes[: weights(name)[0][0].shape[2] // 4]
+    count, height, width = planes.shape
     padded = np.pad(planes, ((0, 0), (0, -height % CELL), (0, -width % CELL)), "edge")
     rows, columns = padded.shape[1] // 2, padded.shape[2] // 2
     # As torch's pixel_unshuffle orders channels: picture, row in the block, column in the block.
-    blocks = padded.reshape(PLANES, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 4 * PLANES)
+    blocks = padded.reshape(count, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 4 * count)
     x = blocks.astype(np.float32) / np.float32(255)
-    for layer, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(), LAYERS, strict=True)):
+    for layer, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(name), LAYERS, strict=True)):
         x = _convolve(x, weight, bias, reach * (size // 2), reach)
         if layer < len(LAYERS) - 1:
             np.maximum(x, 0, out=x)

@@ -48,7 +48,7 @@ def _tiff(path: Path, frames: npt.NDArray[np.uint8]) -> Path:
     ("frames", "mode", "flags"),
     [
         (speckle_frames(12), ClipMode.B_MODE, {ClipFlag.NO_REGION}),
-        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION}),
+        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION, *TEXT}),  # coarse noise
         (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),  # noise that stands still
         (_with_text(speckle_frames(8)), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),
     ],

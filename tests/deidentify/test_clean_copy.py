@@ -38,7 +38,7 @@ REAL = [
     (STORE / "JPGLosslessP14SV1_1s_1f_8b.dcm", 0.0, 0),
     (STORE / "OBXXXX1A_2frame.dcm", 0.0, 0),
     (STORE / "US1_UNCI.dcm", 0.0, 0),
-    (STORE / "US1_J2KR.dcm", 0.0, 0),
+    (STORE / "US1_J2KR.dcm", 2.5, 60),  # JPEG 2000 is decoded at reduced resolution, the copy is not
     (STORE / "gdcm-US-ALOKA-16_big.dcm", 0.0, 0),
 ]
 
@@ -144,6 +144,27 @@ def test_clean_copy_blanks_or_refuses_writing_in_the_scan(tmp_path: Path) -> Non
     with pytest.raises(DicomError) as refused:
         clean_copy(path, pseudonymizer=DOOR, site="a", text="refuse")
     assert refused.value.code == "excluded:text_in_scan"
+
+
+def test_clean_copy_blanks_text_that_two_frames_show_and_claims_it(tmp_path: Path) -> None:
+    speckled = np.random.default_rng(4).normal(60, 8, (12, 240, 320)).clip(0, 255).astype(np.uint8)
+    ink = drawn(np.zeros((1, 240, 320), np.uint8), WORDS, size=16)[0] > 100
+    speckled[5:7, ink] = 240
+    path = write(tmp_path / "one", np.repeat(speckled[..., None], 3, axis=-1), SequenceOfUltrasoundRegions=None)
+    copy = clean_copy(path, pseudonymizer=DOOR, site="a")
+    copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
+    clean = dcmread(tmp_path / "clean")
+    assert copy.text_blanked
+    assert clean.BurnedInAnnotation == "NO"
+    assert clean.pixel_array[5:7, ink].max() == 0
+    assert "113101" in [item.CodeValue for item in clean.DeidentificationMethodCodeSequence]
+
+
+def test_clean_copy_of_a_picture_too_small_to_search_claims_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "one", speckle_frames(6)[:, 40:62], SequenceOfUltrasoundRegions=None)
+    copy = copied(path, tmp_path / "clean.dcm")
+    assert "BurnedInAnnotation" not in copy
+    assert "113101" not in [item.CodeValue for item in copy.DeidentificationMethodCodeSequence]
 
 
 def test_clean_copy_does_not_repeat_known_content(tmp_path: Path) -> None:
