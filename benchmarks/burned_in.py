@@ -79,26 +79,26 @@ def judge_clip(path: Path, *, seed: int, rounds: int, ocr: bool) -> ClipResult:
     """Search one clip unchanged, and with every kind of text burned in."""
     seen, whole = scan_and_frames(path, ALL)
     start = time.process_time()
-    found = text_mask(whole, seen.mask)
+    text_area = text_mask(whole, seen.mask)
     ms = 1000 * (time.process_time() - start)
     first = max(0, (len(whole) - FRAMES) // 2)
     frames = whole[first : first + FRAMES]
     variants = []
-    for number in range(rounds):
+    for turn in range(rounds):
         for index, kind in enumerate(KINDS):
-            draw = random.Random(f"{seed} {path.name} {number} {index}")
+            draw = random.Random(f"{seed} {path.name} {turn} {index}")
             base = shaken(frames[0], draw) if kind.when != "always" and len(frames) == 1 else frames
             if (variant := plant(base, seen.mask, kind, draw)) is not None:
                 variants.append(judge(variant, seen.mask, draw.choice(QUALITIES), ocr=ocr))
-    blanked = 0.0 if found is None else float(found[seen.mask].mean())
+    blanked = 0.0 if text_area is None else float(text_area[seen.mask].mean())
     return ClipResult(path.name, len(whole) > 1, blanked, ms, variants)
 
 
 def judge(variant: BurnedVariant, inside: Mask, quality: int, *, ocr: bool) -> Judged:
     """Compress one variant, search it, and count the letters that are left."""
     coded = compressed(variant.frames, quality) if variant.frames.ndim == 3 else coloured(variant.frames, quality)
-    found = text_mask(coded, inside)
-    blanked = ~inside if found is None else found | ~inside
+    text_area = text_mask(coded, inside)
+    blanked = ~inside if text_area is None else text_area | ~inside
     before, left = template_letters(variant, coded, blanked)
     return Judged(variant.name, before, left, min(before, ocr_letters(variant, coded, blanked)) if ocr else 0)
 

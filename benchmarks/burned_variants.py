@@ -153,9 +153,9 @@ def _burned(
     glyphs = np.zeros(frames.shape, np.uint8)
     tall, wide = stamp.cover.shape
     shown = shown_frames(len(frames), kind.when)
-    for number in np.flatnonzero(shown):
-        y, x = corners[number if len(corners) > 1 else 0]
-        part = np.s_[number, y : y + tall, x : x + wide]
+    for shown_frame in np.flatnonzero(shown):
+        y, x = corners[shown_frame if len(corners) > 1 else 0]
+        part = np.s_[shown_frame, y : y + tall, x : x + wide]
         base = written[part].astype(np.float32)
         base += stamp.ground[..., None] * (ground_level - base)
         base += stamp.cover[..., None] * (np.array(ink_level, np.float32) - base)
@@ -193,7 +193,7 @@ def _corners(
     if last - first < 2 * len(frames) // 3:
         return None
     step, start = min(draw.randint(2, 9), max(1, (last - first) // len(frames))), draw.randint(first, last)
-    return [(y, first + (start - first + step * number) % (last - first)) for number in range(len(frames))]
+    return [(y, first + (start - first + step * frame) % (last - first)) for frame in range(len(frames))]
 
 
 def _positions(inside: Mask, tall: int, wide: int) -> npt.NDArray[np.int64]:

@@ -143,7 +143,7 @@ def hard_negatives(folder: Path, part: int) -> tuple[Bytes, npt.NDArray[np.int8]
     """Return planes and cells without text: coarse square noise, and clips in which areas were blanked."""
     draw, noise = random.Random(f"negative {part}"), np.random.default_rng([6, part])
     clips = [frames for frames in simulated(folder) if min(frames.shape[1:]) >= MIN_SIDE]
-    made = []
+    parts = []
     for index in range(CROPS // PARTS // 4):
         n = draw.choice((1, 1, 4, 6, 12))
         if index % 3:
@@ -157,8 +157,8 @@ def hard_negatives(folder: Path, part: int) -> tuple[Bytes, npt.NDArray[np.int8]
             frames[:, y : y + CELL * draw.randint(2, 8), x : x + CELL * draw.randint(2, 20)] = 0
         evidence = TextEvidence(*SIDE)
         evidence.add(compressed(frames, draw.choice(QUALITIES)) if draw.random() < 0.5 else frames)
-        made.append(evidence.planes())
-    return np.stack(made), np.zeros((len(made), *(length // CELL for length in SIDE)), np.int8)
+        parts.append(evidence.planes())
+    return np.stack(parts), np.zeros((len(parts), *(length // CELL for length in SIDE)), np.int8)
 
 
 class Net(nn.Module):
@@ -239,9 +239,9 @@ def save(net: Net, out: Path) -> None:
 def main(folder: Path, out: Path) -> None:
     """Make the crops, fit, and write the weights."""
     with ProcessPoolExecutor(PARTS) as pool:
-        made = list(pool.map(partial(examples, folder), range(PARTS)))
-        made += list(pool.map(partial(hard_negatives, folder), range(PARTS)))
-    planes, cells = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+        parts = list(pool.map(partial(examples, folder), range(PARTS)))
+        parts += list(pool.map(partial(hard_negatives, folder), range(PARTS)))
+    planes, cells = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     save(fit(planes, cells), out)
 
 

@@ -24,7 +24,8 @@ def weights(name: str = "burned_in") -> list[tuple[Floats, Floats]]:
     """Return the filters `(rows, columns, in, out)` and biases of each layer, float32.
 
     Args:
-        name: `burned_in`, for text in every direction over three planes, or `upright`, for text in rows over two.
+        name: `burned_in`, for text in every direction over three planes, or `upright`, for text in rows over two
+            (the weights of the release before, fitted to the two extremes alone).
 
     Examples:
         >>> [weight.shape[-1] for weight, _ in weights()]

@@ -70,8 +70,8 @@ def reader_of_text(tmp_path: Path) -> PictureReader:
     calm = np.random.default_rng(0).normal(60, 8, (18, 384, 512)).clip(0, 255).astype(np.uint8)
     pages = [Image.fromarray(frame) for frame in calm]
     inspected = FrameRule("even", 6).choose(18).tolist()
-    for number in [number for number in range(18) if number not in inspected][3:5]:
-        draw = ImageDraw.Draw(pages[number])
+    for kept in [frame for frame in range(18) if frame not in inspected][3:5]:
+        draw = ImageDraw.Draw(pages[kept])
         draw.rectangle((150, 170, 370, 220), fill=0)
         draw.text((160, 174), "DOE JANE", fill=230, font_size=36)
     pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
