@@ -28,6 +28,7 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.splits.certify import certify
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.text_review import TextReview
 
 LIMIT = 120.0  # seconds, for 350,000 frames
 CLIP, STUDY = 50, 4  # frames a clip, clips a patient
@@ -42,6 +43,7 @@ class SyntheticStore:
     clip_frames: int = CLIP
 
     geometry = Geometry("tmed2", 112)
+    text_review = TextReview()
 
     @cached_property
     def _patient(self) -> npt.NDArray[np.int64]:

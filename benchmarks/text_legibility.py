@@ -111,7 +111,8 @@ def _difference(picture: Bytes, surroundings: Mask) -> npt.NDArray[np.float64]:
     """Return the distance of each pixel from the median of the surroundings, the largest over the channels."""
     channels = picture.astype(np.float64).reshape(*picture.shape[:2], -1)
     level = np.median(channels[surroundings], axis=0) if surroundings.any() else np.zeros(channels.shape[2])
-    return np.abs(channels - level).max(axis=2)
+    difference: npt.NDArray[np.float64] = np.abs(channels - level).max(axis=2)
+    return difference
 
 
 def _plain(text: str) -> str:

@@ -133,6 +133,7 @@ def add_pictures(
     size: int = 112,
     frames: str = "all",
     whole: bool = False,
+    text: str = "blank",
     workers: int = 2,
     file_seconds: float = 600.0,
     file_memory: str = "2048MiB",
@@ -156,6 +157,7 @@ def add_pictures(
         size: Side of the square frames, pixels.
         frames: Frames to keep of a video.
         whole: Keep the whole picture where no sector is found, for pictures that show the scan alone.
+        text: What to do with text inside the scan: `blank`, `quarantine` or `refuse`; see `IngestSettings.text`.
         workers: Processes; 0 works in this process, without limits of one file.
         file_seconds: Seconds that one file may take.
         file_memory: Memory that one file may take.
@@ -176,7 +178,8 @@ def add_pictures(
     from heart2heart.ingest.settings import Limits, parse_memory
 
     target = Path(store)
-    settings = PictureSettings(geometry=geometry, size=size, frames=frames, whole=whole)
+    chosen = {"geometry": geometry, "size": size, "frames": frames, "whole": whole, "text": text}
+    settings = PictureSettings.parse(chosen, where="pictures")
     limits = Limits(seconds=file_seconds, memory_mib=parse_memory(file_memory))
     listed = list_pictures(Path(source), levels.split("/"), outside=target)
     with stage("add pictures", len(listed.pictures)) as progress:

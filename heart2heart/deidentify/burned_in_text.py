@@ -1,8 +1,9 @@
 """Finds text and codes burned into the visible picture, over all frames of a clip.
 
 A small network (`text_network`) scores the cells of the planes of `TextEvidence`, at full and at a third of the size,
-so that letters of 8 to 120 pixels are found. It was fitted to text in every direction. A second one, fitted to text in
-rows that stands still, also sees the picture turned to both sides. Cells form lines.
+so that letters of 8 to 120 pixels are found; a picture below 150 pixels a side is searched at its full size alone. It
+was fitted to text in every direction. A second one, fitted to text in rows that stands still, also sees the picture
+turned to both sides. Cells form lines.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _UPRIGHT = _LineRule(likely=0.0, sure=2.0, weak=0.0, cells=5, margin=1)
 _SIDEWAYS = _LineRule(likely=0.0, sure=3.0, weak=0.0, cells=8, margin=1)
 _FULL_SIZE = _LineRule(likely=-0.5, sure=4.3, weak=-2.0, cells=6, margin=2)
 _REDUCED = _LineRule(likely=-0.5, sure=3.5, weak=-1.0, cells=6, margin=1)
+_LEAST_REDUCED = 150  # pixels: the shorter side of a picture whose reduced form still tells speckle from letters
 _REACH, _ROUNDS = 3, 2  # cells by which a line reaches for weak cells, and how often
 _TILE = 8  # cells a side: the parts of a picture that are scored or skipped
 _BAND = 8  # tiles, the height of the band that is scored at once
@@ -108,13 +110,12 @@ class TextSearch:
         if not self._gray.count:
             return None
         masks = [mask for mask in (_upright_lines(self._gray.planes(), self._inside),) if mask is not None]
+        rules = [(1, _FULL_SIZE), (REDUCTION, _REDUCED)][: 2 if min(self._inside.shape) >= _LEAST_REDUCED else 1]
         masks += [
             lines.repeat(factor, axis=0).repeat(factor, axis=1)[: self._inside.shape[0], : self._inside.shape[1]]
             for evidence in (self._gray, *(self._channels or ()))
-            for factor, rule, planes in (
-                (1, _FULL_SIZE, evidence.planes()),
-                (REDUCTION, _REDUCED, evidence.small_planes()),
-            )
+            for factor, rule in rules
+            for planes in (evidence.planes() if factor == 1 else evidence.small_planes(),)
             if (lines := _find_lines(planes, _any_inside(self._inside, factor), rule)) is not None
         ]
         union: Mask | None = np.logical_or.reduce(masks) if masks else None

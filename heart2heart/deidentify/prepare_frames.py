@@ -64,7 +64,8 @@ def prepare_frames(
         times: Milliseconds of each frame from the first, float64 `(n,)`, or None.
         phases: `ED` or `ES` by frame.
         aspect: Height and width of a pixel, any unit, where `scan` gives no spacing.
-        text_policy: What to do with text inside the scan. A few frames are searched at full size, and every kept frame
+        text_policy: What to do with text inside the scan. Where `blank` would take more than a quarter of the scan, the
+            clip is quarantined instead. A few frames are searched at full size, and every kept frame
             at the size at which it is decoded, which is at least the size at which it is stored.
 
     Raises:
@@ -85,6 +86,8 @@ def prepare_frames(
     if text_area.any():
         if text_policy == TextPolicy.REFUSE:
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
+        if text_area[inspection.mask].mean() > _MOST_BLANKED:  # more often texture than text: a person decides
+            text_policy = TextPolicy.QUARANTINE
         flags = (*flags, ClipFlag.TEXT_SUSPECTED, _TEXT_FLAGS[text_policy])
         if text_policy == TextPolicy.BLANK:
             pixels[:, stored_area(text_area, content_rect, geometry.size)] = 0
@@ -99,6 +102,7 @@ def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
 
 
 _TEXT_FLAGS = {TextPolicy.BLANK: ClipFlag.TEXT_BLANKED, TextPolicy.QUARANTINE: ClipFlag.TEXT_QUARANTINED}
+_MOST_BLANKED = 0.25  # share of the scan
 _LONGEST_FRAME_TIME = 10_000.0  # milliseconds
 
 

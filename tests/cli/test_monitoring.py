@@ -65,8 +65,8 @@ def test_audit_prints_estimates_and_what_is_not_estimable(tables: tuple[Path, Pa
     pq.write_table(pa.table(sample), tmp_path / "sample.parquet")
     rows = [f"{cases.case[row]},{cases.classes[cases.truth[row]]}" for row in first[:29]]
     (tmp_path / "read.csv").write_text("\n".join(["clip,truth", *rows]))
-    sample, labels = tmp_path / "sample.parquet", tmp_path / "read.csv"
-    shown = _run("audit-accuracy", predicted, "--sample", sample, "--labels", labels)
+    files = ("--sample", tmp_path / "sample.parquet", "--labels", tmp_path / "read.csv")
+    shown = _run("audit-accuracy", predicted, *files)
     assert "accuracy" in shown
     assert "not estimable" in shown
     assert "29 audited clips of 29 patients" in shown

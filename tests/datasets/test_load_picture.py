@@ -23,6 +23,7 @@ from tests.dicom.build import speckle_frames, write
 
 SMALL = Geometry("tmed2", 64)
 TEXT = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_BLANKED}
+TEXTURE = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED}  # noise over more than a quarter of the scan
 POWER_DOPPLER = Path(data_store.__file__).parent / "data" / "US1_UNCR.dcm"
 
 
@@ -48,8 +49,8 @@ def _tiff(path: Path, frames: npt.NDArray[np.uint8]) -> Path:
     ("frames", "mode", "flags"),
     [
         (speckle_frames(12), ClipMode.B_MODE, {ClipFlag.NO_REGION}),
-        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION, *TEXT}),  # coarse noise
-        (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),  # noise that stands still
+        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION, *TEXTURE}),
+        (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXTURE}),
         (_with_text(speckle_frames(8)), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),
     ],
     ids=["gray", "colour", "still", "text"],

@@ -11,6 +11,7 @@ import pytest
 
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.errors import DicomError
+from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.geometry import Geometry
 
 STORE = Path(data_store.__file__).parent / "data"
@@ -18,6 +19,8 @@ BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 DEID = Path(deid_data.__file__).parent / "data"
 
 TEXT = ("text_suspected", "text_blanked")
+TEXTURE = ("text_suspected", "text_quarantined")
+"""Captions, and Doppler noise that the search takes for text: more than a quarter of the scan."""
 
 CLIPS = [
     # file, mode, maker, frames, box of the crop, flags
@@ -28,10 +31,10 @@ CLIPS = [
     (STORE / "OBXXXX1A_expb_2frame.dcm", "b_mode", "Philips", 2, (*TEXT, "not_a_heart_preset")),
     (STORE / "OBXXXX1A_rle.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
     (STORE / "OBXXXX1A_rle_2frame.dcm", "b_mode", "Philips", 2, (*TEXT, "not_a_heart_preset")),
-    (STORE / "US1_J2KI.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
-    (STORE / "US1_J2KR.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
-    (STORE / "US1_UNCI.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
-    (STORE / "US1_UNCR.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
+    (STORE / "US1_J2KI.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
+    (STORE / "US1_J2KR.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
+    (STORE / "US1_UNCI.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
+    (STORE / "US1_UNCR.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
     (STORE / "color-pl.dcm", "colour", "unknown maker", 1, ("no_region",)),
     (STORE / "color-px.dcm", "colour", "unknown maker", 1, ("no_region",)),
     (STORE / "color3d_jpeg_baseline.dcm", "b_mode", "SonoSite", 120, ()),
@@ -44,9 +47,9 @@ CLIPS = [
         ("split_screen", *TEXT, "not_a_heart_preset"),
     ),
     (BUNDLED / "ExplVR_BigEnd.dcm", "colour", "GE", 1, ("no_region",)),
-    (BUNDLED / "examples_jpeg2k.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
+    (BUNDLED / "examples_jpeg2k.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
     (BUNDLED / "examples_palette.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
-    (BUNDLED / "examples_rgb_color.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
+    (BUNDLED / "examples_rgb_color.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
     (BUNDLED / "examples_ybr_color.dcm", "b_mode", "SonoSite", 30, ("region_mismatch",)),
     (DEID / "ultrasounds" / "GREYSCALE_IMAGE.dcm", "b_mode", "Philips", 1, (*TEXT, "not_a_heart_preset")),
     (
@@ -97,13 +100,18 @@ def test_load_clip_gives_every_other_file_a_code() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("OBXXXX1A_2frame.dcm", "OBXXXX1A_expb_2frame.dcm"),
         ("OBXXXX1A_2frame.dcm", "OBXXXX1A_rle_2frame.dcm"),
         ("color-pl.dcm", "color-px.dcm"),
         ("gdcm-US-ALOKA-16.dcm", "gdcm-US-ALOKA-16_big.dcm"),
     ],
 )
 def test_load_clip_gives_the_same_frames_of_one_picture_in_two_encodings(one: str, other: str) -> None:
-    first, second = (load_clip(STORE / name, geometry=Geometry("tmed2", 112)) for name in (one, other))
+    # Blanked areas may differ, because encodings are searched for text at the size at which they are decoded.
+    first, second = (
+        load_clip(STORE / name, geometry=Geometry("tmed2", 112), text_policy=TextPolicy.QUARANTINE)
+        for name in (one, other)
+    )
     assert np.array_equal(first.pixels, second.pixels)
 
 

@@ -16,6 +16,7 @@ from heart2heart.store.copy_search import (
     register_candidates,
 )
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.text_review import TextReview
 from tests.store.echo_frames import echo_frames
 
 
@@ -24,6 +25,7 @@ class Pixels:
 
     geometry = Geometry("tmed2", 96)
     clips = frames = pa.table({})
+    text_review = TextReview()
     pixels = echo_frames(20)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from heart2heart.store.near_duplicates import (
     find_near_duplicates,
     pair_correlations,
 )
+from heart2heart.store.text_review import TextReview
 
 
 class Pixels:
@@ -27,6 +28,7 @@ class Pixels:
 
     geometry = Geometry("tmed2", 16)
     clips = frames = pa.table({})
+    text_review = TextReview()
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the frames of these rows."""

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import subprocess
 import sys
 import zipfile
