@@ -265,7 +265,9 @@ def queue(settings: OnboardingSettings) -> StepResult:
     to_label = int(read_json(settings.out / "plan.json", what="plan")["patients"])
     store = h2h.open_store(settings.store)
     patients = scored_patients(settings)[:to_label]
-    owners = Counter(usable_clips(store, settings.site)["patient"].to_pylist())
+    clips = usable_clips(store, settings.site)
+    withheld = pa.array(sorted(store.text_review.withheld), pa.string())  # the label page shows none of them
+    owners = Counter(clips.filter(pc.invert(pc.is_in(clips["clip"], withheld)))["patient"].to_pylist())
     budget = sum(min(owners[patient], settings.clips_each) for patient in patients)
     chosen = QueueSettings.parse(
         {"by": "random", "budget": budget, "per_patient": settings.clips_each, "seed": settings.seed},

@@ -100,7 +100,7 @@ def make_queue(
     Examples:
         >>> import heart2heart as h2h
         >>> h2h.make_queue("store", "queue.csv", budget=3, by="random", labels="labels.db")
-        <QueueResult('queue.csv'): 3 of 10 clips>
+        <QueueResult('queue.csv'): 3 of 9 clips>
     """
     from heart2heart.active_learning.queue import QueueSettings, build_queue
     from heart2heart.active_learning.queue_file import check_queue_suffix, write_pool_predictions, write_queue

@@ -47,8 +47,8 @@ def list_reviews(store: str | Path) -> list[ReviewedClip]:
 
     Examples:
         >>> from heart2heart.api import list_reviews
-        >>> list_reviews("store")
-        []
+        >>> [each.state for each in list_reviews("store")]
+        ['waiting', 'waiting']
     """
     from heart2heart.schema.review import ReviewState
     from heart2heart.store.frame_store import FrameStore
@@ -71,7 +71,7 @@ def review_sentence(store: str | Path) -> str:
     Examples:
         >>> from heart2heart.api import review_sentence
         >>> review_sentence("store")
-        ''
+        '2 clips wait for review, 0 cleared, 0 hidden: heart2heart review store'
     """
     from heart2heart.store.frame_store import FrameStore
 
@@ -108,10 +108,10 @@ def review_clips(store: str | Path, clips: Sequence[str], decision: str, *, by: 
         >>> clip = h2h.open_store("store").clips["clip"][0].as_py()
         >>> review_clips("store", [clip], "hidden", by="Reader 1", reason="a name in the scan")
         >>> [each.state for each in list_reviews("store")], len(h2h.open_store("store").clips)
-        (['hidden'], 49)
+        (['waiting', 'waiting', 'hidden'], 49)
         >>> review_clips("store", [clip], "undone", by="Reader 1", reason="it was a ruler")
-        >>> list_reviews("store")
-        []
+        >>> [each.state for each in list_reviews("store")]
+        ['waiting', 'waiting']
     """
     from heart2heart.errors import UnknownNameError
     from heart2heart.schema.review import ReviewDecision

@@ -64,9 +64,9 @@ def prepare_frames(
         times: Milliseconds of each frame from the first, float64 `(n,)`, or None.
         phases: `ED` or `ES` by frame.
         aspect: Height and width of a pixel, any unit, where `scan` gives no spacing.
-        text_policy: What to do with text inside the scan. Where `blank` would take more than a quarter of the scan, the
-            clip is quarantined instead. A few frames are searched at full size, and every kept frame
-            at the size at which it is decoded, which is at least the size at which it is stored.
+        text_policy: What to do with text inside the scan. Where `blank` would take more than a quarter of the scan,
+            nothing is blanked, and the clip is only flagged. A few frames are searched at full size, and every kept
+            frame at the size at which it is decoded, which is at least the size at which it is stored.
 
     Raises:
         DicomError: the clip gives no frames; see `inspect_clip` and `extract_frames`. `excluded:text_in_scan` for text
@@ -86,10 +86,12 @@ def prepare_frames(
     if text_area.any():
         if text_policy == TextPolicy.REFUSE:
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
-        if text_area[inspection.mask].mean() > _MOST_BLANKED:  # more often texture than text: a person decides
-            text_policy = TextPolicy.QUARANTINE
-        flags = (*flags, ClipFlag.TEXT_SUSPECTED, _TEXT_FLAGS[text_policy])
-        if text_policy == TextPolicy.BLANK:
+        is_blanked = text_policy == TextPolicy.BLANK and text_area[inspection.mask].mean() <= _MOST_BLANKED
+        flags = (*flags, ClipFlag.TEXT_SUSPECTED)
+        if text_policy == TextPolicy.QUARANTINE:
+            flags = (*flags, ClipFlag.TEXT_QUARANTINED)
+        if is_blanked:
+            flags = (*flags, ClipFlag.TEXT_BLANKED)
             pixels[:, stored_area(text_area, content_rect, geometry.size)] = 0
     rows = _frame_rows(pixels, numbers, inside, content_rect, times, phases)
     return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags)
@@ -101,8 +103,7 @@ def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
     return None if mean is None or mean > _LONGEST_FRAME_TIME else mean
 
 
-_TEXT_FLAGS = {TextPolicy.BLANK: ClipFlag.TEXT_BLANKED, TextPolicy.QUARANTINE: ClipFlag.TEXT_QUARANTINED}
-_MOST_BLANKED = 0.25  # share of the scan
+_MOST_BLANKED = 0.25  # share of the scan; more is more often texture than text, and a person decides
 _LONGEST_FRAME_TIME = 10_000.0  # milliseconds
 
 

@@ -67,11 +67,17 @@ def decode_reduced(frame: bytes, shrink: int) -> npt.NDArray[np.uint8]:
 
     Returns:
         uint8 `(rows, columns)` or `(rows, columns, 3)`, the sides divided by `shrink` and rounded up.
+
+    Raises:
+        ValueError: the codestream is damaged.
     """
-    with Jpeg2KImageFile(io.BytesIO(frame)) as picture:
-        picture.reduce = _SHIFTS[shrink]
-        picture.load()
-        return _to_block_centres(np.asarray(picture), shrink)
+    try:
+        with Jpeg2KImageFile(io.BytesIO(frame)) as picture:
+            picture.reduce = _SHIFTS[shrink]
+            picture.load()
+            return _to_block_centres(np.asarray(picture), shrink)
+    except (SyntaxError, IndexError, struct.error) as error:  # as Pillow's parser meets a damaged header
+        raise ValueError(f"a damaged JPEG 2000 codestream ({error})") from error
 
 
 def _to_block_centres(samples: npt.NDArray[np.uint8], shrink: int) -> npt.NDArray[np.uint8]:

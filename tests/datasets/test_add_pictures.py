@@ -184,7 +184,7 @@ def test_add_pictures_refuses_a_site_a_lost_key_and_other_settings(tmp_path: Pat
 
 
 def test_ledger_text_of_picture_settings_is_that_of_an_ingest() -> None:
-    assert SETTINGS.ledger_text() == IngestSettings(size=32, frames="even:4").model_dump_json()
+    assert SETTINGS.ledger_text() == IngestSettings(size=32, frames="even:4").ledger_text()
     assert '"whole":true' in PictureSettings(whole=True).ledger_text()
 
 

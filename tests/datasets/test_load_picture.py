@@ -23,7 +23,7 @@ from tests.dicom.build import speckle_frames, write
 
 SMALL = Geometry("tmed2", 64)
 TEXT = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_BLANKED}
-TEXTURE = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED}  # noise over more than a quarter of the scan
+TEXTURE = {ClipFlag.TEXT_SUSPECTED}  # noise over more than a quarter of the scan
 POWER_DOPPLER = Path(data_store.__file__).parent / "data" / "US1_UNCR.dcm"
 
 

@@ -19,7 +19,7 @@ BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 DEID = Path(deid_data.__file__).parent / "data"
 
 TEXT = ("text_suspected", "text_blanked")
-TEXTURE = ("text_suspected", "text_quarantined")
+TEXTURE = ("text_suspected",)
 """Captions, and Doppler noise that the search takes for text: more than a quarter of the scan."""
 
 CLIPS = [

@@ -25,6 +25,27 @@ WORDS: dict[type[StrEnum], set[str]] = {
     enums.EventKind: {"label", "adjudication", "retraction"},
     enums.LabelAnswer: {"view", "unusable", "unsure", ""},
     enums.VerdictKind: {"better", "worse", "open", "unknown"},
+    enums.AuditAction: {
+        "start",
+        "ingest",
+        "link",
+        "deidentify",
+        "verify_deid",
+        "pull",
+        "receive",
+        "label",
+        "import_labels",
+        "export_labels",
+        "review",
+        "show",
+        "train",
+        "predict",
+        "evaluate",
+        "release",
+        "rotate_key",
+        "read_log",
+    },
+    enums.AuditPhase: {"began", "ended"},
 }
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -16,6 +16,8 @@ from heart2heart.training.algorithms import ALGORITHMS, Algorithm, AlgorithmLoss
 OWN_TESTS = {"mixmatch", "temporal_ensembling", "noisy_student", "atso", "uasd"}
 """Methods that mix the batch of all processes, or need a filled memory: their own tests check them."""
 STEPS: dict[str, dict[str, Any]] = {"mtcf": {"step": 20}}
+PARAMS = {"iomatch": {"threshold": 0.0, "open_threshold": 0.0, "warmup": 0.0}}
+"""Settings by which frames count for an untrained network."""
 
 
 class Agreement(Algorithm):
@@ -100,7 +102,7 @@ def test_check_algorithm_takes_a_class_that_no_process_can_import(
 
 @pytest.mark.parametrize("name", [name for name, kind in ALGORITHMS.items() if kind.views and name not in OWN_TESTS])
 def test_check_unlabeled_loss_and_check_threads_pass_packaged_methods(name: str) -> None:
-    algorithm = ALGORITHMS[name].parse({}, where=name)
+    algorithm = ALGORITHMS[name].parse(PARAMS.get(name, {}), where=name)
     with torch.random.fork_rng():
         check_unlabeled_loss(algorithm, None, **STEPS.get(name, {}))
         check_threads(algorithm, **STEPS.get(name, {}))
