@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import torch
 
-from benchmarks.train_step import build_trainer, noise_views, stepper
+from benchmarks.train_step import build_trainer, noise_views, step_parser, stepper
 from heart2heart.training.gradient_rules import GRADIENT_RULES
 
 BASE = "sum"
@@ -24,16 +24,7 @@ BASE = "sum"
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labeled", type=int, default=16)
-    parser.add_argument("--unlabeled", type=int, default=80)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--variant", default="canonical")
-    parser.add_argument("--depth", type=int, default=10)
-    parser.add_argument("--widen", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--device", default="cpu")
-    print(table(measure(parser.parse_args())))
+    print(table(measure(step_parser(__doc__).parse_args())))
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:

@@ -46,9 +46,9 @@ class ThreeBackwards(Trainer):
         return {"loss_labeled": first.detach()}
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def step_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of a benchmark of one step: batch, network, steps and device."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labeled", type=int, default=16)
     parser.add_argument("--unlabeled", type=int, default=80)
     parser.add_argument("--size", type=int, default=64)
@@ -57,7 +57,12 @@ def main() -> None:
     parser.add_argument("--widen", type=int, default=1)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure and print the table."""
+    arguments = step_parser(__doc__).parse_args()
     print(table(measure(arguments), arguments.labeled + arguments.unlabeled))
 
 

@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.catalog import ClipCatalog
+from heart2heart.annotate.page_server import PageServer
 from heart2heart.annotate.server import AnnotationServer
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.testing.stores import random_store
 
+Server = TypeVar("Server", bound=PageServer)
 AT = "2020-01-01T00:00:{:02d}.{:03d}Z"
 
 
@@ -98,7 +100,13 @@ class Client:
 @contextmanager
 def served(assignments: Assignments) -> Iterator[AnnotationServer]:
     """Serve a page in a thread."""
-    server = AnnotationServer(assignments)
+    with running_server(AnnotationServer(assignments)) as server:
+        yield server
+
+
+@contextmanager
+def running_server(server: Server) -> Iterator[Server]:
+    """Run a server in a thread until the block ends."""
     listening = threading.Event()
     thread = threading.Thread(target=server.run, args=(lambda _: listening.set(),))
     thread.start()

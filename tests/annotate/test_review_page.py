@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from heart2heart.schema.review import REVIEW_FILE, read_reviews
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.stores import SIZE, random_store
 from tests.annotate.browsing import PATIENCE
-from tests.annotate.support import Client
+from tests.annotate.support import Client, running_server
 
 CLIPS = [f"a000{index:02d}".ljust(16, "0") for index in range(5)]
 FLAGS = {CLIPS[0]: ["text_suspected"], CLIPS[1]: ["text_suspected", "text_quarantined"],
@@ -35,17 +34,8 @@ def areas(frames: npt.NDArray[np.uint8]) -> list[tuple[int, int, int, int]]:
 
 @contextmanager
 def serving(root: Path, reviewer: str = "Reader 1") -> Iterator[ReviewServer]:
-    server = ReviewServer(ReviewSession(root, reviewer, areas), 0)
-    listening = threading.Event()
-    thread = threading.Thread(target=server.run, args=(lambda _: listening.set(),))
-    thread.start()
-    try:
-        assert listening.wait(20)
+    with running_server(ReviewServer(ReviewSession(root, reviewer, areas), 0)) as server:
         yield server
-    finally:
-        server.stop()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 @pytest.fixture
