@@ -30,7 +30,9 @@ from heart2heart.errors import ConfigError, MissingInputError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.progress import Progress
 from heart2heart.schema.enums import POOL_MODES, ClipMode
+from heart2heart.schema.flags_rule import ClipUse, FlagsRule, usual_rule
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
+from heart2heart.store.clip_uses import excluded_clips
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.frame_store import Frames
 
@@ -95,6 +97,7 @@ def build_queue(
     model_outputs: ModelOutputs | None = None,
     cost: str | Path = "equal",
     find_duplicates: FindDuplicates | None = None,
+    flags: FlagsRule | None = None,
     progress: Progress | None = None,
 ) -> LabelingQueue:
     """Select the clips to label next.
@@ -106,6 +109,7 @@ def build_queue(
         model_outputs: Outputs of the run; `random` and `audit` need none.
         cost: `equal`, `time` (median seconds of earlier readings of the view), or a file; see `read_annotation_costs`.
         find_duplicates: Finds frames of the same picture; None treats no clip as a duplicate.
+        flags: Rule by which flags keep clips from the label page. None is `usual`.
         progress: Receives the number of finished frames.
 
     Raises:
@@ -124,7 +128,7 @@ def build_queue(
         needs |= {"probabilities"}  # the queue file records the predicted view
         _check_taxonomy(model_outputs)
     classes = model_outputs.classes if model_outputs is not None else tuple(VIEWS)
-    clips, sites, patient, rows, owner = _clips(stores, settings)
+    clips, sites, patient, rows, owner = _clips(stores, settings, flags or usual_rule())
     # Costs are checked before the frames are read, which takes minutes.
     annotation_costs = None if cost in ("equal", "time") else read_annotation_costs(Path(cost), clips)
     if cost == "time":
@@ -192,18 +196,18 @@ def _class_of(view: str, classes: tuple[str, ...]) -> int:
     return classes.index(view)
 
 
-def _clips(stores: Frames, settings: QueueSettings) -> tuple[list[str], list[str], Ints, Ints, Ints]:
+def _clips(stores: Frames, settings: QueueSettings, flags: FlagsRule) -> tuple[list[str], list[str], Ints, Ints, Ints]:
     """Return clips, hospitals, patient numbers, and of the frames to read the rows and the clip of each.
 
-    Clips that the label page may not show, for text in their pictures, are left out.
+    Clips that the label page does not show, for a flag or for text in their pictures, are left out.
     """
     table = stores.clips.select(["clip", "site", "patient", "mode"])
-    withheld = pa.array(sorted(stores.text_review.withheld), pa.string())
-    table = table.filter(pc.invert(pc.is_in(table["clip"], withheld)))
+    excluded = pa.array(sorted(excluded_clips(stores, ClipUse.LABEL, flags)), pa.string())
+    table = table.filter(pc.invert(pc.is_in(table["clip"], excluded)))
     table = table.filter(pc.is_in(table["mode"], pa.array(settings.modes, pa.string()))).sort_by("clip")
     if not len(table):
         what = f"the stores hold no clip of {', '.join(settings.modes)} that may be shown"
-        remedy = "Name other stores, or other modes with --mode, or run `heart2heart review`"
+        remedy = "Name other stores, other modes with --mode, or other --flags, or run `heart2heart review`"
         raise MissingInputError(what, remedy=remedy)
     clips = table["clip"].to_pylist()
     if len(set(clips)) < len(clips):

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import MissingInputError, StoreError
+from heart2heart.schema.flags_rule import ClipUse, FlagsRule, usual_rule
 from heart2heart.schema.review import REVIEW_FILE
+from heart2heart.store.clip_uses import excluded_clips
 from heart2heart.store.frame_store import FrameStores
 
 _COLUMNS = ["clip", "site", "study", "mode", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
@@ -48,19 +50,21 @@ class ClipCatalog:
     Args:
         roots: Folders of the stores.
         modes: Modes of the clips.
+        flags: Rule by which flags keep clips from the page. None is `usual`.
     """
 
-    def __init__(self, roots: Sequence[Path], modes: Sequence[str]) -> None:
+    def __init__(self, roots: Sequence[Path], modes: Sequence[str], flags: FlagsRule | None = None) -> None:
         self._roots, self._modes, self._lock = list(roots), frozenset(modes), Lock()
+        self.flags = flags or usual_rule()
         self._read_tables()
 
     def _read_tables(self) -> None:
         stores, mark = FrameStores.open(self._roots), _fingerprint(self._roots)
-        review = stores.text_review
-        clips = _clips(stores, self._modes)
+        excluded, clips = excluded_clips(stores, ClipUse.LABEL, self.flags), _clips(stores, self._modes)
         self._stores, self._mark, self.size = stores, mark, stores.geometry.size
-        self.clips = {name: clip for name, clip in clips.items() if name not in review.withheld}
-        self.waiting = len(review.waiting)
+        self.clips = {name: clip for name, clip in clips.items() if name not in excluded}
+        self.waiting = len(stores.text_review.waiting)
+        self.flagged = len((excluded - stores.text_review.withheld).intersection(clips))
         self.studies: dict[str, list[str]] = {}
         for clip in self.clips.values():
             self.studies.setdefault(clip.study, []).append(clip.clip)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
     from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
+    from heart2heart.api.flags import count_flags
     from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
     from heart2heart.api.key_rotation import rotate_key
@@ -92,6 +93,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.links": ("link_patients", "make_linking_key"),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
     "api.pairs": ("clear_pairs", "read_suspected_pairs", "show_pairs"),
+    "api.flags": ("count_flags",),
     "api.planning": ("plan_validation", "register_margin"),
     "api.prediction": ("ClipPrediction", "predict_files", "predict_paths"),
     "api.queue": ("make_queue",),
@@ -150,6 +152,7 @@ __all__ = [
     "conformal_sets",
     "copy_config",
     "count_files",
+    "count_flags",
     "count_frames",
     "count_labels",
     "dataset_catalogue",

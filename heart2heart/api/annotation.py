@@ -27,6 +27,7 @@ class PageInfo:
         share: Share of clips that two raters read.
         seed: Chooses which clips are read twice.
         waiting: Clips that the page leaves out until a person clears them with `heart2heart review`.
+        flagged: Other clips that the page leaves out by the flags rule.
     """
 
     address: str
@@ -35,6 +36,7 @@ class PageInfo:
     share: float
     seed: int
     waiting: int = 0
+    flagged: int = 0
 
 
 @audited(AuditAction.LABEL, beside="labels", reads=["stores"], writes=["labels"])
@@ -46,6 +48,7 @@ def annotate(
     run: str | None = None,
     queue: str | Path | None = None,
     modes: Sequence[str] = (),
+    flags: str | Path | None = None,
     ready: Callable[[PageInfo], None] | None = None,
     **settings: Any,
 ) -> None:
@@ -58,6 +61,7 @@ def annotate(
         run: Run of the predictions, if they hold several.
         queue: Clips to label, in order. None takes all clips.
         modes: Modes of the clips. Empty takes B-mode and colour.
+        flags: Flags rule, by file or packaged name. None is `usual`.
         ready: Called once the page answers.
         settings: Other keys of `AnnotationSettings`, such as `port=8080`.
 
@@ -76,6 +80,7 @@ def annotate(
     from heart2heart.annotate.settings import AnnotationSettings
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.schema.enums import POOL_MODES
+    from heart2heart.schema.flags_rule import read_flags_rule
 
     parsed = AnnotationSettings.parse(settings | {"modes": tuple(modes or POOL_MODES)}, where="heart2heart curate")
     with require_web_extra():
@@ -84,7 +89,7 @@ def annotate(
     from heart2heart.annotate.catalog import ClipCatalog
     from heart2heart.annotate.suggestions import read_queue, read_required_readings, read_suggestions
 
-    catalog = ClipCatalog(path_list(stores), parsed.modes)
+    catalog = ClipCatalog(path_list(stores), parsed.modes, read_flags_rule(flags))
     queue_file = None if queue is None else Path(queue)
     order = None if queue_file is None else read_queue(queue_file)
     unknown = [clip for clip in order or () if clip not in catalog.clips]
@@ -103,7 +108,11 @@ def annotate(
     def report_ready(address: str) -> None:
         plan = assignments.plan
         if ready is not None:
-            ready(PageInfo(address, len(order or ()), len(unknown), plan.share, plan.seed, catalog.waiting))
+            ready(
+                PageInfo(
+                    address, len(order or ()), len(unknown), plan.share, plan.seed, catalog.waiting, catalog.flagged
+                )
+            )
 
     AnnotationServer(assignments).run(report_ready)
 

@@ -66,6 +66,7 @@ def make_queue(
     spend: float | None = None,
     rare: Sequence[str] = (),
     modes: Sequence[str] = (),
+    flags: str | Path | None = None,
     frames: str = "even:8",
     seed: int = 0,
     repeats: bool = False,
@@ -88,6 +89,7 @@ def make_queue(
         spend: Largest total cost of the clips.
         rare: Views that `similar` looks for.
         modes: Modes of the clips. Empty takes B-mode and colour.
+        flags: Flags rule, by file or packaged name. None is `usual`.
         frames: Frames of a clip to predict.
         seed: Random seed.
         repeats: Allow several clips of the same picture; an audit always does.
@@ -108,6 +110,7 @@ def make_queue(
     from heart2heart.active_learning.strategies.audit import AUDITS
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.schema.enums import POOL_MODES
+    from heart2heart.schema.flags_rule import read_flags_rule
     from heart2heart.store.frame_sampling import FrameRule
     from heart2heart.store.near_duplicates import find_near_duplicates
     from heart2heart.utils import check_writable
@@ -143,6 +146,7 @@ def make_queue(
         raise ConfigError(
             "only the strategy tod compares with an earlier run", where="--earlier", remedy="Leave it out"
         )
+    flags_rule = read_flags_rule(flags)
     opened = open_stores(stores)
     events = LabelStore(labels).events() if labels is not None else []
     outputs, name = None, None
@@ -164,6 +168,7 @@ def make_queue(
             model_outputs=outputs,
             cost=cost,
             find_duplicates=None if repeats or by in AUDITS else find_near_duplicates,
+            flags=flags_rule,
             progress=progress,
         )
     table = write_queue(queue, settings, target, run=name)

@@ -10,6 +10,7 @@ from heart2heart.errors import ConfigError, LeakageError, MissingInputError
 
 if TYPE_CHECKING:
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.flags_rule import FlagsRule
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.store.frame_tables import FrameTables
@@ -44,6 +45,7 @@ def make_split(
     adaptation: float = 0.0,
     label_budget: int | None = None,
     rule: str = "latest",
+    flags: str | Path | FlagsRule | None = None,
     seed: int = 0,
 ) -> SplitManifest:
     """Propose a split by patient and hospital, freeze it, and certify that it does not leak.
@@ -59,6 +61,7 @@ def make_split(
         adaptation: Share of the labeled patients of each held-out hospital that `adapt` may use and nobody scores.
         label_budget: Labeled training patients to keep. None keeps all.
         rule: How a clip's events become one label.
+        flags: Flags rule, by file or packaged name. None is `usual`, by which no flag keeps a clip from a split.
         seed: Seed of the proposal.
 
     Returns:
@@ -85,6 +88,7 @@ def make_split(
         adaptation=adaptation,
         label_budget=label_budget,
         rule=rule,
+        flags=flags,
         seed=seed,
     )
     require_no_leak([split])
@@ -107,6 +111,7 @@ def make_splits(
     official: str | None = None,
     clean_pool: bool = False,
     rule: str = "latest",
+    flags: str | Path | FlagsRule | None = None,
     seed: int = 0,
 ) -> list[SplitManifest]:
     """Propose and freeze one split or several, and write the certificate of each.
@@ -126,6 +131,7 @@ def make_splits(
         official: A data set's official split, `SITE:SPLIT`, such as `tmed2:DEV56/fold0`.
         clean_pool: With `official`: exclude pool frames of evaluated patients.
         rule: How a clip's events become one label.
+        flags: Flags rule, by file or packaged name. None is `usual`, by which no flag keeps a clip from a split.
         seed: Seed of the proposal.
 
     Returns:
@@ -142,6 +148,7 @@ def make_splits(
     """
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.flags_rule import read_flags_rule
     from heart2heart.schema.split import SplitSettings
     from heart2heart.splits.official import freeze_official
     from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
@@ -160,9 +167,12 @@ def make_splits(
         where = ", ".join(str(one.root) for one in stores.stores)
         raise MissingInputError("the stores hold no frame", where=where, remedy=remedy)
     label_store = labels if isinstance(labels, LabelStore) else LabelStore(labels)
+    flags_rule = None if flags is None else read_flags_rule(flags)
     if official:
         views = frame_labels(label_store.events(), stores.frames, rule)
-        frozen = freeze_official(stores, views, official, folder, held_out=held_out, clean_pool=clean_pool)
+        frozen = freeze_official(
+            stores, views, official, folder, held_out=held_out, clean_pool=clean_pool, flags=flags_rule
+        )
         return certify_splits([frozen], stores)
     content = {
         "name": folder.name,
@@ -173,6 +183,7 @@ def make_splits(
         "adaptation": adaptation,
         "label_budget": label_budget,
         "seed": seed,
+        "flags_rule": flags_rule,
     }
     settings = SplitSettings.parse(content, where="options of heart2heart split")
     views = frame_labels(label_store.events(), stores.frames, rule)

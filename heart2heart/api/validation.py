@@ -37,6 +37,7 @@ def validate(
     seed: int = 0,
     bca: bool = False,
     margin: str | Path | None = None,
+    flags: str | Path | None = None,
     pictures: bool = True,
     pseudonyms: bool = True,
     release: str | None = None,
@@ -68,6 +69,7 @@ def validate(
         seed: Seed of the bootstrap.
         bca: BCa intervals instead of percentile intervals.
         margin: File of the largest acceptable loss, registered before (`register_margin`).
+        flags: Flags rule, by file or packaged name. None is `usual`, by which no flag excludes a frame.
         pictures: Keep a few pictures for the report.
         pseudonyms: Keep the names of patients, studies, clips and frames; otherwise codes take their place, and the
             certificate can no longer be computed again from the store.
@@ -95,6 +97,7 @@ def validate(
     from heart2heart.api.release import check_release, write_release
     from heart2heart.evaluation.evaluate import evaluate_predictions
     from heart2heart.evaluation.table_file import SUFFIXES
+    from heart2heart.schema.flags_rule import read_flags_rule
     from heart2heart.schema.margin import read_margin
     from heart2heart.schema.metrics_files import write_metrics
     from heart2heart.schema.redaction import new_key, without_pictures
@@ -106,6 +109,7 @@ def validate(
     folder, progress = Path(out), progress or NoProgress()
     check_release(release)
     registered = read_margin(Path(margin)) if margin else None
+    flags_rule = read_flags_rule(flags) if flags else None
     if (folder / "predictions.parquet").exists():
         raise ExistsError("predictions are already in this folder", where=folder, remedy="Name another folder")
     _check_task(task)
@@ -148,6 +152,7 @@ def validate(
             command=shown,
             progress=SubProgress(progress, start=90 * index / len(models), span=90 / len(models), total=90),
             key=key,
+            flags=flags_rule,
         )
         parts.append(certified)
     predictions = join_validations(parts)

@@ -23,8 +23,10 @@ from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.progress import Progress, SubProgress
 from heart2heart.schema.enums import SplitRole
-from heart2heart.schema.predictions import Predictions, Provenance, SplitInfo
+from heart2heart.schema.flags_rule import FlagsRule
+from heart2heart.schema.predictions import Predictions, Provenance
 from heart2heart.schema.redaction import recode_names
+from heart2heart.schema.split import SplitInfo
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.overlap import TrainingReference
 from heart2heart.splits.provenance import record_test_access, site_info, with_demographics
@@ -82,6 +84,7 @@ def certified_frames(
     command: str,
     progress: Progress,
     key: bytes | None = None,
+    flags: FlagsRule | None = None,
 ) -> Predictions:
     """Predict the labeled frames of the hospitals with a frozen model and certify the predictions.
 
@@ -92,15 +95,12 @@ def certified_frames(
         model: See `api.validation.validate`, as for all that follow.
         store: The stores.
         labels: The label store.
-        sites: The hospitals.
-        split: The training split.
-        train_stores: The stores of that split.
-        leave_out_seen: Leave out patients whom the model has seen.
-        task: Noun of what the classes are.
+        sites, split, train_stores, leave_out_seen, task: See there.
         rule: How a clip's events become one label.
         command: The command line, for the record.
         progress: Receives the percentage done, up to 90.
         key: Replaces the names of patients, studies, clips and frames by codes; None keeps the names.
+        flags: The flags rule.
 
     Examples:
         >>> from heart2heart.progress import NoProgress
@@ -122,6 +122,7 @@ def certified_frames(
         sites,
         reference=reference,
         leave_out_seen=leave_out_seen,
+        flags=flags,
     )
     validated = sorted(set(members["site"].to_pylist()))
     manifest = reference.split
@@ -158,6 +159,7 @@ def certified_frames(
             source_sites=tuple(source_sites),
             held_out_sites=held_out,
             checks=(),
+            flags_rule=flags,
         ),
         sites=tuple(infos),
         runs=(frozen.info(),),

@@ -9,6 +9,10 @@ import typer
 
 StoreOption = Annotated[list[Path], typer.Option("--store", help="Frame store; repeatable.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="Label store (SQLite).")]
+FlagsOption = Annotated[
+    str | None,
+    typer.Option("--flags", help="Flags rule: usual, strict or a YAML file; see store flags. Default: usual"),
+]
 
 store = typer.Typer(help="List, count, check and query a frame store.", no_args_is_help=True)
 
@@ -161,6 +165,28 @@ def store_sql(
 
     table = open_store(root).sql(query)
     print(text_table(table.column_names, [tuple(row.values()) for row in table.to_pylist()]))
+
+
+@store.command("flags")
+def store_flags(
+    root: Annotated[Path, typer.Argument(metavar="STORE", help="Frame store.")],
+    rule: Annotated[str, typer.Option(help="Flags rule: usual, strict, or a YAML file.")] = "usual",
+) -> None:
+    """Count the clips by flag that a rule lets reach the label page, the pool, training and evaluation.
+
+    The text review goes first: no rule allows what it withholds.
+
+    Example: heart2heart store flags store --rule strict
+    """
+    from heart2heart.api.flags import count_flags
+    from heart2heart.cli.output import text_table
+
+    counted = count_flags(root, rule=rule)
+    print(counted.rule.sentence())
+    for use, query in counted.queries.items():
+        print(f"{use}: {query}")
+    print(text_table(("flag", "clips", *counted.queries), [(c.flag, c.clips, *c.reaching) for c in counted.counts]))
+    print(f"The text review withholds {counted.withheld} clips from the label page, {counted.excluded} from all uses")
 
 
 @store.command("ledger")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heart2heart.cli.data import LabelsOption
+from heart2heart.cli.data import FlagsOption, LabelsOption
 
 RatersOption = Annotated[Path, typer.Option("--raters", help="File of raters (mode 0600).")]
 
@@ -45,6 +45,7 @@ def queue(
     mode: Annotated[
         list[str] | None, typer.Option(help="Modes of the clips; repeatable. Default: b_mode, colour.")
     ] = None,
+    flags: FlagsOption = None,
     frames: Annotated[str, typer.Option(help="Frames of a clip to predict: all, every:N or even:K.")] = "even:8",
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     repeats: Annotated[
@@ -101,7 +102,7 @@ def queue(
 
     result = make_queue(
         stores, out, budget=budget, by=by, run=run, labels=labels, earlier=earlier, per_patient=per_patient,
-        spread=spread, cost=cost, spend=spend, rare=rare or (), modes=mode or (), frames=frames, seed=seed,
+        spread=spread, cost=cost, spend=spend, rare=rare or (), modes=mode or (), flags=flags, frames=frames, seed=seed,
         repeats=repeats, predictions=predictions, stage=progress_bar,
     )  # fmt: skip
     columns = ("rank", "clip", "site", "why")
@@ -139,6 +140,7 @@ def curate(
     mode: Annotated[
         list[str] | None, typer.Option(help="Modes of the clips; repeatable. Default: b_mode, colour.")
     ] = None,
+    flags: FlagsOption = None,
     bind: Annotated[str, typer.Option(help="Address to listen at; beyond loopback, give --raters.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8080,
     name: Annotated[list[str] | None, typer.Option(help="Host name in the address of the page; repeatable.")] = None,
@@ -162,6 +164,9 @@ def curate(
         if page.waiting:
             count = "1 clip is" if page.waiting == 1 else f"{page.waiting} clips are"
             print(f"{count} not shown, for suspected text: run heart2heart review STORE", file=sys.stderr)
+        if page.flagged:
+            count = "1 clip is" if page.flagged == 1 else f"{page.flagged} clips are"
+            print(f"{count} not shown, by the flags rule: run heart2heart store flags STORE", file=sys.stderr)
         print(f"Label at {page.address}", file=sys.stderr)
         plan = f"--double {page.share:g} --seed {page.seed}"
         print(
@@ -169,8 +174,8 @@ def curate(
         )
 
     annotate(
-        stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), ready=ready, bind=bind,
-        port=port, names=tuple(name or ()), raters=raters, certificate=certificate, private_key=private_key,
+        stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), flags=flags, ready=ready,
+        bind=bind, port=port, names=tuple(name or ()), raters=raters, certificate=certificate, private_key=private_key,
         allow_http=allow_http, double=double, seed=seed, replan=replan, suggest=suggest,
     )  # fmt: skip
 

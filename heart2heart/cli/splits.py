@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heart2heart.cli.data import LabelsOption, StoreOption
+from heart2heart.cli.data import FlagsOption, LabelsOption, StoreOption
 
 if TYPE_CHECKING:
     from heart2heart.api import SplitManifest
@@ -49,6 +49,7 @@ def split(
         bool, typer.Option("--clean-pool", help="With --official: exclude pool frames of evaluated patients.")
     ] = False,
     rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
+    flags: FlagsOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the proposal.")] = 0,
 ) -> None:
     """Propose splits by patient and hospital, freeze them, and certify them as free of leakage.
@@ -62,7 +63,7 @@ def split(
     frozen = make_splits(
         store, labels, out, source=source, held_out=held_out, leave_one_out=leave_one_out, folds=folds,
         validation=validation, test=test, adaptation=adaptation, label_budget=label_budget, official=official,
-        clean_pool=clean_pool, rule=rule, seed=seed,
+        clean_pool=clean_pool, rule=rule, flags=flags, seed=seed,
     )  # fmt: skip
     _show(frozen)
 

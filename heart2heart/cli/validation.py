@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from heart2heart.cli.data import FlagsOption
 from heart2heart.cli.evaluation import MarginOption, NoPicturesOption, NoPseudonymsOption, ReleaseOption
 
 
@@ -60,6 +61,7 @@ def validate(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     bca: Annotated[bool, typer.Option("--bca", help="BCa intervals instead of percentile intervals.")] = False,
     margin: MarginOption = None,
+    flags: FlagsOption = None,
     no_pictures: NoPicturesOption = False,
     no_pseudonyms: NoPseudonymsOption = False,
     release: ReleaseOption = None,
@@ -94,7 +96,7 @@ def validate(
         metrics = validate(
             models, out, store=store, labels=labels, sites=site or (), split=split, train_stores=train_store or (),
             leave_out_seen=leave_out_seen, task=task, name=name, synthetic=synthetic, rule=rule,
-            replicates=replicates, seed=seed, bca=bca, margin=margin, pictures=not no_pictures,
+            replicates=replicates, seed=seed, bca=bca, margin=margin, flags=flags, pictures=not no_pictures,
             pseudonyms=not no_pseudonyms, release=release, progress=progress,
         )  # fmt: skip
     print(summary_table(metrics))

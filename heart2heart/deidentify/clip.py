@@ -28,6 +28,7 @@ from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.viewing_copies import ViewingPictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,7 @@ class PreparedClip:
         pseudonyms: Pseudonyms; empty without a key.
         content: Keyed hash of the file's bytes; empty without a key.
         source: Kind of the file: `dicom` or `pictures`.
+        viewing: Pictures of the viewing copy, or None.
     """
 
     pixels: npt.NDArray[np.uint8] = field(repr=False)
@@ -78,6 +80,7 @@ class PreparedClip:
     pseudonyms: Pseudonyms = field(repr=False)
     content: str = field(repr=False)
     source: str = "dicom"
+    viewing: ViewingPictures | None = field(default=None, repr=False)
 
     def row(self, site: str, clip: str) -> dict[str, Any]:
         """Return the clip's row for `ShardWriter.add`."""
@@ -158,6 +161,7 @@ def load_clip(
     salvage: bool = True,
     known: Collection[str] = (),
     text_policy: TextPolicy = TextPolicy.BLANK,
+    viewing_copy: bool = False,
 ) -> PreparedClip:
     """Read, check, decode, de-identify, crop and resample one file.
 
@@ -172,6 +176,7 @@ def load_clip(
         salvage: Keep the complete frames of a cut or damaged file; else such a file fails.
         known: Content hashes of the clips in the store.
         text_policy: What to do with text inside the scan; see `IngestSettings.text`.
+        viewing_copy: Whether to make the pictures of a viewing copy as well.
 
     Raises:
         KnownContentError: the file's content is among `known`.
@@ -194,7 +199,16 @@ def load_clip(
         reader = open_frames(source, image_pixel, strict=not salvage)
         times = frame_times(facts, len(reader))
         phases = tagged_phases(facts, times, len(reader))
-        prepared = prepare_frames(reader, scan, rule, geometry, times=times, phases=phases, text_policy=text_policy)
+        prepared = prepare_frames(
+            reader,
+            scan,
+            rule,
+            geometry,
+            times=times,
+            phases=phases,
+            text_policy=text_policy,
+            viewing_copy=viewing_copy,
+        )
         flags = (*opened.flags, *prepared.flags)
         flags = (*flags, ClipFlag.NOT_A_HEART_PRESET) if is_not_cardiac(opened.header) else flags
         flags = (*flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" and not phases else flags
@@ -225,4 +239,5 @@ def load_clip(
             ),
             pseudonyms=pseudonyms,
             content=content,
+            viewing=prepared.viewing,
         )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from heart2heart.deidentify.burned_in_text import TextSearch, find_text
 from heart2heart.deidentify.stored_text import any_in_blocks, stored_area, to_source_pixels
+from heart2heart.deidentify.viewing_pictures import viewing_pictures
 from heart2heart.dicom.extract_frames import choose_shrink, extract_frames
 from heart2heart.dicom.frame_reader import FrameReader
 from heart2heart.dicom.inspect_clip import inspect_clip
@@ -22,6 +23,7 @@ from heart2heart.schema.text_policy import TextPolicy
 from heart2heart.store.frame_sampling import FrameRule
 from heart2heart.store.geometry import ContentRect, Geometry
 from heart2heart.store.quality import difference_hash, frame_quality
+from heart2heart.store.viewing_copies import ViewingPictures
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class PreparedFrames:
         mode: Mode of the clip.
         box: Bounding box of the sector, source pixels.
         flags: Flags of the frames, of the scan's area, of the sector, and of text.
+        viewing: Pictures of the viewing copy; None where none was asked for, or text is suspected.
     """
 
     pixels: npt.NDArray[np.uint8] = field(repr=False)
@@ -41,6 +44,7 @@ class PreparedFrames:
     mode: ClipMode
     box: Box
     flags: tuple[ClipFlag, ...]
+    viewing: ViewingPictures | None = field(default=None, repr=False)
 
 
 def prepare_frames(
@@ -53,6 +57,7 @@ def prepare_frames(
     phases: Mapping[int, str],
     aspect: tuple[float, float] = (1.0, 1.0),
     text_policy: TextPolicy = TextPolicy.BLANK,
+    viewing_copy: bool = False,
 ) -> PreparedFrames:
     """Find the sector, decide the mode, and return the chosen frames, blanked outside the sector and resampled.
 
@@ -67,6 +72,7 @@ def prepare_frames(
         text_policy: What to do with text inside the scan. Where `blank` would take more than a quarter of the scan,
             nothing is blanked, and the clip is only flagged. A few frames are searched at full size, and every kept
             frame at the size at which it is decoded, which is at least the size at which it is stored.
+        viewing_copy: Whether to make the pictures of a viewing copy as well.
 
     Raises:
         DicomError: the clip gives no frames; see `inspect_clip` and `extract_frames`. `excluded:text_in_scan` for text
@@ -94,7 +100,10 @@ def prepare_frames(
             flags = (*flags, ClipFlag.TEXT_BLANKED)
             pixels[:, stored_area(text_area, content_rect, geometry.size)] = 0
     rows = _frame_rows(pixels, numbers, inside, content_rect, times, phases)
-    return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags)
+    viewing = None
+    if viewing_copy and not text_area.any():
+        viewing = viewing_pictures(reader, inspection, scan.spacing_mm, times, aspect=aspect)
+    return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags, viewing)
 
 
 def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:

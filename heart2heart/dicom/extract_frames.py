@@ -70,7 +70,7 @@ def extract_frames(
     shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
     left, top, right, bottom = x0 // shrink, y0 // shrink, -(-x1 // shrink), -(-y1 // shrink)
     window = (x0 / shrink - left, y0 / shrink - top, x1 / shrink - left, y1 / shrink - top)
-    mask = _shrink_mask(inspection, shrink)
+    mask = shrink_mask(inspection, shrink)
     scale = (spacing[0] * shrink, spacing[1] * shrink)
     resample = Resampler(bottom - top, right - left, geometry, scale, window)
     pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
@@ -95,8 +95,13 @@ def batched(
         yield part
 
 
-def _shrink_mask(inspection: ClipInspection, shrink: int) -> npt.NDArray[np.uint8]:
-    """Return 1 where a whole block lies inside the sector, else 0, over all blocks that overlap the box."""
+def shrink_mask(inspection: ClipInspection, shrink: int) -> npt.NDArray[np.uint8]:
+    """Return 1 where a whole block lies inside the sector, else 0, over all blocks that overlap the box.
+
+    Args:
+        inspection: Sector of the clip.
+        shrink: Side of a block, pixels.
+    """
     x0, y0, x1, y1 = inspection.box
     whole = np.pad(inspection.mask, ((y0 % shrink, -y1 % shrink), (x0 % shrink, -x1 % shrink)))
     height, width = whole.shape

@@ -21,8 +21,8 @@ from heart2heart.schema.predictions import (
     Provenance,
     RunInfo,
     SiteInfo,
-    SplitInfo,
 )
+from heart2heart.schema.split import SplitInfo
 
 MAX_AGE = 90
 """Age, years, that stands for every higher one."""

@@ -20,6 +20,7 @@ from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode
 from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.viewing_copies import write_viewing_copy
 
 _WINDOW_S = 60.0  # window of the rates; long, because long studies and empty folders alternate
 _STEP_S = 1.0  # between two remembered points
@@ -205,6 +206,7 @@ class IngestRun:
 
     def __init__(self, ledger: LedgerWriter, store: FrameStore, key: Key, known: dict[str, str]) -> None:
         self.known = known
+        self._root = store.root
         self.pending = PublishBuffer(ledger, store)
         self.owners = ledger.accepted()
         self.pseudonymizer = Pseudonymizer(key)
@@ -223,6 +225,7 @@ class IngestRun:
             )
             if clip is None and outcome.clip is not None:
                 clip = self.known[content] = self.pseudonymizer.clip(content)
+                write_viewing_copy(self._root, clip, outcome.clip.viewing)
                 self.pending.add_clip(outcome.clip.row(entry.site, clip), outcome.clip.pixels, outcome.clip.frames)
         self.codes[code] += 1
         accepted_clip = clip if code == StatusCode.ACCEPTED else None

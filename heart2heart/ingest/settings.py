@@ -90,9 +90,13 @@ class IngestSettings(Config):
         except ConfigError as error:
             raise ValueError(str(error)) from error
 
+    viewing_copies: bool = False
+    """Keep beside the frames a de-identified copy of each clip at full size, in colour and at its own rate, for the
+    label page. None is kept where text is suspected. It may change between runs, and no number depends on it."""
+
     def ledger_text(self) -> str:
         """Return the text that the ledger keeps: the settings that all runs of a site must share."""
-        return self.model_dump_json(exclude={"text"})
+        return self.model_dump_json(exclude={"text", "viewing_copies"})
 
     def build_geometry(self) -> Geometry:
         """Return the geometry; raises `UnknownNameError` or `StoreError` for a name or size that does not exist."""

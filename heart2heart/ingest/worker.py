@@ -77,6 +77,7 @@ class IngestTask:
             salvage=self.settings.salvage,
             known=self.known,
             text_policy=self.settings.text,
+            viewing_copy=self.settings.viewing_copies,
         )
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heart2heart.errors import LabelError, LabelStoreBusyError, MissingInputError
+from heart2heart.labels.clip_events import ClipEvent
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema import labels
-from heart2heart.schema.enums import EventKind, LabelAnswer
+from heart2heart.schema.enums import ClipEventKind, EventKind, LabelAnswer
 from heart2heart.utils import make_private_file
 
 if TYPE_CHECKING:
@@ -167,13 +168,61 @@ class LabelStore:
         return html_card(title, html_table(("value", "events"), sorted(views.items())))
 
     def events(self) -> list[LabelEvent]:
-        """Return all events in the order in which they were recorded."""
+        """Return all events in the order in which they were recorded, without readings of gold clips."""
         return [entry.event for entry in self.stored_events()]
 
-    def stored_events(self, after: int = 0) -> list[StoredEvent]:
-        """Return the events after number `after`, with their positions, in order."""
+    def stored_events(self, after: int = 0, *, gold: bool = False) -> list[StoredEvent]:
+        """Return the events after number `after`, with their positions, in order.
+
+        Args:
+            after: Number of the last event to leave out.
+            gold: Whether to return readings of gold clips and their retractions too. They are no labels.
+        """
         with self._open() as connection:
-            return _read_entries(connection, "number > ?", after)
+            return _read_entries(connection, "number > ?" if gold else f"number > ? AND {_NO_GOLD}", after)
+
+    def append_clip_events(self, events: Sequence[ClipEvent]) -> int:
+        """Write events that are no readings of a view, all or none, and return the number of new ones.
+
+        Raises:
+            UnknownNameError: a kind or a value that does not exist.
+            LabelError: a value does not fit its kind, or the file is not a label store.
+            LabelStoreBusyError: another program locked the label store for longer than `timeout`.
+        """
+        for event in events:
+            event.check()
+        statement = (
+            "INSERT OR IGNORE INTO clip_events (identifier, clip, kind, rater, at, value) VALUES (?, ?, ?, ?, ?, ?)"
+        )
+        with self._writing() as connection:
+            changes_before = connection.total_changes
+            connection.executemany(statement, [(event.identifier, *astuple(event)) for event in events])
+            return connection.total_changes - changes_before
+
+    def clip_events(self, after: int = 0) -> list[tuple[int, ClipEvent]]:
+        """Return number and event of those events that are no readings of a view, in order; see `ClipEvent`.
+
+        Args:
+            after: Number of the last event to leave out.
+
+        Raises:
+            LabelError: an event is damaged.
+        """
+        with self._open() as connection:
+            if labels.schema_version(connection) < labels.CLIP_EVENTS_SINCE:
+                return []
+            query = "SELECT number, clip, kind, rater, at, value FROM clip_events WHERE number > ? ORDER BY number"
+            rows = connection.execute(query, (after,)).fetchall()
+        try:
+            return [
+                (number, ClipEvent(clip, ClipEventKind(kind), rater, at, value))
+                for number, clip, kind, rater, at, value in rows
+            ]
+        except ValueError as error:
+            remedy = "Restore the label store from a copy"
+            raise LabelError(
+                f"an event of this label store is damaged: {error}", where=self.path, remedy=remedy
+            ) from error
 
     def update_plan(self, resolve: Callable[[DoubleReadingPlan | None], DoubleReadingPlan]) -> DoubleReadingPlan:
         """Replace the double-reading plan by what `resolve` returns, and return it; earlier plans stay in the file.
@@ -190,11 +239,16 @@ class LabelStore:
             return plan
 
 
+_NO_GOLD = "kind <> 'gold' AND retracts NOT IN (SELECT identifier FROM events WHERE kind = 'gold')"
+
+
 def _read_entries(connection: sqlite3.Connection, where: str, value: str | int) -> list[StoredEvent]:
     """Return the stored events for which `where` holds; reads files of version 1 too."""
     version = labels.schema_version(connection)
     if version == 0:
         return []
+    if version == 1:  # no kinds yet
+        where = where.removesuffix(f" AND {_NO_GOLD}")
     columns = labels.V1_COLUMNS if version == 1 else EVENT_COLUMNS
     position_column = "row_number() OVER (PARTITION BY clip ORDER BY number)" if version == 1 else "version"
     query = f"SELECT number, {position_column}, {', '.join(columns)} FROM events WHERE {where} ORDER BY number"

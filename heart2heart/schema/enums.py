@@ -90,6 +90,42 @@ class EventKind(StrEnum):
     """The decision on a disagreement."""
     RETRACTION = "retraction"
     """The withdrawal of an earlier event of the same rater."""
+    GOLD = "gold"
+    """A rater's reading of a gold clip, whose label was known before. It measures the rater, and is no label."""
+
+
+class ClipEventKind(StrEnum):
+    """Kind of an event of a clip that is no reading of its view."""
+
+    QUALITY = "quality"
+    """Image quality, by one rater: an `ImageQuality`."""
+    MARKS = "marks"
+    """Frames of end diastole and end systole, by one rater."""
+    NOTE = "note"
+    """A rater's own words about a clip; never exported unless asked for."""
+    HANDOVER = "handover"
+    """The clip goes to a colleague."""
+    HANDOVER_DONE = "handover_done"
+    """The colleague is done with a clip that was handed over."""
+    GOAL = "goal"
+    """A rater's daily goal; of no clip."""
+    GOLD = "gold"
+    """The known label of a gold clip, frozen; empty: the clip is gold no longer."""
+    EXAMPLE = "example"
+    """The clip is an example of a view; empty: it is one no longer."""
+
+
+class ImageQuality(StrEnum):
+    """Image quality of a clip, best first."""
+
+    GOOD = "good"
+    """All structures of the view are seen in full."""
+    FAIR = "fair"
+    """The view is clear; some borders are not."""
+    POOR = "poor"
+    """The view is barely recognised; nothing can be measured."""
+    UNUSABLE = "unusable"
+    """Nothing can be read."""
 
 
 class LabelAnswer(StrEnum):

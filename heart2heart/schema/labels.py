@@ -1,7 +1,8 @@
 """The tables of the label store, their migration from older versions, and the columns of a labeling queue.
 
 Version 1 had labels of views only. Version 2 adds the other fields of a reading (kind, answer, confidence, pixel hash,
-seconds, suggestion) and numbers the events of each clip. Version 3 adds the plans of double reading.
+seconds, suggestion) and numbers the events of each clip. Version 3 adds the plans of double reading. Version 4 adds the
+events of clips that are no readings of a view: quality, marked frames, notes, tasks, gold labels.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import sqlite3
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+CLIP_EVENTS_SINCE = 4
+"""First version with the table `clip_events`."""
 
 V1_COLUMNS = ("clip", "frame", "view", "rater", "at", "source", "taxonomy")
 """Columns of an event in version 1; the other fields of `LabelEvent` take their defaults."""
@@ -48,6 +51,18 @@ CREATE TABLE plans (
   recorded TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
 )"""
 
+_CREATE_CLIP_EVENTS = """
+CREATE TABLE clip_events (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  identifier TEXT NOT NULL UNIQUE,
+  clip TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  rater TEXT NOT NULL,
+  at TEXT NOT NULL,
+  value TEXT NOT NULL,
+  recorded TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+)"""
+
 
 def _forbid_changes(connection: sqlite3.Connection, table: str, what: str) -> None:
     """Add triggers that refuse to change or delete the rows of a table."""
@@ -72,8 +87,11 @@ def migrate_schema(connection: sqlite3.Connection) -> None:
         _migrate_from_v1(connection)
     if version < 2:
         _forbid_changes(connection, "events", "label events")
-    connection.execute(_CREATE_PLANS)
-    _forbid_changes(connection, "plans", "plans")
+    if version < 3:
+        connection.execute(_CREATE_PLANS)
+        _forbid_changes(connection, "plans", "plans")
+    connection.execute(_CREATE_CLIP_EVENTS)
+    _forbid_changes(connection, "clip_events", "events of clips")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

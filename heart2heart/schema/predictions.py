@@ -21,7 +21,7 @@ from heart2heart.config import Config
 from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.schema.enums import WITHOUT_POOL
 from heart2heart.schema.margin import RegisteredMargin
-from heart2heart.schema.split import Check
+from heart2heart.schema.split import SplitInfo
 from heart2heart.schema.validation import DEFAULT_TASK, ValidationCertificate
 from heart2heart.utils import atomic_path
 
@@ -56,20 +56,6 @@ STRESS = pa.schema([pa.field("perturbation", pa.string()), pa.field("level", pa.
 
 OPTIONAL_COLUMNS = pa.schema([*DEMOGRAPHICS, *STRESS])
 """Columns that a file may lack; a reader fills them with nulls."""
-
-
-class SplitInfo(Config):
-    """The frozen split that was trained and tested on."""
-
-    name: str
-    sha256: str
-    certificate_sha256: str
-    unit: str = "patient"
-    source_sites: tuple[str, ...]
-    held_out_sites: tuple[str, ...]
-    checks: tuple[Check, ...]
-    first_test_access: str | None = None
-    """When test frames of this split were first predicted, UTC, ISO 8601; None: not recorded."""
 
 
 class SiteInfo(Config):
@@ -184,8 +170,9 @@ class Provenance(Config):
         """Return the content as JSON; fields that older versions lack are left out at their defaults."""
         added = {"task": DEFAULT_TASK, "margin": None, "validation": None, "names_recoded": False}
         unset: dict[str, Any] = {name: True for name, default in added.items() if getattr(self, name) == default}
-        if self.split.first_test_access is None:
-            unset["split"] = {"first_test_access"}
+        missing = {name for name in ("first_test_access", "flags_rule") if getattr(self.split, name) is None}
+        if missing:
+            unset["split"] = missing
         return self.model_dump_json(exclude=unset)
 
 

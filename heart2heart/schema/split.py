@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from heart2heart.config import Config
 from heart2heart.schema.enums import POOL_MODES, CheckStatus, ClipMode
+from heart2heart.schema.flags_rule import FlagsRule
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.utils import read_json, sha256_json
 
@@ -93,6 +94,22 @@ class Certificate(Config):
         return sha256_json(self.model_dump(mode="json"))
 
 
+class SplitInfo(Config):
+    """The frozen split that was trained and tested on."""
+
+    name: str
+    sha256: str
+    certificate_sha256: str
+    unit: str = "patient"
+    source_sites: tuple[str, ...]
+    held_out_sites: tuple[str, ...]
+    checks: tuple[Check, ...]
+    first_test_access: str | None = None
+    """When test frames of this split were first predicted, UTC, ISO 8601; None: not recorded."""
+    flags_rule: FlagsRule | None = None
+    """Rule by which flags kept clips from the split; None: the rule `usual`, where none does."""
+
+
 class SplitSettings(Config):
     """How to split."""
 
@@ -121,6 +138,8 @@ class SplitSettings(Config):
     """Which fold tests, from 0."""
     seed: int = 0
     """Seed of the shuffles."""
+    flags_rule: FlagsRule | None = None
+    """Flags that keep clips from the pool, training and evaluation; null: the rule `usual`, where none does."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SplitSettings:
@@ -133,11 +152,14 @@ class SplitSettings(Config):
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a split records them.
 
-        A share of 0 for adaptation is left out: a split without such patients keeps the hash that it had before this
-        setting existed.
+        A share of 0 for adaptation is left out, and no flags rule: such a split keeps the hash that it had before
+        these settings existed. A rule is followed by its hash.
         """
         content = self.model_dump(mode="json")
-        return content if self.adaptation else {key: value for key, value in content.items() if key != "adaptation"}
+        unset = {"adaptation": not self.adaptation, "flags_rule": self.flags_rule is None}
+        if self.flags_rule is not None:
+            content["flags_rule"]["sha256"] = self.flags_rule.digest()
+        return {key: value for key, value in content.items() if not unset.get(key)}
 
     def replaced(self, **changes: object) -> SplitSettings:
         """Return these settings with changes, checked again."""

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from heart2heart.errors import ExistsError, LeakageError, MissingInputError, SplitError
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema.enums import CheckStatus, SplitRole
-from heart2heart.schema.predictions import SplitInfo
-from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_SCHEMA_VERSION, Certificate
+from heart2heart.schema.split import REQUIRED_CHECKS, SPLIT_MEMBERS, SPLIT_SCHEMA_VERSION, Certificate, SplitInfo
+from heart2heart.splits.clip_uses import recorded_flags_rule
 from heart2heart.store.frame_store import Frames
 from heart2heart.store.frame_tables import FrameDataset
 from heart2heart.utils import atomic_path, read_json, sha256_json, write_json
@@ -279,6 +279,7 @@ class SplitManifest:
             source_sites=self.source_sites,
             held_out_sites=self.held_out_sites,
             checks=certificate.checks,
+            flags_rule=recorded_flags_rule(self.settings),
         )
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.errors import SplitError
 from heart2heart.schema.enums import SplitRole
+from heart2heart.schema.flags_rule import FlagsRule, usual_rule
 from heart2heart.schema.split import SPLIT_MEMBERS
 from heart2heart.schema.store import EVERY_SPLIT
 from heart2heart.schema.views import SCORED_VIEWS
+from heart2heart.splits.clip_uses import apply_flags_rule, excluded_by_use
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.store.store_files import official_split_names, read_official_splits
@@ -33,6 +36,7 @@ def freeze_official(
     classes: Sequence[str] = SCORED_VIEWS,
     held_out: Sequence[str] | None = None,
     clean_pool: bool = False,
+    flags: FlagsRule | None = None,
 ) -> SplitManifest:
     """Freeze an official split of one site, with the other sites held out.
 
@@ -48,6 +52,7 @@ def freeze_official(
         classes: The scored views, in class order.
         held_out: Hospitals that are only tested on; None takes all other hospitals in the stores.
         clean_pool: Exclude the pool frames of validation and test patients.
+        flags: The flags rule. None is `usual`, by which no flag excludes a frame.
 
     Returns:
         The frozen manifest. It still has to be certified.
@@ -80,6 +85,10 @@ def freeze_official(
         for row in rows:
             if row["role"] == SplitRole.UNLABELED and row["patient"] in evaluated:
                 row["role"] = SplitRole.EXCLUDED
+    rows = apply_flags_rule(rows, excluded_by_use(stores, flags or usual_rule()))
+    settings: dict[str, Any] = {"official": name, "clean_pool": clean_pool}
+    if flags is not None:
+        settings["flags_rule"] = flags.model_dump(mode="json") | {"sha256": flags.digest()}
     return SplitManifest.freeze(
         out,
         name=name,
@@ -87,7 +96,7 @@ def freeze_official(
         seed=0,
         source_sites=[site],
         held_out_sites=others,
-        settings={"official": name, "clean_pool": clean_pool},
+        settings=settings,
         members=pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS),
         stores=stores,
     )

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 
 from heart2heart.errors import ExistsError, SplitError
 from heart2heart.schema.enums import SplitRole
+from heart2heart.schema.flags_rule import usual_rule
 from heart2heart.schema.split import SPLIT_MEMBERS, SplitSettings
 from heart2heart.schema.views import get_view
 from heart2heart.splits.assignment import adaptation_patients, assign_patients
+from heart2heart.splits.clip_uses import apply_flags_rule, excluded_by_use, usable_labels
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
 
@@ -122,8 +124,10 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
             raise SplitError(f"no frame of hospital {site!r} in the stores", remedy=f"There are: {', '.join(sites)}")
     if overlap := sorted(set(settings.source) & set(held_out)):
         raise SplitError(f"hospital {overlap[0]!r} is both source and held out")
-    part_of = assign_patients(stores, labels, settings)
-    set_aside = adaptation_patients(stores, labels, settings, held_out)
+    rule = settings.flags_rule or usual_rule()
+    deciding = usable_labels(stores, labels, rule)
+    part_of = assign_patients(stores, deciding, settings)
+    set_aside = adaptation_patients(stores, deciding, settings, held_out)
     selected = frames.filter(pc.is_in(frames["site"], pa.array([*settings.source, *held_out], pa.string())))
     rows = []
     for row in selected.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
@@ -135,7 +139,8 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
             part = part_of.get(row["patient"], "pool")
         role, kept_view = _role(part, view, usable=usable, classes=settings.classes)
         rows.append(row | {"role": role, "view": kept_view})
-    return held_out, pa.Table.from_pylist(rows, schema=SPLIT_MEMBERS)
+    allowed = apply_flags_rule(rows, excluded_by_use(stores, rule))
+    return held_out, pa.Table.from_pylist(allowed, schema=SPLIT_MEMBERS)
 
 
 def _role(part: str, view: str | None, *, usable: bool, classes: tuple[str, ...]) -> tuple[str, str | None]:

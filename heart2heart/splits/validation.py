@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 
 from heart2heart.errors import LeakageError, SplitError
 from heart2heart.schema.enums import POOL_MODES, CheckStatus, SplitRole
+from heart2heart.schema.flags_rule import FlagsRule, usual_rule
 from heart2heart.schema.prediction_checks import row_checks, rows_sha256
 from heart2heart.schema.predictions import Predictions
 from heart2heart.schema.split import SPLIT_MEMBERS, Check
 from heart2heart.schema.validation import TRAINING_CHECKS, VALIDATION_CHECKS, TrainingData, ValidationCertificate
+from heart2heart.splits.clip_uses import apply_flags_rule, excluded_by_use
 from heart2heart.splits.copy_check import CopySearch, check_planted
 from heart2heart.splits.overlap import Overlap, TrainingReference, find_overlap
 from heart2heart.store.copy_search import MIN_SIDE
@@ -106,6 +108,7 @@ def validation_members(
     *,
     reference: TrainingReference,
     leave_out_seen: bool = False,
+    flags: FlagsRule | None = None,
 ) -> pa.Table:
     """Choose the frames to validate: the labeled frames of the hospitals, of the modes that a split takes.
 
@@ -115,6 +118,7 @@ def validation_members(
         sites: The hospitals; empty takes all.
         reference: What is known of the training.
         leave_out_seen: Leave out every patient who trained or adapted the model, or shares a picture with one who did.
+        flags: The flags rule. None is `usual`, by which no flag excludes a frame.
 
     Returns:
         Rows of `SPLIT_MEMBERS`: `test`, or `excluded` without a label, of another mode, or left out.
@@ -131,6 +135,7 @@ def validation_members(
     for row in chosen.select(["frame", "clip", "site", "patient", "study", "mode"]).to_pylist():
         view = labels.get(row["frame"]) if row.pop("mode") in POOL_MODES else None
         members.append(row | {"role": SplitRole.EXCLUDED if view is None else SplitRole.TEST, "view": view})
+    members = apply_flags_rule(members, excluded_by_use(stores, flags or usual_rule()))
     table = pa.Table.from_pylist(members, schema=SPLIT_MEMBERS)
     if leave_out_seen:
         owners = find_overlap(scored_members(table), stores, reference).owners

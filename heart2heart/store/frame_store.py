@@ -27,6 +27,7 @@ from heart2heart.store.store_files import (
     unreadable_file,
 )
 from heart2heart.store.text_review import TextReview
+from heart2heart.store.viewing_copies import viewing_faults
 from heart2heart.utils import read_json, write_json
 
 _SHARD_BYTES = 2**27
@@ -218,8 +219,13 @@ class FrameStore(FrameTables):
                 raise ConfigError(f"the query failed: {str(error).splitlines()[0]}") from error
 
     def verify(self) -> list[str]:
-        """Re-hash every shard and return a line for each fault; an empty list means that the store is intact."""
-        return [f"{shard}: {fault}" for shard in self._shards for fault in shard_faults(self.root, shard)]
+        """Re-hash all shards and viewing copies; return a line for each fault, none if the store is intact."""
+        faults = [f"{shard}: {fault}" for shard in self._shards for fault in shard_faults(self.root, shard)]
+        try:
+            clips = self.all_clips["clip"].to_pylist()
+        except StoreError:  # a table that cannot be read is among the faults
+            return faults
+        return [*faults, *viewing_faults(self.root, clips)]
 
     def digest(self) -> str:
         """Return one hash of all clips, frame rows and pixels, whatever the order of the shards and the reviews."""

@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 
 from heart2heart.errors import StoreError
 from heart2heart.schema.store import CLIPS, EVERY_SPLIT, FRAMES, OFFICIAL_SPLITS, build_table, frame_id
+from heart2heart.schema.viewing_copy import VIEWING_FOLDER
+from heart2heart.store.viewing_copies import stale_viewing_copies
 from heart2heart.utils import atomic_path, sha256_file
 
 TEMPORARY = ".*.tmp"  # the names of temporary files of `utils.atomic_path`
@@ -78,10 +80,13 @@ def shard_faults(root: Path, shard: str) -> Iterator[str]:
 
 
 def remove_leftovers(root: Path, older_than_s: float) -> int:
-    """Remove temporary files, and frames without a clips table, of at least that age; return their number."""
+    """Remove temporary files, and frames and viewing copies without a clips table, of that age; return their number."""
     whole = {path.stem for path in (root / "clips").glob("[0-9a-f]*.parquet")}
     left = [path for path in root.rglob(TEMPORARY) if path.is_file()]
     left += [path for path in (root / "frames").glob("[0-9a-f]*.*") if path.stem not in whole]
+    if (root / VIEWING_FOLDER).is_dir():
+        tables = [read_table(root / "clips" / f"{name}.parquet") for name in sorted(whole)]
+        left += stale_viewing_copies(root, (clip for table in tables for clip in table["clip"].to_pylist()))
     oldest = time.time() - older_than_s
     stale = [path for path in left if path.stat().st_mtime < oldest]
     for path in stale:

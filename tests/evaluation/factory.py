@@ -18,9 +18,8 @@ from heart2heart.schema.predictions import (
     Provenance,
     RunInfo,
     SiteInfo,
-    SplitInfo,
 )
-from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check
+from heart2heart.schema.split import REQUIRED_CHECKS, Certificate, Check, SplitInfo
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.utils import random_stream
 

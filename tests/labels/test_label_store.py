@@ -121,7 +121,7 @@ def test_label_store_of_version_1_is_migrated_without_loss(tmp_path: Path) -> No
     assert LabelStore(path).append([*events, more]) == 1
     assert [(entry.version, entry.event) for entry in LabelStore(path).stored_events(2)] == [(2, events[2]), (3, more)]
     with sqlite3.connect(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("SELECT DISTINCT recorded FROM events WHERE number < 4").fetchall() == [
             ("2020-02-02T00:00:00Z",)
         ]

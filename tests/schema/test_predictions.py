@@ -17,9 +17,8 @@ from heart2heart.schema.predictions import (
     Predictions,
     Provenance,
     RunInfo,
-    SplitInfo,
 )
-from heart2heart.schema.split import Check
+from heart2heart.schema.split import Check, SplitInfo
 
 
 def make(
