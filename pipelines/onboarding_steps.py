@@ -52,6 +52,7 @@ def ingest(settings: OnboardingSettings) -> StepResult:
         geometry=geometry.name,
         size=geometry.size,
         frames=settings.frames,
+        viewing_copies=False,  # nobody labels here
         workers=settings.workers,
         stage=progress_bar,
     )

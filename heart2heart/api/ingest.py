@@ -127,6 +127,7 @@ def ingest_files(
     size: int = 112,
     frames: str = "all",
     text: str = "blank",
+    viewing_copies: bool = True,
     workers: int = 2,
     dask: str | None = None,
     file_seconds: float = 600.0,
@@ -146,6 +147,7 @@ def ingest_files(
         size: Side of the square frames, pixels.
         frames: Frames to keep: `all`, `every:N`, `even:K` or `ed_es:K`.
         text: What to do with text inside the scan: `blank`, `quarantine` or `refuse`; see `IngestSettings.text`.
+        viewing_copies: Keep full-size copies for the label page; see `IngestSettings.viewing_copies`.
         workers: Processes.
         dask: Dask scheduler, address or scheduler file; its workers replace the processes.
         file_seconds: Seconds that one file may take; then it is `failed:timeout`.
@@ -171,7 +173,9 @@ def ingest_files(
     from heart2heart.reporting.ingest_page import ingest_report
 
     roots, target = path_list(paths), Path(store)
-    chosen = {"geometry": geometry, "size": size, "frames": frames, "text": text}
+    chosen = {
+        "geometry": geometry, "size": size, "frames": frames, "text": text, "viewing_copies": viewing_copies,
+    }  # fmt: skip
     settings = IngestSettings.parse(chosen, where="ingest")
     if linking_key is not None:
         load_linking_key(Path(linking_key), target)

@@ -66,6 +66,10 @@ def ingest(
             help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.",
         ),
     ] = "blank",
+    viewing_copies: Annotated[
+        bool,
+        typer.Option(help="Keep full-size copies for the label page; off for stores that nobody labels."),
+    ] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Annotated[
         str | None, typer.Option(help="Dask scheduler (address or scheduler file); its workers replace the processes.")
@@ -94,9 +98,9 @@ def ingest(
     from heart2heart.progress import progress_bar
 
     result = ingest_files(
-        paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, text=text, workers=workers,
-        dask=dask, file_seconds=file_seconds, file_memory=file_memory, report=report, linking_key=linking_key,
-        stage=partial(progress_bar, timed=False),
+        paths, site=site, store=store, key=key, geometry=geometry, size=size, frames=frames, text=text,
+        viewing_copies=viewing_copies, workers=workers, dask=dask, file_seconds=file_seconds, file_memory=file_memory,
+        report=report, linking_key=linking_key, stage=partial(progress_bar, timed=False),
     )  # fmt: skip
     print(result.table)
     if result.links is not None:
