@@ -145,7 +145,8 @@ def test_label_store_of_version_2_gets_a_plan(tmp_path: Path) -> None:
     label_store = LabelStore(tmp_path / "labels.db")
     label_store.append([_event(1), _event(2)])
     with sqlite3.connect(label_store.path) as connection:
-        connection.execute("DROP TABLE plans")
+        for table in ("plans", "clip_events"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     assert label_store.events() == [_event(1), _event(2)]
