@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         read_label_file,
     )
     from heart2heart.api.links import link_patients, make_linking_key
+    from heart2heart.api.many_files import ManyAnswers, predict_many
     from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
     from heart2heart.api.monitoring import add_audit, add_week, show_monitor, start_monitor
     from heart2heart.api.pairs import clear_pairs, read_suspected_pairs, show_pairs
@@ -91,6 +92,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "read_label_file",
     ),
     "api.links": ("link_patients", "make_linking_key"),
+    "api.many_files": ("ManyAnswers", "predict_many"),
     "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
     "api.pairs": ("clear_pairs", "read_suspected_pairs", "show_pairs"),
     "api.flags": ("count_flags",),
@@ -129,6 +131,7 @@ _ORIGIN = {name: f"heart2heart.{module}" for module, names in _NAMES.items() for
 __all__ = [
     "ClipPrediction",
     "LabelStore",
+    "ManyAnswers",
     "PageInfo",
     "ReceiveSettings",
     "SplitManifest",
@@ -185,6 +188,7 @@ __all__ = [
     "plan_validation",
     "pool",
     "predict_files",
+    "predict_many",
     "predict_paths",
     "read_audit_labels",
     "read_audit_log",

@@ -95,7 +95,11 @@ def certified_frames(
         model: See `api.validation.validate`, as for all that follow.
         store: The stores.
         labels: The label store.
-        sites, split, train_stores, leave_out_seen, task: See there.
+        sites: The hospitals.
+        split: The training split.
+        train_stores: The stores of that split.
+        leave_out_seen: Leave out patients whom the model has seen.
+        task: Noun of what the classes are.
         rule: How a clip's events become one label.
         command: The command line, for the record.
         progress: Receives the percentage done, up to 90.
@@ -185,14 +189,8 @@ def certified_frames(
 def _predict(frozen: Run | ExportedModel, stores: FrameStores, members: pa.Table, progress: Progress) -> pa.Table:
     rows = stores.frames["row"].take(pc.index_in(members["frame"], stores.frames["frame"]))
     targets = pc.fill_null(pc.index_in(members["view"], pa.array(frozen.classes, pa.string())), -1)
-    return predict_rows(
-        frozen,
-        stores,
-        rows.to_numpy().astype(np.int64),
-        members,
-        targets.to_numpy().astype(np.int64),
-        progress,
-    )
+    positions, classes = rows.to_numpy().astype(np.int64), targets.to_numpy().astype(np.int64)
+    return predict_rows(frozen, stores, positions, members, classes, progress)
 
 
 def _source_rows(manifest: SplitManifest, validated: Sequence[str]) -> pa.Table:

@@ -28,6 +28,7 @@ from heart2heart.annotate.suggestions import read_queue
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, RunError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.schema.enums import LabelAnswer
+from heart2heart.schema.flags_rule import FlagsRule
 from heart2heart.schema.review import ReviewDecision
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
@@ -106,6 +107,15 @@ def test_build_queue_leaves_out_clips_that_the_page_may_not_show(tmp_path: Path)
     record_review(tmp_path / "store", [suspected], ReviewDecision.CLEARED, reviewer="Reader 1", reason="a ruler")
     cleared = FrameStores.open(tmp_path / "store")
     assert suspected in build_queue(cleared, QueueSettings(by="random", budget=10)).clips
+
+
+def test_build_queue_leaves_out_clips_by_the_flags_rule(tmp_path: Path) -> None:
+    organ = "a00000".ljust(16, "0")
+    flags = {organ: ["not_a_heart_preset"]}
+    stores = FrameStores.open(random_store(tmp_path / "store", sites=["A"], patients=1, flags=flags).root)
+    settings = QueueSettings(by="random", budget=1)
+    assert organ not in build_queue(stores, settings).clips
+    assert organ in build_queue(stores, settings, flags=FlagsRule(name="lenient")).clips
 
 
 def test_build_queue_brings_the_frames_of_a_clip_together(stores: FrameStores) -> None:

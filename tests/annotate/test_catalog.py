@@ -12,6 +12,7 @@ import pytest
 from heart2heart.annotate.catalog import ClipCatalog, _clips
 from heart2heart.errors import MissingInputError, StoreError
 from heart2heart.schema.enums import POOL_MODES
+from heart2heart.schema.flags_rule import FlagsRule
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.testing.stores import SIZE, random_store
 
@@ -30,6 +31,18 @@ def test_catalog_orders_frames_and_keeps_studies_together(tmp_path: Path) -> Non
 
 def test_catalog_leaves_other_modes_out(tmp_path: Path) -> None:
     assert not ClipCatalog([random_store(tmp_path / "store", patients=1).root], ["spectral"]).clips
+
+
+def test_catalog_leaves_out_clips_by_the_flags_rule(tmp_path: Path) -> None:
+    organ, suspected = ("a00000".ljust(16, "0"), "a00001".ljust(16, "0"))
+    flags = {organ: ["not_a_heart_preset"], suspected: ["text_suspected"]}
+    root = random_store(tmp_path / "store", sites=["A"], patients=1, flags=flags).root
+    every = set(FrameStore.open(root).clips["clip"].to_pylist())
+    shelf = ClipCatalog([root], POOL_MODES)
+    assert set(shelf.clips) == every - {organ, suspected}
+    assert (shelf.waiting, shelf.flagged) == (1, 1)
+    # A rule that allows everything does not open the gate of the text review.
+    assert set(ClipCatalog([root], POOL_MODES, FlagsRule(name="lenient")).clips) == every - {suspected}
 
 
 def test_thumbnails_are_spread_over_the_clip_and_reduced(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ WITHIN_AUDITED = {
 ONLY_READ = {
     "cases": ("read_audit_labels", "read_cases"),
     "conformal": ("conformal_sets",),
+    "flags": ("count_flags",),
     "few_labels": ("audit_accuracy", "estimate_without_labels"),
     "label_quality": ("label_errors", "measure_agreement"),
     "labels": ("count_labels", "open_label_store", "read_label_file"),

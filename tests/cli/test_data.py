@@ -95,3 +95,15 @@ def test_store_verify_reads_every_shard_and_names_the_damaged(tmp_path: Path) ->
         assert path.stem in done.stdout
         path.write_bytes(raw)
     assert CliRunner().invoke(app, ["store", "verify", str(store.root)]).exit_code == 0
+
+
+def test_store_flags_counts_clips_by_flag_and_use(tmp_path: Path) -> None:
+    flags = {"a00000".ljust(16, "0"): ["split_screen"], "a00001".ljust(16, "0"): ["text_quarantined", "text_suspected"]}
+    root = random_store(tmp_path / "store", sites=["A"], patients=1, flags=flags).root
+    result = CliRunner().invoke(app, ["store", "flags", str(root), "--rule", "strict"])
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["any", "clip", "5", "3", "3", "3", "3"] in lines
+    assert ["split_screen", "1", "0", "0", "0", "0"] in lines
+    assert "label: SELECT clip FROM clips WHERE NOT list_has_any" in result.stdout
+    assert "withholds 1 clips from the label page, 1 from all uses" in result.stdout
