@@ -30,6 +30,7 @@ IMPORTS: dict[str, set[str]] = {
     "splits": {"labels", "store"},
     "training": {"splits", "store"},
     "export": {"store", "training"},
+    "prediction": {"datasets", "deidentify", "ingest", "store"},
     "evaluation": set(),
     "reporting": {"evaluation", "ingest", "store"},
     "testing": {"active_learning", "datasets", "splits", "store", "training"},

@@ -92,20 +92,56 @@ def train(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    files: Annotated[list[Path], typer.Argument(help="DICOM clips, pictures, videos, or folders of them.")],
+    run: Annotated[Path, typer.Argument(metavar="MODEL", help="Run folder, or an exported model.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="DICOM clips, pictures, videos, or folders of them; with --out also stores and servers."),
+    ],
     output: Annotated[PredictionFormat, typer.Option("--format", help="table, csv or json.")] = PredictionFormat.TABLE,
     frames: Annotated[str, typer.Option(help="Frames to read: all, every:N, even:K or ed_es:K.")] = "all",
+    out: Annotated[
+        Path | None, typer.Option(help="File of answers (JSON Lines), one a file; the same command continues it.")
+    ] = None,
+    table: Annotated[
+        list[Path] | None, typer.Option(help="Table of the answers of --out, .csv or .parquet; repeatable.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read files for --out; 0: this process.")] = 2,
+    dask: Annotated[
+        str | None, typer.Option(help="Dask scheduler (address or scheduler file); its workers read the files.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the network runs with --out, such as cuda.")] = "cpu",
+    file_seconds: Annotated[float, typer.Option(help="Seconds that one file may take; then failed:timeout.")] = 600.0,
+    file_memory: Annotated[str, typer.Option(help="Memory that one file may take, such as 2GiB.")] = "2048MiB",
+    spool: Annotated[
+        Path | None, typer.Option(help="Folder for the instances of a DICOMweb server, as `pull` writes it.")
+    ] = None,
+    query: Annotated[Path | None, typer.Option(help="YAML file of the query of a DICOMweb server.")] = None,
+    credentials: Annotated[
+        Path | None, typer.Option(help="YAML file (mode 0600) of its credentials. Default: HEART2HEART_DICOMWEB_*")
+    ] = None,
 ) -> None:
     """Classify the view of DICOM clips, pictures and videos, with probabilities per clip and per frame.
 
-    A file that cannot be read does not stop the others: each such file is a line on standard error.
+    A file that cannot be read does not stop the others: each such file is a line on standard error. With --out,
+    folders, zip files, frame stores and DICOMweb servers become a file of answers, one line a file.
 
-    Example: heart2heart predict runs/fixmatch clip.dcm --format json
+    Example: heart2heart predict runs/fixmatch /archive/2024 --out answers.jsonl --table answers.csv
     """
     from heart2heart.api.prediction import predict_paths
     from heart2heart.cli.output import format_predictions
 
+    if out is not None:
+        from heart2heart.api.many_files import predict_many
+        from heart2heart.progress import progress_bar
+
+        server = {"spool": spool, "query": query, "credentials": credentials}
+        done = predict_many(
+            run, files, out, tables=table or (), frames=frames, workers=workers, dask=dask, device=device,
+            file_seconds=file_seconds, file_memory=file_memory, dicomweb=server, stage=progress_bar,
+        )  # fmt: skip
+        print(done.summary())
+        done.require_clips()
+        return
     predictions = predict_paths(run, files, rule=frames)
     print(format_predictions(predictions.clips, output.value))
     for failed in predictions.failed:

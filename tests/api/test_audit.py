@@ -30,6 +30,7 @@ NO_PATIENT_DATA = {
     "federation": ("parse_sites", "write_federated_job"),
     "ingest": ("simulate",),
     "links": ("make_linking_key",),
+    "model_identity": ("model_identity",),
     "models": ("load_model", "load_train_config"),
     "pairs": ("clear_pairs", "read_suspected_pairs"),
     "planning": ("plan_validation", "register_margin"),

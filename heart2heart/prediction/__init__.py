@@ -1,0 +1,1 @@
+"""Prediction of many files: sources, reading in several processes, batches over clips, and the file of answers."""
