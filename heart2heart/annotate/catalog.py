@@ -16,8 +16,9 @@ from heart2heart.schema.flags_rule import ClipUse, FlagsRule, usual_rule
 from heart2heart.schema.review import REVIEW_FILE
 from heart2heart.store.clip_uses import excluded_clips
 from heart2heart.store.frame_store import FrameStores
+from heart2heart.store.viewing_copies import ViewingCopy, viewing_path
 
-_COLUMNS = ["clip", "site", "study", "mode", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
+_COLUMNS = ["clip", "site", "study", "mode", "flags", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
 _DEFAULT_FRAME_MS = 40.0  # milliseconds between frames, where no time is known
 
 
@@ -33,6 +34,9 @@ class CatalogClip:
         rows: int64, rows of the frames in the stores, in order of time.
         frame_ms: Mean time between frames, milliseconds.
         synthetic: Whether the clip is simulated.
+        index: int64, number of each frame in the recording.
+        mode: Mode of the clip.
+        flags: Flags of the clip.
     """
 
     clip: str
@@ -42,6 +46,9 @@ class CatalogClip:
     rows: npt.NDArray[np.int64]
     frame_ms: float
     synthetic: bool
+    index: npt.NDArray[np.int64]
+    mode: str = ""
+    flags: tuple[str, ...] = ()
 
 
 class ClipCatalog:
@@ -63,8 +70,10 @@ class ClipCatalog:
         excluded, clips = excluded_clips(stores, ClipUse.LABEL, self.flags), _clips(stores, self._modes)
         self._stores, self._mark, self.size = stores, mark, stores.geometry.size
         self.clips = {name: clip for name, clip in clips.items() if name not in excluded}
-        self.waiting = len(stores.text_review.waiting)
-        self.flagged = len((excluded - stores.text_review.withheld).intersection(clips))
+        review = stores.text_review
+        self.waiting = len(review.waiting)
+        self._suspected = review.waiting | review.cleared | review.hidden
+        self.flagged = len((excluded - review.withheld).intersection(clips))
         self.studies: dict[str, list[str]] = {}
         for clip in self.clips.values():
             self.studies.setdefault(clip.study, []).append(clip.clip)
@@ -100,6 +109,19 @@ class ClipCatalog:
             raise StoreError("the frames of this clip changed in the store", where=clip.clip, remedy=remedy)
         return frames
 
+    def viewing_copy(self, clip: CatalogClip) -> ViewingCopy:
+        """Return the viewing copy of a clip, its header read.
+
+        Raises:
+            MissingInputError: there is none, or text was ever suspected in the clip; the frames are there.
+            StoreError: it is damaged.
+        """
+        paths = [viewing_path(root, clip.clip) for root in self._roots if clip.clip not in self._suspected]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise MissingInputError("this clip has no viewing copy")
+        return ViewingCopy(path, clip.clip)
+
     def thumbnails(self, clips: Sequence[str], *, each: int, side: int) -> npt.NDArray[np.uint8]:
         """Return frames spread over each clip, reduced by whole blocks of pixels.
 
@@ -129,7 +151,7 @@ def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]
     frames = stores.frames.select(["clip", "index", "time_ms", "row"])
     names = frames["clip"].to_numpy(zero_copy_only=False)
     order = np.lexsort((frames["index"].to_numpy(), names))
-    rows = frames["row"].to_numpy()[order]
+    rows, indices = (frames[name].to_numpy()[order].astype(np.int64) for name in ("row", "index"))
     times = frames["time_ms"].to_numpy(zero_copy_only=False).astype(np.float64)[order]
     distinct, starts = np.unique(names[order], return_index=True)
     ends = np.append(starts[1:], len(order))
@@ -146,6 +168,9 @@ def _clips(stores: FrameStores, modes: frozenset[str]) -> dict[str, CatalogClip]
                 rows=rows[part],
                 frame_ms=_frame_time_ms(times[part], row["frame_time_ms"]),
                 synthetic=bool(row["synthetic"]),
+                index=indices[part],
+                mode=row["mode"],
+                flags=tuple(row["flags"]),
             )
             keyed_clips.append(((row["site"], row["study"], row["stage_number"] or 0, row["view_number"] or 0), clip))
     return {clip.clip: clip for _, clip in sorted(keyed_clips, key=lambda pair: pair[0])}

@@ -35,6 +35,7 @@ from heart2heart.verify.streams import (
     wide_text,
 )
 from heart2heart.verify.tables import npy_values, parquet_artefacts, sqlite_artefacts
+from heart2heart.verify.viewing_copy import is_viewing_copy, read_pictures
 
 _IN_MEMORY = 16 * 2**20  # bytes; larger members are unpacked to a temporary file
 _MAX_DEPTH = 5  # archives within archives
@@ -122,6 +123,8 @@ def _decoded(
         yield from _dicom(handle, budget)
     elif first.startswith((b"\x89PNG", b"\xff\xd8\xff")):
         yield from (Artefact(where, (text,)) for where, text in picture_texts(handle, first, budget))
+    elif is_viewing_copy(first):
+        yield from _viewing_copy(handle, budget)
     elif first.startswith(b"%PDF"):
         yield from _text_forms(handle, json=False)
         yield from (Artefact(where, (text,)) for where, text in pdf_texts(handle, budget))
@@ -131,6 +134,17 @@ def _decoded(
         yield from _text_forms(handle, json=True)
     if binary and not (archive or packing):
         yield from _wide(handle, first)
+
+
+def _viewing_copy(handle: IO[bytes], budget: Budget) -> Iterator[Artefact]:
+    """Yield the header of a viewing copy, and the texts that its pictures hold beside their pixels."""
+    for index, data in enumerate(read_pictures(handle)):
+        if index == 0:
+            yield Artefact("header", (data,))
+            continue
+        budget.check_time()
+        for location, text in picture_texts(io.BytesIO(data), data[:512], budget):
+            yield Artefact(f"a picture, {location}", (text,))
 
 
 def _kind(is_binary: bool) -> ContentKind:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import warnings
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from heart2heart.verify.dicom_elements import looks_like_dicom, read_elements, read_syntax
 from heart2heart.verify.limits import READ_ERRORS
 from heart2heart.verify.streams import embedded_files, read_blocks
+from heart2heart.verify.viewing_copy import is_viewing_copy, read_pictures
 
 MAX_FRAMES = 20_000
 """Distinct frames of one file that are read at most."""
@@ -71,6 +73,8 @@ def _frames(path: Path, first: bytes) -> Iterator[Frame]:
         yield from _picture(path.read_bytes(), "picture")
     elif first[4:8] == b"ftyp" or first.startswith(_VIDEO) or (first[:4] == b"RIFF" and first[8:12] == b"AVI "):
         raise UnreadPictureError("videos are not read")
+    elif is_viewing_copy(first):
+        yield from _viewing_copy(path)
     elif first.startswith(b"%PDF"):
         if b"/Image" in path.read_bytes()[:_PAGE]:
             raise UnreadPictureError("pictures within a PDF file are not read")
@@ -163,6 +167,16 @@ def _picture(data: bytes, location: str) -> Iterator[Frame]:
                 on_black = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba)
                 if min(rgba.size) >= _SMALLEST:
                     yield Frame(location, _gray(np.asarray(on_black)), index % _CLIP_OF_ARRAY == 0)
+
+
+def _viewing_copy(path: Path) -> Iterator[Frame]:
+    """Yield every picture of a viewing copy; the first, middle and last are also read turned."""
+    with path.open("rb") as handle:
+        pictures = read_pictures(handle)
+        count = len(json.loads(next(pictures))["length"])
+        for index, data in enumerate(pictures):
+            turned = index in (0, count // 2, count - 1)
+            yield from (replace(frame, turned=turned) for frame in _picture(data, "a picture of a viewing copy"))
 
 
 def _page(path: Path) -> Iterator[Frame]:
