@@ -38,6 +38,9 @@ CLASSES = ("normal", "pneumonia")
 DIRECTIONS = {"northumbria-avi": ("northumbria", "avi"), "avi-northumbria": ("avi", "northumbria")}
 """Task -> site that trains, and site that tests."""
 
+FOLDS = {"northumbria": 7, "avi": 6}
+"""Site -> folds of its patients; at northumbria each of its seven patient groups is a fold."""
+
 VALIDATION_SHARE = 0.15
 """Share of each class's clips that validates at least, where the patients allow it."""
 TRAINING_SHARE = 0.6
@@ -92,39 +95,80 @@ def build_lung_store(folder: Path, root: Path, *, size: int, frames: str = "even
 
 
 def build_lung_split(folder: Path, store: FrameStore, task: str, seed: int, path: Path) -> SplitManifest:
-    """Freeze and certify the split of one direction and seed, or find it frozen.
+    """Freeze and certify the split of one task and seed, or find it frozen.
 
     Args:
         folder: Holds `clips.csv`.
         store: The store of `build_lung_store`.
-        task: A name of `DIRECTIONS`.
-        seed: Draws the patients that validate.
+        task: A name of `DIRECTIONS`, where the other site tests; or one of `fold_tasks`, where patients of the site
+            test that trains, and every other site is pool.
+        seed: Draws the patients that validate, and the folds.
         path: Folder of the split.
     """
-    source, target = DIRECTIONS[task]
     stores = FrameStores.open([store.root])
     if (path / "split.json").exists():
         split = SplitManifest.load(path)
     else:
         rows = {_clip_name(row["file"]): row for row in _clip_rows(folder)}
+        source, target, fold = _parse_task(task)
+        labels = {clip: (row["patient"], row["label"]) for clip, row in rows.items() if row["site"] == source}
+        tested = patient_folds(labels, FOLDS[source], seed)[fold] if fold is not None else frozenset()
         validation = draw_validation_patients(
-            {clip: (row["patient"], row["label"]) for clip, row in rows.items() if row["site"] == source}, seed
+            {clip: label for clip, label in labels.items() if label[0] not in tested}, seed
         )
+        settings = {"task": task, "seed": seed, "validation": sorted(validation)}
         split = SplitManifest.freeze(
             path,
             name=f"lung ultrasound, {task}",
             classes=CLASSES,
             seed=seed,
             source_sites=[source],
-            held_out_sites=[target],
-            settings={"task": task, "seed": seed, "validation": sorted(validation)},
-            members=_drop_repeated_clips(_members(store, rows, source, target, validation), store),
+            held_out_sites=[] if target is None else [target],
+            settings=settings | ({"tested": sorted(tested)} if tested else {}),
+            members=_drop_repeated_clips(_members(store, rows, source, target, validation, tested), store),
             stores=stores,
         )
     if not (path / "certificate.json").exists():
         certify(split, stores)
     split.require_certified()
     return split
+
+
+def frame_labels(folder: Path, store: FrameStore) -> list[str]:
+    """Return the label of every frame of the store, by its row; labels outside the classes are findings of the pool."""
+    labels = {_clip_name(row["file"]): row["label"] for row in _clip_rows(folder)}
+    frames = store.frames.sort_by("row")
+    return [labels[clip] for clip in frames["clip"].to_pylist()]
+
+
+def fold_tasks(site: str) -> list[str]:
+    """Return the tasks within one site: its patients are tested in turn, with the labels of its other patients.
+
+    Examples:
+        >>> fold_tasks("northumbria")[0]
+        'northumbria, fold 0'
+    """
+    return [f"{site}, fold {fold}" for fold in range(FOLDS[site])]
+
+
+def patient_folds(clips: Mapping[str, tuple[str, str]], folds: int, seed: int) -> list[frozenset[str]]:
+    """Divide patients into folds with classes as even as whole patients allow; each patient is in one fold.
+
+    Args:
+        clips: Patient and label by clip; labels outside the classes do not count.
+        folds: Number of folds. As many as there are patients leave out one patient at a time.
+        seed: Draws the order.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    chosen = [clips[clip] for clip in sorted(clips) if clips[clip][1] in CLASSES]
+    patients = sorted({patient for patient, _ in chosen})
+    if folds >= len(patients):
+        return [frozenset([patient]) for patient in patients]
+    groups = [patient for patient, _ in chosen]
+    division = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    parts = division.split(groups, [label for _, label in chosen], groups)
+    return [frozenset(groups[index] for index in tested) for _, tested in parts]
 
 
 def draw_validation_patients(clips: Mapping[str, tuple[str, str]], seed: int) -> frozenset[str]:
@@ -158,15 +202,29 @@ def draw_validation_patients(clips: Mapping[str, tuple[str, str]], seed: int) ->
     return frozenset(chosen)
 
 
+def _parse_task(task: str) -> tuple[str, str | None, int | None]:
+    """Return the site that trains, and the site or the fold that tests."""
+    if task in DIRECTIONS:
+        return (*DIRECTIONS[task], None)
+    site, _, fold = task.partition(", fold ")
+    return site, None, int(fold)
+
+
 def _members(
-    store: FrameStore, rows: Mapping[str, Mapping[str, str]], source: str, target: str, validation: frozenset[str]
+    store: FrameStore,
+    rows: Mapping[str, Mapping[str, str]],
+    source: str,
+    target: str | None,
+    validation: frozenset[str],
+    tested: frozenset[str],
 ) -> pa.Table:
+    """Return the members; the whole target tests, or the tested patients of the source do."""
     clips = {row["clip"]: row for row in store.clips.select(["clip", "patient", "study", "site"]).to_pylist()}
     members: list[dict[str, Any]] = []
     for frame in store.frames.select(["clip", "frame"]).to_pylist():
         row = rows[frame["clip"]]
         scored = row["label"] in CLASSES
-        if row["site"] == target:
+        if row["site"] == target or (row["site"] == source and row["patient"] in tested):
             role = SplitRole.TEST if scored else SplitRole.EXCLUDED
         elif row["site"] == source and row["patient"] in validation:
             role = SplitRole.VALIDATION if scored else SplitRole.EXCLUDED

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from heart2heart.errors import DivergedError
-from heart2heart.splits.manifest import SplitManifest
+from heart2heart.splits.manifest import SelectedFrames, SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.algorithms import ALGORITHMS, build_algorithm
 from heart2heart.training.config import TrainConfig
@@ -91,7 +92,26 @@ def pseudo_label_measures(
     }
 
 
-def train_and_measure(config: TrainConfig, out: Path, *, frame_classes: Path | None = None) -> dict[str, Any]:
+def clip_counts(selected: SelectedFrames, right: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Return one row a clip: its patient, its true class, its frames, and how many of them are right.
+
+    Args:
+        selected: The frames of known classes that were tested.
+        right: Whether each is predicted right, `(n,)`.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    members = zip(selected.members.to_pylist(), selected.targets.tolist(), right.tolist(), strict=True)
+    for member, target, is_right in members:
+        empty = {"patient": member["patient"], "truth": target, "frames": 0, "right": 0}
+        row = rows.setdefault(member["clip"], empty)
+        row["frames"] += 1
+        row["right"] += int(is_right)
+    return list(rows.values())
+
+
+def train_and_measure(
+    config: TrainConfig, out: Path, *, frame_classes: Path | None = None, by_clip: bool = False
+) -> dict[str, Any]:
     """Train one run, or continue it, and read the test frames once with the weights that were selected.
 
     Args:
@@ -99,6 +119,7 @@ def train_and_measure(config: TrainConfig, out: Path, *, frame_classes: Path | N
         out: Its folder.
         frame_classes: An array of the name of the class of every frame by its row, which `numpy.load` reads; with it
             the pseudo-labels of pool frames are judged.
+        by_clip: Whether the line holds `clips`, the rows of `clip_counts`, for intervals over patients.
 
     Returns:
         A line of results without its key. Its score is None where the run diverged.
@@ -128,6 +149,9 @@ def train_and_measure(config: TrainConfig, out: Path, *, frame_classes: Path | N
         "selected_step": record.selected_step,
         "device": record.device,
     }
+    if by_clip:
+        of_class = SelectedFrames(tested.rows[known], tested.targets[known], tested.members.filter(pa.array(known)))
+        line["clips"] = clip_counts(of_class, predicted == of_class.targets)
     steps = trained.directory.metrics.read()
     for name in MEANS:
         values = [each[name] for each in steps if name in each]
