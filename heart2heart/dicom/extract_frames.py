@@ -55,7 +55,7 @@ def extract_frames(
         chosen: Frames in ascending order.
         geometry: Geometry of the frames.
         observe: Called with the blanked pictures before they are resampled, uint8 `(n, height, width)`: the blocks of
-            `choose_shrink` pixels a side that overlap the box.
+            `choose_shrink` pixels a side that overlap the box. The array is used again after the call.
 
     Returns:
         The numbers of the decoded frames, int64 `(n,)`; their pixels, uint8 `(n, N, N)`; the sector, bool `(N, N)`.
@@ -75,8 +75,11 @@ def extract_frames(
     resample = Resampler(bottom - top, right - left, geometry, scale, window)
     pixels = np.zeros((len(chosen), geometry.size, geometry.size), np.uint8)
     numbers: list[int] = []
+    buffer = np.empty((min(len(chosen), _BATCH_FRAMES), *mask.shape), np.uint8)
     for part in batched(reader.stream(chosen, gray=True, shrink=shrink), _BATCH_FRAMES):
-        shown = np.stack([picture[top:bottom, left:right] * mask for _, picture in part])
+        shown = buffer[: len(part)]
+        for index, (_, picture) in enumerate(part):
+            np.multiply(picture[top:bottom, left:right], mask, out=shown[index])
         if observe is not None:
             observe(shown)
         pixels[len(numbers) : len(numbers) + len(part)] = resample(shown)

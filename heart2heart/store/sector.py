@@ -36,7 +36,7 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     cell = max(1, -(-max(height, width) // _CELLS))
     evidence = None
     if n >= 4:
-        varying = _variance(pictures) > _MOVING**2
+        varying = _varying(pictures)
         moving, switching = _pool(varying, cell), _pool(varying & _switching(pictures), cell)
         evidence = _convex_hull(_close_gaps((moving > _DENSE_MOVING) & (switching < _DENSE_SWITCHING * moving)))
         if evidence is not None:
@@ -49,17 +49,23 @@ def sector_mask(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None
     return np.repeat(np.repeat(evidence, cell, axis=0), cell, axis=1)[:height, :width]
 
 
-def _variance(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the variance over time of each pixel; sums of up to 256 squares are exact in float32."""
-    total = np.zeros(pictures.shape[1:], np.float32)
-    squares = np.zeros_like(total)
+def _varying(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return the pixels that vary over time: `n * sum(x^2) - sum(x)^2`, in exact integers, is `n^2` times the variance.
+
+    Args:
+        pictures: uint8 `(n, height, width)`.
+    """
+    count, shape = len(pictures), pictures.shape[1:]
+    few = count <= 256  # so that the sums fit 16 bits, and their squares 32
+    total, squares = np.zeros(shape, np.uint16 if few else np.uint32), np.zeros(shape, np.uint32 if few else np.uint64)
+    square = np.empty(shape, np.uint16)
     for picture in pictures:
-        values = picture.astype(np.float32)
-        total += values
-        squares += np.square(values, out=values)
-    count = np.float32(len(pictures))
-    variance: npt.NDArray[np.float32] = squares / count - np.square(total / count)
-    return variance
+        total += picture
+        squares += np.multiply(picture, picture, out=square, dtype=np.uint16)
+    squares *= squares.dtype.type(count)
+    squares -= np.square(total, dtype=squares.dtype)
+    varying: npt.NDArray[np.bool_] = squares > squares.dtype.type(count**2 * _MOVING**2)
+    return varying
 
 
 def _switching(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -117,9 +123,18 @@ def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
 def _pool(mask: npt.NDArray[np.bool_], cell: int) -> npt.NDArray[np.float32]:
     """Return the share of true pixels a cell; the cells at the right and bottom edge may be narrower."""
     height, width = mask.shape
-    rows, columns = np.arange(0, height, cell), np.arange(0, width, cell)
-    sums = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), rows, axis=0), columns, axis=1)
-    area = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    down, along = -(-height // cell), -(-width // cell)
+    whole = np.zeros((down, cell, along * cell), np.uint8)
+    whole.reshape(down * cell, -1)[:height, :width] = mask
+    # Slices are added one by one, as NumPy is slow over short axes.
+    strips = np.zeros((down, along * cell), np.uint16 if cell < 256 else np.uint32)
+    for row in range(cell):
+        strips += whole[:, row]
+    sums = np.zeros((down, along), np.uint32)
+    for column in range(cell):
+        sums += strips[:, column::cell]
+    heights, widths = (np.diff(np.arange(0, side, cell), append=side) for side in (height, width))
+    area = np.outer(heights, widths)
     shares: npt.NDArray[np.float32] = (sums / area).astype(np.float32)
     return shares
 
