@@ -16,7 +16,7 @@ from heart2heart.progress import Verbosity
 from heart2heart.testing.stores import random_store
 
 EXECUTABLE = Path(sys.executable).with_name("heart2heart")
-SMALL = ("--scale", "0.05", "--hospitals", "B", "--hospitals", "D", "--workers", "1")
+SMALL = ("--scale", "0.05", "--hospitals", "D", "--workers", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_main_verbose_prints_verb_versions_and_stages_but_no_path(tmp_path: Path
     lines = shown.stderr.splitlines()
     assert lines[0].startswith("heart2heart simulate: Python 3.")
     assert "pydicom" in lines[0]
-    assert any(line.startswith("begin: simulate hospital B (") for line in lines)
+    assert any(line.startswith("begin: simulate hospital D (") for line in lines)
     assert any(line.startswith("end: simulate hospital D, ") for line in lines)
     assert str(tmp_path) not in shown.stderr
 

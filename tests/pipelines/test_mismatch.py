@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from scipy import stats
 from heart2heart.errors import ConfigError, MissingInputError
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.config import TrainConfig
+from pipelines import command_line, mismatch
 from pipelines.mismatch import STUDY_VARIANTS, study_runs
 from pipelines.mismatch_report import main, tables
 from pipelines.mismatch_scores import (
@@ -202,26 +202,39 @@ def _images(folder: Path) -> None:
             (folder / f"{part}-{kind}-ubyte").write_bytes(head + data.tobytes())
 
 
-def test_main_on_a_miniature_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_main_on_a_miniature_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _images(tmp_path / "images")
-    command = [sys.executable, "-m", "pipelines.mismatch", "--data", str(tmp_path / "images"), "--seeds", "1"]
+    command = ["--data", str(tmp_path / "images"), "--seeds", "1"]
     command += ["--out", str(tmp_path / "out"), "--level", "0", "--level", "100", "--way", "labels_only"]
     command += ["--way", "fixmatch+fix_a_step", "--labels", "6", "--validation", "6", "--steps", "8"]
     command += ["--labeled", "8", "--unlabeled", "8", "--blocks", "1", "--workers", "1"]
-    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+
+    def study(*more: str) -> tuple[int, str, str]:
+        """Run the pipeline as from the command line; return its exit code, output and errors."""
+        monkeypatch.setattr(sys, "argv", ["mismatch", *command, *more])
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(mismatch.main)
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    code, first, _ = study()
+    assert code == 0
     results = tmp_path / "out" / "results.jsonl"
     lines = results.read_text().splitlines(keepends=True)
     assert len(lines) == 3
-    assert first.stdout.count("| fixmatch+fix_a_step |") == 4
+    assert first.count("| fixmatch+fix_a_step |") == 4
     assert (tmp_path / "out" / "results.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     # Killed while the last line was being written: the line is torn, the run itself is finished.
     results.write_text("".join(lines[:-1]) + lines[-1][:20])
-    again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    assert "1 runs in" in again.stdout
+    code, again, _ = study()
+    assert code == 0
+    assert "1 runs in" in again
     repeated = [json.loads(line) for line in results.read_text().splitlines()[:2]]
     assert [line["way"] for line in repeated] == ["labels_only", "fixmatch+fix_a_step"]
     table = (tmp_path / "out" / "results.md").read_text()
-    assert table.split("runs in")[0] in first.stdout
-    failed = subprocess.run([*command, "--level", "30"], capture_output=True, text=True, check=False, timeout=300)
-    assert failed.returncode == 2
-    assert "Choose 0, 25, 50, 75 or 100" in failed.stderr
+    assert table.split("runs in")[0] in first
+    code, _, errors = study("--level", "30")
+    assert code == 2
+    assert "Choose 0, 25, 50, 75 or 100" in errors
