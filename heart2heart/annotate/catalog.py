@@ -18,7 +18,8 @@ from heart2heart.store.clip_uses import excluded_clips
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.store.viewing_copies import ViewingCopy, viewing_path
 
-_COLUMNS = ["clip", "site", "study", "mode", "flags", "pixel_hash", "synthetic", "frame_time_ms", "stage_number", "view_number"]
+_COLUMNS = ["clip", "site", "study", "mode", "flags", "pixel_hash", "synthetic", "frame_time_ms",
+            "stage_number", "view_number"]  # fmt: skip
 _DEFAULT_FRAME_MS = 40.0  # milliseconds between frames, where no time is known
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.auth import Rater
+from heart2heart.annotate.clip_search import make_filter
 from heart2heart.annotate.messages import (
     GRID_SIZE,
     ClipList,
@@ -39,12 +40,14 @@ class ApiRequest:
         assignments: The clips and their label events.
         clip: Clip in the address; empty without one.
         body: Body of the request; empty without one.
+        span: Positions in the address, `first-last`; empty without them.
     """
 
     rater: Rater
     assignments: Assignments
     clip: str
     body: dict[str, Any]
+    span: str = ""
 
 
 def _refreshed(assignments: Assignments) -> Assignments:
@@ -80,11 +83,13 @@ def choose_keys(call: ApiRequest) -> Response:
 def next_clips(call: ApiRequest) -> Response:
     """Return the next clips for this rater, and the number of clips left."""
     clips_request = ClipsRequest.parse(call.body, where="request")
+    accept = make_filter(call.assignments, call.rater, clips_request.filter)
     clips = call.assignments.next_clips(
-        call.rater.name, clips_request.count, without=clips_request.without, first=clips_request.first
+        call.rater.name, clips_request.count, without=clips_request.without, first=clips_request.first, accept=accept
     )
-    n_left = sum(call.assignments.needs_reading_by(clip, call.rater.name) for clip in call.assignments.clip_order())
-    return JSONResponse({"clips": _describe(call, clips), "left": n_left})
+    return JSONResponse(
+        {"clips": _describe(call, clips), "left": len(call.assignments.clips_left(call.rater.name, accept))}
+    )
 
 
 def clip_details(call: ApiRequest) -> Response:
@@ -103,9 +108,7 @@ def study_clips(call: ApiRequest) -> Response:
     """Return the clips of the same study, with this rater's answer for each."""
     catalog = call.assignments.catalog
     clips = catalog.studies[catalog.find(call.clip).study]
-    details = [
-        {"clip": clip, "own_answer": call.assignments.state(clip).readings.get(call.rater.name)} for clip in clips
-    ]
+    details = [{"clip": clip, "own_answer": call.assignments.own_reading(clip, call.rater.name)} for clip in clips]
     return JSONResponse({"clips": details})
 
 
@@ -122,7 +125,7 @@ def save_label(call: ApiRequest) -> Response:
     answer = LabelRequest.parse(call.body, where="request")
     is_adjudication = answer.kind == EventKind.ADJUDICATION
     if is_adjudication:
-        _adjudicators_only(call)
+        adjudicators_only(call)
     try:
         event = call.assignments.save(call.rater.name, answer)
     except LabelConflictError as error:
@@ -170,17 +173,18 @@ def grid_frames(call: ApiRequest) -> Response:
 
 def disagreements(call: ApiRequest) -> Response:
     """Return the clips on which readers disagree, for an adjudicator; those that the adjudicator read come last."""
-    _adjudicators_only(call)
+    adjudicators_only(call)
     return JSONResponse({"clips": _describe(call, call.assignments.disagreements(call.rater.name), adjudicating=True)})
 
 
 def disagreement_details(call: ApiRequest) -> Response:
     """Return the details of one clip for an adjudicator."""
-    _adjudicators_only(call)
+    adjudicators_only(call)
     return JSONResponse(_describe(call, [call.clip], adjudicating=True)[0])
 
 
-def _adjudicators_only(call: ApiRequest) -> None:
+def adjudicators_only(call: ApiRequest) -> None:
+    """Refuse a rater who is no adjudicator."""
     if not call.rater.adjudicator:
         raise ConfigError("this page is for adjudicators, because it shows the answers of other readers")
 
@@ -194,10 +198,11 @@ def progress(call: ApiRequest) -> Response:
 
     A reader who saw that number rise would know that the last answer differed from the other reader's.
     """
-    return _tables(progress_tables(_refreshed(call.assignments), disputes=call.rater.adjudicator))
+    reader = "" if call.rater.adjudicator else call.rater.name
+    return _tables(progress_tables(_refreshed(call.assignments), reader=reader))
 
 
 def agreement(call: ApiRequest) -> Response:
     """Return the tables of agreement, for an adjudicator."""
-    _adjudicators_only(call)
+    adjudicators_only(call)
     return _tables(agreement_tables(_refreshed(call.assignments).events()))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from heart2heart.annotate.clip_search import ClipFilter
 from heart2heart.config import Config
 from heart2heart.labels.events import MAX_SECONDS, is_time
 from heart2heart.schema.enums import EventKind, LabelAnswer
@@ -82,6 +83,8 @@ class ClipsRequest(Config):
     """Clips that the page has loaded or the rater skipped."""
     first: tuple[ClipName, ...] = Field((), max_length=10_000)
     """Clips that come before all others."""
+    filter: ClipFilter | None = None
+    """Conditions that the clips must meet."""
 
 
 class GridRequest(Config):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from heart2heart.annotate import endpoints
+from heart2heart.annotate import endpoints, viewing
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.auth import Authenticator, NotAuthenticatedError
 from heart2heart.annotate.middleware import SecurityMiddleware
 from heart2heart.annotate.page_server import PageServer, file_routes, json_body, with_error_responses
+from heart2heart.annotate.team_endpoints import TEAM_ROUTES
+from heart2heart.labels.store_lock import StoreLock
 
 
 def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Callable[[], frozenset[str]]) -> Starlette:
@@ -33,7 +35,8 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         async def endpoint(request: Request) -> Response:
             body = await json_body(request)
             rater = await run_in_threadpool(authenticator.rater, request.cookies)
-            api_request = endpoints.ApiRequest(rater, assignments, request.path_params.get("clip", ""), body)
+            names = request.path_params
+            api_request = endpoints.ApiRequest(rater, assignments, names.get("clip", ""), body, names.get("span", ""))
             return await run_in_threadpool(handler, api_request)
 
         return Route(f"/api/{path}", with_error_responses(endpoint), methods=[method])
@@ -69,6 +72,8 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         api("next-clips", endpoints.next_clips, "POST"),
         api("clips/{clip}", endpoints.clip_details),
         api("clips/{clip}/frames", endpoints.clip_frames),
+        api("clips/{clip}/viewing", viewing.viewing_header),
+        api("clips/{clip}/viewing/{span}", viewing.viewing_pictures),
         api("clips/{clip}/sheet", endpoints.study_clips),
         api("clips/{clip}/thumbs", endpoints.study_thumbnails),
         api("answers", endpoints.save_label, "POST"),
@@ -80,6 +85,7 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         api("review/{clip}", endpoints.disagreement_details),
         api("progress", endpoints.progress),
         api("agreement", endpoints.agreement),
+        *(api(*route) for route in TEAM_ROUTES),
     ]
     return Starlette(
         routes=routes, middleware=[Middleware(SecurityMiddleware, hosts=hosts, scheme=assignments.settings.scheme)]
@@ -95,6 +101,7 @@ class AnnotationServer(PageServer):
     Raises:
         RemoteError: the address is in use, or not of this machine.
         ConfigError: the certificate cannot be used, or the label store has another double-reading plan.
+        LabelStoreBusyError: another page uses the label store.
     """
 
     def __init__(self, assignments: Assignments) -> None:
@@ -107,10 +114,21 @@ class AnnotationServer(PageServer):
         try:
             assignments.settle_plan()
             assignments.refresh()
+            self.lock = StoreLock(assignments.label_store.path)
         except BaseException:
-            self.close()
+            super().close()
             raise
 
-    def resources(self) -> AbstractContextManager[object]:
-        """Return the open label store."""
-        return self._label_store.keep_open()
+    @contextmanager
+    def resources(self) -> Iterator[None]:
+        """Keep the label store open, and give its lock back at the end."""
+        try:
+            with self._label_store.keep_open():
+                yield
+        finally:
+            self.lock.release()
+
+    def close(self) -> None:
+        """Stop listening before `run`, and give the lock of the label store back."""
+        super().close()
+        self.lock.release()

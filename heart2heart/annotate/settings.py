@@ -36,6 +36,8 @@ class AnnotationSettings(Config):
     """Seed of the choice of the clips that are read twice. None: the seed in the label store, or a random one."""
     replan: bool = False
     """Whether `double` and `seed` may replace those of the label store."""
+    gold: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of each rater's readings that are of gold clips, whose label is known; see `heart2heart labels gold`."""
     suggest: bool = False
     """Whether to show the model's suggestion. Clips read twice, and an equal share of the others, show none."""
     modes: tuple[ClipMode, ...] = Field(POOL_MODES, min_length=1)

@@ -28,6 +28,7 @@ class PageInfo:
         seed: Chooses which clips are read twice.
         waiting: Clips that the page leaves out until a person clears them with `heart2heart review`.
         flagged: Other clips that the page leaves out by the flags rule.
+        replaced_lock: Owner of a stale lock of the label store that was replaced; empty without one.
     """
 
     address: str
@@ -37,6 +38,7 @@ class PageInfo:
     seed: int
     waiting: int = 0
     flagged: int = 0
+    replaced_lock: str = ""
 
 
 @audited(AuditAction.LABEL, beside="labels", reads=["stores"], writes=["labels"])
@@ -110,11 +112,19 @@ def annotate(
         if ready is not None:
             ready(
                 PageInfo(
-                    address, len(order or ()), len(unknown), plan.share, plan.seed, catalog.waiting, catalog.flagged
+                    address,
+                    len(order or ()),
+                    len(unknown),
+                    plan.share,
+                    plan.seed,
+                    catalog.waiting,
+                    catalog.flagged,
+                    server.lock.replaced,
                 )
             )
 
-    AnnotationServer(assignments).run(report_ready)
+    server = AnnotationServer(assignments)
+    server.run(report_ready)
 
 
 def read_raters(path: str | Path) -> Raters:

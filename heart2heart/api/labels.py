@@ -34,7 +34,7 @@ def read_label_file(
     Args:
         path: Table, export, or folder of DICOM files.
         store: The stores with the clips.
-        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None detects it from the first bytes.
+        form: `csv`, `parquet`, `label_studio`, `cvat`, `view_code` or `sr`. None detects it from the first bytes.
         key: Key that the store was ingested with, for a file that names DICOM identifiers.
         vocabulary: Vocabulary of the views in the file.
         words: The hospital's own map of words, CSV with the columns `word` and `view`; it goes before the vocabulary.
@@ -85,7 +85,7 @@ def import_labels(
             `key`, `vocabulary`, `words` and `archive`.
         labels: The label store; created if missing.
         store: The stores with the clips.
-        form: `csv`, `parquet`, `label_studio`, `view_code` or `sr`. None detects it from the first bytes.
+        form: `csv`, `parquet`, `label_studio`, `cvat`, `view_code` or `sr`. None detects it from the first bytes.
         key: Key that the store was ingested with, for a file that names DICOM identifiers.
         vocabulary: Vocabulary of the views in the file.
         words: The hospital's own map of words, CSV with the columns `word` and `view`; it goes before the vocabulary.
@@ -133,7 +133,7 @@ def export_labels(
     Args:
         out: File to write; for `sr` a new folder.
         labels: The label store.
-        form: `csv`, `parquet`, `label_studio` or `sr`. None detects it from the ending of the name.
+        form: `csv`, `parquet`, `label_studio`, `cvat` or `sr`. None detects it from the ending of the name.
             Structured reports (`sr`) carry patients' names and are for the hospital's own archive.
         rule: How a clip's events become one label.
         store: For `sr`: the stores.

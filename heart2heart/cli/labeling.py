@@ -134,6 +134,9 @@ def curate(
         int | None, typer.Option(help="Seed that chooses the clips read twice; stored with the labels. Default: random")
     ] = None,
     replan: Annotated[bool, typer.Option("--replan", help="Change the stored --double and --seed.")] = False,
+    gold: Annotated[
+        float, typer.Option(help="Share of each rater's readings that are of gold clips; see `labels gold`.")
+    ] = 0.0,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Suggest the model's view for most clips that are read once.")
     ] = False,
@@ -167,6 +170,9 @@ def curate(
         if page.flagged:
             count = "1 clip is" if page.flagged == 1 else f"{page.flagged} clips are"
             print(f"{count} not shown, by the flags rule: run heart2heart store flags STORE", file=sys.stderr)
+        if page.replaced_lock:
+            left_by = f"{page.replaced_lock}, which ended without giving it back"
+            print(f"A stale lock of this label store was replaced: {left_by}", file=sys.stderr)
         print(f"Label at {page.address}", file=sys.stderr)
         plan = f"--double {page.share:g} --seed {page.seed}"
         print(
@@ -176,7 +182,7 @@ def curate(
     annotate(
         stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), flags=flags, ready=ready,
         bind=bind, port=port, names=tuple(name or ()), raters=raters, certificate=certificate, private_key=private_key,
-        allow_http=allow_http, double=double, seed=seed, replan=replan, suggest=suggest,
+        allow_http=allow_http, double=double, seed=seed, replan=replan, gold=gold, suggest=suggest,
     )  # fmt: skip
 
 

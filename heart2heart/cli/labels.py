@@ -29,7 +29,7 @@ def labels_import(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", help="csv, parquet, label_studio, view_code or sr. Default: by the file's first bytes."
+            "--format", help="csv, parquet, label_studio, cvat, view_code or sr. Default: by the file's first bytes."
         ),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
@@ -83,7 +83,7 @@ def labels_export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; for sr a new folder.")],
     labels: LabelsOption,
     form: Annotated[
-        str | None, typer.Option("--format", help="csv, parquet, label_studio or sr. Default: by the name's end.")
+        str | None, typer.Option("--format", help="csv, parquet, label_studio, cvat or sr. Default: by the name's end.")
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Write the labels by this rule. Default: every event.")] = None,
     store: Annotated[list[Path] | None, typer.Option("--store", help="For sr: frame store; repeatable.")] = None,
@@ -103,6 +103,45 @@ def labels_export(
     left_out = "".join(f", {count} left out ({why})" for why, count in record.left_out.items())
     undecided = "" if rule is None else f", {record.undecided} undecided"
     print(f"{record.written} {what} written to {out}{undecided}{left_out}")
+
+
+@labels.command("export-more")
+def labels_export_more(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, .csv or .parquet.")],
+    labels: LabelsOption,
+    what: Annotated[str, typer.Option(help="quality, marks (frames of ED and ES) or note.")] = "quality",
+) -> None:
+    """Write what raters recorded beside the view: image quality, marked frames, or notes.
+
+    NOTES ARE FREE TEXT AND MAY HOLD IDENTITY: read them before they leave the hospital.
+
+    Example: heart2heart labels export-more quality.csv --labels labels.db
+    """
+    from heart2heart.api.second_labels import export_clip_events
+
+    print(f"{export_clip_events(out, labels, what)} rows written to {out}")
+
+
+@labels.command("gold")
+def labels_gold(
+    labels: LabelsOption,
+    rater: Annotated[str, typer.Option(help="Your name, as the label store records it.")],
+    file: Annotated[
+        Path | None, typer.Option(help="File of known labels. Default: the decisions of adjudicators.")
+    ] = None,
+    store: Annotated[list[Path] | None, typer.Option("--store", help="For --file: frame store; repeatable.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Largest number of clips, drawn at random.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    end: Annotated[bool, typer.Option("--end", help="These clips are gold no longer; readings stay.")] = False,
+) -> None:
+    """Freeze known labels as gold clips, which `curate --gold` mixes among the clips of each rater, unmarked.
+
+    Example: heart2heart labels gold --labels labels.db --rater "Dr. Adjudicator"
+    """
+    from heart2heart.api.second_labels import freeze_gold
+
+    count = freeze_gold(labels, rater=rater, file=file, store=store, most=most, seed=seed, end=end)
+    print(f"{count} clips {'are gold no longer' if end else 'newly frozen as gold'}")
 
 
 @labels.command("show")

@@ -105,6 +105,44 @@ def cohen_kappa(table: Floats) -> Floats:
     return _ratio(observed * total - expected, total * total - expected)
 
 
+def gwet_ac1(table: Floats) -> Floats:
+    """Return Gwet's AC1 of two raters, which stays high where almost all readings have one value.
+
+    Source: K. L. Gwet, British Journal of Mathematical and Statistical Psychology 61 (2008) 29-48, equation 4.
+
+    Args:
+        table: Number of units by value of the first (axis -2) and second rater (axis -1), `(..., values, values)`, of
+            two or more values.
+
+    Returns:
+        `(...)`.
+    """
+    total = table.sum((-2, -1))
+    observed = _ratio(np.trace(table, axis1=-2, axis2=-1), total)
+    shares = _ratio((table.sum(-1) + table.sum(-2)) / 2, np.broadcast_to(total[..., None], table.shape[:-1]))
+    expected = (shares * (1 - shares)).sum(-1) / (table.shape[-1] - 1)
+    return _ratio(observed - expected, 1 - expected)
+
+
+def weighted_kappa(table: Floats) -> Floats:
+    """Return Cohen's weighted kappa of two raters on an ordered scale, with quadratic weights.
+
+    Source: J. Cohen, Psychological Bulletin 70 (1968) 213-220.
+
+    Args:
+        table: Number of units by value of the first (axis -2) and second rater (axis -1), `(..., values, values)`, in
+            the order of the scale.
+
+    Returns:
+        `(...)`.
+    """
+    steps = np.arange(table.shape[-1])
+    weights = (steps[:, None] - steps[None, :]) ** 2
+    total = table.sum((-2, -1))
+    by_chance = table.sum(-1)[..., :, None] * table.sum(-2)[..., None, :]
+    return 1 - _ratio((weights * table).sum((-2, -1)) * total, (weights * by_chance).sum((-2, -1)))
+
+
 def coincidences(counts: Floats) -> Floats:
     """Return Krippendorff's coincidence matrix of each unit; `krippendorff_alpha` takes their sum over units.
 

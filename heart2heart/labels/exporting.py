@@ -1,4 +1,4 @@
-"""Exports the label store: all events, or the labels that a consensus rule derives from them, each with a record.
+"""Exports the label store: all events, or the labels that a consensus rule derives, each with a record.
 
 Exports name clips by pseudonym; only structured reports, for the hospital's own archive, carry identity.
 """
@@ -23,6 +23,7 @@ from heart2heart.dicom.header_values import text
 from heart2heart.errors import ConfigError, ExistsError, LabelError, UnknownNameError
 from heart2heart.labels.clip_index import ClipIndex
 from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
+from heart2heart.labels.cvat import write_images
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.label_studio import write_tasks
@@ -118,12 +119,13 @@ def _rule_details(events: Sequence[LabelEvent]) -> dict[str, Any]:
             "right": {rater: round(share, 4) for rater, share in accuracy.items()}}  # fmt: skip
 
 
-EXPORT_FORMATS = ("csv", "parquet", "label_studio", "sr")
+_WRITERS = {"label_studio": write_tasks, "cvat": write_images}
+EXPORT_FORMATS = ("csv", "parquet", *_WRITERS, "sr")
 LABEL_COLUMNS = ("clip", "frame", "view", "rater", "readings", "agreeing", "taxonomy")
 """Columns of a table of labels. `rater` is `consensus:RULE`; `agreeing` of the `readings` have the agreed value."""
 
 _REQUIRED_ATTRIBUTES = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio"}
+_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio", ".xml": "cvat"}
 
 
 def _export_format(out: Path, form: str | None) -> str:
@@ -140,9 +142,8 @@ def export_events(label_store: LabelStore, out: Path, *, form: str | None = None
 
     Args:
         label_store: The label store.
-        out: File to write; an existing file is replaced.
-        form: `csv`, `parquet` or `label_studio`; None takes the format of the suffix. An export for Label Studio leaves
-            out retracted events.
+        out: File to write; replaces one that exists.
+        form: One of `EXPORT_FORMATS` but `sr`; None takes that of the suffix. Those of tools omit retracted events.
 
     Returns:
         The record.
@@ -155,8 +156,8 @@ def export_events(label_store: LabelStore, out: Path, *, form: str | None = None
     if chosen == "sr":
         raise ConfigError("structured reports carry agreed labels, not events", remedy="Give --rule")
     events = label_store.events()
-    if chosen == "label_studio":
-        written = write_tasks(events, out)
+    if chosen in _WRITERS:
+        written = _WRITERS[chosen](events, out)
     else:
         write_events(events, out, parquet=chosen == "parquet")
         written = len(events)
@@ -173,7 +174,7 @@ def export_labels(label_store: LabelStore, out: Path, rule: str, *, form: str | 
         label_store: The label store.
         out: File to write; an existing file is replaced.
         rule: A name of `CONSENSUS_RULES`.
-        form: `csv`, `parquet` or `label_studio`; None takes the format of the suffix.
+        form: `csv`, `parquet`, `label_studio` or `cvat`; None takes the format of the suffix.
 
     Returns:
         The record.
@@ -188,8 +189,8 @@ def export_labels(label_store: LabelStore, out: Path, rule: str, *, form: str | 
     events = label_store.events()
     agreed = consensus_labels(events, rule)
     labels = _as_events(events, agreed, rule)
-    if chosen == "label_studio":
-        write_tasks(labels, out)
+    if chosen in _WRITERS:
+        _WRITERS[chosen](labels, out)
     else:
         readings_of = readings_by_target(events)
         rows = []
@@ -208,11 +209,9 @@ def _as_events(events: Sequence[LabelEvent], agreed: dict[str, str], rule: str) 
     labels = []
     for target, value in sorted(agreed.items()):
         view, answer = (value, LabelAnswer.VIEW) if value in VIEWS else ("", LabelAnswer(value))
-        labels.append(
-            LabelEvent(
-                *clip_and_frame[target], view, f"consensus:{rule}", "", "consensus", TAXONOMY_VERSION, answer=answer
-            )
-        )
+        clip, frame = clip_and_frame[target]
+        rater = f"consensus:{rule}"
+        labels.append(LabelEvent(clip, frame, view, rater, "", "consensus", TAXONOMY_VERSION, answer=answer))
     return labels
 
 

@@ -20,8 +20,9 @@ from heart2heart.schema.enums import EventKind
 from heart2heart.schema.views import USUAL, VOCABULARIES
 from heart2heart.store.frame_store import Frames
 
-IMPORT_FORMATS = ("csv", "parquet", "label_studio", "view_code", "sr")
+IMPORT_FORMATS = ("csv", "parquet", "label_studio", "cvat", "view_code", "sr")
 """`csv`, `parquet`: a hospital's table, or an export of events. `label_studio`: a JSON export of Label Studio.
+`cvat`: XML annotations of CVAT for an image task, version 1.1.
 `view_code`: View Code Sequence in the headers of DICOM files. `sr`: DICOM structured reports."""
 
 _ROWS_SHOWN = 8  # rows named in an error
@@ -171,10 +172,17 @@ def _detect_label_format(path: Path) -> str:
         raise LabelError(what, where=path, remedy="Give --format view_code or --format sr")
     forms = {"Parquet": "parquet", "JSON": "label_studio", "DICOM": "sr", "text": "csv"}
     form = detect_format(path)
+    if form == "text" and _is_xml(path):
+        return "cvat"
     if form not in forms:
         remedy = "To merge label stores, run: heart2heart labels merge" if form == "a label store" else None
         raise LabelError(f"this is not a file of labels, but {form}", where=path, remedy=remedy)
     return forms[form]
+
+
+def _is_xml(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
 def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
@@ -188,6 +196,10 @@ def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLa
         from heart2heart.labels.label_studio import read_tasks
 
         return read_tasks(path, clips, words)
+    if form == "cvat":
+        from heart2heart.labels.cvat import read_images
+
+        return read_images(path, clips, words)
     rows, columns, first = read_rows(path)
     if (first == 1) != (form == "parquet"):
         raise LabelError(f"this file does not have the format of --format {form}", where=path)

@@ -37,18 +37,19 @@ def test_progress_tables(tmp_path: Path) -> None:
     )  # fmt: skip
     assignments.refresh()
     overall, site, rater, view = progress_tables(assignments)
-    # 10 clips, each read twice: 6 unread and one half read leave 13 readings at a median of 5 s
+    # 10 clips, each read twice: 6 unread and one half read leave 13 readings. The medians of a (2 s, and a pause that
+    # counts as 300 s) and b (4 s, 6 s) are 151 s and 5 s
     assert _facts(overall) == {
         "Clips to label": "10", "Done": "2", "Disagreements to decide": "1", "Readings left": "13",
-        "Median time of a reading": "5.0 s", "Time left, one person": "1 min",
+        "Median time of a reading": "78.0 s", "Time left, one person": "17 min",
     }  # fmt: skip
     assert site.rows == (("A", "10", "2", "20 %", "13", "1"),)
-    # a: 2 s, and a pause that counts as 300 s, and the decision on a clip that a had read; b: 4 s and 6 s
+    # a decided on a clip that a had read; a may read 6 clips, and b these and the one that a alone has read
     assert rater.rows == (
-        ("a", "4", "0", "0", "1", "1", "24"), ("b", "3", "1", "1", "0", "0", "720"),
-        ("z", "0", "0", "0", "1", "0", "not known"),
+        ("a", "4", "0", "0", "1", "1", "151.0 s", "15 min"), ("b", "3", "1", "1", "0", "0", "5.0 s", "1 min"),
+        ("z", "0", "0", "0", "1", "0", "not known", "not known"),
     )  # fmt: skip
-    tables = progress_tables(assignments, disputes=False)
+    tables = progress_tables(assignments, reader="a")
     assert "Disagreements to decide" not in _facts(tables[0])
     assert (tables[1].columns[-1], tables[1].rows) == ("readings left", (("A", "10", "2", "20 %", "13"),))
     assert view.rows == (("A2C", "1"), ("A4C", "1"))

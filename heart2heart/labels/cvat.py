@@ -1,0 +1,196 @@
+"""Reads and writes CVAT's XML annotations 1.1 for image tasks, with one tag for each reading.
+
+An `<image>` is one clip or frame, a `<tag>` one reading: its label is the view. The attributes `rater`, `at`,
+`seconds`, `decision` and `frame` of a tag carry the rest of the reading. CVAT keeps them if the labels of the task
+declare them, as the header of a written file does. The name of the image, without folder and ending, is the clip's
+pseudonym.
+
+Source: https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/ and
+https://docs.cvat.ai/docs/other/xml_format (version 1.1, "Annotation").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from heart2heart.errors import LabelError, UnknownNameError
+from heart2heart.labels.clip_index import NO_SUCH_FRAME, NOT_INGESTED, ClipIndex
+from heart2heart.labels.events import MAX_SECONDS, LabelEvent, active_events, is_time
+from heart2heart.labels.parsed_labels import ParsedLabels, parse_answer
+from heart2heart.labels.view_words import ViewWords
+from heart2heart.schema.enums import EventKind, LabelAnswer
+from heart2heart.schema.views import TAXONOMY_VERSION
+from heart2heart.utils import atomic_path
+
+MAX_BYTES = 256 * 2**20
+"""Largest file that is read."""
+ATTRIBUTES = ("rater", "at", "seconds", "decision", "frame", "taxonomy")
+"""Attributes of a tag, in the order in which they are written."""
+
+_MAX_DEPTH = 16
+_MAX_TEXT = 4096
+
+
+@dataclass
+class _Tag:
+    image: str
+    label: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+class _TagReader:
+    """Collects the tags of a file while expat parses it; a document type, which could define entities, is refused."""
+
+    def __init__(self) -> None:
+        self.root, self.images, self.tags = "", 0, list[_Tag]()
+        self._depth, self._image, self._attribute = 0, "", ""
+        self._tag: _Tag | None = None
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError("nested too deep")
+        self.root = self.root or name
+        if name == "image":
+            self._image = attributes.get("name", "")
+            self.images += 1
+        elif name == "tag" and self._image:
+            self._tag = _Tag(self._image, attributes.get("label", ""))
+            self.tags.append(self._tag)
+        elif name == "attribute" and self._tag is not None:
+            self._attribute = attributes.get("name", "")
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if name == "image":
+            self._image = ""
+        elif name == "tag":
+            self._tag = None
+        elif name == "attribute":
+            self._attribute = ""
+
+    def text(self, data: str) -> None:
+        if self._tag is not None and self._attribute in ATTRIBUTES:
+            text = self._tag.attributes.get(self._attribute, "") + data
+            self._tag.attributes[self._attribute] = text[:_MAX_TEXT]
+
+    def refuse(self, *_: object) -> NoReturn:
+        raise ValueError("it defines a document type")
+
+
+def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
+    """Return the tags of an XML file; shapes and images without a tag name no view.
+
+    Args:
+        path: The file, `annotations.xml` of a CVAT export.
+        clips: Index of the clips.
+        words: What the labels mean.
+
+    Raises:
+        LabelError: the file is too large, or is no XML of CVAT.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise LabelError(f"this file is larger than {MAX_BYTES // 2**20} MiB", where=path, remedy="Export it in parts")
+    reader = _TagReader()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = reader.text, reader.refuse
+    try:
+        with path.open("rb") as handle:
+            parser.ParseFile(handle)
+    except (expat.ExpatError, ValueError) as error:
+        raise LabelError(f"this XML cannot be read ({error})", where=path) from error
+    if reader.root != "annotations":
+        remedy = "Export the task from CVAT as: CVAT for images 1.1"
+        raise LabelError("this is no XML of CVAT", where=path, remedy=remedy)
+    parsed = ParsedLabels("tag", rows=max(reader.images, len(reader.tags)))
+    parsed.without_view = reader.images - len({tag.image for tag in reader.tags})
+    find = clips.finder("clip", path)
+    for tag_number, tag in enumerate(reader.tags, start=1):
+        clip = find({"clip": PurePosixPath(tag.image.replace("\\", "/")).stem})
+        frame_text = tag.attributes.get("frame", "")
+        frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
+        if clip is None or frame is None:
+            parsed.add_unknown_clip(tag_number, NOT_INGESTED if clip is None else NO_SUCH_FRAME)
+            continue
+        event = _event(clip, frame, tag, words)
+        parsed.add_word(tag.label, (event.value if event else "") if not isinstance(event, str) else None)
+        if isinstance(event, str):
+            parsed.unknown_labels.setdefault(event, tag_number)
+        elif event is None:
+            parsed.without_view += 1
+        else:
+            parsed.events.append((tag_number, event))
+    return parsed
+
+
+def _event(clip: str, frame: str, tag: _Tag, words: ViewWords) -> LabelEvent | str | None:
+    """Return the event; the label itself when it is unknown; None when the label names no view."""
+    attributes = tag.attributes
+    taxonomy, answer = attributes.get("taxonomy") or TAXONOMY_VERSION, parse_answer(tag.label)
+    view: str | None = "" if answer != LabelAnswer.VIEW else tag.label
+    if view and taxonomy == TAXONOMY_VERSION:
+        try:
+            view = words.translate(tag.label)
+        except UnknownNameError:
+            return tag.label
+    if view is None:
+        return None
+    at = attributes.get("at", "")
+    try:
+        seconds: float | None = float(attributes.get("seconds", ""))
+    except ValueError:
+        seconds = None
+    return LabelEvent(
+        clip, frame, view, attributes.get("rater") or "cvat", at if is_time(at) else "", f"cvat:{words.name}", taxonomy,
+        answer=answer, seconds=seconds if seconds is not None and 0 <= seconds <= MAX_SECONDS else None,
+        kind=EventKind.ADJUDICATION if attributes.get("decision") == "true" else EventKind.LABEL,
+    )  # fmt: skip
+
+
+def write_images(events: Sequence[LabelEvent], out: Path) -> int:
+    """Write the active events as tags of images, and return the number of tags.
+
+    An image is named `CLIP.png`: a still of the clip, or its first frame. Give the images of a task these names.
+
+    Args:
+        events: Label events in the order in which they were recorded.
+        out: XML file to write.
+    """
+    active = active_events(events)
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task"), "labels")
+    for value in sorted({event.value for event in active}):
+        label = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(label, "name").text = value
+        ElementTree.SubElement(label, "type").text = "tag"
+        attributes = ElementTree.SubElement(label, "attributes")
+        for name in ATTRIBUTES:
+            attribute = ElementTree.SubElement(attributes, "attribute")
+            for key, text in (("name", name), ("mutable", "False"), ("input_type", "text"), ("default_value", ""),
+                              ("values", "")):  # fmt: skip
+                ElementTree.SubElement(attribute, key).text = text
+    images: dict[str, ElementTree.Element] = {}
+    for event in active:
+        image = images.get(event.clip)
+        if image is None:
+            number = str(len(images))
+            image = ElementTree.SubElement(root, "image", id=number, name=f"{event.clip}.png", width="0", height="0")
+            images[event.clip] = image
+        tag = ElementTree.SubElement(image, "tag", label=event.value, source="manual")
+        values = (event.rater, event.at, "" if event.seconds is None else repr(event.seconds),
+                  "true" if event.kind == EventKind.ADJUDICATION else "false", event.frame, event.taxonomy)  # fmt: skip
+        for name, value in zip(ATTRIBUTES, values, strict=True):
+            text = "".join(character if character.isprintable() else " " for character in value)
+            ElementTree.SubElement(tag, "attribute", name=name).text = text
+    ElementTree.indent(root)
+    with atomic_path(out) as temporary:
+        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    return len(active)
