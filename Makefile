@@ -14,7 +14,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt -e '.[codecs,curate,dask,federated,jpegxl,mlflow,network,onnx,pandas,sweep,tensorboard,verify,video]' --group dev
+	  -c constraints.txt -e '.[codecs,curate,dask,federated,jpegxl,mlflow,network,onnx,pandas,signing,sweep,tensorboard,verify,video]' --group dev
 	touch $@
 
 demo: $(VENV)/installed

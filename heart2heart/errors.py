@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from heart2heart.schema.model_fault import ModelFault
 from heart2heart.schema.status import StatusCode
 
 
@@ -74,6 +75,33 @@ class LeakageError(SplitError):
 
 class RunError(Heart2HeartError, ValueError):
     """A training run cannot start, continue, or be read."""
+
+
+class ModelError(RunError):
+    """An exported model is refused.
+
+    Attributes:
+        code: Why; the text ends with it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: ModelFault = ModelFault.NOT_A_MODEL,
+        where: str | Path | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, remedy=f"{remedy} ({code})" if remedy else f"({code})")
+        self.code, self.plain_remedy = code, remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by fields, the code included."""
+        return _rebuild_model, (self.what, self.code, self.where, self.plain_remedy)
+
+
+def _rebuild_model(what: str, code: ModelFault, where: str | Path | None, remedy: str | None) -> ModelError:
+    return ModelError(what, code=code, where=where, remedy=remedy)
 
 
 class DivergedError(Heart2HeartError, ArithmeticError):

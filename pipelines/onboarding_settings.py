@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import heart2heart as h2h
+from heart2heart.api import load_run
 from heart2heart.errors import ConfigError, Heart2HeartError, LeakageError, MissingInputError, UnknownNameError
 from heart2heart.schema.criteria import REGISTERED, Criteria, read_criteria
 from heart2heart.schema.enums import SplitRole
@@ -92,7 +93,7 @@ class OnboardingSettings:
     @cached_property
     def model(self) -> Run:
         """The model."""
-        return h2h.load_model(self.run)
+        return load_run(self.run)
 
     @cached_property
     def manifest(self) -> SplitManifest | None:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import heart2heart as h2h
 from heart2heart.active_learning.queue import QueueSettings, build_queue
 from heart2heart.active_learning.queue_file import write_queue
-from heart2heart.api import count_files, plan_validation, require_no_faults, verify_store
+from heart2heart.api import count_files, load_run, plan_validation, require_no_faults, verify_store
 from heart2heart.errors import MissingInputError, RunError, SplitError
 from heart2heart.progress import progress_bar
 from heart2heart.schema.adaptation import AdaptationRecord
@@ -197,7 +197,7 @@ def usable_clips(store: Frames, site: str) -> pa.Table:
 def adaptation_record(settings: OnboardingSettings) -> AdaptationRecord | None:
     """Return how the model was adapted in this folder; None: it was not."""
     folder = settings.out / "adapted"
-    return h2h.load_model(folder).directory.record.adaptation if (folder / "run.json").exists() else None
+    return load_run(folder).directory.record.adaptation if (folder / "run.json").exists() else None
 
 
 def scored_patients(settings: OnboardingSettings) -> tuple[str, ...]:

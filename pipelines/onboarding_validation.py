@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 import heart2heart as h2h
+from heart2heart.api import load_run
 from heart2heart.datasets.file_readers import read_csv
 from heart2heart.errors import LabelError
 from heart2heart.labels.consensus import frame_labels
@@ -163,7 +164,7 @@ def validate(settings: OnboardingSettings, journal: Journal) -> StepResult:
     journal.begin_validation()
     models = [settings.model]
     if (settings.out / "adapted" / "run.json").exists():
-        models.append(h2h.load_model(settings.out / "adapted"))
+        models.append(load_run(settings.out / "adapted"))
     out = settings.out / "validation"
     with progress_bar("validate", 100) as progress:
         if settings.own_classes:

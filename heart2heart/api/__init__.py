@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
     from heart2heart.api.decision import register_criteria, write_criteria_template, write_study_template
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
+    from heart2heart.api.exported_models import export_model, load_model, load_run, read_export_parity
     from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
     from heart2heart.api.flags import count_flags
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     )
     from heart2heart.api.links import link_patients, make_linking_key
     from heart2heart.api.many_files import ManyAnswers, predict_many
-    from heart2heart.api.models import export_model, load_model, load_train_config, sweep, train
+    from heart2heart.api.models import load_train_config, sweep, train
     from heart2heart.api.monitoring import add_audit, add_week, show_monitor, start_monitor
     from heart2heart.api.pairs import clear_pairs, read_suspected_pairs, show_pairs
     from heart2heart.api.planning import plan_validation, register_margin
@@ -80,6 +81,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.comparison": ("compare", "evaluate_splits"),
     "api.decision": ("register_criteria", "write_criteria_template", "write_study_template"),
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
+    "api.exported_models": ("export_model", "load_model", "load_run", "read_export_parity"),
     "api.federation": ("simulate_federation", "write_federated_job"),
     "api.hospital": ("deidentify_files", "verify_deidentification"),
     "api.key_rotation": ("rotate_key",),
@@ -93,7 +95,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "api.links": ("link_patients", "make_linking_key"),
     "api.many_files": ("ManyAnswers", "predict_many"),
-    "api.models": ("export_model", "load_model", "load_train_config", "sweep", "train"),
+    "api.models": ("load_train_config", "sweep", "train"),
     "api.pairs": ("clear_pairs", "read_suspected_pairs", "show_pairs"),
     "api.flags": ("count_flags",),
     "api.planning": ("plan_validation", "register_margin"),
@@ -176,6 +178,7 @@ __all__ = [
     "list_reviews",
     "load_clip",
     "load_model",
+    "load_run",
     "load_split",
     "load_train_config",
     "make_linking_key",
@@ -193,6 +196,7 @@ __all__ = [
     "read_audit_labels",
     "read_audit_log",
     "read_cases",
+    "read_export_parity",
     "read_label_file",
     "read_metrics",
     "read_raters",

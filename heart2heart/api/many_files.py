@@ -152,7 +152,7 @@ def predict_many(
 
 
 def _open_model(model: str | Path | Run | ExportedModel, device: str) -> Run | ExportedModel:
-    from heart2heart.api.validation_frames import load_frozen
+    from heart2heart.api.frozen_models import load_frozen
     from heart2heart.export.exported_model import ExportedModel
     from heart2heart.training.run import Run
 

@@ -22,12 +22,12 @@ def model_identity(frozen: Run | ExportedModel, *, scope_sha256: str | None = No
 
     Examples:
         >>> from heart2heart.api.model_identity import model_identity
-        >>> from heart2heart.api.validation_frames import load_frozen
+        >>> from heart2heart.api.frozen_models import load_frozen
         >>> model_identity(load_frozen("run")).name
         'run'
     """
     import heart2heart
-    from heart2heart.api.validation_frames import model_sha256
+    from heart2heart.api.frozen_models import model_sha256
 
     split, certificate = _certificate(frozen)
     return ModelIdentity(
@@ -45,7 +45,7 @@ def _certificate(frozen: Run | ExportedModel) -> tuple[str | None, str | None]:
     from heart2heart.export.exported_model import ExportedModel
 
     if isinstance(frozen, ExportedModel):
-        return frozen.split_sha256, None
+        return frozen.split_sha256, frozen.certificate_sha256
     split = frozen.directory.record.split_sha256
     with suppress(Heart2HeartError):  # the split may have moved, and another may be there now
         manifest = frozen.load_split()

@@ -1,4 +1,4 @@
-"""Models: configurations, training, sweeps, finished runs and their export."""
+"""Models: configurations, training and sweeps."""
 
 from __future__ import annotations
 
@@ -147,58 +147,6 @@ def train(
         return train(settings, folder)
     with stage(f"train {folder.name}", settings.steps) as progress:
         return train(settings, folder, progress=progress)
-
-
-def load_model(run: str | Path, *, device: str = "cpu") -> Run:
-    """Open a finished run.
-
-    Args:
-        run: Folder of the run.
-        device: Where it predicts, such as `cpu` or `cuda`.
-
-    Returns:
-        The run: `probabilities` takes arrays, clips and stores; `predict_files` takes DICOM files.
-
-    Raises:
-        MissingInputError: no run there.
-        RunError: the run was stopped before its end.
-
-    Examples:
-        >>> import heart2heart as h2h
-        >>> model = h2h.load_model("run")
-        >>> clip = h2h.load_clip("clip.dcm", geometry=model.geometry)
-        >>> model.probabilities(clip).shape
-        (4, 4)
-    """
-    from heart2heart.training.run import Run
-
-    return Run.load(run, device=device)
-
-
-@audited(AuditAction.RELEASE, beside="out", reads=["run"], writes=["out"])
-def export_model(run: str | Path | Run, out: str | Path, *, formats: Sequence[str] = ("pt2",)) -> list[Path]:
-    """Export a trained network, and check the export against the outputs of the run.
-
-    Args:
-        run: A run, or its folder.
-        out: Folder for the exported files.
-        formats: `pt2`, `onnx`, and `bundle`, the folder of a MONAI bundle.
-
-    Returns:
-        The files, and the folder of the bundle.
-
-    Examples:
-        >>> from heart2heart.api import export_model
-        >>> [path.suffix for path in export_model("run", "exported")]
-        ['.pt2']
-    """
-    from heart2heart.export.bundle import BUNDLE, write_bundle
-    from heart2heart.export.export import export_run
-    from heart2heart.training.run import Run
-
-    loaded = run if isinstance(run, Run) else Run.load(run)
-    files = list(export_run(loaded, Path(out), tuple(name for name in formats if name != BUNDLE)).values())
-    return [*files, write_bundle(loaded, Path(out) / BUNDLE)] if BUNDLE in formats else files
 
 
 @audited(AuditAction.TRAIN, beside="out", reads=["stores"], writes=["out"])

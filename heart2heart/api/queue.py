@@ -151,13 +151,10 @@ def make_queue(
     events = LabelStore(labels).events() if labels is not None else []
     outputs, name = None, None
     if run is not None:
-        from heart2heart.api.models import load_model
         from heart2heart.training.model_outputs import ModelOutputs
         from heart2heart.training.run import Run
 
-        latest, before = (
-            each if each is None or isinstance(each, Run) else load_model(each) for each in (run, earlier)
-        )
+        latest, before = (each if each is None or isinstance(each, Run) else Run.load(each) for each in (run, earlier))
         assert latest is not None
         outputs, name = ModelOutputs(latest, before), latest.name
     with stage("look at the frames", len(opened.frames)) as progress:

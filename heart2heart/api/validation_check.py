@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.api.validation_frames import load_frozen, model_sha256, training_reference
+from heart2heart.api.frozen_models import load_frozen, model_sha256
+from heart2heart.api.validation_frames import training_reference
 from heart2heart.api.validation_tables import certified_table
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.certificates import check_certificate, read_certified

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import heart2heart
+from heart2heart.api.frozen_models import load_frozen, model_sha256
 from heart2heart.api.shown_frames import without_text
 from heart2heart.errors import ConfigError, Heart2HeartError, MissingInputError, RunError
 from heart2heart.evaluation.table_predictions import NO_SPLIT
-from heart2heart.export.bundle import is_bundle, load_bundle
-from heart2heart.export.exported_model import SUFFIXES, ExportedModel
+from heart2heart.export.exported_model import ExportedModel
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.label_store import LabelStore
@@ -40,34 +40,8 @@ from heart2heart.store.frame_store import FrameStores
 from heart2heart.training.predict_rows import predict_rows
 from heart2heart.training.run import Run
 from heart2heart.training.unscored_frames import require_run_split
-from heart2heart.utils import sha256_file
 
 Paths = str | Path | Sequence[str | Path]
-
-
-def load_frozen(model: str | Path | Run) -> Run | ExportedModel:
-    """Open a run, an exported file or a bundle.
-
-    Raises:
-        MissingInputError: nothing there.
-        RunError: the run is not finished, or the file or bundle was not exported by heart2heart.
-
-    Examples:
-        >>> from heart2heart.api.validation_frames import load_frozen
-        >>> load_frozen("run").name
-        'run'
-    """
-    if isinstance(model, Run):
-        return model
-    path = Path(model)
-    if path.suffix in SUFFIXES:
-        return ExportedModel.load(path)
-    if path.is_file():
-        remedy = f"Known: a run's folder, {', '.join(SUFFIXES)}, or a table that ends with .csv or .parquet"
-        raise RunError("this file is no model", where=path, remedy=remedy)
-    if is_bundle(path):
-        return load_bundle(path)
-    return Run.load(path)
 
 
 def certified_frames(
@@ -216,16 +190,6 @@ def _ledger_counts(stores: FrameStores) -> dict[str, dict[str, int]]:
         with suppress(MissingInputError):  # a store that a plain image set filled has no ledger
             counts |= Ledger(store.root).counts()
     return counts
-
-
-def model_sha256(frozen: Run | ExportedModel) -> str:
-    """Return the hash of a model: of its selected weights, or of the exported file.
-
-    Examples:
-        >>> len(model_sha256(load_frozen("run")))
-        64
-    """
-    return frozen.sha256 if isinstance(frozen, ExportedModel) else sha256_file(frozen.directory.best_checkpoint)
 
 
 def training_reference(

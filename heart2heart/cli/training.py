@@ -26,7 +26,9 @@ class ExportFormat(StrEnum):
 
     PT2 = "pt2"
     ONNX = "onnx"
+    ONNX_INT8 = "onnx_int8"
     BUNDLE = "bundle"
+    FOLDER = "folder"
 
 
 class StatisticsChoice(StrEnum):
@@ -153,17 +155,35 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the exported files.")],
     form: Annotated[
-        list[ExportFormat] | None, typer.Option("--format", help="pt2, onnx or bundle (MONAI); repeatable.")
+        list[ExportFormat] | None,
+        typer.Option("--format", help="pt2, onnx, onnx_int8, bundle (MONAI) or folder (a model folder); repeatable."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the model folder.")] = "model",
+    split: Annotated[Path | None, typer.Option(help="The run's split, if it has moved.")] = None,
+    store: Annotated[list[Path] | None, typer.Option(help="Stores of that split, if they have moved.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weights, for the model folder.")] = None,
+    validation: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a validation, whose certificate goes along; repeatable.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(help="Ed25519 key that signs the model folder; made on first use (mode 0600).")
     ] = None,
 ) -> None:
-    """Export a trained network, and check the export against the outputs of the run.
+    """Export a trained network, and compare the export with the outputs of the run.
 
-    Example: heart2heart export runs/fixmatch --out exported --format pt2
+    Example: heart2heart export runs/fixmatch --out exported --format folder --format onnx --name echo_views
     """
-    from heart2heart.api.models import export_model
+    from heart2heart.api.exported_models import export_model, read_export_parity
 
-    for path in export_model(run, out, formats=[item.value for item in form or [ExportFormat.PT2]]):
+    formats = [item.value for item in form or [ExportFormat.PT2]]
+    paths = export_model(
+        run, out, formats=formats, name=name, split=split, stores=store or (), licence=licence,
+        validations=validation or (), signing_key=sign,
+    )  # fmt: skip
+    for path in paths:
         print(path)
+    for exported, sentence in {**read_export_parity(paths[-1]), **read_export_parity(out)}.items():
+        print(f"{exported}: {sentence}")
 
 
 def sweep(

@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from heart2heart.errors import RunError
+from heart2heart.errors import ModelError, RunError
+from heart2heart.schema.model_fault import ModelFault
 
 MAX_BYTES = 4 * 2**30
 """Largest exported file, bytes."""
@@ -76,17 +77,19 @@ def check_archive(path: Path) -> None:
             raise
         raise _refusal(path, "it is damaged") from error
     except UnpicklingError as error:
-        raise _refusal(path, "its example input is no tensor") from error
+        raise _refusal(path, "its example input is no tensor", ModelFault.PICKLED) from error
 
 
-def _refusal(path: Path, reason: str) -> RunError:
-    return RunError(f"this file is no exported model of heart2heart ({reason})", where=path, remedy=_REMEDY)
+def _refusal(path: Path, reason: str, code: ModelFault = ModelFault.NOT_A_MODEL) -> ModelError:
+    return ModelError(
+        f"this file is no exported model of heart2heart ({reason})", code=code, where=path, remedy=_REMEDY
+    )
 
 
 def _check_payload(content: dict[str, Any], path: Path) -> None:
     for entry in content["config"].values():
         if entry["use_pickle"] is not False or not re.fullmatch(r"(weight|tensor)_\d+", entry["path_name"]):
-            raise _refusal(path, "a weight is stored as an object")
+            raise _refusal(path, "a weight is stored as an object", ModelFault.PICKLED)
 
 
 def _check_graph(content: dict[str, Any], path: Path) -> None:

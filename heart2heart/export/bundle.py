@@ -8,7 +8,9 @@ are never read here.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,9 +18,11 @@ from typing import Any
 import torch
 
 import heart2heart
-from heart2heart.errors import ExistsError, RunError, StoreError
+from heart2heart.errors import ExistsError, ModelError, RunError, StoreError
 from heart2heart.export.export import export_run
 from heart2heart.export.exported_model import ExportedModel
+from heart2heart.schema.model_fault import ModelFault
+from heart2heart.schema.model_folder import SCOPE
 from heart2heart.training.run import Run
 from heart2heart.utils import check_writable, read_json, sha256_file, write_json, write_text
 
@@ -28,6 +32,9 @@ BUNDLE = "bundle"
 METADATA = Path("configs", "metadata.json")
 PROGRAM = Path("models", "model.pt2")
 WEIGHTS = Path("models", "model.pt")
+
+LAYOUT = 2
+"""Version of the layout of a bundle; bundles of layout 1, without a number, are read as well."""
 
 MAX_METADATA_BYTES = 2**20
 """Largest metadata of a bundle, bytes."""
@@ -64,26 +71,76 @@ def write_bundle(run: Run, out: Path) -> Path:
         torch.save(state, root / WEIGHTS)
         write_json(root / METADATA, _metadata(run, sha256_file(root / PROGRAM)))
         write_json(root / "configs" / "inference.json", INFERENCE)
+        write_json(root / "configs" / "inference_frames.json", FRAME_INFERENCE)
         write_text(root / "docs" / "README.md", _readme(run, out.name))
         write_text(root / "LICENSE", _LICENSE)
+        if (run.path / SCOPE).is_dir():
+            shutil.copytree(run.path / SCOPE, root / SCOPE)
         root.rename(out)
     return out
 
 
-INFERENCE: dict[str, Any] = {
-    "imports": ["$import json", "$from pathlib import Path", "$import numpy as np", "$import torch"],
+_SHARED: dict[str, Any] = {
     "bundle_root": ".",
+    "metadata": "$json.loads(Path(@bundle_root, 'configs/metadata.json').read_text())",
+    "classes": "$@metadata['heart2heart']['classes']",
+    "network_def": "$torch.export.load(@bundle_root + '/models/model.pt2').module()",
+    "network": "@network_def",
+    "inferer": {"_target_": "SimpleInferer"},
+}
+
+INFERENCE: dict[str, Any] = {
+    "imports": [
+        "$import json",
+        "$from pathlib import Path",
+        "$import torch",
+        "$from heart2heart.export import bundle_transforms",
+    ],
+    **_SHARED,
+    "dataset_dir": "clips",
+    "frames": "all",
+    "output": "answers.json",
+    "paths": "$sorted(path for path in Path(@dataset_dir).rglob('*') if path.is_file())",
+    "data": "$[{'image': path, 'file': path.relative_to(root).as_posix()} for root in [Path(@dataset_dir)] "
+    "for path in @paths]",
+    "preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {
+                "_target_": "heart2heart.export.bundle_transforms.LoadUltrasoundClipd",
+                "keys": "image",
+                "geometry": "$@metadata['heart2heart']['geometry']",
+                "frames": "@frames",
+            }
+        ],
+    },
+    "postprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {
+                "_target_": "heart2heart.export.bundle_transforms.ClipProbabilitiesd",
+                "keys": "pred",
+                "classes": "@classes",
+            }
+        ],
+    },
+    "rows": "$bundle_transforms.infer_clips(@data, @preprocessing, @network, @inferer, @postprocessing)",
+    "run": ["$Path(@output).write_text(json.dumps(@rows))"],
+}
+"""`configs/inference.json`: a folder of DICOM clips, pictures and videos in, one answer a file out."""
+
+FRAME_INFERENCE: dict[str, Any] = {
+    "imports": ["$import json", "$from pathlib import Path", "$import numpy as np", "$import torch"],
+    **_SHARED,
     "frames": "frames.npy",
     "output": "probabilities.json",
-    "classes": "$json.loads(Path(@bundle_root, 'configs/metadata.json').read_text())['heart2heart']['classes']",
-    "network": "$torch.export.load(@bundle_root + '/models/model.pt2').module()",
     "pixels": "$torch.from_numpy(np.load(@frames, allow_pickle=False))",
-    "inferer": {"_target_": "SimpleInferer"},
     "probabilities": "$torch.softmax(@inferer(@pixels, @network), 1).detach()",
     "rows": "$[dict(zip(@classes, row)) for row in @probabilities.tolist()]",
     "run": ["$Path(@output).write_text(json.dumps(@rows))"],
 }
-"""`configs/inference.json`: frames of the model's geometry in, probabilities by class out."""
+"""`configs/inference_frames.json`: frames of the model's geometry in, probabilities by class out; without heart2heart.
+"""
 
 
 def _metadata(run: Run, program_sha256: str) -> dict[str, Any]:
@@ -121,14 +178,18 @@ def _metadata(run: Run, program_sha256: str) -> dict[str, Any]:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.partition("+")[0],
         "numpy_version": np.__version__,
-        "required_packages_version": {},
+        "required_packages_version": {
+            "heart2heart": heart2heart.__version__,
+            "pydicom": version("pydicom"),
+            "simplejpeg": version("simplejpeg"),
+        },
         "name": title,
-        "task": "Classification of one ultrasound frame",
+        "task": "Classification of an ultrasound clip",
         "description": f"{title}: {', '.join(run.classes)}",
         "authors": "not reported",
         "copyright": "not reported",
         "data_source": "not reported",
-        "data_type": "numpy",
+        "data_type": "dicom",
         "image_classes": f"one gray frame, uint8, {run.geometry}",
         "label_classes": ", ".join(run.classes),
         "pred_classes": "one probability a class",
@@ -137,10 +198,12 @@ def _metadata(run: Run, program_sha256: str) -> dict[str, Any]:
         "references": [],
         "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
         _OURS: {
+            "layout": LAYOUT,
             "version": heart2heart.__version__,
             "classes": list(run.classes),
             "geometry": run.geometry.to_json(),
             "program_sha256": program_sha256,
+            "weights_sha256": sha256_file(run.directory.best_checkpoint),
             "split_sha256": record.split_sha256,
             "adapted_at": record.adaptation.site if record.adaptation else "",
         },
@@ -153,10 +216,17 @@ def _readme(run: Run, name: str) -> str:
 
 Classes: {", ".join(run.classes)}. Output: one probability a class.
 
-Input: gray frames, uint8 `(n, {size}, {size})`, of the geometry {run.geometry}.
+Input: a folder of ultrasound DICOM (one or many frames), pictures and videos. A file without frames has a status code.
 
 ```
 python -m monai.bundle run --bundle_root {name} --config_file {name}/configs/inference.json \\
+  --dataset_dir clips --output answers.json
+```
+
+Without heart2heart: gray frames, uint8 `(n, {size}, {size})`, of the geometry {run.geometry}.
+
+```
+python -m monai.bundle run --bundle_root {name} --config_file {name}/configs/inference_frames.json \\
   --frames frames.npy --output probabilities.json
 ```
 
@@ -196,15 +266,21 @@ def load_bundle(path: Path) -> ExportedModel:
     if not isinstance(facts, dict):
         what = "this MONAI bundle is not of heart2heart; its configuration would have to be evaluated to run it"
         raise RunError(what, where=path, remedy="Validate a table of its predictions")
+    if facts.get("layout", 1) not in (1, LAYOUT):
+        what = f"this bundle is of heart2heart {str(facts.get('version'))[:40]!r}, whose layout is not read here"
+        raise ModelError(what, code=ModelFault.OTHER_VERSION, where=path, remedy=_REMEDY)
     program = path / PROGRAM
     if program.is_symlink() or not program.is_file():
         raise RunError("this bundle has no models/model.pt2", where=path, remedy=_REMEDY)
     if facts.get("program_sha256") != sha256_file(program):
-        raise RunError("the weights of this bundle are not those of its metadata", where=path, remedy=_REMEDY)
+        what = "the weights of this bundle are not those of its metadata"
+        raise ModelError(what, code=ModelFault.CHANGED, where=path, remedy=_REMEDY)
     model = ExportedModel.load(program)
     stated = (facts.get("classes"), facts.get("geometry"), facts.get("split_sha256") or None, facts.get("adapted_at"))
     geometry = json.loads(json.dumps(model.geometry.to_json()))
     inside = (list(model.classes), geometry, model.split_sha256, model.adapted_at)
     if stated != inside:
-        raise RunError("the metadata of this bundle contradict its weights", where=path, remedy=_REMEDY)
-    return replace(model, path=path)
+        what = "the metadata of this bundle contradict its weights"
+        raise ModelError(what, code=ModelFault.CHANGED, where=path, remedy=_REMEDY)
+    source = facts.get("weights_sha256")
+    return replace(model, path=path, source_sha256=source if isinstance(source, str) else None)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
+from heart2heart.errors import InternalError, MissingInputError, RunError, UnknownNameError
+from heart2heart.export.frames import ExportFrames, random_frames
+from heart2heart.export.quantise import quantise
+from heart2heart.schema.model_folder import Parity
 from heart2heart.training.run import Run
 from heart2heart.training.validation import PixelClassifier
 from heart2heart.utils import atomic_path, sha256_json
@@ -26,11 +30,18 @@ from heart2heart.utils import atomic_path, sha256_json
 TOLERANCE = 1e-4
 """Largest difference of a logit, relative to the largest logit, that counts as the same."""
 
+INT8 = "onnx_int8"
+"""Name of the format of eight bits."""
+MIN_AGREEMENT = 0.9
+"""Smallest share of frames with the run's decision with which a network of eight bits is published."""
+
 Pixels = npt.NDArray[np.uint8]
 Logits = npt.NDArray[np.float32]
 
 
-def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) -> dict[str, Path]:
+def export_run(
+    run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx"), *, frames: ExportFrames | None = None
+) -> dict[str, Path]:
     """Write a run's network in other formats.
 
     Each file takes `pixels`, uint8 `(n, size, size)` of the run's geometry with any n, and gives `logits`, float32
@@ -38,39 +49,67 @@ def export_run(run: Run, out: Path, formats: tuple[str, ...] = ("pt2", "onnx")) 
 
     Args:
         run: A finished run.
-        out: Folder for `model.pt2` and `model.onnx`.
-        formats: Names of `FORMATS`.
+        out: Folder for `model.pt2`, `model.onnx` and `model_int8.onnx`.
+        formats: Names of `FORMATS`; `onnx_int8` needs frames that calibrate.
+        frames: Frames for the comparison with the run; None takes random pixels.
 
     Returns:
         The files by format.
 
     Raises:
         UnknownNameError: a format that does not exist.
-        MissingInputError: ONNX without the extra `onnx`.
+        MissingInputError: ONNX without the extra `onnx`, or `onnx_int8` without frames that calibrate.
         InternalError: an exported file does not give the run's logits; nothing is published.
+        RunError: the quantised network decides otherwise too often; nothing is published.
     """
+    return {name: path for name, (path, _) in export_with_parity(run, out, formats, frames=frames).items()}
+
+
+def export_with_parity(
+    run: Run, out: Path, formats: tuple[str, ...], *, frames: ExportFrames | None = None
+) -> dict[str, tuple[Path, Parity]]:
+    """Export as `export_run` does; return each file with its comparison with the run."""
     for name in formats:
         if name not in FORMATS:
             raise UnknownNameError.among("export format", name, list(FORMATS))
-    if "onnx" in formats:
+    if set(formats) & {"onnx", INT8}:
         require_onnx()
-    model = _portable(run.network)
-    size = run.geometry.size
-    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size)).astype(np.uint8)
+    frames = random_frames(run) if frames is None else frames
+    model, pixels = _portable(run.network), frames.compared
     expected = run.predict(pixels)
     written = {}
     for name in formats:
         write, read = FORMATS[name]
-        path = out / f"model.{name}"
+        path = out / FILES[name]
         with atomic_path(path) as temporary:
-            write(model, torch.from_numpy(pixels), _metadata(run), temporary)
-            for part in (pixels, pixels[:1]):  # another number of frames than it was traced with
-                difference = float(np.abs(read(temporary, part) - expected[: len(part)]).max())
-                if difference > TOLERANCE * max(1.0, float(np.abs(expected).max())):
-                    what = f"the exported {name} differs from the run by {difference:.2g} in a logit"
-                    raise InternalError(what, where=path, remedy="Please report it with the name of the network")
-        written[name] = path
+            write(model, frames, _metadata(run), temporary)
+            logits = np.asarray(read(temporary, pixels))
+            parity = _parity(logits, expected, frames.source)
+            # another number of frames than it was traced with
+            alone = float(np.abs(read(temporary, pixels[:1]) - logits[:1]).max(initial=0))
+            scale = max(1.0, float(np.abs(expected).max(initial=0)))
+            if name == INT8:
+                _require_agreement(parity, path)
+            elif max(parity.max_difference, alone) > TOLERANCE * scale:
+                what = f"the exported {name} differs from the run by {parity.max_difference:.2g} in a logit"
+                raise InternalError(what, where=path, remedy="Please report it with the name of the network")
+        written[name] = (path, parity)
     return written
+
+
+def _parity(logits: Logits, expected: Logits, source: str) -> Parity:
+    return Parity(
+        frames=len(expected),
+        source=source,
+        max_difference=float(np.abs(logits - expected).max(initial=0)),
+        agreement=float((logits.argmax(1) == expected.argmax(1)).mean()) if len(expected) else 1.0,
+    )
+
+
+def _require_agreement(parity: Parity, path: Path) -> None:
+    if parity.agreement < MIN_AGREEMENT:
+        what = f"the network of eight bits decides otherwise too often: {parity.sentence()}"
+        raise RunError(what, where=path, remedy="Take the format onnx, whose logits are those of the run")
 
 
 def _portable(network: nn.Module) -> nn.Module:
@@ -93,7 +132,8 @@ def _metadata(run: Run) -> dict[str, str]:
     }
 
 
-def _write_pt2(model: nn.Module, pixels: Tensor, facts: dict[str, str], path: Path) -> None:
+def _write_pt2(model: nn.Module, frames: ExportFrames, facts: dict[str, str], path: Path) -> None:
+    pixels = torch.from_numpy(frames.compared[:3])
     program = torch.export.export(model, (pixels,), dynamic_shapes=({0: torch.export.Dim("frames", min=1)},))
     # `torch.export.save` insists on the ending .pt2, which a temporary name lacks; a file object has no name.
     with path.open("wb") as handle:
@@ -107,7 +147,8 @@ def _read_pt2(path: Path, pixels: Pixels) -> Logits:
     return np.asarray(logits.detach().numpy(), np.float32)
 
 
-def _write_onnx(model: nn.Module, pixels: Tensor, facts: dict[str, str], path: Path) -> None:
+def _write_onnx(model: nn.Module, frames: ExportFrames, facts: dict[str, str], path: Path) -> None:
+    pixels = torch.from_numpy(frames.compared[:3])
     with warnings.catch_warnings():
         # PyTorch's exporter warns of its own use of a retired class.
         warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
@@ -125,6 +166,16 @@ def _write_onnx(model: nn.Module, pixels: Tensor, facts: dict[str, str], path: P
     program.save(path, external_data=False)
 
 
+def _write_int8(model: nn.Module, frames: ExportFrames, facts: dict[str, str], path: Path) -> None:
+    if frames.calibration is None or not len(frames.calibration):
+        what = "a quantised network is calibrated on training frames, which are not at hand"
+        raise MissingInputError(what, remedy="Name the folders of the run's split and stores")
+    with TemporaryDirectory() as folder:
+        whole = Path(folder) / "model.onnx"
+        _write_onnx(model, frames, facts, whole)
+        quantise(whole, path, frames.calibration)
+
+
 def _read_onnx(path: Path, pixels: Pixels) -> Logits:
     import onnxruntime
 
@@ -140,8 +191,15 @@ def require_onnx() -> None:
         raise MissingInputError(what, remedy="Install the extra: pip install 'heart2heart[onnx]'")
 
 
-Write = Callable[[nn.Module, Tensor, dict[str, str], Path], None]
+Write = Callable[[nn.Module, ExportFrames, dict[str, str], Path], None]
 Read = Callable[[Path, Pixels], Any]
 
-FORMATS: Mapping[str, tuple[Write, Read]] = {"pt2": (_write_pt2, _read_pt2), "onnx": (_write_onnx, _read_onnx)}
+FORMATS: Mapping[str, tuple[Write, Read]] = {
+    "pt2": (_write_pt2, _read_pt2),
+    "onnx": (_write_onnx, _read_onnx),
+    INT8: (_write_int8, _read_onnx),
+}
 """Writer and reader of each format; the reader is for the comparison with the run."""
+
+FILES: Mapping[str, str] = {"pt2": "model.pt2", "onnx": "model.onnx", INT8: "model_int8.onnx"}
+"""Name of the file of each format."""

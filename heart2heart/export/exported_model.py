@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from heart2heart.errors import Heart2HeartError, MissingInputError, RunError
+from heart2heart.errors import Heart2HeartError, MissingInputError, ModelError, RunError
 from heart2heart.export.archive_check import MAX_BYTES, check_archive
 from heart2heart.export.export import require_onnx
+from heart2heart.schema.model_fault import ModelFault
 from heart2heart.schema.predictions import MethodFacts, RunInfo
+from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
+from heart2heart.training.frame_probabilities import HasPixels, frame_probabilities
 from heart2heart.training.validation import INFERENCE_BATCH
 from heart2heart.utils import sha256_file
 
@@ -37,6 +40,9 @@ class ExportedModel:
         split_sha256: Hash of the split that it was trained on; None: files of older versions do not record it.
         adapted_at: Hospital that it was adapted to; empty: none; None: not recorded.
         sha256: Hash of the file.
+        certificate_sha256: Hash of the certificate of the training split; None: not recorded.
+        folder: Folder of the model, whose manifest was verified; None: a file alone, or a bundle.
+        source_sha256: Hash of the weights of the run that it was exported from; None: not recorded.
     """
 
     path: Path
@@ -46,6 +52,9 @@ class ExportedModel:
     adapted_at: str | None
     sha256: str
     _logits: Callable[[Pixels], Logits]
+    certificate_sha256: str | None = None
+    folder: Path | None = None
+    source_sha256: str | None = None
 
     @classmethod
     def load(cls, path: Path) -> ExportedModel:
@@ -100,6 +109,21 @@ class ExportedModel:
             raise RunError(what, where=self.path, remedy="Export the run again")
         return np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
 
+    def probabilities(self, frames: Pixels | HasPixels | FrameTables) -> npt.NDArray[np.float64]:
+        """Return the probability of each view, frame by frame, as `Run.probabilities` does.
+
+        Args:
+            frames: uint8 `(n, size, size)`; a clip of `load_clip`; or a store, all of whose frames are predicted.
+
+        Returns:
+            float64 `(n, classes)`, columns in the order of `classes`; each row sums to 1.
+        """
+        return frame_probabilities(self, frames)
+
+    def __repr__(self) -> str:
+        """Return the name, the kind and the classes in one line."""
+        return f"<ExportedModel({self.name!r}): {self.info().method}, {', '.join(self.classes)}>"
+
     def predict_at(self, pixels: Pixels, sites: Sequence[str]) -> Logits:
         """Return logits as `predict` does; an exported model is the same at every hospital."""
         del sites
@@ -107,7 +131,7 @@ class ExportedModel:
 
     def info(self) -> RunInfo:
         """Return the facts of this model for a report; a file records few of them."""
-        title = f"{self.path.suffix[1:] or 'bundle'} export"
+        title = f"{self.path.suffix[1:] or ('model' if self.folder else 'bundle')} export"
         return RunInfo(
             run=self.name,
             method=title if not self.adapted_at else f"{title}, adapted at {self.adapted_at}",
@@ -135,7 +159,8 @@ def _open_pt2(path: Path) -> tuple[Callable[[Pixels], Logits], dict[str, str]]:
             module = torch.export.load(handle, extra_files=facts).module()
     except Exception as error:
         what = "this .pt2 file cannot be read by this version of PyTorch"
-        raise RunError(what, where=path, remedy="Export the run again with this version") from error
+        remedy = "Export the run again with this version"
+        raise ModelError(what, code=ModelFault.OTHER_VERSION, where=path, remedy=remedy) from error
 
     def logits(pixels: Pixels) -> Logits:
         with torch.no_grad():

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,6 @@ from torch import nn
 
 from heart2heart.errors import MissingInputError, RunError
 from heart2heart.notebook import html_card, html_table
-from heart2heart.schema.clip_probabilities import log_softmax
 from heart2heart.schema.predictions import MethodFacts, RunInfo
 from heart2heart.schema.run import CombinationKind
 from heart2heart.splits.manifest import SplitManifest
@@ -27,19 +25,11 @@ from heart2heart.training.algorithms import build_algorithm
 from heart2heart.training.config import TrainConfig
 from heart2heart.training.data import uses_pool
 from heart2heart.training.derived_networks import AdjustedLogits, Ensemble, checkpoint_weights
+from heart2heart.training.frame_probabilities import HasPixels, frame_probabilities
 from heart2heart.training.model_access import ClassOutputs, place_network
 from heart2heart.training.networks.build import SCRATCH, build_network
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.validation import INFERENCE_BATCH, infer
-
-
-class HasPixels(Protocol):
-    """A clip: uint8 `(n, size, size)` in `pixels`."""
-
-    @property
-    def pixels(self) -> npt.NDArray[np.uint8]:
-        """The frames."""
-
 
 _MADE_BY_SEEDS = re.compile(r"seed-\d+|ensemble|average")
 
@@ -175,14 +165,7 @@ class Run:
             >>> h2h.load_model("run").probabilities(h2h.open_store("store")).shape
             (100, 4)
         """
-        if isinstance(frames, FrameTables):
-            rows = frames.frames["row"].to_numpy()
-            starts = range(0, len(rows), INFERENCE_BATCH)
-            parts = [self.predict(frames.read(rows[start : start + INFERENCE_BATCH])) for start in starts]
-            logits = np.concatenate([np.empty((0, len(self.classes)), np.float32), *parts])
-        else:
-            logits = self.predict(frames if isinstance(frames, np.ndarray) else frames.pixels)
-        return np.exp(log_softmax(logits))
+        return frame_probabilities(self, frames)
 
     def __repr__(self) -> str:
         """Return method, network, selected step and validation score in one line."""

@@ -27,11 +27,12 @@ NO_PATIENT_DATA = {
     "datasets": ("dataset_catalogue", "record_dataset_labels"),
     "decision": ("register_criteria", "write_criteria_template", "write_study_template"),
     "evaluation": ("describe_sites", "parse_stress", "read_metrics", "summary_table"),
+    "exported_models": ("load_model", "load_run", "read_export_parity"),
     "federation": ("parse_sites", "write_federated_job"),
     "ingest": ("simulate",),
     "links": ("make_linking_key",),
     "model_identity": ("model_identity",),
-    "models": ("load_model", "load_train_config"),
+    "models": ("load_train_config",),
     "pairs": ("clear_pairs", "read_suspected_pairs"),
     "planning": ("plan_validation", "register_margin"),
     "release": ("check_release", "counts_file", "pool"),
@@ -45,7 +46,8 @@ WITHIN_AUDITED = {
     "shown_frames": ("frames_with_text", "without_text"),
     "splits": ("open_stores",),
     "stores": ("key_path", "path_list"),
-    "validation_frames": ("certified_frames", "load_frozen", "model_sha256", "training_reference"),
+    "frozen_models": ("load_frozen", "model_sha256"),
+    "validation_frames": ("certified_frames", "training_reference"),
     "validation_tables": ("certified_table",),
 }
 """Functions that audited ones call; `simulate_federation` calls `write_release`, which is audited."""

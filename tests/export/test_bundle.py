@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from heart2heart.api.prediction import predict_files
 from heart2heart.errors import ExistsError, RunError
 from heart2heart.export.bundle import BUNDLE, is_bundle, load_bundle, write_bundle
 from heart2heart.schema.clip_probabilities import log_softmax
-from heart2heart.testing.tiny import SIZE, tiny_store
+from heart2heart.testing.tiny import SIZE
 from heart2heart.training.run import Run
-from heart2heart.training.train import train
+from tests.dicom.build import speckle_frames, write
 
 SPECIFIED = {
     "type": "object",
@@ -48,13 +49,6 @@ SPECIFIED = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    root = tmp_path_factory.mktemp("bundle")
-    tiny = tiny_store(root, parts={"train": 1, "validation": 1})
-    return train(tiny.config(steps=1), root / "run")
-
-
-@pytest.fixture(scope="module")
 def written(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(run, tmp_path_factory.mktemp("written") / BUNDLE)
 
@@ -74,6 +68,7 @@ def test_write_bundle_has_the_layout_of_the_specification(run: Run, written: Pat
     assert files == {
         "LICENSE",
         "configs/inference.json",
+        "configs/inference_frames.json",
         "configs/metadata.json",
         "docs/README.md",
         "models/model.pt",
@@ -102,12 +97,34 @@ def test_write_bundle_is_accepted_and_run_by_monai(
     with caplog.at_level("INFO", logger="monai.bundle.scripts"):
         scripts.verify_metadata(meta_file="bundle/configs/metadata.json", filepath="schema.json")
     assert "metadata is verified with no error" in caplog.text
-    config = "bundle/configs/inference.json"
+    config = "bundle/configs/inference_frames.json"
     scripts.run(config_file=config, bundle_root="bundle", frames="frames.npy", output="p.json")
     rows = json.loads((bundle.parent / "p.json").read_text())
     expected = np.exp(log_softmax(run.predict(pixels()).astype(np.float64)))
     assert [tuple(row) for row in rows] == [run.classes] * 3
     np.testing.assert_allclose([list(row.values()) for row in rows], expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # MONAI's own, of optional packages and of its loader
+def test_write_bundle_reads_ultrasound_by_its_own_transforms(
+    run: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai.bundle import scripts
+
+    monkeypatch.chdir(bundle.parent)
+    (bundle.parent / "clips" / "a").mkdir(parents=True)
+    write(bundle.parent / "clips" / "a" / "clip.dcm", speckle_frames(5, seed=2))
+    (bundle.parent / "clips" / "note.txt").write_text("no clip")
+    scripts.run(
+        config_file="bundle/configs/inference.json", bundle_root="bundle", dataset_dir="clips", frames="even:3",
+        output="answers.json",
+    )  # fmt: skip
+    clip, note = json.loads(Path("answers.json").read_text())
+    (expected,) = predict_files(run, bundle.parent / "clips" / "a" / "clip.dcm", rule="even:3")
+    assert (clip["file"], clip["view"], clip["mode"]) == ("a/clip.dcm", expected.view, expected.mode)
+    assert clip["frame_indices"] == [frame.index for frame in expected.frames]
+    np.testing.assert_allclose(list(clip["probabilities"].values()), expected.probabilities, atol=1e-5)
+    assert note == {"file": "note.txt", "code": "excluded:not_dicom"}
 
 
 def test_load_bundle_predicts_as_the_run_without_reading_its_configuration(run: Run, bundle: Path) -> None:
@@ -132,7 +149,8 @@ def change_metadata(bundle: Path, **update: Any) -> None:
     [
         ({"classes": ["a", "b"]}, "contradict its weights"),
         ({"split_sha256": "0" * 64}, "contradict its weights"),
-        ({"program_sha256": "0" * 64}, "not those of its metadata"),
+        ({"program_sha256": "0" * 64}, r"not those of its metadata.*model:changed"),
+        ({"layout": 9, "version": "7.0"}, r"of heart2heart '7\.0'.*model:other_version"),
     ],
 )
 def test_load_bundle_refuses_changed_facts(bundle: Path, update: dict[str, Any], message: str) -> None:

@@ -12,16 +12,8 @@ import torch
 from heart2heart.errors import InternalError, MissingInputError, UnknownNameError
 from heart2heart.export import export
 from heart2heart.export.export import FORMATS, export_run
-from heart2heart.testing.tiny import SIZE, tiny_store
+from heart2heart.testing.tiny import SIZE
 from heart2heart.training.run import Run
-from heart2heart.training.train import train
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    root = tmp_path_factory.mktemp("export")
-    tiny = tiny_store(root, parts={"train": 1, "validation": 1})
-    return train(tiny.config(steps=2), root / "run")
 
 
 @pytest.fixture(scope="module")
@@ -68,5 +60,5 @@ def test_export_run_names_a_missing_extra(run: Run, tmp_path: Path, monkeypatch:
 
 
 def test_export_run_lists_the_known_formats(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="onnx, pt2"):
+    with pytest.raises(UnknownNameError, match="onnx, onnx_int8, pt2"):
         export_run(run, tmp_path, ("h5",))

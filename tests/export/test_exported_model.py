@@ -11,16 +11,8 @@ import pytest
 from heart2heart.errors import MissingInputError, RunError
 from heart2heart.export.export import export_run
 from heart2heart.export.exported_model import ExportedModel
-from heart2heart.testing.tiny import SIZE, tiny_store
+from heart2heart.testing.tiny import SIZE
 from heart2heart.training.run import Run
-from heart2heart.training.train import train
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    root = tmp_path_factory.mktemp("exported")
-    tiny = tiny_store(root, parts={"train": 1, "validation": 1})
-    return train(tiny.config(steps=2), root / "run")
 
 
 @pytest.fixture(scope="module")
