@@ -6,12 +6,16 @@ import { find, say, sentence, toggle } from "./dom.js";
 import { Grid } from "./grid.js";
 import { AnswerKeys, KeysWindow } from "./keys.js";
 import { RetryQueue } from "./retry_queue.js";
-import { Player } from "./player.js";
 import { Reading, makeAnswerButtons } from "./reading.js";
 import { showTables } from "./tables.js";
+import { Viewer } from "./viewer.js";
+import { ViewerControls } from "./viewer_controls.js";
+import { StudyView } from "./viewer_study.js";
 
 const READING_PAGES = ["label", "review"];
-const player = new Player(find("clip"));
+const player = new Viewer(find("clip"), find("ticks"), find("levels"));
+const controls = new ViewerControls(player, showPlaying);
+const study = new StudyView();
 const retryQueue = new RetryQueue(showUnsaved, () => signIn());
 let readings = null;
 let grid = null;
@@ -90,7 +94,7 @@ function start(session) {
   toggle(nav.querySelector("[data-page=grid]"), session.grid);
   for (const page of ["review", "agreement"]) toggle(nav.querySelector(`[data-page=${page}]`), session.adjudicator);
   if (!readings || readings.rater !== session.name) {
-    const page = { player, retryQueue, views: session.answers, size: session.size, conflict };
+    const page = { player, controls, study, retryQueue, views: session.answers, size: session.size, conflict };
     readings = {
       rater: session.name,
       label: new Reading(page, {
@@ -188,12 +192,19 @@ find("accept").addEventListener("click", () => find("conflict").close(""));
 const ACTIONS = {
   " ": () => togglePlaying(), ArrowLeft: () => reading().back(), ArrowRight: () => reading().skip(),
   z: () => reading().undo(), Backspace: () => reading().undo(), c: () => reading().nextConfidence(),
-  ",": () => changeSpeed(-1), ".": () => changeSpeed(1), "[": () => changeContrast(-1), "]": () => changeContrast(1),
+  "-": () => changeSpeed(-1), "+": () => changeSpeed(1), "(": () => changeContrast(-1), ")": () => changeContrast(1),
+  "*": () => study.toggle(reading().current, reading().size, (clip) => reading().jump(clip)), ...controls.actions(),
   "?": () => keysWindow.open([...keys.answers.values()]),
 };
 
 function togglePlaying() {
   player.playing = !player.playing;
+  showPlaying();
+}
+
+/** Show on the controls what the viewer does. */
+function showPlaying() {
+  find("contrast").textContent = player.contrast.toFixed(1);
   find("play").querySelector("span").textContent = player.playing ? "Pause" : "Play";
 }
 
@@ -204,18 +215,21 @@ function changeSpeed(step) {
 
 function changeContrast(step) {
   player.changeContrast(step);
-  find("contrast").textContent = player.contrast.toFixed(1);
+  controls.showLevels();
+  showPlaying();
 }
 
 for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRight"], ["undo", "z"], ["sure", "c"],
-  ["slower", ","], ["faster", "."], ["softer", "["], ["harder", "]"], ["show-keys", "?"]]) {
+  ["slower", "-"], ["faster", "+"], ["softer", "("], ["harder", ")"], ["four", "*"], ["show-keys", "?"]]) {
   find(id).addEventListener("click", () => ACTIONS[key]());
 }
 
 addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, dialog");
-  if (typing || event.ctrlKey || event.altKey || event.metaKey || find("conflict").open || find("keys").open) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const typing = event.target.closest?.("input:not([type=range]), textarea, select, dialog");
+  const sliding = event.target.type === "range" && /^(Arrow|Page|Home|End)/.test(event.key);
+  const modified = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
+  if (typing || sliding || modified || find("conflict").open || find("keys").open) return;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.shiftKey ? `Shift+${event.key}` : event.key;
   if (openName === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
     event.preventDefault();
     grid.runExclusively(() => grid.undo());
@@ -229,7 +243,7 @@ addEventListener("keydown", (event) => {
     if (answer !== null) reading().answer(answer);
   } else if (key in ACTIONS) {
     event.preventDefault();
-    if (!event.repeat || ",.[]".includes(key)) ACTIONS[key]();
+    if (!event.repeat || ",.-+()".includes(key) || key.includes("Arrow") || key.startsWith("Page")) ACTIONS[key]();
   }
 });
 

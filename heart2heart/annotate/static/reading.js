@@ -4,13 +4,14 @@ import { now, retract } from "./api.js";
 import { find, make, say, sentence, toggle } from "./dom.js";
 import * as cache from "./cache.js";
 import { showSheet } from "./contact_sheet.js";
+import { openPictures, prefetch } from "./viewer_pictures.js";
 
 const CLIPS_AHEAD = 5; // clips loaded before they are shown
 const MIN_SHOWN_MS = 150; // nobody recognises a clip that is on the screen for less
 const CONFIDENCES = [[null, "not stated"], [1, "certain"], [0.75, "probable"], [0.5, "a guess"]];
 
 export class Reading {
-  /** @param page {player, retryQueue, views, size, conflict}, shared by all readings
+  /** @param page {player, controls, study, retryQueue, views, size, conflict}, shared by all readings
    *  @param source {kind, more(count, without, first), details(clip), empty}, the requests for clips */
   constructor(page, source) {
     Object.assign(this, page);
@@ -40,6 +41,7 @@ export class Reading {
 
   close() {
     this.active = false;
+    this.study.close();
     this.player.clear();
   }
 
@@ -65,7 +67,7 @@ export class Reading {
     if (first.length) this.queue = [...reply.clips, ...this.queue];
     else this.queue.push(...reply.clips);
     for (const details of reply.clips) {
-      cache.clips.get(details.clip).catch(() => {});
+      prefetch(details);
       cache.thumbs.get(details.study, details.clip).catch(() => {});
     }
     if (!reply.clips.length && !this.queue.length && this.skipped.size) {
@@ -96,10 +98,11 @@ export class Reading {
   async show(details, pressed = null) {
     this.current = details;
     this.shown = null;
+    this.study.close();
     find("read").setAttribute("aria-busy", "true");
-    let pixels;
+    let pictures;
     try {
-      pixels = await cache.clips.get(details.clip);
+      pictures = await openPictures(details, this.size);
     } catch (error) {
       if (this.current !== details) return;
       if (error.status === 0) this.queue.unshift(details);
@@ -109,9 +112,11 @@ export class Reading {
       setTimeout(() => this.active && !this.current && this.next(), 2000);
       return;
     }
-    if (this.current !== details || !this.active) return;
+    if (this.current !== details || !this.active) return pictures.close();
     toggle(find("nothing"), false);
-    this.player.show(pixels, this.size, details.frames, details.frame_ms);
+    this.player.show(pictures);
+    this.controls.open(details, pictures);
+    this.rateKnown = pictures.rateKnown;
     this.shown = performance.now();
     find("read").setAttribute("aria-busy", "false");
     this.describe();
@@ -138,7 +143,7 @@ export class Reading {
 
   describe() {
     const details = this.current;
-    const description = `hospital ${details.site}, ${details.frames} frames`;
+    const description = `hospital ${details.site}, ${this.player.source.count} frames${this.rateKnown ? "" : " (rate not recorded)"}`;
     const left = this.left === undefined ? "" : `, ${this.left} left`;
     find("clip-details").textContent = `Clip of ${description}${left}`;
     find("clip").setAttribute("aria-label", `Clip of ${description}, playing in a loop`);
@@ -212,6 +217,7 @@ export class Reading {
     this.done.splice(this.done.indexOf(entry), 1);
     say(find("status"), `Not saved: ${word}.`);
     cache.clips.drop(entry.details.clip);
+    cache.copies.drop(entry.details.clip);
     const again = async () => {
       if (await this.jump(entry.details.clip)) say(find("status"), `Not saved: ${word}. Look again.`);
     };
