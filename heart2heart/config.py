@@ -41,6 +41,26 @@ def load_yaml(text: str) -> Any:
     return content
 
 
+def repeated_key(text: str) -> str | None:
+    """Return a key that a mapping of a YAML text has twice, with its line; YAML itself would keep the last."""
+    waiting, seen = [yaml.compose(text, Loader=yaml.SafeLoader)], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    return f"{key.value} (line {key.start_mark.line + 1})"
+                keys.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return None
+
+
 class Config(BaseModel):
     """Base of every configuration: immutable; an unknown key is an error."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from heart2heart.errors import LabelError, UnknownNameError
@@ -57,8 +57,11 @@ class ClipEvent:
         parts = [self.clip, self.kind, self.rater, self.at, self.value]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
-    def check(self) -> None:
+    def check(self, views: Collection[str] = VIEWS.keys()) -> None:
         """Refuse an event whose value does not fit its kind.
+
+        Args:
+            views: The views of the label store's taxonomy.
 
         Raises:
             UnknownNameError: the kind, the quality or the view does not exist.
@@ -81,16 +84,16 @@ class ClipEvent:
             if not self.value.isascii() or not self.value.isdecimal() or not int(self.value[:9]) <= MAX_GOAL:
                 raise LabelError(f"a daily goal is a number of clips, at most {MAX_GOAL:,}")
         elif self.kind == ClipEventKind.GOLD:
-            _check_view(self.value, also=LabelAnswer.UNUSABLE)
+            _check_view(self.value, views, also=LabelAnswer.UNUSABLE)
         elif self.kind == ClipEventKind.EXAMPLE:
-            _check_view(self.value)
+            _check_view(self.value, views)
         elif self.value:
             raise LabelError(f"an event of kind {self.kind} has no value", where=self.clip)
 
 
-def _check_view(value: str, also: str = "") -> None:
-    if value and value != also and value not in VIEWS:
-        raise UnknownNameError.among("view", value, list(VIEWS))
+def _check_view(value: str, views: Collection[str], also: str = "") -> None:
+    if value and value != also and value not in views:
+        raise UnknownNameError.among("view", value, list(views))
 
 
 def check_text(value: str) -> str:

@@ -13,8 +13,9 @@ from heart2heart.errors import LabelError, UnknownNameError
 from heart2heart.labels.dawid_skene import DawidSkeneFit, fit_dawid_skene
 from heart2heart.labels.events import LabelEvent, active_events
 from heart2heart.schema.enums import EventKind, LabelAnswer
-from heart2heart.schema.views import VIEWS
 from heart2heart.store.frame_store import Frames
+
+_NO_VIEW = ("", LabelAnswer.UNUSABLE, LabelAnswer.UNSURE)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def frame_labels(events: Sequence[LabelEvent], frames: pa.Table, rule: str = "la
     views: dict[str, str] = {}
     for frame, clip in zip(frames["frame"].to_pylist(), frames["clip"].to_pylist(), strict=True):
         view = agreed[frame] if frame in agreed else agreed.get(clip, "")
-        if view in VIEWS:
+        if view not in _NO_VIEW:
             views[frame] = view
     return views
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +45,7 @@ class LabelEvent:
     Attributes:
         clip: Pseudonym of the clip.
         frame: Identifier of the frame; empty when the label is of the whole clip.
-        view: A name of `views.VIEWS`; empty unless `answer` is `view`.
+        view: A view of the label store's taxonomy; empty unless `answer` is `view`.
         rater: Name of the rater.
         at: Time, ISO 8601; empty when unknown.
         source: Origin of the event, e.g. `csv:clinical` or `page`.
@@ -114,8 +114,11 @@ class LabelEvent:
             kind=EventKind.RETRACTION, answer=LabelAnswer.NONE, frame_hash=self.frame_hash, retracts=self.identifier,
         )  # fmt: skip
 
-    def check(self) -> None:
+    def check(self, views: Collection[str] | None = VIEWS.keys()) -> None:
         """Refuse an incomplete or inconsistent event.
+
+        Args:
+            views: The views of the label store's taxonomy; None takes every view.
 
         Raises:
             UnknownNameError: the view, kind or answer does not exist.
@@ -127,8 +130,8 @@ class LabelEvent:
             raise UnknownNameError.among("answer", self.answer, list(LabelAnswer))
         if (self.answer == LabelAnswer.VIEW) != bool(self.view):
             raise LabelError("a label event must name a view if its answer is `view`, and only then", where=self.clip)
-        if self.view and self.view not in VIEWS:
-            raise UnknownNameError.among("view", self.view, list(VIEWS))
+        if self.view and views is not None and self.view not in views:
+            raise UnknownNameError.among("view", self.view, list(views))
         retraction = self.kind == EventKind.RETRACTION
         if retraction != (self.answer == LabelAnswer.NONE) or retraction != bool(self.retracts):
             raise LabelError(

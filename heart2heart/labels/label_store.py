@@ -18,9 +18,11 @@ from heart2heart.errors import LabelError, LabelStoreBusyError, MissingInputErro
 from heart2heart.labels.clip_events import ClipEvent
 from heart2heart.labels.double_reading import DoubleReadingPlan
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent, active_events
+from heart2heart.labels.stored_taxonomy import require_views_in_use, stored_taxonomy, write_taxonomy
 from heart2heart.notebook import data_frame, html_card, html_table
 from heart2heart.schema import labels
 from heart2heart.schema.enums import ClipEventKind, EventKind, LabelAnswer
+from heart2heart.schema.taxonomy import Taxonomy, read_taxonomy
 from heart2heart.utils import make_private_file
 
 if TYPE_CHECKING:
@@ -123,8 +125,7 @@ class LabelStore:
             LabelError: an event contradicts itself, or the file is not a label store.
             LabelStoreBusyError: another program locked the label store for longer than `timeout`.
         """
-        for event in events:
-            event.check()
+        self._check_views(events)
         names = ", ".join(("identifier", *EVENT_COLUMNS))
         placeholders = ", ".join("?" * (1 + len(EVENT_COLUMNS)))
         statement = (
@@ -189,8 +190,7 @@ class LabelStore:
             LabelError: a value does not fit its kind, or the file is not a label store.
             LabelStoreBusyError: another program locked the label store for longer than `timeout`.
         """
-        for event in events:
-            event.check()
+        self._check_views(events)
         statement = (
             "INSERT OR IGNORE INTO clip_events (identifier, clip, kind, rater, at, value) VALUES (?, ?, ?, ?, ?, ?)"
         )
@@ -223,6 +223,30 @@ class LabelStore:
             raise LabelError(
                 f"an event of this label store is damaged: {error}", where=self.path, remedy=remedy
             ) from error
+
+    def taxonomy(self) -> Taxonomy:
+        """Return the taxonomy of the views; `basic` until another one is adopted."""
+        if not self.path.exists():
+            return read_taxonomy()
+        with self._open() as connection:
+            return stored_taxonomy(connection)
+
+    def _check_views(self, events: Sequence[LabelEvent] | Sequence[ClipEvent]) -> None:
+        views = self.taxonomy().views
+        for event in events:
+            event.check(views)
+
+    def adopt_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Use a taxonomy from now on; earlier ones stay in the file.
+
+        Raises:
+            LabelError: it lacks views that are in use; the message counts their labels, and nothing changes.
+        """
+        if self.taxonomy() == taxonomy:
+            return
+        with self._writing() as connection:
+            require_views_in_use(taxonomy, [entry.event for entry in _read_entries(connection, "number > ?", 0)])
+            write_taxonomy(connection, taxonomy)
 
     def update_plan(self, resolve: Callable[[DoubleReadingPlan | None], DoubleReadingPlan]) -> DoubleReadingPlan:
         """Replace the double-reading plan by what `resolve` returns, and return it; earlier plans stay in the file.

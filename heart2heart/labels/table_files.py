@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
 from heart2heart.schema.enums import EventKind, LabelAnswer
-from heart2heart.schema.views import TAXONOMY_VERSION
+from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
 from heart2heart.utils import atomic_path, escape_formula, restore_formula
 
 Row = dict[str, str]
@@ -133,11 +133,25 @@ def read_events(path: Path) -> list[LabelEvent]:
         LabelError: the file is not an export of events, or rows are no valid events; the message names the rows.
     """
     rows, columns, first = read_rows(path)
-    return parse_events(path, rows, columns, first)
+    return parse_events(path, rows, columns, first, None)
 
 
-def parse_events(path: Path, rows: Sequence[Row], columns: Sequence[str], first: int) -> list[LabelEvent]:
-    """Return the events of rows that `read_rows` returned; see `read_events`."""
+def parse_events(
+    path: Path,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    first: int,
+    views: Collection[str] | None = VIEWS.keys(),
+) -> list[LabelEvent]:
+    """Return the events of rows that `read_rows` returned; see `read_events`.
+
+    Args:
+        path: The file, for errors.
+        rows: The rows.
+        columns: Names of the columns.
+        first: Number of the first row.
+        views: The known views; None takes every view.
+    """
     if not set(columns) >= set(EVENT_COLUMNS):
         missing = ", ".join(sorted(set(EVENT_COLUMNS) - set(columns)))
         raise LabelError("this is not an export of label events", where=path, remedy=f"Missing columns: {missing}")
@@ -146,7 +160,7 @@ def parse_events(path: Path, rows: Sequence[Row], columns: Sequence[str], first:
         try:
             event = _event(row)
             if event.taxonomy == TAXONOMY_VERSION:
-                event.check()
+                event.check(views)
         except (ValueError, Heart2HeartError):
             bad_rows.append(row_number)
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from heart2heart.errors import LabelError, MissingInputError, UnknownNameError
 from heart2heart.labels.table_files import read_rows
+from heart2heart.schema.taxonomy import Taxonomy, read_taxonomy
 from heart2heart.schema.views import USUAL, VIEWS, VOCABULARIES, translate_label
 
 MAX_MAP_BYTES = 2**20
@@ -21,6 +22,7 @@ class ViewWords:
     Attributes:
         vocabulary: A name of `views.VOCABULARIES`.
         own: View by word, in lower case; an empty view says nothing about the view. It goes before the vocabulary.
+        taxonomy: The views of the label store. Its words go before those of the vocabulary where they are finer.
 
     Raises:
         UnknownNameError: no such vocabulary.
@@ -28,6 +30,7 @@ class ViewWords:
 
     vocabulary: str = USUAL
     own: Mapping[str, str] = field(default_factory=dict)
+    taxonomy: Taxonomy = field(default_factory=read_taxonomy)
 
     def __post_init__(self) -> None:
         """Check the vocabulary."""
@@ -43,7 +46,7 @@ class ViewWords:
         """Return the view of a label, or None when it says nothing about the view.
 
         Raises:
-            UnknownNameError: neither the map nor the vocabulary knows the label.
+            UnknownNameError: neither map, taxonomy nor vocabulary knows the label, or the taxonomy lacks its view.
 
         Examples:
             >>> from heart2heart.labels.view_words import ViewWords
@@ -52,11 +55,30 @@ class ViewWords:
             ('A4C', 'A2C')
         """
         word = _folded(label)
-        return self.own[word] or None if word in self.own else translate_label(label, self.vocabulary)
+        if word in self.own:
+            return self.own[word] or None
+        finer = self.taxonomy.translate(label)
+        if finer is not None and finer.casefold() == word:
+            return finer
+        try:
+            view = translate_label(label, self.vocabulary)
+        except UnknownNameError:
+            if finer is None:
+                raise
+            return finer
+        if finer is not None and (view in self.taxonomy.lineage(finer) or view not in self.taxonomy.views):
+            return finer
+        if view is not None and view not in self.taxonomy.views:
+            raise UnknownNameError.among(f"view of taxonomy {self.taxonomy.name}", view, list(self.taxonomy.views))
+        return view
 
 
-def read_word_map(path: Path) -> dict[str, str]:
+def read_word_map(path: Path, views: Collection[str] = VIEWS.keys()) -> dict[str, str]:
     """Read a map of words: CSV with the columns `word` and `view`; an empty view says nothing about the view.
+
+    Args:
+        path: The map.
+        views: The views of the label store.
 
     Returns:
         View by word, in lower case.
@@ -77,8 +99,8 @@ def read_word_map(path: Path) -> dict[str, str]:
     lines: dict[str, int] = {}
     for line, row in enumerate(rows, start=first):
         word, view = _folded(row["word"]), row["view"].strip()
-        if view and view not in VIEWS:
-            raise UnknownNameError.among(f"view (line {line} of {path.name})", view, list(VIEWS))
+        if view and view not in views:
+            raise UnknownNameError.among(f"view (line {line} of {path.name})", view, list(views))
         if not word:
             raise LabelError(f"line {line} has no word", where=path, remedy="Fill in the word, or delete the line")
         if word in meanings and meanings[word] != view:

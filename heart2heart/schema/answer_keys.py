@@ -6,10 +6,12 @@ changes no label; but a hand that is used to one layout gives wrong labels under
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import pairwise
+import re
+from collections.abc import Collection, Mapping
+from itertools import pairwise, permutations
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -71,23 +73,85 @@ class KeyLayout(Config):
     def _usable(cls, keys: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         keys = {answer: key.lower() for answer, key in keys.items()}
         answers = {*VIEWS, *OTHER_ANSWERS}
-        if info.context and info.context["stored"]:  # answers may have come and gone since
-            keys = {answer: key for answer, key in keys.items() if answer in answers}
-        elif keys.keys() != answers:
-            unknown, missing = sorted(keys.keys() - answers), sorted(answers - keys.keys())
-            raise ValueError(f"no such answer: {unknown[0]}" if unknown else f"{missing[0]} has no key")
-        for answer, key in keys.items():
-            if not 1 <= len(key) <= 2 or not key.isascii() or not key.isalnum():
-                raise ValueError(f"the key of {answer} must be one or two letters or digits")
-            of_actions = ACTION_KEYS.intersection(key)
-            if of_actions:
-                raise ValueError(f"{key!r} of {answer} has a key of an action: {min(of_actions)!r}")
-        for (key, answer), (following, other) in pairwise(sorted((key, answer) for answer, key in keys.items())):
-            if key == following:
-                raise ValueError(f"{answer} and {other} have one key: {key!r}")
-            if following.startswith(key):
-                raise ValueError(f"{key!r} of {answer} begins {following!r} of {other}, so that one could not be typed")
+        if not (info.context and info.context["stored"]):  # a stored one may be of another taxonomy
+            _check_answers(keys, answers)
+        check_keys(keys)
         return keys
+
+    @classmethod
+    def of_answers(cls, content: dict[str, Any], answers: Collection[str]) -> KeyLayout:
+        """Read a layout for the answers of a taxonomy.
+
+        Args:
+            content: The layout as JSON.
+            answers: The answers, each of which needs a key.
+
+        Raises:
+            ConfigError: see the class.
+        """
+        layout = cls.parse(content, where="request", stored=True)
+        try:
+            _check_answers(layout.keys, answers)
+        except ValueError as error:
+            raise ConfigError(str(error), where="request") from error
+        return layout
+
+
+def _check_answers(keys: Mapping[str, str], answers: Collection[str]) -> None:
+    if keys.keys() != set(answers):
+        unknown, missing = sorted(keys.keys() - set(answers)), sorted(set(answers) - keys.keys())
+        raise ValueError(f"no such answer: {unknown[0]}" if unknown else f"{missing[0]} has no key")
+
+
+def check_keys(keys: Mapping[str, str]) -> None:
+    """Raise ValueError if a key of an answer cannot be typed, or has two meanings.
+
+    Args:
+        keys: Key by answer, in lower case.
+    """
+    for answer, key in keys.items():
+        if not 1 <= len(key) <= 2 or not key.isascii() or not key.isalnum():
+            raise ValueError(f"the key of {answer} must be one or two letters or digits")
+        of_actions = ACTION_KEYS.intersection(key)
+        if of_actions:
+            raise ValueError(f"{key!r} of {answer} has a key of an action: {min(of_actions)!r}")
+    for (key, answer), (following, other) in pairwise(sorted((key, answer) for answer, key in keys.items())):
+        if key == following:
+            raise ValueError(f"{answer} and {other} have one key: {key!r}")
+        if following.startswith(key):
+            raise ValueError(f"{key!r} of {answer} begins {following!r} of {other}, so that one could not be typed")
+
+
+def complete_keys(chosen: Mapping[str, str], preferred: Mapping[str, str | None]) -> dict[str, str]:
+    """Return a key for each answer: the chosen one, else the preferred one, else one that is free.
+
+    Args:
+        chosen: Key by answer; keys of other answers are left out.
+        preferred: Key by answer, for all answers, in their order; None has no preference.
+
+    Examples:
+        >>> complete_keys({"A4C": "4"}, {"A4C": None, "A2C": "2", "PSAX_AV": "4a"})
+        {'A4C': '4', 'A2C': '2', 'PSAX_AV': 'ps'}
+    """
+    keys = {answer: chosen[answer] for answer in preferred if answer in chosen}
+    for answer, key in preferred.items():
+        if answer not in keys and key is not None and _is_free(key, keys.values()):
+            keys[answer] = key
+    for answer in preferred:
+        if answer not in keys:
+            letters = re.sub("[^a-z0-9]", "", answer.lower())
+            pairs = (first + second for signs in (letters, _STROKES) for first, second in permutations(signs, 2))
+            keys[answer] = next(pair for pair in pairs if _is_free(pair, keys.values()))
+    return {answer: keys[answer] for answer in preferred}
+
+
+_STROKES = "abdefghijklmnopqrstuvwxy0123456789"
+
+
+def _is_free(key: str, taken_keys: Collection[str]) -> bool:
+    return not ACTION_KEYS.intersection(key) and not any(
+        key.startswith(other) or other.startswith(key) for other in taken_keys
+    )
 
 
 class _KeysFile(Config):

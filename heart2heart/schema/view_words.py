@@ -130,7 +130,7 @@ def view_of_words(text: str) -> str | None:
     if len(text) > MAX_LENGTH:
         return None
     parts: list[Part] = []
-    for word in _normal_form(text).split():
+    for word in normal_form(text).split():
         parts_of_word = _parts(word)
         if parts_of_word is None:
             return None
@@ -138,8 +138,13 @@ def view_of_words(text: str) -> str | None:
     return _view(frozenset(parts))
 
 
-def _normal_form(text: str) -> str:
-    """Return a text in lower case, without accents, hyphens and other signs."""
+def normal_form(text: str) -> str:
+    """Return a text in lower case, without accents, hyphens and other signs, numbers of chambers as digits.
+
+    Examples:
+        >>> normal_form("Sous-costale, Quatre cavités")
+        'sous costale 4 cavites'
+    """
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
     spaced = " ".join(re.findall(r"[^\W_]+", plain))

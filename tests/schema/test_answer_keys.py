@@ -15,6 +15,8 @@ from heart2heart.schema.answer_keys import (
     MNEMONIC,
     OTHER_ANSWERS,
     KeyLayout,
+    check_keys,
+    complete_keys,
     keys_path,
     read_key_layouts,
     write_key_layout,
@@ -85,10 +87,34 @@ def test_read_key_layouts_returns_what_was_written(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_read_key_layouts_leaves_out_answers_that_are_gone(tmp_path: Path) -> None:
+def test_read_key_layouts_keeps_answers_of_other_taxonomies(tmp_path: Path) -> None:
     path = keys_path(tmp_path / "labels.db")
-    path.write_text('{"raters": {"Reader 1": {"keys": {"A4C": "q", "GONE": "w"}}}}', encoding="utf-8")
-    assert read_key_layouts(path)["Reader 1"].keys == {"A4C": "q"}
+    path.write_text('{"raters": {"Reader 1": {"keys": {"A4C": "q", "PSAX_AV": "w"}}}}', encoding="utf-8")
+    assert read_key_layouts(path)["Reader 1"].keys == {"A4C": "q", "PSAX_AV": "w"}
+
+
+def test_of_answers_needs_a_key_for_each_answer_of_the_taxonomy() -> None:
+    keys = {"A4C": "4", "PSAX_AV": "p"}
+    assert KeyLayout.of_answers({"keys": keys}, keys).keys == keys
+    for answers, message in ((["A4C"], "no such answer: PSAX_AV"), ([*keys, "A2C"], "A2C has no key")):
+        with pytest.raises(ConfigError, match=message):
+            KeyLayout.of_answers({"keys": keys}, answers)
+
+
+@given(
+    st.dictionaries(st.sampled_from([f"V{number}" for number in range(40)]), st.text("abde12", min_size=1, max_size=2)),
+    st.integers(1, 60),
+)
+def test_complete_keys_gives_every_answer_a_key_that_can_be_typed(drawn: dict[str, str], count: int) -> None:
+    answers = [f"V{number}" for number in range(count)]
+    chosen: dict[str, str] = {}
+    for answer, key in drawn.items():
+        if not any(key.startswith(other) or other.startswith(key) for other in chosen.values()):
+            chosen[answer] = key
+    keys = complete_keys(chosen, dict.fromkeys(answers))
+    assert list(keys) == answers
+    assert all(keys[answer] == chosen[answer] for answer in answers if answer in chosen)
+    check_keys(keys)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"raters": {"a": {"keys": {"A4C": "zz"}}}}', '{"schema_version": 9}'])
