@@ -178,7 +178,7 @@ def test_curate_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, e
         expect(page.get_by_role("alert").filter(has_text="NOT SAVED")).to_contain_text("2 answers wait")
     with running(tmp_path, port):
         expect(page.locator("#trouble")).to_be_hidden()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(LabelStore(tmp_path / "labels.db").events()) < 3 and time.monotonic() < deadline:
             time.sleep(0.05)
     assert [event.view for event in LabelStore(tmp_path / "labels.db").events()] == ["PLAX", "PLAX", "PSAX"]

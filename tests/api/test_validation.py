@@ -203,7 +203,7 @@ def scikit_learn_table(path: Path, *, patients: int = 40, seed: int = 0) -> None
         writer = csv.writer(file)
         writer.writerow(["case", "patient", "site", "truth", *CLASSES])
         for index, probabilities in enumerate(model.predict_proba(features)):
-            row = [f"MRN-{index}", f"DOE^JOHN {index // 2}", "Lyon", CLASSES[truth[index]]]
+            row = [f"MRN-{index}", f"DOEHRINGER^JOHN {index // 2}", "Lyon", CLASSES[truth[index]]]
             writer.writerow([*row, *probabilities])
 
 
@@ -223,8 +223,8 @@ def test_validate_takes_a_table_of_another_library(tmp_path: Path) -> None:
     page = report(out, tmp_path / "report.html", replicates=200).path
     texts = page.read_text() + page.with_name("MODEL_CARD.md").read_text() + (out / "metrics.json").read_text()
     assert "Training data not seen" in texts
-    assert "DOE" not in texts
-    assert b"DOE^JOHN" not in (out / "predictions.parquet").read_bytes()
+    assert "DOEHRINGER" not in texts
+    assert b"DOEHRINGER^JOHN" not in (out / "predictions.parquet").read_bytes()
     assert {how for *_, how in check_validation(out, model=tmp_path / "table.csv")} == {"computed again"}
 
 
@@ -241,7 +241,7 @@ def test_validate_compares_a_table_with_a_split_by_pseudonym(tiny: TinyStore, tm
     assert scores.margin.first_look == Predictions.read(tmp_path / "v" / "predictions.parquet").provenance.created
     assert certificate_of(tmp_path / "v").training_data == TrainingData.NAMES_COMPARED
     assert certificate_of(tmp_path / "v").manifest_stated
-    (tmp_path / "leak.csv").write_text(text.replace("DOE^JOHN 0,", "p0,"))
+    (tmp_path / "leak.csv").write_text(text.replace("DOEHRINGER^JOHN 0,", "p0,"))
     with pytest.raises(LeakageError, match="training_patients: 1 patients"):
         validate(tmp_path / "leak.csv", tmp_path / "w", split=tiny.split, task="pneumonia", replicates=200)
     assert not (tmp_path / "w").exists()

@@ -88,7 +88,7 @@ def raw_caller(port: int) -> Iterator[tuple[Association, socket.socket]]:
 
 def wait_for_abort(association: Association) -> None:
     """Wait until the receiver has ended an association."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while association.is_established and time.monotonic() < until:
         time.sleep(0.02)
     assert not association.is_established
@@ -173,7 +173,7 @@ def test_receive_aborts_an_instance_that_trickles(tmp_path: Path) -> None:
         raw_caller(receiver.port) as (association, connection),
     ):
         connection.sendall(pdu(association, 3, command("1.2.3")))
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while association.is_established and time.monotonic() < until:
             try:
                 connection.sendall(pdu(association, 0, b"\0"))
@@ -218,7 +218,7 @@ def started(landing: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 def wait_for_file(landing: Path) -> None:
     """Wait until an instance is in a folder."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not list(landing.glob("*.dcm")) and time.monotonic() < until:
         time.sleep(0.02)
     assert list(landing.glob("*.dcm"))

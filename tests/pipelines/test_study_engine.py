@@ -101,7 +101,7 @@ def test_run_study_continues_after_a_kill_and_refuses_a_second_process(tmp_path:
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:  # the lock ends with the process
         try:
             lines = run_study([0, 1, 2, 3], _square, key=_key, results=results)
@@ -147,7 +147,7 @@ def test_run_study_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> No
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while any(_runs(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
