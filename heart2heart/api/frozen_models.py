@@ -15,11 +15,13 @@ from heart2heart.utils import sha256_file
 _PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
-def load_frozen(model: str | Path | Run, *, device: str = "cpu", trusted_key: str | None = None) -> Run | ExportedModel:
+def load_frozen(
+    model: str | Path | Run | ExportedModel, *, device: str = "cpu", trusted_key: str | None = None
+) -> Run | ExportedModel:
     """Open a run, an exported file, a bundle or a model folder.
 
     Args:
-        model: The run, or a path.
+        model: A run or an exported model, which is returned as it is, or its path.
         device: Where a run predicts; exported models predict on the CPU.
         trusted_key: Public key that must have signed a model folder; None: a signature is not required.
 
@@ -33,7 +35,7 @@ def load_frozen(model: str | Path | Run, *, device: str = "cpu", trusted_key: st
         >>> load_frozen("run").name
         'run'
     """
-    if isinstance(model, Run):
+    if isinstance(model, Run | ExportedModel):
         return model
     path = Path(model)
     if path.suffix in SUFFIXES and not path.is_dir():

@@ -153,10 +153,9 @@ def predict_many(
 
 def _open_model(model: str | Path | Run | ExportedModel, device: str) -> Run | ExportedModel:
     from heart2heart.api.frozen_models import load_frozen
-    from heart2heart.export.exported_model import ExportedModel
     from heart2heart.training.run import Run
 
-    frozen = model if isinstance(model, ExportedModel) else load_frozen(model)
+    frozen = load_frozen(model)
     if isinstance(frozen, Run):
         return frozen if str(frozen.device) == device else Run.load(frozen.path, device=device)
     if device != "cpu":

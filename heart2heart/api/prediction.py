@@ -20,6 +20,7 @@ from heart2heart.schema.status import StatusCode
 if TYPE_CHECKING:
     import pandas as pd
 
+    from heart2heart.export.exported_model import ExportedModel
     from heart2heart.training.run import Run
 
 
@@ -122,13 +123,15 @@ class Predictions:
 
 
 @audited(AuditAction.PREDICT, beside="run", reads=["run", "paths"])
-def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path], *, rule: str = "all") -> Predictions:
+def predict_paths(
+    run: str | Path | Run | ExportedModel, paths: str | Path | Sequence[str | Path], *, rule: str = "all"
+) -> Predictions:
     """Name the view of DICOM clips, pictures and videos, and of all those in folders, with a trained run.
 
     A file that cannot be read, or a folder without files, does not stop the others.
 
     Args:
-        run: A run, or its folder.
+        run: A run, an exported model, or its path.
         paths: Files and folders; nothing of their identity is kept.
         rule: Frames to read: `all`, `every:N`, `even:K` or `ed_es:K`.
 
@@ -138,10 +141,10 @@ def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path
         >>> len(done.clips), [str(each) for each in done.failed]
         (2, [])
     """
+    from heart2heart.api.frozen_models import load_frozen
     from heart2heart.ingest.source_files import close_archives
-    from heart2heart.training.run import Run
 
-    model = run if isinstance(run, Run) else Run.load(run)
+    model = load_frozen(run)
     clips: list[ClipPrediction] = []
     failed: list[FailedFile] = []
     for path in path_list(paths):
@@ -169,12 +172,12 @@ def predict_paths(run: str | Path | Run, paths: str | Path | Sequence[str | Path
 
 @audited(AuditAction.PREDICT, beside="run", reads=["run", "files"])
 def predict_files(
-    run: str | Path | Run, files: str | Path | Sequence[str | Path], *, rule: str = "all"
+    run: str | Path | Run | ExportedModel, files: str | Path | Sequence[str | Path], *, rule: str = "all"
 ) -> list[ClipPrediction]:
     """Name the view of DICOM clips, pictures and videos with a trained run.
 
     Args:
-        run: A run, or its folder.
+        run: A run, an exported model, or its path.
         files: DICOM files, pictures and videos, or folders of them; nothing of their identity is kept.
         rule: Frames to read: `all`, `every:N`, `even:K` or `ed_es:K`.
 
@@ -191,10 +194,10 @@ def predict_files(
         >>> clip.file, [frame.index for frame in clip.frames], round(sum(clip.probabilities), 3)
         ('clip.dcm', [1, 3], 1.0)
     """
+    from heart2heart.api.frozen_models import load_frozen
     from heart2heart.ingest.source_files import close_archives
-    from heart2heart.training.run import Run
 
-    model = run if isinstance(run, Run) else Run.load(run)
+    model = load_frozen(run)
     predictions = []
     for path, name, _ in _named_files(path_list(files)):
         try:
@@ -226,7 +229,7 @@ def _named_files(paths: Sequence[Path], links: set[Path] | None = None) -> Itera
             yield path, path.name, True
 
 
-def _predict_file(model: Run, path: Path, name: str, rule: str) -> ClipPrediction:
+def _predict_file(model: Run | ExportedModel, path: Path, name: str, rule: str) -> ClipPrediction:
     """Return the prediction of one file.
 
     Raises:
