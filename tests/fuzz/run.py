@@ -2,7 +2,8 @@
 
 With atheris (dependency group `fuzz`) the search follows the coverage of the Python code; without it the seeds are
 changed at random. Each target runs in a process of its own, with limits of time and memory for one input. An input that
-breaks a target lies in the folder `findings`; copy it to tests/fuzz/found/TARGET when the fault is mended.
+breaks a target lies in the folder `findings`; copy it to tests/fuzz/found/TARGET when the fault is mended. A process
+that ends without an input is started again, see `tests.fuzz.supervise`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests.fuzz.supervise import supervise
 
 MEMORY_MIB = 3072
 """Resident memory of the process beyond which an input counts as a finding, MiB."""
@@ -67,7 +70,11 @@ def fuzz(targets: list[str], seconds: int, folder: Path, *, seed: int, jobs: int
         seed: Seed of the changes.
         jobs: Processes at one time.
     """
+    from tests.fuzz.seeds import write_seeds  # here: codecs that two threads import at once can end the process
+
     (folder / "findings").mkdir(parents=True, exist_ok=True)
+    for target in targets:
+        write_seeds(target, folder / "corpus" / target)
     each = max(1, seconds * min(jobs, len(targets)) // len(targets))
     with ThreadPoolExecutor(jobs) as pool:
         return sum(pool.map(lambda target: _fuzz_one(target, each, folder, seed), targets))
@@ -75,26 +82,24 @@ def fuzz(targets: list[str], seconds: int, folder: Path, *, seed: int, jobs: int
 
 def _fuzz_one(target: str, seconds: int, folder: Path, seed: int) -> bool:
     """Fuzz one target in a process of its own, print the result, and return whether there is a finding."""
-    from tests.fuzz.seeds import write_seeds
+    log, findings, started = folder / f"{target}.log", folder / "findings", time.monotonic()
 
-    corpus, log, findings = folder / "corpus" / target, folder / f"{target}.log", folder / "findings"
-    write_seeds(target, corpus)
-    before, started = set(findings.glob(f"{target}-*")), time.monotonic()
-    command = [sys.executable, "-m", "tests.fuzz.run", "--one", target, "--seconds", str(seconds)]
-    command += ["--folder", str(folder), "--seed", str(seed)]
-    with log.open("w") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
-    new = sorted(path.name for path in set(findings.glob(f"{target}-*")) - before)
-    verdict = "no finding" if code == 0 and not new else f"FINDINGS (exit code {code}), see {log}: {' '.join(new)}"
-    duration, inputs = time.monotonic() - started, len(list(corpus.iterdir()))
-    print(f"{target}: {duration:.0f} s, {_executions(log)} inputs run, {inputs} kept, {verdict}", flush=True)
-    return code != 0 or bool(new)
+    def start(left: int, crashes: int) -> int:
+        command = [sys.executable, "-m", "tests.fuzz.run", "--one", target, "--seconds", str(left)]
+        command += ["--folder", str(folder), "--seed", str(seed + crashes)]
+        with log.open("a" if crashes else "w") as out:
+            return subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
+
+    ended = supervise(start, lambda: {path.name for path in findings.glob(f"{target}-*")}, seconds, target)
+    duration, inputs = time.monotonic() - started, len(list((folder / "corpus" / target).iterdir()))
+    print(f"{target}: {duration:.0f} s, {_executions(log)} inputs run, {inputs} kept, {ended.verdict(log)}", flush=True)
+    return ended.failed
 
 
-def _executions(log: Path) -> str:
+def _executions(log: Path) -> int:
     """Return how many inputs were run, as the log of a target says it."""
-    match = re.search(r"(?:number_of_executed_units: |inputs run: )(\d+)", log.read_text(errors="replace"))
-    return match[1] if match else "?"
+    counts = re.findall(r"(?:number_of_executed_units: |inputs run: )(\d+)", log.read_text(errors="replace"))
+    return sum(map(int, counts))
 
 
 def main() -> None:
