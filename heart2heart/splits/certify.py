@@ -19,6 +19,7 @@ from heart2heart.schema.reviewed_pairs import SUSPECTED_FILE, ReviewedPairs, Sus
 from heart2heart.schema.split import LATER_CHECKS, REQUIRED_CHECKS, Certificate, Check
 from heart2heart.schema.status import ClipFlag
 from heart2heart.splits.copy_check import check_planted, search_copies
+from heart2heart.splits.current_names import current_names
 from heart2heart.splits.linked_patients import check_linked_patients
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.splits.near_duplicate_check import check_near_duplicates, search_pairs
@@ -195,7 +196,7 @@ def certify(split: SplitManifest, stores: Frames, *, reviewed: ReviewedPairs | N
         check_held_out(split.members, split.held_out_sites),
         check_near_duplicates(pair_search, reviewed),
         check_planted(search),
-        check_linked_patients(used, stores),
+        check_linked_patients(current_names(used, stores), stores),  # link codes are of the names of now
         check_views_present(split.members, split.classes),
         check_test_patients(split.members),
         check_view_by_site(split.members, split.classes),

@@ -13,6 +13,7 @@ from heart2heart.errors import SplitError
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.validation import TrainingData
 from heart2heart.splits.copy_check import CopySearch, search_copies
+from heart2heart.splits.current_names import current_names
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.store.near_duplicates import find_near_duplicates
@@ -69,7 +70,7 @@ class Overlap:
         clips: Studies, clips, series and instances that trained it.
         pictures: Pairs of frames, validated and of the training, that show the same picture.
         adaptation: Patients and pixel hashes that adapted it.
-        owners: Validated patients of all of these.
+        owners: Validated patients of all of these, as the rows name them.
         copies: What the search for processed copies found; None: not searched.
         linked: Pairs of patients, validated and of the training, who are one person by link codes.
         not_linked: Why patients were not compared by link codes; empty: they were.
@@ -86,14 +87,16 @@ class Overlap:
 
 
 def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: TrainingReference) -> Overlap:
-    """Compare the validated rows with the training.
+    """Compare the validated rows with the training, by the names that the stores use now.
 
     Args:
         rows: Columns frame, clip, site, patient, study; null where unknown.
         stores: The stores with the frames of the rows; None: predictions without pictures.
         reference: What is known of the training.
     """
-    trained = reference.trained
+    given_patients = rows["patient"]
+    rows = current_names(rows, stores)
+    trained = None if reference.trained is None else current_names(reference.trained, reference.stores)
     patients: set[str] = set()
     clips: set[str] = set()
     owners: set[str] = set()
@@ -122,19 +125,23 @@ def find_overlap(rows: pa.Table, stores: FrameStores | None, reference: Training
             owners |= _owners(rows, "frame", {frame for pair in (copies.pairs if copies else ()) for frame in pair})
         linked, not_linked = _linked(rows, stores, trained, reference.stores)
         owners |= {patient for (_, patient), _ in linked}
-    adaptation = set(rows["patient"].to_pylist()) & set(reference.adaptation_patients or ())
+    # A model records the names of its adaptation, which may be older than those of the stores.
+    names = {*rows["patient"].to_pylist(), *given_patients.to_pylist()}
+    adaptation = names & set(reference.adaptation_patients or ())
     owners |= adaptation
     if stores is not None and reference.adaptation_hashes:
         validated = _clip_rows(rows, stores)
         hashes = set(validated["pixel_hash"].to_pylist()) & set(reference.adaptation_hashes)
         adaptation |= {digest[:16] for digest in hashes}
         owners |= _owners(validated, "pixel_hash", hashes)
+    owned = [pc.is_in(column, pa.array(list(owners), pa.string())) for column in (rows["patient"], given_patients)]
+    validated_owners = given_patients.filter(pc.or_(*owned))
     return Overlap(
         tuple(sorted(patients)),
         tuple(sorted(clips)),
         tuple(pictures),
         tuple(sorted(adaptation)),
-        frozenset(owners),
+        frozenset(validated_owners.to_pylist()),
         copies,
         tuple(linked),
         not_linked,
