@@ -94,7 +94,7 @@ INFERENCE: dict[str, Any] = {
         "$import json",
         "$from pathlib import Path",
         "$import torch",
-        "$from heart2heart.export import bundle_transforms",
+        "$from heart2heart.export.bundle_transforms import infer_clips",
     ],
     **_SHARED,
     "dataset_dir": "clips",
@@ -124,7 +124,7 @@ INFERENCE: dict[str, Any] = {
             }
         ],
     },
-    "rows": "$bundle_transforms.infer_clips(@data, @preprocessing, @network, @inferer, @postprocessing)",
+    "rows": "$infer_clips(@data, @preprocessing, @network, @inferer, @postprocessing)",
     "run": ["$Path(@output).write_text(json.dumps(@rows))"],
 }
 """`configs/inference.json`: a folder of DICOM clips, pictures and videos in, one answer a file out."""
