@@ -47,6 +47,7 @@ GATED = {
     "heart2heart/annotate/endpoints.py": "the label page; its clips are those of the catalog",
     "heart2heart/annotate/review_page.py": "the page of the review, the one place that shows such clips",
     "heart2heart/deidentify/clip.py": "a loaded clip in a notebook: by its flag",
+    "heart2heart/deidentify/viewing_pictures.py": "viewing copies: none is made where text is suspected",
     "heart2heart/reporting/contact_sheets.py": "sample frames of the ingest report",
     "heart2heart/store/frame_tables.py": "the strip of a store in a notebook",
     "heart2heart/training/predict_rows.py": "the pictures in predictions, of which a report shows some",
