@@ -81,9 +81,8 @@ def test_viewing_pictures_hold_every_frame_black_outside_the_sector() -> None:
     assert (pictures.width, pictures.height, pictures.colour) == (120, 100, False)
     assert pictures.index == (0, 1, 2, 3, 4)
     inner = ndimage.binary_erosion(seen.mask, iterations=8)
-    outer = ~ndimage.binary_dilation(
-        seen.mask, np.ones((3, 3)), iterations=8
-    )  # JPEG rings within a block of eight pixels
+    block = np.ones((3, 3), bool)  # JPEG rings within a block of eight pixels
+    outer = ~ndimage.binary_dilation(seen.mask, block, iterations=8)
     for number, data in enumerate(pictures.jpegs):
         decoded = simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0].astype(int)
         expected = luma(frames[number])[10:110, 20:140].astype(int)
@@ -109,7 +108,7 @@ def test_viewing_pictures_have_square_pixels_and_the_times_of_the_recording() ->
     pictures = viewing_pictures(ArrayReader(frames), inspection(frames), (0.4, 0.2), times)
     assert pictures is not None
     assert (pictures.width, pictures.height, pictures.spacing_mm) == (120, 200, 0.2)
-    assert pictures.time_ms == (0, 10, 30, 60, 100)
+    assert pictures.time_ms == (0.0, 10.0, 30.0, 60.0, 100.0)
     wide = pictures_of(frames, aspect=(1.0, 2.0))
     assert (wide.width, wide.height, wide.spacing_mm) == (240, 100, None)
 
@@ -151,7 +150,7 @@ def test_load_clip_makes_a_viewing_copy_only_where_asked_and_no_text_is_suspecte
     assert viewed.viewing is not None
     assert np.array_equal(plain.pixels, viewed.pixels)
     assert viewed.viewing.index == tuple(range(6))
-    assert viewed.viewing.time_ms == (0, 20, 40, 60, 80, 100)
+    assert viewed.viewing.time_ms == (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
     marked = write(tmp_path / "b.dcm", lettered(frames, range(6)))
     suspected = load_clip(marked, geometry=geometry, viewing_copy=True)
     assert ClipFlag.TEXT_SUSPECTED in suspected.facts.flags

@@ -37,7 +37,8 @@ def test_viewing_header_comes_back_from_its_bytes() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"width": 0}, {"height": 4096}, {"index": []}, {"index": [1, 0, 3]}, {"index": [-1, 0, 3]}, {"length": [10, 20]},
+        {"width": 0}, {"height": 4096}, {"index": []}, {"index": [1, 0, 3]}, {"index": [-1, 0, 3]},
+        {"length": [10, 20]},
         {"length": [10, 0, 30]}, {"length": [2**28, 1, 1]}, {"crc32": [1]}, {"time_ms": [0.0]}, {"spacing_mm": 0},
         {"clip": ""}, {"patient": "x"}, {"schema_version": 2},
     ],
