@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from heart2heart.api.many_files import predict_many
 from heart2heart.api.prediction import predict_files
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, DicomError, RunError, StoreError
+from heart2heart.ingest.executors import FileTask
+from heart2heart.ingest.settings import Limits
+from heart2heart.ingest.worker import FileOutcome
 from heart2heart.prediction.answer_file import read_answers
 from heart2heart.schema.clip_answer import ClipAnswer
 from heart2heart.store.frame_store import FrameStore
@@ -148,3 +152,18 @@ def test_predict_writes_answers_and_counts_them(run: Run, archive: Path, tmp_pat
     assert all(json.loads(each) for each in out.read_text().splitlines())
     again = CliRunner().invoke(app, line)
     assert f"{len(ENDS)} files had an answer before" in again.stdout
+
+
+def test_predict_many_takes_the_workers_of_a_cluster(
+    run: Run, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses: list[str] = []
+
+    def run_on_dask(work: FileTask, paths: Sequence[Path], address: str, limits: Limits) -> Iterator[FileOutcome]:
+        addresses.append(f"{address} {limits.seconds:.0f}")
+        return map(work, paths)
+
+    monkeypatch.setattr("heart2heart.ingest.dask_executor.run_on_dask", run_on_dask)
+    out = tmp_path / "answers.jsonl"
+    predict_many(run, archive, out, frames="even:1", dask="tcp://10.0.0.1:8786", file_seconds=30)
+    assert (addresses, ends(out)) == (["tcp://10.0.0.1:8786 30"], ENDS)

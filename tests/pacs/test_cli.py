@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from heart2heart.api.many_files import predict_many
 from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.testing.tiny import tiny_store
+from heart2heart.training.train import train
+from heart2heart.utils import write_text
 from tests.pacs.conftest import PASSWORD, USER, Orthanc, free_port
 
 
@@ -47,3 +51,15 @@ def test_pull_reports_mistakes_in_one_line_without_identity(orthanc: Orthanc, tm
     open_door = _run("receive", landing, "--bind", "0.0.0.0")
     assert open_door.returncode == 2
     assert "anybody on the network could send" in open_door.stderr
+
+
+def test_predict_many_answers_the_instances_of_a_server(orthanc: Orthanc, tmp_path: Path) -> None:
+    tiny = tiny_store(tmp_path / "tiny", parts={"train": 1, "validation": 1})
+    run = train(tiny.config(steps=1), tmp_path / "run")
+    write_text(tmp_path / "credentials.yaml", f"user: {USER}\npassword: {PASSWORD}\n", mode=0o600)
+    out = tmp_path / "answers.jsonl"
+    server = {"spool": tmp_path / "spool", "credentials": tmp_path / "credentials.yaml"}
+    assert predict_many(run, orthanc.url, out, dicomweb=server).statuses == {"answered": len(orthanc.files)}
+    assert predict_many(run, orthanc.url, out, dicomweb=server).earlier == len(orthanc.files)
+    text = out.read_text()
+    assert not any(secret in text for secret in ("TEST-1", "1.2.3.9", str(tmp_path)))
