@@ -1,0 +1,281 @@
+"""The scope of a model: fitted at the source, set again at a hospital, and applied to clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.api.audit import audited
+from heart2heart.errors import RunError
+from heart2heart.schema.enums import POOL_MODES, AuditAction, ClipMode, SplitRole
+
+if TYPE_CHECKING:
+    from heart2heart.export.exported_model import ExportedModel
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.scope.scope_model import ClipFeatures, ScopeModel
+    from heart2heart.splits.manifest import SplitManifest
+    from heart2heart.store.frame_store import FrameStore, FrameStores
+    from heart2heart.training.run import Run
+
+Pixels = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+FRAMES_PER_CLIP = 8
+"""Most frames of a clip, evenly spaced, that a scope is fitted on."""
+CONFIDENT = 0.9
+"""Probability from which an unlabeled training clip is one that features are compared with."""
+
+
+class ScopedModel:
+    """A model with its scope, as prediction uses both.
+
+    Args:
+        model: A run, or an exported model.
+        scope: Its scope; None: every clip with frames is answered.
+    """
+
+    def __init__(self, model: Run | ExportedModel, scope: ScopeModel | None) -> None:
+        from heart2heart.training.features import FeatureExtractor
+        from heart2heart.training.run import Run
+
+        self.model, self.scope = model, scope
+        uses_features = scope is not None and scope.arrays and isinstance(model, Run)
+        self._extractor = FeatureExtractor(model) if uses_features and isinstance(model, Run) else None
+
+    @classmethod
+    def open(cls, model: Run | ExportedModel) -> ScopedModel:
+        """Return a model with the scope beside it, if there is one.
+
+        Raises:
+            RunError: the scope was fitted for other weights or classes, or cannot be read.
+        """
+        from heart2heart.api.frozen_models import model_sha256
+        from heart2heart.scope.scope_files import scope_beside
+
+        scope = scope_beside(model.path, model_sha256(model))
+        if scope is not None and scope.record.classes != model.classes:
+            remedy = "Fit it again with: heart2heart scope fit"
+            raise RunError("this scope has other views than the model", where=model.path, remedy=remedy)
+        return cls(model, scope)
+
+    def predict(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """Return float32 `(n, classes + d)`: logits and, where the scope uses them, features of the frames."""
+        if self._extractor is None:
+            return self.model.predict(pixels)
+        features, logits = self._extractor.compute(pixels)
+        return np.concatenate([logits, features], axis=1)
+
+
+@audited(AuditAction.EVALUATE, beside="run", reads=["run", "stores"])
+def fit_scope(
+    run: str | Path | Run,
+    stores: str | Path | Sequence[str | Path] | None = None,
+    *,
+    split: str | Path | None = None,
+    **settings: Any,
+) -> ScopeModel:
+    """Fit the scope of a run on its source, and write it beside the run.
+
+    The validation patients set the thresholds; clips of training patients are what features are compared with.
+
+    Args:
+        run: A run, or its folder.
+        stores: Stores with the frames of the split; None takes those of the configuration.
+        split: The split of the run, if it has moved.
+        settings: Fields of `ScopeSettings`, such as `keep=0.95` or `coverage=0.9`.
+
+    Returns:
+        The scope; the folder `scope` of the run holds it.
+
+    Raises:
+        ConfigError: a setting that does not exist.
+        SplitError, StoreError: the data are not those of the run.
+        EvaluationError: no labeled validation clip.
+
+    Examples:
+        >>> from heart2heart.api.scope import fit_scope
+        >>> scope = fit_scope("run", "store", split="split", keep=0.9)
+        >>> scope.record.classes, sorted(scope.record.thresholds)[0].value
+        (('PLAX', 'PSAX', 'A4C', 'A2C'), 'energy')
+    """
+    from heart2heart.api.frozen_models import model_sha256
+    from heart2heart.schema.scope import SCOPE_FOLDER, ScopeSettings
+    from heart2heart.scope.scope_files import write_scope
+    from heart2heart.scope.scope_model import fit_scope
+    from heart2heart.store.frame_store import FrameStores
+    from heart2heart.training.run import Run
+    from heart2heart.training.unscored_frames import require_run_split
+
+    model = run if isinstance(run, Run) else Run.load(run)
+    chosen = ScopeSettings.parse(settings, where="scope settings")
+    manifest = model.load_split(split)
+    require_run_split(manifest, model.directory.record.split_sha256)
+    paths = model.config.data.stores if stores is None else stores
+    opened = FrameStores.open([paths] if isinstance(paths, str | Path) else list(paths))
+    labeled, reference = source_clips(replace(model, adapted=False), opened, manifest)
+    modes = manifest.settings.get("modes", POOL_MODES)
+    scope = fit_scope(
+        labeled, reference, classes=model.classes, modes=[ClipMode(each) for each in modes],
+        weights_sha256=model_sha256(model), settings=chosen,
+    )  # fmt: skip
+    return write_scope(scope, model.path / SCOPE_FOLDER)
+
+
+@audited(AuditAction.EVALUATE, beside="run", reads=["run", "store"])
+def reset_scope(
+    run: str | Path | Run,
+    store: str | Path,
+    *,
+    site: str | None = None,
+    labels: str | Path | LabelStore | None = None,
+    patients: Sequence[str] = (),
+    rule: str = "latest",
+) -> ScopeModel:
+    """Set the scope of a run again at a hospital, with its unlabeled clips and, if there are any, labeled ones.
+
+    The scope beside the run is replaced; `fit_scope` brings that of the source back. Do not score the run on the
+    patients that set it.
+
+    Args:
+        run: A run with a scope, or its folder.
+        store: The store with the clips of the hospital.
+        site: The hospital, where the store holds several.
+        labels: Label store; None keeps the thresholds of the source.
+        patients: Pseudonyms of the patients to take; empty: all.
+        rule: How a clip's events become one label.
+
+    Raises:
+        MissingInputError: the run has no scope.
+        RunError: no such hospital, or frames of another geometry.
+        EvaluationError: no clip in the modes of the model.
+
+    Examples:
+        >>> from heart2heart.api.scope import fit_scope, reset_scope
+        >>> source = fit_scope("run", "store", split="split")
+        >>> reset_scope("run", "store", site="B").record.site
+        'B'
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.schema.scope import SCOPE_FOLDER
+    from heart2heart.scope.scope_files import read_scope, write_scope
+    from heart2heart.scope.scope_model import reset_scope
+    from heart2heart.store.frame_store import FrameStore
+    from heart2heart.training.run import Run
+    from heart2heart.training.unscored_frames import choose_site
+
+    model = run if isinstance(run, Run) else Run.load(run)
+    scope, opened = read_scope(model.path / SCOPE_FOLDER), FrameStore.open(store)
+    if opened.geometry != model.geometry:
+        what = f"this run takes frames of {model.geometry}, the store holds {opened.geometry}"
+        raise RunError(what, where=store, remedy=f"Ingest with the geometry {model.geometry}")
+    name = choose_site(opened, site)
+    frames = opened.frames
+    kept = pc.and_(pc.equal(frames["site"], name), pc.is_in(frames["mode"], pa.array(scope.record.modes, pa.string())))
+    if patients:
+        kept = pc.and_(kept, pc.is_in(frames["patient"], pa.array(list(patients), pa.string())))
+    frames = frames.filter(kept)
+    targets = np.full(len(frames), -1, np.int64)
+    if labels is not None:
+        book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
+        views = frame_labels(book.events(), frames, rule)
+        known = {view: index for index, view in enumerate(model.classes)}
+        targets = np.array([known.get(views.get(each, ""), -1) for each in frames["frame"].to_pylist()], np.int64)
+    clips = clip_features(
+        model, opened, frames["row"].to_numpy().astype(np.int64), frames["clip"].to_numpy(zero_copy_only=False),
+        frames["patient"].to_numpy(zero_copy_only=False), targets,
+    )  # fmt: skip
+    moved = reset_scope(scope, clips, clips if labels is not None else None, site=name)
+    return write_scope(moved, model.path / SCOPE_FOLDER)
+
+
+def source_clips(
+    model: Run, stores: FrameStore | FrameStores, split: SplitManifest
+) -> tuple[ClipFeatures, ClipFeatures]:
+    """Return the validation clips, which set thresholds, and the training clips that features are compared with.
+
+    The latter are the labeled ones, and unlabeled ones of which the model is confident.
+
+    Args:
+        model: The run.
+        stores: The stores of its split.
+        split: Its split.
+    """
+    from heart2heart.schema.clip_probabilities import log_softmax
+
+    parts = []
+    for role in (SplitRole.VALIDATION, SplitRole.TRAIN, SplitRole.UNLABELED):
+        selected = split.select(stores, role)
+        names, patients = (selected.members[name].to_numpy(zero_copy_only=False) for name in ("clip", "patient"))
+        parts.append(clip_features(model, stores, selected.rows, names, patients, selected.targets))
+    labeled, train, pool = parts
+    probabilities = np.exp(log_softmax(pool.logits))
+    guesses = np.where(probabilities.max(1, initial=0) >= CONFIDENT, probabilities.argmax(1), -1)
+    return labeled, join_clips(train, replace(pool, truth=guesses.astype(np.int64)))
+
+
+def clip_features(
+    model: Run,
+    stores: FrameStore | FrameStores,
+    rows: Ints,
+    clips: npt.NDArray[np.object_],
+    patients: npt.NDArray[np.object_],
+    targets: Ints,
+) -> ClipFeatures:
+    """Return clips as a scope sees them: means over at most `FRAMES_PER_CLIP` frames of each.
+
+    Args:
+        model: The run.
+        stores: The stores with the frames.
+        rows: Row of each frame `(n,)`.
+        clips: Clip of each frame.
+        patients: Patient of each frame.
+        targets: Class of each frame; -1: another view, or unlabeled.
+
+    Raises:
+        RunError: the network does not end in a linear layer.
+    """
+    from heart2heart.scope.scope_model import ClipFeatures
+    from heart2heart.training.features import FeatureExtractor
+
+    _, first, member = np.unique(clips, return_index=True, return_inverse=True)
+    groups = np.split(np.argsort(member, kind="stable"), np.cumsum(np.bincount(member))[:-1]) if len(rows) else []
+    even = [np.linspace(0, len(each) - 1, min(len(each), FRAMES_PER_CLIP)).round().astype(int) for each in groups]
+    chosen = [each[kept] for each, kept in zip(groups, even, strict=True)]
+    extractor = FeatureExtractor(model)
+    features, logits = [], []
+    for start in range(0, len(chosen), FRAMES_PER_CLIP):  # some clips at a time, which bounds memory
+        part = chosen[start : start + FRAMES_PER_CLIP]
+        frame_features, frame_logits = extractor.compute(stores.read(rows[np.concatenate(part)]))
+        ends = np.cumsum([len(each) for each in part])[:-1]
+        features += [each.mean(0, dtype=np.float64) for each in np.split(frame_features, ends)]
+        logits += [each.mean(0, dtype=np.float64) for each in np.split(frame_logits, ends)]
+    if not chosen:
+        width = extractor.compute(np.zeros((1, model.geometry.size, model.geometry.size), np.uint8))[0].shape[1]
+        features, logits = [np.empty((0, width))], [np.empty((0, len(model.classes)))]
+    _, numbers = np.unique(patients[first], return_inverse=True)
+    return ClipFeatures(np.vstack(logits), np.vstack(features), numbers.astype(np.int64), targets[first])
+
+
+def join_clips(one: ClipFeatures, other: ClipFeatures) -> ClipFeatures:
+    """Return the clips of two groups of patients."""
+    from heart2heart.scope.scope_model import ClipFeatures
+
+    features = None
+    if one.features is not None and other.features is not None:
+        features = np.concatenate([one.features, other.features])
+    later = other.patient + one.patient.max(initial=-1) + 1
+    return ClipFeatures(
+        np.concatenate([one.logits, other.logits]),
+        features,
+        np.concatenate([one.patient, later]),
+        np.concatenate([one.truth, other.truth]),
+    )
