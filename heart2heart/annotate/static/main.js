@@ -8,6 +8,7 @@ import { AnswerKeys, KeysWindow } from "./keys.js";
 import { RetryQueue } from "./retry_queue.js";
 import { Reading, makeAnswerButtons } from "./reading.js";
 import { showTables } from "./tables.js";
+import { Team } from "./team.js";
 import { Viewer } from "./viewer.js";
 import { ViewerControls } from "./viewer_controls.js";
 import { StudyView } from "./viewer_study.js";
@@ -17,6 +18,7 @@ const player = new Viewer(find("clip"), find("ticks"), find("levels"));
 const controls = new ViewerControls(player, showPlaying);
 const study = new StudyView();
 const retryQueue = new RetryQueue(showUnsaved, () => signIn());
+const team = new Team(player, (name) => openPage(name), () => readings.label);
 let readings = null;
 let grid = null;
 let keys = new AnswerKeys([]);
@@ -99,7 +101,7 @@ function start(session) {
       rater: session.name,
       label: new Reading(page, {
         kind: "label", details: cache.details, empty: "No clip is left for you. Thank you.",
-        more: (count, without, first) => requestJson("next-clips", { count, without, first }),
+        more: (count, without, first) => requestJson("next-clips", { count, without, first, filter: team.filter }),
       }),
       review: new Reading(page, {
         kind: "adjudication", empty: "No disagreement is left.",
@@ -119,7 +121,8 @@ function start(session) {
       remove: (clips) => (readings.label.first = readings.label.first.filter((clip) => !clips.includes(clip))),
     });
   }
-  openPage("label");
+  team.start(session);
+  team.follow();
 }
 
 /** Use the keys of the answers, and show them on the buttons. */
@@ -141,12 +144,14 @@ async function openPage(name) {
   }
   toggle(find("read"), READING_PAGES.includes(name));
   toggle(find("grid"), name === "grid");
-  toggle(find("tables"), name === "progress" || name === "agreement");
+  toggle(find("tables"), ["progress", "agreement", "raters"].includes(name));
+  team.open(null);
   if (name === null) return;
   say(find("status"), "");
   try {
-    if (reading()) await reading().open();
+    if (reading()) await reading().open(name === "label" ? team.takeClip() : null);
     else if (name === "grid") await grid.open();
+    else if (team.has(name)) await team.open(name);
     else await showTables(name);
   } catch (error) {
     say(find("trouble"), sentence(error.message));
@@ -228,12 +233,13 @@ addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input:not([type=range]), textarea, select, dialog");
   const sliding = event.target.type === "range" && /^(Arrow|Page|Home|End)/.test(event.key);
   const modified = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
-  if (typing || sliding || modified || find("conflict").open || find("keys").open) return;
+  if (typing || sliding || modified || document.querySelector("dialog[open]")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.shiftKey ? `Shift+${event.key}` : event.key;
   if (openName === "grid" && ["z", "Backspace"].includes(key) && !event.repeat) {
     event.preventDefault();
     grid.runExclusively(() => grid.undo());
   }
+  if (event.shiftKey && /^[a-z]$/.test(key) && !event.repeat && openName && team.press(key)) return event.preventDefault();
   if (!reading()) return;
   const onButton = event.target.closest?.("button") && key === " ";
   if (onButton) return; // the button with the focus handles the space key

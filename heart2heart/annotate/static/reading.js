@@ -26,8 +26,12 @@ export class Reading {
     this.round = 0;
   }
 
-  async open() {
+  /** Show a clip, or else the one that was on the screen before, or else the next one. */
+  async open(clip = null) {
     this.active = true;
+    this.shown = null;
+    find("read").setAttribute("aria-busy", "true");
+    if (clip !== null && (await this.jump(clip))) return;
     if (this.current) this.show(this.current);
     else await this.next();
   }
@@ -148,6 +152,7 @@ export class Reading {
     find("clip-details").textContent = `Clip of ${description}${left}`;
     find("clip").setAttribute("aria-label", `Clip of ${description}, playing in a loop`);
     toggle(find("synthetic"), details.synthetic);
+    dispatchEvent(new CustomEvent("clip", { detail: details }));
     const hints = [];
     if (this.source.kind === "adjudication") {
       hints.push(`The readers answered: ${details.answers.join(" / ")}`);

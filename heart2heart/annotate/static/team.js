@@ -14,7 +14,7 @@ export class Team {
    *  @param openPage opens a page by name
    *  @param label returns the reading of the page Label */
   constructor(viewer, openPage, label) {
-    Object.assign(this, { openPage, label, adjudicator: false, page: null });
+    Object.assign(this, { openPage, label, adjudicator: false, clip: null });
     this.marks = new Marks(viewer);
     this.notes = new Notes((clip) => this.handedOver(clip));
     this.filters = new Filters((clip) => this.openClip(clip), (conditions) => this.labelOnly(conditions));
@@ -40,8 +40,7 @@ export class Team {
   }
 
   async ofClip(action) {
-    if (find("read").hidden || !this.label().active && !this.marks.details) return;
-    if (!this.marks.details) return;
+    if (find("read").hidden || !this.marks.details) return;
     try {
       await action();
     } catch (error) {
@@ -52,14 +51,21 @@ export class Team {
   start(session) {
     this.adjudicator = session.adjudicator;
     toggle(document.querySelector("nav [data-page=raters]"), session.adjudicator);
-    this.showOnly();
   }
 
-  /** Open what the address names: a page, or a clip. */
-  async follow() {
+  /** Open what the address names: the page Search, or a clip on the page Label. */
+  follow() {
     const parameters = new URLSearchParams(location.hash.slice(1));
-    if (parameters.get("clip")) await this.openClip(parameters.get("clip"));
-    else if (parameters.get("page") === "search") await this.openPage("search");
+    this.clip = parameters.get("clip");
+    this.showOnly();
+    return this.openPage(!this.clip && parameters.get("page") === "search" ? "search" : "label");
+  }
+
+  /** Return the clip that the page Label is to show first, once. */
+  takeClip() {
+    const clip = this.clip;
+    this.clip = null;
+    return clip;
   }
 
   has(name) {
@@ -75,9 +81,9 @@ export class Team {
     else if (name === "raters") await showTables("raters");
   }
 
-  async openClip(clip) {
-    await this.openPage("label");
-    if (await this.label().jump(clip)) say(find("status"), "");
+  openClip(clip) {
+    this.clip = clip;
+    return this.openPage("label");
   }
 
   /** The conditions of the clips to label, or null. */
