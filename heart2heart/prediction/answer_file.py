@@ -31,12 +31,13 @@ class AnswerFile:
         header: What all its answers share.
         settled: Names of the files that have an answer which another start would not change.
         dropped: Whether its last line was damaged, by a stop in the middle of it, and was removed.
+        has_clips: Whether any answer is of a file with frames.
     """
 
     def __init__(self, path: Path, handle: IO[bytes], header: AnswerFileHeader) -> None:
         self.path, self.header = path, header
         self.settled: set[str] = set()
-        self.dropped = False
+        self.dropped = self.has_clips = False
         self._handle = handle
 
     @classmethod
@@ -68,6 +69,7 @@ class AnswerFile:
         """
         self._write("".join(f"{answer.to_line()}\n" for answer in answers))
         self.settled.update(answer.file for answer in answers)
+        self.has_clips |= any(answer.frames for answer in answers)
 
     def _read(self) -> None:
         end = 0
@@ -78,6 +80,7 @@ class AnswerFile:
                         self._check_header(line)
                     else:
                         answer = _parse(line, self.path, number)
+                        self.has_clips |= answer.frames > 0
                         (self.settled.add if _is_settled(answer) else self.settled.discard)(answer.file)
                 except StoreError:
                     if lines.read(1):  # not the last line

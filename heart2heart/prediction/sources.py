@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class FileSources:
     foreign_links: frozenset[Path]
 
 
-def list_sources(paths: Sequence[Path], *, outside: Path | None = None) -> FileSources:
+def list_sources(paths: Sequence[Path], *, without: Collection[Path] = ()) -> FileSources:
     """List the files at and below `paths`; zip files are opened.
 
     A path that does not exist, and a folder without files, is in the list with the status `failed:missing`. A file that
@@ -51,7 +51,7 @@ def list_sources(paths: Sequence[Path], *, outside: Path | None = None) -> FileS
 
     Args:
         paths: Files and folders.
-        outside: A folder to leave out.
+        without: Files to leave out, such as the answers themselves.
 
     Raises:
         ConfigError: no path at all, or two files that would have one name.
@@ -67,9 +67,10 @@ def list_sources(paths: Sequence[Path], *, outside: Path | None = None) -> FileS
     links: set[Path] = set()
     present = [top for top in tops if os.path.lexists(top)]
     try:
-        files = set(find_files(present, outside=outside, foreign_links=links)) if present else set()
+        files = set(find_files(present, foreign_links=links)) if present else set()
     except MissingInputError:  # only folders without files
         files = set()
+    files -= {Path(os.path.normpath(path.absolute())) for path in without}
     sources = [SourceFile(_name(path, root), path) for path in sorted(files)]
     empty = [top for top in dict.fromkeys(tops) if not any(path.is_relative_to(top) for path in files)]
     sources += [SourceFile(_name(top, root), top, StatusCode.FAILED_MISSING) for top in empty]
