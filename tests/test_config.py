@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
@@ -70,6 +71,22 @@ def test_load_and_override(tmp_path: Path) -> None:
 def test_load_refuses_bad_content(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
         Outer.load(_file(tmp_path, text), overrides)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 60_000, "- " * 60_000, "{a: " * 60_000, "? " * 60_000], ids=["list", "items", "map", "key"]
+)
+def test_load_yaml_refuses_deep_nesting(text: str) -> None:
+    """The loader of libyaml would end the process: its stack overflows."""
+    with pytest.raises(config.YAML_ERRORS):
+        config.load_yaml(text)
+
+
+def test_load_yaml_reads_a_small_text_as_a_large_one() -> None:
+    for path in sorted(configs_folder().rglob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        assert config.load_yaml(text) == yaml.safe_load(text)
+        assert config.load_yaml("#" + "-" * 3000 + "\n" + text) == yaml.safe_load(text)
 
 
 def test_load_names_a_missing_file(tmp_path: Path) -> None:
