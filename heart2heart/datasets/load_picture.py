@@ -34,7 +34,7 @@ def load_file(path: Path, *, geometry: Geometry, rule: str = "all", salvage: boo
         DicomError: the file gives no frames; `code` holds the reason.
     """
     try:
-        picture = picture_format(path) is not None
+        picture = path.is_file() and picture_format(path) is not None  # opening a pipe would block
     except OSError:  # `load_clip` says why
         picture = False
     if picture:
