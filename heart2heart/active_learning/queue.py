@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -98,6 +98,7 @@ def build_queue(
     cost: str | Path = "equal",
     find_duplicates: FindDuplicates | None = None,
     flags: FlagsRule | None = None,
+    views: Collection[str] = VIEWS.keys(),
     progress: Progress | None = None,
 ) -> LabelingQueue:
     """Select the clips to label next.
@@ -110,6 +111,7 @@ def build_queue(
         cost: `equal`, `time` (median seconds of earlier readings of the view), or a file; see `read_annotation_costs`.
         find_duplicates: Finds frames of the same picture; None treats no clip as a duplicate.
         flags: Rule by which flags keep clips from the label page. None is `usual`.
+        views: The views of the label store, which a run may predict.
         progress: Receives the number of finished frames.
 
     Raises:
@@ -126,7 +128,7 @@ def build_queue(
         raise ConfigError(f"{requirement} needs a model", remedy="Give a finished run: --run RUN")
     if model_outputs is not None:
         needs |= {"probabilities"}  # the queue file records the predicted view
-        _check_taxonomy(model_outputs)
+        _check_taxonomy(model_outputs, views)
     classes = model_outputs.classes if model_outputs is not None else tuple(VIEWS)
     clips, sites, patient, rows, owner = _clips(stores, settings, flags or usual_rule())
     # Costs are checked before the frames are read, which takes minutes.
@@ -183,8 +185,8 @@ def select_clips(pool: ClipPool, settings: QueueSettings) -> tuple[SelectedClip,
     return tuple(selection.selected)
 
 
-def _check_taxonomy(model_outputs: ModelOutputs) -> None:
-    foreign = sorted(set(model_outputs.classes) - set(VIEWS))
+def _check_taxonomy(model_outputs: ModelOutputs, views: Collection[str]) -> None:
+    foreign = sorted(set(model_outputs.classes) - set(views))
     if foreign:
         what = f"this run predicts views that taxonomy {TAXONOMY_VERSION} does not have: {', '.join(foreign)}"
         raise UnknownNameError(what, remedy="Name a run of this taxonomy")

@@ -203,7 +203,7 @@ class Assignments(ReadingState):
             suggestion_shown=answer.shown and suggestion is not None,
         )  # fmt: skip
         try:
-            event.check()
+            event.check(self.taxonomy.views)
         except (LabelError, UnknownNameError) as error:
             raise ConfigError(error.what) from error
         return event

@@ -68,7 +68,7 @@ class ClipNotes:
             LabelStoreBusyError: another program locks the label store.
         """
         try:
-            event.check()
+            event.check(self._label_store.taxonomy().views)
         except (LabelError, UnknownNameError) as error:
             raise ConfigError(error.what) from error
         self._label_store.append_clip_events([event])

@@ -21,9 +21,7 @@ from heart2heart.annotate.messages import (
     RetractionRequest,
 )
 from heart2heart.annotate.progress_tables import PageTable, agreement_tables, progress_tables
-from heart2heart.annotate.rater_keys import PRESETS, describe_answers
 from heart2heart.errors import ConfigError, LabelConflictError
-from heart2heart.schema.answer_keys import KeyLayout
 from heart2heart.schema.enums import EventKind
 
 THUMBNAIL_SIDE = 64
@@ -65,8 +63,8 @@ def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
     return {
         "name": rater.name,
         "adjudicator": rater.adjudicator,
-        "answers": describe_answers(keys),
-        "presets": PRESETS,
+        "answers": assignments.rater_keys.describe_answers(keys),
+        "presets": assignments.rater_keys.presets,
         "size": assignments.catalog.size,
         "grid": bool(assignments.suggestions),
         "now": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -75,9 +73,9 @@ def session(rater: Rater, assignments: Assignments) -> dict[str, Any]:
 
 def choose_keys(call: ApiRequest) -> Response:
     """Keep the keys that the rater chose, and return every answer with its key."""
-    layout = KeyLayout.parse(call.body, where="request")
-    call.assignments.rater_keys.choose(call.rater.name, layout)
-    return JSONResponse({"answers": describe_answers(layout.keys)})
+    rater_keys = call.assignments.rater_keys
+    keys = rater_keys.choose(call.rater.name, call.body)
+    return JSONResponse({"answers": rater_keys.describe_answers(keys)})
 
 
 def next_clips(call: ApiRequest) -> Response:

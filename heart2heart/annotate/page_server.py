@@ -39,18 +39,19 @@ _HTTP_STATUS: tuple[tuple[type[Heart2HeartError], int], ...] = (
 """HTTP status by kind of error. Any other error is 503, after which the page keeps the answer and tries again."""
 
 
-def file_routes(folder: str, only: Sequence[str] = ()) -> list[Route]:
+def file_routes(folder: str, only: Sequence[str] = (), *, below: str = "") -> list[Route]:
     """Return a route for every file of a folder of this package, each read once; `index.html` is the page itself.
 
     Args:
         folder: Name of the folder.
         only: Names of the files to take; empty takes all.
+        below: First part of the addresses, such as `drawings/`.
     """
     routes = []
     for item in (package_files.files("heart2heart.annotate") / folder).iterdir():
         if not only or item.name in only:
             content_type = _CONTENT_TYPES[item.name[item.name.rindex(".") :]]
-            address = "/" if item.name == "index.html" else f"/{item.name}"
+            address = "/" if item.name == "index.html" else f"/{below}{item.name}"
             routes.append(Route(address, _file(item.read_bytes(), content_type)))
     return routes
 

@@ -51,7 +51,8 @@ class ReadingState:
         self.suggestions, self.queue, self.readings = suggestions or {}, queue, readings or {}
         self.plan = DoubleReadingPlan(DEFAULT_SHARE if settings.double is None else settings.double, settings.seed or 0)
         self._queued_twice = sum(count > 1 for count in self.readings.values()) / max(1, len(self.readings))
-        self.rater_keys = RaterKeys(label_store.path)
+        self.taxonomy = label_store.taxonomy()
+        self.rater_keys = RaterKeys(label_store.path, self.taxonomy)
         self._events: dict[str, list[LabelEvent]] = {}
         self._states: dict[str, ClipReadings] = {}
         self.notes, self.gold = ClipNotes(label_store), GoldClips(settings.gold)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from heart2heart.annotate import endpoints, viewing
+from heart2heart.annotate import endpoints, view_definitions, viewing
 from heart2heart.annotate.assignments import Assignments
 from heart2heart.annotate.auth import Authenticator, NotAuthenticatedError
 from heart2heart.annotate.middleware import SecurityMiddleware
@@ -65,6 +65,7 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
 
     routes = [
         *file_routes("static"),
+        *file_routes(view_definitions.DRAWINGS, below="drawings/"),
         Route("/api/sign-in", with_error_responses(sign_in), methods=["POST"]),
         Route("/api/sign-out", sign_out, methods=["POST"]),
         Route("/api/session", session),
@@ -76,6 +77,8 @@ def build_app(assignments: Assignments, authenticator: Authenticator, hosts: Cal
         api("clips/{clip}/viewing/{span}", viewing.viewing_pictures),
         api("clips/{clip}/sheet", endpoints.study_clips),
         api("clips/{clip}/thumbs", endpoints.study_thumbnails),
+        api("definitions", view_definitions.definitions),
+        api("examples", view_definitions.mark_example, "POST"),
         api("answers", endpoints.save_label, "POST"),
         api("retractions", endpoints.retract_labels, "POST"),
         api("grid", endpoints.grid_counts),

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from heart2heart.api.validation import validate
     from heart2heart.api.validation_check import check_validation
     from heart2heart.api.validation_tables import check_prediction_table, write_prediction_template
+    from heart2heart.api.views import adopt_views, show_views
     from heart2heart.config import config_names, describe_config
     from heart2heart.demo import run_demo
     from heart2heart.labels.label_store import LabelStore
@@ -119,6 +120,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.transfer": ("receive", "retrieve"),
     "api.validation": ("validate",),
     "api.validation_check": ("check_validation",),
+    "api.views": ("adopt_views", "show_views"),
     "api.validation_tables": ("check_prediction_table", "write_prediction_template"),
     "demo": ("run_demo",),
     "labels.label_store": ("LabelStore",),
@@ -144,6 +146,7 @@ __all__ = [
     "add_pictures",
     "add_rater",
     "add_week",
+    "adopt_views",
     "annotate",
     "audit_accuracy",
     "certify_splits",
@@ -217,6 +220,7 @@ __all__ = [
     "serve_review",
     "show_monitor",
     "show_pairs",
+    "show_views",
     "simulate",
     "simulate_federation",
     "start_monitor",

@@ -79,6 +79,7 @@ def adapt(
     from heart2heart.evaluation.probabilities import fit_temperature
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.task_labels import task_events
     from heart2heart.schema.adaptation import AdaptationSettings
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.adapt import adapt_run
@@ -108,7 +109,7 @@ def adapt(
     views = None
     if labels is not None:
         book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
-        views = frame_labels(book.events(), stores.frames, rule)
+        views = frame_labels(task_events(book, manifest.classes), stores.frames, rule)
     return adapt_run(
         loaded,
         frames,

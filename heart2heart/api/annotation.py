@@ -51,6 +51,7 @@ def annotate(
     queue: str | Path | None = None,
     modes: Sequence[str] = (),
     flags: str | Path | None = None,
+    views: str | Path | None = None,
     ready: Callable[[PageInfo], None] | None = None,
     **settings: Any,
 ) -> None:
@@ -64,6 +65,7 @@ def annotate(
         queue: Clips to label, in order. None takes all clips.
         modes: Modes of the clips. Empty takes B-mode and colour.
         flags: Flags rule, by file or packaged name. None is `usual`.
+        views: Taxonomy that the label store adopts, by file or packaged name. None keeps its own.
         ready: Called once the page answers.
         settings: Other keys of `AnnotationSettings`, such as `port=8080`.
 
@@ -83,6 +85,7 @@ def annotate(
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.schema.enums import POOL_MODES
     from heart2heart.schema.flags_rule import read_flags_rule
+    from heart2heart.schema.taxonomy import read_taxonomy
 
     parsed = AnnotationSettings.parse(settings | {"modes": tuple(modes or POOL_MODES)}, where="heart2heart curate")
     with require_web_extra():
@@ -91,6 +94,9 @@ def annotate(
     from heart2heart.annotate.catalog import ClipCatalog
     from heart2heart.annotate.suggestions import read_queue, read_required_readings, read_suggestions
 
+    book = LabelStore(labels, timeout=5)
+    if views is not None:
+        book.adopt_taxonomy(read_taxonomy(views))
     catalog = ClipCatalog(path_list(stores), parsed.modes, read_flags_rule(flags))
     queue_file = None if queue is None else Path(queue)
     order = None if queue_file is None else read_queue(queue_file)
@@ -99,7 +105,7 @@ def annotate(
         remedy = "Name the stores that it was made of, and the same --mode"
         raise MissingInputError("no clip of this queue is in these stores", where=queue, remedy=remedy)
     assignments = Assignments(
-        LabelStore(labels, timeout=5),
+        book,
         catalog,
         parsed,
         suggestions=None if predictions is None else read_suggestions(Path(predictions), run),

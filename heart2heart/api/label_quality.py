@@ -117,8 +117,10 @@ def label_errors(
         True
     """
     from heart2heart.labels.label_errors import find_label_errors, write_review_queue
+    from heart2heart.labels.task_labels import task_events
     from heart2heart.schema.predictions import Predictions
 
-    events = open_label_store(labels).events()
-    issues = find_label_errors([Predictions.read(Path(path)) for path in predictions], events, rule, judge)
+    tables = [Predictions.read(Path(path)) for path in predictions]
+    classes = tables[0].provenance.classes if tables else ()
+    issues = find_label_errors(tables, task_events(open_label_store(labels), classes), rule, judge)
     return issues, write_review_queue(issues.issues[:most], Path(out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heart2heart.api.audit import audited
 from heart2heart.api.splits import open_stores
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from heart2heart.labels.importing import ImportSummary, LabelImport
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.labels.merging import MergedEvents
+    from heart2heart.schema.taxonomy import Taxonomy
     from heart2heart.store.frame_tables import FrameTables
 
 
@@ -28,6 +29,7 @@ def read_label_file(
     vocabulary: str = "usual",
     words: str | Path | None = None,
     archive: str | Path | Sequence[str | Path] = (),
+    views: str | Path | Taxonomy = "basic",
 ) -> LabelImport:
     """Read the labels of a file and what its words mean, and write nothing.
 
@@ -39,6 +41,7 @@ def read_label_file(
         vocabulary: Vocabulary of the views in the file.
         words: The hospital's own map of words, CSV with the columns `word` and `view`; it goes before the vocabulary.
         archive: Folders that the paths of the column `file` may be relative to.
+        views: Taxonomy of the label store, by file or packaged name; its words are known too.
 
     Returns:
         The labels, which may be written.
@@ -51,13 +54,16 @@ def read_label_file(
     """
     from heart2heart.labels.importing import read_label_file
     from heart2heart.labels.view_words import ViewWords, read_word_map
+    from heart2heart.schema.taxonomy import read_taxonomy
 
     archives = [archive] if isinstance(archive, str | Path) else archive
+    taxonomy = read_taxonomy(views)
+    own = {} if words is None else read_word_map(Path(words), taxonomy.views)
     return read_label_file(
         Path(path),
         open_stores(store),
         form=form,
-        words=ViewWords(vocabulary, {} if words is None else read_word_map(Path(words))),
+        words=ViewWords(vocabulary, own, taxonomy),
         key=None if key is None else Path(key),
         archives=[Path(folder) for folder in archives],
     )
@@ -77,6 +83,7 @@ def import_labels(
     skip_unknown: bool = False,
     raters: str | Path | None = None,
     taxonomy_map: str | Path | None = None,
+    views: str | Path | None = None,
 ) -> ImportSummary:
     """Append the labels of a file to a label store, all or none.
 
@@ -93,6 +100,7 @@ def import_labels(
         skip_unknown: Skip and count labels of clips that are not in the store; otherwise they are an error.
         raters: File of raters; labels of others are refused.
         taxonomy_map: YAML `{version: {old view: view}}` for another taxonomy version.
+        views: Taxonomy that the label store adopts before, by file or packaged name. None keeps its own.
 
     Returns:
         Counts of rows and of new events.
@@ -105,16 +113,17 @@ def import_labels(
     from heart2heart.annotate.auth import Raters
     from heart2heart.labels.events import read_taxonomy_maps
     from heart2heart.labels.importing import LabelImport
+    from heart2heart.schema.taxonomy import read_taxonomy
 
     names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
     maps = None if taxonomy_map is None else read_taxonomy_maps(Path(taxonomy_map))
-    parsed = (
-        path
-        if isinstance(path, LabelImport)
-        else read_label_file(path, store, form=form, key=key, vocabulary=vocabulary, words=words, archive=archive)
-    )
+    book = open_label_store(labels)
+    taxonomy = book.taxonomy() if views is None else read_taxonomy(views)
+    options: dict[str, Any] = {"form": form, "key": key, "vocabulary": vocabulary, "words": words, "archive": archive}
+    parsed = path if isinstance(path, LabelImport) else read_label_file(path, store, views=taxonomy, **options)
     parsed.check(names, skip_unknown=skip_unknown)
-    return parsed.write(open_label_store(labels), maps)
+    book.adopt_taxonomy(taxonomy)
+    return parsed.write(book, maps)
 
 
 @audited(AuditAction.EXPORT_LABELS, beside="labels", reads=["labels"], writes=["out"])

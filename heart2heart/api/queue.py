@@ -109,8 +109,10 @@ def make_queue(
     from heart2heart.active_learning.strategies import get_strategy
     from heart2heart.active_learning.strategies.audit import AUDITS
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.task_labels import task_events
     from heart2heart.schema.enums import POOL_MODES
     from heart2heart.schema.flags_rule import read_flags_rule
+    from heart2heart.schema.views import VIEWS
     from heart2heart.store.frame_sampling import FrameRule
     from heart2heart.store.near_duplicates import find_near_duplicates
     from heart2heart.utils import check_writable
@@ -148,7 +150,6 @@ def make_queue(
         )
     flags_rule = read_flags_rule(flags)
     opened = open_stores(stores)
-    events = LabelStore(labels).events() if labels is not None else []
     outputs, name = None, None
     if run is not None:
         from heart2heart.training.model_outputs import ModelOutputs
@@ -157,6 +158,8 @@ def make_queue(
         latest, before = (each if each is None or isinstance(each, Run) else Run.load(each) for each in (run, earlier))
         assert latest is not None
         outputs, name = ModelOutputs(latest, before), latest.name
+    book = None if labels is None else LabelStore(labels)
+    events = [] if book is None else book.events() if outputs is None else task_events(book, outputs.classes)
     with stage("look at the frames", len(opened.frames)) as progress:
         queue = build_queue(
             opened,
@@ -166,6 +169,7 @@ def make_queue(
             cost=cost,
             find_duplicates=None if repeats or by in AUDITS else find_near_duplicates,
             flags=flags_rule,
+            views=VIEWS if book is None else book.taxonomy().views,
             progress=progress,
         )
     table = write_queue(queue, settings, target, run=name)

@@ -45,6 +45,7 @@ def make_split(
     adaptation: float = 0.0,
     label_budget: int | None = None,
     rule: str = "latest",
+    classes: Sequence[str] = (),
     flags: str | Path | FlagsRule | None = None,
     seed: int = 0,
 ) -> SplitManifest:
@@ -61,6 +62,8 @@ def make_split(
         adaptation: Share of the labeled patients of each held-out hospital that `adapt` may use and nobody scores.
         label_budget: Labeled training patients to keep. None keeps all.
         rule: How a clip's events become one label.
+        classes: Views that are scored, in class order. Empty takes PLAX, PSAX, A4C and A2C. A label of a finer view
+            counts as the class that it is a part of.
         flags: Flags rule, by file or packaged name. None is `usual`, by which no flag keeps a clip from a split.
         seed: Seed of the proposal.
 
@@ -88,6 +91,7 @@ def make_split(
         adaptation=adaptation,
         label_budget=label_budget,
         rule=rule,
+        classes=classes,
         flags=flags,
         seed=seed,
     )
@@ -111,6 +115,7 @@ def make_splits(
     official: str | None = None,
     clean_pool: bool = False,
     rule: str = "latest",
+    classes: Sequence[str] = (),
     flags: str | Path | FlagsRule | None = None,
     seed: int = 0,
 ) -> list[SplitManifest]:
@@ -131,6 +136,8 @@ def make_splits(
         official: A data set's official split, `SITE:SPLIT`, such as `tmed2:DEV56/fold0`.
         clean_pool: With `official`: exclude pool frames of evaluated patients.
         rule: How a clip's events become one label.
+        classes: Views that are scored, in class order. Empty takes PLAX, PSAX, A4C and A2C. A label of a finer view
+            counts as the class that it is a part of.
         flags: Flags rule, by file or packaged name. None is `usual`, by which no flag keeps a clip from a split.
         seed: Seed of the proposal.
 
@@ -148,8 +155,10 @@ def make_splits(
     """
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.task_labels import task_events, task_taxonomy
     from heart2heart.schema.flags_rule import read_flags_rule
     from heart2heart.schema.split import SplitSettings
+    from heart2heart.schema.views import SCORED_VIEWS
     from heart2heart.splits.official import freeze_official
     from heart2heart.splits.propose import propose, propose_folds, propose_leave_one_out
 
@@ -157,7 +166,7 @@ def make_splits(
         raise ConfigError(
             "--leave-one-out already decides which hospitals test", remedy="Leave out --folds and --held-out"
         )
-    if official and (source or leave_one_out or folds > 1 or label_budget):
+    if official and (source or leave_one_out or folds > 1 or label_budget or classes):
         raise ConfigError(
             "--official already decides which patients train", remedy="Give only --held-out and --clean-pool with it"
         )
@@ -169,11 +178,12 @@ def make_splits(
     label_store = labels if isinstance(labels, LabelStore) else LabelStore(labels)
     flags_rule = None if flags is None else read_flags_rule(flags)
     if official:
-        views = frame_labels(label_store.events(), stores.frames, rule)
+        views = frame_labels(task_events(label_store, SCORED_VIEWS), stores.frames, rule)
         frozen = freeze_official(
             stores, views, official, folder, held_out=held_out, clean_pool=clean_pool, flags=flags_rule
         )
         return certify_splits([frozen], stores)
+    classes = classes or SCORED_VIEWS
     content = {
         "name": folder.name,
         "source": source or stores.sites,
@@ -184,9 +194,11 @@ def make_splits(
         "label_budget": label_budget,
         "seed": seed,
         "flags_rule": flags_rule,
+        "classes": tuple(classes),
+        "taxonomy": task_taxonomy(label_store, classes),
     }
     settings = SplitSettings.parse(content, where="options of heart2heart split")
-    views = frame_labels(label_store.events(), stores.frames, rule)
+    views = frame_labels(task_events(label_store, settings.classes), stores.frames, rule)
     if leave_one_out:
         return certify_splits(propose_leave_one_out(stores, views, settings, folder), stores)
     if folds > 1:

@@ -21,6 +21,7 @@ from heart2heart.export.exported_model import ExportedModel
 from heart2heart.ingest.ledger import Ledger
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.label_store import LabelStore
+from heart2heart.labels.task_labels import task_events
 from heart2heart.progress import Progress, SubProgress
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.flags_rule import FlagsRule
@@ -96,7 +97,7 @@ def certified_frames(
     events = book.events()
     members = validation_members(
         opened,
-        frame_labels(events, opened.frames, rule),
+        frame_labels(task_events(book, frozen.classes), opened.frames, rule),
         sites,
         reference=reference,
         leave_out_seen=leave_out_seen,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from heart2heart.cli.data import FlagsOption, LabelsOption
+from heart2heart.cli.labels import ViewsOption
 
 RatersOption = Annotated[Path, typer.Option("--raters", help="File of raters (mode 0600).")]
 
@@ -144,6 +145,7 @@ def curate(
         list[str] | None, typer.Option(help="Modes of the clips; repeatable. Default: b_mode, colour.")
     ] = None,
     flags: FlagsOption = None,
+    views: ViewsOption = None,
     bind: Annotated[str, typer.Option(help="Address to listen at; beyond loopback, give --raters.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="TCP port; 0 takes a free one.")] = 8080,
     name: Annotated[list[str] | None, typer.Option(help="Host name in the address of the page; repeatable.")] = None,
@@ -180,9 +182,10 @@ def curate(
         )
 
     annotate(
-        stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), flags=flags, ready=ready,
-        bind=bind, port=port, names=tuple(name or ()), raters=raters, certificate=certificate, private_key=private_key,
-        allow_http=allow_http, double=double, seed=seed, replan=replan, gold=gold, suggest=suggest,
+        stores, labels, predictions=predictions, run=run, queue=queue, modes=mode or (), flags=flags, views=views,
+        ready=ready, bind=bind, port=port, names=tuple(name or ()), raters=raters,
+        certificate=certificate, private_key=private_key, allow_http=allow_http, double=double, seed=seed,
+        replan=replan, gold=gold, suggest=suggest,
     )  # fmt: skip
 
 

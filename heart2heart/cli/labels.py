@@ -16,6 +16,12 @@ MapOption = Annotated[
 ]
 
 
+ViewsOption = Annotated[
+    str | None,
+    typer.Option("--views", help="Taxonomy that the labels adopt: basic, usual or a YAML file; see labels views."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
     app.add_typer(labels, name="labels")
@@ -50,6 +56,7 @@ def labels_import(
     ] = False,
     raters: Annotated[Path | None, typer.Option(help="File of raters; labels of others are refused.")] = None,
     taxonomy_map: MapOption = None,
+    views: ViewsOption = None,
 ) -> None:
     """Append the labels of a file to the label store, all or none; docs/labels.md lists the formats.
 
@@ -58,9 +65,13 @@ def labels_import(
     Example: heart2heart labels import labels.csv --labels labels.db --store store --key store.key --dry-run
     """
     from heart2heart.api.labels import import_labels, read_label_file
+    from heart2heart.api.views import views_of
     from heart2heart.cli.output import text_table
 
-    read = read_label_file(path, store, form=form, key=key, vocabulary=vocabulary, words=words, archive=archive or ())
+    read = read_label_file(
+        path, store, form=form, key=key, vocabulary=vocabulary, words=words, archive=archive or (),
+        views=views_of(labels, views),
+    )  # fmt: skip
     if read.word_uses:
         shown = [
             (use.label, "UNKNOWN" if use.view is None else use.view or "no view", use.rows) for use in read.word_uses
@@ -71,7 +82,9 @@ def labels_import(
             print(f"{rows} labels of {reason}")
         print(f"{read.parsed.rows} rows, {len(read.parsed.events)} labels ready; dry run, nothing was written")
         return
-    summary = import_labels(read, labels, store, skip_unknown=skip_unknown, raters=raters, taxonomy_map=taxonomy_map)
+    summary = import_labels(
+        read, labels, store, skip_unknown=skip_unknown, raters=raters, taxonomy_map=taxonomy_map, views=views
+    )
     print(
         f"{summary.rows} rows: {summary.new} new labels, {summary.without_view} without a view, "
         f"{summary.unknown_clip} of clips not in the store"
@@ -155,6 +168,30 @@ def labels_show(labels: LabelsOption, store: StoreOption, rule: str = "latest") 
 
     counts = count_labels(labels, store, rule=rule)
     print(text_table(("hospital", "view", "patients", "clips", "frames"), counts))
+
+
+@labels.command("views")
+def labels_views(
+    labels: Annotated[Path | None, typer.Option("--labels", help="Label store (SQLite).")] = None,
+    views: Annotated[
+        str | None, typer.Option("--views", help="Taxonomy to show, or to adopt: basic, usual or a YAML file.")
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Let the label store adopt the taxonomy of --views.")] = False,
+    rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
+) -> None:
+    """Show a taxonomy of views as a tree, with the labels of each view; let a label store adopt one.
+
+    Example: heart2heart labels views --labels labels.db --views usual --adopt
+    """
+    from heart2heart.api.views import adopt_views, show_views
+    from heart2heart.cli.output import text_table
+
+    if adopt:
+        adopt_views(labels, views)
+    shown = show_views(labels, views, rule=rule)
+    rows = [("  " * row.depth + row.name, row.title, row.key, row.labels, row.with_finer) for row in shown.rows]
+    print(f"{shown.taxonomy.name}: {len(rows)} views, hash {shown.taxonomy.digest()[:16]}")
+    print(text_table(("view", "title", "key", "labels", "with finer ones"), rows))
 
 
 @labels.command("agree")

@@ -49,6 +49,10 @@ def split(
         bool, typer.Option("--clean-pool", help="With --official: exclude pool frames of evaluated patients.")
     ] = False,
     rule: Annotated[str, typer.Option(help="How a clip's events become one label.")] = "latest",
+    view: Annotated[
+        list[str] | None,
+        typer.Option(help="View that is scored; repeatable, in class order. Default: PLAX, PSAX, A4C, A2C."),
+    ] = None,
     flags: FlagsOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the proposal.")] = 0,
 ) -> None:
@@ -63,7 +67,7 @@ def split(
     frozen = make_splits(
         store, labels, out, source=source, held_out=held_out, leave_one_out=leave_one_out, folds=folds,
         validation=validation, test=test, adaptation=adaptation, label_budget=label_budget, official=official,
-        clean_pool=clean_pool, rule=rule, flags=flags, seed=seed,
+        clean_pool=clean_pool, rule=rule, classes=view or (), flags=flags, seed=seed,
     )  # fmt: skip
     _show(frozen)
 

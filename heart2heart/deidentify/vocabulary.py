@@ -16,7 +16,7 @@ model becomes a label that is derived from the key, so that clips of different u
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydicom import Dataset
@@ -229,8 +229,13 @@ def view_name(header: Dataset) -> str | None:
     return view_of_words(stated) or _VIEWS.get("".join(re.findall(r"[a-z0-9]+", stated.casefold())))
 
 
-def coded_view(header: Dataset) -> str | None:
-    """Return the view named by View Code Sequence (0054,0220) when it is a code of CID 12226: weak evidence."""
+def coded_view(header: Dataset, known: Callable[[str, str], str | None] = view_from_code) -> str | None:
+    """Return the view named by View Code Sequence (0054,0220) when it is a code of CID 12226: weak evidence.
+
+    Args:
+        header: The file's dataset as read.
+        known: Returns the view of a code value and its scheme.
+    """
     try:
         codes = [
             (str(item.get("CodeValue", "")).strip(), str(item.get("CodingSchemeDesignator", "")).strip() or "SCT")
@@ -238,7 +243,7 @@ def coded_view(header: Dataset) -> str | None:
         ]
     except DECODE_ERRORS:
         return None
-    return next((view for view in (view_from_code(*code) for code in codes) if view is not None), None)
+    return next((view for view in (known(*code) for code in codes) if view is not None), None)
 
 
 @contextmanager

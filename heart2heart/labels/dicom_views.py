@@ -35,7 +35,8 @@ from heart2heart.errors import DicomError
 from heart2heart.labels.clip_index import NOT_INGESTED, ClipIndex
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.parsed_labels import ParsedLabels
-from heart2heart.schema.views import PRIVATE_SCHEME, get_view, view_from_code
+from heart2heart.schema.taxonomy import Taxonomy
+from heart2heart.schema.views import PRIVATE_SCHEME, View
 
 SR_SOP_CLASSES = frozenset((BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage))
 IMAGE_VIEW, DEVICE_NAME, PERSON_NAME = "111031", "121013", "121008"
@@ -61,12 +62,13 @@ def dicom_headers(folder: Path) -> Iterator[Dataset | None]:
         yield header
 
 
-def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> ParsedLabels:
+def read_dicom_views(folder: Path, clips: ClipIndex, taxonomy: Taxonomy, *, reports: bool) -> ParsedLabels:
     """Return the views of clips that the DICOM files below a folder name.
 
     Args:
         folder: The folder, or one file.
         clips: Index of the clips, with the hospital's key.
+        taxonomy: The views of the label store; a code means the finest of them.
         reports: Read structured reports; otherwise the View Code Sequence of images.
 
     Raises:
@@ -74,11 +76,12 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
     """
     pseudonyms = clips.need_key("labels in DICOM files", folder)
     if reports:
-        return _read_reports(folder, clips, pseudonyms)
+        return _read_reports(folder, clips, taxonomy, pseudonyms)
     parsed = ParsedLabels("file")
     for file_number, header in enumerate(dicom_headers(folder), start=1):
         parsed.rows = file_number
-        view = None if header is None or text(header, "SOPClassUID") in SR_SOP_CLASSES else view_of(header)
+        is_image = header is not None and text(header, "SOPClassUID") not in SR_SOP_CLASSES
+        view = view_of(header, taxonomy.view_from_code) if header is not None and is_image else None
         if header is None or view is None:
             parsed.without_view += 1
             continue
@@ -90,7 +93,7 @@ def read_dicom_views(folder: Path, clips: ClipIndex, *, reports: bool) -> Parsed
     return parsed
 
 
-def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> ParsedLabels:
+def _read_reports(folder: Path, clips: ClipIndex, taxonomy: Taxonomy, pseudonyms: Pseudonymizer) -> ParsedLabels:
     parsed = ParsedLabels("entry")
     for header in dicom_headers(folder):
         if header is None or text(header, "SOPClassUID") not in SR_SOP_CLASSES:
@@ -101,7 +104,7 @@ def _read_reports(folder: Path, clips: ClipIndex, pseudonyms: Pseudonymizer) -> 
             continue
         for uid, code, scheme in entries:
             parsed.rows += 1
-            view = view_from_code(code, scheme)
+            view = taxonomy.view_from_code(code, scheme)
             clip = clips.by_instance(pseudonyms, uid)
             if view is None:
                 parsed.without_view += 1
@@ -158,7 +161,7 @@ def new_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
 
 
-def make_structured_report(headers: Sequence[Dataset], views: Mapping[str, str], rule: str) -> Dataset:
+def make_structured_report(headers: Sequence[Dataset], views: Mapping[str, View], rule: str) -> Dataset:
     """Build the report of one study.
 
     Args:
@@ -188,7 +191,7 @@ def make_structured_report(headers: Sequence[Dataset], views: Mapping[str, str],
     report.InstanceNumber, report.CompletionFlag, report.VerificationFlag = 1, "COMPLETE", "UNVERIFIED"
     report.ContentDate, report.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     report.CurrentRequestedProcedureEvidenceSequence = [_evidence(headers)]
-    if any(get_view(view).scheme == PRIVATE_SCHEME for view in views.values()):
+    if any(view.scheme == PRIVATE_SCHEME for view in views.values()):
         scheme = Dataset()
         scheme.CodingSchemeDesignator, scheme.CodingSchemeName = PRIVATE_SCHEME, "heart2heart view taxonomy"
         scheme.CodingSchemeResponsibleOrganization = "The heart2heart developers"
@@ -217,12 +220,12 @@ def _reference(header: Dataset) -> Dataset:
     return reference
 
 
-def _content(headers: Sequence[Dataset], views: Mapping[str, str], rule: str) -> Dataset:
+def _content(headers: Sequence[Dataset], views: Mapping[str, View], rule: str) -> Dataset:
     library = _container("111028", "Image Library", [_container("126200", "Image Library Group",
         [_image(header) for header in headers])], template="1600")  # fmt: skip
     groups = []
     for index, header in enumerate(headers, start=1):
-        view = get_view(views[str(header.SOPInstanceUID)])
+        view = views[str(header.SOPInstanceUID)]
         groups.append(_container("125007", "Measurement Group", [
             _text("112039", "Tracking Identifier", f"clip {index}", "HAS OBS CONTEXT"),
             _uid("112040", "Tracking Unique Identifier", new_uid()),

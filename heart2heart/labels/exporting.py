@@ -27,9 +27,10 @@ from heart2heart.labels.cvat import write_images
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.label_studio import write_tasks
+from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS
 from heart2heart.labels.table_files import write_events, write_rows
 from heart2heart.schema.enums import LabelAnswer
-from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
+from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.store.frame_store import Frames
 from heart2heart.utils import sha256_json, write_text
 
@@ -208,7 +209,7 @@ def _as_events(events: Sequence[LabelEvent], agreed: dict[str, str], rule: str) 
     clip_and_frame = {event.target: (event.clip, event.frame) for event in events}
     labels = []
     for target, value in sorted(agreed.items()):
-        view, answer = (value, LabelAnswer.VIEW) if value in VIEWS else ("", LabelAnswer(value))
+        view, answer = (value, LabelAnswer.VIEW) if value not in NON_VIEW_ANSWERS else ("", LabelAnswer(value))
         clip, frame = clip_and_frame[target]
         rater = f"consensus:{rule}"
         labels.append(LabelEvent(clip, frame, view, rater, "", "consensus", TAXONOMY_VERSION, answer=answer))
@@ -247,20 +248,20 @@ def export_reports(
     agreed = consensus_labels(events, rule)
     clips = ClipIndex(stores, key)
     known_clips = set(clips.table["clip"].to_pylist())
-    clip_views = {clip: view for clip, view in agreed.items() if clip in known_clips and view in VIEWS}
+    clip_views = {clip: view for clip, view in agreed.items() if clip in known_clips and view not in NON_VIEW_ANSWERS}
     studies, views = _original_headers(originals, clips, clip_views)
-    left_out = Counter(
-        _exclusion_reason(target, value, known_clips) for target, value in agreed.items() if target not in clip_views
-    )
+    others = ((target, value) for target, value in agreed.items() if target not in clip_views)
+    left_out = Counter(_exclusion_reason(target, value, known_clips) for target, value in others)
     if len(views) < len(clip_views):
         left_out["no original file"] = len(clip_views) - len(views)
+    taxonomy = label_store.taxonomy()
+    coded = {uid: taxonomy.view(view) for uid, view in views.items()}
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     temporary.mkdir(mode=0o700, parents=True)
     try:
         for study_number, headers in enumerate(studies, start=1):
-            make_structured_report(headers, views, rule).save_as(
-                temporary / f"{study_number:06d}.dcm", enforce_file_format=True
-            )
+            path = temporary / f"{study_number:06d}.dcm"
+            make_structured_report(headers, coded, rule).save_as(path, enforce_file_format=True)
         temporary.replace(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -294,6 +295,6 @@ def _original_headers(
 
 
 def _exclusion_reason(target: str, value: str, known_clips: set[str]) -> str:
-    if target in known_clips or value not in VIEWS:
+    if target in known_clips or value in NON_VIEW_ANSWERS:
         return LabelAnswer.UNUSABLE
     return "a single frame" if ":" in target else "in no store"

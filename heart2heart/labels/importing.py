@@ -161,7 +161,8 @@ def import_labels(
         LabelError: a column is missing, a clip, frame, view or rater is unknown, a row is repeated, or the file has
             another format; nothing is written.
     """
-    read = read_label_file(path, stores, form=form, words=ViewWords(vocabulary), key=key)
+    words = ViewWords(vocabulary, taxonomy=label_store.taxonomy())
+    read = read_label_file(path, stores, form=form, words=words, key=key)
     read.check(raters, skip_unknown=skip_unknown)
     return read.write(label_store, maps)
 
@@ -189,7 +190,7 @@ def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLa
     if form in ("view_code", "sr"):
         from heart2heart.labels.dicom_views import read_dicom_views
 
-        return read_dicom_views(path, clips, reports=form == "sr")
+        return read_dicom_views(path, clips, words.taxonomy, reports=form == "sr")
     if not path.is_file():
         raise MissingInputError("no label file here", where=path)
     if form == "label_studio":
@@ -204,7 +205,8 @@ def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLa
     if (first == 1) != (form == "parquet"):
         raise LabelError(f"this file does not have the format of --format {form}", where=path)
     if is_event_table(columns):
-        return _parse_event_table(parse_events(path, rows, columns, first), clips, first, form)
+        events = parse_events(path, rows, columns, first, words.taxonomy.views)
+        return _parse_event_table(events, clips, first, form)
     return read_hospital_table(path, rows, columns, first, clips, words, form=form)
 
 
@@ -225,7 +227,7 @@ def _check_labels(
     path: Path, words: ViewWords, parsed: ParsedLabels, raters: Collection[str] | None, *, skip_unknown: bool
 ) -> None:
     if parsed.unknown_labels:
-        known_labels = [*words.own, *VOCABULARIES[words.vocabulary], *NON_VIEW_ANSWERS]
+        known_labels = [*words.own, *words.taxonomy.views, *VOCABULARIES[words.vocabulary], *NON_VIEW_ANSWERS]
         listed = ", ".join(
             _with_suggestion(label, number, parsed.unit, known_labels)
             for label, number in _first_shown(parsed.unknown_labels.items())

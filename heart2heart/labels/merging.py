@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from heart2heart.errors import ExistsError, MissingInputError
+from heart2heart.errors import ExistsError, LabelError, MissingInputError
 from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.table_files import read_events
+from heart2heart.schema.taxonomy import Taxonomy, read_taxonomy
 from heart2heart.utils import atomic_path
 
 _SQLITE = b"SQLite format 3\0"
@@ -106,10 +107,29 @@ def merge_files(paths: Sequence[Path], out: Path, *, maps: TaxonomyMaps | None =
     """
     if out.exists():
         raise ExistsError("a label store would be overwritten", where=out, remedy="Name a new file")
+    taxonomy = _merged_taxonomy([path for path in paths if path.is_file()])
     merged = merge_events([migrate_taxonomy(_read_label_file(path), maps) for path in paths])
     with atomic_path(out) as temporary:
-        LabelStore(temporary).append(merged.events)
+        label_store = LabelStore(temporary)
+        label_store.adopt_taxonomy(taxonomy)
+        label_store.append(merged.events)
     return merged
+
+
+def _merged_taxonomy(paths: Sequence[Path]) -> Taxonomy:
+    """Return the taxonomy of label stores of which all that have one beside `basic` have the same."""
+    adopted = {path: LabelStore(path).taxonomy() for path in paths if _is_label_store(path)}
+    others = {path: taxonomy for path, taxonomy in adopted.items() if taxonomy != read_taxonomy()}
+    taxonomy = next(iter(others.values()), read_taxonomy())
+    if any(other != taxonomy for other in others.values()):
+        what = f"these label stores have different taxonomies: {', '.join(path.name for path in others)}"
+        raise LabelError(what, remedy="Let them adopt one: heart2heart labels views LABELS --adopt FILE")
+    return taxonomy
+
+
+def _is_label_store(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(len(_SQLITE)) == _SQLITE
 
 
 def _read_label_file(path: Path) -> list[LabelEvent]:

@@ -110,6 +110,17 @@ class SplitInfo(Config):
     """Rule by which flags kept clips from the split; None: the rule `usual`, where none does."""
 
 
+class TaskTaxonomy(Config):
+    """The taxonomy of the labels of a split, and what each labeled view counted as."""
+
+    name: str
+    """Name of the taxonomy."""
+    sha256: str
+    """Hash of its content."""
+    served: dict[str, str | None]
+    """Class, or view outside the classes, by labeled view; null: the label says nothing about the classes."""
+
+
 class SplitSettings(Config):
     """How to split."""
 
@@ -140,6 +151,8 @@ class SplitSettings(Config):
     """Seed of the shuffles."""
     flags_rule: FlagsRule | None = None
     """Flags that keep clips from the pool, training and evaluation; null: the rule `usual`, where none does."""
+    taxonomy: TaskTaxonomy | None = None
+    """How finer labels served the classes; null: all labels are of the twelve basic views."""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SplitSettings:
@@ -152,11 +165,12 @@ class SplitSettings(Config):
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a split records them.
 
-        A share of 0 for adaptation is left out, and no flags rule: such a split keeps the hash that it had before
-        these settings existed. A rule is followed by its hash.
+        A share of 0 for adaptation is left out, and what is null of flags rule and taxonomy: such a split keeps the
+        hash that it had before these settings existed. A rule is followed by its hash.
         """
         content = self.model_dump(mode="json")
         unset = {"adaptation": not self.adaptation, "flags_rule": self.flags_rule is None}
+        unset["taxonomy"] = self.taxonomy is None
         if self.flags_rule is not None:
             content["flags_rule"]["sha256"] = self.flags_rule.digest()
         return {key: value for key, value in content.items() if not unset.get(key)}

@@ -140,7 +140,7 @@ class Taxonomy(Config):
         lineage = self.lineage(view)
         if (served := next((name for name in lineage if name in classes), None)) is not None:
             return served
-        if any(view in self.lineage(name)[1:] for name in classes):
+        if any(name in self.views and view in self.lineage(name)[1:] for name in classes):
             return None
         return next((name for name in lineage if name in VIEWS), "OTHER")
 

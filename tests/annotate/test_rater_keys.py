@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from heart2heart.annotate.rater_keys import RaterKeys
 from heart2heart.labels.events import LabelEvent
-from heart2heart.schema.answer_keys import FORMER, MNEMONIC, KeyLayout, keys_path, read_key_layouts
+from heart2heart.schema.answer_keys import FORMER, MNEMONIC, check_keys, keys_path, read_key_layouts
+from heart2heart.schema.taxonomy import read_taxonomy
 from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import Client, make_assignments, served
 
@@ -23,9 +24,22 @@ def test_layout_of_a_rater_who_labeled_before_stays(tmp_path: Path) -> None:
 
 def test_choose_keeps_the_layout_of_one_rater(tmp_path: Path) -> None:
     keys = RaterKeys(tmp_path / "labels.db")
-    keys.choose("A", KeyLayout(keys=dict(MNEMONIC) | {"OTHER": "0"}))
-    assert keys.layout("A", lambda: True)["OTHER"] == "0"
+    keys.choose("A", {"keys": dict(MNEMONIC) | {"OTHER": "q"}})
+    assert keys.layout("A", lambda: True)["OTHER"] == "q"
     assert keys.layout("B", lambda: False)["OTHER"] == "o"
+
+
+def test_layout_gives_every_view_of_a_taxonomy_a_key(tmp_path: Path) -> None:
+    usual = read_taxonomy("usual")
+    before = RaterKeys(tmp_path / "labels.db")
+    before.choose("A", {"keys": dict(MNEMONIC) | {"OTHER": "pa"}})
+    keys = RaterKeys(tmp_path / "labels.db", usual).layout("A", lambda: True)
+    assert list(keys) == [*usual.views, "unsure", "unusable"]
+    assert (keys["OTHER"], keys["PSAX_MV"]) == ("pa", "pm"), "who chose a key keeps it, and others move aside"
+    check_keys(keys)
+    assert before.layout("A", lambda: True)["OTHER"] == "pa"
+    described = RaterKeys(tmp_path / "labels.db", usual).describe_answers(keys)
+    assert {"name": "PSAX_MV", "title": "Short axis, mitral valve", "key": "pm"} in described
 
 
 def test_layout_is_the_former_one_on_the_page_of_an_older_label_store(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from heart2heart.annotate.server import AnnotationServer
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelError, RemoteError
+from heart2heart.schema.labels import SCHEMA_VERSION
 from heart2heart.testing.stores import SIZE, random_store
 from tests.annotate.support import AT, Client, clip_answer, make_assignments, served
 
@@ -167,7 +168,7 @@ def test_save_label_with_a_locked_or_missing_label_store(tmp_path: Path) -> None
         status, error = client.refused("answers", clip_answer(details, "A4C"))
         assert (status, "newer version" in error) == (503, True)
         with sqlite3.connect(assignments.label_store.path) as connection:
-            connection.execute("PRAGMA user_version = 3")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.close()
         assert client.ask("answers", clip_answer(details, "A4C"))["now"]["own_answer"] == "A4C"
     with sqlite3.connect(assignments.label_store.path) as connection:

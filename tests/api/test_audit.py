@@ -70,6 +70,7 @@ ONLY_READ = {
     "table_split": ("certify_table",),
     "validation_check": ("check_validation",),
     "validation_tables": ("check_prediction_table",),
+    "views": ("adopt_views", "show_views", "views_of"),
 }  # fmt: skip
 """Functions that read pseudonymous tables within the process, or write only names of clips. A program that holds the
 files can read them without this package, so a record would promise what it cannot keep."""

@@ -102,11 +102,11 @@ def test_of_answers_needs_a_key_for_each_answer_of_the_taxonomy() -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from([f"V{number}" for number in range(40)]), st.text("abde12", min_size=1, max_size=2)),
+    st.dictionaries(st.sampled_from([f"V{index}" for index in range(40)]), st.text("abde12", min_size=1, max_size=2)),
     st.integers(1, 60),
 )
 def test_complete_keys_gives_every_answer_a_key_that_can_be_typed(drawn: dict[str, str], count: int) -> None:
-    answers = [f"V{number}" for number in range(count)]
+    answers = [f"V{index}" for index in range(count)]
     chosen: dict[str, str] = {}
     for answer, key in drawn.items():
         if not any(key.startswith(other) or other.startswith(key) for other in chosen.values()):

@@ -3,6 +3,7 @@
 import { requestJson, setClock } from "./api.js";
 import * as cache from "./cache.js";
 import { find, say, sentence, toggle } from "./dom.js";
+import { Definitions } from "./definitions.js";
 import { Grid } from "./grid.js";
 import { AnswerKeys, KeysWindow } from "./keys.js";
 import { RetryQueue } from "./retry_queue.js";
@@ -23,6 +24,7 @@ let readings = null;
 let grid = null;
 let keys = new AnswerKeys([]);
 let keysWindow = null;
+const definitions = new Definitions(() => reading()?.current);
 let openName = null;
 
 function showUnsaved(waiting, error) {
@@ -200,6 +202,7 @@ const ACTIONS = {
   "-": () => changeSpeed(-1), "+": () => changeSpeed(1), "(": () => changeContrast(-1), ")": () => changeContrast(1),
   "*": () => study.toggle(reading().current, reading().size, (clip) => reading().jump(clip)), ...controls.actions(),
   "?": () => keysWindow.open([...keys.answers.values()]),
+  "/": () => definitions.open([...keys.answers.values()], team.adjudicator),
 };
 
 function togglePlaying() {
@@ -225,7 +228,7 @@ function changeContrast(step) {
 }
 
 for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRight"], ["undo", "z"], ["sure", "c"],
-  ["slower", "-"], ["faster", "+"], ["softer", "("], ["harder", ")"], ["four", "*"], ["show-keys", "?"]]) {
+  ["slower", "-"], ["faster", "+"], ["softer", "("], ["harder", ")"], ["four", "*"], ["show-keys", "?"], ["show-definitions", "/"]]) {
   find(id).addEventListener("click", () => ACTIONS[key]());
 }
 
