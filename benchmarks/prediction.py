@@ -27,6 +27,7 @@ from pydicom.encaps import generate_frames
 from benchmarks.ingest_clips import simulated_clip
 from heart2heart.api.many_files import predict_many
 from heart2heart.api.prediction import predict_paths
+from heart2heart.export.export import export_run
 from heart2heart.ingest.source_files import find_files
 from heart2heart.prediction.loaded_clip import PredictionTask
 from heart2heart.testing.tiny import tiny_store
@@ -54,7 +55,7 @@ def bare_decoder(folder: Path) -> int:
     return frames
 
 
-def ways(run: Run, rule: str) -> dict[str, Way]:
+def ways(run: Run, onnx: Path, rule: str) -> dict[str, Way]:
     """Return what is compared, by name; each takes a folder and returns its frames."""
     task = PredictionTask(run.geometry, rule)
 
@@ -62,9 +63,9 @@ def ways(run: Run, rule: str) -> dict[str, Way]:
         clips = [task(path).clip for path in find_files([folder])]
         return sum(len(clip.pixels) for clip in clips if clip is not None)
 
-    def many(folder: Path, workers: int = 0) -> int:
+    def many(folder: Path, model: Run | Path = run) -> int:
         with tempfile.TemporaryDirectory() as out:
-            done = predict_many(run, folder, Path(out) / "answers.jsonl", frames=rule, workers=workers)
+            done = predict_many(model, folder, Path(out) / "answers.jsonl", frames=rule)
         return sum(done.statuses.values())
 
     def one_by_one(folder: Path) -> int:
@@ -74,6 +75,7 @@ def ways(run: Run, rule: str) -> dict[str, Way]:
         "bare libjpeg-turbo gray": bare_decoder,
         "reading to frames, hash included": read,
         "one file of answers (`predict --out`)": many,
+        "the same, by the ONNX export": lambda folder: many(folder, onnx),
         "clip by clip (`predict`)": one_by_one,
     }
 
@@ -119,6 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clips", type=int, default=6)
+    parser.add_argument("--rules", nargs="+", default=["all", "even:8"])
     parser.add_argument("--size", type=int, default=112)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -126,6 +129,7 @@ def main() -> None:
         top = Path(root)
         (top / "run").mkdir()
         run = small_run(top / "run", arguments.size)
+        onnx = export_run(run, top / "export", ("onnx",))["onnx"]
         simulated = simulated_clip(top / "simulated.dcm", "JPEG baseline", n=FRAMES)
         folders = {
             "real JPEG clip": copies(REAL, top / "real", arguments.clips),
@@ -133,8 +137,9 @@ def main() -> None:
         }
         print(f"{platform.machine()}, {arguments.clips} copies of a clip of {FRAMES} frames, {run.geometry}\n")
         for title, folder in folders.items():
-            for rule in ("all", "even:8"):
-                print("\n".join(table(f"{title}, frames {rule}", ways(run, rule), folder, arguments)), end="\n\n")
+            for rule in arguments.rules:
+                lines = table(f"{title}, frames {rule}", ways(run, onnx, rule), folder, arguments)
+                print("\n".join(lines), end="\n\n", flush=True)
 
 
 def table(title: str, compared: dict[str, Way], folder: Path, arguments: argparse.Namespace) -> list[str]:

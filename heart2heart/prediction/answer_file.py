@@ -74,18 +74,18 @@ class AnswerFile:
     def _read(self) -> None:
         end = 0
         with self.path.open("rb", buffering=2**16) as lines:
-            for number, line in enumerate(_lines(lines, self.path), start=1):
+            for line_number, line in enumerate(_lines(lines, self.path), start=1):
                 try:
-                    if number == 1:
+                    if line_number == 1:
                         self._check_header(line)
                     else:
-                        answer = _parse(line, self.path, number)
+                        answer = _parse(line, self.path, line_number)
                         self.has_clips |= answer.frames > 0
                         (self.settled.add if _is_settled(answer) else self.settled.discard)(answer.file)
                 except StoreError:
                     if lines.read(1):  # not the last line
                         raise
-                    self._require_ours(number, line)
+                    self._require_ours(line_number, line)
                     self.dropped = True
                     break
                 end += len(line)
@@ -94,10 +94,10 @@ class AnswerFile:
         if end == 0:
             self._write(f"{self.header.model_dump_json()}\n")
 
-    def _require_ours(self, number: int, line: bytes) -> None:
+    def _require_ours(self, line_number: int, line: bytes) -> None:
         """Refuse to empty a file whose only line is no beginning of a header."""
         start = self.header.model_dump_json().encode()[:30]
-        if number == 1 and not (line.startswith(start) or start.startswith(line.rstrip(b"\0"))):
+        if line_number == 1 and not (line.startswith(start) or start.startswith(line.rstrip(b"\0"))):
             raise StoreError("this is no file of answers", where=self.path, remedy=_REMEDY)
 
     def _check_header(self, line: bytes) -> None:
@@ -138,8 +138,8 @@ def read_answers(path: Path) -> tuple[AnswerFileHeader, Iterator[ClipAnswer]]:
     try:
         with path.open("rb", buffering=2**16) as handle:
             header = _parse_header(next(_lines(handle, path), b""), path)
-            for number, answer in _answers(handle, path):
-                last[answer.file] = number
+            for line_number, answer in _answers(handle, path):
+                last[answer.file] = line_number
     except FileNotFoundError as error:
         raise MissingInputError("no file of answers here", where=path, remedy="Make it with --out") from error
     except OSError as error:
@@ -150,16 +150,16 @@ def read_answers(path: Path) -> tuple[AnswerFileHeader, Iterator[ClipAnswer]]:
 def _last_answers(path: Path, numbers: set[int]) -> Iterator[ClipAnswer]:
     with path.open("rb", buffering=2**16) as handle:
         handle.readline()
-        for number, answer in _answers(handle, path):
-            if number in numbers:
+        for line_number, answer in _answers(handle, path):
+            if line_number in numbers:
                 yield answer
 
 
 def _answers(handle: IO[bytes], path: Path) -> Iterator[tuple[int, ClipAnswer]]:
     """Yield number and answer of the lines behind the header, without a damaged last one."""
-    for number, line in enumerate(_lines(handle, path), start=2):
+    for line_number, line in enumerate(_lines(handle, path), start=2):
         try:
-            yield number, _parse(line, path, number)
+            yield line_number, _parse(line, path, line_number)
         except StoreError:
             if handle.read(1):
                 raise

@@ -49,10 +49,10 @@ def test_classify_clips_gives_each_clip_its_rows(counts: list[int], batch: int) 
 def test_plain_answer_takes_the_mean_of_log_probabilities() -> None:
     logits = np.array([[0.0, 3.0], [2.0, 1.0]], np.float32)
     clip = LoadedClip("a.dcm", np.zeros((2, 1, 1), np.uint8), sha256="f" * 64, mode=ClipMode.B_MODE, quality=0.5)
-    answered = plain_answer(clip, logits, classes=CLASSES, model=MODEL)
+    one = plain_answer(clip, logits, classes=CLASSES, model=MODEL)
     mean = np.exp(log_softmax(logits.astype(np.float64), axis=1).mean(axis=0))
-    np.testing.assert_allclose(list(answered.probabilities.values()), mean / mean.sum(), rtol=1e-6)
-    assert (answered.file, answered.views, answered.frames, answered.quality) == ("a.dcm", ("A4C",), 2, 0.5)
+    np.testing.assert_allclose(list(one.probabilities.values()), mean / mean.sum(), rtol=1e-6)
+    assert (one.file, one.views, one.frames, one.quality) == ("a.dcm", ("A4C",), 2, 0.5)
     empty = plain_answer(clips_of([0])[0], None, classes=CLASSES, model=MODEL)
     assert (empty.status, empty.code, empty.probabilities) == (AnswerStatus.FAILED, StatusCode.FAILED_EMPTY, {})
 
