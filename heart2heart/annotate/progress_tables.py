@@ -86,7 +86,7 @@ def _overall(assignments: Assignments, disputes: bool, gold: Sequence[tuple[str,
         "Time left is the readings left times the median of the raters' own medians, without decisions on "
         "disagreements. The time between two clips counts, and a pause does not."
     )
-    return PageTable("All clips", note, ("", "now"), tuple(rows))
+    return PageTable("All clips", note, ("what", "now"), tuple(rows))
 
 
 def _times(assignments: Assignments) -> dict[str, list[float]]:

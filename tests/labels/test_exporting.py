@@ -146,7 +146,7 @@ def test_detect_format_of_other_files(tmp_path: Path, store: FrameStore) -> None
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "labels.parquet").read_bytes()[:-9])
     with pytest.raises(LabelError, match="cut short or damaged"):
         import_labels(tmp_path / "cut.parquet", label_store, store)
-    with pytest.raises(UnknownNameError, match="Known: csv, label_studio, parquet, sr, view_code"):
+    with pytest.raises(UnknownNameError, match="Known: csv, cvat, label_studio, parquet, sr, view_code"):
         import_labels(tmp_path / "named.csv", label_store, store, form="xml")
     with pytest.raises(UnknownNameError, match="unknown label vocabulary"):
         import_labels(tmp_path / "named.csv", label_store, store, vocabulary="klinisch")

@@ -25,7 +25,7 @@ export async function showSheet(details, jump) {
     const current = clip === details.clip;
     const text = answer ? `✓ ${answer.replaceAll("_", " ")}` : current ? "this clip" : "";
     const button = make("button", {}, canvas, make("span", { textContent: text }));
-    button.setAttribute("aria-label", `Clip ${index + 1} of the study${current ? ", on the screen" : ""}${answer ? `, you answered ${answer}` : ""}`);
+    button.setAttribute("aria-label", `Clip ${index + 1} of the study${current ? `, on the screen${answer ? "" : ": this clip"}` : ""}${answer ? `, you answered ${answer}` : ""}`);
     if (current) button.setAttribute("aria-current", "true");
     button.addEventListener("click", () => jump(clip));
     return make("li", {}, button);
