@@ -61,8 +61,8 @@ def mark_example(call: ApiRequest) -> Response:
     adjudicators_only(call)
     request = ExampleRequest.parse(call.body, where="request")
     assignments = call.assignments
-    assignments.catalog.find(request.clip)
     assignments.refresh()
+    assignments.catalog.find(request.clip)
     view = _decided_view(assignments, request.clip)
     if view is None:
         raise ConfigError("this clip is no example yet: its view must be decided, and nobody may have to read it")
