@@ -51,6 +51,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         shutil.copy("hospital.csv", "labels.csv")
         shutil.copy("hospital/study0/IM0.dcm", "clip.dcm")
+        # A key that never changes: with another one, other patients are in the parts of the split.
+        Path("store.key").touch(mode=0o600)
+        Path("store.key").write_text("5a" * 32 + "\n", encoding="ascii")
         h2h.ingest_files("hospital", site="A", store="store", size=32, frames="even:2", workers=1)
         h2h.ingest_files("hospital_b", site="B", store="store", size=32, frames="even:2", workers=1)
         h2h.import_labels("labels.csv", "labels.db", "store", key="store.key", vocabulary="tmed2")
