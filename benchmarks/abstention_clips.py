@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.foreign_clips import SIMULATED, photographs, real_clips, simulate_foreign
-from heart2heart.api.scope import clip_features, source_clips
+from heart2heart.api.scope import FRAMES_PER_CLIP, clip_features, source_clips
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.schema.scope import REFUSED_FLAGS
 from heart2heart.scope.scope_model import ClipFeatures
@@ -21,7 +21,7 @@ from heart2heart.training.features import FeatureExtractor
 from heart2heart.training.run import Run
 from heart2heart.utils import random_stream
 
-EACH = 40
+EACH = 32
 """Simulated foreign clips of a kind, and photographs."""
 Texts = npt.NDArray[np.str_]
 
@@ -103,7 +103,8 @@ def collect(
         for kind in SIMULATED:
             for name in generator.choice(inside, EACH // len(split.held_out_sites), replace=False):
                 chosen = frames["row"].to_numpy()[frames["clip"].to_numpy(zero_copy_only=False) == name]
-                add(kind, site, simulate_foreign(kind, store.read(np.sort(chosen).astype(np.int64)), generator))
+                rows_of_clip = np.sort(chosen).astype(np.int64)[:FRAMES_PER_CLIP]
+                add(kind, site, simulate_foreign(kind, store.read(rows_of_clip), generator))
     generator = random_stream(seed, "photographs")
     if photos is not None:
         for pixels in photographs(photos, EACH, run.geometry.size, generator):

@@ -116,7 +116,7 @@ def photographs(path: Path, count: int, size: int, generator: Generator) -> Iter
         yield np.clip(zoom(gray, size / len(gray), order=1), 0, 255).astype(np.uint8)[None]
 
 
-def real_clips(folder: Path, geometry: Geometry, rule: str = "even:8") -> Iterator[tuple[str, str, Pixels | None]]:
+def real_clips(folder: Path, geometry: Geometry, rule: str = "even:4") -> Iterator[tuple[str, str, Pixels | None]]:
     """Yield name, mode and frames of the clips in a folder; frames are None for a file that ingest refuses."""
     for path in sorted(folder.iterdir()):
         try:

@@ -18,6 +18,7 @@ from heart2heart.schema.enums import AuditAction
 from heart2heart.schema.status import StatusCode
 
 if TYPE_CHECKING:
+    from heart2heart.api.scoped_model import ScopedModel
     from heart2heart.export.exported_model import ExportedModel
     from heart2heart.ingest.settings import Limits
     from heart2heart.ingest.worker import FileOutcome
@@ -40,14 +41,18 @@ class ManyAnswers:
         path: The file of answers.
         statuses: Files of this call by status of the answer; of failed ones by status code.
         earlier: Files that had an answer before.
+        has_clips: Whether any answer in the file is of a file with frames.
         dropped_line: Whether the last line of the file was damaged and was removed.
+        not_sent: Instances that a server listed, but did not send completely.
         tables: The tables that were written.
     """
 
     path: Path
     statuses: dict[str, int]
     earlier: int
+    has_clips: bool
     dropped_line: bool
+    not_sent: int = 0
     tables: tuple[Path, ...] = ()
 
     def summary(self) -> str:
@@ -56,14 +61,18 @@ class ManyAnswers:
         lines += [f"{self.path}: {sum(self.statuses.values())} files; {self.earlier} files had an answer before"]
         if self.dropped_line:
             lines.append("The last line of that file was damaged; it was dropped, and its file was classified again.")
+        if self.not_sent:
+            lines.append(f"{self.not_sent} instances were listed by the server, but not sent whole; run it again.")
         return "\n".join([*lines, *map(str, self.tables)])
 
     def require_clips(self) -> None:
         """Raise DicomError if no file of this call or an earlier one gave frames."""
-        if self.earlier or any(":" not in status for status in self.statuses):
+        if self.has_clips:
             return
-        code = StatusCode(max(self.statuses, key=lambda status: self.statuses[status]))
-        what = f"none of {sum(self.statuses.values())} files is an ultrasound clip, picture or video that can be read"
+        codes = {status: files for status, files in self.statuses.items() if ":" in status}
+        code = StatusCode(max(codes, key=lambda status: codes[status])) if codes else StatusCode.FAILED_MISSING
+        total = sum(self.statuses.values()) + self.earlier
+        what = f"none of {total} files is an ultrasound clip, picture or video that can be read"
         raise DicomError(what, code=code, remedy=f"The answers say why: {self.path}")
 
 
@@ -115,10 +124,11 @@ def predict_many(
         >>> done.statuses, predict_many("run", ["clip.dcm", "store"], "answers.jsonl").earlier
         ({'answered': 51}, 51)
     """
+    from heart2heart.api.scoped_model import ScopedModel
     from heart2heart.ingest.settings import Limits, parse_memory
     from heart2heart.prediction.answer_file import AnswerFile
     from heart2heart.prediction.answer_tables import table_writer, write_answer_table
-    from heart2heart.prediction.batches import classify_clips, plain_answer
+    from heart2heart.prediction.batches import classify_clips
     from heart2heart.prediction.loaded_clip import PredictionTask
     from heart2heart.store.frame_sampling import FrameRule
 
@@ -129,9 +139,11 @@ def predict_many(
     if workers < 0:
         raise ConfigError("the number of workers is negative", where="--workers", remedy="Give 0 or more")
     frozen = _open_model(model, device)
-    header = _header(frozen, rule)
-    files, stores = _split_sources(_fetched(sources, dicomweb, stage), frozen)
-    answer = partial(plain_answer, classes=frozen.classes, model=header.model)
+    scoped = ScopedModel.open(frozen)
+    header = _header(scoped, rule)
+    paths, not_sent = _fetched(sources, dicomweb, stage)
+    files, stores = _split_sources(paths, frozen, [path, *written])
+    answer = partial(scoped.answer, model=header.model)
     counts: Counter[str] = Counter()
     with AnswerFile.open(path, header) as answers:
         todo = [] if files is None else [file for file in files.files if file.file not in answers.settled]
@@ -141,14 +153,14 @@ def predict_many(
         earlier = total - len(todo) - sum(clip not in answers.settled for each in clips for clip in each)
         loaded = _loaded_clips(task, todo, stores, answers, workers=workers, dask=dask, limits=limits)
         with stage("predict", total) as progress, closing(loaded):
-            for batch in classify_clips(loaded, frozen.predict, answer):
+            for batch in classify_clips(loaded, scoped.predict, answer):
                 answers.append(batch)
                 counts.update(_status(each) for each in batch)
                 progress.update(earlier + counts.total(), _note(counts))
-        dropped = answers.dropped
+        dropped, has_clips = answers.dropped, answers.has_clips
     for table in written:
         write_answer_table(path, table)
-    return ManyAnswers(path, dict(sorted(counts.items())), earlier, dropped, tuple(written))
+    return ManyAnswers(path, dict(sorted(counts.items())), earlier, has_clips, dropped, not_sent, tuple(written))
 
 
 def _open_model(model: str | Path | Run | ExportedModel, device: str) -> Run | ExportedModel:
@@ -164,20 +176,22 @@ def _open_model(model: str | Path | Run | ExportedModel, device: str) -> Run | E
     return frozen
 
 
-def _header(frozen: Run | ExportedModel, rule: str) -> AnswerFileHeader:
+def _header(scoped: ScopedModel, rule: str) -> AnswerFileHeader:
     from heart2heart.api.model_identity import model_identity
     from heart2heart.schema.answer_file import AnswerFileHeader
 
-    identity = model_identity(frozen)
+    frozen = scoped.model
+    identity = model_identity(frozen, scope_sha256=scoped.scope_sha256)
     return AnswerFileHeader(model=identity, classes=frozen.classes, geometry=str(frozen.geometry), frames=rule)
 
 
-def _fetched(sources: Paths, dicomweb: Mapping[str, Any] | None, stage: Stage) -> list[Path]:
-    """Return the sources as paths, each address of a server replaced by the spool folder of its instances."""
+def _fetched(sources: Paths, dicomweb: Mapping[str, Any] | None, stage: Stage) -> tuple[list[Path], int]:
+    """Return the sources as paths, servers replaced by the spool folder, and the instances that were not sent."""
     from heart2heart.api.transfer import retrieve
 
     texts = [sources] if isinstance(sources, str | Path) else list(sources)
     paths: list[Path] = []
+    not_sent = 0
     for source in texts:
         if not str(source).startswith(("http://", "https://")):
             paths.append(Path(source))
@@ -187,12 +201,14 @@ def _fetched(sources: Paths, dicomweb: Mapping[str, Any] | None, stage: Stage) -
             remedy = "Name a folder for its instances with --spool"
             raise ConfigError("a DICOMweb server needs a spool folder", where=str(source), remedy=remedy)
         spool = Path(options.pop("spool"))
-        retrieve(str(source), spool, stage=stage, **options)
+        not_sent += retrieve(str(source), spool, stage=stage, **options).summary.refused
         paths.append(spool)
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(paths)), not_sent
 
 
-def _split_sources(paths: Sequence[Path], frozen: Run | ExportedModel) -> tuple[FileSources | None, list[FrameStore]]:
+def _split_sources(
+    paths: Sequence[Path], frozen: Run | ExportedModel, without: Sequence[Path]
+) -> tuple[FileSources | None, list[FrameStore]]:
     """Return the files, and the frame stores among the paths."""
     from heart2heart.prediction.sources import list_sources
     from heart2heart.store.frame_store import FrameStore
@@ -204,7 +220,7 @@ def _split_sources(paths: Sequence[Path], frozen: Run | ExportedModel) -> tuple[
             what = f"this model takes frames of {frozen.geometry}, the store holds {store.geometry}"
             raise StoreError(what, where=store.root, remedy="Ingest with the model's geometry, or name the DICOM files")
     others = [path for path in paths if path not in roots]
-    return (list_sources(others) if others or not roots else None), stores
+    return (list_sources(others, without=without) if others or not roots else None), stores
 
 
 def _loaded_clips(

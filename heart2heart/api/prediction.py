@@ -13,6 +13,7 @@ import numpy as np
 from heart2heart.api.audit import audited
 from heart2heart.api.stores import path_list
 from heart2heart.errors import DicomError, Heart2HeartError, MissingInputError
+from heart2heart.schema.clip_answer import AnswerStatus, sentence_of
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
 from heart2heart.schema.enums import AuditAction
 from heart2heart.schema.status import StatusCode
@@ -20,6 +21,7 @@ from heart2heart.schema.status import StatusCode
 if TYPE_CHECKING:
     import pandas as pd
 
+    from heart2heart.api.scoped_model import ScopedModel
     from heart2heart.export.exported_model import ExportedModel
     from heart2heart.training.run import Run
 
@@ -35,7 +37,10 @@ class FramePrediction:
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """One file: the view of the clip (mean of its frames' log-probabilities) and of each frame."""
+    """One file: the view of the clip (mean of its frames' log-probabilities) and of each frame.
+
+    A clip that the scope of the model leaves unanswered has no view, no probabilities and no frames.
+    """
 
     file: str
     mode: str
@@ -44,12 +49,14 @@ class ClipPrediction:
     view: str
     probabilities: tuple[float, ...]
     frames: tuple[FramePrediction, ...]
+    status: AnswerStatus = AnswerStatus.ANSWERED
+    sentence: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that `predict --format json` prints."""
         plain = asdict(self)
         for item in (plain, *plain["frames"]):
-            item["probabilities"] = dict(zip(self.classes, item["probabilities"], strict=True))
+            item["probabilities"] = dict(zip(self.classes, item["probabilities"], strict=bool(item["probabilities"])))
         del plain["classes"]
         return plain
 
@@ -69,12 +76,16 @@ class ClipPrediction:
 
     def __repr__(self) -> str:
         """Return file name, view and probability in one line."""
+        if not self.probabilities:
+            return f"<ClipPrediction({self.file!r}): {self.sentence}>"
         return f"<ClipPrediction({self.file!r}): {self.view} {max(self.probabilities):.3f}, {len(self.frames)} frames>"
 
     def _repr_html_(self) -> str:
         """Return the probabilities of the clip and of its frames, for a notebook."""
         from heart2heart.notebook import html_card, html_table
 
+        if not self.probabilities:
+            return html_card(f"{self.sentence}, mode {self.mode}")
         rows = [("clip", self.view, *self.probabilities)]
         rows += [(str(frame.index), frame.view, *frame.probabilities) for frame in self.frames]
         return html_card(f"{self.view}, mode {self.mode}", html_table(("frame", "view", *self.classes), rows))
@@ -106,10 +117,12 @@ class Predictions:
     Attributes:
         clips: One prediction for each file that could be read.
         failed: The other files.
+        scoped: Whether the model has a scope; without one every clip is answered.
     """
 
     clips: tuple[ClipPrediction, ...]
     failed: tuple[FailedFile, ...]
+    scoped: bool = False
 
     def require_all(self) -> None:
         """Raise DicomError if a file failed, or a file that was named is no clip, or nothing could be predicted.
@@ -142,9 +155,10 @@ def predict_paths(
         (2, [])
     """
     from heart2heart.api.frozen_models import load_frozen
+    from heart2heart.api.scoped_model import ScopedModel
     from heart2heart.ingest.source_files import close_archives
 
-    model = load_frozen(run)
+    model = ScopedModel.open(load_frozen(run))
     clips: list[ClipPrediction] = []
     failed: list[FailedFile] = []
     for path in path_list(paths):
@@ -167,7 +181,7 @@ def predict_paths(
                 reason = error.what if isinstance(error, Heart2HeartError) else "this file cannot be read"
                 failed.append(FailedFile(name, DicomError(reason, code=StatusCode.FAILED_UNREADABLE), named=True))
     close_archives()
-    return Predictions(tuple(clips), tuple(failed))
+    return Predictions(tuple(clips), tuple(failed), scoped=model.scope is not None)
 
 
 @audited(AuditAction.PREDICT, beside="run", reads=["run", "files"])
@@ -195,9 +209,10 @@ def predict_files(
         ('clip.dcm', [1, 3], 1.0)
     """
     from heart2heart.api.frozen_models import load_frozen
+    from heart2heart.api.scoped_model import ScopedModel
     from heart2heart.ingest.source_files import close_archives
 
-    model = load_frozen(run)
+    model = ScopedModel.open(load_frozen(run))
     predictions = []
     for path, name, _ in _named_files(path_list(files)):
         try:
@@ -229,7 +244,7 @@ def _named_files(paths: Sequence[Path], links: set[Path] | None = None) -> Itera
             yield path, path.name, True
 
 
-def _predict_file(model: Run | ExportedModel, path: Path, name: str, rule: str) -> ClipPrediction:
+def _predict_file(model: ScopedModel, path: Path, name: str, rule: str) -> ClipPrediction:
     """Return the prediction of one file.
 
     Raises:
@@ -241,18 +256,31 @@ def _predict_file(model: Run | ExportedModel, path: Path, name: str, rule: str) 
 
     try:
         with unpacked(path) as readable:
-            clip = load_file(readable, geometry=model.geometry, rule=rule)
+            clip = load_file(readable, geometry=model.model.geometry, rule=rule)
     except Heart2HeartError:
         raise
     except MemoryError:
         raise DicomError("the file needs more memory than there is", code=StatusCode.FAILED_MEMORY) from None
     except DECODE_ERRORS as error:
         raise DicomError(f"unexpected {type(error).__name__}", code=StatusCode.FAILED_INTERNAL) from None
-    log_p = log_softmax(model.predict(clip.pixels))
+    outputs, classes, facts = model.predict(clip.pixels), model.classes, clip.facts
+    logits = outputs[:, : len(classes)]
+    log_p = log_softmax(logits)
     (mean,) = clip_log_probabilities(log_p, np.zeros(len(log_p), np.int64), 1)
+    view, flags = classes[int(mean.argmax())], tuple(facts.flags)
+    status, sentence = AnswerStatus.ANSWERED, view
+    if model.scope is not None:
+        from heart2heart.scope.decide import decide_clip
+
+        features = outputs[:, len(classes) :] if outputs.shape[1] > len(classes) else None
+        decision = decide_clip(model.scope, mode=facts.mode, flags=facts.flags, logits=logits, features=features)
+        status, sentence = decision.status, sentence_of(decision.status, decision.reason, decision.views)
+        if status == AnswerStatus.NOT_ANSWERED:
+            return ClipPrediction(name, facts.mode, flags, classes, "", (), (), status, sentence)
     frames = tuple(
-        FramePrediction(int(frame["index"]), model.classes[int(row.argmax())], tuple(np.exp(row).tolist()))
+        FramePrediction(int(frame["index"]), classes[int(row.argmax())], tuple(np.exp(row).tolist()))
         for frame, row in zip(clip.frames, log_p, strict=True)
     )
-    view, flags = model.classes[int(mean.argmax())], tuple(clip.facts.flags)
-    return ClipPrediction(name, clip.facts.mode, flags, model.classes, view, tuple(np.exp(mean).tolist()), frames)
+    return ClipPrediction(
+        name, facts.mode, flags, classes, view, tuple(np.exp(mean).tolist()), frames, status, sentence
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The scope of a model: fitted at the source, set again at a hospital, and applied to clips."""
+"""The scope of a model: fitted at the source, and set again at a hospital."""
 
 from __future__ import annotations
 
@@ -15,60 +15,18 @@ from heart2heart.errors import RunError
 from heart2heart.schema.enums import POOL_MODES, AuditAction, ClipMode, SplitRole
 
 if TYPE_CHECKING:
-    from heart2heart.export.exported_model import ExportedModel
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.scope.scope_model import ClipFeatures, ScopeModel
     from heart2heart.splits.manifest import SplitManifest
     from heart2heart.store.frame_store import FrameStore, FrameStores
     from heart2heart.training.run import Run
 
-Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
-FRAMES_PER_CLIP = 8
+FRAMES_PER_CLIP = 4
 """Most frames of a clip, evenly spaced, that a scope is fitted on."""
 CONFIDENT = 0.9
 """Probability from which an unlabeled training clip is one that features are compared with."""
-
-
-class ScopedModel:
-    """A model with its scope, as prediction uses both.
-
-    Args:
-        model: A run, or an exported model.
-        scope: Its scope; None: every clip with frames is answered.
-    """
-
-    def __init__(self, model: Run | ExportedModel, scope: ScopeModel | None) -> None:
-        from heart2heart.training.features import FeatureExtractor
-        from heart2heart.training.run import Run
-
-        self.model, self.scope = model, scope
-        uses_features = scope is not None and scope.arrays and isinstance(model, Run)
-        self._extractor = FeatureExtractor(model) if uses_features and isinstance(model, Run) else None
-
-    @classmethod
-    def open(cls, model: Run | ExportedModel) -> ScopedModel:
-        """Return a model with the scope beside it, if there is one.
-
-        Raises:
-            RunError: the scope was fitted for other weights or classes, or cannot be read.
-        """
-        from heart2heart.api.frozen_models import model_sha256
-        from heart2heart.scope.scope_files import scope_beside
-
-        scope = scope_beside(model.path, model_sha256(model))
-        if scope is not None and scope.record.classes != model.classes:
-            remedy = "Fit it again with: heart2heart scope fit"
-            raise RunError("this scope has other views than the model", where=model.path, remedy=remedy)
-        return cls(model, scope)
-
-    def predict(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Return float32 `(n, classes + d)`: logits and, where the scope uses them, features of the frames."""
-        if self._extractor is None:
-            return self.model.predict(pixels)
-        features, logits = self._extractor.compute(pixels)
-        return np.concatenate([logits, features], axis=1)
 
 
 @audited(AuditAction.EVALUATE, beside="run", reads=["run", "stores"])

@@ -61,14 +61,18 @@ def _predictions_csv(clips: Sequence[ClipPrediction]) -> str:
         rows: list[tuple[object, str, tuple[float, ...]]] = [("", clip.view, clip.probabilities)]
         rows += [(f.index, f.view, f.probabilities) for f in clip.frames]
         for index, view, probabilities in rows:
-            writer.writerow((escape_formula(clip.file), index, view, *(f"{p:.6f}" for p in probabilities)))
+            numbers = [f"{p:.6f}" for p in probabilities] or [""] * len(clip.classes)
+            writer.writerow((escape_formula(clip.file), index, view or clip.sentence, *numbers))
     return text.getvalue().rstrip("\n")
 
 
 def _predictions_table(clip: ClipPrediction) -> str:
-    head = f"{clip.file}: {clip.view} ({100 * max(clip.probabilities):.1f} %), mode {clip.mode}"
+    likeliest = f" ({100 * max(clip.probabilities):.1f} %)" if clip.probabilities else ""
+    head = f"{clip.file}: {clip.sentence or clip.view}{likeliest}, mode {clip.mode}"
     if clip.flags:
         head += f", {', '.join(clip.flags)}"
+    if not clip.probabilities:
+        return head
     rows: list[tuple[object, ...]] = [("clip", clip.view, *(round(p, 3) for p in clip.probabilities))]
     rows += [(f.index, f.view, *(round(p, 3) for p in f.probabilities)) for f in clip.frames]
     return f"{head}\n{text_table(('frame', 'view', *clip.classes), rows)}"

@@ -146,6 +146,8 @@ def predict(
         return
     predictions = predict_paths(run, files, rule=frames)
     print(format_predictions(predictions.clips, output.value))
+    if not predictions.scoped:
+        print("no scope file: every clip is answered; fit one with: heart2heart scope fit", file=sys.stderr)
     for failed in predictions.failed:
         print(f"no prediction: {failed}", file=sys.stderr)
     predictions.require_all()

@@ -7,7 +7,7 @@ from heart2heart.schema.clip_answer import AnswerReason, AnswerStatus
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.scope import ScopeScoreName
 from heart2heart.schema.status import ClipFlag
-from heart2heart.scope.decide import Decision, decide_clip
+from heart2heart.scope.decide import Decision, FrameArray, decide_clip
 from tests.scope.clips import CENTRES, CLASSES, fitted
 
 SCOPE = fitted(coverage=0.9)
@@ -16,9 +16,9 @@ STRANGE = np.tile(np.array([0, 0, 0, 9], np.float32), (3, 1))
 
 
 def decide(
-    features: np.ndarray | None, *, mode: ClipMode = ClipMode.B_MODE, flags: tuple[ClipFlag, ...] = (), scale: float = 1
+    features: FrameArray | None, *, mode: ClipMode = ClipMode.B_MODE, flags: tuple[ClipFlag, ...] = ()
 ) -> Decision:
-    logits = scale * (KNOWN if features is None else features)[:, :3]
+    logits = (KNOWN if features is None else features)[:, :3]
     return decide_clip(SCOPE, mode=mode, flags=flags, logits=logits, features=features)
 
 
