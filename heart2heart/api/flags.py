@@ -45,8 +45,8 @@ def count_flags(store: str | Path, *, rule: str | Path | FlagsRule = "usual") ->
     Examples:
         >>> from heart2heart.api import count_flags
         >>> counted = count_flags("store")
-        >>> counted.counts[0].flag, counted.counts[0].clips, counted.withheld
-        ('any clip', 50, 0)
+        >>> counted.counts[0].flag, counted.counts[0].clips
+        ('any clip', 50)
     """
     from heart2heart.schema.flags_rule import ClipUse, read_flags_rule
     from heart2heart.store.clip_uses import count_uses

@@ -143,7 +143,7 @@ def normal_form(text: str) -> str:
 
     Examples:
         >>> normal_form("Sous-costale, Quatre cavités")
-        'sous costale 4 cavites'
+        'subcostale 4 cavites'
     """
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     plain = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
