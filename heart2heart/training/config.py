@@ -190,11 +190,12 @@ class TrainConfig(Config):
     """`labeled` and `separate` pass labeled and unlabeled frames apart, in two graphs: `labeled` keeps the running
     statistics of labeled frames alone, `separate` those of every pass. `joint` passes all as one batch, as the authors'
     code does, at a higher cost. See docs/decisions/0003."""
-    batch_norm_record: Literal["running", "labeled", "clean"] = "clean"
+    batch_norm_record: Literal["auto", "running", "labeled", "clean"] = "auto"
     """Batch-norm statistics of the weights that are validated and shipped: `running` keeps the moving mean of training,
     by weights that have changed since. `labeled` records the mean and variance anew, with the averaged weights, on the
-    labeled training frames under their augmentation; `clean` does so on these frames as they are. A frozen encoder
-    keeps its statistics. See docs/training.md."""
+    labeled training frames under their augmentation; `clean` does so on these frames as they are. `auto` is `clean`
+    from scratch, and `running` where `network.init` or the options load weights. A frozen encoder keeps its statistics.
+    See docs/training.md."""
     ema: float = Field(0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are validated, selected and shipped."""
     steps: int = Field(25_000, ge=1)
@@ -229,6 +230,18 @@ class TrainConfig(Config):
     compile: Compile = "off"
     """Compile the network with `torch.compile`: `off`, `on`, or `auto` (for runs of 5,000 steps and more). Without a
     compiler, and in several processes, the network is called as it is; the run's record says so."""
+
+    @property
+    def statistics_record(self) -> Literal["running", "labeled", "clean"]:
+        """What `batch_norm_record` stands for in this run.
+
+        Examples:
+            >>> TrainConfig.parse({"data": {"stores": ["a"], "split": "b"}}, where="x").statistics_record
+            'clean'
+        """
+        if self.batch_norm_record != "auto":
+            return self.batch_norm_record
+        return "running" if self.network.is_pretrained else "clean"
 
     @model_validator(mode="after")
     def _check_combinations(self) -> TrainConfig:

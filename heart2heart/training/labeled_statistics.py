@@ -76,7 +76,7 @@ class LabeledStatistics:
         parts = order.tensor_split(-(-len(order) // RECORD_BATCH))
 
         settings = self.config.augmentation
-        clean = self.config.batch_norm_record == "clean"
+        clean = self.config.statistics_record == "clean"
         policy, extra = (CLEAN, None) if clean else (labeled_policy(self.config), self.extra)
 
         def batch(index: int) -> Tensor:

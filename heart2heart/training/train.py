@@ -122,7 +122,7 @@ def _train(
     trainer = _build_trainer(config, data, group, device, initial.network)
     loader = TrainLoader(config, data, trainer, device)
     statistics = None
-    if config.batch_norm_record != "running" and config.network.freeze != "encoder":
+    if config.statistics_record != "running" and config.network.freeze != "encoder":
         statistics = LabeledStatistics(data, config, loader.labeled, trainer.extra, group)
     validator = Validator(trainer, ValidationFrames(data, config, device, group), statistics)
     group.barrier()  # until all processes have looked for a folder

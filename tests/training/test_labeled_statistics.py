@@ -61,12 +61,25 @@ def test_record_leaves_the_training_itself_unchanged(tiny: TinyStore, tmp_path: 
 def test_record_leaves_a_frozen_encoder_its_statistics(tiny: TinyStore, tmp_path: Path) -> None:
     first = train(tiny.config(batch_norm_record="running"), tmp_path / "first")
     network = first.config.network.model_copy(update={"init": str(first.path), "freeze": "encoder"})
-    run = train(tiny.config(network=network.model_dump(mode="json"), seed=1), tmp_path / "frozen")
-    assert run.config.batch_norm_record == "clean"
+    settings = {"network": network.model_dump(mode="json"), "seed": 1, "batch_norm_record": "clean"}
+    run = train(tiny.config(**settings), tmp_path / "frozen")
     before, after = (trained.network.state_dict() for trained in (first, run))
     recorded = [name for name in before if "running" in name]
     assert recorded
     assert all(torch.equal(before[name], after[name]) for name in recorded)
+
+
+def test_record_is_running_with_loaded_weights_and_clean_from_scratch(tiny: TinyStore, tmp_path: Path) -> None:
+    shipped = {}
+    for record in ("auto", "running", "clean"):
+        run = train(tiny.config(batch_norm_record=record), tmp_path / record)
+        network = run.config.network.model_copy(update={"init": str(run.path)}).model_dump(mode="json")
+        loaded = train(tiny.config(batch_norm_record=record, network=network), tmp_path / f"loaded {record}")
+        shipped[record] = [each.network.state_dict()["last.0.running_var"] for each in (run, loaded)]
+    scratch, loaded_auto = shipped["auto"]
+    assert torch.equal(scratch, shipped["clean"][0])
+    assert not torch.equal(scratch, shipped["running"][0])
+    assert not torch.equal(loaded_auto, shipped["clean"][1])
 
 
 @pytest.mark.parametrize(

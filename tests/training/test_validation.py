@@ -166,7 +166,7 @@ def test_train_resumes_from_a_checkpoint_of_the_former_version(tiny: TinyStore, 
     [
         ({"selection": "last", "early_stop": 3}, "early_stop needs a selection by score"),
         ({"selection": "best"}, "selection: Input should be 'validation', 'perturbed' or 'last'"),
-        ({"batch_norm_record": "pool"}, "batch_norm_record: Input should be 'running', 'labeled' or 'clean'"),
+        ({"batch_norm_record": "pool"}, "batch_norm_record: Input should be 'auto', 'running', 'labeled' or 'clean'"),
     ],
 )
 def test_train_config_refuses_settings_that_exclude_each_other(

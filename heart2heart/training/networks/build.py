@@ -108,6 +108,11 @@ class NetworkConfig(Config):
     encoder_lr: float = Field(1.0, gt=0, le=100)
     """Learning rate of the encoder, in units of the head's."""
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the weights begin from those of an earlier training."""
+        return self.init != SCRATCH or bool(self.options.get("pretrained"))
+
     @field_validator("name")
     @classmethod
     def _check_name(cls, value: str) -> str:
@@ -121,8 +126,7 @@ class NetworkConfig(Config):
 
     @model_validator(mode="after")
     def _check_initialisation(self) -> NetworkConfig:
-        pretrained = self.init != SCRATCH or bool(self.options.get("pretrained"))
-        if self.freeze == "encoder" and not pretrained:
+        if self.freeze == "encoder" and not self.is_pretrained:
             raise ValueError("freeze: an encoder with random weights would stay random; name weights in network.init")
         if self.freeze == "encoder" and self.encoder_lr != 1:
             raise ValueError("encoder_lr: a frozen encoder has no learning rate; leave it 1, or freeze=none")
