@@ -19,9 +19,8 @@ from heart2heart.schema.predictions import Predictions
 ROOT = Path(__file__).parents[1]
 SEEDS = range(2)
 SMALL = ("--scale", "0.2", "--seeds", "2", "--override", "steps=6", "--override", "evaluate_every=3",
-         "--override", "log_every=3", "--override", "checkpoint_every=3",
-         "--override", "network.options.blocks=1")  # fmt: skip
-"""Three labeled patients at the source, the smallest hospitals that a split can have; one group of blocks of three."""
+         "--override", "log_every=3", "--override", "checkpoint_every=3")  # fmt: skip
+"""Three labeled patients at the source: the smallest hospitals that a split can have."""
 
 
 def _demo(out: Path, workers: int) -> list[str]:
