@@ -123,6 +123,7 @@ def reset_scope(
 
     from heart2heart.labels.consensus import frame_labels
     from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.task_labels import task_events
     from heart2heart.schema.scope import SCOPE_FOLDER
     from heart2heart.scope.scope_files import read_scope, write_scope
     from heart2heart.scope.scope_model import reset_scope
@@ -144,7 +145,7 @@ def reset_scope(
     targets = np.full(len(frames), -1, np.int64)
     if labels is not None:
         book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
-        views = frame_labels(book.events(), frames, rule)
+        views = frame_labels(task_events(book, model.classes), frames, rule)
         known = {view: index for index, view in enumerate(model.classes)}
         targets = np.array([known.get(views.get(each, ""), -1) for each in frames["frame"].to_pylist()], np.int64)
     clips = clip_features(

@@ -15,6 +15,7 @@ from heart2heart.labels.exporting import export_reports
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.enums import LabelAnswer
+from heart2heart.schema.taxonomy import read_taxonomy
 from tests.labels.hospital import NAME, Hospital, make_hospital
 
 VIEWS = ("A4C", "A5C", "OTHER", "PSAX")
@@ -182,3 +183,19 @@ def test_read_dicom_views_reads_a_strange_report_without_names(tmp_path: Path) -
     assert (summary.rows, summary.new, summary.without_view) == (2, 1, 1)
     assert back.events()[0].rater.startswith("sr:")
     assert NAME.split("^")[0].encode() not in back.path.read_bytes()
+
+
+def test_export_reports_of_fine_views_come_back_by_their_codes(tmp_path: Path) -> None:
+    usual, views = read_taxonomy("usual"), ("PSAX_AV", "A4C_RV", "TEE_BICAVAL", "SUPRASTERNAL_ARCH")
+    hospital, book = make_hospital(tmp_path), LabelStore(tmp_path / "labels.db")
+    book.adopt_taxonomy(usual)
+    book.append([LabelEvent(f"c{index}", "", view, "r", "2024", "test") for index, view in enumerate(views)])
+    assert _reports(hospital, book, tmp_path / "sr") == {}
+    fine, coarse = LabelStore(tmp_path / "fine.db"), LabelStore(tmp_path / "coarse.db")
+    fine.adopt_taxonomy(usual)
+    import_labels(tmp_path / "sr", fine, hospital.store, form="sr", key=hospital.key)
+    assert [(event.clip, event.view) for event in fine.events()] == [
+        (f"c{index}", view) for index, view in enumerate(views)
+    ]
+    import_labels(tmp_path / "sr", coarse, hospital.store, form="sr", key=hospital.key)
+    assert [(event.clip, event.view) for event in coarse.events()] == [("c0", "PSAX"), ("c3", "SUPRASTERNAL")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.evaluate import evaluate_predictions
 from heart2heart.reporting.writer import write_report
+from heart2heart.schema.flags_rule import read_flags_rule
 from heart2heart.schema.metrics import Metrics
 from heart2heart.schema.predictions import Predictions
 from tests.evaluation.factory import HOSPITALS, Hospital, make_predictions
@@ -163,3 +165,20 @@ def test_write_report_compares_each_method_with_the_first(tmp_path: Path) -> Non
     for index in (1, 2, 3):
         assert f"method {index} against method 0" in text
     assert "Only the first and the last method are shown." in text
+
+
+def test_write_report_states_the_flags_rule_of_the_split(
+    predictions: Predictions, report: Path, tmp_path: Path
+) -> None:
+    assert "Flags rule" not in report.read_text(encoding="utf-8")
+    rule = read_flags_rule("strict")
+    provenance = predictions.provenance
+    split = provenance.split.model_copy(update={"flags_rule": rule})
+    ruled = replace(predictions, provenance=provenance.model_copy(update={"split": split}))
+    ruled.write(tmp_path / "predictions.parquet")
+    back = Predictions.read(tmp_path / "predictions.parquet")
+    assert back.provenance.split.flags_rule == rule
+    assert back.provenance.digest_text() != provenance.digest_text()
+    assert "flags_rule" not in provenance.digest_text()
+    page = write_report(back, evaluate_predictions(back, replicates=100), tmp_path / "report.html")
+    assert rule.sentence() in page.read_text(encoding="utf-8")
