@@ -89,7 +89,7 @@ def read_findings(demo: Path) -> Findings:
             verdicts[name] = judge_difference(site).kind.value
             if site.judged.low is not None and site.judged.high is not None:
                 margins[name] = min(abs(site.judged.low), abs(site.judged.high))
-    for folder in sorted((demo / "runs" / "adapted").iterdir()):
+    for folder in sorted(path.parent for path in (demo / "runs" / "adapted").glob("*/run.json")):
         record = Run.load(folder).directory.record.adaptation
         assert record is not None
         verdicts[f"adaptation {folder.name}"] = "kept" if record.kept_source else "adapted"
