@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,10 @@ def test_store_lock_replaces_a_stale_lock_and_tells_it(tmp_path: Path, kind: str
 def test_release_leaves_the_lock_of_another(tmp_path: Path) -> None:
     labels = tmp_path / "labels.db"
     lock = StoreLock(labels)
-    other = {"host": "elsewhere", "process": 1, "started": 1.0, "renewed": time.time(), "token": "another"}
-    lock_path(labels).write_text(json.dumps(other))
+    other = LockOwner("elsewhere", 1, 1.0, time.time(), "another")
+    lock_path(labels).write_text(json.dumps(asdict(other)))
     lock.release()
-    assert read_lock(lock_path(labels)) == LockOwner(**other)
+    assert read_lock(lock_path(labels)) == other
 
 
 def test_is_stale_by_renewal_and_process() -> None:

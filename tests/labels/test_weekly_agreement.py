@@ -32,6 +32,7 @@ def test_weekly_agreement_by_the_definition_of_gwet() -> None:
     assert mine.value == pytest.approx((3 / 4 - by_chance) / (1 - by_chance))
     assert mine.low is not None
     assert mine.high is not None
+    assert mine.value is not None
     assert mine.low <= mine.value <= mine.high
     assert weekly_agreement(events, {}, replicates=200)[0].value == mine.value
 
