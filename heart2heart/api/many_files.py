@@ -128,7 +128,7 @@ def predict_many(
     from heart2heart.ingest.settings import Limits, parse_memory
     from heart2heart.prediction.answer_file import AnswerFile
     from heart2heart.prediction.answer_tables import table_writer, write_answer_table
-    from heart2heart.prediction.batches import classify_clips
+    from heart2heart.prediction.batches import ACCELERATOR_FRAMES, CPU_FRAMES, classify_clips
     from heart2heart.prediction.loaded_clip import PredictionTask
     from heart2heart.store.frame_sampling import FrameRule
 
@@ -144,6 +144,7 @@ def predict_many(
     paths, not_sent = _fetched(sources, dicomweb, stage)
     files, stores = _split_sources(paths, frozen, [path, *written])
     answer = partial(scoped.answer, model=header.model)
+    batch_frames = CPU_FRAMES if device == "cpu" else ACCELERATOR_FRAMES
     counts: Counter[str] = Counter()
     with AnswerFile.open(path, header) as answers:
         todo = [] if files is None else [file for file in files.files if file.file not in answers.settled]
@@ -153,7 +154,7 @@ def predict_many(
         earlier = total - len(todo) - sum(clip not in answers.settled for each in clips for clip in each)
         loaded = _loaded_clips(task, todo, stores, answers, workers=workers, dask=dask, limits=limits)
         with stage("predict", total) as progress, closing(loaded):
-            for batch in classify_clips(loaded, scoped.predict, answer):
+            for batch in classify_clips(loaded, scoped.predict, answer, batch_frames=batch_frames):
                 answers.append(batch)
                 counts.update(_status(each) for each in batch)
                 progress.update(earlier + counts.total(), _note(counts))

@@ -12,8 +12,10 @@ from heart2heart.prediction.loaded_clip import LoadedClip
 from heart2heart.schema.clip_answer import AnswerStatus, ClipAnswer, ModelIdentity, failed_answer, sentence_of
 from heart2heart.schema.clip_probabilities import clip_log_probabilities, log_softmax
 
-BATCH_FRAMES = 256
-"""Frames that are classified together; a clip is never cut."""
+CPU_FRAMES = 16
+"""Frames in one pass of the network on a CPU: more of them do not fit into its caches, and cost twice as much each."""
+ACCELERATOR_FRAMES = 256
+"""Frames in one pass of the network on an accelerator."""
 _MOST_FILES = 512  # waiting for one batch: files without frames fill none
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,7 +28,7 @@ def classify_clips(
     predict: Callable[[Pixels], Outputs],
     answer: Callable[[LoadedClip, Outputs | None], Result],
     *,
-    batch_frames: int = BATCH_FRAMES,
+    batch_frames: int = CPU_FRAMES,
 ) -> Iterator[list[Result]]:
     """Yield the answers of clips, in their order, a list for each batch.
 
@@ -34,7 +36,7 @@ def classify_clips(
         clips: Clips, and files without frames.
         predict: Takes uint8 `(n, size, size)`, the frames of several clips; gives float32 `(n, d)`.
         answer: Takes a clip and its rows of `predict`; None for a file without frames.
-        batch_frames: Frames at which a batch is classified.
+        batch_frames: Most frames in one pass; shorter clips wait for each other, and a longer one takes several.
     """
     batch: list[LoadedClip] = []
     frames = 0
@@ -42,19 +44,24 @@ def classify_clips(
         batch.append(clip)
         frames += clip.frames
         if frames >= batch_frames or len(batch) >= _MOST_FILES:
-            yield _classify(batch, predict, answer)
+            yield _classify(batch, predict, answer, batch_frames)
             batch, frames = [], 0
     if batch:
-        yield _classify(batch, predict, answer)
+        yield _classify(batch, predict, answer, batch_frames)
 
 
 def _classify(
     batch: list[LoadedClip],
     predict: Callable[[Pixels], Outputs],
     answer: Callable[[LoadedClip, Outputs | None], Result],
+    most: int,
 ) -> list[Result]:
     parts = [clip.pixels for clip in batch if clip.pixels is not None]
-    outputs = None if not parts else predict(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    outputs = None
+    if parts:
+        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        passes = [predict(pixels[start : start + most]) for start in range(0, len(pixels), most)]
+        outputs = passes[0] if len(passes) == 1 else np.concatenate(passes)
     answers: list[Result] = []
     start = 0
     for clip in batch:
