@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from heart2heart.errors import MissingInputError
@@ -20,6 +20,7 @@ from pipelines.lung_data import (
     build_lung_split,
     build_lung_store,
     draw_validation_patients,
+    patient_folds,
 )
 from tests.shared_data import shared_file
 
@@ -47,6 +48,25 @@ def test_draw_validation_patients_reaches_every_class_and_follows_the_seed() -> 
         for label in CLASSES:
             assert sum(patient.startswith(label) for patient in chosen) == int(VALIDATION_SHARE * 20)
     assert len(set(draws)) > 1
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 60).map(lambda number: f"clip{number}"),
+        st.tuples(st.sampled_from("abcdefghijkl"), st.sampled_from((*CLASSES, "covid"))),
+        min_size=30,
+    ),
+    st.integers(0, 50),
+)
+def test_patient_folds_tests_every_patient_once(clips: dict[str, tuple[str, str]], seed: int) -> None:
+    patients = sorted({patient for patient, label in clips.values() if label in CLASSES})
+    per_class = [sum(label == name for _, label in clips.values()) for name in CLASSES]
+    assume(min(per_class) >= 3)
+    for folds in (3, len(patients)):
+        parts = patient_folds(clips, folds, seed)
+        assert len(parts) == folds
+        assert sorted(patient for part in parts for patient in part) == patients
+        assert parts == patient_folds(dict(reversed(clips.items())), folds, seed)
 
 
 def test_build_lung_store_refuses_a_folder_without_its_table(tmp_path: Path) -> None:
@@ -87,6 +107,15 @@ def test_build_lung_split_keeps_sites_and_patients_apart(tmp_path: Path) -> None
     assert not patients[0] & patients[1]
     assert not (patients[0] | patients[1]) & patients[2]
     assert np.ptp(store.read(np.array([0]))) > 0
+
+    within = build_lung_split(folder, store, "avi, fold 2", 1, tmp_path / "within")
+    rows = within.members.to_pylist()
+    tested = {row["patient"] for row in rows if row["role"] == SplitRole.TEST}
+    learned = {row["patient"] for row in rows if row["role"] in (SplitRole.TRAIN, SplitRole.VALIDATION)}
+    assert all(patient.startswith("avi-") for patient in tested | learned)
+    assert tested
+    assert not tested & learned
+    assert "northumbria" in {row["site"] for row in rows if row["role"] == SplitRole.UNLABELED}
 
 
 @pytest.mark.slow
