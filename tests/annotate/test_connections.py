@@ -43,8 +43,9 @@ def test_connections_of_requests_that_never_end_keep_no_rater_out(port: int) -> 
 
 @pytest.mark.parametrize("sent", [b"", HALF, BODY])
 def test_timed_protocol_closes_a_request_that_does_not_end(
-    assignments: Assignments, sent: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    assignments = make_assignments(tmp_path)  # of its own: a label store has one page at a time
     monkeypatch.setattr(AnnotationServer, "request_seconds", 0.3)
     with (
         served(assignments) as server,
