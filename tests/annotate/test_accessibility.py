@@ -50,7 +50,9 @@ PAGES: Mapping[str, Callable[[Page], None]] = {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_violations_are_none_on_every_page(tmp_path: Path, enter: Enter, scheme: Literal["light", "dark"]) -> None:
+def test_curate_page_is_accessible_on_every_page(
+    tmp_path: Path, enter: Enter, scheme: Literal["light", "dark"]
+) -> None:
     clips = make_assignments(tmp_path, patients=1).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9, "run 1") for clip in clips}
     assignments = make_assignments(tmp_path, suggestions=suggestions, readings={clips[0]: 2})
@@ -70,7 +72,9 @@ def test_violations_are_none_on_every_page(tmp_path: Path, enter: Enter, scheme:
     assert not problems, "\n".join(problems)
 
 
-def test_violations_name_a_nameless_button_and_faint_text(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curate_page_checks_name_a_nameless_button_and_faint_text(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("H2H_AXE", raising=False)
     page = browser.new_page()
     page.set_content("<html lang=en><title>x</title><main><button></button><p style='color:#aaa'>faint</p></main>")

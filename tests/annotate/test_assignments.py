@@ -93,7 +93,7 @@ def test_describe_hides_as_many_hints_as_a_queue_has_clips_read_twice(tmp_path: 
     assert 0 < sum(bool(assignments.describe(clip, "a")["reason"]) for clip in once) < len(once)
 
 
-def test_settle_plan_keeps_the_plan_of_the_label_store(tmp_path: Path) -> None:
+def test_assignments_settle_plan_keeps_the_plan_of_the_label_store(tmp_path: Path) -> None:
     first = make_assignments(tmp_path, double=0.5, seed=None)
     first.settle_plan()
     drawn = first.plan.seed
@@ -240,7 +240,7 @@ def test_save_refuses_an_unknown_clip(tmp_path: Path) -> None:
     assert assignments.label_store.events() == []
 
 
-def test_refresh_reads_what_another_program_wrote(tmp_path: Path) -> None:
+def test_assignments_refresh_reads_what_another_program_wrote(tmp_path: Path) -> None:
     assignments = make_assignments(tmp_path, double=1.0)
     first, second, third = assignments.clip_order()[:3]
     assignments.label_store.append(

@@ -103,7 +103,7 @@ def _facts(client: Client) -> dict[str, str]:
     return {row[0]: row[1] for row in client.ask("progress")["tables"][0]["rows"]}
 
 
-def test_gold_clip_is_corrected_and_retracted_like_any_other(tmp_path: Path) -> None:
+def test_gold_clips_are_corrected_and_retracted_like_any_other(tmp_path: Path) -> None:
     clips = make_assignments(tmp_path).clip_order()
     assignments = make_assignments(tmp_path, gold=0.5)
     assignments.label_store.append_clip_events([_gold(clips[0], "PLAX")])
@@ -124,7 +124,7 @@ def test_gold_clip_is_corrected_and_retracted_like_any_other(tmp_path: Path) -> 
     assert len(assignments.label_store.stored_events(gold=True)) == 3
 
 
-def test_gold_clip_is_not_given_to_a_rater_who_knows_it(tmp_path: Path) -> None:
+def test_gold_clips_are_not_given_to_a_rater_who_knows_it(tmp_path: Path) -> None:
     clips = make_assignments(tmp_path).clip_order()
     suggestions = {clip: Suggestion("A4C", 0.9, "run") for clip in clips[:4]}
     settings: dict[str, Any] = {"gold": 0.5, "seed": 2}
