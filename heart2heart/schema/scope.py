@@ -44,7 +44,7 @@ LOGIT_SCORES = (ScopeScoreName.MAX_SOFTMAX, ScopeScoreName.ENERGY)
 class ScopeSettings(Config):
     """How to fit the scope of a model."""
 
-    score: ScopeScoreName = ScopeScoreName.KNN
+    score: ScopeScoreName = ScopeScoreName.MAHALANOBIS
     """The score that decides."""
     logit_score: ScopeScoreName = ScopeScoreName.ENERGY
     """The score that decides for a model without features, such as an exported one: `max_softmax` or `energy`."""

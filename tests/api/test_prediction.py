@@ -43,13 +43,13 @@ def test_predict_files_is_printed_alike_in_three_formats(run: Run) -> None:
         for form in ("table", "csv", "json")
     }
     assert all(result.exit_code == 0 for result in texts.values())
-    (clip,) = json.loads(texts["json"].output)
-    rows = list(csv.DictReader(io.StringIO(texts["csv"].output)))
+    (clip,) = json.loads(texts["json"].stdout)
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].stdout)))
     assert [row["frame"] for row in rows] == ["", *(str(frame["index"]) for frame in clip["frames"])]
     assert rows[0]["view"] == clip["view"]
     for view, probability in clip["probabilities"].items():
         assert float(rows[0][view]) == pytest.approx(probability, abs=1e-6)
-    lines = texts["table"].output.splitlines()
+    lines = texts["table"].stdout.splitlines()
     assert lines[0].startswith(f"{REAL.name}: {clip['view']} (")
     assert len(lines) == 3 + len(rows)
 
@@ -96,7 +96,7 @@ def test_predict_prints_one_line_for_each_file_that_failed(run: Run, tmp_path: P
     assert isinstance(done.exception, DicomError)
     assert done.exception.exit_code == 2
     assert {row["file"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"A4C/one.png", "PLAX/two.gif"}
-    assert [line for line in done.stderr.splitlines() if line] == [
+    assert [line for line in done.stderr.splitlines() if line and "no scope file" not in line] == [
         "no prediction: cut.png: a picture cannot be decoded (failed:truncated)"
     ]
 

@@ -38,7 +38,9 @@ def test_set_thresholds_notes_too_few_patients() -> None:
     scope = set_thresholds(fitted(), in_scope(5, 6))
     assert scope.record.set_threshold is None
     assert [note.split(";")[0] for note in scope.record.notes] == ["5 labeled patients"] * 2
-    assert scope.record.thresholds[ScopeScoreName.KNN] == pytest.approx(scope.scores(in_scope(5, 6)).max())
+    assert scope.record.thresholds[ScopeScoreName.KNN] == pytest.approx(
+        scope.scores(in_scope(5, 6), ScopeScoreName.KNN).max()
+    )
     assert scope.sets(in_scope(9, 1).logits).sum(1).tolist() == [1] * 27
 
 

@@ -1,0 +1,71 @@
+"""Verbs of the scope of a model: scope fit, scope reset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from heart2heart.schema.scope import ScopeRecord
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs to `app`."""
+    scope = typer.Typer(help="The clips that a model answers: fit at the source, reset at a hospital.")
+    scope.command("fit")(fit)
+    scope.command("reset")(reset)
+    app.add_typer(scope, name="scope")
+
+
+def fit(
+    run: RunArgument,
+    store: Annotated[
+        list[Path] | None, typer.Option(help="Frame store of the split; repeatable. Default: those of the run.")
+    ] = None,
+    split: Annotated[Path | None, typer.Option(help="The run's split, if it has moved.")] = None,
+    coverage: Annotated[float, typer.Option(help="Share of sets that are to hold the true view.")] = 0.9,
+    keep: Annotated[float, typer.Option(help="Share of the clips in scope that the score is to keep.")] = 0.95,
+    score: Annotated[str, typer.Option(help="mahalanobis, knn, energy or max_softmax.")] = "mahalanobis",
+) -> None:
+    """Fit the scope of a model on validation patients of its source; `predict` then answers only clips in scope.
+
+    Example: heart2heart scope fit runs/fixmatch --coverage 0.9
+    """
+    from heart2heart.api.scope import fit_scope
+
+    scope = fit_scope(run, store or None, split=split, coverage=coverage, keep=keep, score=score)
+    _show(run, scope.record)
+
+
+def reset(
+    run: RunArgument,
+    store: Annotated[Path, typer.Option(help="Frame store of the hospital.")],
+    site: Annotated[str | None, typer.Option(help="The hospital, where the store holds several.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label store (SQLite); default: the source's thresholds stay.")
+    ] = None,
+    patient: Annotated[
+        list[str] | None, typer.Option(help="Pseudonym of a patient to take; repeatable. Default: all.")
+    ] = None,
+) -> None:
+    """Set the scope of a model again at a hospital, with its unlabeled clips and, if there are any, labeled ones.
+
+    Example: heart2heart scope reset runs/fixmatch --store store --site B
+    """
+    from heart2heart.api.scope import reset_scope
+
+    _show(run, reset_scope(run, store, site=site, labels=labels, patients=patient or ()).record)
+
+
+def _show(run: Path, record: ScopeRecord) -> None:
+    for note in record.notes:
+        print(f"note: {note}")
+    where = f" at {record.site}" if record.site else ""
+    print(
+        f"{run / 'scope'}: {record.settings.score}{where}, thresholds of {record.patients} patients, "
+        f"sha256 {record.digest()[:12]}"
+    )
