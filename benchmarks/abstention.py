@@ -39,14 +39,14 @@ def score_samples(
     scope: ScopeModel, samples: Samples, name: ScopeScoreName, moved: Mapping[str, ScopeModel]
 ) -> tuple[Floats, Bools]:
     """Return the score of each sample, infinite where mode or flags refuse it, and whether it is answered."""
-    scores, answered = np.full(len(samples.kind), np.inf), np.zeros(len(samples.kind), bool)
+    scores, kept = np.full(len(samples.kind), np.inf), np.zeros(len(samples.kind), bool)
     for site in (*known_sites(samples), ""):
         chosen = (samples.site == site) & ~samples.refused
         model = moved.get(site, scope)
         if chosen.any():
             scores[chosen] = model.scores(samples.clips.take(chosen), name)
-            answered[chosen] = scores[chosen] <= model.record.thresholds[name]
-    return scores, answered
+            kept[chosen] = scores[chosen] <= model.record.thresholds[name]
+    return scores, kept
 
 
 def moved_scopes(scope: ScopeModel, samples: Samples, seed: int) -> tuple[dict[str, ScopeModel], Bools]:
@@ -63,13 +63,13 @@ def moved_scopes(scope: ScopeModel, samples: Samples, seed: int) -> tuple[dict[s
     return moved, used
 
 
-def share(answered: Bools, cluster: npt.NDArray[np.int64], generator: np.random.Generator) -> str:
+def share_with_interval(kept: Bools, cluster: npt.NDArray[np.int64], generator: np.random.Generator) -> str:
     """Return a share in per cent with its 95 % interval from resampled patients or clips."""
     _, member = np.unique(cluster, return_inverse=True)
-    hits, counts = np.bincount(member, answered), np.bincount(member)
+    hits, counts = np.bincount(member, kept), np.bincount(member)
     drawn = generator.integers(len(counts), size=(REPLICATES, len(counts)))
     low, high = np.quantile(hits[drawn].sum(1) / counts[drawn].sum(1), (0.025, 0.975))
-    return f"{100 * answered.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * kept.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def lines_of(
@@ -85,12 +85,12 @@ def lines_of(
     inside, foreign = (groups == "in scope") & ~used, (groups != "in scope") & ~used
     lines = []
     for name in ScopeScoreName:
-        scores, answered = score_samples(scope, samples, name, moved)
+        scores, kept = score_samples(scope, samples, name, moved)
         generator = random_stream(seed, "intervals", name)
-        cells = [share(answered[each], samples.clips.patient[each], generator) for each in (inside, foreign)]
+        cells = [share_with_interval(kept[each], samples.clips.patient[each], generator) for each in (inside, foreign)]
         for group in ("foreign view", "foreign mode", "simulated", "lung, real", "other DICOM, real"):
             chosen = foreign & (groups == group)
-            cells.append(f"{100 * answered[chosen].mean():.0f} % of {chosen.sum()}" if chosen.any() else "")
+            cells.append(f"{100 * kept[chosen].mean():.0f} % of {chosen.sum()}" if chosen.any() else "")
         limit = np.quantile(scores[inside], 0.9, method="higher")
         ranks = np.where(np.isfinite(scores), scores, 1e300)
         wins = mannwhitneyu(ranks[foreign], ranks[inside]).statistic

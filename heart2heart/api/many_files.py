@@ -124,7 +124,7 @@ def predict_many(
         >>> done.statuses, predict_many("run", ["clip.dcm", "store"], "answers.jsonl").earlier
         ({'answered': 51}, 51)
     """
-    from heart2heart.api.scoped_model import ScopedModel
+    from heart2heart.api.scoped_model import open_scoped_model
     from heart2heart.ingest.settings import Limits, parse_memory
     from heart2heart.prediction.answer_file import AnswerFile
     from heart2heart.prediction.answer_tables import table_writer, write_answer_table
@@ -139,7 +139,7 @@ def predict_many(
     if workers < 0:
         raise ConfigError("the number of workers is negative", where="--workers", remedy="Give 0 or more")
     frozen = _open_model(model, device)
-    scoped = ScopedModel.open(frozen)
+    scoped = open_scoped_model(frozen)
     header = _header(scoped, rule)
     paths, not_sent = _fetched(sources, dicomweb, stage)
     files, stores = _split_sources(paths, frozen, [path, *written])

@@ -155,10 +155,10 @@ def predict_paths(
         (2, [])
     """
     from heart2heart.api.frozen_models import load_frozen
-    from heart2heart.api.scoped_model import ScopedModel
+    from heart2heart.api.scoped_model import open_scoped_model
     from heart2heart.ingest.source_files import close_archives
 
-    model = ScopedModel.open(load_frozen(run))
+    model = open_scoped_model(load_frozen(run))
     clips: list[ClipPrediction] = []
     failed: list[FailedFile] = []
     for path in path_list(paths):
@@ -209,10 +209,10 @@ def predict_files(
         ('clip.dcm', [1, 3], 1.0)
     """
     from heart2heart.api.frozen_models import load_frozen
-    from heart2heart.api.scoped_model import ScopedModel
+    from heart2heart.api.scoped_model import open_scoped_model
     from heart2heart.ingest.source_files import close_archives
 
-    model = ScopedModel.open(load_frozen(run))
+    model = open_scoped_model(load_frozen(run))
     predictions = []
     for path, name, _ in _named_files(path_list(files)):
         try:

@@ -167,6 +167,13 @@ def source_clips(
         model: The run.
         stores: The stores of its split.
         split: Its split.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> stores = h2h.open_store(["store"])
+        >>> labeled, reference = source_clips(h2h.load_model("run"), stores, h2h.load_split("split"))
+        >>> len(labeled) > 0, bool((labeled.truth >= 0).all())
+        (True, True)
     """
     from heart2heart.schema.clip_probabilities import log_softmax
 
@@ -201,6 +208,13 @@ def clip_features(
 
     Raises:
         RunError: the network does not end in a linear layer.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> names, unknown = np.array(["a", "a", "b"], object), np.full(3, -1)
+        >>> clips = clip_features(h2h.load_model("run"), h2h.open_store("store"), np.arange(3), names, names, unknown)
+        >>> clips.logits.shape
+        (2, 4)
     """
     from heart2heart.scope.scope_model import ClipFeatures
     from heart2heart.training.features import FeatureExtractor
@@ -225,7 +239,14 @@ def clip_features(
 
 
 def join_clips(one: ClipFeatures, other: ClipFeatures) -> ClipFeatures:
-    """Return the clips of two groups of patients."""
+    """Return the clips of two groups of patients.
+
+    Examples:
+        >>> from heart2heart.scope.scope_model import ClipFeatures
+        >>> one = ClipFeatures(np.zeros((1, 4)), None, np.array([0]), np.array([2]))
+        >>> join_clips(one, one).patient.tolist()
+        [0, 1]
+    """
     from heart2heart.scope.scope_model import ClipFeatures
 
     features = None
@@ -238,3 +259,17 @@ def join_clips(one: ClipFeatures, other: ClipFeatures) -> ClipFeatures:
         np.concatenate([one.patient, later]),
         np.concatenate([one.truth, other.truth]),
     )
+
+
+def scope_sentences(scope: ScopeModel) -> list[str]:
+    """Return the notes of a scope and a line of its facts, for a reader.
+
+    Examples:
+        >>> from heart2heart.api.scope import fit_scope, scope_sentences
+        >>> scope_sentences(fit_scope("run", "store", split="split"))[-1].split(",")[0]
+        'scope by mahalanobis'
+    """
+    record = scope.record
+    where = f" at {record.site}" if record.site else ""
+    facts = f"scope by {record.settings.score}{where}, thresholds of {record.patients} patients, sha256 "
+    return [*(f"note: {note}" for note in record.notes), facts + record.digest()[:12]]

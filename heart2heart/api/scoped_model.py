@@ -35,24 +35,6 @@ class ScopedModel:
         uses_features = scope is not None and scope.arrays and isinstance(model, Run)
         self._extractor = FeatureExtractor(model) if uses_features and isinstance(model, Run) else None
 
-    @classmethod
-    def open(cls, model: Run | ExportedModel) -> ScopedModel:
-        """Return a model with the scope beside it, if there is one.
-
-        Raises:
-            RunError: the scope was fitted for other weights or classes, or cannot be read.
-        """
-        from heart2heart.api.frozen_models import model_sha256
-        from heart2heart.scope.scope_files import scope_beside
-        from heart2heart.training.run import Run
-
-        source = None if isinstance(model, Run) else model.source_sha256
-        scope = scope_beside(model.path, source or model_sha256(model))
-        if scope is not None and scope.record.classes != model.classes:
-            remedy = "Fit it again with: heart2heart scope fit"
-            raise RunError("this scope has other views than the model", where=model.path, remedy=remedy)
-        return cls(model, scope)
-
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in the order of the logits."""
@@ -84,3 +66,29 @@ class ScopedModel:
             return self.model.predict(pixels)
         features, logits = self._extractor.compute(pixels)
         return np.concatenate([logits, features], axis=1)
+
+
+def open_scoped_model(model: Run | ExportedModel) -> ScopedModel:
+    """Return a model with the scope beside it, if there is one.
+
+    Args:
+        model: A run, or an exported model.
+
+    Raises:
+        RunError: the scope was fitted for other weights or classes, or cannot be read.
+
+    Examples:
+        >>> import heart2heart as h2h
+        >>> open_scoped_model(h2h.load_model("run")).classes
+        ('PLAX', 'PSAX', 'A4C', 'A2C')
+    """
+    from heart2heart.api.frozen_models import model_sha256
+    from heart2heart.scope.scope_files import scope_beside
+    from heart2heart.training.run import Run
+
+    source = None if isinstance(model, Run) else model.source_sha256
+    scope = scope_beside(model.path, source or model_sha256(model))
+    if scope is not None and scope.record.classes != model.classes:
+        remedy = "Fit it again with: heart2heart scope fit"
+        raise RunError("this scope has other views than the model", where=model.path, remedy=remedy)
+    return ScopedModel(model, scope)

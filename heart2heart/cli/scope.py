@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from heart2heart.schema.scope import ScopeRecord
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
 
@@ -35,10 +32,10 @@ def fit(
 
     Example: heart2heart scope fit runs/fixmatch --coverage 0.9
     """
-    from heart2heart.api.scope import fit_scope
+    from heart2heart.api.scope import fit_scope, scope_sentences
 
     scope = fit_scope(run, store or None, split=split, coverage=coverage, keep=keep, score=score)
-    _show(run, scope.record)
+    print("\n".join(scope_sentences(scope)))
 
 
 def reset(
@@ -56,16 +53,7 @@ def reset(
 
     Example: heart2heart scope reset runs/fixmatch --store store --site B
     """
-    from heart2heart.api.scope import reset_scope
+    from heart2heart.api.scope import reset_scope, scope_sentences
 
-    _show(run, reset_scope(run, store, site=site, labels=labels, patients=patient or ()).record)
-
-
-def _show(run: Path, record: ScopeRecord) -> None:
-    for note in record.notes:
-        print(f"note: {note}")
-    where = f" at {record.site}" if record.site else ""
-    print(
-        f"{run / 'scope'}: {record.settings.score}{where}, thresholds of {record.patients} patients, "
-        f"sha256 {record.digest()[:12]}"
-    )
+    scope = reset_scope(run, store, site=site, labels=labels, patients=patient or ())
+    print("\n".join(scope_sentences(scope)))

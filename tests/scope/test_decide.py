@@ -15,7 +15,7 @@ KNOWN = np.repeat(CENTRES[:1], 3, axis=0).astype(np.float32)
 STRANGE = np.tile(np.array([0, 0, 0, 9], np.float32), (3, 1))
 
 
-def decide(
+def decision_of(
     features: FrameArray | None, *, mode: ClipMode = ClipMode.B_MODE, flags: tuple[ClipFlag, ...] = ()
 ) -> Decision:
     logits = (KNOWN if features is None else features)[:, :3]
@@ -23,7 +23,7 @@ def decide(
 
 
 def test_decide_clip_answers_a_known_clip() -> None:
-    decision = decide(KNOWN)
+    decision = decision_of(KNOWN)
     assert (decision.status, decision.reason, decision.views) == (AnswerStatus.ANSWERED, None, ("PLAX",))
     assert sum(decision.probabilities.values()) == pytest.approx(1)
     assert decision.score is not None
@@ -42,11 +42,11 @@ def test_decide_clip_answers_a_known_clip() -> None:
 def test_decide_clip_refuses_by_mode_and_flags_before_any_score(
     mode: ClipMode, flags: tuple[ClipFlag, ...], reason: AnswerReason
 ) -> None:
-    assert decide(KNOWN, mode=mode, flags=flags) == Decision(AnswerStatus.NOT_ANSWERED, reason)
+    assert decision_of(KNOWN, mode=mode, flags=flags) == Decision(AnswerStatus.NOT_ANSWERED, reason)
 
 
 def test_decide_clip_refuses_a_clip_out_of_scope() -> None:
-    decision = decide(STRANGE)
+    decision = decision_of(STRANGE)
     assert (decision.status, decision.reason) == (AnswerStatus.NOT_ANSWERED, AnswerReason.OUT_OF_SCOPE)
     assert decision.probabilities == {}
     assert decision.score is not None
@@ -54,7 +54,7 @@ def test_decide_clip_refuses_a_clip_out_of_scope() -> None:
 
 
 def test_decide_clip_scores_logits_where_there_are_no_features() -> None:
-    decision = decide(None)
+    decision = decision_of(None)
     assert decision.status == AnswerStatus.ANSWERED
     assert decision.score is not None
     assert decision.score.score == ScopeScoreName.ENERGY
