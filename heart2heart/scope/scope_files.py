@@ -27,11 +27,6 @@ def write_scope(scope: ScopeModel, folder: Path) -> ScopeModel:
     Args:
         scope: The scope.
         folder: The folder, made if it is missing.
-
-    Examples:
-        >>> written = write_scope(scope, Path("scope"))
-        >>> read_scope(Path("scope")).record == written.record
-        True
     """
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / SCOPE_ARRAYS) as temporary, temporary.open("wb") as handle:
@@ -48,10 +43,6 @@ def read_scope(folder: Path) -> ScopeModel:
         MissingInputError: no scope here.
         ConfigError: a key or value of the record is not acceptable.
         RunError: the scope is of another version, or was changed or damaged.
-
-    Examples:
-        >>> read_scope(Path("scope")).record.classes
-        ('PLAX', 'PSAX', 'A4C', 'A2C')
     """
     path = folder / SCOPE_FILE
     content = read_json(path, what="scope of a model")
