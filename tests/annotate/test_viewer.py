@@ -30,7 +30,7 @@ def at_frame(page: Page, number: int) -> None:
     expect(page.locator("#frame-position")).to_have_text(re.compile(rf"^Frame {number} of 8, "))
 
 
-def test_viewer_steps_loops_and_zooms_by_key_at_full_size_and_labels(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_steps_loops_and_zooms_by_key_at_full_size_and_labels(tmp_path: Path, enter: Enter) -> None:
     assignments = make_assignments(tmp_path, patients=1)
     clips = assignments.clip_order()
     add_viewing_copies(tmp_path / "store", clips)
@@ -79,7 +79,7 @@ def test_viewer_steps_loops_and_zooms_by_key_at_full_size_and_labels(tmp_path: P
     assert [event.view for event in assignments.label_store.events()] == ["PLAX"]
 
 
-def test_viewer_shows_four_clips_of_the_study_and_jumps_to_one(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_shows_four_clips_of_the_study_and_jumps_to_one(tmp_path: Path, enter: Enter) -> None:
     assignments = make_assignments(tmp_path, patients=1)
     add_viewing_copies(tmp_path / "store", assignments.clip_order())
     with served(assignments) as server:
@@ -96,7 +96,7 @@ def test_viewer_shows_four_clips_of_the_study_and_jumps_to_one(tmp_path: Path, e
         expect(page.locator("#side-by-side")).to_be_hidden()
 
 
-def test_viewer_falls_back_to_the_frames_in_one_line(tmp_path: Path, enter: Enter) -> None:
+def test_curate_page_falls_back_to_the_frames_in_one_line(tmp_path: Path, enter: Enter) -> None:
     assignments = make_assignments(tmp_path, patients=1)
     whole, damaged = assignments.clip_order()[:2]
     root = tmp_path / "store"

@@ -83,9 +83,9 @@ def test_viewing_pictures_hold_every_frame_black_outside_the_sector() -> None:
     inner = ndimage.binary_erosion(seen.mask, iterations=8)
     block = np.ones((3, 3), bool)  # JPEG rings within a block of eight pixels
     outer = ~ndimage.binary_dilation(seen.mask, block, iterations=8)
-    for number, data in enumerate(pictures.jpegs):
+    for frame, data in zip(frames, pictures.jpegs, strict=True):
         decoded = simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0].astype(int)
-        expected = luma(frames[number])[10:110, 20:140].astype(int)
+        expected = luma(frame)[10:110, 20:140].astype(int)
         assert np.abs(decoded - expected)[inner].mean() < 3
         assert decoded[outer].max() == 0
 
@@ -145,7 +145,9 @@ def test_load_clip_makes_a_viewing_copy_only_where_asked_and_no_text_is_suspecte
     frames = ndimage.zoom(smooth(6), (1, 0.8, 0.8, 1), order=1) * fan[..., None].astype(np.uint8)
     path = write(tmp_path / "a.dcm", frames, FrameTime="20")
     geometry = Geometry(size=64)
-    plain, viewed = (load_clip(path, geometry=geometry, rule="even:2", viewing_copy=asked) for asked in (False, True))
+    plain, viewed = (
+        load_clip(path, geometry=geometry, rule="even:2", viewing_copy=with_copy) for with_copy in (False, True)
+    )
     assert plain.viewing is None
     assert viewed.viewing is not None
     assert np.array_equal(plain.pixels, viewed.pixels)

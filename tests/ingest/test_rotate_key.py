@@ -22,6 +22,7 @@ from heart2heart.ingest.relinked_store import write_relinked_store
 from heart2heart.ingest.rotate_key import rotate_key
 from heart2heart.schema.links import LINKS_FILE, LinkedPatient, PatientLinks
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.viewing_copies import ViewingCopy, ViewingPictures, viewing_path, write_viewing_copy
 from tests.ingest.archive_kit import SMALL, make_archive
 
 RELINKED = ("patient", "study", "series", "instance", "date")
@@ -33,6 +34,14 @@ def store(tmp_path: Path) -> Path:
     make_archive(tmp_path / "in")
     _ingest(tmp_path, tmp_path / "store")
     return tmp_path / "store"
+
+
+def test_rotate_key_keeps_the_viewing_copies(store: Path) -> None:
+    clip = FrameStore.open(store).clips["clip"].to_pylist()[0]
+    write_viewing_copy(store, clip, ViewingPictures(8, 6, False, None, (0,), None, (b"\xff\xd8\xff picture",)))
+    rotate_key(store, store.with_name("store.key"))
+    assert FrameStore.open(store).clips["clip"].to_pylist().count(clip) == 1
+    assert ViewingCopy(viewing_path(store, clip), clip).is_intact()
 
 
 def _ingest(folder: Path, store: Path, key: Path | None = None, site: str = "a") -> int:
