@@ -68,12 +68,12 @@ def measure(folder: Path, clips: int, pace_ms: int) -> tuple[list[float], float]
             page.locator("#read[aria-busy=false]").wait_for()
             page.wait_for_timeout(1000)
             begin = time.perf_counter()
-            for number in range(1, clips):
+            for index in range(1, clips):
                 page.keyboard.press("l")
                 if pace_ms:
                     page.wait_for_timeout(pace_ms)
                 else:
-                    page.wait_for_function(_SHOWN, arg=number)
+                    page.wait_for_function(_SHOWN, arg=index)
                     page.wait_for_timeout(ACCEPTED_MS)
             seconds = time.perf_counter() - begin
             durations = page.evaluate("performance.getEntriesByName('clip shown').map((entry) => entry.duration)")

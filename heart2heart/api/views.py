@@ -94,9 +94,7 @@ def show_views(
         for above in taxonomy.lineage(name):
             with_finer[above] += counts[name]
     rows = tuple(
-        ViewRow(
-            depth, name, taxonomy.views[name].title, taxonomy.views[name].key or "", counts[name], with_finer[name]
-        )
+        ViewRow(depth, name, taxonomy.views[name].title, taxonomy.views[name].key or "", counts[name], with_finer[name])
         for depth, name in taxonomy.tree()
     )
     return ViewTree(taxonomy, rows)

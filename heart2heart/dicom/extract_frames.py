@@ -15,13 +15,15 @@ from heart2heart.schema.status import StatusCode
 from heart2heart.store.geometry import Geometry, Resampler
 
 _SHRINKS = (8, 4, 2, 1)
+_LEAST_SIDE = 128  # pixels of a reduced picture
 _BATCH_FRAMES = 16  # pictures resampled at a time, so that they stay in the cache; they are reduced already
 _MAX_BYTES = 2**30  # of the kept frames of one clip, which a worker holds and sends to the writer
 
 
 def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometry: Geometry) -> int:
-    """Return the largest of 1, 2, 4 and 8 at which the content still has at least as many pixels as its frame.
+    """Return the largest of 1, 2, 4 and 8 at which the content has at least the pixels of its frame and 128 a side.
 
+    Below 128, letters and speckle look alike to the search for text, which sees the reduced pictures.
     It depends on the clip and the geometry alone, never on the transfer syntax, so every syntax gives the same frames:
     exactly if it is lossless, except JPEG 2000, which is decoded at a lower resolution (docs/decisions/0002).
 
@@ -32,7 +34,8 @@ def choose_shrink(height: int, width: int, spacing: tuple[float, float], geometr
         geometry: Geometry of the frames.
     """
     content_rect = geometry.letterbox(height * spacing[0], width * spacing[1])
-    return next((s for s in _SHRINKS if height >= s * content_rect.height and width >= s * content_rect.width), 1)
+    least_height, least_width = (max(side, _LEAST_SIDE) for side in (content_rect.height, content_rect.width))
+    return next((s for s in _SHRINKS if height >= s * least_height and width >= s * least_width), 1)
 
 
 def extract_frames(

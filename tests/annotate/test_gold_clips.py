@@ -74,10 +74,10 @@ def test_gold_clips_are_read_unmarked_and_are_no_labels(tmp_path: Path) -> None:
         assert len({frozenset(each) for each in details}) == 1  # the same keys
         before = [_facts(client)]
         seen = []
-        for number, each in enumerate(details):
+        for reading, each in enumerate(details):
             seen.append(each["clip"])
             now = client.ask(f"clips/{each['clip']}")
-            saved = client.ask("answers", clip_answer(now, "A4C", number))
+            saved = client.ask("answers", clip_answer(now, "A4C", reading))
             assert saved["now"]["own_answer"] == "A4C"
             assert set(saved["now"]) == set(now)
             before.append(_facts(client))
@@ -87,8 +87,8 @@ def test_gold_clips_are_read_unmarked_and_are_no_labels(tmp_path: Path) -> None:
         assert steps == [{"Done": 1, "Readings left": -1, "Clips to label": 0}] * len(seen)
         assert total == before[-1]["Clips to label"] == before[-1]["Done"]
         assert client.ask("next-clips", {})["left"] == 0
-        mine = client.ask("search", {"mine": True})["clips"]
-        assert {row["clip"] for row in mine} == set(seen)
+        own_clips = client.ask("search", {"mine": True})["clips"]
+        assert {row["clip"] for row in own_clips} == set(seen)
         assert client.refused("raters")[0] == 400
         tables = {table["title"]: table for table in adjudicator.ask("raters")["tables"]}
         n_read = len(set(gold) & set(seen))

@@ -49,7 +49,7 @@ CLIPS = [
     (BUNDLED / "ExplVR_BigEnd.dcm", "colour", "GE", 1, ("no_region",)),
     (BUNDLED / "examples_jpeg2k.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
     (BUNDLED / "examples_palette.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
-    (BUNDLED / "examples_rgb_color.dcm", "colour", "GE", 1, ("no_region", *TEXTURE, "not_a_heart_preset")),
+    (BUNDLED / "examples_rgb_color.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
     (BUNDLED / "examples_ybr_color.dcm", "b_mode", "SonoSite", 30, ("region_mismatch",)),
     (DEID / "ultrasounds" / "GREYSCALE_IMAGE.dcm", "b_mode", "Philips", 1, (*TEXT, "not_a_heart_preset")),
     (

@@ -38,20 +38,22 @@ class FuzzerEnd:
         return f"ERROR: {MOST_CRASHES} times {exit_name(self.code)} without an input, see {log}"
 
 
-def supervise(start: Callable[[int, int], int], found: Callable[[], set[str]], seconds: int, target: str) -> FuzzerEnd:
+def supervise(
+    start: Callable[[int, int], int], list_inputs: Callable[[], set[str]], seconds: int, target: str
+) -> FuzzerEnd:
     """Run a fuzzer to its end, again if it ends early without an input, at most three times in a row.
 
     Args:
         start: Runs the fuzzer for some seconds, after a number of crashes, and returns its exit code.
-        found: Returns the names of the inputs that broke the target so far.
+        list_inputs: Returns the names of the inputs that broke the target so far.
         seconds: Time in all.
         target: Name of the target, for the message.
     """
-    before, crashes, started = found(), 0, time.monotonic()
+    before, crashes, started = list_inputs(), 0, time.monotonic()
     while True:
         left = max(1, seconds - int(time.monotonic() - started))
         code = start(left if crashes else seconds, crashes)
-        new = tuple(sorted(found() - before))
+        new = tuple(sorted(list_inputs() - before))
         crashes += 1
         if code == 0 or new or crashes == MOST_CRASHES:
             return FuzzerEnd(code, new)

@@ -24,17 +24,17 @@ def test_weekly_agreement_by_the_definition_of_gwet() -> None:
     events += [_reading(f"c{index}", "b", other, SECOND) for index, (_, other) in enumerate(pairs)]
     events += [_reading("c9", "a", "A4C", SECOND), _reading("c9", "b", "", SECOND),
                _reading("c2", "z", "A4C", SECOND, EventKind.ADJUDICATION)]  # fmt: skip
-    mine, other = weekly_agreement(events, {f"c{index}": f"s{index // 2}" for index in range(4)}, replicates=200)
-    assert (mine.rater, mine.week, mine.pairs, mine.same) == ("a", "2026-W47", 4, 3)
+    own, other = weekly_agreement(events, {f"c{index}": f"s{index // 2}" for index in range(4)}, replicates=200)
+    assert (own.rater, own.week, own.pairs, own.same) == ("a", "2026-W47", 4, 3)
     assert (other.rater, other.week) == ("b", "2026-W48")
     shares = {"A4C": 5 / 8, "A2C": 1 / 8, "PLAX": 2 / 8}
     by_chance = sum(share * (1 - share) for share in shares.values()) / 2
-    assert mine.value == pytest.approx((3 / 4 - by_chance) / (1 - by_chance))
-    assert mine.low is not None
-    assert mine.high is not None
-    assert mine.value is not None
-    assert mine.low <= mine.value <= mine.high
-    assert weekly_agreement(events, {}, replicates=200)[0].value == mine.value
+    assert own.value == pytest.approx((3 / 4 - by_chance) / (1 - by_chance))
+    assert own.low is not None
+    assert own.high is not None
+    assert own.value is not None
+    assert own.low <= own.value <= own.high
+    assert weekly_agreement(events, {}, replicates=200)[0].value == own.value
 
 
 def test_weekly_agreement_of_one_study_has_no_interval_and_of_one_value_is_full() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import heart2heart as h2h
+from heart2heart.api import load_run
 from heart2heart.errors import ConfigError, ExistsError, Heart2HeartError, LabelError, LeakageError, MissingInputError
 from heart2heart.schema.onboarding import OnboardingRecord, StepName, StepState, read_onboarding
 from heart2heart.testing import tiny_store
@@ -111,7 +112,7 @@ def test_onboard_ends_with_a_decision_by_registered_criteria(study: Path) -> Non
 def test_onboard_never_scores_who_adapted_the_model(study: Path) -> None:
     from heart2heart.schema.predictions import Predictions
 
-    record = h2h.load_model(study / "out" / "adapted").directory.record.adaptation
+    record = load_run(study / "out" / "adapted").directory.record.adaptation
     assert record is not None
     predictions = Predictions.read(study / "out" / "validation" / "predictions.parquet")
     rows = [row for row in predictions.table.to_pylist() if row["site"] == "E"]

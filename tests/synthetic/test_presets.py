@@ -10,7 +10,8 @@ from heart2heart.ingest.pipeline import ingest
 from heart2heart.ingest.settings import IngestSettings
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.store.frame_store import FrameStores
+from heart2heart.schema.status import ClipFlag
+from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.synthetic.config import HospitalConfig, NonClipFiles
 from heart2heart.synthetic.hospital import simulate_hospital
 from heart2heart.synthetic.presets import fresh_hospitals
@@ -32,6 +33,9 @@ def test_fresh_hospitals_are_written_and_ingested_with_their_labels(hospital: Ho
         settings=IngestSettings(size=32, frames="even:2"), workers=1,
     )  # fmt: skip
     assert result.accepted >= summary.clips
+    flags = FrameStore.open(store).all_clips["flags"].to_pylist()
+    only_flagged = [each for each in flags if ClipFlag.TEXT_SUSPECTED in each and ClipFlag.TEXT_BLANKED not in each]
+    assert only_flagged == [], "over a quarter of a scan is taken for text"
     labels = LabelStore(tmp_path / "labels.db")
     import_labels(
         tmp_path / hospital.name / "labels.csv", labels, FrameStores.open([store]), vocabulary=hospital.vocabulary,
