@@ -81,7 +81,7 @@ def test_curate_page_works_by_touch_alone(tmp_path: Path, enter: Enter) -> None:
         page.get_by_role("button", name="unsure").tap()
         expect(status).to_have_text("Saved: unsure.")
         settled(page)
-        for name in ("Pause", "Play", "Slower", "Faster", "Less contrast", "More contrast", "Skip", "Back"):
+        for name in ("Pause", "Play", "Slower", "Faster", "Less contrast", "More contrast", "Skip", "← Back"):
             page.get_by_role("button", name=name).tap()
         page.get_by_role("button", name="Grid").tap()
         page.get_by_role("button", name="Clip 1, the model says 90 %: wrong").tap()
@@ -106,7 +106,8 @@ def test_curate_page_shows_the_focus_on_every_control(tmp_path: Path, enter: Ent
         page = enter(server.address, "Reader 1")
         seen = set()
         reachable = page.locator("button:visible").count()
-        for _ in range(reachable + 2):
+        others = page.locator("input:visible, select:visible, a:visible, summary:visible").count()
+        for _ in range(reachable + others + 2):
             page.keyboard.press("Tab")
             position, style, width = page.evaluate(RING)
             if position >= 0:  # not the whole document, where the round ends
