@@ -65,7 +65,10 @@ def running(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
         assert process.stderr is not None
-        assert process.stderr.readline() == f"Label at http://127.0.0.1:{port}/\n"
+        line = process.stderr.readline()
+        if line.startswith("A stale lock of this label store was replaced: "):  # of a server that was killed
+            line = process.stderr.readline()
+        assert line == f"Label at http://127.0.0.1:{port}/\n"
         yield process
     finally:
         process.kill()
