@@ -85,9 +85,8 @@ def next_clips(call: ApiRequest) -> Response:
     clips = call.assignments.next_clips(
         call.rater.name, clips_request.count, without=clips_request.without, first=clips_request.first, accept=accept
     )
-    return JSONResponse(
-        {"clips": _describe(call, clips), "left": len(call.assignments.clips_left(call.rater.name, accept))}
-    )
+    left = set(call.assignments.clips_left(call.rater.name, accept)).difference(clips_request.unsaved)
+    return JSONResponse({"clips": _describe(call, clips), "left": len(left)})
 
 
 def clip_details(call: ApiRequest) -> Response:

@@ -83,6 +83,8 @@ class ClipsRequest(Config):
     """Clips that the page has loaded or the rater skipped."""
     first: tuple[ClipName, ...] = Field((), max_length=10_000)
     """Clips that come before all others."""
+    unsaved: tuple[ClipName, ...] = Field((), max_length=10_000)
+    """Clips whose answers are on their way; they do not count as left, whether they have come or not."""
     filter: ClipFilter | None = None
     """Conditions that the clips must meet."""
 

@@ -44,7 +44,8 @@ class PictureSettings(IngestSettings):
 
     def ledger_text(self) -> str:
         """Return the text that the ledger keeps; that of a DICOM ingest unless `whole` is set."""
-        return self.model_dump_json(exclude={"text"} if self.whole else {"text", "whole"})
+        changing = {"text", "viewing_copies"}
+        return self.model_dump_json(exclude=changing if self.whole else {*changing, "whole"})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 from playwright.sync_api import Page, expect
 
 PATIENCE = 30_000  # milliseconds
+_SHOWN = "performance.getEntriesByName('clip shown').length"  # clips that were on the screen
 expect.set_options(timeout=PATIENCE)
 
 
@@ -24,7 +25,9 @@ def settled(page: Page) -> None:
 
 
 def press(page: Page, key: str, word: str) -> None:
-    """Answer by key, and wait until the answer is told as saved."""
+    """Answer by key, and wait until the answer is told as saved and the next clip is on the screen, or none is left."""
+    shown = page.evaluate(_SHOWN)
     page.keyboard.press(key)
     expect(page.locator("#status")).to_have_text(f"Saved: {word}.")
+    page.wait_for_function(f"(shown) => {_SHOWN} > shown || !document.querySelector('#nothing').hidden", arg=shown)
     settled(page)

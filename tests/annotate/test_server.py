@@ -246,3 +246,14 @@ def test_server_refuses_an_address_in_use_and_a_bad_certificate(tmp_path: Path) 
     wrong = AnnotationSettings(port=0, certificate=tmp_path / "c.pem", private_key=tmp_path / "c.pem")
     with pytest.raises(ConfigError, match="certificate or its key cannot be used"):
         AnnotationServer(Assignments(assignments.label_store, assignments.catalog, wrong))
+
+
+def test_server_counts_no_clip_as_left_whose_answer_is_on_its_way(tmp_path: Path) -> None:
+    with served(make_assignments(tmp_path)) as server:
+        client = Client(server.port).enter("a")
+        reply = client.ask("next-clips", {"count": 2})
+        first, second = (details["clip"] for details in reply["clips"])
+        assert client.ask("next-clips", {"unsaved": [first]})["left"] == reply["left"] - 1
+        client.ask("answers", clip_answer(client.ask(f"clips/{first}"), "A4C"))
+        assert client.ask("next-clips", {"unsaved": [first]})["left"] == reply["left"] - 1
+        assert client.ask("next-clips", {"unsaved": [first, second]})["left"] == reply["left"] - 2

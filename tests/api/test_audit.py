@@ -44,6 +44,8 @@ WITHIN_AUDITED = {
     "beside_predictions": ("read_beside", "write_readers", "write_saliency"),
     "federation": ("simulate_federation",),
     "shown_frames": ("frames_with_text", "without_text"),
+    "scope": ("clip_features", "join_clips", "scope_sentences", "source_clips"),
+    "scoped_model": ("open_scoped_model",),
     "splits": ("open_stores",),
     "stores": ("key_path", "path_list"),
     "frozen_models": ("load_frozen", "model_sha256"),

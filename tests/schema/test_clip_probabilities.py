@@ -95,8 +95,14 @@ def test_clip_log_probabilities_are_used_by_page_queue_prediction_and_evaluation
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logits = np.log(FRAMES).astype(np.float32) + np.array([[3.0], [-1.0], [40.0]], np.float32)
-    run = SimpleNamespace(geometry=Geometry("tmed2", 16), classes=CLASSES, predict=lambda pixels: logits)
-    monkeypatch.setattr(Run, "load", lambda path: run)
+    run = SimpleNamespace(
+        geometry=Geometry("tmed2", 16),
+        classes=CLASSES,
+        predict=lambda pixels: logits,
+        path=tmp_path,
+        source_sha256="0" * 64,
+    )
+    monkeypatch.setattr(Run, "load", lambda path, device="cpu": run)
     (predicted,) = predict_files(tmp_path, [REAL], rule="even:3")
     results = [
         (predicted.view, max(predicted.probabilities)), _page(logits, tmp_path), _queue(logits), _evaluation(logits),

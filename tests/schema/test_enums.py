@@ -22,7 +22,9 @@ WORDS: dict[type[StrEnum], set[str]] = {
     enums.SplitRole: {"train", "validation", "test", "adaptation", "unlabeled", "excluded"},
     enums.PredictionRole: {"validation", "test", "sector_masked", "background_swapped", "perturbed"},
     enums.CheckStatus: {"pass", "warn", "fail"},
-    enums.EventKind: {"label", "adjudication", "retraction"},
+    enums.EventKind: {"label", "adjudication", "retraction", "gold"},
+    enums.ClipEventKind: {"quality", "marks", "note", "handover", "handover_done", "goal", "gold", "example"},
+    enums.ImageQuality: {"good", "fair", "poor", "unusable"},
     enums.LabelAnswer: {"view", "unusable", "unsure", ""},
     enums.VerdictKind: {"better", "worse", "open", "unknown"},
     enums.AuditAction: {
@@ -85,7 +87,8 @@ def test_event_kind_and_answer_have_the_words_of_a_written_store(tmp_path: Path)
         for rater, answer in (("b", enums.LabelAnswer.UNSURE), ("c", enums.LabelAnswer.UNUSABLE))
     )
     ruling = LabelEvent("c1", "", "A2C", "z", "3", "page", kind=enums.EventKind.ADJUDICATION)
-    store.append([reading, unsure, unusable, ruling, reading.retraction("4")])
+    gold = LabelEvent("c2", "", "A4C", "a", "5", "page", kind=enums.EventKind.GOLD)
+    store.append([reading, unsure, unusable, ruling, reading.retraction("4"), gold])
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT kind, answer FROM events").fetchall()
     assert {kind for kind, _ in rows} == WORDS[enums.EventKind]

@@ -103,7 +103,8 @@ function start(session) {
       rater: session.name,
       label: new Reading(page, {
         kind: "label", details: cache.details, empty: "No clip is left for you. Thank you.",
-        more: (count, without, first) => requestJson("next-clips", { count, without, first, filter: team.filter }),
+        more: (count, without, first, unsaved) =>
+          requestJson("next-clips", { count, without, first, unsaved, filter: team.filter }),
       }),
       review: new Reading(page, {
         kind: "adjudication", empty: "No disagreement is left.",

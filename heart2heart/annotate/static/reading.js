@@ -12,7 +12,7 @@ const CONFIDENCES = [[null, "not stated"], [1, "certain"], [0.75, "probable"], [
 
 export class Reading {
   /** @param page {player, controls, study, retryQueue, views, size, conflict}, shared by all readings
-   *  @param source {kind, more(count, without, first), details(clip), empty}, the requests for clips */
+   *  @param source {kind, more(count, without, first, unsaved), details(clip), empty}, the requests for clips */
   constructor(page, source) {
     Object.assign(this, page);
     this.source = source;
@@ -24,6 +24,7 @@ export class Reading {
     this.active = false;
     this.first = [];
     this.round = 0;
+    this.answered = 0;
   }
 
   /** Show a clip, or else the one that was on the screen before, or else the next one. */
@@ -61,13 +62,13 @@ export class Reading {
     const excluded = [...this.queue.map((details) => details.clip), ...this.skipped, ...this.retryQueue.clips];
     if (this.current) excluded.push(this.current.clip);
     const first = this.first.splice(0);
-    const round = this.round;
-    const reply = await this.source.more(Math.max(0, missing) + first.length, excluded, first);
+    const { round, answered } = this;
+    const reply = await this.source.more(Math.max(0, missing) + first.length, excluded, first, this.retryQueue.clips);
     if (round !== this.round) {
       this.first.unshift(...first);
       return;
     }
-    this.left = reply.left;
+    this.left = reply.left - (this.answered - answered); // what was answered since the request counts too
     if (first.length) this.queue = [...reply.clips, ...this.queue];
     else this.queue.push(...reply.clips);
     for (const details of reply.clips) {
@@ -206,6 +207,7 @@ export class Reading {
     });
     const entry = { details, saved };
     this.done.push(entry);
+    this.answered += 1;
     if (this.left) this.left -= 1;
     say(find("status"), `Saving ${word} …`);
     saved.then((result) => this.showResult(entry, word, result));
@@ -267,6 +269,7 @@ export class Reading {
     if (result.error) return; // the error is shown with the answer
     try {
       await retract([{ clip: entry.details.clip, event: result.event }]);
+      this.answered -= 1;
       if (this.left !== undefined) this.left += 1;
       await this.jump(entry.details.clip);
       say(find("status"), "Retracted.");
