@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from heart2heart.errors import ExistsError, LabelError, MissingInputError
+from heart2heart.labels.clip_events import ClipEvent
 from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.table_files import read_events
@@ -92,8 +93,21 @@ def _topological_order(after: Mapping[str, set[str]], events: Mapping[str, Label
     return list(ordered)
 
 
+def merge_clip_events(parts: Sequence[Sequence[ClipEvent]]) -> list[ClipEvent]:
+    """Return each event of quality, marks, notes, tasks, goals, gold labels and examples once, by time.
+
+    Args:
+        parts: The events of each label store.
+    """
+    events = {event.identifier: event for part in parts for event in part}
+    return [events[identifier] for identifier in sorted(events, key=lambda name: (events[name].at, name))]
+
+
 def merge_files(paths: Sequence[Path], out: Path, *, maps: TaxonomyMaps | None = None) -> MergedEvents:
     """Write a new label store with every event of several label stores or exports of events.
+
+    The events of clips that are no readings, such as quality and notes, come from the label stores alone, since an
+    export of events does not hold them.
 
     Args:
         paths: Label stores (SQLite), or exports of all events (CSV, Parquet).
@@ -109,10 +123,13 @@ def merge_files(paths: Sequence[Path], out: Path, *, maps: TaxonomyMaps | None =
         raise ExistsError("a label store would be overwritten", where=out, remedy="Name a new file")
     taxonomy = _merged_taxonomy([path for path in paths if path.is_file()])
     merged = merge_events([migrate_taxonomy(_read_label_file(path), maps) for path in paths])
+    label_stores = [LabelStore(path) for path in paths if _is_label_store(path)]
+    clip_events = merge_clip_events([[event for _, event in each.clip_events()] for each in label_stores])
     with atomic_path(out) as temporary:
         label_store = LabelStore(temporary)
         label_store.adopt_taxonomy(taxonomy)
         label_store.append(merged.events)
+        label_store.append_clip_events(clip_events)
     return merged
 
 
@@ -133,9 +150,11 @@ def _is_label_store(path: Path) -> bool:
 
 
 def _read_label_file(path: Path) -> list[LabelEvent]:
+    """Return the readings of a label store, those of gold clips too, or of an export."""
     try:
-        with path.open("rb") as handle:
-            start = handle.read(len(_SQLITE))
+        is_label_store = _is_label_store(path)
     except OSError as error:
         raise MissingInputError("no label store and no export here", where=path) from error
-    return LabelStore(path).events() if start == _SQLITE else read_events(path)
+    if is_label_store:
+        return [entry.event for entry in LabelStore(path).stored_events(gold=True)]
+    return read_events(path)

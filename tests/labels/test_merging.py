@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from heart2heart.errors import ExistsError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.labels.agreement_coefficients import ReadingMatrix
+from heart2heart.labels.clip_events import ClipEvent
 from heart2heart.labels.consensus import consensus_labels
 from heart2heart.labels.events import LabelEvent, migrate_taxonomy, read_taxonomy_maps
 from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.merging import merge_events, merge_files
-from heart2heart.schema.enums import LabelAnswer
+from heart2heart.schema.enums import ClipEventKind, EventKind, LabelAnswer
 
 _EVENT = st.builds(
     LabelEvent, st.sampled_from(["c1", "c2"]), st.just(""), st.sampled_from(["A4C", "A2C"]), st.sampled_from("ab"),
@@ -115,6 +116,28 @@ def test_merge_files_of_label_stores_and_exports(tmp_path: Path) -> None:
         assert LabelStore(tmp_path / f"all-{name}.db").events() == merged.events
         assert consensus_labels(merged.events) == {"c1": "A2C"}
     assert [path.name for path in tmp_path.glob("*-wal")] == []
+
+
+def test_merge_files_keeps_gold_readings_and_what_is_no_reading(tmp_path: Path) -> None:
+    one, other = _books(tmp_path)
+    gold = LabelEvent("c5", "", "A4C", "a", "5", "page", kind=EventKind.GOLD)
+    one.append([gold])
+    note, poor, fair = (
+        ClipEvent("c1", kind, "a", at, value)
+        for kind, at, value in (
+            (ClipEventKind.NOTE, "2", "rib"),
+            (ClipEventKind.QUALITY, "1", "poor"),
+            (ClipEventKind.QUALITY, "3", "fair"),
+        )
+    )
+    one.append_clip_events([poor, note])
+    other.append_clip_events([fair, note])
+    for paths in ([one.path, other.path], [other.path, one.path]):
+        out = LabelStore(tmp_path / f"{paths[0].stem}-first.db")
+        merge_files(paths, out.path)
+        assert [event for _, event in out.clip_events()] == [poor, note, fair]
+        assert gold in [entry.event for entry in out.stored_events(gold=True)]
+        assert gold not in out.events()
 
 
 def test_merge_files_refuse(tmp_path: Path) -> None:
