@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from heart2heart.annotate.catalog import ClipCatalog
 from heart2heart.annotate.messages import LabelRequest, RetractionRequest
 from heart2heart.annotate.reading_state import EVENT_SOURCE, ReadingState
-from heart2heart.annotate.reservations import Reservations
-from heart2heart.annotate.settings import AnnotationSettings
-from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.errors import ConfigError, LabelConflictError, LabelError, UnknownNameError
 from heart2heart.labels.double_reading import ClipReadings
 from heart2heart.labels.events import LabelEvent
-from heart2heart.labels.label_store import LabelStore, StoredEvent
+from heart2heart.labels.label_store import StoredEvent
 from heart2heart.schema.enums import EventKind
 
 
 class Assignments(ReadingState):
-    """The clips of the page, their label events, and the reservations of raters.
-
-    Args:
-        label_store: The label store.
-        catalog: The clips.
-        settings: Settings of the page.
-        suggestions: Suggestion of a model by clip.
-        queue: Reason by clip, in the order of labeling; None takes all clips of the catalog.
-        readings: Number of raters who are to read a clip, where the queue requires more than the settings.
-    """
-
-    def __init__(
-        self,
-        label_store: LabelStore,
-        catalog: ClipCatalog,
-        settings: AnnotationSettings,
-        *,
-        suggestions: Mapping[str, Suggestion] | None = None,
-        queue: Mapping[str, str] | None = None,
-        readings: Mapping[str, int] | None = None,
-    ) -> None:
-        super().__init__(label_store, catalog, settings, suggestions=suggestions, queue=queue, readings=readings)
-        self._reservations = Reservations()
-        self._writing = Lock()  # raters of this page write in turn; SQLite's own waiting is random and may starve one
+    """What raters are given to read, and the answers that they may write; made like `ReadingState`."""
 
     def next_clips(
         self,

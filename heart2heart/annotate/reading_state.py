@@ -9,6 +9,7 @@ from heart2heart.annotate.catalog import ClipCatalog
 from heart2heart.annotate.clip_notes import ClipNotes
 from heart2heart.annotate.gold_clips import GoldClips
 from heart2heart.annotate.rater_keys import RaterKeys
+from heart2heart.annotate.reservations import Reservations
 from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.annotate.suggestions import Suggestion
 from heart2heart.labels.double_reading import (
@@ -26,7 +27,7 @@ EVENT_SOURCE = "page"
 
 
 class ReadingState:
-    """The clips of the page and their label events.
+    """The clips of the page, their label events, and the reservations of raters.
 
     Args:
         label_store: The label store.
@@ -58,6 +59,8 @@ class ReadingState:
         self.notes, self.gold = ClipNotes(label_store), GoldClips(settings.gold)
         self._last = 0  # number of the last event that was read
         self._lock = Lock()
+        self._reservations = Reservations()
+        self._writing = Lock()  # raters of this page write in turn; SQLite's own waiting is random and may starve one
 
     def settle_plan(self) -> None:
         """Take the double-reading plan of the label store, or write that of the settings into a new label store.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import heart2heart
 from heart2heart.schema.model_folder import Parity
@@ -34,38 +34,30 @@ def model_card(
         parity: Comparison with the run by format.
         licence: Licence of the weights; None: not stated.
     """
-    lines = _lines(run, name, certificate, validations, parity, licence)
-    return "\n\n".join(lines) + "\n"
-
-
-def _lines(
-    run: Run,
-    name: str,
-    certificate: Certificate | None,
-    validations: Mapping[str, ValidationCertificate],
-    parity: Mapping[str, Parity],
-    licence: str | None,
-) -> Iterator[str]:
     info, record, size = run.info(), run.directory.record, run.geometry.size
-    yield f"# {name}"
-    yield f"{info.method}. Classes: {', '.join(run.classes)}. Research only, not a medical device."
-    yield f"Input: gray frames, uint8 `(n, {size}, {size})`, of the geometry {run.geometry}. Output: logits, float32."
+    frames = f"gray frames, uint8 `(n, {size}, {size})`, of the geometry {run.geometry}"
     weights = f"weights of step {info.selected_step} ({info.selection})"
-    yield f"Network: {info.network}, {info.parameters} parameters, {weights}."
-    yield f"Training split: sha256 {record.split_sha256}. Exported by heart2heart {heart2heart.__version__}."
+    lines = [
+        f"# {name}",
+        f"{info.method}. Classes: {', '.join(run.classes)}. Research only, not a medical device.",
+        f"Input: {frames}. Output: logits, float32.",
+        f"Network: {info.network}, {info.parameters} parameters, {weights}.",
+        f"Training split: sha256 {record.split_sha256}. Exported by heart2heart {heart2heart.__version__}.",
+    ]
     if certificate is None:
-        yield "Leakage certificate of the training split: not at hand when the model was exported."
+        lines.append("Leakage certificate of the training split: not at hand when the model was exported.")
     else:
         counts = ", ".join(f"{check.name}: {check.status}" for check in certificate.checks)
-        yield f"Leakage certificate of the training split: passed ({counts})."
+        lines.append(f"Leakage certificate of the training split: passed ({counts}).")
     if record.adaptation is not None:
         count = len(record.adaptation.patients)
-        yield f"Adapted to {record.adaptation.site} with {count} patients: {record.adaptation.outcome}."
+        lines.append(f"Adapted to {record.adaptation.site} with {count} patients: {record.adaptation.outcome}.")
     for each, validation in validations.items():
         failed = [check.name for check in validation.checks if check.status == "fail"]
         state = f"failed: {', '.join(failed)}" if failed else "passed"
-        yield f"Validation {each} at {', '.join(validation.sites)}: {state}. {validation.sentence()}"
+        lines.append(f"Validation {each} at {', '.join(validation.sites)}: {state}. {validation.sentence()}")
     for form, result in parity.items():
-        yield f"Export {form}: {result.sentence()}."
-    yield f"Licence of the weights: {licence or 'not stated'}."
-    yield "Accuracy: that of a report on named hospitals; a model carries over only where it was measured."
+        lines.append(f"Export {form}: {result.sentence()}.")
+    lines.append(f"Licence of the weights: {licence or 'not stated'}.")
+    lines.append("Accuracy: that of a report on named hospitals; a model carries over only where it was measured.")
+    return "\n\n".join(lines) + "\n"

@@ -119,14 +119,7 @@ def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
         if clip is None or frame is None:
             parsed.add_unknown_clip(tag_number, NOT_INGESTED if clip is None else NO_SUCH_FRAME)
             continue
-        event = _event(clip, frame, tag, words)
-        parsed.add_word(tag.label, (event.value if event else "") if not isinstance(event, str) else None)
-        if isinstance(event, str):
-            parsed.unknown_labels.setdefault(event, tag_number)
-        elif event is None:
-            parsed.without_view += 1
-        else:
-            parsed.events.append((tag_number, event))
+        parsed.add_event(tag_number, tag.label, _event(clip, frame, tag, words))
     return parsed
 
 

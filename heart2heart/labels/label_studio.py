@@ -67,13 +67,7 @@ def read_tasks(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
         else:
             for choice, annotation in annotations:
                 event = _event(clip, frame, choice, annotation, data, words)
-                parsed.add_word(choice, (event.value if event else "") if not isinstance(event, str) else None)
-                if isinstance(event, str):
-                    parsed.unknown_labels.setdefault(event, task_number)
-                elif event is None:
-                    parsed.without_view += 1
-                else:
-                    parsed.events.append((task_number, event))
+                parsed.add_event(task_number, choice, event)
     return parsed
 
 

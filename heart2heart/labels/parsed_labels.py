@@ -65,6 +65,24 @@ class ParsedLabels:
         self.unknown_clip_rows.append(number)
         self.unknown_clips.setdefault(reason, []).append(number)
 
+    def add_event(self, number: int, label: str, event: LabelEvent | str | None) -> None:
+        """Add what one row became, and count its label.
+
+        Args:
+            number: Number of the row.
+            label: Its label.
+            event: The event; the label itself where it is unknown; None where the label names no view.
+        """
+        if isinstance(event, str):
+            self.add_word(label, None)
+            self.unknown_labels.setdefault(event, number)
+            return
+        self.add_word(label, event.value if event else "")
+        if event is None:
+            self.without_view += 1
+        else:
+            self.events.append((number, event))
+
     def add_once(self, number: int, event: LabelEvent) -> None:
         """Add an event unless it was added before: archives hold copies of files."""
         if event not in self._once:

@@ -136,7 +136,8 @@ def _zip_members(handle: IO[bytes], budget: Budget) -> Iterator[Member]:
             deflated = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
             try:
                 plain = archive.open(member)
-            except (NotImplementedError, zipfile.BadZipFile):  # an unknown compression, or a broken header
+            # `zipfile` raises the one for a compression that it does not know, and the other for a broken header.
+            except (NotImplementedError, zipfile.BadZipFile):
                 yield member.filename, "damaged, or packed in an unknown way"
                 continue
             with plain:

@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import LabelError
-from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.exporting import export_events, export_labels
 from heart2heart.labels.importing import import_labels
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.store.frame_store import FrameStore
 from tests.labels.hospital import make_hospital
+from tests.labels.round_trip import EVERY_KIND, check_comes_back
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +52,10 @@ def test_read_images_of_cvats_export(tmp_path: Path, store: FrameStore) -> None:
 
 def test_write_images_come_back_as_the_same_events(tmp_path: Path, store: FrameStore) -> None:
     label_store = LabelStore(tmp_path / "labels.db")
-    wrong = LabelEvent("c2", "", "PLAX", "a", "2024-01-03", "page")
-    events = [
-        LabelEvent("c0", "", "A4C", "a <b>", "2024-01-01T10:00:00.000Z", "page", seconds=2.5),
-        LabelEvent("c0", "", "", "b", "2024-01-02", "page", answer=LabelAnswer.UNSURE),
-        LabelEvent("c0", "", "A2C", "z", "2024-01-02", "page", kind=EventKind.ADJUDICATION),
-        LabelEvent("c1", "c1:0001", "", "a", "", "page", answer=LabelAnswer.UNUSABLE),
-        wrong, wrong.retraction("2024-01-04"),
-    ]  # fmt: skip
-    label_store.append(events)
+    label_store.append(EVERY_KIND)
     record = export_events(label_store, tmp_path / "out.xml")
     assert (record.form, record.written) == ("cvat", 4)
-    assert import_labels(tmp_path / "out.xml", label_store, store).new == 0  # every event is known
-    fresh = LabelStore(tmp_path / "fresh.db")
-    assert import_labels(tmp_path / "out.xml", fresh, store).new == 4
-    assert {(e.identifier, e.seconds) for e in fresh.events()} == {(e.identifier, e.seconds) for e in events[:4]}
+    check_comes_back(tmp_path / "out.xml", label_store, store)
     export_labels(label_store, tmp_path / "agreed.xml", "adjudicated")
     assert 'label="A2C"' in (tmp_path / "agreed.xml").read_text()
 
