@@ -37,7 +37,7 @@ LIMITS = {
     "loop": 60.0,
     "waits": 45.0,
     "peer": 90.0,
-    "compile": 90.0,
+    "compile": 150.0,
     "graph": 45.0,
     "profile": 30.0,
     "acoustic": 30.0,

@@ -189,19 +189,30 @@ def _freeze_split(out: Path, sites: Sequence[str], stage: Stage) -> None:
 def _train_methods(
     out: Path, sites: Sequence[str], overrides: Sequence[str], seeds: int, workers: int, stage: Stage
 ) -> dict[str, SeedRuns]:
-    """Train every method with every seed; a stopped run continues from its last checkpoint."""
+    """Train every method with every seed; a stopped run continues from its last checkpoint.
+
+    The runs of all methods wait in one queue, the longest first, so that no process is idle until the last ones.
+    """
     from heart2heart.training.config import TrainConfig
-    from heart2heart.training.seeds import train_seeds
+    from heart2heart.training.seed_processes import train_in_processes
+    from heart2heart.training.seeds import seed_folder, train_seeds
 
     stores = ", ".join(f"'{out / 'stores' / site}'" for site in sites)
     data = (f"data.stores=[{stores}]", f"data.split='{out / 'split'}'")
-    trained = {}
-    for method in METHODS:
-        config = TrainConfig.load(find_config(f"demo/{method}"), [*data, *overrides])
-        with stage(f"train {method}, {seeds} seeds", config.steps * seeds) as progress:
-            folder = out / "runs" / method
-            trained[method] = train_seeds(config, range(seeds), folder, workers=workers, progress=progress)
-    return trained
+    configs = {method: TrainConfig.load(find_config(f"demo/{method}"), [*data, *overrides]) for method in METHODS}
+    waiting, folders = dict[str, TrainConfig](), dict[str, Path]()
+    for method in reversed(METHODS):
+        for seed in range(seeds):
+            name = f"{method}, seed {seed}"
+            waiting[name] = configs[method].with_overrides([f"seed={seed}"])
+            folders[name] = seed_folder(out / "runs" / method, seed)
+    steps = sum(config.steps for config in waiting.values())
+    with stage(f"train {len(METHODS)} methods, {seeds} seeds each", steps) as progress:
+        train_in_processes(waiting, folders, workers, progress)
+    # A run that failed is named here, where it is begun again; the others are finished, and are combined.
+    return {
+        method: train_seeds(configs[method], range(seeds), out / "runs" / method, workers=workers) for method in METHODS
+    }
 
 
 def _adapt_best(

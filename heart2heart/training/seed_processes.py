@@ -25,8 +25,8 @@ PRELOADED = [
 ]
 """Modules that every training loads, and that take seconds to load."""
 
-Failures = dict[int, str]
-"""What ended each run that did not finish, by seed."""
+Failures = dict[str, str]
+"""What ended each run that did not finish, by its name."""
 
 
 def training_context() -> ForkServerContext | SpawnContext:
@@ -43,13 +43,13 @@ def training_context() -> ForkServerContext | SpawnContext:
 
 
 def train_in_processes(
-    configs: Mapping[int, TrainConfig], folders: Mapping[int, Path], workers: int | None, progress: Progress
+    configs: Mapping[str, TrainConfig], folders: Mapping[str, Path], workers: int | None, progress: Progress
 ) -> Failures:
     """Train runs to their end, as many at a time as there are workers.
 
     Args:
-        configs: Configuration of each run, by seed.
-        folders: Folder of each run, by seed.
+        configs: Configuration of each run, by its name, such as `seed 0`; the runs begin in this order.
+        folders: Folder of each run, by its name.
         workers: Processes at a time, at least 1; None takes one for each core of the CPU, or one on an accelerator.
             One trains in this process.
         progress: Receives the number of steps done over all runs.
@@ -64,32 +64,32 @@ def train_in_processes(
     if workers == 1:
         return _train_in_turn(configs, folders, total)
     context = training_context()
-    waiting, running, failures = list(configs), dict[Connection, tuple[int, BaseProcess]](), Failures()
+    waiting, running, failures = list(configs), dict[Connection, tuple[str, BaseProcess]](), Failures()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                seed = waiting.pop(0)
+                name = waiting.pop(0)
                 receiver, sender = context.Pipe(duplex=False)
                 threads = max(1, cores // workers)
                 process: BaseProcess = context.Process(
-                    target=_train_in_child, args=(configs[seed], folders[seed], threads, sender), daemon=True
+                    target=_train_in_child, args=(configs[name], folders[name], threads, sender), daemon=True
                 )
                 process.start()
                 sender.close()  # the child holds the only one, so that its end is noticed
-                running[receiver] = (seed, process)
+                running[receiver] = (name, process)
             ready = wait(list(running))
             for receiver in [each for each in running if each in ready]:
-                seed, process = running[receiver]
+                name, process = running[receiver]
                 message = _receive(receiver)
                 if isinstance(message, tuple):
-                    total.update_run(seed, *message)
+                    total.update_run(name, *message)
                     continue
                 del running[receiver]
                 process.join()
                 if message is None:
                     message = f"its process ended with code {process.exitcode}"
                 if message:
-                    failures[seed] = message
+                    failures[name] = message
     finally:  # after an interrupt the runs end as well; their checkpoints stay
         for _, process in running.values():
             process.terminate()
@@ -110,21 +110,21 @@ class _TotalProgress:
     """Adds up the steps of all runs."""
 
     def __init__(self, progress: Progress) -> None:
-        self.progress, self.done = progress, dict[int, int]()
+        self.progress, self.done = progress, dict[str, int]()
 
-    def update_run(self, seed: int, done: int, note: str) -> None:
-        self.done[seed] = done
-        self.progress.update(sum(self.done.values()), f"seed {seed}: {note}")
+    def update_run(self, name: str, done: int, note: str) -> None:
+        self.done[name] = done
+        self.progress.update(sum(self.done.values()), f"{name}: {note}")
 
 
 class _RunProgress:
     """Reports one run to the total."""
 
-    def __init__(self, total: _TotalProgress, seed: int) -> None:
-        self.total, self.seed = total, seed
+    def __init__(self, total: _TotalProgress, name: str) -> None:
+        self.total, self.name = total, name
 
     def update(self, done: int, note: str = "") -> None:
-        self.total.update_run(self.seed, done, note)
+        self.total.update_run(self.name, done, note)
 
 
 class _SentProgress:
@@ -137,13 +137,13 @@ class _SentProgress:
         self.sender.send((done, note))
 
 
-def _train_in_turn(configs: Mapping[int, TrainConfig], folders: Mapping[int, Path], total: _TotalProgress) -> Failures:
+def _train_in_turn(configs: Mapping[str, TrainConfig], folders: Mapping[str, Path], total: _TotalProgress) -> Failures:
     failures = Failures()
-    for seed, config in configs.items():
+    for name, config in configs.items():
         try:
-            advance(config, folders[seed], progress=_RunProgress(total, seed))
+            advance(config, folders[name], progress=_RunProgress(total, name))
         except Heart2HeartError as error:
-            failures[seed] = str(error)
+            failures[name] = str(error)
     return failures
 
 

@@ -134,10 +134,11 @@ def train_seeds(
         RunDirectory.find(seed_folder(out, seed), pin_weights(each, seed_folder(out, seed)), split, frames.geometry)
     data = TrainData.open(split, frames, config)
 
-    folders = {seed: seed_folder(out, seed) for seed in configs}
-    failures = train_in_processes(configs, folders, workers, progress or NoProgress())
+    names = {f"seed {seed}": each for seed, each in configs.items()}
+    folders = {f"seed {seed}": seed_folder(out, seed) for seed in configs}
+    failures = train_in_processes(names, folders, workers, progress or NoProgress())
     if failures:
-        listed = "; ".join(f"seed {seed}: {message}" for seed, message in failures.items())
+        listed = "; ".join(f"{name}: {message}" for name, message in failures.items())
         what = f"{len(failures)} of {len(configs)} seeds did not finish ({listed})"
         raise RunError(what, where=out, remedy="Run the same command again, or leave these seeds out")
     device = choose_device(config.device, join_process_group())

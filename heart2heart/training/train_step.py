@@ -126,8 +126,7 @@ class Trainer:
         if step_index == start:
             self.algorithm.on_stage_start(stage, self)
         stage_step, stage_steps = step_index - start, later[0] - start
-        lr = learning_rate(self.config.schedule, self.config.optimiser.lr, stage_step, stage_steps)
-        weight = unlabeled_weight(self.config.unlabeled_weight, stage_step)
+        lr, weight = self.scheduled(stage_step, stage_steps)
 
         # Fix-A-Step's mixing replaces the labeled batch; an algorithm that mixes replaces both batches.
         context = self._step_context(batch, stage_step, stage_steps, lr, stage=stage, weight=weight)
@@ -161,6 +160,11 @@ class Trainer:
         for callback in context.callbacks:
             callback()
         return metrics
+
+    def scheduled(self, step: int, steps: int) -> tuple[float, float]:
+        """Return the learning rate and the weight of the unlabeled loss at `step`, from 0, in a stage of `steps`."""
+        lr = learning_rate(self.config.schedule, self.config.optimiser.lr, step, steps)
+        return lr, unlabeled_weight(self.config.unlabeled_weight, step)
 
     def _probe_loss(self, batch: AugmentedBatch, context: StepContext) -> ProbeLoss | None:
         if not batch.probe:
