@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.errors import StoreError, UnknownNameError
+from heart2heart.store.block_sums import block_sums
 
 VERSIONS = {"tmed2": 1, "centred": 1}
 """Current version of each geometry. A change of pixels is a new version, and so another store.
@@ -153,7 +154,7 @@ class Resampler:
         first, second, weight = self._rows
         values = _interpolate(values[:, first], values[:, second], weight[:, None])
         first, second, weight = self._columns
-        values = _interpolate(values.take(first, axis=2), values.take(second, axis=2), weight)
+        values = _interpolate(values.take(first, axis=2, mode="clip"), values.take(second, axis=2, mode="clip"), weight)
         frames = np.zeros((len(pictures), self._size, self._size), np.uint8)
         content = self._content
         # Means of gray levels lie within 0 and 255, so rounding cannot leave uint8.
@@ -209,10 +210,7 @@ def _block_mean(pictures: npt.NDArray[np.uint8], down: int, along: int) -> npt.N
     """Return the means of whole blocks, float32, or the pictures themselves when a block is one pixel."""
     if (down, along) == (1, 1):
         return pictures
-    height, width = pictures.shape[1] // down * down, pictures.shape[2] // along * along
-    total = np.zeros((len(pictures), height // down, width // along), np.float32)  # exact: far below 2 ** 24
-    for row in range(down):
-        for column in range(along):
-            total += pictures[:, row:height:down, column:width:along]
-    total /= np.float32(down * along)
-    return total
+    means: npt.NDArray[np.float32] = np.divide(
+        block_sums(pictures, down, along), np.float32(down * along), dtype=np.float32
+    )
+    return means

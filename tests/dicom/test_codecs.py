@@ -28,7 +28,7 @@ from pydicom.uid import (
 
 from heart2heart.dicom.codecs import NativeDecoder, Picture, PydicomDecoder, pinned_decoder
 from heart2heart.dicom.frame_reader import open_frames
-from heart2heart.dicom.image_pixel import ImagePixel, luma, read_image_pixel
+from heart2heart.dicom.image_pixel import ImagePixel, block_mean, luma, read_image_pixel
 from heart2heart.dicom.pixel_data import find_frames
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
@@ -255,3 +255,15 @@ def test_open_frames_gives_the_same_picture_of_compressed_and_native_files(compr
     expected = decoded(native)
     assert expected.max() > expected.min()
     assert np.array_equal(decoded(compressed), expected)
+
+
+@given(st.sampled_from([2, 4, 8]), st.integers(1, 9), st.integers(1, 9), st.booleans(), st.integers(0, 2**31))
+def test_block_mean_is_the_mean_of_each_block_rounded_half_up(
+    shrink: int, rows: int, columns: int, partial: bool, seed: int
+) -> None:
+    size = (shrink * rows + partial, shrink * columns + partial)
+    picture = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+    blocks = picture[: shrink * rows, : shrink * columns].reshape(rows, shrink, columns, shrink)
+    mean = block_mean(picture, shrink)
+    assert mean.shape == (rows + partial, columns + partial)
+    assert np.array_equal(mean[:rows, :columns], np.floor(blocks.mean(axis=(1, 3)) + 0.5))
