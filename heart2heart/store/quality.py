@@ -10,7 +10,7 @@ from heart2heart.store.sector import bounding_box
 _FULL_CONTRAST = 160.0  # gray levels between the 5th and 95th percentile that count as full contrast
 _HALF_SHARPNESS = 8.0  # mean gradient, gray levels a pixel, that scores one half
 _SIXTEEN_BITS = 2048  # rows of which an eighth adds up to less than 2 ** 16
-_TOGETHER = 8  # frames scored at a time, so that they stay in the cache
+_TOGETHER = 4  # frames scored at a time, so that they stay in the cache
 
 
 def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
