@@ -31,6 +31,7 @@ IMPORTS: dict[str, set[str]] = {
     "training": {"splits", "store"},
     "export": {"datasets", "store", "training"},
     "prediction": {"datasets", "deidentify", "ingest", "scope", "store"},
+    "dicom_results": {"dicom"},
     "evaluation": set(),
     "scope": {"evaluation"},
     "reporting": {"evaluation", "ingest", "store"},

@@ -30,11 +30,13 @@ from pydicom.uid import (
 from heart2heart.deidentify.pseudonyms import Pseudonymizer
 from heart2heart.deidentify.vocabulary import coded_view as view_of
 from heart2heart.dicom.header_values import DECODE_ERRORS, text
+from heart2heart.dicom.implementation import IMPLEMENTATION_CLASS_UID
 from heart2heart.dicom.reader import open_dicom
 from heart2heart.errors import DicomError
 from heart2heart.labels.clip_index import NOT_INGESTED, ClipIndex
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.parsed_labels import ParsedLabels
+from heart2heart.schema.clip_answer import MODEL_OBSERVER_PREFIX
 from heart2heart.schema.taxonomy import Taxonomy
 from heart2heart.schema.views import PRIVATE_SCHEME, View
 
@@ -102,6 +104,8 @@ def _read_reports(folder: Path, clips: ClipIndex, taxonomy: Taxonomy, pseudonyms
             rater, entries = _rater(header, pseudonyms), list(_image_views(header, 0))
         except DECODE_ERRORS:
             continue
+        if rater is None:
+            continue
         for uid, code, scheme in entries:
             parsed.rows += 1
             view = taxonomy.view_from_code(code, scheme)
@@ -137,17 +141,18 @@ def _concept_code(item: Dataset) -> str:
     return text(names[0], "CodeValue") if names else ""
 
 
-def _rater(report: Dataset, pseudonyms: Pseudonymizer) -> str:
-    """Return `consensus:RULE` for heart2heart's reports, a keyed pseudonym for a person, else `sr`."""
+def _rater(report: Dataset, pseudonyms: Pseudonymizer) -> str | None:
+    """Return `consensus:RULE` for our reports, a keyed pseudonym for a person, None for a model, else `sr`."""
     items = {_concept_code(item): item for item in report.get("ContentSequence") or ()}
     device = text(items[DEVICE_NAME], "TextValue") if DEVICE_NAME in items else ""
+    if device.startswith(MODEL_OBSERVER_PREFIX):
+        return None  # its answers are no labels
     if device.startswith(CONSENSUS_DEVICE_PREFIX):
         return f"consensus:{device.removeprefix(CONSENSUS_DEVICE_PREFIX)}"
     person = text(items[PERSON_NAME], "PersonName") if PERSON_NAME in items else ""
     return f"sr:{pseudonyms.key.digest('rater', person).hex()[:12]}" if person else "sr"
 
 
-IMPLEMENTATION_CLASS_UID = UID("2.25.73811523049962016548310284756109923341")
 _PATIENT_AND_STUDY = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName",

@@ -16,6 +16,8 @@ from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
 
 ANSWER_SCHEMA_VERSION = 1
+MODEL_OBSERVER_PREFIX = "heart2heart model "
+"""Start of the Device Observer Name in reports of a model's answers; the model's name follows."""
 
 
 class AnswerStatus(StrEnum):
@@ -124,6 +126,19 @@ class ScopeScore(Config):
     """Largest score that is answered."""
 
 
+class QualityParts(Config):
+    """What the quality of the frames of a clip consists of, each 0 to 1; larger is better."""
+
+    model_config = ConfigDict(strict=True)
+
+    sector: float = Field(ge=0, le=1)
+    """Share of the scan that shows tissue: neither black nor saturated."""
+    contrast: float = Field(ge=0, le=1)
+    """Spread between the 5th and the 95th percentile of gray in the scan, over 160 levels."""
+    sharpness: float = Field(ge=0, le=1)
+    """`g / (g + 8)`, with `g` the mean gradient in the scan in gray levels a pixel."""
+
+
 class ClipAnswer(Config):
     """The answer of one model for one file, or one clip of a store."""
 
@@ -161,6 +176,8 @@ class ClipAnswer(Config):
     """Number of frames that were classified."""
     quality: float | None = Field(None, ge=0, le=1)
     """Quality of the clip, 0 to 1; null: not computed."""
+    parts: QualityParts | None = None
+    """What the quality of the frames consists of; null: not computed."""
     model: ModelIdentity
     """The model."""
 
