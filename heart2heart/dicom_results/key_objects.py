@@ -49,7 +49,7 @@ def key_object_selection(clips: Sequence[AnsweredClip], *, made_at: datetime) ->
     model = model_of_study(clips)
     first = clips[0].header
     views = [clip.answer.views[0] if clip.answer.views else "" for clip in clips]
-    titles = ", ".join(f"{number}: {view_code(view)[2]}" for number, view in enumerate(views, start=1))
+    titles = ", ".join(f"{rank}: {view_code(view)[2]}" for rank, view in enumerate(views, start=1))
     with quiet_highdicom():
         from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
 

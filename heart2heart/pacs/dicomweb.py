@@ -180,7 +180,7 @@ class DicomWebClient:
                 raise
             except BrokenResponseError:
                 if self._session.watchdog.is_expired:
-                    raise _too_slow(self.url) from None
+                    raise too_slow(self.url) from None
                 continue
             out.seek(128)
             return out.read(4) == b"DICM"
@@ -210,19 +210,20 @@ class DicomWebClient:
             raise RemoteError("this server redirects to another address", where=self.url, remedy=remedy) from None
         except UnusableResponseError:
             if self._session.watchdog.is_expired:
-                raise _too_slow(self.url) from None
+                raise too_slow(self.url) from None
             what = "this server sends an answer that is too large, or not readable"
             raise UnusableAnswerError(what, where=self.url, remedy="Search for fewer studies, with --dates") from None
         except RequestException:
             if self._session.watchdog.is_expired:
-                raise _too_slow(self.url) from None
+                raise too_slow(self.url) from None
             remedy = "Check the address and that the server runs; then run the same command again to go on"
             raise RemoteError(
                 "this server does not answer, or closed the connection", where=self.url, remedy=remedy
             ) from None
 
 
-def _too_slow(url: str) -> RemoteError:
+def too_slow(url: str) -> RemoteError:
+    """Return the error of a server whose answer takes too long."""
     remedy = "Run the same command again to go on"
     return RemoteError("this server takes too long for one answer", where=url, remedy=remedy)
 

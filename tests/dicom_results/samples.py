@@ -48,16 +48,16 @@ def write_clip(path: Path, number: int, study: int = 1, syntax: str = "1.2.840.1
     return write(path, speckle_frames(3, seed=10 * study + number), syntax, **fields | tags)
 
 
-def answered(path: Path, given: ClipAnswer) -> AnsweredClip:
+def answered(path: Path, clip_answer: ClipAnswer) -> AnsweredClip:
     """Return the clip of a file with an answer, which names the file's hash."""
-    with_hash = given.model_copy(update={"sha256": sha256_file(path)})
+    with_hash = clip_answer.model_copy(update={"sha256": sha256_file(path)})
     return AnsweredClip(read_clip_header(path), with_hash, path)
 
 
 def study_clips(folder: Path, study: int = 1) -> list[AnsweredClip]:
     """Write a study with an answer of each kind."""
-    files = [write_clip(folder / f"{study}_{number}.dcm", number, study) for number in range(len(ANSWERS))]
-    return [answered(file, given) for file, given in zip(files, ANSWERS, strict=True)]
+    files = [write_clip(folder / f"{study}_{index}.dcm", index, study) for index in range(len(ANSWERS))]
+    return [answered(file, clip_answer) for file, clip_answer in zip(files, ANSWERS, strict=True)]
 
 
 def validator(program: str) -> str:

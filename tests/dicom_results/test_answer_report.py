@@ -56,13 +56,13 @@ def test_answer_report_is_read_by_highdicom(report: Path, clips: list[AnsweredCl
     assert isinstance(document.content, MeasurementReport)
     groups = document.content.get_image_measurement_groups()  # by TID 1501
     images = [group.source_images[0].referenced_sop_instance_uid for group in groups]
-    assert images == [clip.instance for clip in clips] == [f"1.2.99.1.{number}" for number in range(4)]
+    assert images == [clip.instance for clip in clips] == [f"1.2.99.1.{index}" for index in range(4)]
     assert len({group.tracking_uid for group in groups}) == len(groups)
-    found = [
+    evaluations = [
         [(item.name.value, item.value.value) for item in group.get_qualitative_evaluations()]  # type: ignore[union-attr]
         for group in groups
     ]
-    assert found == [
+    assert evaluations == [
         [("ANSWER", "ANSWERED"), ("111031", "399214001")],
         [("ANSWER", "SET"), ("POSSIBLE_VIEW", "399214001"), ("POSSIBLE_VIEW", "399139001"), ("REASON", "AMBIGUOUS")],
         [("ANSWER", "NOT_ANSWERED"), ("REASON", "MODE_SPECTRAL")],
