@@ -154,11 +154,16 @@ identities.add("name", "{NAME}")
 result = verify([Path(sys.argv[1])], identities)
 print(sorted((part.file, part.reason) for part in result.unread))
 print([finding.file for finding in result.findings])
+again = verify([Path(sys.argv[1])], identities, workers=2)
+print(again.unread == result.unread and again.findings == result.findings)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 """
     done = subprocess.run([sys.executable, "-c", program, out], capture_output=True, text=True, check=False)
-    unread, findings = done.stdout.splitlines() or ("", done.stderr[-900:])
+    unread, findings, same_in_workers, peak_mib = done.stdout.splitlines() or ("", done.stderr[-900:], "", "")
     assert unread.count("unpacks to more than the limit") == 4, unread
     assert findings == "['out/zz.txt']"
+    assert same_in_workers == "True"
+    assert 20 < int(peak_mib) < 600  # the largest worker
 
 
 def test_verify_in_workers_reports_the_same(tmp_path: Path, identities: Identities) -> None:
