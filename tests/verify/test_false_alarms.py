@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydicom import dcmread
 
 from heart2heart.verify.check import verify
 from heart2heart.verify.ocr import tesseract_available
@@ -19,6 +25,28 @@ def test_verify_gives_no_false_alarm(tmp_path: Path) -> None:
     assert result.findings == ()
     assert result.unread == ()
     assert result.files == 150
+
+
+def test_verify_alarms_on_the_same_files_where_the_archive_holds_what_is_in_them(tmp_path: Path) -> None:
+    CleanFiles(seed=1).write(tmp_path, 10)
+    by_kind = {path.suffix: path for path in tmp_path.iterdir()}
+    with closing(sqlite3.connect(by_kind[".db"])) as book:
+        in_labels = book.execute("SELECT clip FROM events").fetchone()[0]
+    with zipfile.ZipFile(by_kind[".pt"]) as packed:
+        in_archive = json.loads(packed.read("config.json"))["clip"]
+    inside = {
+        ".json": json.loads(by_kind[".json"].read_text())[3]["clip"],
+        ".csv": by_kind[".csv"].read_text().split(",")[0],
+        ".parquet": pq.read_table(by_kind[".parquet"])["clip"][7].as_py(),
+        ".dcm": str(dcmread(by_kind[".dcm"]).PatientID),
+        ".db": in_labels,
+        ".pt": in_archive,
+    }
+    identities = other_identities(400, seed=2)
+    for value in inside.values():
+        identities.add("id", value)
+    found = {Path(finding.file).suffix for finding in verify([tmp_path], identities).findings}
+    assert found == set(inside)
 
 
 @pytest.mark.slow
