@@ -31,6 +31,7 @@ EVENTS: dict[AuditAction, tuple[Code, str]] = {
     AuditAction.SHOW: (("110106", "Export"), "R"),
     AuditAction.TRAIN: (("110103", "DICOM Instances Accessed"), "R"),
     AuditAction.PREDICT: (("110103", "DICOM Instances Accessed"), "R"),
+    AuditAction.SEND: (("110104", "DICOM Instances Transferred"), "C"),
     AuditAction.EVALUATE: (("110103", "DICOM Instances Accessed"), "R"),
     AuditAction.RELEASE: (("110106", "Export"), "R"),
     AuditAction.ROTATE_KEY: (("110113", "Security Alert"), "E"),

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydicom import Dataset
 
-from heart2heart.dicom.header_values import number, text
+from heart2heart.dicom.header_values import DECODE_ERRORS, number, text
 from heart2heart.dicom.reader import open_dicom, require_ultrasound
 from heart2heart.errors import DicomError
 from heart2heart.schema.clip_answer import ClipAnswer
 from heart2heart.schema.status import StatusCode
 
+PATIENT_AND_STUDY = (
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
+    "StudyTime", "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+"""Elements that a document takes from the clips as they are, so that the archive files it with them."""
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+_OTHERS = ("SpecificCharacterSet", "SyntheticData", "SeriesNumber", "InstanceNumber", "Rows", "Columns")
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class AnsweredClip:
     """One DICOM clip and the answer of a model for it.
 
     Attributes:
-        header: All elements before the pixel data. They hold identity.
+        header: What `read_clip_header` gives. It holds identity.
         answer: The answer.
         path: The file, as `unpacked` takes it.
     """
@@ -39,7 +46,7 @@ class AnsweredClip:
 
 
 def read_clip_header(path: Path) -> Dataset:
-    """Return the header of an ultrasound clip or still.
+    """Return what results take from the header of an ultrasound clip or still: patient, study, UIDs and size.
 
     Args:
         path: The file, unpacked.
@@ -53,8 +60,11 @@ def read_clip_header(path: Path) -> Dataset:
         'US'
     """
     with open_dicom(path) as opened:
-        header = opened.header
-    require_ultrasound(header, has_pixels=True)
+        require_ultrasound(opened.header, has_pixels=True)
+        header = Dataset()
+        for name in (*_UIDS, *PATIENT_AND_STUDY, *_OTHERS):
+            with suppress(*DECODE_ERRORS):  # an element that cannot be decoded counts as missing
+                header[name] = opened.header[name]
     if not all(re.fullmatch(r"[0-9.]{1,64}", text(header, name)) for name in _UIDS):
         raise DicomError("this file lacks a UID, so no report can refer to it", code=StatusCode.FAILED_HEADER)
     return header

@@ -13,7 +13,7 @@ from pydicom import Dataset
 
 from heart2heart.dicom.header_values import number, silence_warnings, text
 from heart2heart.dicom.implementation import IMPLEMENTATION_CLASS_UID
-from heart2heart.dicom_results.answered_clip import AnsweredClip
+from heart2heart.dicom_results.answered_clip import PATIENT_AND_STUDY, AnsweredClip
 from heart2heart.dicom_results.codes import concept, private_scheme_item
 from heart2heart.dicom_results.derived_uid import derived_uid, model_parts
 from heart2heart.errors import ConfigError, InternalError
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from highdicom.sr import ObserverContext
 
 MANUFACTURER = "heart2heart"
-PATIENT_AND_STUDY = (
-    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate",
-    "StudyTime", "StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
-"""Elements that a document takes from the clips as they are, so that the archive files it with them."""
 _OPTIONAL = ("SpecificCharacterSet", "IssuerOfPatientID", "StudyDescription")
 
 

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from heart2heart.errors import ConfigError
 from heart2heart.prediction.answer_file import read_answers
 from heart2heart.schema.answer_file import AnswerFileHeader
-from heart2heart.schema.clip_answer import ClipAnswer
+from heart2heart.schema.clip_answer import ClipAnswer, QualityParts
 from heart2heart.utils import atomic_path, escape_formula
 
+_PARTS = tuple(QualityParts.model_fields)
 _ROWS = 10_000  # of one group of a Parquet file
 _SEPARATOR = " | "
 
@@ -27,8 +28,8 @@ def write_answer_table(answers: Path, table: Path) -> int:
     """Write a file of answers as `.csv` or `.parquet`, whole or not at all; return the number of rows.
 
     Columns: file, sha256, hash_of, status, views, reason, code, sentence, `p_VIEW` for each class, the score of the
-    scope with its threshold, coverage, mode, flags, frames, quality, and the model's identity. Text in a CSV file is no
-    formula for a spreadsheet program.
+    scope with its threshold, coverage, mode, flags, frames, quality with its parts, and the model's identity. Text in a
+    CSV file is no formula for a spreadsheet program.
 
     Args:
         answers: The file of answers.
@@ -60,7 +61,7 @@ def table_writer(table: Path) -> Callable[[AnswerFileHeader, Iterator[Row], Path
 
 
 def _row(answer: ClipAnswer, header: AnswerFileHeader) -> Row:
-    scope, model = answer.scope, answer.model
+    scope, model, parts = answer.scope, answer.model, answer.parts
     return {
         "file": answer.file,
         "sha256": answer.sha256,
@@ -79,12 +80,13 @@ def _row(answer: ClipAnswer, header: AnswerFileHeader) -> Row:
         "flags": [flag.value for flag in answer.flags],
         "frames": answer.frames,
         "quality": answer.quality,
+        **{name: parts and getattr(parts, name) for name in _PARTS},
         **{f"model_{key}": value for key, value in model.model_dump(mode="json").items()},
     }
 
 
 _NUMBERS = {"scope_value": pa.float64(), "scope_threshold": pa.float64(), "coverage": pa.float64(),
-            "frames": pa.int32(), "quality": pa.float64()}  # fmt: skip
+            "frames": pa.int32(), "quality": pa.float64(), **dict.fromkeys(_PARTS, pa.float64())}  # fmt: skip
 _LISTS = ("views", "flags")
 
 
@@ -119,6 +121,7 @@ def table_columns(header: AnswerFileHeader) -> list[str]:
     fields = ["file", "sha256", "hash_of", "status", "views", "reason", "code", "sentence"]
     fields += [f"p_{name}" for name in header.classes]
     fields += ["scope_score", "scope_value", "scope_threshold", "coverage", "mode", "flags", "frames", "quality"]
+    fields += _PARTS
     return fields + [f"model_{key}" for key in type(header.model).model_fields]
 
 

@@ -102,5 +102,6 @@ def plain_answer(
         flags=clip.flags,
         frames=clip.frames,
         quality=clip.quality,
+        parts=clip.parts,
         model=model,
     )

@@ -14,7 +14,8 @@ from heart2heart.datasets.load_picture import load_file
 from heart2heart.errors import DicomError
 from heart2heart.ingest.source_files import unpacked
 from heart2heart.ingest.worker import FileOutcome, file_outcome
-from heart2heart.schema.clip_answer import HashedContent
+from heart2heart.prediction.clip_parts import quality_parts
+from heart2heart.schema.clip_answer import HashedContent, QualityParts
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag, StatusCode
 from heart2heart.store.geometry import Geometry
@@ -39,6 +40,7 @@ class LoadedClip:
         mode: Mode of the clip; None for a file without frames.
         flags: What a reader of the clip should know.
         quality: Mean quality of the frames, 0 to 1; None for a file without frames.
+        parts: What the quality of the frames consists of; None for a file without frames.
     """
 
     file: str
@@ -49,6 +51,7 @@ class LoadedClip:
     mode: ClipMode | None = None
     flags: tuple[ClipFlag, ...] = ()
     quality: float | None = None
+    parts: QualityParts | None = None
 
     def __post_init__(self) -> None:
         """Check that there are frames or a code, and not both."""
@@ -77,6 +80,7 @@ class LoadedClip:
             mode=clip.facts.mode,
             flags=tuple(clip.facts.flags),
             quality=mean_quality([frame["quality"] for frame in clip.frames]),
+            parts=quality_parts(clip.pixels),
         )
 
 

@@ -46,5 +46,6 @@ def scoped_answer(
         flags=clip.flags,
         frames=clip.frames,
         quality=clip.quality,
+        parts=clip.parts,
         model=model,
     )

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator
 
 import numpy as np
 
+from heart2heart.prediction.clip_parts import quality_parts
 from heart2heart.prediction.loaded_clip import LoadedClip, mean_quality
 from heart2heart.schema.clip_answer import HashedContent
 from heart2heart.schema.enums import ClipMode
@@ -46,4 +47,5 @@ def stored_clips(store: FrameStore, rule: str = "all", *, done: Container[str] =
             mode=ClipMode(facts[clip]["mode"]),
             flags=tuple(map(ClipFlag, facts[clip]["flags"])),
             quality=mean_quality(quality[chosen].tolist()),
+            parts=quality_parts(pixels),
         )

@@ -185,6 +185,8 @@ class AuditAction(StrEnum):
     """A model was trained or adapted with frames."""
     PREDICT = "predict"
     """A model was applied to clips."""
+    SEND = "send"
+    """Answers of a model became DICOM objects, which an archive may have received."""
     EVALUATE = "evaluate"
     """Predictions for labeled frames were made or scored."""
     RELEASE = "release"

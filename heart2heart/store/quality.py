@@ -8,7 +8,8 @@ import numpy.typing as npt
 from heart2heart.store.sector import bounding_box
 
 _FULL_CONTRAST = 160.0  # gray levels between the 5th and 95th percentile that count as full contrast
-_HALF_SHARPNESS = 8.0  # mean gradient, gray levels a pixel, that scores one half
+HALF_SHARPNESS = 8.0
+"""Mean gradient, gray levels a pixel, that scores one half."""
 _SIXTEEN_BITS = 2048  # rows of which an eighth adds up to less than 2 ** 16
 _TOGETHER = 4  # frames scored at a time, so that they stay in the cache
 
@@ -27,8 +28,24 @@ def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) 
     Returns:
         float32 `(n,)`, each 0 to 1.
     """
+    contrast, gradient = contrast_and_gradient(frames, inside)
+    return np.sqrt(contrast * gradient / (gradient + HALF_SHARPNESS)).astype(np.float32)
+
+
+def contrast_and_gradient(
+    frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what `frame_quality` consists of.
+
+    Args:
+        frames: uint8 `(n, N, N)`.
+        inside: bool `(N, N)`, the sector; when nothing is inside, all values are 0.
+
+    Returns:
+        Contrast, 0 to 1, and the mean gradient in gray levels a pixel, float64 `(n,)` each.
+    """
     if not inside.any() or not len(frames):
-        return np.zeros(len(frames), np.float32)
+        return np.zeros(len(frames)), np.zeros(len(frames))
     x0, y0, x1, y1 = bounding_box(inside)
     inside, frames = inside[y0:y1, x0:x1], frames[:, y0:y1, x0:x1]
     # A gradient across the sector's edge measures the edge, not the picture.
@@ -46,7 +63,7 @@ def frame_quality(frames: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) 
         slope *= core
         gradient[start : start + _TOGETHER] = slope.sum(axis=(1, 2), dtype=np.float64)
     gradient /= max(1, int(core.sum()))
-    return np.sqrt(contrast * gradient / (gradient + _HALF_SHARPNESS)).astype(np.float32)
+    return contrast, gradient
 
 
 def _spread(frames: npt.NDArray[np.uint8], pixels: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,49 @@
+"""What the quality of the frames of a clip consists of: how much of the scan shows tissue, contrast and sharpness."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.schema.clip_answer import QualityParts
+from heart2heart.store.quality import HALF_SHARPNESS, contrast_and_gradient
+
+DARKEST, BRIGHTEST = 16, 250
+"""Gray levels between which a pixel shows tissue."""
+_FRAMES = 8  # are looked at, evenly spread over the clip
+
+
+def quality_parts(pixels: npt.NDArray[np.uint8]) -> QualityParts | None:
+    """Return the parts of the quality of a clip, means over at most eight frames; None without frames.
+
+    Args:
+        pixels: uint8 `(n, size, size)`, black outside the scan.
+
+    Examples:
+        >>> import numpy as np
+        >>> quality_parts(np.zeros((1, 16, 16), np.uint8))
+        QualityParts(sector=0.0, contrast=0.0, sharpness=0.0)
+    """
+    if not len(pixels):
+        return None
+    frames = pixels[np.linspace(0, len(pixels) - 1, min(_FRAMES, len(pixels))).round().astype(np.int64)]
+    inside = _scan(frames.max(axis=0) > 0)
+    if not inside.any():
+        return QualityParts(sector=0.0, contrast=0.0, sharpness=0.0)
+    tissue = (frames >= DARKEST) & (frames <= BRIGHTEST)
+    contrast, gradient = contrast_and_gradient(frames, inside)
+    return QualityParts(
+        sector=float(tissue[:, inside].mean()),
+        contrast=float(contrast.mean()),
+        sharpness=float((gradient / (gradient + HALF_SHARPNESS)).mean()),
+    )
+
+
+def _scan(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the pixels between lit ones of their row and of their column: chambers are black, but inside the scan."""
+    between = [
+        np.logical_or.accumulate(lit, axis) & np.flip(np.logical_or.accumulate(np.flip(lit, axis), axis), axis)
+        for axis in (0, 1)
+    ]
+    filled: npt.NDArray[np.bool_] = between[0] & between[1]
+    return filled
