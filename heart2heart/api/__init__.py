@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from heart2heart.api.audit import use_audit_log
     from heart2heart.api.audit_log import export_audit_log, read_audit_log, verify_audit_log
     from heart2heart.api.cases import read_audit_labels, read_cases
+    from heart2heart.api.clip_order import SortedClips, sort_clips
     from heart2heart.api.comparison import compare, evaluate_splits
     from heart2heart.api.configuration import configuration_sections, copy_config, training_schema
     from heart2heart.api.conformal import conformal_sets
     from heart2heart.api.datasets import add_dataset, add_pictures, dataset_catalogue, record_dataset_labels
     from heart2heart.api.decision import register_criteria, write_criteria_template, write_study_template
+    from heart2heart.api.dicom_results import DicomResults, write_dicom_results
     from heart2heart.api.evaluation import describe_sites, evaluate, read_metrics, summary_table
     from heart2heart.api.exported_models import export_model, load_model, load_run, read_export_parity
     from heart2heart.api.federation import simulate_federation, write_federated_job
@@ -79,6 +81,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.monitoring": ("add_audit", "add_week", "show_monitor", "start_monitor"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "add_pictures", "dataset_catalogue", "record_dataset_labels"),
+    "api.clip_order": ("SortedClips", "sort_clips"),
+    "api.dicom_results": ("DicomResults", "write_dicom_results"),
     "api.comparison": ("compare", "evaluate_splits"),
     "api.decision": ("register_criteria", "write_criteria_template", "write_study_template"),
     "api.evaluation": ("describe_sites", "evaluate", "read_metrics", "summary_table"),
@@ -134,10 +138,12 @@ _ORIGIN = {name: f"heart2heart.{module}" for module, names in _NAMES.items() for
 
 __all__ = [
     "ClipPrediction",
+    "DicomResults",
     "LabelStore",
     "ManyAnswers",
     "PageInfo",
     "ReceiveSettings",
+    "SortedClips",
     "SplitManifest",
     "TableCertificate",
     "adapt",
@@ -223,6 +229,7 @@ __all__ = [
     "show_views",
     "simulate",
     "simulate_federation",
+    "sort_clips",
     "start_monitor",
     "summary_table",
     "sweep",
@@ -234,6 +241,7 @@ __all__ = [
     "verify_deidentification",
     "verify_store",
     "write_criteria_template",
+    "write_dicom_results",
     "write_federated_job",
     "write_prediction_template",
     "write_study_template",

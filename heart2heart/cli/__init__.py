@@ -21,6 +21,7 @@ import typer.main
 from typer.models import CommandInfo, TyperInfo
 
 from heart2heart.cli import (
+    answers,
     audit,
     data,
     evaluation,
@@ -69,6 +70,7 @@ PANELS = {
         "link",
         "scope",
         "predict",
+        "answers",
         "rotate-key",
         "audit",
     ),
@@ -96,6 +98,7 @@ for module in (
     splits,
     training,
     scope,
+    answers,
     planning,
     evaluation,
     validation,

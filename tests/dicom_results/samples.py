@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 import pytest
 
 from heart2heart.dicom_results.answered_clip import AnsweredClip, read_clip_header
-from heart2heart.schema.clip_answer import AnswerReason, AnswerStatus, ClipAnswer
+from heart2heart.prediction.answer_file import AnswerFile
+from heart2heart.schema.clip_answer import AnswerReason, AnswerStatus, ClipAnswer, ModelIdentity
 from heart2heart.schema.status import StatusCode
 from heart2heart.utils import sha256_file
 from tests.dicom.build import speckle_frames, write
 from tests.pacs.conftest import needs
-from tests.prediction.samples import answer, failure
+from tests.prediction.samples import MODEL, answer, failure, header
 
 MADE_AT = datetime(2026, 1, 2, 3, 4, 5)
 NAME, PATIENT, ACCESSION = "Doehringer^Anna", "PLANTED-4711", "ACC-19431122"
@@ -70,3 +72,12 @@ def validator(program: str) -> str:
 def with_answer(clip: AnsweredClip, **changes: Any) -> AnsweredClip:
     """Return a clip with another answer."""
     return replace(clip, answer=clip.answer.model_copy(update=changes))
+
+
+def write_answers(path: Path, clips: Sequence[AnsweredClip], model: ModelIdentity = MODEL) -> Path:
+    """Write a file with the answers of clips."""
+    with AnswerFile.open(path, header(model=model)) as answers:
+        answers.append([
+            clip.answer.model_copy(update={"model": model, "file": clip.path.name}) for clip in clips
+        ])  # fmt: skip
+    return path

@@ -1,0 +1,58 @@
+"""The parts of the quality of frames: each falls with its own degradation."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import ndimage
+
+from heart2heart.prediction.clip_parts import quality_parts
+from heart2heart.schema.clip_answer import QualityParts
+from heart2heart.store.quality import frame_quality
+
+
+def speckle(seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Return 12 frames of a fan of speckle, black outside."""
+    draw = np.random.default_rng(seed)
+    y, x = np.indices((64, 64))
+    fan = (np.abs(x - 32) < 0.6 * y) & (np.hypot(x - 32, y) < 62)
+    frames = np.clip(draw.gamma(2.0, 40.0, (12, 64, 64)), 20, 249).astype(np.uint8)
+    return np.where(fan, frames, 0).astype(np.uint8)
+
+
+def parts(frames: npt.NDArray[np.uint8]) -> QualityParts:
+    computed = quality_parts(frames)
+    assert computed is not None
+    return computed
+
+
+def test_quality_parts_fall_with_blur_gain_and_shadow() -> None:
+    whole = speckle()
+    best = parts(whole)
+    assert best.sector == 1.0
+    fan = whole.max(axis=0) > 0
+    blurred = np.where(fan, ndimage.gaussian_filter(whole, (0, 2, 2)), 0).astype(np.uint8)
+    assert parts(blurred).sharpness < 0.5 * best.sharpness
+    dark = (whole * 0.2).astype(np.uint8)
+    assert parts(dark).contrast < 0.4 * best.contrast
+    assert parts(dark).sector < 0.7
+    bright = np.where(fan, np.minimum(whole.astype(int) * 6, 255), 0).astype(np.uint8)
+    assert parts(bright).sector < 0.7  # saturated
+    shadow = whole.copy()
+    shadow[:, 30:50, 24:40] = 0  # between lit tissue on all sides
+    expected = 1 - (shadow[0] == 0)[fan].mean()
+    assert parts(shadow).sector == pytest.approx(expected, abs=0.02)
+
+
+def test_quality_parts_are_those_of_frame_quality() -> None:
+    frames = speckle()[:1]
+    computed, inside = parts(frames), frames[0] > 0
+    assert computed.contrast * computed.sharpness == pytest.approx(
+        float(frame_quality(frames, inside)[0]) ** 2, rel=1e-4
+    )
+
+
+def test_quality_parts_of_nothing() -> None:
+    assert quality_parts(np.empty((0, 8, 8), np.uint8)) is None
+    assert parts(np.zeros((3, 8, 8), np.uint8)) == QualityParts(sector=0, contrast=0, sharpness=0)
