@@ -29,7 +29,7 @@ test-slow: $(VENV)/installed
 # Give hostile input to every reader: for MINUTES in all, by coverage where atheris can be installed.
 fuzz: $(VENV)/installed
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group fuzz
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) --jobs $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(FUZZ_FLAGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,10 @@ def _change(data: bytearray, known: list[bytes], draw: np.random.Generator) -> N
         del data[int(draw.integers(len(data) // 2, len(data))) :]
 
 
-def fuzz_by_mutation(target: str, seconds: int, findings: Path, seed: int) -> int:
-    """Give changed seeds to a target for a time, keep those that break it, and return the number of inputs."""
+def fuzz_by_mutation(target: str, seconds: int, findings: Path, seed: int, most: int | None = None) -> int:
+    """Give at most `most` changed seeds to a target for a time, keep those that break it, and return their number."""
     until, count, run = time.monotonic() + seconds, 0, collector(target, findings)
-    for data in mutations(target, seed):
+    for data in islice(mutations(target, seed), most):
         if time.monotonic() >= until:
             break
         count += 1
