@@ -11,7 +11,8 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources as package_files
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,7 +22,6 @@ from starlette.routing import Route
 
 from heart2heart.annotate.auth import NotAuthenticatedError
 from heart2heart.annotate.connections import REQUEST_SECONDS, BoundedListener, timed_protocol
-from heart2heart.annotate.settings import AnnotationSettings
 from heart2heart.errors import (
     ConfigError,
     Heart2HeartError,
@@ -104,6 +104,37 @@ _SHUTDOWN_TIMEOUT_S = 3  # for open requests, when the page is stopped
 _MAX_HEADER_BYTES = 2**15
 
 
+class PageAddress(Protocol):
+    """Settings of the address of a page."""
+
+    @property
+    def bind(self) -> str:
+        """Address to listen at."""
+
+    @property
+    def port(self) -> int:
+        """TCP port; 0 chooses a free one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Host names of the page."""
+
+    @property
+    def certificate(self) -> Path | None:
+        """TLS certificate (PEM)."""
+
+    @property
+    def private_key(self) -> Path | None:
+        """Private key of the certificate (PEM)."""
+
+    @property
+    def scheme(self) -> str:
+        """`https` or `http`."""
+
+    def hosts(self, port: int) -> frozenset[str]:
+        """Return the accepted values of the Host header."""
+
+
 class PageServer:
     """The server of a page; it listens from its construction.
 
@@ -111,6 +142,7 @@ class PageServer:
         settings: The address.
         build: Returns the application, given the port and a function that returns the accepted values of the Host
             header.
+        request_seconds: Time of a request to arrive; None: the usual one.
 
     Raises:
         RemoteError: the address is in use, or not of this machine.
@@ -120,8 +152,13 @@ class PageServer:
     request_seconds = REQUEST_SECONDS
 
     def __init__(
-        self, settings: AnnotationSettings, build: Callable[[int, Callable[[], frozenset[str]]], Starlette]
+        self,
+        settings: PageAddress,
+        build: Callable[[int, Callable[[], frozenset[str]]], Starlette],
+        *,
+        request_seconds: float | None = None,
     ) -> None:
+        self.request_seconds = request_seconds or self.request_seconds
         self._socket = BoundedListener.of(_listen(settings.bind, settings.port))
         self.port: int = self._socket.getsockname()[1]
         try:
@@ -133,7 +170,7 @@ class PageServer:
             self._socket.close()
             raise
 
-    def _config(self, settings: AnnotationSettings, application: Starlette) -> uvicorn.Config:
+    def _config(self, settings: PageAddress, application: Starlette) -> uvicorn.Config:
         config = uvicorn.Config(
             application,
             ssl_certfile=settings.certificate, ssl_keyfile=settings.private_key,

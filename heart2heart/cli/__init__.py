@@ -34,6 +34,7 @@ from heart2heart.cli import (
     planning,
     review,
     scope,
+    service,
     source,
     splits,
     training,
@@ -70,6 +71,8 @@ PANELS = {
         "link",
         "scope",
         "predict",
+        "serve",
+        "service-reference",
         "answers",
         "rotate-key",
         "audit",
@@ -106,6 +109,7 @@ for module in (
     hospital,
     keys,
     audit,
+    service,
 ):
     module.register(app)
 

@@ -48,14 +48,42 @@ def run_ordered(
         pool.shut_down()
 
 
+class FilePool:
+    """Worker processes that stay, for files that come over time.
+
+    Args:
+        work: The task, picklable; called with each path.
+        workers: Number of worker processes. 0 works in this process.
+        limits: Limits of one file.
+
+    Raises:
+        ConfigError: worker processes cannot start.
+    """
+
+    def __init__(self, work: FileTask, workers: int, limits: Limits) -> None:
+        self._work, self._pool = work, _WorkerPool(work, [], workers, limits) if workers else None
+
+    def outcomes(self, paths: Sequence[Path]) -> Iterator[FileOutcome]:
+        """Yield the outcome of each path, in order; take all of them before the next call."""
+        if self._pool is None:
+            yield from map(self._work, paths)
+            return
+        self._pool.begin(paths)
+        yield from self._pool.outcomes()
+
+    def close(self) -> None:
+        """End all processes at once."""
+        if self._pool is not None:
+            self._pool.shut_down()
+
+
 class _WorkerPool:
     """The worker processes, the files that wait for one, and the outcomes that wait for their turn."""
 
     def __init__(self, work: FileTask, paths: Sequence[Path], workers: int, limits: Limits) -> None:
-        self.work, self.paths, self.limits = work, paths, limits
-        self.waiting = deque(range(len(paths)))
-        self.done: dict[int, FileOutcome] = {}
+        self.work, self.limits = work, limits
         self.window = workers * _AHEAD
+        self.begin(paths)
         self.children: list[WorkerProcess] = []
         try:
             for _ in range(workers):
@@ -63,6 +91,12 @@ class _WorkerPool:
         except BaseException:
             self.shut_down()
             raise
+
+    def begin(self, paths: Sequence[Path]) -> None:
+        """Take the paths of the next outcomes."""
+        self.paths = paths
+        self.waiting = deque(range(len(paths)))
+        self.done: dict[int, FileOutcome] = {}
 
     def outcomes(self) -> Iterator[FileOutcome]:
         """Yield the outcomes in order."""

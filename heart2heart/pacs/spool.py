@@ -34,6 +34,10 @@ class SpoolPart:
         self._handle.write(piece)
         self.size += len(piece)
 
+    def sync(self) -> None:
+        """Write everything to the file, so that others can read it; it stays open."""
+        self._handle.flush()
+
     def flush(self) -> None:
         """Write everything to the disk, and close the file."""
         self._handle.flush()
