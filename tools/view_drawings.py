@@ -203,6 +203,15 @@ def _bicaval() -> _Drawing:
     return _Drawing(canvas, {"LA": (0.0, 4.8), "RA": (0.0, 10.0), "IVC": (-5.2, 10.2), "SVC": (5.2, 10.0)})
 
 
+def _abdomen() -> _Drawing:
+    canvas = DrawingCanvas()
+    canvas.polygon([(-14, 0), (14, 0), (14, 9.0), (6, 10.5), (-2, 12.0), (-14, 13.5)], Tissue.LIVER)
+    canvas.ellipse((2.5, 9.6), (4.2, 2.1), Tissue.MYOCARDIUM, degrees=-12)
+    canvas.ellipse((2.5, 9.6), (2.4, 0.8), Tissue.FAT, degrees=-12)
+    canvas.polygon(tube(np.array([-5.0, 5.0]), np.array([0.5, 4.2]), 0.35), Tissue.BLOOD)
+    return _Drawing(canvas, {"liver": (-2.0, 7.6)})
+
+
 def drawings() -> dict[str, Callable[[], _Drawing]]:
     """Return the drawing of each view."""
     subcostal = Pose(0.9, 66.0, (0.2, 8.5), (0.6, 2.6))
@@ -221,7 +230,8 @@ def drawings() -> dict[str, Callable[[], _Drawing]]:
         "ZOOM_TV": lambda: _four().zoomed((-3.3, 9.6), 2.4), "TEE_4C": lambda: _four().upside_down(),
         "TEE_2C": lambda: _two().upside_down(), "TEE_LAX": lambda: _apical_long().upside_down(),
         "TEE_AV_SAX": lambda: _level("aortic").upside_down(13.0), "TEE_BICAVAL": _bicaval,
-        "TEE_TG_SAX": lambda: _level("papillary").upside_down(13.5),
+        "TEE_TG_SAX": lambda: _level("papillary").upside_down(13.5), "OTHER": _abdomen,
+        "ZOOM": lambda: _apical_long().zoomed((0.4, 9.6), 2.2), "TEE": lambda: _four(1.0).upside_down(),
     }  # fmt: skip
 
 

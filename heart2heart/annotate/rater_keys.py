@@ -67,6 +67,10 @@ class RaterKeys:
         return layout.keys
 
     def describe_answers(self, keys: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return name, title and key of each answer, in the order of the page."""
+        """Return name, title, key and coarser view (`parent`, or None) of each answer, in the order of the page."""
         titles = {name: view.title for name, view in self._taxonomy.views.items()} | dict(OTHER_ANSWERS)
-        return [{"name": name, "title": title, "key": keys[name]} for name, title in titles.items()]
+        parents = {name: view.parent for name, view in self._taxonomy.views.items()}
+        return [
+            {"name": name, "title": title, "key": keys[name], "parent": parents.get(name)}
+            for name, title in titles.items()
+        ]

@@ -39,7 +39,9 @@ def test_layout_gives_every_view_of_a_taxonomy_a_key(tmp_path: Path) -> None:
     check_keys(keys)
     assert before.layout("A", lambda: True)["OTHER"] == "pa"
     described = RaterKeys(tmp_path / "labels.db", usual).describe_answers(keys)
-    assert {"name": "PSAX_MV", "title": "Short axis, mitral valve", "key": "pm"} in described
+    assert {"name": "PSAX_MV", "title": "Short axis, mitral valve", "key": "pm", "parent": "PSAX"} in described
+    assert [answer["name"] for answer in described if answer["parent"] == "ZOOM"] == ["ZOOM_AV", "ZOOM_MV", "ZOOM_TV"]
+    assert described[-1]["parent"] is None
 
 
 def test_layout_is_the_former_one_on_the_page_of_an_older_label_store(tmp_path: Path) -> None:

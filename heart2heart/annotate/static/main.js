@@ -1,5 +1,6 @@
 // The rater who is signed in, the open page, and the action of each key.
 
+import { makeAnswerButtons } from "./answer_buttons.js";
 import { requestJson, setClock } from "./api.js";
 import * as cache from "./cache.js";
 import { find, say, sentence, toggle } from "./dom.js";
@@ -7,7 +8,7 @@ import { Definitions } from "./definitions.js";
 import { Grid } from "./grid.js";
 import { AnswerKeys, KeysWindow } from "./keys.js";
 import { RetryQueue } from "./retry_queue.js";
-import { Reading, makeAnswerButtons } from "./reading.js";
+import { Reading } from "./reading.js";
 import { showTables } from "./tables.js";
 import { Team } from "./team.js";
 import { Viewer } from "./viewer.js";

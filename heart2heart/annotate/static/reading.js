@@ -1,12 +1,13 @@
 // Reading one clip after the other, for a label or to decide a disagreement.
 
 import { now, retract } from "./api.js";
-import { find, make, say, sentence, toggle } from "./dom.js";
+import { find, say, sentence, toggle } from "./dom.js";
 import * as cache from "./cache.js";
 import { showSheet } from "./contact_sheet.js";
-import { openPictures, prefetch } from "./viewer_pictures.js";
+import { decodeFirst, openPictures, prefetch } from "./viewer_pictures.js";
 
 const CLIPS_AHEAD = 5; // clips loaded before they are shown
+const CLIPS_DECODED = 2; // clips whose first picture is decoded before they are shown
 const MIN_SHOWN_MS = 150; // nobody recognises a clip that is on the screen for less
 const CONFIDENCES = [[null, "not stated"], [1, "certain"], [0.75, "probable"], [0.5, "a guess"]];
 
@@ -24,7 +25,8 @@ export class Reading {
     this.active = false;
     this.first = [];
     this.round = 0;
-    this.answered = 0;
+    this.answered = 0; // answers of this page that were not retracted
+    this.present = null; // the rater's present answer of the clip on the screen
   }
 
   /** Show a clip, or else the one that was on the screen before, or else the next one. */
@@ -125,9 +127,13 @@ export class Reading {
     this.shown = performance.now();
     find("read").setAttribute("aria-busy", "false");
     this.describe();
-    // A task queued in an animation frame runs after the clip is drawn on the screen.
-    if (pressed !== null) requestAnimationFrame(() => setTimeout(() => performance.measure("clip shown", { start: pressed })));
-    this.sheet();
+    // A task queued in an animation frame runs after the clip is drawn on the screen. What is not needed before follows.
+    requestAnimationFrame(() => setTimeout(() => {
+      if (pressed !== null) performance.measure("clip shown", { start: pressed });
+      if (this.current !== details || !this.active) return;
+      this.sheet();
+      for (const next of this.queue.slice(0, CLIPS_DECODED)) decodeFirst(next);
+    }));
   }
 
   sheet() {
@@ -166,15 +172,15 @@ export class Reading {
     if (details.reason) hints.push(`Reason: ${details.reason}`);
     find("hint").textContent = hints.join(". ");
     toggle(find("hint"), hints.length > 0);
-    this.answered = this.source.kind === "adjudication" ? details.adjudication : details.own_answer;
+    this.present = this.source.kind === "adjudication" ? details.adjudication : details.own_answer;
     this.mark();
     this.setConfidence(0);
   }
 
   /** Mark the button of the rater's present answer. */
   mark() {
-    for (const button of find("answers").children) {
-      button.setAttribute("aria-pressed", String(button.dataset.word === this.answered));
+    for (const button of find("answers").querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.word === this.present));
     }
   }
 
@@ -278,19 +284,4 @@ export class Reading {
       say(find("status"), `Not retracted: ${error.message}.`);
     }
   }
-}
-
-/** Make the answer buttons, each with its key of one or two strokes. */
-export function makeAnswerButtons(answers, press) {
-  const buttons = answers.map((answer) => {
-    const strokes = make("kbd", { textContent: [...answer.key].join(" ") });
-    const button = make("button", { className: "answer" }, strokes,
-      make("b", { textContent: answer.name.replaceAll("_", " ") }), make("span", { textContent: answer.title }));
-    button.dataset.word = answer.name;
-    button.setAttribute("aria-pressed", "false");
-    button.setAttribute("aria-keyshortcuts", [...answer.key].join(" "));
-    button.addEventListener("click", () => press(answer.name));
-    return button;
-  });
-  find("answers").replaceChildren(...buttons);
 }

@@ -39,7 +39,7 @@ export class Viewer {
     this.shownPosition = -1;
     this.zoom = 1;
     this.pan = [0, 0];
-    this.seek(0);
+    this.goTo(0);
     this.fit();
   }
 
@@ -55,11 +55,15 @@ export class Viewer {
   }
 
   seek(position) {
+    this.goTo(position);
+    this.source.want(this.position);
+    this.paint();
+  }
+
+  goTo(position) {
     this.position = clamp(position, 0, this.source.count - 1);
     this.time = this.source.times[this.position];
     this.last = null;
-    this.source.want(this.position);
-    this.paint();
   }
 
   /** Pause, and go some frames on or back, round at the ends. */
@@ -78,7 +82,8 @@ export class Viewer {
   }
 
   tick(time) {
-    if (this.source && this.playing && this.last !== null) this.advance((time - this.last) * this.speed);
+    if (this.source && this.last === null) this.source.want(this.position); // decoding ahead must not delay `show`
+    else if (this.source && this.playing) this.advance((time - this.last) * this.speed);
     if (this.source && this.shownPosition !== this.position) this.paint();
     this.last = time;
     if (!this.stopped) requestAnimationFrame((next) => this.tick(next));

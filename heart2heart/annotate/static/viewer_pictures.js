@@ -8,6 +8,8 @@ const AHEAD = 24; // pictures decoded before they are shown
 const AT_ONCE = 4; // pictures decoded at the same time
 const UNKNOWN_FRAME_MS = 40;
 
+const decodeJpeg = (jpeg) => createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+
 /** Return the milliseconds from the first picture to each, and of one round of the clip. */
 function timing(times) {
   const start = times[0];
@@ -62,7 +64,7 @@ export class CopySource {
     if (this.closed || this.decoded.has(position) || this.pending.has(position)) return;
     this.pending.add(position);
     try {
-      const bitmap = await createImageBitmap(new Blob([this.jpegs[position]], { type: "image/jpeg" }));
+      const bitmap = await decodeJpeg(this.jpegs[position]);
       if (this.closed) bitmap.close();
       else this.decoded.set(position, bitmap);
     } finally {
@@ -105,6 +107,24 @@ export function prefetch(details) {
   cache.copies.get(details.clip).then((copy) => copy.missing && cache.clips.get(details.clip)).catch(() => {});
 }
 
+const FIRSTS = 4; // first pictures that are held decoded
+const firsts = new Map(); // of clips that come next: the first picture, or null where it cannot be decoded
+
+/** Decode the first picture of a clip that comes next. */
+export function decodeFirst(details) {
+  if (firsts.has(details.clip)) return;
+  const first = cache.copies.get(details.clip).then((copy) => (copy.missing ? null : decodeJpeg(copy.jpegs[0]))).catch(() => null);
+  firsts.set(details.clip, first);
+  if (firsts.size > FIRSTS) takeFirst(firsts.keys().next().value)?.then((bitmap) => bitmap?.close());
+}
+
+/** Return the first picture of a clip if it was decoded before; it is the caller's from then on. */
+function takeFirst(clip) {
+  const first = firsts.get(clip);
+  firsts.delete(clip);
+  return first;
+}
+
 /** Return the pictures of a clip, the first decoded; without a usable viewing copy, the frames of the store. */
 export async function openPictures(details, side, budget) {
   const copy = await cache.copies.get(details.clip);
@@ -112,8 +132,9 @@ export async function openPictures(details, side, budget) {
   if (!copy.missing) {
     try {
       const source = new CopySource(copy, budget);
-      await source.decode(0);
-      source.want(0);
+      const first = await takeFirst(details.clip);
+      if (first) source.decoded.set(0, first);
+      else await source.decode(0);
       return source;
     } catch {
       note = "This browser cannot decode the viewing copy";
