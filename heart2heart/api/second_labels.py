@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from heart2heart.api.audit import audited
 from heart2heart.api.labels import open_label_store, read_label_file
+from heart2heart.api.splits import open_stores
 from heart2heart.errors import ConfigError, UnknownNameError
 from heart2heart.schema.enums import AuditAction
 
@@ -40,6 +41,46 @@ def export_clip_events(out: str | Path, labels: str | Path | LabelStore, what: s
     if what not in list(SECOND_COLUMNS):
         raise UnknownNameError.among("table", what, list(SECOND_COLUMNS))
     return export_clip_events(open_label_store(labels), Path(out), ClipEventKind(what))
+
+
+@audited(AuditAction.IMPORT_LABELS, beside="labels", reads=["file"], writes=["labels"])
+def import_clip_events(
+    file: str | Path,
+    labels: str | Path | LabelStore,
+    store: str | Path | Sequence[str | Path] | FrameTables,
+    *,
+    key: str | Path | None = None,
+    raters: str | Path | None = None,
+    skip_unknown: bool = False,
+) -> int:
+    """Append a table of image quality, marked frames or notes, all rows or none; return the number of new events.
+
+    Args:
+        file: CSV or Parquet table, as `export_clip_events` writes it; see `read_clip_events`.
+        labels: The label store; created if missing.
+        store: The stores with the clips.
+        key: Key that the store was ingested with, for a table that names DICOM identifiers.
+        raters: File of raters; rows of others are refused.
+        skip_unknown: Leave out rows of clips that are not in the store; otherwise they are an error.
+
+    Raises:
+        LabelError: the table is not valid; nothing is written.
+
+    Examples:
+        >>> from heart2heart.api.second_labels import export_clip_events, import_clip_events
+        >>> export_clip_events("quality.csv", "labels.db", "quality")
+        0
+        >>> import_clip_events("quality.csv", "labels.db", "store")
+        0
+    """
+    from heart2heart.annotate.auth import Raters
+    from heart2heart.labels.clip_event_tables import read_clip_events
+    from heart2heart.labels.clip_index import ClipIndex
+
+    names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
+    index = ClipIndex(open_stores(store), None if key is None else Path(key))
+    events = read_clip_events(Path(file), index, raters=names, skip_unknown=skip_unknown)
+    return open_label_store(labels).append_clip_events(events)
 
 
 @audited(AuditAction.IMPORT_LABELS, beside="labels", reads=["file"], writes=["labels"])

@@ -135,6 +135,25 @@ def labels_export_more(
     print(f"{export_clip_events(out, labels, what)} rows written to {out}")
 
 
+@labels.command("import-more")
+def labels_import_more(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Table, .csv or .parquet, as export-more writes it.")],
+    labels: LabelsOption,
+    store: StoreOption,
+    key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
+    raters: Annotated[Path | None, typer.Option(help="File of raters; rows of others are refused.")] = None,
+    skip_unknown: Annotated[bool, typer.Option(help="Skip rows of clips that are not in the store.")] = False,
+) -> None:
+    """Append a table of image quality, marked frames of ED and ES, or notes, all rows or none.
+
+    Example: heart2heart labels import-more quality.csv --labels labels.db --store store
+    """
+    from heart2heart.api.second_labels import import_clip_events
+
+    written = import_clip_events(path, labels, store, key=key, raters=raters, skip_unknown=skip_unknown)
+    print(f"{written} new events from {path}")
+
+
 @labels.command("gold")
 def labels_gold(
     labels: LabelsOption,
