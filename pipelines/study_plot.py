@@ -29,7 +29,7 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
     from matplotlib.figure import Figure
 
     across, down = len(design.protocols), len(design.tasks)
-    figure = Figure(figsize=(4.6 * across, 3.5 * down + 1.1), dpi=110, layout="constrained")
+    figure = Figure(figsize=(max(6.4, 4.6 * across), 3.5 * down + 1.3), dpi=110, layout="constrained")
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey="row")
     ways = [way for way in design.ways if way != REFERENCE]
     with_pool = [way for way in ways if way_reads_pool(way)]
@@ -71,7 +71,7 @@ def plot(design: StudyDesign, lines: Sequence[Line], path: Path) -> None:
         )
     counts = [len(pool_scores(design, lines, task, REFERENCE, design.pools()[0])) for task in design.tasks]
     seeds = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else str(min(counts))
-    figure.suptitle(f"{design.title} ({seeds} seeds)", fontsize=11)
+    figure.suptitle(f"{design.title} ({seeds} seeds)", fontsize=10)
     figure.supylabel("balanced accuracy x 100, minus labels only (95 % interval)", fontsize=9)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")

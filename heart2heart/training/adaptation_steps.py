@@ -159,8 +159,8 @@ class Adaptation:
             estimate = self.estimate(method)
             after, probabilities, latest = self.check(before, " with weighted frames" if results else "", estimate)
             results += latest
-            if all(result.passed for result in latest):
-                break
+            if all(result.passed for result in latest if not result.name.startswith(checks.GAIN)):
+                break  # where these statistics bring nothing, weighted ones bring nothing either
         # Before entropy minimisation as well: it would hide the entropy that shows harm.
         if settings.entropy_steps and (all(result.passed for result in latest) or not settings.refuse):
             minimise_entropy(
@@ -193,6 +193,7 @@ class Adaptation:
             checks.check_views(before, after, self.run.directory.record.validation_information),
             checks.check_entropy(before, after),
             checks.check_collapse(before, after),
+            *(() if estimate is None else (checks.check_gain(before, after),)),
         )
         named = tuple(result.model_copy(update={"name": f"{result.name}{step}"}) for result in results)
         return after, probabilities, named

@@ -16,6 +16,7 @@ from heart2heart.training.adaptation_check import (
     check_clips,
     check_collapse,
     check_entropy,
+    check_gain,
     check_patients,
     check_views,
     confident_disagreement,
@@ -104,6 +105,13 @@ def test_check_views_needs_nine_tenths_where_the_unadapted_predictions_hold_litt
     check = check_views(summary(information=before * math.log(4)), summary(information=after * math.log(4)), 0.8)
     assert check.passed is passed
     assert f"held {before:.0%} before" in check.detail
+
+
+@pytest.mark.parametrize(("before", "after", "passed"), [(1.0, 1.14, False), (1.0, 1.16, True), (0.2, 0.29, True)])
+def test_check_gain_asks_for_more_information_than_before(before: float, after: float, passed: bool) -> None:
+    check = check_gain(summary(information=before), summary(information=after))
+    assert check.passed is passed
+    assert f"went from {before:.2f} to {after:.2f} nats" in check.detail
 
 
 @pytest.mark.parametrize(("before", "after", "passed"), [(0.1, 0.30, True), (0.1, 0.32, False), (0.9, 0.2, True)])
