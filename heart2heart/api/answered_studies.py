@@ -61,8 +61,8 @@ def read_answered_studies(answers: Paths, source: Paths, *, stage: Stage = silen
         >>> from heart2heart.api import predict_many
         >>> predict_many("run", "hospital", "answers.jsonl").has_clips
         True
-        >>> read_answered_studies("answers.jsonl", "hospital").files
-        {}
+        >>> read_answered_studies("answers.jsonl", "hospital").unanswered_studies
+        0
     """
     from heart2heart.dicom_results.answered_clip import AnsweredClip, group_by_study, read_clip_header
     from heart2heart.ingest.source_files import close_archives, find_files, unpacked
@@ -81,10 +81,10 @@ def read_answered_studies(answers: Paths, source: Paths, *, stage: Stage = silen
                 with unpacked(path) as readable:
                     header, sha256 = read_clip_header(readable), sha256_file(readable)
             except DicomError as error:
-                counts[error.code] += 1
+                counts[error.code.value] += 1
                 continue
             except OSError:
-                counts[StatusCode.FAILED_UNREADABLE] += 1
+                counts[StatusCode.FAILED_UNREADABLE.value] += 1
                 continue
             study = str(header.StudyInstanceUID)
             all_studies.add(study)

@@ -45,6 +45,7 @@ def score_parts(answer: ClipAnswer, qualities: Sequence[ImageQuality] = ()) -> S
     return ScoreParts(
         confidence=min(max(answer.probabilities[answer.views[0]], 0.0), 1.0),
         sector=None if parts is None else parts.sector,
+        exposure=None if parts is None else parts.exposure,
         contrast=answer.quality if parts is None else parts.contrast,
         sharpness=answer.quality if parts is None else parts.sharpness,
         length=min(1.0, answer.frames / HEARTBEAT_FRAMES),

@@ -1,4 +1,7 @@
-"""What the quality of the frames of a clip consists of: how much of the scan shows tissue, contrast and sharpness."""
+"""What the quality of the frames of a clip consists of: how it is exposed, its contrast and its sharpness.
+
+The bounds were set on simulated clips; `benchmarks.clip_order` measures the ranking on others.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from heart2heart.schema.clip_answer import QualityParts
-from heart2heart.store.quality import HALF_SHARPNESS, contrast_and_gradient
+from heart2heart.store.quality import contrast_and_gradient
 
 DARKEST, BRIGHTEST = 16, 250
-"""Gray levels between which a pixel shows tissue."""
+"""Gray levels between which a pixel is neither black nor saturated."""
+EXPOSURE = (0.0, 40.0, 90.0, 180.0)
+"""Median gray of the scan at which the exposure begins to rise, is full, begins to fall, and is 0 again."""
+FULL_SHARPNESS = 0.2
+"""Mean gradient, of the spread of gray, that counts as sharp."""
 _FRAMES = 8  # are looked at, evenly spread over the clip
 
 
@@ -22,20 +29,22 @@ def quality_parts(pixels: npt.NDArray[np.uint8]) -> QualityParts | None:
     Examples:
         >>> import numpy as np
         >>> quality_parts(np.zeros((1, 16, 16), np.uint8))
-        QualityParts(sector=0.0, contrast=0.0, sharpness=0.0)
+        QualityParts(sector=0.0, exposure=0.0, contrast=0.0, sharpness=0.0)
     """
     if not len(pixels):
         return None
     frames = pixels[np.linspace(0, len(pixels) - 1, min(_FRAMES, len(pixels))).round().astype(np.int64)]
     inside = _scan(frames.max(axis=0) > 0)
     if not inside.any():
-        return QualityParts(sector=0.0, contrast=0.0, sharpness=0.0)
+        return QualityParts(sector=0.0, exposure=0.0, contrast=0.0, sharpness=0.0)
     tissue = (frames >= DARKEST) & (frames <= BRIGHTEST)
     contrast, gradient = contrast_and_gradient(frames, inside)
+    low, median, high = np.percentile(frames[:, inside], (5, 50, 95))
     return QualityParts(
         sector=float(tissue[:, inside].mean()),
+        exposure=float(np.interp(median, EXPOSURE, (0.0, 1.0, 1.0, 0.0))),
         contrast=float(contrast.mean()),
-        sharpness=float((gradient / (gradient + HALF_SHARPNESS)).mean()),
+        sharpness=min(1.0, float(gradient.mean()) / max(high - low, 1.0) / FULL_SHARPNESS),
     )
 
 

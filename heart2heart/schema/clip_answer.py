@@ -132,11 +132,13 @@ class QualityParts(Config):
     model_config = ConfigDict(strict=True)
 
     sector: float = Field(ge=0, le=1)
-    """Share of the scan that shows tissue: neither black nor saturated."""
+    """Share of the scan that is neither black nor saturated."""
+    exposure: float = Field(ge=0, le=1)
+    """1 where the median gray of the scan is 40 to 90; it falls in line to 0 at gray 0 and 180."""
     contrast: float = Field(ge=0, le=1)
     """Spread between the 5th and the 95th percentile of gray in the scan, over 160 levels."""
     sharpness: float = Field(ge=0, le=1)
-    """`g / (g + 8)`, with `g` the mean gradient in the scan in gray levels a pixel."""
+    """Mean gradient in the scan over the spread of gray there, over 0.2: gain changes both alike."""
 
 
 class ClipAnswer(Config):

@@ -11,7 +11,8 @@ from pydantic import Field
 from heart2heart.config import Config
 
 SCORE_WEIGHTS: dict[str, float] = {
-    "confidence": 2.0, "sector": 1.0, "contrast": 1.0, "sharpness": 1.0, "length": 1.0, "flags": 1.0, "labeled": 4.0,
+    "confidence": 2.0, "sector": 1.0, "exposure": 1.0, "contrast": 0.5, "sharpness": 2.0, "length": 1.0, "flags": 1.0,
+    "labeled": 4.0,
 }  # fmt: skip
 """Weight of each part in the score, which is their weighted geometric mean times 100."""
 
@@ -22,11 +23,13 @@ class ScoreParts(Config):
     confidence: float = Field(ge=0, le=1)
     """Probability of the view."""
     sector: float | None = Field(None, ge=0, le=1)
-    """Share of the scan that shows tissue: neither black nor saturated."""
+    """Share of the scan that is neither black nor saturated."""
+    exposure: float | None = Field(None, ge=0, le=1)
+    """1 where the median gray of the scan is 40 to 90, less where it is darker or brighter."""
     contrast: float | None = Field(None, ge=0, le=1)
     """Spread of gray in the scan."""
     sharpness: float | None = Field(None, ge=0, le=1)
-    """Mean gradient in the scan."""
+    """Mean gradient in the scan over the spread of gray."""
     length: float = Field(ge=0, le=1)
     """Frames over 24, at most 1: a clip should hold a heartbeat."""
     flags: float = Field(ge=0, le=1)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from heart2heart.prediction.clip_parts import quality_parts
 from heart2heart.schema.clip_answer import QualityParts
-from heart2heart.store.quality import frame_quality
+from heart2heart.store.quality import contrast_and_gradient
 
 
 def speckle(seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -30,29 +30,33 @@ def parts(frames: npt.NDArray[np.uint8]) -> QualityParts:
 def test_quality_parts_fall_with_blur_gain_and_shadow() -> None:
     whole = speckle()
     best = parts(whole)
-    assert best.sector == 1.0
+    assert (best.sector, best.exposure) == (1.0, 1.0)
     fan = whole.max(axis=0) > 0
     blurred = np.where(fan, ndimage.gaussian_filter(whole, (0, 2, 2)), 0).astype(np.uint8)
-    assert parts(blurred).sharpness < 0.5 * best.sharpness
+    assert parts(blurred).sharpness < 0.7 * best.sharpness
     dark = (whole * 0.2).astype(np.uint8)
     assert parts(dark).contrast < 0.4 * best.contrast
     assert parts(dark).sector < 0.7
+    assert parts(dark).exposure < 0.5
+    assert parts(dark).sharpness == pytest.approx(best.sharpness, rel=0.15)  # gain is no sharpness
     bright = np.where(fan, np.minimum(whole.astype(int) * 6, 255), 0).astype(np.uint8)
     assert parts(bright).sector < 0.7  # saturated
+    assert parts(bright).exposure == 0
     shadow = whole.copy()
     shadow[:, 30:50, 24:40] = 0  # between lit tissue on all sides
     expected = 1 - (shadow[0] == 0)[fan].mean()
     assert parts(shadow).sector == pytest.approx(expected, abs=0.02)
 
 
-def test_quality_parts_are_those_of_frame_quality() -> None:
+def test_quality_parts_are_means_over_the_scan() -> None:
     frames = speckle()[:1]
-    computed, inside = parts(frames), frames[0] > 0
-    assert computed.contrast * computed.sharpness == pytest.approx(
-        float(frame_quality(frames, inside)[0]) ** 2, rel=1e-4
-    )
+    inside = frames[0] > 0
+    low, high = np.percentile(frames[0][inside], (5, 95))
+    assert parts(frames).contrast == pytest.approx(min(1, (high - low) / 160), rel=1e-3)
+    _, gradient = contrast_and_gradient(frames, inside)
+    assert parts(frames).sharpness == pytest.approx(min(1, gradient[0] / (high - low) / 0.2))
 
 
 def test_quality_parts_of_nothing() -> None:
     assert quality_parts(np.empty((0, 8, 8), np.uint8)) is None
-    assert parts(np.zeros((3, 8, 8), np.uint8)) == QualityParts(sector=0, contrast=0, sharpness=0)
+    assert parts(np.zeros((3, 8, 8), np.uint8)) == QualityParts(sector=0, exposure=0, contrast=0, sharpness=0)
