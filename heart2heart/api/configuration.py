@@ -65,9 +65,11 @@ def configuration_sections() -> tuple[tuple[str, str, type[Config]], ...]:
     from heart2heart.annotate.settings import AnnotationSettings
     from heart2heart.ingest.settings import IngestSettings, Limits
     from heart2heart.pacs.connection import Credentials
+    from heart2heart.pacs.destination import DestinationSettings
     from heart2heart.pacs.dicomweb import PacsQuery
     from heart2heart.pacs.storage_scp import ReceiveSettings
     from heart2heart.schema.split import SplitSettings
+    from heart2heart.service.settings import ServiceSettings
     from heart2heart.synthetic.config import HospitalConfig
     from heart2heart.training.config import TrainConfig
 
@@ -91,6 +93,12 @@ def configuration_sections() -> tuple[tuple[str, str, type[Config]], ...]:
             PacsQuery,
         ),
         ("Receiver", "Options of `heart2heart receive`, and `ReceiveSettings` in Python.", ReceiveSettings),
+        (
+            "Archive that gets answers",
+            "Options of `heart2heart answers`, and `DestinationSettings` in Python.",
+            DestinationSettings,
+        ),
+        ("Service", "The file of `heart2heart serve`, and `ServiceSettings` in Python.", ServiceSettings),
         ("Page of labels", "Options of `heart2heart curate`, and `AnnotationSettings` in Python.", AnnotationSettings),
         ("Queue of clips to label", "Options of `heart2heart queue`, and `QueueSettings` in Python.", QueueSettings),
         (

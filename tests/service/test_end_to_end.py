@@ -118,19 +118,9 @@ def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(model
         files = clips_of_a_study(tmp_path)
         with running_service(config) as (process, page):
             wait_for(lambda: orthanc.ask("/system"))
-            store = [
-                "storescu",
-                "-xw",
-                "-R",
-                "-aet",
-                "SCANNER",
-                "-aec",
-                "ORTHANC",
-                "127.0.0.1",
-                str(orthanc.dicom_port),
-            ]
-            for path in files:  # -xw proposes JPEG as well; -R only what the file needs
-                subprocess.run([*store, str(path)], check=True, capture_output=True)
+            called = ["-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port)]
+            for path, way in zip(files, ([], [], ["-xy"]), strict=True):  # -xy proposes JPEG
+                subprocess.run(["storescu", *way, *called, str(path)], check=True, capture_output=True)
             reports = wait_for(lambda: qido(orthanc, f"studies/{STUDY}/instances?Modality=SR"))
             (uid,) = [item["00080018"]["Value"][0] for item in reports]
             clip = json.loads(urlopen(f"{page}clips/{STUDY}.1.2").read())
