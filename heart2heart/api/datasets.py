@@ -134,6 +134,7 @@ def add_pictures(
     frames: str = "all",
     whole: bool = False,
     text: str = "blank",
+    viewing_copies: bool = True,
     workers: int = 2,
     file_seconds: float = 600.0,
     file_memory: str = "2048MiB",
@@ -158,6 +159,7 @@ def add_pictures(
         frames: Frames to keep of a video.
         whole: Keep the whole picture where no sector is found, for pictures that show the scan alone.
         text: What to do with text inside the scan: `blank`, `quarantine` or `refuse`; see `IngestSettings.text`.
+        viewing_copies: Keep full-size copies for the label page; see `IngestSettings.viewing_copies`.
         workers: Processes; 0 works in this process, without limits of one file.
         file_seconds: Seconds that one file may take.
         file_memory: Memory that one file may take.
@@ -178,7 +180,10 @@ def add_pictures(
     from heart2heart.ingest.settings import Limits, parse_memory
 
     target = Path(store)
-    chosen = {"geometry": geometry, "size": size, "frames": frames, "whole": whole, "text": text}
+    chosen = {
+        "geometry": geometry, "size": size, "frames": frames, "whole": whole, "text": text,
+        "viewing_copies": viewing_copies,
+    }  # fmt: skip
     settings = PictureSettings.parse(chosen, where="pictures")
     limits = Limits(seconds=file_seconds, memory_mib=parse_memory(file_memory))
     listed = list_pictures(Path(source), levels.split("/"), outside=target)

@@ -180,6 +180,9 @@ def pictures(
             help="Text inside the scan: blank it, quarantine the clip for review, or refuse it.",
         ),
     ] = "blank",
+    viewing_copies: Annotated[
+        bool, typer.Option(help="Keep full-size copies for the label page; off for stores that nobody labels.")
+    ] = True,
     workers: WorkersOption = 2,
     file_seconds: Annotated[
         float, typer.Option(help="Seconds that one file may take; then it is failed:timeout.")
@@ -200,8 +203,8 @@ def pictures(
 
     added = add_pictures(
         folder, store, levels=levels, site=site, vocabulary=vocabulary, labels=labels, rater=rater, key=key,
-        geometry=geometry, size=size, frames=frames, whole=whole, text=text, workers=workers, file_seconds=file_seconds,
-        file_memory=file_memory, stage=progress_bar,
+        geometry=geometry, size=size, frames=frames, whole=whole, text=text, viewing_copies=viewing_copies,
+        workers=workers, file_seconds=file_seconds, file_memory=file_memory, stage=progress_bar,
     )  # fmt: skip
     _print_added(added)
 

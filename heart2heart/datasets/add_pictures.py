@@ -76,6 +76,7 @@ class PictureTask:
             known=self.known,
             whole=self.settings.whole,
             text_policy=self.settings.text,
+            viewing_copy=self.settings.viewing_copies,
         )
 
 

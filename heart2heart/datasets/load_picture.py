@@ -57,6 +57,7 @@ def load_picture(
     known: Collection[str] = (),
     whole: bool = False,
     text_policy: TextPolicy = TextPolicy.BLANK,
+    viewing_copy: bool = False,
 ) -> PreparedClip:
     """Read, check, decode, crop and resample one picture or video.
 
@@ -73,6 +74,7 @@ def load_picture(
         known: Content hashes of the clips in the store.
         whole: Keep the whole picture where no sector is found, for pictures that show the scan alone.
         text_policy: What to do with text inside the scan; see `IngestSettings.text`.
+        viewing_copy: Whether to make the pictures of a viewing copy as well.
 
     Raises:
         KnownContentError: the file's content is among `known`.
@@ -90,8 +92,9 @@ def load_picture(
     box = (0, 0, reader.columns, reader.rows)
     scan = ScanArea(None, box, None, () if whole else (ClipFlag.NO_REGION,))
     prepared = prepare_frames(
-        reader, scan, rule, geometry, times=reader.times, phases={}, aspect=reader.aspect, text_policy=text_policy
-    )
+        reader, scan, rule, geometry, times=reader.times, phases={}, aspect=reader.aspect, text_policy=text_policy,
+        viewing_copy=viewing_copy,
+    )  # fmt: skip
     flags = (*prepared.flags, ClipFlag.NO_PHASE_TAGS) if rule.name == "ed_es" else prepared.flags
     return PreparedClip(
         pixels=prepared.pixels,
@@ -108,4 +111,5 @@ def load_picture(
         pseudonyms=Pseudonyms(),
         content=content,
         source=SOURCE,
+        viewing=prepared.viewing,
     )

@@ -25,6 +25,7 @@ from heart2heart.splits.certify import certify
 from heart2heart.splits.official import freeze_official
 from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.store_files import read_official_splits
+from heart2heart.store.viewing_copies import ViewingCopy, viewing_path
 from tests.datasets import miniature
 from tests.dicom.build import speckle_frames, write
 from tests.shared_data import shared_file
@@ -85,6 +86,25 @@ def test_add_pictures_gives_every_file_one_code_and_stores_the_rest(tmp_path: Pa
     assert len(nameless) == 1
     assert any("1 labels are outside the vocabulary" in note and "row 6" in note for note in report.notes)
     assert any("1 files name no patient" in note for note in report.notes)
+
+
+def test_add_pictures_keeps_viewing_copies_that_change_no_frame(tmp_path: Path) -> None:
+    frames = [Image.fromarray(frame) for frame in speckle_frames(12)]
+    frames[0].save(tmp_path / "MUELLER.tif", save_all=True, append_images=frames[1:])
+    miniature.table(tmp_path / "list.csv", "file,label", ["MUELLER.tif,A4C"])
+    digests = set()
+    for viewing in (False, True):
+        root = tmp_path / f"store{viewing}"
+        settings = PictureSettings(size=32, viewing_copies=viewing)
+        add_pictures(list_pictures(tmp_path / "list.csv"), root, key=tmp_path / "hospital.key", settings=settings)
+        store = FrameStore.open(root)
+        digests.add(store.digest())
+        (clip,) = store.clips["clip"].to_pylist()
+        assert viewing_path(root, clip).exists() == viewing
+    copy = ViewingCopy(viewing_path(root, clip), clip)
+    assert (copy.is_intact(), copy.header.index) == (True, tuple(range(12)))
+    assert b"MUELLER" not in viewing_path(root, clip).read_bytes()
+    assert len(digests) == 1
 
 
 def test_add_pictures_keeps_the_split_of_each_site(tmp_path: Path) -> None:
