@@ -79,7 +79,8 @@ def clean_copy(
         path: A DICOM file.
         pseudonymizer: Pseudonymizer of the hospital's key.
         site: Name of the hospital, to which patient identifiers belong.
-        text: What to do with text inside the scan: `blank` it, or `refuse` the file.
+        text: What to do with text inside the scan: `blank` it, or `refuse` the file. A file whose text cannot be
+            bounded is refused in any case.
         known: Content hashes of the files that have a copy already.
 
     Raises:
@@ -99,10 +100,13 @@ def clean_copy(
         reader = open_frames(source, image_pixel, strict=False)
         inspection = inspect_clip(reader, read_scan_area(facts, rows=image_pixel.rows, columns=image_pixel.columns))
         search = _search_all_frames(reader, inspection)
-        text_cells = search.mask()
-        if text_cells is not None and text == "refuse":
+        finding = search.finding()
+        if finding.is_found and text == "refuse":
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
-        shown = inspection.mask if text_cells is None else inspection.mask & ~text_cells
+        if not finding.is_bounded:
+            message = "text may be burned into the scan itself, and the search cannot tell where it ends"
+            raise DicomError(message, code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
+        shown = inspection.mask if finding.mask is None else inspection.mask & ~finding.mask
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
         instance = pseudonyms.instance or pseudonymizer.uid(f"content {content}")
@@ -115,7 +119,7 @@ def clean_copy(
         write_phases(dataset, {position: phases[i] for position, i in enumerate(kept.tolist()) if i in phases})
         dataset.Rows, dataset.Columns = image_pixel.rows, image_pixel.columns
     _write_pixels(dataset, encoded, coloured=image_pixel.coloured, jpeg=jpeg)
-    return CleanCopy(dataset, pseudonyms, content, len(encoded), text_cells is not None)
+    return CleanCopy(dataset, pseudonyms, content, len(encoded), finding.mask is not None)
 
 
 def _search_all_frames(reader: FrameReader, inspection: ClipInspection) -> TextSearch:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from heart2heart.deidentify.burned_in_text import TextSearch, find_text
 from heart2heart.deidentify.stored_text import any_in_blocks, stored_area, to_source_pixels
+from heart2heart.deidentify.text_finding import unite_areas
 from heart2heart.deidentify.viewing_pictures import viewing_pictures
 from heart2heart.dicom.extract_frames import choose_shrink, extract_frames
 from heart2heart.dicom.frame_reader import FrameReader
@@ -70,8 +71,9 @@ def prepare_frames(
         phases: `ED` or `ES` by frame.
         aspect: Height and width of a pixel, any unit, where `scan` gives no spacing.
         text_policy: What to do with text inside the scan. Where `blank` would take more than a quarter of the scan,
-            nothing is blanked, and the clip is only flagged. A few frames are searched at full size, and every kept
-            frame at the size at which it is decoded, which is at least the size at which it is stored.
+            nothing is blanked, and the clip is quarantined. So is a clip that may hold more text than was found. A few
+            frames are searched at full size, and every kept frame at the size at which it is decoded, which is at least
+            the size at which it is stored.
         viewing_copy: Whether to make the pictures of a viewing copy as well.
 
     Raises:
@@ -83,25 +85,25 @@ def prepare_frames(
     chosen = rule.choose(len(reader), phases)
     x0, y0, x1, y1 = inspection.box
     shrink = choose_shrink(y1 - y0, x1 - x0, spacing, geometry)
-    search = TextSearch(any_in_blocks(inspection.mask, inspection.box, shrink))
+    search = TextSearch(any_in_blocks(inspection.mask, inspection.box, shrink), is_reduced=shrink > 1)
     numbers, pixels, inside = extract_frames(reader, inspection, spacing, chosen, geometry, search.add)
     content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
     flags = (*reader.flags, *scan.flags, *inspection.flags)
-    areas = [find_text(inspection), to_source_pixels(search.mask(), inspection.box, shrink)]
-    text_area = np.logical_or.reduce([area for area in areas if area is not None], axis=0)
-    if text_area.any():
+    sampled, decoded = find_text(inspection), search.finding()
+    areas = sampled.mask, to_source_pixels(decoded.mask, inspection.box, shrink)
+    text = unite_areas(areas, inspection.mask, is_unsure=sampled.is_unsure or decoded.is_unsure)
+    if text.is_found:
         if text_policy == TextPolicy.REFUSE:
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
-        is_blanked = text_policy == TextPolicy.BLANK and text_area[inspection.mask].mean() <= _MOST_BLANKED
         flags = (*flags, ClipFlag.TEXT_SUSPECTED)
-        if text_policy == TextPolicy.QUARANTINE:
+        if text_policy == TextPolicy.QUARANTINE or not text.is_bounded:
             flags = (*flags, ClipFlag.TEXT_QUARANTINED)
-        if is_blanked:
+        if text_policy == TextPolicy.BLANK and text.mask is not None and text.is_small:
             flags = (*flags, ClipFlag.TEXT_BLANKED)
-            pixels[:, stored_area(text_area, content_rect, geometry.size)] = 0
+            pixels[:, stored_area(text.mask, content_rect, geometry.size)] = 0
     rows = _frame_rows(pixels, numbers, inside, content_rect, times, phases)
     viewing = None
-    if viewing_copy and not text_area.any():
+    if viewing_copy and not text.is_found:
         viewing = viewing_pictures(reader, inspection, scan.spacing_mm, times, aspect=aspect)
     return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags, viewing)
 
@@ -112,7 +114,6 @@ def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:
     return None if mean is None or mean > _LONGEST_FRAME_TIME else mean
 
 
-_MOST_BLANKED = 0.25  # share of the scan; more is more often texture than text, and a person decides
 _LONGEST_FRAME_TIME = 10_000.0  # milliseconds
 
 

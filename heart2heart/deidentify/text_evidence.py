@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Bytes = npt.NDArray[np.uint8]
 
 TILE = 32  # pixels, the side of a tile
-REDUCTION = 3  # the second, reduced picture, for letters of more than about 30 pixels
 _ROWS = 4  # edges are measured on every fourth row; a letter has more rows
 
 
@@ -41,8 +39,6 @@ class TextEvidence:
         self._least = np.full((height, width), 255, np.uint8)
         self._greatest = np.zeros((height, width), np.uint8)
         self._busiest = _BusiestTiles(height, width)
-        self._small = np.zeros((-(-height // REDUCTION), -(-width // REDUCTION)), np.uint8)
-        self._busiest_small = _BusiestTiles(*self._small.shape)
 
     def add(self, pictures: Bytes) -> None:
         """Add frames.
@@ -55,30 +51,14 @@ class TextEvidence:
             np.minimum(self._least, picture, out=self._least)
             np.maximum(self._greatest, picture, out=self._greatest)
             self._busiest.add(picture)
-            self._busiest_small.add(self._reduced(picture))
 
     def planes(self) -> Bytes:
         """Return uint8 `(3, height, width)`: the least and greatest levels, and each tile's busiest frame."""
         return np.stack([self._least, self._greatest, self._busiest.picture])
 
-    def small_planes(self) -> Bytes:
-        """Return the same of the pictures at a third of their size, both sides rounded up."""
-        extremes = [_block_mean(plane) for plane in (self._least, self._greatest)]
-        return np.stack([*extremes, self._busiest_small.picture])
-
     def chosen(self) -> npt.NDArray[np.int32]:
         """Return the number of the frame that each tile keeps in `planes`, int32 `(down, along)`."""
         return self._busiest.chosen
-
-    def _reduced(self, picture: Bytes) -> Bytes:
-        """Return the picture at a third of its size: the mean of two pixels of each block."""
-        first = picture[::REDUCTION, ::REDUCTION]
-        second = picture[2::REDUCTION, 2::REDUCTION]
-        small = self._small
-        np.copyto(small[: first.shape[0], : first.shape[1]], first)
-        inner = small[: second.shape[0], : second.shape[1]]
-        inner[:] = (inner >> 1) + (second >> 1)
-        return small
 
 
 class _BusiestTiles:
@@ -136,8 +116,3 @@ def _tiles(picture: Bytes) -> Bytes:
     """Return a view `(down, along, TILE, TILE)`."""
     rows, columns = picture.shape
     return picture.reshape(rows // TILE, TILE, columns // TILE, TILE).transpose(0, 2, 1, 3)
-
-
-def _block_mean(picture: Bytes) -> Bytes:
-    """Return the means of blocks; those at the lower and right edge may be smaller."""
-    return np.asarray(Image.fromarray(picture).reduce(REDUCTION))

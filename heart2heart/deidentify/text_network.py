@@ -1,4 +1,8 @@
-"""The network that scores text: five small convolutional layers in NumPy, over the planes of `TextEvidence`."""
+"""The network that scores text: small convolutions at five scales in NumPy, over the planes of `TextEvidence`.
+
+It sees letters of 8 to 120 pixels in one pass: each scale is half of the one before, and the coarse ones are added back
+to the finer ones.
+"""
 
 from __future__ import annotations
 
@@ -10,71 +14,104 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-CELL = 4  # pixels, the side of a cell
+CELL = 8  # pixels, the side of a cell
+COARSEST = 32  # pixels, the side of a cell of the coarsest scale
 PLANES = 3
-LAYERS = ((4 * PLANES, 10, 3, 1), (10, 20, 3, 1), (20, 20, 3, 2), (20, 20, 3, 3), (20, 1, 1, 1))
-"""Channels in and out, size of the filter and its dilation. The first sees blocks of 2 x 2 pixels of the planes; its
-output is pooled to cells by the maximum."""
-RADIUS = 7  # cells around a cell that influence its score
+LAYERS = (
+    (4 * PLANES, 12, 3),  # of blocks of 2 x 2 pixels; pooled to 4 x 4
+    (12, 16, 3),  # pooled to 8 x 8
+    (16, 32, 3), (32, 32, 3),  # pooled to 16 x 16
+    (32, 48, 3), (48, 48, 3),  # pooled to 32 x 32
+    (48, 48, 3), (48, 48, 3),
+    (48, 32, 3),  # of the sum of 16 x 16 and 32 x 32
+    (32, 32, 3),  # of the sum of 8 x 8 and 16 x 16
+    (32, 1, 1),
+)  # fmt: skip
+"""Channels in and out, and size of the filter. Pooling takes the maximum; sums take the nearest coarse cell."""
+RADIUS = 24  # cells around a cell that influence its score
 MIN_SIDE = 24  # pixels a side
+_LEVELS = np.sqrt(np.arange(256, dtype=np.float32) / np.float32(255))  # speckle grows with its level; its root less so
+_BUFFER = 1 << 18  # numbers that one matrix product reads; they fit into a cache
 
 
 @cache
-def weights(name: str = "burned_in") -> list[tuple[Floats, Floats]]:
+def weights() -> list[tuple[Floats, Floats]]:
     """Return the filters `(rows, columns, in, out)` and biases of each layer, float32.
-
-    Args:
-        name: `burned_in`, for text in every direction over three planes, or `upright`, for text in rows over two
-            (the weights of the release before, fitted to the two extremes alone).
 
     Examples:
         >>> [weight.shape[-1] for weight, _ in weights()]
-        [10, 20, 20, 20, 1]
+        [12, 16, 32, 32, 48, 48, 48, 48, 32, 32, 1]
     """
-    with np.load(Path(__file__).with_name(f"{name}.npz"), allow_pickle=False) as stored:
+    with np.load(Path(__file__).with_name("burned_in.npz"), allow_pickle=False) as stored:
         return [
             (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32))
             for layer in range(len(LAYERS))
         ]
 
 
-def text_log_odds(planes: npt.NDArray[np.uint8], name: str = "burned_in") -> Floats:
-    """Return the log-odds of text, float32 `(height / 4, width / 4)`, rounded up.
+def text_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
+    """Return the log-odds of text, float32 `(height / 8, width / 8)`, rounded up.
 
     Args:
         planes: uint8 `(3, height, width)`: the lowest and highest gray level of each pixel over the frames, and its
-            level in the busiest frame; see `TextEvidence`. The network `upright` uses the first two.
-        name: Name of the network; see `weights`.
+            level in the busiest frame; see `TextEvidence`.
 
     Examples:
         >>> import numpy as np
         >>> bool(text_log_odds(np.zeros((3, 30, 64), np.uint8)).max() < 0)
         True
     """
-    planes = planes[: weights(name)[0][0].shape[2] // 4]
     count, height, width = planes.shape
-    padded = np.pad(planes, ((0, 0), (0, -height % CELL), (0, -width % CELL)), "edge")
+    padded = np.pad(planes, ((0, 0), (0, -height % COARSEST), (0, -width % COARSEST)))
     rows, columns = padded.shape[1] // 2, padded.shape[2] // 2
     # As torch's pixel_unshuffle orders channels: picture, row in the block, column in the block.
     blocks = padded.reshape(count, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 4 * count)
-    x = blocks.astype(np.float32) / np.float32(255)
-    for layer, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(name), LAYERS, strict=True)):
-        x = _convolve(x, weight, bias, reach * (size // 2), reach)
-        if layer < len(LAYERS) - 1:
-            np.maximum(x, 0, out=x)
-        if layer == 0:
-            x = x.reshape(rows // 2, 2, columns // 2, 2, -1).max(axis=(1, 3))
-    return x[..., 0]
+    fine = _pooled(_layer(_pooled(_layer(_LEVELS[blocks], 0)), 1))
+    fine = _layer(_layer(fine, 2), 3)
+    middle = _layer(_layer(_pooled(fine), 4), 5)
+    coarse = _layer(_layer(_pooled(middle), 6), 7)
+    middle = _layer(middle + _doubled(coarse), 8)
+    fine = _layer(fine + _doubled(middle), 9)
+    weight, bias = weights()[10]
+    odds: Floats = (fine @ weight[0, 0] + bias)[..., 0]
+    return odds[: -(-height // CELL), : -(-width // CELL)]
 
 
-def _convolve(x: Floats, weight: Floats, bias: Floats, pad: int, reach: int) -> Floats:
-    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`; the border is padded with zeros."""
-    rows, columns, _ = x.shape
-    size = weight.shape[0]
-    padded = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
-    output = np.empty((rows, columns, weight.shape[3]), np.float32)
-    output[:] = bias
-    for i in range(size):
-        for j in range(size):
-            output += padded[i * reach : i * reach + rows, j * reach : j * reach + columns] @ weight[i, j]
-    return output
+def _layer(x: Floats, layer: int) -> Floats:
+    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`, not below 0.
+
+    The border is padded with 0.
+    """
+    weight, bias = weights()[layer]
+    rows, columns, channels = x.shape
+    padded = np.zeros((rows + 2, columns + 2, channels), np.float32)
+    padded[1:-1, 1:-1] = x
+    matrix = weight.reshape(9 * channels, -1)
+    output = np.empty((rows, columns, matrix.shape[1]), np.float32)
+    band = max(1, _BUFFER // (columns * 9 * channels))
+    # Three neighbours of a row lie side by side in memory.
+    row, column, item = padded.strides
+    shape = rows, columns, 3 * channels
+    near = [np.lib.stride_tricks.as_strided(padded[shift:], shape, (row, column, item)) for shift in range(3)]
+    gathered = np.empty((band, columns, 3, 3 * channels), np.float32)
+    for start in range(0, rows, band):
+        stop = min(rows, start + band)
+        part = gathered[: stop - start]
+        for shift in range(3):
+            part[:, :, shift] = near[shift][start:stop]
+        product = output[start:stop].reshape(-1, matrix.shape[1])
+        np.matmul(part.reshape(len(product), -1), matrix, out=product)
+    output += bias
+    return np.maximum(output, 0, out=output)
+
+
+def _pooled(x: Floats) -> Floats:
+    """Return the maximum of blocks of 2 x 2."""
+    tall = np.maximum(x[::2], x[1::2])
+    pooled: Floats = np.maximum(tall[:, ::2], tall[:, 1::2])
+    return pooled
+
+
+def _doubled(x: Floats) -> Floats:
+    """Return each cell four times, as a block of 2 x 2."""
+    return x.repeat(2, axis=0).repeat(2, axis=1)

@@ -57,7 +57,7 @@ def viewing_pictures(
         return None
     x0, y0, x1, y1 = inspection.box
     shrink = next((s for s in (1, 2, 4, 8) if max(y1 - y0, x1 - x0) <= s * MAX_SIDE // 2), 8)
-    search = TextSearch(any_in_blocks(inspection.mask, inspection.box, shrink))
+    search = TextSearch(any_in_blocks(inspection.mask, inspection.box, shrink), is_reduced=shrink > 1)
     row, column = (side * shrink for side in spacing_mm or aspect)
     coloured = _is_coloured(reader, inspection)
     numbers: list[int] = []
@@ -75,7 +75,7 @@ def viewing_pictures(
         total += len(jpegs[-1])
         if total > MAX_COPY_BYTES:
             return None
-    if size is None or max(size) > MAX_SIDE or not search.complete or search.mask() is not None:
+    if size is None or max(size) > MAX_SIDE or not search.complete or search.finding().is_found:
         return None
     return ViewingPictures(
         width=size[1],

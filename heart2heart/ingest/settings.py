@@ -78,9 +78,10 @@ class IngestSettings(Config):
     """Keep the complete frames of a file that is cut short or damaged, with a flag; otherwise the file fails."""
 
     text: TextPolicy = TextPolicy.BLANK
-    """Text inside the scan: `blank` (blanked in the stored frames, and flagged), `quarantine` (kept as it is, flagged,
-    and used for nothing until a person clears it by `heart2heart review`), or `refuse` (the file is left out as
-    `excluded:text_in_scan`). It may change between runs; each clip's flags tell what was done."""
+    """Text inside the scan: `blank` (blanked in the stored frames, and flagged; a clip whose text cannot be bounded is
+    quarantined), `quarantine` (kept as it is, flagged, and used for nothing until a person clears it by
+    `heart2heart review`), or `refuse` (the file is left out as `excluded:text_in_scan`). It may change between runs;
+    each clip's flags tell what was done."""
 
     @field_validator("frames")
     @classmethod

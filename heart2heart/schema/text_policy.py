@@ -9,7 +9,7 @@ class TextPolicy(StrEnum):
     """What an ingest does with a clip that has text inside the scan; it is flagged `text_suspected` in any case."""
 
     BLANK = "blank"
-    """The text is blanked in the stored frames."""
+    """The text is blanked in the stored frames. A clip whose text cannot be bounded is quarantined."""
     QUARANTINE = "quarantine"
     """The clip is stored as it is, and used for nothing until a person clears it."""
     REFUSE = "refuse"

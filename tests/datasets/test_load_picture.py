@@ -23,14 +23,14 @@ from tests.dicom.build import speckle_frames, write
 
 SMALL = Geometry("tmed2", 64)
 TEXT = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_BLANKED}
-TEXTURE = {ClipFlag.TEXT_SUSPECTED}  # noise over more than a quarter of the scan
+TEXTURE = {ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED}  # noise over more than a quarter of the scan
 POWER_DOPPLER = Path(data_store.__file__).parent / "data" / "US1_UNCR.dcm"
 
 
 def _with_text(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Enlarge the pictures and write a name into the scan of each."""
+    """Enlarge and darken the pictures, and write a name into the scan of each."""
     written = []
-    for frame in np.repeat(np.repeat(frames, 4, axis=1), 4, axis=2):
+    for frame in np.repeat(np.repeat(frames // 4, 4, axis=1), 4, axis=2):
         picture = Image.fromarray(frame)
         draw = ImageDraw.Draw(picture)
         draw.rectangle((190, 180, 330, 206), fill=(0, 0, 0))
@@ -49,7 +49,7 @@ def _tiff(path: Path, frames: npt.NDArray[np.uint8]) -> Path:
     ("frames", "mode", "flags"),
     [
         (speckle_frames(12), ClipMode.B_MODE, {ClipFlag.NO_REGION}),
-        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION, *TEXTURE}),
+        (speckle_frames(12, colour=True), ClipMode.COLOUR, {ClipFlag.NO_REGION}),
         (speckle_frames(1), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXTURE}),
         (_with_text(speckle_frames(8)), ClipMode.B_MODE, {ClipFlag.NO_REGION, *TEXT}),
     ],

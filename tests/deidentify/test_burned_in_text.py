@@ -14,7 +14,7 @@ from benchmarks.burned_variants import KINDS, Kind, plant
 from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant_text
 from benchmarks.scan_regions import scan_and_frames
 from heart2heart.deidentify import burned_in_text
-from heart2heart.deidentify.burned_in_text import text_mask
+from heart2heart.deidentify.burned_in_text import text_finding, text_mask
 from heart2heart.dicom.image_pixel import luma
 
 Bytes = npt.NDArray[np.uint8]
@@ -54,7 +54,7 @@ def test_text_mask_covers_text(size: int, level: int) -> None:
     assert mask is not None
     ink = (drawn(np.zeros_like(clean[:1]), WORDS, size=size, level=level) > level // 2)[0]
     assert (mask & ink).sum() >= 0.9 * ink.sum()
-    assert mask.mean() < 0.06
+    assert mask.mean() < 0.15
 
 
 def test_text_mask_covers_text_on_a_single_frame() -> None:
@@ -82,12 +82,23 @@ def real_clip() -> tuple[Bytes, npt.NDArray[np.bool_]]:
     return frames, seen.mask
 
 
-def test_text_mask_leaves_a_real_clip(real_clip: tuple[Bytes, npt.NDArray[np.bool_]]) -> None:
-    assert text_mask(*real_clip) is None
+def test_text_finding_is_empty_for_a_real_clip(real_clip: tuple[Bytes, npt.NDArray[np.bool_]]) -> None:
+    assert not text_finding(*real_clip).is_found
+
+
+def test_text_finding_is_unsure_of_faint_letters_that_it_does_not_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector that is sure of nothing blanks nothing, but holds the clip back."""
+    clean = np.random.default_rng(0).normal(60, 8, (6, ROWS, COLUMNS)).clip(0, 255).astype(np.uint8)
+    written = drawn(clean, WORDS, size=40)
+    assert not text_finding(clean, INSIDE).is_found
+    monkeypatch.setattr(burned_in_text, "_SURE", np.inf)
+    monkeypatch.setattr(burned_in_text, "upright_lines", lambda planes, inside: None)
+    finding = text_finding(written, INSIDE)
+    assert (finding.mask, finding.is_unsure, finding.is_bounded) == (None, True, False)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
-def test_text_mask_covers_text_of_every_kind_in_a_real_clip(
+def test_text_finding_blanks_or_withholds_text_of_every_kind_in_a_real_clip(
     kind: Kind, real_clip: tuple[Bytes, npt.NDArray[np.bool_]]
 ) -> None:
     frames, inside = real_clip
@@ -96,9 +107,10 @@ def test_text_mask_covers_text_of_every_kind_in_a_real_clip(
         variant = plant(frames, inside, kind, random.Random(seed))
         if variant is not None:
             judged = judge(variant, inside, 85, ocr=False)
-            letters, left = letters + judged.letters, left + judged.left
+            letters += judged.letters
+            left += 0 if judged.is_withheld else judged.left
     assert letters
-    assert left <= (0.8 if "30" in kind.name else 0.5) * letters
+    assert left <= (0.5 if "30" in kind.name else 0.1) * letters
 
 
 def test_text_mask_covers_coloured_text_as_light_as_the_tissue() -> None:
@@ -148,13 +160,3 @@ def test_text_mask_covers_invented_lines_of_every_kind() -> None:
             detected += mask is not None and float(mask[written.ink].mean()) >= 0.8
     assert planted >= 50
     assert detected >= 0.95 * planted  # this tissue is coarser and brighter than any that was measured
-
-
-def test_text_mask_is_the_same_where_it_passes_over_parts_without_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = np.concatenate([drawn(tissue(6), WORDS), np.zeros((6, 2 * ROWS, COLUMNS), np.uint8)], axis=1)
-    inside = np.ones(written.shape[1:], bool)
-    judged = text_mask(written, inside)
-    monkeypatch.setattr(burned_in_text, "_EDGES", 0)
-    monkeypatch.setattr(burned_in_text, "_BAND", 1000)
-    assert judged is not None
-    np.testing.assert_array_equal(judged, text_mask(written, inside))

@@ -24,6 +24,7 @@ from heart2heart.deidentify.burned_in_text import TextSearch
 from heart2heart.deidentify.clean_copy import clean_copy
 from heart2heart.deidentify.clip import KnownContentError, PreparedClip, load_clip
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
+from heart2heart.deidentify.text_finding import TextFinding
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
 from tests.deidentify.test_burned_in_text import WORDS, drawn, tissue
@@ -80,7 +81,8 @@ def test_clean_copy_is_dicom_that_describes_its_changes(syntax: str, tmp_path: P
 def test_clean_copy_gives_ingest_the_same_frames(
     path: Path, mean: float, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TextSearch, "mask", lambda search: None)  # some hold marks that are blanked
+    nothing = TextFinding(None, 0.0, is_unsure=False)
+    monkeypatch.setattr(TextSearch, "finding", lambda search: nothing)  # some hold marks that are blanked
     copy = clean_copy(path, pseudonymizer=DOOR, site="a")
     copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
     before, after = frames(path), frames(tmp_path / "clean")
@@ -143,6 +145,17 @@ def test_clean_copy_blanks_or_refuses_writing_in_the_scan(tmp_path: Path) -> Non
     assert "text_suspected" not in frames(tmp_path / "clean").facts.flags
     with pytest.raises(DicomError) as refused:
         clean_copy(path, pseudonymizer=DOOR, site="a", text="refuse")
+    assert refused.value.code == "excluded:text_in_scan"
+
+
+@pytest.mark.parametrize(("share", "is_unsure"), [(0.1, True), (0.3, False)], ids=["a doubt", "much of the scan"])
+def test_clean_copy_refuses_text_that_it_cannot_bound(
+    share: float, is_unsure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextSearch, "finding", lambda search: TextFinding(None, share, is_unsure=is_unsure))
+    path = write(tmp_path / "one", speckle_frames(5))
+    with pytest.raises(DicomError, match="where it ends") as refused:
+        clean_copy(path, pseudonymizer=DOOR, site="a")
     assert refused.value.code == "excluded:text_in_scan"
 
 
@@ -228,7 +241,7 @@ def test_clean_copy_drops_numbers_and_terms_that_could_identify(tmp_path: Path) 
     [
         ("OBXXXX1A_2frame.dcm", UltrasoundMultiFrameImageStorage, 2),  # stated as a single image
         ("color-pl.dcm", UltrasoundImageStorage, None),  # a retired class
-        ("US1_UNCI.dcm", UltrasoundImageStorage, None),
+        ("JPGLosslessP14SV1_1s_1f_8b.dcm", UltrasoundImageStorage, None),
     ],
 )
 def test_clean_copy_has_the_sop_class_of_its_frames(name: str, kind: str, frames: int | None, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 
 from heart2heart.datasets.picture_reader import PictureReader
 from heart2heart.deidentify.prepare_frames import PreparedFrames, mean_frame_time, prepare_frames
+from heart2heart.deidentify.text_finding import TextFinding, unite_areas
+from heart2heart.dicom.inspect_clip import ClipInspection
 from heart2heart.dicom.regions import ScanArea
 from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
@@ -98,3 +100,20 @@ def test_prepare_frames_refuses_text_under_that_policy(reader_of_text: PictureRe
     with pytest.raises(DicomError) as refused:
         prepared_text(reader_of_text, TextPolicy.REFUSE)
     assert refused.value.code == StatusCode.EXCLUDED_TEXT_IN_SCAN
+
+
+@pytest.mark.parametrize(("is_unsure", "rows"), [(True, 20), (False, 384)], ids=["a doubt beside it", "nearly all"])
+def test_prepare_frames_quarantines_text_that_it_cannot_bound(
+    is_unsure: bool, rows: int, reader_of_text: PictureReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = np.zeros((384, 512), bool)
+    area[:rows] = True
+
+    def finding(inspection: ClipInspection) -> TextFinding:
+        x0, y0, x1, y1 = inspection.box
+        return unite_areas([area[y0:y1, x0:x1]], inspection.mask, is_unsure=is_unsure)
+
+    monkeypatch.setattr("heart2heart.deidentify.prepare_frames.find_text", finding)
+    flags = prepared_text(reader_of_text, TextPolicy.BLANK).flags
+    blanked = (ClipFlag.TEXT_BLANKED,) if is_unsure else ()
+    assert flags == (ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED, *blanked)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heart2heart.deidentify.text_evidence import REDUCTION, TILE, TextEvidence
+from heart2heart.deidentify.text_evidence import TILE, TextEvidence
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (61, 90), (24, 24), (33, 130)])
@@ -26,13 +26,3 @@ def test_text_evidence_keeps_the_frame_in_which_letters_are_shown() -> None:
     evidence = TextEvidence(96, 96)
     evidence.add(frames)
     assert evidence.chosen()[1, 1] == 4
-
-
-def test_text_evidence_reduces_to_a_third() -> None:
-    ramp = np.tile(np.arange(0, 240, 2, dtype=np.uint8), (81, 1))
-    evidence = TextEvidence(*ramp.shape)
-    evidence.add(ramp[None])
-    small = evidence.small_planes()
-    expected = ramp[::REDUCTION].reshape(27, -1, REDUCTION).mean(axis=2)
-    assert small.shape == (3, 27, 40)
-    assert np.abs(small - expected).max() <= 2
