@@ -5,7 +5,8 @@
 
 The first command codes a real clip of 120 frames (pydicom-data, group `dev`) and a simulated one, and ingests each with
 and without a viewing copy, in turn; it counts processor time. The second labels clips of 640 x 480 pixels by key, and
-counts the pictures that the viewer draws, of clips of 60 frames a second. Seed 0.
+counts the pictures that the viewer draws, of clips of 60 frames a second; with `--tablet` as an emulated tablet: touch,
+1024 x 768, and a processor slowed down to a quarter by Chromium. Seed 0.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from benchmarks.annotation_page import make
 from benchmarks.ingest_clips import simulated_clip
@@ -43,6 +44,8 @@ from heart2heart.store.viewing_copies import ViewingPictures, write_viewing_copy
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 WIDTH, HEIGHT, RATE = 640, 480, 60
 PACE_MS = 400
+DESKTOP, TABLET = ViewportSize(width=1280, height=900), ViewportSize(width=1024, height=768)
+TABLET_SLOWDOWN = 4
 _CODED = 40  # pictures coded by each coding
 Picture = npt.NDArray[np.uint8]
 
@@ -135,8 +138,8 @@ _COUNT = """async (seconds) => {
 }"""
 
 
-def measure_page(clips: int, frames: int) -> None:
-    """Print the time to the next clip at full size, and the pictures drawn a second."""
+def measure_page(clips: int, frames: int, *, tablet: bool) -> None:
+    """Print the time to the next clip at full size, and the pictures drawn a second, also as an emulated tablet."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make(root / "store", clips, frames)
@@ -149,7 +152,10 @@ def measure_page(clips: int, frames: int) -> None:
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                page = browser.new_page(viewport=TABLET if tablet else DESKTOP, has_touch=tablet)
+                if tablet:
+                    slowed = {"rate": TABLET_SLOWDOWN}
+                    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", slowed)
                 page.goto(server.address)
                 page.get_by_label("Your name").fill("benchmark")
                 page.keyboard.press("Enter")
@@ -165,8 +171,9 @@ def measure_page(clips: int, frames: int) -> None:
             server.stop()
             thread.join()
     median, late = np.percentile(times, [50, 95])
+    what = "viewer of an emulated tablet" if tablet else "viewer"
     print(
-        f"viewer, {WIDTH} x {HEIGHT}, {RATE} frames a second: {drawn:.1f} pictures and {ticks:.1f} screens a second; "
+        f"{what}, {WIDTH} x {HEIGHT}, {RATE} frames a second: {drawn:.1f} pictures and {ticks:.1f} screens a second; "
         f"next clip after a median of {median:.0f} ms, 95 % within {late:.0f} ms, the last after {max(times):.0f} ms "
         f"({len(times)} clips of {frames} frames)"
     )
@@ -176,12 +183,13 @@ def main() -> None:
     """Measure ingest, or the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", action="store_true", help="measure the viewer instead of ingest")
+    parser.add_argument("--tablet", action="store_true", help="with --page: as an emulated tablet")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--frames", type=int, default=120)
     arguments = parser.parse_args()
     if arguments.page:
-        measure_page(arguments.clips, arguments.frames)
+        measure_page(arguments.clips, arguments.frames, tablet=arguments.tablet)
         return
     with tempfile.TemporaryDirectory() as folder:
         simulated = simulated_clip(Path(folder) / "simulated.dcm", "JPEG baseline", n=120)
