@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from heart2heart import __version__
 from heart2heart.active_learning.queue import LabelingQueue, QueueSettings
 from heart2heart.errors import ConfigError
+from heart2heart.schema.flags_rule import FlagsRule, usual_rule
 from heart2heart.schema.labels import QUEUE_METADATA_KEY, QUEUE_SCHEMA
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.utils import atomic_path
@@ -48,16 +49,24 @@ def check_queue_suffix(path: Path) -> None:
         raise ConfigError("a queue is a Parquet or a CSV file", where=path, remedy="End its name by .parquet or .csv")
 
 
-def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, run: str | None = None) -> pa.Table:
+def write_queue(
+    queue: LabelingQueue,
+    settings: QueueSettings,
+    path: Path,
+    *,
+    run: str | None = None,
+    flags: FlagsRule | None = None,
+) -> pa.Table:
     """Write a queue whole or not at all, and return its rows.
 
-    The metadata of a Parquet file hold the settings and the run; a CSV file has no metadata.
+    The metadata of a Parquet file hold the settings, the run and the flags rule; a CSV file has no metadata.
 
     Args:
         queue: The selected clips.
         settings: How they were selected.
         path: File to write, `.parquet` or `.csv`.
         run: Name of the run.
+        flags: The flags rule by which clips were kept out. None is `usual`.
 
     Raises:
         ConfigError: the suffix is another one.
@@ -65,6 +74,7 @@ def write_queue(queue: LabelingQueue, settings: QueueSettings, path: Path, *, ru
     check_queue_suffix(path)
     table = queue_table(queue, settings)
     metadata = settings.model_dump(mode="json") | {"run": run, "taxonomy": TAXONOMY_VERSION, "heart2heart": __version__}
+    metadata["flags"] = (flags or usual_rule()).model_dump(mode="json")
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
             pyarrow.csv.write_csv(table, temporary)

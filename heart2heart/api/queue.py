@@ -172,7 +172,7 @@ def make_queue(
             views=VIEWS if book is None else book.taxonomy().views,
             progress=progress,
         )
-    table = write_queue(queue, settings, target, run=name)
+    table = write_queue(queue, settings, target, run=name, flags=flags_rule)
     if predictions is not None:
         write_pool_predictions(queue, Path(predictions))
     patients = len({int(queue.pool.patient[pick.index]) for pick in queue.selected})

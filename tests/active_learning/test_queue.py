@@ -28,7 +28,7 @@ from heart2heart.annotate.suggestions import read_queue
 from heart2heart.errors import ConfigError, LabelError, MissingInputError, RunError, UnknownNameError
 from heart2heart.labels.events import LabelEvent
 from heart2heart.schema.enums import LabelAnswer
-from heart2heart.schema.flags_rule import FlagsRule
+from heart2heart.schema.flags_rule import FlagsRule, usual_rule
 from heart2heart.schema.review import ReviewDecision
 from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore, FrameStores
@@ -93,6 +93,7 @@ def test_write_queue_leaves_read_clips_out_and_the_page_reads_it(stores: FrameSt
     )  # fmt: skip
     metadata = json.loads(pq.read_metadata(tmp_path / "queue.parquet").metadata[b"heart2heart.queue"])
     assert (metadata["by"], metadata["run"], metadata["seed"], metadata["taxonomy"]) == ("badge", "r1", 0, "1")
+    assert FlagsRule.model_validate(metadata["flags"]) == usual_rule()
     with pytest.raises(ConfigError, match=r"End its name by \.parquet or \.csv"):
         write_queue(queue, settings, tmp_path / "queue.txt")
 
