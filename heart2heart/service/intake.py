@@ -53,7 +53,7 @@ class ServiceSpool(Spool):
         return super().begin()
 
     def keep_upload(self, part: SpoolPart) -> KeptUpload | None:
-        """Write a whole file to the disk for good; None: it is no DICOM file with a SOP Instance UID.
+        """Write a whole file to the disk for good; None, and removed: no DICOM file with a SOP Instance UID.
 
         Args:
             part: The file.
@@ -64,6 +64,7 @@ class ServiceSpool(Spool):
         part.sync()
         uid = _instance_uid(part.path)
         if not uid:
+            part.discard()
             return None
         self.keep(part, uid)
         return KeptUpload(self.path(uid).stem, uid)

@@ -48,8 +48,8 @@ def measures(count: int, *, seed: int, brighter: float = 0.0, maker: str = "GE")
 
 
 def test_input_shifts_mark_a_new_scanner_and_nothing_else() -> None:
-    reference = make_reference(measures(400, seed=1), weights_sha256=WEIGHTS)
-    same = {each.name: each.shift for each in input_shifts(reference, measures(400, seed=2))}
+    reference = make_reference(measures(1500, seed=1), weights_sha256=WEIGHTS)
+    same = {each.name: each.shift for each in input_shifts(reference, measures(1500, seed=2))}
     assert max(same.values()) < 0.1
     changed = input_shifts(reference, measures(400, seed=3, brighter=4, maker="Philips"))
     assert {each.name for each in changed if each.shift > CHANGED} == {"gray mean", "gray black", "manufacturer"}
