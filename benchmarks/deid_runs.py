@@ -18,7 +18,7 @@ from pydicom import Dataset, dcmread
 
 from benchmarks.deid_answer_key import Requirement
 from benchmarks.deid_cases import draw_person, interval_days, plant
-from heart2heart.deidentify.clean_copy import clean_copy
+from heart2heart.deidentify.clean_copy import TextPolicy, clean_copy
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.dicom.header_values import DECODE_ERRORS, silence_warnings
 from heart2heart.dicom.reader import ULTRASOUND_SOP_CLASSES
@@ -102,14 +102,14 @@ def _small(hospital: HospitalConfig, patients: int) -> HospitalConfig:
     return hospital.model_copy(update=changes)
 
 
-def run_ours(source: Path, target: Path) -> dict[str, float]:
+def run_ours(source: Path, target: Path, text: TextPolicy = "blank") -> dict[str, float]:
     """Write our clean copy of every file of `source`, and return the seconds of each that was not refused."""
     pseudonymizer, seconds = Pseudonymizer(Key(bytes(range(32)))), {}
     for path in sorted(source.iterdir()):
         start = time.perf_counter()
         with silence_warnings():
             try:
-                copy = clean_copy(path, pseudonymizer=pseudonymizer, site="bench")
+                copy = clean_copy(path, pseudonymizer=pseudonymizer, site="bench", text=text)
             except DicomError:
                 continue
             copy.dataset.save_as(target / path.name, enforce_file_format=True)
@@ -133,14 +133,16 @@ def peer_versions(python: Path) -> dict[str, str]:
     return versions
 
 
-def run_tools(source: Path, out: Path, python: Path) -> Iterator[tuple[str, Path, dict[str, float]]]:
+def run_tools(
+    source: Path, out: Path, python: Path, text: TextPolicy = "blank"
+) -> Iterator[tuple[str, Path, dict[str, float]]]:
     """Run our tool and every installed peer; yield name, folder of the results, and seconds by file name."""
     versions = peer_versions(python)
     for tool in (OURS, *PEERS):
         if tool == OURS or tool.removesuffix("-2026c") in versions:
             target = out / tool
             target.mkdir(parents=True)
-            run = run_ours(source, target) if tool == OURS else run_peer(python, tool, source, target)
+            run = run_ours(source, target, text) if tool == OURS else run_peer(python, tool, source, target)
             yield tool, target, run
 
 

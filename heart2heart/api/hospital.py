@@ -56,7 +56,8 @@ def deidentify_files(
         out: Folder for the clean copies; created if missing.
         key: Key of the pseudonyms, created on first use (mode 0600), outside `out`.
         site: Name of the hospital.
-        text: Text inside the scan: `blank` it, or `refuse` the file.
+        text: Text inside the scan: `blank` it, but refuse a file whose text cannot be bounded; `refuse` every file with
+            text; or `best_effort`, which blanks what was found.
         workers: Processes.
         stage: Opens the progress.
 
@@ -73,7 +74,7 @@ def deidentify_files(
     from heart2heart.ingest.source_files import find_files
     from heart2heart.schema.status import CODES, StatusCode
 
-    policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse"}
+    policies: dict[str, TextPolicy] = {"blank": "blank", "refuse": "refuse", "best_effort": "best_effort"}
     if text not in policies:
         raise UnknownNameError.among("way with text inside the scan", text, list(policies))
     roots, target = path_list(paths), Path(out)

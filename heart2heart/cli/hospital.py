@@ -110,7 +110,7 @@ def deidentify(
     out: Annotated[Path, typer.Option(help="Folder for the clean copies; created if missing.")],
     key: Annotated[Path, typer.Option(help="Key of the pseudonyms, created on first use (mode 0600), outside --out.")],
     site: Annotated[str, typer.Option(help="Name of the hospital; patient identifiers belong to it.")],
-    text: Annotated[str, typer.Option(help="Text inside the scan: blank it, or refuse the file.")] = "blank",
+    text: Annotated[str, typer.Option(help="Text inside the scan: blank, refuse or best_effort.")] = "blank",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Write clean DICOM for sharing: a new header from an allow-list, and black pixels outside the scan.

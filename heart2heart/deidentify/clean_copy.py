@@ -38,7 +38,7 @@ from heart2heart.dicom.timing import frame_times, tagged_phases, write_phases
 from heart2heart.errors import DicomError
 from heart2heart.schema.status import StatusCode
 
-TextPolicy = Literal["blank", "refuse"]
+TextPolicy = Literal["blank", "refuse", "best_effort"]
 
 _JPEG_QUALITY = 95
 
@@ -79,8 +79,9 @@ def clean_copy(
         path: A DICOM file.
         pseudonymizer: Pseudonymizer of the hospital's key.
         site: Name of the hospital, to which patient identifiers belong.
-        text: What to do with text inside the scan: `blank` it, or `refuse` the file. A file whose text cannot be
-            bounded is refused in any case.
+        text: What to do with text inside the scan: `blank` it, but refuse a file whose text cannot be bounded; `refuse`
+            every file with text; or `best_effort`, which blanks what was found, also where that may not be all. Such a
+            copy does not claim that nothing is burned in.
         known: Content hashes of the files that have a copy already.
 
     Raises:
@@ -103,14 +104,15 @@ def clean_copy(
         finding = search.finding()
         if finding.is_found and text == "refuse":
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
-        if not finding.is_bounded:
+        if not finding.is_bounded and text != "best_effort":
             message = "text may be burned into the scan itself, and the search cannot tell where it ends"
             raise DicomError(message, code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
         shown = inspection.mask if finding.mask is None else inspection.mask & ~finding.mask
         jpeg = opened.syntax == JPEGBaseline8Bit
         kept, encoded = _encode(reader, inspection, shown, jpeg=jpeg)
         instance = pseudonyms.instance or pseudonymizer.uid(f"content {content}")
-        dataset = clean_header(facts, pseudonyms, instance=instance, n_frames=len(encoded), searched=search.complete)
+        is_searched = search.complete and finding.is_bounded
+        dataset = clean_header(facts, pseudonyms, instance=instance, n_frames=len(encoded), searched=is_searched)
         times = frame_times(facts, len(reader))
         write_frame_times(
             dataset, None if times is None or len(encoded) == len(reader) else times[kept] - times[kept[0]]

@@ -76,7 +76,7 @@ def deidentify_files(
         out: Folder for the copies; made if missing.
         key: The key file; made on first use with mode 0600. It may not lie inside `out`.
         site: Name of the hospital, to which patient identifiers belong.
-        text: How to treat text inside the scan: `blank` it, or `refuse` the file.
+        text: How to treat text inside the scan; see `clean_copy`.
         workers: Number of processes.
         progress: Receives the number of finished files.
 

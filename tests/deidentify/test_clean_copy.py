@@ -157,6 +157,9 @@ def test_clean_copy_refuses_text_that_it_cannot_bound(
     with pytest.raises(DicomError, match="where it ends") as refused:
         clean_copy(path, pseudonymizer=DOOR, site="a")
     assert refused.value.code == "excluded:text_in_scan"
+    copy = clean_copy(path, pseudonymizer=DOOR, site="a", text="best_effort").dataset
+    assert "BurnedInAnnotation" not in copy
+    assert "113101" not in [item.CodeValue for item in copy.DeidentificationMethodCodeSequence]
 
 
 def test_clean_copy_blanks_text_that_two_frames_show_and_claims_it(tmp_path: Path) -> None:
