@@ -50,6 +50,9 @@ CAPTURABLE = ("labels_only", "supervised_mixup", "supervised_strong", "fixmatch"
 """Methods of one stage that read no number of the step on the host."""
 
 
+_CUDA: Any = torch.cuda  # whose classes have no types
+
+
 class ScheduledTrainer(Trainer):
     """A trainer whose learning rate and weight of the unlabeled loss are read from tables on the device.
 
@@ -92,15 +95,16 @@ class CapturedRun:
                 f"{job.config.method.name} cannot be recorded", where=job.way, remedy=f"Choose {', '.join(CAPTURABLE)}"
             )
         self.device, self.launched = pixels.device, 0
-        self._waiting = deque[torch.cuda.Event]()
-        self.stream = torch.cuda.Stream() if self.device.type == "cuda" else None
+        self._waiting = deque[Any]()  # events of parts that were launched
+        self.stream: Any = _CUDA.Stream() if self.device.type == "cuda" else None
         self.data = study.train_data(job)
         torch.manual_seed(seeded_generator(self.config.seed, "network", torch.device("cpu")).initial_seed())
         with self._on_stream():
             self._build(pixels)
 
     def _on_stream(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
+        context: AbstractContextManager[Any] = nullcontext() if self.stream is None else _CUDA.stream(self.stream)
+        return context
 
     def _build(self, pixels: Tensor) -> None:
         config, data, steps = self.config, self.data, self.config.steps
@@ -236,7 +240,7 @@ class CapturedRun:
         return line
 
     def _logits(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        parts = torch.from_numpy(rows).to(self.device).split(INFERENCE_BATCH)
+        parts = torch.split(torch.from_numpy(rows).to(self.device), INFERENCE_BATCH)
         logits = torch.cat([infer(self.trainer.ema_model, self.pixels[part]) for part in parts])
         kept: npt.NDArray[np.float32] = logits[:, : self.trainer.classes].float().cpu().numpy()
         return kept

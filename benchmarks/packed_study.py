@@ -41,7 +41,7 @@ def pack_study(design: StudyDesign, data: Path, out: Path, file: Path) -> None:
     jobs = design.jobs(out)
     prepare(design, jobs, data)
     stores = FrameStores.open([jobs[0].data / "store"])
-    content: dict[str, npt.NDArray[Any]] = {
+    content: dict[str, Any] = {
         "pixels": stores.read(np.arange(len(stores.frames))),
         "names": np.load(jobs[0].data / FRAME_CLASSES, allow_pickle=False),
     }
