@@ -24,8 +24,9 @@ dicom-anonymizer runs its Basic Profile, by the table that is its default and by
 ultrasound recipe: pseudonyms as variables, private tags removed, its pixel cleaner before the header. The margin mask
 keeps the largest area that moves, nothing of a still, and writes no header.
 
-Headers are judged with `--text best_effort` of heart2heart, so that a file whose text cannot be bounded has a copy, too. Pixels
-are judged by its default, which refuses such a file. Pixels of a file that a tool refuses count as hidden and lost.
+Headers are judged with `--text best_effort` of heart2heart, so that a file whose text cannot be bounded has a copy,
+too. Pixels are judged by its default, which refuses such a file. Pixels of a file that a tool refuses count as hidden
+and lost.
 """
 NOTES = """Our clean copies lose elements by decision: software versions and ethnic group are free text, an unknown
 manufacturer becomes a label, and some brands become their company (Aloka is Hitachi). Descriptions keep words of a
