@@ -130,8 +130,8 @@ CODES: Mapping[str, StatusInfo] = {
         StatusInfo(StatusCode.EXCLUDED_STRUCTURED_REPORT, "A structured report.", "None needed. It holds no picture."),
         StatusInfo(
             StatusCode.EXCLUDED_TEXT_IN_SCAN,
-            "Text is burned into the scan itself (only with `--text refuse`).",
-            "Look at the clip. `--text blank` makes a copy with the text blanked.",
+            "Text is burned into the scan itself: with `--text refuse`, or text that `deidentify` cannot bound.",
+            "Look at the clip. `--text blank` and `--text best_effort` blank what is found.",
             withheld=True,
         ),
         StatusInfo(

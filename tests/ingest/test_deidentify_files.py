@@ -52,7 +52,7 @@ def test_deidentify_files_uses_the_pseudonyms_of_ingest(tmp_path: Path) -> None:
     root, key, store = make_archive(tmp_path / "archive"), tmp_path / "key", tmp_path / "store"
     ingest([root], site="a", store=store, key=key, settings=IngestSettings(size=32, frames="even:1"))
     deidentify_files([root], out=tmp_path / "out", key=key, site="a")
-    clips = FrameStore.open(store).clips.select(["instance", "patient", "study", "date"]).to_pylist()
+    clips = FrameStore.open(store).all_clips.select(["instance", "patient", "study", "date"]).to_pylist()
     known = {row["instance"]: (row["patient"], row["study"], row["date"].strftime("%Y%m%d")) for row in clips}
     for path in (tmp_path / "out").glob("*/*.dcm"):
         copy = dcmread(path)
