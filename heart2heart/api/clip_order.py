@@ -113,14 +113,14 @@ def sort_clips(
         studies = len(groups)
     else:
         check_model_names(read_models(answers))
-        answered = read_answered_studies(answers, folders, stage=stage)
-        studies, rows = len(answered.studies), []
-        for study_number, clips in enumerate(answered.studies, start=1):
+        content = read_answered_studies(answers, folders, stage=stage)
+        studies, rows = len(content.studies), []
+        for study_number, clips in enumerate(content.studies, start=1):
             ranked = rank_clips(str(study_number), [clip.answer for clip in clips])
             rows += ranked
             best = _best(clips, ranked)
             if key_objects is not None and best:
-                paths.append(_write_key_objects(best, Path(key_objects), answered.made_at))
+                paths.append(_write_key_objects(best, Path(key_objects), content.made_at))
     write_clip_order(rows, Path(table))
     sent, refusal = send_results(paths, settings, stage)
     return SortedClips(Path(table), tuple(rows), studies, tuple(paths), sent, refusal)

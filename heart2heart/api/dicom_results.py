@@ -101,16 +101,16 @@ def write_dicom_results(
     check_model_names(read_models(answers))
     folder, settings = Path(out), destination_settings(to)
     open_result_folder(folder)
-    answered = read_answered_studies(answers, source, stage=stage)
-    counts, paths, earlier = Counter(answered.files), list[Path](), 0
-    with stage("write results", len(answered.studies)) as progress:
-        for count, clips in enumerate(answered.studies, start=1):
+    content = read_answered_studies(answers, source, stage=stage)
+    counts, paths, earlier = Counter(content.files), list[Path](), 0
+    with stage("write results", len(content.studies)) as progress:
+        for count, clips in enumerate(content.studies, start=1):
             path = result_path(folder, REPORT, report_uid(clips))
             earlier += path.exists()
             if not path.exists():
-                write_result(answer_report(clips, made_at=answered.made_at), path)
+                write_result(answer_report(clips, made_at=content.made_at), path)
             paths.append(path)
-            for copied in _copies(clips, folder, answered.made_at) if tag_view else ():
+            for copied in _copies(clips, folder, content.made_at) if tag_view else ():
                 if isinstance(copied, DicomError):
                     counts[f"no copy, {copied.code}"] += 1
                     continue
@@ -119,7 +119,7 @@ def write_dicom_results(
             progress.update(count)
     objects = dict(sorted(Counter(path.name.rpartition("_")[0] for path in paths).items()))
     sent, refusal = send_results(paths, settings, stage)
-    return DicomResults(folder, objects, earlier, sent, dict(counts), answered.unanswered_studies, refusal)
+    return DicomResults(folder, objects, earlier, sent, dict(counts), content.unanswered_studies, refusal)
 
 
 def _copies(clips: Sequence[AnsweredClip], folder: Path, made_at: datetime) -> Iterator[tuple[Path, bool] | DicomError]:
@@ -185,7 +185,8 @@ def send_results(
     """
     if settings is None:
         return {}, ""
-    from heart2heart.pacs.destination import UnreachableError, open_destination
+    from heart2heart.pacs.destination import UnreachableError
+    from heart2heart.pacs.open_destination import open_destination
 
     outcomes: Counter[str] = Counter()
     refusal = ""

@@ -135,8 +135,8 @@ def _serve(settings: ServiceSettings, ready: ReadyReport, handle_signals: bool) 
         reports = list(service.queue.report_files().values())
         stored = reports.count(ReportState.STORED)
         waiting = service.queue.count(ClipState.WAITING)
-        answered = service.queue.count(ClipState.ANSWERED) + service.queue.count(ClipState.DONE)
-    return ServiceSummary(answered, waiting, stored, len(reports) - stored)
+        with_answer = service.queue.count(ClipState.ANSWERED) + service.queue.count(ClipState.DONE)
+    return ServiceSummary(with_answer, waiting, stored, len(reports) - stored)
 
 
 def _open_model(served: ServedModel) -> _ServiceModel:
@@ -203,13 +203,13 @@ def write_service_reference(
     measures = []
     with stage("reference", len(files)) as progress:
         outcomes = run_ordered(task, [file.path for file in files], workers)
-        for number, (file, outcome) in enumerate(zip(files, outcomes, strict=True), 1):
+        for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), 1):
             if outcome.clip is not None:
                 clip = LoadedClip.from_outcome(file.file, outcome)
                 answer = scoped.answer(clip, scoped.predict(outcome.clip.pixels), model=identity)
                 maker = known_manufacturer(outcome.clip.facts.manufacturer or "") or "unknown"
                 measures.append(clip_measures(outcome.clip.pixels, manufacturer=maker, answer=answer))
-            progress.update(number, f"{len(measures)} clips")
+            progress.update(done, f"{len(measures)} clips")
     reference = make_reference(measures, weights_sha256=model_sha256(scoped.model))
     write_json(Path(out), reference.model_dump(mode="json"))
     return reference

@@ -21,7 +21,7 @@ import typer.main
 from typer.models import CommandInfo, TyperInfo
 
 from heart2heart.cli import (
-    answers,
+    answer_files,
     audit,
     data,
     evaluation,
@@ -101,7 +101,7 @@ for module in (
     splits,
     training,
     scope,
-    answers,
+    answer_files,
     planning,
     evaluation,
     validation,

@@ -46,16 +46,16 @@ def read_clip_events(
     find, kind = clips.finder(clip_column, path), kinds[0]
     values: dict[tuple[str, str, str], list[Row]] = {}
     faults: dict[str, list[int]] = {}
-    for number, row in enumerate(rows, start=first):
+    for row_number, row in enumerate(rows, start=first):
         clip = find(row)
         rater, at = row.get("rater", "").strip() or "unnamed", row.get("at", "").strip()
         if clip is None:
-            faults.setdefault("name clips that are not in the store", []).append(number)
+            faults.setdefault("name clips that are not in the store", []).append(row_number)
             continue
         if raters is not None and rater not in raters:
-            faults.setdefault("name unknown raters", []).append(number)
+            faults.setdefault("name unknown raters", []).append(row_number)
         if at and not is_time(at):
-            faults.setdefault("have no date in the column at", []).append(number)
+            faults.setdefault("have no date in the column at", []).append(row_number)
         group = values.setdefault((clip, rater, at), [])
         group.append(row)
         try:
@@ -64,12 +64,12 @@ def read_clip_events(
             if not event.value:
                 raise LabelError("this row has no value")
         except Heart2HeartError:
-            faults.setdefault("are not valid, or contradict an earlier row of the clip", []).append(number)
+            faults.setdefault("are not valid, or contradict an earlier row of the clip", []).append(row_number)
             group.pop()
     if skip_unknown:
         faults.pop("name clips that are not in the store", None)
     if faults:
-        listed = "; ".join(f"{len(numbers)} rows {what} ({_listed(numbers)})" for what, numbers in faults.items())
+        listed = "; ".join(f"{len(numbers)} rows {what} ({_row_list(numbers)})" for what, numbers in faults.items())
         raise LabelError(listed, where=path, remedy="Correct the table; nothing was imported")
     return [_event(kind, key, group) for key, group in values.items()]
 
@@ -95,5 +95,5 @@ def _event(kind: ClipEventKind, key: tuple[str, str, str], group: Sequence[Row])
     return ClipEvent(clip, kind, rater, at, marks_text(marks))
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _row_list(numbers: Sequence[int]) -> str:
     return "rows " + ", ".join(map(str, numbers[:_ROWS_SHOWN])) + (" ..." if len(numbers) > _ROWS_SHOWN else "")

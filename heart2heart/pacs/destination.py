@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -160,38 +159,6 @@ class Destination(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the connections."""
-
-
-@contextmanager
-def open_destination(
-    settings: DestinationSettings, *, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Destination]:
-    """Open an archive for sending; nothing is connected before the first file.
-
-    Args:
-        settings: The archive.
-        sleep: Waits for some seconds.
-
-    Raises:
-        ConfigError: the address is invalid, leads over an unencrypted network, or an extra is not installed.
-
-    Examples:
-        >>> with open_destination(DestinationSettings(address="dicom://PACS@127.0.0.1:11112")) as destination:
-        ...     destination.settings.attempts
-        5
-    """
-    if urlsplit(settings.address).scheme in ("http", "https"):
-        from heart2heart.pacs.stow import StowDestination
-
-        destination: Destination = StowDestination(settings, sleep)
-    else:
-        from heart2heart.pacs.store_scu import StoreDestination
-
-        destination = StoreDestination(settings, sleep)
-    try:
-        yield destination
-    finally:
-        destination.close()
 
 
 def parse_dicom_address(address: str) -> tuple[str, str, int]:

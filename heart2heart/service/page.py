@@ -79,12 +79,12 @@ def _study_table(queue: ServiceQueue) -> str:
         " ORDER BY max(answered) DESC LIMIT ?"
     )
     rows = []
-    for study, answered, clips in queue.rows(sql, STUDIES):
+    for study, latest, clips in queue.rows(sql, STUDIES):
         views = queue.rows("SELECT view, count(*) FROM clips WHERE study = ? GROUP BY view ORDER BY 2 DESC, 1", study)
         states = queue.rows("SELECT DISTINCT state FROM reports WHERE study = ? ORDER BY state", study)
-        found = ", ".join(view if count == 1 else f"{view} ({count})" for view, count in views)
+        listed = ", ".join(view if count == 1 else f"{view} ({count})" for view, count in views)
         rows.append(
-            [study[:12], _time(answered), str(clips), found, ", ".join(state for (state,) in states) or "to come"]
+            [study[:12], _time(latest), str(clips), listed, ", ".join(state for (state,) in states) or "to come"]
         )
     return _table("Last studies", ("study", "last answer", "clips", "views", "report"), rows)
 

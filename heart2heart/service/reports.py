@@ -12,7 +12,8 @@ from heart2heart.dicom_results.answer_report import answer_report
 from heart2heart.dicom_results.answered_clip import AnsweredClip, group_by_study, read_clip_header
 from heart2heart.dicom_results.result_files import REPORT, open_result_folder, result_path, write_result
 from heart2heart.errors import DicomError, Heart2HeartError
-from heart2heart.pacs.destination import MAX_WAIT, DestinationSettings, UnreachableError, open_destination
+from heart2heart.pacs.destination import MAX_WAIT, DestinationSettings, UnreachableError
+from heart2heart.pacs.open_destination import open_destination
 from heart2heart.schema.service import ReportState
 from heart2heart.service.intake import Intake
 from heart2heart.service.queue import DueReport, ServiceQueue
@@ -44,10 +45,10 @@ class ReportWriter:
 
     def make_reports(self, quiet_seconds: float) -> int:
         """Make the report of each study that has been quiet for some seconds, and return their number."""
-        made = 0
+        count = 0
         for study, names in self.queue.quiet_studies(quiet_seconds).items():
-            made += self._make(study, names)
-        return made
+            count += self._make(study, names)
+        return count
 
     def _make(self, study: str, names: list[str]) -> int:
         clips, missing = [], []

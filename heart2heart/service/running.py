@@ -137,8 +137,8 @@ class Service:
         """Return the measures of the last clips beside the reference, computed at most every ten seconds."""
         if self._reference is None:
             return []
-        made, shifts = self._shift_cache
-        if time.monotonic() - made > 10:
+        computed_at, shifts = self._shift_cache
+        if time.monotonic() - computed_at > 10:
             shifts = input_shifts(self._reference, last_measures(self.queue, self.settings.monitor.window))
             self._shift_cache = time.monotonic(), shifts
         return shifts

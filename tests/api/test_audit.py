@@ -41,18 +41,22 @@ NO_PATIENT_DATA = {
 """Functions that handle no patient data: settings, aggregates, hashes and templates."""
 
 WITHIN_AUDITED = {
+    "answered_studies": ("check_model_names", "read_answered_studies", "read_models"),
     "beside_predictions": ("read_beside", "write_readers", "write_saliency"),
+    "dicom_results": ("destination_settings", "send_results"),
     "federation": ("simulate_federation",),
     "shown_frames": ("frames_with_text", "without_text"),
     "scope": ("clip_features", "join_clips", "scope_sentences", "source_clips"),
     "scoped_model": ("open_scoped_model",),
+    "service": ("serve",),
     "splits": ("open_stores",),
     "stores": ("key_path", "path_list"),
     "frozen_models": ("load_frozen", "model_sha256"),
     "validation_frames": ("certified_frames", "training_reference"),
     "validation_tables": ("certified_table",),
 }
-"""Functions that audited ones call; `simulate_federation` calls `write_release`, which is audited."""
+"""Functions that audited ones call; `simulate_federation` calls `write_release`, and `serve` the part of it that opens
+the folder, which are audited."""
 
 ONLY_READ = {
     "cases": ("read_audit_labels", "read_cases"),

@@ -15,9 +15,9 @@ from heart2heart.pacs.destination import (
     DestinationSettings,
     SendOutcome,
     UnreachableError,
-    open_destination,
     parse_dicom_address,
 )
+from heart2heart.pacs.open_destination import open_destination
 from heart2heart.utils import write_text
 from tests.dicom.build import speckle_frames, write
 from tests.pacs.conftest import PASSWORD, USER, Orthanc, free_port

@@ -42,6 +42,7 @@ WORDS: dict[type[StrEnum], set[str]] = {
         "show",
         "train",
         "predict",
+        "send",
         "evaluate",
         "release",
         "rotate_key",

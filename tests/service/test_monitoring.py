@@ -90,8 +90,8 @@ def test_weekly_agreement_counts_clips_with_one_view_of_both(tmp_path: Path) -> 
     ]
     models = FixedModel("one", 1), FixedModel("two", 1), FixedModel("three", 0)
     with open_service(settings_of(tmp_path / "service", models=names), models) as service:
-        for number in range(2):
-            service.spool.store(f"1.2.{number}", make_clip(tmp_path, number).read_bytes())
+        for index in range(2):
+            service.spool.store(f"1.2.{index}", make_clip(tmp_path, index).read_bytes())
         service.spool.store("1.2.9", b"damaged")
         service.intake.scan()
         service._answerer.answer_batch()

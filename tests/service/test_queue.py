@@ -60,9 +60,9 @@ class Archive:
 def deliver(service: Service, folder: Path) -> None:
     """Put the clips into the spool folder as a door does, each under its name, whole."""
     for study in range(1, STUDIES + 1):
-        for number in range(CLIPS):
-            content = (folder / f"{study}_{number}.dcm").read_bytes()
-            service.spool.store(f"1.2.77.{study}.1.{number}", content)
+        for index in range(CLIPS):
+            content = (folder / f"{study}_{index}.dcm").read_bytes()
+            service.spool.store(f"1.2.77.{study}.1.{index}", content)
 
 
 def work(service: Service) -> None:
@@ -113,8 +113,8 @@ POINTS: dict[str, tuple[Any, str, int, bool]] = {
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     for study in range(1, STUDIES + 1):
-        for number in range(CLIPS):
-            make_clip(folder, number, study=study)
+        for index in range(CLIPS):
+            make_clip(folder, index, study=study)
     return folder
 
 
@@ -149,7 +149,7 @@ def test_service_queue_survives_kill_9(
     assert list((settings.folder / SPOOL).iterdir()) == list((settings.folder / REPORTS).iterdir()) == []
     sent = [json.loads(line) for line in archive.log.read_text().splitlines()]
     assert len({uid for uid, _ in sent}) == STUDIES  # a report that was sent again is the same instance
-    expected = [[f"1.2.77.{study}.1.{number}" for number in range(CLIPS)] for study in range(1, STUDIES + 1)]
+    expected = [[f"1.2.77.{study}.1.{index}" for index in range(CLIPS)] for study in range(1, STUDIES + 1)]
     assert sorted({tuple(clips) for _, clips in sent}) == [tuple(each) for each in expected]
 
 

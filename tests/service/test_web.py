@@ -80,7 +80,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     folder = tmp_path_factory.mktemp("clips")
-    return [make_clip(folder, number).read_bytes() for number in range(6)]
+    return [make_clip(folder, index).read_bytes() for index in range(6)]
 
 
 def multipart(*contents: bytes, end: bytes = b"--bound--\r\n") -> dict[str, Any]:
@@ -100,7 +100,7 @@ def is_spool_empty(client: Client) -> bool:
     return not any((client.service.settings.folder / SPOOL).iterdir())
 
 
-def test_upload_clip_gives_the_answer_and_knows_the_clip_again(client: Client, clips: list[bytes]) -> None:
+def test_build_service_app_answers_an_upload_and_knows_the_clip_again(client: Client, clips: list[bytes]) -> None:
     status, content, headers = client.ask("POST", "/clips?wait=30", clips[0])
     assert (status, content["answer"]["sentence"], content["state"]) == (200, "A4C", "done")
     assert client.ask("GET", headers["location"])[1] == client.ask("GET", f"/clips/{UID}0")[1] == content
@@ -110,7 +110,7 @@ def test_upload_clip_gives_the_answer_and_knows_the_clip_again(client: Client, c
     assert client.ask("GET", "/clips/1.2.3")[0] == client.ask("GET", "/studies/none")[0] == 404
 
 
-def test_stow_keeps_every_instance_and_names_what_is_no_dicom(client: Client, clips: list[bytes]) -> None:
+def test_build_service_app_keeps_every_instance_and_names_what_is_no_dicom(client: Client, clips: list[bytes]) -> None:
     status, content, _ = client.ask("POST", "/dicom-web/studies", **multipart(clips[1], clips[2]))
     assert status == 200
     stored = content["00081199"]["Value"]
@@ -141,7 +141,7 @@ def test_stow_keeps_every_instance_and_names_what_is_no_dicom(client: Client, cl
         "origin", "token",
     ],
 )  # fmt: skip
-def test_uploads_refuse_bad_requests_and_keep_nothing(
+def test_build_service_app_refuses_bad_requests_and_keep_nothing(
     path: str, request_parts: dict[str, Any], status: int, client: Client
 ) -> None:
     before = client.service.queue.states()
@@ -150,7 +150,7 @@ def test_uploads_refuse_bad_requests_and_keep_nothing(
     assert becomes(lambda: is_spool_empty(client))
 
 
-def test_upload_clip_that_is_cut_short_keeps_nothing(client: Client, clips: list[bytes]) -> None:
+def test_build_service_app_keeps_nothing_of_an_upload_that_is_cut_short(client: Client, clips: list[bytes]) -> None:
     truncated = client.service.queue.counts().get("uploads_truncated", 0)
     head = f"POST /clips HTTP/1.1\r\nHost: localhost:{client.port}\r\nAuthorization: Bearer {TOKEN}\r\n"
     with socket.create_connection(("127.0.0.1", client.port)) as connection:
@@ -173,7 +173,7 @@ def test_page_metrics_and_health_show_no_identity(client: Client, clips: list[by
     assert client.ask("GET", "/metrics", Authorization="")[0] == 401
 
 
-def test_has_room_refuses_more_clips_than_the_limits_allow(tmp_path: Path, clips: list[bytes]) -> None:
+def test_build_service_app_refuses_more_clips_than_the_limits_allow(tmp_path: Path, clips: list[bytes]) -> None:
     settings = settings_of(tmp_path / "service", limits={"free_bytes": 2**62})
     with serving(settings) as client:
         assert client.ask("GET", "/ready")[0] == 503

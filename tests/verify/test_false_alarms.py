@@ -45,8 +45,8 @@ def test_verify_alarms_on_the_same_files_where_the_archive_holds_what_is_in_them
     identities = other_identities(400, seed=2)
     for value in inside.values():
         identities.add("id", value)
-    found = {Path(finding.file).suffix for finding in verify([tmp_path], identities).findings}
-    assert found == set(inside)
+    suffixes = {Path(finding.file).suffix for finding in verify([tmp_path], identities).findings}
+    assert suffixes == set(inside)
 
 
 @pytest.mark.slow
