@@ -9,6 +9,8 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +95,8 @@ class Intake:
     def __init__(self, spool: ServiceSpool, queue: ServiceQueue, limits: ServiceLimits) -> None:
         self._spool, self._queue, self._limits = spool, queue, limits
         self._known = queue.states()
+        self._lock = threading.Lock()  # no file is removed while a scan looks at it
+        self.scanned_at = 0.0
         spool.accepts = self.has_room
 
     def has_room(self) -> bool:
@@ -105,17 +109,20 @@ class Intake:
         """Record the files that are new, and return their number.
 
         A file of a clip that is done is removed if its content is that of the clip; with other content it is a new
-        clip.
+        clip. Afterwards `scanned_at` is the time, seconds since 1970, before which every arrival is in the queue.
         """
-        files = [path for path in self._spool.folder.iterdir() if path.suffix == SUFFIX]
-        new = [path.stem for path in files if path.stem not in self._known]
-        for path in files:
-            if self._known.get(path.stem) == ClipState.DONE:
-                self._settle_again(path)
-        if new:
-            self._queue.add(sorted(new))
-            self._known.update(dict.fromkeys(new, ClipState.WAITING))
-        return len(new)
+        now = time.time()
+        with self._lock:
+            files = [path for path in self._spool.folder.iterdir() if path.suffix == SUFFIX]
+            arrivals = {path.stem: min(now, path.stat().st_mtime) for path in files if path.stem not in self._known}
+            for path in files:
+                if self._known.get(path.stem) == ClipState.DONE:
+                    self._settle_again(path)
+            if arrivals:
+                self._queue.add(arrivals)
+                self._known.update(dict.fromkeys(arrivals, ClipState.WAITING))
+        self.scanned_at = now
+        return len(arrivals)
 
     def _settle_again(self, path: Path) -> None:
         content = sha256_file(path)
@@ -131,9 +138,10 @@ class Intake:
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove the files of clips that are done in the queue."""
-        for name in names:
-            self._known[name] = ClipState.DONE
-            self.path(name).unlink(missing_ok=True)
+        with self._lock:
+            for name in names:
+                self._known[name] = ClipState.DONE
+                self.path(name).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Read the states again, after old ones were removed from the queue."""

@@ -123,13 +123,12 @@ class ServiceQueue:
         """Return the state of every clip by name."""
         return {name: ClipState(state) for name, state in self.rows("SELECT name, state FROM clips")}
 
-    def add(self, names: Sequence[str]) -> None:
-        """Record clips whose files are on the disk."""
-        now = time.time()
+    def add(self, arrivals: Mapping[str, float]) -> None:
+        """Record clips whose files are on the disk, by name, with the time of their arrival, seconds since 1970."""
         with self._transaction() as database:
             database.executemany(
                 "INSERT OR IGNORE INTO clips (name, state, received) VALUES (?, ?, ?)",
-                [(name, ClipState.WAITING, now) for name in names],
+                [(name, ClipState.WAITING, arrivals[name]) for name in sorted(arrivals)],
             )
 
     def waiting(self, most: int) -> list[str]:
@@ -187,14 +186,24 @@ class ServiceQueue:
         rows = self.rows("SELECT content FROM clips WHERE name = ?", clip)
         return None if not rows else rows[0][0]
 
-    def quiet_studies(self, seconds: float) -> dict[str, list[str]]:
-        """Return the studies whose last clip came `seconds` ago, with their clips that are in no report."""
+    def quiet_studies(self, seconds: float, scanned_at: float) -> dict[str, list[str]]:
+        """Return the studies that had no clip for some seconds, with their clips that are in no report.
+
+        The study of a waiting clip is not known, so a study is quiet only when every clip that arrived within those
+        seconds, of whatever study, has an answer.
+
+        Args:
+            seconds: How long a study must be quiet.
+            scanned_at: The time before which every arrival is in the queue.
+        """
         sql = (
-            "SELECT study, name FROM clips WHERE report IS NULL AND state = ? AND study IN (SELECT study FROM clips"
-            " GROUP BY study HAVING max(received) <= ?) ORDER BY study, name"
+            "WITH without_report AS (SELECT study, name FROM clips WHERE state = ? AND report IS NULL) "
+            "SELECT study, name FROM without_report WHERE study IN (SELECT study FROM clips WHERE study IN "
+            "(SELECT study FROM without_report) GROUP BY study HAVING max(received) + ? <= ? AND max(received) + ? < "
+            "coalesce((SELECT min(received) FROM clips WHERE state = ?), 1e18)) ORDER BY study, name"
         )
         studies: dict[str, list[str]] = {}
-        for study, name in self.rows(sql, ClipState.ANSWERED, time.time() - seconds):
+        for study, name in self.rows(sql, ClipState.ANSWERED, seconds, scanned_at, seconds, ClipState.WAITING):
             studies.setdefault(study, []).append(name)
         return studies
 

@@ -44,9 +44,12 @@ class ReportWriter:
                 path.unlink()
 
     def make_reports(self, quiet_seconds: float) -> int:
-        """Make the report of each study that has been quiet for some seconds, and return their number."""
+        """Make the report of each study that has been quiet for some seconds, and return their number.
+
+        A backlog does not split a study: its report waits for every clip that arrived before the end of those seconds.
+        """
         count = 0
-        for study, names in self.queue.quiet_studies(quiet_seconds).items():
+        for study, names in self.queue.quiet_studies(quiet_seconds, self.intake.scanned_at).items():
             count += self._make(study, names)
         return count
 

@@ -183,6 +183,37 @@ def test_send_due_waits_longer_each_time_and_loses_nothing(
     assert "1.2.77" not in json.dumps(lines)
 
 
+def test_make_reports_waits_for_clips_that_came_while_others_were_answered(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 2_000_000_000.0
+    monkeypatch.setattr("heart2heart.service.intake.time.time", lambda: now)
+    with open_service(settings_of(tmp_path / "service", destination=DESTINATION)) as service:
+
+        def arrive(index: int, at: float) -> None:
+            content = (clips / f"1_{index}.dcm").read_bytes()
+            service.spool.store(uid := f"1.2.77.1.1.{index}", content)
+            os.utime(service.spool.path(uid), (at, at))
+
+        arrive(0, now)
+        service.intake.scan()
+        service._answerer.answer_batch()
+        arrive(1, now + 5)  # within the quiet time of 10 s, but not yet seen by a scan
+        now += 100
+        assert service._writer.make_reports(10) == 0
+        service.intake.scan()
+        assert service._writer.make_reports(10) == 0  # it waits for its answer
+        service._answerer.answer_batch()
+        assert service._writer.make_reports(10) == 1
+        arrive(2, now)  # after the report: a report of its own
+        service.intake.scan()
+        service._answerer.answer_batch()
+        now += 10
+        service.intake.scan()
+        assert service._writer.make_reports(10) == 1
+        assert service.queue.rows("SELECT count(*) FROM clips GROUP BY report ORDER BY 1") == [(1,), (2,)]
+
+
 def test_open_refuses_other_layouts_damaged_files_and_a_name_of_another_model(clips: Path, tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "service")
     with open_service(settings) as service:
