@@ -16,6 +16,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from heart2heart.api.scope import fit_scope
 
     tiny = tiny_store(tmp_path_factory.mktemp("tiny"))
-    run = train(tiny.config(steps=4), tmp_path_factory.mktemp("runs") / "views")
+    run = train(tiny.config(steps=24, evaluate_every=24), tmp_path_factory.mktemp("runs") / "views")
     fit_scope(run.path, None, coverage=0.5, keep=0.95)
     return run.path

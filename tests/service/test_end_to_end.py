@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
-import yaml
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
-from tests.dicom.build import dataset, encoded, speckle_frames
+from heart2heart.api.service import serve
+from heart2heart.service.settings import ServiceSettings
+from heart2heart.testing.tiny import picture
+from tests.dicom.build import BOX, COLUMNS, ROWS, dataset, encoded, speckle_frames, write
 from tests.pacs.conftest import PASSWORD, PLUGINS, USER, Orthanc, free_port, needs
 from tests.service.support import PATIENT, PATIENT_ID, make_clip
 
 ROOT = Path(__file__).parents[2]
 STUDY = "1.2.77.1"
-CLI = (sys.executable, "-c", "from heart2heart.cli import main; main()")
+GOOD, FOREIGN, DAMAGED = (f"{STUDY}.1.{number}" for number in (1, 2, 3))
+IDENTITY = {
+    "PatientName": PATIENT, "PatientID": PATIENT_ID, "StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.1"
+}  # fmt: skip
+SECONDS = 100.0
+"""Longest wait for any step: a loaded machine is slow, and a step that comes earlier is not waited for."""
 
 
 @contextmanager
@@ -35,6 +46,7 @@ def running_orthanc(home: Path, service_port: int) -> Iterator[Orthanc]:
     program, plugin = needs("Orthanc"), PLUGINS / "libOrthancDicomWeb.so"
     needs("storescu")
     if not plugin.exists():
+        assert not os.environ.get("CI"), "the package orthanc-dicomweb is missing"
         pytest.skip("the package orthanc-dicomweb is missing")
     http, dicom = free_port(), free_port()
     settings = json.loads((ROOT / "examples" / "pacs" / "orthanc.json").read_text(encoding="utf-8"))
@@ -54,71 +66,65 @@ def running_orthanc(home: Path, service_port: int) -> Iterator[Orthanc]:
             process.kill()
 
 
-@contextmanager
-def running_service(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `heart2heart serve`; give the process and the address of its page."""
-    with subprocess.Popen([*CLI, "serve", str(config)], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if line.startswith("page, STOW-RS and upload: "):
-                    break
-            else:
-                pytest.fail("".join(lines))
-            yield process, line.removeprefix("page, STOW-RS and upload: ").strip()
-        finally:
-            process.kill()
-
-
-def wait_for(condition: Any, seconds: float = 90) -> Any:
+def wait_for(condition: Callable[[], Any]) -> Any:
     """Return the first true value of a condition."""
-    until = time.monotonic() + seconds
+    until, latest = time.monotonic() + SECONDS, None
     while time.monotonic() < until:
         try:
-            if value := condition():
-                return value
-        except OSError:
-            pass
+            if latest := condition():
+                return latest
+        except OSError as error:  # not yet listening
+            latest = error
         time.sleep(0.1)
-    pytest.fail("nothing came in time")
+    pytest.fail(f"nothing came in time; at last {latest!r}")
 
 
-def qido(orthanc: Orthanc, query: str) -> list[dict[str, Any]]:
-    """Search Orthanc by QIDO-RS."""
-    found: list[dict[str, Any]] = json.loads(orthanc.ask(f"/dicom-web/{query}"))
-    return found
+def reports_of_study(orthanc: Orthanc) -> list[Dataset]:
+    """Return the structured reports of the study that QIDO-RS finds."""
+    found = json.loads(orthanc.ask(f"/dicom-web/studies/{STUDY}/instances?Modality=SR") or b"[]")
+    return [stored(orthanc, item["00080018"]["Value"][0]) for item in found]
 
 
-def reported_clips(orthanc: Orthanc) -> set[str]:
-    """Return the answers in the reports of the study that QIDO-RS finds: one report, or more on a slow machine."""
-    sentences = set()
-    for item in qido(orthanc, f"studies/{STUDY}/instances?Modality=SR"):
-        (found,) = json.loads(orthanc.ask("/tools/lookup", item["00080018"]["Value"][0].encode()))
-        report = dcmread(BytesIO(orthanc.ask(f"/instances/{found['ID']}/file")))
-        assert (report.Modality, report.StudyInstanceUID, report.PatientID) == ("SR", STUDY, PATIENT_ID)
-        sentences |= comments(report)
+def stored(orthanc: Orthanc, uid: str) -> Dataset:
+    """Return an instance of the archive."""
+    (instance,) = json.loads(orthanc.ask("/tools/lookup", uid.encode()))
+    return dcmread(BytesIO(orthanc.ask(f"/instances/{instance['ID']}/file")))
+
+
+def comments(item: Dataset) -> dict[str, str]:
+    """Return the answer in words of each clip, by the SOP Instance UID that its group refers to."""
+    children = item.get("ContentSequence", [])
+    words = [str(each.TextValue) for each in children if name_of(each) == "Comment"]
+    images = [str(each.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for each in children if is_image(each)]
+    sentences = dict(zip(images, words, strict=True)) if words else {}
+    for each in children:
+        sentences |= comments(each)
     return sentences
 
 
-def comments(item: Dataset) -> set[str]:
-    """Return the values of all items with the name Comment."""
-    found = {str(item.TextValue)} if _name(item) == "Comment" else set()
-    return found.union(*(comments(each) for each in item.get("ContentSequence", [])))
+def name_of(item: Dataset) -> str:
+    """Return the name of a content item."""
+    return str((item.get("ConceptNameCodeSequence") or [Dataset()])[0].get("CodeMeaning", ""))
 
 
-def _name(item: Dataset) -> str:
-    names = item.get("ConceptNameCodeSequence") or [Dataset()]
-    return str(names[0].get("CodeMeaning", ""))
+def is_image(item: Dataset) -> bool:
+    """Return whether a content item refers to an image."""
+    return str(item.ValueType) == "IMAGE"
 
 
-def clips_of_a_study(folder: Path) -> list[Path]:
-    """Write a clip, an M-mode-like foreign clip and a damaged clip of one study, as a modality would send them."""
-    good = make_clip(folder, 1)
+def clips_of_study(folder: Path) -> list[Path]:
+    """Write a clip of a pattern that the model knows, a thyroid and a damaged clip, as a modality would send them."""
+    left, top, right, bottom = BOX
+    width, height = right - left + 1, bottom - top + 1
+    pixels, draw = np.arange(width) * 16 // width, np.random.default_rng(2)
+    frames = np.zeros((3, ROWS, COLUMNS, 3), np.uint8)
+    for frame in frames:
+        square = picture(2, draw)[np.ix_(pixels, pixels)]
+        cut = (width - height) // 2
+        frame[top : bottom + 1, left : right + 1] = square[cut : cut + height, :, None]
+    good = write(folder / "good.dcm", frames, **IDENTITY, SOPInstanceUID=GOOD)
     foreign = make_clip(folder, 2, BodyPartExamined="THYROID", ProtocolName="THYROID", StudyDescription="THYROID")
-    tags = {"SOPInstanceUID": f"{STUDY}.1.3", "StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.1"}
-    header = dataset(speckle_frames(2), JPEGBaseline8Bit, PatientName=PATIENT, PatientID=PATIENT_ID, **tags)
+    header = dataset(speckle_frames(2), JPEGBaseline8Bit, **IDENTITY, SOPInstanceUID=DAMAGED)
     header.PixelData = encapsulate([b"\xff\xd8 no picture \xff\xd9"] * 2)
     header["PixelData"].is_undefined_length = True
     damaged = folder / "damaged.dcm"
@@ -126,37 +132,71 @@ def clips_of_a_study(folder: Path) -> list[Path]:
     return [good, foreign, damaged]
 
 
-def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(model: Path, tmp_path: Path) -> None:
-    port = free_port()
-    with running_orthanc(tmp_path, port) as orthanc:
-        config = tmp_path / "service.yaml"
+@dataclass(frozen=True)
+class Seen:
+    """What a user sees: the reports in the archive, the answers and pages of the service."""
+
+    reports: list[Dataset]
+    answers: dict[str, dict[str, Any]]
+    shown: str
+
+
+def send_and_look(orthanc: Orthanc, files: list[Path], page: str) -> Seen:
+    """Send the clips to Orthanc, and wait until all of them are in reports."""
+
+    def read(path: str) -> str:
+        with urlopen(f"{page}{path}", timeout=SECONDS) as response:
+            return str(response.read().decode())
+
+    def complete_reports() -> list[Dataset]:
+        reports = reports_of_study(orthanc)
+        return reports if len({uid for each in reports for uid in comments(each)}) == len(files) else []
+
+    wait_for(lambda: orthanc.ask("/system"))
+    called = ["-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port)]
+    for path, way in zip(files, ([], [], ["-xy"]), strict=True):  # -xy proposes JPEG
+        subprocess.run(["storescu", *way, *called, str(path)], check=True, capture_output=True)
+    reports = wait_for(complete_reports)
+    wait_for(lambda: f'heart2heart_reports{{state="stored"}} {len(reports)}' in read("metrics"))
+    clips = {uid: json.loads(read(f"clips/{uid}")) for uid in (GOOD, FOREIGN, DAMAGED)}
+    (study,) = {clip["study"] for clip in clips.values()}
+    shown = "".join(map(read, ("", "metrics", f"studies/{study}")))
+    return Seen(reports, {uid: clip["answer"] for uid, clip in clips.items()}, shown)
+
+
+def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, files = free_port(), clips_of_study(tmp_path)
+    sessions: list[Future[Seen]] = []
+    main_thread = threading.get_ident()
+    with running_orthanc(tmp_path, port) as orthanc, ThreadPoolExecutor(1) as user:
         content = {
             "folder": str(tmp_path / "service"), "models": [{"name": "views", "path": str(model)}],
-            "dicom": {"port": port, "allow": ["ORTHANC"]}, "web": {"port": 0}, "quiet_seconds": 2, "workers": 1,
+            "dicom": {"port": port, "allow": ["ORTHANC"]}, "web": {"port": 0}, "quiet_seconds": 1, "workers": 0,
             "destination": {"address": f"dicom://ORTHANC@127.0.0.1:{orthanc.dicom_port}"},
             "limits": {"free_bytes": 0},
         }  # fmt: skip
-        config.write_text(yaml.safe_dump(content))
-        files = clips_of_a_study(tmp_path)
-        with running_service(config) as (process, page):
-            wait_for(lambda: orthanc.ask("/system"))
-            called = ["-aet", "SCANNER", "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port)]
-            for path, way in zip(files, ([], [], ["-xy"]), strict=True):  # -xy proposes JPEG
-                subprocess.run(["storescu", *way, *called, str(path)], check=True, capture_output=True)
-            reported = wait_for(lambda: reported_clips(orthanc))
-            wait_for(lambda: b'waiting"} 0' in urlopen(f"{page}metrics").read())
-            clip = json.loads(urlopen(f"{page}clips/{STUDY}.1.2").read())
-            study = json.loads(urlopen(f"{page}studies/{clip['study']}").read())
-            shown = urlopen(page).read().decode() + urlopen(f"{page}metrics").read().decode()
-            process.send_signal(signal.SIGTERM)
-            assert process.stderr is not None
-            log = process.stderr.read()
-            assert process.wait(60) == 0
-        sentences = {each["answer"]["status"]: each["answer"]["sentence"] for each in study["clips"]}
-        assert sentences["not_answered"] == "not answered: the file names another organ"
-        assert sentences["failed"].startswith("failed: failed:")
-        assert len(study["clips"]) == 3
-    assert reported <= {each["answer"]["sentence"] for each in study["clips"]}
-    assert "heart2heart_reports" in shown
-    for words in (shown, log, json.dumps(study)):
+
+        def start_user(*, web: str, dicom: str | None) -> None:
+            sessions.append(user.submit(send_and_look, orthanc, files, web))
+            sessions[0].add_done_callback(lambda _: signal.pthread_kill(main_thread, signal.SIGTERM))
+
+        summary = serve(ServiceSettings.parse(content, where="test"), ready=start_user)
+        seen = sessions[0].result()
+        originals = [stored(orthanc, uid) for uid in (GOOD, FOREIGN, DAMAGED)]
+    assert (summary.answered, summary.waiting, summary.due) == (3, 0, 0)
+    assert summary.reports == len(seen.reports)
+    assert {(report.StudyInstanceUID, report.PatientID) for report in seen.reports} == {(STUDY, PATIENT_ID)}
+    sentences = {uid: words for report in seen.reports for uid, words in comments(report).items()}
+    assert sentences == {uid: answer["sentence"] for uid, answer in seen.answers.items()}
+    assert {uid: answer["status"] for uid, answer in seen.answers.items()} == {
+        GOOD: "answered", FOREIGN: "not_answered", DAMAGED: "failed"
+    }  # fmt: skip
+    assert sentences[FOREIGN] == "not answered: the file names another organ"
+    assert sentences[DAMAGED].startswith("failed: failed:")
+    assert originals == [dcmread(path) for path in files]
+    log = capsys.readouterr().err
+    assert '"event": "started"' in log
+    for words in (seen.shown, log):
         assert not any(secret in words for secret in ("Doehringer", PATIENT_ID, STUDY))
