@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from heart2heart.errors import ConfigError, NoSpaceError
-from heart2heart.ingest.executors import run_ordered
+from heart2heart.ingest.executors import FilePool, run_ordered
 from heart2heart.ingest.settings import Limits, parse_memory
 from tests.ingest.archive_kit import Deadly, Greedy, Stillborn
 
@@ -116,3 +116,30 @@ def test_run_ordered_tells_a_codec_that_lacks_memory_from_one_that_crashes() -> 
 def test_run_ordered_keeps_the_output_of_codecs_off_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert codes(["noisy"], 1) == ["excluded:noisy"]
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_file_pool_gives_outcomes_in_order_by_the_same_processes_call_after_call(workers: int) -> None:
+    pool = FilePool(Greedy(), workers, Limits())
+    try:
+        for names in ("abcde", "", "f"):
+            outcomes = [outcome.code for outcome in pool.outcomes([Path(name) for name in names])]
+            assert outcomes == [f"excluded:{name}" for name in names]
+        first, second = (next(pool.outcomes([Path("pid")])).content for _ in range(2))
+    finally:
+        pool.close()
+    assert first == second
+    assert first is not None
+    assert (first == str(os.getpid())) == (workers == 0)
+    if workers:  # it has ended
+        assert not Path(f"/proc/{first}").exists()
+
+
+def test_file_pool_works_on_after_a_file_that_kills_a_process() -> None:
+    pool = FilePool(Greedy(), 1, Limits())
+    try:
+        first = [outcome.code for outcome in pool.outcomes([Path("a"), Path("deadly"), Path("b")])]
+        second = [outcome.code for outcome in pool.outcomes([Path("c")])]
+    finally:
+        pool.close()
+    assert (first, second) == (["excluded:a", "failed:crashed", "excluded:b"], ["excluded:c"])
