@@ -23,6 +23,7 @@ from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.errors import DicomError, Heart2HeartError, NoSpaceError
 from heart2heart.ingest.settings import IngestSettings, Limits
 from heart2heart.ingest.source_files import unpacked
+from heart2heart.parallel import limit_threads
 from heart2heart.schema.status import StatusCode
 
 
@@ -248,6 +249,7 @@ def _serve(pipe: Connection, stderr: _InheritedStderr, work: Callable[[Path], Fi
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stderr.redirect()
     limits.limit_memory()
+    limit_threads()
     try:
         pipe.send(None)
         while True:

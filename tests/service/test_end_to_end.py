@@ -81,8 +81,8 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 def reports_of_study(orthanc: Orthanc) -> list[Dataset]:
     """Return the structured reports of the study that QIDO-RS finds."""
-    found = json.loads(orthanc.ask(f"/dicom-web/studies/{STUDY}/instances?Modality=SR") or b"[]")
-    return [stored(orthanc, item["00080018"]["Value"][0]) for item in found]
+    instances = json.loads(orthanc.ask(f"/dicom-web/studies/{STUDY}/instances?Modality=SR") or b"[]")
+    return [stored(orthanc, item["00080018"]["Value"][0]) for item in instances]
 
 
 def stored(orthanc: Orthanc, uid: str) -> Dataset:

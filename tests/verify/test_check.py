@@ -147,7 +147,7 @@ def test_verify_finds_unchanged_headers_and_no_changed_ones(tmp_path: Path) -> N
         pytest.skip("the extra `verify` is not installed: headers have not been held against the table")
     archive = tmp_path / "in"
     write(archive / "a", speckle_frames(2), StationName="ROOM-SEVEN", PatientSex="F")
-    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a", text="best_effort")
     identities = collect_identities([archive])
     assert verify([tmp_path / "out"], identities).findings == ()
     copy = next((tmp_path / "out").glob("*/*.dcm"))
@@ -162,7 +162,7 @@ def test_verify_finds_unchanged_headers_and_no_changed_ones(tmp_path: Path) -> N
 def test_verify_reads_cleaned_descriptions_as_retained(tmp_path: Path) -> None:
     archive = tmp_path / "in"
     write(archive / "a", speckle_frames(2), StudyDescription="tte", SeriesDescription="adult ZQXPLANT")
-    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a")
+    deidentify_files([archive], out=tmp_path / "out", key=tmp_path / "key", site="a", text="best_effort")
     identities = collect_identities([archive])
     copy = next((tmp_path / "out").glob("*/*.dcm"))
     clean: Dataset = dcmread(copy)
