@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from heart2heart.annotate.listen_address import (
+    ListenFaults,
+    accepted_hosts,
+    check_address,
+    is_loopback_bind,
+    parse_bind,
+    url_scheme,
+)
 from heart2heart.config import Config
 from heart2heart.schema.enums import POOL_MODES, ClipMode
+
+_FAULTS = ListenFaults(
+    token="beyond loopback each rater needs a token: give --raters",
+    encryption="tokens would go over the network unencrypted: give --certificate, or --allow-http",
+    names="the host name of the page is not known: give --name",
+)
 
 
 class AnnotationSettings(Config):
@@ -46,36 +59,23 @@ class AnnotationSettings(Config):
     @field_validator("bind")
     @classmethod
     def _address(cls, value: str) -> str:
-        return "127.0.0.1" if value == "localhost" else str(ipaddress.ip_address(value))
+        return parse_bind(value)
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("give a certificate and its private key together")
-        if self.is_local:
-            return self
-        if self.raters is None:
-            raise ValueError("beyond loopback each rater needs a token: give --raters")
-        if self.certificate is None and not self.allow_http:
-            raise ValueError("tokens would go over the network unencrypted: give --certificate, or --allow-http")
-        if ipaddress.ip_address(self.bind).is_unspecified and not self.names:
-            raise ValueError("the host name of the page is not known: give --name")
+        check_address(self, has_token=self.raters is not None, faults=_FAULTS)
         return self
 
     @property
     def is_local(self) -> bool:
         """Whether the page can be reached from this machine alone."""
-        return ipaddress.ip_address(self.bind).is_loopback
+        return is_loopback_bind(self.bind)
 
     @property
     def scheme(self) -> str:
         """`https` with a certificate, else `http`."""
-        return "http" if self.certificate is None else "https"
+        return url_scheme(self)
 
     def hosts(self, port: int) -> frozenset[str]:
         """Return the accepted values of the Host header, for the port that the page listens at."""
-        names = {f"[{self.bind}]" if ":" in self.bind else self.bind, *(name.lower() for name in self.names)}
-        if self.is_local:
-            names |= {"localhost", "127.0.0.1", "[::1]"}
-        usual = 443 if self.scheme == "https" else 80
-        return frozenset({f"{name}:{port}" for name in names} | (names if port == usual else set()))
+        return accepted_hosts(self, port)

@@ -42,10 +42,23 @@ def weights() -> list[tuple[Floats, Floats]]:
         >>> [weight.shape[-1] for weight, _ in weights()]
         [12, 16, 32, 32, 48, 48, 48, 48, 32, 32, 1]
     """
-    with np.load(Path(__file__).with_name("burned_in.npz"), allow_pickle=False) as stored:
+    return stored_layers("burned_in.npz", len(LAYERS))
+
+
+def stored_layers(name: str, count: int) -> list[tuple[Floats, Floats]]:
+    """Return filters and biases of each layer of a packaged network, float32.
+
+    Args:
+        name: A file beside this module.
+        count: Number of its layers.
+
+    Examples:
+        >>> len(stored_layers("upright.npz", 5))
+        5
+    """
+    with np.load(Path(__file__).with_name(name), allow_pickle=False) as stored:
         return [
-            (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32))
-            for layer in range(len(LAYERS))
+            (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32)) for layer in range(count)
         ]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from heart2heart.deidentify.text_network import stored_layers
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,11 +29,7 @@ def weights() -> list[tuple[Floats, Floats]]:
         >>> [weight.shape[-1] for weight, _ in weights()]
         [10, 20, 20, 20, 1]
     """
-    with np.load(Path(__file__).with_name("upright.npz"), allow_pickle=False) as stored:
-        return [
-            (stored[f"w{layer}"].astype(np.float32), stored[f"b{layer}"].astype(np.float32))
-            for layer in range(len(LAYERS))
-        ]
+    return stored_layers("upright.npz", len(LAYERS))
 
 
 def upright_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:

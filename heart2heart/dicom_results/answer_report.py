@@ -37,7 +37,7 @@ from heart2heart.dicom_results.codes import (
 )
 from heart2heart.dicom_results.derived_uid import answer_parts, derived_uid, model_parts
 from heart2heart.dicom_results.document import (
-    MANUFACTURER,
+    document_arguments,
     evidence,
     finish_document,
     model_observer,
@@ -90,13 +90,9 @@ def answer_report(clips: Sequence[AnsweredClip], *, made_at: datetime) -> Datase
         report = ComprehensiveSR(
             images,
             content[0],
-            series_instance_uid=derived_uid("report series", study_parts(first), model_parts(model)),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=report_uid(clips),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name="heart2heart",
-            software_versions=model.version[:64],
+            **document_arguments(
+                model, first, series="report series", number=SERIES_NUMBER, instance=report_uid(clips)
+            ),
             series_description=_description(model),
             is_complete=True,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
 
@@ -115,6 +115,29 @@ def evidence(header: Dataset) -> Dataset:
     item.Modality = "US"
     item.Rows, item.Columns = (min(int(number(header, name) or 0), 65_535) for name in ("Rows", "Columns"))
     return item
+
+
+def document_arguments(
+    model: ModelIdentity, header: Dataset, *, series: str, number: int, instance: str
+) -> dict[str, Any]:
+    """Return the arguments that the constructors of highdicom's documents share.
+
+    Args:
+        model: The model that answered.
+        header: Header of a clip of the study.
+        series: What the series holds, such as `report series`; its UID follows from it, the study and the model.
+        number: Series number.
+        instance: SOP Instance UID.
+    """
+    return {
+        "series_instance_uid": derived_uid(series, study_parts(header), model_parts(model)),
+        "series_number": number,
+        "sop_instance_uid": instance,
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": "heart2heart",
+        "software_versions": model.version[:64],
+    }
 
 
 def finish_document(document: Dataset, header: Dataset, made_at: datetime) -> Dataset:

@@ -11,7 +11,7 @@ from heart2heart.dicom_results.answered_clip import AnsweredClip
 from heart2heart.dicom_results.codes import OF_INTEREST, concept, view_code
 from heart2heart.dicom_results.derived_uid import derived_uid, model_parts
 from heart2heart.dicom_results.document import (
-    MANUFACTURER,
+    document_arguments,
     evidence,
     finish_document,
     model_observer,
@@ -64,13 +64,13 @@ def key_object_selection(clips: Sequence[AnsweredClip], *, made_at: datetime) ->
         document = KeyObjectSelectionDocument(
             images,
             content,
-            series_instance_uid=derived_uid("key object series", study_parts(first), model_parts(model)),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=derived_uid("key objects", study_parts(first), model_parts(model), instances),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name="heart2heart",
-            software_versions=model.version[:64],
+            **document_arguments(
+                model,
+                first,
+                series="key object series",
+                number=SERIES_NUMBER,
+                instance=derived_uid("key objects", study_parts(first), model_parts(model), instances),
+            ),
             series_description="Best clip of each view",
         )
         return finish_document(document, first, made_at)

@@ -137,7 +137,7 @@ def _zip_members(handle: IO[bytes], budget: Budget) -> Iterator[Member]:
             try:
                 plain = archive.open(member)
             # `zipfile` raises the one for a compression that it does not know, and the other for a broken header.
-            except (NotImplementedError, zipfile.BadZipFile):
+            except (RuntimeError, zipfile.BadZipFile):
                 yield member.filename, "damaged, or packed in an unknown way"
                 continue
             with plain:
