@@ -13,6 +13,11 @@ from tests.annotate.browsing import Enter, press, settled
 from tests.annotate.support import make_assignments, served
 
 AT = "2026-11-28T12:00:00.000Z"
+# A closed window's field keeps the focus until the next picture is drawn: a quick key goes there.
+_CLOSE_AND_PRESS = """
+document.querySelector("#note-window").close();
+document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "4", bubbles: true, cancelable: true }));
+"""
 
 
 def test_curate_page_mixes_a_gold_clip_that_looks_like_any_other(tmp_path: Path, enter: Enter) -> None:
@@ -69,6 +74,17 @@ def test_curate_page_takes_quality_marks_and_a_note_by_keyboard(tmp_path: Path, 
     assert latest_values(events, ClipEventKind.NOTE) == {clip: {"Reader 1": "Shadow of a rib. 4"}}
     marks = parse_marks(latest_values(events, ClipEventKind.MARKS)[clip]["Reader 1"])
     assert (marks["ed"], len(marks["es"])) == ([], 1)
+    assert [event.value for event in assignments.label_store.events()] == ["A4C"]
+
+
+def test_curate_page_takes_a_key_that_follows_a_closed_window_at_once(tmp_path: Path, enter: Enter) -> None:
+    assignments = make_assignments(tmp_path, patients=1)
+    with served(assignments) as server:
+        page = enter(server.address, "Reader 1")
+        page.keyboard.press("Shift+N")
+        page.locator("#note-text").fill("Before the next picture is drawn, the field keeps the focus.")
+        page.evaluate(_CLOSE_AND_PRESS)
+        expect(page.locator("#status")).to_have_text("Saved: A4C.")
     assert [event.value for event in assignments.label_store.events()] == ["A4C"]
 
 

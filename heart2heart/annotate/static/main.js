@@ -235,7 +235,8 @@ for (const [id, key] of [["back", "ArrowLeft"], ["play", " "], ["on", "ArrowRigh
 }
 
 addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input:not([type=range]), textarea, select, dialog");
+  const closed = event.target.closest?.("dialog:not([open])"); // its field keeps the focus until the next picture is drawn
+  const typing = !closed && event.target.closest?.("input:not([type=range]), textarea, select, dialog");
   const sliding = event.target.type === "range" && /^(Arrow|Page|Home|End)/.test(event.key);
   const modified = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState("AltGraph");
   if (typing || sliding || modified || document.querySelector("dialog[open]")) return;
