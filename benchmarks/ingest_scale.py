@@ -32,6 +32,7 @@ from heart2heart.schema.status import StatusCode
 from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.joined_tables import join_tables
 
 _FOLDER = 500  # files
 _LINKS = 30_000  # hard links of one file; a file system allows some 65,000
@@ -159,6 +160,9 @@ def fill_store(root: Path, count: int) -> None:
         }  # fmt: skip
         writer.add(clip, pixels, [{"index": 0, "time_ms": 0.0, "quality": 0.5, "dhash": index}])
     writer.publish()
+    header("at the end of an ingest")
+    with timed("join the tables of all shards"):
+        join_tables(root)
 
 
 def query_store(root: Path) -> None:

@@ -20,6 +20,7 @@ from heart2heart.progress import NoProgress, Progress
 from heart2heart.schema.status import StatusCode
 from heart2heart.schema.store import LedgerEntry
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.joined_tables import join_tables
 from heart2heart.store.viewing_copies import write_viewing_copy
 
 _WINDOW_S = 60.0  # window of the rates; long, because long studies and empty folders alternate
@@ -136,6 +137,7 @@ def ingest(
             progress.update(unchanged + count, rate_meter.update(count, run.pending.frames, run.codes))
         run.pending.publish()
     close_archives()
+    join_tables(store)
     total = Ledger(store).counts(site).get(site, {})
     seconds = time.monotonic() - started
     return IngestSummary(

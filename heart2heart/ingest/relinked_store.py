@@ -18,6 +18,7 @@ from heart2heart.errors import StoreError
 from heart2heart.ingest.source_files import key_fingerprint
 from heart2heart.schema.links import LINKS_FILE, PatientLinks
 from heart2heart.schema.store import CLIPS, FRAMES, LEDGER_FILE
+from heart2heart.store.joined_tables import JOINED_FOLDER
 from heart2heart.store.store_files import TEMPORARY, read_metadata, read_table, rows_digest
 from heart2heart.utils import atomic_path, make_private_folder, sha256_file
 
@@ -37,16 +38,18 @@ def write_relinked_store(store: Path, out: Path, new: Key, sites: tuple[str, ...
     """
     names = NewNames(new.later[-1], frozenset(sites))
     shards = {path.stem for path in (store / "clips").glob("[0-9a-f]*.parquet")}
-    special = {LEDGER_FILE, f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm", LINKS_FILE, LOCK_FILE}
+    special = {JOINED_FOLDER, LEDGER_FILE, f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm", LINKS_FILE, LOCK_FILE}
     clips = 0
     for path in sorted(store.rglob("*")):
         relative = path.relative_to(store)
         target = out / relative
-        is_special = len(relative.parts) == 1 and relative.name in special
+        is_special = relative.parts[0] in special
         is_table = relative.parts[0] in ("clips", "frames") and path.suffix == ".parquet" and path.stem in shards
+        if is_special:
+            continue
         if path.is_dir():
             make_private_folder(target)
-        elif not (path.match(TEMPORARY) or is_special or is_table):
+        elif not (path.match(TEMPORARY) or is_table):
             make_private_folder(target.parent)
             _link(path, target)
     for shard in sorted(shards):

@@ -17,11 +17,11 @@ from heart2heart.schema.review import read_reviews
 from heart2heart.schema.store import SCHEMA_VERSION
 from heart2heart.store.frame_tables import FrameTables
 from heart2heart.store.geometry import Geometry
+from heart2heart.store.joined_tables import MANY_SHARDS, JoinedTables, frame_count, join_tables, shard_names
 from heart2heart.store.shard_tables import clip_rows, frame_rows, tables_digest
 from heart2heart.store.store_files import (
     TEMPORARY,
     ShardWriter,
-    read_metadata,
     remove_leftovers,
     shard_faults,
     unreadable_file,
@@ -129,25 +129,25 @@ class FrameStore(FrameTables):
 
     @cached_property
     def _shards(self) -> list[str]:
-        return sorted(path.stem for path in (self.root / "clips").glob("[0-9a-f]*.parquet"))
+        return shard_names(self.root)
 
     @cached_property
-    def _metadata(self) -> dict[str, dict[str, str]]:
-        metadata = {}
-        for shard in self._shards:
-            raw = read_metadata(self.root / "clips" / f"{shard}.parquet")
-            metadata[shard] = {key.decode(): value.decode() for key, value in raw.items() if key != b"ARROW:schema"}
-        return metadata
+    def _joined(self) -> JoinedTables:
+        joined = JoinedTables(self.root, self._shards)
+        if len(self._shards) - len(joined.frame_counts) >= MANY_SHARDS and join_tables(self.root, at_least=MANY_SHARDS):
+            joined = JoinedTables(self.root, self._shards)
+        return joined
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
-        counts = [int(self._metadata[shard]["frames"]) for shard in self._shards]
+        known = self._joined.frame_counts
+        counts = [known[shard] if shard in known else frame_count(self.root, shard) for shard in self._shards]
         return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
     @cached_property
     def all_clips(self) -> pa.Table:
         """One row a clip: the columns of `schema.CLIPS` and `shard`; also those that `clips` leaves out."""
-        return clip_rows(self.root, self._shards)
+        return clip_rows(self.root, self._shards, self._joined)
 
     @cached_property
     def text_review(self) -> TextReview:
@@ -178,7 +178,7 @@ class FrameStore(FrameTables):
         Args:
             clips: Rows of `all_clips`.
         """
-        return frame_rows(self.root, self._shards, self._starts, clips)
+        return frame_rows(self.root, self._shards, self._starts, clips, self._joined)
 
     def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return uint8 `(n, size, size)` of the given rows, in their order."""

@@ -7,58 +7,76 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heart2heart.schema.store import CLIPS, FRAMES, with_schema_columns
-from heart2heart.store.store_files import read_table
+from heart2heart.schema.store import CLIPS, FRAMES
+from heart2heart.store.joined_tables import JoinedTables
+from heart2heart.store.store_files import read_rows
+
+_SHARD, _ROW = pa.field("shard", pa.string()), pa.field("row", pa.int64())
+_SCHEMAS = {"clips": CLIPS, "frames": FRAMES}
 
 
-def clip_rows(root: Path, shards: Sequence[str]) -> pa.Table:
+def clip_rows(root: Path, shards: Sequence[str], joined: JoinedTables | None = None) -> pa.Table:
     """Return one row a clip: the columns of `schema.CLIPS` and `shard`.
 
     Args:
         root: Folder of the store.
         shards: Names of its shards.
+        joined: The joined tables, whose rows are taken where they hold a shard.
     """
-    parts = []
-    for shard in shards:
-        part = with_schema_columns(read_table(root / "clips" / f"{shard}.parquet").replace_schema_metadata(None), CLIPS)
-        parts.append(part.append_column("shard", pa.array([shard] * len(part), pa.string())))
-    if not parts:
-        return CLIPS.append(pa.field("shard", pa.string())).empty_table()
-    whole = pa.concat_tables(parts)
-    if pc.count_distinct(whole["clip"]).as_py() == len(whole):
+    if not shards:
+        return CLIPS.append(_SHARD).empty_table()
+    parts = [_rows(root, "clips", shard, joined) for shard in shards]
+    names = pa.chunked_array([pa.repeat(shard, len(part)) for shard, part in zip(shards, parts, strict=True)])
+    whole = pa.concat_tables(parts).append_column(_SHARD, names)
+    if (joined and joined.clips_are_distinct) or pc.count_distinct(whole["clip"]).as_py() == len(whole):
         return whole
     # Two writers may have added the same content at the same time: the first shard by name keeps the clip.
     _, first = np.unique(whole["clip"].to_numpy(zero_copy_only=False), return_index=True)
     return whole.take(pa.array(np.sort(first)))
 
 
-def frame_rows(root: Path, shards: Sequence[str], starts: npt.NDArray[np.int64], clips: pa.Table) -> pa.Table:
+def frame_rows(
+    root: Path,
+    shards: Sequence[str],
+    starts: npt.NDArray[np.int64],
+    clips: pa.Table,
+    joined: JoinedTables | None = None,
+) -> pa.Table:
     """Return one row a frame of the named clips: the columns of `schema.FRAMES` and `row`.
 
     Args:
         root: Folder of the store.
         shards: Names of its shards.
-        starts: int64, number of the first frame of each shard.
+        starts: int64, number of the first frame of each shard, and of all frames.
         clips: Rows of `clip_rows`.
+        joined: The joined tables, whose rows are taken where they hold a shard.
     """
-    parts, by_shard = [], _clips_by_shard(clips)
-    for shard, start in zip(shards, starts, strict=False):
-        path = root / "frames" / f"{shard}.parquet"
-        part = with_schema_columns(read_table(path).replace_schema_metadata(None), FRAMES)
-        kept = by_shard.get(shard, pa.nulls(0, pa.string()))
-        part = part.append_column("row", pa.array(np.arange(start, start + len(part)), pa.int64()))
-        whole = len(kept) == int(pc.count_distinct(part["clip"]).as_py())
-        parts.append(part if whole else part.filter(pc.is_in(part["clip"], kept)))
-    if not parts:
-        return FRAMES.append(pa.field("row", pa.int64())).empty_table()
+    if not shards:
+        return FRAMES.append(_ROW).empty_table()
+    parts = [
+        part.append_column(_ROW, pa.array(np.arange(start, start + len(part), dtype=np.int64)))
+        for start, part in zip(starts, (_rows(root, "frames", shard, joined) for shard in shards), strict=False)
+    ]
+    if joined and joined.clips_are_distinct and len(clips) == joined.clip_count:
+        return pa.concat_tables(parts)
+    by_shard, none = _clips_by_shard(clips), pa.nulls(0, pa.string())
+    for at, (shard, part) in enumerate(zip(shards, parts, strict=True)):
+        named = by_shard.get(shard, none)
+        if len(named) != int(pc.count_distinct(part["clip"]).as_py()):
+            parts[at] = part.filter(pc.is_in(part["clip"], named))
     return pa.concat_tables(parts)
+
+
+def _rows(root: Path, table: Literal["clips", "frames"], shard: str, joined: JoinedTables | None) -> pa.Table:
+    rows = joined.rows(table, shard) if joined else None
+    return read_rows(root / table / f"{shard}.parquet", _SCHEMAS[table]) if rows is None else rows
 
 
 def _clips_by_shard(clips: pa.Table) -> dict[str, pa.Array]:

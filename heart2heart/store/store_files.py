@@ -22,7 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from heart2heart.errors import StoreError
-from heart2heart.schema.store import CLIPS, EVERY_SPLIT, FRAMES, OFFICIAL_SPLITS, build_table, frame_id
+from heart2heart.schema.store import (
+    CLIPS,
+    EVERY_SPLIT,
+    FRAMES,
+    OFFICIAL_SPLITS,
+    build_table,
+    frame_id,
+    with_schema_columns,
+)
 from heart2heart.schema.viewing_copy import VIEWING_FOLDER
 from heart2heart.store.viewing_copies import stale_viewing_copies
 from heart2heart.utils import atomic_path, sha256_file
@@ -36,6 +44,12 @@ def read_table(path: Path) -> pa.Table:
         return pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise unreadable_file(path) from error
+
+
+def read_rows(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read the table of a shard in the columns of `schema`; those that are younger than the shard are null."""
+    table = with_schema_columns(read_table(path).replace_schema_metadata(None), schema)
+    return table if table.schema == schema else table.cast(schema)
 
 
 def read_metadata(path: Path) -> dict[bytes, bytes]:

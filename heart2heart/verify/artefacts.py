@@ -34,7 +34,7 @@ from heart2heart.verify.streams import (
     unescaped_json,
     wide_text,
 )
-from heart2heart.verify.tables import npy_values, parquet_artefacts, sqlite_artefacts
+from heart2heart.verify.tables import arrow_artefacts, npy_values, parquet_artefacts, sqlite_artefacts
 from heart2heart.verify.viewing_copy import is_viewing_copy, read_pictures
 
 _IN_MEMORY = 16 * 2**20  # bytes; larger members are unpacked to a temporary file
@@ -105,8 +105,9 @@ def _decoded(
 ) -> Iterator[Artefact]:
     handle.seek(0)
     archive, packing = archive_kind(first), compression(first)
-    if first[:4] == b"PAR1":
-        yield from (Artefact(where, blocks, _kind(is_binary)) for where, blocks, is_binary in parquet_artefacts(handle))
+    if first[:4] == b"PAR1" or first[:6] == b"ARROW1":
+        columns = parquet_artefacts(handle) if first[:4] == b"PAR1" else arrow_artefacts(handle)
+        yield from (Artefact(where, blocks, _kind(is_binary)) for where, blocks, is_binary in columns)
     elif first[:15] == b"SQLite format 3":
         if path is None:
             yield _unread("database", "a database within an archive is searched as raw bytes only")

@@ -1,9 +1,9 @@
-"""Lists the values of Parquet files, SQLite databases and arrays of numbers or text."""
+"""Lists the values of Parquet and Arrow files, SQLite databases and arrays of numbers or text."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -12,7 +12,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 _ROWS = 2**16
 _VALUES = 2**18  # numbers of an array that are written as text at once
@@ -23,16 +22,34 @@ def parquet_artefacts(handle: IO[bytes]) -> Iterator[tuple[str, Iterable[bytes],
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(handle)
-    schema = table.schema_arrow
+    yield from _columns(table.schema_arrow, lambda name: _first(table.iter_batches(_ROWS, columns=[name])))
+
+
+def arrow_artefacts(handle: IO[bytes]) -> Iterator[tuple[str, Iterable[bytes], bool]]:
+    """Yield the same as `parquet_artefacts`, of a file of Arrow record batches."""
+    import pyarrow as pa
+
+    handle.seek(0)
+    reader = pa.ipc.open_file(handle)
+    batches = range(reader.num_record_batches)
+    yield from _columns(reader.schema, lambda name: (reader.get_batch(at).column(name) for at in batches))
+
+
+def _columns(
+    schema: pa.Schema, parts: Callable[[str], Iterator[pa.Array]]
+) -> Iterator[tuple[str, Iterable[bytes], bool]]:
     yield "metadata", (part + b"\n" for item in (schema.metadata or {}).items() for part in item), False
     yield "names of columns", ("\n".join(schema.names).encode(),), False
     for column in schema:
-        yield f"column {column.name}", _column(table, column), str(column.type) == "binary"
+        yield f"column {column.name}", _column(parts(column.name), column), str(column.type) == "binary"
 
 
-def _column(table: pq.ParquetFile, column: pa.Field[pa.DataType]) -> Iterator[bytes]:
-    for batch in table.iter_batches(_ROWS, columns=[column.name]):
-        values = batch.column(0)
+def _first(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Array]:
+    return (batch.column(0) for batch in batches)
+
+
+def _column(parts: Iterator[pa.Array], column: pa.Field[pa.DataType]) -> Iterator[bytes]:
+    for values in parts:
         plain = values.to_pylist() if column.type.num_fields else values.unique().to_pylist()
         for value in plain:
             yield (value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")) + b"\n"

@@ -22,6 +22,7 @@ from heart2heart.ingest.relinked_store import write_relinked_store
 from heart2heart.ingest.rotate_key import rotate_key
 from heart2heart.schema.links import LINKS_FILE, LinkedPatient, PatientLinks
 from heart2heart.store.frame_store import FrameStore
+from heart2heart.store.joined_tables import JOINED_FOLDER, join_tables
 from heart2heart.store.viewing_copies import ViewingCopy, ViewingPictures, viewing_path, write_viewing_copy
 from tests.ingest.archive_kit import SMALL, make_archive
 
@@ -63,6 +64,7 @@ def _partition(store: Path) -> set[frozenset[str]]:
 def test_rotate_key_gives_the_names_of_a_fresh_ingest_with_the_rotated_key(tmp_path: Path, store: Path) -> None:
     before, kept, groups = _rows(store, RELINKED), _rows(store, KEPT), _partition(store)
     digest = FrameStore.open(store).digest()
+    join_tables(store, at_least=1)
     for _ in range(2):  # also a second rotation
         done = rotate_key(store, tmp_path / "store.key")
         assert (done.sites, done.patients, done.clips, done.resumed) == (("a",), 2, 6, False)
@@ -70,6 +72,7 @@ def test_rotate_key_gives_the_names_of_a_fresh_ingest_with_the_rotated_key(tmp_p
     assert not {name for row in before.values() for name in row} & {name for row in after.values() for name in row}
     assert _rows(store, KEPT) == kept
     assert _partition(store) == groups
+    assert not (store / JOINED_FOLDER).exists()  # it would hold the old names
     assert FrameStore.open(store).verify() == []
     assert FrameStore.open(store).digest() != digest
     shutil.copy(tmp_path / "store.key", tmp_path / "fresh.key")

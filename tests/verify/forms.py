@@ -109,6 +109,15 @@ def _parquet(**columns: object) -> Callable[[Path], object]:
     return lambda path: pq.write_table(pa.table(columns), path, compression="zstd")
 
 
+def _arrow(**columns: object) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        table = pa.table(columns)
+        with pa.ipc.new_file(str(path), table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            writer.write_table(table)
+
+    return write
+
+
 def _dicom(change: Callable[[Dataset], object]) -> Callable[[Path], object]:
     def plant(path: Path) -> None:
         dataset = dcmread(write(path, speckle_frames(2)))
@@ -186,6 +195,7 @@ FORMS: dict[str, tuple[str, Content, str]] = {
     "number without leading zeros": ("a.txt", b"id 4711471", "id"),
     "number with further zeros": ("a.txt", b"id 000004711471", "id"),
     "number in a column of integers": ("a.parquet", _parquet(patient=[4711471, 2]), "id"),
+    "number in a column of an Arrow file": ("a.arrow", _arrow(patient=[4711471, 2]), "id"),
     "number in a column of floats": ("a.parquet", _parquet(patient=[4711471.0, None]), "id"),
     "number in an array of integers": ("a.npy", _npy([4711471, 5]), "id"),
     "number in JSON": ("a.json", _json(4711471), "id"),
