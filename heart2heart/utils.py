@@ -131,32 +131,6 @@ def is_temporary(name: str) -> bool:
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", name) is not None
 
 
-_FORMULA = r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # also the full-width signs, which Excel takes as well
-
-
-def escape_formula(text: str) -> str:
-    """Return a text for a cell of a CSV file that no spreadsheet program takes for a formula.
-
-    A text that begins with `=`, `+`, `-`, `@`, a tab or a line end gets an apostrophe in front; so does one that begins
-    with apostrophes and then such a sign, so that `restore_formula` undoes it.
-
-    Examples:
-        >>> escape_formula("=1+1"), escape_formula("A4C")
-        ("'=1+1", 'A4C')
-    """
-    return f"'{text}" if re.match(_FORMULA, text) else text
-
-
-def restore_formula(text: str) -> str:
-    """Return the text that `escape_formula` changed.
-
-    Examples:
-        >>> restore_formula("'=1+1"), restore_formula("A4C")
-        ('=1+1', 'A4C')
-    """
-    return text[1:] if re.match(f"'{_FORMULA}", text) else text
-
-
 def write_text(path: Path, text: str, *, mode: int | None = None) -> None:
     """Write `text` as UTF-8 under a temporary name, then rename."""
     with atomic_path(path, mode=mode) as temporary:

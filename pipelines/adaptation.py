@@ -10,7 +10,6 @@ stopped continues with what is missing.
 
 from __future__ import annotations
 
-import csv
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ import pyarrow.compute as pc
 import torch
 import typer
 
+from heart2heart.csv_files import CsvWriter
 from heart2heart.datasets.file_readers import read_csv
 from heart2heart.errors import ConfigError, RunError
 from heart2heart.labels.consensus import frame_labels
@@ -159,7 +159,7 @@ def true_views(job: AdaptationJob, store: FrameStores) -> dict[str, str]:
     truth = read_csv(job.demo / "hospitals" / job.site / "truth.csv", columns, remedy="Run the demo again")
     rows = [row for row in zip(*(truth[name] for name in columns), strict=True) if row[1] in SCORED_VIEWS]
     with (job.out / "truth.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
+        CsvWriter(file).writerows([columns, *rows])
     labels = LabelStore(job.out / "truth.db")
     key = job.demo / "keys" / f"{job.site}.key"
     import_labels(job.out / "truth.csv", labels, store, key=key, skip_unknown=True)

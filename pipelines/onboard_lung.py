@@ -8,7 +8,6 @@ how wide the intervals are, not whether a network may be used.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ import typer
 
 import heart2heart as h2h
 from heart2heart.cli import yield_cores
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import UnknownNameError
 from heart2heart.progress import progress_bar
 from heart2heart.schema.enums import SplitRole
@@ -64,7 +64,7 @@ def main(
     views = {row["clip"]: row["view"] for row in rows if row["role"] == SplitRole.TEST}
     labels.parent.mkdir(parents=True, exist_ok=True)
     with labels.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("clip", "label"), *sorted(views.items())])
+        CsvWriter(file).writerows([("clip", "label"), *sorted(views.items())])
     write_text(criteria, CRITERIA.format(site=site))
     settings = OnboardingSettings(
         site=site,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 import heart2heart as h2h
 from heart2heart.api import load_run
+from heart2heart.csv_files import CsvWriter
 from heart2heart.datasets.file_readers import read_csv
 from heart2heart.errors import LabelError
 from heart2heart.labels.consensus import frame_labels
@@ -96,7 +96,7 @@ def _write_scored(settings: OnboardingSettings, path: Path, usable: Mapping[str,
     """Write the labels of the patients who may be scored, and of no other."""
     if settings.own_classes:
         with (settings.out / "scored.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("clip", "label"), *sorted(usable.items())])
+            CsvWriter(file).writerows([("clip", "label"), *sorted(usable.items())])
         return
     imported = settings.out / "imported.db"
     source = h2h.LabelStore(imported if imported.exists() else path)
@@ -216,7 +216,7 @@ def _prediction_table(settings: OnboardingSettings, model: Run, index: int) -> P
     path = settings.out / "tables" / ("adapted.csv" if index else "model.csv")
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = CsvWriter(file)
         writer.writerow(["case", "patient", "study", "clip", "site", "truth", *model.classes])
         for row, values in zip(rows, probabilities.tolist(), strict=True):
             names = [row[name] for name in ("frame", "patient", "study", "clip", "site")]

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from heart2heart.errors import MissingInputError, NoSpaceError, StoreError, UnwritableError
@@ -17,11 +15,9 @@ from heart2heart.utils import (
     atomic_path,
     check_writable,
     encode_png,
-    escape_formula,
     make_private_file,
     random_stream,
     read_json,
-    restore_formula,
     sha256_file,
     sha256_json,
     write_json,
@@ -140,20 +136,6 @@ def test_atomic_path_keeps_the_mode_of_a_file_and_makes_new_ones_private(tmp_pat
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     assert modes == {"deep": 0o700, "deep/new": 0o600, "known": 0o664, "other": 0o700, "other/new": 0o600}
     assert (tmp_path / "known").read_text() == "new"
-
-
-@given(st.text("'=+-@\t\r\n\uff1dab1", max_size=5))
-def test_restore_formula_undoes_escape_formula(text: str) -> None:
-    escaped = escape_formula(text)
-    assert restore_formula(escaped) == text
-    assert escaped[:1] not in set("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-
-
-def test_escape_formula_leaves_other_texts_alone() -> None:
-    texts = ["", "A4C", "0.5", "'quoted'", "a=b", " =1"]
-    assert list(map(escape_formula, texts)) == list(map(restore_formula, texts)) == texts
-    assert escape_formula("=HYPERLINK(1)") == "'=HYPERLINK(1)"
-    assert escape_formula("'=1") == "''=1"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from heart2heart import __version__
 from heart2heart.active_learning.queue import LabelingQueue, QueueSettings
+from heart2heart.csv_files import escape_formula
 from heart2heart.errors import ConfigError
 from heart2heart.schema.flags_rule import FlagsRule, usual_rule
 from heart2heart.schema.labels import QUEUE_METADATA_KEY, QUEUE_SCHEMA
@@ -77,7 +78,7 @@ def write_queue(
     metadata["flags"] = (flags or usual_rule()).model_dump(mode="json")
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
-            pyarrow.csv.write_csv(table, temporary)
+            _write_csv(table, temporary)
         else:
             parquet_metadata = {QUEUE_METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()}
             pq.write_table(table.replace_schema_metadata(parquet_metadata), temporary, compression="zstd")
@@ -108,6 +109,16 @@ def write_pool_predictions(queue: LabelingQueue, path: Path) -> None:
     }
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
-            pyarrow.csv.write_csv(pa.table(columns), temporary)
+            _write_csv(pa.table(columns), temporary)
         else:
             pq.write_table(pa.table(columns), temporary, compression="zstd")
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    """Write a table as CSV in which no text is a formula for a spreadsheet program."""
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_string(column.type):
+            column = [None if text is None else escape_formula(text) for text in column.to_pylist()]
+        columns[escape_formula(name)] = column
+    pyarrow.csv.write_csv(pa.table(columns), path)

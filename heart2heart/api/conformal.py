@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heart2heart.api.cases import read_cases
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError, EvaluationError
-from heart2heart.utils import escape_formula
 
 if TYPE_CHECKING:
     from heart2heart.evaluation.cases import Cases
@@ -114,9 +113,9 @@ def conformal_sets(
 
 def _sets_csv(cases: Cases, sets: Sequence[Sequence[bool]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CsvWriter(text)
     writer.writerow(("site", "case", "size", "set"))
     for site, case, row in zip(cases.site.tolist(), cases.case.tolist(), sets, strict=True):
         members = [name for name, inside in zip(cases.classes, row, strict=True) if inside]
-        writer.writerow((escape_formula(site), escape_formula(case), len(members), escape_formula(" ".join(members))))
+        writer.writerow((site, case, len(members), " ".join(members)))
     return text.getvalue()

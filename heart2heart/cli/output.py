@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from heart2heart.utils import escape_formula
+from heart2heart.csv_files import CsvWriter
 
 if TYPE_CHECKING:
     from heart2heart.api.prediction import ClipPrediction
@@ -55,14 +54,14 @@ def format_predictions(clips: Sequence[ClipPrediction], form: str) -> str:
 
 def _predictions_csv(clips: Sequence[ClipPrediction]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = CsvWriter(text)
     writer.writerow(("file", "frame", "view", *(clips[0].classes if clips else ())))
     for clip in clips:
         rows: list[tuple[object, str, tuple[float, ...]]] = [("", clip.view, clip.probabilities)]
         rows += [(f.index, f.view, f.probabilities) for f in clip.frames]
         for index, view, probabilities in rows:
             numbers = [f"{p:.6f}" for p in probabilities] or [""] * len(clip.classes)
-            writer.writerow((escape_formula(clip.file), index, view or clip.sentence, *numbers))
+            writer.writerow((clip.file, index, view or clip.sentence, *numbers))
     return text.getvalue().rstrip("\n")
 
 

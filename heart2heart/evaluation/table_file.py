@@ -12,6 +12,7 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heart2heart.csv_files import restore_formula
 from heart2heart.errors import EvaluationError, MissingInputError
 from heart2heart.schema.prediction_table import (
     MAX_BYTES,
@@ -21,7 +22,6 @@ from heart2heart.schema.prediction_table import (
     OPTIONAL_COLUMNS,
     REQUIRED_COLUMNS,
 )
-from heart2heart.utils import restore_formula
 
 MAX_COLUMNS = MAX_CLASSES + len(REQUIRED_COLUMNS) + len(OPTIONAL_COLUMNS)
 SUFFIXES = (".csv", ".parquet")

@@ -11,11 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heart2heart.csv_files import CsvWriter, restore_formula
 from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
-from heart2heart.utils import atomic_path, escape_formula, restore_formula
+from heart2heart.utils import atomic_path
 
 Row = dict[str, str]
 
@@ -96,13 +97,13 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
             pq.write_table(pa.table(dict(zip(columns, fields, strict=True))), temporary, compression="zstd")
             return
         with temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle)
+            writer = CsvWriter(handle, "\r\n")
             writer.writerow(columns)
             writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: object) -> str:
-    return escape_formula(value) if isinstance(value, str) else _text(value)
+    return value if isinstance(value, str) else _text(value)
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError
 from heart2heart.prediction.answer_file import read_answers
 from heart2heart.schema.answer_file import AnswerFileHeader
 from heart2heart.schema.clip_answer import ClipAnswer, QualityParts
-from heart2heart.utils import atomic_path, escape_formula
+from heart2heart.utils import atomic_path
 
 _PARTS = tuple(QualityParts.model_fields)
 _ROWS = 10_000  # of one group of a Parquet file
@@ -108,8 +108,8 @@ def _write_parquet(header: AnswerFileHeader, rows: Iterator[Row], path: Path) ->
 def _write_csv(header: AnswerFileHeader, rows: Iterator[Row], path: Path) -> int:
     columns, count = table_columns(header), 0
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([escape_formula(name) for name in columns])
+        writer = CsvWriter(handle)
+        writer.writerow(columns)
         for row in rows:
             writer.writerow([_cell(row[name]) for name in columns])
             count += 1
@@ -130,8 +130,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = _SEPARATOR.join(map(str, value)) if isinstance(value, list) else str(value)
-    return escape_formula(text)
+    return _SEPARATOR.join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 _WRITERS: Mapping[str, Callable[[AnswerFileHeader, Iterator[Row], Path], int]] = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from heart2heart.csv_files import CsvWriter
 from heart2heart.schema.clip_answer import AnswerStatus, ClipAnswer
 from heart2heart.schema.clip_order import SCORE_WEIGHTS, RankedClip, ScoreParts
 from heart2heart.schema.enums import ImageQuality
 from heart2heart.schema.status import ClipFlag
 from heart2heart.schema.views import VIEWS
-from heart2heart.utils import atomic_path, escape_formula
+from heart2heart.utils import atomic_path
 
 HEARTBEAT_FRAMES = 24
 """Frames from which on a clip counts as long enough."""
@@ -111,12 +111,11 @@ def write_clip_order(rows: Iterable[RankedClip], table: Path) -> int:
     """
     parts, count = list(SCORE_WEIGHTS), 0
     with atomic_path(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = CsvWriter(handle)
         writer.writerow(["study", "view", "rank", "score", *parts, "file", "sentence"])
         for row in rows:
             numbers = [row.score, *(row.parts and getattr(row.parts, name) for name in parts)]
             cells = ["" if value is None else f"{value:.4g}" for value in numbers]
-            texts = [escape_formula(text) for text in (row.study, row.view, row.file, row.sentence)]
-            writer.writerow([*texts[:2], row.rank or "", *cells, *texts[2:]])
+            writer.writerow([row.study, row.view, row.rank or "", *cells, row.file, row.sentence])
             count += 1
     return count

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 
-from heart2heart.utils import escape_formula
+from heart2heart.csv_files import CsvWriter
 
 REQUIRED_COLUMNS = {
     "case": "Name of the case: one row. Unique within its hospital.",
@@ -57,12 +56,12 @@ def template(classes: Sequence[str]) -> str:
         case,patient,site,truth,clip,study,normal,pneumonia
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*REQUIRED_COLUMNS, "clip", "study", *map(escape_formula, classes)))
+    writer = CsvWriter(text)
+    writer.writerow((*REQUIRED_COLUMNS, "clip", "study", *classes))
     low = round(0.2 / (len(classes) - 1), 6)
     for index, name in enumerate(classes):
         probabilities = [low] * len(classes)
         probabilities[index] = round(1 - low * (len(classes) - 1), 6)
-        names = (f"{EXAMPLE}{index + 1}", f"patient-{index + 1}", "hospital", escape_formula(name))
+        names = (f"{EXAMPLE}{index + 1}", f"patient-{index + 1}", "hospital", name)
         writer.writerow((*names, f"clip-{index + 1}", f"study-{index + 1}", *probabilities))
     return text.getvalue()

@@ -8,7 +8,6 @@ change (Siddiqi, Credit Risk Scorecards, 2006, chapter 6). It is a description; 
 
 from __future__ import annotations
 
-import csv
 import os
 import threading
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError, EvaluationError
 from heart2heart.schema.clip_answer import ClipAnswer
 from heart2heart.schema.service import ClipMeasures, ServiceReference
@@ -215,7 +215,7 @@ class AuditSample:
             table = self._folder / AUDIT_TABLE
             is_new = not table.exists()
             with table.open("a", encoding="utf-8", newline="") as handle:
-                writer = csv.writer(handle)
+                writer = CsvWriter(handle, "\r\n")
                 if is_new:
                     writer.writerow(("file", "reason", "answer", "probability", "time"))
                 most = max(answer.probabilities.values(), default=None)

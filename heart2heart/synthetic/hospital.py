@@ -5,7 +5,6 @@ Its archive also holds files that are no clips: text, worksheets, reports, copie
 
 from __future__ import annotations
 
-import csv
 import errno
 import shutil
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from heart2heart.config import Config
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ExistsError, NoSpaceError
 from heart2heart.parallel import map_ordered
 from heart2heart.progress import NoProgress, Progress
@@ -217,6 +217,6 @@ def _write_hospital(
 
 def _write_table(path: Path, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = CsvWriter(handle)
         writer.writerow(names)
         writer.writerows(rows)

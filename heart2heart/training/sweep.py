@@ -5,7 +5,6 @@ Points are compared by validation frames of the source hospitals alone, as weigh
 
 from __future__ import annotations
 
-import csv
 import io
 import statistics
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError, DivergedError, RunError
 from heart2heart.progress import NoProgress, Progress
 from heart2heart.training.distributed import join_process_group
@@ -178,7 +178,7 @@ def _choose(plan: SweepPlan, point: GridPoint, score: float, out: Path) -> Path:
 
 def _table(plan: SweepPlan, trials: Sequence[TrialResult]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = CsvWriter(out)
     writer.writerow(["trial", *plan.grid, "steps", "score", "deviation", "outcome"])
     for trial in trials:
         shown = ["" if value is None else f"{value:.4f}" for value in (trial.score, trial.deviation)]
