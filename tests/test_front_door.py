@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ DOCUMENTED = (
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run what a notebook would: DICOM of two hospitals to a store, labels, two splits, runs and scores."""
-    folder = tmp_path_factory.mktemp("study")
+    folder, before = tmp_path_factory.mktemp("study"), os.umask(0o022)  # a notebook's, not the command line's
     for site, name in (("A", "hospital"), ("B", "hospital_b")):
         write_hospital(folder / name, site)
     with pytest.MonkeyPatch.context() as patch:
@@ -67,6 +68,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluate_splits([f"{name}/predictions.parquet" for name in ("evaluation", "evaluation_b")], replicates=200)
         miniature.unity(folder / "unity")
         miniature.pictures(folder / "pictures")
+    os.umask(before)
     return folder
 
 
@@ -76,6 +78,18 @@ def here(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(study, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     return tmp_path / "copy"
+
+
+WRITTEN = ("store", "store.key", "labels.db", "split", "run", "evaluation")
+"""What the study writes, each for its owner alone, also where the umask lets others read."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_study_is_written_for_its_owner_alone(study: Path, name: str) -> None:
+    paths = [study / name, *(study / name).rglob("*")]
+    assert {
+        path.relative_to(study).as_posix(): oct(path.stat().st_mode) for path in paths if path.stat().st_mode & 0o077
+    } == {}
 
 
 def _modules_after(code: str) -> set[str]:

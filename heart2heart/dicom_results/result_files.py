@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from heart2heart.dicom.header_values import silence_warnings
 from heart2heart.errors import ConfigError
-from heart2heart.utils import atomic_path
+from heart2heart.utils import atomic_path, make_private_folder
 
 REPORT, COPY, KEY_OBJECTS = "report", "copy", "key_objects"
 """Kinds of result objects; the names of their files begin with them."""
@@ -50,7 +50,7 @@ def open_result_folder(folder: Path) -> None:
         if (parent / "store.json").exists():
             remedy = "The results hold identity; name a folder outside every store"
             raise ConfigError("this folder lies inside a frame store", where=folder, remedy=remedy)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         remedy = f"The results hold identity. Run: chmod 700 {folder}"
         raise ConfigError("others may enter this folder", where=folder, remedy=remedy)

@@ -32,7 +32,7 @@ from heart2heart.labels.table_files import write_events, write_rows
 from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.store.frame_store import Frames
-from heart2heart.utils import sha256_json, write_text
+from heart2heart.utils import make_private_folder, sha256_json, write_text
 
 
 class ExportRecord(Config):
@@ -257,7 +257,7 @@ def export_reports(
     taxonomy = label_store.taxonomy()
     coded = {uid: taxonomy.view(view) for uid, view in views.items()}
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
-    temporary.mkdir(mode=0o700, parents=True)
+    make_private_folder(temporary)
     try:
         for study_number, headers in enumerate(studies, start=1):
             path = temporary / f"{study_number:06d}.dcm"

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from heart2heart.deidentify.pseudonyms import Key
 from heart2heart.errors import ConfigError, ExistsError
-from heart2heart.utils import atomic_path, is_disk_full, is_temporary, no_space
+from heart2heart.utils import atomic_path, is_disk_full, is_temporary, make_private_folder, no_space
 
 
 class SpoolPart:
@@ -82,7 +82,7 @@ class Spool:
                 remedy = "Raw DICOM holds identity; name a folder outside every store"
                 raise ConfigError("this spool folder lies inside a frame store", where=folder, remedy=remedy)
         secret = Key.open(key, outside=folder)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         if stat.S_IMODE(folder.stat().st_mode) & 0o077:
             remedy = f"Run: chmod 700 {folder}"
             raise ConfigError("others may enter this spool folder", where=folder, remedy=remedy)

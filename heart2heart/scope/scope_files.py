@@ -13,7 +13,7 @@ import numpy.typing as npt
 from heart2heart.errors import RunError
 from heart2heart.schema.scope import SCOPE_ARRAYS, SCOPE_FILE, SCOPE_FOLDER, SCOPE_SCHEMA_VERSION, ScopeRecord
 from heart2heart.scope.scope_model import ScopeModel
-from heart2heart.utils import atomic_path, read_json, sha256_file, write_json
+from heart2heart.utils import atomic_path, make_private_folder, read_json, sha256_file, write_json
 
 MAX_ARRAY_BYTES = 1 << 30
 """Largest size of the arrays of a scope, packed or not."""
@@ -28,7 +28,7 @@ def write_scope(scope: ScopeModel, folder: Path) -> ScopeModel:
         scope: The scope.
         folder: The folder, made if it is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     with atomic_path(folder / SCOPE_ARRAYS) as temporary, temporary.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **dict(scope.arrays))
     record = scope.record.model_copy(update={"arrays_sha256": sha256_file(folder / SCOPE_ARRAYS)})

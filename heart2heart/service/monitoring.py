@@ -25,7 +25,7 @@ from heart2heart.schema.clip_answer import ClipAnswer
 from heart2heart.schema.service import ClipMeasures, ServiceReference
 from heart2heart.service.queue import ServiceQueue
 from heart2heart.service.settings import MonitorPart
-from heart2heart.utils import make_private_folder, read_json
+from heart2heart.utils import make_private_file, make_private_folder, read_json
 
 FEWEST_CLIPS = 50
 """Clips below which nothing is compared."""
@@ -214,6 +214,7 @@ class AuditSample:
                 return
             table = self._folder / AUDIT_TABLE
             is_new = not table.exists()
+            make_private_file(table)
             with table.open("a", encoding="utf-8", newline="") as handle:
                 writer = CsvWriter(handle, "\r\n")
                 if is_new:

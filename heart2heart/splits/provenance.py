@@ -23,6 +23,7 @@ from heart2heart.schema.predictions import DEMOGRAPHICS, Predictions, Provenance
 from heart2heart.schema.split import ACCESS_CHECK, Check
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import Frames
+from heart2heart.utils import make_private_file
 
 ACCESS_LOG_FILE = "openings.jsonl"
 
@@ -74,6 +75,7 @@ def record_test_accesses(split: Path, accesses: Sequence[AccessEntry]) -> Check:
     others = {access.config_sha256 for access in before} - now
     lines = "".join(json.dumps(access.model_dump(), sort_keys=True) + "\n" for access in accesses)
     try:
+        make_private_file(split / ACCESS_LOG_FILE)
         with (split / ACCESS_LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(lines)
     except OSError:
