@@ -12,21 +12,22 @@ from heart2heart.cli.output import text_table
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.testing.stores import random_store
+from tests.command_line import Execute
 
 
-def _run(*arguments: str, code: str = "from heart2heart.cli import main; main()") -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_main_exits_with_2_and_one_line_after_a_user_error(tmp_path: Path) -> None:
-    done = _run("store", "show", str(tmp_path / "none"))
+def test_main_exits_with_2_and_one_line_after_a_user_error(tmp_path: Path, execute: Execute) -> None:
+    done = execute("store", "show", tmp_path / "none")
     assert done.returncode == 2
     assert done.stderr == f"error: no frame store here: {tmp_path / 'none' / 'store.json'}\n"
     assert done.stdout == ""
 
 
-def test_main_exits_with_2_for_missing_arguments() -> None:
-    done = _run("store", "show")
+def test_main_exits_with_2_for_missing_arguments(execute: Execute) -> None:
+    done = execute("store", "show")
     assert done.returncode == 2
     assert "Missing argument 'STORE'" in done.stderr
 

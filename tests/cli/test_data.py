@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,22 +10,20 @@ from typer.testing import CliRunner
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, StoreError
 from heart2heart.testing.stores import random_store
+from tests.command_line import Execute
 from tests.dicom.build import speckle_frames, write
 
-CLI = (sys.executable, "-c", "from heart2heart.cli import main; main()", "ingest")
+
+def _line(home: Path, *options: str) -> tuple[object, ...]:
+    return ("ingest", home / "in", "--site", "a", "--store", home / "store", "--workers", "1", *options)
 
 
-def _ingest(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    line = (*CLI, str(home / "in"), "--site", "a", "--store", str(home / "store"), "--workers", "1", *options)
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
-
-
-def test_ingest_takes_the_limits_of_one_file(tmp_path: Path) -> None:
+def test_ingest_takes_the_limits_of_one_file(tmp_path: Path, execute: Execute) -> None:
     write(tmp_path / "in" / "clip", speckle_frames(4))
-    short = _ingest(tmp_path, "--file-seconds", "0.001")
+    short = execute(*_line(tmp_path, "--file-seconds", "0.001"))
     assert short.returncode == 2
     assert "failed:timeout" in short.stdout
-    done = _ingest(tmp_path, "--file-memory", "512MiB")
+    done = execute(*_line(tmp_path, "--file-memory", "512MiB"))
     assert done.returncode == 0, done.stderr
     assert "accepted" in done.stdout
 
@@ -36,9 +32,11 @@ def test_ingest_takes_the_limits_of_one_file(tmp_path: Path) -> None:
     ("option", "message"),
     [(("--file-memory", "2"), "2048MiB"), (("--file-memory", "1MiB"), "64"), (("--file-seconds", "0"), "seconds")],
 )
-def test_ingest_refuses_impossible_limits_in_one_line(tmp_path: Path, option: tuple[str, str], message: str) -> None:
+def test_ingest_refuses_impossible_limits_in_one_line(
+    tmp_path: Path, option: tuple[str, str], message: str, execute: Execute
+) -> None:
     write(tmp_path / "in" / "clip", speckle_frames(2))
-    done = _ingest(tmp_path, *option)
+    done = execute(*_line(tmp_path, *option))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

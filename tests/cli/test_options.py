@@ -14,6 +14,7 @@ from heart2heart.cli import PANELS, app
 from heart2heart.config import config_names, find_config
 from heart2heart.progress import Verbosity
 from heart2heart.testing.stores import random_store
+from tests.command_line import Execute
 
 EXECUTABLE = Path(sys.executable).with_name("heart2heart")
 SMALL = ("--scale", "0.05", "--hospitals", "D", "--workers", "1")
@@ -39,24 +40,20 @@ def test_main_verbose_prints_verb_versions_and_stages_but_no_path(tmp_path: Path
     assert str(tmp_path) not in shown.stderr
 
 
-def test_main_quiet_leaves_results_and_errors(tmp_path: Path) -> None:
+def test_main_quiet_leaves_results_and_errors(tmp_path: Path, execute: Execute) -> None:
     runner = CliRunner()
     shown = runner.invoke(app, ["-q", "simulate", str(tmp_path / "out"), *SMALL])
     assert shown.exit_code == 0
     assert shown.stderr == ""
     assert shown.stdout.startswith("hospital (synthetic)")
-    refused = subprocess.run(
-        [EXECUTABLE, "-q", "store", "show", tmp_path / "none"], capture_output=True, text=True, check=False
-    )
+    refused = execute("-q", "store", "show", tmp_path / "none")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: no frame store here")
 
 
-def test_main_refuses_verbose_with_quiet(tmp_path: Path) -> None:
+def test_main_refuses_verbose_with_quiet(tmp_path: Path, execute: Execute) -> None:
     store = random_store(tmp_path / "store", patients=2)
-    done = subprocess.run(
-        [EXECUTABLE, "-v", "-q", "store", "digest", store.root], capture_output=True, text=True, check=False
-    )
+    done = execute("-v", "-q", "store", "digest", store.root)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --verbose and --quiet exclude each other. Give only one of them\n"
 

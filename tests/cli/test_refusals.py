@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from heart2heart import cli
 from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.predictions import Predictions
@@ -17,24 +15,16 @@ from heart2heart.schema.views import SCORED_VIEWS
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.stores import random_store
+from tests.command_line import Execute
 from tests.evaluation.factory import HOSPITALS, certify, make_predictions, with_rows
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(execute: Execute) -> Run:
     """Return the executable as a function: arguments to exit code, output and error."""
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # `main` sets its own, which is taken back
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["heart2heart", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return call
+    return lambda *arguments: dataclasses.astuple(execute(*arguments))
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,12 @@ from urllib.request import Request, urlopen
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
+from tests.command_line import execute
 from tests.dicom.build import speckle_frames, write
 
 USER, PASSWORD = "engineer", "not-a-secret-é"
+__all__ = ["execute"]
+
 PLUGINS = Path("/usr/share/orthanc/plugins")
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from heart2heart.api.many_files import predict_many
 from heart2heart.ingest.pipeline import ingest
@@ -14,20 +13,21 @@ from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.tiny import tiny_store
 from heart2heart.training.train import train
 from heart2heart.utils import write_text
+from tests.command_line import Execute
 from tests.pacs.conftest import PASSWORD, USER, Orthanc, free_port
 
 
-def _run(*arguments: str, user: str = USER) -> subprocess.CompletedProcess[str]:
-    known = {"HEART2HEART_DICOMWEB_USER": user, "HEART2HEART_DICOMWEB_PASSWORD": PASSWORD, "PYTHONUTF8": "1"}
-    line = (sys.executable, "-c", "from heart2heart.cli import main; main()", *arguments)
-    return subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | known, timeout=60)
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEART2HEART_DICOMWEB_USER", USER)
+    monkeypatch.setenv("HEART2HEART_DICOMWEB_PASSWORD", PASSWORD)
 
 
-def test_pull_and_ingest_give_the_same_store_as_the_files(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_pull_and_ingest_give_the_same_store_as_the_files(orthanc: Orthanc, tmp_path: Path, execute: Execute) -> None:
     landing, clips = tmp_path / "landing", orthanc.files[0].parent
     query = tmp_path / "query.yaml"
     query.write_text("match: {PatientID: TEST-*}\n")
-    done = _run("pull", orthanc.url, str(landing), "--query", str(query), "--key", str(tmp_path / "k"))
+    done = execute("pull", orthanc.url, landing, "--query", query, "--key", tmp_path / "k")
     assert (done.returncode, done.stdout) == (0, "6 instances found: 6 fetched, 0 present before, 0 refused\n")
     assert done.stderr == ""
     settings, digests = IngestSettings(size=32), []
@@ -38,17 +38,20 @@ def test_pull_and_ingest_give_the_same_store_as_the_files(orthanc: Orthanc, tmp_
     assert digests[0] == digests[1]
 
 
-def test_pull_reports_mistakes_in_one_line_without_identity(orthanc: Orthanc, tmp_path: Path) -> None:
-    landing = str(tmp_path / "landing")
-    refused = _run("pull", orthanc.url, landing, user="nobody")
-    down = _run("pull", f"http://127.0.0.1:{free_port()}/dicom-web", landing)
-    strange = _run("pull", f"{orthanc.root}/nothing", landing)
+def test_pull_reports_mistakes_in_one_line_without_identity(
+    orthanc: Orthanc, tmp_path: Path, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing = tmp_path / "landing"
+    down = execute("pull", f"http://127.0.0.1:{free_port()}/dicom-web", landing)
+    strange = execute("pull", f"{orthanc.root}/nothing", landing)
+    monkeypatch.setenv("HEART2HEART_DICOMWEB_USER", "nobody")
+    refused = execute("pull", orthanc.url, landing)
     for done, message in ((refused, "HTTP 401"), (down, "does not answer"), (strange, "HTTP 404")):
         assert done.returncode == 2
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
         assert not any(word in done.stderr for word in (PASSWORD, "nobody", "1.2.3"))
-    open_door = _run("receive", landing, "--bind", "0.0.0.0")
+    open_door = execute("receive", landing, "--bind", "0.0.0.0")
     assert open_door.returncode == 2
     assert "anybody on the network could send" in open_door.stderr
 
