@@ -67,7 +67,7 @@ def viewing_pictures(
     budget = BYTES_PER_SECOND * _frame_ms(times) / 1000
     for number, picture in _blanked(reader, inspection, coloured, shrink):
         search.add(picture[None])
-        shown = _square_pixels(picture, row, column)
+        shown = _square_pixels(picture, row, column)  # `picture` is used again for the next frame
         size = size or (shown.shape[0], shown.shape[1])
         quality = quality or _quality(shown, budget)
         jpegs.append(_encode(shown, quality))
@@ -91,13 +91,17 @@ def viewing_pictures(
 def _blanked(
     reader: FrameReader, inspection: ClipInspection, coloured: bool, shrink: int
 ) -> Iterator[tuple[int, Picture]]:
-    """Yield the number and the picture of each frame, cropped to the box, black outside the sector."""
+    """Yield the number and the picture of each frame, cropped to the box, black outside the sector.
+
+    The array is used again for the next frame.
+    """
     x0, y0, x1, y1 = inspection.box
     part = np.s_[y0 // shrink : -(-y1 // shrink), x0 // shrink : -(-x1 // shrink)]
     mask = shrink_mask(inspection, shrink)
-    factor = mask[..., None] if coloured else mask
+    factor = mask[..., None].repeat(3, axis=2) if coloured else mask  # NumPy is slow over a last axis of one
+    blanked = np.empty_like(factor)
     for number, picture in reader.stream(np.arange(len(reader)), gray=not coloured, shrink=shrink):
-        yield number, picture[part] * factor
+        yield number, np.multiply(picture[part], factor, out=blanked)
 
 
 def _is_coloured(reader: FrameReader, inspection: ClipInspection) -> bool:
@@ -110,9 +114,12 @@ def _is_coloured(reader: FrameReader, inspection: ClipInspection) -> bool:
     if not len(numbers):
         return False
     x0, y0, x1, y1 = inspection.box
-    values = pictures[0, y0:y1, x0:x1][inspection.mask].astype(np.int16)
-    lit = values[values.max(axis=1) >= _LIT]
-    return len(lit) > 0 and float(np.mean(lit.max(axis=1) - lit.min(axis=1))) > _COLOURED
+    red, green, blue = (pictures[0, y0:y1, x0:x1, channel] for channel in range(3))
+    # Channel by channel, as NumPy is slow over a last axis of three.
+    greatest = np.maximum(np.maximum(red, green), blue)
+    distance = greatest - np.minimum(np.minimum(red, green), blue)
+    lit = inspection.mask & (greatest >= _LIT)
+    return bool(lit.any()) and float(distance[lit].mean()) > _COLOURED
 
 
 def _frame_ms(times: npt.NDArray[np.float64] | None) -> float:

@@ -90,6 +90,32 @@ def test_viewing_pictures_hold_every_frame_black_outside_the_sector() -> None:
         assert decoded[outer].max() == 0
 
 
+@pytest.mark.parametrize("mode", [ClipMode.B_MODE, ClipMode.COLOUR])
+def test_viewing_pictures_are_the_same_bytes_whatever_lies_outside_the_sector(mode: ClipMode) -> None:
+    frames = smooth()
+    frames[:, 55:65, 75:85] = (200, 40, 30)
+    seen = inspection(frames, mode)
+    inside = np.zeros((ROWS, COLUMNS), bool)
+    inside[BOX[1] : BOX[3], BOX[0] : BOX[2]] = seen.mask
+    changed = np.where(inside[..., None], frames, np.random.default_rng(1).integers(0, 256, frames.shape)).astype("u1")
+    plain, other = (viewing_pictures(ArrayReader(each), seen, None, None) for each in (frames, changed))
+    assert plain is not None
+    assert other is not None
+    assert plain.jpegs == other.jpegs
+    assert len(set(plain.jpegs)) == len(frames)
+    for data in plain.jpegs:  # JFIF's own segment is the only one that is not the picture
+        assert [marker for marker in segments(data) if marker >= 0xE0] == [0xE0]
+
+
+def segments(jpeg: bytes) -> list[int]:
+    """Return the second byte of each marker segment before the scan (ITU-T T.81 annex B)."""
+    markers, at = [], 2
+    while jpeg[at + 1] != 0xDA:
+        markers.append(jpeg[at + 1])
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return markers
+
+
 def test_viewing_pictures_keep_colour_as_recorded() -> None:
     frames = smooth()
     frames[:, 50:70, 70:90] = (200, 40, 30)
