@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,30 +18,74 @@ if TYPE_CHECKING:
     from heart2heart.store.frame_tables import FrameTables
 
 
+@dataclass(frozen=True)
+class ClipEventExport:
+    """Counts of an export.
+
+    Attributes:
+        written: Rows of a table, or events for another tool.
+        left_out: Events that structured reports cannot hold, by reason.
+    """
+
+    written: int
+    left_out: dict[str, int]
+
+
 @audited(AuditAction.EXPORT_LABELS, beside="labels", reads=["labels"], writes=["out"])
-def export_clip_events(out: str | Path, labels: str | Path | LabelStore, what: str) -> int:
-    """Write image quality, marked frames or raters' notes as a table, and return the number of rows.
+def export_clip_events(
+    out: str | Path,
+    labels: str | Path | LabelStore,
+    what: str | Sequence[str],
+    *,
+    form: str | None = None,
+    store: str | Path | Sequence[str | Path] | FrameTables | None = None,
+    dicom: str | Path | None = None,
+    key: str | Path | None = None,
+) -> ClipEventExport:
+    """Write image quality, marked frames or raters' notes, as a table or for another tool.
 
     Args:
-        out: File to write, `.csv` or `.parquet`.
+        out: File to write; for `sr` a new folder.
         labels: The label store.
-        what: `quality`, `marks` or `note`. Notes are a rater's own words and may hold identity: read them before they
-            leave the hospital.
+        what: `quality`, `marks` or `note`; several for `label_studio`, `cvat` and `sr`. Notes are a rater's own words
+            and may hold identity: read them before they leave the hospital.
+        form: `csv`, `parquet`, `label_studio`, `cvat` or `sr`. None detects it from the ending of the name.
+            Structured reports (`sr`) carry patients' names and are for the hospital's own archive.
+        store: For `sr`: the stores.
+        dicom: For `sr`: folder of the original files.
+        key: For `sr`: key that the store was ingested with.
+
+    Returns:
+        The counts.
 
     Raises:
-        UnknownNameError: there is no such table.
+        UnknownNameError: there is no such kind or format.
+        ConfigError: arguments that do not fit the format.
 
     Examples:
         >>> from heart2heart.api.second_labels import export_clip_events
-        >>> export_clip_events("quality.csv", "labels.db", "quality")
+        >>> export_clip_events("quality.csv", "labels.db", "quality").written
         0
     """
-    from heart2heart.labels.quality import SECOND_COLUMNS, export_clip_events
+    from heart2heart.labels.clip_event_exports import clip_event_format, export_clip_event_reports, export_clip_events
+    from heart2heart.labels.clip_index import ClipIndex
+    from heart2heart.labels.quality import SECOND_COLUMNS
     from heart2heart.schema.enums import ClipEventKind
 
-    if what not in list(SECOND_COLUMNS):
-        raise UnknownNameError.among("table", what, list(SECOND_COLUMNS))
-    return export_clip_events(open_label_store(labels), Path(out), ClipEventKind(what))
+    names = list(dict.fromkeys([what] if isinstance(what, str) else what))
+    for name in names:
+        if name not in list(SECOND_COLUMNS):
+            raise UnknownNameError.among("kind of label", name, list(SECOND_COLUMNS))
+    kinds, target = [ClipEventKind(name) for name in names], Path(out)
+    chosen, book = clip_event_format(target, form), open_label_store(labels)
+    if chosen == "sr":
+        if dicom is None or key is None or not store:
+            raise ConfigError("structured reports need the original files", remedy="Give --store, --dicom and --key")
+        clips = ClipIndex(open_stores(store), Path(key))
+        return ClipEventExport(*export_clip_event_reports(book, target, kinds, clips, Path(dicom)))
+    if dicom is not None or key is not None or store:
+        raise ConfigError("exports carry pseudonyms only", remedy="Give --store, --dicom and --key with --format sr")
+    return ClipEventExport(export_clip_events(book, target, kinds, chosen), {})
 
 
 @audited(AuditAction.IMPORT_LABELS, beside="labels", reads=["file"], writes=["labels"])
@@ -49,17 +94,20 @@ def import_clip_events(
     labels: str | Path | LabelStore,
     store: str | Path | Sequence[str | Path] | FrameTables,
     *,
+    form: str | None = None,
     key: str | Path | None = None,
     raters: str | Path | None = None,
     skip_unknown: bool = False,
 ) -> int:
-    """Append a table of image quality, marked frames or notes, all rows or none; return the number of new events.
+    """Append image quality, marked frames or notes of a file, all rows or none; return the number of new events.
 
     Args:
-        file: CSV or Parquet table, as `export_clip_events` writes it; see `read_clip_events`.
+        file: Table, export of another tool, or folder of structured reports, as `export_clip_events` writes them; see
+            `read_clip_events`.
         labels: The label store; created if missing.
         store: The stores with the clips.
-        key: Key that the store was ingested with, for a table that names DICOM identifiers.
+        form: `csv`, `parquet`, `label_studio`, `cvat` or `sr`. None detects it from the first bytes.
+        key: Key that the store was ingested with, for a file that names DICOM identifiers.
         raters: File of raters; rows of others are refused.
         skip_unknown: Leave out rows of clips that are not in the store; otherwise they are an error.
 
@@ -68,8 +116,8 @@ def import_clip_events(
 
     Examples:
         >>> from heart2heart.api.second_labels import export_clip_events, import_clip_events
-        >>> export_clip_events("quality.csv", "labels.db", "quality")
-        0
+        >>> export_clip_events("quality.csv", "labels.db", "quality").left_out
+        {}
         >>> import_clip_events("quality.csv", "labels.db", "store")
         0
     """
@@ -79,7 +127,7 @@ def import_clip_events(
 
     names = None if raters is None else {rater.name for rater in Raters.read(Path(raters)).raters}
     index = ClipIndex(open_stores(store), None if key is None else Path(key))
-    events = read_clip_events(Path(file), index, raters=names, skip_unknown=skip_unknown)
+    events = read_clip_events(Path(file), index, form=form, raters=names, skip_unknown=skip_unknown)
     return open_label_store(labels).append_clip_events(events)
 
 

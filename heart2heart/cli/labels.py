@@ -120,37 +120,49 @@ def labels_export(
 
 @labels.command("export-more")
 def labels_export_more(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write, .csv or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="File to write; for sr a new folder.")],
     labels: LabelsOption,
-    what: Annotated[str, typer.Option(help="quality, marks (frames of ED and ES) or note.")] = "quality",
+    what: Annotated[list[str] | None, typer.Option(help="quality (default), marks or note; repeatable.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet, label_studio, cvat or sr. Default: by the ending.")
+    ] = None,
+    store: Annotated[list[Path] | None, typer.Option("--store", help="For sr: frame store; repeatable.")] = None,
+    dicom: Annotated[Path | None, typer.Option(help="For sr: folder of the original files.")] = None,
+    key: Annotated[Path | None, typer.Option(help="For sr: key that the store was ingested with.")] = None,
 ) -> None:
     """Write what raters recorded beside the view: image quality, marked frames, or notes.
 
-    NOTES ARE FREE TEXT AND MAY HOLD IDENTITY: read them before they leave the hospital.
+    NOTES ARE FREE TEXT AND MAY HOLD IDENTITY: read them before they leave the hospital. Structured reports (sr) carry
+    patients' names.
 
     Example: heart2heart labels export-more quality.csv --labels labels.db
     """
     from heart2heart.api.second_labels import export_clip_events
 
-    print(f"{export_clip_events(out, labels, what)} rows written to {out}")
+    export = export_clip_events(out, labels, what or ["quality"], form=form, store=store, dicom=dicom, key=key)
+    left_out = "".join(f"; {count} left out: {reason}" for reason, count in export.left_out.items())
+    print(f"{export.written} rows written to {out}{left_out}")
 
 
 @labels.command("import-more")
 def labels_import_more(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="Table, .csv or .parquet, as export-more writes it.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="File or folder, as export-more writes it.")],
     labels: LabelsOption,
     store: StoreOption,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet, label_studio, cvat or sr. Default: by the content.")
+    ] = None,
     key: Annotated[Path | None, typer.Option(help="Key that the store was ingested with.")] = None,
     raters: Annotated[Path | None, typer.Option(help="File of raters; rows of others are refused.")] = None,
     skip_unknown: Annotated[bool, typer.Option(help="Skip rows of clips that are not in the store.")] = False,
 ) -> None:
-    """Append a table of image quality, marked frames of ED and ES, or notes, all rows or none.
+    """Append image quality, marked frames of ED and ES, or notes of a file, all rows or none.
 
     Example: heart2heart labels import-more quality.csv --labels labels.db --store store
     """
     from heart2heart.api.second_labels import import_clip_events
 
-    written = import_clip_events(path, labels, store, key=key, raters=raters, skip_unknown=skip_unknown)
+    written = import_clip_events(path, labels, store, form=form, key=key, raters=raters, skip_unknown=skip_unknown)
     print(f"{written} new events from {path}")
 
 

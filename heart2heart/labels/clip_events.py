@@ -205,6 +205,40 @@ def latest_values(events: Iterable[ClipEvent], kind: ClipEventKind) -> dict[str,
     return {clip: of_clip for clip, of_clip in values.items() if of_clip}
 
 
+def current_events(events: Iterable[ClipEvent], kinds: Collection[ClipEventKind]) -> list[ClipEvent]:
+    """Return the last event of each clip, rater and kind, without withdrawn ones, by clip and rater.
+
+    Args:
+        events: Events in the order in which they were recorded.
+        kinds: Kinds of the events to take.
+    """
+    last = {(event.clip, event.rater, event.kind): event for event in events if event.kind in kinds}
+    return [event for _, event in sorted(last.items()) if event.value]
+
+
+@dataclass(frozen=True)
+class WrittenEvent:
+    """What one row of a table, or one entry of another tool's file, says of a clip, before it is checked.
+
+    Attributes:
+        number: Number of the row or entry.
+        kind: Kind of the event.
+        clip: Pseudonym of the clip; empty where the file names a clip that is not in the store.
+        rater: Name of the rater.
+        at: Time, ISO 8601, or nothing.
+        value: The quality, the note, or the number of a marked frame in the recording, from 0.
+        phase: Phase of the marked frame.
+    """
+
+    number: int
+    kind: ClipEventKind
+    clip: str
+    rater: str
+    at: str
+    value: str
+    phase: str = ""
+
+
 def gold_labels(events: Iterable[ClipEvent]) -> dict[str, str]:
     """Return the known label of each gold clip; the last event of a clip holds, whoever wrote it."""
     frozen = {event.clip: event.value for event in events if event.kind == ClipEventKind.GOLD}

@@ -31,25 +31,42 @@ MAX_BYTES = 256 * 2**20
 """Largest file that is read."""
 ATTRIBUTES = ("rater", "at", "seconds", "decision", "frame", "taxonomy")
 """Attributes of a tag, in the order in which they are written."""
+QUALITY_TAG, NOTE_TAG, PHASE_TAGS = "image quality", "note", ("ED", "ES")
+"""Labels that are no views; see `labels.cvat_events`."""
+OTHER_ATTRIBUTES = ("quality", "note")
+"""Attributes of a tag that is no view, beside `ATTRIBUTES`."""
 
 _MAX_DEPTH = 16
 _MAX_TEXT = 4096
 
 
 @dataclass
-class _Tag:
+class Tag:
+    """A tag of an image.
+
+    Attributes:
+        image: Name of the image.
+        label: Its label.
+        attributes: Value of those attributes that heart2heart knows, by name.
+    """
+
     image: str
     label: str
     attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the label is a view, and not a quality, a marked frame or a note."""
+        return self.label not in (QUALITY_TAG, NOTE_TAG, *PHASE_TAGS)
 
 
 class _TagReader:
     """Collects the tags of a file while expat parses it; a document type, which could define entities, is refused."""
 
     def __init__(self) -> None:
-        self.root, self.images, self.tags = "", 0, list[_Tag]()
+        self.root, self.images, self.tags = "", 0, list[Tag]()
         self._depth, self._image, self._attribute = 0, "", ""
-        self._tag: _Tag | None = None
+        self._tag: Tag | None = None
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -60,7 +77,7 @@ class _TagReader:
             self._image = attributes.get("name", "")
             self.images += 1
         elif name == "tag" and self._image:
-            self._tag = _Tag(self._image, attributes.get("label", ""))
+            self._tag = Tag(self._image, attributes.get("label", ""))
             self.tags.append(self._tag)
         elif name == "attribute" and self._tag is not None:
             self._attribute = attributes.get("name", "")
@@ -75,7 +92,7 @@ class _TagReader:
             self._attribute = ""
 
     def text(self, data: str) -> None:
-        if self._tag is not None and self._attribute in ATTRIBUTES:
+        if self._tag is not None and self._attribute in (*ATTRIBUTES, *OTHER_ATTRIBUTES):
             text = self._tag.attributes.get(self._attribute, "") + data
             self._tag.attributes[self._attribute] = text[:_MAX_TEXT]
 
@@ -83,13 +100,8 @@ class _TagReader:
         raise ValueError("it defines a document type")
 
 
-def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
-    """Return the tags of an XML file; shapes and images without a tag name no view.
-
-    Args:
-        path: The file, `annotations.xml` of a CVAT export.
-        clips: Index of the clips.
-        words: What the labels mean.
+def parse_tags(path: Path) -> tuple[int, list[Tag]]:
+    """Return the number of images of an XML file, and their tags.
 
     Raises:
         LabelError: the file is too large, or is no XML of CVAT.
@@ -109,11 +121,32 @@ def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
     if reader.root != "annotations":
         remedy = "Export the task from CVAT as: CVAT for images 1.1"
         raise LabelError("this is no XML of CVAT", where=path, remedy=remedy)
-    parsed = ParsedLabels("tag", rows=max(reader.images, len(reader.tags)))
-    parsed.without_view = reader.images - len({tag.image for tag in reader.tags})
+    return reader.images, reader.tags
+
+
+def image_clip(tag: Tag) -> str:
+    """Return the pseudonym that the name of a tag's image is."""
+    return PurePosixPath(tag.image.replace("\\", "/")).stem
+
+
+def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
+    """Return the tags of an XML file; shapes and images without a tag name no view.
+
+    Args:
+        path: The file, `annotations.xml` of a CVAT export.
+        clips: Index of the clips.
+        words: What the labels mean.
+
+    Raises:
+        LabelError: the file is too large, or is no XML of CVAT.
+    """
+    images, tags = parse_tags(path)
+    tags = [tag for tag in tags if tag.is_view]
+    parsed = ParsedLabels("tag", rows=max(images, len(tags)))
+    parsed.without_view = images - len({tag.image for tag in tags})
     find = clips.finder("clip", path)
-    for tag_number, tag in enumerate(reader.tags, start=1):
-        clip = find({"clip": PurePosixPath(tag.image.replace("\\", "/")).stem})
+    for tag_number, tag in enumerate(tags, start=1):
+        clip = find({"clip": image_clip(tag)})
         frame_text = tag.attributes.get("frame", "")
         frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
         if clip is None or frame is None:
@@ -123,7 +156,7 @@ def read_images(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
     return parsed
 
 
-def _event(clip: str, frame: str, tag: _Tag, words: ViewWords) -> LabelEvent | str | None:
+def _event(clip: str, frame: str, tag: Tag, words: ViewWords) -> LabelEvent | str | None:
     """Return the event; the label itself when it is unknown; None when the label names no view."""
     attributes = tag.attributes
     taxonomy, answer = attributes.get("taxonomy") or TAXONOMY_VERSION, parse_answer(tag.label)
@@ -156,34 +189,46 @@ def write_images(events: Sequence[LabelEvent], out: Path) -> int:
         events: Label events in the order in which they were recorded.
         out: XML file to write.
     """
-    active = active_events(events)
+    tags = []
+    for event in active_events(events):
+        values = (event.rater, event.at, "" if event.seconds is None else repr(event.seconds),
+                  "true" if event.kind == EventKind.ADJUDICATION else "false", event.frame, event.taxonomy)  # fmt: skip
+        tags.append(Tag(event.clip, event.value, dict(zip(ATTRIBUTES, values, strict=True))))
+    write_tags(tags, out)
+    return len(tags)
+
+
+def write_tags(tags: Sequence[Tag], out: Path) -> None:
+    """Write tags of images, with the labels and attributes that a task needs to keep them.
+
+    Args:
+        tags: The tags; the name of an image is that of the clip.
+        out: XML file to write.
+    """
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
     labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task"), "labels")
-    for value in sorted({event.value for event in active}):
+    for value, names in sorted({tag.label: tuple(tag.attributes) for tag in tags}.items()):
         label = ElementTree.SubElement(labels, "label")
         ElementTree.SubElement(label, "name").text = value
         ElementTree.SubElement(label, "type").text = "tag"
         attributes = ElementTree.SubElement(label, "attributes")
-        for name in ATTRIBUTES:
+        for name in names:
             attribute = ElementTree.SubElement(attributes, "attribute")
             for key, text in (("name", name), ("mutable", "False"), ("input_type", "text"), ("default_value", ""),
                               ("values", "")):  # fmt: skip
                 ElementTree.SubElement(attribute, key).text = text
     images: dict[str, ElementTree.Element] = {}
-    for event in active:
-        image = images.get(event.clip)
+    for tag in tags:
+        image = images.get(tag.image)
         if image is None:
             number = str(len(images))
-            image = ElementTree.SubElement(root, "image", id=number, name=f"{event.clip}.png", width="0", height="0")
-            images[event.clip] = image
-        tag = ElementTree.SubElement(image, "tag", label=event.value, source="manual")
-        values = (event.rater, event.at, "" if event.seconds is None else repr(event.seconds),
-                  "true" if event.kind == EventKind.ADJUDICATION else "false", event.frame, event.taxonomy)  # fmt: skip
-        for name, value in zip(ATTRIBUTES, values, strict=True):
-            text = "".join(character if character.isprintable() else " " for character in value)
-            ElementTree.SubElement(tag, "attribute", name=name).text = text
+            image = ElementTree.SubElement(root, "image", id=number, name=f"{tag.image}.png", width="0", height="0")
+            images[tag.image] = image
+        element = ElementTree.SubElement(image, "tag", label=tag.label, source="manual")
+        for name, value in tag.attributes.items():
+            text = "".join(each if each.isprintable() or each == "\n" else " " for each in value)
+            ElementTree.SubElement(element, "attribute", name=name).text = text
     ElementTree.indent(root)
     with atomic_path(out) as temporary:
         ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
-    return len(active)

@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pydicom import Dataset
-
 from heart2heart import __version__
 from heart2heart.config import Config
-from heart2heart.dicom.header_values import text
-from heart2heart.errors import ConfigError, ExistsError, LabelError, UnknownNameError
+from heart2heart.errors import ConfigError, ExistsError, UnknownNameError
 from heart2heart.labels.clip_index import ClipIndex
 from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
 from heart2heart.labels.cvat import write_images
@@ -125,7 +122,6 @@ EXPORT_FORMATS = ("csv", "parquet", *_WRITERS, "sr")
 LABEL_COLUMNS = ("clip", "frame", "view", "rater", "readings", "agreeing", "taxonomy")
 """Columns of a table of labels. `rater` is `consensus:RULE`; `agreeing` of the `readings` have the agreed value."""
 
-_REQUIRED_ATTRIBUTES = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio", ".xml": "cvat"}
 
 
@@ -241,6 +237,7 @@ def export_reports(
         LabelError: no file is a labeled clip of the stores, because of another key or another folder.
     """
     from heart2heart.labels.dicom_views import make_structured_report
+    from heart2heart.labels.structured_report import original_headers
 
     if out.exists():
         raise ExistsError("the folder for the reports exists", where=out, remedy="Name a new folder")
@@ -249,7 +246,8 @@ def export_reports(
     clips = ClipIndex(stores, key)
     known_clips = set(clips.table["clip"].to_pylist())
     clip_views = {clip: view for clip, view in agreed.items() if clip in known_clips and view not in NON_VIEW_ANSWERS}
-    studies, views = _original_headers(originals, clips, clip_views)
+    studies, found = original_headers(originals, clips, clip_views)
+    views = {uid: clip_views[clip] for uid, clip in found.items()}
     others = ((target, value) for target, value in agreed.items() if target not in clip_views)
     left_out = Counter(_exclusion_reason(target, value, known_clips) for target, value in others)
     if len(views) < len(clip_views):
@@ -268,30 +266,6 @@ def export_reports(
     record = make_export_record(events, "sr", written=len(views), rule=rule, agreed=agreed, left_out=left_out)
     record.write(out)
     return record
-
-
-def _original_headers(
-    folder: Path, clips: ClipIndex, views_by_clip: Mapping[str, str]
-) -> tuple[list[list[Dataset]], dict[str, str]]:
-    """Return the headers of the clips of `views_by_clip`, study by study, and the view by SOP Instance UID."""
-    from heart2heart.labels.dicom_views import dicom_headers
-
-    pseudonyms = clips.need_key("structured reports", folder)
-    # Archives hold studies under two patients by error. Each patient gets a report.
-    studies: dict[tuple[str, str], list[Dataset]] = {}
-    views: dict[str, str] = {}
-    for header in dicom_headers(folder):
-        if header is None or not all(text(header, name) for name in _REQUIRED_ATTRIBUTES):
-            continue
-        uid = text(header, "SOPInstanceUID")
-        clip = clips.by_instance(pseudonyms, uid)
-        if clip is not None and clip in views_by_clip and uid not in views:
-            views[uid] = views_by_clip[clip]
-            studies.setdefault((text(header, "StudyInstanceUID"), text(header, "PatientID")), []).append(header)
-    if not studies:
-        remedy = "Name the folder and the key of the ingest"
-        raise LabelError("no file in this folder is a labeled clip of the store", where=folder, remedy=remedy)
-    return list(studies.values()), views
 
 
 def _exclusion_reason(target: str, value: str, known_clips: set[str]) -> str:

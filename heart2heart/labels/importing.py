@@ -14,7 +14,7 @@ from heart2heart.labels.clip_index import NO_SUCH_FRAME, NOT_INGESTED, REMEDIES,
 from heart2heart.labels.events import LabelEvent, TaxonomyMaps, migrate_taxonomy
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS, ParsedLabels, WordUse, read_hospital_table
-from heart2heart.labels.table_files import detect_format, is_event_table, parse_events, read_rows
+from heart2heart.labels.table_files import detect_format, is_event_table, is_xml, parse_events, read_rows
 from heart2heart.labels.view_words import ViewWords
 from heart2heart.schema.enums import EventKind
 from heart2heart.schema.views import USUAL, VOCABULARIES
@@ -173,17 +173,12 @@ def _detect_label_format(path: Path) -> str:
         raise LabelError(what, where=path, remedy="Give --format view_code or --format sr")
     forms = {"Parquet": "parquet", "JSON": "label_studio", "DICOM": "sr", "text": "csv"}
     form = detect_format(path)
-    if form == "text" and _is_xml(path):
+    if form == "text" and is_xml(path):
         return "cvat"
     if form not in forms:
         remedy = "To merge label stores, run: heart2heart labels merge" if form == "a label store" else None
         raise LabelError(f"this is not a file of labels, but {form}", where=path, remedy=remedy)
     return forms[form]
-
-
-def _is_xml(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
 def _read(path: Path, form: str, clips: ClipIndex, words: ViewWords) -> ParsedLabels:

@@ -29,6 +29,8 @@ _MEDIA = ("video", "image")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 CONTROL, OBJECT = "view", "video"
 """Names in the labeling interface: `<Choices name="view" toName="video">`, `<Video name="video" value="$video">`."""
+QUALITY_CONTROL = "quality"
+"""Name of the choices of image quality: they are no view."""
 
 
 def read_tasks(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
@@ -38,6 +40,31 @@ def read_tasks(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
         path: The export.
         clips: Index of the clips.
         words: What the choices mean.
+
+    Raises:
+        LabelError: the file is not a JSON export of Label Studio.
+    """
+    tasks = load_tasks(path)
+    parsed = ParsedLabels("task", rows=len(tasks))
+    for task_number, task in enumerate(tasks, start=1):
+        data: dict[str, Any] = task["data"]
+        clip = task_clip(data, clips, path)
+        frame_text = str(data.get("frame") or "")
+        frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
+        annotations = list(_annotations(task))
+        if not annotations:
+            parsed.without_view += 1
+        elif clip is None or frame is None:
+            parsed.add_unknown_clip(task_number, NOT_INGESTED if clip is None else NO_SUCH_FRAME)
+        else:
+            for choice, annotation in annotations:
+                event = _event(clip, frame, choice, annotation, data, words)
+                parsed.add_event(task_number, choice, event)
+    return parsed
+
+
+def load_tasks(path: Path) -> list[dict[str, Any]]:
+    """Return the tasks of a JSON export; `data` of each is a mapping, and `annotations` a list of mappings.
 
     Raises:
         LabelError: the file is not a JSON export of Label Studio.
@@ -53,22 +80,7 @@ def read_tasks(path: Path, clips: ClipIndex, words: ViewWords) -> ParsedLabels:
     if not isinstance(tasks, list) or not all(_is_task(task) for task in tasks):
         remedy = "Export as JSON, not JSON-MIN, CSV or another form"
         raise LabelError("this is not a JSON export of Label Studio", where=path, remedy=remedy)
-    parsed = ParsedLabels("task", rows=len(tasks))
-    for task_number, task in enumerate(tasks, start=1):
-        data: dict[str, Any] = task["data"]
-        clip = _clip(data, clips, path)
-        frame_text = str(data.get("frame") or "")
-        frame = "" if clip is None or not frame_text else clips.frame(clip, frame_text)
-        annotations = list(_annotations(task))
-        if not annotations:
-            parsed.without_view += 1
-        elif clip is None or frame is None:
-            parsed.add_unknown_clip(task_number, NOT_INGESTED if clip is None else NO_SUCH_FRAME)
-        else:
-            for choice, annotation in annotations:
-                event = _event(clip, frame, choice, annotation, data, words)
-                parsed.add_event(task_number, choice, event)
-    return parsed
+    return tasks
 
 
 def _is_task(task: object) -> bool:
@@ -78,7 +90,8 @@ def _is_task(task: object) -> bool:
     return isinstance(annotations, list) and all(isinstance(annotation, dict) for annotation in annotations)
 
 
-def _clip(data: Mapping[str, Any], clips: ClipIndex, path: Path) -> str | None:
+def task_clip(data: Mapping[str, Any], clips: ClipIndex, path: Path) -> str | None:
+    """Return the clip that the data of a task name, or None if no store holds it."""
     column = next((name for name in CLIP_COLUMNS if data.get(name)), None)
     if column is not None:
         return clips.finder(column, path)({column: str(data[column])})
@@ -89,15 +102,22 @@ def _clip(data: Mapping[str, Any], clips: ClipIndex, path: Path) -> str | None:
 
 def _annotations(task: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for annotation in task["annotations"]:
-        results = annotation.get("result")
-        if annotation.get("was_cancelled") or not isinstance(results, list):
-            continue
-        for result in results:
-            value = result.get("value") if isinstance(result, dict) and result.get("type") == "choices" else None
-            choices = value.get("choices") if isinstance(value, dict) else None
-            if isinstance(choices, list) and choices:
+        for control, value in results(annotation):
+            choices = value.get("choices")
+            if control != QUALITY_CONTROL and isinstance(choices, list) and choices:
                 yield str(choices[0]), annotation
                 break
+
+
+def results(annotation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the name of the control and the value of each result of an annotation; none of a cancelled one."""
+    listed = annotation.get("result")
+    if annotation.get("was_cancelled") or not isinstance(listed, list):
+        return
+    for result in listed:
+        value = result.get("value") if isinstance(result, dict) else None
+        if isinstance(value, dict):
+            yield str(result.get("from_name") or ""), value
 
 
 def _event(
@@ -117,13 +137,13 @@ def _event(
     lead_time = annotation.get("lead_time")
     seconds = float(lead_time) if isinstance(lead_time, int | float) and not isinstance(lead_time, bool) else -1.0
     return LabelEvent(
-        clip, frame, view, _rater(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
+        clip, frame, view, rater_name(annotation.get("completed_by")), str(annotation.get("created_at") or ""),
         f"label_studio:{words.name}", taxonomy, answer=answer, seconds=seconds if 0 <= seconds < float("inf") else None,
         kind=EventKind.ADJUDICATION if annotation.get("ground_truth") is True else EventKind.LABEL,
     )  # fmt: skip
 
 
-def _rater(completed_by: object) -> str:
+def rater_name(completed_by: object) -> str:
     """Return the name of the rater's account, else its number."""
     if isinstance(completed_by, dict):
         name = next((str(completed_by[name]) for name in ("username", "email", "id") if completed_by.get(name)), "")

@@ -1,19 +1,15 @@
-"""Agreement of raters on image quality, and tables of quality, marked frames and notes."""
+"""Agreement of raters on image quality, and the rows of tables of quality, marked frames and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
-from heart2heart.errors import ConfigError
 from heart2heart.labels.agreement_coefficients import weighted_kappa
-from heart2heart.labels.clip_events import ClipEvent, latest_values, parse_marks
-from heart2heart.labels.label_store import LabelStore
-from heart2heart.labels.table_files import write_rows
+from heart2heart.labels.clip_events import ClipEvent, current_events, latest_values, parse_marks
 from heart2heart.schema.enums import ClipEventKind, ImageQuality
 
 SCALE = tuple(quality.value for quality in ImageQuality)
@@ -72,32 +68,11 @@ def second_rows(events: Sequence[ClipEvent], kind: ClipEventKind) -> list[tuple[
         events: Events in the order in which they were recorded.
         kind: A key of `SECOND_COLUMNS`.
     """
-    times = {(event.clip, event.rater): event.at for event in events if event.kind == kind}
     rows: list[tuple[str | int, ...]] = []
-    for clip, by_rater in sorted(latest_values(events, kind).items()):
-        for rater, value in sorted(by_rater.items()):
-            at = times[clip, rater]
-            if kind == ClipEventKind.MARKS:
-                marks = parse_marks(value)
-                rows += [(clip, rater, phase, frame, at) for phase in marks for frame in marks[phase]]
-            else:
-                rows.append((clip, rater, value, at))
+    for event in current_events(events, [kind]):
+        if kind == ClipEventKind.MARKS:
+            marks = parse_marks(event.value)
+            rows += [(event.clip, event.rater, phase, frame, event.at) for phase in marks for frame in marks[phase]]
+        else:
+            rows.append((event.clip, event.rater, event.value, event.at))
     return rows
-
-
-def export_clip_events(label_store: LabelStore, out: Path, kind: ClipEventKind) -> int:
-    """Write quality, marked frames or notes as a table, and return the number of rows.
-
-    Args:
-        label_store: The label store.
-        out: CSV or Parquet file to write; an existing file is replaced.
-        kind: A key of `SECOND_COLUMNS`.
-
-    Raises:
-        ConfigError: the format is not clear from the name.
-    """
-    if out.suffix not in (".csv", ".parquet"):
-        raise ConfigError("this table is written as CSV or Parquet", where=out, remedy="Name a .csv or .parquet file")
-    rows = second_rows([event for _, event in label_store.clip_events()], kind)
-    write_rows(out, SECOND_COLUMNS[kind], rows, parquet=out.suffix == ".parquet")
-    return len(rows)

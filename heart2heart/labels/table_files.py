@@ -50,6 +50,12 @@ def detect_format(path: Path) -> str:
     )
 
 
+def is_xml(path: Path) -> bool:
+    """Return whether a file begins as XML does."""
+    with path.open("rb") as handle:
+        return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
 def read_rows(path: Path) -> tuple[list[Row], list[str], int]:
     """Return the rows of a UTF-8 CSV with a header or of a Parquet file, its columns, and the number of the first row.
 
