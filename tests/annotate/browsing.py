@@ -26,8 +26,26 @@ def settled(page: Page) -> None:
 
 def press(page: Page, key: str, word: str) -> None:
     """Answer by key, and wait until the answer is told as saved and the next clip is on the screen, or none is left."""
+    press_unsaved(page, key)
+    expect(page.locator("#status")).to_have_text(f"Saved: {word}.")
+
+
+def press_unsaved(page: Page, key: str) -> None:
+    """Answer by key, and wait until the next clip is on the screen, or none is left."""
     shown = page.evaluate(_SHOWN)
     page.keyboard.press(key)
-    expect(page.locator("#status")).to_have_text(f"Saved: {word}.")
     page.wait_for_function(f"(shown) => {_SHOWN} > shown || !document.querySelector('#nothing').hidden", arg=shown)
     settled(page)
+
+
+def loaded(page: Page, clips: int) -> None:
+    """Wait until the frames of so many clips have come from the server."""
+    frames = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/frames')).length"
+    page.wait_for_function(f"(clips) => {frames} >= clips", arg=clips)
+
+
+def painted(page: Page) -> None:
+    """Wait until the browser has drawn the page and told what is on the screen."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+    )

@@ -17,7 +17,7 @@ from heart2heart.labels.exporting import export_events
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.enums import EventKind
 from heart2heart.testing.stores import random_store
-from tests.annotate.browsing import Enter, press, settled
+from tests.annotate.browsing import Enter, loaded, painted, press, press_unsaved, settled
 from tests.annotate.support import make_assignments, served
 from tests.annotate.test_load import free_port, running
 
@@ -158,7 +158,7 @@ def test_curate_grid_is_confirmed_when_every_tile_was_on_the_screen(tmp_path: Pa
         expect(page.locator("#confirm")).to_be_disabled()
         for tile in page.locator("#tiles li").all():
             tile.scroll_into_view_if_needed()
-            page.wait_for_timeout(20)
+            painted(page)
         expect(page.locator("#confirm")).to_have_text("Confirm 30 as A4C")
         expect(page.locator("#confirm")).to_be_enabled()
 
@@ -169,12 +169,11 @@ def test_curate_page_reports_a_killed_server_and_loses_nothing(tmp_path: Path, e
     with running(tmp_path, port) as process:
         page = enter(f"http://127.0.0.1:{port}/", "Reader 1")
         press(page, "l", "PLAX")
-        page.wait_for_timeout(500)  # the next clips are loaded
+        loaded(page, 4)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(20)
         for key in "ls":
-            page.keyboard.press(key)
-            page.wait_for_timeout(400)
+            press_unsaved(page, key)
         expect(page.get_by_role("alert").filter(has_text="NOT SAVED")).to_contain_text("2 answers wait")
     with running(tmp_path, port):
         expect(page.locator("#trouble")).to_be_hidden()

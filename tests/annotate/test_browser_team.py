@@ -113,6 +113,7 @@ def test_curate_page_filters_and_follows_a_link(tmp_path: Path, enter: Enter) ->
         other.close()
         page.get_by_role("button", name="Search").click()
         page.get_by_role("button", name="Clear").click()
+        expect(page.locator("#search-count")).to_have_text("10 clips.")
         page.get_by_label("Clip or study begins with").fill(second)
         expect(page.locator("#search-count")).to_have_text("1 clip.")
         page.get_by_role("button", name="Label only these").click()

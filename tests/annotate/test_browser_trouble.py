@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from heart2heart.annotate.auth import Raters
 from heart2heart.testing.stores import random_store
-from tests.annotate.browsing import Enter, press, settled
+from tests.annotate.browsing import Enter, loaded, press, settled
 from tests.annotate.support import make_assignments, served
 
 
@@ -34,10 +34,9 @@ def test_curate_page_with_a_removed_token_and_a_locked_label_store(tmp_path: Pat
         again.write(file)
         page.get_by_label("Your token").fill(token)
         page.keyboard.press("Enter")
-        settled(page)
         expect(page.locator("#trouble")).to_be_hidden()
-        while page.evaluate("Object.keys(localStorage).length"):
-            page.wait_for_timeout(20)
+        page.wait_for_function("() => Object.keys(localStorage).length === 0")
+        settled(page)
         assert [event.view for event in assignments.label_store.events()] == ["PLAX", "PSAX"]
         other = sqlite3.connect(assignments.label_store.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -56,7 +55,7 @@ def test_curate_page_with_a_changed_store_and_a_missing_clip(tmp_path: Path, ent
     first, second = assignments.clip_order()
     with served(assignments) as server:
         page = enter(server.address, "Reader 1")
-        page.wait_for_timeout(500)  # the second clip is loaded
+        loaded(page, 2)
         shutil.rmtree(root)
         random_store(root, sites=["A"], patients=1, clips_each=1, seed=1)
         page.keyboard.press("l")
