@@ -96,8 +96,8 @@ def coding_seconds(path: Path) -> float:
         x0, y0, x1, y1 = load_clip(path, geometry=Geometry(), rule="even:1").facts.box
         encode = codings()["JPEG, quality 90"]
         begin = time.process_time()
-        for number in range(len(frames)):
-            picture = simplejpeg.decode_jpeg(frames.frame(number), colorspace="GRAY")
+        for frame_number in range(len(frames)):
+            picture = simplejpeg.decode_jpeg(frames.frame(frame_number), colorspace="GRAY")
             encode(picture[y0:y1, x0:x1, 0].copy())
         return time.process_time() - begin
 

@@ -82,12 +82,12 @@ def _read_table(path: Path, clips: ClipIndex) -> Iterator[WrittenEvent]:
         remedy = "Needed: one of quality, note, or phase with frame; and one of clip, sop_instance_uid, file"
         raise LabelError("this table lacks a column, or has two kinds of values", where=path, remedy=remedy)
     find, kind = clips.finder(clip_column, path), kinds[0]
-    for number, row in enumerate(rows, start=first):
+    for row_number, row in enumerate(rows, start=first):
         rater, at = row.get("rater", "").strip() or "unnamed", row.get("at", "").strip()
         value, phase = row[_VALUE_COLUMNS[kind]], ""
         if kind == ClipEventKind.MARKS:
             value, phase = row["frame"], value
-        yield WrittenEvent(number, kind, find(row) or "", rater, at, value.strip(), phase.strip())
+        yield WrittenEvent(row_number, kind, find(row) or "", rater, at, value.strip(), phase.strip())
 
 
 def checked_events(

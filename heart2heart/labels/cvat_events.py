@@ -27,18 +27,18 @@ def read_tags(path: Path, clips: ClipIndex) -> Iterator[WrittenEvent]:
         LabelError: the file is too large, or is no XML of CVAT.
     """
     find = clips.finder("clip", path)
-    for number, tag in enumerate(parse_tags(path)[1], start=1):
+    for tag_number, tag in enumerate(parse_tags(path)[1], start=1):
         if tag.is_view:
             continue
         attributes = {name: value.strip() for name, value in tag.attributes.items()}
         clip, at = find({"clip": image_clip(tag)}) or "", attributes.get("at", "")
         common = (clip, attributes.get("rater") or "cvat", at if is_time(at) else "")
         if tag.label == QUALITY_TAG:
-            yield WrittenEvent(number, ClipEventKind.QUALITY, *common, attributes.get("quality", "").lower())
+            yield WrittenEvent(tag_number, ClipEventKind.QUALITY, *common, attributes.get("quality", "").lower())
         elif tag.label == NOTE_TAG:
-            yield WrittenEvent(number, ClipEventKind.NOTE, *common, attributes.get("note", ""))
+            yield WrittenEvent(tag_number, ClipEventKind.NOTE, *common, attributes.get("note", ""))
         else:
-            yield WrittenEvent(number, ClipEventKind.MARKS, *common, attributes.get("frame", ""), tag.label)
+            yield WrittenEvent(tag_number, ClipEventKind.MARKS, *common, attributes.get("frame", ""), tag.label)
 
 
 def write_event_tags(events: Sequence[ClipEvent], out: Path) -> None:

@@ -75,12 +75,12 @@ def write_reports(
     """
     if out.exists():
         raise ExistsError("the folder for the reports exists", where=out, remedy="Name a new folder")
-    studies, found = original_headers(originals, clips, {event.clip for event in events})
+    studies, clip_by_uid = original_headers(originals, clips, {event.clip for event in events})
     by_rater: dict[str, dict[str, list[ClipEvent]]] = {}
     left_out: dict[str, int] = {}
-    originals_found = set(found.values())
+    clips_with_file = set(clip_by_uid.values())
     for event in events:
-        if event.clip not in originals_found:
+        if event.clip not in clips_with_file:
             left_out["no original file"] = left_out.get("no original file", 0) + 1
         elif _NOT_IN_A_NAME & set(event.rater):
             reason = "a rater whose name DICOM cannot hold"
@@ -90,8 +90,8 @@ def write_reports(
     temporary = out.with_name(f".{out.name}.{uuid4().hex[:8]}.tmp")
     temporary.mkdir(mode=0o700, parents=True)
     try:
-        for number, report in enumerate(_reports(studies, found, by_rater), start=1):
-            report.save_as(temporary / f"{number:06d}.dcm", enforce_file_format=True)
+        for report_number, report in enumerate(_reports(studies, clip_by_uid, by_rater), start=1):
+            report.save_as(temporary / f"{report_number:06d}.dcm", enforce_file_format=True)
         temporary.replace(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -100,17 +100,17 @@ def write_reports(
 
 def _reports(
     studies: Sequence[Sequence[Dataset]],
-    found: Mapping[str, str],
+    clip_by_uid: Mapping[str, str],
     by_rater: Mapping[str, Mapping[str, Sequence[ClipEvent]]],
 ) -> Iterator[Dataset]:
     for headers in studies:
         for rater, by_clip in sorted(by_rater.items()):
-            named = [header for header in headers if found[str(header.SOPInstanceUID)] in by_clip]
+            named = [header for header in headers if clip_by_uid[str(header.SOPInstanceUID)] in by_clip]
             if not named:
                 continue
             groups: list[Dataset] = []
             for header in named:
-                for event in by_clip[found[str(header.SOPInstanceUID)]]:
+                for event in by_clip[clip_by_uid[str(header.SOPInstanceUID)]]:
                     for image, finding in _findings(header, event):
                         groups.append(measurement_group(len(groups) + 1, image, [finding]))
                         if event.at:
@@ -211,10 +211,10 @@ def _read_groups(report: Dataset) -> Iterator[tuple[str, ClipEventKind, str, str
         for finding in children if images else ():
             for image in images:
                 uid = text(image, "ReferencedSOPInstanceUID")
-                yield from ((uid, *said, at) for said in _said(finding, image))
+                yield from ((uid, *meaning, at) for meaning in _meanings(finding, image))
 
 
-def _said(finding: Dataset, image: Dataset) -> Iterator[tuple[ClipEventKind, str, str]]:
+def _meanings(finding: Dataset, image: Dataset) -> Iterator[tuple[ClipEventKind, str, str]]:
     concept = concept_code(finding)
     if concept == COMMENT and text(finding, "TextValue"):
         yield ClipEventKind.NOTE, str(finding.TextValue).strip(), ""

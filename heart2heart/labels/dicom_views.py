@@ -139,11 +139,11 @@ def make_structured_report(headers: Sequence[Dataset], views: Mapping[str, View]
         rule: Name of the consensus rule of the views.
     """
     groups = []
-    for number, header in enumerate(headers, start=1):
+    for clip_number, header in enumerate(headers, start=1):
         view = views[str(header.SOPInstanceUID)]
         value = coded_entry(view.code, view.title, view.scheme)
         finding = coded_item("CONTAINS", coded_entry(IMAGE_VIEW, "Image View"), value)
-        groups.append(measurement_group(number, image_item(header, coded_entry(*SOURCE)), [finding]))
+        groups.append(measurement_group(clip_number, image_item(header, coded_entry(*SOURCE)), [finding]))
     observer = [
         coded_item("HAS OBS CONTEXT", coded_entry("121005", "Observer Type"), coded_entry("121007", "Device")),
         uid_item(coded_entry("121012", "Device Observer UID"), str(IMPLEMENTATION_CLASS_UID)),

@@ -246,8 +246,8 @@ def export_reports(
     clips = ClipIndex(stores, key)
     known_clips = set(clips.table["clip"].to_pylist())
     clip_views = {clip: view for clip, view in agreed.items() if clip in known_clips and view not in NON_VIEW_ANSWERS}
-    studies, found = original_headers(originals, clips, clip_views)
-    views = {uid: clip_views[clip] for uid, clip in found.items()}
+    studies, clip_by_uid = original_headers(originals, clips, clip_views)
+    views = {uid: clip_views[clip] for uid, clip in clip_by_uid.items()}
     others = ((target, value) for target, value in agreed.items() if target not in clip_views)
     left_out = Counter(_exclusion_reason(target, value, known_clips) for target, value in others)
     if len(views) < len(clip_views):

@@ -32,12 +32,12 @@ def read_annotations(path: Path, clips: ClipIndex) -> Iterator[WrittenEvent]:
     Raises:
         LabelError: the file is not a JSON export of Label Studio.
     """
-    for number, task in enumerate(load_tasks(path), start=1):
+    for task_number, task in enumerate(load_tasks(path), start=1):
         clip = task_clip(task["data"], clips, path) or ""
         for annotation in task["annotations"]:
             rater, at = rater_name(annotation.get("completed_by")), str(annotation.get("created_at") or "")
             for kind, value, phase in _findings(annotation):
-                yield WrittenEvent(number, kind, clip, rater, at, value, phase)
+                yield WrittenEvent(task_number, kind, clip, rater, at, value, phase)
 
 
 def _findings(annotation: Mapping[str, Any]) -> Iterator[tuple[ClipEventKind, str, str]]:
@@ -79,7 +79,7 @@ def write_annotations(events: Sequence[ClipEvent], out: Path) -> None:
     raters = {name: index for index, name in enumerate(sorted({event.rater for event in events}), start=1)}
     content = [
         {
-            "id": number,
+            "id": task_number,
             "data": {"clip": clip, "video": f"{clip}.mp4"},
             "annotations": [
                 {"completed_by": {"id": raters[rater], "username": rater}, "ground_truth": False, "result": result,
@@ -87,7 +87,7 @@ def write_annotations(events: Sequence[ClipEvent], out: Path) -> None:
                 for (rater, at), result in annotations.items()
             ],
         }
-        for number, (clip, annotations) in enumerate(tasks.items(), start=1)
+        for task_number, (clip, annotations) in enumerate(tasks.items(), start=1)
     ]  # fmt: skip
     write_text(out, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
@@ -105,6 +105,6 @@ def _results(event: ClipEvent) -> list[dict[str, Any]]:
     return [
         result(PHASE_CONTROL, "timelinelabels",
                {"ranges": [{"start": frame + 1, "end": frame + 1} for frame in marks[phase]],
-                "timelinelabels": [phase.upper()]}, number)
-        for number, phase in enumerate(PHASES) if marks[phase]
+                "timelinelabels": [phase.upper()]}, phase_number)
+        for phase_number, phase in enumerate(PHASES) if marks[phase]
     ]  # fmt: skip

@@ -55,14 +55,14 @@ def dicom_headers(folder: Path) -> Iterator[Dataset | None]:
 
 
 def original_headers(
-    folder: Path, clips: ClipIndex, wanted: Collection[str]
+    folder: Path, clips: ClipIndex, clip_names: Collection[str]
 ) -> tuple[list[list[Dataset]], dict[str, str]]:
     """Return the original headers of some clips, study by study, and the clip by SOP Instance UID.
 
     Args:
         folder: Folder of the files that were ingested.
         clips: Index of the clips, with the hospital's key.
-        wanted: Pseudonyms of the clips.
+        clip_names: Pseudonyms of the clips.
 
     Raises:
         LabelError: no file is one of these clips, because of another key or another folder.
@@ -70,19 +70,19 @@ def original_headers(
     pseudonyms = clips.need_key("structured reports", folder)
     # Archives hold studies under two patients by error. Each patient gets a report.
     studies: dict[tuple[str, str], list[Dataset]] = {}
-    found: dict[str, str] = {}
+    clip_by_uid: dict[str, str] = {}
     for header in dicom_headers(folder):
         if header is None or not all(text(header, name) for name in _REQUIRED_ATTRIBUTES):
             continue
         uid = text(header, "SOPInstanceUID")
         clip = clips.by_instance(pseudonyms, uid)
-        if clip is not None and clip in wanted and uid not in found:
-            found[uid] = clip
+        if clip is not None and clip in clip_names and uid not in clip_by_uid:
+            clip_by_uid[uid] = clip
             studies.setdefault((text(header, "StudyInstanceUID"), text(header, "PatientID")), []).append(header)
     if not studies:
         remedy = "Name the folder and the key of the ingest"
         raise LabelError("no file in this folder is a labeled clip of the store", where=folder, remedy=remedy)
-    return list(studies.values()), found
+    return list(studies.values()), clip_by_uid
 
 
 _PATIENT_AND_STUDY = (
