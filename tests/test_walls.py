@@ -37,6 +37,7 @@ IMPORTS: dict[str, set[str]] = {
         "deidentify",
         "dicom",
         "dicom_results",
+        "evaluation",
         "ingest",
         "pacs",
         "prediction",

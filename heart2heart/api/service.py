@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heart2heart.api.audit import audited
+from heart2heart.api.service_audit import ingest_sample
 from heart2heart.errors import ConfigError
 from heart2heart.progress import Stage, silent_stage
 from heart2heart.schema.enums import AuditAction
@@ -121,7 +123,10 @@ def _serve(settings: ServiceSettings, ready: ReadyReport, handle_signals: bool) 
         assert settings.destination is not None
         _send_report(settings.folder, report, settings.destination.address, deliver)
 
-    opened = Service.open(settings, models, geometry, weights=weights, reference=reference, audited_send=send)
+    opened = Service.open(
+        settings, models, geometry, weights=weights, reference=reference, audited_send=send,
+        ingest_sample=partial(ingest_sample, settings, geometry),
+    )  # fmt: skip
     with opened as service:
         handlers = {}
         if handle_signals:
@@ -189,7 +194,10 @@ def write_service_reference(
     from heart2heart.api.scoped_model import open_scoped_model
     from heart2heart.api.stores import path_list
     from heart2heart.deidentify.vocabulary import known_manufacturer
+    from heart2heart.dicom.header_values import text
+    from heart2heart.dicom_results.answered_clip import read_clip_header
     from heart2heart.ingest.executors import run_ordered
+    from heart2heart.ingest.source_files import unpacked
     from heart2heart.prediction.loaded_clip import LoadedClip, PredictionTask
     from heart2heart.prediction.sources import list_sources
     from heart2heart.service.answering import clip_measures
@@ -200,7 +208,7 @@ def write_service_reference(
     identity = model_identity(scoped.model, scope_sha256=scoped.scope_sha256)
     files = [file for file in list_sources(path_list(sources), without=[Path(out)]).files if file.code is None]
     task = PredictionTask(scoped.model.geometry, frames)
-    measures = []
+    measures, patients, names = [], [], []
     with stage("reference", len(files)) as progress:
         outcomes = run_ordered(task, [file.path for file in files], workers)
         for done, (file, outcome) in enumerate(zip(files, outcomes, strict=True), 1):
@@ -209,7 +217,16 @@ def write_service_reference(
                 answer = scoped.answer(clip, scoped.predict(outcome.clip.pixels), model=identity)
                 maker = known_manufacturer(outcome.clip.facts.manufacturer or "") or "unknown"
                 measures.append(clip_measures(outcome.clip.pixels, manufacturer=maker, answer=answer))
+                names.append(clip.sha256 or file.file)
+                with unpacked(file.path) as readable:
+                    patients.append(text(read_clip_header(readable), "PatientID"))
             progress.update(done, f"{len(measures)} clips")
-    reference = make_reference(measures, weights_sha256=model_sha256(scoped.model))
+    reference = make_reference(
+        measures,
+        weights_sha256=model_sha256(scoped.model),
+        classes=scoped.model.classes,
+        patients=patients,
+        clips=names,
+    )
     write_json(Path(out), reference.model_dump(mode="json"))
     return reference

@@ -73,6 +73,7 @@ PANELS = {
         "predict",
         "serve",
         "service-reference",
+        "service-audit",
         "answers",
         "rotate-key",
         "audit",

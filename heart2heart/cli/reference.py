@@ -21,7 +21,7 @@ Generated from the command line at each build.
 | 0 | done |
 | 1 | a fault of heart2heart (`HEART2HEART_DEBUG=1` shows the trace) |
 | 2 | an error that you can fix; one line says what and how |
-| 3 | `monitor`: a test has raised the alarm |
+| 3 | `monitor`, `service-audit`: a test has raised the alarm |
 | 130 | stopped by you |
 """
 

@@ -1,4 +1,4 @@
-"""Verbs of the service beside the PACS: serve, service-reference."""
+"""Verbs of the service beside the PACS: serve, service-reference, service-audit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add this module's verbs to `app`."""
     app.command("serve")(serve)
     app.command("service-reference")(service_reference)
+    app.command("service-audit")(service_audit)
 
 
 def serve(
@@ -50,3 +51,28 @@ def service_reference(
 
     reference = write_service_reference(model, sources, out, frames=frames, workers=workers, stage=progress_bar)
     print(f"{out}: {reference.clips} clips, {len(reference.deciles)} measures")
+
+
+def service_audit(
+    config: Annotated[Path, typer.Argument(help="YAML file of the service, which may be running.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Dotted overrides, as for serve.")] = None,
+    labels: Annotated[Path, typer.Option(help="Label store of the audit sample.")] = Path("labels.db"),
+    week: Annotated[
+        list[str] | None, typer.Option(help="ISO week to add though clips have no label; repeatable.")
+    ] = None,
+) -> None:
+    """Add the labels of audited clips to the drift test of a service; exit code 3 where a test has raised the alarm.
+
+    Example: heart2heart service-audit service.yaml --labels labels.db
+    """
+    from heart2heart.api.service_audit import add_service_audit
+    from heart2heart.cli.monitoring import ALARM
+    from heart2heart.reporting.monitor_page import headline
+
+    result = add_service_audit(config, labels, weeks=week or (), overrides=overrides or ())
+    print(f"added: {', '.join(result.added) or 'no week'}")
+    for name, clips in result.incomplete.items():
+        print(f"{name}: {clips} clips without a label; --week {name} adds it all the same")
+    print(headline(result.state))
+    if result.state.alarms:
+        raise typer.Exit(ALARM)

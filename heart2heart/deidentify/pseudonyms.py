@@ -195,8 +195,13 @@ class Pseudonymizer:
 
     def content(self, source: bytes | Path) -> str:
         """Return the keyed hash of a file's bytes, 64 hexadecimal digits. Files with the same hash are one clip."""
-        plain = bytes.fromhex(sha256_file(source)) if isinstance(source, Path) else hashlib.sha256(source).digest()
-        return hmac.digest(self.key.secret, b"content" + plain, hashlib.sha256).hex()
+        return self.content_of_hash(
+            sha256_file(source) if isinstance(source, Path) else hashlib.sha256(source).hexdigest()
+        )
+
+    def content_of_hash(self, sha256: str) -> str:
+        """Return the keyed hash of a file whose bytes have a SHA-256, 64 hexadecimal digits; see `content`."""
+        return hmac.digest(self.key.secret, b"content" + bytes.fromhex(sha256), hashlib.sha256).hex()
 
     def clip(self, content: str) -> str:
         """Return the clip's pseudonym for the `content` hash."""

@@ -74,7 +74,7 @@ def page_content(state: MonitorState) -> dict[str, Any]:
         "statistic_title": statistic_title,
         "amount": amount,
         "charts": [chart for test in state.tests for chart in _charts(test)],
-        "capital": _capital_chart(state) if any(test.capital for test in state.tests) else None,
+        "capital": capital_chart(state) if any(test.capital for test in state.tests) else None,
         "sha256": state.journal.last_sha256,
     }
 
@@ -160,7 +160,7 @@ def _run_chart(test: DriftTest, name: str, points: tuple[WeekPoint, ...], width:
     return chart.draw(f"Run chart of {statistic_title(name)} by week.", width=width)
 
 
-def _capital_chart(state: MonitorState) -> dict[str, str]:
+def capital_chart(state: MonitorState) -> dict[str, str]:
     """Draw the capital of every test on a logarithmic scale, with the threshold; one drawing a size of screen."""
     weeks = state.journal.weeks()
     lines = [

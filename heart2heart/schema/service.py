@@ -71,6 +71,12 @@ class ClipMeasures(Config):
     """Manufacturer of the scanner by a closed vocabulary."""
     confidence: float | None = Field(None, ge=0, le=1)
     """Largest probability of the active model; null: no answer."""
+    entropy: float | None = Field(None, ge=0, le=1)
+    """Entropy of its probabilities over that of equal ones; null: no answer."""
+    predicted: str | None = Field(None, max_length=100)
+    """Its most probable view; null: no answer."""
+    quality: float | None = Field(None, ge=0, le=1)
+    """Quality of the frames; null: not computed."""
 
     def values(self) -> dict[str, float]:
         """Return the numbers by name; the histogram of gray by its mean, from 0 to 1, and its darkest part.
@@ -89,8 +95,8 @@ class ServiceReference(Config):
 
     kind: str = Field("heart2heart service reference", pattern="^heart2heart service reference$")
     """Marks the file."""
-    schema_version: int = Field(1, ge=1, le=1)
-    """Version of the layout."""
+    schema_version: int = Field(2, ge=1, le=2)
+    """Version of the layout; version 1 has no statistics by patient."""
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Hash of the model's weights."""
     clips: int = Field(ge=20)
@@ -101,3 +107,9 @@ class ServiceReference(Config):
     """Measure -> the share of clips in each of the ten ranges between the deciles."""
     manufacturers: dict[str, int] = Field(max_length=1000)
     """Manufacturer -> its clips."""
+    classes: tuple[str, ...] = Field((), max_length=1000)
+    """Views of the model."""
+    patients: int = Field(0, ge=0)
+    """Number of patients."""
+    statistics: dict[str, tuple[float, ...]] = Field(default_factory=dict, max_length=1000)
+    """Statistic of the drift test -> its value for each patient, by one clip of it, sorted."""

@@ -58,7 +58,7 @@ class Answerer:
         models: The models, all with one geometry.
         key: Key of the names of studies and patients.
         with_reports: Whether the clips of a study wait for its report.
-        keep_file: Called with name, file and answer of the active model before a file may be removed.
+        keep_file: Called with the answers of a clip and its file before they are recorded.
     """
 
     queue: ServiceQueue
@@ -67,7 +67,7 @@ class Answerer:
     models: Sequence[AnsweringModel]
     key: Key = field(repr=False)
     with_reports: bool
-    keep_file: Callable[[str, Path, ClipAnswer], None]
+    keep_file: Callable[[AnsweredRow, Path], None]
 
     def answer_batch(self) -> list[float]:
         """Answer the clips that have waited longest, and return the seconds from the arrival to the answer of each."""
@@ -89,7 +89,7 @@ class Answerer:
             for index, (name, path, outcome) in enumerate(zip(names, paths, outcomes, strict=True))
         ]
         for row, path in zip(rows, paths, strict=True):
-            self.keep_file(row.name, path, row.answers[self.queue.active])
+            self.keep_file(row, path)
         seconds = self.queue.record(rows)
         self.intake.remove([row.name for row in rows if not row.needs_report])
         return seconds
@@ -130,11 +130,22 @@ def clip_measures(
         1.0
     """
     counts = np.bincount((pixels >> 4).ravel(), minlength=16)
-    confidence = max(answer.probabilities.values()) if answer is not None and answer.probabilities else None
+    probabilities = {} if answer is None else answer.probabilities
+    predicted = max(probabilities, key=probabilities.__getitem__) if probabilities else None
+    confidence = None if predicted is None else min(1.0, round(probabilities[predicted], 6))
     return ClipMeasures(
         gray=tuple((counts / counts.sum()).round(6).tolist()),
         sector=round(float((pixels.max(0) > 0).mean()), 6),
         frames=len(pixels),
         manufacturer=manufacturer,
-        confidence=None if confidence is None else min(1.0, round(confidence, 6)),
+        confidence=confidence,
+        entropy=_relative_entropy(list(probabilities.values())) if predicted is not None else None,
+        predicted=predicted,
+        quality=None if answer is None or answer.quality is None else round(answer.quality, 6),
     )
+
+
+def _relative_entropy(probabilities: Sequence[float]) -> float:
+    values = np.array(probabilities)
+    entropy = -(values * np.log(np.maximum(values, 1e-12))).sum() / np.log(max(2, len(values)))
+    return round(float(np.clip(entropy, 0, 1)), 6)

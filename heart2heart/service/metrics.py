@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from heart2heart.evaluation.drift import MonitorState
 from heart2heart.schema.service import ClipState, ReportState
 from heart2heart.service.monitoring import InputShift, weekly_agreement
 from heart2heart.service.queue import ServiceQueue
@@ -25,6 +26,9 @@ _HELP = {
     "takes_clips": ("gauge", "Whether the service takes a further clip"),
     "agreement": ("gauge", "Share of clips to which a silent model gives the view of the active one, last week"),
     "input_shift": ("gauge", "Population stability index of the last clips against the reference"),
+    "drift_capital": ("gauge", "Capital of each drift test at the end of the last week"),
+    "drift_threshold": ("gauge", "Capital that raises the alarm"),
+    "drift_alarm": ("gauge", "Whether a drift test has raised the alarm, this week or before"),
 }
 
 
@@ -67,6 +71,7 @@ class ServiceMetrics:
         latency: Times from arrival to answer.
         has_room: Whether the service takes a further clip.
         shifts: The measures of the last clips beside the reference.
+        drift: What the journal of the drift test shows; None: there is no test.
     """
 
     def __init__(
@@ -76,9 +81,10 @@ class ServiceMetrics:
         latency: LatencyHistogram,
         has_room: Callable[[], bool],
         shifts: Callable[[], list[InputShift]],
+        drift: Callable[[], MonitorState | None],
     ) -> None:
         self._queue, self._folder, self._latency = queue, folder, latency
-        self._has_room, self._shifts = has_room, shifts
+        self._has_room, self._shifts, self._drift = has_room, shifts, drift
 
     def text(self) -> str:
         """Return all metrics."""
@@ -99,8 +105,18 @@ class ServiceMetrics:
             [*_head("takes_clips"), f"heart2heart_takes_clips {int(self._has_room())}"],
             _metric("agreement", "model", agreement),
             _metric("input_shift", "measure", {each.name: each.shift for each in self._shifts()}),
+            *_drift_metrics(self._drift()),
         ]
         return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def _drift_metrics(state: MonitorState | None) -> list[list[str]]:
+    tests = () if state is None else state.tests
+    return [
+        _metric("drift_capital", "test", {test.kind: test.capital[-1] for test in tests if test.capital}),
+        _metric("drift_threshold", "test", {test.kind: test.threshold for test in tests}),
+        _metric("drift_alarm", "test", {test.kind: int(test.alarm is not None) for test in tests}),
+    ]
 
 
 def _head(name: str) -> list[str]:

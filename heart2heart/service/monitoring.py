@@ -1,15 +1,12 @@
-"""Compares what comes in with the validation of the model, compares silent models with the active one, keeps a sample.
+"""Compares what comes in with the validation of the model, and silent models with the active one.
 
 The shift of a measure is the population stability index over the ten ranges between the deciles of the reference:
 `sum((p - q) * log(p / q))`, with half a clip added to each range. By custom, above 0.1 is worth a look, above 0.25 a
-change (Siddiqi, Credit Risk Scorecards, 2006, chapter 6). It is a description; the test of drift is
-`heart2heart monitor`.
+change (Siddiqi, Credit Risk Scorecards, 2006, chapter 6). It is a description; the test is in `service.drift`.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,44 +16,52 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError, EvaluationError
-from heart2heart.schema.clip_answer import ClipAnswer
 from heart2heart.schema.service import ClipMeasures, ServiceReference
+from heart2heart.service.drift import clip_of_each_patient, measure_statistics
 from heart2heart.service.queue import ServiceQueue
-from heart2heart.service.settings import MonitorPart
-from heart2heart.utils import make_private_file, make_private_folder, read_json
+from heart2heart.utils import read_json
 
 FEWEST_CLIPS = 50
 """Clips below which nothing is compared."""
 WORTH_A_LOOK, CHANGED = 0.1, 0.25
 """Shifts that the page marks."""
-AUDIT_TABLE = "audit.csv"
-"""Table of the kept clips."""
 
 
-def make_reference(measures: Sequence[ClipMeasures], *, weights_sha256: str) -> ServiceReference:
+def make_reference(
+    measures: Sequence[ClipMeasures],
+    *,
+    weights_sha256: str,
+    classes: Sequence[str] = (),
+    patients: Sequence[str] = (),
+    clips: Sequence[str] = (),
+) -> ServiceReference:
     """Return the reference of a validation.
 
     Args:
         measures: One item a clip.
         weights_sha256: Hash of the model's weights.
+        classes: Views of the model.
+        patients: Name of the patient of each clip, which is not kept; empty: there is no drift test.
+        clips: Name of each clip, such as the hash of its file.
 
     Raises:
         EvaluationError: fewer than 20 clips.
     """
     if len(measures) < 20:
         raise EvaluationError(f"a reference needs 20 clips, here are {len(measures)}", remedy="Name more clips")
-    columns = _columns(measures)
+    columns, chosen = _columns(measures), clip_of_each_patient(patients, clips)
     deciles = {name: np.quantile(values, np.arange(1, 10) / 10) for name, values in columns.items()}
     return ServiceReference(
         kind="heart2heart service reference",
-        schema_version=1,
         weights_sha256=weights_sha256,
         clips=len(measures),
         deciles={name: tuple(cuts.round(9).tolist()) for name, cuts in deciles.items()},
         shares={name: tuple(_shares(values, deciles[name]).tolist()) for name, values in columns.items()},
         manufacturers=dict(sorted(Counter(each.manufacturer for each in measures).items())),
+        classes=tuple(classes),
+        patients=len(chosen),
+        statistics=measure_statistics([measures[index] for index in chosen], classes) if chosen else {},
     )
 
 
@@ -147,9 +152,12 @@ def stability_index(expected: npt.NDArray[np.float64], live: npt.NDArray[np.floa
 
 
 def last_measures(queue: ServiceQueue, clips: int) -> list[ClipMeasures]:
-    """Return the measures of the last answered clips."""
-    sql = "SELECT measures FROM clips WHERE measures IS NOT NULL ORDER BY answered DESC LIMIT ?"
-    return [ClipMeasures.model_validate_json(line) for (line,) in queue.rows(sql, clips)]
+    """Return the measures of the last clips that the active model answered while it was active."""
+    sql = (
+        "SELECT measures FROM clips WHERE measures IS NOT NULL AND name IN (SELECT clip FROM answers WHERE model = ?"
+        " AND active) ORDER BY answered DESC LIMIT ?"
+    )
+    return [ClipMeasures.model_validate_json(line) for (line,) in queue.rows(sql, queue.active, clips)]
 
 
 @dataclass(frozen=True)
@@ -183,47 +191,3 @@ def weekly_agreement(queue: ServiceQueue) -> list[Agreement]:
         before = weeks.get(key, (0, 0))
         weeks[key] = before[0] + clips, before[1] + same
     return [Agreement(model, week, clips, same) for (model, week), (clips, same) in weeks.items()]
-
-
-class AuditSample:
-    """Keeps the files of some answered clips, which a person labels later.
-
-    Args:
-        folder: Folder for the files and their table.
-        settings: Share and number of kept clips.
-    """
-
-    def __init__(self, folder: Path, settings: MonitorPart) -> None:
-        self._folder, self._settings, self._lock = folder, settings, threading.Lock()
-        if settings.audit_share:
-            make_private_folder(folder)
-        self._kept = {path.stem for path in folder.glob("*.dcm")} if folder.is_dir() else set()
-
-    def keep(self, name: str, path: Path, answer: ClipAnswer) -> None:
-        """Keep the file of a clip if chance chooses it: by its name, so the same clip is always chosen or never.
-
-        Args:
-            name: Name of the clip, a keyed hash.
-            path: Its file.
-            answer: Answer of the active model.
-        """
-        if int(name[:8], 16) >= self._settings.audit_share * 2**32 or answer.code is not None:
-            return
-        with self._lock:
-            if name in self._kept or len(self._kept) >= self._settings.audit_clips:
-                return
-            table = self._folder / AUDIT_TABLE
-            is_new = not table.exists()
-            make_private_file(table)
-            with table.open("a", encoding="utf-8", newline="") as handle:
-                writer = CsvWriter(handle, "\r\n")
-                if is_new:
-                    writer.writerow(("file", "reason", "answer", "probability", "time"))
-                most = max(answer.probabilities.values(), default=None)
-                probability = "" if most is None else f"{most:.4f}"
-                time = datetime.now(UTC).isoformat(timespec="seconds")
-                writer.writerow((f"{name}.dcm", "chosen by chance", answer.sentence, probability, time))
-            target = self._folder / f"{name}.dcm"
-            if not target.exists():
-                os.link(path, target)
-            self._kept.add(name)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from heart2heart.evaluation.drift import MonitorState
+from heart2heart.reporting.monitor_page import amount, capital_chart, headline, statistic_title
 from heart2heart.reporting.run_chart import RunChart, RunLine
 from heart2heart.schema.service import ClipState, ReportState
 from heart2heart.service.monitoring import CHANGED, WORTH_A_LOOK, Agreement, InputShift, weekly_agreement
@@ -25,24 +27,28 @@ table { border-collapse: collapse; width: 100%; margin: 0 0 2rem; }
 th, td { text-align: left; padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 code { font-size: 0.85em; }
+.alarm { border: 2px solid var(--series-2); padding: 0.5rem 1rem; font-weight: bold; }
 .scroll { overflow-x: auto; }
 svg { max-width: 100%; height: auto; }
 """
 
 
-def service_page(queue: ServiceQueue, shifts: Sequence[InputShift]) -> str:
+def service_page(queue: ServiceQueue, shifts: Sequence[InputShift], drift: MonitorState | None = None) -> str:
     """Return the page, HTML without scripts; studies are keyed hashes.
 
     Args:
         queue: The queue.
         shifts: The measures of the last clips beside the reference.
+        drift: What the journal of the drift test shows; None: there is no test.
     """
     parts = [
+        _alarm(drift),
         _state_table(queue),
         _study_table(queue),
         _failed_table(queue),
         _agreement_section(weekly_agreement(queue), queue.active),
         _shift_section(shifts),
+        _drift_section(drift),
     ]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return (
@@ -133,6 +139,31 @@ def _shift_section(shifts: Sequence[InputShift]) -> str:
     ]
     heads = ("measure", "median of the validation", "median of the last clips", "stability index", "")
     return _table("Inputs and confidence beside the validation", heads, rows)
+
+
+def _alarm(drift: MonitorState | None) -> str:
+    """Return the line at the top of the page; empty without an alarm."""
+    if drift is None or not drift.alarms:
+        return ""
+    words = f"{headline(drift)}. Find out what changed, and validate the model again."
+    return f'<p class="alarm" role="alert">{escape(words)}</p>'
+
+
+def _drift_section(drift: MonitorState | None) -> str:
+    if drift is None:
+        return "<h2>Drift by week</h2><p>No test: the reference has too few patients, or there is none.</p>"
+    rows = [
+        [
+            test.kind, amount(test.capital[-1]) if test.capital else "", amount(test.threshold),
+            f"since {test.alarm}" if test.alarm else "", statistic_title(test.leading),
+        ]
+        for test in drift.tests
+    ]  # fmt: skip
+    heads = ("test", "capital", "capital of an alarm", "alarm", "statistic that changed most")
+    weeks, patients = drift.journal.weeks(), drift.journal.start.patients
+    facts = f"{headline(drift)}. {len(weeks)} weeks beside {patients} patients of the validation."
+    chart = capital_chart(drift)["wide"] if any(test.capital for test in drift.tests) else ""
+    return _table("Drift by week", heads, rows) + f"<p>{escape(facts)}</p>{chart}"
 
 
 def _number(value: float) -> str:

@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import Protocol
 
 from heart2heart.deidentify.pseudonyms import Key
-from heart2heart.errors import NoSpaceError
+from heart2heart.errors import Heart2HeartError, NoSpaceError
+from heart2heart.evaluation.drift import MonitorState
 from heart2heart.ingest.executors import FilePool
 from heart2heart.pacs.storage_scp import receive
 from heart2heart.prediction.loaded_clip import PredictionTask
 from heart2heart.schema.service import ClipState, ServiceReference
 from heart2heart.service.answering import Answerer, AnsweringModel
+from heart2heart.service.audit import AuditSample
+from heart2heart.service.drift import DriftWatch
 from heart2heart.service.intake import Intake, ServiceSpool
 from heart2heart.service.metrics import LatencyHistogram, ServiceMetrics
-from heart2heart.service.monitoring import AuditSample, InputShift, input_shifts, last_measures
+from heart2heart.service.monitoring import InputShift, input_shifts, last_measures
 from heart2heart.service.queue import ServiceQueue
 from heart2heart.service.reports import ReportSender, ReportWriter
 from heart2heart.service.settings import ServiceSettings
@@ -34,6 +37,7 @@ from heart2heart.store.geometry import Geometry
 TICK_SECONDS = 0.1
 _FULL_DISK_SECONDS = 5.0
 _FORGET_SECONDS = 3600.0
+_AUDIT_SECONDS = 60.0
 SPOOL, REPORTS, AUDIT = "incoming", "reports", "audit"
 """Folders below that of the service: clips, reports, and clips that are kept for labels."""
 
@@ -63,6 +67,7 @@ class Service:
         models: The models.
         reference: The validation's inputs; None: nothing is compared.
         audited_send: Wraps the sending of one report, for the audit log.
+        ingest_sample: Takes what the audit sample kept into its store, and returns the number of files.
     """
 
     def __init__(
@@ -75,15 +80,19 @@ class Service:
         models: Sequence[AnsweringModel],
         reference: ServiceReference | None,
         audited_send: Callable[[Path, Callable[[], object]], None],
+        ingest_sample: Callable[[], int],
     ) -> None:
         self.settings, self.queue, self.spool = settings, queue, spool
         self.stop_event, self.listening = threading.Event(), threading.Event()
         self._reference, self._models = reference, models
         self._shift_cache: tuple[float, list[InputShift]] = (-1e9, [])
         self.intake = Intake(spool, queue, settings.limits)
-        sample = AuditSample(settings.folder / AUDIT, settings.monitor)
+        self._ingest_sample = ingest_sample
+        self.watch = None if reference is None else DriftWatch(queue, settings.folder, reference, settings.monitor)
+        sample = AuditSample(settings.folder / AUDIT, settings.monitor, key)
         self._answerer = Answerer(
-            queue, self.intake, pool, models, key, settings.destination is not None, sample.keep
+            queue, self.intake, pool, models, key, settings.destination is not None,
+            lambda row, path: sample.keep(row, queue.active, path),
         )  # fmt: skip
         self._writer = ReportWriter(queue, self.intake, settings.folder / REPORTS)
         self._sender = None
@@ -92,7 +101,9 @@ class Service:
                 queue, settings.folder / REPORTS, settings.destination, write_log, audited_send
             )  # fmt: skip
         self._latency = LatencyHistogram()
-        self.metrics = ServiceMetrics(queue, settings.folder, self._latency, self.intake.has_room, self.shifts)
+        self.metrics = ServiceMetrics(
+            queue, settings.folder, self._latency, self.intake.has_room, self.shifts, self.drift
+        )  # fmt: skip
 
     @classmethod
     @contextmanager
@@ -105,6 +116,7 @@ class Service:
         weights: dict[str, str],
         reference: ServiceReference | None,
         audited_send: Callable[[Path, Callable[[], object]], None],
+        ingest_sample: Callable[[], int] = lambda: 0,
     ) -> Iterator[Service]:
         """Open the folder of a service, and start its worker processes.
 
@@ -115,6 +127,7 @@ class Service:
             weights: Hash of the weights of each model by name.
             reference: The validation's inputs.
             audited_send: Wraps the sending of one report.
+            ingest_sample: Takes what the audit sample kept into its store.
 
         Raises:
             ConfigError: the folder or the key cannot be used, or a model's name was that of another one.
@@ -131,7 +144,7 @@ class Service:
             pool = FilePool(PredictionTask(geometry, settings.frames), settings.workers, settings.limits.file)
             stack.callback(pool.close)
             key = Key.open(key_path, outside=folder)
-            yield cls(settings, key, spool, queue, pool, models, reference, audited_send)
+            yield cls(settings, key, spool, queue, pool, models, reference, audited_send, ingest_sample)
 
     def shifts(self) -> list[InputShift]:
         """Return the measures of the last clips beside the reference, computed at most every ten seconds."""
@@ -142,6 +155,10 @@ class Service:
             shifts = input_shifts(self._reference, last_measures(self.queue, self.settings.monitor.window))
             self._shift_cache = time.monotonic(), shifts
         return shifts
+
+    def drift(self) -> MonitorState | None:
+        """Return what the journal of the drift test shows; None: there is no test, or the journal is damaged."""
+        return None if self.watch is None else self.watch.shown()
 
     def run(self, ready: ReadyReport) -> None:
         """Serve until `stop`; then end what is in work, and leave the rest in the queue.
@@ -158,7 +175,8 @@ class Service:
         self.queue.retry_refused()
         token = read_token(self.settings.web.token)
         parts = WebParts(
-            self.settings, self.spool, self.intake, self.queue, self.metrics, self.shifts, self.listening.is_set
+            self.settings, self.spool, self.intake, self.queue, self.metrics, self.shifts, self.drift,
+            self.listening.is_set,
         )  # fmt: skip
         server = PageServer(
             self.settings.web,
@@ -170,6 +188,8 @@ class Service:
         jobs: list[Callable[[], object]] = [self._answer, lambda: server.run(lambda address: None)]
         if self._sender is not None:
             jobs += [self._report, self._send]
+        if self.settings.monitor.audit_share:
+            jobs.append(self._audit)
         if self.settings.dicom is not None:
             dicom = self.settings.dicom
 
@@ -222,6 +242,8 @@ class Service:
             if time.monotonic() - forgotten > _FORGET_SECONDS:
                 self.queue.forget(self.settings.limits.keep_days)
                 self.intake.forget()
+                if self.watch is not None:
+                    self.watch.work(time.time(), write_log)
                 forgotten = time.monotonic()
             self.intake.scan()
             latencies = self._answerer.answer_batch()
@@ -229,6 +251,15 @@ class Service:
             return len(latencies)
 
         self._repeat(once)
+
+    def _audit(self) -> None:
+        while not self.stop_event.is_set():
+            try:
+                self._ingest_sample()
+            except Heart2HeartError as error:
+                write_log("audit sample not stored", error=type(error).__name__)
+                self.queue.count_event("audit_failures")
+            self.stop_event.wait(_AUDIT_SECONDS)
 
     def _report(self) -> None:
         self._repeat(lambda: self._writer.make_reports(self.settings.quiet_seconds))

@@ -111,10 +111,16 @@ class MonitorPart(Config):
     """Reference that `heart2heart service-reference` wrote; null: inputs are not compared."""
     window: int = Field(1000, ge=50, le=100_000)
     """Number of the last clips that are compared."""
+    site: str = Field("this hospital", pattern=r"^\w[\w .-]{0,63}$")
+    """Name of the hospital in the drift test and in the store of the audit sample."""
+    false_alarms: float = Field(0.05, gt=0, lt=1)
+    """Largest probability of any alarm of the drift test, in all weeks together, while nothing changes."""
+    least_accuracy: float | None = Field(None, gt=0, lt=1)
+    """Accuracy, as a mean over patients, below which audited clips raise the alarm; null: it is not watched."""
     audit_share: float = Field(0.0, ge=0, le=1)
-    """Share of answered clips whose files are kept for labels, chosen by chance."""
+    """Share of answered clips that go to the label queue, chosen by chance."""
     audit_clips: int = Field(500, ge=1, le=100_000)
-    """Maximum number of kept clips; beyond it no further clip is kept."""
+    """Maximum number of clips in that queue; beyond it none is added."""
 
 
 class ServiceSettings(Config):
@@ -151,6 +157,12 @@ class ServiceSettings(Config):
             raise ValueError(f"two models have the name {twice[0]}")
         if sum(not model.silent for model in self.models) != 1:
             raise ValueError("one model must be active, and all others silent")
+        return self
+
+    @model_validator(mode="after")
+    def _weeks_are_kept(self) -> Self:
+        if self.monitor.reference is not None and self.limits.keep_days < 14:
+            raise ValueError("the drift test compares whole weeks: limits.keep_days must be at least 14")
         return self
 
     @property

@@ -118,7 +118,7 @@ def build_service_app(parts: WebParts, token: str | None, hosts: Callable[[], fr
 
 
 async def _page(parts: WebParts, request: Request) -> Response:
-    text = await run_in_threadpool(lambda: service_page(parts.queue, parts.shifts()))
+    text = await run_in_threadpool(lambda: service_page(parts.queue, parts.shifts(), parts.drift()))
     return Response(text, media_type="text/html")
 
 

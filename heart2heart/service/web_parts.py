@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from heart2heart.evaluation.drift import MonitorState
 from heart2heart.service.intake import Intake, ServiceSpool
 from heart2heart.service.metrics import ServiceMetrics
 from heart2heart.service.monitoring import InputShift
@@ -24,6 +25,7 @@ class WebParts:
         queue: The queue.
         metrics: The metrics.
         shifts: The measures of the last clips beside the reference.
+        drift: What the journal of the drift test shows.
         is_ready: Whether clips are being answered.
     """
 
@@ -33,6 +35,7 @@ class WebParts:
     queue: ServiceQueue
     metrics: ServiceMetrics
     shifts: Callable[[], list[InputShift]]
+    drift: Callable[[], MonitorState | None]
     is_ready: Callable[[], bool]
 
 

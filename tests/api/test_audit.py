@@ -65,6 +65,7 @@ ONLY_READ = {
     "few_labels": ("audit_accuracy", "estimate_without_labels"),
     "label_quality": ("label_errors", "measure_agreement"),
     "labels": ("count_labels", "open_label_store", "read_label_file"),
+    "service_audit": ("add_service_audit", "ingest_sample"),
     "monitoring": ("add_audit", "add_week", "measure_pictures", "show_monitor", "start_monitor"),
     "readers": ("blind_readings", "compare_readers", "model_clips"),
     "review": ("list_reviews", "review_sentence", "text_areas"),

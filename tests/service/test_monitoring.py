@@ -1,8 +1,7 @@
-"""Inputs beside the validation, silent models beside the active one, and the sample for labels."""
+"""Inputs beside the validation, and silent models beside the active one."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,8 @@ from hypothesis import strategies as st
 from heart2heart.errors import ConfigError, EvaluationError
 from heart2heart.schema.service import ClipMeasures
 from heart2heart.service.monitoring import (
-    AUDIT_TABLE,
     CHANGED,
     Agreement,
-    AuditSample,
     input_shifts,
     make_reference,
     read_reference,
@@ -24,9 +21,7 @@ from heart2heart.service.monitoring import (
     weekly_agreement,
 )
 from heart2heart.service.page import service_page
-from heart2heart.service.settings import MonitorPart
 from heart2heart.utils import write_json
-from tests.prediction.samples import answer
 from tests.service.support import FixedModel, make_clip, open_service, settings_of
 
 WEIGHTS = "a" * 64
@@ -103,21 +98,3 @@ def test_weekly_agreement_counts_clips_with_one_view_of_both(tmp_path: Path) -> 
     assert "0 of 2" in page
     assert "2 of 2" in page
     assert "excluded:not_dicom" in page
-
-
-def test_keep_takes_the_chosen_share_once_and_at_most_so_many(tmp_path: Path) -> None:
-    path = tmp_path / "clip.dcm"
-    path.write_bytes(b"clip")
-    names = [f"{int(index * 2**32 / 100):08x}{index:024x}" for index in range(100)]
-    sample = AuditSample(tmp_path / "audit", MonitorPart(audit_share=0.25, audit_clips=10))
-    for name in names * 2:
-        sample.keep(name, path, answer(name))
-    with (tmp_path / "audit" / AUDIT_TABLE).open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    assert [row["file"] for row in rows] == [f"{name}.dcm" for name in names[:10]]
-    assert all((tmp_path / "audit" / row["file"]).read_bytes() == b"clip" for row in rows)
-    assert {(row["reason"], row["answer"], row["probability"]) for row in rows} == {
-        ("chosen by chance", "A4C", "0.7500")
-    }
-    AuditSample(tmp_path / "none", MonitorPart()).keep(names[0], path, answer(names[0]))
-    assert not (tmp_path / "none").exists()
