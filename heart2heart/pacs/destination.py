@@ -74,6 +74,7 @@ class StoredFile:
         path: The file.
         sop_class: SOP Class UID.
         study: Study Instance UID.
+        series: Series Instance UID.
         uid: SOP Instance UID.
         syntax: Transfer syntax UID.
     """
@@ -81,6 +82,7 @@ class StoredFile:
     path: Path
     sop_class: str
     study: str = field(repr=False)
+    series: str = field(repr=False)
     uid: str = field(repr=False)
     syntax: str
 
@@ -95,12 +97,13 @@ class StoredFile:
         from pydicom.errors import InvalidDicomError
 
         try:
-            header = dcmread(path, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
+            header = dcmread(path, stop_before_pixels=True, specific_tags=["StudyInstanceUID", "SeriesInstanceUID"])
             meta = header.file_meta
             return cls(
                 path,
                 str(meta.MediaStorageSOPClassUID),
                 str(header.StudyInstanceUID),
+                str(header.SeriesInstanceUID),
                 str(meta.MediaStorageSOPInstanceUID),
                 str(meta.TransferSyntaxUID),
             )

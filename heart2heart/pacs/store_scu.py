@@ -1,4 +1,4 @@
-"""Sends instances by C-STORE (PS3.4 annex B), each file byte for byte in its own transfer syntax."""
+"""Sends instances by C-STORE (PS3.4 annex B), each file byte for byte, unless a C-FIND (annex C) finds the instance."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ _SUCCESS, _DUPLICATE = 0x0000, 0x0111
 _WARNINGS = (0xB000, 0xB006, 0xB007)  # stored, with elements coerced or discarded
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 _PROCESSING = 0x0110
+_PENDING = (0xFF00, 0xFF01)
+_MOST_MATCHES = 100  # of a search for one instance; an archive that gives more has not understood it
 _chunked = threading.Lock()
 
 
 class StoreDestination(Destination):
-    """A storage SCP; one association a file."""
+    """A storage SCP; one association a file, and one before it for the search."""
 
     def __init__(self, settings: DestinationSettings, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(settings, sleep)
@@ -51,8 +53,47 @@ class StoreDestination(Destination):
         return f"{self._title} at {self._host}:{self._port}"
 
     def send_once(self, file: StoredFile) -> SendOutcome:
-        """Send one file."""
-        with silence_network_logs(), self._associated(file) as association, _send_unchanged():
+        """Send one file, unless the archive finds an instance of its UID."""
+        return SendOutcome.PRESENT if self.holds(file) else self._store(file)
+
+    def holds(self, file: StoredFile) -> bool:
+        """Return whether a C-FIND at the level IMAGE finds the instance.
+
+        An archive that takes no search from us, or fails in it, holds nothing.
+
+        Args:
+            file: The file.
+
+        Raises:
+            UnreachableError: the archive does not answer.
+        """
+        from pydicom import Dataset
+
+        query = Dataset()
+        query.QueryRetrieveLevel = "IMAGE"
+        query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = file.study, file.series, file.uid
+        model = "1.2.840.10008.5.1.4.1.2.2.1"  # Study Root Query/Retrieve Information Model - FIND
+        try:
+            with silence_network_logs(), self._associated((model, None)) as association:
+                for count, (status, match) in enumerate(association.send_c_find(query, model)):
+                    if status.get("Status") not in _PENDING:
+                        return False
+                    if match is not None and str(match.get("SOPInstanceUID", "")) == file.uid:
+                        return True
+                    if count >= _MOST_MATCHES:
+                        return False
+        except UnreachableError:
+            raise
+        except (RemoteError, OSError, ValueError, RuntimeError, AttributeError):
+            pass
+        return False
+
+    def _store(self, file: StoredFile) -> SendOutcome:
+        with (
+            silence_network_logs(),
+            self._associated((file.sop_class, file.syntax)) as association,
+            _send_unchanged(),
+        ):
             try:
                 response = association.send_c_store(file.path)
             except (OSError, ValueError, RuntimeError, AttributeError):
@@ -71,13 +112,13 @@ class StoreDestination(Destination):
         """Do nothing: each file has an association of its own."""
 
     @contextmanager
-    def _associated(self, file: StoredFile) -> Iterator[Association]:
+    def _associated(self, context: tuple[str, str | None]) -> Iterator[Association]:
         from pynetdicom.ae import ApplicationEntity
 
         entity = ApplicationEntity(self.settings.calling_aet)
         entity.connection_timeout = entity.acse_timeout = self.settings.timeout
         entity.dimse_timeout = entity.network_timeout = self.settings.timeout
-        entity.add_requested_context(file.sop_class, file.syntax)
+        entity.add_requested_context(*context)
         tls = None if self._tls is None else (self._tls, self._host)
         association = entity.associate(self._host, self._port, ae_title=self._title, tls_args=tls)
         try:

@@ -12,7 +12,7 @@ from heart2heart.dicom_results.answer_report import answer_report
 from heart2heart.dicom_results.answered_clip import AnsweredClip, group_by_study, read_clip_header
 from heart2heart.dicom_results.result_files import REPORT, open_result_folder, result_path, write_result
 from heart2heart.errors import DicomError, Heart2HeartError
-from heart2heart.pacs.destination import MAX_WAIT, DestinationSettings, UnreachableError
+from heart2heart.pacs.destination import MAX_WAIT, Destination, DestinationSettings, SendOutcome, UnreachableError
 from heart2heart.pacs.open_destination import open_destination
 from heart2heart.schema.service import ReportState
 from heart2heart.service.intake import Intake
@@ -103,7 +103,7 @@ class ReportSender:
             for report in due:
                 path = self.folder / report.file
                 try:
-                    self.audited_send(path, partial(destination.send, path))
+                    self.audited_send(path, partial(self._deliver, destination, path))
                 except UnreachableError:
                     self._postpone(report)
                     break  # the others wait as well, until their own time
@@ -115,6 +115,10 @@ class ReportSender:
                     finished += self.queue.settle(report.number, ReportState.STORED)
                     path.unlink(missing_ok=True)
         return finished
+
+    def _deliver(self, destination: Destination, path: Path) -> None:
+        if destination.send(path) == SendOutcome.PRESENT:  # sent before, and killed before that was recorded
+            self.queue.count_event("reports_present")
 
     def _postpone(self, report: DueReport) -> None:
         wait = min(MAX_WAIT, max(self.destination.first_wait, 0.05) * 2.0 ** min(report.attempts, 20))

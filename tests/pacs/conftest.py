@@ -97,7 +97,8 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
         "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC", "RemoteAccessAllowed": False,
         "AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD}, "Plugins": [str(plugin)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}, "HttpBindAddresses": ["127.0.0.1"],
-        "ConcurrentJobs": 1, "HttpThreadsCount": 4, "DicomModalities": {},
+        "ConcurrentJobs": 1, "HttpThreadsCount": 4,
+        "DicomModalities": {"heart2heart": ["HEART2HEART", "127.0.0.1", 104]},  # who may search
     }  # fmt: skip
     config = home / "orthanc.json"
     config.write_text(json.dumps(settings))

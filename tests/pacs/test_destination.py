@@ -6,9 +6,10 @@ import http.server
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from heart2heart.errors import ConfigError, MissingInputError, RemoteError
 from heart2heart.pacs.destination import (
@@ -53,8 +54,7 @@ def test_destination_sends_to_orthanc_once(
     settings = DestinationSettings(address=address, credentials=credentials)
     with open_destination(settings) as destination:
         assert destination.send(path) == SendOutcome.STORED
-        again = destination.send(path)
-    assert again == (SendOutcome.PRESENT if way == "stow" else SendOutcome.STORED)  # Orthanc keeps the first one
+        assert destination.send(path) == SendOutcome.PRESENT
     try:
         assert f"1.2.96.2.{number}" in instances(orthanc)
         ids = json.loads(orthanc.ask("/tools/lookup", f"1.2.96.2.{number}".encode()))
@@ -178,6 +178,58 @@ def test_destination_by_c_store_tells_busy_duplicate_and_refusal(scp: tuple[int,
     other = DestinationSettings(address=f"dicom://OTHER@127.0.0.1:{port}", first_wait=0)
     with open_destination(other) as destination, pytest.raises(RemoteError, match="refuses the association"):
         destination.send(path)
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "stores"),
+    [
+        ([(0xFF00, "1.2.96.2.8"), (0x0000, None)], SendOutcome.PRESENT, 0),
+        ([(0x0000, None)], SendOutcome.STORED, 1),
+        ([(0xFF00, "1.2.96.2.99"), (0x0000, None)], SendOutcome.STORED, 1),  # an archive that leaves out a key
+        ([(0xFF00, "1.2.96.2.99")] * 300 + [(0x0000, None)], SendOutcome.STORED, 1),
+        ([(0xA700, None)], SendOutcome.STORED, 1),
+    ],
+    ids=["held", "not_held", "another", "everything", "failed"],
+)
+def test_destination_by_c_store_searches_before_it_stores(
+    found: list[tuple[int, str | None]], outcome: SendOutcome, stores: int, tmp_path: Path
+) -> None:
+    from pynetdicom import AE, evt
+
+    stored: list[str] = []
+    asked: list[Dataset] = []
+
+    def search(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        asked.append(event.identifier)
+        for status, uid in found:
+            match = None
+            if uid is not None:
+                match = Dataset()
+                match.QueryRetrieveLevel, match.SOPInstanceUID = "IMAGE", uid
+            yield status, match
+
+    def store(event: Any) -> int:
+        stored.append(str(event.request.AffectedSOPInstanceUID))
+        return 0
+
+    entity = AE("PACS")
+    entity.add_supported_context("1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.1.2.1")
+    entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
+    handlers = [(evt.EVT_C_FIND, search), (evt.EVT_C_STORE, store)]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    assert server is not None
+    settings = DestinationSettings(address=f"dicom://PACS@127.0.0.1:{server.server_address[1]}", first_wait=0)
+    try:
+        with open_destination(settings) as destination:
+            assert destination.send(clip(tmp_path, 8)) == outcome
+    finally:
+        server.shutdown()
+    assert stored == ["1.2.96.2.8"] * stores
+    (query,) = asked
+    assert query.QueryRetrieveLevel == "IMAGE"
+    assert query.SOPInstanceUID == "1.2.96.2.8"
+    assert query.StudyInstanceUID == "1.2.96.1"
+    assert query.SeriesInstanceUID
 
 
 def test_open_destination_refuses_plain_text_to_another_machine() -> None:

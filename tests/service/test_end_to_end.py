@@ -24,11 +24,12 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
 from heart2heart.api.service import serve
+from heart2heart.schema.service import ReportState
 from heart2heart.service.settings import ServiceSettings
 from heart2heart.testing.tiny import picture
 from tests.dicom.build import BOX, COLUMNS, ROWS, dataset, encoded, speckle_frames, write
 from tests.pacs.conftest import PASSWORD, PLUGINS, USER, Orthanc, free_port, needs
-from tests.service.support import PATIENT, PATIENT_ID, make_clip
+from tests.service.support import PATIENT, PATIENT_ID, make_clip, open_service, settings_of
 
 ROOT = Path(__file__).parents[2]
 STUDY = "1.2.77.1"
@@ -200,3 +201,35 @@ def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(
     assert '"event": "started"' in log
     for words in (seen.shown, log):
         assert not any(secret in words for secret in ("Doehringer", PATIENT_ID, STUDY))
+
+
+def test_send_due_stores_no_report_again_after_a_crash_before_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_orthanc(tmp_path, free_port()) as orthanc:
+        wait_for(lambda: orthanc.ask("/system"))
+        destination = {"address": f"dicom://ORTHANC@127.0.0.1:{orthanc.dicom_port}"}
+        settings = settings_of(tmp_path / "service", destination=destination)
+
+        def crash(*_: object) -> list[str]:
+            raise KeyboardInterrupt
+
+        with open_service(settings) as service:
+            service.spool.store("1.2.1", make_clip(tmp_path, 1).read_bytes())
+            service.intake.scan()
+            service._answerer.answer_batch()
+            service._writer.clean()
+            service._writer.make_reports(0)
+            assert service._sender is not None
+            monkeypatch.setattr(service.queue, "settle", crash)
+            with pytest.raises(KeyboardInterrupt):
+                service._sender.send_due()
+        (first,) = reports_of_study(orthanc)
+        before = orthanc.ask("/changes?limit=1000")
+        with open_service(settings) as service:
+            assert service._sender is not None
+            assert len(service._sender.send_due()) == 1
+            assert service.queue.counts() == {"reports_present": 1}
+            assert list(service.queue.report_files().values()) == [ReportState.STORED]
+        assert reports_of_study(orthanc) == [first]
+        assert orthanc.ask("/changes?limit=1000") == before  # the archive got nothing
