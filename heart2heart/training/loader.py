@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from heart2heart.training.data import (
     balance_groups,
     to_device,
 )
+from heart2heart.training.distributed import SINGLE, ProcessGroup
 from heart2heart.training.held_out_labels import held_out_labels
 from heart2heart.training.metrics import DrawnIndices, divergence_error
 from heart2heart.training.train_step import AugmentedBatch, Trainer
@@ -198,17 +199,27 @@ NAMED_FRAMES = 3
 """Number of frames of each pool that the message names."""
 
 
-def diagnose_nonfinite(loader: TrainLoader, out: Path) -> Callable[[int, DrawnIndices], DivergedError]:
+class NamesFrames(Protocol):
+    """Names the frames of a batch."""
+
+    def frame_names(self, drawn: DrawnIndices) -> dict[str, list[str]]:
+        """Return the frames of a batch by pool."""
+
+
+def diagnose_nonfinite(
+    loader: NamesFrames, out: Path, group: ProcessGroup = SINGLE
+) -> Callable[[int, DrawnIndices], DivergedError]:
     """Return a function that makes the error of a step whose loss is not finite.
 
     Args:
         loader: Gives the names of the frames.
         out: The run's folder, in which `diverged.json` lists the whole batch.
+        group: The processes, of which the main one writes.
     """
 
     def error(step: int, drawn: DrawnIndices) -> DivergedError:
         names = loader.frame_names(drawn)
-        if loader.trainer.group.is_main:
+        if group.is_main:
             write_json(out / "diverged.json", {"step": step, **names})
         plain = divergence_error(step, drawn)
         parts = [f"{_first_names(frames)} ({name})" for name, frames in names.items()]

@@ -13,18 +13,41 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from heart2heart.errors import MissingInputError
 from heart2heart.training.config import TrackerName
 from heart2heart.training.metrics import MetricsRow
-from heart2heart.training.run_directory import RunDirectory, flatten_config
+from heart2heart.training.run_directory import flatten_config
 from heart2heart.utils import make_private_file, read_json, write_json
 
 MLFLOW_RUN_FILE = "mlflow.json"
 """File in the run's folder with the identifier of the MLflow run."""
 MLFLOW_BATCH = 100
 """Largest number of settings that MLflow accepts in one call."""
+
+
+class TrackedConfig(Protocol):
+    """The configuration of a run."""
+
+    @property
+    def mlflow_file(self) -> Path | None:
+        """SQLite file of MLflow; None: in the run's folder."""
+
+    def model_dump(self, *, mode: str, exclude: set[str]) -> dict[str, Any]:
+        """Return all values but some sections."""
+
+
+class TrackedRun(Protocol):
+    """The folder of a run, with its configuration."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def config(self) -> TrackedConfig:
+        """The configuration."""
 
 
 class Tracker(Protocol):
@@ -45,7 +68,7 @@ class TensorBoard:
         first: Step that the run goes on from; later events are of a sitting that died, and are hidden.
     """
 
-    def __init__(self, folder: RunDirectory, first: int) -> None:
+    def __init__(self, folder: TrackedRun, first: int) -> None:
         writer = import_module("torch.utils.tensorboard").SummaryWriter
         self._writer = writer(str(folder.path / "tensorboard"), purge_step=first + 1)
 
@@ -70,7 +93,7 @@ class MLflow:
         first: Step that the run goes on from.
     """
 
-    def __init__(self, folder: RunDirectory, first: int) -> None:
+    def __init__(self, folder: TrackedRun, first: int) -> None:
         os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}  # before the first import
         self._mlflow = import_module("mlflow")
         for name in ("mlflow", "alembic"):
@@ -80,7 +103,7 @@ class MLflow:
         store = f"sqlite:///{file}"
         self._client = self._mlflow.MlflowClient(tracking_uri=store, registry_uri=store)
         self._run = self._earlier_run(folder) or self._begin(folder, file)
-        history = self._client.get_metric_history(self._run, "loss_labeled")
+        history = self._client.get_metric_history(self._run, "images_per_second")
         # Lines of a process that died after the last checkpoint are in the file already; their values are identical.
         self._last = max((entry.step for entry in history), default=0)
 
@@ -95,7 +118,7 @@ class MLflow:
         """See `Tracker`."""
         self._client.set_terminated(self._run, "FINISHED" if whole else "FAILED")
 
-    def _earlier_run(self, folder: RunDirectory) -> str | None:
+    def _earlier_run(self, folder: TrackedRun) -> str | None:
         note = folder.path / MLFLOW_RUN_FILE
         if not note.exists():
             return None
@@ -106,7 +129,7 @@ class MLflow:
             return None  # the file was deleted
         return run
 
-    def _begin(self, folder: RunDirectory, file: Path) -> str:
+    def _begin(self, folder: TrackedRun, file: Path) -> str:
         existing = self._client.get_experiment_by_name("heart2heart")
         where = (file.parent / "mlflow_artifacts").as_uri()
         experiment = existing.experiment_id if existing else self._client.create_experiment("heart2heart", where)
@@ -136,7 +159,7 @@ def require_trackers(names: Sequence[TrackerName]) -> None:
 
 
 @contextmanager
-def open_trackers(names: Sequence[TrackerName], folder: RunDirectory, first: int) -> Iterator[list[Tracker]]:
+def open_trackers(names: Sequence[TrackerName], folder: TrackedRun, first: int) -> Iterator[list[Tracker]]:
     """Open the trackers for the block, and close them at its end."""
     trackers: list[Tracker] = [TRACKERS[name](folder, first) for name in names]
     whole = False

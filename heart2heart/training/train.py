@@ -1,15 +1,16 @@
 """The training loop: `train` builds a run, resumes it if it was stopped, and takes its steps.
 
-One step is read in four files: this loop (`_run_steps`), `train_step.Trainer.step`, the algorithm that computes the two
-losses (`algorithms/NAME.py`), and the rule that combines their gradients (`gradient_rules/NAME.py`).
+One step is read in four files: the loop (`loop.run_steps`), `train_step.Trainer.step`, the algorithm that computes the
+two losses (`algorithms/NAME.py`), and the rule that combines their gradients (`gradient_rules/NAME.py`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,13 +28,14 @@ from heart2heart.training.distributed import ProcessGroup, choose_device, join_p
 from heart2heart.training.initial_network import InitialNetwork, build_initial_network, pin_weights
 from heart2heart.training.labeled_statistics import LabeledStatistics
 from heart2heart.training.loader import TrainLoader, diagnose_nonfinite, seeded_generator
+from heart2heart.training.loop import LoopPlan, run_steps
 from heart2heart.training.losses import inverse_frequency
-from heart2heart.training.metrics import Meter, MetricsRow
+from heart2heart.training.metrics import DrawnIndices, MetricsRow
 from heart2heart.training.model_access import fastest_kernels, place_network
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.selection import BestWeights, Weights, copy_weights, last_validations
-from heart2heart.training.trackers import open_trackers, require_trackers
+from heart2heart.training.trackers import require_trackers
 from heart2heart.training.train_step import Trainer
 from heart2heart.training.validation import ValidationFrames, Validator
 
@@ -97,7 +99,7 @@ def advance(
         until = config.steps if until is None else min(until, config.steps)
         shown = progress if progress is not None and group.is_main else NoProgress()
         try:
-            with _seeded_backends(config, device):
+            with seeded_backends(config.seed, device):
                 _train(config, data, out, directory, group, device, until, shown)
         except torch.OutOfMemoryError as error:
             remedy = "Lower batch.unlabeled or batch.labeled, or set pool.placement=memory_map, in a new run folder"
@@ -142,7 +144,10 @@ def _train(
     if group.is_main:
         directory.metrics.truncate(state.step)
 
-    _run_steps(config, trainer, loader, validator, state, directory, until, progress)
+    plan = LoopPlan(until, config.checkpoint_every, config.log_every, config.trackers)
+    nonfinite_error = diagnose_nonfinite(loader, directory.path, group)
+    events = _TrainEvents(config, trainer, loader, validator, state, nonfinite_error)
+    run_steps(plan, trainer, loader, state, events, directory, progress)
 
     # Publish the selected weights.
     if state.step < config.steps and not _patience_exceeded(config, state.best):
@@ -206,62 +211,42 @@ def _build_trainer(
     return trainer
 
 
-def _run_steps(
-    config: TrainConfig,
-    trainer: Trainer,
-    loader: TrainLoader,
-    validator: Validator,
-    state: TrainState,
-    directory: RunDirectory,
-    until: int,
-    progress: Progress,
-) -> None:
-    """Take the steps up to `until`; validate, log and save a checkpoint when each is due."""
-    group, best, average = trainer.group, state.best, state.average
-    averaged_steps = last_validations(config.steps, config.evaluate_every, config.average_last)
-    meter = Meter(diagnose_nonfinite(loader, directory.path))
-    last_time, last_step = time.monotonic(), state.step
-    with open_trackers(config.trackers if group.is_main else (), directory, state.step) as trackers:
-        while state.step < until and not _patience_exceeded(config, best):
-            metrics = trainer.step(loader.next(state.step), state.step)
-            meter.add(metrics, loader.drawn)
-            state.step += 1
-            done = state.step
-            validating = done == config.steps or done % config.evaluate_every == 0
-            saving = done == until or done % config.checkpoint_every == 0
-            if not (validating or saving or done % config.log_every == 0):
-                continue  # the host does not wait for the device
+@dataclass(frozen=True)
+class _TrainEvents:
+    """Validates, selects weights and collects the state, as the loop asks for it."""
 
-            row = meter.read(done, group)
-            if not trainer.weights_are_finite():
-                remedy = "The last checkpoint is from before; lower optimiser.lr and train anew"
-                where = directory.path
-                raise DivergedError(f"the weights after step {done} are not finite", where=where, remedy=remedy)
-            now = time.monotonic()
-            state.seconds += now - last_time
-            row["images_per_second"] = (done - last_step) * loader.size / max(now - last_time, 1e-9)
-            if validating:
-                score = validator.score()
-                row |= score.columns("validation")
-                best.update(done, score, validator.network, always=config.selection == "last")
-                if done in averaged_steps:
-                    average.add(validator.network)
-                if done == config.steps and average.count == len(averaged_steps) > 1 and config.selection != "last":
-                    score = validator.score(average.weights)
-                    row |= score.columns("average")
-                    best.update(done, score, validator.network, averaged=average.count)
-                state.seconds += time.monotonic() - now
-            content = None
-            if saving or _patience_exceeded(config, best):
-                content = collect_state(state, trainer, loader, trainer.device)  # every process takes part
-            if group.is_main:
-                directory.metrics.append(done, row)
-                for tracker in trackers:
-                    tracker.log(done, row)
-                if content is not None:
-                    checkpoint.save(directory.last_checkpoint, content)
-                progress.update(done, _progress_note(row, best))
-            last_time, last_step = time.monotonic(), done
+    config: TrainConfig
+    trainer: Trainer
+    loader: TrainLoader
+    validator: Validator
+    state: TrainState
+    nonfinite_error: Callable[[int, DrawnIndices], DivergedError]
+
+    def has_ended(self) -> bool:
+        return _patience_exceeded(self.config, self.state.best)
+
+    def evaluates(self, done: int) -> bool:
+        return done == self.config.steps or done % self.config.evaluate_every == 0
+
+    def evaluate(self, done: int) -> MetricsRow:
+        config, best, average = self.config, self.state.best, self.state.average
+        averaged_steps = last_validations(config.steps, config.evaluate_every, config.average_last)
+        score = self.validator.score()
+        row = score.columns("validation")
+        best.update(done, score, self.validator.network, always=config.selection == "last")
+        if done in averaged_steps:
+            average.add(self.validator.network)
+        if done == config.steps and average.count == len(averaged_steps) > 1 and config.selection != "last":
+            score = self.validator.score(average.weights)
+            row |= score.columns("average")
+            best.update(done, score, self.validator.network, averaged=average.count)
+        return row
+
+    def collect(self) -> dict[str, Any]:
+        return collect_state(self.state, self.trainer, self.loader, self.trainer.device)
+
+    def note(self, row: MetricsRow) -> str:
+        return _progress_note(row, self.state.best)
 
 
 def _patience_exceeded(config: TrainConfig, best: BestWeights) -> bool:
@@ -270,9 +255,9 @@ def _patience_exceeded(config: TrainConfig, best: BestWeights) -> bool:
 
 
 @contextmanager
-def _seeded_backends(config: TrainConfig, device: torch.device) -> Iterator[None]:
+def seeded_backends(root_seed: int, device: torch.device) -> Iterator[None]:
     """Seed the global random streams and use the fastest kernels; the caller's state is restored."""
-    seed = seeded_generator(config.seed, "network", torch.device("cpu")).initial_seed()
+    seed = seeded_generator(root_seed, "network", torch.device("cpu")).initial_seed()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), fastest_kernels(device):
         torch.manual_seed(seed)
         yield
