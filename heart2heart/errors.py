@@ -108,6 +108,10 @@ class DivergedError(Heart2HeartError, ArithmeticError):
     """The training loss became non-finite."""
 
 
+class CollapsedError(RunError):
+    """A pretraining ended in features that say nearly the same of every frame."""
+
+
 class UnknownNameError(Heart2HeartError, LookupError):
     """A network, method, geometry or view name that does not exist; the message lists those that do."""
 

@@ -32,6 +32,8 @@ class InitRecord(Config):
     """Share of the network's parameters that were taken from the file, 0 to 1."""
     stem: str | None = None
     """How a stem of three colours became one of grey; null: it was not changed."""
+    scored_sites: tuple[str, ...] = ()
+    """Hospitals of which a pretraining read patients whom the run's split scores, without labels."""
 
     def sentence(self) -> str:
         """Return source, shares and licence in one sentence, for a reader."""
@@ -44,6 +46,7 @@ class InitRecord(Config):
             f"fresh: {shown or 'none'}",
             f"{len(self.unused)} of the file not used",
             *([self.stem] if self.stem else []),
+            *([f"its pretraining saw scored patients of {', '.join(self.scored_sites)}"] if self.scored_sites else []),
             f"licence: {self.licence or 'not stated'}",
         ]
         return "; ".join(parts)

@@ -157,8 +157,11 @@ class TrainConfig(Config):
         """Return the hash of all resolved values; the weights of `network.init` count by their hash, not their path."""
         pinned = self.network.init_sha256 is not None
         content = self.model_dump(mode="json", exclude={"network": {"init", "init_licence"}} if pinned else None)
+        # Later keys, without which the hashes of earlier runs stay as they are.
         if not self.fix_a_step.clean:
-            del content["fix_a_step"]["clean"]  # a later key, without which the hashes of earlier runs stay as they are
+            del content["fix_a_step"]["clean"]
+        if not self.network.init_scored:
+            del content["network"]["init_scored"]
         return sha256_json(content)
 
     data: DataConfig

@@ -95,7 +95,7 @@ class TrainData:
                 what = f"{config.method.name} reads no unlabeled frame"
                 raise RunError(what, where="pool.transductive", remedy=remedy)
             rows = np.union1d(rows, transductive_rows(split, frames, config.pool.transductive))
-        return cls(frames, split, train, validation, rows[_has_mode(frames, rows, config.pool.modes)])
+        return cls(frames, split, train, validation, rows[has_mode(frames, rows, config.pool.modes)])
 
 
 def uses_pool(config: TrainConfig) -> bool:
@@ -109,7 +109,7 @@ def _labeled_frames(split: SplitManifest, frames: Frames, role: str) -> LabeledF
     return LabeledFrames(selected.rows[known], selected.targets[known])
 
 
-def _has_mode(frames: Frames, rows: RowIndices, modes: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+def has_mode(frames: Frames, rows: RowIndices, modes: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Return which of `rows` are of one of `modes`."""
     table = frames.frames
     rows_of_modes = table.filter(pc.is_in(table["mode"], pa.array(modes, pa.string())))["row"].to_numpy()

@@ -12,10 +12,11 @@ from torch import nn
 
 from heart2heart.errors import RunError
 from heart2heart.progress import detail
+from heart2heart.schema.pretraining import is_pretraining, read_pretrain_record
 from heart2heart.schema.run import InitRecord
 from heart2heart.training import checkpoint
 from heart2heart.training.config import TrainConfig
-from heart2heart.training.networks.build import NETWORKS, SCRATCH, build_network
+from heart2heart.training.networks.build import NETWORKS, SCRATCH, NetworkConfig, build_network
 from heart2heart.training.networks.initialise import load_weights
 from heart2heart.training.networks.weights_file import WeightsFile, read_weights, weights_sha256
 from heart2heart.training.run_directory import RunDirectory
@@ -104,7 +105,23 @@ def build_initial_network(
     if (run / INITIAL_WEIGHTS).exists():
         network.load_state_dict(checkpoint.load(run / INITIAL_WEIGHTS)["weights"])
         return InitialNetwork(network)
+    keep_head = _is_of_classes(Path(settings.init), classes)
+    return InitialNetwork(network, load_initial_weights(network, settings, keep_head=keep_head))
+
+
+def load_initial_weights(network: nn.Module, settings: NetworkConfig, *, keep_head: bool) -> InitRecord:
+    """Put the weights of `network.init` into a network, in place; return what was loaded.
+
+    Args:
+        network: The network that `settings` built.
+        settings: The section `network` of the configuration.
+        keep_head: Take the head too, where its shapes agree.
+
+    Raises:
+        MissingInputError, RunError: see `read_weights` and `load_weights`; or weights of another network.
+    """
     source = Path(settings.init)
+    _require_same_network(source, settings.name)
     weights = read_weights(source)
     loaded = load_weights(
         network,
@@ -112,7 +129,7 @@ def build_initial_network(
         weights.tensors,
         where=source,
         input_range=settings.init_input,
-        keep_head=_is_of_classes(source, config, classes),
+        keep_head=keep_head,
     )
     record = InitRecord(
         file=source.resolve().name,
@@ -121,22 +138,30 @@ def build_initial_network(
         **vars(loaded) | {"loaded": len(loaded.loaded)},
     )
     _tell(record, weights)
-    return InitialNetwork(network, record)
+    return record
 
 
-def _is_of_classes(source: Path, config: TrainConfig, classes: tuple[str, ...]) -> bool:
-    """Return whether the head of the weights may be of these classes; a run's are known, a file's are not.
+def _require_same_network(source: Path, name: str) -> None:
+    """Refuse the folder of a run or of a pretraining of another network.
 
     Raises:
-        RunError: the weights are those of a run of another network.
+        RunError: it is of another network.
     """
+    if (source / "run.json").is_file():
+        of, verb = RunDirectory.read(source).config.network.name, "run trained"
+    elif is_pretraining(source):
+        of, verb = read_pretrain_record(source).network, "pretraining has"
+    else:
+        return
+    if of != name:
+        raise RunError(f"this {verb} {of}, not {name}", where=source, remedy=f"Set network.name={of}")
+
+
+def _is_of_classes(source: Path, classes: tuple[str, ...]) -> bool:
+    """Return whether the head of the weights may be of these classes; a run's are known, a file's are not."""
     if not (source / "run.json").is_file():
         return True
-    begun = RunDirectory.read(source)
-    if begun.config.network.name != config.network.name:
-        what = f"this run trained {begun.config.network.name}, not {config.network.name}"
-        raise RunError(what, where=source, remedy=f"Set network.name={begun.config.network.name}")
-    return begun.record.classes == classes
+    return RunDirectory.read(source).record.classes == classes
 
 
 def _tell(record: InitRecord, weights: WeightsFile) -> None:

@@ -246,20 +246,30 @@ def selection_rule(config: TrainConfig, averaged: int) -> str:
 def run_title(run: Run) -> str:
     """Return the title of a run for readers: its method, how seeds were combined, and where it was adapted."""
     adaptation, combination = run.directory.record.adaptation, run.directory.record.combination
-    title = algorithm_title(run.config) + ("" if combination is None else f", {combination.title}")
+    title = _title(run_facts(run)) + ("" if combination is None else f", {combination.title}")
     return title if adaptation is None else f"{title}, adapted at {adaptation.site}"
 
 
 def run_facts(run: Run) -> MethodFacts:
     """Return the facts of a run that predictions carry: of its method, and how it was combined and adapted."""
     adaptation, combination = run.directory.record.adaptation, run.directory.record.combination
-    changes = {"adaptation": adaptation and adaptation.method, "combination": combination and combination.title}
-    return method_facts(run.config).model_copy(update=changes)
+    facts = method_facts(run.config)
+    init = run.directory.record.init
+    seen = {*facts.transductive, *(() if init is None else init.scored_sites)}
+    changes = {
+        "adaptation": adaptation and adaptation.method,
+        "combination": combination and combination.title,
+        "transductive": tuple(sorted(seen)),
+    }
+    return facts.model_copy(update=changes)
 
 
 def algorithm_title(config: TrainConfig) -> str:
     """Return the title of a run's method for readers, such as `FixMatch + Fix-A-Step`."""
-    facts = method_facts(config)
+    return _title(method_facts(config))
+
+
+def _title(facts: MethodFacts) -> str:
     title = f"{facts.title} + {facts.addition}" if facts.addition else facts.title
     return f"{title}, with unlabeled frames of {', '.join(facts.transductive)}" if facts.transductive else title
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from heart2heart.config import Config
 from heart2heart.errors import ConfigError, ExistsError, RunError
 from heart2heart.schema.run import RUN_SCHEMA_VERSION, InitRecord, RunRecord
 from heart2heart.splits.manifest import SplitManifest
@@ -135,7 +136,7 @@ class RunDirectory:
             raise RunError("this folder holds a run of another split", where=self.path, remedy=remedy)
 
 
-def differing_keys(one: TrainConfig, other: TrainConfig) -> list[str]:
+def differing_keys(one: Config, other: Config) -> list[str]:
     """Return the keys whose values differ and change the result of a run, sorted."""
     first, second = (dict(flatten_config(each.model_dump(mode="json"))) for each in (one, other))
     keys = sorted(key for key in first.keys() | second.keys() if first.get(key) != second.get(key))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from heart2heart.training.loop import LoopPlan, run_steps
 from heart2heart.training.losses import inverse_frequency
 from heart2heart.training.metrics import DrawnIndices, MetricsRow
 from heart2heart.training.model_access import fastest_kernels, place_network
+from heart2heart.training.pretrained_patients import pretrained_on_scored
 from heart2heart.training.run import Run
 from heart2heart.training.run_directory import RunDirectory
 from heart2heart.training.selection import BestWeights, Weights, copy_weights, last_validations
@@ -184,7 +185,11 @@ def _shipped_weights(validator: Validator, best: BestWeights) -> Weights:
 def _build_network(config: TrainConfig, data: TrainData, out: Path) -> InitialNetwork:
     """Return the network before its first step."""
     extra = build_algorithm(config.method.name, config.method.params).extra_outputs(len(data.classes))
-    return build_initial_network(config, data.classes, len(data.classes) + extra, data.geometry.size, out)
+    initial = build_initial_network(config, data.classes, len(data.classes) + extra, data.geometry.size, out)
+    if initial.record is None:
+        return initial
+    scored_sites = pretrained_on_scored(config.network, data.split)
+    return replace(initial, record=initial.record.model_copy(update={"scored_sites": scored_sites}))
 
 
 def _build_trainer(

@@ -103,6 +103,9 @@ class NetworkConfig(Config):
     init_input: InputRange = "symmetric"
     """Colours that a file with a stem of three channels was trained on: `symmetric` is -1 to 1 in each, `imagenet` is
     the usual mean and deviation of each. Either is folded into our stem, which takes grey from -1 to 1."""
+    init_scored: bool = False
+    """Accept an encoder whose pretraining read frames of patients whom the split scores, without labels. Results are
+    then of a method that saw their pictures, and the report says so."""
     freeze: Freeze = "none"
     """`encoder` trains the head alone; the encoder's batch normalisation and dropout work as in evaluation."""
     encoder_lr: float = Field(1.0, gt=0, le=100)
