@@ -168,6 +168,22 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"the value of override {override!r} is not readable YAML") from error
 
 
+def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the values of dotted overrides as a mapping.
+
+    Raises:
+        ConfigError: one is not of the form `key=value`.
+
+    Examples:
+        >>> read_overrides(["method=tim", "steps=20"])
+        {'method': 'tim', 'steps': 20}
+    """
+    content: dict[str, Any] = {}
+    for override in overrides:
+        _apply_override(content, override)
+    return content
+
+
 def _validation_message(error: ValidationError, kind: type[BaseModel]) -> str:
     parts = []
     for item in error.errors(include_url=False, include_input=False):

@@ -29,6 +29,7 @@ IMPORTS: dict[str, set[str]] = {
     "active_learning": {"labels", "store"},
     "splits": {"labels", "store"},
     "training": {"splits", "store"},
+    "representation": {"splits", "store", "training"},
     "export": {"datasets", "store", "training"},
     "prediction": {"datasets", "deidentify", "ingest", "scope", "store"},
     "dicom_results": {"dicom"},
@@ -47,7 +48,7 @@ IMPORTS: dict[str, set[str]] = {
     "evaluation": set(),
     "scope": {"evaluation"},
     "reporting": {"evaluation", "ingest", "store"},
-    "testing": {"active_learning", "datasets", "splits", "store", "training"},
+    "testing": {"active_learning", "datasets", "representation", "splits", "store", "training"},
     "verify": set(),
     "audit": set(),
 }
@@ -56,7 +57,7 @@ IMPORTS: dict[str, set[str]] = {
 JOINS = {"api", "cli", "demo", "federated"}
 
 HEAVY = {"torch", "pandas", "monai", "albumentations", "SimpleITK", "matplotlib", "sklearn", "duckdb", "cv2", "onnx"}
-TORCH_PACKAGES = {"training", "export", "testing"}
+TORCH_PACKAGES = {"training", "representation", "export", "testing"}
 
 
 def _modules(package: str) -> list[Path]:

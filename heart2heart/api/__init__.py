@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from heart2heart.api.exported_models import export_model, load_model, load_run, read_export_parity
     from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
+    from heart2heart.api.few_shot import few_shot, few_shot_trial, read_shots, summarise_trial
     from heart2heart.api.flags import count_flags
     from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
@@ -47,6 +48,14 @@ if TYPE_CHECKING:
     from heart2heart.api.queue import make_queue
     from heart2heart.api.release import pool
     from heart2heart.api.reporting import report
+    from heart2heart.api.representations import (
+        duplicates,
+        embed,
+        load_pretrain_config,
+        odd_clips,
+        pretrain,
+        similar,
+    )
     from heart2heart.api.review import list_reviews, review_clips, review_sentence, serve_review
     from heart2heart.api.splits import certify_splits, load_split, make_split, make_splits, require_no_leak
     from heart2heart.api.stores import (
@@ -78,6 +87,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.cases": ("read_audit_labels", "read_cases"),
     "api.conformal": ("conformal_sets",),
     "api.few_labels": ("audit_accuracy", "estimate_without_labels"),
+    "api.few_shot": ("few_shot", "few_shot_trial", "read_shots", "summarise_trial"),
+    "api.representations": ("duplicates", "embed", "load_pretrain_config", "odd_clips", "pretrain", "similar"),
     "api.monitoring": ("add_audit", "add_week", "show_monitor", "start_monitor"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),
     "api.datasets": ("add_dataset", "add_pictures", "dataset_catalogue", "record_dataset_labels"),
@@ -173,12 +184,16 @@ __all__ = [
     "deidentify_files",
     "describe_config",
     "describe_sites",
+    "duplicates",
+    "embed",
     "estimate_without_labels",
     "evaluate",
     "evaluate_splits",
     "export_audit_log",
     "export_labels",
     "export_model",
+    "few_shot",
+    "few_shot_trial",
     "files_by_status",
     "import_labels",
     "ingest_files",
@@ -187,6 +202,7 @@ __all__ = [
     "list_reviews",
     "load_clip",
     "load_model",
+    "load_pretrain_config",
     "load_run",
     "load_split",
     "load_train_config",
@@ -196,12 +212,14 @@ __all__ = [
     "make_splits",
     "measure_agreement",
     "merge_labels",
+    "odd_clips",
     "open_store",
     "plan_validation",
     "pool",
     "predict_files",
     "predict_many",
     "predict_paths",
+    "pretrain",
     "read_audit_labels",
     "read_audit_log",
     "read_cases",
@@ -209,6 +227,7 @@ __all__ = [
     "read_label_file",
     "read_metrics",
     "read_raters",
+    "read_shots",
     "read_suspected_pairs",
     "receive",
     "record_dataset_labels",
@@ -227,10 +246,12 @@ __all__ = [
     "show_monitor",
     "show_pairs",
     "show_views",
+    "similar",
     "simulate",
     "simulate_federation",
     "sort_clips",
     "start_monitor",
+    "summarise_trial",
     "summary_table",
     "sweep",
     "train",

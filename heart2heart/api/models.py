@@ -46,15 +46,35 @@ def load_train_config(
     from heart2heart.config import find_config
     from heart2heart.training.config import TrainConfig
 
+    changes = config_changes(stores, split, overrides)
+    if isinstance(config, TrainConfig):
+        return config.with_overrides(changes)
+    return TrainConfig.load(find_config(config), changes)
+
+
+def config_changes(
+    stores: str | Path | Sequence[str | Path] | None,
+    split: str | Path | None,
+    overrides: Sequence[str] | Mapping[str, Any],
+) -> list[str]:
+    """Return the overrides of a configuration as `key=value` texts, those of stores and split last.
+
+    Args:
+        stores: Frame stores; override `data.stores`.
+        split: Certified split; overrides `data.split`.
+        overrides: Dotted keys and values: `["steps=200"]` or `{"steps": 200}`.
+
+    Examples:
+        >>> config_changes(["a", "b"], None, {"steps": 20})
+        ['steps=20', "data.stores=['a', 'b']"]
+    """
     changes = list(overrides) if not isinstance(overrides, Mapping) else _override_texts(overrides)
     if stores is not None:
         roots = [stores] if isinstance(stores, str | Path) else stores
         changes.append(f"data.stores=[{', '.join(map(_quoted, roots))}]")
     if split is not None:
         changes.append(f"data.split={_quoted(split)}")
-    if isinstance(config, TrainConfig):
-        return config.with_overrides(changes)
-    return TrainConfig.load(find_config(config), changes)
+    return changes
 
 
 def _override_texts(overrides: Mapping[str, Any]) -> list[str]:

@@ -32,6 +32,7 @@ from heart2heart.cli import (
     labels,
     monitoring,
     planning,
+    representations,
     review,
     scope,
     service,
@@ -51,6 +52,7 @@ PANELS = {
     "Data: from files to frames": ("simulate", "ingest", "source", "store"),
     "Labels: views of clips": ("labels", "curate", "raters", "queue", "review"),
     "Training: splits and models": ("split", "certify", "pairs", "clear-pairs", "train", "sweep", "adapt", "export"),
+    "Representations: learning from unlabeled clips": ("pretrain", "embed", "similar", "fewshot"),
     "Evidence: scores and reports": (
         "plan",
         "evaluate",
@@ -101,6 +103,7 @@ for module in (
     review,
     splits,
     training,
+    representations,
     scope,
     answer_files,
     planning,

@@ -155,8 +155,8 @@ class PairLoader:
     def frame_names(self, drawn: DrawnIndices) -> dict[str, list[str]]:
         """Return the frames of a batch, of both places of a pair."""
         return {
-            place: frame_column(self.frames, self.pool.rows[positions.cpu().numpy()], "frame").to_pylist()
-            for place, positions in drawn.items()
+            side: frame_column(self.frames, self.pool.rows[positions.cpu().numpy()], "frame").to_pylist()
+            for side, positions in drawn.items()
         }
 
     def _require_two_frames(self) -> None:

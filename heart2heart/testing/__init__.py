@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from heart2heart.testing.algorithm_checks import check_algorithm, check_processes
     from heart2heart.testing.data_checks import check_dataset, check_query_strategy
     from heart2heart.testing.network_checks import check_gradient_rule, check_network
+    from heart2heart.testing.pretraining_checks import check_pretraining_method
     from heart2heart.testing.stores import random_store
     from heart2heart.testing.tiny import TinyStore, tiny_store
 
@@ -25,6 +26,7 @@ _MODULES = {
     "check_algorithm": "algorithm_checks",
     "check_gradient_rule": "network_checks",
     "check_network": "network_checks",
+    "check_pretraining_method": "pretraining_checks",
     "check_processes": "algorithm_checks",
     "check_query_strategy": "data_checks",
     "check_dataset": "data_checks",
@@ -39,6 +41,7 @@ __all__ = [
     "check_dataset",
     "check_gradient_rule",
     "check_network",
+    "check_pretraining_method",
     "check_processes",
     "check_query_strategy",
     "random_store",

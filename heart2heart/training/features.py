@@ -68,7 +68,7 @@ class FeatureExtractor:
 
     @cached_property
     def _classifiers(self) -> list[nn.Linear]:
-        return [self._last_linear(network) for network in _trained_networks(self.run.network)]
+        return [self._last_linear(network) for network in trained_networks(self.run.network)]
 
     def _last_linear(self, network: nn.Module) -> nn.Linear:
         """Return the linear layer that runs last; a trial pass finds it."""
@@ -91,12 +91,12 @@ class FeatureExtractor:
         return order[-1]
 
 
-def _trained_networks(network: nn.Module) -> Iterator[nn.Module]:
+def trained_networks(network: nn.Module) -> Iterator[nn.Module]:
     """Yield the networks that training gave, of which others are made."""
     if isinstance(network, Ensemble):
         for member in network.members:
-            yield from _trained_networks(member)
+            yield from trained_networks(member)
     elif isinstance(network, AdjustedLogits | ClassOutputs):
-        yield from _trained_networks(network.network)
+        yield from trained_networks(network.network)
     else:
         yield network

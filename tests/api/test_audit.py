@@ -32,10 +32,12 @@ NO_PATIENT_DATA = {
     "ingest": ("simulate",),
     "links": ("make_linking_key",),
     "model_identity": ("model_identity",),
-    "models": ("load_train_config",),
+    "few_shot": ("read_shots", "summarise_trial"),
+    "models": ("config_changes", "load_train_config"),
     "pairs": ("clear_pairs", "read_suspected_pairs"),
     "planning": ("plan_validation", "register_margin"),
     "release": ("check_release", "counts_file", "pool"),
+    "representations": ("load_pretrain_config",),
     "validation_tables": ("write_prediction_template",),
 }
 """Functions that handle no patient data: settings, aggregates, hashes and templates."""
@@ -63,11 +65,13 @@ ONLY_READ = {
     "conformal": ("conformal_sets",),
     "flags": ("count_flags",),
     "few_labels": ("audit_accuracy", "estimate_without_labels"),
+    "few_shot": ("few_shot_trial",),
     "label_quality": ("label_errors", "measure_agreement"),
     "labels": ("count_labels", "open_label_store", "read_label_file"),
     "service_audit": ("add_service_audit", "ingest_sample"),
     "monitoring": ("add_audit", "add_week", "measure_pictures", "show_monitor", "start_monitor"),
     "readers": ("blind_readings", "compare_readers", "model_clips"),
+    "representations": ("duplicates", "odd_clips", "similar"),
     "review": ("list_reviews", "review_sentence", "text_areas"),
     "splits": ("certify_splits", "load_split", "make_split", "make_splits", "require_no_leak"),
     "stores": (

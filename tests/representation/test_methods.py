@@ -44,9 +44,9 @@ def test_nt_xent_is_equation_1_of_simclr(seed: int, n: int, d: int, temperature:
         odds = {k: math.exp(cosine(rows[i], rows[k]) / temperature) for k in range(2 * n) if k != i}
         terms.append(-math.log(odds[partner] / sum(odds.values())))
         hits.append(max(odds, key=lambda k: odds[k]) == partner)
-    value, found = nt_xent(*map(torch.from_numpy, views), temperature)
+    value, hit_rate = nt_xent(torch.from_numpy(views[0]), torch.from_numpy(views[1]), temperature)
     assert float(value) == pytest.approx(np.mean(terms), rel=1e-9)
-    assert float(found) == pytest.approx(np.mean(hits), rel=1e-6)
+    assert float(hit_rate) == pytest.approx(np.mean(hits), rel=1e-6)
 
 
 @given(**SHAPES, k=st.integers(1, 4), temperature=st.floats(0.1, 2))
@@ -59,7 +59,8 @@ def test_info_nce_is_equation_1_of_moco(seed: int, n: int, d: int, k: int, tempe
         positive = math.exp(cosine(query, key) / temperature)
         negatives = sum(math.exp(cosine(query, row) / temperature) for row in queue)
         terms.append(-math.log(positive / (positive + negatives)))
-    value, _ = info_nce(*map(torch.from_numpy, (queries, keys, queue)), temperature)
+    rows = [torch.from_numpy(each) for each in (queries, keys, queue)]
+    value, _ = info_nce(rows[0], rows[1], rows[2], temperature)
     assert float(value) == pytest.approx(np.mean(terms), rel=1e-9)
 
 
@@ -81,16 +82,16 @@ def test_cross_correlation_loss_is_equation_1_of_barlow_twins(seed: int, n: int,
         for j in range(d):
             entry = sum(normal[0][row, i] * normal[1][row, j] for row in range(n)) / n
             expected += (1 - entry) ** 2 if i == j else weight * entry**2
-    value = cross_correlation_loss(*map(torch.from_numpy, views), weight)
+    value = cross_correlation_loss(torch.from_numpy(views[0]), torch.from_numpy(views[1]), weight)
     assert float(value) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 @given(size=st.integers(1, 7), counts=st.lists(st.integers(1, 9), max_size=6))
 def test_enqueue_keeps_the_newest_rows(size: int, counts: list[int]) -> None:
-    queue, place, written = torch.full((size, 1), -1.0), torch.zeros(1, dtype=torch.int64), [-1.0] * size
+    queue, position, written = torch.full((size, 1), -1.0), torch.zeros(1, dtype=torch.int64), [-1.0] * size
     for count in counts:
         rows = [float(len(written) + index) for index in range(count)]
-        enqueue(queue, place, torch.tensor(rows)[:, None])
+        enqueue(queue, position, torch.tensor(rows)[:, None])
         written += rows
     assert sorted(queue.flatten().tolist()) == sorted(written[-size:])
 

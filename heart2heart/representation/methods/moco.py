@@ -39,18 +39,18 @@ class MoCo(PretrainMethod):
         return self.momentum
 
     def initial_memory(self, generator: torch.Generator) -> Memory:
-        """Return a queue of random directions, and the place that the next projections are written to."""
+        """Return a queue of random directions, and the position that the next projections are written to."""
         drawn = torch.randn(self.queue, self.output, generator=generator)
-        return {"queue": functional.normalize(drawn, dim=1), "place": torch.zeros(1, dtype=torch.int64)}
+        return {"queue": functional.normalize(drawn, dim=1), "position": torch.zeros(1, dtype=torch.int64)}
 
     def loss(self, step: PairStep) -> PairLoss:
         """Return the loss; the projections of the averaged network then enter the queue."""
         queries = step.project(step.views[0])
         keys = self._keys(step)
-        queue, place = step.memory["queue"], step.memory["place"]
-        value, found = info_nce(queries, keys, queue, self.temperature)
-        step.on_step_end(lambda: enqueue(queue, place, functional.normalize(keys, dim=1)))
-        return PairLoss(value, {"partner_found": found})
+        queue, position = step.memory["queue"], step.memory["position"]
+        value, hits = info_nce(queries, keys, queue, self.temperature)
+        step.on_step_end(lambda: enqueue(queue, position, functional.normalize(keys, dim=1)))
+        return PairLoss(value, {"partner_found": hits})
 
     def _keys(self, step: PairStep) -> Tensor:
         """Return the projections of the partners, which pass through the averaged network in shuffled groups."""
@@ -84,21 +84,21 @@ def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -
 
 
 @torch.no_grad()
-def enqueue(queue: Tensor, place: Tensor, rows: Tensor) -> None:
+def enqueue(queue: Tensor, position: Tensor, rows: Tensor) -> None:
     """Write rows over the oldest of a ring, in place.
 
     Args:
         queue: The ring `(k, d)`.
-        place: int64 `(1,)`, where the next row is written; moved on.
+        position: int64 `(1,)`, where the next row is written; moved on.
         rows: The newest rows, `(n, d)`; of more than k the last k stay.
 
     Examples:
-        >>> queue, place = torch.zeros(3, 1), torch.tensor([2])
-        >>> enqueue(queue, place, torch.tensor([[1.0], [2.0]]))
-        >>> queue.flatten().tolist(), place.item()
+        >>> queue, position = torch.zeros(3, 1), torch.tensor([2])
+        >>> enqueue(queue, position, torch.tensor([[1.0], [2.0]]))
+        >>> queue.flatten().tolist(), position.item()
         ([2.0, 0.0, 1.0], 1)
     """
     rows = rows[-len(queue) :]
-    index = (place + torch.arange(len(rows), device=queue.device)) % len(queue)
+    index = (position + torch.arange(len(rows), device=queue.device)) % len(queue)
     queue[index] = rows.to(queue.dtype)
-    place.copy_((place + len(rows)) % len(queue))
+    position.copy_((position + len(rows)) % len(queue))

@@ -30,8 +30,8 @@ class SimCLR(PretrainMethod):
     def loss(self, step: PairStep) -> PairLoss:
         """Return the loss; both views pass as one batch."""
         first, second = step.project(torch.cat(step.views)).chunk(2)
-        value, found = nt_xent(first, second, self.temperature)
-        return PairLoss(value, {"partner_found": found})
+        value, hits = nt_xent(first, second, self.temperature)
+        return PairLoss(value, {"partner_found": hits})
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -55,5 +55,5 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, 
     similarity = views @ views.T / temperature
     similarity = similarity.masked_fill(torch.eye(2 * n, dtype=torch.bool, device=views.device), -torch.inf)
     partner = torch.arange(2 * n, device=views.device).roll(n)
-    found = (similarity.detach().argmax(1) == partner).float().mean()
-    return functional.cross_entropy(similarity, partner), found
+    hits = (similarity.detach().argmax(1) == partner).float().mean()
+    return functional.cross_entropy(similarity, partner), hits

@@ -1,0 +1,121 @@
+"""Trials of few-shot classification: labels are drawn again and again, and every method is scored on other patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from heart2heart.errors import LabelError
+from heart2heart.representation.few_shot import FewShotSettings, classify
+from heart2heart.representation.similarity import unit_vectors
+from heart2heart.schema.embeddings import Embeddings
+from heart2heart.utils import random_stream
+
+Ints = npt.NDArray[np.int64]
+
+Classifier = Callable[[Ints, Ints, Ints], Ints]
+"""From positions of labeled clips, their classes, and positions of the clips to classify, to their classes."""
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """The score of one method in one draw.
+
+    Attributes:
+        method: Name of the method.
+        shots: Labels a class.
+        draw: Number of the draw, from 0.
+        balanced_accuracy: Mean recall over the classes, on clips of patients without a label, 0 to 1.
+        clips: Number of these clips.
+    """
+
+    method: str
+    shots: int
+    draw: int
+    balanced_accuracy: float
+    clips: int
+
+
+def draw_labels(targets: Ints, patients: npt.NDArray[np.object_], shots: int, rng: np.random.Generator) -> Ints:
+    """Return positions of `shots` clips of every class, each of another patient within a class if there are enough.
+
+    Args:
+        targets: int64 `(n,)`, class of each labeled clip.
+        patients: Patient of each, `(n,)`.
+        shots: Clips of each class.
+        rng: Source of chance.
+
+    Raises:
+        LabelError: a class has fewer clips, or all patients would be drawn.
+    """
+    chosen: list[int] = []
+    for target in np.unique(targets):
+        members = rng.permutation(np.flatnonzero(targets == target))
+        if len(members) < shots:
+            what = f"class {target} has {len(members)} labeled clips, fewer than {shots} shots"
+            raise LabelError(what, remedy="Lower --shots, or label more clips")
+        _, first = np.unique(patients[members].astype(str), return_index=True)
+        of_new_patients = members[np.sort(first)]
+        rest = members[~np.isin(members, of_new_patients)]
+        chosen += np.concatenate([of_new_patients, rest])[:shots].tolist()
+    return np.array(sorted(chosen), np.int64)
+
+
+def run_trials(
+    targets: Ints,
+    patients: npt.NDArray[np.object_],
+    classifiers: dict[str, Classifier],
+    *,
+    shots: Sequence[int],
+    draws: int,
+    seed: int = 0,
+) -> list[TrialScore]:
+    """Score classifiers over draws of labels; every classifier gets the same labels.
+
+    Clips of patients with a drawn label are not scored.
+
+    Args:
+        targets: int64 `(n,)`, class of each labeled clip.
+        patients: Patient of each, `(n,)`.
+        classifiers: Methods by name.
+        shots: Labels a class, one or several numbers.
+        draws: Draws of each.
+        seed: Seed of the draws.
+
+    Raises:
+        LabelError: a class has too few clips, or no clip of it is left to score.
+    """
+    scores = []
+    for count in shots:
+        for draw in range(draws):
+            rng = random_stream(seed, "few-shot labels", count, draw)
+            labeled = draw_labels(targets, patients, count, rng)
+            scored = np.flatnonzero(~np.isin(patients, patients[labeled]))
+            if len(np.unique(targets[scored])) < len(np.unique(targets)):
+                what = f"with {count} labels a class, no clip of another patient is left of some class"
+                raise LabelError(what, remedy="Lower --shots, or label clips of more patients")
+            for name, classifier in classifiers.items():
+                predicted = classifier(labeled, targets[labeled], scored)
+                recalls = [np.mean(predicted[targets[scored] == view] == view) for view in np.unique(targets)]
+                scores.append(TrialScore(name, count, draw, float(np.mean(recalls)), len(scored)))
+    return scores
+
+
+def embedding_classifier(embeddings: Embeddings, classes: int, settings: FewShotSettings) -> Classifier:
+    """Return the classifier of embeddings; the vectors of labeled and scored clips are centred together.
+
+    Args:
+        embeddings: Vectors of the labeled clips, in their order.
+        classes: Number of classes.
+        settings: The method.
+    """
+
+    def predict(labeled: Ints, targets: Ints, scored: Ints) -> Ints:
+        units = unit_vectors(np.concatenate([embeddings.vectors[labeled], embeddings.vectors[scored]]))
+        chances = classify(units[: len(labeled)], targets, units[len(labeled) :], classes, settings)
+        return np.asarray(chances.argmax(1), np.int64)
+
+    return predict
