@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from heart2heart.api.exported_models import export_model, load_model, load_run, read_export_parity
     from heart2heart.api.federation import simulate_federation, write_federated_job
     from heart2heart.api.few_labels import audit_accuracy, estimate_without_labels
-    from heart2heart.api.few_shot import few_shot, few_shot_trial, read_shots, summarise_trial
+    from heart2heart.api.few_shot_views import few_shot, few_shot_trial, read_shots, summarise_trial
     from heart2heart.api.flags import count_flags
     from heart2heart.api.hospital import deidentify_files, verify_deidentification
     from heart2heart.api.ingest import ingest_files, simulate
@@ -87,7 +87,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "api.cases": ("read_audit_labels", "read_cases"),
     "api.conformal": ("conformal_sets",),
     "api.few_labels": ("audit_accuracy", "estimate_without_labels"),
-    "api.few_shot": ("few_shot", "few_shot_trial", "read_shots", "summarise_trial"),
+    "api.few_shot_views": ("few_shot", "few_shot_trial", "read_shots", "summarise_trial"),
     "api.representations": ("duplicates", "embed", "load_pretrain_config", "odd_clips", "pretrain", "similar"),
     "api.monitoring": ("add_audit", "add_week", "show_monitor", "start_monitor"),
     "api.configuration": ("configuration_sections", "copy_config", "training_schema"),

@@ -66,7 +66,7 @@ def test_pair_loader_makes_pairs_of_two_frames_of_one_clip(tiny: TinyStore) -> N
     seen: dict[str, set[int]] = {}
     for step in range(20):
         loader.next(step)
-        first, second = (loader.pool.rows[loader.drawn[place].numpy()] for place in ("first", "second"))
+        first, second = (loader.pool.rows[loader.drawn[side].numpy()] for side in ("first", "second"))
         assert (first != second).all()
         clips = [frame_column(loader.frames, rows, "clip").to_pylist() for rows in (first, second)]
         assert clips[0] == clips[1]
