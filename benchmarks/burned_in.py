@@ -1,6 +1,6 @@
 """Letters that can be read after the search for text in the scan, by kind of text; false alarms; time.
 
-Command: python -m benchmarks.burned_in FOLDER... [--seed 11] [--rounds 2] [--jobs 2] [--ocr]
+Command: python -m benchmarks.burned_in FOLDER... [--seed 11] [--rounds 2] [--jobs 2] [--ocr] [--keep RESULTS]
 FOLDER holds DICOM files: real ones (data of pydicom, pydicom-data and deid-data) or those of `heart2heart simulate`.
 Every distinct clip is searched unchanged, and with each kind of `benchmarks.burned_variants` once a round, after JPEG
 of a random quality. A still is one frame; for text that comes and goes it is shaken into eight. An unchanged clip that
@@ -13,12 +13,13 @@ A letter is left in a picture that is used, or kept back: `ingest` quarantines a
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def distinct(folders: list[Path]) -> list[Path]:
     return paths
 
 
+def kept_result(path: Path, *, seed: int, rounds: int, ocr: bool, keep: Path | None) -> ClipResult:
+    """Return the result of `judge_clip`, from the folder `keep` where it is there."""
+    if keep is None:
+        return judge_clip(path, seed=seed, rounds=rounds, ocr=ocr)
+    done = keep / f"{seed}_{rounds}_{int(ocr)}_{path.stem}.json"
+    if not done.exists():
+        result = judge_clip(path, seed=seed, rounds=rounds, ocr=ocr)
+        done.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = done.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(asdict(result)))
+        unfinished.rename(done)
+    stored = json.loads(done.read_text())
+    return ClipResult(**stored | {"variants": [Judged(**one) for one in stored["variants"]]})
+
+
 def judge_clip(path: Path, *, seed: int, rounds: int, ocr: bool) -> ClipResult:
     """Search one clip unchanged, and with every kind of text burned in."""
     seen, whole = scan_and_frames(path, ALL)
@@ -150,9 +166,9 @@ def table_rows(results: list[ClipResult], *, ocr: bool) -> Iterator[tuple[object
             )  # fmt: skip
 
 
-def main(folders: list[Path], *, seed: int, rounds: int, jobs: int, ocr: bool) -> None:
+def main(folders: list[Path], *, seed: int, rounds: int, jobs: int, ocr: bool, keep: Path | None) -> None:
     """Judge every clip of the folders and print one table for the clips and one for the kinds of text."""
-    work = partial(judge_clip, seed=seed, rounds=rounds, ocr=ocr)
+    work = partial(kept_result, seed=seed, rounds=rounds, ocr=ocr, keep=keep)
     with ProcessPoolExecutor(jobs) as pool:
         results = list(pool.map(work, distinct(folders)))
     rows = []
@@ -183,5 +199,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--ocr", action="store_true")
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
-    main(options.folders, seed=options.seed, rounds=options.rounds, jobs=options.jobs, ocr=options.ocr)
+    arguments = {name: getattr(options, name) for name in ("seed", "rounds", "jobs", "ocr", "keep")}
+    main(options.folders, **arguments)

@@ -1,8 +1,9 @@
 """Finds text and codes burned into the visible picture, over all frames of a clip.
 
 A small network (`text_network`) scores the cells of the planes of `TextEvidence`. It was fitted to text of 7 to 110
-pixels in every direction, still, moving and blinking. Its sure cells form areas; `upright_lines` adds small text that
-stands still. What may be text outside of both leaves the finding unsure.
+pixels in every direction, still, moving and blinking. Its sure cells form areas. `upright_lines` adds small text that
+stands still, and the two networks strengthen each other. Faint cells beside either belong to the text. What may be text
+outside of it leaves the finding unsure.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _LIKELY = 0.0  # log-odds of a cell that belongs to an area
 _WEAK = -2.0  # log-odds of a cell that belongs to an area beside it
 _LEAST = 3  # cells of an area
 _REACH, _ROUNDS = 2, 2  # cells by which an area reaches for weak cells, and how often
+_BESIDE = -1.0  # log-odds of a cell that belongs to an area or a line of another plane or network beside it
+_POSSIBLE = -5.0  # log-odds below which a cell and those near it are not searched for small text
+_AGREEMENT, _MOST = 0.5, 6.0  # weight of log-odds of small text beside the other ones, and the most that count
 _DOUBT = 0.25  # log-odds that two cells of a part must have to leave a doubt
 _DOUBT_REDUCED = 2.0  # the same of a reduced picture, where speckle is as fine as letters
 _PART = -1.0  # log-odds of the cells of such a part
@@ -85,27 +89,30 @@ class TextSearch:
                 self._channels[0].add(least[None])
                 self._channels[1].add(greatest[None])
 
-    def finding(self) -> TextFinding:
-        """Return the areas of text with the cells around them, and whether there may be more."""
-        from scipy import ndimage
+    def finding(self, known: Mask | None = None) -> TextFinding:
+        """Return the areas of text with the cells around them, and whether there may be more.
 
+        Args:
+            known: bool `(height, width)`, text that another search of the clip has found; it is part of the areas.
+        """
         if not self._gray.count:
             return TextFinding(None, 0.0, is_unsure=False)
-        height, width = self._inside.shape
         visible = any_in_cells(self._inside, CELL)
         planes = [evidence.planes() for evidence in (self._gray, *(self._channels or ()))]
         odds = [np.where(visible, text_log_odds(one), np.float32(-np.inf)) for one in planes]
-        areas = [
-            cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
-            for scores in odds
-            if (cells := _sure_areas(scores)) is not None
-        ]
-        text = unite_areas([upright_lines(planes[0], self._inside), *areas], self._inside, is_unsure=False)
-        if text.mask is not None:
-            covered = ndimage.binary_dilation(any_in_cells(text.mask, CELL), _BLOCK)
-            for scores in odds:
-                scores[covered] = -np.inf
-        return TextFinding(text.mask, text.share, any(_leaves_doubt(scores, self._doubt) for scores in odds))
+        upright = upright_lines(planes[0], self._inside, odds[0] > _POSSIBLE)
+        odds[0] += _AGREEMENT * np.clip(upright.odds, 0, _MOST)
+        lines = upright.lines if known is None else upright.lines | any_in_cells(known, CELL)
+        text = unite_areas([self._mask_of(_text_cells(odds, lines))], self._inside, is_unsure=False)
+        return TextFinding(text.mask, text.share, _is_unsure(odds, text.mask, self._doubt))
+
+    def _mask_of(self, cells: Mask) -> Mask | None:
+        """Return the pixels of cells; None without any."""
+        if not cells.any():
+            return None
+        height, width = self._inside.shape
+        pixels: Mask = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]
+        return pixels
 
 
 def find_text(inspection: ClipInspection) -> TextFinding:
@@ -137,30 +144,47 @@ def text_mask(pictures: npt.NDArray[np.uint8], inside: Mask) -> Mask | None:
     return text_finding(pictures, inside).mask
 
 
-def _sure_areas(odds: Floats) -> Mask | None:
-    """Return the cells of the areas of text and those around them, or None without text."""
+def _text_cells(odds: list[Floats], lines: Mask) -> Mask:
+    """Return the cells of text and those around them.
+
+    Args:
+        odds: Log-odds of the cells in gray, and in the least and greatest channel.
+        lines: Cells of small text.
+    """
+    from scipy import ndimage
+
+    areas: Mask = np.logical_or.reduce([_area_cells(one) for one in odds])
+    near = lines | ndimage.binary_dilation(areas | lines, _BLOCK, iterations=_REACH)
+    areas |= near & (np.maximum.reduce(odds) > _BESIDE)
+    around: Mask = lines | ndimage.binary_dilation(areas, _BLOCK)
+    return around
+
+
+def _area_cells(odds: Floats) -> Mask:
+    """Return the cells of areas that are surely text, and faint cells beside them."""
     from scipy import ndimage
 
     parts, count = ndimage.label(odds > _LIKELY, _BLOCK)
     if not count:
-        return None
+        return np.zeros(odds.shape, bool)
     numbers = np.arange(1, count + 1)
     most = np.asarray(ndimage.maximum(odds, parts, numbers))
     size = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    is_text = (most >= _SURE) & (size >= _LEAST)
-    if not is_text.any():
-        return None
-    cells: Mask = np.isin(parts, numbers[is_text])
-    for _ in range(_ROUNDS):  # faint letters beside sure ones
+    cells: Mask = np.isin(parts, numbers[(most >= _SURE) & (size >= _LEAST)])
+    for _ in range(_ROUNDS if cells.any() else 0):
         cells |= ndimage.binary_dilation(cells, _BLOCK, iterations=_REACH) & (odds > _WEAK)
-    around: Mask = ndimage.binary_dilation(cells, _BLOCK)
-    return around
+    return cells
 
 
-def _leaves_doubt(odds: Floats, least: float) -> bool:
-    """Return whether a part of the picture has two cells of at least `least`."""
+def _is_unsure(odds: list[Floats], text: Mask | None, least: float) -> bool:
+    """Return whether a part of the picture outside of the text has two cells of at least `least`."""
     from scipy import ndimage
 
-    parts, count = ndimage.label(odds > _PART, _BLOCK)
-    doubtful = np.bincount(parts[odds >= least], minlength=count + 1)[1:]
-    return bool((doubtful >= 2).any())
+    covered = False if text is None else ndimage.binary_dilation(any_in_cells(text, CELL), _BLOCK)
+    for scores in odds:
+        outside = np.where(covered, np.float32(-np.inf), scores)
+        parts, count = ndimage.label(outside > _PART, _BLOCK)
+        doubtful = np.bincount(parts[outside >= least], minlength=count + 1)[1:]
+        if (doubtful >= 2).any():
+            return True
+    return False

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from heart2heart.deidentify.burned_in_text import TextSearch, find_text
 from heart2heart.deidentify.stored_text import any_in_blocks, stored_area, to_source_pixels
-from heart2heart.deidentify.text_finding import unite_areas
+from heart2heart.deidentify.text_finding import TextFinding, unite_areas
 from heart2heart.deidentify.viewing_pictures import viewing_pictures
 from heart2heart.dicom.extract_frames import choose_shrink, extract_frames
 from heart2heart.dicom.frame_reader import FrameReader
-from heart2heart.dicom.inspect_clip import inspect_clip
+from heart2heart.dicom.inspect_clip import ClipInspection, inspect_clip
 from heart2heart.dicom.regions import Box, ScanArea
 from heart2heart.errors import DicomError
 from heart2heart.schema.enums import ClipMode
@@ -89,9 +89,7 @@ def prepare_frames(
     numbers, pixels, inside = extract_frames(reader, inspection, spacing, chosen, geometry, search.add)
     content_rect = geometry.letterbox((y1 - y0) * spacing[0], (x1 - x0) * spacing[1])
     flags = (*reader.flags, *scan.flags, *inspection.flags)
-    sampled, decoded = find_text(inspection), search.finding()
-    areas = sampled.mask, to_source_pixels(decoded.mask, inspection.box, shrink)
-    text = unite_areas(areas, inspection.mask, is_unsure=sampled.is_unsure or decoded.is_unsure)
+    text = _find_in_all(search, inspection, shrink, is_whole=shrink == 1 and len(numbers) == len(reader))
     if text.is_found:
         if text_policy == TextPolicy.REFUSE:
             raise DicomError("text is burned into the scan itself", code=StatusCode.EXCLUDED_TEXT_IN_SCAN)
@@ -106,6 +104,22 @@ def prepare_frames(
     if viewing_copy and not text.is_found:
         viewing = viewing_pictures(reader, inspection, scan.spacing_mm, times, aspect=aspect)
     return PreparedFrames(pixels, rows, inspection.mode, inspection.box, flags, viewing)
+
+
+def _find_in_all(search: TextSearch, inspection: ClipInspection, shrink: int, *, is_whole: bool) -> TextFinding:
+    """Return the text that the search of the kept frames finds, and a search of the inspected ones at full size.
+
+    Args:
+        search: Search of the kept frames, as they were decoded.
+        inspection: Sector and inspected frames of the clip.
+        shrink: Source pixels of a block of the pictures of `search`.
+        is_whole: Whether `search` saw all frames at full size.
+    """
+    box = inspection.box
+    sampled = TextFinding(None, 0.0, is_unsure=False) if is_whole else find_text(inspection)
+    decoded = search.finding(None if sampled.mask is None else any_in_blocks(sampled.mask, box, shrink))
+    areas = sampled.mask, to_source_pixels(decoded.mask, box, shrink)
+    return unite_areas(areas, inspection.mask, is_unsure=sampled.is_unsure or decoded.is_unsure)
 
 
 def mean_frame_time(times: npt.NDArray[np.float64] | None) -> float | None:

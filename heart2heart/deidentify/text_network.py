@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.deidentify.convolution import blocks_of_two, convolve, largest_of_four, score_cells
+
 Floats = npt.NDArray[np.float32]
 
 CELL = 8  # pixels, the side of a cell
@@ -31,7 +33,6 @@ LAYERS = (
 RADIUS = 24  # cells around a cell that influence its score
 MIN_SIDE = 24  # pixels a side
 _LEVELS = np.sqrt(np.arange(256, dtype=np.float32) / np.float32(255))  # speckle grows with its level; its root less so
-_BUFFER = 1 << 18  # numbers that one matrix product reads; they fit into a cache
 
 
 @cache
@@ -74,57 +75,24 @@ def text_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
         >>> bool(text_log_odds(np.zeros((3, 30, 64), np.uint8)).max() < 0)
         True
     """
-    count, height, width = planes.shape
+    _, height, width = planes.shape
     padded = np.pad(planes, ((0, 0), (0, -height % COARSEST), (0, -width % COARSEST)))
-    rows, columns = padded.shape[1] // 2, padded.shape[2] // 2
-    # As torch's pixel_unshuffle orders channels: picture, row in the block, column in the block.
-    blocks = padded.reshape(count, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 4 * count)
-    fine = _pooled(_layer(_pooled(_layer(_LEVELS[blocks], 0)), 1))
-    fine = _layer(_layer(fine, 2), 3)
-    middle = _layer(_layer(_pooled(fine), 4), 5)
-    coarse = _layer(_layer(_pooled(middle), 6), 7)
+    any_plane = np.bitwise_or.reduce(padded)
+    tall = any_plane[::2] | any_plane[1::2]
+    lit = (tall[:, ::2] | tall[:, 1::2]) > 0
+    first = convolve(blocks_of_two(_LEVELS[padded]), *weights()[0], halve=True, lit=lit)
+    fine = _layer(_layer(convolve(first, *weights()[1], halve=True), 2), 3)
+    middle = _layer(_layer(largest_of_four(fine), 4), 5)
+    coarse = _layer(_layer(largest_of_four(middle), 6), 7)
     middle = _layer(middle + _doubled(coarse), 8)
     fine = _layer(fine + _doubled(middle), 9)
-    weight, bias = weights()[10]
-    odds: Floats = (fine @ weight[0, 0] + bias)[..., 0]
-    return odds[: -(-height // CELL), : -(-width // CELL)]
+    return score_cells(fine, *weights()[10])[: -(-height // CELL), : -(-width // CELL)]
 
 
 def _layer(x: Floats, layer: int) -> Floats:
-    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`, not below 0.
-
-    The border is padded with 0.
-    """
-    weight, bias = weights()[layer]
-    rows, columns, channels = x.shape
-    padded = np.zeros((rows + 2, columns + 2, channels), np.float32)
-    padded[1:-1, 1:-1] = x
-    matrix = weight.reshape(9 * channels, -1)
-    output = np.empty((rows, columns, matrix.shape[1]), np.float32)
-    band = max(1, _BUFFER // (columns * 9 * channels))
-    # Three neighbours of a row lie side by side in memory.
-    row, column, item = padded.strides
-    shape = rows, columns, 3 * channels
-    near = [np.lib.stride_tricks.as_strided(padded[shift:], shape, (row, column, item)) for shift in range(3)]
-    gathered = np.empty((band, columns, 3, 3 * channels), np.float32)
-    for start in range(0, rows, band):
-        stop = min(rows, start + band)
-        part = gathered[: stop - start]
-        for shift in range(3):
-            part[:, :, shift] = near[shift][start:stop]
-        product = output[start:stop].reshape(-1, matrix.shape[1])
-        np.matmul(part.reshape(len(product), -1), matrix, out=product)
-    output += bias
-    return np.maximum(output, 0, out=output)
-
-
-def _pooled(x: Floats) -> Floats:
-    """Return the maximum of blocks of 2 x 2."""
-    tall = np.maximum(x[::2], x[1::2])
-    pooled: Floats = np.maximum(tall[:, ::2], tall[:, 1::2])
-    return pooled
+    return convolve(x, *weights()[layer])
 
 
 def _doubled(x: Floats) -> Floats:
     """Return each cell four times, as a block of 2 x 2."""
-    return x.repeat(2, axis=0).repeat(2, axis=1)
+    return x.repeat(2, axis=1).repeat(2, axis=2)

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from heart2heart.deidentify.convolution import blocks_of_two, convolve, score_cells
 from heart2heart.deidentify.text_network import stored_layers
 
 Floats = npt.NDArray[np.float32]
@@ -43,30 +44,9 @@ def upright_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
         >>> bool(upright_log_odds(np.zeros((2, 30, 64), np.uint8)).max() < 0)
         True
     """
-    count, height, width = planes.shape
+    _, height, width = planes.shape
     padded = np.pad(planes, ((0, 0), (0, -height % CELL), (0, -width % CELL)), "edge")
-    rows, columns = padded.shape[1] // 2, padded.shape[2] // 2
-    # As torch's pixel_unshuffle orders channels: picture, row in the block, column in the block.
-    blocks = padded.reshape(count, rows, 2, columns, 2).transpose(1, 3, 0, 2, 4).reshape(rows, columns, 4 * count)
-    x = blocks.astype(np.float32) / np.float32(255)
-    for layer, ((weight, bias), (_, _, size, reach)) in enumerate(zip(weights(), LAYERS, strict=True)):
-        x = _convolve(x, weight, bias, reach * (size // 2), reach)
-        if layer < len(LAYERS) - 1:
-            np.maximum(x, 0, out=x)
-        if layer == 0:
-            upper, lower = x[::2], x[1::2]  # slice by slice, as NumPy is slow over short axes
-            x = np.maximum(np.maximum(upper[:, ::2], upper[:, 1::2]), np.maximum(lower[:, ::2], lower[:, 1::2]))
-    return x[..., 0]
-
-
-def _convolve(x: Floats, weight: Floats, bias: Floats, pad: int, reach: int) -> Floats:
-    """Return float32 `(rows, columns, out)` of `x` `(rows, columns, in)`; the border is padded with zeros."""
-    rows, columns, _ = x.shape
-    size = weight.shape[0]
-    padded = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
-    output = np.empty((rows, columns, weight.shape[3]), np.float32)
-    output[:] = bias
-    for i in range(size):
-        for j in range(size):
-            output += padded[i * reach : i * reach + rows, j * reach : j * reach + columns] @ weight[i, j]
-    return output
+    x = convolve(blocks_of_two(padded / np.float32(255)), *weights()[0], halve=True)
+    for (weight, bias), (_, _, _, reach) in list(zip(weights(), LAYERS, strict=True))[1:-1]:
+        x = convolve(x, weight, bias, reach=reach)
+    return score_cells(x, *weights()[-1])

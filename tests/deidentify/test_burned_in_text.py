@@ -14,7 +14,8 @@ from benchmarks.burned_variants import KINDS, Kind, plant
 from benchmarks.planted_text import QUALITIES, SIZES, compressed, plant_text
 from benchmarks.scan_regions import scan_and_frames
 from heart2heart.deidentify import burned_in_text
-from heart2heart.deidentify.burned_in_text import text_finding, text_mask
+from heart2heart.deidentify.burned_in_text import TextSearch, text_finding, text_mask
+from heart2heart.deidentify.upright_lines import UprightText
 from heart2heart.dicom.image_pixel import luma
 
 Bytes = npt.NDArray[np.uint8]
@@ -86,15 +87,67 @@ def test_text_finding_is_empty_for_a_real_clip(real_clip: tuple[Bytes, npt.NDArr
     assert not text_finding(*real_clip).is_found
 
 
+def nothing_upright(shape: tuple[int, ...]) -> UprightText:
+    return UprightText(np.zeros(shape, bool), np.full(shape, -np.inf, np.float32))
+
+
 def test_text_finding_is_unsure_of_faint_letters_that_it_does_not_blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """A detector that is sure of nothing blanks nothing, but holds the clip back."""
     clean = np.random.default_rng(0).normal(60, 8, (6, ROWS, COLUMNS)).clip(0, 255).astype(np.uint8)
     written = drawn(clean, WORDS, size=40)
     assert not text_finding(clean, INSIDE).is_found
     monkeypatch.setattr(burned_in_text, "_SURE", np.inf)
-    monkeypatch.setattr(burned_in_text, "upright_lines", lambda planes, inside: None)
+    monkeypatch.setattr(
+        burned_in_text, "upright_lines", lambda planes, inside, possible: nothing_upright(possible.shape)
+    )
     finding = text_finding(written, INSIDE)
     assert (finding.mask, finding.is_unsure, finding.is_bounded) == (None, True, False)
+
+
+ROW = np.zeros((30, 40), bool)
+ROW[15, 10:20] = True
+
+
+def with_odds(monkeypatch: pytest.MonkeyPatch, columns: slice, odds: float, upright: UprightText) -> None:
+    """Let the networks score some cells of one row as said, and no other cell."""
+    scores = np.full(ROW.shape, -9.0, np.float32)
+    scores[15, columns] = odds
+    monkeypatch.setattr(burned_in_text, "text_log_odds", lambda planes: scores.copy())
+    monkeypatch.setattr(burned_in_text, "upright_lines", lambda planes, inside, possible: upright)
+
+
+@pytest.mark.parametrize(("small", "blanked"), [(-1.0, False), (0.0, False), (5.0, True)])
+def test_text_finding_is_surer_where_both_networks_score_text(
+    monkeypatch: pytest.MonkeyPatch, small: float, blanked: bool
+) -> None:
+    upright = nothing_upright(ROW.shape)
+    upright.odds[15, 10:20] = small
+    with_odds(monkeypatch, slice(10, 20), 1.0, upright)
+    finding = text_finding(np.zeros((1, ROWS, COLUMNS), np.uint8), INSIDE)
+    assert (finding.mask is not None, finding.is_unsure) == (blanked, not blanked)
+
+
+@pytest.mark.parametrize(("faint", "blanked"), [(-0.5, True), (-1.5, False)])
+def test_text_finding_takes_faint_letters_beside_a_line_of_small_text(
+    monkeypatch: pytest.MonkeyPatch, faint: float, blanked: bool
+) -> None:
+    with_odds(monkeypatch, slice(20, 23), faint, UprightText(ROW, np.full(ROW.shape, -np.inf, np.float32)))
+    mask = text_finding(np.zeros((1, ROWS, COLUMNS), np.uint8), INSIDE).mask
+    assert mask is not None
+    assert mask[8 * 15, 8 * 10 : 8 * 20].all()
+    assert mask[8 * 15, 8 * 21] == blanked
+
+
+def test_text_search_takes_text_that_another_search_knows() -> None:
+    search = TextSearch(INSIDE)
+    search.add(np.zeros((1, ROWS, COLUMNS), np.uint8))
+    known = np.zeros(INSIDE.shape, bool)
+    known[100:110, 50:90] = True
+    assert search.finding().mask is None
+    mask = search.finding(known).mask
+    assert mask is not None
+    assert mask[known].all()
+    assert mask.mean() < 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
