@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from heart2heart.errors import ConfigError, StoreError
 from heart2heart.schema.review import REVIEW_FILE, read_reviews
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.testing.stores import SIZE, random_store
-from tests.annotate.browsing import PATIENCE
+from tests.annotate.accessibility import violations
+from tests.annotate.browsing import PATIENCE, painted
 from tests.annotate.support import Client, running_server
 
 CLIPS = [f"a000{index:02d}".ljust(16, "0") for index in range(5)]
@@ -161,6 +162,11 @@ def test_review_page_clears_hides_skips_and_undoes_by_keyboard(root: Path, brows
         expect(page.locator("#counts")).to_have_text("3 waiting, 0 cleared, 0 hidden")
         expect(page.locator("#areas")).to_contain_text("1 suspected area is outlined")
         expect(page.locator("#synthetic")).to_be_visible()
+        schemes: tuple[Literal["light", "dark"], ...] = ("dark", "light")
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            painted(page)
+            assert violations(page) == []
         outline = "() => document.querySelector('#outline').getContext('2d').getImageData(4, 16, 1, 1).data[3]"
         assert page.evaluate(outline) == 255
         page.keyboard.press("o")
