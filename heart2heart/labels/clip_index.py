@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
@@ -44,7 +45,7 @@ _PARENTS = 3  # folders above the table's own in which a file is looked for
 
 
 class ClipIndex:
-    """The clips of some stores, by pseudonym and by identity.
+    """The clips of some stores, by pseudonym and by identity, also those that wait for the review of their text.
 
     Args:
         stores: The stores with the clips.
@@ -53,7 +54,7 @@ class ClipIndex:
     """
 
     def __init__(self, stores: Frames, key: Path | None, archives: Sequence[Path] = ()) -> None:
-        self.table = stores.clips
+        self.table = _all_clips(stores)
         self._stores = stores
         self._key = None if key is None else Key.load(key)
         self._pseudonyms = None if self._key is None else Pseudonymizer(self._key)
@@ -126,7 +127,7 @@ class ClipIndex:
     def frame(self, clip: str, text: str) -> str | None:
         """Return the identifier of a frame, given by index or identifier, or None if the clip lacks it."""
         if self._frames is None:
-            self._frames = set(self._stores.frames["frame"].to_pylist())
+            self._frames = set(_all_frames(self._stores))
         frame_name = frame_id(clip, int(text)) if text.isascii() and text.isdigit() else text
         return frame_name if frame_name in self._frames and frame_name.startswith(f"{clip}:") else None
 
@@ -192,3 +193,18 @@ class ClipIndex:
             pairs = zip(names, valid["clip"].to_pylist(), strict=True)
             self._by[column] = {name: clip for name, clip in pairs if name in unique}
         return self._by[column]
+
+
+def _all_clips(stores: Frames) -> pa.Table:
+    """Return one row a clip, also of clips that the review withholds: their labels count once they are cleared."""
+    if isinstance(stores, FrameStore):
+        return stores.all_clips
+    if isinstance(stores, FrameStores):
+        return pa.concat_tables([store.all_clips for store in stores.stores])
+    return stores.clips
+
+
+def _all_frames(stores: Frames) -> Iterator[str]:
+    for store in stores.stores if isinstance(stores, FrameStores) else [stores]:
+        frames = store.frames_of(store.all_clips) if isinstance(store, FrameStore) else store.frames
+        yield from frames["frame"].to_pylist()

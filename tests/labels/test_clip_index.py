@@ -14,9 +14,13 @@ from heart2heart.labels.clip_index import (
     NOT_INGESTED,
     ClipIndex,
 )
+from heart2heart.labels.consensus import count_labels
 from heart2heart.labels.importing import LabelImport, import_labels, read_label_file
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.store.frame_store import FrameStore
+from heart2heart.schema.status import ClipFlag
+from heart2heart.schema.store import frame_id
+from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.testing.stores import random_store
 from tests.dicom.build import speckle_frames, write
 from tests.ingest.archive_kit import make_archive, run
 
@@ -99,3 +103,19 @@ def test_import_labels_of_a_table_with_semicolons(ingested: Path, tmp_path: Path
     assert [(event.view, event.rater, event.source) for event in label_store.events()] == [
         ("A4C", "Leser, 1", "csv:usual")
     ]
+
+
+def test_clip_index_holds_clips_that_wait_for_the_review_of_their_text(tmp_path: Path) -> None:
+    clip = "a00000".ljust(16, "0")
+    flags = {clip: [ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED]}
+    store = random_store(tmp_path / "store", sites=["A"], patients=1, flags=flags)
+    assert clip not in store.clips["clip"].to_pylist()
+    for stores in (store, FrameStores([store])):
+        index = ClipIndex(stores, None)
+        assert index.finder("clip", tmp_path)({"clip": clip}) == clip
+        assert index.frame(clip, "0") == frame_id(clip, 0)
+    table = tmp_path / "labels.csv"
+    table.write_text(f"clip,view\n{clip},A4C\n")
+    label_store = LabelStore(tmp_path / "labels.db")
+    assert import_labels(table, label_store, store).new == 1
+    assert [row[3] for row in count_labels(label_store.events(), store, "latest")] == []  # it is used for nothing
