@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -27,11 +27,13 @@ from heart2heart.api.service import serve
 from heart2heart.schema.service import ReportState
 from heart2heart.service.settings import ServiceSettings
 from heart2heart.testing.tiny import picture
+from heart2heart.utils import write_text
 from tests.dicom.build import BOX, COLUMNS, ROWS, dataset, encoded, speckle_frames, write
 from tests.pacs.conftest import PASSWORD, PLUGINS, USER, Orthanc, free_port, needs
 from tests.service.support import PATIENT, PATIENT_ID, make_clip, open_service, settings_of
 
-ROOT = Path(__file__).parents[2]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "pacs"
+TOKEN = "token-of-the-example"
 STUDY = "1.2.77.1"
 GOOD, FOREIGN, DAMAGED = (f"{STUDY}.1.{number}" for number in (1, 2, 3))
 IDENTITY = {
@@ -50,12 +52,12 @@ def running_orthanc(home: Path, service_port: int) -> Iterator[Orthanc]:
         assert not os.environ.get("CI"), "the package orthanc-dicomweb is missing"
         pytest.skip("the package orthanc-dicomweb is missing")
     http, dicom = free_port(), free_port()
-    settings = json.loads((ROOT / "examples" / "pacs" / "orthanc.json").read_text(encoding="utf-8"))
+    settings = json.loads((EXAMPLE / "orthanc.json").read_text(encoding="utf-8"))
     modality = settings["DicomModalities"]["heart2heart"] | {"Host": "127.0.0.1", "Port": service_port}
     settings |= {
         "HttpPort": http, "DicomPort": dicom, "RegisteredUsers": {USER: PASSWORD}, "Plugins": [str(plugin)],
         "DicomModalities": {"heart2heart": modality}, "RemoteAccessAllowed": False,
-        "HttpBindAddresses": ["127.0.0.1"], "LuaScripts": [str(ROOT / "examples" / "pacs" / "route.lua")],
+        "HttpBindAddresses": ["127.0.0.1"], "LuaScripts": [str(EXAMPLE / "route.lua")],
         "StorageDirectory": str(home / "storage"), "IndexDirectory": str(home / "storage"),
     }  # fmt: skip
     (home / "orthanc.json").write_text(json.dumps(settings))
@@ -142,11 +144,24 @@ class Seen:
     shown: str
 
 
+def example_settings(folder: Path, model: Path, port: int, archive: int) -> ServiceSettings:
+    """Return the settings of the example, of this machine, with the model and the token in the current folder."""
+    (folder / "models").mkdir()
+    (folder / "models" / "views-2026").symlink_to(model)
+    write_text(folder / "token", f"{TOKEN}\n", mode=0o600)
+    overrides = [
+        "dicom.bind=127.0.0.1", f"dicom.port={port}", "web.bind=127.0.0.1", "web.port=0", "quiet_seconds=1",
+        f"destination.address=dicom://ORTHANC@127.0.0.1:{archive}", "limits.free_bytes=0", "workers=0",
+    ]  # fmt: skip
+    return ServiceSettings.load(EXAMPLE / "service.yaml", overrides)
+
+
 def send_and_look(orthanc: Orthanc, files: list[Path], page: str) -> Seen:
     """Send the clips to Orthanc, and wait until all of them are in reports."""
 
     def read(path: str) -> str:
-        with urlopen(f"{page}{path}", timeout=SECONDS) as response:
+        request = Request(f"{page}{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urlopen(request, timeout=SECONDS) as response:
             return str(response.read().decode())
 
     def complete_reports() -> list[Dataset]:
@@ -166,24 +181,20 @@ def send_and_look(orthanc: Orthanc, files: list[Path], page: str) -> Seen:
 
 
 def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     port, files = free_port(), clips_of_study(tmp_path)
     sessions: list[Future[Seen]] = []
     main_thread = threading.get_ident()
     with running_orthanc(tmp_path, port) as orthanc, ThreadPoolExecutor(1) as user:
-        content = {
-            "folder": str(tmp_path / "service"), "models": [{"name": "views", "path": str(model)}],
-            "dicom": {"port": port, "allow": ["ORTHANC"]}, "web": {"port": 0}, "quiet_seconds": 1, "workers": 0,
-            "destination": {"address": f"dicom://ORTHANC@127.0.0.1:{orthanc.dicom_port}"},
-            "limits": {"free_bytes": 0},
-        }  # fmt: skip
+        settings = example_settings(tmp_path, model, port, orthanc.dicom_port)
 
         def start_user(*, web: str, dicom: str | None) -> None:
             sessions.append(user.submit(send_and_look, orthanc, files, web))
             sessions[0].add_done_callback(lambda _: signal.pthread_kill(main_thread, signal.SIGTERM))
 
-        summary = serve(ServiceSettings.parse(content, where="test"), ready=start_user)
+        summary = serve(settings, ready=start_user)
         seen = sessions[0].result()
         originals = [stored(orthanc, uid) for uid in (GOOD, FOREIGN, DAMAGED)]
     assert (summary.answered, summary.waiting, summary.due) == (3, 0, 0)
