@@ -18,7 +18,8 @@ from scipy.stats import mannwhitneyu
 from benchmarks.abstention_clips import Samples, collect, known_sites, load, save
 from heart2heart.schema.enums import POOL_MODES
 from heart2heart.schema.scope import ScopeScoreName, ScopeSettings
-from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, fit_scope, reset_scope
+from heart2heart.scope.fit import fit_scope
+from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, reset_scope
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.training.run import Run
 from heart2heart.utils import random_stream

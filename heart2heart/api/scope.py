@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from heart2heart.errors import RunError
 from heart2heart.schema.enums import POOL_MODES, AuditAction, ClipMode, SplitRole
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from heart2heart.labels.label_store import LabelStore
     from heart2heart.scope.scope_model import ClipFeatures, ScopeModel
     from heart2heart.splits.manifest import SplitManifest
@@ -35,16 +37,21 @@ def fit_scope(
     stores: str | Path | Sequence[str | Path] | None = None,
     *,
     split: str | Path | None = None,
+    labels: str | Path | LabelStore | None = None,
+    rule: str = "latest",
     **settings: Any,
 ) -> ScopeModel:
     """Fit the scope of a run on its source, and write it beside the run.
 
-    The validation patients set the thresholds; clips of training patients are what features are compared with.
+    The validation patients set the thresholds; clips of training patients are what features are compared with. Clips of
+    training patients that are labeled with other views teach the scope what not to answer.
 
     Args:
         run: A run, or its folder.
         stores: Stores with the frames of the split; None takes those of the configuration.
         split: The split of the run, if it has moved.
+        labels: Label store with the labels of other views; None: none are known.
+        rule: How a clip's events become one label.
         settings: Fields of `ScopeSettings`, such as `keep=0.95` or `coverage=0.9`.
 
     Returns:
@@ -53,7 +60,7 @@ def fit_scope(
     Raises:
         ConfigError: a setting that does not exist.
         SplitError, StoreError: the data are not those of the run.
-        EvaluationError: no labeled validation clip.
+        EvaluationError: no labeled validation clip, or too few clips of other views for the score asked for.
 
     Examples:
         >>> from heart2heart.api.scope import fit_scope
@@ -63,8 +70,8 @@ def fit_scope(
     """
     from heart2heart.api.frozen_models import model_sha256
     from heart2heart.schema.scope import SCOPE_FOLDER, ScopeSettings
+    from heart2heart.scope.fit import fit_scope
     from heart2heart.scope.scope_files import write_scope
-    from heart2heart.scope.scope_model import fit_scope
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.training.run import Run
     from heart2heart.training.unscored_frames import require_run_split
@@ -75,7 +82,8 @@ def fit_scope(
     require_run_split(manifest, model.directory.record.split_sha256)
     paths = model.config.data.stores if stores is None else stores
     opened = FrameStores.open([paths] if isinstance(paths, str | Path) else list(paths))
-    labeled, reference = source_clips(replace(model, adapted=False), opened, manifest)
+    views = None if labels is None else _frame_views(labels, opened.frames, model.classes, rule)
+    labeled, reference = source_clips(replace(model, adapted=False), opened, manifest, views)
     modes = manifest.settings.get("modes", POOL_MODES)
     scope = fit_scope(
         labeled, reference, classes=model.classes, modes=[ClipMode(each) for each in modes],
@@ -121,9 +129,6 @@ def reset_scope(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from heart2heart.labels.consensus import frame_labels
-    from heart2heart.labels.label_store import LabelStore
-    from heart2heart.labels.task_labels import task_events
     from heart2heart.schema.scope import SCOPE_FOLDER
     from heart2heart.scope.scope_files import read_scope, write_scope
     from heart2heart.scope.scope_model import reset_scope
@@ -144,10 +149,8 @@ def reset_scope(
     frames = frames.filter(kept)
     targets = np.full(len(frames), -1, np.int64)
     if labels is not None:
-        book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
-        views = frame_labels(task_events(book, model.classes), frames, rule)
-        known = {view: index for index, view in enumerate(model.classes)}
-        targets = np.array([known.get(views.get(each, ""), -1) for each in frames["frame"].to_pylist()], np.int64)
+        views = _frame_views(labels, frames, model.classes, rule)
+        targets = _view_targets(frames["frame"].to_pylist(), views, model.classes)
     clips = clip_features(
         model, opened, frames["row"].to_numpy().astype(np.int64), frames["clip"].to_numpy(zero_copy_only=False),
         frames["patient"].to_numpy(zero_copy_only=False), targets,
@@ -157,16 +160,17 @@ def reset_scope(
 
 
 def source_clips(
-    model: Run, stores: FrameStore | FrameStores, split: SplitManifest
+    model: Run, stores: FrameStore | FrameStores, split: SplitManifest, views: Mapping[str, str] | None = None
 ) -> tuple[ClipFeatures, ClipFeatures]:
-    """Return the validation clips, which set thresholds, and the training clips that features are compared with.
+    """Return the validation clips, which set thresholds, and the clips of training and pool to compare features with.
 
-    The latter are the labeled ones, and unlabeled ones of which the model is confident.
+    Of the pool, the clips of which the model is confident count as their likeliest view, unless their label is known.
 
     Args:
         model: The run.
         stores: The stores of its split.
         split: Its split.
+        views: View of labeled frames, those of other views too; None: those that the split keeps.
 
     Examples:
         >>> import heart2heart as h2h
@@ -176,16 +180,43 @@ def source_clips(
         (True, True)
     """
     from heart2heart.schema.clip_probabilities import log_softmax
+    from heart2heart.scope.scope_model import OTHER_VIEW
 
     parts = []
     for role in (SplitRole.VALIDATION, SplitRole.TRAIN, SplitRole.UNLABELED):
         selected = split.select(stores, role)
         names, patients = (selected.members[name].to_numpy(zero_copy_only=False) for name in ("clip", "patient"))
-        parts.append(clip_features(model, stores, selected.rows, names, patients, selected.targets))
+        targets = selected.targets
+        if role == SplitRole.VALIDATION:  # all of them are labeled
+            targets = np.where(targets < 0, OTHER_VIEW, targets)
+        elif role == SplitRole.UNLABELED and views is not None:
+            targets = _view_targets(selected.members["frame"].to_pylist(), views, model.classes)
+        parts.append(clip_features(model, stores, selected.rows, names, patients, targets))
     labeled, train, pool = parts
     probabilities = np.exp(log_softmax(pool.logits))
     guesses = np.where(probabilities.max(1, initial=0) >= CONFIDENT, probabilities.argmax(1), -1)
-    return labeled, join_clips(train, replace(pool, truth=guesses.astype(np.int64)))
+    truth = np.where(pool.truth == -1, guesses, pool.truth)
+    return labeled, join_clips(train, replace(pool, truth=truth.astype(np.int64)))
+
+
+def _frame_views(
+    labels: str | Path | LabelStore, frames: pa.Table, classes: Sequence[str], rule: str
+) -> Mapping[str, str]:
+    """Return the view of each labeled frame, as the task of the model knows it."""
+    from heart2heart.labels.consensus import frame_labels
+    from heart2heart.labels.label_store import LabelStore
+    from heart2heart.labels.task_labels import task_events
+
+    book = labels if isinstance(labels, LabelStore) else LabelStore(labels)
+    return frame_labels(task_events(book, classes), frames, rule)
+
+
+def _view_targets(frames: Sequence[str], views: Mapping[str, str], classes: Sequence[str]) -> Ints:
+    """Return the class of each frame, `OTHER_VIEW` for another view, -1 without a label."""
+    from heart2heart.scope.scope_model import OTHER_VIEW
+
+    known = {view: index for index, view in enumerate(classes)}
+    return np.array([known.get(views[each], OTHER_VIEW) if each in views else -1 for each in frames], np.int64)
 
 
 def clip_features(
@@ -204,10 +235,10 @@ def clip_features(
         rows: Row of each frame `(n,)`.
         clips: Clip of each frame.
         patients: Patient of each frame.
-        targets: Class of each frame; -1: another view, or unlabeled.
+        targets: Class of each frame; -1: unlabeled; -2: another view.
 
     Raises:
-        RunError: the network does not end in a linear layer.
+        RunError: the network has neither maps nor a last linear layer.
 
     Examples:
         >>> import heart2heart as h2h
@@ -271,5 +302,7 @@ def scope_sentences(scope: ScopeModel) -> list[str]:
     """
     record = scope.record
     where = f" at {record.site}" if record.site else ""
-    facts = f"scope by {record.settings.score}{where}, thresholds of {record.patients} patients, sha256 "
-    return [*(f"note: {note}" for note in record.notes), facts + record.digest()[:12]]
+    score = scope.deciding_score(features=True)
+    facts = f"scope by {score}{where}, thresholds of {record.patients} patients, sha256 {record.digest()[:12]}"
+    foreign = [f"of {record.foreign_clips} clips of other views of these patients, {record.foreign_answered} pass"]
+    return [*(f"note: {note}" for note in record.notes), *foreign[: record.foreign_clips], facts]

@@ -26,15 +26,24 @@ def fit(
     split: Annotated[Path | None, typer.Option(help="The run's split, if it has moved.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of sets that are to hold the true view.")] = 0.9,
     keep: Annotated[float, typer.Option(help="Share of the clips in scope that the score is to keep.")] = 0.95,
-    score: Annotated[str, typer.Option(help="mahalanobis, knn, energy or max_softmax.")] = "mahalanobis",
+    score: Annotated[
+        str | None,
+        typer.Option(
+            help="joint, other_views, mahalanobis, knn, energy or max_softmax. Default: joint with labels of "
+            "other views, else mahalanobis."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label store (SQLite) with clips of other views, such as OTHER.")
+    ] = None,
 ) -> None:
     """Fit the scope of a model on validation patients of its source; `predict` then answers only clips in scope.
 
-    Example: heart2heart scope fit runs/fixmatch --coverage 0.9
+    Example: heart2heart scope fit runs/fixmatch --labels labels.db --coverage 0.9
     """
     from heart2heart.api.scope import fit_scope, scope_sentences
 
-    scope = fit_scope(run, store or None, split=split, coverage=coverage, keep=keep, score=score)
+    scope = fit_scope(run, store or None, split=split, labels=labels, coverage=coverage, keep=keep, score=score)
     print("\n".join(scope_sentences(scope)))
 
 

@@ -15,7 +15,7 @@ from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.status import ClipFlag
 from heart2heart.utils import sha256_json
 
-SCOPE_SCHEMA_VERSION = 1
+SCOPE_SCHEMA_VERSION = 2
 SCOPE_FOLDER = "scope"
 """Folder beside the model with both files."""
 SCOPE_FILE = "scope.json"
@@ -35,17 +35,24 @@ class ScopeScoreName(StrEnum):
     """Mahalanobis distance of the features to the nearest class mean (Lee et al., NeurIPS 2018)."""
     KNN = "knn"
     """Distance of the normalised features to the k-th nearest reference clip (Sun et al., ICML 2022)."""
+    OTHER_VIEWS = "other_views"
+    """Log odds of another view by linear discriminant analysis, fitted with clips that are labeled with other views."""
+    JOINT = "joint"
+    """The larger of `other_views` and the logarithm of `mahalanobis`, each centred and scaled by the patients that set
+    the thresholds: the one knows other views, the other what is far from all of them."""
 
 
 LOGIT_SCORES = (ScopeScoreName.MAX_SOFTMAX, ScopeScoreName.ENERGY)
 """Scores that need no features: those of exported models."""
+OTHER_VIEW_SCORES = (ScopeScoreName.OTHER_VIEWS, ScopeScoreName.JOINT)
+"""Scores that need clips labeled with other views."""
 
 
 class ScopeSettings(Config):
     """How to fit the scope of a model."""
 
-    score: ScopeScoreName = ScopeScoreName.MAHALANOBIS
-    """The score that decides."""
+    score: ScopeScoreName | None = None
+    """The score that decides; null: `joint` with enough clips labeled with other views, else `mahalanobis`."""
     logit_score: ScopeScoreName = ScopeScoreName.ENERGY
     """The score that decides for a model without features, such as an exported one: `max_softmax` or `energy`."""
     keep: float = Field(0.95, gt=0, lt=1)
@@ -86,7 +93,15 @@ class ScopeRecord(Config):
     clips: int
     """Their clips of a class of the model."""
     reference_clips: int
-    """Clips that features are compared with."""
+    """Clips of the views of the model that features are compared with."""
+    other_clips: int = 0
+    """Clips labeled with other views that fitted `other_views`."""
+    scales: dict[ScopeScoreName, tuple[float, float]] = Field(default_factory=dict)
+    """Median of each part of `joint`, and its distance to the 95th percentile, at the source."""
+    foreign_clips: int = 0
+    """Clips of other views of the patients that set the thresholds; they fitted nothing."""
+    foreign_answered: int = 0
+    """How many of them the score that decides would let pass."""
     site: str | None = None
     """Hospital at which the thresholds were set again; null: they are those of the source."""
     shift_clips: int = 0

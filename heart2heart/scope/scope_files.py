@@ -18,6 +18,7 @@ from heart2heart.utils import atomic_path, make_private_folder, read_json, sha25
 MAX_ARRAY_BYTES = 1 << 30
 """Largest size of the arrays of a scope, packed or not."""
 _ARRAYS = ("reference", "means", "precision", "centre", "spread", "site_centre", "site_spread")
+_OTHER_ARRAYS = ("other_means", "other_precision")
 _REMEDY = "Fit it again with: heart2heart scope fit"
 
 
@@ -84,7 +85,8 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[np.float64]]:
         with np.load(io.BytesIO(data), allow_pickle=False) as content:
             arrays = {name: np.asarray(content[name], np.float64) for name in content.files}
         width = arrays["reference"].shape[1] if arrays else 0
-        if arrays and ({*arrays} != {*_ARRAYS} or any(each.shape[-1] != width for each in arrays.values())):
+        whole = {*arrays} in ({*_ARRAYS}, {*_ARRAYS, *_OTHER_ARRAYS})
+        if arrays and (not whole or any(each.shape[-1] != width for each in arrays.values())):
             raise ValueError("other arrays")
     except (ValueError, KeyError, IndexError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise RunError("the arrays of this scope cannot be read", where=path, remedy=_REMEDY) from error

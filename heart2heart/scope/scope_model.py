@@ -7,7 +7,7 @@ clips are moved to those of the source, and labeled clips, if there are enough, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +16,32 @@ import numpy.typing as npt
 from heart2heart.errors import EvaluationError
 from heart2heart.evaluation.conformal import patient_quantile, patients_needed
 from heart2heart.schema.clip_probabilities import log_softmax
-from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.scope import (
     LOGIT_SCORES,
+    OTHER_VIEW_SCORES,
     ScopeRecord,
     ScopeScoreName,
-    ScopeSettings,
 )
-from heart2heart.scope.scores import class_precision, energy_score, knn_score, mahalanobis_score, max_softmax_score
+from heart2heart.scope.scores import (
+    energy_score,
+    knn_score,
+    mahalanobis_score,
+    max_softmax_score,
+    other_view_score,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+OTHER_VIEW = -2
+"""Class of a clip that is labeled with a view outside the model's."""
+MIN_OTHER_CLIPS = 10
+"""Fewest clips labeled with other views that fit `other_views`."""
+LABEL_OTHERS = "Label clips of training patients with other views, and give the label store: --labels"
+"""What to do where `other_views` cannot be fitted."""
+JOINT_PARTS = (ScopeScoreName.OTHER_VIEWS, ScopeScoreName.MAHALANOBIS)
+"""Scores that make up `joint`."""
+_FAR_SCALE = 1.5  # what is far counts less in `joint`, since it moves most between hospitals
 _PRIOR_PATIENTS = 4.0  # patients that the source's mean and spread are worth when a hospital sets the scope again
 
 
@@ -39,7 +53,7 @@ class ClipFeatures:
         logits: Mean logits of each clip's frames `(n, classes)`.
         features: Mean features of each clip's frames `(n, d)`; None: the model gives none.
         patient: Patient of each clip `(n,)`, as numbers.
-        truth: Class of each clip `(n,)`; -1: another view, or not known.
+        truth: Class of each clip `(n,)`; -1: not known; `OTHER_VIEW`: labeled with another view.
     """
 
     logits: Floats
@@ -72,7 +86,10 @@ class ScopeModel:
     def deciding_score(self, *, features: bool) -> ScopeScoreName:
         """Return the score that decides, for a model that gives features or one that does not."""
         settings = self.record.settings
-        return settings.score if features and self.arrays else settings.logit_score
+        if not features or not self.arrays:
+            return settings.logit_score
+        fitted = ScopeScoreName.JOINT if "other_means" in self.arrays else ScopeScoreName.MAHALANOBIS
+        return settings.score or fitted
 
     def scores(self, clips: ClipFeatures, name: ScopeScoreName | None = None) -> Floats:
         """Return the score of each clip `(n,)`.
@@ -89,10 +106,26 @@ class ScopeModel:
         if clips.features is None or not self.arrays:
             what = f"the score {name} needs features, which this model does not give"
             raise EvaluationError(what, where="scope", remedy=f"Choose {' or '.join(LOGIT_SCORES)}")
-        features = self._aligned(clips.features)
+        if name in OTHER_VIEW_SCORES and "other_means" not in self.arrays:
+            what = f"the score {name} needs clips labeled with other views, of which there are too few"
+            raise EvaluationError(what, where="scope", remedy=LABEL_OTHERS)
+        return self._feature_score(self._aligned(clips.features), name)
+
+    def _feature_score(self, features: Floats, name: ScopeScoreName) -> Floats:
+        if name == ScopeScoreName.JOINT:
+            other, far = (self._feature_score(features, part) for part in JOINT_PARTS)
+            return np.maximum(
+                self._scaled(other, JOINT_PARTS[0]), self._scaled(np.log(far), JOINT_PARTS[1]) / _FAR_SCALE
+            )
+        if name == ScopeScoreName.OTHER_VIEWS:
+            return other_view_score(features, self.arrays["other_means"], self.arrays["other_precision"])
         if name == ScopeScoreName.MAHALANOBIS:
             return mahalanobis_score(features, self.arrays["means"], self.arrays["precision"])
         return knn_score(features, self.arrays["reference"], self.record.settings.neighbours)
+
+    def _scaled(self, scores: Floats, part: ScopeScoreName) -> Floats:
+        middle, spread = self.record.scales[part]
+        return (scores - middle) / spread
 
     def sets(self, logits: Floats) -> npt.NDArray[np.bool_]:
         """Return which views are possible for each clip `(n, classes)`: the likeliest one, and those of its set."""
@@ -103,52 +136,16 @@ class ScopeModel:
         return inside
 
     def _aligned(self, features: Floats) -> Floats:
-        arrays = self.arrays
-        standard = (features - arrays["site_centre"]) / arrays["site_spread"]
-        return np.asarray(standard * arrays["spread"] + arrays["centre"], np.float64)
+        return np.asarray((features - self.arrays["site_centre"]) / self.arrays["site_spread"], np.float64)
 
 
-def fit_scope(
-    labeled: ClipFeatures,
-    reference: ClipFeatures,
-    *,
-    classes: Sequence[str],
-    modes: Sequence[ClipMode],
-    weights_sha256: str,
-    settings: ScopeSettings | None = None,
-) -> ScopeModel:
-    """Fit the scope of a model on clips of its source.
-
-    Args:
-        labeled: Labeled clips of patients that the model was not trained with, such as the validation patients; those
-            of another view are left out.
-        reference: Clips that features are compared with, such as the training clips. `truth` is their class, labeled
-            or predicted.
-        classes: Class names, in the order of the logits.
-        modes: Modes of clips that are answered.
-        weights_sha256: Hash of the file with the weights.
-        settings: How to fit.
-
-    Raises:
-        EvaluationError: no labeled clip or no reference clip of a class of the model.
-    """
-    settings = settings or ScopeSettings()
-    reference = reference.take(reference.truth >= 0)
-    arrays: dict[str, Floats] = {}
-    if reference.features is not None and labeled.features is not None:
-        if not len(reference):
-            raise EvaluationError("no clip to compare features with", where="scope", remedy="Name the training store")
-        means, precision = class_precision(reference.features, reference.truth, len(classes))
-        centre, spread = reference.features.mean(0), _spread(reference.features)
-        arrays = {
-            "reference": reference.features, "means": means, "precision": precision, "centre": centre,
-            "spread": spread, "site_centre": centre, "site_spread": spread,
-        }  # fmt: skip
-    record = ScopeRecord(
-        weights_sha256=weights_sha256, classes=tuple(classes), modes=tuple(modes), settings=settings, thresholds={},
-        set_threshold=None, patients=0, clips=0, reference_clips=len(reference), arrays_sha256="",
-    )  # fmt: skip
-    return set_thresholds(ScopeModel(record, arrays), labeled)
+def known_clips(labeled: ClipFeatures) -> ClipFeatures:
+    """Return the clips of a view of the model; at least one is needed."""
+    known = labeled.take(labeled.truth >= 0)
+    if not len(known):
+        what = "no labeled clip of a view of the model"
+        raise EvaluationError(what, where="scope", remedy="Label clips of at least 9 patients")
+    return known
 
 
 def set_thresholds(scope: ScopeModel, labeled: ClipFeatures) -> ScopeModel:
@@ -159,18 +156,20 @@ def set_thresholds(scope: ScopeModel, labeled: ClipFeatures) -> ScopeModel:
 
     Args:
         scope: The scope.
-        labeled: Labeled clips; those of another view are left out.
+        labeled: Labeled clips; those of another view tell how many such clips pass.
 
     Raises:
         EvaluationError: no labeled clip of a class of the model.
     """
-    labeled = labeled.take(labeled.truth >= 0)
-    if not len(labeled):
-        what = "no labeled clip of a view of the model"
-        raise EvaluationError(what, where="scope", remedy="Label clips of at least 9 patients")
+    foreign, labeled = labeled.take(labeled.truth == OTHER_VIEW), known_clips(labeled)
     settings, patients = scope.record.settings, len(np.unique(labeled.patient))
-    names = [name for name in ScopeScoreName if name in LOGIT_SCORES or (scope.arrays and labeled.features is not None)]
+    with_features = bool(scope.arrays) and labeled.features is not None
+    names = [name for name in ScopeScoreName if name in LOGIT_SCORES or with_features]
+    if "other_means" not in scope.arrays:
+        names = [name for name in names if name not in OTHER_VIEW_SCORES]
     thresholds, notes = {}, []
+    if with_features and "other_means" not in scope.arrays:
+        notes.append(f"fewer than {MIN_OTHER_CLIPS} clips labeled with other views, most of which will be answered")
     for name in names:
         scores = scope.scores(labeled, name)
         limit = patient_quantile(scores, labeled.patient, 1 - settings.keep)
@@ -188,7 +187,10 @@ def set_thresholds(scope: ScopeModel, labeled: ClipFeatures) -> ScopeModel:
             f"{patients} labeled patients; {patients_needed(1 - settings.coverage)} are needed for sets with a "
             f"coverage of {settings.coverage:.0%}, so no sets are made"
         )
+    name = scope.deciding_score(features=with_features)
+    passed = scope.scores(foreign, name) <= thresholds[name] if len(foreign) else np.zeros(0, bool)
     changes = {
+        "foreign_clips": len(foreign), "foreign_answered": int(passed.sum()),
         "thresholds": thresholds, "set_threshold": limit if np.isfinite(limit) else None, "patients": patients,
         "clips": len(labeled), "notes": tuple(notes),
     }  # fmt: skip
@@ -227,9 +229,3 @@ def reset_scope(scope: ScopeModel, unlabeled: ClipFeatures, labeled: ClipFeature
         1 - record.settings.keep
     )
     return set_thresholds(moved, labeled) if enough and labeled is not None else moved
-
-
-def _spread(features: Floats) -> Floats:
-    """Return the standard deviation of each feature, never zero."""
-    spread = features.std(0)
-    return np.asarray(np.maximum(spread, 1e-3 * max(float(spread.mean()), 1e-9)), np.float64)

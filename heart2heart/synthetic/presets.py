@@ -14,7 +14,7 @@ from heart2heart.synthetic.config import CaseMix, HospitalConfig, MachineConfig,
 from heart2heart.utils import random_stream
 
 FRESH_SEED = 20261127
-"""Seed of the procedure that drew the fresh hospitals; another seed gives four other hospitals."""
+"""Seed of the procedure that drew the fresh hospitals."""
 
 _POOL = 3
 """Patients without labels for each labeled one at a held-out hospital."""
@@ -43,19 +43,20 @@ def four_hospitals(scale: float = 1.0) -> tuple[HospitalConfig, ...]:
     )
 
 
-def fresh_hospitals(scale: float = 1.0) -> tuple[HospitalConfig, ...]:
+def fresh_hospitals(scale: float = 1.0, seed: int = FRESH_SEED) -> tuple[HospitalConfig, ...]:
     """Return hospitals E, F, G and H, whose machines were drawn by a seeded procedure from the range of real ones.
 
     They are kept for a final test: nothing is tuned or trained on them.
 
     Args:
         scale: Factor of the numbers of patients, as in `four_hospitals`.
+        seed: Seed of the draw; another one gives four other hospitals of the same names.
 
     Raises:
         ConfigError: `scale` is not above 0.
     """
     _, held_out = _patients(scale)
-    rng = random_stream(FRESH_SEED, "simulate", "fresh hospitals")
+    rng = random_stream(seed, "simulate", "fresh hospitals")
     looks = [rng.permutation(4) for _ in range(4)]
     return tuple(
         _draw_hospital(name, [int(order[index]) for order in looks], held_out, rng) for index, name in enumerate("EFGH")

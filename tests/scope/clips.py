@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from heart2heart.api.scope import join_clips
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.scope import ScopeSettings
-from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, fit_scope
+from heart2heart.scope.fit import fit_scope
+from heart2heart.scope.scope_model import OTHER_VIEW, ClipFeatures, ScopeModel
 
 CLASSES = ("PLAX", "PSAX", "A4C")
 CENTRES = np.array([[9.0, 0, 0, 0], [0, 9.0, 0, 0], [0, 0, 9.0, 0]])
@@ -30,9 +32,17 @@ def foreign(count: int, seed: int, *, shift: float = 0.0) -> ClipFeatures:
     return ClipFeatures(features[:, :3], features + shift, np.arange(count), unknown)
 
 
-def fitted(**settings: object) -> ScopeModel:
-    """Return a scope that was fitted on such clips."""
+def other_views(count: int, seed: int, *, label: int = OTHER_VIEW) -> ClipFeatures:
+    """Return clips of another view, which is almost like the first one."""
+    generator = np.random.default_rng(seed)
+    features = np.array([7.0, 0, 0, 2.5]) + generator.normal(0, 1, (count, 4))
+    return ClipFeatures(features[:, :3], features, np.arange(count), np.full(count, label))
+
+
+def fitted(others: ClipFeatures | None = None, **settings: object) -> ScopeModel:
+    """Return a scope that was fitted on such clips, and on some that are labeled with another view."""
+    reference = in_scope(60, 2) if others is None else join_clips(in_scope(60, 2), others)
     return fit_scope(
-        in_scope(40, 1), in_scope(60, 2), classes=CLASSES, modes=MODES, weights_sha256="0" * 64,
+        in_scope(40, 1), reference, classes=CLASSES, modes=MODES, weights_sha256="0" * 64,
         settings=ScopeSettings.parse(settings, where="test"),
     )  # fmt: skip

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from heart2heart.api.scope import join_clips
 from heart2heart.errors import ConfigError, EvaluationError
 from heart2heart.schema.scope import ScopeScoreName
-from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, fit_scope, reset_scope, set_thresholds
-from tests.scope.clips import CLASSES, MODES, fitted, foreign, in_scope
+from heart2heart.scope.fit import fit_scope
+from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, reset_scope, set_thresholds
+from tests.scope.clips import CLASSES, MODES, fitted, foreign, in_scope, other_views
 
 
 def answered(scope: ScopeModel, clips: ClipFeatures, name: ScopeScoreName) -> float:
@@ -23,7 +25,60 @@ def test_fit_scope_keeps_known_clips_and_no_foreign_ones(name: ScopeScoreName) -
     assert scope.record.patients == 40
     assert scope.record.clips == 120
     assert scope.record.reference_clips == 180
-    assert not scope.record.notes
+    (note,) = scope.record.notes
+    assert "fewer than 10 clips labeled with other views" in note
+
+
+def test_fit_scope_with_labels_of_another_view_refuses_it_and_what_is_far() -> None:
+    plain, taught = fitted(), fitted(other_views(30, 20))
+    assert taught.deciding_score(features=True) == ScopeScoreName.JOINT
+    assert (taught.record.other_clips, taught.record.notes) == (30, ())
+    near, before = other_views(300, 21), plain.deciding_score(features=True)
+    assert answered(plain, near, before) > 0.2
+    assert answered(taught, near, ScopeScoreName.JOINT) < 0.15
+    assert answered(taught, in_scope(300, 3), ScopeScoreName.JOINT) == pytest.approx(0.95, abs=0.04)
+    far = replace(foreign(300, 4), features=np.array([40.0, 40, 40, -40]) + np.zeros((300, 4)))
+    assert answered(taught, far, ScopeScoreName.OTHER_VIEWS) == 1.0  # on the side of the known views, and far away
+    assert answered(taught, far, ScopeScoreName.JOINT) == 0.0
+
+
+def test_scope_model_joint_is_the_larger_of_its_scaled_parts() -> None:
+    scope, clips = fitted(other_views(30, 20)), in_scope(20, 5)
+    labeled = in_scope(40, 1)
+    expected = []
+    for name, change, scale in ((ScopeScoreName.OTHER_VIEWS, np.asarray, 1), (ScopeScoreName.MAHALANOBIS, np.log, 1.5)):
+        middle, high = np.percentile(change(scope.scores(labeled, name)), (50, 95))
+        expected.append((change(scope.scores(clips, name)) - middle) / (high - middle) / scale)
+    assert scope.scores(clips) == pytest.approx(np.maximum(*expected))
+
+
+def test_set_thresholds_counts_the_other_views_that_pass() -> None:
+    labeled = join_clips(in_scope(40, 1), other_views(50, 22))
+    for scope in (fitted(), fitted(other_views(30, 20))):
+        counted = set_thresholds(scope, labeled)
+        assert counted.record.thresholds == scope.record.thresholds
+        passed = answered(scope, other_views(50, 22), scope.deciding_score(features=True))
+        assert (counted.record.foreign_clips, counted.record.foreign_answered) == (50, round(50 * passed))
+
+
+def test_fit_scope_without_enough_other_views_falls_back_or_refuses() -> None:
+    few = other_views(9, 20)
+    assert fitted(few).deciding_score(features=True) == ScopeScoreName.MAHALANOBIS
+    assert fitted(few).record.other_clips == 0
+    with pytest.raises(EvaluationError, match=r"needs 10 clips labeled with other views.*--labels"):
+        fitted(few, score="joint")
+    with pytest.raises(EvaluationError, match="needs clips labeled with other views"):
+        fitted().scores(in_scope(1, 1), ScopeScoreName.OTHER_VIEWS)
+
+
+def test_fit_scope_takes_clips_of_no_known_class_for_mean_and_spread_alone() -> None:
+    unknown = other_views(60, 20, label=-1)
+    scope = fitted(unknown)
+    assert scope.record.reference_clips == len(scope.arrays["reference"]) == 180
+    every = join_clips(in_scope(60, 2), unknown).features
+    assert every is not None
+    assert scope.arrays["centre"] == pytest.approx(every.mean(0))
+    assert scope.arrays["site_spread"] == pytest.approx(every.std(0))
 
 
 def test_set_thresholds_keeps_the_share_over_random_validation_patients() -> None:
@@ -37,7 +92,7 @@ def test_set_thresholds_keeps_the_share_over_random_validation_patients() -> Non
 def test_set_thresholds_notes_too_few_patients() -> None:
     scope = set_thresholds(fitted(), in_scope(5, 6))
     assert scope.record.set_threshold is None
-    assert [note.split(";")[0] for note in scope.record.notes] == ["5 labeled patients"] * 2
+    assert [note.split(";")[0] for note in scope.record.notes[1:]] == ["5 labeled patients"] * 2
     assert scope.record.thresholds[ScopeScoreName.KNN] == pytest.approx(
         scope.scores(in_scope(5, 6), ScopeScoreName.KNN).max()
     )

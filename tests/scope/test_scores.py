@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
+from scipy.stats import multivariate_normal
 from sklearn.covariance import ShrunkCovariance
 from sklearn.neighbors import NearestNeighbors
 
@@ -16,6 +17,7 @@ from heart2heart.scope.scores import (
     knn_score,
     mahalanobis_score,
     max_softmax_score,
+    other_view_score,
 )
 
 GENERATOR = np.random.default_rng(0)
@@ -42,6 +44,22 @@ def test_mahalanobis_score_equals_scipy_with_the_covariance_of_scikit_learn() ->
     assert precision == pytest.approx(shrunk.precision_)
     expected = cdist(FEATURES, centres, "mahalanobis", VI=shrunk.precision_).min(1) ** 2
     assert mahalanobis_score(FEATURES, means, precision) == pytest.approx(expected)
+
+
+def test_other_view_score_equals_the_densities_of_scipy() -> None:
+    label = np.arange(300) % 5
+    means, precision = class_precision(FEATURES, label, 5, 0.3)
+    means[1] = np.nan  # a view without a clip does not count
+    centres = np.stack([FEATURES[label == index].mean(0) for index in range(5)])
+    shrunk = ShrunkCovariance(shrinkage=0.3, assume_centered=True).fit(FEATURES - centres[label])
+    density = [multivariate_normal(centre, shrunk.covariance_).pdf(FEATURES[:20]) for centre in centres]
+    expected = np.log(density[4] / np.mean([density[index] for index in (0, 2, 3)], axis=0))
+    assert other_view_score(FEATURES[:20], means, precision) == pytest.approx(expected)
+
+
+def test_other_view_score_is_half_the_difference_of_two_squared_distances() -> None:
+    score = other_view_score(np.array([[1e4, 0.0], [-1e4, 0.0]]), np.array([[0.0, 0], [2.0, 0]]), np.eye(2))
+    assert score == pytest.approx([2e4 - 2, -2e4 - 2])  # no overflow far away
 
 
 @pytest.mark.parametrize("neighbours", [1, 5, 900])
