@@ -2,31 +2,47 @@
 
 The scope is fitted on the source alone. In-scope clips and foreign views and modes come from simulated hospitals that
 the run never saw; other foreign clips are simulated in their sectors, photographs, or real files. With `--reset`, half
-of the patients of each hospital set the scope again without labels, and the other half are scored.
+of the patients of each hospital set the scope again without labels, and the other half are scored. `--others` repeats
+the fit with fewer clips labeled with other views, `--sets` measures the coverage of the conformal sets.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import mannwhitneyu
 
-from benchmarks.abstention_clips import Samples, collect, known_sites, load, save
+from benchmarks.abstention_clips import Samples, collect, known_sites, load, read_clips, save
+from heart2heart.evaluation.contrasts import shares_by_cluster
+from heart2heart.evaluation.intervals import CONFIDENCE
 from heart2heart.schema.enums import POOL_MODES
 from heart2heart.schema.scope import ScopeScoreName, ScopeSettings
 from heart2heart.scope.fit import fit_scope
-from heart2heart.scope.scope_model import ClipFeatures, ScopeModel, reset_scope
+from heart2heart.scope.scope_model import OTHER_VIEW, ClipFeatures, ScopeModel, reset_scope, set_thresholds
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.training.run import Run
 from heart2heart.utils import random_stream
 
 REPLICATES = 1000
+GROUPS = ("foreign view", "foreign mode", "simulated", "lung, real", "other DICOM, real")
+HEADER = ("score", "in scope %", "foreign %", "views", "modes", "simulated", "lung", "DICOM", "at 90 %", "AUROC")
+SETS_HEADER = ("hospital", "patients", "coverage %", "size", "coverage % after reset", "size after reset")
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One score of one run: its name, the cells of a table, and the shares that are averaged over runs."""
+
+    name: str
+    cells: tuple[str, ...]
+    shares: tuple[float, ...]
 
 
 def group_of(kind: str) -> str:
@@ -73,38 +89,99 @@ def share_with_interval(kept: Bools, cluster: npt.NDArray[np.int64], generator: 
     return f"{100 * kept.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def with_other_labels(reference: ClipFeatures, count: int | None, seed: int) -> ClipFeatures:
+    """Return the reference with at least `count` clips labeled with other views, of whole patients; None keeps all."""
+    if count is None:
+        return reference
+    other = reference.truth == OTHER_VIEW
+    order = random_stream(seed, "other labels").permutation(np.unique(reference.patient[other]))
+    numbers = np.cumsum([(other & (reference.patient == each)).sum() for each in order])
+    kept = order[: np.searchsorted(numbers, count) + 1] if count else order[:0]
+    return replace(reference, truth=np.where(other & ~np.isin(reference.patient, kept), -1, reference.truth))
+
+
 def lines_of(
-    labeled: ClipFeatures, reference: ClipFeatures, samples: Samples, *, seed: int, keep: float, reset: bool
-) -> list[tuple[str, ...]]:
+    labeled: ClipFeatures,
+    reference: ClipFeatures,
+    samples: Samples,
+    *,
+    seed: int,
+    keep: float,
+    reset: bool,
+    others: int | None = None,
+) -> list[Line]:
     """Return one line a score: shares answered in scope and foreign, by group, and two numbers free of a threshold."""
-    classes = tuple(str(index) for index in range(labeled.logits.shape[1]))
-    scope = fit_scope(
-        labeled, reference, classes=classes, modes=POOL_MODES, weights_sha256="", settings=ScopeSettings(keep=keep)
-    )
+    scope = _fit(labeled, with_other_labels(reference, others, seed), keep)
     moved, used = moved_scopes(scope, samples, seed) if reset else ({}, np.zeros(len(samples.kind), bool))
     groups = np.array([group_of(kind) for kind in samples.kind.tolist()])
     inside, foreign = (groups == "in scope") & ~used, (groups != "in scope") & ~used
     lines = []
-    for name in ScopeScoreName:
+    for name in scope.record.thresholds:
         scores, kept = score_samples(scope, samples, name, moved)
         generator = random_stream(seed, "intervals", name)
         cells = [share_with_interval(kept[each], samples.clips.patient[each], generator) for each in (inside, foreign)]
-        for group in ("foreign view", "foreign mode", "simulated", "lung, real", "other DICOM, real"):
+        shares = [float(kept[each].mean()) for each in (inside, foreign, foreign & (groups == "foreign view"))]
+        for group in GROUPS:
             chosen = foreign & (groups == group)
             cells.append(f"{100 * kept[chosen].mean():.0f} % of {chosen.sum()}" if chosen.any() else "")
         limit = np.quantile(scores[inside], 0.9, method="higher")
         ranks = np.where(np.isfinite(scores), scores, 1e300)
         wins = mannwhitneyu(ranks[foreign], ranks[inside]).statistic
         area = wins / (foreign.sum() * inside.sum())
-        lines.append((name.value, *cells, f"{100 * (scores[foreign] <= limit).mean():.1f}", f"{area:.3f}"))
+        shares.append(float((scores[foreign] <= limit).mean()))
+        cells += [f"{100 * shares[-1]:.1f}", f"{area:.3f}"]
+        lines.append(Line(f"{name.value}, {scope.record.other_clips} other", tuple(cells), tuple(shares)))
     return lines
 
 
+def _fit(labeled: ClipFeatures, reference: ClipFeatures, keep: float) -> ScopeModel:
+    classes = tuple(str(index) for index in range(labeled.logits.shape[1]))
+    settings = ScopeSettings(keep=keep)
+    return fit_scope(labeled, reference, classes=classes, modes=POOL_MODES, weights_sha256="", settings=settings)
+
+
+def set_lines(labeled: ClipFeatures, samples: Samples, *, seed: int) -> list[tuple[str, ...]]:
+    """Return one line a hospital: coverage of its sets of 90 %, each patient once, and their size, before and after.
+
+    Before, the source's validation patients calibrate; after, a random half of the hospital's labeled patients does,
+    and either is measured on the other half.
+    """
+    scope = _fit(labeled, labeled, 0.95)
+    lines = []
+    for site in known_sites(samples):
+        clips = samples.clips.take((samples.site == site) & ~samples.refused & (samples.clips.truth >= 0))
+        patients = np.unique(clips.patient)
+        chosen = random_stream(seed, "sets", site).choice(patients, len(patients) // 2, replace=False)
+        setting = np.isin(clips.patient, chosen)
+        cells = [site, str(len(patients) - len(chosen))]
+        for each in (scope, set_thresholds(scope, clips.take(setting))):
+            cells += _coverage(each, clips.take(~setting), site)
+        lines.append(tuple(cells))
+    return lines
+
+
+def _coverage(scope: ScopeModel, clips: ClipFeatures, site: str) -> list[str]:
+    """Return the coverage of the sets with its interval, and their mean size, every patient once."""
+    if scope.record.set_threshold is None:
+        return ["too few patients", ""]
+    sets = scope.sets(clips.logits)
+    _, member, counts = np.unique(clips.patient, return_inverse=True, return_counts=True)
+    hits = np.bincount(member, sets[np.arange(len(clips)), clips.truth]) / counts
+    low, high = (
+        float(limit[0]) for limit in shares_by_cluster(hits[:, None], np.ones((len(hits), 1)), site).limits(CONFIDENCE)
+    )
+    size = (np.bincount(member, sets.sum(1)) / counts).mean()
+    return [f"{100 * hits.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})", f"{size:.2f}"]
+
+
 def main() -> None:
-    """Print the table of each run."""
+    """Print the tables of each run, and the means over the runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--data", required=True, type=Path, help="folder with stores, keys, hospitals and split")
+    parser.add_argument("--data", required=True, type=Path, help="folder with stores, keys and hospitals")
+    parser.add_argument("--split", type=Path, help="split of the runs; default: split in the folder of the data")
+    parser.add_argument("--labels", type=Path, help="label store with labels of other views at the source")
+    parser.add_argument("--others", nargs="*", type=int, default=[], help="numbers of clips labeled with other views")
     parser.add_argument("--lung", type=Path, help="folder with real lung clips")
     parser.add_argument("--photos", type=Path, help="Parquet file of CIFAR-10")
     parser.add_argument("--dicom", type=Path, help="folder with other real DICOM files")
@@ -112,23 +189,44 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.95)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reset", action="store_true", help="set the scope again at each hospital, without labels")
+    parser.add_argument("--sets", action="store_true", help="measure the coverage of the sets as well")
     options = parser.parse_args()
-    header = ("score", "in scope %", "foreign %", "views", "modes", "simulated", "lung", "DICOM", "at 90 %", "AUROC")
-    for path in options.runs:
-        cached = options.cache / f"{path.parent.name}_{path.name}.npz" if options.cache else None
+    split = SplitManifest.load(options.split or options.data / "split")
+    runs = [Run.load(path) for path in options.runs]
+    caches = [options.cache / f"{run.path.parent.name}_{run.path.name}.npz" if options.cache else None for run in runs]
+    clips = []
+    if not all(path is not None and path.exists() for path in caches):
+        clips = read_clips(
+            runs[0].geometry, options.data, split, lung=options.lung, photos=options.photos, dicom=options.dicom,
+            seed=options.seed,
+        )  # fmt: skip
+    shares: dict[str, list[tuple[float, ...]]] = {}
+    for run, cached in zip(runs, caches, strict=True):
         if cached is not None and cached.exists():
             parts = load(cached)
         else:
-            parts = collect(
-                Run.load(path), options.data, SplitManifest.load(options.data / "split"), lung=options.lung,
-                photos=options.photos, dicom=options.dicom, seed=options.seed,
-            )  # fmt: skip
+            parts = collect(run, options.data, split, clips, options.labels)
             if cached is not None:
+                cached.parent.mkdir(parents=True, exist_ok=True)
                 save(cached, *parts)
-        print(f"\n{path.parent.name}/{path.name}{', reset' if options.reset else ''}, keep {options.keep:g}\n")
-        print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
-        for line in lines_of(*parts, seed=options.seed, keep=options.keep, reset=options.reset):
-            print(f"| {' | '.join(line)} |", flush=True)
+        print(f"\n{run.path.parent.name}/{run.path.name}{', reset' if options.reset else ''}, keep {options.keep:g}\n")
+        _print_table(HEADER)
+        for others in [*options.others, None]:
+            for line in lines_of(*parts, seed=options.seed, keep=options.keep, reset=options.reset, others=others):
+                print(f"| {line.name} | {' | '.join(line.cells)} |", flush=True)
+                shares.setdefault(line.name.split(",")[0] + f", {others}", []).append(line.shares)
+        if options.sets:
+            _print_table(SETS_HEADER)
+            for cells in set_lines(parts[0], parts[2], seed=options.seed):
+                print(f"| {' | '.join(cells)} |", flush=True)
+    print("\nmean over runs\n")
+    _print_table(("score, labels", "in scope %", "foreign %", "views %", "at 90 %"))
+    for name, rows in shares.items():
+        print(f"| {name} | {' | '.join(f'{100 * value:.1f}' for value in np.mean(rows, axis=0))} |")
+
+
+def _print_table(header: tuple[str, ...]) -> None:
+    print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.foreign_clips import SIMULATED, photographs, real_clips, simulate_foreign
-from heart2heart.api.scope import FRAMES_PER_CLIP, clip_features, source_clips
+from heart2heart.api.scope import FRAMES_PER_CLIP, source_clips
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
+from heart2heart.labels.consensus import frame_labels
+from heart2heart.labels.label_store import LabelStore
 from heart2heart.schema.scope import REFUSED_FLAGS
 from heart2heart.scope.scope_model import ClipFeatures
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStore, FrameStores
+from heart2heart.store.geometry import Geometry
 from heart2heart.training.features import FeatureExtractor
 from heart2heart.training.run import Run
 from heart2heart.utils import random_stream
@@ -43,13 +46,41 @@ class Samples:
     clips: ClipFeatures
 
 
-def collect(
-    run: Run, data: Path, split: SplitManifest, *, lung: Path | None, photos: Path | None, dicom: Path | None, seed: int
-) -> tuple[ClipFeatures, ClipFeatures, Samples]:
-    """Return validation clips and reference clips of the source, and the samples.
+@dataclass(frozen=True)
+class ForeignOrKnown:
+    """One clip to answer or not.
+
+    Attributes:
+        kind: `in scope`, or the kind of foreign clip.
+        site: Hospital; empty: none.
+        patient: Number of the patient; every clip without a hospital is its own.
+        target: Class; -1: foreign.
+        refused: Whether mode or flags refuse it before any score.
+        pixels: uint8 `(n, size, size)`; None: it has no frames.
+    """
+
+    kind: str
+    site: str
+    patient: int
+    target: int
+    refused: bool
+    pixels: npt.NDArray[np.uint8] | None
+
+
+def read_clips(
+    geometry: Geometry,
+    data: Path,
+    split: SplitManifest,
+    *,
+    lung: Path | None,
+    photos: Path | None,
+    dicom: Path | None,
+    seed: int,
+) -> list[ForeignOrKnown]:
+    """Return all clips of the held-out hospitals, and foreign ones beside them.
 
     Args:
-        run: The run.
+        geometry: Geometry of the frames.
         data: Folder with `stores`, `keys` and `hospitals` of simulated hospitals.
         split: Its split.
         lung: Folder with real lung clips.
@@ -57,64 +88,77 @@ def collect(
         dicom: Folder with real DICOM files that are not of a heart.
         seed: Seed of the simulated foreign clips.
     """
-    stores = {site: FrameStore.open(data / "stores" / site) for site in (*split.source_sites, *split.held_out_sites)}
-    labeled, reference = source_clips(run, FrameStores.open([data / "stores" / site for site in stores]), split)
-    extractor = FeatureExtractor(run)
-    kinds: list[str] = []
-    sites: list[str] = []
-    refused: list[bool] = []
-    rows: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int, int]] = []
-    width, patients = (0 if reference.features is None else reference.features.shape[1]), 0
-
-    def add(kind: str, site: str, pixels: npt.NDArray[np.uint8] | None, *, stop: bool = False) -> None:
-        kinds.append(kind)
-        sites.append(site)
-        refused.append(stop or pixels is None)
-        features, logits = (np.zeros((1, width)), np.zeros((1, len(run.classes)))) if pixels is None else (
-            extractor.compute(pixels)
-        )  # fmt: skip
-        rows.append((features.mean(0, dtype=np.float64), logits.mean(0, dtype=np.float64), patients + len(rows), -1))
-
+    clips: list[ForeignOrKnown] = []
     for site in split.held_out_sites:
-        store = stores[site]
-        truth = _truth(data, site)
-        table = store.clips.to_pylist()
-        modes = {each["clip"]: each["mode"] in split.settings["modes"] for each in table}
-        frames = store.frames
-        every = clip_features(
-            run, store, frames["row"].to_numpy().astype(np.int64), frames["clip"].to_numpy(zero_copy_only=False),
-            frames["patient"].to_numpy(zero_copy_only=False), np.full(len(frames), -1),
-        )  # fmt: skip
-        assert every.features is not None
+        here = _hospital_clips(data, split, site, first_patient=len(clips))
         generator = random_stream(seed, "foreign", site)
-        names = sorted(modes)
-        known = {each["clip"]: each for each in table}
-        for index, name in enumerate(names):
-            view, mode = truth[known[name]["instance"]]
-            kind = f"mode {mode}" if mode in ("m_mode", "spectral") else f"view {view}"
-            target = run.classes.index(view) if kind == f"view {view}" and view in run.classes else -1
-            kinds.append("in scope" if target >= 0 else kind)
-            sites.append(site)
-            flags = set(known[name]["flags"]) & {str(flag) for flag in REFUSED_FLAGS}
-            refused.append(not modes[name] or bool(flags))
-            rows.append((every.features[index], every.logits[index], patients + int(every.patient[index]), target))
-        patients += int(every.patient.max()) + 1
-        inside = [name for name in names if modes[name] and truth[known[name]["instance"]][0] in run.classes]
+        known = [each.pixels for each in here if each.pixels is not None and each.target >= 0]
         for kind in SIMULATED:
-            for name in generator.choice(inside, EACH // len(split.held_out_sites), replace=False):
-                chosen = frames["row"].to_numpy()[frames["clip"].to_numpy(zero_copy_only=False) == name]
-                rows_of_clip = np.sort(chosen).astype(np.int64)[:FRAMES_PER_CLIP]
-                add(kind, site, simulate_foreign(kind, store.read(rows_of_clip), generator))
+            for index in generator.choice(len(known), EACH // len(split.held_out_sites), replace=False):
+                pixels = simulate_foreign(kind, known[index], generator)
+                here.append(ForeignOrKnown(kind, site, len(clips) + len(here), -1, False, pixels))
+        clips += here
     generator = random_stream(seed, "photographs")
-    if photos is not None:
-        for pixels in photographs(photos, EACH, run.geometry.size, generator):
-            add("photograph", "", pixels)
+    for pixels in () if photos is None else photographs(photos, EACH, geometry.size, generator):
+        clips.append(ForeignOrKnown("photograph", "", len(clips), -1, False, pixels))
     for kind, folder in (("lung, real", lung), ("other DICOM, real", dicom)):
-        for _, mode, frames_of_clip in real_clips(folder, run.geometry) if folder else ():
-            add(kind, "", frames_of_clip, stop=mode not in split.settings["modes"])
-    features, logits, patient, target_of = zip(*rows, strict=True)
-    clips = ClipFeatures(np.array(logits), np.array(features), np.array(patient), np.array(target_of))
-    return labeled, reference, Samples(np.array(kinds), np.array(sites), np.array(refused), clips)
+        for _, mode, frames in real_clips(folder, geometry) if folder else ():
+            refused = mode not in split.settings["modes"]
+            clips.append(ForeignOrKnown(kind, "", len(clips), -1, refused, frames))
+    return clips
+
+
+def _hospital_clips(data: Path, split: SplitManifest, site: str, *, first_patient: int) -> list[ForeignOrKnown]:
+    """Return the clips of one hospital; numbers of patients are lower than `first_patient` plus the clips."""
+    store, truth = FrameStore.open(data / "stores" / site), _truth(data, site)
+    frames = store.frames
+    names, patients = (frames[column].to_numpy(zero_copy_only=False) for column in ("clip", "patient"))
+    rows = frames["row"].to_numpy()
+    _, numbers = np.unique(patients, return_inverse=True)
+    clips = []
+    for each in sorted(store.clips.to_pylist(), key=lambda one: str(one["clip"])):
+        view, mode = truth[each["instance"]]
+        kind = f"mode {mode}" if mode in ("m_mode", "spectral") else f"view {view}"
+        target = split.classes.index(view) if kind == f"view {view}" and view in split.classes else -1
+        refused = each["mode"] not in split.settings["modes"]
+        refused |= bool(set(each["flags"]) & {str(flag) for flag in REFUSED_FLAGS})
+        own = np.flatnonzero(names == each["clip"])
+        taken = np.sort(rows[own])[np.linspace(0, len(own) - 1, min(len(own), FRAMES_PER_CLIP)).round().astype(int)]
+        patient = first_patient + int(numbers[own[0]])
+        pixels = store.read(taken.astype(np.int64))
+        clips.append(ForeignOrKnown("in scope" if target >= 0 else kind, site, patient, target, refused, pixels))
+    return clips
+
+
+def collect(
+    run: Run, data: Path, split: SplitManifest, clips: Sequence[ForeignOrKnown], labels: Path | None
+) -> tuple[ClipFeatures, ClipFeatures, Samples]:
+    """Return validation clips and reference clips of the source, and what a run makes of the clips.
+
+    Args:
+        run: The run.
+        data: Folder with `stores`.
+        split: Its split.
+        clips: What `read_clips` returned.
+        labels: Label store with labels of other views.
+    """
+    sites = (*split.source_sites, *split.held_out_sites)
+    stores = FrameStores.open([data / "stores" / site for site in sites])
+    views = None if labels is None else frame_labels(LabelStore(labels).events(), stores.frames)
+    labeled, reference = source_clips(run, stores, split, views)
+    shown = [each.pixels for each in clips if each.pixels is not None]
+    features, logits = FeatureExtractor(run).compute(np.concatenate(shown))
+    ends = np.cumsum([len(each) for each in shown])[:-1]
+    has_frames = np.array([each.pixels is not None for each in clips])
+    means = []
+    for values in (logits, features):
+        of_clips = np.zeros((len(clips), values.shape[1]))
+        of_clips[has_frames] = [part.mean(0, dtype=np.float64) for part in np.split(values, ends)]
+        means.append(of_clips)
+    patient, target = (np.array([getattr(each, name) for each in clips]) for name in ("patient", "target"))
+    kind, site = (np.array([getattr(each, name) for each in clips]) for name in ("kind", "site"))
+    refused = ~has_frames | np.array([each.refused for each in clips])
+    return labeled, reference, Samples(kind, site, refused, ClipFeatures(means[0], means[1], patient, target))
 
 
 def _truth(data: Path, site: str) -> dict[str, tuple[str, str]]:
