@@ -46,7 +46,10 @@ WARM_UP = 3
 """Steps before a step is recorded, in which cuDNN chooses its kernels; their effect is undone."""
 AHEAD = 40
 """Steps of a run that are launched at a time; two such parts may wait on the card."""
-CAPTURABLE = ("labels_only", "supervised_mixup", "supervised_strong", "fixmatch", "softmatch", "freematch")
+CAPTURABLE = (
+    "labels_only", "supervised_mixup", "supervised_strong", "fixmatch", "softmatch", "freematch", "agreement_weighting",
+    "prototype_match",
+)  # fmt: skip
 """Methods of one stage that read no number of the step on the host."""
 
 
@@ -233,9 +236,9 @@ class CapturedRun:
         for name, value, seen in zip(MEANS, self.sums.tolist(), self.seen, strict=True):
             line[name] = value / config.steps if seen else None
         if pool:
-            rows = data.unlabeled[:: -(-pool // POOL_SAMPLE)]
+            every = -(-pool // POOL_SAMPLE)
+            rows, truth = data.unlabeled[::every], self.study.pool_truth(self.job, every)
             threshold = getattr(trainer.algorithm, "threshold", THRESHOLD)
-            truth = self.study.pool_truth(rows, data.classes)
             line |= pseudo_label_measures(softmax(self._logits(rows), axis=1), truth, threshold)
         return line
 

@@ -25,7 +25,7 @@ LABEL_WAYS = (REFERENCE, "supervised_mixup", "supervised_strong")
 class TaskDesign(Config):
     """One task."""
 
-    dataset: Literal["cifar10", "fashion-mnist", "fashion-mnist-footwear"]
+    dataset: Literal["cifar10", "fashion-mnist", "fashion-mnist-footwear", "fashion-mnist-mixed"]
     """The image set with its labeled and its unseen classes, as `pipelines.mismatch_task` names them."""
     labels: int = Field(ge=1)
     """Labeled images a class."""
@@ -67,6 +67,8 @@ class ControlDesign(Config):
     """Points that the first pool must bring over every way that reads no pool."""
     noise: int = Field(10_000, ge=1)
     """Images of noise."""
+    run: bool = True
+    """Whether they are run; a study that shows something needs them, development does not."""
 
 
 class TuningDesign(Config):
@@ -121,6 +123,8 @@ class StudyDesign(Config):
     """Dotted settings of single ways, such as `optimiser.lr=0.01`; `--tune` writes them."""
     comparisons: tuple[tuple[str, str], ...] = ()
     """Pairs of ways that are compared with one error rate for all; by default each way with labels only."""
+    margins: dict[str, float] = Field(default_factory=dict)
+    """Ways that must be nowhere worse than labels only by more than so many points."""
     deviation: float = Field(2.0, gt=0)
     """Standard deviation of a paired difference, points, before lines are there to estimate it from."""
     controls: ControlDesign = ControlDesign()
@@ -134,7 +138,7 @@ class StudyDesign(Config):
             if unknown := sorted(set(self.levels) - set(IMAGE_TASKS[task.dataset].unlabeled)):
                 raise ValueError(f"no level of mismatch is {unknown[0]} %: choose 0, 25, 50, 75 or 100")
         known = {*self.ways, REFERENCE}
-        named = {way for pair in self.comparisons for way in pair} | set(self.way_settings)
+        named = {way for pair in self.comparisons for way in pair} | {*self.way_settings, *self.margins}
         if missing := sorted(named - known):
             raise ValueError(f"{missing[0]} is compared or set, and is none of the ways")
         for way in (*self.ways, self.controls.way):
@@ -152,6 +156,8 @@ class StudyDesign(Config):
 
     def control_ways(self) -> list[tuple[Protocol, str]]:
         """Return the pool and the way of each control."""
+        if not self.controls.run:
+            return []
         ways = {"pure": self.controls.way, "noise": self.controls.way, "shuffled": REFERENCE}
         return [(protocol, ways[protocol]) for protocol in CONTROL_PROTOCOLS]
 

@@ -13,6 +13,7 @@ from pipelines.mismatch_task import CLASS_NAMES, IMAGE_TASKS
 from pipelines.mismatch_variants import way_reads_pool
 from pipelines.study_controls import Line, Verdict, banner, check_preconditions, difference, scores_of
 from pipelines.study_design import REFERENCE, StudyDesign
+from pipelines.study_margin import check_margins, margin_lines
 from pipelines.study_statistics import PairedTest, SeedInterval, paired_tests
 
 POOL_NAMES = {"replace": "unseen replace seen", "add": "unseen added, seen part fixed"}
@@ -63,7 +64,7 @@ def report(design: StudyDesign, lines: Sequence[Line]) -> str:
     """Return the whole page as Markdown, with failed preconditions on top of every table."""
     verdicts = check_preconditions(design, lines)
     tests = compare(design, lines)
-    out = [f"# {design.title}", "", *_precondition_table(verdicts)]
+    out = [f"# {design.title}", "", *_precondition_table(verdicts), *margin_lines(check_margins(design, lines))]
     for task, settings in design.tasks.items():
         own = banner([verdict for verdict in verdicts if verdict.task == task])
         labels = f"{settings.labels} labels a class"

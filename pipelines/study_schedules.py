@@ -69,6 +69,7 @@ SCHEDULES: Mapping[str, MethodSchedule] = {
     ),
     "freematch": MethodSchedule(f"FreeMatch (Wang et al., ICLR 2023): {_FIXMATCH}"),
     "softmatch": MethodSchedule(f"SoftMatch (Chen et al., ICLR 2023): {_FIXMATCH}"),
+    "prototype_match": MethodSchedule(f"our own: {_FIXMATCH}"),
     "uda": MethodSchedule(f"UDA (Xie et al., NeurIPS 2020): {_FIXMATCH}"),
     "openmatch": MethodSchedule(f"OpenMatch (Saito et al., NeurIPS 2021): {_FIXMATCH}; it warms up inside"),
     "iomatch": MethodSchedule(f"IOMatch (Li et al., ICCV 2023): {_FIXMATCH}; it warms up inside"),

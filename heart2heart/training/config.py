@@ -74,7 +74,8 @@ class FixAStepConfig(Config):
     """The gradient rule: `sum` adds both gradients, `fix_a_step` drops the unlabeled one where they conflict; `pcgrad`
     projects both; `per_layer` decides tensor by tensor, `running_mean` against the mean of past labeled gradients,
     `per_frame` and `per_frame_mean` frame by frame (with `_head` by the last layer alone, which is cheaper);
-    `held_out_gradient` and `held_out_loss` judge by labels that they keep out of training; or a plugin's."""
+    `held_out_gradient`, `held_out_loss` and `held_out_head_mean` (frame by frame) judge by labels that they keep out of
+    training; or a plugin's."""
     temperature: float = Field(0.5, gt=0)
     """Sharpening of the soft guesses; below 1 sharpens."""
     alpha: float = Field(0.5, gt=0)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from heart2heart.errors import ConfigError
 from heart2heart.training.algorithms.base import ModelAccess, NetworkFunction
 from heart2heart.training.batch_norm import no_bn_update
 from heart2heart.training.config import Precision
@@ -168,6 +169,12 @@ def build_model_access(
         logits: Tensor = average(frames)
         return logits
 
+    @torch.no_grad()
+    def averaged_features(frames: Tensor) -> tuple[Tensor, Tensor]:
+        with average.uncompiled():
+            features, logits = last_layer_inputs(average, frames)
+        return features, logits[:, :classes]
+
     def functional_outputs(weights: Mapping[str, Tensor]) -> NetworkFunction:
         named = {_WEIGHT_PREFIX + name: value for name, value in weights.items()}
 
@@ -202,6 +209,7 @@ def build_model_access(
         train=train,
         no_bn_update=_class_outputs(no_update_outputs, classes),
         ema=_class_outputs(averaged, classes),
+        ema_features=averaged_features,
         outputs=outputs,
         functional=lambda weights: _class_outputs(functional_outputs(weights), classes),
         functional_outputs=functional_outputs,
@@ -210,6 +218,34 @@ def build_model_access(
         weights={name: value for name, value in model.network.named_parameters() if value.requires_grad},
         cached_logits=cached_logits,
     )
+
+
+def last_layer_inputs(model: nn.Module, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the inputs of the linear layer that runs last, float32 or float64 `(n, d)`, and the logits, of one pass.
+
+    Args:
+        model: A network, not compiled.
+        frames: `(n, channels, size, size)`.
+
+    Raises:
+        ConfigError: the network has no linear layer for one vector a frame.
+    """
+    inputs: list[Tensor] = []
+
+    def keep(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        if arguments[0].ndim == 2:
+            inputs.append(arguments[0])
+
+    handles = [layer.register_forward_pre_hook(keep) for layer in model.modules() if isinstance(layer, nn.Linear)]
+    try:
+        logits: Tensor = model(frames)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not inputs:
+        remedy = "Choose a network that ends in a linear layer, or another method"
+        raise ConfigError("this method needs features, and the network has no linear layer", remedy=remedy)
+    return inputs[-1].to(logits.dtype), logits
 
 
 def _class_outputs(network: Callable[[Tensor], Tensor], classes: int) -> NetworkFunction:

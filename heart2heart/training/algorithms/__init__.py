@@ -14,6 +14,7 @@ from heart2heart.training.algorithms.io_match import IOMatch
 from heart2heart.training.algorithms.meta_learning import DS3L, SelfMetaPseudoLabels
 from heart2heart.training.algorithms.mixmatch import MixMatch
 from heart2heart.training.algorithms.open_set import MTCF, OpenMatch
+from heart2heart.training.algorithms.prototype_match import PrototypeMatch
 from heart2heart.training.algorithms.remixmatch import ReMixMatch
 from heart2heart.training.algorithms.sco_match import SCOMatch
 from heart2heart.training.algorithms.self_training import ATSO, NoisyStudent, PseudoLabel
@@ -41,6 +42,7 @@ ALGORITHMS: Registry[type[Algorithm]] = Registry(
         "freematch": FreeMatch,
         "softmatch": SoftMatch,
         "agreement_weighting": AgreementWeighting,
+        "prototype_match": PrototypeMatch,
         "noisy_student": NoisyStudent,
         "atso": ATSO,
         "self_meta_pseudo_labels": SelfMetaPseudoLabels,

@@ -57,6 +57,7 @@ class ModelAccess:
         train: Training mode, with gradient; batch normalisation updates its running statistics.
         no_bn_update: As `train`, but the running statistics are not updated.
         ema: The averaged weights (EMA) in evaluation mode, without gradient.
+        ema_features: As `ema`, in one pass: the inputs of the last linear layer, `(n, d)`, and the logits.
         outputs: As `train`, with the algorithm's extra outputs after the classes, `(n, classes + extra)`.
         functional: Takes weights by name and returns the network with them, in training mode, differentiable in them;
             the running statistics are not updated. Missing names keep their present weights.
@@ -72,6 +73,7 @@ class ModelAccess:
     train: NetworkFunction
     no_bn_update: NetworkFunction
     ema: NetworkFunction
+    ema_features: Callable[[Tensor], tuple[Tensor, Tensor]]
     outputs: NetworkFunction
     functional: Callable[[Mapping[str, Tensor]], NetworkFunction]
     functional_outputs: Callable[[Mapping[str, Tensor]], NetworkFunction]

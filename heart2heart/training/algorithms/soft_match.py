@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, Memory, StepContext, ViewName
+from heart2heart.training.algorithms.weak_to_strong import LabelSource
 from heart2heart.training.distributed import ProcessGroup
 
 
@@ -32,6 +33,8 @@ class SoftMatch(Algorithm):
     """Decay of the running means at each step, 0.999 in the paper; a short run needs less."""
     deviations: float = Field(2.0, gt=0)
     """The Gaussian's deviation is the measured one divided by this; the authors' code takes 2."""
+    labels_from: LabelSource = "network"
+    """Who predicts the weak view: the `network` in training as in the paper, or its `average` (EMA)."""
     uniform_alignment: bool = True
     """Divide the probabilities by their running mean before the confidence is taken."""
 
@@ -47,7 +50,8 @@ class SoftMatch(Algorithm):
         """Return the weighted cross-entropy on the strong views, averaged over the whole batch."""
         weak, strong = step.unlabeled
         with torch.no_grad():
-            probabilities = step.model(weak).softmax(-1)
+            network = step.model_access.ema if self.labels_from == "average" else step.model
+            probabilities = network(weak).softmax(-1)
             weight = self.frame_weights(step, probabilities)
         loss = functional.cross_entropy(step.model(strong), probabilities.argmax(-1), reduction="none") * weight
         return AlgorithmLoss.from_samples(loss, {"pseudo_label_weight": weight.mean()})

@@ -28,19 +28,29 @@ class SupervisedMixup(Algorithm):
     alpha: float = Field(0.5, gt=0)
     """Both parameters of the Beta distribution that the share is drawn from; 0.5 is that of Fix-A-Step's mixing."""
 
-    @torch.no_grad()
     def prepare_batch(self, step: StepContext) -> StepContext:
         """Return the step with each labeled frame mixed with another labeled frame of the batch."""
-        group = step.group
-        frames, targets = group.all_gather(step.labeled), group.all_gather(step.targets)
-        mix = draw_mix(self.alpha, len(frames), step.generator)
-        partner = mix.order[group.rows(len(frames))]
-        mixed = mix_rows(step.labeled, frames[partner], mix.share)
-        return replace(step, labeled=mixed, targets=mix_rows(step.targets, targets[partner], mix.share))
+        return mix_labels(step, self.alpha)
 
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss | None:
         """Return None: there is no unlabeled loss."""
         return None
+
+
+@torch.no_grad()
+def mix_labels(step: StepContext, alpha: float) -> StepContext:
+    """Return the step with each labeled frame mixed with another labeled frame of the batch, over all processes.
+
+    Args:
+        step: The present step.
+        alpha: Both parameters of the Beta distribution that the share is drawn from.
+    """
+    group = step.group
+    frames, targets = group.all_gather(step.labeled), group.all_gather(step.targets)
+    mix = draw_mix(alpha, len(frames), step.generator)
+    partner = mix.order[group.rows(len(frames))]
+    mixed = mix_rows(step.labeled, frames[partner], mix.share)
+    return replace(step, labeled=mixed, targets=mix_rows(step.targets, targets[partner], mix.share))
 
 
 class SupervisedStrong(Algorithm):

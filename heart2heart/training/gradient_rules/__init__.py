@@ -21,7 +21,7 @@ from heart2heart.training.gradient_rules.fix_a_step import (
     PerLayer,
     RunningMean,
 )
-from heart2heart.training.gradient_rules.held_out import HeldOutGradient, HeldOutLoss
+from heart2heart.training.gradient_rules.held_out import HeldOutGradient, HeldOutHeadMean, HeldOutLoss
 
 GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
     "gradient rule",
@@ -38,6 +38,7 @@ GRADIENT_RULES: Registry[type[GradientRule]] = Registry(
         "per_frame_head_mean": PerFrameHeadMean,
         "held_out_gradient": HeldOutGradient,
         "held_out_loss": HeldOutLoss,
+        "held_out_head_mean": HeldOutHeadMean,
     },
     "a subclass of heart2heart.training.gradient_rules.base.GradientRule with combine",
     lambda part: isinstance(part, type) and issubclass(part, GradientRule) and not isabstract(part),

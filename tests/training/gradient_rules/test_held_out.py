@@ -98,6 +98,34 @@ def test_combine_by_the_held_out_loss_compares_two_steps() -> None:
     assert decisions == {True, False}
 
 
+def test_combine_by_the_mean_over_held_out_labels_decides_each_frame_by_the_last_layer() -> None:
+    decisions = set()
+    rule = build_gradient_rule("held_out_head_mean")
+    for seed in range(3):
+        reference, labeled, term = make_term(seed)
+        memory = {name: value.double() for name, value in rule.initial_memory(len(labeled)).items()}
+        memory["held_out"] += torch.randn(len(labeled), generator=torch.Generator().manual_seed(seed))
+        assert isinstance(term.probe, ProbeLoss)
+        ahead = moved(reference, labeled)
+        mean = 0.99 * memory["held_out"] + 0.01 * vector(
+            ahead, probe_loss(ahead, term.probe.frames, term.probe.targets)
+        )
+        assert term.per_sample_loss is not None
+        head = 37 * K
+        step = make_step(reference, views=2, seed=seed)
+        weak, strong = (reference(view) for view in step.unlabeled)
+        p = weak.detach().softmax(1)
+        each = -strong.log_softmax(1)[torch.arange(len(p)), p.argmax(1)] * (p.max(1).values >= 0.4)
+        own = torch.stack([vector(reference, loss, retain=True) for loss in each])
+        kept = own[:, -head:] @ mean[-head:] >= 0
+        expected = labeled + 0.7 * (own * kept[:, None]).mean(0)
+        decision = rule.combine(labeled, term, 0.7, memory)
+        torch.testing.assert_close(decision.gradient, expected)
+        torch.testing.assert_close(memory["held_out"], mean)
+        decisions |= set(kept.tolist())
+    assert decisions == {True, False}
+
+
 def test_probe_loss_changes_no_running_statistics() -> None:
     network = tiny_network()
     step = make_step(network, views=0)
@@ -167,7 +195,7 @@ def test_next_draws_learned_and_held_out_labels_from_disjoint_frames(tiny: TinyS
     assert drawn["labeled"] == set(np.flatnonzero(~held_out).tolist())
 
 
-@pytest.mark.parametrize("rule", ["held_out_gradient", "per_frame_head_mean"])
+@pytest.mark.parametrize("rule", ["held_out_gradient", "held_out_head_mean"])
 def test_train_with_the_rule_learns_and_resumes(rule: str, tiny: TinyStore, tmp_path: Path) -> None:
     method = {"name": "fixmatch", "params": {"threshold": 0.5}}
     settings = {"fix_a_step": {"mixing": True, "gradient": rule}}
