@@ -27,8 +27,8 @@ FACTS = ("pool", "pool_passes", "balanced_accuracy", "pool_pass_rate", "pool_pre
 RULE = Path("pipelines/studies/uncurated_rule.yaml")
 SMALL = (
     "seeds=1", "levels=[100]", "ways=[fixmatch+fix_a_step, prototype_match]", "comparisons=[]", "controls.noise=20",
-    "tasks.garments.labels=4", "settings.precision=float32", "settings.unlabeled_weight={value: 1.0, ramp: 4}",
-    "budget={steps: 6, labeled: 8, unlabeled: 16, validation: 3, ema: 0.5}",
+    "tasks.garments.labels=4", "settings.precision=float32", "settings.unlabeled_weight={value: 1.0, ramp: 3}",
+    "budget={steps: 4, labeled: 8, unlabeled: 16, validation: 3, ema: 0.5}",
 )  # fmt: skip
 """The registered comparison in miniature: both tasks, both protocols."""
 
@@ -79,7 +79,7 @@ def test_capture_begins_anew_after_warming_up(design: StudyDesign, packed: Path)
 
 
 def test_captured_run_refuses_a_method_that_reads_the_step(design: StudyDesign, packed: Path) -> None:
-    other = StudyDesign.parse(design.model_dump(mode="json") | {"ways": ["openmatch"]}, where="test")
+    other = StudyDesign.parse(design.model_dump(mode="json") | {"ways": ["openmatch"], "margins": {}}, where="test")
     with pytest.raises(ConfigError, match="openmatch cannot be recorded"):
         CapturedRun(other.jobs(packed.parent)[-1], PackedStudy.read(packed), torch.zeros(1, 28, 28, dtype=torch.uint8))
 
@@ -88,7 +88,7 @@ def test_run_packed_writes_lines_and_runs_nothing_twice(
     design: StudyDesign, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def again() -> list[dict[str, Any]]:
-        return list(accelerator_study.run_packed(design, packed, tmp_path, "cpu", 2, 1.0))
+        return list(accelerator_study.run_packed(design, packed, tmp_path, "cpu", 2, 20.0))
 
     monkeypatch.setattr(accelerator_study, "CHECKED_STEPS", 3)
     found = again()
@@ -109,7 +109,7 @@ def test_run_packed_leaves_out_a_way_that_cannot_be_recorded(
     content = {"ways": ways, "protocols": ["add"], "controls": {"run": False}}
     other = StudyDesign.parse(design.model_dump(mode="json") | content, where="test")
     monkeypatch.setattr(accelerator_study, "CHECKED_STEPS", 1)
-    lines = list(accelerator_study.run_packed(other, packed, tmp_path, "cpu", 2, 1.0))
+    lines = list(accelerator_study.run_packed(other, packed, tmp_path, "cpu", 2, 20.0))
     assert [line["way"] for line in lines if "failed" in line] == ["openmatch"]
     scored = {line["way"] for line in lines if "balanced_accuracy" in line}
     assert scored == {"labels_only", "prototype_match"}
