@@ -81,6 +81,7 @@ def configuration_sections() -> tuple[tuple[str, str, type[Config]], ...]:
         ("Training", train, TrainConfig),
         *_methods(),
         *_networks(),
+        *_representations(),
         ("Ingest", "Options of `heart2heart ingest`, and `IngestSettings` in Python.", IngestSettings),
         (
             "Limits of one file",
@@ -123,6 +124,23 @@ def _methods() -> Iterator[tuple[str, str, type[Config]]]:
         if kind.model_fields:
             page = (inspect.getdoc(sys.modules[kind.__module__]) or "").splitlines()[0]
             yield f"Method {name}", f"{page} Given under `method.params`.", kind
+
+
+def _representations() -> Iterator[tuple[str, str, type[Config]]]:
+    """Yield the sections of pretraining, of its methods, and of classification from a few labels."""
+    from heart2heart.representation.config import PretrainConfig
+    from heart2heart.representation.few_shot import FewShotSettings
+    from heart2heart.representation.fine_tuning import FineTuneSettings
+    from heart2heart.representation.methods import PRETRAIN_METHODS
+
+    text = "The file of `heart2heart pretrain`, and `PretrainConfig` in Python. See [Pretrain](../how-to/pretrain.md)."
+    yield "Pretraining", text, PretrainConfig
+    for name, kind in PRETRAIN_METHODS.items():
+        page = (inspect.getdoc(sys.modules[kind.__module__]) or "").splitlines()[0]
+        yield f"Pretraining method {name}", f"{page} Given under `method.params`.", kind
+    yield "Few-shot classification", "`--setting` of `heart2heart fewshot`, and `FewShotSettings`.", FewShotSettings
+    text = "What `heart2heart fewshot --fine-tune` does, and `FineTuneSettings` in Python."
+    yield "Fine-tuning on a few labels", text, FineTuneSettings
 
 
 def _networks() -> Iterator[tuple[str, str, type[Config]]]:

@@ -70,12 +70,13 @@ def fine_tune(
     with torch.no_grad():
         head.weight.normal_(0, 0.01, generator=seeded_generator(seed, "fine-tuning head", cpu))
         head.bias.zero_()
-    model = nn.Sequential(deepcopy(encoder.encoder), head).to(device).eval()
+    body = deepcopy(encoder.encoder)
+    model = nn.Sequential(body, head).to(device).eval()
     trained = {id(each) for each in head.parameters()}
     if not settings.frozen:
         for parameter in model.parameters():
             parameter.requires_grad_(True)
-        trained |= {id(each) for each in model[0].trained_parameters(encoder.geometry.size)}
+        trained |= {id(each) for each in body.trained_parameters(encoder.geometry.size)}
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in trained)
     optimiser = build_optimiser(model, settings.optimiser)

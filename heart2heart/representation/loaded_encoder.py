@@ -83,13 +83,13 @@ class LoadedEncoder:
     @property
     def dimensions(self) -> int:
         """Numbers of a vector."""
-        return self.embed(np.zeros((1, self.geometry.size, self.geometry.size), np.uint8)).shape[1]
+        return int(self.embed(np.zeros((1, self.geometry.size, self.geometry.size), np.uint8)).shape[1])
 
     def embed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 vectors `(n, d)` of uint8 frames `(n, size, size)`, n at least 1."""
         frames = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
         with torch.inference_mode():
-            return frame_features(self.encoder, frames).cpu().numpy()
+            return np.asarray(frame_features(self.encoder, frames).cpu().numpy(), np.float32)
 
     def require_geometry(self, geometry: Geometry) -> None:
         """Refuse frames of another geometry.

@@ -67,7 +67,7 @@ def unit_vectors(vectors: Floats) -> Floats:
     """
     centred = vectors - vectors.mean(0, dtype=np.float64).astype(np.float32)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    return np.asarray(centred / np.where(length > 0, length, 1), np.float32)
 
 
 def nearest(

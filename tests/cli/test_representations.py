@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from heart2heart.api import few_shot_trial
 from heart2heart.cli import app
 from heart2heart.errors import ConfigError, Heart2HeartError, LabelError, MissingInputError
+from heart2heart.representation.few_shot_trial import TrialScore
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.testing.tiny import TinyStore, tiny_store
 
@@ -80,12 +81,17 @@ def test_fewshot_measures_every_method_on_the_same_labels(study: tuple[TinyStore
 def test_few_shot_trial_tunes_the_encoder_on_the_same_labels(study: tuple[TinyStore, Path]) -> None:
     store, folder = study
     files = (folder / "vectors.parquet", folder / "labels.csv")
-    tuned = {"fine_tune": folder / "pretrained", "stores": store.store, "tuning": {"steps": 60}}
-    scores = few_shot_trial(*files, shots=[3], draws=1, settings={"steps": 5}, **tuned)
+
+    def trial() -> list[TrialScore]:
+        return few_shot_trial(
+            *files, shots=[3], draws=1, settings={"steps": 5}, fine_tune=folder / "pretrained", stores=store.store,
+            tuning={"steps": 60},
+        )  # fmt: skip
+
+    scores = trial()
     assert [score.method for score in scores] == ["class means", "TIM", "fine-tuning"]
     assert scores[2].balanced_accuracy > 0.6
-    again = few_shot_trial(*files, shots=[3], draws=1, settings={"steps": 5}, **tuned)
-    assert again == scores
+    assert trial() == scores
     with pytest.raises(ConfigError, match="needs the frames"):
         few_shot_trial(*files, fine_tune=folder / "pretrained")
 

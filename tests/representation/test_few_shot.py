@@ -19,7 +19,7 @@ from heart2heart.representation.few_shot import (
     maximise_information,
     tim_loss,
 )
-from heart2heart.representation.few_shot_trial import draw_labels, run_trials
+from heart2heart.representation.few_shot_trial import Ints, draw_labels, run_trials
 
 SETTINGS = FewShotSettings(temperature=3.0, label_weight=0.3, conditional_weight=0.2, marginal_weight=0.7)
 
@@ -96,13 +96,13 @@ def test_run_trials_scores_other_patients_with_the_same_labels() -> None:
     patients = np.array([f"p{row // 2}" for row in range(20)], object)
     seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
-    def right(labeled: np.ndarray, given_targets: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    def right(labeled: Ints, taught: Ints, scored: Ints) -> Ints:
         seen.append((tuple(labeled), tuple(scored)))
         assert not set(patients[labeled]) & set(patients[scored])
-        assert (given_targets == targets[labeled]).all()
-        return targets[scored]
+        assert (taught == targets[labeled]).all()
+        return np.asarray(targets[scored], np.int64)
 
-    def first(labeled: np.ndarray, _: np.ndarray, scored: np.ndarray) -> np.ndarray:
+    def first(labeled: Ints, _: Ints, scored: Ints) -> Ints:
         seen.append((tuple(labeled), tuple(scored)))
         return np.zeros(len(scored), np.int64)
 
