@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from heart2heart.api.audit import audited
 from heart2heart.api.cases import read_audit_labels
+from heart2heart.csv_files import CsvWriter
 from heart2heart.errors import ConfigError, LabelError
 from heart2heart.schema.enums import AuditAction, LabelAnswer
 
@@ -72,7 +72,7 @@ def few_shot(
 
     from heart2heart.representation.few_shot import FewShotSettings, classify
     from heart2heart.representation.similarity import unit_vectors
-    from heart2heart.utils import check_writable, escape_formula, write_text
+    from heart2heart.utils import check_writable, write_text
 
     chosen = FewShotSettings.parse(dict(settings or {}), where="settings")
     check_writable(Path(out))
@@ -83,12 +83,12 @@ def few_shot(
     units = unit_vectors(table.vectors)
     chances = classify(units[labeled], targets[labeled], units[rest], len(classes), chosen)
     text, winners = io.StringIO(), chances.argmax(1)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("clip", "study", "site", "view", "probability", *map(escape_formula, classes)))
+    writer = CsvWriter(text)
+    writer.writerow(("clip", "study", "site", "view", "probability", *classes))
     for row, winner, each in zip(table.take(rest).table.to_pylist(), winners, chances, strict=True):
-        names = [escape_formula(row[key] or "") for key in ("name", "study", "site")]
+        names = [row[key] or "" for key in ("name", "study", "site")]
         numbers = [f"{value:.4f}" for value in (each[winner], *each)]
-        writer.writerow((*names, escape_formula(classes[winner]), *numbers))
+        writer.writerow((*names, classes[winner], *numbers))
     write_text(Path(out), text.getvalue())
     counts = np.bincount(winners, minlength=len(classes))
     return FewShotAnswers(classes, len(labeled), len(rest), dict(zip(classes, counts.tolist(), strict=True)))
