@@ -6,7 +6,8 @@ JPEG file with the header of its clip, and is ingested twice: with `--text quara
 `--text blank`. RESULTS keeps the results of each clip, so that a broken run goes on.
 
 A letter is in the store when its longer side has at least five stored pixels, and half of its ink differs from its
-surroundings by 20 gray levels in a judged frame; it is left when it still does after blanking.
+surroundings by 20 gray levels in a judged frame; it is left when it still does after blanking. A code is in the store
+when its modules have at least one stored pixel a side.
 """
 
 from __future__ import annotations
@@ -147,7 +148,11 @@ def stored_letters(
         after: The same with blanking.
     """
     x0, y0, x1, y1 = row["box"]
-    resample = Resampler(y1 - y0, x1 - x0, store.geometry, tuple(row["spacing_mm"] or (1.0, 1.0)))
+    down, along = row["spacing_mm"] or (1.0, 1.0)
+    resample = Resampler(y1 - y0, x1 - x0, store.geometry, (down, along))
+    module = variant.size * along / store.geometry.letterbox((y1 - y0) * down, (x1 - x0) * along).step
+    if variant.name in CODES and module < 1:
+        return 0, 0
     whole = np.zeros((row["rows"], row["columns"]), np.uint8)
     found: set[int] = set()
     left: set[int] = set()

@@ -45,7 +45,8 @@ class TextSearch:
 
     Args:
         inside: bool `(height, width)`, the visible part; text elsewhere is not searched for.
-        is_reduced: Whether the pictures were decoded at less than their size.
+        is_reduced: Whether the pictures were decoded at less than their size. Small text that stands still is not
+            searched for in them: other frames show it at full size.
 
     Attributes:
         complete: Whether the search can find text; pictures of less than 24 pixels a side are not searched.
@@ -60,7 +61,7 @@ class TextSearch:
 
     def __init__(self, inside: Mask, *, is_reduced: bool = False) -> None:
         self._inside = inside
-        self._doubt = _DOUBT_REDUCED if is_reduced else _DOUBT
+        self._is_reduced = is_reduced
         self._weight = inside.astype(np.uint8)
         self._gray = TextEvidence(*inside.shape)
         self._channels: tuple[TextEvidence, TextEvidence] | None = None
@@ -100,11 +101,14 @@ class TextSearch:
         visible = any_in_cells(self._inside, CELL)
         planes = [evidence.planes() for evidence in (self._gray, *(self._channels or ()))]
         odds = [np.where(visible, text_log_odds(one), np.float32(-np.inf)) for one in planes]
-        upright = upright_lines(planes[0], self._inside, odds[0] > _POSSIBLE)
-        odds[0] += _AGREEMENT * np.clip(upright.odds, 0, _MOST)
-        lines = upright.lines if known is None else upright.lines | any_in_cells(known, CELL)
+        lines = np.zeros(visible.shape, bool) if known is None else any_in_cells(known, CELL)
+        if not self._is_reduced:
+            upright = upright_lines(planes[0], self._inside, odds[0] > _POSSIBLE)
+            odds[0] += _AGREEMENT * np.clip(upright.odds, 0, _MOST)
+            lines |= upright.lines
         text = unite_areas([self._mask_of(_text_cells(odds, lines))], self._inside, is_unsure=False)
-        return TextFinding(text.mask, text.share, _is_unsure(odds, text.mask, self._doubt))
+        doubt = _DOUBT_REDUCED if self._is_reduced else _DOUBT
+        return TextFinding(text.mask, text.share, _is_unsure(odds, text.mask, doubt))
 
     def _mask_of(self, cells: Mask) -> Mask | None:
         """Return the pixels of cells; None without any."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-_BUFFER = 1 << 19  # numbers that one matrix product reads
+_BUFFER = 1 << 18  # numbers that one matrix product reads
 
 
 def convolve(

@@ -80,7 +80,7 @@ def text_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
     any_plane = np.bitwise_or.reduce(padded)
     tall = any_plane[::2] | any_plane[1::2]
     lit = (tall[:, ::2] | tall[:, 1::2]) > 0
-    first = convolve(blocks_of_two(_LEVELS[padded]), *weights()[0], halve=True, lit=lit)
+    first = convolve(blocks_of_two(np.take(_LEVELS, padded)), *weights()[0], halve=True, lit=lit)
     fine = _layer(_layer(convolve(first, *weights()[1], halve=True), 2), 3)
     middle = _layer(_layer(largest_of_four(fine), 4), 5)
     coarse = _layer(_layer(largest_of_four(middle), 6), 7)

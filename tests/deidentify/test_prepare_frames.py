@@ -117,3 +117,35 @@ def test_prepare_frames_quarantines_text_that_it_cannot_bound(
     flags = prepared_text(reader_of_text, TextPolicy.BLANK).flags
     blanked = (ClipFlag.TEXT_BLANKED,) if is_unsure else ()
     assert flags == (ClipFlag.NO_REGION, ClipFlag.TEXT_SUSPECTED, ClipFlag.TEXT_QUARANTINED, *blanked)
+
+
+@pytest.mark.parametrize(("frames", "searched"), [("all", 0), ("even:2", 1)])
+def test_prepare_frames_searches_the_inspected_frames_only_where_the_kept_ones_are_not_all_whole(
+    frames: str, searched: int, reader: PictureReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def finding(inspection: ClipInspection) -> TextFinding:
+        calls.append(inspection)
+        return TextFinding(None, 0.0, is_unsure=False)
+
+    monkeypatch.setattr("heart2heart.deidentify.prepare_frames.find_text", finding)
+    prepare_frames(reader, WHOLE, FrameRule.parse(frames), Geometry(), times=None, phases={})
+    assert len(calls) == searched
+
+
+def test_prepare_frames_has_no_doubt_about_text_that_one_of_two_searches_blanks(
+    reader_of_text: PictureReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search of the reduced frames, sure of nothing, is told what the inspected frames show."""
+    area = np.zeros((384, 512), bool)
+    area[160:230, 140:380] = True
+
+    def finding(inspection: ClipInspection) -> TextFinding:
+        x0, y0, x1, y1 = inspection.box
+        return unite_areas([area[y0:y1, x0:x1]], inspection.mask, is_unsure=False)
+
+    monkeypatch.setattr("heart2heart.deidentify.burned_in_text._SURE", np.inf)
+    assert ClipFlag.TEXT_QUARANTINED in prepared_text(reader_of_text, TextPolicy.BLANK).flags
+    monkeypatch.setattr("heart2heart.deidentify.prepare_frames.find_text", finding)
+    assert ClipFlag.TEXT_QUARANTINED not in prepared_text(reader_of_text, TextPolicy.BLANK).flags
