@@ -8,6 +8,7 @@ while the joined files have their SHA-256. Otherwise they are read from the shar
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -80,8 +81,9 @@ class JoinedTables:
         self._root = root
         self._index = _read_index(root)
         known, self._positions = self._index.shards, {name: at for at, name in enumerate(self._index.shards)}
+        stamps = _stamps(root) if known else {}
         self.frame_counts = {
-            name: known[name].frames for name in shards if name in known and known[name].stamp == _stamp(root, name)
+            name: known[name].frames for name in shards if name in known and known[name].stamp == stamps.get(name)
         }
         self._complete = len(self.frame_counts) == len(shards) == len(known)
 
@@ -100,7 +102,13 @@ class JoinedTables:
         reader = self._clips if table == "clips" else self._frames
         if reader is None or shard not in self.frame_counts:
             return None
-        return pa.Table.from_batches([reader.get_batch(self._positions[shard])])
+        try:
+            batch = reader.get_batch(self._positions[shard])
+            batch.validate(full=True)  # whoever wrote the file may have written its hash, too
+        except pa.ArrowException:
+            self._remove()
+            return None
+        return pa.Table.from_batches([batch])
 
     @cached_property
     def _clips(self) -> pa.RecordBatchFileReader | None:
@@ -149,8 +157,8 @@ def join_tables(root: Path, *, at_least: int = MANY_SHARDS) -> bool:
     """
     shards = shard_names(root)
     joined = JoinedTables(root, shards)
-    stamps = {shard: _stamp(root, shard) for shard in shards}
-    if len(shards) - len(joined.frame_counts) < at_least or not all(stamps.values()):
+    stamps = {shard: stamp for shard, stamp in sorted(_stamps(root).items()) if shard in set(shards)}
+    if len(shards) - len(joined.frame_counts) < at_least or len(stamps) < len(shards):
         return False
     token = uuid4().hex[:16]
     try:
@@ -206,10 +214,17 @@ def _read_index(root: Path) -> _Index:
         return _Index()
 
 
-def _stamp(root: Path, shard: str) -> list[int]:
-    """Return size and time of change of a shard's tables; empty if one is missing."""
-    try:
-        found = [(root / table / f"{shard}.parquet").stat() for table in _SCHEMAS]
-    except OSError:
-        return []
-    return [number for each in found for number in (each.st_size, each.st_mtime_ns)]
+def _stamps(root: Path) -> dict[str, list[int]]:
+    """Return size and time of change of both tables of each shard; a shard that lacks one is left out."""
+    found: dict[str, list[int]] = {}
+    for table in _SCHEMAS:
+        try:
+            with os.scandir(root / table) as entries:
+                for entry in entries:
+                    name, _, suffix = entry.name.rpartition(".")
+                    if suffix == "parquet":
+                        state = entry.stat()
+                        found.setdefault(name, []).extend((state.st_size, state.st_mtime_ns))
+        except OSError:
+            return {}
+    return {name: stamp for name, stamp in found.items() if len(stamp) == 2 * len(_SCHEMAS)}

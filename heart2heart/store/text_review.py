@@ -62,7 +62,8 @@ class TextReview:
         """
         states = reviews.states()
         named = pa.array(sorted({clip for clip, _ in states}), pa.string())
-        chosen = clips.take(np.flatnonzero(_flagged(clips) | pc.is_in(clips["clip"], named).to_numpy()))
+        concerned = np.flatnonzero(_flagged(clips) | pc.is_in(clips["clip"], named).to_numpy())
+        chosen = clips.select(_COLUMNS).take(concerned)
         rows = list(zip(*(chosen[name].to_pylist() for name in _COLUMNS), strict=True))
         by_state: dict[ReviewState, set[str]] = {state: set() for state in ReviewState}
         quarantined = set()

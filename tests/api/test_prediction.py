@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import data_store
@@ -21,6 +22,7 @@ from heart2heart.errors import DicomError
 from heart2heart.training.run import Run
 from tests.datasets import miniature
 from tests.dicom.build import speckle_frames, write
+from tests.dicom.test_reader import bomb
 
 REAL = Path(data_store.__file__).parent / "data" / "color3d_jpeg_baseline.dcm"
 
@@ -77,6 +79,16 @@ def test_predict_paths_goes_on_after_a_file_that_cannot_be_read(run: Run, tmp_pa
     predict_paths(run, folder, rule="even:1").require_all()  # a note in a folder is no failure
     with pytest.raises(DicomError, match=r"note\.txt"):
         predict_paths(run, [folder, folder / "note.txt"], rule="even:1").require_all()
+
+
+def test_predict_paths_of_a_deflate_bomb_needs_bounded_memory(run: Run, tmp_path: Path) -> None:
+    bomb(tmp_path / "bomb.dcm", gib=1).with_suffix(".plain").unlink()
+    tracemalloc.start()
+    done = predict_paths(run, tmp_path / "bomb.dcm", rule="even:1")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [str(each).rpartition(" ")[2] for each in done.failed] == ["(failed:bounds)"]
+    assert peak < 3 * 100 * (tmp_path / "bomb.dcm").stat().st_size < 2**29
 
 
 def test_predict_files_gives_a_picture_the_view_of_its_dicom(run: Run, tmp_path: Path) -> None:

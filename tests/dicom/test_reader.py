@@ -26,7 +26,7 @@ def deflated(path: Path) -> Path:
     return path
 
 
-def bomb(path: Path, gib: int) -> Path:
+def bomb(path: Path, gib: float) -> Path:
     """Write a deflated file whose pixels inflate to `gib` GiB of zeros."""
     dataset = dcmread(write(path.with_suffix(".plain"), speckle_frames(2)))
     del dataset.PixelData
@@ -39,7 +39,7 @@ def bomb(path: Path, gib: int) -> Path:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     head = packer.compress(plain + pixels) + packer.flush(zlib.Z_FULL_FLUSH)
     zeros = packer.compress(bytes(2**24)) + packer.flush(zlib.Z_FULL_FLUSH)  # a flush makes the piece repeatable
-    path.write_bytes(whole[:start] + head + zeros * (64 * gib) + packer.flush())
+    path.write_bytes(whole[:start] + head + zeros * int(64 * gib) + packer.flush())
     return path
 
 

@@ -4,7 +4,7 @@ With atheris (dependency group `fuzz`) the search follows the coverage of the Py
 changed at random. Each target runs in a process of its own, with limits of time and memory for one input. An input that
 breaks a target lies in the folder `findings`; copy it to tests/fuzz/found/TARGET when the fault is mended. A process
 that ends without an input is started again, the third time without atheris, see `tests.fuzz.supervise`. An input that
-a loaded machine delayed is no finding, see `tests.fuzz.slow_inputs`. With `--fixed`, as in CI, each target gets a fixed
+a loaded machine delayed is no finding, see `tests.fuzz.slow_inputs`. With `--fixed` each target gets a fixed
 number of inputs, so that the same code gets the same inputs.
 """
 

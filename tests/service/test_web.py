@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from heart2heart.service.running import SPOOL, Service
 from heart2heart.service.settings import ServiceSettings, WebSettings
 from heart2heart.service.web import is_authorized, read_token
 from heart2heart.utils import write_text
+from tests.dicom.test_reader import bomb
 from tests.service.support import PATIENT_ID, FixedModel, make_clip, open_service, settings_of
 
 TOKEN = "0123456789abcdef-token"
@@ -148,6 +150,16 @@ def test_build_service_app_refuses_bad_requests_and_keep_nothing(
     assert client.ask("POST", path, **request_parts)[0] == status
     assert client.service.queue.states() == before
     assert becomes(lambda: is_spool_empty(client))
+
+
+def test_build_service_app_inflates_no_more_than_the_limit_of_a_bomb(client: Client, tmp_path: Path) -> None:
+    content = bomb(tmp_path / "bomb.dcm", gib=0.18).read_bytes()
+    tracemalloc.start()
+    status, answered, _ = client.ask("POST", "/clips?wait=30", content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (status, answered["answer"]["code"]) == (200, "failed:bounds")
+    assert len(content) < peak < 150 * 2**20
 
 
 def test_build_service_app_keeps_nothing_of_an_upload_that_is_cut_short(client: Client, clips: list[bytes]) -> None:

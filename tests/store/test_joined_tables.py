@@ -11,6 +11,7 @@ from heart2heart.store import frame_store, shard_tables, store_files
 from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 from heart2heart.store.joined_tables import JOINED_FOLDER, JoinedTables, join_tables, shard_names
+from heart2heart.utils import sha256_file
 from tests.store.test_shard_tables import SIZE, clip_row, filled_store
 
 FRAMES = [{"index": index, "quality": 0.5, "dhash": index} for index in range(2)]
@@ -145,3 +146,23 @@ def test_join_tables_leaves_a_store_alone_that_it_cannot_write_or_read(tmp_path:
     assert list((root / JOINED_FOLDER).iterdir()) == []
     path.unlink()
     assert not join_tables(root, at_least=1)
+
+
+def test_rows_gives_no_row_whose_texts_lie_outside_the_file(tmp_path: Path) -> None:
+    root = distinct_store(tmp_path / "s")
+    before = tables(root)
+    join_tables(root, at_least=1)
+    (path,) = (root / JOINED_FOLDER).glob("frames-*")
+    with pa.OSFile(str(path)) as source:
+        batches = [pa.ipc.open_file(source).get_batch(at) for at in range(3)]
+    far = pa.StringArray.from_buffers(4, pa.py_buffer(np.array([0, 2**30, 2, 3, 3], np.int32)), pa.py_buffer(b"abc"))
+    batches[1] = batches[1].set_column(0, before[1].schema.field("frame"), far)
+    with pa.ipc.new_file(str(path), batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    index = root / JOINED_FOLDER / "index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    content["files"]["frames"]["sha256"] = sha256_file(path)
+    index.write_text(json.dumps(content), encoding="utf-8")
+    assert [one.equals(other) for one, other in zip(tables(root), before, strict=True)] == [True, True]
+    assert not index.exists()
