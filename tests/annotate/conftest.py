@@ -11,7 +11,7 @@ from tests.annotate.browsing import PATIENCE, Enter, settled
 from tests.browser import FLAGS, chromium
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = chromium("the page")
     with sync_playwright() as playwright:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from heart2heart.store import frame_store, shard_tables, store_files
 from heart2heart.store.frame_store import FrameStore
@@ -96,7 +97,7 @@ def test_rows_takes_a_changed_shard_from_its_own_file(tmp_path: Path) -> None:
     path = root / "clips" / f"{shard}.parquet"
     table = store_files.read_table(path)
     moved = table.set_column(table.column_names.index("patient"), table.field("patient"), pa.array(["q", "q"]))
-    store_files.pq.write_table(moved.replace_schema_metadata(store_files.read_metadata(path)), path)
+    parquet.write_table(moved.replace_schema_metadata(store_files.read_metadata(path)), path)
     clips, _ = tables(root)
     assert {row["patient"] for row in clips.to_pylist() if row["shard"] == shard} == {"q"}
     assert {row["patient"] for row in clips.to_pylist() if row["shard"] != shard} == {"p"}
