@@ -175,7 +175,7 @@ def test_import_clip_events_reads_tags_beside_a_view_of_cvat(tmp_path: Path, hos
 
 
 def test_export_clip_events_makes_reports_that_highdicom_and_dcmtk_read(tmp_path: Path, hospital: Hospital) -> None:
-    from highdicom.sr import MeasurementReport, srread
+    from highdicom.sr import CodedConcept, MeasurementReport, srread
 
     _reports(hospital, _store(tmp_path), tmp_path / "sr", ["quality", "marks"])
     seen: list[tuple[object, ...]] = []
@@ -186,6 +186,7 @@ def test_export_clip_events_makes_reports_that_highdicom_and_dcmtk_read(tmp_path
         for group in content.get_image_measurement_groups():
             (image,), (finding,) = group.source_images, group.get_qualitative_evaluations()
             frames = image.referenced_frame_numbers
+            assert isinstance(finding.value, CodedConcept)
             seen.append((image.referenced_sop_instance_uid, finding.name.value, finding.value.value, frames))
         if shutil.which("dsrdump"):
             shown = subprocess.run(["dsrdump", file], capture_output=True, text=True, check=True)
