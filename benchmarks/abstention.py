@@ -89,20 +89,27 @@ def share_with_interval(kept: Bools, cluster: npt.NDArray[np.int64], generator: 
     return f"{100 * kept.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def with_other_labels(reference: ClipFeatures, count: int | None, seed: int) -> ClipFeatures:
-    """Return the reference with at least `count` clips labeled with other views, of whole patients; None keeps all."""
+def with_other_labels(
+    reference: ClipFeatures, copies: ClipFeatures, count: int | None, seed: int
+) -> tuple[ClipFeatures, ClipFeatures]:
+    """Return both with at least `count` clips labeled with other views, of whole patients; None: with all."""
     if count is None:
-        return reference
+        return reference, copies
     other = reference.truth == OTHER_VIEW
     order = random_stream(seed, "other labels").permutation(np.unique(reference.patient[other]))
     numbers = np.cumsum([(other & (reference.patient == each)).sum() for each in order])
     kept = order[: np.searchsorted(numbers, count) + 1] if count else order[:0]
-    return replace(reference, truth=np.where(other & ~np.isin(reference.patient, kept), -1, reference.truth))
+    one, two = (
+        replace(each, truth=np.where((each.truth == OTHER_VIEW) & ~np.isin(each.patient, kept), -1, each.truth))
+        for each in (reference, copies)
+    )
+    return one, two
 
 
 def lines_of(
     labeled: ClipFeatures,
     reference: ClipFeatures,
+    copies: ClipFeatures,
     samples: Samples,
     *,
     seed: int,
@@ -111,7 +118,7 @@ def lines_of(
     others: int | None = None,
 ) -> list[Line]:
     """Return one line a score: shares answered in scope and foreign, by group, and two numbers free of a threshold."""
-    scope = _fit(labeled, with_other_labels(reference, others, seed), keep)
+    scope = _fit(labeled, *with_other_labels(reference, copies, others, seed), keep=keep)
     moved, used = moved_scopes(scope, samples, seed) if reset else ({}, np.zeros(len(samples.kind), bool))
     groups = np.array([group_of(kind) for kind in samples.kind.tolist()])
     inside, foreign = (groups == "in scope") & ~used, (groups != "in scope") & ~used
@@ -134,10 +141,14 @@ def lines_of(
     return lines
 
 
-def _fit(labeled: ClipFeatures, reference: ClipFeatures, keep: float) -> ScopeModel:
+def _fit(
+    labeled: ClipFeatures, reference: ClipFeatures, copies: ClipFeatures | None = None, *, keep: float
+) -> ScopeModel:
     classes = tuple(str(index) for index in range(labeled.logits.shape[1]))
     settings = ScopeSettings(keep=keep)
-    return fit_scope(labeled, reference, classes=classes, modes=POOL_MODES, weights_sha256="", settings=settings)
+    return fit_scope(
+        labeled, reference, copies, classes=classes, modes=POOL_MODES, weights_sha256="", settings=settings
+    )
 
 
 def set_lines(labeled: ClipFeatures, samples: Samples, *, seed: int) -> list[tuple[str, ...]]:
@@ -146,7 +157,7 @@ def set_lines(labeled: ClipFeatures, samples: Samples, *, seed: int) -> list[tup
     Before, the source's validation patients calibrate; after, a random half of the hospital's labeled patients does,
     and either is measured on the other half.
     """
-    scope = _fit(labeled, labeled, 0.95)
+    scope = _fit(labeled, labeled, keep=0.95)
     lines = []
     for site in known_sites(samples):
         clips = samples.clips.take((samples.site == site) & ~samples.refused & (samples.clips.truth >= 0))
@@ -217,7 +228,7 @@ def main() -> None:
                 shares.setdefault(line.name.split(",")[0] + f", {others}", []).append(line.shares)
         if options.sets:
             _print_table(SETS_HEADER)
-            for cells in set_lines(parts[0], parts[2], seed=options.seed):
+            for cells in set_lines(parts[0], parts[3], seed=options.seed):
                 print(f"| {' | '.join(cells)} |", flush=True)
     print("\nmean over runs\n")
     _print_table(("score, labels", "in scope %", "foreign %", "views %", "at 90 %"))

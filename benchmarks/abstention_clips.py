@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.foreign_clips import SIMULATED, photographs, real_clips, simulate_foreign
-from heart2heart.api.scope import FRAMES_PER_CLIP, source_clips
+from heart2heart.api.scope_clips import FRAMES_PER_CLIP, source_clips
 from heart2heart.deidentify.pseudonyms import Key, Pseudonymizer
 from heart2heart.labels.consensus import frame_labels
 from heart2heart.labels.label_store import LabelStore
-from heart2heart.schema.scope import REFUSED_FLAGS
+from heart2heart.schema.scope import REFUSED_FLAGS, answered_classes
 from heart2heart.scope.scope_model import ClipFeatures
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStore, FrameStores
@@ -44,6 +44,9 @@ class Samples:
     site: Texts
     refused: npt.NDArray[np.bool_]
     clips: ClipFeatures
+
+
+Collected = tuple[ClipFeatures, ClipFeatures, ClipFeatures, Samples]
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,11 @@ def _hospital_clips(data: Path, split: SplitManifest, site: str, *, first_patien
     names, patients = (frames[column].to_numpy(zero_copy_only=False) for column in ("clip", "patient"))
     rows = frames["row"].to_numpy()
     _, numbers = np.unique(patients, return_inverse=True)
-    clips = []
+    clips, classes = [], answered_classes(split.classes)
     for each in sorted(store.clips.to_pylist(), key=lambda one: str(one["clip"])):
         view, mode = truth[each["instance"]]
         kind = f"mode {mode}" if mode in ("m_mode", "spectral") else f"view {view}"
-        target = split.classes.index(view) if kind == f"view {view}" and view in split.classes else -1
+        target = classes.index(view) if kind == f"view {view}" and view in classes else -1
         refused = each["mode"] not in split.settings["modes"]
         refused |= bool(set(each["flags"]) & {str(flag) for flag in REFUSED_FLAGS})
         own = np.flatnonzero(names == each["clip"])
@@ -132,8 +135,8 @@ def _hospital_clips(data: Path, split: SplitManifest, site: str, *, first_patien
 
 def collect(
     run: Run, data: Path, split: SplitManifest, clips: Sequence[ForeignOrKnown], labels: Path | None
-) -> tuple[ClipFeatures, ClipFeatures, Samples]:
-    """Return validation clips and reference clips of the source, and what a run makes of the clips.
+) -> Collected:
+    """Return validation clips, reference clips and their copies of the source, and what a run makes of the clips.
 
     Args:
         run: The run.
@@ -145,20 +148,21 @@ def collect(
     sites = (*split.source_sites, *split.held_out_sites)
     stores = FrameStores.open([data / "stores" / site for site in sites])
     views = None if labels is None else frame_labels(LabelStore(labels).events(), stores.frames)
-    labeled, reference = source_clips(run, stores, split, views)
+    labeled, reference, copies = source_clips(run, stores, split, views)
     shown = [each.pixels for each in clips if each.pixels is not None]
     features, logits = FeatureExtractor(run).compute(np.concatenate(shown))
     ends = np.cumsum([len(each) for each in shown])[:-1]
     has_frames = np.array([each.pixels is not None for each in clips])
     means = []
-    for values in (logits, features):
+    answers = [run.classes.index(name) for name in answered_classes(run.classes)]
+    for values in (logits[:, answers], features):
         of_clips = np.zeros((len(clips), values.shape[1]))
         of_clips[has_frames] = [part.mean(0, dtype=np.float64) for part in np.split(values, ends)]
         means.append(of_clips)
     patient, target = (np.array([getattr(each, name) for each in clips]) for name in ("patient", "target"))
     kind, site = (np.array([getattr(each, name) for each in clips]) for name in ("kind", "site"))
     refused = ~has_frames | np.array([each.refused for each in clips])
-    return labeled, reference, Samples(kind, site, refused, ClipFeatures(means[0], means[1], patient, target))
+    return labeled, reference, copies, Samples(kind, site, refused, ClipFeatures(means[0], means[1], patient, target))
 
 
 def _truth(data: Path, site: str) -> dict[str, tuple[str, str]]:
@@ -169,9 +173,9 @@ def _truth(data: Path, site: str) -> dict[str, tuple[str, str]]:
     return {names.uid(row["sop_instance_uid"]): (row["view"], row["mode"]) for row in rows}
 
 
-def save(path: Path, labeled: ClipFeatures, reference: ClipFeatures, samples: Samples) -> None:
+def save(path: Path, labeled: ClipFeatures, reference: ClipFeatures, copies: ClipFeatures, samples: Samples) -> None:
     """Write what `collect` returns to an `.npz` file."""
-    parts = {"labeled": labeled, "reference": reference, "samples": samples.clips}
+    parts = {"labeled": labeled, "reference": reference, "copies": copies, "samples": samples.clips}
     arrays = {
         f"{name}_{field}": getattr(clips, field)
         for name, clips in parts.items()
@@ -180,14 +184,14 @@ def save(path: Path, labeled: ClipFeatures, reference: ClipFeatures, samples: Sa
     np.savez(path, allow_pickle=False, kind=samples.kind, site=samples.site, refused=samples.refused, **arrays)
 
 
-def load(path: Path) -> tuple[ClipFeatures, ClipFeatures, Samples]:
+def load(path: Path) -> Collected:
     """Read what `save` wrote."""
     with np.load(path, allow_pickle=False) as content:
-        labeled, reference, clips = (
+        labeled, reference, copies, clips = (
             ClipFeatures(*(content[f"{name}_{field}"] for field in ("logits", "features", "patient", "truth")))
-            for name in ("labeled", "reference", "samples")
+            for name in ("labeled", "reference", "copies", "samples")
         )
-        return labeled, reference, Samples(content["kind"], content["site"], content["refused"], clips)
+        return labeled, reference, copies, Samples(content["kind"], content["site"], content["refused"], clips)
 
 
 def known_sites(samples: Samples) -> Sequence[str]:

@@ -183,7 +183,7 @@ def _header(scoped: ScopedModel, rule: str) -> AnswerFileHeader:
 
     frozen = scoped.model
     identity = model_identity(frozen, scope_sha256=scoped.scope_sha256)
-    return AnswerFileHeader(model=identity, classes=frozen.classes, geometry=str(frozen.geometry), frames=rule)
+    return AnswerFileHeader(model=identity, classes=scoped.classes, geometry=str(frozen.geometry), frames=rule)
 
 
 def _fetched(sources: Paths, dicomweb: Mapping[str, Any] | None, stage: Stage) -> tuple[list[Path], int]:

@@ -37,8 +37,8 @@ class ScopedModel:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names, in the order of the logits."""
-        return self.model.classes
+        """Class names, in the order of the logits; with a scope those that are answers."""
+        return self.model.classes if self.scope is None else self.scope.record.classes
 
     @property
     def scope_sha256(self) -> str | None:
@@ -61,11 +61,15 @@ class ScopedModel:
         return scoped_answer(clip, outputs, scope=self.scope, model=model)
 
     def predict(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """Return float32 `(n, classes + d)`: logits and, where the scope uses them, features of the frames."""
+        """Return logits of `classes` and, where the scope uses them, features: float32 `(n, classes + d)`."""
         if self._extractor is None:
-            return self.model.predict(pixels)
+            return self._answers(self.model.predict(pixels))
         features, logits = self._extractor.compute(pixels)
-        return np.concatenate([logits, features], axis=1)
+        return np.concatenate([self._answers(logits), features], axis=1)
+
+    def _answers(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the logits of the classes that are answers."""
+        return logits[:, [self.model.classes.index(name) for name in self.classes]]
 
 
 def open_scoped_model(model: Run | ExportedModel) -> ScopedModel:
@@ -83,12 +87,13 @@ def open_scoped_model(model: Run | ExportedModel) -> ScopedModel:
         ('PLAX', 'PSAX', 'A4C', 'A2C')
     """
     from heart2heart.api.frozen_models import model_sha256
+    from heart2heart.schema.scope import answered_classes
     from heart2heart.scope.scope_files import scope_beside
     from heart2heart.training.run import Run
 
     source = None if isinstance(model, Run) else model.source_sha256
     scope = scope_beside(model.path, source or model_sha256(model))
-    if scope is not None and scope.record.classes != model.classes:
+    if scope is not None and scope.record.classes != answered_classes(model.classes):
         remedy = "Fit it again with: heart2heart scope fit"
         raise RunError("this scope has other views than the model", where=model.path, remedy=remedy)
     return ScopedModel(model, scope)

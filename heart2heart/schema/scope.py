@@ -24,6 +24,20 @@ REFUSED_FLAGS = (ClipFlag.NO_SECTOR, ClipFlag.NOT_A_HEART_PRESET, ClipFlag.TEXT_
 """Flags of clips that no model answers by default."""
 
 
+REJECT_CLASS = "OTHER"
+"""Class of a network that was trained to tell other views from its own; it is never answered."""
+
+
+def answered_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes that are answers: all but `REJECT_CLASS`.
+
+    Examples:
+        >>> answered_classes(("PLAX", "OTHER", "A4C"))
+        ('PLAX', 'A4C')
+    """
+    return tuple(name for name in classes if name != REJECT_CLASS)
+
+
 class ScopeScoreName(StrEnum):
     """How unlike a clip is to those that the model knows; a larger score is less alike."""
 
@@ -79,7 +93,7 @@ class ScopeRecord(Config):
     weights_sha256: str
     """Hash of the file with the weights of the model that the scope was fitted for."""
     classes: tuple[str, ...]
-    """Class names, in the order of the logits."""
+    """Names of the classes that are answers, in the order of the logits; see `answered_classes`."""
     modes: tuple[ClipMode, ...]
     """Modes of clips that are answered."""
     settings: ScopeSettings

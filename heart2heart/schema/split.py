@@ -127,7 +127,7 @@ class SplitSettings(Config):
     name: str = "split"
     """What a reader calls the split."""
     classes: tuple[str, ...] = SCORED_VIEWS
-    """Views that are scored, in class order."""
+    """Views that are scored, in class order. With `OTHER` among them, every other labeled view counts as `OTHER`."""
     source: tuple[str, ...] = Field(min_length=1)
     """Hospitals whose patients may train and validate."""
     held_out: tuple[str, ...] | None = None

@@ -33,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 def fit_scope(
     labeled: ClipFeatures,
     reference: ClipFeatures,
+    copies: ClipFeatures | None = None,
     *,
     classes: Sequence[str],
     modes: Sequence[ClipMode],
@@ -47,6 +48,7 @@ def fit_scope(
         reference: Clips that features are compared with, such as those of training and pool. `truth` is their class,
             labeled or predicted; clips of no known class serve the mean and spread alone, and those that are labeled
             with another view the score `other_views`.
+        copies: Altered copies of labeled clips of the reference, for the score `other_views` alone.
         classes: Class names, in the order of the logits.
         modes: Modes of clips that are answered.
         weights_sha256: Hash of the file with the weights.
@@ -60,7 +62,7 @@ def fit_scope(
     arrays: dict[str, Floats] = {}
     others = 0
     if reference.features is not None and labeled.features is not None:
-        arrays, others = _fit_arrays(reference, len(classes))
+        arrays, others = _fit_arrays(reference, copies, len(classes))
     record = ScopeRecord(
         weights_sha256=weights_sha256, classes=tuple(classes), modes=tuple(modes), settings=settings, thresholds={},
         set_threshold=None, patients=0, clips=0, reference_clips=int((reference.truth >= 0).sum()), other_clips=others,
@@ -75,7 +77,7 @@ def fit_scope(
     return set_thresholds(scope, labeled)
 
 
-def _fit_arrays(reference: ClipFeatures, classes: int) -> tuple[dict[str, Floats], int]:
+def _fit_arrays(reference: ClipFeatures, copies: ClipFeatures | None, classes: int) -> tuple[dict[str, Floats], int]:
     """Return what features are compared with, and the number of clips that fitted `other_views`."""
     assert reference.features is not None
     known, other = reference.truth >= 0, reference.truth == OTHER_VIEW
@@ -90,9 +92,14 @@ def _fit_arrays(reference: ClipFeatures, classes: int) -> tuple[dict[str, Floats
     }  # fmt: skip
     if other.sum() < MIN_OTHER_CLIPS:
         return arrays, 0
-    label = np.where(other, classes, reference.truth)[known | other]
+    features, truth = [standard], [reference.truth]
+    if copies is not None and copies.features is not None:
+        features.append((copies.features - centre) / spread)
+        truth.append(copies.truth)
+    label = np.concatenate(truth)
+    label[label == OTHER_VIEW] = classes
     arrays["other_means"], arrays["other_precision"] = class_precision(
-        standard[known | other], label, classes + 1, DISCRIMINANT_SHRINKAGE
+        np.concatenate(features)[label >= 0], label[label >= 0], classes + 1, DISCRIMINANT_SHRINKAGE
     )
     return arrays, int(other.sum())
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from heart2heart.errors import ExistsError, SplitError
 from heart2heart.schema.enums import SplitRole
 from heart2heart.schema.flags_rule import usual_rule
+from heart2heart.schema.scope import REJECT_CLASS
 from heart2heart.schema.split import SPLIT_MEMBERS, SplitSettings
 from heart2heart.schema.views import get_view
 from heart2heart.splits.assignment import adaptation_patients, assign_patients
@@ -124,6 +125,8 @@ def _members(stores: Frames, labels: Mapping[str, str], settings: SplitSettings)
             raise SplitError(f"no frame of hospital {site!r} in the stores", remedy=f"There are: {', '.join(sites)}")
     if overlap := sorted(set(settings.source) & set(held_out)):
         raise SplitError(f"hospital {overlap[0]!r} is both source and held out")
+    if REJECT_CLASS in settings.classes:
+        labels = {frame: view if view in settings.classes else REJECT_CLASS for frame, view in labels.items()}
     rule = settings.flags_rule or usual_rule()
     deciding = usable_labels(stores, labels, rule)
     part_of = assign_patients(stores, deciding, settings)

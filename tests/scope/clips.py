@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heart2heart.api.scope import join_clips
+from heart2heart.api.scope_clips import join_clips
 from heart2heart.schema.enums import ClipMode
 from heart2heart.schema.scope import ScopeSettings
 from heart2heart.scope.fit import fit_scope

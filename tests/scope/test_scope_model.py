@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from heart2heart.api.scope import join_clips
+from heart2heart.api.scope_clips import join_clips
 from heart2heart.errors import ConfigError, EvaluationError
 from heart2heart.schema.scope import ScopeScoreName
 from heart2heart.scope.fit import fit_scope
@@ -69,6 +69,22 @@ def test_fit_scope_without_enough_other_views_falls_back_or_refuses() -> None:
         fitted(few, score="joint")
     with pytest.raises(EvaluationError, match="needs clips labeled with other views"):
         fitted().scores(in_scope(1, 1), ScopeScoreName.OTHER_VIEWS)
+
+
+def test_fit_scope_takes_altered_copies_for_other_views_alone() -> None:
+    others = other_views(30, 20)
+    joined = join_clips(in_scope(60, 2), others)
+    copies = replace(joined, features=joined.features + np.array([0, 0, 0, 1.5]))  # what a machine adds to every view
+    plain, taught = (
+        fit_scope(in_scope(40, 1), joined, each, classes=CLASSES, modes=MODES, weights_sha256="")
+        for each in (None, copies)
+    )
+    same = [np.array_equal(plain.arrays[name], taught.arrays[name], equal_nan=True) for name in plain.arrays]
+    assert dict(zip(plain.arrays, same, strict=True)) == {
+        name: name not in ("other_means", "other_precision") for name in plain.arrays
+    }
+    standard = np.vstack([others.features, others.features + [0, 0, 0, 1.5]]) - plain.arrays["centre"]
+    assert taught.arrays["other_means"][-1] == pytest.approx((standard / plain.arrays["spread"]).mean(0))
 
 
 def test_fit_scope_takes_clips_of_no_known_class_for_mean_and_spread_alone() -> None:

@@ -91,6 +91,20 @@ def test_propose_keeps_labels_outside_the_classes_for_open_set(tmp_path: Path) -
             assert (row["role"], row["view"]) in {("unlabeled", None), ("validation", "A3C"), ("test", "A3C")}
 
 
+def test_propose_counts_every_other_view_as_the_class_of_other_views(tmp_path: Path) -> None:
+    store = random_store(tmp_path / "store", frames_each=1)
+    fourth = {"A2C": "A3C"}  # labeled in every patient, and no class of this split
+    labels = {frame: fourth.get(view, view) for frame, view in view_labels(store).items()}
+    classes = ("PLAX", "PSAX", "A4C", "OTHER")
+    split = propose(store, labels, SplitSettings(source=("A",), classes=classes), tmp_path / "split")
+    views = dict(zip(*(split.members[name].to_pylist() for name in ("frame", "view")), strict=True))
+    counted = {frame: view for frame, view in views.items() if view is not None}
+    assert {labels[frame] for frame, view in counted.items() if view == "OTHER"} == {"A3C"}
+    assert all(view == labels[frame] for frame, view in counted.items() if view != "OTHER")
+    for part in ("train", "validation", "test"):
+        assert "OTHER" in _views(split, part)
+
+
 def test_propose_excludes_other_modes(tmp_path: Path) -> None:
     store = random_store(tmp_path / "store", frames_each=1)
     with pytest.raises(SplitError, match="0 labeled patients"):

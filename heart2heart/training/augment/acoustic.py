@@ -239,7 +239,7 @@ class AcousticParameters:
         first = _POSITIONS["time_gain_0"]
         return self.values[:, first : first + KNOTS]
 
-    def take(self, index: slice) -> AcousticParameters:
+    def take(self, index: slice | Tensor) -> AcousticParameters:
         """Return the parameters of some of the frames."""
         return AcousticParameters(self.values[index])
 

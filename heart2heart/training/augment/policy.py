@@ -129,7 +129,7 @@ class AugmentationParameters:
         """Return the number of frames."""
         return len(self.flip)
 
-    def take(self, index: slice) -> AugmentationParameters:
+    def take(self, index: slice | Tensor) -> AugmentationParameters:
         """Return the parameters of some of the frames."""
         tensors = {name: value[index] for name, value in self._tensors().items()}
         return AugmentationParameters(**tensors, acoustic=self.acoustic and self.acoustic.take(index))
