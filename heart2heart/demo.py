@@ -120,6 +120,7 @@ def ingest_hospitals(
     *,
     size: int,
     frames: str,
+    vocabularies: Mapping[str, str] | None = None,
     stage: Stage = silent_stage,
 ) -> None:
     """De-identify each SYNTHETIC hospital into its own store, with its own key, and import its labels.
@@ -134,6 +135,7 @@ def ingest_hospitals(
         workers: Processes.
         size: Side of the frames, pixels.
         frames: Frames to keep of a clip, such as `even:8`.
+        vocabularies: Vocabulary of the labels by hospital; None: those of `four_hospitals` and `fresh_hospitals`.
         stage: Opens the progress of each stage.
     """
     from heart2heart.ingest.pipeline import ingest
@@ -144,7 +146,7 @@ def ingest_hospitals(
     from heart2heart.store.frame_store import FrameStores
     from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
 
-    vocabulary = {hospital.name: hospital.vocabulary for hospital in (*four_hospitals(), *fresh_hospitals())}
+    vocabulary = vocabularies or {each.name: each.vocabulary for each in (*four_hospitals(), *fresh_hospitals())}
     for site in sites:
         folder, store, key = out / "hospitals" / site, out / "stores" / site, out / "keys" / f"{site}.key"
         if not key.exists():

@@ -18,12 +18,14 @@ import typer
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
 from heart2heart.synthetic.config import HospitalConfig
-from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
+from heart2heart.synthetic.presets import FRESH_SEED, four_hospitals, fresh_hospitals
 from pipelines.command_line import run
 from pipelines.learning_curve import build_hospitals, build_split
 
 
-def proof_hospitals(source: int, pool: int, held_out: int, unlabeled: int) -> list[HospitalConfig]:
+def proof_hospitals(
+    source: int, pool: int, held_out: int, unlabeled: int, draw: int = FRESH_SEED
+) -> list[HospitalConfig]:
     """Return hospital A and hospitals E to H.
 
     Args:
@@ -31,11 +33,12 @@ def proof_hospitals(source: int, pool: int, held_out: int, unlabeled: int) -> li
         pool: Unlabeled patients of A.
         held_out: Labeled patients of each other hospital.
         unlabeled: Unlabeled patients of each other hospital.
+        draw: Seed that draws their machines.
     """
     counts = {"A": (source, pool)}
     return [
         hospital.model_copy(update={"patients": sum(count), "labeled_patients": count[0]})
-        for hospital in (four_hospitals()[0], *fresh_hospitals())
+        for hospital in (four_hospitals()[0], *fresh_hospitals(seed=draw))
         for count in [counts.get(hospital.name, (held_out, unlabeled))]
     ]
 
@@ -48,11 +51,12 @@ def main(
     pool: Annotated[int, typer.Option(help="Unlabeled patients of hospital A.", min=0)] = 60,
     held_out: Annotated[int, typer.Option(help="Labeled patients of each other hospital.", min=2)] = 12,
     unlabeled: Annotated[int, typer.Option(help="Unlabeled patients of each other hospital.", min=0)] = 24,
+    draw: Annotated[int, typer.Option(help="Seed that draws the machines of the other hospitals.")] = FRESH_SEED,
     size: Annotated[int, typer.Option(help="Side of the frames, pixels.", min=16)] = 40,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
 ) -> None:
     """Simulate, ingest, and freeze the split, or find what is there."""
-    hospitals = proof_hospitals(source, pool, held_out, unlabeled)
+    hospitals = proof_hospitals(source, pool, held_out, unlabeled, draw)
     stores = FrameStores.open(build_hospitals(out, hospitals, seed=seed, size=size, workers=workers))
     split = SplitManifest.load(build_split(stores, out, out / "split", budget, seed))
     for site, role, patients, frames in split.counts():

@@ -58,9 +58,11 @@ def build_hospitals(
     for hospital in hospitals:
         with progress_bar(f"simulate hospital {hospital.name}", hospital.patients) as progress:
             simulate_hospital(hospital, out / "hospitals", seed, workers=workers, progress=progress)
-    sites = [hospital.name for hospital in hospitals]
-    ingest_hospitals(out, sites, seed, workers, size=size, frames="even:8", stage=progress_bar)
-    return tuple(out / "stores" / site for site in sites)
+    words = {hospital.name: hospital.vocabulary for hospital in hospitals}
+    ingest_hospitals(
+        out, list(words), seed, workers, size=size, frames="even:8", vocabularies=words, stage=progress_bar
+    )
+    return tuple(out / "stores" / site for site in words)
 
 
 def build_split(stores: FrameStores, out: Path, path: Path, budget: int, seed: int) -> Path:
