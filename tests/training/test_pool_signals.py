@@ -59,9 +59,8 @@ def test_prototype_cosine_equals_numpy() -> None:
     rng = np.random.default_rng(0)
     vectors, known, label = rng.normal(size=(5, 3)), rng.normal(size=(6, 3)), np.array([0, 1, 1, 0, 1])
     classes = np.array([0, 0, 0, 1, 1, 1])
-    found = pool_signals._prototype_cosine(
-        torch.from_numpy(vectors), torch.from_numpy(label), torch.from_numpy(known), torch.from_numpy(np.eye(2)[classes])
-    )
+    arrays = (vectors, label, known, np.eye(2)[classes])
+    found = pool_signals._prototype_cosine(*(torch.from_numpy(each) for each in arrays))
     for row, (vector, each) in enumerate(zip(vectors, label, strict=True)):
         one, other = vector - known.mean(0), known[classes == each].mean(0) - known.mean(0)
         assert float(found[row]) == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other))

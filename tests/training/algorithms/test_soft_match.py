@@ -23,15 +23,18 @@ from heart2heart.testing.runs import (
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training.algorithms.base import StepContext
 from heart2heart.training.algorithms.soft_match import SoftMatch
+from heart2heart.training.algorithms.weak_to_strong import LabelSource
 from tests.training.algorithms.test_adaptive_threshold import probabilities
 
 DECAY, DEVIATIONS = 0.4, 1.5
 
 
-@pytest.mark.parametrize("alignment", [True, False])
-def test_soft_match_loss_equals_the_formula(alignment: bool) -> None:
+@pytest.mark.parametrize(("alignment", "source"), [(True, "network"), (False, "network"), (True, "average")])
+def test_soft_match_loss_equals_the_formula(alignment: bool, source: LabelSource) -> None:
+    average = tiny_network(seed=1).eval()
+
     def reference(network: nn.Module, step: StepContext) -> Tensor:
-        p = probabilities(network, step.unlabeled[0])
+        p = probabilities(average if source == "average" else network, step.unlabeled[0])
         expected = DECAY / K + (1 - DECAY) * p.mean(0)
         aligned = p / expected if alignment else p
         confidence = (aligned / aligned.sum(1, keepdims=True)).max(1)
@@ -45,8 +48,8 @@ def test_soft_match_loss_equals_the_formula(alignment: bool) -> None:
             total = total - float(weight[row]) * strong[row].log_softmax(0)[int(p[row].argmax())]
         return total / U
 
-    method = SoftMatch(decay=DECAY, deviations=DEVIATIONS, uniform_alignment=alignment)
-    check_unlabeled_loss(method, reference)
+    method = SoftMatch(decay=DECAY, deviations=DEVIATIONS, uniform_alignment=alignment, labels_from=source)
+    check_unlabeled_loss(method, reference, average=average)
     check_threads(method)
 
 
