@@ -63,12 +63,12 @@ def test_unlabeled_loss_equals_the_formula_over_three_steps() -> None:
         ]
         weak, strong = step.unlabeled
         guesses = average(weak).detach().softmax(1).numpy()
-        trusts, logits = [], reference(strong)
+        trusts, logits = list[float](), reference(strong)
         for vector, guess in zip(features(average, weak), guesses, strict=True):
             own = [value for label, value in recent if label == guess.argmax()]
             near = cosine(vector - centre, means[guess.argmax()] - centre) if own else 0.0
-            trusts.append(min(1.0, np.mean(np.array(own) <= near) / 0.6) if own else 0.0)
-        pool_sum, pool_weight = 0.7 * pool_sum + np.mean(trusts), 0.7 * pool_weight + 1
+            trusts.append(min(1.0, float(np.mean(np.array(own) <= near)) / 0.6) if own else 0.0)
+        pool_sum, pool_weight = 0.7 * pool_sum + float(np.mean(trusts)), 0.7 * pool_weight + 1
         of_pool = min(1.0, pool_sum / pool_weight / 0.7)
         expected = torch.zeros((), dtype=torch.float64)
         for row, (guess, trust) in enumerate(zip(guesses, trusts, strict=True)):
