@@ -65,6 +65,7 @@ def embed(
         str | None, typer.Option(help="Module whose output is taken. Default: the input of the network's head.")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the network runs, such as cuda.")] = "cpu",
+    fast: Annotated[bool, typer.Option("--fast", help="Compute in bfloat16: faster, rounded to three digits.")] = False,
 ) -> None:
     """Write a vector for every clip and study (mean over their frames and clips), and for every frame where asked.
 
@@ -74,7 +75,10 @@ def embed(
     from heart2heart.progress import progress_bar
 
     levels = [each.value for each in level or (LevelChoice.CLIP, LevelChoice.STUDY)]
-    counts = embed(run, store, out, levels=levels, layer=layer, device=device, stage=progress_bar)
+    counts = embed(
+        run, store, out, levels=levels, layer=layer, device=device, precision="bfloat16" if fast else "float32",
+        stage=progress_bar,
+    )  # fmt: skip
     print(f"{out}: " + ", ".join(f"{count} {name} vectors" for name, count in counts.items()))
 
 

@@ -78,6 +78,10 @@ def has_collapsed(measured: CollapseRecord, limits: CollapseConfig) -> bool:
     return measured.effective_rank < limits.rank or measured.deviation < limits.deviation
 
 
+CPU_BATCH = 32
+"""Frames of a pass on a CPU, whose caches then hold the activations: about twice as fast as 256 frames."""
+
+
 @torch.no_grad()
 def frame_features(encoder: nn.Module, pixels: Tensor) -> Tensor:
     """Return the features of frames as they are, float32 `(n, d)`, in batches of a fixed size.
@@ -86,5 +90,6 @@ def frame_features(encoder: nn.Module, pixels: Tensor) -> Tensor:
         encoder: From float `(n, 1, size, size)` to features, in evaluation mode.
         pixels: uint8 `(n, size, size)`, n at least 1, on the encoder's device.
     """
-    parts = [encoder(normalise(part)[:, None]).float() for part in torch.split(pixels, INFERENCE_BATCH)]
+    size = CPU_BATCH if pixels.device.type == "cpu" else INFERENCE_BATCH
+    parts = [encoder(normalise(part)[:, None]).float() for part in torch.split(pixels, size)]
     return torch.cat(parts)

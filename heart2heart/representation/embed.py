@@ -65,6 +65,7 @@ def embed_frames(
         encoder=encoder.path.resolve().name,
         weights_sha256=encoder.weights_sha256,
         layer=encoder.encoder.layer,
+        precision=encoder.precision,
         geometry=encoder.geometry.to_json(),
         dimensions=encoder.dimensions,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from heart2heart.training.networks.build import NetworkConfig, build_network
 from heart2heart.training.networks.weights_file import weights_sha256
 from heart2heart.training.run import Run
 
+EmbeddingPrecision = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True)
 class LoadedEncoder:
@@ -33,6 +36,7 @@ class LoadedEncoder:
         config: The section `network` of its configuration.
         geometry: Geometry of the frames that it takes.
         device: Its device.
+        precision: `float32`; or `bfloat16`, which is faster and rounds every number to three digits.
     """
 
     path: Path
@@ -40,15 +44,24 @@ class LoadedEncoder:
     config: NetworkConfig
     geometry: Geometry
     device: torch.device
+    precision: EmbeddingPrecision = "float32"
 
     @classmethod
-    def load(cls, path: str | Path, *, layer: str | None = None, device: str = "cpu") -> LoadedEncoder:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        layer: str | None = None,
+        device: str = "cpu",
+        precision: EmbeddingPrecision = "float32",
+    ) -> LoadedEncoder:
         """Open the encoder of a finished run or pretraining.
 
         Args:
             path: Its folder.
             layer: Module whose output is taken; None takes that of the pretraining, or the input of the head.
             device: Where it computes.
+            precision: See `LoadedEncoder`.
 
         Raises:
             MissingInputError: nothing here.
@@ -73,7 +86,7 @@ class LoadedEncoder:
                 raise RunError(what, where=path, remedy="Name the folder of one seed, such as seed-0")
             network, config, geometry = networks[0], run.config.network, run.geometry
         encoder = build_encoder(place_network(network, target), config, layer).eval()
-        return cls(path, encoder.requires_grad_(False), config, geometry, target)
+        return cls(path, encoder.requires_grad_(False), config, geometry, target, precision)
 
     @property
     def weights_sha256(self) -> str:
@@ -88,7 +101,8 @@ class LoadedEncoder:
     def embed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return float32 vectors `(n, d)` of uint8 frames `(n, size, size)`, n at least 1."""
         frames = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-        with torch.inference_mode():
+        low = self.precision == "bfloat16"
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=low):
             return np.asarray(frame_features(self.encoder, frames).cpu().numpy(), np.float32)
 
     def require_geometry(self, geometry: Geometry) -> None:

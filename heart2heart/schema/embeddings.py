@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,8 @@ class EmbeddingFacts(Config):
     """Hash of its weights."""
     layer: str | None = None
     """Module whose output the vectors are; null: the input of the network's head."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Precision that the network computed in."""
     geometry: dict[str, Any]
     """Geometry of the frames."""
     dimensions: int

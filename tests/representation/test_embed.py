@@ -79,6 +79,15 @@ def test_load_takes_the_weights_of_the_pretraining(encoder: LoadedEncoder) -> No
     assert all(torch.equal(state[name], value) for name, value in saved.items())
 
 
+def test_embed_in_bfloat16_is_nearly_the_same(encoder: LoadedEncoder, tiny: TinyStore, tmp_path: Path) -> None:
+    pixels = FrameStores.open([tiny.store]).read(np.arange(40))
+    fast = LoadedEncoder.load(encoder.path, precision="bfloat16").embed(pixels)
+    exact = encoder.embed(pixels)
+    assert fast.dtype == np.float32
+    assert not np.array_equal(fast, exact)
+    assert float(np.abs(fast - exact).max()) < 0.03 * float(np.abs(exact).max())
+
+
 def test_load_refuses_a_layer_that_does_not_exist_and_a_missing_run(encoder: LoadedEncoder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no layer 'block9'"):
         LoadedEncoder.load(encoder.path, layer="block9")
