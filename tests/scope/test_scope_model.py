@@ -74,7 +74,10 @@ def test_fit_scope_without_enough_other_views_falls_back_or_refuses() -> None:
 def test_fit_scope_takes_altered_copies_for_other_views_alone() -> None:
     others = other_views(30, 20)
     joined = join_clips(in_scope(60, 2), others)
-    copies = replace(joined, features=joined.features + np.array([0, 0, 0, 1.5]))  # what a machine adds to every view
+    added = np.array([0, 0, 0, 1.5])  # what a machine adds to every view
+    assert joined.features is not None
+    assert others.features is not None
+    copies = replace(joined, features=joined.features + added)
     plain, taught = (
         fit_scope(in_scope(40, 1), joined, each, classes=CLASSES, modes=MODES, weights_sha256="")
         for each in (None, copies)
@@ -83,8 +86,9 @@ def test_fit_scope_takes_altered_copies_for_other_views_alone() -> None:
     assert dict(zip(plain.arrays, same, strict=True)) == {
         name: name not in ("other_means", "other_precision") for name in plain.arrays
     }
-    standard = np.vstack([others.features, others.features + [0, 0, 0, 1.5]]) - plain.arrays["centre"]
-    assert taught.arrays["other_means"][-1] == pytest.approx((standard / plain.arrays["spread"]).mean(0))
+    both = np.vstack([others.features, others.features + added])
+    expected = ((both - plain.arrays["centre"]) / plain.arrays["spread"]).mean(0)
+    assert taught.arrays["other_means"][-1] == pytest.approx(expected)
 
 
 def test_fit_scope_takes_clips_of_no_known_class_for_mean_and_spread_alone() -> None:
