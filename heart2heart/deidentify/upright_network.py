@@ -46,7 +46,7 @@ def upright_log_odds(planes: npt.NDArray[np.uint8]) -> Floats:
     """
     _, height, width = planes.shape
     padded = np.pad(planes, ((0, 0), (0, -height % CELL), (0, -width % CELL)), "edge")
-    x = convolve(blocks_of_two(padded / np.float32(255)), *weights()[0], halve=True)
+    x = convolve(blocks_of_two(padded.astype(np.float32) / np.float32(255)), *weights()[0], halve=True)
     for (weight, bias), (_, _, _, reach) in list(zip(weights(), LAYERS, strict=True))[1:-1]:
         x = convolve(x, weight, bias, reach=reach)
     return score_cells(x, *weights()[-1])
