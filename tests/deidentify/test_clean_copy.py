@@ -82,7 +82,7 @@ def test_clean_copy_gives_ingest_the_same_frames(
     path: Path, mean: float, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = TextFinding(None, 0.0, is_unsure=False)
-    monkeypatch.setattr(TextSearch, "finding", lambda search: nothing)  # some hold marks that are blanked
+    monkeypatch.setattr(TextSearch, "finding", lambda search, known=None: nothing)  # some hold marks that are blanked
     copy = clean_copy(path, pseudonymizer=DOOR, site="a")
     copy.dataset.save_as(tmp_path / "clean", enforce_file_format=True)
     before, after = frames(path), frames(tmp_path / "clean")
@@ -152,7 +152,7 @@ def test_clean_copy_blanks_or_refuses_writing_in_the_scan(tmp_path: Path) -> Non
 def test_clean_copy_refuses_text_that_it_cannot_bound(
     share: float, is_unsure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TextSearch, "finding", lambda search: TextFinding(None, share, is_unsure=is_unsure))
+    monkeypatch.setattr(TextSearch, "finding", lambda search, known=None: TextFinding(None, share, is_unsure=is_unsure))
     path = write(tmp_path / "one", speckle_frames(5))
     with pytest.raises(DicomError, match="where it ends") as refused:
         clean_copy(path, pseudonymizer=DOOR, site="a")

@@ -28,11 +28,11 @@ CLIPS = [
     # file, mode, maker, frames, box of the crop, flags
     (STORE / "JPGLosslessP14SV1_1s_1f_8b.dcm", "b_mode", "Philips", 1, (*TEXT,)),
     (STORE / "OBXXXX1A.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
-    (STORE / "OBXXXX1A_2frame.dcm", "b_mode", "Philips", 2, (*UNBOUNDED, "not_a_heart_preset")),
+    (STORE / "OBXXXX1A_2frame.dcm", "b_mode", "Philips", 2, (*TEXT, "not_a_heart_preset")),
     (STORE / "OBXXXX1A_expb.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
     (STORE / "OBXXXX1A_expb_2frame.dcm", "b_mode", "Philips", 2, (*UNBOUNDED, "not_a_heart_preset")),
     (STORE / "OBXXXX1A_rle.dcm", "b_mode", "Philips", 1, ("no_sector", *TEXT, "not_a_heart_preset")),
-    (STORE / "OBXXXX1A_rle_2frame.dcm", "b_mode", "Philips", 2, (*UNBOUNDED, "not_a_heart_preset")),
+    (STORE / "OBXXXX1A_rle_2frame.dcm", "b_mode", "Philips", 2, (*TEXT, "not_a_heart_preset")),
     (STORE / "US1_J2KI.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
     (STORE / "US1_J2KR.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
     (STORE / "US1_UNCI.dcm", "colour", "GE", 1, ("no_region", *TEXT, "not_a_heart_preset")),
