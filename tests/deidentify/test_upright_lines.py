@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -20,7 +22,7 @@ def cells_of(shape: tuple[int, ...]) -> Mask:
     return np.ones([-(-side // CELL) for side in shape], bool)
 
 
-def pixels(cells: Mask, shape: tuple[int, ...]) -> Mask:
+def pixels(cells: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     return cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[: shape[0], : shape[1]]
 
 
