@@ -98,12 +98,12 @@ WRITERS = {"writer", "DictWriter", "write_csv", "to_csv", "savetxt"}
 
 
 def test_csv_writer_is_the_only_writer_of_csv() -> None:
-    found = {}
+    writers = {}
     for path in sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "pipelines").rglob("*.py")]):
         calls = [call for call in _writers(ast.parse(path.read_text(encoding="utf-8"))) if "store" not in call]
         if calls:
-            found[path.relative_to(PACKAGE.parent).as_posix()] = calls
-    assert found == {
+            writers[path.relative_to(PACKAGE.parent).as_posix()] = calls
+    assert writers == {
         "heart2heart/csv_files.py": ["csv.writer"],
         "heart2heart/active_learning/queue_file.py": ["pyarrow.csv.write_csv"],
     }

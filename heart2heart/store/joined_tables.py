@@ -80,7 +80,8 @@ class JoinedTables:
     def __init__(self, root: Path, shards: Sequence[str]) -> None:
         self._root = root
         self._index = _read_index(root)
-        known, self._positions = self._index.shards, {name: at for at, name in enumerate(self._index.shards)}
+        known = self._index.shards
+        self._positions = {name: position for position, name in enumerate(known)}
         stamps = _stamps(root) if known else {}
         self.frame_counts = {
             name: known[name].frames for name in shards if name in known and known[name].stamp == stamps.get(name)
@@ -216,7 +217,7 @@ def _read_index(root: Path) -> _Index:
 
 def _stamps(root: Path) -> dict[str, list[int]]:
     """Return size and time of change of both tables of each shard; a shard that lacks one is left out."""
-    found: dict[str, list[int]] = {}
+    stamps: dict[str, list[int]] = {}
     for table in _SCHEMAS:
         try:
             with os.scandir(root / table) as entries:
@@ -224,7 +225,7 @@ def _stamps(root: Path) -> dict[str, list[int]]:
                     name, _, suffix = entry.name.rpartition(".")
                     if suffix == "parquet":
                         state = entry.stat()
-                        found.setdefault(name, []).extend((state.st_size, state.st_mtime_ns))
+                        stamps.setdefault(name, []).extend((state.st_size, state.st_mtime_ns))
         except OSError:
             return {}
-    return {name: stamp for name, stamp in found.items() if len(stamp) == 2 * len(_SCHEMAS)}
+    return {name: stamp for name, stamp in stamps.items() if len(stamp) == 2 * len(_SCHEMAS)}

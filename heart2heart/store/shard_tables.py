@@ -67,10 +67,10 @@ def frame_rows(
     if joined and joined.clips_are_distinct and len(clips) == joined.clip_count:
         return pa.concat_tables(parts)
     by_shard, none = _clips_by_shard(clips), pa.nulls(0, pa.string())
-    for at, (shard, part) in enumerate(zip(shards, parts, strict=True)):
+    for position, (shard, part) in enumerate(zip(shards, parts, strict=True)):
         named = by_shard.get(shard, none)
         if len(named) != int(pc.count_distinct(part["clip"]).as_py()):
-            parts[at] = part.filter(pc.is_in(part["clip"], named))
+            parts[position] = part.filter(pc.is_in(part["clip"], named))
     return pa.concat_tables(parts)
 
 

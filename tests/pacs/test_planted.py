@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.dicom.build import speckle_frames, write
-from tests.pacs.conftest import Orthanc, needs
-from tests.pacs.test_cli import _run
+from tests.pacs.conftest import PASSWORD, USER, Orthanc, needs
 from tests.pacs.test_storage_scp import start
 
 MARK, NUMBER, UID = "ZQXPLANT", "PLANTED-4711", "1.2.826.0.1.77777.424242"
@@ -33,6 +34,13 @@ def assert_nothing_beside(folder: Path, output: str) -> None:
     for secret in (MARK, NUMBER, UID, "19431122"):
         for form in (secret.encode(), secret.lower().encode(), secret.encode("utf-16-le")):
             assert form not in left, "something planted shows beside the files"
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the executable as a process, whose outputs are also those of its libraries."""
+    known = {"HEART2HEART_DICOMWEB_USER": USER, "HEART2HEART_DICOMWEB_PASSWORD": PASSWORD, "PYTHONUTF8": "1"}
+    line = (sys.executable, "-c", "from heart2heart.cli import main; main()", *arguments)
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | known, timeout=60)
 
 
 def test_pull_shows_nothing_of_what_it_fetches(orthanc: Orthanc, tmp_path: Path) -> None:

@@ -155,10 +155,10 @@ def test_build_service_app_refuses_bad_requests_and_keep_nothing(
 def test_build_service_app_inflates_no_more_than_the_limit_of_a_bomb(client: Client, tmp_path: Path) -> None:
     content = bomb(tmp_path / "bomb.dcm", gib=0.18).read_bytes()
     tracemalloc.start()
-    status, answered, _ = client.ask("POST", "/clips?wait=30", content)
+    status, body, _ = client.ask("POST", "/clips?wait=30", content)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (status, answered["answer"]["code"]) == (200, "failed:bounds")
+    assert (status, body["answer"]["code"]) == (200, "failed:bounds")
     assert len(content) < peak < 150 * 2**20
 
 
