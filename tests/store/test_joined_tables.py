@@ -155,7 +155,7 @@ def test_rows_gives_no_row_whose_texts_lie_outside_the_file(tmp_path: Path) -> N
     join_tables(root, at_least=1)
     (path,) = (root / JOINED_FOLDER).glob("frames-*")
     with pa.OSFile(str(path)) as source:
-        batches = [pa.ipc.open_file(source).get_batch(number) for number in range(3)]
+        batches = [pa.ipc.open_file(source).get_batch(batch_index) for batch_index in range(3)]
     far = pa.StringArray.from_buffers(4, pa.py_buffer(np.array([0, 2**30, 2, 3, 3], np.int32)), pa.py_buffer(b"abc"))
     batches[1] = batches[1].set_column(0, before[1].schema.field("frame"), far)
     with pa.ipc.new_file(str(path), batches[0].schema) as writer:
