@@ -89,11 +89,14 @@ class KeyLayout(Config):
         Raises:
             ConfigError: see the class.
         """
-        layout = cls.parse(content, where="request", stored=True)
+        remedy = "Change that key; your keys are as they were"
         try:
+            layout = cls.parse(content, where="request", stored=True)
             _check_answers(layout.keys, answers)
+        except ConfigError as error:
+            raise ConfigError(error.what, where="request", remedy=remedy) from error
         except ValueError as error:
-            raise ConfigError(str(error), where="request") from error
+            raise ConfigError(str(error), where="request", remedy=remedy) from error
         return layout
 
 

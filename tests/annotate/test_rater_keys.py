@@ -65,6 +65,7 @@ def test_choose_keys_refuses_a_key_bound_twice(tmp_path: Path) -> None:
         client = Client(server.port).enter("A")
         status, message = client.refused("keys", {"keys": dict(MNEMONIC) | {"A4C": "l"}})
         assert (status, "A4C and PLAX have one key" in message) == (400, True)
+        assert message.endswith("Change that key; your keys are as they were")
         answers = client.ask("keys", {"keys": dict(MNEMONIC) | {"A4C": "4k"}})["answers"]
         assert {answer["name"]: answer["key"] for answer in answers}["A4C"] == "4k"
     assert read_key_layouts(keys_path(assignments.label_store.path))["A"].keys["A4C"] == "4k"
