@@ -74,9 +74,11 @@ def clip_answer(view: str, fault: str, patient: SyntheticPatient, hospital: Hosp
     )  # fmt: skip
 
 
-def studies(patients: int, seed: int) -> Iterator[tuple[str, str, list[ClipAnswer]]]:
+def studies(patients: int, seed: int, hospitals: str) -> Iterator[tuple[str, str, list[ClipAnswer]]]:
     """Yield hospital, view and the six clips of each patient and view."""
     for hospital in four_hospitals():
+        if hospital.name not in hospitals:
+            continue
         for index in range(patients):
             patient_seed = seed * 1000 + index
             patient = draw_patient(random_stream(patient_seed, "clip order", hospital.name), hospital.variation)
@@ -85,24 +87,34 @@ def studies(patients: int, seed: int) -> Iterator[tuple[str, str, list[ClipAnswe
                 yield hospital.name, view, clips
 
 
+def without_detail(clip: ClipAnswer) -> ClipAnswer:
+    """Return a clip as a version that did not measure its fine detail."""
+    assert clip.parts is not None
+    return clip.model_copy(update={"parts": clip.parts.model_copy(update={"detail": None})})
+
+
 def main() -> None:
     """Print how often the good clip comes first, by the score and by the single quality of a frame store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=6, help="patients of each of four hospitals")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hospitals", default="ABCD", help="names of the simulated hospitals")
     options = parser.parse_args()
     rows: list[dict[str, bool]] = []
-    for hospital, view, clips in studies(options.patients, options.seed):
+    for hospital, view, clips in studies(options.patients, options.seed, options.hospitals):
         ranked = [row.file for row in rank_clips("1", clips)]
         by_quality = sorted(clips, key=lambda clip: -(clip.quality or 0.0))
         row = {"score": ranked[0] == GOOD, "quality alone": by_quality[0].file == GOOD}
         row |= {fault: ranked.index(GOOD) < ranked.index(fault) for fault in FAULTS}
+        plain = [row.file for row in rank_clips("1", [without_detail(clip) for clip in clips])]
+        row |= {"without detail": plain[0] == GOOD}
+        row |= {f"{fault}, without detail": plain.index(GOOD) < plain.index(fault) for fault in FAULTS}
         rows.append(row | {f"hospital {hospital}": row["score"], f"view {view}": row["score"]})
         print(hospital, view, ranked, flush=True)
     print(f"{len(rows)} patients and views, {len(rows) * (1 + len(FAULTS))} clips, seed {options.seed}")
     for name in dict.fromkeys(name for row in rows for name in row):
         hits = [row[name] for row in rows if name in row]
-        print(f"{name:>16}  {sum(hits):>3} of {len(hits)}  {100 * sum(hits) / len(hits):5.1f} %")
+        print(f"{name:>30}  {sum(hits):>3} of {len(hits)}  {100 * sum(hits) / len(hits):5.1f} %")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,16 @@ def _open_pt2(path: Path) -> tuple[Callable[[Pixels], Logits], dict[str, str]]:
     return logits, {key: value for key, value in texts.items() if value is not None}
 
 
+def _session_options() -> Any:
+    """Return options with the threads of torch, which wait without work: by default they are all cores, and spin."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def _open_onnx(path: Path) -> tuple[Callable[[Pixels], Logits], dict[str, str]]:
     require_onnx()
     import onnxruntime
@@ -177,7 +187,9 @@ def _open_onnx(path: Path) -> tuple[Callable[[Pixels], Logits], dict[str, str]]:
     if path.stat().st_size > MAX_BYTES:
         raise RunError(f"this file is larger than {MAX_BYTES} bytes", where=path, remedy="Export the run again")
     try:  # of bytes, so that the file cannot name others beside it
-        session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            path.read_bytes(), _session_options(), providers=["CPUExecutionProvider"]
+        )
         facts = dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:
         raise RunError("this ONNX file cannot be read", where=path, remedy="Export the run again") from error

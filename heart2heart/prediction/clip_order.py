@@ -48,6 +48,7 @@ def score_parts(answer: ClipAnswer, qualities: Sequence[ImageQuality] = ()) -> S
         exposure=None if parts is None else parts.exposure,
         contrast=answer.quality if parts is None else parts.contrast,
         sharpness=answer.quality if parts is None else parts.sharpness,
+        detail=None if parts is None else parts.detail,
         length=min(1.0, answer.frames / HEARTBEAT_FRAMES),
         flags=0.5**harmful,
         labeled=sum(LABELED_QUALITY[each] for each in qualities) / len(qualities) if qualities else None,

@@ -139,6 +139,9 @@ class QualityParts(Config):
     """Spread between the 5th and the 95th percentile of gray in the scan, over 160 levels."""
     sharpness: float = Field(ge=0, le=1)
     """Mean gradient in the scan over the spread of gray there, over 0.2: gain changes both alike."""
+    detail: float | None = Field(None, ge=0, le=1)
+    """Standard deviation of gray less a picture smoothed by 1.5 pixels, over the mean gray, over 0.2; null: an older
+    version did not compute it. A wide beam, blur, and the haze of a poor window take it away."""
 
 
 class ClipAnswer(Config):

@@ -11,8 +11,8 @@ from pydantic import Field
 from heart2heart.config import Config
 
 SCORE_WEIGHTS: dict[str, float] = {
-    "confidence": 2.0, "sector": 1.0, "exposure": 1.0, "contrast": 0.5, "sharpness": 2.0, "length": 1.0, "flags": 1.0,
-    "labeled": 4.0,
+    "confidence": 2.0, "sector": 1.0, "exposure": 1.0, "contrast": 0.5, "sharpness": 2.0, "detail": 2.0, "length": 1.0,
+    "flags": 1.0, "labeled": 4.0,
 }  # fmt: skip
 """Weight of each part in the score, which is their weighted geometric mean times 100."""
 
@@ -30,6 +30,8 @@ class ScoreParts(Config):
     """Spread of gray in the scan."""
     sharpness: float | None = Field(None, ge=0, le=1)
     """Mean gradient in the scan over the spread of gray."""
+    detail: float | None = Field(None, ge=0, le=1)
+    """Fine detail in the scan over its mean gray."""
     length: float = Field(ge=0, le=1)
     """Frames over 24, at most 1: a clip should hold a heartbeat."""
     flags: float = Field(ge=0, le=1)

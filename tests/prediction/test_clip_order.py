@@ -20,7 +20,7 @@ from tests.prediction.samples import answer
 SHARE = st.floats(0, 1)
 PARTS = st.builds(
     ScoreParts, confidence=SHARE, sector=st.none() | SHARE, exposure=st.none() | SHARE, contrast=st.none() | SHARE,
-    sharpness=st.none() | SHARE,
+    sharpness=st.none() | SHARE, detail=st.none() | SHARE,
     length=SHARE, flags=SHARE, labeled=st.none() | SHARE,
 )  # fmt: skip
 
@@ -37,21 +37,29 @@ def test_score_rises_with_each_part(parts: ScoreParts, name: str, value: float) 
 
 def test_score_is_the_weighted_geometric_mean() -> None:
     parts = ScoreParts(
-        confidence=0.9, sector=0.5, exposure=0.8, contrast=0.6, sharpness=0.7, length=1, flags=0.5, labeled=0.2
+        confidence=0.9,
+        sector=0.5,
+        exposure=0.8,
+        contrast=0.6,
+        sharpness=0.7,
+        detail=0.4,
+        length=1,
+        flags=0.5,
+        labeled=0.2,
     )
-    product = 0.9**2 * 0.5 * 0.8 * 0.6**0.5 * 0.7**2 * 1 * 0.5 * 0.2**4
-    assert score(parts) == pytest.approx(100 * product ** (1 / 12.5))
+    product = 0.9**2 * 0.5 * 0.8 * 0.6**0.5 * 0.7**2 * 0.4**2 * 1 * 0.5 * 0.2**4
+    assert score(parts) == pytest.approx(100 * product ** (1 / 14.5))
     assert score(ScoreParts(confidence=0, length=0, flags=0)) == pytest.approx(1)
     assert not math.isnan(score(ScoreParts(confidence=1, length=1, flags=1)))
 
 
 def test_score_parts_come_from_the_answer_and_the_readers() -> None:
-    parts = QualityParts(sector=0.5, exposure=0.9, contrast=0.6, sharpness=0.7)
+    parts = QualityParts(sector=0.5, exposure=0.9, contrast=0.6, sharpness=0.7, detail=0.3)
     flags = (ClipFlag.SALVAGED, ClipFlag.NO_REGION, ClipFlag.TEXT_BLANKED)
     readers = [ImageQuality.GOOD, ImageQuality.FAIR]
     from_answer = score_parts(answer("a", parts=parts, flags=flags, frames=12), readers)
     expected = {"confidence": 0.75, "sector": 0.5, "contrast": 0.6, "sharpness": 0.7, "length": 0.5, "flags": 0.25}
-    expected["exposure"] = 0.9
+    expected |= {"exposure": 0.9, "detail": 0.3}
     assert from_answer == ScoreParts(**expected, labeled=0.8)
     older = score_parts(answer("a", quality=0.4, frames=240))
     assert older == ScoreParts(confidence=0.75, contrast=0.4, sharpness=0.4, length=1, flags=1)

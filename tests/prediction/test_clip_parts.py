@@ -57,6 +57,27 @@ def test_quality_parts_are_means_over_the_scan() -> None:
     assert parts(frames).sharpness == pytest.approx(min(1, gradient[0] / (high - low) / 0.2))
 
 
+def test_quality_parts_lose_detail_by_blur_and_haze() -> None:
+    fan = speckle().max(axis=0) > 0
+    dull = np.where(fan, speckle() // 8 + 80, 0).astype(np.uint8)  # below the largest detail that counts
+    best = parts(dull).detail
+    assert best is not None
+    assert 0.2 < best < 0.8
+    blurred = np.where(fan, ndimage.gaussian_filter(dull, (0, 2, 2)), 0).astype(np.uint8)
+    hazy = np.where(fan, dull // 2 + 60, 0).astype(np.uint8)  # half of the speckle below a veil
+    for worse in (parts(blurred).detail, parts(hazy).detail):
+        assert worse is not None
+        assert worse < 0.6 * best
+
+
+def test_quality_parts_measure_detail_by_its_formula() -> None:
+    frames = speckle()[:1] // 8 + 80
+    core = ndimage.binary_erosion(np.ones((64, 64), bool), iterations=4)  # all is lit
+    smooth = ndimage.gaussian_filter(frames[0].astype(float), 1.5)
+    expected = (frames[0] - smooth)[core].std() / smooth[core].mean() / 0.2
+    assert parts(frames).detail == pytest.approx(expected, rel=0.02)
+
+
 def test_quality_parts_of_nothing() -> None:
     assert quality_parts(np.empty((0, 8, 8), np.uint8)) is None
-    assert parts(np.zeros((3, 8, 8), np.uint8)) == QualityParts(sector=0, exposure=0, contrast=0, sharpness=0)
+    assert parts(np.zeros((3, 8, 8), np.uint8)) == QualityParts(sector=0, exposure=0, contrast=0, sharpness=0, detail=0)
