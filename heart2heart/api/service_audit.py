@@ -45,15 +45,16 @@ def ingest_sample(settings: ServiceSettings, geometry: Geometry) -> int:
     """
     from heart2heart.deidentify.pseudonyms import Key
     from heart2heart.ingest.ledger import Ledger
-    from heart2heart.ingest.source_files import file_id
+    from heart2heart.ingest.source_files import file_id, find_files
     from heart2heart.schema.status import CODES
     from heart2heart.service.audit import AUDIT_STORE
     from heart2heart.service.running import AUDIT
 
-    folder, key, site = settings.folder / AUDIT, key_path(settings.folder, settings.key), settings.monitor.site
-    files = sorted(folder.glob("*.dcm")) if folder.is_dir() else []
-    if not files:
+    key, site = key_path(settings.folder, settings.key), settings.monitor.site
+    folder = settings.folder.absolute() / AUDIT  # the ledger names absolute paths
+    if not folder.is_dir() or not any(folder.glob("*.dcm")):
         return 0
+    files = find_files(sorted(folder.glob("*.dcm")))
     store = folder / AUDIT_STORE
     ingest_files(
         files, site=site, store=store, key=key, geometry=geometry.name, size=geometry.size, frames=settings.frames,

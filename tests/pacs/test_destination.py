@@ -215,7 +215,7 @@ def test_destination_by_c_store_searches_before_it_stores(
     entity = AE("PACS")
     entity.add_supported_context("1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.1.2.1")
     entity.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
-    handlers = [(evt.EVT_C_FIND, search), (evt.EVT_C_STORE, store)]
+    handlers: list[Any] = [(evt.EVT_C_FIND, search), (evt.EVT_C_STORE, store)]
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     assert server is not None
     settings = DestinationSettings(address=f"dicom://PACS@127.0.0.1:{server.server_address[1]}", first_wait=0)

@@ -76,11 +76,12 @@ def test_read_audit_table_refuses_another_table(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ServiceSettings:
-    """Return the settings of a service that answered three clips, all of which are in its sample."""
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceSettings:
+    """Return the settings of a service, in a relative folder, that answered three clips, all of them in its sample."""
+    monkeypatch.chdir(tmp_path)
     write_json(tmp_path / "reference.json", reference_of().model_dump(mode="json"))
     monitor = {"reference": tmp_path / "reference.json", "audit_share": 1, "least_accuracy": 0.8, "site": "B"}
-    settings = settings_of(tmp_path / "service", monitor=monitor)
+    settings = settings_of(Path("service"), monitor=monitor)
     with open_service(settings, reference=reference_of()) as service:
         assert service.watch is not None
         service.watch.update(Week.of(datetime.now().timestamp()).begin)
