@@ -31,7 +31,7 @@ from heart2heart.utils import random_stream
 REPLICATES = 1000
 GROUPS = ("foreign view", "foreign mode", "simulated", "lung, real", "other DICOM, real")
 HEADER = ("score", "in scope %", "foreign %", "views", "modes", "simulated", "lung", "DICOM", "at 90 %", "AUROC")
-SETS_HEADER = ("hospital", "patients", "coverage %", "size", "coverage % after reset", "size after reset")
+SETS_HEADER = ("hospital", *(f"{name}{when}" for when in ("", " after") for name in ("patients", "coverage %", "size")))
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -152,37 +152,39 @@ def _fit(
 
 
 def set_lines(labeled: ClipFeatures, samples: Samples, *, seed: int) -> list[tuple[str, ...]]:
-    """Return one line a hospital: coverage of its sets of 90 %, each patient once, and their size, before and after.
+    """Return one line a hospital, and one for all: coverage of sets of 90 %, each patient once, and their size.
 
-    Before, the source's validation patients calibrate; after, a random half of the hospital's labeled patients does,
-    and either is measured on the other half.
+    Before a reset, the source's validation patients calibrate, and all patients measure. After it, a random half of the
+    hospital's patients calibrates, and the other half measures.
     """
     scope = _fit(labeled, labeled, keep=0.95)
-    lines = []
+    measured: dict[str, list[tuple[Floats, Floats]]] = {}
     for site in known_sites(samples):
         clips = samples.clips.take((samples.site == site) & ~samples.refused & (samples.clips.truth >= 0))
         patients = np.unique(clips.patient)
         chosen = random_stream(seed, "sets", site).choice(patients, len(patients) // 2, replace=False)
         setting = np.isin(clips.patient, chosen)
-        cells = [site, str(len(patients) - len(chosen))]
-        for each in (scope, set_thresholds(scope, clips.take(setting))):
-            cells += _coverage(each, clips.take(~setting), site)
-        lines.append(tuple(cells))
-    return lines
+        reset = set_thresholds(scope, clips.take(setting))
+        measured[site] = [_sets_by_patient(scope, clips), _sets_by_patient(reset, clips.take(~setting))]
+    every = [np.concatenate(each, axis=1) for each in zip(*measured.values(), strict=True)]
+    measured["all"] = [(hits, sizes) for hits, sizes in every]
+    return [(site, *_coverage(before, site), *_coverage(after, site)) for site, (before, after) in measured.items()]
 
 
-def _coverage(scope: ScopeModel, clips: ClipFeatures, site: str) -> list[str]:
-    """Return the coverage of the sets with its interval, and their mean size, every patient once."""
-    if scope.record.set_threshold is None:
-        return ["too few patients", ""]
+def _sets_by_patient(scope: ScopeModel, clips: ClipFeatures) -> tuple[Floats, Floats]:
+    """Return the share of covered clips and the mean size of the sets of each patient."""
     sets = scope.sets(clips.logits)
     _, member, counts = np.unique(clips.patient, return_inverse=True, return_counts=True)
     hits = np.bincount(member, sets[np.arange(len(clips)), clips.truth]) / counts
-    low, high = (
-        float(limit[0]) for limit in shares_by_cluster(hits[:, None], np.ones((len(hits), 1)), site).limits(CONFIDENCE)
-    )
-    size = (np.bincount(member, sets.sum(1)) / counts).mean()
-    return [f"{100 * hits.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})", f"{size:.2f}"]
+    return hits, np.bincount(member, sets.sum(1)) / counts
+
+
+def _coverage(by_patient: tuple[Floats, Floats], site: str) -> list[str]:
+    """Return the number of patients, the coverage with its interval, and the mean size."""
+    hits, sizes = by_patient
+    limits = shares_by_cluster(hits[:, None], np.ones((len(hits), 1)), site).limits(CONFIDENCE)
+    low, high = (float(limit[0]) for limit in limits)
+    return [str(len(hits)), f"{100 * hits.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})", f"{sizes.mean():.2f}"]
 
 
 def main() -> None:

@@ -51,9 +51,9 @@ def main(
     pool: Annotated[int, typer.Option(help="Unlabeled patients of hospital A.", min=0)] = 60,
     held_out: Annotated[int, typer.Option(help="Labeled patients of each other hospital.", min=2)] = 12,
     unlabeled: Annotated[int, typer.Option(help="Unlabeled patients of each other hospital.", min=0)] = 24,
-    draw: Annotated[int, typer.Option(help="Seed that draws the machines of the other hospitals.")] = FRESH_SEED,
     size: Annotated[int, typer.Option(help="Side of the frames, pixels.", min=16)] = 40,
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    draw: Annotated[int, typer.Option(help="Seed that draws the machines of the other hospitals.")] = FRESH_SEED,
 ) -> None:
     """Simulate, ingest, and freeze the split, or find what is there."""
     hospitals = proof_hospitals(source, pool, held_out, unlabeled, draw)

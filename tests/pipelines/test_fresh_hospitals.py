@@ -20,13 +20,16 @@ def test_proof_hospitals_are_the_source_and_the_fresh_ones() -> None:
     ]  # fmt: skip
     assert hospitals[0].manufacturer == four_hospitals()[0].manufacturer
     assert [each.manufacturer for each in hospitals[1:]] == [each.manufacturer for each in fresh_hospitals()]
+    others = proof_hospitals(40, 60, 12, 24, draw=1)
+    assert others[0] == hospitals[0]
+    assert {each.machine.digest() for each in others[1:]}.isdisjoint(each.machine.digest() for each in hospitals[1:])
 
 
 def test_main_makes_stores_and_a_split_as_a_demo_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = fresh_hospitals()[:1]
-    monkeypatch.setattr(study, "fresh_hospitals", lambda: one)
+    monkeypatch.setattr(study, "fresh_hospitals", lambda *, seed: one)
 
     def make() -> str:
         main(tmp_path, 2027, 2, 5, 1, 2, 1, 16, 1)
