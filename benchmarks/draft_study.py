@@ -51,7 +51,7 @@ def draft_study(design: StudyDesign, data: Path, out: Path, file: Path) -> None:
     for job in {job.split: job for job in design.jobs(out)}.values():
         dataset = job.mismatch.dataset
         labeled = IMAGE_TASKS[dataset].labeled
-        content[f"{dataset} names"], content[f"{dataset} places"] = numbers.astype(str), np.arange(count)
+        content[f"{dataset} names"], content[f"{dataset} positions"] = numbers.astype(str), np.arange(count)
         role = draw_roles(job.mismatch, numbers, neither, neither)
         for source, name in (("train", "train"), ("unlabeled", "unlabeled"), ("validation", "test")):
             chosen = np.flatnonzero(role == source)

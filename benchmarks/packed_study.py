@@ -48,11 +48,11 @@ def pack_study(design: StudyDesign, data: Path, out: Path, file: Path) -> None:
     prepare(design, jobs, data)
     stores = {job.data: FrameStores.open([job.data / "store"]) for job in jobs}
     pictures = _Pictures()
-    places = {folder: pictures.add(store.read(np.arange(len(store.frames)))) for folder, store in stores.items()}
+    positions = {folder: pictures.add(store.read(np.arange(len(store.frames)))) for folder, store in stores.items()}
     content: dict[str, Any] = {"pixels": pictures.pixels}
-    for folder, place in places.items():
+    for folder, position in positions.items():
         content[f"{folder.name} names"] = np.load(folder / FRAME_CLASSES, allow_pickle=False)
-        content[f"{folder.name} places"] = place.astype(np.int32)
+        content[f"{folder.name} positions"] = position.astype(np.int32)
     for job in {job.split: job for job in jobs}.values():
         split = SplitManifest.load(job.split)
         for role in ROLES:
@@ -85,17 +85,17 @@ class _Pictures:
 
     def __init__(self) -> None:
         self._kept: list[Pixels] = []
-        self._place: dict[bytes, int] = {}
+        self._position: dict[bytes, int] = {}
 
     def add(self, frames: Iterable[Pixels]) -> Integers:
-        """Keep the frames that are new, and return the place of each, int64 `(n,)`."""
-        places = []
+        """Keep the frames that are new, and return the position of each, int64 `(n,)`."""
+        positions = []
         for frame in frames:
-            known = self._place.setdefault(frame.tobytes(), len(self._kept))
+            known = self._position.setdefault(frame.tobytes(), len(self._kept))
             if known == len(self._kept):
                 self._kept.append(frame)
-            places.append(known)
-        return np.array(places, np.int64)
+            positions.append(known)
+        return np.array(positions, np.int64)
 
     @property
     def pixels(self) -> Pixels:
@@ -139,8 +139,8 @@ class PackedStudy:
             return cls(dict(stored))
 
     def rows(self, job: StudyJob, role: str) -> Integers:
-        """Return the places of the pictures of a role in a job's split, int64 `(n,)`, in the split's order."""
-        return self.content[f"{job.mismatch.dataset} places"][self._store_rows(job, role)].astype(np.int64)
+        """Return the positions of the pictures of a role in a job's split, int64 `(n,)`, in the split's order."""
+        return self.content[f"{job.mismatch.dataset} positions"][self._store_rows(job, role)].astype(np.int64)
 
     def _store_rows(self, job: StudyJob, role: str) -> Integers:
         return self.content[f"{prefix(job)} {role} rows"].astype(np.int64)

@@ -196,13 +196,13 @@ def batch_signals(run: CapturedRun) -> dict[str, list[float]]:
     references: Mapping[str, list[Tensor]] = {
         "labeled batch": labeled, "mean of labeled batches": [mean] * BATCHES, "held-out labels": [held_out] * BATCHES,
     }  # fmt: skip
-    found = {
+    cosines = {
         name: [_cosine(*pair) for pair in zip(values, unlabeled, strict=True)] for name, values in references.items()
     }
     for name in ("mean of labeled batches", "held-out labels"):
         parts = zip(references[name], unlabeled, strict=True)
-        found[f"{name}, last layer"] = [_cosine(one[-head:], other[-head:]) for one, other in parts]
-    return found
+        cosines[f"{name}, last layer"] = [_cosine(one[-head:], other[-head:]) for one, other in parts]
+    return cosines
 
 
 def _unlabeled_gradient(run: CapturedRun, generator: torch.Generator) -> Tensor:

@@ -91,8 +91,8 @@ def test_run_packed_writes_lines_and_runs_nothing_twice(
         return list(accelerator_study.run_packed(design, packed, tmp_path, "cpu", 2, 20.0))
 
     monkeypatch.setattr(accelerator_study, "CHECKED_STEPS", 3)
-    found = again()
-    checks, lines = found[:4], found[4:]
+    records = again()
+    checks, lines = records[:4], records[4:]
     assert {check["way"] for check in checks} == {"labels_only", "fixmatch", "fixmatch+fix_a_step", "prototype_match"}
     assert all(check["relative_difference"] < 1e-4 for check in checks)
     written = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]

@@ -60,10 +60,10 @@ def test_prototype_cosine_equals_numpy() -> None:
     vectors, known, label = rng.normal(size=(5, 3)), rng.normal(size=(6, 3)), np.array([0, 1, 1, 0, 1])
     classes = np.array([0, 0, 0, 1, 1, 1])
     arrays = (vectors, label, known, np.eye(2)[classes])
-    found = pool_signals._prototype_cosine(*(torch.from_numpy(each) for each in arrays))
+    cosine = pool_signals._prototype_cosine(*(torch.from_numpy(each) for each in arrays))
     for row, (vector, each) in enumerate(zip(vectors, label, strict=True)):
         one, other = vector - known.mean(0), known[classes == each].mean(0) - known.mean(0)
-        assert float(found[row]) == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+        assert float(cosine[row]) == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
 def test_last_layer_inputs_are_what_the_classifier_reads() -> None:

@@ -98,9 +98,9 @@ class PrototypeMatch(Algorithm):
         memory["prototype.counts"].mul_(self.prototype_decay).add_(targets.sum(0))
         label = targets.argmax(-1)
         cosine = Prototypes.of(memory).cosine(features, label)[:RECENT]
-        places = (memory["recent.drawn"] + torch.arange(len(cosine), device=cosine.device)) % RECENT
-        memory["recent.cosine"][places] = cosine.to(memory["recent.cosine"].dtype)
-        memory["recent.label"][places] = label[:RECENT]
+        positions = (memory["recent.drawn"] + torch.arange(len(cosine), device=cosine.device)) % RECENT
+        memory["recent.cosine"][positions] = cosine.to(memory["recent.cosine"].dtype)
+        memory["recent.label"][positions] = label[:RECENT]
         memory["recent.drawn"] += len(cosine)
 
     def unlabeled_loss(self, step: StepContext) -> AlgorithmLoss:

@@ -75,9 +75,9 @@ def test_unlabeled_loss_equals_the_formula_over_three_steps() -> None:
             weight = trust * of_pool * (guess.max() >= 0.4)
             weights.add(round(weight, 6))
             expected = expected - weight * logits[row].log_softmax(0)[int(guess.argmax())] / U
-        found = unlabeled_loss(METHOD, METHOD.prepare_batch(step))
-        torch.testing.assert_close(found.value, expected)
-        assert float(found.metrics["pool_trust"]) == pytest.approx(of_pool)
+        loss = unlabeled_loss(METHOD, METHOD.prepare_batch(step))
+        torch.testing.assert_close(loss.value, expected)
+        assert float(loss.metrics["pool_trust"]) == pytest.approx(of_pool)
         for callback in step.callbacks:
             callback()
     assert len(weights) >= 5
