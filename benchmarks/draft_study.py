@@ -42,7 +42,7 @@ def draft_study(design: StudyDesign, data: Path, out: Path, file: Path) -> None:
     images, numbers = (
         read_idx(_plain_or_gzip(data / f"train-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1")
     )
-    numbers = numbers.astype(np.int64)
+    numbers = classes.astype(np.int64)
     count, rows, columns = images.shape
     shrink = design.budget.shrink
     blocks = images.reshape(count, rows // shrink, shrink, columns // shrink, shrink)
