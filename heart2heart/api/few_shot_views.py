@@ -46,6 +46,7 @@ def few_shot(
     out: str | Path,
     *,
     site: str | None = None,
+    views: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> FewShotAnswers:
     """Classify every clip without a label from the few that have one, and write a table of answers.
@@ -55,6 +56,7 @@ def few_shot(
         labels: Label store, or a table with the columns `clip` and `truth` (or `view`).
         out: CSV file: clip, study, hospital, view, its probability, and a column of probabilities a view.
         site: Hospital whose clips are classified and whose labels are used; None takes all.
+        views: Views to tell apart; labels of others are not read. Empty takes every labeled view.
         settings: Fields of `FewShotSettings`, such as `{"method": "class_means"}`.
 
     Raises:
@@ -76,7 +78,7 @@ def few_shot(
 
     chosen = FewShotSettings.parse(dict(settings or {}), where="settings")
     check_writable(Path(out))
-    table, classes, targets = _labeled(embeddings, labels, site)
+    table, classes, targets = _labeled(embeddings, labels, site, views)
     labeled, rest = np.flatnonzero(targets >= 0), np.flatnonzero(targets < 0)
     if not len(rest):
         raise ConfigError("every clip has a label, so none is left to classify", where=embeddings)
@@ -101,6 +103,7 @@ def few_shot_trial(
     shots: Sequence[int] = (1, 3, 5),
     draws: int = 5,
     site: str | None = None,
+    views: Sequence[str] = (),
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     fine_tune: str | Path | None = None,
@@ -115,6 +118,7 @@ def few_shot_trial(
         shots: Labels a class.
         draws: Draws of each number.
         site: Hospital; None takes all.
+        views: Views to tell apart; empty takes every labeled view.
         seed: Seed of the draws and of fine-tuning.
         settings: Fields of `FewShotSettings` but `method`.
         fine_tune: Run or pretraining that is fine-tuned on the same labels; None leaves it out.
@@ -137,7 +141,7 @@ def few_shot_trial(
 
     if draws < 1 or not shots or min(shots) < 1:
         raise ConfigError("a trial needs one draw and one shot at least", where="--shots", remedy="Give --shots 1,3,5")
-    everything, classes, every_target = _labeled(embeddings, labels, site)
+    everything, classes, every_target = _labeled(embeddings, labels, site, views)
     known = (every_target >= 0).nonzero()[0]
     table, targets = everything.take(known), every_target[known]
     base = dict(settings or {})
@@ -193,7 +197,7 @@ def summarise_trial(scores: Sequence[TrialScore]) -> list[tuple[int, str, float,
 
 
 def _labeled(
-    embeddings: str | Path, labels: str | Path, site: str | None
+    embeddings: str | Path, labels: str | Path, site: str | None, wanted_views: Sequence[str]
 ) -> tuple[Embeddings, tuple[str, ...], npt.NDArray[np.int64]]:
     """Return the clips, the classes, and the class of each clip; -1 where it has no label."""
     import numpy as np
@@ -213,6 +217,11 @@ def _labeled(
         for clip, view in read_audit_labels(labels).items()
         if clip in names and view not in (LabelAnswer.UNUSABLE, LabelAnswer.UNSURE, "")
     }
+    if wanted_views:
+        if missing := sorted(set(wanted_views) - set(views.values())):
+            what = f"no clip here is labeled {', '.join(missing)}"
+            raise LabelError(what, where=labels, remedy=f"Labeled are: {', '.join(sorted(set(views.values())))}")
+        views = {clip: view for clip, view in views.items() if view in wanted_views}
     classes = tuple(sorted(set(views.values())))
     if len(classes) < 2:
         what = f"{len(views)} of these clips have a label, of {len(classes)} classes; two classes are needed"

@@ -132,6 +132,9 @@ def fewshot(
     labels: Annotated[Path, typer.Option(help="Label store, or a table with the columns clip and truth.")],
     out: Annotated[Path | None, typer.Option(help="CSV file with the view of every clip without a label.")] = None,
     site: Annotated[str | None, typer.Option(help="Hospital; default: all.")] = None,
+    view: Annotated[
+        list[str] | None, typer.Option(help="View to tell apart; repeatable. Default: all labeled.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option(help="Setting such as method=class_means or marginal_weight=0.5; repeatable.")
     ] = None,
@@ -158,13 +161,13 @@ def fewshot(
     if (out is None) == (shots is None):
         raise ConfigError("give either --out or --shots", remedy="Example: --out views.csv")
     if out is not None:
-        answers = few_shot(embeddings, labels, out, site=site, settings=settings)
+        answers = few_shot(embeddings, labels, out, site=site, views=view or (), settings=settings)
         print(text_table(("view", "clips"), list(answers.counts.items())))
         print(f"{out}: {answers.clips} clips from {answers.labels} labels")
         return
     scores = few_shot_trial(
-        embeddings, labels, shots=read_shots(str(shots)), draws=draws, site=site, seed=seed, settings=settings,
-        fine_tune=fine_tune, stores=store or (),
+        embeddings, labels, shots=read_shots(str(shots)), draws=draws, site=site, views=view or (), seed=seed,
+        settings=settings, fine_tune=fine_tune, stores=store or (),
     )  # fmt: skip
     header = ("labels a view", "method", "balanced accuracy, mean", "lowest", "highest", "draws")
     print(text_table(header, summarise_trial(scores)))

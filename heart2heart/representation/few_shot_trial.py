@@ -40,7 +40,10 @@ class TrialScore:
 
 
 def draw_labels(targets: Ints, patients: npt.NDArray[np.object_], shots: int, rng: np.random.Generator) -> Ints:
-    """Return positions of `shots` clips of every class, each of another patient within a class if there are enough.
+    """Return positions of `shots` clips of every class, of as few patients as that takes.
+
+    Patients come in random order. Each gives one clip of every class that still lacks some, as a rater would label one
+    study after another; where patients do not suffice, they give further clips.
 
     Args:
         targets: int64 `(n,)`, class of each labeled clip.
@@ -48,20 +51,27 @@ def draw_labels(targets: Ints, patients: npt.NDArray[np.object_], shots: int, rn
         shots: Clips of each class.
         rng: Source of chance.
 
+    Returns:
+        int64 `(shots x classes,)`, sorted.
+
     Raises:
-        LabelError: a class has fewer clips, or all patients would be drawn.
+        LabelError: a class has fewer clips.
     """
-    chosen: list[int] = []
-    for target in np.unique(targets):
-        members = rng.permutation(np.flatnonzero(targets == target))
-        if len(members) < shots:
-            what = f"class {target} has {len(members)} labeled clips, fewer than {shots} shots"
-            raise LabelError(what, remedy="Lower --shots, or label more clips")
-        _, first = np.unique(patients[members].astype(str), return_index=True)
-        of_new_patients = members[np.sort(first)]
-        rest = members[~np.isin(members, of_new_patients)]
-        chosen += np.concatenate([of_new_patients, rest])[:shots].tolist()
-    return np.array(sorted(chosen), np.int64)
+    classes, counts = np.unique(targets, return_counts=True)
+    if counts.min() < shots:
+        what = f"class {classes[counts.argmin()]} has {counts.min()} labeled clips, fewer than {shots} shots"
+        raise LabelError(what, remedy="Lower --shots, or label more clips")
+    order = rng.permutation(len(targets))
+    _, owner = np.unique(patients.astype(str), return_inverse=True)
+    rank = rng.permutation(owner.max() + 1)[owner]
+    turns: dict[tuple[int, int], int] = {}
+    turn = np.empty(len(targets), np.int64)  # the first clip of a class and patient has turn 0, the next one 1
+    for row in order:
+        turn[row] = turns.get((owner[row], targets[row]), 0)
+        turns[owner[row], targets[row]] = turn[row] + 1
+    by_turn = np.lexsort((rank, turn))
+    chosen = [by_turn[targets[by_turn] == each][:shots] for each in classes]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
 def run_trials(

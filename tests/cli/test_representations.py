@@ -61,6 +61,8 @@ def test_fewshot_answers_every_clip_without_a_label(study: tuple[TinyStore, Path
     command = ["fewshot", study[1] / "vectors.parquet", "--labels", few, "--site", "A", "--setting", "steps=20"]
     shown = run(*command, "--out", tmp_path / "views.csv")
     assert "97 clips from 8 labels" in shown
+    two = run(*command, "--out", tmp_path / "two.csv", "--view", "v0", "--view", "v3")
+    assert "101 clips from 4 labels" in two
     with (tmp_path / "views.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert len(rows) == 97
@@ -107,6 +109,7 @@ def test_few_shot_trial_tunes_the_encoder_on_the_same_labels(study: tuple[TinySt
         (["fewshot", "VECTORS", "--labels", "LABELS", "--shots", "0"], ConfigError, "no list of labels"),
         (["fewshot", "VECTORS", "--labels", "LABELS", "--shots", "90"], LabelError, "fewer than 90 shots"),
         (["fewshot", "VECTORS", "--labels", "LABELS", "--site", "Z", "--shots", "1"], ConfigError, "There are: A, B"),
+        (["fewshot", "VECTORS", "--labels", "LABELS", "--view", "v9", "--shots", "1"], LabelError, "labeled v9"),
         (["embed", "nowhere", "--store", "STORE", "--out", "OUT"], MissingInputError, "training run"),
         (["pretrain", "dino", "--store", "STORE", "--out", "OUT"], MissingInputError, "no pretraining method"),
         (["pretrain", "byol", "--out", "OUT"], ConfigError, "no frame store is named"),

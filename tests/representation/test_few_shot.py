@@ -79,6 +79,16 @@ def test_class_means_refuses_a_class_without_a_label() -> None:
         class_means(np.ones((2, 3), np.float32), np.array([0, 2]), 3)
 
 
+def test_draw_labels_takes_all_classes_of_the_same_patients() -> None:
+    targets = np.tile([0, 1, 2], 10)
+    patients = np.array([f"p{row // 6}" for row in range(30)], object)
+    drawn = {tuple(draw_labels(targets, patients, 2, np.random.default_rng(seed))) for seed in range(20)}
+    assert len(drawn) > 10
+    for chosen in drawn:
+        assert np.bincount(targets[list(chosen)]).tolist() == [2, 2, 2]
+        assert len(set(patients[list(chosen)])) == 2
+
+
 def test_draw_labels_takes_other_patients_first() -> None:
     targets = np.repeat([0, 1], 6)
     patients = np.array([f"p{row // 2}" for row in range(12)], object)
