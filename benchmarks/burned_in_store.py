@@ -103,7 +103,9 @@ def _through_store(path: Path, variant: BurnedVariant, box: tuple[int, int, int,
 
 def write_variant(path: Path, variant: BurnedVariant, box: tuple[int, int, int, int], quality: int) -> Dataset:
     """Return the clip with the variant in its place, as JPEG baseline, with the technical elements of the file."""
-    dataset = dcmread(path, stop_before_pixels=True, force=True)
+    stored = dcmread(path, stop_before_pixels=True, force=True)
+    dataset = Dataset({element.tag: element for element in stored})  # decoded, as the file may be big endian
+    dataset.file_meta = stored.file_meta
     x0, y0, x1, y1 = box
     colours = variant.frames.shape[3:]
     coded = []

@@ -17,17 +17,18 @@ from heart2heart.store.frame_store import FrameStore
 from heart2heart.store.geometry import Geometry
 
 REAL = Path(pydicom.__file__).parent / "data" / "test_files" / "examples_ybr_color.dcm"
+BIG = REAL.with_name("ExplVR_BigEnd.dcm")
 NAMES = {kind.name: kind for kind in KINDS}
 
 
-@pytest.mark.parametrize("name", ["plain 25-40 px", "colour red"])
-def test_write_variant_is_a_clip_that_shows_the_text(name: str, tmp_path: Path) -> None:
-    seen, frames = scan_and_frames(REAL, 6)
+@pytest.mark.parametrize(("name", "path"), [("plain 25-40 px", REAL), ("colour red", REAL), ("plain 12-16 px", BIG)])
+def test_write_variant_is_a_clip_that_shows_the_text(name: str, path: Path, tmp_path: Path) -> None:
+    seen, frames = scan_and_frames(path, 6)
     variant = plant(frames, seen.mask, NAMES[name], random.Random(1))
     assert variant is not None
-    write_variant(REAL, variant, seen.box, 95).save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    write_variant(path, variant, seen.box, 95).save_as(tmp_path / "x.dcm", enforce_file_format=True)
     clip = load_clip(tmp_path / "x.dcm", geometry=Geometry(), text_policy=TextPolicy.QUARANTINE)
-    assert len(clip.pixels) == 6
+    assert len(clip.pixels) == len(frames)
     row = {"rows": clip.facts.rows, "columns": clip.facts.columns, "box": clip.facts.box}
     store = FrameStore.create(tmp_path / "store", Geometry())
     row["spacing_mm"] = clip.facts.spacing_mm
