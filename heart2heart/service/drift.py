@@ -45,8 +45,8 @@ def clip_of_each_patient(patients: Sequence[str], clips: Sequence[str]) -> list[
     """
     chosen: dict[str, tuple[str, int]] = {}
     for index, (patient, clip) in enumerate(zip(patients, clips, strict=True)):
-        found = sha256_json(clip), index
-        chosen[patient] = min(chosen.get(patient, found), found)
+        candidate = sha256_json(clip), index
+        chosen[patient] = min(chosen.get(patient, candidate), candidate)
     return [chosen[patient][1] for patient in sorted(chosen)]
 
 
@@ -194,8 +194,8 @@ class DriftWatch:
         """Return what the journal shows; None: there is none yet."""
         if not self.path.exists():
             return None
-        found = self.path.stat()
-        stamp = found.st_mtime_ns, found.st_size
+        status = self.path.stat()
+        stamp = status.st_mtime_ns, status.st_size
         if self._shown is None or self._shown[0] != stamp:
             self._shown = stamp, assess_journal(read_journal(self.path))
         return self._shown[1]

@@ -181,7 +181,7 @@ def test_destination_by_c_store_tells_busy_duplicate_and_refusal(scp: tuple[int,
 
 
 @pytest.mark.parametrize(
-    ("found", "outcome", "stores"),
+    ("responses", "outcome", "stores"),
     [
         ([(0xFF00, "1.2.96.2.8"), (0x0000, None)], SendOutcome.PRESENT, 0),
         ([(0x0000, None)], SendOutcome.STORED, 1),
@@ -192,16 +192,16 @@ def test_destination_by_c_store_tells_busy_duplicate_and_refusal(scp: tuple[int,
     ids=["held", "not_held", "another", "everything", "failed"],
 )
 def test_destination_by_c_store_searches_before_it_stores(
-    found: list[tuple[int, str | None]], outcome: SendOutcome, stores: int, tmp_path: Path
+    responses: list[tuple[int, str | None]], outcome: SendOutcome, stores: int, tmp_path: Path
 ) -> None:
     from pynetdicom import AE, evt
 
     stored: list[str] = []
-    asked: list[Dataset] = []
+    queries: list[Dataset] = []
 
     def search(event: Any) -> Iterator[tuple[int, Dataset | None]]:
-        asked.append(event.identifier)
-        for status, uid in found:
+        queries.append(event.identifier)
+        for status, uid in responses:
             match = None
             if uid is not None:
                 match = Dataset()
@@ -225,7 +225,7 @@ def test_destination_by_c_store_searches_before_it_stores(
     finally:
         server.shutdown()
     assert stored == ["1.2.96.2.8"] * stores
-    (query,) = asked
+    (query,) = queries
     assert query.QueryRetrieveLevel == "IMAGE"
     assert query.SOPInstanceUID == "1.2.96.2.8"
     assert query.StudyInstanceUID == "1.2.96.1"

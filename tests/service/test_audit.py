@@ -31,8 +31,8 @@ NAMES = [f"{int(index * 2**32 / 100):08x}{index:024x}" for index in range(100)]
 
 def row_of(name: str) -> AnsweredRow:
     measures = ClipMeasures(gray=(1.0, *[0.0] * 15), sector=0.4, frames=2)
-    found = answer(name).model_copy(update={"sha256": name * 2})
-    return AnsweredRow(name, found.sha256, "s", f"p{name}", {"one": found}, measures, needs_report=False)
+    clip_answer = answer(name).model_copy(update={"sha256": name * 2})
+    return AnsweredRow(name, clip_answer.sha256, "s", f"p{name}", {"one": clip_answer}, measures, needs_report=False)
 
 
 def test_keep_takes_the_chosen_share_once_and_at_most_so_many(tmp_path: Path) -> None:

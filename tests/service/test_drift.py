@@ -145,11 +145,11 @@ def test_journal_path_changes_with_the_reference_and_the_test(tmp_path: Path) ->
 def test_measure_statistics_leave_out_what_a_clip_has_not() -> None:
     draw = np.random.default_rng(3)
     clips = [measure(draw), measure(draw).model_copy(update={"confidence": None, "predicted": None})]
-    found = measure_statistics(clips, CLASSES)
-    assert found["confidence"] == (round(float(clips[0].confidence or 0), 6),)
-    assert found["share:not answered"] == (0.0, 1.0)
-    assert sum(found["share:A4C"] + found["share:PLAX"]) == 1.0
-    assert found["picture:sector"] == tuple(sorted(round(each.sector, 6) for each in clips))
+    statistics = measure_statistics(clips, CLASSES)
+    assert statistics["confidence"] == (round(float(clips[0].confidence or 0), 6),)
+    assert statistics["share:not answered"] == (0.0, 1.0)
+    assert sum(statistics["share:A4C"] + statistics["share:PLAX"]) == 1.0
+    assert statistics["picture:sector"] == tuple(sorted(round(each.sector, 6) for each in clips))
 
 
 def test_clip_of_each_patient_is_any_of_its_clips_whatever_their_order() -> None:
@@ -166,10 +166,10 @@ def test_clip_of_each_patient_is_any_of_its_clips_whatever_their_order() -> None
     ("day", "week"), [("2026-12-31", "2026-W53"), ("2027-01-03", "2026-W53"), ("2027-01-04", "2027-W01")]
 )
 def test_week_of_a_time_is_that_of_iso_8601(day: str, week: str) -> None:
-    found = Week.of(datetime.fromisoformat(f"{day}T23:59:59+00:00").timestamp())
-    assert found.name == week
-    assert found.end - found.begin == WEEK_SECONDS
-    assert datetime.fromtimestamp(found.begin, UTC).isoweekday() == 1
+    iso_week = Week.of(datetime.fromisoformat(f"{day}T23:59:59+00:00").timestamp())
+    assert iso_week.name == week
+    assert iso_week.end - iso_week.begin == WEEK_SECONDS
+    assert datetime.fromtimestamp(iso_week.begin, UTC).isoweekday() == 1
 
 
 def test_service_settings_keep_clips_as_long_as_the_test_needs(tmp_path: Path) -> None:

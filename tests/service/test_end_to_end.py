@@ -214,7 +214,7 @@ def test_serve_answers_what_orthanc_routes_and_its_report_is_found_by_qido(
         assert not any(secret in words for secret in ("Doehringer", PATIENT_ID, STUDY))
 
 
-def test_send_due_stores_no_report_again_after_a_crash_before_its_record(
+def test_report_sender_stores_no_report_again_after_a_crash_before_its_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_orthanc(tmp_path, free_port()) as orthanc:

@@ -21,13 +21,13 @@ def services() -> dict[str, Any]:
     return dict(content["services"])
 
 
-def test_compose_file_is_valid_by_its_schema() -> None:
+def test_service_settings_lie_beside_a_valid_compose_file() -> None:
     command = [needs("docker-compose"), "--file", str(EXAMPLE / "compose.yaml"), "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"})
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-def test_compose_services_name_each_other_as_they_listen(services: dict[str, Any]) -> None:
+def test_service_settings_name_orthanc_as_it_listens(services: dict[str, Any]) -> None:
     settings = ServiceSettings.load(EXAMPLE / "service.yaml", [])
     orthanc = json.loads((EXAMPLE / "orthanc.json").read_text(encoding="utf-8"))
     assert settings.dicom is not None
@@ -44,7 +44,7 @@ def test_compose_services_name_each_other_as_they_listen(services: dict[str, Any
     assert f"127.0.0.1:{orthanc['HttpPort']}:{orthanc['HttpPort']}" in services["orthanc"]["ports"]
 
 
-def test_compose_mounts_every_file_that_orthanc_reads(services: dict[str, Any]) -> None:
+def test_service_settings_lie_beside_all_files_that_orthanc_reads(services: dict[str, Any]) -> None:
     mounts = [mount.split(":") for mount in services["orthanc"]["volumes"]]
     files = {target: EXAMPLE / source for source, target, *_ in mounts if source.startswith("./")}
     assert all(path.is_file() for path in files.values())

@@ -68,9 +68,13 @@ def test_scan_finds_every_clip_while_others_are_finished(tmp_path: Path) -> None
             for index, content in enumerate(contents):
                 service.spool.store(f"1.2.{index}", content)
                 for name in service.queue.waiting(4):
-                    found = answer(name).model_copy(update={"sha256": "0" * 64})
+                    clip_answer = answer(name).model_copy(update={"sha256": "0" * 64})
                     service.queue.record(
-                        [AnsweredRow(name, found.sha256, None, None, {"one": found}, None, needs_report=False)]
+                        [
+                            AnsweredRow(
+                                name, clip_answer.sha256, None, None, {"one": clip_answer}, None, needs_report=False
+                            )
+                        ]
                     )
                     service.intake.remove([name])
         finally:
