@@ -37,7 +37,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Line:
+class ScoreShares:
     """One score of one run: its name, the cells of a table, and the shares that are averaged over runs."""
 
     name: str
@@ -116,7 +116,7 @@ def lines_of(
     keep: float,
     reset: bool,
     others: int | None = None,
-) -> list[Line]:
+) -> list[ScoreShares]:
     """Return one line a score: shares answered in scope and foreign, by group, and two numbers free of a threshold."""
     scope = _fit(labeled, *with_other_labels(reference, copies, others, seed), keep=keep)
     moved, used = moved_scopes(scope, samples, seed) if reset else ({}, np.zeros(len(samples.kind), bool))
@@ -137,7 +137,7 @@ def lines_of(
         area = wins / (foreign.sum() * inside.sum())
         shares.append(float((scores[foreign] <= limit).mean()))
         cells += [f"{100 * shares[-1]:.1f}", f"{area:.3f}"]
-        lines.append(Line(f"{name.value}, {scope.record.other_clips} other", tuple(cells), tuple(shares)))
+        lines.append(ScoreShares(f"{name.value}, {scope.record.other_clips} other", tuple(cells), tuple(shares)))
     return lines
 
 

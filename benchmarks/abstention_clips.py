@@ -126,9 +126,9 @@ def _hospital_clips(data: Path, split: SplitManifest, site: str, *, first_patien
         refused = each["mode"] not in split.settings["modes"]
         refused |= bool(set(each["flags"]) & {str(flag) for flag in REFUSED_FLAGS})
         own = np.flatnonzero(names == each["clip"])
-        taken = np.sort(rows[own])[np.linspace(0, len(own) - 1, min(len(own), FRAMES_PER_CLIP)).round().astype(int)]
+        kept_rows = np.sort(rows[own])[np.linspace(0, len(own) - 1, min(len(own), FRAMES_PER_CLIP)).round().astype(int)]
         patient = first_patient + int(numbers[own[0]])
-        pixels = store.read(taken.astype(np.int64))
+        pixels = store.read(kept_rows.astype(np.int64))
         clips.append(ForeignOrKnown("in scope" if target >= 0 else kind, site, patient, target, refused, pixels))
     return clips
 
