@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heart2heart.config import Config
+from heart2heart.errors import DivergedError
+from heart2heart.representation.few_shot import class_means
 from heart2heart.representation.loaded_encoder import LoadedEncoder
 from heart2heart.store.frame_store import Frames
 from heart2heart.training.augment.batched import normalise
@@ -32,7 +34,7 @@ class FineTuneSettings(Config):
     """Steps."""
     batch: int = Field(16, ge=2, le=4096)
     """Frames a step; they repeat where there are fewer."""
-    optimiser: OptimiserConfig = OptimiserConfig(lr=0.01)
+    optimiser: OptimiserConfig = OptimiserConfig(name="adam", lr=1e-3, weight_decay=0.0)
     """The optimiser, at a constant learning rate."""
     view: Policy = LABELED
     """Augmentation of the labeled frames."""
@@ -51,7 +53,8 @@ def fine_tune(
 ) -> nn.Module:
     """Return a copy of an encoder with a new linear head, trained on labeled frames.
 
-    The batch normalisation keeps the statistics of the encoder: a few frames have none of their own.
+    The head begins as the nearest class mean (Qi et al., "Low-Shot Learning with Imprinted Weights", 2018). The batch
+    normalisation keeps the statistics of the encoder: a few frames have none of their own.
 
     Args:
         encoder: The encoder, which stays as it is.
@@ -60,16 +63,16 @@ def fine_tune(
         targets: int64 `(n,)`, their classes.
         classes: Number of classes.
         settings: How it is trained.
-        seed: Seed of head, order and augmentation.
+        seed: Seed of order and augmentation.
 
     Returns:
         From float frames `(n, 1, size, size)` to logits `(n, classes)`, in evaluation mode.
+
+    Raises:
+        DivergedError: the loss became non-finite.
     """
     device, cpu = encoder.device, torch.device("cpu")
-    head = nn.Linear(encoder.dimensions, classes)
-    with torch.no_grad():
-        head.weight.normal_(0, 0.01, generator=seeded_generator(seed, "fine-tuning head", cpu))
-        head.bias.zero_()
+    head = _nearest_mean_head(encoder.embed(frames.read(rows)), targets, classes)
     body = deepcopy(encoder.encoder)
     model = nn.Sequential(body, head).to(device).eval()
     trained = {id(each) for each in head.parameters()}
@@ -87,9 +90,24 @@ def fine_tune(
         chosen = sampler.take(settings.batch).to(device)
         optimiser.zero_grad()
         logits = model(augment(settings.view, pixels[chosen], generator))
-        functional.cross_entropy(logits, labels[chosen]).backward()  # type: ignore[no-untyped-call]
+        loss = functional.cross_entropy(logits, labels[chosen])
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+    if not bool(loss.isfinite()):
+        remedy = "Lower optimiser.lr of the fine-tuning"
+        raise DivergedError("the loss of fine-tuning is not finite", where=encoder.path, remedy=remedy)
     return model.requires_grad_(False)
+
+
+def _nearest_mean_head(features: npt.NDArray[np.float32], targets: Ints, classes: int) -> nn.Linear:
+    """Return the layer whose largest logit is the nearest class mean; its scale makes the logits differ by about 1."""
+    means = torch.from_numpy(class_means(features, targets, classes))
+    scale = 1 / (means - means.mean(0)).square().sum(1).mean().clamp_min(1e-12)
+    head = nn.Linear(means.shape[1], classes)
+    with torch.no_grad():
+        head.weight.copy_(scale * means)
+        head.bias.copy_(-scale / 2 * means.square().sum(1))
+    return head
 
 
 @torch.inference_mode()
