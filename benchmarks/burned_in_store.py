@@ -156,7 +156,7 @@ def stored_letters(
     if variant.name in CODES and module < 1:
         return 0, 0
     whole = np.zeros((row["rows"], row["columns"]), np.uint8)
-    found: set[int] = set()
+    drawn: set[int] = set()
     left: set[int] = set()
     for number in judged_frames(variant):
         glyphs = whole.copy()
@@ -168,12 +168,12 @@ def stored_letters(
             if _longer_side(ink) < READABLE:
                 continue
             if variant.name in CODES:
-                found.add(letter)
+                drawn.add(letter)
                 left |= {letter} if (before[number] == after[number])[ink].mean() >= LEFT else set()
             elif _differs(before[number], ink, any_ink):
-                found.add(letter)
+                drawn.add(letter)
                 left |= {letter} if _differs(after[number], ink, any_ink) else set()
-    return len(found), len(left)
+    return len(drawn), len(left)
 
 
 def _longer_side(ink: npt.NDArray[np.bool_]) -> int:

@@ -39,7 +39,7 @@ def draft_study(design: StudyDesign, data: Path, out: Path, file: Path) -> None:
     one_size(design)
     if design.controls.run:
         raise ConfigError("a draft has no controls", where="controls.run", remedy="Set it to false, or pack the study")
-    images, numbers = (
+    images, classes = (
         read_idx(_plain_or_gzip(data / f"train-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1")
     )
     numbers = classes.astype(np.int64)

@@ -32,6 +32,13 @@ class ServiceAudit:
     incomplete: dict[str, int]
     state: MonitorState
 
+    @property
+    def headline(self) -> str:
+        """What the journal shows, in one sentence."""
+        from heart2heart.reporting.monitor_page import headline
+
+        return headline(self.state)
+
 
 def ingest_sample(settings: ServiceSettings, geometry: Geometry) -> int:
     """Take the kept files of the audit sample into its store, de-identified, and remove them; return their number.

@@ -67,12 +67,11 @@ def service_audit(
     """
     from heart2heart.api.service_audit import add_service_audit
     from heart2heart.cli.monitoring import ALARM
-    from heart2heart.reporting.monitor_page import headline
 
     result = add_service_audit(config, labels, weeks=week or (), overrides=overrides or ())
     print(f"added: {', '.join(result.added) or 'no week'}")
     for name, clips in result.incomplete.items():
         print(f"{name}: {clips} clips without a label; --week {name} adds it all the same")
-    print(headline(result.state))
+    print(result.headline)
     if result.state.alarms:
         raise typer.Exit(ALARM)

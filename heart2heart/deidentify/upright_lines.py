@@ -119,15 +119,15 @@ def _visible_log_odds(planes: npt.NDArray[np.uint8], visible: Mask, searched: Ma
     odds = np.full(visible.shape, -np.inf, np.float32)
     ends = [start + length // FINE for start, length in zip(corner, planes.shape[1:], strict=True)]
     for box in _boxes(searched):
-        parts, scored, taken = [], [], []
+        parts, scored, inner_parts = [], [], []
         for side, start, end in zip(box, corner, ends, strict=True):
             first, last = max(start, _RATIO * side.start - RADIUS), min(end, _RATIO * side.stop + RADIUS)
             inner = max(first, _RATIO * side.start), min(last, _RATIO * side.stop)
             parts.append(slice((first - start) * FINE, (last - start) * FINE))
             scored.append(slice(*inner))
-            taken.append(slice(inner[0] - first, inner[1] - first))
+            inner_parts.append(slice(inner[0] - first, inner[1] - first))
         scores = upright_log_odds(np.ascontiguousarray(planes[:, parts[0], parts[1]]))
-        odds[tuple(scored)] = scores[tuple(taken)]
+        odds[tuple(scored)] = scores[tuple(inner_parts)]
     odds[~(visible & searched.repeat(_RATIO, axis=0).repeat(_RATIO, axis=1))] = -np.inf
     return odds
 

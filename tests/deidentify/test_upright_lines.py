@@ -31,11 +31,11 @@ def pixels(cells: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
 def test_upright_lines_covers_small_text_along_and_across(turns: int, cut: int) -> None:
     written = np.rot90(drawn(tissue(6), WORDS), turns, (1, 2))[:, cut:, cut:]
     ink = np.rot90(drawn(np.zeros((1, ROWS, COLUMNS), np.uint8), WORDS)[0] > 105, turns)[cut:, cut:]
-    found = upright_lines(planes_of(written), np.ones(ink.shape, bool), cells_of(ink.shape))
-    mask = pixels(found.lines, ink.shape)
+    text = upright_lines(planes_of(written), np.ones(ink.shape, bool), cells_of(ink.shape))
+    mask = pixels(text.lines, ink.shape)
     assert mask[ink].mean() >= 0.9
     assert mask.mean() < 0.08
-    assert pixels(found.odds, ink.shape)[ink].max() > 2
+    assert pixels(text.odds, ink.shape)[ink].max() > 2
 
 
 def test_upright_lines_scores_only_where_text_is_possible_and_visible() -> None:
