@@ -49,6 +49,14 @@ def ingest_sample(settings: ServiceSettings, geometry: Geometry) -> int:
 
     Raises:
         Heart2HeartError: as `ingest_files`; the files stay, and the next call takes them.
+
+    Examples:
+        >>> from heart2heart.api import open_store
+        >>> from heart2heart.api.service_audit import ingest_sample
+        >>> from heart2heart.service.settings import ServiceSettings
+        >>> content = {"folder": "service", "models": [{"name": "one", "path": "run"}]}
+        >>> ingest_sample(ServiceSettings.parse(content, where="example"), open_store("store").geometry)
+        0
     """
     from heart2heart.deidentify.pseudonyms import Key
     from heart2heart.ingest.ledger import Ledger
