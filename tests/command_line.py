@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -24,9 +25,11 @@ Execute = Callable[..., Ended]
 
 
 @pytest.fixture
-def execute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Execute:
-    """Return a function that runs the executable with arguments."""
+def execute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Execute]:
+    """Yield a function that runs the executable with arguments."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # `main` sets its own, which is taken back
+    before = os.umask(0o077)  # so is that of `main`
+    os.umask(before)
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["heart2heart", *map(str, arguments)])
@@ -36,4 +39,5 @@ def execute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         output = capsys.readouterr()
         return Ended(int(ended.value.code or 0), output.out, output.err)
 
-    return run
+    yield run
+    os.umask(before)

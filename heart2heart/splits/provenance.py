@@ -75,6 +75,7 @@ def record_test_accesses(split: Path, accesses: Sequence[AccessEntry]) -> Check:
     others = {access.config_sha256 for access in before} - now
     lines = "".join(json.dumps(access.model_dump(), sort_keys=True) + "\n" for access in accesses)
     try:
+        split.stat()  # a folder that is not there is not made
         make_private_file(split / ACCESS_LOG_FILE)
         with (split / ACCESS_LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(lines)

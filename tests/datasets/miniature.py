@@ -192,10 +192,11 @@ def video(
 
 
 def pictures(root: Path) -> Path:
-    """Write a folder of classes: a still A4C and a clip PLAX, both a fan of speckle."""
-    from PIL import Image
+    """Write a folder of classes: a still A4C and a clip PLAX, both a fan of speckle; a still of noise is kept back."""
+    from PIL import Image, ImageFilter
 
-    png(root / "A4C" / "one.png", speckle_frames(1, seed=1)[0])
+    still = Image.fromarray(speckle_frames(1, seed=1)[0, ..., 0]).filter(ImageFilter.GaussianBlur(1.5))
+    png(root / "A4C" / "one.png", np.asarray(still))
     frames = [Image.fromarray(frame) for frame in speckle_frames(5, seed=2)[..., 0]]
     (root / "PLAX").mkdir(parents=True)
     frames[0].save(root / "PLAX" / "two.gif", save_all=True, append_images=frames[1:], duration=40)

@@ -24,7 +24,8 @@ def test_open_refuses_unsafe_folders(tmp_path: Path) -> None:
     inside = tmp_path / "store" / "deep" / "l"
     with pytest.raises(ConfigError, match="inside a frame store"), Spool.open(inside, tmp_path / "k"):
         pass
-    (tmp_path / "open").mkdir(mode=0o755)
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o755)
     with pytest.raises(ConfigError, match="chmod 700"), Spool.open(tmp_path / "open", tmp_path / "k"):
         pass
     with pytest.raises(ConfigError, match="lies inside"), Spool.open(tmp_path / "l", tmp_path / "l" / "k"):

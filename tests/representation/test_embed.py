@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch import Tensor, nn
 
 from heart2heart.errors import ConfigError, MissingInputError, RunError, UnknownNameError
 from heart2heart.representation.embed import embed_frames
@@ -19,9 +20,9 @@ from heart2heart.store.frame_store import FrameStore, FrameStores
 from heart2heart.store.geometry import Geometry
 from heart2heart.testing.pretraining_checks import tiny_pretraining
 from heart2heart.testing.tiny import TinyStore
-from heart2heart.training.features import FeatureExtractor
 from heart2heart.training.networks.options import in_modules
 from heart2heart.training.train import train
+from heart2heart.training.validation import infer
 
 LEVELS = ("frame", "clip", "study")
 
@@ -68,8 +69,11 @@ def test_embed_frames_means_frames_to_clips_and_clips_to_studies(file: Path) -> 
 def test_loaded_encoder_of_a_run_gives_the_inputs_of_its_classifier(tiny: TinyStore, tmp_path: Path) -> None:
     run = train(tiny.config(steps=2), tmp_path / "run")
     pixels = FrameStores.open([tiny.store]).read(np.arange(5))
-    expected, _ = FeatureExtractor(run).compute(pixels)
-    np.testing.assert_allclose(LoadedEncoder.load(run.path).embed(pixels), expected, atol=1e-5)
+    inputs: list[Tensor] = []
+    (last,) = [layer for layer in run.network.modules() if isinstance(layer, nn.Linear)]
+    last.register_forward_hook(lambda layer, given, out: inputs.append(given[0]))
+    infer(run.network, torch.from_numpy(pixels))
+    np.testing.assert_allclose(LoadedEncoder.load(run.path).embed(pixels), inputs[0].numpy(), atol=1e-5)
 
 
 def test_load_takes_the_weights_of_the_pretraining(encoder: LoadedEncoder) -> None:

@@ -16,7 +16,10 @@ from heart2heart.training.algorithms import ALGORITHMS, Algorithm, AlgorithmLoss
 OWN_TESTS = {"mixmatch", "temporal_ensembling", "noisy_student", "atso", "uasd"}
 """Methods that mix the batch of all processes, or need a filled memory: their own tests check them."""
 STEPS: dict[str, dict[str, Any]] = {"mtcf": {"step": 20}}
-PARAMS = {"iomatch": {"threshold": 0.0, "open_threshold": 0.0, "warmup": 0.0}}
+PARAMS: dict[str, dict[str, Any]] = {
+    "iomatch": {"threshold": 0.0, "open_threshold": 0.0, "warmup": 0.0},
+    "prototype_match": {"threshold": 0.0, "threshold_rule": "fixed", "trust": "none"},
+}
 """Settings by which frames count for an untrained network."""
 
 

@@ -32,7 +32,10 @@ from heart2heart.training.networks.options import in_modules
         ({"init": "a.pt", "init_sha256": "abc"}, "init_sha256: String should match"),
         ({"init": "a.pt", "init_input": "rgb"}, "init_input: Input should be 'symmetric' or 'imagenet'"),
         ({"init": 3}, "init: Input should be a valid string"),
-        ({"licence": "MIT"}, "known: name, options, init, init_sha256, init_licence, init_input, freeze, encoder_lr"),
+        (
+            {"licence": "MIT"},
+            "known: name, options, init, init_sha256, init_licence, init_input, init_scored, freeze, encoder_lr",
+        ),
     ],
 )
 def test_network_config_refuses_what_does_not_fit(settings: dict[str, Any], message: str) -> None:
