@@ -71,7 +71,7 @@ def test_loaded_encoder_of_a_run_gives_the_inputs_of_its_classifier(tiny: TinySt
     pixels = FrameStores.open([tiny.store]).read(np.arange(5))
     inputs: list[Tensor] = []
     (last,) = [layer for layer in run.network.modules() if isinstance(layer, nn.Linear)]
-    last.register_forward_hook(lambda layer, given, out: inputs.append(given[0]))
+    last.register_forward_hook(lambda layer, arguments, out: inputs.append(arguments[0]))
     infer(run.network, torch.from_numpy(pixels))
     np.testing.assert_allclose(LoadedEncoder.load(run.path).embed(pixels), inputs[0].numpy(), atol=1e-5)
 
