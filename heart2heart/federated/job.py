@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -93,12 +95,13 @@ def _server(out: str, sites: int) -> dict[str, Any]:
     }
 
 
-def simulate_job(settings: Mapping[str, str | Path], out: str | Path) -> Path:
+def simulate_job(settings: Mapping[str, str | Path], out: str | Path, *, limit_s: float = 3600.0) -> Path:
     """Run the job on this machine, one process a site, to try it before hospitals do.
 
     Args:
         settings: Path of each site's YAML file by the site's name.
         out: New folder for the files of counts and the pooled report.
+        limit_s: Seconds after which all processes are ended: a process of a site may wait for ever.
 
     Returns:
         The page of the report.
@@ -106,7 +109,7 @@ def simulate_job(settings: Mapping[str, str | Path], out: str | Path) -> Path:
     Raises:
         MissingInputError: the extra `federated` is not installed, or a file of settings is missing.
         ConfigError: a file of settings has an unknown key or a wrong value.
-        EvaluationError: a site sent no counts, or they cannot be pooled; the log says which.
+        EvaluationError: a site sent no counts, or they cannot be pooled, as the log says; or the limit was reached.
     """
     if find_spec("nvflare") is None:
         remedy = "Install the extra: pip install 'heart2heart[federated]'"
@@ -123,14 +126,29 @@ def simulate_job(settings: Mapping[str, str | Path], out: str | Path) -> Path:
         write_json(workspace / "local" / "resources.json", {"class_allow_list": list(ALLOWED_CLASSES)})
         names = ["--clients", ",".join(paths), "--n_clients", str(len(paths)), "--threads", str(len(paths))]
         command = [sys.executable, "-m", SIMULATOR, str(job), "--workspace", str(workspace), *names]
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        code, log = _run_job(command, Path(work), limit_s)
     page = folder / "report.html"
-    if done.returncode or not page.exists():
-        errors = [
-            line.partition(" - ERROR - ")[2]
-            for line in f"{done.stdout}{done.stderr}".splitlines()
-            if " - ERROR - " in line
-        ]
+    if code is None:
+        what = f"the federated validation did not end within {limit_s:g} s"
+        raise EvaluationError(what, where=folder, remedy="Try again, or give it more time (limit_s)")
+    if code or not page.exists():
+        errors = [line.partition(" - ERROR - ")[2] for line in log.splitlines() if " - ERROR - " in line]
         what = "the federated validation did not end with a report"
         raise EvaluationError(what, where=folder, remedy="; ".join(dict.fromkeys(errors[:5])) or "No error was logged")
     return page
+
+
+def _run_job(command: list[str], work: Path, limit_s: float) -> tuple[int | None, str]:
+    """Return the exit code of a command, None where it reached the limit, and its output; nothing of it runs on."""
+    log = work / "log.txt"
+    with log.open("wb") as handle:
+        process = subprocess.Popen(command, cwd=work, stdout=handle, stderr=handle, start_new_session=True)
+        try:
+            code: int | None = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    return code, log.read_text(encoding="utf-8", errors="replace")
