@@ -50,7 +50,7 @@ def test_simulate_job_pools_three_sites_and_gives_what_pooling_their_files_gives
     except EvaluationError as error:
         if "did not end within" not in error.what:
             raise
-        page = simulate_job(settings, tmp_path / "out", limit_s=100)  # a process of NVIDIA FLARE waits at times for ever
+        page = simulate_job(settings, tmp_path / "out", limit_s=100)  # a process of NVIDIA FLARE may hang
     assert "From counts" in page.read_text()
     files = []
     for site in "ABC":
