@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from heart2heart.dicom.header_values import DECODE_ERRORS
 from heart2heart.dicom.image_pixel import ImagePixel, block_mean, to_picture
-from heart2heart.dicom.jpeg import JPEG_EXTENDED, codestream_size, decode_12_bit, jpeg_precision
+from heart2heart.dicom.jpeg import JPEG_EXTENDED, check_segments, codestream_size, decode_12_bit, jpeg_precision
 from heart2heart.dicom.jpeg2000 import decode_reduced, is_reducible
 from heart2heart.dicom.jpeg_xl import JPEG_XL_SYNTAXES, decode_jpeg_xl, has_jpeg_xl, jpeg_xl_size
 from heart2heart.dicom.rle import decode_rle
@@ -146,6 +146,8 @@ class PydicomDecoder:
             "planar_configuration": image_pixel.planar,
             "pixel_keyword": "PixelData",
         }
+        if self.plugin == "gdcm":
+            check_segments(frame)
         encoded = encapsulate([frame], has_bot=False) if self.plugin else frame
         try:
             values, properties = get_decoder(UID(self.syntax)).as_array(

@@ -65,6 +65,28 @@ def _start_of_frame(frame: bytes) -> int | None:
     return None
 
 
+def check_segments(frame: bytes) -> None:
+    """Refuse a JPEG whose marker segments do not follow each other up to the first scan, or that has several SOF.
+
+    T.81 annex B.1.1 forbids both, and GDCM ends the process on some of them.
+
+    Raises:
+        DicomError: `failed:decode`.
+    """
+    at, frames = 2, 0
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
+        marker = frame[at + 1]
+        frames += marker in _JPEG_FRAMES
+        if marker == _START_OF_SCAN and frames == 1:
+            return
+        if marker == 0xFF:
+            at += 1
+        else:
+            at += 2 if marker in _STANDALONE else 2 + max(2, int.from_bytes(frame[at + 2 : at + 4], "big"))
+    raise DicomError("the segments of a frame are damaged", code=StatusCode.FAILED_DECODE)
+
+
+_START_OF_SCAN = 0xDA
 JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 
@@ -82,6 +104,7 @@ def decode_12_bit(frame: bytes, image_pixel: ImagePixel, *, gray: bool, shrink: 
     """
     if image_pixel.samples != 1 or image_pixel.bits_allocated != 16:
         raise DicomError("a frame has 12 bits, which the header does not declare", code=StatusCode.FAILED_DECODE)
+    check_segments(frame)
     try:
         raw = _by_gdcm(frame, image_pixel)
         values = np.frombuffer(raw, "<u2").reshape(image_pixel.rows, image_pixel.columns)

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from heart2heart.deidentify.clip import load_clip
 from heart2heart.dicom.codecs import pinned_decoder
 from heart2heart.dicom.image_pixel import ImagePixel
-from heart2heart.dicom.jpeg import JPEG_EXTENDED, codestream_size, jpeg_precision
+from heart2heart.dicom.jpeg import JPEG_EXTENDED, check_segments, codestream_size, jpeg_precision
 from heart2heart.errors import DicomError
 from heart2heart.store.geometry import Geometry
 from tests.dicom.build import region, speckle_frames, write
@@ -120,3 +120,11 @@ def test_pinned_decoder_refuses_a_header_that_contradicts_the_stream(real: bytes
     with pytest.raises(DicomError) as error:
         decode(real, layout)
     assert error.value.code == "failed:decode"
+
+
+def test_check_segments_refuses_what_ends_gdcm() -> None:
+    start, scan = bytes.fromhex("ffd8ffc0000b080020002001011100"), bytes.fromhex("ffda0008010100003f00")
+    check_segments(start + scan)
+    for damaged in (start + b"\xe1\xe2" + scan, start + start[2:] + scan, start[:2] + scan, start, b""):
+        with pytest.raises(DicomError, match="segments of a frame are damaged"):
+            check_segments(damaged)
