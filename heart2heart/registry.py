@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from functools import lru_cache, reduce
 from importlib.metadata import EntryPoint, entry_points
 from operator import or_
-from typing import Annotated, Any, Generic, Literal, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, create_model
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationInfo, create_model, field_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from heart2heart.config import Config
 from heart2heart.errors import ConfigError, PluginError, UnknownNameError
@@ -139,6 +140,17 @@ class Registry(Mapping[str, T], Generic[T]):
         finally:
             del self._registered[name]
 
+    @contextmanager
+    def name_of(self, part: T) -> Iterator[str]:
+        """Yield the name of a part; one without a name has one within the `with` block, for a check."""
+        known = next((name for name, registered in self.items() if registered is part), None)
+        if known is not None:
+            yield known
+            return
+        name = f"checked_{getattr(part, '__name__', 'part')}"
+        with self.registered(name, part):
+            yield name
+
     def _plugins(self) -> Mapping[str, tuple[EntryPoint, ...]]:
         return _entry_points(self.group, tuple(sys.path))
 
@@ -206,6 +218,34 @@ def check_settings(
         except ConfigError as error:
             raise ValueError(f"{registry.kind} {name}: {error.what}") from error
     return settings
+
+
+class NamedPartConfig(Config):
+    """A section of a configuration: the name of a registered part, and its settings, which differ by the name.
+
+    A subclass sets `registry`, and states `name` with its default and documentation.
+    """
+
+    registry: ClassVar[Registry[Any]]
+
+    name: str
+    """Name of the part."""
+    params: dict[str, Any] = Field(default_factory=dict, validate_default=True)
+    """Settings of the method, which differ by `method.name`; the sections on methods list them."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        return check_name(cls.registry, value)
+
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return check_settings(cls.registry, info.data.get("name"), value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return union_schema(cls.registry, "params", cls.model_fields["name"].default, handler)
 
 
 def union_schema(

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources as package_files
-from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
@@ -22,6 +21,7 @@ from starlette.routing import Route
 
 from heart2heart.annotate.auth import NotAuthenticatedError
 from heart2heart.annotate.connections import REQUEST_SECONDS, BoundedListener, timed_protocol
+from heart2heart.annotate.listen_address import ListenAddress
 from heart2heart.errors import (
     ConfigError,
     Heart2HeartError,
@@ -104,28 +104,12 @@ _SHUTDOWN_TIMEOUT_S = 3  # for open requests, when the page is stopped
 _MAX_HEADER_BYTES = 2**15
 
 
-class PageAddress(Protocol):
+class PageAddress(ListenAddress, Protocol):
     """Settings of the address of a page."""
-
-    @property
-    def bind(self) -> str:
-        """Address to listen at."""
 
     @property
     def port(self) -> int:
         """TCP port; 0 chooses a free one."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Host names of the page."""
-
-    @property
-    def certificate(self) -> Path | None:
-        """TLS certificate (PEM)."""
-
-    @property
-    def private_key(self) -> Path | None:
-        """Private key of the certificate (PEM)."""
 
     @property
     def scheme(self) -> str:

@@ -67,9 +67,10 @@ def export_clip_events(
         >>> export_clip_events("quality.csv", "labels.db", "quality").written
         0
     """
-    from heart2heart.labels.clip_event_exports import clip_event_format, export_clip_event_reports, export_clip_events
+    from heart2heart.labels.clip_event_exports import export_clip_event_reports, export_clip_events
     from heart2heart.labels.clip_index import ClipIndex
     from heart2heart.labels.quality import SECOND_COLUMNS
+    from heart2heart.labels.table_files import export_format
     from heart2heart.schema.enums import ClipEventKind
 
     names = list(dict.fromkeys([what] if isinstance(what, str) else what))
@@ -77,7 +78,7 @@ def export_clip_events(
         if name not in list(SECOND_COLUMNS):
             raise UnknownNameError.among("kind of label", name, list(SECOND_COLUMNS))
     kinds, target = [ClipEventKind(name) for name in names], Path(out)
-    chosen, book = clip_event_format(target, form), open_label_store(labels)
+    chosen, book = export_format(target, form), open_label_store(labels)
     if chosen == "sr":
         if dicom is None or key is None or not store:
             raise ConfigError("structured reports need the original files", remedy="Give --store, --dicom and --key")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from heart2heart.errors import ConfigError, UnknownNameError
-from heart2heart.labels.clip_event_tables import CLIP_EVENT_FORMATS
+from heart2heart.errors import ConfigError
 from heart2heart.labels.clip_events import current_events
 from heart2heart.labels.clip_index import ClipIndex
 from heart2heart.labels.cvat_events import write_event_tags
@@ -15,27 +14,6 @@ from heart2heart.labels.label_studio_events import write_annotations
 from heart2heart.labels.quality import SECOND_COLUMNS, second_rows
 from heart2heart.labels.table_files import write_rows
 from heart2heart.schema.enums import ClipEventKind
-
-_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio", ".xml": "cvat"}
-
-
-def clip_event_format(out: Path, form: str | None) -> str:
-    """Return the format of an export.
-
-    Args:
-        out: The file to write.
-        form: One of `CLIP_EVENT_FORMATS`; None takes that of the suffix.
-
-    Raises:
-        ConfigError: the format is not clear from the name.
-        UnknownNameError: there is no such format.
-    """
-    chosen = form or _SUFFIXES.get(out.suffix)
-    if chosen is None:
-        raise ConfigError("the format is not clear from the file name", where=out, remedy="Give --format")
-    if chosen not in CLIP_EVENT_FORMATS:
-        raise UnknownNameError.among("format of labels", chosen, list(CLIP_EVENT_FORMATS))
-    return chosen
 
 
 def export_clip_events(label_store: LabelStore, out: Path, kinds: Sequence[ClipEventKind], form: str) -> int:

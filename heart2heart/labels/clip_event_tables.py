@@ -9,11 +9,9 @@ from heart2heart.errors import Heart2HeartError, LabelError, UnknownNameError
 from heart2heart.labels.clip_events import PHASES, ClipEvent, WrittenEvent, marks_text
 from heart2heart.labels.clip_index import CLIP_COLUMNS, ClipIndex
 from heart2heart.labels.events import is_time
-from heart2heart.labels.table_files import detect_format, is_xml, read_rows
+from heart2heart.labels.table_files import EXPORT_FORMATS, detect_format, is_xml, read_rows
 from heart2heart.schema.enums import ClipEventKind
 
-CLIP_EVENT_FORMATS = ("csv", "parquet", "label_studio", "cvat", "sr")
-"""Formats of files that hold image quality, marked frames or notes."""
 _VALUE_COLUMNS = {ClipEventKind.QUALITY: "quality", ClipEventKind.MARKS: "phase", ClipEventKind.NOTE: "note"}
 _ROWS_SHOWN = 8
 _DIGITS = 9  # of the number of a frame
@@ -36,7 +34,7 @@ def read_clip_events(
     Args:
         path: The file; for `sr` a file or a folder.
         clips: The clips of the stores.
-        form: One of `CLIP_EVENT_FORMATS`; None detects it.
+        form: One of `EXPORT_FORMATS`; None detects it.
         raters: Names of the raters who may occur; None accepts any name.
         skip_unknown: Leave out rows of clips that are not in the store, instead of refusing the file.
 
@@ -46,8 +44,8 @@ def read_clip_events(
         LabelError: a column is missing or ambiguous; a clip or rater is unknown; a value or time is not valid; two rows
             contradict each other. The message names the rows.
     """
-    if form is not None and form not in CLIP_EVENT_FORMATS:
-        raise UnknownNameError.among("format of labels", form, list(CLIP_EVENT_FORMATS))
+    if form is not None and form not in EXPORT_FORMATS:
+        raise UnknownNameError.among("format of labels", form, list(EXPORT_FORMATS))
     return checked_events(path, _written(path, clips, form or _detect(path)), raters=raters, skip_unknown=skip_unknown)
 
 

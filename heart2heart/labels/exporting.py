@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from heart2heart import __version__
 from heart2heart.config import Config
-from heart2heart.errors import ConfigError, ExistsError, UnknownNameError
+from heart2heart.errors import ConfigError, ExistsError
 from heart2heart.labels.clip_index import ClipIndex
 from heart2heart.labels.consensus import consensus_labels, fit_readings, readings_by_target
 from heart2heart.labels.cvat import write_images
@@ -25,7 +25,7 @@ from heart2heart.labels.events import LabelEvent
 from heart2heart.labels.label_store import LabelStore
 from heart2heart.labels.label_studio import write_tasks
 from heart2heart.labels.parsed_labels import NON_VIEW_ANSWERS
-from heart2heart.labels.table_files import write_events, write_rows
+from heart2heart.labels.table_files import export_format, write_events, write_rows
 from heart2heart.schema.enums import LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION
 from heart2heart.store.frame_store import Frames
@@ -118,20 +118,8 @@ def _rule_details(events: Sequence[LabelEvent]) -> dict[str, Any]:
 
 
 _WRITERS = {"label_studio": write_tasks, "cvat": write_images}
-EXPORT_FORMATS = ("csv", "parquet", *_WRITERS, "sr")
 LABEL_COLUMNS = ("clip", "frame", "view", "rater", "readings", "agreeing", "taxonomy")
 """Columns of a table of labels. `rater` is `consensus:RULE`; `agreeing` of the `readings` have the agreed value."""
-
-_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio", ".xml": "cvat"}
-
-
-def _export_format(out: Path, form: str | None) -> str:
-    chosen = form or _SUFFIXES.get(out.suffix)
-    if chosen is None:
-        raise ConfigError("the format is not clear from the file name", where=out, remedy="Give --format")
-    if chosen not in EXPORT_FORMATS:
-        raise UnknownNameError.among("format of labels", chosen, list(EXPORT_FORMATS))
-    return chosen
 
 
 def export_events(label_store: LabelStore, out: Path, *, form: str | None = None) -> ExportRecord:
@@ -149,7 +137,7 @@ def export_events(label_store: LabelStore, out: Path, *, form: str | None = None
         ConfigError: the format is not clear, or it cannot hold events.
         UnknownNameError: there is no such format.
     """
-    chosen = _export_format(out, form)
+    chosen = export_format(out, form)
     if chosen == "sr":
         raise ConfigError("structured reports carry agreed labels, not events", remedy="Give --rule")
     events = label_store.events()
@@ -180,7 +168,7 @@ def export_labels(label_store: LabelStore, out: Path, rule: str, *, form: str | 
         ConfigError: the format is not clear, or it needs the original files.
         UnknownNameError: there is no such format or rule.
     """
-    chosen = _export_format(out, form)
+    chosen = export_format(out, form)
     if chosen == "sr":
         raise ConfigError("structured reports need the original files", remedy="Give --dicom, --key and --store")
     events = label_store.events()

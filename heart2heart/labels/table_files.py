@@ -12,13 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from heart2heart.csv_files import CsvWriter, restore_formula
-from heart2heart.errors import Heart2HeartError, LabelError, MissingInputError
+from heart2heart.errors import ConfigError, Heart2HeartError, LabelError, MissingInputError, UnknownNameError
 from heart2heart.labels.events import EVENT_COLUMNS, LabelEvent
 from heart2heart.schema.enums import EventKind, LabelAnswer
 from heart2heart.schema.views import TAXONOMY_VERSION, VIEWS
 from heart2heart.utils import atomic_path
 
 Row = dict[str, str]
+
+EXPORT_FORMATS = ("csv", "parquet", "label_studio", "cvat", "sr")
+"""Formats in which labels, and quality, marks and notes, are exported and imported."""
+_SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "label_studio", ".xml": "cvat"}
 
 _MAGIC_BYTES = (
     (b"PAR1", "Parquet"),
@@ -54,6 +58,25 @@ def is_xml(path: Path) -> bool:
     """Return whether a file begins as XML does."""
     with path.open("rb") as handle:
         return handle.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
+def export_format(out: Path, form: str | None) -> str:
+    """Return the format of an export of labels.
+
+    Args:
+        out: The file to write.
+        form: One of `EXPORT_FORMATS`; None takes that of the suffix.
+
+    Raises:
+        ConfigError: the format is not clear from the name.
+        UnknownNameError: there is no such format.
+    """
+    chosen = form or _SUFFIXES.get(out.suffix)
+    if chosen is None:
+        raise ConfigError("the format is not clear from the file name", where=out, remedy="Give --format")
+    if chosen not in EXPORT_FORMATS:
+        raise UnknownNameError.among("format of labels", chosen, list(EXPORT_FORMATS))
+    return chosen
 
 
 def read_rows(path: Path) -> tuple[list[Row], list[str], int]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
 from heart2heart.config import Config
-from heart2heart.registry import check_name, check_settings, union_schema
+from heart2heart.registry import NamedPartConfig, Registry
 from heart2heart.representation.methods import PRETRAIN_METHODS
 from heart2heart.training.augment.acoustic import AcousticPolicy
 from heart2heart.training.augment.policy import Policy
@@ -41,27 +39,13 @@ class PretrainDataConfig(Config):
         return self
 
 
-class PretrainMethodConfig(Config):
+class PretrainMethodConfig(NamedPartConfig):
     """The method."""
+
+    registry: ClassVar[Registry[Any]] = PRETRAIN_METHODS
 
     name: str = "barlow_twins"
     """`simclr`, `moco`, `byol`, `barlow_twins`; or a plugin's."""
-    params: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-    """Settings of the method, which differ by `method.name`."""
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str) -> str:
-        return check_name(PRETRAIN_METHODS, value)
-
-    @field_validator("params")
-    @classmethod
-    def _check_params(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        return check_settings(PRETRAIN_METHODS, info.data.get("name"), value)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return union_schema(PRETRAIN_METHODS, "params", cls().name, handler)
 
 
 class PairAugmentationConfig(Config):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def check_algorithm(
         if _is_importable(type(algorithm)):
             check_processes(algorithm, folder, **changes)
     store = tiny_store(folder / "tiny")
-    with _registered_name(algorithm) as name:
+    with ALGORITHMS.name_of(type(algorithm)) as name:
         method = {"name": name, "params": algorithm.model_dump(mode="json", exclude_unset=True)}
         score = train_score(store, folder / "learns", method, **settings or {})
         assert score > learns_above, f"balanced accuracy after 40 steps is {score:.2f}, not above {learns_above}"
@@ -192,15 +191,3 @@ def _is_importable(kind: type) -> bool:
     """Return whether another process can import a class by its name; one of a notebook or a script it cannot."""
     module = sys.modules.get(kind.__module__)
     return kind.__module__ != "__main__" and getattr(module, kind.__qualname__, None) is kind
-
-
-@contextmanager
-def _registered_name(algorithm: Algorithm) -> Iterator[str]:
-    """Yield the name of the method's class, and register the class for the block if it is not registered."""
-    name = next((name for name, kind in ALGORITHMS.items() if kind is type(algorithm)), None)
-    if name is not None:
-        yield name
-        return
-    name = f"checked_{type(algorithm).__name__}"
-    with ALGORITHMS.registered(name, type(algorithm)):
-        yield name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from heart2heart.representation.pretrain import pretrain
 from heart2heart.representation.trainer import PretrainTrainer
 from heart2heart.splits.manifest import SplitManifest
 from heart2heart.store.frame_store import FrameStores
-from heart2heart.testing.runs import StopAt, StoppedError, same
+from heart2heart.testing.runs import assert_resumes
 from heart2heart.testing.tiny import QUICK, SIZE, TinyStore, tiny_store
 from heart2heart.training import checkpoint
 from heart2heart.training.augment.batched import normalise
@@ -55,7 +53,7 @@ def check_pretraining_method(method: PretrainMethod, folder: Path, *, learns_by:
     content = method.model_dump(mode="json")
     assert type(method).parse(content, where="check") == method, "settings are lost as YAML"
     store = tiny_store(folder / "tiny")
-    with _registered_name(method) as name:
+    with PRETRAIN_METHODS.name_of(type(method)) as name:
         section = {"name": name, "params": content}
         _check_gradient(tiny_pretraining(store, method=section))
         _check_learns(tiny_pretraining(store, method=section, steps=30), store, folder / "learns", learns_by)
@@ -123,27 +121,4 @@ def view_share(encoder: Encoder, store: TinyStore, config: PretrainConfig) -> fl
 
 
 def _check_resumes(config: PretrainConfig, folder: Path) -> None:
-    whole = pretrain(config, folder / "whole")
-    try:
-        pretrain(config, folder / "stopped", progress=StopAt(3))
-    except StoppedError:
-        pass
-    else:
-        raise AssertionError("the pretraining ended before it could be stopped")
-    resumed = pretrain(config, folder / "stopped")
-    ends = [checkpoint.load(each.last_checkpoint) for each in (whole, resumed)]
-    assert same(*ends), (
-        "a resumed pretraining ends in other bits: keep what is remembered in the memory, and draw from step.generator"
-    )
-
-
-@contextmanager
-def _registered_name(method: PretrainMethod) -> Iterator[str]:
-    """Yield the name of a method, under which it is registered for the block if it was not."""
-    known = next((name for name, kind in PRETRAIN_METHODS.items() if kind is type(method)), None)
-    if known is not None:
-        yield known
-        return
-    name = f"checked_{type(method).__name__}"
-    with PRETRAIN_METHODS.registered(name, type(method)):
-        yield name
+    assert_resumes(lambda path, progress: pretrain(config, path, progress=progress).last_checkpoint, folder, stop=3)

@@ -6,12 +6,14 @@ The network is a plain `nn.Sequential`: a reference may call a copy of it, and u
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from heart2heart.progress import Progress
 from heart2heart.testing.tiny import TinyStore
 from heart2heart.training import checkpoint
 from heart2heart.training.algorithms.base import Algorithm, AlgorithmLoss, StepContext
@@ -239,15 +241,28 @@ def check_resumes(store: TinyStore, out: Path, **settings: Any) -> None:
         **settings: Sections of the configuration.
     """
     config = store.config(**settings)
-    whole = train(config, out / "whole")
+
+    def run(path: Path, progress: Progress | None) -> Path:
+        return train(config, path, progress=progress).path / "checkpoints" / "last.pt"
+
+    assert_resumes(run, out, stop=10)
+
+
+def assert_resumes(run: Callable[[Path, Progress | None], Path], out: Path, *, stop: int) -> None:
+    """Assert that what was stopped and resumed ends in the same bits as what was not.
+
+    Args:
+        run: Trains into a folder with a progress, and returns the last checkpoint.
+        out: Folder for the two runs.
+        stop: Step after which the one is stopped.
+    """
+    whole = run(out / "whole", None)
     try:
-        train(config, out / "stopped", progress=StopAt(10))
+        run(out / "stopped", StopAt(stop))
     except StoppedError:
         pass
     else:
-        raise AssertionError("the run ended before it could be stopped: give it 10 steps or more")
-    resumed = train(config, out / "stopped")
-    ends = [checkpoint.load(run.path / "checkpoints" / "last.pt") for run in (whole, resumed)]
-    assert same(*ends), (
+        raise AssertionError(f"the run ended before it could be stopped: give it {stop} steps or more")
+    assert same(checkpoint.load(whole), checkpoint.load(run(out / "stopped", None))), (
         "a resumed run ends in other bits: keep what is remembered in the memory, and draw from step.generator"
     )

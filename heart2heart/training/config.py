@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, ValidationInfo, field_validator, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, field_validator, model_validator
 
 from heart2heart.config import Config
-from heart2heart.registry import check_name, check_settings, union_schema
+from heart2heart.registry import NamedPartConfig, Registry, check_name
 from heart2heart.schema.enums import POOL_MODES, ClipMode
 from heart2heart.training.algorithms import ALGORITHMS
 from heart2heart.training.augment.extra import check_pipeline, read_pipeline
@@ -40,27 +38,13 @@ class DataConfig(Config):
     """Folder of the frozen, certified split."""
 
 
-class AlgorithmConfig(Config):
+class AlgorithmConfig(NamedPartConfig):
     """The method."""
+
+    registry: ClassVar[Registry[Any]] = ALGORITHMS
 
     name: str = "labels_only"
     """A method of `heart2heart.training.algorithms`, or a plugin's; the sections on methods list them."""
-    params: dict[str, Any] = Field(default_factory=dict, validate_default=True)
-    """Settings of the method, which differ by `method.name`; the sections on methods list them."""
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str) -> str:
-        return check_name(ALGORITHMS, value)
-
-    @field_validator("params")
-    @classmethod
-    def _check_params(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        return check_settings(ALGORITHMS, info.data.get("name"), value)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return union_schema(ALGORITHMS, "params", cls().name, handler)
 
 
 class FixAStepConfig(Config):

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from heart2heart.errors import ExistsError
+from heart2heart.labels.label_store import LabelStore
+from heart2heart.schema.enums import POOL_MODES
 from heart2heart.splits.manifest import SplitManifest
+from heart2heart.store.frame_store import FrameStore
 from heart2heart.synthetic.presets import four_hospitals, fresh_hospitals
 from pipelines import fresh_hospitals as study
+from pipelines import pool_labels
 from pipelines.carry_over import hospital_task
 from pipelines.fresh_hospitals import main, proof_hospitals
 
@@ -43,3 +48,13 @@ def test_main_makes_stores_and_a_split_as_a_demo_does(
     assert "E: test, 2 patients" in first
     assert [path.name for path in hospital_task(tmp_path).stores] == ["A", "E"]
     assert make() == first
+
+    pool_labels.main(tmp_path, tmp_path / "split", tmp_path / "pool.db")
+    clips = {clip["clip"]: clip for clip in FrameStore.open(tmp_path / "stores" / "A").clips.to_pylist()}
+    scored = {row["patient"] for row in rows if row["role"] in ("validation", "test")}
+    events = [event for event in LabelStore(tmp_path / "pool.db").events() if event.rater == "truth"]
+    expected = {name for name, clip in clips.items() if clip["patient"] not in scored and clip["mode"] in POOL_MODES}
+    assert {event.clip for event in events} == expected
+    assert {event.value for event in events} <= {*split.classes, "OTHER"}
+    with pytest.raises(ExistsError):
+        pool_labels.main(tmp_path, tmp_path / "split", tmp_path / "pool.db")
